@@ -1,0 +1,50 @@
+"""Exceptions of hypr-neuro.
+
+::
+
+    HyprError
+    ├── InputError (ValueError)            a file, array or option is not what the rule asks for
+    │   ├── ProfileError                   a hardware profile breaks its schema
+    │   └── FileFormatError                a file is truncated, altered or of another kind
+    ├── DoesNotFitError (ValueError)       a network breaks a limit of the chip
+    ├── MissingPackageError (ImportError)  an optional package is needed and absent
+    ├── WidthError (ArithmeticError)       an integer left the width its state declares
+    └── MismatchError (AssertionError)     two executors that must agree do not
+
+Each message names the thing, its value, the rule it breaks and the remedy, in one line; the command line
+prints it as it is and exits with code 2.
+"""
+
+from __future__ import annotations
+
+
+class HyprError(Exception):
+    """Base of every error raised on purpose by hypr-neuro."""
+
+
+class InputError(HyprError, ValueError):
+    """A file, array or option is not what the rule asks for."""
+
+
+class ProfileError(InputError):
+    """A hardware profile breaks its schema."""
+
+
+class FileFormatError(InputError):
+    """A file is truncated, altered, or of another kind than its reader expects."""
+
+
+class DoesNotFitError(HyprError, ValueError):
+    """A network breaks a limit of the chip."""
+
+
+class MissingPackageError(HyprError, ImportError):
+    """An optional package is needed for this call and is not installed."""
+
+
+class WidthError(HyprError, ArithmeticError):
+    """An integer left the width that its state declares."""
+
+
+class MismatchError(HyprError, AssertionError):
+    """Two executors that must agree bit for bit do not."""

@@ -1,0 +1,88 @@
+"""Plain functions that can also be compiled.
+
+A step function is written once, as ordinary Python on scalars and tuples. `jitable` only puts it on a list, so
+importing neuron files needs no compiler. Before the first kernel is compiled, `prepare` hands the list to numba's
+``register_jitable``, which leaves each function unchanged and lets compiled code call it.
+
+numba's disk cache sees neither an edit of a function that a kernel closes over nor of one that it calls. The cache
+folder is therefore named by the hash of the package's sources: an edited package starts an empty cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_tagged: list[Callable[..., Any]] = []
+_registered = 0
+
+
+def jitable(function: F) -> F:
+    """Tag a scalar function as one that kernels may call; the function itself is returned unchanged."""
+    _tagged.append(function)
+    return function
+
+
+def tagged_functions() -> tuple[Callable[..., Any], ...]:
+    """Every function tagged so far, in order of definition."""
+    return tuple(_tagged)
+
+
+def source_digest(folder: Path) -> str:
+    """First 16 hex digits of the sha256 over every ``.py`` file below `folder`, names included."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _source_folders() -> list[Path]:
+    """Folders whose sources may end up in a kernel: the package and the simulator (mapped in from ``sim/``)."""
+    import hypr_neuro.sim as sim
+
+    return [Path(__file__).parent, Path(next(iter(sim.__path__)))]
+
+
+def cache_folder() -> Path:
+    """Folder of compiled kernels for exactly these sources (``HYPR_NEURO_CACHE`` moves its parent)."""
+    base = os.environ.get("HYPR_NEURO_CACHE")
+    if base is None:
+        import pooch
+
+        base = str(pooch.os_cache("hypr-neuro"))
+    joined = "".join(source_digest(folder) for folder in _source_folders())
+    return Path(base) / "kernels" / hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _set_cache_folder() -> None:
+    import numba
+
+    numba.config.CACHE_DIR = str(cache_folder())
+
+
+def prepare() -> None:
+    """Make every tagged function callable from compiled code; cheap when there is nothing new."""
+    global _registered
+    from numba.extending import register_jitable
+
+    _set_cache_folder()
+    for function in _tagged[_registered:]:
+        register_jitable(function)
+    _registered = len(_tagged)
+
+
+def compile_kernel(function: F) -> F:
+    """Compile `function` (often a closure over step functions): cached on disk, running without the GIL."""
+    import numba
+
+    prepare()
+    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled

@@ -1,0 +1,212 @@
+"""The record that a neuron model is, and the contract of its step functions.
+
+Float functions work on real numbers, time in steps; integer functions on ints, built from `fixed_point` alone.
+All are scalar: one neuron, one step, tuples in and out. ``s`` is the state (d numbers), ``z_prev`` the output of the
+previous step, ``I`` the input currents (one entry for each), ``p`` the parameters in the record's order.
+
+================  ==============================================================================================
+float_step        (s, z_prev, I, p) -> (s, z)
+float_psi_arg     (s_prev, s, p) -> x, the argument of the surrogate ψ (None where the output is the state)
+float_jacobian    (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E)
+fixed_step        (s, z_prev, I, p) -> (s, z, events); p = per-neuron integers, then the layer's constants;
+                  events = bit mask in the order of `events`
+psi_index         (s_prev, s, p) -> entry 0..255 of the layer's ψ table
+fixed_jacobian    like float_jacobian, entries with `coefficient fraction` bits; P in units of the state
+to_fixed          (params, FixedFormat) -> FixedParams
+================  ==============================================================================================
+
+A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d), C = ∂z_t/∂s_t (d), C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d),
+E = ∂z_t/∂p (trainable). The previous spike z_{t-1} is held constant; a spike that enters the state of its own step
+is differentiated through ψ. In integers, B is taken for the current as it arrives in state units (the constant gain
+in front of it, like BRF's δ, lives in the weights' scale).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.errors import InputError
+
+Array = NDArray[Any]
+PSI_ENTRIES = 256
+
+
+@dataclass(frozen=True)
+class StateVar:
+    """One state: its name and what happens at the edge of its declared width."""
+
+    name: str
+    overflow: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of the float model; `low` and `high` bound it, both ends allowed unless `open_low`."""
+
+    name: str
+    unit: str
+    default: float
+    low: float
+    high: float
+    trainable: bool = False
+    open_low: bool = False
+    description: str = ""
+
+    def check(self, where: str, values: Array) -> None:
+        """Raise InputError, naming the first neuron outside the range."""
+        low_bad = values <= self.low if self.open_low else values < self.low
+        bad = np.flatnonzero(low_bad | (values > self.high) | ~np.isfinite(values))
+        if bad.size:
+            rule = f"{self.low} {'<' if self.open_low else '<='} {self.name} <= {self.high} [{self.unit}]"
+            raise InputError(f"{where}: {self.name}[{bad[0]}] = {values[bad[0]]}, rule: {rule}")
+
+
+@dataclass(frozen=True)
+class FixedFormat:
+    """What a profile and the calibration say to `to_fixed`.
+
+    state_bits : width of every state in bits, sign included
+    coefficient_bits : width of decays and other coefficients, sign included; one bit is left for the integer part
+    decay_bits : width of Loihi's built-in decays
+    threshold_bits, threshold_shift : LIF threshold mantissa and its left shift
+    bias_mantissa_bits, bias_exponent_max : LIF bias
+    state_range : largest magnitude that calibration saw, in real units, any state
+    headroom : factor kept free above `state_range`
+    rounding : code of the rounding rule of states
+    overflow : "lava" (as Lava's CPU models) or "hardware"
+    psi_bits : width of the ψ table's entries, sign included
+    """
+
+    state_bits: int
+    coefficient_bits: int
+    decay_bits: int
+    threshold_bits: int
+    threshold_shift: int
+    bias_mantissa_bits: int
+    bias_exponent_max: int
+    state_range: float
+    headroom: float
+    rounding: int
+    overflow: str
+    psi_bits: int
+
+    @property
+    def coefficient_fraction(self) -> int:
+        """Fraction bits of a coefficient: all but sign."""
+        return self.coefficient_bits - 1
+
+    def state_fraction(self) -> int:
+        """Largest F with headroom · state_range · 2^F inside the state's width, 0 <= F <= state_bits - 2."""
+        top = (1 << (self.state_bits - 1)) - 1
+        room = top / (self.headroom * max(self.state_range, 1e-6))
+        return int(np.clip(np.floor(np.log2(room)), 0, self.state_bits - 2))
+
+
+@dataclass
+class Conversion:
+    """One float-to-integer step, kept so that it can be printed: integer = round(value · scale), then clipped."""
+
+    name: str
+    value: Array
+    scale: float
+    integer: Array
+    rounding: str
+    clipped: int
+    rule: str
+
+
+@dataclass
+class FixedParams:
+    """Parameters of one layer as integers.
+
+    per_neuron : arrays (n,), in the record's order
+    constants : one integer for the whole layer, in the record's order
+    state_scale : state_int = state · state_scale
+    current_scale : the weighted sum that reaches the neuron is I_int = I · current_scale
+    psi_table : (256,) integers with coefficient fraction bits
+    """
+
+    per_neuron: dict[str, Array]
+    constants: dict[str, int]
+    state_scale: float
+    current_scale: float
+    psi_table: Array
+    conversions: list[Conversion] = field(default_factory=list)
+
+
+def to_integer(name: str, value: Array, scale: float, low: int, high: int, rule: str, out: list[Conversion]) -> Array:
+    """round(value · scale) clipped to [low, high]; the step is appended to `out`, clips counted."""
+    real = np.asarray(value, dtype=np.float64)
+    exact = np.rint(real * scale)
+    integer = np.clip(exact, low, high).astype(np.int64)
+    clipped = int(np.count_nonzero(exact != integer))
+    out.append(Conversion(name, real, scale, integer, "nearest, ties to even", clipped, rule))
+    return integer
+
+
+@dataclass(frozen=True)
+class NeuronModel:
+    """Everything hypr-neuro knows of a neuron; equations and source stand in the docstring of its file."""
+
+    name: str
+    states: tuple[StateVar, ...]
+    params: tuple[Param, ...]
+    surrogate: str | None
+    bias_on: str
+    float_step: Callable[..., Any]
+    float_psi_arg: Callable[..., Any] | None
+    float_jacobian: Callable[..., Any]
+    fixed_per_neuron: tuple[str, ...]
+    fixed_constants: tuple[str, ...]
+    events: tuple[str, ...]
+    fixed_step: Callable[..., Any]
+    psi_index: Callable[..., Any] | None
+    fixed_jacobian: Callable[..., Any]
+    to_fixed: Callable[[Mapping[str, Array], FixedFormat], FixedParams]
+    source: str
+    fixed_trainable: tuple[str, ...] = ()
+    constrain: Callable[[dict[str, Array]], None] | None = None
+    currents: int = 1
+    readout: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bias_on not in ("current", "state"):
+            raise InputError(f"neuron '{self.name}': bias_on = {self.bias_on!r}, rule: 'current' or 'state'")
+        if (self.surrogate is None) != (self.float_psi_arg is None) or self.readout != (self.surrogate is None):
+            raise InputError(f"neuron '{self.name}': a spiking model has a surrogate and its argument, a readout neither")
+        names = [p.name for p in self.params]
+        if len(set(names)) != len(names):
+            raise InputError(f"neuron '{self.name}': parameter names repeat: {names}")
+        if self.bias_on == "state" and "bias" not in names:
+            raise InputError(f"neuron '{self.name}': bias_on = 'state' needs a parameter 'bias'")
+
+    @property
+    def d(self) -> int:
+        """Number of states."""
+        return len(self.states)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return tuple(v.name for v in self.states)
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self.params)
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """Trainable parameters, in the order of P and E."""
+        return tuple(p.name for p in self.params if p.trainable)
+
+    def param(self, name: str) -> Param:
+        """The parameter's record; an unknown name lists the known ones."""
+        for p in self.params:
+            if p.name == name:
+                return p
+        raise InputError(f"neuron '{self.name}': unknown parameter '{name}', known: {', '.join(self.param_names)}")

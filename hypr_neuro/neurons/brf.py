@@ -1,0 +1,207 @@
+"""BRF, balanced resonate-and-fire neuron (Higuchi et al., ICML 2024, arXiv 2402.14603).
+
+    c_t = p(ω) - |b'| - q_{t-1},  p(ω) = (-1 + √(1 - (δω)²)) / δ          damping, stronger just after a spike
+    u_t = u_{t-1} + δ (c_t u_{t-1} - |ω| v_{t-1} + I_t)
+    v_t = v_{t-1} + δ (|ω| u_{t-1} + c_t v_{t-1})
+    z_t = Θ(u_t - θ - q_{t-1})
+    q_t = γ q_{t-1} + z_t
+
+ψ is the double Gaussian of u_t - θ - q_{t-1}. δ|ω| < 1 keeps the square root real.
+
+Integers: states have F fraction bits, coefficients k. δ is folded into weights and coefficients:
+
+    c  = cd - round(dlt · q / 2^qs)                       cd = δ(p(ω) - |b'|) 2^k, dlt = δ 2^m, qs = F + m - k
+    u' = sat(u + round((c u - wd v) / 2^k) + (I << i_shift))            wd = δ|ω| 2^k
+    v' = sat(v + round((wd u + c v) / 2^k))
+    z  = 1 if u' - theta - q > 0 else 0
+    q' = sat(round(gamma q / 2^k) + (z << F))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import sqrt
+
+import numpy as np
+
+from hypr_neuro.fixed_point import sat, shift, shr, shr_floor
+from hypr_neuro.jit import jitable
+from hypr_neuro.neurons.base import (
+    PSI_ENTRIES,
+    Array,
+    Conversion,
+    FixedFormat,
+    FixedParams,
+    NeuronModel,
+    Param,
+    StateVar,
+    to_integer,
+)
+from hypr_neuro.neurons.scaling import psi_table, shared_value
+from hypr_neuro.surrogates import double_gaussian
+
+DELTA_FRACTION = 20
+PSI_RANGE_BITS = 2
+"""The ψ table spans ±2^2 around the threshold."""
+
+
+@jitable
+def float_step(s, z_prev, I, p):
+    u, v, q = s
+    omega, b_offset, delta, gamma, theta = p
+    w = abs(omega)
+    dw = delta * w
+    c = (sqrt(1.0 - dw * dw) - 1.0) / delta - abs(b_offset) - q
+    u1 = u + delta * (c * u - w * v + I[0])
+    v1 = v + delta * (w * u + c * v)
+    z = 1.0 if u1 - theta - q > 0.0 else 0.0
+    return (u1, v1, gamma * q + z), z
+
+
+@jitable
+def float_psi_arg(s_prev, s, p):
+    return s[0] - p[4] - s_prev[2]
+
+
+@jitable
+def float_jacobian(s_prev, s, z_prev, I, p, psi):
+    u, v, q = s_prev
+    omega, b_offset, delta, gamma, _ = p
+    w = abs(omega)
+    dw = delta * w
+    root = sqrt(1.0 - dw * dw)
+    c = (root - 1.0) / delta - abs(b_offset) - q
+    a_uu = 1.0 + delta * c
+    a_uv = -dw
+    a_uq = -delta * u
+    A = (
+        (a_uu, a_uv, a_uq),
+        (dw, a_uu, -delta * v),
+        (psi * a_uu, psi * a_uv, gamma + psi * (a_uq - 1.0)),
+    )
+    sign_w = 1.0 if omega >= 0.0 else -1.0
+    dp = -dw / root  # p'(ω)
+    p_u = sign_w * delta * (dp * u - v)
+    sign_b = -delta if b_offset >= 0.0 else delta
+    P = (
+        (p_u, sign_w * delta * (u + dp * v), psi * p_u),
+        (sign_b * u, sign_b * v, psi * sign_b * u),
+    )
+    return A, (delta, 0.0, psi * delta), (psi, 0.0, 0.0), (0.0, 0.0, -psi), P, (0.0, 0.0)
+
+
+@jitable
+def fixed_step(s, z_prev, I, p):
+    u, v, q = s
+    wd, cd, _, gamma, theta, dlt, qs, k, one, i_shift, bits, rounding, _ = p
+    c = cd - shr(dlt * q, qs, rounding)
+    u_full = u + shr(c * u - wd * v, k, rounding) + shift(I[0], i_shift)
+    v_full = v + shr(wd * u + c * v, k, rounding)
+    u1 = sat(u_full, bits)
+    v1 = sat(v_full, bits)
+    z = 1 if u1 - theta - q > 0 else 0
+    q_full = shr(gamma * q, k, rounding) + z * one
+    q1 = sat(q_full, bits)
+    events = (1 if u1 != u_full else 0) | (2 if v1 != v_full else 0) | (4 if q1 != q_full else 0)
+    return (u1, v1, q1), z, events
+
+
+@jitable
+def psi_index(s_prev, s, p):
+    i = shr_floor(s[0] - p[4] - s_prev[2], p[12]) + 128
+    return 0 if i < 0 else (255 if i > 255 else i)
+
+
+@jitable
+def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
+    u, v, q = s_prev
+    wd, cd, dp, gamma, _, dlt, qs, k, _, _, _, rounding, _ = p
+    unit = shift(1, k)
+    a_uu = unit + cd - shr(dlt * q, qs, rounding)
+    a_uq = -shr(dlt * u, qs, rounding)
+    A = (
+        (a_uu, -wd, a_uq),
+        (wd, a_uu, -shr(dlt * v, qs, rounding)),
+        (shr(psi * a_uu, k, rounding), -shr(psi * wd, k, rounding), gamma + shr(psi * (a_uq - unit), k, rounding)),
+    )
+    # by δω and by δ|b'|, in state units
+    p_u = shr(dp * u, k, rounding) - v
+    P = (
+        (p_u, u + shr(dp * v, k, rounding), shr(psi * p_u, k, rounding)),
+        (-u, -v, -shr(psi * u, k, rounding)),
+    )
+    return A, (unit, 0, psi), (psi, 0, 0), (0, 0, -psi), P, (0, 0)
+
+
+def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
+    """δω, δ(p(ω)-|b'|), γ to coefficients; θ and 1 to the state's scale; ψ to a table of ±4 around the threshold."""
+    out: list[Conversion] = []
+    k = fmt.coefficient_fraction
+    top = (1 << k) - 1
+    state_top = (1 << (fmt.state_bits - 1)) - 1
+    f = fmt.state_fraction()
+    delta = shared_value("brf", "delta", params["delta"])
+    dw = delta * np.abs(params["omega"])
+    root = np.sqrt(1.0 - dw**2)
+    rule = f"coefficient, {fmt.coefficient_bits} bits, {k} of fraction"
+    per_neuron = {
+        "wd": to_integer("δω", dw, 2.0**k, -top, top, rule, out),
+        "cd": to_integer("δ(p(ω)-|b'|)", root - 1.0 - delta * np.abs(params["b_offset"]), 2.0**k, -top, top, rule, out),
+        "dp": to_integer("p'(ω)", -dw / root, 2.0**k, -top, top, rule, out),
+        "gamma": to_integer("γ", params["gamma"], 2.0**k, -top, top, rule, out),
+        "theta": to_integer("θ", params["theta"], 2.0**f, 0, state_top, f"state, {fmt.state_bits} bits", out),
+    }
+    # I << i_shift: the neuron aligns the weighted sum with its state, so that weight exponents stay small
+    i_shift = min(6, f)
+    constants = {
+        "dlt": int(to_integer("δ", np.array([delta]), 2.0**DELTA_FRACTION, 0, 1 << 30, "20 bits of fraction", out)[0]),
+        "qs": f + DELTA_FRACTION - k,
+        "k": k,
+        "one": 1 << f,
+        "i_shift": i_shift,
+        "bits": fmt.state_bits,
+        "rounding": fmt.rounding,
+        "psi_shift": max(f + PSI_RANGE_BITS - 7, 0),
+    }
+    step = 2.0 ** (constants["psi_shift"] - f)
+    x = (np.arange(PSI_ENTRIES) - 128 + 0.5) * step
+    table = psi_table(double_gaussian, x, np.ones_like(x), fmt)
+    return FixedParams(per_neuron, constants, 2.0**f, delta * 2.0 ** (f - i_shift), table, out)
+
+
+def constrain(params: dict[str, Array]) -> None:
+    """After an update: |ω| is clipped so that δ|ω| < 1 (the damping boundary p(ω) is real)."""
+    limit = 0.999 / params["delta"]
+    params["omega"][...] = np.clip(params["omega"], -limit, limit)
+
+
+MODEL = NeuronModel(
+    name="brf",
+    states=(
+        StateVar("u", "saturate", "real part"),
+        StateVar("v", "saturate", "imaginary part"),
+        StateVar("q", "saturate", "refractory variable"),
+    ),
+    params=(
+        Param("omega", "rad per 1/δ steps", 4.0, -1e4, 1e4, trainable=True, description="angular frequency"),
+        Param("b_offset", "per 1/δ steps", 0.5, -1e4, 1e4, trainable=True, description="damping offset"),
+        Param("delta", "1/step", 0.01, 0.0, 1.0, open_low=True, description="integration step"),
+        Param("gamma", "1", 0.9, 0.0, 1.0, description="decay of q"),
+        Param("theta", "1", 1.0, 0.0, 1e6, description="threshold"),
+    ),
+    surrogate="double_gaussian",
+    bias_on="current",
+    float_step=float_step,
+    float_psi_arg=float_psi_arg,
+    float_jacobian=float_jacobian,
+    fixed_per_neuron=("wd", "cd", "dp", "gamma", "theta"),
+    fixed_constants=("dlt", "qs", "k", "one", "i_shift", "bits", "rounding", "psi_shift"),
+    events=("u saturated", "v saturated", "q saturated"),
+    fixed_step=fixed_step,
+    psi_index=psi_index,
+    fixed_jacobian=fixed_jacobian,
+    to_fixed=to_fixed,
+    fixed_trainable=("wd", "cd"),
+    constrain=constrain,
+    source="Higuchi, Kairat, Bohte, Otte: Balanced Resonate-and-Fire Neurons, ICML 2024, arXiv 2402.14603",
+)

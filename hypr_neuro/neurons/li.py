@@ -1,0 +1,101 @@
+"""LI, leaky integrator: the readout. Its output is its state.
+
+    u_t = κ u_{t-1} + (1 - κ) I_t,  κ = e^{-1/τ}, τ in steps
+
+Integers, states with F fraction bits, coefficients with k:
+
+    u' = sat(round((kappa u + gain (I << i_shift)) / 2^k)),  kappa = κ 2^k, gain = 2^k - kappa
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hypr_neuro.fixed_point import sat, shift, shr
+from hypr_neuro.jit import jitable
+from hypr_neuro.neurons.base import (
+    PSI_ENTRIES,
+    Array,
+    Conversion,
+    FixedFormat,
+    FixedParams,
+    NeuronModel,
+    Param,
+    StateVar,
+    to_integer,
+)
+from hypr_neuro.surrogates import exp_neg
+
+
+@jitable
+def float_step(s, z_prev, I, p):
+    kappa = exp_neg(1.0 / p[0])
+    u = kappa * s[0] + (1.0 - kappa) * I[0]
+    return (u,), u
+
+
+@jitable
+def float_jacobian(s_prev, s, z_prev, I, p, psi):
+    kappa = exp_neg(1.0 / p[0])
+    by_tau = (s_prev[0] - I[0]) * kappa / (p[0] * p[0])
+    return ((kappa,),), (1.0 - kappa,), (1.0,), (0.0,), ((by_tau,),), (0.0,)
+
+
+@jitable
+def fixed_step(s, z_prev, I, p):
+    kappa, gain, k, i_shift, bits, rounding = p
+    full = shr(kappa * s[0] + gain * shift(I[0], i_shift), k, rounding)
+    u = sat(full, bits)
+    return (u,), u, 1 if u != full else 0
+
+
+@jitable
+def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
+    kappa, gain, k, i_shift, _, _ = p
+    # by κ, in state units
+    return ((kappa,),), (gain,), (shift(1, k),), (0,), ((s_prev[0] - shift(I[0], i_shift),),), (0,)
+
+
+def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
+    """κ to a coefficient; 1 - κ is its complement, so that the gain at rest stays exactly 1."""
+    out: list[Conversion] = []
+    k = fmt.coefficient_fraction
+    top = (1 << k) - 1
+    f = fmt.state_fraction()
+    rule = f"coefficient, {fmt.coefficient_bits} bits, {k} of fraction"
+    kappa = to_integer("κ", np.exp(-1.0 / params["tau"]), 2.0**k, 0, top, rule, out)
+    i_shift = min(6, f)
+    constants = {"k": k, "i_shift": i_shift, "bits": fmt.state_bits, "rounding": fmt.rounding}
+    unused_table = np.zeros(PSI_ENTRIES, dtype=np.int64)
+    per_neuron = {"kappa": kappa, "gain": (1 << k) - kappa}
+    return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), unused_table, out)
+
+
+def constrain(params: dict[str, Array]) -> None:
+    """After an update: τ stays at or above one step."""
+    params["tau"][...] = np.maximum(params["tau"], 1.0)
+
+
+MODEL = NeuronModel(
+    name="li",
+    states=(StateVar("u", "saturate", "output"),),
+    params=(Param("tau", "step", 20.0, 0.0, 1e6, trainable=True, open_low=True, description="time constant"),),
+    surrogate=None,
+    bias_on="current",
+    float_step=float_step,
+    float_psi_arg=None,
+    float_jacobian=float_jacobian,
+    fixed_per_neuron=("kappa", "gain"),
+    fixed_constants=("k", "i_shift", "bits", "rounding"),
+    events=("u saturated",),
+    fixed_step=fixed_step,
+    psi_index=None,
+    fixed_jacobian=fixed_jacobian,
+    to_fixed=to_fixed,
+    fixed_trainable=("kappa",),
+    constrain=constrain,
+    readout=True,
+    source="Baronig, Bahariasl, Özdenizci, Legenstein 2025, arXiv 2506.14464",
+)

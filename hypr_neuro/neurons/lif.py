@@ -1,0 +1,191 @@
+"""LIF with current-based synapses (CUBA), Loihi's neuron (Davies et al. 2018; lava.proc.lif 0.10.0).
+
+    u_t = (1 - du) u_{t-1} + I_t
+    v_t = (1 - dv) v_{t-1} (1 - z_{t-1}) + u_t + bias        subtractive reset: (1 - dv)(v_{t-1} - vth z_{t-1})
+    z_t = Θ(v_t - vth)
+
+The state v is the value before the reset (Lava's variable v is v_t (1 - z_t)). The layer's bias acts on v. ψ is
+SLAYER of (v_t - vth)/vth; since the argument is divided by vth, ∂z_t/∂v_t = ψ/vth.
+
+Integers, as Lava's fixed-point model, a = the weighted sum, decays of 12 bits:
+
+    u' = wrap24(zero(u (4096 - du1) / 4096) + (a << 6))                  du1 = du + 1, Loihi's offset
+    v' = sat24(zero(v (1 - z)(4096 - dv) / 4096) + u' + bias)            zero: rounded toward zero
+    z  = 1 if v' > vth << 6 else 0
+
+overflow "lava" wraps u by one addition of ±2^24, so that u can leave 24 bits; "hardware" wraps it in two's
+complement. v saturates in both: the chip's own behaviour is not documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hypr_neuro.fixed_point import sat, shift, shr_floor, shr_zero, wrap, wrap24_lava
+from hypr_neuro.jit import jitable
+from hypr_neuro.neurons.base import (
+    PSI_ENTRIES,
+    Array,
+    Conversion,
+    FixedFormat,
+    FixedParams,
+    NeuronModel,
+    Param,
+    StateVar,
+    to_integer,
+)
+from hypr_neuro.neurons.scaling import psi_table, shared_value
+from hypr_neuro.surrogates import slayer
+
+ACTIVATION_SHIFT = 6
+
+
+@jitable
+def float_step(s, z_prev, I, p):
+    du, dv, vth, bias, subtract = p
+    u = (1.0 - du) * s[0] + I[0]
+    kept = s[1] - z_prev * (subtract * vth + (1.0 - subtract) * s[1])
+    v = (1.0 - dv) * kept + u + bias
+    return (u, v), 1.0 if v > vth else 0.0
+
+
+@jitable
+def float_psi_arg(s_prev, s, p):
+    return (s[1] - p[2]) / p[2]
+
+
+@jitable
+def float_jacobian(s_prev, s, z_prev, I, p, psi):
+    du, dv, vth, _, subtract = p
+    open_gate = 1.0 - z_prev * (1.0 - subtract)
+    kept = s_prev[1] - z_prev * (subtract * vth + (1.0 - subtract) * s_prev[1])
+    A = ((1.0 - du, 0.0), (1.0 - du, (1.0 - dv) * open_gate))
+    P = (
+        (-s_prev[0], -s_prev[0]),
+        (0.0, -kept),
+        (0.0, -(1.0 - dv) * subtract * z_prev),
+        (0.0, 1.0),
+    )
+    E = (0.0, 0.0, -psi * s[1] / (vth * vth), 0.0)
+    return A, (1.0, 1.0), (0.0, psi / vth), (0.0, 0.0), P, E
+
+
+@jitable
+def fixed_step(s, z_prev, I, p):
+    du1, dv, vth, bias, _, lava, subtract, _, _ = p
+    u_full = wrap(shr_zero(s[0] * (4096 - du1), 12) + wrap(shift(I[0], 6), 32), 32)
+    u = wrap24_lava(u_full) if lava else wrap(u_full, 24)
+    reset = z_prev * (vth if subtract else s[1])
+    v_full = wrap(shr_zero((s[1] - reset) * (4096 - dv), 12) + u + bias, 32)
+    v = sat(v_full, 24)
+    events = (1 if u != u_full else 0) | (2 if v != v_full else 0)
+    return (u, v), 1 if v > vth else 0, events
+
+
+@jitable
+def psi_index(s_prev, s, p):
+    # (v - vth)/vth with 7 bits of fraction: inv_vth = 2^24 / vth
+    i = shr_floor((s[1] - p[2]) * p[4], 24 - 7) + 128
+    return 0 if i < 0 else (255 if i > 255 else i)
+
+
+@jitable
+def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
+    du1, dv, vth, _, inv_vth, _, subtract, k, scale_log2 = p
+    keep_u = shift(4096 - du1, k - 12)
+    unit = shift(1, k)
+    kept = s_prev[1] - z_prev * (vth if subtract else s_prev[1])
+    closed = z_prev * (0 if subtract else 1)
+    keep_v = shift(4096 - dv, k - 12)
+    A = ((keep_u, 0), (keep_u, keep_v * (1 - closed)))
+    # ψ/vth in real units: vth = vth_int / 2^scale_log2
+    c_v = shr_floor(psi * inv_vth, 24 - scale_log2)
+    P = (
+        (-s_prev[0], -s_prev[0]),
+        (0, -kept),
+        (0, shift(-z_prev * subtract * keep_v, scale_log2 - k)),
+        (0, shift(1, scale_log2)),
+    )
+    # -(ψ/vth)(v/vth), v/vth taken with 7 bits of fraction
+    e_vth = -shr_floor(c_v * shr_floor(s[1] * inv_vth, 24 - 7), 7)
+    return A, (unit, unit), (0, c_v), (0, 0), P, (0, 0, e_vth, 0)
+
+
+def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
+    """One power of two S maps real numbers to Loihi's: weights a = I S, and u, v, vth, bias = real S 2^6.
+
+    S is the largest for which threshold (17 bits), states (24 bits, with headroom) and bias fit.
+    """
+    out: list[Conversion] = []
+    largest = max(float(np.max(params["vth"])), fmt.state_range * fmt.headroom)
+    limit = min((1 << fmt.threshold_bits) - 1, (1 << (fmt.state_bits - 1 - ACTIVATION_SHIFT)) - 1)
+    scale_log2 = min(int(np.floor(np.log2(limit / largest))), 24 - 7)
+    scale = 2.0**scale_log2
+    decay_top = (1 << fmt.decay_bits) - 1
+    decay_rule = f"decay, {fmt.decay_bits} bits unsigned"
+    du = to_integer("du (minus Loihi's offset 1)", params["du"] - 1 / 4096, 4096.0, 0, decay_top, decay_rule, out)
+    dv = to_integer("dv", params["dv"], 4096.0, 0, decay_top, decay_rule, out)
+    vth_top = (1 << fmt.threshold_bits) - 1
+    vth = to_integer("vth mantissa", params["vth"], scale, 1, vth_top, f"threshold, {fmt.threshold_bits} bits", out)
+    state_scale = scale * 2.0**ACTIVATION_SHIFT
+    bias = _bias(params["bias"], state_scale, fmt, out)
+    vth_state = vth << ACTIVATION_SHIFT
+    per_neuron = {"du1": du + 1, "dv": dv, "vth": vth_state, "bias": bias, "inv_vth": (1 << 24) // vth_state}
+    constants = {
+        "lava": int(fmt.overflow == "lava"),
+        "subtract": int(shared_value("lif", "subtract", params["subtract"])),
+        "k": fmt.coefficient_fraction,
+        "scale_log2": scale_log2 + ACTIVATION_SHIFT,
+    }
+    x = (np.arange(PSI_ENTRIES) - 128 + 0.5) / 128
+    table = psi_table(slayer, x, np.ones_like(x), fmt)
+    return FixedParams(per_neuron, constants, state_scale, scale, table, out)
+
+
+def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -> Array:
+    """Bias mantissa · 2^exponent, one exponent a layer, the smallest that holds the largest bias."""
+    top = (1 << (fmt.bias_mantissa_bits - 1)) - 1
+    largest = float(np.max(np.abs(value))) * scale
+    exponent = min(max(int(np.ceil(np.log2(max(largest, 1.0) / top))), 0), fmt.bias_exponent_max)
+    rule = f"bias mantissa, {fmt.bias_mantissa_bits} bits, times 2^{exponent}"
+    return to_integer("bias mantissa", value, scale / 2.0**exponent, -top, top, rule, out) << exponent
+
+
+def constrain(params: dict[str, Array]) -> None:
+    """After an update: decays stay in [0, 1], the threshold above 0."""
+    for name in ("du", "dv"):
+        params[name][...] = np.clip(params[name], 0.0, 1.0)
+    params["vth"][...] = np.maximum(params["vth"], 1e-3)
+
+
+MODEL = NeuronModel(
+    name="lif",
+    states=(
+        StateVar("u", "wrap", "synaptic current; in overflow mode 'lava' it can leave 24 bits"),
+        StateVar("v", "saturate", "membrane potential before the reset"),
+    ),
+    params=(
+        Param("du", "1/step", 1.0, 0.0, 1.0, trainable=True, description="decay of the synaptic current"),
+        Param("dv", "1/step", 0.1, 0.0, 1.0, trainable=True, description="decay of the membrane potential"),
+        Param("vth", "1", 1.0, 0.0, 1e6, trainable=True, open_low=True, description="threshold"),
+        Param("bias", "1", 0.0, -1e6, 1e6, trainable=True, description="bias on v"),
+        Param("subtract", "1", 0.0, 0.0, 1.0, description="0: reset to zero, 1: by subtraction of vth"),
+    ),
+    surrogate="slayer",
+    bias_on="state",
+    float_step=float_step,
+    float_psi_arg=float_psi_arg,
+    float_jacobian=float_jacobian,
+    fixed_per_neuron=("du1", "dv", "vth", "bias", "inv_vth"),
+    fixed_constants=("lava", "subtract", "k", "scale_log2"),
+    events=("u wrapped", "v saturated"),
+    fixed_step=fixed_step,
+    psi_index=psi_index,
+    fixed_jacobian=fixed_jacobian,
+    to_fixed=to_fixed,
+    fixed_trainable=("du1", "dv", "vth", "bias"),
+    constrain=constrain,
+    source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; surrogate: Shrestha & Orchard 2018",
+)

@@ -1,0 +1,79 @@
+"""The description of a network that a user writes: dict, YAML file or these classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hypr_neuro.errors import InputError
+
+Range = float | tuple[float, float]
+Positive = Annotated[int, Field(gt=0, le=1_000_000)]
+
+
+class LayerSpec(BaseModel):
+    """One recurrent or feed-forward layer; a pair in `params` is drawn uniformly for each neuron."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    neuron: str
+    size: Positive
+    recurrent: bool = True
+    bias: bool = True
+    params: dict[str, Range] = Field(default_factory=dict)
+
+
+class ReadoutSpec(BaseModel):
+    """The readout, one neuron an output."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    neuron: str = "li"
+    bias: bool = False
+    tau: Range = 20.0
+
+
+class NetworkSpec(BaseModel):
+    """inputs and outputs: channels; dt: seconds a step; layers from input to output; readout."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    inputs: Positive
+    outputs: Positive
+    dt: float = Field(default=1e-3, gt=0)
+    layers: list[LayerSpec] = Field(min_length=1)
+    readout: ReadoutSpec = Field(default_factory=ReadoutSpec)
+
+
+def load_yaml(path: Path, what: str) -> Any:
+    """Parse a YAML file with the safe loader; raises InputError naming file and line."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{what} '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise InputError(f"{what} '{path}'{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+
+
+def describe(error: ValidationError) -> str:
+    """The first finding of pydantic as one line: key, value, rule."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"key '{key}' = {first.get('input')!r:.60}: {first['msg']}{more}"
+
+
+def parse_spec(spec: NetworkSpec | dict[str, Any] | str | Path) -> NetworkSpec:
+    """A NetworkSpec from any of the forms a user may give; raises InputError naming the key."""
+    if isinstance(spec, NetworkSpec):
+        return spec
+    where = "network spec"
+    if isinstance(spec, (str, Path)):
+        where = f"network spec '{spec}'"
+        spec = load_yaml(Path(spec), "network spec")
+    try:
+        return NetworkSpec.model_validate(spec)
+    except ValidationError as error:
+        raise InputError(f"{where}: {describe(error)}") from error
