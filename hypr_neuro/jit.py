@@ -45,7 +45,7 @@ def source_digest(folder: Path) -> str:
 
 def _source_folders() -> list[Path]:
     """Folders whose sources may end up in a kernel: the package and the simulator (mapped in from ``sim/``)."""
-    import hypr_neuro.sim as sim
+    from hypr_neuro import sim
 
     return [Path(__file__).parent, Path(next(iter(sim.__path__)))]
 

@@ -117,7 +117,9 @@ class Network:
             if layer.model.readout:
                 raise InputError(f"layer {i}: '{layer.model.name}' is a readout, rule: only the last layer is one")
             if self.layers[i + 1].inputs != layer.size:
-                raise InputError(f"{self.name(i + 1)}: {self.layers[i + 1].inputs} inputs, but layer {i} has {layer.size}")
+                raise InputError(
+                    f"{self.name(i + 1)}: {self.layers[i + 1].inputs} inputs, but layer {i} has {layer.size}"
+                )
         if not self.dt > 0:
             raise InputError(f"dt = {self.dt} s, rule: positive")
 

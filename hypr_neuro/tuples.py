@@ -12,7 +12,6 @@ MATT[d](A, r)       Aᵀ r
 ROWS[m](P, r, E, g) (P_0·r + E_0 g, …), each P_q of length d; keyed (m, d)
 """
 
-# ruff: noqa: E501
 from __future__ import annotations
 
 from collections.abc import Callable

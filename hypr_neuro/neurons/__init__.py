@@ -16,7 +16,9 @@ def _load() -> dict[str, NeuronModel]:
         model = getattr(import_module(f"{__name__}.{info.name}"), "MODEL", None)
         if model is not None:
             if model.name != info.name:
-                raise InputError(f"neurons/{info.name}.py: MODEL.name = {model.name!r}, rule: it equals the file's name")
+                raise InputError(
+                    f"neurons/{info.name}.py: MODEL.name = {model.name!r}, rule: it equals the file's name"
+                )
             models[model.name] = model
     return models
 

@@ -78,6 +78,8 @@ class FixedFormat:
     bias_mantissa_bits, bias_exponent_max : LIF bias
     state_range : largest magnitude that calibration saw, in real units, any state
     headroom : factor kept free above `state_range`
+    weight_range : largest weight magnitude to make room for, in real units, over the layer's connections
+    weight_bits : width of a weight's mantissa, sign included
     rounding : code of the rounding rule of states
     overflow : "lava" (as Lava's CPU models) or "hardware"
     psi_bits : width of the ψ table's entries, sign included
@@ -92,6 +94,8 @@ class FixedFormat:
     bias_exponent_max: int
     state_range: float
     headroom: float
+    weight_range: float
+    weight_bits: int
     rounding: int
     overflow: str
     psi_bits: int
@@ -179,7 +183,9 @@ class NeuronModel:
         if self.bias_on not in ("current", "state"):
             raise InputError(f"neuron '{self.name}': bias_on = {self.bias_on!r}, rule: 'current' or 'state'")
         if (self.surrogate is None) != (self.float_psi_arg is None) or self.readout != (self.surrogate is None):
-            raise InputError(f"neuron '{self.name}': a spiking model has a surrogate and its argument, a readout neither")
+            raise InputError(
+                f"neuron '{self.name}': a spiking model has a surrogate and its argument, a readout neither"
+            )
         names = [p.name for p in self.params]
         if len(set(names)) != len(names):
             raise InputError(f"neuron '{self.name}': parameter names repeat: {names}")

@@ -37,7 +37,7 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
-from hypr_neuro.neurons.scaling import psi_table, shared_value
+from hypr_neuro.neurons.scaling import input_shift, psi_table, shared_value
 from hypr_neuro.surrogates import double_gaussian
 
 DELTA_FRACTION = 20
@@ -151,8 +151,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
         "gamma": to_integer("γ", params["gamma"], 2.0**k, -top, top, rule, out),
         "theta": to_integer("θ", params["theta"], 2.0**f, 0, state_top, f"state, {fmt.state_bits} bits", out),
     }
-    # I << i_shift: the neuron aligns the weighted sum with its state, so that weight exponents stay small
-    i_shift = min(6, f)
+    i_shift = input_shift(delta, f, fmt)
     constants = {
         "dlt": int(to_integer("δ", np.array([delta]), 2.0**DELTA_FRACTION, 0, 1 << 30, "20 bits of fraction", out)[0]),
         "qs": f + DELTA_FRACTION - k,

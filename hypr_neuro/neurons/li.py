@@ -26,6 +26,7 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
+from hypr_neuro.neurons.scaling import input_shift
 from hypr_neuro.surrogates import exp_neg
 
 
@@ -66,7 +67,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     f = fmt.state_fraction()
     rule = f"coefficient, {fmt.coefficient_bits} bits, {k} of fraction"
     kappa = to_integer("κ", np.exp(-1.0 / params["tau"]), 2.0**k, 0, top, rule, out)
-    i_shift = min(6, f)
+    i_shift = input_shift(1.0, f, fmt)
     constants = {"k": k, "i_shift": i_shift, "bits": fmt.state_bits, "rounding": fmt.rounding}
     unused_table = np.zeros(PSI_ENTRIES, dtype=np.int64)
     per_neuron = {"kappa": kappa, "gain": (1 << k) - kappa}

@@ -22,6 +22,20 @@ def shared_value(model: str, name: str, values: Array) -> float:
     return first
 
 
+TARGET_EXPONENT = 4
+"""Exponent given to the largest weight: small weights of other connections still get one above the lower limit."""
+
+
+def input_shift(gain: float, fraction: int, fmt: FixedFormat) -> int:
+    """Left shift that aligns the weighted sum with the state, so that weight exponents stay small; at least 0.
+
+    gain : factor between current and state (BRF's δ). fraction : the state's fraction bits
+    """
+    top = (1 << (fmt.weight_bits - 1)) - 1
+    exponent = int(np.ceil(np.log2(max(fmt.weight_range, 1e-9) * gain / top))) + fraction
+    return int(np.clip(exponent - TARGET_EXPONENT, 0, fraction))
+
+
 def psi_table(surrogate: Callable[[float], float], x: Array, gain: Array, fmt: FixedFormat) -> Array:
     """ψ(x)·gain in `psi_bits` bits, then aligned to the coefficients' fraction; (len(x),) int64.
 

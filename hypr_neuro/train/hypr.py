@@ -11,102 +11,46 @@ Row j of Φ and of every M_t is one P-stage without learning signal whose adjoin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
-from os import cpu_count
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.forward import LayerForward, chunks, over_batch
 from hypr_neuro.network import Layer, Network
-from hypr_neuro.train.kernels import p_stage, s_stage
+from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.losses import get_loss
 
 Array = NDArray[Any]
 RULES = ("hypr",)
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cpu_count() or 1)
+class LayerEngine(LayerForward):
+    """A layer that runs forward and gives gradients.
 
-
-def over_batch(batch: int, call: Callable[[int, int], object]) -> None:
-    """call(b0, b1) on slices of the batch, in threads; samples do not interact, so the split changes no result."""
-    workers = min(cpu_count() or 1, batch)
-    edges = [batch * i // workers for i in range(workers + 1)]
-    if workers == 1:
-        call(0, batch)
-        return
-    for future in [_pool().submit(call, a, b) for a, b in zip(edges, edges[1:], strict=False)]:
-        future.result()
-
-
-@dataclass
-class _Carry:
-    """What a layer hands from one sub-sequence to the next.
-
-    state : (d, batch·n). output : (batch·n). eligibility : (batch, d, n, fan_in) for weights, fan_in = inputs,
-    neurons if recurrent, 1 if biased; None before the first carry. of_params : (trainable, d, batch·n)
+    Carried from one sub-sequence to the next, beside the state:
+    eligibility : (batch, d, n, fan_in) for weights, fan_in = inputs, neurons if recurrent, 1 if biased; None before
+        the first carry. eligibility_params : (trainable, d, batch·n)
     late : (delay, batch·n) learning signals that have not arrived yet
     """
 
-    state: Array
-    output: Array
-    eligibility: Array | None
-    of_params: Array
-    late: Array
-
-
-class LayerEngine:
-    """One layer's S-stage and P-stage for a batch, in one float type."""
-
     def __init__(self, layer: Layer, batch: int, dtype: type, delay: int = 0) -> None:
-        self.layer, self.batch, self.dtype = layer, batch, dtype
-        self.n, self.d = layer.size, layer.model.d
+        super().__init__(layer, batch, dtype)
         self.m = len(layer.model.trainable)
-        self.params = layer.param_matrix().astype(dtype)
-        self.weight_t = np.ascontiguousarray(layer.weight.T.astype(dtype))
-        recurrent = layer.recurrent.T if layer.recurrent is not None else np.zeros((0, 0))
-        self.recurrent_t = np.ascontiguousarray(recurrent.astype(dtype))
-        width = batch * self.n
-        self.carry = _Carry(
-            np.zeros((self.d, width), dtype),
-            np.zeros(width, dtype),
-            None,
-            np.zeros((self.m, self.d, width), dtype),
-            np.zeros((delay, width), dtype),
-        )
+        self.eligibility: Array | None = None
+        self.eligibility_params = np.zeros((self.m, *self.state.shape), dtype)
+        self.late = np.zeros((delay, self.output.size), dtype)
         self.gradient = {name: np.zeros(a.shape, dtype) for name, a in layer.arrays()}
-
-    def forward(self, below: Array) -> Array:
-        """S-stage over one sub-sequence: (λ, batch, inputs) to (λ, batch, n); the state is carried on."""
-        steps = below.shape[0]
-        self.below = below
-        current = below.reshape(steps * self.batch, -1) @ self.weight_t
-        if self.layer.bias is not None:
-            current += self.layer.bias.astype(self.dtype)
-        self.current = current.reshape(steps, -1)
-        self.states = np.empty((steps + 1, *self.carry.state.shape), self.dtype)
-        self.outputs = np.empty((steps + 1, self.carry.output.size), self.dtype)
-        self.states[0], self.outputs[0] = self.carry.state, self.carry.output
-        kernel = s_stage(self.layer.model.name)
-        args = (self.current, self.recurrent_t, self.states, self.outputs, self.params, self.n)
-        over_batch(self.batch, lambda b0, b1: kernel(*args, b0, b1))
-        self.carry.state, self.carry.output = self.states[-1].copy(), self.outputs[-1].copy()
-        return self.outputs[1:].reshape(steps, self.batch, self.n)
 
     def backward(self, signal: Array) -> Array:
         """P-stage: learning signals (λ, batch, n); adds to `gradient`, returns B_tᵀ C_t g_t, (λ, batch, n)."""
         flat = self._delayed(signal.reshape(signal.shape[0], -1))
-        adjoint = np.zeros_like(self.carry.state)
+        adjoint = np.zeros_like(self.state)
         d_current, d_now, d_params = self._p_stage(flat, adjoint)
         self._add(d_current, d_params)
-        if self.carry.eligibility is not None:
+        if self.eligibility is not None:
             self._add_carried(adjoint)
         return d_now.reshape(signal.shape)
 
@@ -114,11 +58,11 @@ class LayerEngine:
         """ε_λ = Φ ε_0 + Σ_t M_t ⊗ pre_t, by one P-stage without signal for each state."""
         silent = np.zeros_like(self.current)
         pre = self._pre()
-        old, old_p = self.carry.eligibility, self.carry.of_params
+        old, old_p = self.eligibility, self.eligibility_params
         new = np.zeros((self.batch, self.d, self.n, pre.shape[2]), self.dtype)
         new_p = np.zeros_like(old_p)
         for j in range(self.d):
-            phi = np.zeros_like(self.carry.state)
+            phi = np.zeros_like(self.state)
             phi[j] = 1.0
             moved, _, of_params = self._p_stage(silent, phi)
             by_sample = moved.reshape(-1, self.batch, self.n).transpose(1, 2, 0)
@@ -126,15 +70,15 @@ class LayerEngine:
             new_p[:, j] = of_params + np.einsum("ak,qak->qk", phi, old_p)
             if old is not None:
                 new[:, j] += np.einsum("abn,banf->bnf", phi.reshape(self.d, self.batch, self.n), old)
-        self.carry.eligibility, self.carry.of_params = new, new_p
+        self.eligibility, self.eligibility_params = new, new_p
 
     def _delayed(self, signal: Array) -> Array:
         """The signals that arrive now: those of `delay` steps ago."""
-        delay = self.carry.late.shape[0]
+        delay = self.late.shape[0]
         if delay == 0:
             return np.ascontiguousarray(signal)
-        queue = np.concatenate([self.carry.late, signal])
-        self.carry.late = queue[signal.shape[0] :].copy()
+        queue = np.concatenate([self.late, signal])
+        self.late = queue[signal.shape[0] :].copy()
         return np.ascontiguousarray(queue[: signal.shape[0]])
 
     def _p_stage(self, signal: Array, adjoint: Array) -> tuple[Array, Array, Array]:
@@ -171,25 +115,16 @@ class LayerEngine:
                 self.gradient[name] += d_params[q].reshape(self.batch, self.n).sum(axis=0)
 
     def _add_carried(self, adjoint: Array) -> None:
-        assert self.carry.eligibility is not None
+        assert self.eligibility is not None
         by_state = adjoint.reshape(self.d, self.batch, self.n)
-        total = np.einsum("dbn,bdnf->nf", by_state, self.carry.eligibility)
+        total = np.einsum("dbn,bdnf->nf", by_state, self.eligibility)
         inputs = self.layer.inputs
         self.gradient["weight"] += total[:, :inputs]
         if self.layer.recurrent is not None:
             self.gradient["recurrent"] += total[:, inputs : inputs + self.n]
         if self.layer.bias is not None:
             self.gradient["bias"] += total[:, -1]
-        self._add_params(np.einsum("dk,qdk->qk", adjoint, self.carry.of_params))
-
-
-def chunks(steps: int, chunk: int | None) -> Iterator[slice]:
-    """Consecutive slices of `chunk` steps (None: all at once)."""
-    size = steps if chunk is None else chunk
-    if size < 1:
-        raise InputError(f"chunk = {chunk}, rule: at least 1 step, or None for the whole sequence")
-    for start in range(0, steps, size):
-        yield slice(start, min(start + size, steps))
+        self._add_params(np.einsum("dk,qdk->qk", adjoint, self.eligibility_params))
 
 
 def gradients(
@@ -243,7 +178,9 @@ def batch_arrays(net: Network, x: Array, y: Array, mask: Array | None, dtype: ty
     if y.shape not in ((samples,), (samples, steps)):
         raise InputError(f"y of shape {y.shape}, rule: ({samples},) or ({samples}, {steps})")
     if y.size and (y.min() < 0 or y.max() >= net.outputs):
-        raise InputError(f"label {y.max() if y.max() >= net.outputs else y.min()}, rule: 0 <= y < {net.outputs} outputs")
+        raise InputError(
+            f"label {y.max() if y.max() >= net.outputs else y.min()}, rule: 0 <= y < {net.outputs} outputs"
+        )
     scored = np.ones((samples, steps), bool) if mask is None else np.asarray(mask, dtype=bool)
     if scored.shape != (samples, steps):
         raise InputError(f"mask of shape {scored.shape}, rule: ({samples}, {steps})")
@@ -252,30 +189,3 @@ def batch_arrays(net: Network, x: Array, y: Array, mask: Array | None, dtype: ty
     label = np.broadcast_to(y[:, None] if y.ndim == 1 else y, (samples, steps)).T.astype(np.int64)
     weight = (scored.T / scored.sum()).astype(dtype)
     return np.ascontiguousarray(x.transpose(1, 0, 2), dtype=dtype), np.ascontiguousarray(label), weight
-
-
-def readout(
-    net: Network,
-    x: Array,
-    *,
-    chunk: int = 256,
-    dtype: type = np.float32,
-    visit: Callable[[int, list[LayerEngine]], None] | None = None,
-) -> Array:
-    """Run the network: x (sample, T, channel) to readout (sample, T, outputs); memory for `chunk` steps at a time.
-
-    visit(start, engines) is called after each sub-sequence, with its first step and the engines' states.
-    """
-    data = np.asarray(x)
-    if data.ndim != 3 or data.shape[2] != net.inputs:
-        raise InputError(f"x of shape {data.shape}, rule: (sample, T, {net.inputs}) for this network")
-    engines = [LayerEngine(layer, data.shape[0], dtype) for layer in net.layers]
-    out = np.empty((data.shape[0], data.shape[1], net.outputs), dtype)
-    for part in chunks(data.shape[1], chunk):
-        values = np.ascontiguousarray(data[:, part].transpose(1, 0, 2), dtype=dtype)
-        for engine in engines:
-            values = engine.forward(values)
-        out[:, part] = values.transpose(1, 0, 2)
-        if visit is not None:
-            visit(part.start, engines)
-    return out

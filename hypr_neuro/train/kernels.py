@@ -1,26 +1,18 @@
-"""Compiled loops of float training: S-stage and P-stage of one layer.
-
-Arrays are time-major; batch and neurons share one contiguous axis, entry b·n + i for sample b and neuron i, so that
-the compiler can vectorise over it. A call handles the samples b0 ≤ b < b1, which lets threads share a batch; results
-do not depend on how it is shared. Step functions come in through closures (`jit.py`). Indices are unsigned: numba
-tests signed ones for being negative, and that test keeps the loops from being vectorised.
-"""
+"""Compiled loop of float training: the P-stage of one layer. Array layout and indices as in `forward.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from hypr_neuro.forward import flush
 from hypr_neuro.jit import compile_kernel, jitable
 from hypr_neuro.neurons import get_model
 from hypr_neuro.surrogates import SURROGATES
 from hypr_neuro.tuples import ADD, DOT, LOAD_REAL, MAD, MATT, ROWS, STORE
-
-TINY = 1e-30
-"""Smaller states count as 0: silent neurons would decay into denormal floats, which are slow."""
 
 
 @jitable
@@ -33,54 +25,7 @@ def _no_psi_arg(s_prev: Any, s: Any, p: Any) -> float:
     return 0.0
 
 
-@jitable
-def flush(rows: Any, start: int, stop: int, d: int) -> None:
-    """Set entries below TINY to zero."""
-    for j in range(d):
-        row = rows[j]
-        for k in range(start, stop):
-            row[k] = 0.0 if abs(row[k]) < TINY else row[k]
-
-
-@lru_cache(maxsize=None)
-def s_stage(model_name: str) -> Callable[..., None]:
-    """Kernel (current, recurrent_t, states, outputs, p, n, b0, b1): run one layer over the steps of a chunk.
-
-    current : (λ, batch·n) input currents; the recurrent part is added here
-    recurrent_t : (n, n) recurrent weights, transposed (row = sending neuron), or (0, 0)
-    states : (λ+1, d, batch·n); row 0 is the state before the chunk, the others are filled
-    outputs : (λ+1, batch·n) likewise
-    p : (parameters, n)
-    """
-    model = get_model(model_name)
-    step, d = model.float_step, model.d
-    load_s, load_p, store = LOAD_REAL[d], LOAD_REAL[len(model.params)], STORE[d]
-
-    def kernel(current, recurrent_t, states, outputs, p, neurons, first, stop):
-        n, b0, b1 = np.uintp(neurons), np.uintp(first), np.uintp(stop)
-        recurrent = recurrent_t.shape[0] > 0
-        for t in range(current.shape[0]):
-            i_t, s0, s1, z0, z1 = current[t], states[t], states[t + 1], outputs[t], outputs[t + 1]
-            for b in range(b0, b1):
-                base = b * n
-                if recurrent:
-                    for j in range(n):
-                        z = z0[base + j]
-                        if z != 0.0:
-                            row = recurrent_t[j]
-                            for i in range(n):
-                                i_t[base + i] += z * row[i]
-                for i in range(n):
-                    k = base + i
-                    s, z = step(load_s(s0, k), float(z0[k]), (float(i_t[k]),), load_p(p, i))
-                    store(s1, k, s)
-                    z1[k] = z
-                flush(s1, base, base + n, d)
-
-    return compile_kernel(kernel)
-
-
-@lru_cache(maxsize=None)
+@cache
 def p_stage(model_name: str) -> Callable[..., None]:
     """Kernel that turns learning signals into the factors of the gradient, backwards over a chunk.
 

@@ -1,0 +1,39 @@
+# Each target sets up what it needs: a virtual environment VENV, the package in it, the development tools.
+#   make test ARGS="-k neurons"                    arguments for the command behind the target
+#   make test PYTHON=python3.12 VENV=.venv-312     another Python, in an environment of its own
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo 'make demo    train, quantize, learn on chip and report, on real data'
+	@echo 'make test    run the test suite'
+	@echo 'make lint    style (ruff) and types (mypy, strict)'
+	@echo 'make bench   run the benchmarks'
+	@echo 'make clean   remove build products and caches; environments and runs/ stay'
+	@echo
+	@echo 'ARGS="..." is handed on; PYTHON=python3.12 VENV=.venv-312 chooses another Python.'
+
+setup:
+	@sh tools/setup.sh '$(VENV)' '$(PYTHON)'
+
+demo: setup
+	$(VENV)/bin/hypr-neuro demo $(ARGS)
+
+test: setup
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python tools/typecheck.py
+
+bench: setup
+	$(VENV)/bin/python benchmarks/run.py $(ARGS)
+
+clean:
+	rm -rf build dist .types .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -path './.venv*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
