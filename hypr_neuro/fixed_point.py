@@ -109,3 +109,9 @@ def isqrt(x: int) -> int:
             root = root + bit
         bit = bit >> 2
     return root
+
+
+@jitable
+def quotient(x: int, y: int) -> int:
+    """x / y rounded toward minus infinity, y > 0."""
+    return x // y

@@ -8,10 +8,11 @@ HEAD[k](c)          (c[0], …, c[k-1])
 STORE[k](a, i, t)   write the tuple t back; ADD[k] adds it
 DOT[d](a, b)        Σ a_j b_j
 MAD[d](a, b, g)     (a_0 + b_0 g, …)
-MATT[d](A, r)       Aᵀ r
+MATT[d](A, r)       Aᵀ r. MATV[d](A, r): A r
 ROWS[m](P, r, E, g) (P_0·r + E_0 g, …), each P_q of length d; keyed (m, d)
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -737,6 +738,38 @@ def matt4(a: Any, r: Any) -> Any:
 
 
 @jitable
+def matv1(A: Any, r: Any) -> Any:
+    return (dot1(A[0], r),)
+
+
+@jitable
+def matv2(A: Any, r: Any) -> Any:
+    return (
+        dot2(A[0], r),
+        dot2(A[1], r),
+    )
+
+
+@jitable
+def matv3(A: Any, r: Any) -> Any:
+    return (
+        dot3(A[0], r),
+        dot3(A[1], r),
+        dot3(A[2], r),
+    )
+
+
+@jitable
+def matv4(A: Any, r: Any) -> Any:
+    return (
+        dot4(A[0], r),
+        dot4(A[1], r),
+        dot4(A[2], r),
+        dot4(A[3], r),
+    )
+
+
+@jitable
 def rows1x1(p: Any, r: Any, e: Any, g: Any) -> Any:
     return (dot1(p[0], r) + e[0] * g,)
 
@@ -1010,6 +1043,7 @@ ADD: _Table = {1: add1, 2: add2, 3: add3, 4: add4, 5: add5, 6: add6}
 DOT: _Table = {1: dot1, 2: dot2, 3: dot3, 4: dot4}
 MAD: _Table = {1: mad1, 2: mad2, 3: mad3, 4: mad4}
 MATT: _Table = {1: matt1, 2: matt2, 3: matt3, 4: matt4}
+MATV: _Table = {1: matv1, 2: matv2, 3: matv3, 4: matv4}
 ROWS: dict[tuple[int, int], Callable[..., Any]] = {
     (1, 1): rows1x1,
     (1, 2): rows1x2,

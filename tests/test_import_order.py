@@ -17,7 +17,7 @@ ORDER = (
     ("fixed_point", "surrogates", "tuples", "store", "spec"),
     ("neurons",),
     ("network",),
-    ("data", "nir_io", "profile", "hardware_profiles"),
+    ("data", "forward", "nir_io", "profile", "hardware_profiles"),
     ("score",),
     ("quantize",),
     ("sim",),

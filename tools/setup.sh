@@ -18,7 +18,7 @@ version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/n
 find_version() {
     pyenv_root=$(pyenv root 2>/dev/null || printf '%s' "${PYENV_ROOT:-$HOME/.pyenv}")
     for python in "$pyenv_root/versions/$1"*/bin/python "python$1" python3 python \
-        "$(uv python find "$1" 2>/dev/null || true)"; do
+        "$(uv python find --system "$1" 2>/dev/null || true)"; do
         if [ -n "$python" ] && [ "$(version "$python")" = "$1" ]; then
             printf '%s\n' "$python"
             return 0
@@ -51,6 +51,8 @@ create() {
         die "VENV=$venv exists and is no virtual environment: choose another name"
     fi
     python=$(find_python)
+    # the interpreter itself, should the name lead into another environment
+    python=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
     say "creating $venv with Python $(version "$python")"
     rm -rf "$venv"
     if ! message=$("$python" -m venv "$venv" 2>&1); then
@@ -64,7 +66,8 @@ $python cannot create a virtual environment: install its venv package (Debian: p
 
 have=$(version "$venv/bin/python")
 if [ -n "$wanted" ] && [ -n "$have" ]; then
-    asked=$(version "$(find_python)")
+    asked=$(find_python)
+    asked=$(version "$asked")
     [ "$asked" = "$have" ] || die "VENV=$venv holds Python $have, PYTHON=$wanted is $asked: add VENV=.venv-$asked"
 fi
 
