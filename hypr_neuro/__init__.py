@@ -1,0 +1,105 @@
+"""hypr-neuro: recurrent spiking networks from float HYPR training to integers on neuromorphic chips.
+
+Public names are loaded when they are first used, so that importing the package stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "LearnOptions": "sim.learn",
+    "Network": "network",
+    "Profile": "profile",
+    "QuantizedNetwork": "quantize",
+    "SequenceData": "data",
+    "compare": "compare",
+    "compile": "compilers:compile_network",
+    "compile_network": "compilers",
+    "dequantize": "quantize",
+    "encode": "data",
+    "evaluate": "train.loop",
+    "gradients": "train.hypr",
+    "learn": "sim.learn",
+    "load_data": "data",
+    "load_profile": "profile",
+    "open_device": "hil",
+    "place": "place",
+    "quantize": "quantize",
+    "read_nir": "nir_io",
+    "simulate": "sim.engine",
+    "train": "train.loop",
+    "weight_ranges": "quantize",
+    "write_nir": "nir_io",
+    "write_report": "report",
+}
+
+if TYPE_CHECKING:
+    from hypr_neuro.compare import compare
+    from hypr_neuro.compilers import compile_network
+    from hypr_neuro.compilers import compile_network as compile
+    from hypr_neuro.data import SequenceData, encode, load_data
+    from hypr_neuro.hil import open_device
+    from hypr_neuro.network import Network
+    from hypr_neuro.nir_io import read_nir, write_nir
+    from hypr_neuro.place import place
+    from hypr_neuro.profile import Profile, load_profile
+    from hypr_neuro.quantize import QuantizedNetwork, dequantize, quantize, weight_ranges
+    from hypr_neuro.report import write_report
+    from hypr_neuro.sim.engine import simulate
+    from hypr_neuro.sim.learn import LearnOptions, learn
+    from hypr_neuro.train.hypr import gradients
+    from hypr_neuro.train.loop import evaluate, train
+
+__all__ = [
+    "LearnOptions",
+    "Network",
+    "Profile",
+    "QuantizedNetwork",
+    "SequenceData",
+    "__version__",
+    "compare",
+    "compile",
+    "compile_network",
+    "dequantize",
+    "encode",
+    "evaluate",
+    "gradients",
+    "learn",
+    "load_data",
+    "load_profile",
+    "open_device",
+    "place",
+    "quantize",
+    "read_nir",
+    "simulate",
+    "train",
+    "weight_ranges",
+    "write_nir",
+    "write_report",
+]
+
+
+class _LazyModule(ModuleType):
+    """Submodules named like a public function (`hypr_neuro.compare`) must not hide it once they are imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _WHERE and getattr(value, "__name__", "") == f"{__name__}.{name}":
+            return
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _WHERE:
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+        where, _, attribute = _WHERE[name].partition(":")
+        value = getattr(import_module(f"{__name__}.{where}"), attribute or name)
+        super().__setattr__(name, value)
+        return value
+
+
+sys.modules[__name__].__class__ = _LazyModule

@@ -102,7 +102,8 @@ class Layer:
 class Network:
     """Layers from input to output; the last is the readout.
 
-    dt : seconds a step. encoder : how samples became spikes, kept with the network (see `hypr_neuro.data.encode`).
+    dt : seconds a step. encoder : how samples became spikes, kept with the network (see `hypr_neuro.data.encode`)
+    notes : plain data that travels with the network; "spec" is what `build` was given
     """
 
     layers: list[Layer]
@@ -138,7 +139,7 @@ class Network:
         model = get_model(parsed.readout.neuron)
         tau = {"tau": parsed.readout.tau}
         layers.append(_draw_layer(model, parsed.outputs, inputs, False, parsed.readout.bias, tau, rng))
-        return cls(layers, parsed.dt)
+        return cls(layers, parsed.dt, notes={"spec": parsed.model_dump(mode="json")})
 
     @property
     def inputs(self) -> int:

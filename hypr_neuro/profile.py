@@ -44,8 +44,6 @@ class Time(_Strict):
 
     connection_delay: Quantity[Literal[0, 1]]
     error_latency: Quantity[Annotated[int, Field(ge=0, le=64)]]
-    reset: Quantity[Literal["sample", "never"]]
-    readout_on: Quantity[Literal["neuron", "host"]]
 
 
 class Precision(_Strict):

@@ -295,3 +295,23 @@ def _summary(layer: str, c: Conversion) -> dict[str, Any]:
 
 def _decibel(value: float | None) -> str:
     return "exact" if value is None else f"{value:.1f} dB"
+
+
+def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
+    """A float network with the weights that the integers stand for, and the neuron parameters of `net`.
+
+    Raises InputError if the two do not have the same layers.
+    """
+    shapes = [(layer.model.name, layer.size, layer.inputs) for layer in net.layers]
+    if shapes != [(layer.model.name, layer.size, layer.inputs) for layer in qnet.layers]:
+        raise InputError(f"float network {shapes} and integer network differ; give the one that was quantized")
+    result = net.copy()
+    for layer, fixed in zip(result.layers, qnet.layers, strict=True):
+        matrix = fixed.input.mantissa * fixed.weight_step(fixed.input)
+        if layer.bias is not None:
+            layer.bias[...] = matrix[:, -1]
+            matrix = matrix[:, :-1]
+        layer.weight[...] = matrix
+        if layer.recurrent is not None and fixed.recurrent is not None:
+            layer.recurrent[...] = fixed.recurrent.mantissa * fixed.weight_step(fixed.recurrent)
+    return result

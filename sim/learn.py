@@ -187,11 +187,7 @@ class Learner:
 
     def _run(self, x: Array, label: Array, scored: Array) -> Array:
         steps, depth, delay = len(x), len(self.learners), self.simulator.delay
-        if self.qnet.profile.time.reset.value == "sample":
-            self.simulator.reset()
-        else:
-            for run in self.simulator.layers:
-                run.load_weights()
+        self.simulator.reset()
         for learner in self.learners:
             learner.start_sample()
         tail = delay * depth

@@ -15,6 +15,7 @@ ORDER = (
     ("errors",),
     ("jit",),
     ("fixed_point", "surrogates", "tuples", "store", "spec"),
+    ("run_folder",),
     ("neurons",),
     ("network",),
     ("data", "forward", "nir_io", "profile", "hardware_profiles"),
@@ -27,6 +28,8 @@ ORDER = (
     ("compare",),
     ("study",),
     ("report",),
+    ("testing", "tasks"),
+    ("stages",),
     ("demo",),
     ("cli",),
 )

@@ -112,9 +112,3 @@ def naming(where: str) -> Iterator[None]:
 def node_label(name: str, node: Any) -> str:
     """\"node 'fc1' (Affine)\"; quotes as Python's, so that a name with line breaks stays on one line."""
     return f"node {name!r} ({kind(node)})"
-
-
-def one_line(error: Exception) -> str:
-    """Type and first line of another library's exception."""
-    text = (str(error).splitlines() or [""])[0][:300]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,7 +1,7 @@
 """NIR to network: exact for files of hypr-neuro, by the rules of `third_party` for all others.
 
-A file is taken apart here, not by nir.read, so that a damaged or hostile one is refused by the name of the node:
-only plain links, bounded depth, number and size of its entries; each node is then built by nir itself.
+A file is taken apart by `files`, not by nir.read, so that a damaged or hostile one is refused by the name of what is
+wrong; each node is then built by nir itself.
 """
 
 from __future__ import annotations
@@ -11,21 +11,17 @@ import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nir
 import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.nir_io.nodes import VERSION, base_name, graph_digest, kind, naming, node_label, one_line, own_metadata
+from hypr_neuro.nir_io.files import one_line, read_tree
+from hypr_neuro.nir_io.nodes import VERSION, base_name, graph_digest, kind, naming, node_label, own_metadata
 from hypr_neuro.nir_io.third_party import import_graph
 from hypr_neuro.nir_io.write import reset_of
 
-MAX_DEPTH = 16
-MAX_ENTRIES = 100_000
-MAX_EXPANSION = 1100
-"""deflate packs at most 1032 to 1: a file that declares more than this cannot hold it."""
 RESETS = ("zero", "subtract")
 
 
@@ -59,53 +55,8 @@ def _check_options(dt: Any, reset: Any) -> None:
 
 def _load(path: Path) -> nir.NIRGraph:
     """Read a file into a graph whose edges and types are still unchecked."""
-    if not path.is_file():
-        raise FileFormatError(f"file '{path}' does not exist; give the path of a NIR file")
     with naming(f"file '{path}'"):
-        try:
-            with h5py.File(path, "r") as file:
-                tree = _Reader(path.stat().st_size).group(file, "", 0)
-        except InputError:
-            raise
-        except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ValueError on damaged files
-            raise FileFormatError(f"damaged or no HDF5 file ({one_line(error)}); write it again") from error
-        return _graph(tree.get("node"))
-
-
-class _Reader:
-    """An HDF5 tree as nested dicts, with a budget of entries and bytes."""
-
-    def __init__(self, file_size: int) -> None:
-        self.entries = MAX_ENTRIES
-        self.bytes = MAX_EXPANSION * file_size + 1_000_000
-
-    def group(self, group: h5py.Group, path: str, depth: int) -> dict[str, Any]:
-        if depth > MAX_DEPTH:
-            raise FileFormatError(
-                f"group {path!r}: nested deeper than {MAX_DEPTH}, rule: no cycles; write the file again"
-            )
-        found: dict[str, Any] = {}
-        for name in group:
-            here = f"{path}/{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise FileFormatError(
-                    f"entry {here!r} is a link to elsewhere, rule: NIR files hold their data themselves"
-                )
-            self.entries -= 1
-            if self.entries < 0:
-                raise FileFormatError(f"more than {MAX_ENTRIES} entries, rule: no cycles; write the file again")
-            item = group[name]
-            found[name] = self.group(item, here, depth + 1) if isinstance(item, h5py.Group) else self.value(item, here)
-        return found
-
-    def value(self, item: Any, path: str) -> Any:
-        if not isinstance(item, h5py.Dataset) or item.shape is None:
-            raise FileFormatError(f"entry {path!r} holds no data, rule: NIR entries are groups or datasets")
-        self.bytes -= int(item.nbytes)
-        if self.bytes < 0:
-            raise FileFormatError(f"entry {path!r}: the file declares more data than it can hold; it is damaged")
-        value = item[()]
-        return value.decode("utf-8") if isinstance(value, bytes) else value
+        return _graph(read_tree(path).get("node"))
 
 
 def _graph(tree: Any) -> nir.NIRGraph:

@@ -19,6 +19,7 @@ Oscillation, adaptation and refractoriness are lost there; the summary of `write
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.network import Array, Layer, Network
+from hypr_neuro.nir_io.files import sealed
 from hypr_neuro.nir_io.nodes import KEY, VERSION, base_name, graph_digest, naming
 from hypr_neuro.store import write_atomically
 
@@ -56,16 +58,16 @@ def write_nir(net: Network, path: str | Path) -> NirSummary:
     and a path that cannot be written.
     """
     graph, approximations = to_graph(net)
-    target = Path(path)
-    write_atomically(target, lambda temporary: _dump(graph, temporary))
+    # in memory first: HDF5 2.0.0 crashes the program when the disk is full
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)
+    content, target = sealed(buffer.getvalue()), Path(path)
+    write_atomically(target, lambda temporary: _write_bytes(temporary, content))
     return NirSummary(target, len(graph.nodes), len(graph.edges), approximations)
 
 
-def _dump(graph: nir.NIRGraph, path: Path) -> None:
-    try:
-        nir.write(path, graph)
-    except RuntimeError as error:  # HDF5 on a full disk, when it closes the file
-        raise OSError(str(error)) from error
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def to_graph(net: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
@@ -79,8 +81,8 @@ def to_graph(net: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     for i, layer in enumerate(net.layers):
         with naming(net.name(i)):
             layer.check()
+            neuron, losses = _neuron_node(layer, net.dt)
         name = base_name(i, count)
-        neuron, losses = _neuron_node(layer, net.dt)
         approximations += [f"{net.name(i)} ({layer.model.name}): {text}" for text in losses]
         neuron.metadata = {KEY: _layer_metadata(layer, i, net.dt, bool(losses))}
         nodes |= _weight_nodes(name, i, layer) | {name: neuron}
@@ -188,7 +190,13 @@ def _cuba_lif(layer: Layer, dt: float) -> tuple[nir.NIRNode, list[str]]:
 
 def _linearised(layer: Layer, dt: float) -> tuple[nir.NIRNode, list[str]]:
     """The LIF (LI for a readout) nearest to any other model; see the module's docstring."""
-    rest = [_at_rest(layer, j) for j in range(layer.size)]
+    try:
+        rest = [_at_rest(layer, j) for j in range(layer.size)]
+    except (ArithmeticError, ValueError) as error:
+        text = f"neuron '{layer.model.name}' cannot run with these parameters ({error})"
+        raise InputError(
+            f"{text}, rule: its step is defined at rest; see the equations of neurons/{layer.model.name}.py"
+        ) from error
     A, B, C, C_prev, threshold = (np.array([r[k] for r in rest]) for k in range(5))
     s, h = B, np.einsum("nd,nd->n", C, B)
     peak, first, energy, later = h.copy(), h.copy(), np.sum(B * B, axis=1), np.zeros(layer.size)

@@ -1,0 +1,87 @@
+"""CPU models of the processes, for run configurations with select_tag="fixed_pt"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from hypr_neuro.compilers.lava.population import PopulationStep
+from hypr_neuro.compilers.lava.processes.process import AlwaysOn, Population, PortRecorder, VarRecorder
+
+
+@implements(proc=Population, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyPopulation(PyLoihiProcessModel):
+    """The simulator's kernel, one step at a time."""
+
+    a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    state: Any = LavaPyType(np.ndarray, np.int32)
+    output: Any = LavaPyType(np.ndarray, np.int32)
+    per_neuron: Any = LavaPyType(np.ndarray, np.int64)
+    constants: Any = LavaPyType(np.ndarray, np.int64)
+    events: Any = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._step = PopulationStep(proc_params["model"], proc_params["size"])
+
+    def run_spk(self) -> None:
+        current = self.a_in.recv()
+        self._step(current, self.state, self.output, self.per_neuron, self.constants, self.events)
+        self.s_out.send(self.output)
+
+
+@implements(proc=AlwaysOn, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyAlwaysOn(PyLoihiProcessModel):
+    s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def run_spk(self) -> None:
+        self.s_out.send(np.append(self.s_in.recv(), np.int32(1)))
+
+
+class _Recorder(PyLoihiProcessModel):
+    """The file is mapped in the first step: in the process that writes it."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._rows: Any = None
+
+    def write(self, row: Any) -> None:
+        if self._rows is None:
+            self._rows = np.lib.format.open_memmap(self.proc_params["path"], mode="r+")
+        self._rows[self.time_step - 1] = row
+
+
+@implements(proc=PortRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyPortRecorder(_Recorder):
+    a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+
+    def run_spk(self) -> None:
+        self.write(self.a_in.recv())
+
+
+@implements(proc=VarRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyVarRecorder(_Recorder):
+    var: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def post_guard(self) -> bool:
+        return True
+
+    def run_post_mgmt(self) -> None:
+        self.write(self.var.read())

@@ -1,0 +1,67 @@
+"""Processes that Lava does not have: any neuron model, the always-on line, recorders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from numpy.typing import NDArray
+
+from hypr_neuro.neurons import get_model
+
+Array = NDArray[Any]
+
+
+class Population(AbstractProcess):
+    """A layer of neurons of any model, in integers.
+
+    a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout.
+    Vars: state (d, n), output (n,) of the last step, per_neuron (parameters, n), constants, events (saturations and
+    wraps so far, in the order of the model's `events`).
+    """
+
+    def __init__(self, *, model: str, per_neuron: Array, constants: Array, name: str | None = None) -> None:
+        size, record = per_neuron.shape[1], get_model(model)
+        super().__init__(model=model, size=size, name=name)
+        self.a_in, self.s_out = InPort(shape=(size,)), OutPort(shape=(size,))
+        self.state = Var(shape=(record.d, size), init=0)
+        self.output = Var(shape=(size,), init=0)
+        self.per_neuron = Var(shape=per_neuron.shape, init=per_neuron)
+        self.constants = Var(shape=constants.shape, init=constants)
+        self.events = Var(shape=(len(record.events),), init=0)
+
+
+class AlwaysOn(AbstractProcess):
+    """Appends a line that is 1 in every step: s_in (n,) to s_out (n + 1,), in the same step."""
+
+    def __init__(self, *, size: int, name: str | None = None) -> None:
+        super().__init__(size=size, name=name)
+        self.s_in, self.s_out = InPort(shape=(size,)), OutPort(shape=(size + 1,))
+
+
+class PortRecorder(AbstractProcess):
+    """Writes what arrives at a_in, step after step, as the rows of an .npy file (steps, *shape) of int32."""
+
+    def __init__(self, *, path: Path, steps: int, shape: tuple[int, ...]) -> None:
+        super().__init__(path=str(path))
+        new_record(path, (steps, *shape))
+        self.a_in = InPort(shape=shape)
+
+
+class VarRecorder(AbstractProcess):
+    """Writes the value that a Var has at the end of each step as the rows of an .npy file (steps, *shape) of int32."""
+
+    def __init__(self, *, path: Path, steps: int, var: Var) -> None:
+        super().__init__(path=str(path))
+        new_record(path, (steps, *var.shape))
+        self.var = RefPort(shape=var.shape)
+        self.var.connect_var(var)
+
+
+def new_record(path: Path, shape: tuple[int, ...]) -> None:
+    """Create an .npy file of int32 zeros."""
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shape).flush()

@@ -1,0 +1,85 @@
+"""Reads the files of a run under Lava back into the simulator's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.compilers.lava.rules import builtin_lif
+from hypr_neuro.errors import MismatchError
+from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Recorded:
+    """As `sim.engine.Trace`: arrays (T + latency, sample, neuron), readout (sample, T, outputs) in float time."""
+
+    readout: Array
+    spikes: dict[str, Array]
+    states: dict[str, dict[str, Array]]
+    events: dict[str, dict[str, int]]
+
+
+def read_recorded(
+    qnet: QuantizedNetwork, samples: int, record: Sequence[str], folder: Path, events: dict[str, list[int]]
+) -> Recorded:
+    """What `run.run_network` left in `folder`."""
+    names = [qnet.name(i) for i in range(len(qnet.layers))]
+    outputs = {name: _by_sample(folder / f"{name}.output.npy", samples) for name in names}
+    readout = outputs.pop(names[-1])[len(names) :].transpose(1, 0, 2)
+    states = {}
+    for i, layer in enumerate(qnet.layers):
+        name = qnet.name(i)
+        wanted = [s for s in layer.model.state_names if s in record]
+        if wanted:
+            found = _states(name, layer, samples, folder)
+            states[name] = {s: found[s] for s in wanted}
+    counted = {qnet.name(i): dict(zip(layer.model.events, events[qnet.name(i)], strict=True))
+               for i, layer in enumerate(qnet.layers) if qnet.name(i) in events}  # fmt: skip
+    return Recorded(readout, outputs, states, counted)
+
+
+def _by_sample(path: Path, samples: int) -> Array:
+    """(sample · steps, …) of the file to (steps, sample, …)."""
+    rows = np.load(path, allow_pickle=False)
+    return np.ascontiguousarray(rows.reshape(samples, -1, *rows.shape[1:]).swapaxes(0, 1))
+
+
+def _states(name: str, layer: QuantizedLayer, samples: int, folder: Path) -> dict[str, Array]:
+    if builtin_lif(layer) is None:
+        state = _by_sample(folder / f"{name}.state.npy", samples)
+        return {s: np.ascontiguousarray(state[:, :, j]) for j, s in enumerate(layer.model.state_names)}
+    u, v_after = (_by_sample(folder / f"{name}.{s}.npy", samples) for s in ("u", "v"))
+    spikes = _by_sample(folder / f"{name}.output.npy", samples)
+    return {"u": u, "v": potential_before_reset(name, layer, u, v_after, spikes)}
+
+
+def potential_before_reset(name: str, layer: QuantizedLayer, u: Array, v_after: Array, spikes: Array) -> Array:
+    """Our v_t, before the reset, from Lava's u_t and its v_{t-1} after the reset; all (steps, sample, n) int32.
+
+        v_t = sat24(zero(v_{t-1} (4096 - dv) / 4096) + u_t + bias), the sum in 32 bits
+
+    Lava's own v_t must be v_t (1 - z_t) with z_t = v_t > vth; raises MismatchError if it is not.
+    """
+    numbers = dict(zip(layer.model.fixed_per_neuron, layer.per_neuron, strict=True))
+    previous = np.concatenate([np.zeros_like(v_after[:1]), v_after[:-1]]).astype(np.int64)
+    decayed = previous * (4096 - numbers["dv"])
+    decayed = np.sign(decayed) * (np.abs(decayed) >> 12)
+    total = (decayed + u + numbers["bias"]).astype(np.int32)
+    top = (1 << 23) - 1
+    v: Array = np.clip(total, -top, top)
+    z = v > numbers["vth"]
+    bad = np.argwhere((z != spikes) | (np.where(z, 0, v) != v_after))
+    if len(bad):
+        step, sample, neuron = (int(i) for i in bad[0])
+        at = step, sample, neuron
+        raise MismatchError(f"{name}, sample {sample}, neuron {neuron}, step {step}: Lava's v after the reset = "
+                            f"{v_after[at]}, z = {spikes[at]}; its u gives v = {v[at]} before the reset")  # fmt: skip
+    return v

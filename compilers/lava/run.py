@@ -1,0 +1,80 @@
+"""Runs a quantized network under Lava's CPU runtime and records it in files.
+
+Lava forks its processes and fixes the start method of `multiprocessing` for the process that imports it: for use
+inside `worker`, not in a program of a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.compilers.lava.build import LavaLayer, LavaNetwork, lava_network
+from hypr_neuro.forward import chunks
+from hypr_neuro.quantize import QuantizedNetwork
+
+Array = NDArray[Any]
+BLOCK = 64
+"""Steps between two signs of life."""
+
+
+def run_network(
+    qnet: QuantizedNetwork,
+    x: Array,
+    record: Sequence[str],
+    folder: Path,
+    on_block: Callable[[int, int], None],
+) -> dict[str, list[int]]:
+    """Run x (sample, T, channel), one sample after the other, each from zero states; counted events by layer name.
+
+    `folder` gets .npy files (sample · (T + latency), neuron) of int32 in device time: "{layer}.output"; for recorded
+    states "{layer}.state" (…, d, neuron), or for Lava's own LIF "{layer}.u" and "{layer}.v", v after the reset.
+    `on_block` is called with (steps done, steps in all).
+    """
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    network = lava_network(qnet)
+    tail = len(qnet.layers)
+    samples, length = len(x), x.shape[1] + tail
+    padded = np.pad(x, ((0, 0), (0, tail), (0, 0))).reshape(samples * length, -1)
+    source = _source(padded)
+    source.s_out.connect(network.s_in)
+    _record(network, qnet, record, folder, len(padded))
+    config = Loihi2SimCfg(select_tag="fixed_pt")
+    try:
+        for sample in range(samples):
+            if sample > 0:
+                network.reset()
+            for part in chunks(length, BLOCK):
+                source.run(condition=RunSteps(num_steps=part.stop - part.start), run_cfg=config)
+                on_block(sample * length + part.stop, len(padded))
+        return {layer.name: _events(layer) for layer in network.layers if not layer.builtin}
+    finally:
+        source.stop()
+
+
+def _source(rows: Array) -> Any:
+    """Lava's ring buffer over all steps: data (channel, step)."""
+    from lava.proc.io.source import RingBuffer
+
+    return RingBuffer(data=np.ascontiguousarray(rows.T))
+
+
+def _record(network: LavaNetwork, qnet: QuantizedNetwork, record: Sequence[str], folder: Path, steps: int) -> None:
+    from hypr_neuro.compilers.lava.processes.process import PortRecorder, VarRecorder
+
+    for layer, quantized in zip(network.layers, qnet.layers, strict=True):
+        port = layer.neuron.s_out
+        port.connect(PortRecorder(path=folder / f"{layer.name}.output.npy", steps=steps, shape=port.shape).a_in)
+        if any(state in record for state in quantized.model.state_names):
+            for name in ("u", "v") if layer.builtin else ("state",):
+                VarRecorder(path=folder / f"{layer.name}.{name}.npy", steps=steps, var=getattr(layer.neuron, name))
+
+
+def _events(layer: LavaLayer) -> list[int]:
+    return [int(count) for count in layer.neuron.events.get()]

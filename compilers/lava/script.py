@@ -1,0 +1,48 @@
+"""Run the network of this folder under Lava's CPU runtime (Python 3.10: pip install hypr-neuro lava-nc==0.10.0).
+
+    python run_lava.py x.npy out.npz
+
+x.npy holds one sample (T, channel) of integers; out.npz gets `readout` (T, output) and, by layer name, the spikes
+(T + latency, neuron) in device time. Take it as a start for a Lava network of your own: `network.s_in`,
+`network.spikes` and `network.readout` are ports like any others.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from hypr_neuro.compilers.lava.build import lava_network
+from hypr_neuro.quantize import QuantizedNetwork
+
+
+def main(x_file: str, out_file: str) -> None:
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    qnet = QuantizedNetwork.load(Path(__file__).with_name("network.h5"))
+    network = lava_network(qnet)
+
+    x = np.load(x_file).astype(np.int64)
+    tail = len(qnet.layers)  # each layer runs one step behind the one below
+    steps = len(x) + tail
+    source = Source(data=np.pad(x, ((0, tail), (0, 0))).T)
+    source.s_out.connect(network.s_in)
+
+    sinks = {}
+    for name, port in {**network.spikes, "readout": network.readout}.items():
+        sinks[name] = Sink(shape=port.shape, buffer=steps)
+        port.connect(sinks[name].a_in)
+
+    source.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    out = {name: sink.data.get().astype(np.int32).T for name, sink in sinks.items()}
+    source.stop()
+    np.savez(out_file, **(out | {"readout": out["readout"][tail:]}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,91 @@
+"""A program of its own that runs networks under Lava, for the device 'lava'.
+
+    python -m hypr_neuro.compilers.lava.worker FOLDER
+
+Reads one JSON order a line from standard input, {"network": file, "x": file, "record": [names], "out": folder}, and
+answers with JSON lines: {"done": steps, "all": steps} while it runs, then {"events": {...}} or {"error": text}. It
+leads a process group of its own, Lava's processes in it. When standard input ends, whatever the reason, FOLDER is
+removed and the whole group ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from hypr_neuro.compilers.lava.run import run_network
+from hypr_neuro.errors import HyprError
+from hypr_neuro.quantize import QuantizedNetwork
+
+
+def main(folder: str) -> None:
+    answers = _answers()
+    orders: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_listen, args=(orders, folder), daemon=True).start()
+    _say(answers, {"ready": os.getpid()})
+    while True:
+        order = orders.get()
+        try:
+            _say(answers, {"events": _carry_out(order, answers)})
+        except HyprError as error:
+            _say(answers, {"error": str(error)})
+        except Exception as error:
+            traceback.print_exc()
+            _say(answers, {"error": f"Lava: {type(error).__name__}: {error}"})
+
+
+def _answers() -> TextIO:
+    """Standard output for answers alone: what Lava prints goes to standard error instead."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _say(answers: TextIO, message: dict[str, Any]) -> None:
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
+
+
+def _carry_out(order: dict[str, Any], answers: TextIO) -> dict[str, list[int]]:
+    qnet = QuantizedNetwork.load(order["network"])
+    x = np.load(order["x"], allow_pickle=False)
+    return run_network(qnet, x, order["record"], Path(order["out"]),
+                       lambda done, steps: _say(answers, {"done": done, "all": steps}))  # fmt: skip
+
+
+def _listen(orders: queue.Queue[dict[str, Any]], folder: str) -> None:
+    """Hand on the orders; at the end of standard input, end everything.
+
+    Reads the descriptor itself: a lock that `sys.stdin` holds while it waits would be copied into Lava's forks.
+    """
+    rest = b""
+    while part := os.read(0, 65536):
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            orders.put(json.loads(line))
+    shutil.rmtree(folder, ignore_errors=True)
+    end_group()
+
+
+def end_group() -> None:
+    """End this process and, if it leads its group, every process of the group.
+
+    SIGTERM, because the process that tracks shared memory ignores it: it sees the others end and frees what they left.
+    """
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGTERM)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,57 @@
+"""`hypr-neuro compare`: learning on a device beside float training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hypr_neuro.cli.console import RichConsole, command, emit, rows
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, get_data, get_network
+
+
+@command
+def run(
+    network: Annotated[Path, typer.Argument(help="Float network: .h5 or .nir.")],
+    quantized: Annotated[Path, typer.Argument(help="quantized.h5 of the same network.")],
+    data: Data = "digits",
+    data_dir: DataDir = None,
+    device: Annotated[str, typer.Option(help="Where to learn.")] = "sim",
+    scratch: Annotated[bool, typer.Option("--scratch", help="Start from random weights.")] = False,
+    disturb: Annotated[bool, typer.Option("--disturb", help="Damage weights and rewire the sensor first.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
+    rate: Annotated[float | None, typer.Option(help="Mean weight change at first, in weight steps.")] = None,
+    seed: Seed = 0,
+    out: Out = Path("runs/compare"),
+    json: Json = False,
+) -> None:
+    """Same data, order, rule and number of updates for both; accuracy, gradients, weights and spikes side by side."""
+    from dataclasses import replace
+
+    from hypr_neuro import stages
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.run_folder import RunFolder
+    from hypr_neuro.tasks import task_for
+
+    if scratch and disturb:
+        raise InputError("--scratch and --disturb exclude each other; choose one")
+    net, qnet, chosen = get_network(network), QuantizedNetwork.load(quantized), get_data(data, data_dir, seed)
+    folder, task = RunFolder(out), task_for(chosen)
+    kind = "scratch" if scratch else "fine_tuning"
+    default = task.scratch if scratch else task.fine_tuning
+    options = default if rate is None else replace(default, rate=rate)
+    count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
+    with RichConsole(quiet=json).progress(f"learn on '{device}', float beside it") as advance:
+        found = stages.compare_stage(
+            folder, kind, net, qnet, chosen, seed=seed, damage=disturb, epochs=count, options=options,
+            device=device, on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
+        )  # fmt: skip
+    if json:
+        emit(found.as_dict(), True)
+        return
+    lines = [[e.epoch, e.device_accuracy, e.float_accuracy, e.weight_distance, min(e.cosine.values()), e.weights_saturated]
+             for e in found.epochs]  # fmt: skip
+    headings = ["epoch", "device accuracy", "float accuracy", "weight distance", "least gradient cosine", "saturated"]
+    rows(headings, lines, found.rule)

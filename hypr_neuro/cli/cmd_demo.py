@@ -1,0 +1,46 @@
+"""`hypr-neuro demo`: the whole line, from data to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hypr_neuro.cli.console import RichConsole, command, emit
+from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, data_arguments, get_data
+
+
+@command
+def run(
+    data: Data = "digits",
+    data_dir: DataDir = None,
+    profile: ProfileName = "loihi2",
+    seed: Seed = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of float training (default: by data set).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder (default: runs/demo-DATA).")] = None,
+    json: Json = False,
+) -> None:
+    """Train, export, quantize, place, simulate, run in Lava, learn on chip, compare, report."""
+    from hypr_neuro.demo import run_demo
+
+    chosen = get_data(data, data_dir, seed)
+    folder = out or Path("runs") / f"demo-{chosen.name}"
+    results = run_demo(
+        chosen, folder, RichConsole(quiet=json), profile=profile, seed=seed, epochs=epochs,
+        data_arguments=data_arguments(data, data_dir),
+    )  # fmt: skip
+    learning = results["learning"]
+    scratch, tuned = learning["scratch"]["epochs"][-1], learning["fine_tuning"]
+    summary = {
+        "float accuracy": results["accuracy"]["float"],
+        "integer accuracy": results["accuracy"]["integer"],
+        "on chip from scratch": scratch["device_accuracy"],
+        "float rule from scratch": scratch["float_accuracy"],
+        "disturbed": tuned["start_accuracy"],
+        "on chip after fine-tuning": tuned["epochs"][-1]["device_accuracy"],
+        "lost points regained": tuned["regained"],
+        "cores": results["placement"]["cores_used"],
+        "report": str(folder / "report.html"),
+    }
+    emit(results if json else summary, json, "Result")

@@ -1,0 +1,49 @@
+"""`hypr-neuro learn`: on-chip-style learning in integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hypr_neuro.cli.console import RichConsole, command, emit
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, get_data
+
+
+@command
+def run(
+    network: Annotated[Path, typer.Argument(help="quantized.h5 to start from.")],
+    data: Data = "digits",
+    data_dir: DataDir = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    rate: Annotated[float, typer.Option(help="Mean weight change at first, in weight steps.")] = 0.2,
+    decay: Annotated[float, typer.Option(help="Factor on the rate from epoch to epoch.")] = 0.5,
+    device: Annotated[str, typer.Option(help="Where to learn.")] = "sim",
+    seed: Seed = 0,
+    out: Out = Path("runs/learn"),
+    json: Json = False,
+) -> None:
+    """Let the network learn sample by sample, all in integers; writes learned.h5. An interrupted run goes on."""
+    from hypr_neuro.hil import open_device
+    from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.run_folder import RunFolder
+    from hypr_neuro.score import score_readout
+    from hypr_neuro.sim.engine import simulate
+    from hypr_neuro.sim.learn import LearnOptions
+
+    qnet, chosen = QuantizedNetwork.load(network), get_data(data, data_dir, seed)
+    folder, options = RunFolder(out), LearnOptions(rate=rate, decay=decay, seed=seed)
+    test = chosen.part("test")
+    before = score_readout(simulate(qnet, test.x).readout, test).accuracy
+    with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
+        chip.load(qnet)
+        run = chip.learn(chosen, epochs=epochs, options=options, checkpoint=folder.file("checkpoint"),
+                         on_sample=lambda done, total: advance(done, total, "samples of an epoch"))  # fmt: skip
+    path = folder.file("learned.h5")
+    run.qnet.save(path)
+    last = run.epochs[-1]
+    found = {"accuracy before": before, "accuracy after": score_readout(simulate(run.qnet, test.x).readout, test).accuracy,
+             "accuracy while learning": last.online_accuracy, "weights changed": last.weights_changed,
+             "weights saturated": last.weights_saturated, "clips": last.clips, "network": str(path)}  # fmt: skip
+    emit(found, json, "Learned in integers")

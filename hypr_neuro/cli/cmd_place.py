@@ -1,0 +1,45 @@
+"""`hypr-neuro place`: does it fit, and what does it use."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hypr_neuro.cli.console import command, emit, rows
+from hypr_neuro.cli.options import Json
+
+
+@command
+def run(
+    network: Annotated[Path, typer.Argument(help="quantized.h5.")],
+    profile: Annotated[str | None, typer.Option(help="Another profile than the one it was quantized for.")] = None,
+    learning: Annotated[bool, typer.Option(help="Count the memory of learning synapses.")] = True,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the placement to.")] = None,
+    json: Json = False,
+) -> None:
+    """Split the layers over cores and show what each core uses of its limits."""
+    from hypr_neuro.place import place
+    from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.run_folder import RunFolder
+
+    placement = place(QuantizedNetwork.load(network), profile, learning=learning)
+    cores = [asdict(use) for use in placement.cores]
+    section = {"fits": True, "learning": learning, "cores_used": len(cores), "cores": placement.core_limit,
+               "per_core": cores}  # fmt: skip
+    if out is not None:
+        RunFolder(out).merge("placement", section)
+    if json:
+        emit(section, True)
+        return
+
+    def of(value: int, limit: int | None) -> str:
+        return f"{value}" if limit is None else f"{value} of {limit} ({value / limit:.0%})"
+
+    lines = [[u.core, u.layer, of(u.neurons, u.neuron_limit), u.synapses, of(u.in_axons, u.in_axon_limit),
+              of(u.out_axons, u.out_axon_limit), of(u.memory_bits, u.memory_limit), u.learning_bits]
+             for u in placement.cores]  # fmt: skip
+    headings = ["core", "layer", "neurons", "synapses", "axons in", "axons out", "memory bits", "of it learning"]
+    rows(headings, lines, f"{len(cores)} of {placement.core_limit or '∞'} cores of '{placement.profile}'")

@@ -1,0 +1,35 @@
+"""`hypr-neuro profiles`: the chips that are known, and every number of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hypr_neuro.cli.console import command, emit, rows
+from hypr_neuro.cli.options import Json
+
+
+@command
+def run(
+    name: Annotated[str | None, typer.Argument(help="Show this profile: a name or the path of a YAML file.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema for editors.")] = False,
+    json: Json = False,
+) -> None:
+    """List the profiles, or show one with unit and source of every number."""
+    from hypr_neuro.profile import load_profile, profile_names, profile_schema
+    from hypr_neuro.stages import describe_profile
+
+    if schema:
+        emit(profile_schema(), True)
+        return
+    if name is None:
+        listed = {n: load_profile(n).description for n in profile_names()}
+        emit(listed, json, "Profiles")
+        return
+    shown = describe_profile(load_profile(name))
+    if json:
+        emit(shown, True)
+        return
+    lines = [[f["name"], f["value"], f["unit"], f["source"]] for f in shown["facts"]]
+    rows(["key", "value", "unit", "source"], lines, f"{shown['name']}: {shown['description']}")

@@ -1,0 +1,25 @@
+"""`hypr-neuro report`: put the sections of a run folder together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hypr_neuro.cli.console import command, emit
+from hypr_neuro.cli.options import Json
+
+
+@command
+def run(
+    folder: Annotated[Path, typer.Argument(help="Run folder.")],
+    json: Json = False,
+) -> None:
+    """Write report.html and report.json from whatever the run folder holds."""
+    from hypr_neuro.report import write_report
+    from hypr_neuro.run_folder import RunFolder
+
+    found = RunFolder(folder, create=False)
+    page, numbers = write_report(found.results(), found.path)
+    emit({"page": str(page), "numbers": str(numbers), "sections": list(found.results())}, json, "Report")

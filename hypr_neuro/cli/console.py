@@ -1,0 +1,105 @@
+"""What the commands share: output as a table or JSON, progress bars, one-line errors with exit code 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar
+
+import typer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def command(function: F) -> F:
+    """A command whose errors become one line on standard error and exit code 2; Ctrl-C gives 130."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        from hypr_neuro.errors import HyprError
+
+        try:
+            return function(*args, **kwargs)
+        except HyprError as error:
+            fail(" ".join(str(error).split()))
+        except MemoryError:
+            fail("not enough memory for this call; use fewer samples or a smaller batch")
+        except KeyboardInterrupt:
+            print("interrupted; run the same command again to go on", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return run  # type: ignore[return-value]
+
+
+def fail(message: str) -> None:
+    """Print one line to standard error and leave with exit code 2."""
+    print(f"hypr-neuro: error: {message}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
+    """Show a flat mapping as a table, or anything as JSON."""
+    if as_json:
+        from hypr_neuro.run_folder import to_json
+
+        print(to_json(content))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")
+    for key, value in content.items():
+        table.add_row(key.replace("_", " "), show(value))
+    Console().print(table)
+
+
+def show(value: Any) -> str:
+    """A value as short text."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+
+
+def rows(headings: list[str], lines: list[list[Any]], title: str = "") -> None:
+    """Print a table with headings."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, title=title or None, title_justify="left")
+    for line in lines:
+        table.add_row(*(show(v) for v in line))
+    Console().print(table)
+
+
+class RichConsole:
+    """Says what happens and shows progress on standard error, so that standard output stays for results."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, quiet=quiet)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int, str], None]]:
+        """A bar; the context gives advance(done, total, text)."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                   TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
+        with Progress(*columns, console=self._console) as bar:
+            task = bar.add_task(what, total=1, note="")
+
+            def advance(done: int, total: int, note: str) -> None:
+                bar.update(task, completed=done, total=total, note=note)
+
+            yield advance

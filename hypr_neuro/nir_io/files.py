@@ -1,0 +1,128 @@
+"""HDF5 files under suspicion: a seal on our own, a trial run in a child process for all others.
+
+One flipped byte in an HDF5 file can crash the HDF5 library or keep it in a loop for ever, and with it the program
+(seen with HDF5 2.0.0). Files of hypr-neuro therefore end with a line that HDF5 ignores, the sha256 of all before it,
+which is checked before HDF5 sees the file. A file without that line is first read by a child process; if the child
+dies or does not come back, the file is refused.
+
+This module runs as the child's script: it imports nothing of the package but the errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from hypr_neuro.errors import FileFormatError, InputError
+
+SEAL = b"\nhypr-neuro sha256 "
+SEAL_LENGTH = len(SEAL) + 64 + 1
+MAX_DEPTH = 16
+MAX_ENTRIES = 100_000
+MAX_EXPANSION = 1100
+"""deflate packs at most 1032 to 1: a file that declares more than this cannot hold it."""
+SCRIPT = Path(__file__)
+TRIAL_SECONDS = 30.0
+TRIAL_BYTES_PER_SECOND = 1e7
+
+
+def sealed(content: bytes) -> bytes:
+    """The content of a file with its sha256 appended."""
+    return content + SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether the file ends with our seal; raises FileFormatError if it does and the content is another."""
+    data = path.read_bytes()
+    content, line = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
+    if not line.startswith(SEAL):
+        return False
+    if hashlib.sha256(content).hexdigest().encode() != line[len(SEAL) : -1]:
+        raise FileFormatError("its content does not match its sha256, it was altered; write it again")
+    return True
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The file as nested dicts of arrays and strings; raises FileFormatError, never crashes on a damaged file."""
+    if not path.is_file():
+        raise FileFormatError("does not exist; give the path of a NIR file")
+    try:
+        if not is_sealed(path):
+            _trial(path)
+        with h5py.File(path, "r") as file:
+            return _Reader(path.stat().st_size).group(file, "", 0)
+    except InputError:
+        raise
+    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ValueError on damaged files
+        raise FileFormatError(f"damaged or no HDF5 file ({one_line(error)}); write it again") from error
+
+
+def _trial(path: Path) -> None:
+    """Read the file in a child process; raises FileFormatError if that crashes or does not end."""
+    if not sys.executable:
+        return
+    limit = TRIAL_SECONDS + path.stat().st_size / TRIAL_BYTES_PER_SECOND
+    command = [sys.executable, str(SCRIPT), str(path)]
+    try:
+        child = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FileFormatError(f"damaged: HDF5 does not finish reading it ({limit:.0f} s); write it again") from error
+    # small codes are Python's, and this process meets the same exception; signals are negative, Windows' codes large
+    if child.returncode < 0 or child.returncode >= 128:
+        raise FileFormatError(f"damaged: HDF5 crashes on it (code {child.returncode}); write it again")
+
+
+class _Reader:
+    """An HDF5 tree as nested dicts, with a budget of depth, entries and bytes; plain links only."""
+
+    def __init__(self, file_size: int) -> None:
+        self.entries = MAX_ENTRIES
+        self.bytes = MAX_EXPANSION * file_size + 1_000_000
+
+    def group(self, group: h5py.Group, path: str, depth: int) -> dict[str, Any]:
+        if depth > MAX_DEPTH:
+            raise FileFormatError(f"group {path!r}: deeper than {MAX_DEPTH} levels, rule: no cycles; write it again")
+        found: dict[str, Any] = {}
+        for name in group:
+            here = f"{path}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise FileFormatError(f"entry {here!r} is a link to elsewhere, rule: a NIR file holds its own data")
+            self.entries -= 1
+            if self.entries < 0:
+                raise FileFormatError(f"more than {MAX_ENTRIES} entries, rule: no cycles; write it again")
+            item = group[name]
+            found[name] = self.group(item, here, depth + 1) if isinstance(item, h5py.Group) else self.value(item, here)
+        return found
+
+    def value(self, item: Any, path: str) -> Any:
+        if not isinstance(item, h5py.Dataset) or item.shape is None:
+            raise FileFormatError(f"entry {path!r} holds no data, rule: groups and datasets only; write it again")
+        self.bytes -= int(item.nbytes)
+        if self.bytes < 0:
+            raise FileFormatError(f"entry {path!r}: the file declares more data than it can hold; write it again")
+        value = item[()]
+        return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def one_line(error: Exception) -> str:
+    """Type and first line of another library's exception."""
+    text = (str(error).splitlines() or [""])[0][:300]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    with h5py.File(target, "r") as trial:
+        _Reader(target.stat().st_size).group(trial, "", 0)

@@ -1,0 +1,421 @@
+"""Figures of the report as inline SVG, drawn with matplotlib's object interface.
+
+A figure is drawn in the colours of the light page; `_inline` then replaces each by the page's CSS variable of that
+role, so that one drawing serves light and dark pages. Ids get the figure's name in front, since all figures share one
+page; namespaces, metadata and fixed sizes are dropped. Text stays text.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
+
+from hypr_neuro.report import Data, lookup, number, pairs, percent, rows, show
+
+WIDTH, WIDE, HEIGHT = 380, 800, 235  # points; a column of the page, its full width, the height of a curve
+FONT = 10.5
+INK, MUTED, GRID = "#1f2a37", "#5a6675", "#e2e7ed"
+BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072b2", "#d55e00", "#00916a", "#b8588f", "#a87900", "#2f9fd6"
+PALETTE = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
+ROLES = {INK: "ink", MUTED: "muted", GRID: "grid", BLUE: "blue", ORANGE: "orange", GREEN: "green", PINK: "pink",
+         YELLOW: "yellow", SKY: "sky"}  # fmt: skip
+MARKERS, DASHES = "osD^vP", ("-", "--", "-.", ":")
+MOST_CORES, MOST_LINES, MOST_SPIKES, MARKED_POINTS, WIDE_STEPS = 12, 12, 12_000, 40, 160
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "path.simplify": False,
+    "text.parse_math": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": FONT,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.fontsize": FONT,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.labelcolor": INK,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.0,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: the SVG element, a caption that says what to see, and whether it takes the page's full width."""
+
+    svg: Markup
+    caption: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a plot: a label and points (x, y), all finite."""
+
+    label: str
+    points: list[tuple[float, float]]
+
+    @property
+    def y(self) -> list[float]:
+        return [y for _, y in self.points]
+
+
+def curve(label: str, epochs: Sequence[Data], *keys: str) -> Curve:
+    """Points (epoch, value under `keys`) of the rows that hold both."""
+    found = ((number(row.get("epoch")), number(lookup(row, *keys))) for row in epochs)
+    return Curve(label, [(x, y) for x, y in found if x is not None and y is not None])
+
+
+# ---- the figures
+
+
+def training_loss(training: Data) -> Drawing | None:
+    """Loss against the epoch."""
+    line = curve("loss", rows(training.get("epochs")), "loss")
+    if not line.points:
+        return None
+
+    def draw(axes: Axes) -> None:
+        _plot(axes, [line])
+        axes.set(xlabel="epoch", ylabel="training loss")
+
+    first, final = show(line.y[0]), show(line.y[-1])
+    return _figure("loss", draw, f"Training loss: {first} in the first epoch, {final} in the last.")
+
+
+def validation(training: Data) -> Drawing | None:
+    """Validation accuracy against the epoch, the kept epoch marked."""
+    line = curve("validation", rows(training.get("epochs")), "validation")
+    if not line.points:
+        return None
+    best = [point for point in line.points if point[0] == number(training.get("best"))]
+
+    def draw(axes: Axes) -> None:
+        _plot(axes, [line])
+        axes.plot(*zip(*best, strict=True), "o", color=ORANGE, markersize=8, fillstyle="none", markeredgewidth=1.8) if best else None
+        _share_axis(axes, "validation accuracy", line.y)
+
+    caption = "Validation accuracy after each epoch."
+    if best:
+        caption += f" The ring marks the epoch whose weights were kept: {show(best[0][0])}, {percent(best[0][1])}."
+    return _figure("validation", draw, caption)
+
+
+def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
+    """Accuracy on the device beside float, both learning from the same samples in the same order."""
+    epochs = rows(study.get("epochs"))
+    names = {"device_accuracy": "on the chip", "float_accuracy": "in float", "online_accuracy": "while learning"}
+    lines = [line for name, label in names.items() if (line := curve(label, epochs, name)).points]
+    if not lines:
+        return None
+    reference = number(study.get("reference_accuracy"))
+    what = "before the disturbance" if key == "fine_tuning" else "trained offline"
+    levels = [(share, label) for share, label in ((reference, what), (chance, "chance")) if share is not None]
+
+    def draw(axes: Axes) -> None:
+        _plot(axes, lines)
+        _share_axis(axes, "test accuracy", [y for line in lines for y in line.y] + [share for share, _ in levels])
+        for share, label in levels:
+            _level(axes, share, f"{label}, {percent(share)}")
+
+    said = ", ".join(f"{line.label} {percent(line.y[-1])}" for line in lines)
+    caption = f"Accuracy after each pass over the data, epoch 0 before learning; at the end {said}."
+    if any(line.label == "while learning" for line in lines):
+        caption += " “While learning” counts each sample before its own update."
+    return _figure(f"learning-{key}", draw, caption, [line.label for line in lines])
+
+
+def cosine(key: str, study: Data) -> Drawing | None:
+    """Cosine between the chip's gradient and float's for each parameter."""
+    epochs = rows(study.get("epochs"))
+    names = dict.fromkeys(name for row in epochs for name, _ in pairs(row.get("cosine")))
+    lines = [line for name in names if (line := curve(name, epochs, "cosine", name)).points]
+    if not lines:
+        return None
+    lines, left_out = lines[:MOST_LINES], len(lines) - MOST_LINES
+    lowest = min((min(line.y), line.label) for line in lines)
+
+    def draw(axes: Axes) -> None:
+        _plot(axes, lines)
+        span = max(1 - lowest[0], 1e-3)
+        axes.set(xlabel="epoch", ylabel="gradient cosine", ylim=(1 - 1.1 * span, 1 + 0.08 * span))
+        axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+
+    caption = f"Cosine between the chip's gradient and float's: 1 is the same direction. Lowest: {lowest[0]:.4f}, {lowest[1]}."
+    caption += f" {left_out} further parameters are left out." if left_out > 0 else ""
+    return _figure(f"cosine-{key}", draw, caption, [line.label for line in lines])
+
+
+def cores(placement: Data) -> Drawing | None:
+    """Utilisation of each core, the fullest ones if there are many."""
+    table = [(_core_name(core), _loads(core)) for core in rows(placement.get("per_core"))]
+    table = [row for row in table if row[1]]
+    if not table:
+        return None
+    fullest = sorted(table, key=lambda row: -max(row[1].values()))[:MOST_CORES]
+    shown = [row for row in table if row in fullest][:MOST_CORES]
+    resources = [name for name in RESOURCES if any(name in loads for _, loads in shown)]
+    top = max(max(loads.values()) for _, loads in shown)
+
+    def draw(axes: Axes) -> None:
+        _bars(axes, shown, resources)
+        axes.set(xlim=(0, max(1.12, 1.15 * top)), xlabel="share of the core's limit")
+        axes.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+
+    full = max(shown, key=lambda row: max(row[1].values()))
+    name = max(full[1], key=lambda resource: full[1][resource])
+    few = f"The {len(shown)} fullest of {len(table)} cores" if len(table) > len(shown) else "Each core"
+    caption = f"{few} against its limits (dashed line). Fullest: {name} of core {full[0]}, {percent(full[1][name])}."
+    height = 60 + len(shown) * (14 * len(resources) + 10)
+    return _figure("cores", draw, caption, resources, height=height)
+
+
+RESOURCES = {
+    "neurons": ("neurons", "neuron_limit"),
+    "synaptic memory": ("memory_bits", "memory_limit"),
+    "input axons": ("in_axons", "in_axon_limit"),
+}
+
+
+def raster(data: Data) -> Drawing | None:
+    """Spikes of one sample, float and integers over each other."""
+    spikes = {name: _spikes(data.get(name)) for name in ("float", "integer")}
+    everything = spikes["float"] | spikes["integer"]
+    if not everything:
+        return None
+    end = _last_step(everything)
+    shown = {step_neuron for step_neuron in everything if step_neuron[0] <= end}
+    groups = {
+        "both": sorted(shown & spikes["float"] & spikes["integer"]),
+        "float only": sorted(shown & (spikes["float"] - spikes["integer"])),
+        "integers only": sorted(shown & (spikes["integer"] - spikes["float"])),
+    }
+    steps, neurons = int(end) + 1, int(max(neuron for _, neuron in everything)) + 1
+    if end == max(step for step, _ in everything):
+        steps = max(steps, int(min(number(data.get("steps")) or 0, 1e6)))
+    neurons = max(neurons, int(min(number(data.get("neurons")) or 0, 1e6)))
+
+    def draw(axes: Axes) -> None:
+        height = max(1.0, neurons / 90)
+        for color, group, half in zip((BLUE, ORANGE, PINK), groups.values(), (0.34, 0.48, 0.48), strict=True):
+            axes.add_patch(_ticks(group, half * height, color, 1.5 if color == BLUE else 2.4))
+        axes.set(xlim=(-1, steps), ylim=(-1 * height, neurons - 1 + height), xlabel="time step", ylabel="neuron")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+    counts = ", ".join(f"{show(len(group))} {name}" for name, group in groups.items())
+    caption = f"Spikes of {show(data.get('layer'))} in sample {show(data.get('sample'))}: {counts}."
+    caption += f" Only the first {steps} steps are drawn." if len(shown) < len(everything) else ""
+    wide = steps > WIDE_STEPS
+    colors = dict(zip(groups, (BLUE, ORANGE, PINK), strict=True))
+    return _figure("raster", draw, caption, height=300, wide=wide, keys=colors)
+
+
+# ---- parts of figures
+
+
+def _plot(axes: Axes, lines: Sequence[Curve]) -> None:
+    for index, line in enumerate(lines):
+        marked = len(line.points) <= MARKED_POINTS
+        axes.plot(
+            *zip(*line.points, strict=True),
+            color=PALETTE[index % len(PALETTE)],
+            linestyle=DASHES[(index + index // len(PALETTE)) % len(DASHES)],
+            marker=MARKERS[index % len(MARKERS)] if marked else "",
+        )
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+
+
+def _share_axis(axes: Axes, label: str, shares: Sequence[float]) -> None:
+    low, high = min(shares), max(shares)
+    pad = max(0.06 * (high - low), 0.01)
+    axes.set(ylabel=label, ylim=(low - pad, high + pad))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
+
+
+def _level(axes: Axes, share: float, label: str) -> None:
+    """A horizontal line with its name at the right end, on the side that has room."""
+    axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
+    low, high = axes.get_ylim()
+    above = share < (low + high) / 2
+    place = {"xytext": (0, 3 if above else -3), "textcoords": "offset points", "ha": "right"}
+    axes.annotate(label, (1, share), xycoords=("axes fraction", "data"), va="bottom" if above else "top",
+                  color=MUTED, fontsize=FONT - 1, **place)  # fmt: skip
+
+
+def _core_name(core: Data) -> str:
+    layer = core.get("layer")
+    return f"{show(core.get('core'))} ({show(layer)})" if layer else show(core.get("core"))
+
+
+def _loads(core: Data) -> dict[str, float]:
+    """Share of each limit in use, where use and limit are known."""
+    known = ((name, number(core.get(used)), number(core.get(limit))) for name, (used, limit) in RESOURCES.items())
+    return {name: used / limit for name, used, limit in known if used is not None and limit is not None and limit > 0}
+
+
+def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: Sequence[str]) -> None:
+    step = 0.8 / len(resources)
+    for index, name in enumerate(resources):
+        for row, (_, loads) in enumerate(table):
+            if name in loads:
+                y = row + (index - (len(resources) - 1) / 2) * step
+                axes.barh(y, loads[name], height=0.85 * step, color=PALETTE[index])
+                axes.annotate(percent(loads[name]), (loads[name], y), xytext=(4, 0), textcoords="offset points",
+                              va="center", fontsize=FONT - 1.5)  # fmt: skip
+    axes.set_yticks(range(len(table)), [f"core {label(name, 16)}" for name, _ in table])
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0, symbol=" %"))
+
+
+def _spikes(value: Any) -> set[tuple[float, float]]:
+    """The well-formed (step, neuron) pairs of a list."""
+    found = set()
+    for pair in value if isinstance(value, list) else []:
+        if isinstance(pair, list) and len(pair) == 2:
+            step, neuron = number(pair[0]), number(pair[1])
+            if step is not None and neuron is not None and 0 <= step < 1e6 and 0 <= neuron < 1e6:
+                found.add((step, neuron))
+    return found
+
+
+def _last_step(spikes: set[tuple[float, float]]) -> float:
+    """The last step drawn, so that at most MOST_SPIKES spikes are."""
+    steps = sorted(step for step, _ in spikes)
+    return steps[-1] if len(steps) <= MOST_SPIKES else max(steps[0], steps[MOST_SPIKES] - 1)
+
+
+def _ticks(spikes: Sequence[tuple[float, float]], half: float, color: str, width: float) -> PathPatch:
+    """A short upright line for each spike, all in one path."""
+    vertices = [(step, neuron + side * half) for step, neuron in spikes for side in (-1, 1)]
+    outline = Outline(vertices or [(0, 0)], [Outline.MOVETO, Outline.LINETO] * len(spikes) or [Outline.MOVETO])
+    return PathPatch(outline, fill=False, edgecolor=color, linewidth=width, capstyle="butt")
+
+
+# ---- from matplotlib to the page
+
+
+def label(text: str, most: int = 24) -> str:
+    """A name for a legend or an axis: short, and never hidden by a leading underscore."""
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    return f"\u200b{short}" if short.startswith("_") else short
+
+
+def _figure(
+    name: str,
+    draw: Callable[[Axes], None],
+    caption: str,
+    legend: Sequence[str] = (),
+    *,
+    height: float = HEIGHT,
+    wide: bool = False,
+    keys: dict[str, str] | None = None,
+) -> Drawing:
+    """Draw one pair of axes with a legend above; `keys`: names and colours for a legend of ticks."""
+    width = WIDE if wide else WIDTH
+    with warnings.catch_warnings(), matplotlib.rc_context():
+        warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*")  # the browser has the fonts that matplotlib lacks
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({**STYLE, "svg.hashsalt": name})
+        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        handles, labels = _legend(axes, legend, keys)
+        if len(labels) > 1:
+            columns = _columns(labels, width)
+            extra = (math.ceil(len(labels) / columns) - 1) * 1.5 * FONT
+            figure.set_size_inches(width / 72, (height + extra) / 72)
+            figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.4)
+        svg = io.StringIO()
+        figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return Drawing(_inline(svg.getvalue(), name, caption), caption, wide)
+
+
+def _legend(axes: Axes, names: Sequence[str], keys: dict[str, str] | None) -> tuple[list[Any], list[str]]:
+    if keys is not None:
+        ticks = [Line2D([], [], color=color, marker="|", linestyle="", markersize=9, markeredgewidth=2.4)
+                 for color in keys.values()]  # fmt: skip
+        return ticks, list(keys)
+    handles: list[Any] = list(axes.containers[:: max(1, len(axes.containers) // max(1, len(names)))])
+    if not handles:
+        handles = list(axes.lines)
+    return handles[: len(names)], [label(name) for name in names]
+
+
+def _columns(labels: Sequence[str], width: float) -> int:
+    """As many columns as fit, each as wide as the longest label."""
+    return max(1, min(len(labels), int(width // (0.62 * FONT * max(map(len, labels)) + 38))))
+
+
+def _inline(svg: str, name: str, caption: str) -> Markup:
+    """The SVG element for use inside HTML; see the module's docstring."""
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        parent.tag = _local(parent.tag)
+        for child in list(parent):
+            if _local(child.tag) == "metadata":
+                parent.remove(child)
+        attributes = {_local(key): _attribute(_local(key), value, name) for key, value in parent.attrib.items()}
+        parent.attrib.clear()
+        parent.attrib.update(attributes)
+        parent.tail = None if not (parent.tail or "").strip() else parent.tail
+    root.attrib.clear()
+    root.attrib.update({"viewBox": _view_box(svg), "role": "img", "aria-label": caption})
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _attribute(key: str, value: str, name: str) -> str:
+    """One attribute: ids and references get the figure's name, colours become CSS variables."""
+    if key == "id":
+        return f"{name}-{value}"
+    if key == "href":
+        return value.replace("#", f"#{name}-", 1)
+    value = value.replace("url(#", f"url(#{name}-")
+    return re.sub(r"#[0-9a-f]{6}\b(?!-)", lambda match: _color(match[0]), value) if key in ("style", "fill") else value
+
+
+def _color(code: str) -> str:
+    return f"var(--fig-{ROLES[code]})" if code in ROLES else code
+
+
+def _view_box(svg: str) -> str:
+    found = re.search(r'viewBox="([^"]*)"', svg)
+    return found[1] if found else f"0 0 {WIDTH} {HEIGHT}"
