@@ -23,7 +23,7 @@ from hypr_neuro.network import Network
 from hypr_neuro.quantize import QuantizedNetwork, dequantize
 from hypr_neuro.score import Score, predict, score_readout
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.learn import Learner, LearnEpoch, LearnOptions, epoch_order, rates
+from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, epoch_order, rates
 from hypr_neuro.train.hypr import gradients
 from hypr_neuro.train.loop import evaluate
 from hypr_neuro.train.optimizers import Factored
@@ -121,8 +121,9 @@ class FloatTwin:
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
         self.net, self.options = net, options
         self.delays = signal_delays(qnet)
-        lsb = {f"{qnet.name(i)}.{k}": layer.weight_step(c) for i, layer in enumerate(qnet.layers)
-               for k, c in layer.connections().items() if not options.layers or qnet.name(i) in options.layers}  # fmt: skip
+        learning = [i for i in range(len(qnet.layers)) if not options.layers or qnet.name(i) in options.layers]
+        lsb = {f"{qnet.name(i)}.{k}": qnet.layers[i].weight_step(c)
+               for i in learning for k, c in qnet.layers[i].connections().items()}  # fmt: skip
         self.optimizer = Factored(options.rate, lsb, options.average_shift, float(options.limit))
 
     def learn(
@@ -143,9 +144,7 @@ class FloatTwin:
     def _sample(self, sample: SequenceData) -> None:
         if sample.mask is not None and not sample.mask.any():
             return
-        found, _ = gradients(
-            self.net, sample.x, sample.y, sample.mask, dtype=np.float32, signal_delay=self.delays
-        )
+        found, _ = gradients(self.net, sample.x, sample.y, sample.mask, dtype=np.float32, signal_delay=self.delays)
         values = self._matrices()
         self.optimizer.update(values, connection_gradients(self.net, found))
         self._write(values)

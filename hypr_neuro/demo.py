@@ -1,4 +1,4 @@
-"""The whole line in one go: data, float training, NIR, integers, cores, simulator, Lava, learning on the chip, report."""
+"""The whole line in one go: data, training, NIR, integers, cores, simulator, Lava, learning on the chip, report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ def require_spikes(data: SequenceData) -> None:
 
 
 def run_demo(
-    data: SequenceData, out: Path, console: Console, *, profile: str = "loihi2", seed: int = 0, epochs: int | None = None,
+    data: SequenceData,
+    out: Path,
+    console: Console,
+    *,
+    profile: str = "loihi2",
+    seed: int = 0,
+    epochs: int | None = None,
     data_arguments: str = "",
 ) -> dict[str, Any]:
     """Every stage on `data`; returns the results that report.json holds. A stage that was interrupted goes on.
@@ -64,7 +70,9 @@ def run_demo(
     console.say("NIR: written, read back, equal")
     qnet = stages.quantize_stage(folder, net, chip, data)
     cores = stages.place_stage(folder, qnet, data)
-    console.say(f"Integers for '{chip.name}': {cores['cores_used']} of {cores['cores'] or '∞'} cores, learning memory included")
+    console.say(
+        f"Integers for '{chip.name}': {cores['cores_used']} of {cores['cores'] or '∞'} cores, learning memory included"
+    )
     accuracy = stages.simulate_stage(folder, net, qnet, data)
     console.say(f"Test accuracy: float {accuracy['float']:.1%}, integer {accuracy['integer']:.1%} "
                 f"({accuracy['difference_points']:+.2f} points)")  # fmt: skip

@@ -8,6 +8,7 @@ numba tests signed ones for being negative, and that test keeps the loops from b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -24,6 +25,7 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.tuples import LOAD_REAL, STORE
 
 Array = NDArray[Any]
+FloatType = type[np.floating[Any]]
 TINY = 1e-30
 """Smaller states count as 0: silent neurons would decay into denormal floats, which are slow."""
 
@@ -87,7 +89,7 @@ def over_batch(batch: int, call: Callable[[int, int], object]) -> None:
     if workers == 1:
         call(0, batch)
         return
-    for future in [_pool().submit(call, a, b) for a, b in zip(edges, edges[1:], strict=False)]:
+    for future in [_pool().submit(call, a, b) for a, b in itertools.pairwise(edges)]:
         future.result()
 
 
@@ -106,7 +108,7 @@ class LayerForward:
     state : (d, batch·n). output : (batch·n)
     """
 
-    def __init__(self, layer: Layer, batch: int, dtype: type) -> None:
+    def __init__(self, layer: Layer, batch: int, dtype: FloatType) -> None:
         self.layer, self.batch, self.dtype = layer, batch, dtype
         self.n, self.d = layer.size, layer.model.d
         self.params = layer.param_matrix().astype(dtype)
@@ -142,7 +144,7 @@ def readout(
     x: Array,
     *,
     chunk: int = 256,
-    dtype: type = np.float32,
+    dtype: FloatType = np.float32,
     visit: Callable[[int, Sequence[LayerForward]], None] | None = None,
 ) -> Array:
     """Run the network: x (sample, T, channel) to readout (sample, T, outputs); memory for `chunk` steps at a time.

@@ -71,9 +71,7 @@ class Estimate:
     note: str
 
 
-def place(
-    qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *, learning: bool = False
-) -> Placement:
+def place(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *, learning: bool = False) -> Placement:
     """Assign every neuron to a core of `profile` (default: the one the network was quantized for).
 
     Raises DoesNotFitError naming layer, limit, the profile's key and what would fit.
@@ -129,7 +127,11 @@ def _split(name: str, layer: QuantizedLayer, chip: Profile, learning: bool) -> l
 
     def fits(neurons: int) -> bool:
         use = _core_use(0, name, layer, neurons, chip, learning)
-        pairs = ((use.neurons, use.neuron_limit), (use.in_axons, use.in_axon_limit), (use.memory_bits, use.memory_limit))
+        pairs = (
+            (use.neurons, use.neuron_limit),
+            (use.in_axons, use.in_axon_limit),
+            (use.memory_bits, use.memory_limit),
+        )
         return all(limit is None or value <= limit for value, limit in pairs)
 
     largest = next((n for n in range(layer.size, 0, -1) if fits(n)), 0)
@@ -169,7 +171,9 @@ def estimate(placement: Placement, qnet: QuantizedNetwork, trace: Trace, steps: 
         + messages * chip.axon_out.value
     )
     note = f"estimate for inference after {chip.synapse.source}; learning not included"
-    return Estimate(energy / 1e3, _time(placement, qnet, spikes, operations, run_steps), messages / run_steps, operations, note)
+    return Estimate(
+        energy / 1e3, _time(placement, qnet, spikes, operations, run_steps), messages / run_steps, operations, note
+    )
 
 
 def _size(qnet: QuantizedNetwork, name: str) -> int:

@@ -271,8 +271,10 @@ def _quantize_weights(
     low, high = p.weight_exponent_min.value, p.weight_exponent_max.value
     needed = int(np.ceil(np.log2(max(room * current_scale / top, 2.0**low))))
     if needed > high:
-        raise InputError(f"{layer}.{key}: largest weight {room:.4g} needs weight exponent {needed}, rule: {low}..{high} "
-                         f"(profile '{profile.name}', precision.weight_exponent_max); rescale the network")  # fmt: skip
+        raise InputError(
+            f"{layer}.{key}: largest weight {room:.4g} needs weight exponent {needed}, rule: {low}..{high} "
+            f"(profile '{profile.name}', precision.weight_exponent_max); rescale the network"
+        )
     scale = current_scale / 2.0**needed
     exact = np.rint(matrix * scale)
     mantissa = np.clip(exact, -top, top).astype(np.int64)

@@ -31,7 +31,9 @@ class RunFolder:
         if create:
             make_folder(self.path / "results")
         elif not (self.path / "results").is_dir():
-            raise InputError(f"'{self.path}' is no run folder (it has no 'results'); give the --out of an earlier command")
+            raise InputError(
+                f"'{self.path}' is no run folder (it has no 'results'); give the --out of an earlier command"
+            )
 
     def file(self, name: str) -> Path:
         """Path of an artefact."""

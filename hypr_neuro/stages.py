@@ -258,7 +258,9 @@ def require_equal_traces(ours: Trace, theirs: Trace) -> None:
     for name, a, b in pairs:
         if not np.array_equal(a, b):
             at = tuple(int(i) for i in np.argwhere(a != b)[0]) if a.shape == b.shape else ()
-            where = f"step {at[0]}, sample {at[1]}, neuron {at[2]}: {a[at]} here, {b[at]} there" if at else "other shape"
+            where = (
+                f"step {at[0]}, sample {at[1]}, neuron {at[2]}: {a[at]} here, {b[at]} there" if at else "other shape"
+            )
             raise MismatchError(f"{name} differs between the simulator and Lava, {where}")
 
 
@@ -344,6 +346,4 @@ def compare_stage(
     else:
         what, reference = "going on from the quantized network", None
     options = replace(options, seed=seed)
-    return learn_stage(
-        folder, kind, what, net, qnet, data, epochs=epochs, options=options, reference=reference, **more
-    )
+    return learn_stage(folder, kind, what, net, qnet, data, epochs=epochs, options=options, reference=reference, **more)

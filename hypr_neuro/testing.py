@@ -69,7 +69,8 @@ def _ranges(model: str) -> dict[str, Any]:
 
 
 def _wake(net: Network, x: Array, seed: int) -> None:
-    """Make the input weights of silent layers mostly positive, then double them, from the input up."""
+    """Turn one negative weight in two of a silent layer positive, then double its weights, from the input up."""
+    rng = np.random.default_rng([seed, 4])
     rates = [0.0] * len(net.layers)
 
     def visit(start: int, layers: Any) -> None:
@@ -82,8 +83,7 @@ def _wake(net: Network, x: Array, seed: int) -> None:
             if rates[i] >= LOWEST_RATE:
                 break
             layer.weight *= 2.0
-            if doubled == 0:
-                layer.weight += 0.5 * np.abs(layer.weight).max()
+            layer.weight[(layer.weight < 0) & (rng.random(layer.weight.shape) < 0.5)] *= -1.0
             if layer.recurrent is not None and doubled < 4:
                 layer.recurrent *= 2.0
         else:

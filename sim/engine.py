@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypr_neuro.sim.kernels import layer_kernel
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.forward import chunks, over_batch
 from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.sim.kernels import layer_kernel
 
 Array = NDArray[Any]
 BLOCK = 256
@@ -57,15 +57,16 @@ class LayerRun:
         self.states = np.empty((steps if keep_states else 0, self.state.shape[0], width), np.int32)
         self.currents = np.empty((steps if keep_currents else 0, width), np.int32)
         kernel = layer_kernel(self.layer.model.name)
-        args = (below, self.input_t, self.bias_line, bias_on, self.recurrent_t, self.exponents, self.state, self.output,
-                self.per_neuron, self.layer.constants, self.outputs, self.states, self.currents, self.events)  # fmt: skip
+        synapses = (self.input_t, self.bias_line, bias_on, self.recurrent_t, self.exponents)
+        neurons = (self.state, self.output, self.per_neuron, self.layer.constants)
+        args = (below, *synapses, *neurons, self.outputs, self.states, self.currents, self.events)
         over_batch(self.batch, lambda b0, b1: kernel(*args, self.layer.size, b0, b1))
-        return self.outputs
+        return np.asarray(self.outputs)
 
     def delayed(self, delay: int) -> Array:
         """What the layer above receives in this block: the outputs, or those of one step before."""
         if delay == 0:
-            return self.outputs
+            return np.asarray(self.outputs)
         shifted = np.concatenate([self.late[None], self.outputs[:-1]])
         self.late = self.outputs[-1].copy()
         return shifted
@@ -101,7 +102,7 @@ class Simulator:
             layer.run(arriving, bias_on, bool(keep_states and keep_states[i]), keep_currents)
             arriving = np.ascontiguousarray(layer.delayed(self.delay))
         self.time += steps
-        return self.layers[-1].outputs.reshape(steps, self.batch, -1)
+        return np.asarray(self.layers[-1].outputs.reshape(steps, self.batch, -1))
 
 
 @dataclass

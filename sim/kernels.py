@@ -8,7 +8,7 @@ numba tests signed ones for being negative, which stops the vectoriser.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,22 @@ def accumulate(sums: Any, spikes: Any, base: Any, count: Any, weights_t: Any, n:
                 sums[i] += z * row[i]
 
 
-@lru_cache(maxsize=None)
+@jitable
+def count_events(counts: Any, happened: Any, bits: Any) -> None:
+    """counts[bit] += the neurons whose mask has that bit."""
+    for bit in range(bits):
+        for i in range(happened.shape[0]):
+            counts[bit] += (happened[i] >> bit) & 1
+
+
+@jitable
+def copy_row(target: Any, at: Any, source: Any, start: Any, n: Any) -> None:
+    """target[at : at + n] = source[start : start + n]."""
+    for i in range(n):
+        target[at + i] = source[start + i]
+
+
+@cache
 def layer_kernel(model_name: str) -> Callable[..., None]:
     """Kernel that runs one layer of this model.
 
@@ -76,18 +91,12 @@ def layer_kernel(model_name: str) -> Callable[..., None]:
                     happened[i] = event
                     seen |= event
                 if seen != 0:
-                    for bit in range(bits):
-                        for i in range(n):
-                            events[b, bit] += (happened[i] >> bit) & 1
-                row = outputs[t]
-                for i in range(n):
-                    row[base + i] = output[base + i]
+                    count_events(events[b], happened, bits)
+                copy_row(outputs[t], base, output, base, n)
                 if states.shape[0] > 0:
                     for j in range(d):
-                        for i in range(n):
-                            states[t, j, base + i] = state[j, base + i]
+                        copy_row(states[t, j], base, state[j], base, n)
                 if currents.shape[0] > 0:
-                    for i in range(n):
-                        currents[t, base + i] = current[i]
+                    copy_row(currents[t], base, current, np.uintp(0), n)
 
     return compile_kernel(kernel)

@@ -15,14 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.fixed_point import ROUNDING as ROUNDING_CODES
-from hypr_neuro.forward import chunks
-from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import Simulator, check_input
 from hypr_neuro.sim.learning_kernels import (
     EXP_ENTRIES,
@@ -33,6 +25,14 @@ from hypr_neuro.sim.learning_kernels import (
     learning_kernel,
 )
 from hypr_neuro.sim.update import as_rate, tensor_number, update_kernel
+from numpy.typing import NDArray
+
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.fixed_point import ROUNDING as ROUNDING_CODES
+from hypr_neuro.forward import chunks
+from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.score import predict
 from hypr_neuro.store import load_arrays, make_folder, save_arrays
 
 Array = NDArray[Any]
@@ -162,7 +162,9 @@ class Learner:
         self.updates = 0
         self.counts = np.zeros(3, np.int64)
         self.signal_clips = np.zeros(1, np.int64)
-        self.exp_table = np.rint(2.0**EXP_FRACTION * np.exp(-np.arange(EXP_ENTRIES) / 2.0**EXP_STEP_LOG2)).astype(np.int64)
+        self.exp_table = np.rint(2.0**EXP_FRACTION * np.exp(-np.arange(EXP_ENTRIES) / 2.0**EXP_STEP_LOG2)).astype(
+            np.int64
+        )
         self.shifts = [self._feedback_shift(i) for i in range(last)]
 
     def _feedback_shift(self, below: int) -> int:
@@ -192,7 +194,7 @@ class Learner:
             learner.start_sample()
         tail = delay * depth
         padded = np.concatenate([x, np.zeros((tail, x.shape[1]), x.dtype)])[:, None, :]
-        # queues of signals on their way to a hidden layer: the last one waits for the error, the others for a spike's time
+        # signals on their way to a hidden layer: those to the last one wait for `error_latency`
         latency = self.qnet.profile.time.error_latency.value
         waits = [0] * (depth - 2) + [latency] if depth > 1 else []
         queues = [np.zeros((w, self.learners[i].layer.size), np.int64) for i, w in enumerate(waits)]
@@ -259,7 +261,8 @@ class Learner:
                 row, column = self.averages[f"{name}.{key}"]
                 update_kernel()(
                     layer.connections()[key].mantissa, gradient, row, column, rate, self.options.limit,
-                    self.options.average_shift, bits, self.options.seed, self.updates, tensor_number(i, key), self.counts,
+                    self.options.average_shift, bits, self.options.seed, self.updates, tensor_number(i, key),
+                    self.counts,
                 )  # fmt: skip
         self.updates += 1
 
@@ -380,5 +383,3 @@ def _restore(path: Path, learner: Learner, run: LearnRun, options: LearnOptions)
     learner.counts[...] = arrays["counts"]
     learner.updates = meta["updates"]
     run.epochs = [LearnEpoch(**e) for e in meta["epochs"]]
-
-

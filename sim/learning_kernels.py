@@ -13,7 +13,7 @@ with the entries of `fixed_jacobian` (kc fraction bits), ε with fe fraction bit
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,7 @@ def no_psi_index(s_prev: Any, s: Any, p: Any) -> int:
     return 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def learning_kernel(model_name: str) -> Callable[..., None]:
     """Kernel that learns in one layer over a block of steps, for one sample.
 
@@ -194,7 +194,7 @@ def soft_max_error(output: Any, label: int, exp_table: Any, shift: int, error_bi
         error[k] = sat(share - target, error_bits)
 
 
-@lru_cache(maxsize=None)
+@cache
 def error_kernel() -> Callable[..., None]:
     """Kernel (outputs, labels, scored, exp_table, shift, error_bits, errors): the error of each step of a block.
 
@@ -212,7 +212,7 @@ def error_kernel() -> Callable[..., None]:
     return compile_kernel(kernel)
 
 
-@lru_cache(maxsize=None)
+@cache
 def feedback_kernel() -> Callable[..., None]:
     """Kernel (now, mantissa, shift, bits, signal, clips): signal_j = sat(round(Σ_k now_k m_kj / 2^shift)).
 

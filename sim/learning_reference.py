@@ -28,7 +28,8 @@ from collections.abc import Sequence
 from math import exp, log2
 from typing import Any
 
-import numpy as np
+from hypr_neuro.sim.learn import LearnOptions
+from hypr_neuro.sim.reference import ReferenceLayer
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import WidthError
@@ -43,9 +44,7 @@ from hypr_neuro.fixed_point import (
     shr_nearest,
     shr_stochastic,
 )
-from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.sim.learn import LearnOptions
-from hypr_neuro.sim.reference import ReferenceLayer
+from hypr_neuro.quantize import QuantizedNetwork
 
 Array = NDArray[Any]
 PRODUCT_BITS = 64
@@ -206,9 +205,7 @@ class LearningReference:
             self._learn(t, steps, label, scored, late)
         return outputs[hop * len(self.layers) :]
 
-    def _learn(
-        self, t: int, steps: int, label: Sequence[int], scored: Sequence[bool], late: deque[list[int]]
-    ) -> None:
+    def _learn(self, t: int, steps: int, label: Sequence[int], scored: Sequence[bool], late: deque[list[int]]) -> None:
         """Learning of device step t, from the readout down."""
         own = [t - self.qnet.latency(i) for i in range(len(self.layers))]
         running = [0 <= step < steps for step in own]

@@ -13,8 +13,7 @@ R and C are n + m numbers for n·m synapses. The factored second moment is that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from functools import cache
 
 from hypr_neuro.fixed_point import draw32, isqrt, quotient, sat, shr_floor, shr_stochastic
 from hypr_neuro.jit import compile_kernel, jitable
@@ -37,7 +36,7 @@ def step_of(gradient: int, row_root: int, column_root: int, mean_root: int, rate
     return min(max(full, -limit * rate), limit * rate)
 
 
-@lru_cache(maxsize=None)
+@cache
 def update_kernel() -> Callable[..., None]:
     """Kernel (mantissa, gradient, row, column, rate, limit, average_shift, bits, seed, update, tensor, counts).
 
@@ -86,5 +85,3 @@ def tensor_number(layer: int, connection: str) -> int:
 def as_rate(rate: float) -> int:
     """A rate in mantissa units as the integer the update takes."""
     return round(rate * (1 << RATE_FRACTION))
-
-

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from hypr_neuro.sim.kernels import layer_kernel
+from numpy.typing import NDArray
 
 Array = NDArray[Any]
 

@@ -1,4 +1,4 @@
-"""Command line: `hypr-neuro COMMAND`. One function a command; heavy packages load inside the command that needs them."""
+"""Command line: `hypr-neuro COMMAND`. One module a command; heavy packages load where they are used."""
 
 from __future__ import annotations
 

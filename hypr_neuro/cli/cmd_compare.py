@@ -51,7 +51,9 @@ def run(
     if json:
         emit(found.as_dict(), True)
         return
-    lines = [[e.epoch, e.device_accuracy, e.float_accuracy, e.weight_distance, min(e.cosine.values()), e.weights_saturated]
-             for e in found.epochs]  # fmt: skip
+    lines = [
+        [e.epoch, e.device_accuracy, e.float_accuracy, e.weight_distance, min(e.cosine.values()), e.weights_saturated]
+        for e in found.epochs
+    ]
     headings = ["epoch", "device accuracy", "float accuracy", "weight distance", "least gradient cosine", "saturated"]
     rows(headings, lines, found.rule)

@@ -43,7 +43,8 @@ def run(
     path = folder.file("learned.h5")
     run.qnet.save(path)
     last = run.epochs[-1]
-    found = {"accuracy before": before, "accuracy after": score_readout(simulate(run.qnet, test.x).readout, test).accuracy,
+    after = score_readout(simulate(run.qnet, test.x).readout, test).accuracy
+    found = {"accuracy before": before, "accuracy after": after,
              "accuracy while learning": last.online_accuracy, "weights changed": last.weights_changed,
              "weights saturated": last.weights_saturated, "clips": last.clips, "network": str(path)}  # fmt: skip
     emit(found, json, "Learned in integers")

@@ -21,7 +21,9 @@ def run(
     device: Annotated[str, typer.Option(help="sim or lava.")] = "sim",
     float_network: Annotated[Path | None, typer.Option("--network", help="Float network to set beside it.")] = None,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the figures to (needs --network).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder to add the figures to (needs --network).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Accuracy, firing rates and saturations of the integer network, beside float if asked for."""

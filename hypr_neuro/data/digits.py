@@ -6,6 +6,7 @@ Test = the last 360 images, which other writers wrote; 10 % of the rest is valid
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from hypr_neuro.data.encode import encode
 from hypr_neuro.data.sequence import SequenceData, hold_out_validation
 
 TEST = 360
-ENCODER = {"method": "scan", "rows": 8, "hold": 8, "levels": 8}
+HOLD = 8
+ENCODER: dict[str, Any] = {"method": "scan", "rows": 8, "hold": HOLD, "levels": 8}
 
 
 def load_digits(folder: str | Path | None = None, *, seed: int = 0) -> SequenceData:
@@ -27,5 +29,5 @@ def load_digits(folder: str | Path | None = None, *, seed: int = 0) -> SequenceD
     x = encode(images / 16.0, **ENCODER)
     split = np.concatenate([hold_out_validation(len(y) - TEST, 0.1, seed), np.full(TEST, "test")])
     mask = np.zeros(x.shape[:2], dtype=bool)
-    mask[:, -int(ENCODER["hold"]) :] = True
+    mask[:, -HOLD:] = True
     return SequenceData("digits", x, y.astype(np.int64), split, 10, mask, encoder=dict(ENCODER))

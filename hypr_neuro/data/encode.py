@@ -26,7 +26,8 @@ def rate(signal: Array, *, steps: int = 64, seed: int = 0, maximum: float = 1.0)
     """Bernoulli spikes: P(x_t = 1) = maximum · value; (sample, feature) to (sample, steps, feature)."""
     values = _unit_values(signal, "rate")
     draws = np.random.default_rng(seed).random((values.shape[0], steps, values.shape[1]), dtype=np.float32)
-    return (draws < maximum * values[:, None, :]).astype(np.uint8)
+    spikes: Array = (draws < maximum * values[:, None, :]).astype(np.uint8)
+    return spikes
 
 
 def latency(signal: Array, *, steps: int = 64, threshold: float = 0.0) -> Array:
@@ -34,7 +35,7 @@ def latency(signal: Array, *, steps: int = 64, threshold: float = 0.0) -> Array:
     values = _unit_values(signal, "latency")
     time = np.rint((1.0 - values) * (steps - 1)).astype(int)
     spikes = np.arange(steps)[None, :, None] == time[:, None, :]
-    return (spikes & (values > threshold)[:, None, :]).astype(np.uint8)
+    return np.asarray(spikes & (values > threshold)[:, None, :], dtype=np.uint8)
 
 
 def thermometer(signal: Array, *, levels: int = 4, steps: int = 64) -> Array:
@@ -42,7 +43,7 @@ def thermometer(signal: Array, *, levels: int = 4, steps: int = 64) -> Array:
     values = _unit_values(signal, "thermometer")
     on = values[:, :, None] > (np.arange(levels) + 0.5) / levels
     held = np.broadcast_to(on.reshape(len(values), 1, -1), (len(values), steps, values.shape[1] * levels))
-    return held.astype(np.uint8)
+    return np.asarray(held, dtype=np.uint8)
 
 
 def scan(signal: Array, *, rows: int, hold: int = 8, levels: int = 4) -> Array:
@@ -65,7 +66,8 @@ def level_crossing(signal: Array, *, threshold: float = 0.1) -> Array:
     values = np.asarray(signal, dtype=np.float64)
     if values.ndim != 3 or not threshold > 0:
         raise InputError(
-            f"encoder 'level_crossing': signal of shape {values.shape}, threshold {threshold}, rule: (sample, T, channel), positive"
+            f"encoder 'level_crossing': signal of shape {values.shape}, threshold {threshold}, "
+            "rule: (sample, T, channel), positive"
         )
     level = values[:, 0].copy()
     events = np.zeros((*values.shape[:2], 2 * values.shape[2]), np.uint8)

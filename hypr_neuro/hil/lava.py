@@ -31,8 +31,8 @@ from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.sim.engine import Trace, check_input
 
 WORKER = "hypr_neuro.compilers.lava.worker"
-GRACE = 2.0
-"""Seconds that processes get to end by themselves."""
+POLITE, FIRM = 2.0, 15.0
+"""Seconds that the worker gets to end by itself, and its group after SIGTERM; SIGKILL would leave shared memory behind."""
 
 
 class LavaDevice(DeviceBase):
@@ -185,15 +185,15 @@ class _Worker:
         with suppress(BrokenPipeError):
             self.process.stdin.close()  # the worker ends its group when its input ends
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(GRACE)
+            self.process.wait(POLITE)
         for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process ends when it goes on
             _signal_group(self.process.pid, number)
         # the reader sees the end of the pipe when the last of Lava's processes, which all inherited it, is gone
-        self.reader.join(GRACE)
+        self.reader.join(FIRM)
         if self.reader.is_alive() or self.process.poll() is None:
             _signal_group(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            self.reader.join(GRACE)
+            self.reader.join(FIRM)
         self.process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -148,7 +148,7 @@ def to_integer(name: str, value: Array, scale: float, low: int, high: int, rule:
     """round(value · scale) clipped to [low, high]; the step is appended to `out`, clips counted."""
     real = np.asarray(value, dtype=np.float64)
     exact = np.rint(real * scale)
-    integer = np.clip(exact, low, high).astype(np.int64)
+    integer: Array = np.clip(exact, low, high).astype(np.int64)
     clipped = int(np.count_nonzero(exact != integer))
     out.append(Conversion(name, real, scale, integer, "nearest, ties to even", clipped, rule))
     return integer

@@ -44,6 +44,6 @@ def psi_table(surrogate: Callable[[float], float], x: Array, gain: Array, fmt: F
     fraction = fmt.psi_bits - 1
     real = np.array([surrogate(float(v)) for v in x]) * gain
     top = (1 << fraction) - 1
-    entries = np.clip(np.rint(real * (1 << fraction)), -top, top).astype(np.int64)
+    entries: Array = np.clip(np.rint(real * (1 << fraction)), -top, top).astype(np.int64)
     up = fmt.coefficient_fraction - fraction
     return entries << up if up >= 0 else entries >> -up

@@ -39,6 +39,7 @@ MIN_RATE = 1e-9
 NEVER = 1e30
 """Threshold of a neuron that no impulse brings to fire."""
 HORIZON = 256
+DT_RANGE = (1e-15, 1e15)
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 def to_graph(net: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     """The network as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes."""
-    if not np.isfinite(net.dt):
-        raise InputError(f"dt = {net.dt} s, rule: finite; set the network's dt")
+    low, high = DT_RANGE
+    if not low <= net.dt <= high:
+        raise InputError(f"dt = {net.dt} s, rule: {low} to {high}, so that time constants stay finite; set net.dt")
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array([net.inputs]))}
     edges: list[tuple[str, str]] = []
     approximations: list[str] = []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Data = dict[str, Any]
 HTML_NAME, JSON_NAME = "report.html", "report.json"
 NOTHING = "–"  # stands for None, NaN and what is missing
+LARGEST = 1e30
 SPACE = "\u202f"  # narrow and not broken: between a number and its unit, and between thousands
 SECTIONS = ("data", "network", "profile", "training", "accuracy", "nir", "quantization", "placement", "lava", "raster")
 STUDIES = {"scratch": "From random weights", "fine_tuning": "Fine-tuning after a disturbance"}
@@ -79,13 +80,10 @@ def _finite(value: Any) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None for everything else."""
+    """A finite number, or None for everything else (and for what no measurement gives, so that sums stay finite)."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
+    return float(value) if -LARGEST < value < LARGEST else None
 
 
 def lookup(value: Any, *keys: str) -> Any:
@@ -137,35 +135,32 @@ def part(value: Any) -> Part:
 
 
 def show(value: Any, kind: str = "") -> str:
-    """Text of a value; `kind`: "" as it is, "pct" a share in percent, "bits" in kibibytes too, "sqnr" None is exact."""
+    """Text of a value; `kind`: "pct" writes a share in percent, "sqnr" takes None for exact."""
     if kind == "sqnr" and value is None:
         return "exact"
     if kind == "pct" and number(value) is not None:
         return percent(float(value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
+    if isinstance(value, (bool, int, float)):
         return _number_text(value)
     if isinstance(value, dict):
-        return ", ".join(f"{key} {show(item)}" for key, item in value.items()) or NOTHING
+        value = [f"{key} {show(item)}" for key, item in value.items()]
     if isinstance(value, list):
         return ", ".join(map(show, value)) or NOTHING
     return value if isinstance(value, str) and value else NOTHING
 
 
 def _number_text(value: float) -> str:
-    if isinstance(value, float) and math.isnan(value):
-        return NOTHING
-    if isinstance(value, float) and math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if abs(value) >= 10**15:
-        text = f"{number(value):.4g}" if number(value) is not None else NOTHING
-    elif value == int(value) and (isinstance(value, int) or abs(value) >= 1000):
-        text = f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
-    elif abs(value) >= 1000:
-        text = f"{value:,.0f}"
-    else:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if number(value) is None:
+        return NOTHING if math.isnan(value) else ("very large" if value > 0 else "very small")
+    whole = value == int(value)
+    if whole and abs(value) < 10_000:
+        text = str(int(value))
+    elif abs(value) < 1000 or abs(value) >= 1e15:
         text = f"{value:.4g}"
+    else:
+        text = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"
     return text.replace(",", SPACE).replace("-", "−")
 
 
@@ -187,7 +182,7 @@ def points(difference: float | None) -> str:
 
 
 def out_of(used: Any, limit: Any) -> str:
-    """"64 of 1024", or the first alone without a limit."""
+    """ "64 of 1024", or the first alone without a limit."""
     return show(used) if number(limit) is None else f"{show(used)} of {show(limit)}"
 
 
@@ -315,13 +310,19 @@ def _start(study: Any) -> float | None:
 
 def _fine_tuning_tile(results: Data) -> Tile:
     label, study = "Fine-tuning on the chip", lookup(results, "learning", "fine_tuning")
-    regained = regained_share(study)
-    if regained is None:
-        return _absent(label, study or results.get("learning"))
-    verdict, kind = _grade(regained, (0.8, "recovers"), (0.4, "recovers in part"), "does not recover")
+    regained, start = regained_share(study), _start(study)
     device = last(rows(lookup(study, "epochs")), "device_accuracy")
-    path = f": {percent(_start(study))} → {percent(device)}" if device is not None else ""
-    return Tile(label, percent(regained, 0), verdict, kind, f"of the points lost to a disturbance{path}")
+    path = f"{percent(start)} → {percent(device)}" if device is not None and start is not None else ""
+    if regained is not None:
+        verdict, kind = _grade(regained, (0.8, "recovers"), (0.4, "recovers in part"), "does not recover")
+        detail = f"of the points lost to a disturbance: {path}" if path else "of the points lost to a disturbance"
+        return Tile(label, percent(regained, 0), verdict, kind, detail)
+    if device is None:
+        return _absent(label, study or results.get("learning"))
+    if start is None:
+        return Tile(label, percent(device), "measured", "none", "after learning")
+    verdict, kind = _grade(100 * (device - start), (0, "no loss"), (-1, "kept"), "loses")
+    return Tile(label, percent(device), verdict, kind, f"{points(100 * (device - start))}: {path}")
 
 
 def regained_share(study: Any) -> float | None:
@@ -490,8 +491,18 @@ def core_rows(placement: Data) -> list[Data]:
 
 
 def epoch_rows(study: Data) -> list[Data]:
-    """The epochs of a learning study, clips added up."""
-    return [{**row, "clipped": _total(row.get("clips"))} for row in rows(study.get("epochs"))]
+    """The epochs of a learning study, clips added up, equal spikes averaged over layers."""
+    return [{**row, "clipped": _total(row.get("clips")), "agreement": _mean(row.get("spike_agreement"))}
+            for row in rows(study.get("epochs"))]  # fmt: skip
+
+
+def gradient_rows(study: Data) -> list[Data]:
+    """Cosine and norm ratio of each connection in the last epoch."""
+    epochs = [row for row in rows(study.get("epochs")) if pairs(row.get("cosine"))]
+    if not epochs:
+        return []
+    return [{"name": name, "cosine": value, "ratio": lookup(epochs[-1], "norm_ratio", name)}
+            for name, value in pairs(epochs[-1].get("cosine"))]  # fmt: skip
 
 
 def clip_totals(study: Data) -> Data:
@@ -501,6 +512,12 @@ def clip_totals(study: Data) -> Data:
         for name, value in pairs(row.get("clips")):
             totals[name] = totals.get(name, 0) + int(number(value) or 0)
     return {name: total for name, total in totals.items() if total}
+
+
+def _mean(shares: Any) -> float | None:
+    """A share, or the mean of the shares of several layers."""
+    found = [value for _, share in pairs(shares) if (value := number(share)) is not None]
+    return sum(found) / len(found) if found else number(shares)
 
 
 def _total(counts: Any) -> int | None:
@@ -559,7 +576,8 @@ def _studies(results: Data) -> list[Data]:
         study = whole if whole.reason else part(lookup(learning, key))
         regained = {"device": regained_share(study.data), "float": number(study.data.get("float_regained"))}
         found.append({"key": key, "title": title, "data": study.data, "reason": study.reason, "regained": regained,
-                      "epochs": epoch_rows(study.data), "clips": clip_totals(study.data)})  # fmt: skip
+                      "epochs": epoch_rows(study.data), "gradients": gradient_rows(study.data),
+                      "clips": clip_totals(study.data)})  # fmt: skip
     return found
 
 

@@ -18,10 +18,11 @@ from xml.etree import ElementTree
 
 import matplotlib
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch
+from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
 
@@ -69,6 +70,9 @@ STYLE: dict[str, Any] = {
 }
 
 
+Keys = list[tuple[str, Artist]]  # the legend: names and what stands before them
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A figure: the SVG element, a caption that says what to see, and whether it takes the page's full width."""
@@ -105,9 +109,10 @@ def training_loss(training: Data) -> Drawing | None:
     if not line.points:
         return None
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: Axes) -> Keys:
         _plot(axes, [line])
-        axes.set(xlabel="epoch", ylabel="training loss")
+        axes.set_ylabel("training loss")
+        return []
 
     first, final = show(line.y[0]), show(line.y[-1])
     return _figure("loss", draw, f"Training loss: {first} in the first epoch, {final} in the last.")
@@ -120,10 +125,12 @@ def validation(training: Data) -> Drawing | None:
         return None
     best = [point for point in line.points if point[0] == number(training.get("best"))]
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: Axes) -> Keys:
         _plot(axes, [line])
-        axes.plot(*zip(*best, strict=True), "o", color=ORANGE, markersize=8, fillstyle="none", markeredgewidth=1.8) if best else None
+        for x, y in best:
+            axes.plot(x, y, "o", color=ORANGE, markersize=9, fillstyle="none", markeredgewidth=2)
         _share_axis(axes, "validation accuracy", line.y)
+        return []
 
     caption = "Validation accuracy after each epoch."
     if best:
@@ -142,17 +149,18 @@ def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
     what = "before the disturbance" if key == "fine_tuning" else "trained offline"
     levels = [(share, label) for share, label in ((reference, what), (chance, "chance")) if share is not None]
 
-    def draw(axes: Axes) -> None:
-        _plot(axes, lines)
+    def draw(axes: Axes) -> Keys:
+        keys = _plot(axes, lines)
         _share_axis(axes, "test accuracy", [y for line in lines for y in line.y] + [share for share, _ in levels])
         for share, label in levels:
             _level(axes, share, f"{label}, {percent(share)}")
+        return keys
 
     said = ", ".join(f"{line.label} {percent(line.y[-1])}" for line in lines)
     caption = f"Accuracy after each pass over the data, epoch 0 before learning; at the end {said}."
     if any(line.label == "while learning" for line in lines):
         caption += " “While learning” counts each sample before its own update."
-    return _figure(f"learning-{key}", draw, caption, [line.label for line in lines])
+    return _figure(f"learning-{key}", draw, caption)
 
 
 def cosine(key: str, study: Data) -> Drawing | None:
@@ -165,15 +173,17 @@ def cosine(key: str, study: Data) -> Drawing | None:
     lines, left_out = lines[:MOST_LINES], len(lines) - MOST_LINES
     lowest = min((min(line.y), line.label) for line in lines)
 
-    def draw(axes: Axes) -> None:
-        _plot(axes, lines)
+    def draw(axes: Axes) -> Keys:
+        keys = _plot(axes, lines)
         span = max(1 - lowest[0], 1e-3)
-        axes.set(xlabel="epoch", ylabel="gradient cosine", ylim=(1 - 1.1 * span, 1 + 0.08 * span))
+        axes.set(ylabel="gradient cosine", ylim=(1 - 1.1 * span, 1 + 0.08 * span))
         axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+        return keys
 
-    caption = f"Cosine between the chip's gradient and float's: 1 is the same direction. Lowest: {lowest[0]:.4f}, {lowest[1]}."
-    caption += f" {left_out} further parameters are left out." if left_out > 0 else ""
-    return _figure(f"cosine-{key}", draw, caption, [line.label for line in lines])
+    caption = "Cosine between the chip's gradient and float's for each connection; 1 is the same direction."
+    caption += f" Lowest: {lowest[0]:.4f} ({lowest[1]})."
+    caption += f" {left_out} further connections are left out." if left_out > 0 else ""
+    return _figure(f"cosine-{key}", draw, caption)
 
 
 def cores(placement: Data) -> Drawing | None:
@@ -187,23 +197,25 @@ def cores(placement: Data) -> Drawing | None:
     resources = [name for name in RESOURCES if any(name in loads for _, loads in shown)]
     top = max(max(loads.values()) for _, loads in shown)
 
-    def draw(axes: Axes) -> None:
-        _bars(axes, shown, resources)
+    def draw(axes: Axes) -> Keys:
+        keys = _bars(axes, shown, resources)
         axes.set(xlim=(0, max(1.12, 1.15 * top)), xlabel="share of the core's limit")
         axes.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        return keys
 
     full = max(shown, key=lambda row: max(row[1].values()))
     name = max(full[1], key=lambda resource: full[1][resource])
     few = f"The {len(shown)} fullest of {len(table)} cores" if len(table) > len(shown) else "Each core"
     caption = f"{few} against its limits (dashed line). Fullest: {name} of core {full[0]}, {percent(full[1][name])}."
     height = 60 + len(shown) * (14 * len(resources) + 10)
-    return _figure("cores", draw, caption, resources, height=height)
+    return _figure("cores", draw, caption, height=height)
 
 
 RESOURCES = {
     "neurons": ("neurons", "neuron_limit"),
     "synaptic memory": ("memory_bits", "memory_limit"),
     "input axons": ("in_axons", "in_axon_limit"),
+    "output axons": ("out_axons", "out_axon_limit"),
 }
 
 
@@ -225,36 +237,45 @@ def raster(data: Data) -> Drawing | None:
         steps = max(steps, int(min(number(data.get("steps")) or 0, 1e6)))
     neurons = max(neurons, int(min(number(data.get("neurons")) or 0, 1e6)))
 
-    def draw(axes: Axes) -> None:
-        height = max(1.0, neurons / 90)
-        for color, group, half in zip((BLUE, ORANGE, PINK), groups.values(), (0.34, 0.48, 0.48), strict=True):
-            axes.add_patch(_ticks(group, half * height, color, 1.5 if color == BLUE else 2.4))
-        axes.set(xlim=(-1, steps), ylim=(-1 * height, neurons - 1 + height), xlabel="time step", ylabel="neuron")
+    def draw(axes: Axes) -> Keys:
+        keys: Keys = []
+        tall = max(1.0, neurons / 90)
+        for color, (name, group) in zip((BLUE, ORANGE, PINK), groups.items(), strict=True):
+            axes.add_patch(
+                _ticks(group, (0.34 if color == BLUE else 0.48) * tall, color, 1.5 if color == BLUE else 2.4)
+            )
+            tick = Line2D([], [], color=color, marker="|", linestyle="", markersize=9, markeredgewidth=2.4)
+            keys.append((name, tick))
+        axes.set(xlim=(-1, steps), ylim=(-tall, neurons - 1 + tall), xlabel="time step", ylabel="neuron")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        return keys
 
     counts = ", ".join(f"{show(len(group))} {name}" for name, group in groups.items())
     caption = f"Spikes of {show(data.get('layer'))} in sample {show(data.get('sample'))}: {counts}."
     caption += f" Only the first {steps} steps are drawn." if len(shown) < len(everything) else ""
-    wide = steps > WIDE_STEPS
-    colors = dict(zip(groups, (BLUE, ORANGE, PINK), strict=True))
-    return _figure("raster", draw, caption, height=300, wide=wide, keys=colors)
+    return _figure("raster", draw, caption, height=300, wide=steps > WIDE_STEPS)
 
 
 # ---- parts of figures
 
 
-def _plot(axes: Axes, lines: Sequence[Curve]) -> None:
+def _plot(axes: Axes, lines: Sequence[Curve]) -> Keys:
+    """Curves over the epoch, told apart by colour, dash and marker."""
+    keys: Keys = []
     for index, line in enumerate(lines):
         marked = len(line.points) <= MARKED_POINTS
-        axes.plot(
-            *zip(*line.points, strict=True),
+        (drawn,) = axes.plot(
+            [x for x, _ in line.points],
+            line.y,
             color=PALETTE[index % len(PALETTE)],
             linestyle=DASHES[(index + index // len(PALETTE)) % len(DASHES)],
             marker=MARKERS[index % len(MARKERS)] if marked else "",
         )
+        keys.append((line.label, drawn))
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    return keys
 
 
 def _share_axis(axes: Axes, label: str, shares: Sequence[float]) -> None:
@@ -270,9 +291,10 @@ def _level(axes: Axes, share: float, label: str) -> None:
     axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
     low, high = axes.get_ylim()
     above = share < (low + high) / 2
-    place = {"xytext": (0, 3 if above else -3), "textcoords": "offset points", "ha": "right"}
-    axes.annotate(label, (1, share), xycoords=("axes fraction", "data"), va="bottom" if above else "top",
-                  color=MUTED, fontsize=FONT - 1, **place)  # fmt: skip
+    axes.annotate(
+        label, (1, share), xycoords=("axes fraction", "data"), xytext=(0, 3 if above else -3),
+        textcoords="offset points", ha="right", va="bottom" if above else "top", color=MUTED, fontsize=FONT - 1,
+    )  # fmt: skip
 
 
 def _core_name(core: Data) -> str:
@@ -286,7 +308,8 @@ def _loads(core: Data) -> dict[str, float]:
     return {name: used / limit for name, used, limit in known if used is not None and limit is not None and limit > 0}
 
 
-def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: Sequence[str]) -> None:
+def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: Sequence[str]) -> Keys:
+    """Bars of every core, one for each resource."""
     step = 0.8 / len(resources)
     for index, name in enumerate(resources):
         for row, (_, loads) in enumerate(table):
@@ -295,11 +318,13 @@ def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: 
                 axes.barh(y, loads[name], height=0.85 * step, color=PALETTE[index])
                 axes.annotate(percent(loads[name]), (loads[name], y), xytext=(4, 0), textcoords="offset points",
                               va="center", fontsize=FONT - 1.5)  # fmt: skip
+    keys: Keys = [(name, Patch(color=PALETTE[index])) for index, name in enumerate(resources)]
     axes.set_yticks(range(len(table)), [f"core {label(name, 16)}" for name, _ in table])
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0, symbol=" %"))
+    return keys
 
 
 def _spikes(value: Any) -> set[tuple[float, float]]:
@@ -336,44 +361,30 @@ def label(text: str, most: int = 24) -> str:
 
 
 def _figure(
-    name: str,
-    draw: Callable[[Axes], None],
-    caption: str,
-    legend: Sequence[str] = (),
-    *,
-    height: float = HEIGHT,
-    wide: bool = False,
-    keys: dict[str, str] | None = None,
+    name: str, draw: Callable[[Axes], Keys], caption: str, *, height: float = HEIGHT, wide: bool = False
 ) -> Drawing:
-    """Draw one pair of axes with a legend above; `keys`: names and colours for a legend of ticks."""
+    """One pair of axes, drawn by `draw`, with its legend above."""
     width = WIDE if wide else WIDTH
     with warnings.catch_warnings(), matplotlib.rc_context():
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*")  # the browser has the fonts that matplotlib lacks
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**STYLE, "svg.hashsalt": name})
         figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
-        axes = figure.subplots()
-        draw(axes)
-        handles, labels = _legend(axes, legend, keys)
-        if len(labels) > 1:
-            columns = _columns(labels, width)
-            extra = (math.ceil(len(labels) / columns) - 1) * 1.5 * FONT
-            figure.set_size_inches(width / 72, (height + extra) / 72)
-            figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.4)
+        keys = draw(figure.subplots())
+        if len(keys) > 1:
+            _add_legend(figure, keys, width, height)
         svg = io.StringIO()
         figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return Drawing(_inline(svg.getvalue(), name, caption), caption, wide)
 
 
-def _legend(axes: Axes, names: Sequence[str], keys: dict[str, str] | None) -> tuple[list[Any], list[str]]:
-    if keys is not None:
-        ticks = [Line2D([], [], color=color, marker="|", linestyle="", markersize=9, markeredgewidth=2.4)
-                 for color in keys.values()]  # fmt: skip
-        return ticks, list(keys)
-    handles: list[Any] = list(axes.containers[:: max(1, len(axes.containers) // max(1, len(names)))])
-    if not handles:
-        handles = list(axes.lines)
-    return handles[: len(names)], [label(name) for name in names]
+def _add_legend(figure: Figure, keys: Keys, width: float, height: float) -> None:
+    labels = [label(name) for name, _ in keys]
+    columns = _columns(labels, width)
+    more_rows = math.ceil(len(labels) / columns) - 1
+    figure.set_size_inches(width / 72, (height + 1.5 * FONT * more_rows) / 72)
+    handles = [handle for _, handle in keys]
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.4)
 
 
 def _columns(labels: Sequence[str], width: float) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import LayerForward, chunks, over_batch
+from hypr_neuro.forward import FloatType, LayerForward, chunks, over_batch
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.losses import get_loss
@@ -36,7 +36,7 @@ class LayerEngine(LayerForward):
     late : (delay, batch·n) learning signals that have not arrived yet
     """
 
-    def __init__(self, layer: Layer, batch: int, dtype: type, delay: int = 0) -> None:
+    def __init__(self, layer: Layer, batch: int, dtype: FloatType, delay: int = 0) -> None:
         super().__init__(layer, batch, dtype)
         self.m = len(layer.model.trainable)
         self.eligibility: Array | None = None
@@ -136,7 +136,7 @@ def gradients(
     rule: str = "hypr",
     chunk: int | None = None,
     loss: str = "per_step_cross_entropy",
-    dtype: type = np.float64,
+    dtype: FloatType = np.float64,
     signal_delay: Sequence[int] | None = None,
 ) -> tuple[dict[str, Array], float]:
     """Gradient of the mean loss over all scored steps of a batch.
@@ -168,7 +168,7 @@ def gradients(
     return {f"{net.name(i)}.{k}": g for i, e in named for k, g in e.gradient.items()}, total
 
 
-def batch_arrays(net: Network, x: Array, y: Array, mask: Array | None, dtype: type) -> tuple[Array, Array, Array]:
+def batch_arrays(net: Network, x: Array, y: Array, mask: Array | None, dtype: FloatType) -> tuple[Array, Array, Array]:
     """User arrays to time-major ones: x (T, batch, channel), label (T, batch), weight (T, batch) with sum 1."""
     x = np.asarray(x)
     if x.ndim != 3 or x.shape[2] != net.inputs:

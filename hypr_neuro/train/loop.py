@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
-from hypr_neuro.forward import readout
+from hypr_neuro.forward import FloatType, readout
 from hypr_neuro.network import Network
 from hypr_neuro.score import Score, score_readout
 from hypr_neuro.store import load_arrays, make_folder, save_arrays
@@ -57,7 +57,7 @@ def train(
     rate: float = 0.01,
     schedule: str = "linear",
     loss: str = "per_step_cross_entropy",
-    dtype: type = np.float32,
+    dtype: FloatType = np.float32,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> History:
@@ -108,8 +108,8 @@ def train(
             run.save(path, options)
         if on_epoch is not None:
             on_epoch(entry)
-    for name, value in net.arrays().items():
-        value[...] = run.best[name]
+    for name, array in net.arrays().items():
+        array[...] = run.best[name]
     net.encoder = data.encoder
     return run.history
 

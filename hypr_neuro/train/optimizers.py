@@ -39,7 +39,7 @@ class Adam:
             v = self.beta2 * v + (1 - self.beta2) * g * g
             self.state[f"m/{name}"], self.state[f"v/{name}"] = m, v
             scale = self.rate / (1 - self.beta1**steps)
-            value -= scale * m / (np.sqrt(v / (1 - self.beta2**steps)) + self.epsilon)
+            value[...] = value - scale * m / (np.sqrt(v / (1 - self.beta2**steps)) + self.epsilon)
 
 
 class Factored:
