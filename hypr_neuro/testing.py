@@ -69,7 +69,7 @@ def _ranges(model: str) -> dict[str, Any]:
 
 
 def _wake(net: Network, x: Array, seed: int) -> None:
-    """Turn one negative weight in two of a silent layer positive, then double its weights, from the input up."""
+    """From the input up, until a layer spikes: double its weights, half of the negative ones turned positive."""
     rng = np.random.default_rng([seed, 4])
     rates = [0.0] * len(net.layers)
 

@@ -69,7 +69,7 @@ class LayerRun:
             return np.asarray(self.outputs)
         shifted = np.concatenate([self.late[None], self.outputs[:-1]])
         self.late = self.outputs[-1].copy()
-        return shifted
+        return np.asarray(shifted)
 
 
 class Simulator:

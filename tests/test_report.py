@@ -121,7 +121,7 @@ def sample_study(rng: np.random.Generator, start: float, end: float, reference: 
          "spike_agreement": {"layers.0": 0.998 - 0.0003 * i}, "weights_saturated": 3 * i,
          "clips": {"layers.0 eligibilities": 4 * i, "readout error": 0}} for i in range(6)
     ]  # fmt: skip
-    study: Results = {"what": "from random weights", "start_accuracy": start, "epochs": epochs, "updates": 6465,
+    study: Results = {"what": "from random weights and neuron parameters", "start_accuracy": start, "epochs": epochs, "updates": 6465,
                       "rule": "HYPR eligibilities, batch 1, update after every sample"}  # fmt: skip
     if reference is not None:
         study |= {"what": "10% of the weights set to 0, input channels 21 and 7 swapped",
@@ -234,7 +234,7 @@ def test_figures_follow_the_page_colours(full_page: str) -> None:
     drawings = "".join(re.findall(r"<svg.*?</svg>", full_page, re.DOTALL))
     left = set(re.findall(r"#[0-9a-f]{6}\b", drawings)) - {"#ffffff", "#000000"}
     assert not left, f"{left}: name the colour in figures.ROLES"
-    roles = set(re.findall(r"var\((--fig-\w+)\)", drawings))
+    roles = set(re.findall(r"var\((--fig-[a-z-]+)\)", drawings))
     css = full_page[: full_page.index("</style>")]
     assert all(css.count(f"{role}:") == 2 for role in roles), "a colour for light and one for dark"
 

@@ -53,12 +53,13 @@ def _by_sample(path: Path, samples: int) -> Array:
 
 
 def _states(name: str, layer: QuantizedLayer, samples: int, folder: Path) -> dict[str, Array]:
-    if builtin_lif(layer) is None:
-        state = _by_sample(folder / f"{name}.state.npy", samples)
-        return {s: np.ascontiguousarray(state[:, :, j]) for j, s in enumerate(layer.model.state_names)}
-    u, v_after = (_by_sample(folder / f"{name}.{s}.npy", samples) for s in ("u", "v"))
-    spikes = _by_sample(folder / f"{name}.output.npy", samples)
-    return {"u": u, "v": potential_before_reset(name, layer, u, v_after, spikes)}
+    """Each state (steps, sample, n) by its name."""
+    state = _by_sample(folder / f"{name}.state.npy", samples)
+    found = {s: np.ascontiguousarray(state[:, :, j]) for j, s in enumerate(layer.model.state_names)}
+    if builtin_lif(layer) is not None:
+        spikes = _by_sample(folder / f"{name}.output.npy", samples)
+        found["v"] = potential_before_reset(name, layer, found["u"], found["v"], spikes)
+    return found
 
 
 def potential_before_reset(name: str, layer: QuantizedLayer, u: Array, v_after: Array, spikes: Array) -> Array:

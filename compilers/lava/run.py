@@ -31,8 +31,8 @@ def run_network(
 ) -> dict[str, list[int]]:
     """Run x (sample, T, channel), one sample after the other, each from zero states; counted events by layer name.
 
-    `folder` gets .npy files (sample · (T + latency), neuron) of int32 in device time: "{layer}.output"; for recorded
-    states "{layer}.state" (…, d, neuron), or for Lava's own LIF "{layer}.u" and "{layer}.v", v after the reset.
+    `folder` gets .npy files of int32 in device time, rows sample · (T + latency): "{layer}.output" (…, neuron) and,
+    where a state of the layer is recorded, "{layer}.state" (…, d, neuron), for Lava's own LIF u and v after the reset.
     `on_block` is called with (steps done, steps in all).
     """
     from lava.magma.core.run_conditions import RunSteps
@@ -66,14 +66,18 @@ def _source(rows: Array) -> Any:
 
 
 def _record(network: LavaNetwork, qnet: QuantizedNetwork, record: Sequence[str], folder: Path, steps: int) -> None:
-    from hypr_neuro.compilers.lava.processes.process import PortRecorder, VarRecorder
+    from hypr_neuro.compilers.lava.processes.process import LifRecorder, PortRecorder
 
     for layer, quantized in zip(network.layers, qnet.layers, strict=True):
-        port = layer.neuron.s_out
-        port.connect(PortRecorder(path=folder / f"{layer.name}.output.npy", steps=steps, shape=port.shape).a_in)
+        ports = {"output": layer.neuron.s_out}
         if any(state in record for state in quantized.model.state_names):
-            for name in ("u", "v") if layer.builtin else ("state",):
-                VarRecorder(path=folder / f"{layer.name}.{name}.npy", steps=steps, var=getattr(layer.neuron, name))
+            if layer.builtin:
+                LifRecorder(path=folder / f"{layer.name}.state.npy", steps=steps, lif=layer.neuron)
+            else:
+                ports["state"] = layer.neuron.state_out
+        for name, port in ports.items():
+            recorder = PortRecorder(path=folder / f"{layer.name}.{name}.npy", steps=steps, shape=port.shape)
+            port.connect(recorder.a_in)
 
 
 def _events(layer: LavaLayer) -> list[int]:

@@ -32,7 +32,7 @@ from hypr_neuro.sim.engine import Trace, check_input
 
 WORKER = "hypr_neuro.compilers.lava.worker"
 POLITE, FIRM = 2.0, 15.0
-"""Seconds that the worker gets to end by itself, and its group after SIGTERM; SIGKILL would leave shared memory behind."""
+"""Seconds that the worker gets to end by itself, and its group after SIGTERM: SIGKILL leaves shared memory behind."""
 
 
 class LavaDevice(DeviceBase):

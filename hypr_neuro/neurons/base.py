@@ -10,7 +10,7 @@ float_psi_arg     (s_prev, s, p) -> x, the argument of the surrogate ψ (None wh
 float_jacobian    (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E)
 fixed_step        (s, z_prev, I, p) -> (s, z, events); p = per-neuron integers, then the layer's constants;
                   events = bit mask in the order of `events`
-psi_index         (s_prev, s, p) -> entry 0..255 of the layer's ψ table
+psi_index         (s_prev, s, p) -> entry 0..511 of the layer's ψ table
 fixed_jacobian    like float_jacobian, entries with `coefficient fraction` bits; P in units of the state
 to_fixed          (params, FixedFormat) -> FixedParams
 ================  ==============================================================================================
@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from hypr_neuro.errors import InputError
 
 Array = NDArray[Any]
-PSI_ENTRIES = 256
+PSI_ENTRIES = 512
+"""Entries of a ψ table; the threshold lies between entries 255 and 256, and the two ends are 0."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class FixedParams:
     constants : one integer for the whole layer, in the record's order
     state_scale : state_int = state · state_scale
     current_scale : the weighted sum that reaches the neuron is I_int = I · current_scale
-    psi_table : (256,) integers with coefficient fraction bits
+    psi_table : (512,) integers with coefficient fraction bits
     """
 
     per_neuron: dict[str, Array]

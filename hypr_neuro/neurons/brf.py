@@ -41,8 +41,8 @@ from hypr_neuro.neurons.scaling import input_shift, psi_table, shared_value
 from hypr_neuro.surrogates import double_gaussian
 
 DELTA_FRACTION = 20
-PSI_RANGE_BITS = 2
-"""The ψ table spans ±2^2 around the threshold."""
+PSI_RANGE_BITS = 3
+"""The ψ table spans ±2^3 around the threshold: the wide Gaussian has σ = 3."""
 
 
 @jitable
@@ -108,8 +108,8 @@ def fixed_step(s, z_prev, I, p):
 
 @jitable
 def psi_index(s_prev, s, p):
-    i = shr_floor(s[0] - p[4] - s_prev[2], p[12]) + 128
-    return 0 if i < 0 else (255 if i > 255 else i)
+    i = shr_floor(s[0] - p[4] - s_prev[2], p[12]) + 256
+    return min(max(i, 0), 511)
 
 
 @jitable
@@ -134,7 +134,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """δω, δ(p(ω)-|b'|), γ to coefficients; θ and 1 to the state's scale; ψ to a table of ±4 around the threshold."""
+    """δω, δ(p(ω)-|b'|), γ to coefficients; θ and 1 to the state's scale; ψ to a table of ±8 around the threshold."""
     out: list[Conversion] = []
     k = fmt.coefficient_fraction
     top = (1 << k) - 1
@@ -160,10 +160,10 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
         "i_shift": i_shift,
         "bits": fmt.state_bits,
         "rounding": fmt.rounding,
-        "psi_shift": max(f + PSI_RANGE_BITS - 7, 0),
+        "psi_shift": max(f + PSI_RANGE_BITS - 8, 0),
     }
     step = 2.0 ** (constants["psi_shift"] - f)
-    x = (np.arange(PSI_ENTRIES) - 128 + 0.5) * step
+    x = (np.arange(PSI_ENTRIES) - 256 + 0.5) * step
     table = psi_table(double_gaussian, x, np.ones_like(x), fmt)
     return FixedParams(per_neuron, constants, 2.0**f, delta * 2.0 ** (f - i_shift), table, out)
 

@@ -87,8 +87,8 @@ def fixed_step(s, z_prev, I, p):
 @jitable
 def psi_index(s_prev, s, p):
     # (v - vth)/vth with 7 bits of fraction: inv_vth = 2^24 / vth
-    i = shr_floor((s[1] - p[2]) * p[4], 24 - 7) + 128
-    return 0 if i < 0 else (255 if i > 255 else i)
+    i = shr_floor((s[1] - p[2]) * p[4], 24 - 7) + 256
+    return min(max(i, 0), 511)
 
 
 @jitable
@@ -139,7 +139,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
         "k": fmt.coefficient_fraction,
         "scale_log2": scale_log2 + ACTIVATION_SHIFT,
     }
-    x = (np.arange(PSI_ENTRIES) - 128 + 0.5) / 128
+    x = (np.arange(PSI_ENTRIES) - 256 + 0.5) / 128
     table = psi_table(slayer, x, np.ones_like(x), fmt)
     return FixedParams(per_neuron, constants, state_scale, scale, table, out)
 

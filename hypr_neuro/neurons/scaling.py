@@ -37,7 +37,7 @@ def input_shift(gain: float, fraction: int, fmt: FixedFormat) -> int:
 
 
 def psi_table(surrogate: Callable[[float], float], x: Array, gain: Array, fmt: FixedFormat) -> Array:
-    """ψ(x)·gain in `psi_bits` bits, then aligned to the coefficients' fraction; (len(x),) int64.
+    """ψ(x)·gain in `psi_bits` bits, then aligned to the coefficients' fraction; (len(x),) int64; both ends are 0.
 
     One bit of a ψ entry is the sign, the others are fraction: ψ stays below 1 for every surrogate here.
     """
@@ -45,5 +45,6 @@ def psi_table(surrogate: Callable[[float], float], x: Array, gain: Array, fmt: F
     real = np.array([surrogate(float(v)) for v in x]) * gain
     top = (1 << fraction) - 1
     entries: Array = np.clip(np.rint(real * (1 << fraction)), -top, top).astype(np.int64)
+    entries[[0, -1]] = 0  # what lies beyond the table
     up = fmt.coefficient_fraction - fraction
     return entries << up if up >= 0 else entries >> -up

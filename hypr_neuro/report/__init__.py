@@ -153,7 +153,7 @@ def _number_text(value: float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if number(value) is None:
-        return NOTHING if math.isnan(value) else ("very large" if value > 0 else "very small")
+        return "very large" if value > 0 else "very small" if value < 0 else NOTHING  # the last: NaN
     whole = value == int(value)
     if whole and abs(value) < 10_000:
         text = str(int(value))
@@ -184,6 +184,11 @@ def points(difference: float | None) -> str:
 def out_of(used: Any, limit: Any) -> str:
     """ "64 of 1024", or the first alone without a limit."""
     return show(used) if number(limit) is None else f"{show(used)} of {show(limit)}"
+
+
+def quantity(value: Any, unit: str) -> str:
+    """A number with its unit."""
+    return show(value) if number(value) is None else f"{show(value)}{SPACE}{unit}"
 
 
 def bytes_text(bits: Any) -> str:
@@ -455,7 +460,21 @@ def accuracy_rows(accuracy: Data) -> list[Data]:
         {"name": "Integers", "share": accuracy.get("integer"), "labelled": accuracy.get("integer_labelled")},
     ]
     found += [{"name": f"Baseline: {name}", "share": share} for name, share in pairs(accuracy.get("baselines"))]
-    return [row for row in found if number(row["share"]) is not None]
+    found = [row for row in found if number(row["share"]) is not None]
+    return [{**row, "differs": number(row.get("labelled")) not in (None, row["share"])} for row in found]
+
+
+def record_rows(quantization: Data) -> list[Data]:
+    """How each number became an integer, ranges and counts in one text each."""
+    return [
+        {
+            **row,
+            "range": f"{show(row.get('low'))} … {show(row.get('high'))}",
+            "integers": f"{show(row.get('integer_low'))} … {show(row.get('integer_high'))}",
+            "clips": out_of(row.get("clipped"), row.get("count")),
+        }
+        for row in rows(quantization.get("record"))
+    ]
 
 
 def activity_rows(quantization: Data) -> list[Data]:
@@ -484,6 +503,7 @@ def core_rows(placement: Data) -> list[Data]:
             "synapses": core.get("synapses"),
             "memory": f"{bytes_text(core.get('memory_bits'))} of {bytes_text(core.get('memory_limit'))}",
             "axons": out_of(core.get("in_axons"), core.get("in_axon_limit")),
+            "out_axons": out_of(core.get("out_axons"), core.get("out_axon_limit")),
             "learning": bytes_text(core.get("learning_bits")),
         }
         for core in rows(placement.get("per_core"))
@@ -541,7 +561,7 @@ def render_page(results: Data) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"show": show, "rows": rows, "pairs": pairs, "texts": texts, "bytes": bytes_text}
+    environment.filters |= {"show": show, "rows": rows, "pairs": pairs, "texts": texts, "quantity": quantity}
     environment.tests["number"] = lambda value: number(value) is not None
     css = Markup((here / "style.css").read_text(encoding="utf-8"))
     return environment.get_template("report.html.j2").render(css=css, **context(results))
@@ -559,6 +579,7 @@ def context(results: Data) -> Data:
         "parts": parts,
         "difference": points(integer_difference(results)),
         "accuracy_rows": accuracy_rows(parts["accuracy"].data),
+        "record": record_rows(parts["quantization"].data),
         "activity": activity_rows(parts["quantization"].data),
         "events": event_rows(parts["quantization"].data.get("events")),
         "cores": core_rows(parts["placement"].data),

@@ -24,16 +24,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
-from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
 from hypr_neuro.report import Data, lookup, number, pairs, percent, rows, show
 
-WIDTH, WIDE, HEIGHT = 380, 800, 235  # points; a column of the page, its full width, the height of a curve
+WIDTH, WIDE, HEIGHT = 350, 800, 225  # points; a column of the page, its full width, the height of a curve
 FONT = 10.5
-INK, MUTED, GRID = "#1f2a37", "#5a6675", "#e2e7ed"
+INK, MUTED, GRID, ON_BAR = "#1f2a37", "#5a6675", "#e2e7ed", "#fffffe"
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072b2", "#d55e00", "#00916a", "#b8588f", "#a87900", "#2f9fd6"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
-ROLES = {INK: "ink", MUTED: "muted", GRID: "grid", BLUE: "blue", ORANGE: "orange", GREEN: "green", PINK: "pink",
+ROLES = {INK: "ink", MUTED: "muted", GRID: "grid", ON_BAR: "on-bar", BLUE: "blue", ORANGE: "orange", GREEN: "green", PINK: "pink",
          YELLOW: "yellow", SKY: "sky"}  # fmt: skip
 MARKERS, DASHES = "osD^vP", ("-", "--", "-.", ":")
 MOST_CORES, MOST_LINES, MOST_SPIKES, MARKED_POINTS, WIDE_STEPS = 12, 12, 12_000, 40, 160
@@ -134,8 +134,11 @@ def validation(training: Data) -> Drawing | None:
 
     caption = "Validation accuracy after each epoch."
     if best:
-        caption += f" The ring marks the epoch whose weights were kept: {show(best[0][0])}, {percent(best[0][1])}."
+        caption += f" The ring marks the epoch whose weights were kept: epoch {show(best[0][0])} with {percent(best[0][1])}."
     return _figure("validation", draw, caption)
+
+
+REFERENCES = {"scratch": "trained offline", "fine_tuning": "before the disturbance"}
 
 
 def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
@@ -146,8 +149,9 @@ def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
     if not lines:
         return None
     reference = number(study.get("reference_accuracy"))
-    what = "before the disturbance" if key == "fine_tuning" else "trained offline"
-    levels = [(share, label) for share, label in ((reference, what), (chance, "chance")) if share is not None]
+    levels = [] if reference is None else [(reference, REFERENCES.get(key, "reference"))]
+    if chance is not None and min(y for line in lines for y in line.y) < 2 * chance:
+        levels.append((chance, "chance"))
 
     def draw(axes: Axes) -> Keys:
         keys = _plot(axes, lines)
@@ -241,9 +245,8 @@ def raster(data: Data) -> Drawing | None:
         keys: Keys = []
         tall = max(1.0, neurons / 90)
         for color, (name, group) in zip((BLUE, ORANGE, PINK), groups.items(), strict=True):
-            axes.add_patch(
-                _ticks(group, (0.34 if color == BLUE else 0.48) * tall, color, 1.5 if color == BLUE else 2.4)
-            )
+            half, width = (0.4, 1.8) if color == BLUE else (0.7, 3.0)  # the few that differ stand out
+            axes.add_patch(_ticks(group, half * tall, color, width))
             tick = Line2D([], [], color=color, marker="|", linestyle="", markersize=9, markeredgewidth=2.4)
             keys.append((name, tick))
         axes.set(xlim=(-1, steps), ylim=(-tall, neurons - 1 + tall), xlabel="time step", ylabel="neuron")
@@ -281,19 +284,21 @@ def _plot(axes: Axes, lines: Sequence[Curve]) -> Keys:
 def _share_axis(axes: Axes, label: str, shares: Sequence[float]) -> None:
     low, high = min(shares), max(shares)
     pad = max(0.06 * (high - low), 0.01)
-    axes.set(ylabel=label, ylim=(low - pad, high + pad))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
+    axes.set(ylabel=label, ylim=(low - pad, high + 2 * pad))  # above: room for the name of a level
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent_tick))
+
+
+def _percent_tick(share: float, _position: int | None = None) -> str:
+    return f"{round(100 * share, 6):g} %"
 
 
 def _level(axes: Axes, share: float, label: str) -> None:
-    """A horizontal line with its name at the right end, on the side that has room."""
+    """A horizontal line with its name above its right end."""
     axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
-    low, high = axes.get_ylim()
-    above = share < (low + high) / 2
     axes.annotate(
-        label, (1, share), xycoords=("axes fraction", "data"), xytext=(0, 3 if above else -3),
-        textcoords="offset points", ha="right", va="bottom" if above else "top", color=MUTED, fontsize=FONT - 1,
+        label, (1, share), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
+        ha="right", va="bottom", color=MUTED, fontsize=FONT - 1,
     )  # fmt: skip
 
 
@@ -316,14 +321,18 @@ def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: 
             if name in loads:
                 y = row + (index - (len(resources) - 1) / 2) * step
                 axes.barh(y, loads[name], height=0.85 * step, color=PALETTE[index])
-                axes.annotate(percent(loads[name]), (loads[name], y), xytext=(4, 0), textcoords="offset points",
-                              va="center", fontsize=FONT - 1.5)  # fmt: skip
+                inside = 0.8 < loads[name] < 1.02  # beside the bar the label would meet the line of the limit
+                axes.annotate(
+                    percent(loads[name]), (loads[name], y), xytext=(-4 if inside else 4, 0), va="center",
+                    textcoords="offset points", ha="right" if inside else "left", fontsize=FONT - 1.5,
+                    color=ON_BAR if inside else INK,
+                )  # fmt: skip
     keys: Keys = [(name, Patch(color=PALETTE[index])) for index, name in enumerate(resources)]
     axes.set_yticks(range(len(table)), [f"core {label(name, 16)}" for name, _ in table])
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0, symbol=" %"))
+    axes.xaxis.set_major_formatter(FuncFormatter(_percent_tick))
     return keys
 
 
@@ -389,7 +398,7 @@ def _add_legend(figure: Figure, keys: Keys, width: float, height: float) -> None
 
 def _columns(labels: Sequence[str], width: float) -> int:
     """As many columns as fit, each as wide as the longest label."""
-    return max(1, min(len(labels), int(width // (0.62 * FONT * max(map(len, labels)) + 38))))
+    return max(1, min(len(labels), int(width // (0.55 * FONT * max(map(len, labels)) + 38))))
 
 
 def _inline(svg: str, name: str, caption: str) -> Markup:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from hypr_neuro.compilers.lava.population import PopulationStep
-from hypr_neuro.compilers.lava.processes.process import AlwaysOn, Population, PortRecorder, VarRecorder
+from hypr_neuro.compilers.lava.processes.process import AlwaysOn, LifRecorder, Population, PortRecorder
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
@@ -23,6 +23,7 @@ class PyPopulation(PyLoihiProcessModel):
 
     a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    state_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     state: Any = LavaPyType(np.ndarray, np.int32)
     output: Any = LavaPyType(np.ndarray, np.int32)
     per_neuron: Any = LavaPyType(np.ndarray, np.int64)
@@ -37,6 +38,7 @@ class PyPopulation(PyLoihiProcessModel):
         current = self.a_in.recv()
         self._step(current, self.state, self.output, self.per_neuron, self.constants, self.events)
         self.s_out.send(self.output)
+        self.state_out.send(self.state)
 
 
 @implements(proc=AlwaysOn, protocol=LoihiProtocol)
@@ -73,14 +75,15 @@ class PyPortRecorder(_Recorder):
         self.write(self.a_in.recv())
 
 
-@implements(proc=VarRecorder, protocol=LoihiProtocol)
+@implements(proc=LifRecorder, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyVarRecorder(_Recorder):
-    var: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+class PyLifRecorder(_Recorder):
+    u: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
 
     def post_guard(self) -> bool:
         return True
 
     def run_post_mgmt(self) -> None:
-        self.write(self.var.read())
+        self.write(np.stack([self.u.read(), self.v.read()]))

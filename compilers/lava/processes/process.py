@@ -19,7 +19,7 @@ Array = NDArray[Any]
 class Population(AbstractProcess):
     """A layer of neurons of any model, in integers.
 
-    a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout.
+    a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; state_out (d, n) states.
     Vars: state (d, n), output (n,) of the last step, per_neuron (parameters, n), constants, events (saturations and
     wraps so far, in the order of the model's `events`).
     """
@@ -28,6 +28,7 @@ class Population(AbstractProcess):
         size, record = per_neuron.shape[1], get_model(model)
         super().__init__(model=model, size=size, name=name)
         self.a_in, self.s_out = InPort(shape=(size,)), OutPort(shape=(size,))
+        self.state_out = OutPort(shape=(record.d, size))
         self.state = Var(shape=(record.d, size), init=0)
         self.output = Var(shape=(size,), init=0)
         self.per_neuron = Var(shape=per_neuron.shape, init=per_neuron)
@@ -52,14 +53,15 @@ class PortRecorder(AbstractProcess):
         self.a_in = InPort(shape=shape)
 
 
-class VarRecorder(AbstractProcess):
-    """Writes the value that a Var has at the end of each step as the rows of an .npy file (steps, *shape) of int32."""
+class LifRecorder(AbstractProcess):
+    """Writes u and v of a LIF process at the end of each step as the rows of an .npy file (steps, 2, n) of int32."""
 
-    def __init__(self, *, path: Path, steps: int, var: Var) -> None:
+    def __init__(self, *, path: Path, steps: int, lif: Any) -> None:
         super().__init__(path=str(path))
-        new_record(path, (steps, *var.shape))
-        self.var = RefPort(shape=var.shape)
-        self.var.connect_var(var)
+        new_record(path, (steps, 2, *lif.u.shape))
+        self.u, self.v = RefPort(shape=lif.u.shape), RefPort(shape=lif.v.shape)
+        self.u.connect_var(lif.u)
+        self.v.connect_var(lif.v)
 
 
 def new_record(path: Path, shape: tuple[int, ...]) -> None:

@@ -1,0 +1,240 @@
+"""The commands, one after the other on each other's files, the demo, bad input, and interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from hypr_neuro.cli import main; main()"]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
+
+
+def program(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*PROGRAM, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=ENVIRONMENT, check=False)
+
+
+def answer(*arguments: str | Path) -> Any:
+    """What a command prints with --json; the command must succeed."""
+    done = program(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def refusal(*arguments: str | Path) -> str:
+    """The one line that a command prints to refuse bad input; exit code 2, nothing on standard output."""
+    done = program(*arguments)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("hypr-neuro: error:")]
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return lines[0]
+
+
+def small_data(folder: Path) -> Path:
+    """Two classes in 8 channels: the first or the second half of the channels is busy."""
+    rng = np.random.default_rng(3)
+    arrays = {}
+    for part, count in (("train", 60), ("test", 24)):
+        y = rng.integers(0, 2, count)
+        busy = (np.arange(8) // 4)[None, :] == y[:, None]
+        rate = np.where(busy, 0.5, 0.05)[:, None, :]
+        arrays[f"x_{part}"] = (rng.random((count, 24, 8)) < rate).astype(np.uint8)
+        arrays[f"y_{part}"] = y
+    path = folder / "halves.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    found = answer("train", "--data", data, "--epochs", "6", "--out", folder)
+    assert found["test accuracy"] > 0.9
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quantized(trained: Path, data: Path) -> Path:
+    exported = answer("export", trained / "network.h5", "--out", trained / "network.nir")
+    assert exported["read back"] == "equal"
+    made = answer("quantize", trained / "network.nir", "--data", data, "--profile", "loihi2", "--out", trained)
+    assert {r["name"] for r in made["record"]} >= {"input", "recurrent", "κ", "θ"}
+    return Path(made["file"])
+
+
+def test_commands_work_on_each_others_files(trained: Path, data: Path, quantized: Path) -> None:
+    placed = answer("place", quantized, "--out", trained)
+    assert placed["fits"]
+    assert sum(core["neurons"] for core in placed["per_core"]) == 64 + 2
+    scored = answer("simulate", quantized, "--data", data, "--network", trained / "network.h5", "--out", trained)
+    assert abs(scored["accuracy"] - scored["float accuracy"]) <= 0.05
+    learned = answer("learn", quantized, "--data", data, "--out", trained)
+    assert Path(learned["network"]).is_file()
+    assert learned["weights changed"] > 0
+    compared = answer(
+        "compare", trained / "network.nir", quantized, "--data", data, "--disturb", "--epochs", "1", "--out", trained
+    )
+    assert [e["epoch"] for e in compared["epochs"]] == [0, 1]
+    written = answer("report", trained)
+    assert set(written["sections"]) >= {"training", "placement", "accuracy", "learning", "quantization", "raster"}
+    numbers = json.loads((trained / "report.json").read_text())
+    assert numbers["learning"]["fine_tuning"]["epochs"][1]["device_accuracy"] == compared["epochs"][1]["device_accuracy"]
+    assert "<html" in (trained / "report.html").read_text()
+
+
+def test_compare_learns_from_scratch(trained: Path, data: Path, quantized: Path, tmp_path: Path) -> None:
+    found = answer(
+        "compare", trained / "network.h5", quantized, "--data", data, "--scratch", "--epochs", "3", "--out", tmp_path
+    )
+    assert found["epochs"][-1]["device_accuracy"] > 0.85
+    assert found["epochs"][-1]["float_accuracy"] > 0.85
+
+
+def test_demo_runs_on_own_data(data: Path, tmp_path: Path) -> None:
+    found = answer("demo", "--data", data, "--epochs", "4", "--out", tmp_path / "run")
+    assert found["nir"]["equal"]
+    assert found["learning"]["scratch"]["epochs"]
+    lava = found["lava"]
+    assert lava.get("equal") is True or "3.10" in lava["skipped"]
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert names >= {"report.html", "report.json", "network.h5", "network.nir", "quantized.h5"}
+
+
+def test_the_same_seed_gives_the_same_numbers(data: Path, tmp_path: Path) -> None:
+    one, other = (
+        answer("demo", "--data", data, "--epochs", "2", "--seed", "5", "--out", tmp_path / name) for name in "ab"
+    )
+    for section in ("training", "accuracy", "learning", "quantization"):
+        assert one[section] == other[section], section
+
+
+def test_a_killed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--data", str(data), "--epochs", "60", "--out"]
+    killed = subprocess.Popen(
+        [*PROGRAM, *arguments, str(tmp_path / "a")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT
+    )
+    checkpoint = tmp_path / "a" / "checkpoint" / "training.h5"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert checkpoint.exists()
+    assert not (tmp_path / "a" / "network.h5").exists(), "the run was over before it could be killed"
+    resumed = answer(*arguments, tmp_path / "a")
+    undisturbed = answer(*arguments, tmp_path / "b")
+    assert resumed["test accuracy"] == undisturbed["test accuracy"]
+    assert (tmp_path / "a/results/training.json").read_text() == (tmp_path / "b/results/training.json").read_text()
+
+
+def test_profiles_are_listed_and_shown() -> None:
+    assert set(answer("profiles")) >= {"loihi1", "loihi2", "ideal"}
+    facts = answer("profiles", "loihi2")["facts"]
+    assert all(fact["unit"] and fact["source"] for fact in facts)
+    assert "properties" in answer("profiles", "--schema")
+
+
+def test_help_names_every_command() -> None:
+    text = program("--help").stdout
+    for name in "demo train export quantize place simulate learn compare report profiles data".split():
+        assert f" {name} " in text
+
+
+def bad_npz(folder: Path, **change: Any) -> Path:
+    arrays = dict(np.load(small_data(folder)))
+    arrays.update(change)
+    path = folder / "bad.npz"
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    assert "QTDB_train.mat" in refusal("demo", "--data", "ecg", "--data-dir", tmp_path / "nowhere")
+    assert "--data-dir" in refusal("demo", "--data", "ecg")
+    assert "digits" in refusal("data", "no-such-data")
+
+
+def test_unknown_profile_lists_the_known_ones(data: Path, tmp_path: Path) -> None:
+    line = refusal("demo", "--data", data, "--profile", "loihi9", "--out", tmp_path / "run")
+    assert "loihi9" in line
+    assert "loihi2" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_profile_errors_name_file_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: loihi2\nprecision: {weight_bitz: {value: 8, unit: bit, source: x}}\n")
+    line = refusal("profiles", path)
+    assert "mine.yaml" in line
+    assert "weight_bitz" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y_train": None}, "y_train"),
+        ({"x_test": np.zeros((24, 24, 7), np.uint8)}, "x_test"),
+        ({"x_train": np.full((60, 24, 8), np.nan)}, "x_train[0, 0, 0] = nan"),
+        ({"x_train": np.full((60, 24, 8), 0.5)}, "fractions"),
+        ({"y_train": np.zeros((60, 23), np.int64)}, "y_train"),
+        ({"y_train": np.zeros(60)}, "y_train float64"),
+        ({"y_train": np.full(60, -1)}, "labels -1"),
+    ],
+)
+def test_bad_data_is_refused_by_key(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    assert words in refusal("demo", "--data", bad_npz(tmp_path, **change), "--out", tmp_path / "run")
+    assert not (tmp_path / "run" / "network.h5").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 2000])
+def test_truncated_files_are_refused(trained: Path, quantized: Path, data: Path, keep: int, tmp_path: Path) -> None:
+    for source in (trained / "network.nir", trained / "network.h5", quantized):
+        path = tmp_path / source.name
+        path.write_bytes(source.read_bytes()[:keep])
+        if source == quantized:
+            line = refusal("place", path, "--out", tmp_path / "run")
+        else:
+            line = refusal("quantize", path, "--data", data, "--out", tmp_path / "run")
+        assert path.name in line
+    assert not list(tmp_path.glob("run/*.h5"))
+
+
+def test_altered_files_are_caught(quantized: Path, tmp_path: Path) -> None:
+    content = bytearray(quantized.read_bytes())
+    at = len(content) // 2
+    while content[at] == 0:
+        at += 1
+    content[at] ^= 0xFF
+    path = tmp_path / "altered.h5"
+    path.write_bytes(content)
+    assert "altered.h5" in refusal("place", path)
+
+
+def test_data_that_does_not_fit_the_network_is_refused(quantized: Path) -> None:
+    assert "(sample, T, 8)" in refusal("simulate", quantized, "--data", "digits")
+
+
+def test_an_output_that_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert "file" in refusal("train", "--data", data, "--epochs", "1", "--out", blocked / "run")
+    assert blocked.read_text() == "in the way"
+
+
+def test_report_of_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "no run folder" in refusal("report", tmp_path)

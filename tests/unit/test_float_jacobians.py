@@ -1,0 +1,122 @@
+"""Local derivatives of every model against finite differences of its own step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons.base import NeuronModel
+
+STEP = 1e-6
+PSI = 0.37  # any number: the derivative of the spike enters linearly
+CASES = 12
+
+
+def derivative(function: Callable, at: tuple, index: int) -> np.ndarray:
+    """Central difference of a tuple-valued function by one entry of its argument."""
+    moved = [tuple(v + sign * STEP * (k == index) for k, v in enumerate(at)) for sign in (1.0, -1.0)]
+    up, down = (np.atleast_1d(np.array(function(point))) for point in moved)
+    return (up - down) / (2 * STEP)
+
+
+def jacobian(function: Callable, at: tuple) -> np.ndarray:
+    """(values, entries of the argument)."""
+    return np.stack([derivative(function, at, k) for k in range(len(at))], axis=1)
+
+
+def point(model: NeuronModel, rng: np.random.Generator) -> tuple:
+    """Random (s_prev, z_prev, I, p): states and currents of order 1, parameters around their defaults."""
+    p = []
+    for param in model.params:
+        value = param.default * rng.uniform(0.5, 1.2) + (param.default == 0) * rng.uniform(-0.3, 0.3)
+        p.append(float(np.clip(value, param.low + 1e-3, param.high - 1e-3)))
+    z_prev = 0.0 if model.readout else float(rng.integers(0, 2))
+    return tuple(rng.uniform(-2, 2, model.d)), z_prev, (rng.uniform(-3, 3),), tuple(p)
+
+
+def spike_jump(model: NeuronModel, s_prev: tuple, z_prev: float, p: tuple) -> np.ndarray:
+    """Change of the state at the current where the neuron just begins to spike."""
+
+    def spikes(current: float) -> bool:
+        return model.float_step(s_prev, z_prev, (current,), p)[1] > 0
+
+    low, high = -1e6, 1e6
+    assert spikes(high), model.name
+    assert not spikes(low), model.name
+    for _ in range(120):
+        middle = (low + high) / 2
+        low, high = (low, middle) if spikes(middle) else (middle, high)
+    below, above = (np.array(model.float_step(s_prev, z_prev, (i,), p)[0]) for i in (low, high))
+    return above - below
+
+
+def expected_jacobian(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> tuple:
+    """A, B, C, C', P, E by finite differences; the spike's derivative is PSI times that of ψ's argument.
+
+    The step at fixed spike gives the smooth part. A spike that enters the state of its own step adds its jump times
+    the derivative of the spike.
+    """
+    trainable = [model.param_names.index(name) for name in model.trainable]
+    state = model.float_step(s_prev, z_prev, current, p)[0]
+    A = jacobian(lambda v: model.float_step(v, z_prev, current, p)[0], s_prev)
+    B = jacobian(lambda v: model.float_step(s_prev, z_prev, v, p)[0], current)[:, 0]
+    P = jacobian(lambda v: model.float_step(s_prev, z_prev, current, v)[0], p)[:, trainable]
+    if model.float_psi_arg is None:
+        return A, B, np.ones(1), np.zeros(1), P.T, np.zeros(len(trainable))
+    C = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, v, p), state)[0]
+    Cp = PSI * jacobian(lambda v: model.float_psi_arg(v, state, p), s_prev)[0]
+    E = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, state, v), p)[0, trainable]
+    jump = spike_jump(model, s_prev, z_prev, p)
+    A, B, P = A + np.outer(jump, Cp + C @ A), B + jump * (C @ B), P + np.outer(jump, E + C @ P)
+    return A, B, C, Cp, P.T, E
+
+
+def disagreement(model: NeuronModel, seed: int) -> str:
+    """'' or the first entry of the Jacobian that differs from finite differences by more than 1e-6."""
+    at = point(model, np.random.default_rng(seed))
+    s_prev, z_prev, current, p = at
+    state = model.float_step(s_prev, z_prev, current, p)[0]
+    found = model.float_jacobian(s_prev, state, z_prev, current, p, PSI)
+    for name, ours, wanted in zip(("A", "B", "C", "C'", "P", "E"), found, expected_jacobian(model, *at), strict=True):
+        ours = np.array(ours)
+        assert ours.shape == wanted.shape, f"{model.name}, {name}: shape {ours.shape}, expected {wanted.shape}"
+        bad = np.argwhere(np.abs(ours - wanted) > 1e-6 * (1 + np.abs(wanted)))
+        if len(bad):
+            k = tuple(int(i) for i in bad[0])
+            return f"{model.name}, seed {seed}: {name}{list(k)} = {ours[k]}, finite difference {wanted[k]}"
+    return ""
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_jacobian_equals_finite_differences(model: NeuronModel, seed: int) -> None:
+    fault = disagreement(model, seed)
+    assert not fault, fault
+
+
+@pytest.mark.parametrize("part", range(6), ids=["A", "B", "C", "C'", "P", "E"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_a_wrong_jacobian_is_noticed(model: NeuronModel, part: int) -> None:
+    def wrong(*arguments):
+        found = [np.array(entries) for entries in model.float_jacobian(*arguments)]
+        found[part] = found[part] + 1e-3
+        return tuple(found)
+
+    assert disagreement(replace(model, float_jacobian=wrong), 0)
+
+
+def test_parameters_of_either_sign_have_the_right_derivative() -> None:
+    """BRF takes ω and b' by their absolute values."""
+    model = MODELS["brf"]
+    s_prev, current = (0.3, -0.7, 0.2), (1.0,)
+    for omega in (4.0, -4.0):
+        for offset in (0.5, -0.5):
+            p = (omega, offset, 0.01, 0.9, 1.0)
+            state = model.float_step(s_prev, 0.0, current, p)[0]
+            P = np.array(model.float_jacobian(s_prev, state, 0.0, current, p, PSI)[4])
+            wanted = expected_jacobian(model, s_prev, 0.0, current, p)[4]
+            np.testing.assert_allclose(P, wanted, atol=1e-8)
