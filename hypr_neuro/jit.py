@@ -5,7 +5,7 @@ importing neuron files needs no compiler. Before the first kernel is compiled, `
 ``register_jitable``, which leaves each function unchanged and lets compiled code call it.
 
 numba's disk cache sees neither an edit of a function that a kernel closes over nor of one that it calls. The cache
-folder is therefore named by the hash of the package's sources: an edited package starts an empty cache.
+folder is therefore named by the hash of the sources that kernels are made of: an edit starts an empty cache.
 """
 
 from __future__ import annotations
@@ -34,31 +34,36 @@ def tagged_functions() -> tuple[Callable[..., Any], ...]:
     return tuple(_tagged)
 
 
-def source_digest(folder: Path) -> str:
-    """First 16 hex digits of the sha256 over every ``.py`` file below `folder`, names included."""
+KERNEL_SOURCES = (
+    "fixed_point.py", "forward.py", "jit.py", "neurons", "sim", "surrogates.py", "train/kernels.py", "tuples.py"
+)  # fmt: skip
+"""Files and folders of the package whose functions end up in kernels; a test holds every tagged function to it."""
+
+
+def source_digest(package: Path, simulator: Path) -> str:
+    """First 16 hex digits of the sha256 over `KERNEL_SOURCES`, names included.
+
+    package : folder of hypr_neuro. simulator : folder of hypr_neuro.sim, which an editable install maps elsewhere
+    """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode())
-        digest.update(path.read_bytes())
+    for name in KERNEL_SOURCES:
+        path = simulator if name == "sim" else package / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{name}/{file.name}".encode())
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _source_folders() -> list[Path]:
-    """Folders whose sources may end up in a kernel: the package and the simulator (mapped in from ``sim/``)."""
-    from hypr_neuro import sim
-
-    return [Path(__file__).parent, Path(next(iter(sim.__path__)))]
 
 
 def cache_folder() -> Path:
     """Folder of compiled kernels for exactly these sources (``HYPR_NEURO_CACHE`` moves its parent)."""
+    from hypr_neuro import sim
+
     base = os.environ.get("HYPR_NEURO_CACHE")
     if base is None:
         import pooch
 
         base = str(pooch.os_cache("hypr-neuro"))
-    joined = "".join(source_digest(folder) for folder in _source_folders())
-    return Path(base) / "kernels" / hashlib.sha256(joined.encode()).hexdigest()[:16]
+    return Path(base) / "kernels" / source_digest(Path(__file__).parent, Path(next(iter(sim.__path__))))
 
 
 @lru_cache(maxsize=1)

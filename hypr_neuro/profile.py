@@ -135,6 +135,7 @@ class Profile(_Strict):
             headroom=p.state_headroom.value,
             weight_range=weight_range,
             weight_bits=p.weight_bits.value,
+            weight_exponent_max=p.weight_exponent_max.value,
             rounding=ROUNDING[p.state_rounding.value],
             overflow=p.overflow.value,
             psi_bits=self.learning.psi_bits.value,

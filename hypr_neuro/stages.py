@@ -38,6 +38,7 @@ from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import Trace, simulate
 from hypr_neuro.sim.learn import LearnOptions
 from hypr_neuro.tasks import Task
+from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.loop import Epoch, evaluate, train
 
 Array = NDArray[Any]
@@ -105,10 +106,7 @@ def train_stage(
 ) -> Network:
     """Build and train the float network; writes network.h5 and a checkpoint that an interrupted run goes on from."""
     started = time.perf_counter()
-    net = Network.build(task.spec(data) if spec is None else spec, seed=seed)
-    if (net.inputs, net.outputs) != (data.channels, data.classes):
-        raise InputError(f"network spec: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
-                         f"{data.channels} channels and {data.classes} classes")  # fmt: skip
+    net = build(task.spec(data) if spec is None else spec, data, seed, task.start_rate)
     history = train(
         net, data, epochs=epochs or task.epochs, batch_size=task.batch_size, rate=task.rate, seed=seed,
         checkpoint=folder.file("checkpoint"), on_epoch=on_epoch,
@@ -119,6 +117,18 @@ def train_stage(
     folder.merge("seconds", {"train": time.perf_counter() - started})
     score = evaluate(net, data)
     folder.merge("accuracy", {"float": score.accuracy, "float_labelled": score.labelled})
+    return net
+
+
+def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Network:
+    """A network with random weights, scaled until it fires at `start_rate` on training samples (0: left alone)."""
+    net = Network.build(spec, seed=seed)
+    if net.inputs != data.channels or net.outputs < data.classes:
+        raise InputError(f"network spec: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
+                         f"{data.channels} channels and {data.classes} classes")  # fmt: skip
+    net.notes["start_rate"] = start_rate
+    if start_rate:
+        scale_to_rate(net, data.part("train").x[:64], start_rate)
     return net
 
 
@@ -272,7 +282,7 @@ def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) 
     if "spec" not in net.notes:
         raise InputError("learning from scratch needs the network's spec, and this one was imported without; "
                          "train it with hypr-neuro, or let it go on learning instead")  # fmt: skip
-    fresh = Network.build(net.notes["spec"], seed=seed)
+    fresh = build(net.notes["spec"], data, seed, float(net.notes.get("start_rate", 0.0)))
     states = state_ranges(net, data.part("train").x[:64])
     return fresh, quantize(fresh, profile, calibration=states, weight_range=weight_ranges(net))
 

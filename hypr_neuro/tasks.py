@@ -13,6 +13,7 @@ from hypr_neuro.sim.learn import LearnOptions
 class Task:
     """network : spec without inputs and outputs. epochs, batch_size, rate : float training with Adam, falling rate
 
+    start_rate : firing rate to which start weights are scaled, 0 to leave them (see `train.initial`)
     scratch, fine_tuning : learning on the chip, with the epochs of each. simulate_in_lava : samples run in Lava
     """
 
@@ -20,6 +21,7 @@ class Task:
     epochs: int
     batch_size: int
     rate: float
+    start_rate: float = 0.0
     scratch: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.6))
     scratch_epochs: int = 3
     fine_tuning: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.2, decay=0.5))
@@ -41,11 +43,11 @@ TASKS: dict[str, Task] = {
     "digits": Task(_brf(96, [5.0, 30.0], [7.0, 13.0]), epochs=25, batch_size=16, rate=0.01, scratch_epochs=2,
                    fine_tuning_epochs=1),
     # network and optimizer of Higuchi et al. 2024, fewer epochs
-    "ecg": Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=60, batch_size=16, rate=0.1,
+    "ecg": Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=16, rate=0.1,
                 scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5, simulate_in_lava=1),
 }  # fmt: skip
 
-OWN_DATA = Task(_brf(64, [4.0, 30.0], [10.0, 20.0]), epochs=40, batch_size=16, rate=0.01)
+OWN_DATA = Task(_brf(64, [4.0, 30.0], [10.0, 20.0]), epochs=40, batch_size=16, rate=0.02, start_rate=0.03)
 
 
 def task_for(data: SequenceData) -> Task:

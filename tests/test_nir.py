@@ -133,7 +133,7 @@ def test_round_trip_at_the_edges_of_parameters(name: str, tmp_path: Path) -> Non
 def test_loads_with_plain_nir_and_passes_its_type_check(tmp_path: Path) -> None:
     net = random_net([(name, 4, True, True) for name in HIDDEN], "li", 5)
     write_nir(net, tmp_path / "net.nir")
-    graph = nir.read(tmp_path / "net.nir", type_check=True)
+    graph = nir.read(tmp_path / "net.nir")
     assert graph.check_types()
     assert {type(node).__name__ for node in graph.nodes.values()} <= {
         "Input", "Output", "Linear", "Affine", "CubaLIF", "LIF", "LI"
@@ -329,7 +329,7 @@ def foreign_graph(seed: int, cuba: bool, readout: str) -> nir.NIRGraph:
         return rng.uniform(low, high, shape).astype(np.float32)
 
     n = 6
-    shared = {"r": draw(1, 3, n), "v_leak": draw(-0.1, 0.2, n), "v_threshold": draw(0.3, 1, n)}
+    shared = {"r": draw(1, 3, n), "v_leak": draw(-0.1, 0.2, n), "v_threshold": draw(0.3, 1, n), "v_reset": np.zeros(n)}
     if cuba:
         hidden = nir.CubaLIF(tau_syn=np.full(n, DT), tau_mem=draw(3e-4, 2e-3, n), w_in=draw(1, 2, n), **shared)
     else:
@@ -429,7 +429,7 @@ def both(*changes: Change) -> Change:
 
 
 def lif_node(n: int) -> nir.LIF:
-    return nir.LIF(tau=np.full(n, 1e-3), r=np.ones(n), v_leak=np.zeros(n), v_threshold=np.ones(n))
+    return nir.LIF(tau=np.full(n, 1e-3), r=np.ones(n), v_leak=np.zeros(n), v_threshold=np.ones(n), v_reset=np.zeros(n))
 
 
 def li_node(n: int) -> nir.LI:
@@ -477,7 +477,11 @@ REFUSED: list[tuple[str, Change, list[str]]] = [
     ("readout inside", node("lif", li_node(6)), ["'lif' (LI)", "only the last layer"]),
     ("slow CubaLI", node("li", nir.CubaLI(*(np.full(3, 5e-4),) * 4)), ["'li' (CubaLI)", "tau_syn", "use LI"]),
     ("unsupported", node("fc2", nir.Scale(np.ones(6))), ["'fc2' (Scale)", "not imported"]),
-    ("IF", node("lif", nir.IF(r=np.ones(6), v_threshold=np.ones(6))), ["'lif' (IF)", "not imported"]),
+    (
+        "IF",
+        node("lif", nir.IF(r=np.ones(6), v_threshold=np.ones(6), v_reset=np.zeros(6))),
+        ["'lif' (IF)", "not imported"],
+    ),
     ("nested", node("lif", nir.NIRGraph({}, [], type_check=False)), ["'lif' (NIRGraph)", "flatten"]),
     ("weight twice", both(node("w", nir.Linear(np.ones((6, 6)))), cut(("fc1", "lif")), edge(("fc1", "w"))), ["'w'"]),
     ("line break", node("a\nb", nir.Scale(np.ones(2))), [r"'a\nb' (Scale)"]),

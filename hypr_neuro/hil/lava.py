@@ -66,7 +66,7 @@ class LavaDevice(DeviceBase):
 
     def _run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
         data = check_input(qnet, x)
-        check_sums(qnet, int(np.abs(data).max()))
+        check_sums(qnet, int(np.abs(data.astype(np.int64)).max()))
         known = {"spikes"} | {s for layer in qnet.layers for s in layer.model.state_names}
         for name in record:
             if name not in known:

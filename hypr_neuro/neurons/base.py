@@ -80,7 +80,7 @@ class FixedFormat:
     state_range : largest magnitude that calibration saw, in real units, any state
     headroom : factor kept free above `state_range`
     weight_range : largest weight magnitude to make room for, in real units, over the layer's connections
-    weight_bits : width of a weight's mantissa, sign included
+    weight_bits, weight_exponent_max : width of a weight's mantissa, sign included, and its largest exponent
     rounding : code of the rounding rule of states
     overflow : "lava" (as Lava's CPU models) or "hardware"
     psi_bits : width of the ψ table's entries, sign included
@@ -97,6 +97,7 @@ class FixedFormat:
     headroom: float
     weight_range: float
     weight_bits: int
+    weight_exponent_max: int
     rounding: int
     overflow: str
     psi_bits: int

@@ -116,12 +116,14 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     """One power of two S maps real numbers to Loihi's: weights a = I S, and u, v, vth, bias = real S 2^6.
 
-    S is the largest for which threshold (17 bits), states (24 bits, with headroom) and bias fit.
+    S is the largest for which threshold (17 bits), states (24 bits, with headroom) and weights fit.
     """
     out: list[Conversion] = []
     largest = max(float(np.max(params["vth"])), fmt.state_range * fmt.headroom)
     limit = min((1 << fmt.threshold_bits) - 1, (1 << (fmt.state_bits - 1 - ACTIVATION_SHIFT)) - 1)
-    scale_log2 = min(int(np.floor(np.log2(limit / largest))), 24 - 7)
+    weight_limit = ((1 << (fmt.weight_bits - 1)) - 1) * 2.0**fmt.weight_exponent_max
+    by_weight = weight_limit / max(fmt.weight_range, 1e-9)
+    scale_log2 = min(int(np.floor(np.log2(min(limit / largest, by_weight)))), 24 - 7)
     scale = 2.0**scale_log2
     decay_top = (1 << fmt.decay_bits) - 1
     decay_rule = f"decay, {fmt.decay_bits} bits unsigned"

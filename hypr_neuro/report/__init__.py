@@ -114,6 +114,12 @@ def last(table: list[Data], key: str) -> float | None:
     return found[-1] if found else None
 
 
+def common(table: list[Data], key: str) -> str:
+    """The text that all rows have under `key`; "" if they differ."""
+    found = {show(row.get(key)) for row in table}
+    return found.pop() if len(found) == 1 else ""
+
+
 @dataclass(frozen=True)
 class Part:
     """One section: its data, or the reason why there is none."""
@@ -135,13 +141,13 @@ def part(value: Any) -> Part:
 
 
 def show(value: Any, kind: str = "") -> str:
-    """Text of a value; `kind`: "pct" writes a share in percent, "sqnr" takes None for exact."""
+    """Text of a value; `kind`: "pct" writes a share in percent, "fine" six digits, "sqnr" takes None for exact."""
     if kind == "sqnr" and value is None:
         return "exact"
     if kind == "pct" and number(value) is not None:
         return percent(float(value))
     if isinstance(value, (bool, int, float)):
-        return _number_text(value)
+        return _number_text(value, 6 if kind == "fine" else 4)
     if isinstance(value, dict):
         value = [f"{key} {show(item)}" for key, item in value.items()]
     if isinstance(value, list):
@@ -149,7 +155,7 @@ def show(value: Any, kind: str = "") -> str:
     return value if isinstance(value, str) and value else NOTHING
 
 
-def _number_text(value: float) -> str:
+def _number_text(value: float, digits: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if number(value) is None:
@@ -158,7 +164,7 @@ def _number_text(value: float) -> str:
     if whole and abs(value) < 10_000:
         text = str(int(value))
     elif abs(value) < 1000 or abs(value) >= 1e15:
-        text = f"{value:.4g}"
+        text = f"{value:.{digits}g}"
     else:
         text = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"
     return text.replace(",", SPACE).replace("-", "−")
@@ -184,6 +190,11 @@ def points(difference: float | None) -> str:
 def out_of(used: Any, limit: Any) -> str:
     """ "64 of 1024", or the first alone without a limit."""
     return show(used) if number(limit) is None else f"{show(used)} of {show(limit)}"
+
+
+def span(low: Any, high: Any) -> str:
+    """Lowest and highest value, or the one value that both are."""
+    return show(low) if low == high else f"{show(low)} … {show(high)}"
 
 
 def quantity(value: Any, unit: str) -> str:
@@ -446,8 +457,13 @@ def _say_fine_tuning(results: Data) -> str:
     regained, floating = regained_share(study), number(lookup(study, "float_regained"))
     if regained is None:
         return ""
-    beside = f" (in float {percent(floating, 0)})" if floating is not None else ""
-    return f"After a disturbance, learning on the chip wins back {percent(regained, 0)} of the points lost{beside}."
+    device, reference = last(rows(lookup(study, "epochs")), "device_accuracy"), lookup(study, "reference_accuracy")
+    if regained > 1 and device is not None and number(reference) is not None:
+        said = f"all of the points lost and more: {percent(device)}, before the disturbance {percent(reference)}"
+    else:
+        beside = f" (in float {percent(floating, 0)})" if floating is not None else ""
+        said = f"{percent(regained, 0)} of the points lost{beside}"
+    return f"After a disturbance, learning on the chip wins back {said}."
 
 
 # ---- tables that need more than the results' own rows
@@ -469,8 +485,8 @@ def record_rows(quantization: Data) -> list[Data]:
     return [
         {
             **row,
-            "range": f"{show(row.get('low'))} … {show(row.get('high'))}",
-            "integers": f"{show(row.get('integer_low'))} … {show(row.get('integer_high'))}",
+            "range": span(row.get("low"), row.get("high")),
+            "integers": span(row.get("integer_low"), row.get("integer_high")),
             "clips": out_of(row.get("clipped"), row.get("count")),
         }
         for row in rows(quantization.get("record"))
@@ -580,6 +596,7 @@ def context(results: Data) -> Data:
         "difference": points(integer_difference(results)),
         "accuracy_rows": accuracy_rows(parts["accuracy"].data),
         "record": record_rows(parts["quantization"].data),
+        "rounding": common(rows(parts["quantization"].data.get("record")), "rounding"),
         "activity": activity_rows(parts["quantization"].data),
         "events": event_rows(parts["quantization"].data.get("events")),
         "cores": core_rows(parts["placement"].data),

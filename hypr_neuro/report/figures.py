@@ -33,8 +33,10 @@ FONT = 10.5
 INK, MUTED, GRID, ON_BAR = "#1f2a37", "#5a6675", "#e2e7ed", "#fffffe"
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072b2", "#d55e00", "#00916a", "#b8588f", "#a87900", "#2f9fd6"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
-ROLES = {INK: "ink", MUTED: "muted", GRID: "grid", ON_BAR: "on-bar", BLUE: "blue", ORANGE: "orange", GREEN: "green", PINK: "pink",
-         YELLOW: "yellow", SKY: "sky"}  # fmt: skip
+ROLES = {
+    INK: "ink", MUTED: "muted", GRID: "grid", ON_BAR: "on-bar", BLUE: "blue", ORANGE: "orange", GREEN: "green",
+    PINK: "pink", YELLOW: "yellow", SKY: "sky",
+}  # fmt: skip
 MARKERS, DASHES = "osD^vP", ("-", "--", "-.", ":")
 MOST_CORES, MOST_LINES, MOST_SPIKES, MARKED_POINTS, WIDE_STEPS = 12, 12, 12_000, 40, 160
 
@@ -134,7 +136,9 @@ def validation(training: Data) -> Drawing | None:
 
     caption = "Validation accuracy after each epoch."
     if best:
-        caption += f" The ring marks the epoch whose weights were kept: epoch {show(best[0][0])} with {percent(best[0][1])}."
+        caption += (
+            f" The ring marks the epoch whose weights were kept: epoch {show(best[0][0])} with {percent(best[0][1])}."
+        )
     return _figure("validation", draw, caption)
 
 
@@ -223,6 +227,11 @@ RESOURCES = {
 }
 
 
+# colour, width, and how far below and above its neuron a mark reaches; the few that differ stand out and leave each
+# other visible where a step is narrower than a mark
+TICKS = ((BLUE, 2.0, -0.4, 0.4), (ORANGE, 3.0, 0.0, 0.9), (PINK, 3.0, -0.9, 0.0))
+
+
 def raster(data: Data) -> Drawing | None:
     """Spikes of one sample, float and integers over each other."""
     spikes = {name: _spikes(data.get(name)) for name in ("float", "integer")}
@@ -243,10 +252,9 @@ def raster(data: Data) -> Drawing | None:
 
     def draw(axes: Axes) -> Keys:
         keys: Keys = []
-        tall = max(1.0, neurons / 90)
-        for color, (name, group) in zip((BLUE, ORANGE, PINK), groups.items(), strict=True):
-            half, width = (0.4, 1.8) if color == BLUE else (0.7, 3.0)  # the few that differ stand out
-            axes.add_patch(_ticks(group, half * tall, color, width))
+        tall = max(1.0, neurons / 60)
+        for (color, width, low, high), (name, group) in zip(TICKS, groups.items(), strict=True):
+            axes.add_patch(_ticks(group, low * tall, high * tall, color, width))
             tick = Line2D([], [], color=color, marker="|", linestyle="", markersize=9, markeredgewidth=2.4)
             keys.append((name, tick))
         axes.set(xlim=(-1, steps), ylim=(-tall, neurons - 1 + tall), xlabel="time step", ylabel="neuron")
@@ -353,9 +361,9 @@ def _last_step(spikes: set[tuple[float, float]]) -> float:
     return steps[-1] if len(steps) <= MOST_SPIKES else max(steps[0], steps[MOST_SPIKES] - 1)
 
 
-def _ticks(spikes: Sequence[tuple[float, float]], half: float, color: str, width: float) -> PathPatch:
+def _ticks(spikes: Sequence[tuple[float, float]], low: float, high: float, color: str, width: float) -> PathPatch:
     """A short upright line for each spike, all in one path."""
-    vertices = [(step, neuron + side * half) for step, neuron in spikes for side in (-1, 1)]
+    vertices = [(step, neuron + end) for step, neuron in spikes for end in (low, high)]
     outline = Outline(vertices or [(0, 0)], [Outline.MOVETO, Outline.LINETO] * len(spikes) or [Outline.MOVETO])
     return PathPatch(outline, fill=False, edgecolor=color, linewidth=width, capstyle="butt")
 
@@ -398,7 +406,7 @@ def _add_legend(figure: Figure, keys: Keys, width: float, height: float) -> None
 
 def _columns(labels: Sequence[str], width: float) -> int:
     """As many columns as fit, each as wide as the longest label."""
-    return max(1, min(len(labels), int(width // (0.55 * FONT * max(map(len, labels)) + 38))))
+    return max(1, min(len(labels), int(width // (0.55 * FONT * max(map(len, labels)) + 34))))
 
 
 def _inline(svg: str, name: str, caption: str) -> Markup:

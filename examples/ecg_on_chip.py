@@ -1,0 +1,45 @@
+"""ECG-QTDB: train in float, run in integers, learn from scratch in integers beside the float rule.
+
+    python examples/ecg_on_chip.py FOLDER            FOLDER holds QTDB_train.mat and QTDB_test.mat; some minutes
+    python examples/ecg_on_chip.py FOLDER --quick    one epoch of everything on few samples
+
+Published on this task, BRF with BPTT: 85.4 % (Higuchi et al. 2024).
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+import hypr_neuro as hn
+from hypr_neuro.quantize import state_ranges
+from hypr_neuro.stages import build
+from hypr_neuro.tasks import TASKS
+
+
+def main(folder: str, quick: bool) -> None:
+    """Print the accuracy of each stage."""
+    data, task = hn.load_data("ecg", folder), TASKS["ecg"]
+    if quick:
+        keep = [np.flatnonzero(data.split == part)[:24] for part in ("train", "validation", "test")]
+        data = data.take(np.concatenate(keep))
+    net = build(task.spec(data), data, seed=0, start_rate=0.0)
+    epochs = 1 if quick else task.epochs
+    hn.train(net, data, epochs=epochs, batch_size=task.batch_size, rate=task.rate)
+    score = hn.evaluate(net, data)
+    print(f"float    {score.accuracy:.1%} of all steps, {score.labelled:.1%} of the labelled ones")
+
+    # the exponents of learned weights come from the range that float training reached
+    fresh = build(task.spec(data), data, seed=1, start_rate=0.0)
+    states = state_ranges(net, data.part("train").x[:32])
+    blank = hn.quantize(fresh, "loihi2", calibration=states, weight_range=hn.weight_ranges(net))
+    found = hn.compare(fresh, blank, data, epochs=1 if quick else task.scratch_epochs, options=task.scratch)
+    for entry in found.epochs:
+        print(f"epoch {entry.epoch}  on chip {entry.device_accuracy:.1%}  float rule {entry.float_accuracy:.1%}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1], "--quick" in sys.argv[2:])

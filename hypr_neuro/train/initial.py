@@ -1,0 +1,33 @@
+"""Start weights that make a network fire: a silent layer passes nothing on, and learns slowly from ψ's tails alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.forward import LayerForward
+from hypr_neuro.network import Network
+
+Array = NDArray[Any]
+DOUBLINGS = 12
+
+
+def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
+    """Double each hidden layer's input weights, from the first layer up, until it fires at `target` or above.
+
+    x : (sample, T, channel). target : spikes a neuron and step. At most 2^12; changes `net`.
+    Returns the rate that each layer reached, by name.
+    """
+    values = np.ascontiguousarray(np.asarray(x).transpose(1, 0, 2), dtype=np.float32)
+    rates = {}
+    for i, layer in enumerate(net.layers[:-1]):
+        for _ in range(DOUBLINGS):
+            outputs = LayerForward(layer, values.shape[1], np.float32).forward(values)
+            if outputs.mean() >= target:
+                break
+            layer.weight *= 2.0
+        rates[net.name(i)] = float(outputs.mean())
+        values = np.ascontiguousarray(outputs)
+    return rates
