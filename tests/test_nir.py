@@ -561,7 +561,7 @@ def published(shared_data: Path, name: str) -> Path:
         ),
         (
             "03_rnn/extras/braille_noDelay_bias_zero_subgraph.nir",
-            r"node 'lif1' \(NIRGraph\).*\('input', 'lif'\).*does not exist",
+            r"node 'lif1' \(NIRGraph\): inner edge \('input', 'lif'\): node 'lif' does not exist",
         ),
     ],
 )
@@ -865,3 +865,19 @@ def test_failed_write_keeps_the_old_file(own_file: Path, tmp_path: Path, monkeyp
         write_nir(small_net("brf"), tmp_path / "net.nir")
     assert_equal(small_net(), read_nir(tmp_path / "net.nir"))
     assert [p.name for p in tmp_path.iterdir()] == ["net.nir"]
+
+
+# ---------------------------------------------------------------- documentation
+
+
+def test_the_examples_of_the_documentation_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).resolve().parents[1] / "docs" / "nir.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    assert len(blocks) == 2
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+    assert_equal(hn.read_nir("m.nir"), names["same"])
+    assert [line.split(":")[0] for line in names["summary"].approximations] == ["layers.1 (brf)"]
+    assert (names["net"].inputs, names["net"].outputs) == (4, 3)

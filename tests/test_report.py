@@ -386,6 +386,21 @@ def test_verdicts_follow_the_numbers(change: Results, verdict: str) -> None:
     assert verdict in tiles
 
 
+def test_more_regained_than_lost_is_said_so() -> None:
+    study = after(0.606, 0.731) | {"reference_accuracy": 0.647, "regained": 3.0}
+    said = "wins back all of the points lost and more: 73.1 %, before the disturbance 64.7 %"
+    assert said in page_text({"learning": {"fine_tuning": study}})
+
+
+def test_one_rounding_for_all_takes_no_column() -> None:
+    record = sample_quantization()["record"]
+    assert "Rounding in every row: nearest, ties to even" in page_text({"quantization": {"record": record}})
+    record[0]["rounding"] = "toward zero"
+    text = page_text({"quantization": {"record": record}})
+    assert "Rounding in every row" not in text
+    assert "toward zero" in text
+
+
 def test_long_raster_is_cut_and_says_so() -> None:
     spikes = [[step, neuron] for step in range(1300) for neuron in range(20)]
     text = page_text(

@@ -64,11 +64,14 @@ def _graph(tree: Any) -> nir.NIRGraph:
     if not isinstance(tree, dict) or not isinstance(tree.get("nodes"), dict) or "edges" not in tree:
         raise FileFormatError("holds no NIR graph (node/nodes and node/edges are missing); export a whole NIRGraph")
     nodes = {name: _node(name, entry) for name, entry in tree["nodes"].items()}
+    return nir.NIRGraph(nodes, _edges(tree["edges"]), type_check=False)
+
+
+def _edges(entry: Any) -> list[tuple[str, str]]:
     try:
-        edges = [(_text(a), _text(b)) for a, b in tree["edges"]]
+        return [(_text(a), _text(b)) for a, b in entry]
     except (TypeError, ValueError) as error:
         raise FileFormatError(f"node/edges is no list of pairs of names ({one_line(error)}); write it again") from error
-    return nir.NIRGraph(nodes, edges, type_check=False)
 
 
 def _text(value: Any) -> str:
@@ -89,6 +92,8 @@ def _node(name: str, entry: Any) -> nir.NIRNode:
         raise InputError(
             f"node {name!r} ({type_name[:60]!r}): unknown to NIR {nir.version}; update the package nir"
         ) from error
+    if type_name == "NIRGraph":
+        _check_inner_edges(name, entry)
     try:
         return nir.dict2NIRNode(entry)
     except Exception as error:  # nir raises AssertionError, TypeError, KeyError, ValueError, AttributeError
@@ -96,6 +101,16 @@ def _node(name: str, entry: Any) -> nir.NIRNode:
             f"node {name!r} ({type_name}) cannot be built ({one_line(error)}); repair it in the program that wrote it"
         )
         raise FileFormatError(text) from error
+
+
+def _check_inner_edges(name: str, entry: dict[str, Any]) -> None:
+    """Edges of a nested graph; nir reports them by a message that differs between its versions."""
+    inner = entry.get("nodes")
+    for a, b in _edges(entry.get("edges", [])):
+        for end in (a, b):
+            if not isinstance(inner, dict) or end not in inner:
+                text = f"inner edge ({a!r}, {b!r}): node {end!r} does not exist"
+                raise FileFormatError(f"node {name!r} (NIRGraph): {text}; repair the edge or add the node")
 
 
 def _rebuild(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network:

@@ -117,10 +117,11 @@ def mixed(x: int) -> int:
 def test_draw32_gives_known_values() -> None:
     """Frozen: learned weights depend on them, on every target."""
     found = [fp.draw32(*key) for key in ((0, 0, 0, 0), (0, 0, 0, 1), (1, 2, 3, 4), (2**32 - 1, 2**31, 7, 10**6))]
-    assert found == DRAWS
-
-
-DRAWS = [0, 824515495, 0, 0]
+    assert found == [0, 824515495, 891991037, 3020546334]
+    word = 0
+    for part in (1, 2, 3, 4):
+        word = mixed(word ^ part)
+    assert word == found[2]
 
 
 @small

@@ -1,0 +1,56 @@
+"""Generated pages are fresh, commands in the README exist, and public names are what they say."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hypr_neuro as hn
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = runpy.run_path(str(ROOT / "tools" / "make_docs.py"))["PAGES"]
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_generated_page_is_fresh(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name](), "run: python tools/make_docs.py"
+
+
+def test_commands_of_the_readme_and_docs_exist() -> None:
+    from hypr_neuro.cli import app
+
+    known = {command.name for command in app.registered_commands}
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        used = set(re.findall(r"hypr-neuro ([a-z]+)", page.read_text(encoding="utf-8")))
+        words = used - {"runs", "takes", "keeps", "is", "it", "has", "does", "writes", "reads", "network", "can"}
+        assert words <= known, (page.name, words - known)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_public_names_can_be_loaded_in_any_order() -> None:
+    names = [n for n in hn.__all__ if n != "__version__"]
+    for order in (names, names[::-1]):
+        lines = ["import hypr_neuro as hn", *(f"assert callable(hn.{n}), {n!r}" for n in order)]
+        done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = hn.no_such_name
+
+
+def test_importing_the_package_loads_no_heavy_package() -> None:
+    heavy = "numba matplotlib sklearn scipy lava nir h5py numpy pydantic"
+    code = f"import sys, hypr_neuro, hypr_neuro.cli; print(*[m for m in {heavy.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,172 @@
+"""Hardware profiles: what is wrong in a file is named by file and key."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hypr_neuro.errors import InputError, ProfileError
+from hypr_neuro.profile import load_profile, parse_profile, profile_names, profile_schema
+
+
+def written(folder: Path, text: str, name: str = "chip.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_shipped_profiles_load_by_their_names(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert parse_profile(profile.dump(), "dump") == profile
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_number_carries_unit_and_source(name: str) -> None:
+    def numbers(node: Any, path: str) -> None:
+        if isinstance(node, dict) and "value" not in node:
+            for key, value in node.items():
+                numbers(value, f"{path}.{key}")
+        elif not isinstance(node, (str, list, tuple)):
+            assert isinstance(node, dict), path
+            assert node["unit"], path
+            assert node["source"], path
+
+    numbers(load_profile(name).dump(), name)
+
+
+def test_a_profile_overrides_single_keys_of_another(tmp_path: Path) -> None:
+    bits = "precision:\n  weight_bits: {value: 6, unit: bit, source: here}\n"
+    path = written(tmp_path, f"extends: loihi2\nname: mine\n{bits}")
+    mine, base = load_profile(path).dump(), load_profile("loihi2").dump()
+    assert mine["precision"].pop("weight_bits") == {"value": 6, "unit": "bit", "source": "here"}
+    del base["precision"]["weight_bits"]
+    assert mine.pop("name") == "mine"
+    del base["name"]
+    assert mine == base
+
+
+def test_a_profile_extends_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, "extends: ideal\nname: base\n", "base.yaml")
+    path = written(tmp_path, "extends: base.yaml\nname: top\n", "top.yaml")
+    monkeypatch.chdir("/")
+    assert load_profile(path).name == "top"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: loihi2\nspeed: 3\n", r"key 'speed' = 3: Extra inputs are not permitted"),
+        ("extends: loihi2\nprecision:\n  wieght_bits: {value: 8, unit: bit, source: x}\n", "key 'precision.wieght_bits'"),
+        ("extends: loihi2\nprecision:\n  weight_bits: {value: 8}\n  state_bits: 24\n", "key 'precision.state_bits' = 24"),
+        ("extends: loihi2\nprecision:\n  weight_bits: {value: eight}\n", r"key 'precision.weight_bits.value' = 'eight'"),
+        ("extends: loihi2\nprecision:\n  weight_bits: {value: 99}\n", r"weight_bits.value' = 99: .*less than or equal"),
+        ("extends: loihi2\nprecision:\n  weight_bits: {value: 8.5}\n", "key 'precision.weight_bits.value' = 8.5"),
+        ("extends: loihi2\nprecision:\n  overflow: {value: maybe}\n", "key 'precision.overflow.value' = 'maybe'"),
+        ("extends: loihi2\ncore:\n  fan_in: {value: 64, source: x}\n", "key 'core.fan_in.unit' = .*Field required"),
+        ("extends: loihi2\ncore:\n  fan_in: {value: 64, unit: '', source: x}\n", "key 'core.fan_in.unit' = ''"),
+        ("extends: loihi2\ntime: 4\n", "key 'time' = 4"),
+        ("name: bare\n", r"key 'description' = .*Field required \(and \d+ more\)"),
+        ("extends: 7\n", "key 'extends' = 7, rule: a name or the path"),
+        ("extends: loihi9\n", "unknown profile 'loihi9', known: .*ideal"),
+        ("extends: gone.yaml\n", r"profile file '.*gone\.yaml' does not exist"),
+        ("extends: chip.yaml\n", "'extends' goes in a circle"),
+        ("- a\n- b\n", "a mapping is expected, found list"),
+        ("", "a mapping is expected, found NoneType"),
+        ("a: [1, 2\nb: 3\n", r"chip\.yaml', line \d: not valid YAML"),
+        ("a: !!python/object/apply:os.system [ls]\n", r"chip\.yaml', line 1: not valid YAML"),
+        pytest.param("a: \x00\n", "not valid YAML", marks=pytest.mark.xfail(reason="the message has two lines")),
+    ],
+)
+def test_a_fault_is_named_by_file_and_key(text: str, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(InputError, match=message) as raised:
+        load_profile(path)
+    assert "\n" not in str(raised.value)
+    if "unknown profile" not in message:
+        assert str(tmp_path) in str(raised.value)
+
+
+def test_a_circle_of_files_is_named(tmp_path: Path) -> None:
+    written(tmp_path, "extends: b.yaml\n", "a.yaml")
+    written(tmp_path, "extends: a.yaml\n", "b.yaml")
+    with pytest.raises(ProfileError, match=r"'extends' goes in a circle: .*a\.yaml -> .*b\.yaml -> .*a\.yaml"):
+        load_profile(tmp_path / "a.yaml")
+
+
+@pytest.mark.xfail(reason="OSError: file name too long")
+def test_a_circle_by_another_spelling_of_the_path_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    path = written(tmp_path, "extends: sub/../chip.yaml\n")
+    with pytest.raises(ProfileError, match="'extends' goes in a circle"):
+        load_profile(path)
+
+
+@pytest.mark.parametrize("name", ["loihi", "", "../loihi2", "LOIHI2"])
+def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(ProfileError, match="known: ideal, loihi1, loihi2"):
+        load_profile(name)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"profile file '.*none\.yaml' does not exist; known names: ideal"):
+        load_profile(tmp_path / "none.yaml")
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"name: \xff\xfe\n")
+    with pytest.raises(InputError, match=r"latin\.yaml' cannot be read"):
+        load_profile(path)
+
+
+@pytest.mark.xfail(reason="ValueError of the YAML reader")
+def test_a_date_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"chip\.yaml"):
+        load_profile(written(tmp_path, "name: 2001-99-99\n"))
+
+
+@pytest.mark.xfail(reason="RecursionError of the YAML reader")
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"chip\.yaml"):
+        load_profile(written(tmp_path, "a: " + "[" * 5000))
+
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers()),
+                   st.dictionaries(st.text(max_size=3), st.integers(), max_size=2))  # fmt: skip
+
+
+@cache
+def plain_profile() -> dict[str, Any]:
+    return load_profile("loihi2").dump()
+
+
+@settings(deadline=None, derandomize=True, max_examples=150, database=None)
+@given(data=st.data())
+def test_changed_content_is_taken_or_refused_by_name(data: st.DataObject) -> None:
+    content = deepcopy(plain_profile())
+    node: Any = content
+    for _ in range(data.draw(st.integers(0, 2))):
+        inner = [key for key, value in node.items() if isinstance(value, dict)]
+        if not inner:
+            break
+        node = node[data.draw(st.sampled_from(inner))]
+    key = data.draw(st.sampled_from([*node, "other"]))
+    if data.draw(st.booleans()) and key in node:
+        del node[key]
+    else:
+        node[key] = data.draw(VALUES)
+    try:
+        parse_profile(content, "chip.yaml")
+    except ProfileError as error:
+        assert "profile 'chip.yaml': key '" in str(error)
+        assert "\n" not in str(error)
+
+
+def test_the_schema_names_every_section() -> None:
+    schema = profile_schema()
+    assert {"name", "time", "precision", "learning", "core", "chip", "energy", "extends"} <= schema["properties"].keys()
