@@ -220,11 +220,9 @@ def _distance(qnet: QuantizedNetwork, float_weights: dict[str, Array]) -> float:
 def gradient_fidelity(
     net: Network, qnet: QuantizedNetwork, probe: SequenceData, options: LearnOptions
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Cosine and norm ratio of integer against float gradients on the same weights, mean over the probe's samples.
-
-    The norm ratio is relative to the readout's (integer gradients carry a scale of their own).
-    """
+    """Cosine and norm ratio of integer against float gradients on the same weights, mean over the probe's samples."""
     learner = Learner(qnet.copy(), options)
+    scales = gradient_scales(net, learner)
     twin, delays = dequantize(net, qnet), signal_delays(qnet)
     cosines: dict[str, list[float]] = {}
     ratios: dict[str, list[float]] = {}
@@ -236,14 +234,39 @@ def gradient_fidelity(
         integer = learner.gradients(sample.x[0].astype(np.int32), label, scored)
         found, _ = gradients(twin, sample.x, sample.y, sample.mask, signal_delay=delays)
         for name, real in connection_gradients(twin, found).items():
-            ours = integer[name].astype(np.float64)
+            # the float gradient is a mean over scored steps, the integer one a sum
+            ours = integer[name] / (scales[name.rsplit(".", 1)[0]] * scored.sum())
             product = float(np.linalg.norm(ours) * np.linalg.norm(real))
             cosines.setdefault(name, []).append(float((ours * real).sum()) / product if product else float("nan"))
             norm = float(np.linalg.norm(real))
             ratios.setdefault(name, []).append(float(np.linalg.norm(ours)) / norm if norm else float("nan"))
-    last = np.mean(ratios[next(k for k in ratios if k.startswith("readout"))])
-    mean = {k: float(np.mean(v)) for k, v in cosines.items()}
-    return mean, {k: float(np.mean(v) / last) for k, v in ratios.items()}
+    return {k: float(np.mean(v)) for k, v in cosines.items()}, {k: float(np.mean(v)) for k, v in ratios.items()}
+
+
+def gradient_scales(net: Network, learner: Learner) -> dict[str, float]:
+    """Integer gradient / real gradient (summed over steps) by layer: a product of the powers of two of every format.
+
+    signal of the readout: 2^(error bits - 1); of a layer below: that above · 2^k · β / (weight step · 2^shift);
+    gradient: signal · 2^fe · β / 2^gs, β = integer B / (2^k · real B): δ lies in the weights' scale, not in B.
+    """
+    scales: dict[str, float] = {}
+    signal = 2.0 ** (learner.error_bits - 1)
+    for i in reversed(range(len(net.layers))):
+        layer, fixed, learning = net.layers[i], learner.qnet.layers[i], learner.learners[i]
+        zero = (0,) * layer.model.d
+        p = tuple(map(int, fixed.per_neuron[:, 0])) + tuple(map(int, fixed.constants))
+        ours = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, 0)[1][0]
+        real_zero = (0.0,) * layer.model.d
+        real_p = tuple(float(v) for v in layer.param_matrix()[:, 0])
+        real = layer.model.float_jacobian(real_zero, real_zero, 0.0, (0.0,), real_p, 0.0)[1][0]
+        beta = ours / 2.0 ** int(learning.widths[0]) / real
+        fraction = int(learning.widths[1])
+        scales[net.name(i)] = signal * 2.0**fraction * beta / 2.0**learning.gradient_shift
+        if i > 0:
+            # what goes down carries the coefficients' fraction and the integer weights' scale
+            step = fixed.weight_step(fixed.input)
+            signal = signal * 2.0 ** int(learning.widths[0]) * beta / step / 2.0 ** learner.shifts[i - 1]
+    return scales
 
 
 def spike_agreement(net: Network, qnet: QuantizedNetwork, x: Array) -> dict[str, float]:

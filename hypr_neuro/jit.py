@@ -56,7 +56,7 @@ def source_digest(package: Path, simulator: Path) -> str:
 
 def cache_folder() -> Path:
     """Folder of compiled kernels for exactly these sources (``HYPR_NEURO_CACHE`` moves its parent)."""
-    from hypr_neuro import sim
+    import hypr_neuro.sim as sim  # noqa: PLR0402  (mypy knows the mapped package by this form only)
 
     base = os.environ.get("HYPR_NEURO_CACHE")
     if base is None:

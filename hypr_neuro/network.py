@@ -74,6 +74,8 @@ class Layer:
                 raise InputError(f"{name}{list(index)} = {array[index]}, rule: weights are finite")
         for param in self.model.params:
             param.check(f"neuron '{self.model.name}'", self.params[param.name])
+        if self.model.validate is not None:
+            self.model.validate(self.params)
 
     @property
     def size(self) -> int:

@@ -1,7 +1,9 @@
 """Files that are written whole or not at all, and that notice when they were altered.
 
 Arrays and metadata go into one HDF5 file: attribute ``kind`` and ``version``, the metadata as JSON, one dataset an
-array, and a sha256 over all of it, which reading checks.
+array. The file ends with a seal, a line that HDF5 ignores: the sha256 of all before it. It is checked before HDF5 sees
+the file, because one flipped byte can crash that library or keep it in a loop for ever, and a full disk crashes it
+while writing (seen with HDF5 2.0.0); files are therefore built in memory.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from hypr_neuro.errors import FileFormatError, InputError
 
 Array = NDArray[Any]
 FORMAT_VERSION = 1
+SEAL = b"\nhypr-neuro sha256 "
+SEAL_LENGTH = len(SEAL) + 64 + 1
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -64,8 +69,24 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def sealed(content: bytes) -> bytes:
+    """The content of a file with its sha256 appended."""
+    return content + SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether the file ends with our seal; raises FileFormatError if it does and the content is another."""
+    data = path.read_bytes()
+    content, line = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
+    if not line.startswith(SEAL):
+        return False
+    if hashlib.sha256(content).hexdigest().encode() != line[len(SEAL) : -1]:
+        raise FileFormatError("its content does not match its sha256, it was altered; write it again")
+    return True
+
+
 def content_digest(meta: str, arrays: Mapping[str, Array]) -> str:
-    """sha256 over metadata and arrays (name, type, shape, bytes), independent of HDF5's layout."""
+    """sha256 over metadata and arrays (name, type, shape, bytes), independent of a file's layout."""
     digest = hashlib.sha256(meta.encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -78,16 +99,18 @@ def save_arrays(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
     """Write one HDF5 file of this kind; see the module's docstring."""
     import h5py
 
-    text = json.dumps(meta, sort_keys=True)
+    buffer = BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["kind"] = kind
+        file.attrs["version"] = FORMAT_VERSION
+        text = json.dumps(meta, sort_keys=True).encode()
+        file.create_dataset("meta", data=np.frombuffer(text, dtype=np.uint8))
+        for name, array in arrays.items():
+            file.create_dataset(f"arrays/{name}", data=array)
+    content = sealed(buffer.getvalue())
 
     def write(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["kind"] = kind
-            file.attrs["version"] = FORMAT_VERSION
-            file.attrs["sha256"] = content_digest(text, arrays)
-            file.create_dataset("meta", data=np.frombuffer(text.encode(), dtype=np.uint8))
-            for name, array in arrays.items():
-                file.create_dataset(f"arrays/{name}", data=array)
+        temporary.write_bytes(content)
 
     write_atomically(Path(path), write)
 
@@ -103,6 +126,8 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
     if not path.is_file():
         raise FileFormatError(f"file '{path}' does not exist; give the path of a {kind} file")
     try:
+        if not is_sealed(path):
+            raise FileFormatError(f"file '{path}' has no seal: it is truncated or no {kind} file; write it again")
         with h5py.File(path, "r") as file:
             found, version = str(file.attrs.get("kind")), file.attrs.get("version")
             if found != kind:
@@ -118,14 +143,11 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
 
             if "arrays" in file:
                 file["arrays"].visititems(collect)
-            expected = str(file.attrs.get("sha256"))
-    except FileFormatError:
-        raise
+            return json.loads(text), arrays
+    except FileFormatError as error:
+        raise FileFormatError(str(error) if str(path) in str(error) else f"file '{path}': {error}") from error
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ValueError on damaged files
         raise FileFormatError(f"file '{path}' is damaged or no {kind} file: {_first_line(error)}") from error
-    if content_digest(text, arrays) != expected:
-        raise FileFormatError(f"file '{path}': its content does not match its sha256; it was altered, write it again")
-    return json.loads(text), arrays
 
 
 def _first_line(error: Exception) -> str:

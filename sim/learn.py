@@ -117,6 +117,11 @@ class _LayerLearner:
         self.eligibility[...] = 0
         self.gradient[...] = 0
 
+    @property
+    def gradient_shift(self) -> int:
+        """gs of `learning_kernels`."""
+        return int(self.widths[4])
+
     def by_connection(self) -> dict[str, Array]:
         """Gradient of "input" (always-on line included) and "recurrent"."""
         width = self.layer.input.mantissa.shape[1]

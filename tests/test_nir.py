@@ -23,6 +23,7 @@ from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.nir_io import files, read_nir, to_graph, write_nir
 from hypr_neuro.nir_io.write import MIN_RATE
+from hypr_neuro.store import SEAL_LENGTH
 
 DT = 1e-4
 HIDDEN = sorted(name for name, model in MODELS.items() if not model.readout)
@@ -626,7 +627,7 @@ def test_truncated_files(share: float, own_file: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_last_line_the_file_is_still_whole(own_file: Path, tmp_path: Path) -> None:
-    (tmp_path / "cut.nir").write_bytes(own_file.read_bytes()[: -files.SEAL_LENGTH])
+    (tmp_path / "cut.nir").write_bytes(own_file.read_bytes()[: -SEAL_LENGTH])
     assert_equal(small_net(), read_nir(tmp_path / "cut.nir"))
 
 
@@ -634,7 +635,7 @@ def test_flipped_bytes_are_refused(own_file: Path, tmp_path: Path, rng: np.rando
     """Also the ones in places that HDF5 does not use, and those on which HDF5 itself would crash."""
     content = own_file.read_bytes()
     path = tmp_path / "flipped.nir"
-    for position in rng.integers(0, len(content) - files.SEAL_LENGTH, 200):
+    for position in rng.integers(0, len(content) - SEAL_LENGTH, 200):
         damaged = bytearray(content)
         damaged[position] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
@@ -842,7 +843,7 @@ def test_write_refuses_what_it_cannot_store(tmp_path: Path) -> None:
             write_nir(net, path)
     net = small_net("brf")
     net.layers[0].params["delta"][...] = 1.0
-    with pytest.raises(InputError, match=r"layers\.0: neuron 'brf' cannot run with these parameters"):
+    with pytest.raises(InputError, match=r"layers\.0: neuron 'brf': δ.* rule: below 1"):
         write_nir(net, path)
     assert list(tmp_path.iterdir()) == []
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.report import clean, percent, points, render_page, show, write_report
+from hypr_neuro.report import render_page, write_report
+from hypr_neuro.report.values import clean, percent, points, show
 
 Results = dict[str, Any]
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -291,7 +292,7 @@ def poison(value: Any, junk: Any) -> Any:
     return copy.deepcopy(junk)
 
 
-JUNK = [None, math.nan, math.inf, HOSTILE, [], {}, True, -1, 10**400, 1e308]
+JUNK = [None, math.nan, math.inf, HOSTILE, [], {}, True, -1, 10**400, 1e308, 1e-320]
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:8])

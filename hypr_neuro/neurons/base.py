@@ -178,6 +178,7 @@ class NeuronModel:
     source: str
     fixed_trainable: tuple[str, ...] = ()
     constrain: Callable[[dict[str, Array]], None] | None = None
+    validate: Callable[[Mapping[str, Array]], None] | None = None
     currents: int = 1
     readout: bool = False
 

@@ -24,6 +24,7 @@ from math import sqrt
 
 import numpy as np
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.fixed_point import sat, shift, shr, shr_floor
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
@@ -168,6 +169,14 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return FixedParams(per_neuron, constants, 2.0**f, delta * 2.0 ** (f - i_shift), table, out)
 
 
+def validate(params: Mapping[str, Array]) -> None:
+    """Raise InputError, naming the neuron, where δ|ω| ≥ 1: p(ω) would not be real."""
+    product = params["delta"] * np.abs(params["omega"])
+    bad = np.flatnonzero(product >= 1.0)
+    if bad.size:
+        raise InputError(f"neuron 'brf': δ|ω| = {product[bad[0]]:.4g} for neuron {bad[0]}, rule: below 1; lower omega")
+
+
 def constrain(params: dict[str, Array]) -> None:
     """After an update: |ω| is clipped so that δ|ω| < 1 (the damping boundary p(ω) is real)."""
     limit = 0.999 / params["delta"]
@@ -202,5 +211,6 @@ MODEL = NeuronModel(
     to_fixed=to_fixed,
     fixed_trainable=("wd", "cd"),
     constrain=constrain,
+    validate=validate,
     source="Higuchi, Kairat, Bohte, Otte: Balanced Resonate-and-Fire Neurons, ICML 2024, arXiv 2402.14603",
 )

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hypr_neuro.fixed_point import sat, shift, shr_floor, shr_zero, wrap, wrap24_lava
+from hypr_neuro.fixed_point import sat, shift, shr_floor, shr_nearest, shr_zero, wrap, wrap24_lava
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
@@ -40,6 +40,8 @@ from hypr_neuro.neurons.scaling import psi_table, shared_value
 from hypr_neuro.surrogates import slayer
 
 ACTIVATION_SHIFT = 6
+INVERSE_FRACTION = 36
+"""Fraction bits of 1/vth: vth has up to 23 bits, which leaves 13 significant ones."""
 
 
 @jitable
@@ -86,8 +88,8 @@ def fixed_step(s, z_prev, I, p):
 
 @jitable
 def psi_index(s_prev, s, p):
-    # (v - vth)/vth with 7 bits of fraction: inv_vth = 2^24 / vth
-    i = shr_floor((s[1] - p[2]) * p[4], 24 - 7) + 256
+    # (v - vth)/vth with 7 bits of fraction: inv_vth = 2^36 / vth
+    i = shr_floor((s[1] - p[2]) * p[4], 36 - 7) + 256
     return min(max(i, 0), 511)
 
 
@@ -101,7 +103,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
     keep_v = shift(4096 - dv, k - 12)
     A = ((keep_u, 0), (keep_u, keep_v * (1 - closed)))
     # ψ/vth in real units: vth = vth_int / 2^scale_log2
-    c_v = shr_floor(psi * inv_vth, 24 - scale_log2)
+    c_v = shr_nearest(psi * inv_vth, 36 - scale_log2)
     P = (
         (-s_prev[0], -s_prev[0]),
         (0, -kept),
@@ -109,7 +111,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
         (0, shift(1, scale_log2)),
     )
     # -(ψ/vth)(v/vth), v/vth taken with 7 bits of fraction
-    e_vth = -shr_floor(c_v * shr_floor(s[1] * inv_vth, 24 - 7), 7)
+    e_vth = -shr_floor(c_v * shr_floor(s[1] * inv_vth, 36 - 7), 7)
     return A, (unit, unit), (0, c_v), (0, 0), P, (0, 0, e_vth, 0)
 
 
@@ -134,7 +136,13 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     state_scale = scale * 2.0**ACTIVATION_SHIFT
     bias = _bias(params["bias"], state_scale, fmt, out)
     vth_state = vth << ACTIVATION_SHIFT
-    per_neuron = {"du1": du + 1, "dv": dv, "vth": vth_state, "bias": bias, "inv_vth": (1 << 24) // vth_state}
+    per_neuron = {
+        "du1": du + 1,
+        "dv": dv,
+        "vth": vth_state,
+        "bias": bias,
+        "inv_vth": (1 << INVERSE_FRACTION) // vth_state,
+    }
     constants = {
         "lava": int(fmt.overflow == "lava"),
         "subtract": int(shared_value("lif", "subtract", params["subtract"])),

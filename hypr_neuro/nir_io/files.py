@@ -1,16 +1,13 @@
-"""HDF5 files under suspicion: a seal on our own, a trial run in a child process for all others.
+"""HDF5 files of others under suspicion: a trial run in a child process before this one reads them.
 
-One flipped byte in an HDF5 file can crash the HDF5 library or keep it in a loop for ever, and with it the program
-(seen with HDF5 2.0.0). Files of hypr-neuro therefore end with a line that HDF5 ignores, the sha256 of all before it,
-which is checked before HDF5 sees the file. A file without that line is first read by a child process; if the child
-dies or does not come back, the file is refused.
+A damaged HDF5 file can crash the library or keep it in a loop for ever (see `store`). A file without our seal is
+therefore first read by a child process; if the child dies or does not come back, the file is refused.
 
-This module runs as the child's script: it imports nothing of the package but the errors.
+This module runs as the child's script: it imports little of the package.
 """
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +16,8 @@ from typing import Any
 import h5py
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.store import is_sealed
 
-SEAL = b"\nhypr-neuro sha256 "
-SEAL_LENGTH = len(SEAL) + 64 + 1
 MAX_DEPTH = 16
 MAX_ENTRIES = 100_000
 MAX_EXPANSION = 1100
@@ -29,22 +25,6 @@ MAX_EXPANSION = 1100
 SCRIPT = Path(__file__)
 TRIAL_SECONDS = 30.0
 TRIAL_BYTES_PER_SECOND = 1e7
-
-
-def sealed(content: bytes) -> bytes:
-    """The content of a file with its sha256 appended."""
-    return content + SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n"
-
-
-def is_sealed(path: Path) -> bool:
-    """Whether the file ends with our seal; raises FileFormatError if it does and the content is another."""
-    data = path.read_bytes()
-    content, line = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
-    if not line.startswith(SEAL):
-        return False
-    if hashlib.sha256(content).hexdigest().encode() != line[len(SEAL) : -1]:
-        raise FileFormatError("its content does not match its sha256, it was altered; write it again")
-    return True
 
 
 def read_tree(path: Path) -> dict[str, Any]:

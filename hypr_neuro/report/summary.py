@@ -1,0 +1,275 @@
+"""The summary: tiles with a verdict, and sentences in plain language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypr_neuro.report.values import (
+    NOTHING,
+    Data,
+    last,
+    lookup,
+    number,
+    out_of,
+    pairs,
+    part,
+    percent,
+    points,
+    rows,
+    show,
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure of the summary; `kind`, which colours the verdict: good, fair, poor or none."""
+
+    label: str
+    figure: str
+    verdict: str
+    kind: str
+    detail: str = ""
+
+
+MARKS = {"good": "✓", "fair": "!", "poor": "✕", "none": "–"}
+
+
+def tiles(results: Data) -> list[Tile]:
+    """The tiles of the summary, in reading order."""
+    return [
+        _float_tile(results),
+        _integer_tile(results),
+        _scratch_tile(results),
+        _fine_tuning_tile(results),
+        _fit_tile(results),
+        _lava_tile(results),
+    ]
+
+
+def _absent(label: str, section: Any) -> Tile:
+    return Tile(label, NOTHING, "not run", "none", part(section).reason.removeprefix("Skipped: "))
+
+
+def _float_tile(results: Data) -> Tile:
+    label, accuracy = "Float network", number(lookup(results, "accuracy", "float"))
+    if accuracy is None:
+        return _absent(label, results.get("accuracy"))
+    baseline = _best_baseline(results)
+    chance = chance(results)
+    if baseline is not None:
+        verdict, kind = ("above baseline", "good") if accuracy >= baseline[1] else ("below baseline", "fair")
+        detail = f"test accuracy; {baseline[0]}: {percent(baseline[1])}"
+    elif chance is not None:
+        learned = accuracy >= chance + (1 - chance) / 4
+        verdict, kind = ("learned", "good") if learned else ("near chance", "poor")
+        detail = f"test accuracy; guessing gives {percent(chance)}"
+    else:
+        verdict, kind, detail = "measured", "none", "test accuracy"
+    return Tile(label, percent(accuracy), verdict, kind, detail)
+
+
+def _best_baseline(results: Data) -> tuple[str, float] | None:
+    found = [(name, share) for name, value in pairs(lookup(results, "accuracy", "baselines"))
+             if (share := number(value)) is not None]  # fmt: skip
+    return max(found, key=lambda item: item[1], default=None)
+
+
+def chance(results: Data) -> float | None:
+    classes = number(lookup(results, "data", "classes"))
+    return 1 / classes if classes is not None and classes >= 2 else None
+
+
+def _integer_tile(results: Data) -> Tile:
+    label, accuracy = "In integers", number(lookup(results, "accuracy", "integer"))
+    if accuracy is None:
+        return _absent(label, results.get("accuracy"))
+    difference = integer_difference(results)
+    if difference is None:
+        return Tile(label, percent(accuracy), "measured", "none", "test accuracy")
+    verdict, kind = _grade(difference, (-1, "kept"), (-3, "small loss"), "large loss")
+    agreement = number(lookup(results, "accuracy", "agreement"))
+    same = f"; {percent(agreement)} of the predictions are the same" if agreement is not None else ""
+    return Tile(label, percent(accuracy), verdict, kind, f"{points(difference)} against float{same}")
+
+
+def integer_difference(results: Data) -> float | None:
+    """Integer accuracy minus float accuracy in percentage points."""
+    given = number(lookup(results, "accuracy", "difference_points"))
+    share = [number(lookup(results, "accuracy", name)) for name in ("integer", "float")]
+    if given is not None or share[0] is None or share[1] is None:
+        return given
+    return 100 * (share[0] - share[1])
+
+
+def _grade(value: float, good: tuple[float, str], fair: tuple[float, str], poor: str) -> tuple[str, str]:
+    """Verdict and kind by the lower limits of good and fair, in percentage points or shares."""
+    value = round(value, 9)
+    if value >= good[0]:
+        return good[1], "good"
+    return (fair[1], "fair") if value >= fair[0] else (poor, "poor")
+
+
+def _scratch_tile(results: Data) -> Tile:
+    label, study = "Learning on the chip", lookup(results, "learning", "scratch")
+    epochs = rows(lookup(study, "epochs"))
+    device, floating = last(epochs, "device_accuracy"), last(epochs, "float_accuracy")
+    if device is None:
+        return _absent(label, study or results.get("learning"))
+    start = _start(study)
+    detail = f"from {percent(start)} before learning" if start is not None else "after learning from random weights"
+    if start is not None and device <= start:
+        return Tile(label, percent(device), "does not learn", "poor", detail)
+    if floating is None:
+        return Tile(label, percent(device), "learns" if start is not None else "measured", "none", detail)
+    verdict, kind = _grade(100 * (device - floating), (-2, "keeps up"), (-5, "a little behind"), "behind")
+    return Tile(label, percent(device), verdict, kind, f"{detail}; float learning reaches {percent(floating)}")
+
+
+def _start(study: Any) -> float | None:
+    given = number(lookup(study, "start_accuracy"))
+    epochs = rows(lookup(study, "epochs"))
+    return given if given is not None or not epochs else number(epochs[0].get("device_accuracy"))
+
+
+def _fine_tuning_tile(results: Data) -> Tile:
+    label, study = "Fine-tuning on the chip", lookup(results, "learning", "fine_tuning")
+    regained, start = regained_share(study), _start(study)
+    device = last(rows(lookup(study, "epochs")), "device_accuracy")
+    path = f"{percent(start)} → {percent(device)}" if device is not None and start is not None else ""
+    if regained is not None:
+        verdict, kind = _grade(regained, (0.8, "recovers"), (0.4, "recovers in part"), "does not recover")
+        detail = f"of the points lost to a disturbance: {path}" if path else "of the points lost to a disturbance"
+        return Tile(label, percent(regained, 0), verdict, kind, detail)
+    if device is None:
+        return _absent(label, study or results.get("learning"))
+    if start is None:
+        return Tile(label, percent(device), "measured", "none", "after learning")
+    verdict, kind = _grade(100 * (device - start), (0, "no loss"), (-1, "kept"), "loses")
+    return Tile(label, percent(device), verdict, kind, f"{points(100 * (device - start))}: {path}")
+
+
+def regained_share(study: Any) -> float | None:
+    """Share of the points lost to the disturbance that learning on the chip won back."""
+    given = number(lookup(study, "regained"))
+    device = last(rows(lookup(study, "epochs")), "device_accuracy")
+    start, reference = _start(study), number(lookup(study, "reference_accuracy"))
+    if given is not None or device is None or start is None or reference is None or reference <= start:
+        return given
+    return (device - start) / (reference - start)
+
+
+def _fit_tile(results: Data) -> Tile:
+    label, placement = "On the chip", part(results.get("placement"))
+    fits = placement.data.get("fits")
+    if not isinstance(fits, bool):
+        return _absent(label, results.get("placement"))
+    used, cores = placement.data.get("cores_used"), placement.data.get("cores")
+    name = lookup(results, "profile", "name")
+    figure = f"{out_of(used, cores)} cores" if number(used) is not None else ("yes" if fits else "no")
+    detail = f"profile {show(name)}" if name else ""
+    return Tile(label, figure, "fits" if fits else "does not fit", "good" if fits else "poor", detail)
+
+
+def _lava_tile(results: Data) -> Tile:
+    label, lava = "Against Lava", part(results.get("lava"))
+    equal = lava.data.get("equal")
+    if not isinstance(equal, bool):
+        return _absent(label, results.get("lava"))
+    samples, steps = (number(lava.data.get(key)) for key in ("samples", "steps"))
+    figure = "bit for bit" if steps is None else f"{show(int(steps))} steps"
+    of = f" in {_count(samples, 'sample')}" if samples is not None else ""
+    detail = f"{show(lava.data.get('compared') or 'all integers')}{of}"
+    return Tile(label, figure, "equal" if equal else "differs", "good" if equal else "poor", detail)
+
+
+def _count(amount: Any, word: str) -> str:
+    value = number(amount)
+    if value is None:
+        return f"{NOTHING} {word}s"
+    return f"{show(int(value))} {word}{'' if value == 1 else 's'}"
+
+
+def sentences(results: Data) -> list[str]:
+    """The summary in plain words, from what the results hold."""
+    makers: tuple[Callable[[Data], str], ...] = (
+        _say_trained, _say_accuracy, _say_placed, _say_lava, _say_scratch, _say_fine_tuning)  # fmt: skip
+    return [text for make in makers if (text := make(results))]
+
+
+def _say_trained(results: Data) -> str:
+    layers = rows(lookup(results, "network", "layers"))
+    name = lookup(results, "data", "name")
+    if not layers and not name:
+        return ""
+    net = f"A network of {_layers_text(layers)}" if layers else "A network"
+    text = f"{net} was trained on {show(name)}" if name else f"{net} was trained"
+    amount, steps = (number(lookup(results, "data", key)) for key in ("train", "steps"))
+    if amount is not None:
+        each = f" of {_count(steps, 'step')}" if steps is not None else ""
+        text += f": {_count(amount, 'training sample')}{each}"
+    rule = lookup(results, "training", "rule")
+    return text + (f", rule {show(rule)}." if rule else ".")
+
+
+def _layers_text(layers: list[Data]) -> str:
+    said = [f"{show(layer.get('size'))} {'recurrent ' if layer.get('recurrent') is True else ''}"
+            f"{show(layer.get('neuron')).upper()} neurons" for layer in layers]  # fmt: skip
+    if len(said) > 1 and layers[-1].get("name") == "readout":
+        said[-1] = f"a readout of {show(layers[-1].get('size'))}"
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+
+
+def _say_accuracy(results: Data) -> str:
+    floating, integer = (number(lookup(results, "accuracy", key)) for key in ("float", "integer"))
+    if floating is None:
+        return ""
+    test = number(lookup(results, "data", "test"))
+    text = f"On {_count(test, 'test sample')} its" if test is not None else "Its test"
+    text += f" accuracy is {percent(floating)} in float"
+    if integer is None:
+        return text + "."
+    name = lookup(results, "profile", "name")
+    place = f"the integers of {show(name)}" if name else "integers"
+    return f"{text} and {percent(integer)} in {place}, a difference of {points(integer_difference(results))}."
+
+
+def _say_placed(results: Data) -> str:
+    placement = part(results.get("placement")).data
+    if not isinstance(placement.get("fits"), bool):
+        return ""
+    if not placement["fits"]:
+        return "It does not fit the chip."
+    used, cores = placement.get("cores_used"), placement.get("cores")
+    return f"It fits the chip, on {out_of(used, cores)} cores." if number(used) is not None else "It fits the chip."
+
+
+def _say_lava(results: Data) -> str:
+    equal = part(results.get("lava")).data.get("equal")
+    if not isinstance(equal, bool):
+        return ""
+    return "Lava computes the same integers, bit for bit." if equal else "Lava computes other integers: see below."
+
+
+def _say_scratch(results: Data) -> str:
+    epochs = rows(lookup(results, "learning", "scratch", "epochs"))
+    device, floating = last(epochs, "device_accuracy"), last(epochs, "float_accuracy")
+    if device is None:
+        return ""
+    beside = f", the same learning in float {percent(floating)}" if floating is not None else ""
+    return f"Learning on the chip from random weights reaches {percent(device)}{beside}."
+
+
+def _say_fine_tuning(results: Data) -> str:
+    study = lookup(results, "learning", "fine_tuning")
+    regained, floating = regained_share(study), number(lookup(study, "float_regained"))
+    if regained is None:
+        return ""
+    device, reference = last(rows(lookup(study, "epochs")), "device_accuracy"), lookup(study, "reference_accuracy")
+    if regained > 1 and device is not None and number(reference) is not None:
+        said = f"all of the points lost and more: {percent(device)}, before the disturbance {percent(reference)}"
+    else:
+        beside = f" (in float {percent(floating, 0)})" if floating is not None else ""
+        said = f"{percent(regained, 0)} of the points lost{beside}"
+    return f"After a disturbance, learning on the chip wins back {said}."

@@ -1,0 +1,108 @@
+"""Rows of the report's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypr_neuro.report.values import (
+    Data,
+    bytes_text,
+    lookup,
+    number,
+    out_of,
+    pairs,
+    rows,
+    span,
+)
+
+
+def accuracy_rows(accuracy: Data) -> list[Data]:
+    """Float, integers and baselines: name, share of all, share of the labelled steps."""
+    found = [
+        {"name": "Float network", "share": accuracy.get("float"), "labelled": accuracy.get("float_labelled")},
+        {"name": "Integers", "share": accuracy.get("integer"), "labelled": accuracy.get("integer_labelled")},
+    ]
+    found += [{"name": f"Baseline: {name}", "share": share} for name, share in pairs(accuracy.get("baselines"))]
+    found = [row for row in found if number(row["share"]) is not None]
+    return [{**row, "differs": number(row.get("labelled")) not in (None, row["share"])} for row in found]
+
+
+def record_rows(quantization: Data) -> list[Data]:
+    """How each number became an integer, ranges and counts in one text each."""
+    return [
+        {
+            **row,
+            "range": span(row.get("low"), row.get("high")),
+            "integers": span(row.get("integer_low"), row.get("integer_high")),
+            "clips": out_of(row.get("clipped"), row.get("count")),
+        }
+        for row in rows(quantization.get("record"))
+    ]
+
+
+def activity_rows(quantization: Data) -> list[Data]:
+    """One row a layer: rates of float and integers, share of equal spikes."""
+    rates, agreement = quantization.get("rates"), quantization.get("spike_agreement")
+    names = dict.fromkeys([name for name, _ in pairs(rates)] + [name for name, _ in pairs(agreement)])
+    return [
+        {"layer": name, "float": lookup(rates, name, "float"), "integer": lookup(rates, name, "integer"),
+         "agreement": lookup(agreement, name)} for name in names
+    ]  # fmt: skip
+
+
+def event_rows(events: Any) -> list[Data]:
+    """{layer: {event: count}} as rows."""
+    return [{"layer": layer, "event": event, "count": count} for layer, counts in pairs(events)
+            for event, count in pairs(counts)]  # fmt: skip
+
+
+def core_rows(placement: Data) -> list[Data]:
+    """One row a core, each resource as "used of limit"."""
+    return [
+        {
+            "core": core.get("core"),
+            "layer": core.get("layer"),
+            "neurons": out_of(core.get("neurons"), core.get("neuron_limit")),
+            "synapses": core.get("synapses"),
+            "memory": f"{bytes_text(core.get('memory_bits'))} of {bytes_text(core.get('memory_limit'))}",
+            "axons": out_of(core.get("in_axons"), core.get("in_axon_limit")),
+            "out_axons": out_of(core.get("out_axons"), core.get("out_axon_limit")),
+            "learning": bytes_text(core.get("learning_bits")),
+        }
+        for core in rows(placement.get("per_core"))
+    ]
+
+
+def epoch_rows(study: Data) -> list[Data]:
+    """The epochs of a learning study, clips added up, equal spikes averaged over layers."""
+    return [{**row, "clipped": _total(row.get("clips")), "agreement": _mean(row.get("spike_agreement"))}
+            for row in rows(study.get("epochs"))]  # fmt: skip
+
+
+def gradient_rows(study: Data) -> list[Data]:
+    """Cosine and norm ratio of each connection in the last epoch."""
+    epochs = [row for row in rows(study.get("epochs")) if pairs(row.get("cosine"))]
+    if not epochs:
+        return []
+    return [{"name": name, "cosine": value, "ratio": lookup(epochs[-1], "norm_ratio", name)}
+            for name, value in pairs(epochs[-1].get("cosine"))]  # fmt: skip
+
+
+def clip_totals(study: Data) -> Data:
+    """Clips by name, added up over the epochs; only those that happened."""
+    totals: Data = {}
+    for row in rows(study.get("epochs")):
+        for name, value in pairs(row.get("clips")):
+            totals[name] = totals.get(name, 0) + int(number(value) or 0)
+    return {name: total for name, total in totals.items() if total}
+
+
+def _mean(shares: Any) -> float | None:
+    """A share, or the mean of the shares of several layers."""
+    found = [value for _, share in pairs(shares) if (value := number(share)) is not None]
+    return sum(found) / len(found) if found else number(shares)
+
+
+def _total(counts: Any) -> int | None:
+    found = [number(value) for _, value in pairs(counts)]
+    return int(sum(value for value in found if value is not None)) if found else None
