@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hypr_neuro.errors import InputError
 from hypr_neuro.report.summary import (
     MARKS,
-    chance,
+    chance_level,
     integer_difference,
     regained_share,
     sentences,
@@ -145,7 +145,7 @@ def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
         ("cores", figures.cores(parts["placement"].data)),
     ]
     for study in _studies(results):
-        drawn.append((f"learning_{study['key']}", figures.learning(study["key"], study["data"], chance(results))))
+        drawn.append((f"learning_{study['key']}", figures.learning(study["key"], study["data"], chance_level(results))))
         drawn.append((f"cosine_{study['key']}", figures.cosine(study["key"], study["data"])))
     return dict(_present(drawn))
 

@@ -57,7 +57,7 @@ def _float_tile(results: Data) -> Tile:
     if accuracy is None:
         return _absent(label, results.get("accuracy"))
     baseline = _best_baseline(results)
-    chance = chance(results)
+    chance = chance_level(results)
     if baseline is not None:
         verdict, kind = ("above baseline", "good") if accuracy >= baseline[1] else ("below baseline", "fair")
         detail = f"test accuracy; {baseline[0]}: {percent(baseline[1])}"
@@ -76,7 +76,7 @@ def _best_baseline(results: Data) -> tuple[str, float] | None:
     return max(found, key=lambda item: item[1], default=None)
 
 
-def chance(results: Data) -> float | None:
+def chance_level(results: Data) -> float | None:
     classes = number(lookup(results, "data", "classes"))
     return 1 / classes if classes is not None and classes >= 2 else None
 

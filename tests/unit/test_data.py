@@ -79,7 +79,7 @@ def test_ecg_keeps_the_last_step_on_request(ecg_folder: Path) -> None:
 
 
 def test_ecg_names_what_is_missing_or_damaged(tmp_path: Path, ecg_folder: Path) -> None:
-    with pytest.raises(InputError, match="needs a folder with QTDB_train.mat"):
+    with pytest.raises(InputError, match="needs a folder with QTDB_train"):
         load_data("ecg")
     with pytest.raises(InputError, match=r"QTDB_train\.mat' does not exist"):
         load_data("ecg", tmp_path)
@@ -201,11 +201,17 @@ def test_flipped_bytes_of_a_users_file_give_data_or_a_named_error(tmp_path: Path
         damaged = bytearray(content)
         damaged[at] ^= 1 << int(at % 8)
         path.write_bytes(damaged)
-        try:
-            load_data(str(path))
-        except HyprError as error:
-            assert str(path) in str(error), f"byte {at}"
-            assert "\n" not in str(error), f"byte {at}"
+        message = refusal(path)
+        assert message is None or (str(path) in message and "\n" not in message), f"byte {at}"
+
+
+def refusal(path: Path) -> str | None:
+    """The error that loading the file gives; None if it loads."""
+    try:
+        load_data(str(path))
+    except HyprError as error:
+        return str(error)
+    return None
 
 
 def test_unknown_data_lists_the_known_ones(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_level_crossing_gives_the_known_events() -> None:
         ("level_crossing", np.zeros((2, 3, 1)), {"threshold": 0.0}, "threshold 0.0, rule"),
     ],
 )
-def test_what_an_encoder_cannot_take_is_named(method: str, signal: np.ndarray, options: dict[str, Any], message: str) -> None:
+def test_what_an_encoder_cannot_take_is_named(method: str, signal: np.ndarray, options: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
         encode(signal, method, **options)
     assert "\n" not in str(raised.value)

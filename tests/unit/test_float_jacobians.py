@@ -81,8 +81,9 @@ def disagreement(model: NeuronModel, seed: int) -> str:
     s_prev, z_prev, current, p = at
     state = model.float_step(s_prev, z_prev, current, p)[0]
     found = model.float_jacobian(s_prev, state, z_prev, current, p, PSI)
-    for name, ours, wanted in zip(("A", "B", "C", "C'", "P", "E"), found, expected_jacobian(model, *at), strict=True):
-        ours = np.array(ours)
+    expected = expected_jacobian(model, *at)
+    for name, entries, wanted in zip(("A", "B", "C", "C'", "P", "E"), found, expected, strict=True):
+        ours = np.array(entries)
         assert ours.shape == wanted.shape, f"{model.name}, {name}: shape {ours.shape}, expected {wanted.shape}"
         bad = np.argwhere(np.abs(ours - wanted) > 1e-6 * (1 + np.abs(wanted)))
         if len(bad):

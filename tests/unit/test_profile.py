@@ -64,9 +64,9 @@ def test_a_profile_extends_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.
     ("text", "message"),
     [
         ("extends: loihi2\nspeed: 3\n", r"key 'speed' = 3: Extra inputs are not permitted"),
-        ("extends: loihi2\nprecision:\n  wieght_bits: {value: 8, unit: bit, source: x}\n", "key 'precision.wieght_bits'"),
-        ("extends: loihi2\nprecision:\n  weight_bits: {value: 8}\n  state_bits: 24\n", "key 'precision.state_bits' = 24"),
-        ("extends: loihi2\nprecision:\n  weight_bits: {value: eight}\n", r"key 'precision.weight_bits.value' = 'eight'"),
+        ("extends: loihi2\nprecision:\n  wieght_bits: {value: 8}\n", "key 'precision.wieght_bits'"),
+        ("extends: loihi2\nprecision:\n  state_bits: 24\n", "key 'precision.state_bits' = 24"),
+        ("extends: loihi2\nprecision:\n  weight_bits: {value: eight}\n", "key 'precision.weight_bits.value' = 'eight'"),
         ("extends: loihi2\nprecision:\n  weight_bits: {value: 99}\n", r"weight_bits.value' = 99: .*less than or equal"),
         ("extends: loihi2\nprecision:\n  weight_bits: {value: 8.5}\n", "key 'precision.weight_bits.value' = 8.5"),
         ("extends: loihi2\nprecision:\n  overflow: {value: maybe}\n", "key 'precision.overflow.value' = 'maybe'"),
@@ -160,11 +160,17 @@ def test_changed_content_is_taken_or_refused_by_name(data: st.DataObject) -> Non
         del node[key]
     else:
         node[key] = data.draw(VALUES)
+    message = refusal(content)
+    assert message is None or (message.startswith("profile 'chip.yaml': key '") and "\n" not in message)
+
+
+def refusal(content: dict[str, Any]) -> str | None:
+    """The error that the content gives; None if it is a profile."""
     try:
         parse_profile(content, "chip.yaml")
     except ProfileError as error:
-        assert "profile 'chip.yaml': key '" in str(error)
-        assert "\n" not in str(error)
+        return str(error)
+    return None
 
 
 def test_the_schema_names_every_section() -> None:

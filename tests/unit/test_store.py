@@ -144,8 +144,8 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot create folder '.*file/sub'"):
+    with pytest.raises(InputError, match=r"cannot create folder '.*file/sub'"):
         make_folder(tmp_path / "file" / "sub")
-    with pytest.raises(InputError, match="cannot write '.*gone/a.txt': No such file"):
+    with pytest.raises(InputError, match=r"cannot write '.*gone/a\.txt': No such file"):
         write_text(tmp_path / "gone" / "a.txt", "")
     assert make_folder(tmp_path / "new" / "deep").is_dir()

@@ -12,8 +12,8 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
 from hypr_neuro.network import Network
 from hypr_neuro.testing import random_network, random_spikes
-from hypr_neuro.train.losses import LOSSES, per_step_cross_entropy
 from hypr_neuro.train.loop import Epoch, History, evaluate, train
+from hypr_neuro.train.losses import LOSSES, per_step_cross_entropy
 from hypr_neuro.train.optimizers import Adam, Factored, make_optimizer
 
 SAMPLES, STEPS = 12, 20
@@ -162,7 +162,7 @@ def test_adam_takes_the_known_steps() -> None:
 
 
 def test_the_factored_optimizer_takes_the_known_step() -> None:
-    """|g| constant along a row and a column: ĝ = ±1, so every weight moves by rate · lsb; a zero gradient moves none."""
+    """|g| constant along rows and columns: ĝ = ±1, every weight moves by rate · lsb; a zero gradient moves none."""
     g = np.array([[3.0, -3.0], [3.0, 3.0]])
     values = {"w": np.zeros((2, 2)), "frozen": np.ones(2)}
     optimizer = Factored(0.5, {"w": 0.25})
