@@ -317,12 +317,28 @@ def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, 
     )
 
 
+def _worst_swap(weights: Array, x: Array) -> tuple[int, int]:
+    """The two channels of `disturb`; weights (n, channel), x (sample, T, channel)."""
+    events = x.reshape(-1, x.shape[2]).astype(np.float64)
+    # E|a - b|² = E a² + E b² - 2 E ab, and the same for the columns of the weights
+    activity, columns = events.T @ events / len(events), weights.T.astype(np.float64) @ weights
+    effect = _distances(activity) * _distances(columns)
+    one, other = np.unravel_index(effect.argmax(), effect.shape)
+    return int(min(one, other)), int(max(one, other))
+
+
+def _distances(products: Array) -> Array:
+    squares = np.diag(products)
+    return np.asarray(np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * products, 0.0)))
+
+
 def disturb(
     qnet: QuantizedNetwork, data: SequenceData, *, share: float = 0.1, seed: int = 0
 ) -> tuple[QuantizedNetwork, SequenceData, str]:
     """A damaged chip with a rewired sensor: `share` of the weights set to 0 and two input channels swapped.
 
-    The channels are the busiest one and the quietest one that is not silent. Returns (network, data, description).
+    The channels are the two whose exchange changes the first layer's currents most: the pair with the largest
+    mean |x_i - x_j| · |w_i - w_j| on training samples. Returns (network, data, description).
     """
     if not 0 <= share < 1:
         raise InputError(f"share = {share}, rule: 0 <= share < 1")
@@ -330,10 +346,8 @@ def disturb(
     rng = np.random.default_rng([seed, 7])
     for weights in damaged.weights().values():
         weights[rng.random(weights.shape) < share] = 0
-    counts = np.abs(data.part("train").x.astype(np.int64)).sum(axis=(0, 1))
-    busiest = int(counts.argmax())
-    quietest = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
+    one, other = _worst_swap(qnet.layers[0].input.mantissa[:, : qnet.inputs], data.part("train").x[:64])
     x = data.x.copy()
-    x[:, :, [busiest, quietest]] = x[:, :, [quietest, busiest]]
-    what = f"{share:.0%} of the weights set to 0, input channels {busiest} and {quietest} swapped"
+    x[:, :, [one, other]] = x[:, :, [other, one]]
+    what = f"{share:.0%} of the weights set to 0, input channels {one} and {other} swapped"
     return damaged, replace(data, x=x), what

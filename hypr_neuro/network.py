@@ -123,8 +123,8 @@ class Network:
                 raise InputError(
                     f"{self.name(i + 1)}: {self.layers[i + 1].inputs} inputs, but layer {i} has {layer.size}"
                 )
-        if not self.dt > 0:
-            raise InputError(f"dt = {self.dt} s, rule: positive")
+        if not 0 < self.dt < float("inf"):
+            raise InputError(f"dt = {self.dt} s, rule: positive and finite")
 
     @classmethod
     def build(cls, spec: NetworkSpec | dict[str, Any] | str | Path, seed: int = 0) -> Network:

@@ -193,6 +193,7 @@ def _find(name: str, beside: Path | None) -> Path:
 
 def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
     """The file's content over that of the profile it extends."""
+    path = path.resolve()
     if str(path) in seen:
         raise ProfileError(f"profile '{path}': 'extends' goes in a circle: {' -> '.join([*seen, str(path)])}")
     data = load_yaml(path, "profile")

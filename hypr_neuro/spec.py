@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from hypr_neuro.errors import InputError
 
-Range = float | tuple[float, float]
+Range = FiniteFloat | tuple[FiniteFloat, FiniteFloat]
 Positive = Annotated[int, Field(gt=0, le=1_000_000)]
 
 
@@ -40,7 +40,7 @@ class NetworkSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     inputs: Positive
     outputs: Positive
-    dt: float = Field(default=1e-3, gt=0)
+    dt: FiniteFloat = Field(default=1e-3, gt=0)
     layers: list[LayerSpec] = Field(min_length=1)
     readout: ReadoutSpec = Field(default_factory=ReadoutSpec)
 
@@ -51,10 +51,12 @@ def load_yaml(path: Path, what: str) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{what} '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # a date that does not exist is a ValueError, nesting without end a RecursionError
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{what} '{path}'{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise InputError(f"{what} '{path}'{line}: not valid YAML ({problem})") from error
 
 
 def describe(error: ValidationError) -> str:

@@ -24,8 +24,8 @@ class Task:
     start_rate: float = 0.0
     scratch: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.6))
     scratch_epochs: int = 3
-    fine_tuning: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.2, decay=0.5))
-    fine_tuning_epochs: int = 2
+    fine_tuning: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.1, decay=0.5))
+    fine_tuning_epochs: int = 3
     simulate_in_lava: int = 2
 
     def spec(self, data: SequenceData) -> dict[str, Any]:
@@ -40,11 +40,11 @@ def _brf(size: int, omega: list[float], tau: list[float]) -> dict[str, Any]:
 
 TASKS: dict[str, Task] = {
     # period of ω: 2π/(δω) steps; 5..30 is 126..21 steps, the time an image takes down to a few rows
-    "digits": Task(_brf(96, [5.0, 30.0], [7.0, 13.0]), epochs=25, batch_size=16, rate=0.01, scratch_epochs=2,
-                   fine_tuning_epochs=1),
+    "digits": Task(_brf(96, [5.0, 30.0], [7.0, 13.0]), epochs=25, batch_size=16, rate=0.01, scratch_epochs=2),
     # network and optimizer of Higuchi et al. 2024, fewer epochs
     "ecg": Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=16, rate=0.1,
-                scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5, simulate_in_lava=1),
+                scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5,
+                fine_tuning=LearnOptions(rate=0.2, decay=0.5), fine_tuning_epochs=2, simulate_in_lava=1),
 }  # fmt: skip
 
 OWN_DATA = Task(_brf(64, [4.0, 30.0], [10.0, 20.0]), epochs=40, batch_size=16, rate=0.02, start_rate=0.03)

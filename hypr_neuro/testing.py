@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.errors import InputError, MismatchError
+from hypr_neuro.errors import MismatchError
 from hypr_neuro.forward import readout
 from hypr_neuro.network import Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantize import QuantizedNetwork, quantize, state_ranges
+from hypr_neuro.quantize import QuantizedNetwork, quantize
 
 Array = NDArray[Any]
 LOWEST_RATE = 0.05
@@ -102,18 +102,9 @@ def varied(profile: str, **values: Any) -> Profile:
 def random_quantized(
     model: str, seed: int, profile: str | Profile, *, steps: int = 60, **options: Any
 ) -> QuantizedNetwork:
-    """`random_network` in integers, ranges from its own run on `random_spikes`; options as there.
-
-    Ranges are doubled where the weights need an exponent above the profile's limit.
-    """
+    """`random_network` in integers, ranges from its own run on `random_spikes`; options as there."""
     net = random_network(model, seed, **options)
-    ranges = state_ranges(net, random_spikes(seed, 4, steps, net.inputs))
-    for _ in range(8):
-        try:
-            return quantize(net, profile, calibration=ranges)
-        except InputError:
-            ranges = {name: 2.0 * value for name, value in ranges.items()}
-    raise MismatchError(f"seed {seed}: no state range at which the weights of a '{model}' network fit")
+    return quantize(net, profile, calibration=random_spikes(seed, 4, steps, net.inputs))
 
 
 def assert_equal_traces(

@@ -162,6 +162,8 @@ def check_input(qnet: QuantizedNetwork, x: Array) -> Array:
     if data.ndim != 3 or data.shape[2] != qnet.inputs or 0 in data.shape:
         raise InputError(f"x of shape {data.shape}, rule: (sample, T, {qnet.inputs}) for this network, none of them 0")
     if data.dtype.kind == "f":
+        if not np.all(np.isfinite(data)):
+            raise InputError("x holds NaN or infinity, rule: integers (spikes or graded values)")
         if not np.all(data == np.rint(data)):
             raise InputError("x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)")
     elif data.dtype.kind not in "biu":

@@ -9,6 +9,7 @@ meets that step's eligibilities. A layer learns only in its own T steps of a sam
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from hypr_neuro.sim.learning_kernels import (
 from hypr_neuro.sim.update import as_rate, tensor_number, update_kernel
 from numpy.typing import NDArray
 
-from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.fixed_point import ROUNDING as ROUNDING_CODES
 from hypr_neuro.forward import chunks
@@ -316,20 +317,21 @@ def learn(
     if epochs < 1:
         raise InputError(f"epochs = {epochs}, rule: at least 1")
     part = data.part("train")
-    check_input(qnet, part.x[:1])
+    check_input(qnet, part.x)
     if part.classes > qnet.outputs:
         raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.outputs} outputs")
     learner = Learner(qnet.copy(), options)
     run = LearnRun(learner.qnet)
     path = None if checkpoint is None else make_folder(Path(checkpoint)) / CHECKPOINT
+    start = "" if path is None else _start_digest(qnet, part)
     if path is not None:
-        _restore(path, learner, run, options)
+        _restore(path, learner, run, options, start)
     for epoch, rate in enumerate(rates(options, epochs)):
         if epoch < len(run.epochs):
             continue
         run.epochs.append(_epoch(learner, part, epoch, rate, on_sample))
         if path is not None:
-            _save(path, learner, run, options)
+            _save(path, learner, run, options, start)
         if on_epoch is not None:
             on_epoch(run.epochs[-1], learner.qnet)
     return run
@@ -364,23 +366,38 @@ def _epoch(
     return LearnEpoch(epoch, right / max(scored_total, 1), rate / 65536, saturated, changed, clips)
 
 
-def _save(path: Path, learner: Learner, run: LearnRun, options: LearnOptions) -> None:
+def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:
+    """Hash of network, profile and data, so that a checkpoint is not continued with others."""
+    arrays: dict[str, Array] = dict(qnet.weights())
+    exponents = []
+    for i, layer in enumerate(qnet.layers):
+        arrays |= {f"{i}/{k}": getattr(layer, k) for k in ("per_neuron", "constants", "psi_table")}
+        exponents.append([layer.model.name, layer.bias_axon, *(c.exponent for c in layer.connections().values())])
+    return data_digest(part, json.dumps([qnet.profile.dump(), exponents], sort_keys=True), arrays)
+
+
+def _save(path: Path, learner: Learner, run: LearnRun, options: LearnOptions, start: str) -> None:
     arrays = {f"weights/{k}": v for k, v in learner.qnet.weights().items()}
     for name, (row, column) in learner.averages.items():
         arrays |= {f"row/{name}": row, f"column/{name}": column}
     arrays["counts"] = learner.counts
-    meta = {"options": asdict(options), "epochs": [asdict(e) for e in run.epochs], "updates": learner.updates}
+    meta = {
+        "options": asdict(options),
+        "start": start,
+        "epochs": [asdict(e) for e in run.epochs],
+        "updates": learner.updates,
+    }
     save_arrays(path, KIND, meta, arrays)
 
 
-def _restore(path: Path, learner: Learner, run: LearnRun, options: LearnOptions) -> None:
-    """Take up a checkpoint if there is one; one of other options is refused, not overwritten."""
+def _restore(path: Path, learner: Learner, run: LearnRun, options: LearnOptions, start: str) -> None:
+    """Take up a checkpoint if there is one; one of another start or options is refused, not overwritten."""
     if not path.exists():
         return
     meta, arrays = load_arrays(path, KIND)
     wanted = asdict(options) | {"layers": list(options.layers)}
     weights = learner.qnet.weights()
-    if meta["options"] != wanted or any(arrays[f"weights/{k}"].shape != v.shape for k, v in weights.items()):
+    if meta["options"] != wanted or meta["start"] != start:
         raise FileFormatError(f"checkpoint '{path}' is of another run; delete it or choose another folder")
     for name, value in weights.items():
         value[...] = arrays[f"weights/{name}"]

@@ -69,6 +69,9 @@ def level_crossing(signal: Array, *, threshold: float = 0.1) -> Array:
             f"encoder 'level_crossing': signal of shape {values.shape}, threshold {threshold}, "
             "rule: (sample, T, channel), positive"
         )
+    if not np.all(np.isfinite(values)):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise InputError(f"encoder 'level_crossing': signal{list(where)} = {values[where]}, rule: finite numbers")
     level = values[:, 0].copy()
     events = np.zeros((*values.shape[:2], 2 * values.shape[2]), np.uint8)
     for t in range(values.shape[1]):

@@ -79,7 +79,8 @@ def _read(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise InputError(f"data file '{path}' does not exist; give an .npz with keys {', '.join(NEEDED)}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # numpy leaves a damaged file open if it opened it itself
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except Exception as error:  # zipfile, zlib and numpy raise many types on damaged files
         raise FileFormatError(f"data file '{path}' is damaged or no .npz of plain arrays: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.store import content_digest
 
 Array = NDArray[Any]
 PARTS = ("train", "validation", "test")
@@ -89,6 +90,12 @@ class SequenceData:
     def per_step(self) -> bool:
         """One label a step, not one a sample."""
         return self.y.ndim == 2
+
+
+def data_digest(data: SequenceData, meta: str, arrays: Mapping[str, Array]) -> str:
+    """sha256 over what a run starts from: samples, labels, mask, split, and the arrays and text given."""
+    parts = {"x": data.x, "y": data.y, "split": data.split.astype("S10")} | dict(arrays)
+    return content_digest(meta, parts if data.mask is None else parts | {"mask": data.mask})
 
 
 def hold_out_validation(train: int, share: float, seed: int) -> Array:

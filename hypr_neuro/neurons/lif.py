@@ -23,6 +23,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.fixed_point import sat, shift, shr_floor, shr_nearest, shr_zero, wrap, wrap24_lava
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
@@ -40,6 +41,7 @@ from hypr_neuro.neurons.scaling import psi_table, shared_value
 from hypr_neuro.surrogates import slayer
 
 ACTIVATION_SHIFT = 6
+STATE_BITS = 24
 INVERSE_FRACTION = 36
 """Fraction bits of 1/vth: vth has up to 23 bits, which leaves 13 significant ones."""
 
@@ -120,9 +122,14 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
     S is the largest for which threshold (17 bits), states (24 bits, with headroom) and weights fit.
     """
+    if fmt.state_bits < STATE_BITS:
+        raise InputError(
+            f"neuron 'lif': precision.state_bits = {fmt.state_bits}, rule: at least {STATE_BITS}, the width of Loihi's "
+            "LIF; choose another neuron for narrower states"
+        )
     out: list[Conversion] = []
     largest = max(float(np.max(params["vth"])), fmt.state_range * fmt.headroom)
-    limit = min((1 << fmt.threshold_bits) - 1, (1 << (fmt.state_bits - 1 - ACTIVATION_SHIFT)) - 1)
+    limit = min((1 << fmt.threshold_bits) - 1, (1 << (STATE_BITS - 1 - ACTIVATION_SHIFT)) - 1)
     weight_limit = ((1 << (fmt.weight_bits - 1)) - 1) * 2.0**fmt.weight_exponent_max
     by_weight = weight_limit / max(fmt.weight_range, 1e-9)
     scale_log2 = min(int(np.floor(np.log2(min(limit / largest, by_weight)))), 24 - 7)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
 from hypr_neuro.forward import FloatType, readout
 from hypr_neuro.network import Network
@@ -164,7 +163,5 @@ class _Run:
 
 def _digest(net: Network, data: SequenceData) -> str:
     """Hash of the start weights and the data, so that a checkpoint is not continued with others."""
-    digest = hashlib.sha256(json.dumps({k: list(v.shape) for k, v in net.arrays().items()}).encode())
-    for array in (*net.arrays().values(), data.x, data.y, data.split.astype("S10")):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+    arrays = net.arrays() | {f"{i}/{k}": v for i, layer in enumerate(net.layers) for k, v in layer.params.items()}
+    return data_digest(data, json.dumps([layer.model.name for layer in net.layers]), arrays)

@@ -123,6 +123,21 @@ def test_the_reference_refuses_a_state_that_leaves_its_width() -> None:
         simulate_reference(qnet, random_spikes(7, 1, 3, qnet.inputs))
 
 
+NARROW_LIF = pytest.mark.xfail(reason="v saturates at 24 bits in every profile")
+
+
+@pytest.mark.parametrize(
+    ("model", "bits"),
+    [pytest.param(model, bits, marks=[NARROW_LIF] if model == "lif" and bits < 24 else [])
+     for model in spiking_models() for bits in (8, 12, 16, 28, 32)],
+)  # fmt: skip
+def test_states_keep_to_the_width_that_the_profile_states(model: str, bits: int) -> None:
+    net = random_network(model, 16)
+    ranges = {"layers.0": 0.5, "readout": 0.5}
+    qnet = quantize(net, varied("ideal", precision__state_bits=bits), calibration=ranges)
+    assert_equals_reference(qnet, random_spikes(16, SAMPLES, STEPS, qnet.inputs), 16)
+
+
 @pytest.mark.parametrize("threads", [1, 3, 64])
 @pytest.mark.parametrize("model", spiking_models())
 def test_threads_change_nothing(model: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +216,7 @@ def test_synaptic_operations_count_every_weight_read_for_a_spike() -> None:
         (np.zeros((2, 0, 4), int), r"x of shape \(2, 0, 4\)"),
         (np.full((2, 5, 4), 0.5), "x holds fractions"),
         (np.full((2, 5, 4), np.nan), "x holds fractions"),
+        pytest.param(np.full((2, 5, 4), np.inf), "x holds", marks=pytest.mark.xfail(reason="numpy warns")),
         (np.full((2, 5, 4), "1"), "x of type <U1, rule: integers"),
         (np.full((2, 5, 4), 1 << 40), "can sum to"),
     ],

@@ -2,7 +2,7 @@
 
 Measured over 30 seeds × 60 neurons, profiles ideal, loihi1 and loihi2, states up to 1.5 to 10 times the default
 threshold: the largest difference is at most the tolerance and more than half of it. A decay of 12 bits is off by up
-to 1.2e-4, a coefficient of 16 bits by 1.5e-5, ψ by half an entry of its table, LIF's C by the rounding of its threshold.
+to 1.2e-4, a coefficient of 16 bits by 1.5e-5, ψ by half an entry of its table, LIF's C by that of its threshold.
 """
 
 from __future__ import annotations
