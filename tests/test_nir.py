@@ -627,7 +627,7 @@ def test_truncated_files(share: float, own_file: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_last_line_the_file_is_still_whole(own_file: Path, tmp_path: Path) -> None:
-    (tmp_path / "cut.nir").write_bytes(own_file.read_bytes()[: -SEAL_LENGTH])
+    (tmp_path / "cut.nir").write_bytes(own_file.read_bytes()[:-SEAL_LENGTH])
     assert_equal(small_net(), read_nir(tmp_path / "cut.nir"))
 
 

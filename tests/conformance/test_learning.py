@@ -166,7 +166,6 @@ def test_a_learning_checkpoint_of_other_options_is_refused(tmp_path: Path) -> No
         learn(qnet, data, rate=0.5, checkpoint=tmp_path)
 
 
-@pytest.mark.xfail(reason="only options and shapes are compared")
 @pytest.mark.parametrize("other", ["data", "weights", "profile", "connections"])
 def test_a_learning_checkpoint_of_another_start_is_refused(other: str, tmp_path: Path) -> None:
     qnet = network("lif", 6, "recurrent")

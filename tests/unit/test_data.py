@@ -176,7 +176,6 @@ def test_a_pickle_in_a_users_file_is_refused_and_not_run(tmp_path: Path) -> None
     assert not mark.exists()
 
 
-@pytest.mark.xfail(reason="numpy leaves a damaged file open: ResourceWarning")
 def test_a_truncated_or_foreign_file_of_a_user_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     np.savez_compressed(path, **arrays())
@@ -191,7 +190,6 @@ def test_a_truncated_or_foreign_file_of_a_user_is_refused(tmp_path: Path) -> Non
         load_data(str(path))
 
 
-@pytest.mark.xfail(reason="numpy leaves a damaged file open: ResourceWarning")
 def test_flipped_bytes_of_a_users_file_give_data_or_a_named_error(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     np.savez_compressed(path, **arrays())

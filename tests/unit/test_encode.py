@@ -100,7 +100,6 @@ def test_what_an_encoder_cannot_take_is_named(method: str, signal: np.ndarray, o
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.xfail(reason="gives no events")
 def test_level_crossing_refuses_a_signal_that_is_not_finite() -> None:
     with pytest.raises(InputError, match="level_crossing"):
         encode(np.full((1, 5, 1), np.nan), "level_crossing")

@@ -88,7 +88,7 @@ def test_a_yaml_file_says_the_same_as_a_dict(tmp_path: Path) -> None:
         ("layers.0.params", {"omega": "fast"}, "key 'layers.0.params.omega"),
         ("layers.0.params", {"delta": 0.0}, r"neuron 'brf': delta\[0\] = 0.0, rule: 0.0 < delta <= 1.0 \[1/step\]"),
         ("layers.1.params", {"du": 1.5}, r"neuron 'lif': du\[0\] = 1.5, rule: 0.0 <= du <= 1.0"),
-        ("layers.1.params", {"du": float("nan")}, r"du\[0\] = nan"),
+        ("layers.1.params", {"du": float("nan")}, "du.* = nan: Input should be a finite number"),
         ("readout.tau", 0.0, r"neuron 'li': tau\[0\] = 0.0, rule: 0.0 < tau"),
         ("readout.neuron", "lif", "lif"),
     ],
@@ -99,13 +99,11 @@ def test_a_wrong_description_is_named_by_key(path: str, value: Any, message: str
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.xfail(reason="OverflowError of numpy")
 def test_an_infinite_range_is_named() -> None:
     with pytest.raises(InputError, match="omega"):
         Network.build(changed("layers.0.params", {"omega": [float("-inf"), float("inf")]}))
 
 
-@pytest.mark.xfail(reason="taken as it is")
 def test_an_infinite_step_is_named() -> None:
     with pytest.raises(InputError, match="dt"):
         Network.build(changed("dt", float("inf")))

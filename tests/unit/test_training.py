@@ -73,7 +73,6 @@ def test_a_training_checkpoint_of_another_run_is_refused(change: dict[str, int],
     assert (tmp_path / "training.h5").read_bytes() == before
 
 
-@pytest.mark.xfail(reason="mask and constant parameters are not compared")
 @pytest.mark.parametrize("other", ["mask", "parameter"])
 def test_a_training_checkpoint_of_another_mask_or_parameter_is_refused(other: str, tmp_path: Path) -> None:
     net, data = task()
