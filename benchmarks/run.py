@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 import numba
 import numpy as np
-from hypr_neuro.sim.learn import Learner, LearnOptions
-from hypr_neuro.sim.reference import simulate_reference
 
 import hypr_neuro as hn
 from hypr_neuro.errors import MissingPackageError
+from hypr_neuro.sim.learn import Learner, LearnOptions
+from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.train.hypr import gradients
 
 

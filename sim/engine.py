@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypr_neuro.sim.kernels import layer_kernel
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.forward import chunks, over_batch
 from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.kernels import layer_kernel
 
 Array = NDArray[Any]
 BLOCK = 256
@@ -94,6 +94,10 @@ class Simulator:
     def run(self, x: Array, keep_states: Sequence[bool] = (), keep_currents: bool = False) -> Array:
         """A block of steps: x (steps, batch, channel) to the readout (steps, batch, outputs), integers."""
         steps = x.shape[0]
+        if x.shape[1:] != (self.batch, self.qnet.inputs) or steps == 0:
+            raise InputError(
+                f"x of shape {x.shape}, rule: (steps, {self.batch}, {self.qnet.inputs}), at least one step"
+            )
         arriving = np.ascontiguousarray(x, dtype=np.int32).reshape(steps, -1)
         if self.delay:
             arriving, self._late_input = np.concatenate([self._late_input[None], arriving[:-1]]), arriving[-1].copy()

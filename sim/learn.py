@@ -16,6 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.data.sequence import SequenceData, data_digest
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.fixed_point import ROUNDING as ROUNDING_CODES
+from hypr_neuro.forward import chunks
+from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import Simulator, check_input
 from hypr_neuro.sim.learning_kernels import (
     EXP_ENTRIES,
@@ -25,19 +33,12 @@ from hypr_neuro.sim.learning_kernels import (
     feedback_kernel,
     learning_kernel,
 )
-from hypr_neuro.sim.update import as_rate, tensor_number, update_kernel
-from numpy.typing import NDArray
-
-from hypr_neuro.data.sequence import SequenceData, data_digest
-from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.fixed_point import ROUNDING as ROUNDING_CODES
-from hypr_neuro.forward import chunks
-from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.score import predict
+from hypr_neuro.sim.update import as_rate, square_shift, tensor_number, update_kernel
 from hypr_neuro.store import load_arrays, make_folder, save_arrays
 
 Array = NDArray[Any]
 BLOCK = 512
+PRODUCT_BITS = 63
 CHECKPOINT = "learning.h5"
 KIND = "hypr-neuro learning checkpoint"
 
@@ -133,14 +134,12 @@ class _LayerLearner:
 
     @property
     def gain_bound(self) -> int:
-        """Largest B·C of the layer, with coefficient fraction bits."""
-        if not self.layer.model.readout:
-            return int(np.abs(self.layer.psi_table).max())
-        zero = (0,) * self.layer.model.d
+        """Largest |B·C| of the layer, with coefficient fraction bits: at rest, with the largest ψ of the table."""
+        zero, psi = (0,) * self.layer.model.d, int(np.abs(self.layer.psi_table).max())
         largest = 0
         for column in self.layer.per_neuron.T:
             p = tuple(map(int, column)) + tuple(map(int, self.layer.constants))
-            _, B, C, _, _, _ = self.layer.model.fixed_jacobian(zero, zero, 0, (0,), p, 0)
+            _, B, C, _, _, _ = self.layer.model.fixed_jacobian(zero, zero, 0, (0,), p, psi)
             largest = max(largest, abs(sum(b * c for b, c in zip(B, C, strict=True))) >> int(self.widths[0]))
         return largest
 
@@ -179,6 +178,11 @@ class Learner:
         bits = self.error_bits if below + 1 == len(self.learners) - 1 else self.signal_bits
         top = (1 << (self.qnet.profile.precision.weight_bits.value - 1)) - 1
         largest = above.layer.size * top * max(above.gain_bound, 1) << (bits - 1)
+        if largest.bit_length() > PRODUCT_BITS:
+            raise InputError(
+                f"{self.qnet.name(below + 1)}: feedback sums can need {largest.bit_length()} bits, rule: {PRODUCT_BITS}; "
+                "lower learning.signal_bits or precision.weight_bits in the profile"
+            )
         return max((largest >> 2).bit_length() - (self.signal_bits - 1), 0)
 
     def sample(self, x: Array, label: Array, scored: Array, rate: int) -> Array:
@@ -267,7 +271,8 @@ class Learner:
                 row, column = self.averages[f"{name}.{key}"]
                 update_kernel()(
                     layer.connections()[key].mantissa, gradient, row, column, rate, self.options.limit,
-                    self.options.average_shift, bits, self.options.seed, self.updates, tensor_number(i, key),
+                    self.options.average_shift,
+                    square_shift(*gradient.shape), bits, self.options.seed, self.updates, tensor_number(i, key),
                     self.counts,
                 )  # fmt: skip
         self.updates += 1
@@ -326,6 +331,10 @@ def learn(
     start = "" if path is None else _start_digest(qnet, part)
     if path is not None:
         _restore(path, learner, run, options, start)
+    if len(run.epochs) > epochs:
+        raise InputError(
+            f"checkpoint '{path}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many"
+        )
     for epoch, rate in enumerate(rates(options, epochs)):
         if epoch < len(run.epochs):
             continue

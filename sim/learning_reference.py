@@ -28,8 +28,6 @@ from collections.abc import Sequence
 from math import exp, log2
 from typing import Any
 
-from hypr_neuro.sim.learn import LearnOptions
-from hypr_neuro.sim.reference import ReferenceLayer
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import WidthError
@@ -45,6 +43,9 @@ from hypr_neuro.fixed_point import (
     shr_stochastic,
 )
 from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.sim.learn import LearnOptions
+from hypr_neuro.sim.reference import ReferenceLayer
+from hypr_neuro.sim.update import square_shift
 
 Array = NDArray[Any]
 PRODUCT_BITS = 64
@@ -142,13 +143,11 @@ class LearningLayer:
         return {key: [row[parts[key]] for row in self.gradient] for key in self.layer.connections()}
 
     def largest_gain(self) -> int:
-        """Largest B·C, with coefficient fraction bits: ψ of a spiking neuron, the input gain of a readout."""
-        layer = self.layer
-        if not layer.model.readout:
-            return max(abs(int(entry)) for entry in layer.psi_table)
+        """Largest |B·C|, with coefficient fraction bits: at rest, with the largest ψ of the table."""
+        layer, psi = self.layer, max(abs(int(entry)) for entry in self.layer.psi_table)
         zero, gains = (0,) * layer.model.d, []
         for p in self.run.params:
-            _, B, C, _, _, _ = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, 0)
+            _, B, C, _, _, _ = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, psi)
             gains.append(shr_floor(abs(dot(B, C)), self.coefficient_fraction))
         return max(gains)
 
@@ -255,7 +254,8 @@ class LearningReference:
         options, weights = self.options, self.qnet.weights()[name]
         n, m = weights.shape
         rows, columns = self.averages[name]
-        squares = [[shr_floor(g * g, 10) for g in row] for row in gradient]
+        dropped = square_shift(n, m)
+        squares = [[shr_floor(g * g, dropped) for g in row] for row in gradient]
         for i in range(n):
             total = held(sum(squares[i]), PRODUCT_BITS, f"{name}, row {i}: sum of squares")
             rows[i] = average(rows[i], quotient(total, m), options.average_shift)
@@ -268,7 +268,7 @@ class LearningReference:
             for j in range(m):
                 if gradient[i][j] == 0:
                     continue
-                norm = max(32 * quotient(isqrt(rows[i]) * isqrt(columns[j]), mean_root), 1)
+                norm = max(2 ** (dropped // 2) * quotient(isqrt(rows[i]) * isqrt(columns[j]), mean_root), 1)
                 step = quotient(gradient[i][j] * rate, norm)
                 step = max(min(step, options.limit * rate), -options.limit * rate)
                 draw = draw32(options.seed, self.updates, tensor, i * m + j)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypr_neuro.sim.engine import simulate
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.hil import CAPABILITIES, Device, device_class, device_names, open_device
 from hypr_neuro.network import Network
 from hypr_neuro.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.engine import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = int(os.environ.get("HYPR_SEED", "0"))

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.reference import simulate_reference
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.profile import load_profile
 from hypr_neuro.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.reference import simulate_reference
 
 FILES = sorted((Path(__file__).parent / "golden").glob("lava_*.npz"))
 

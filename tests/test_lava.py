@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from hypr_neuro.compilers import compile_network, targets
 from hypr_neuro.compilers.lava.record import potential_before_reset
 from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, check_sums, require_lava
-from hypr_neuro.sim.engine import Simulator, Trace, simulate
-
 from hypr_neuro.errors import HyprError, InputError, MismatchError, MissingPackageError
 from hypr_neuro.hil.lava import LavaDevice
 from hypr_neuro.network import Network
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.profile import load_profile
 from hypr_neuro.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.engine import Simulator, Trace, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = int(os.environ.get("HYPR_SEED", "0"))

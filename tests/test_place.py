@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypr_neuro.sim.engine import simulate
 
 from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.network import Network
 from hypr_neuro.place import axon_bits, estimate, place
 from hypr_neuro.profile import Profile, load_profile, parse_profile
 from hypr_neuro.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.engine import simulate
 
 
 def network(size: int, inputs: int = 5, neuron: str = "lif") -> Network:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypr_neuro.sim.learn import LearnOptions
 
 from hypr_neuro.compare import compare_inference, gradient_fidelity, spike_agreement
 from hypr_neuro.data import load_data
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.quantize import dequantize, quantize
+from hypr_neuro.sim.learn import LearnOptions
 
 PUBLISHED_BRF = 0.8621876  # accuracy that the authors' log states for this checkpoint
 

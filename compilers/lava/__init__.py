@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypr_neuro.compilers.lava.rules import LAVA, check_network
-
 from hypr_neuro.store import write_text
 
 if TYPE_CHECKING:

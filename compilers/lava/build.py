@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, require_lava
-
 from hypr_neuro.quantize import Connection, QuantizedLayer, QuantizedNetwork
 
 MESSAGE_BITS = 32

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypr_neuro.sim.kernels import layer_kernel
 from numpy.typing import NDArray
+
+from hypr_neuro.sim.kernels import layer_kernel
 
 Array = NDArray[Any]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypr_neuro.compilers.lava.rules import builtin_lif
 from numpy.typing import NDArray
 
+from hypr_neuro.compilers.lava.rules import builtin_lif
 from hypr_neuro.errors import MismatchError
 from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypr_neuro.compilers.lava.build import LavaLayer, LavaNetwork, lava_network
 from numpy.typing import NDArray
 
+from hypr_neuro.compilers.lava.build import LavaLayer, LavaNetwork, lava_network
 from hypr_neuro.forward import chunks
 from hypr_neuro.quantize import QuantizedNetwork
 

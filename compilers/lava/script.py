@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from hypr_neuro.compilers.lava.build import lava_network
 
+from hypr_neuro.compilers.lava.build import lava_network
 from hypr_neuro.quantize import QuantizedNetwork
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from hypr_neuro.compilers.lava.run import run_network
 
+from hypr_neuro.compilers.lava.run import run_network
 from hypr_neuro.errors import HyprError
 from hypr_neuro.quantize import QuantizedNetwork
 

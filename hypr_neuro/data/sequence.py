@@ -101,6 +101,7 @@ def data_digest(data: SequenceData, meta: str, arrays: Mapping[str, Array]) -> s
 def hold_out_validation(train: int, share: float, seed: int) -> Array:
     """Split of `train` samples, a random `share` of them for validation: (train,) of names."""
     split = np.full(train, "train", dtype="<U10")
-    chosen = np.random.default_rng(seed).permutation(train)[: max(1, round(share * train))]
+    count = max(1, round(share * train)) if train > 1 else 0
+    chosen = np.random.default_rng(seed).permutation(train)[:count]
     split[chosen] = "validation"
     return split

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypr_neuro.sim import learn as learn_module
-from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, learn
-from hypr_neuro.sim.learning_reference import LearningReference
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError, WidthError
 from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.sim import learn as learn_module
+from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, learn
+from hypr_neuro.sim.learning_reference import LearningReference
 from hypr_neuro.testing import assert_equal_traces, random_quantized, random_spikes, spiking_models, varied
 
 STEPS, RATE = 30, 60000

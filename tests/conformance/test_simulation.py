@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypr_neuro.sim import engine
-from hypr_neuro.sim.engine import Simulator, simulate
-from hypr_neuro.sim.reference import simulate_reference
 
 from hypr_neuro.errors import InputError, WidthError
 from hypr_neuro.quantize import Connection, QuantizedNetwork, quantize
+from hypr_neuro.sim import engine
+from hypr_neuro.sim.engine import Simulator, simulate
+from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing import (
     assert_equal_traces,
     random_network,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypr_neuro.compilers.lava.population import PopulationStep
-from hypr_neuro.compilers.lava.processes.process import AlwaysOn, LifRecorder, Population, PortRecorder
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from hypr_neuro.compilers.lava.population import PopulationStep
+from hypr_neuro.compilers.lava.processes.process import AlwaysOn, LifRecorder, Population, PortRecorder
 
 
 @implements(proc=Population, protocol=LoihiProtocol)
