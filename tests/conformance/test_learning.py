@@ -10,7 +10,7 @@ import pytest
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError, WidthError
 from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.sim import learn as learn_module
+from hypr_neuro.sim import learner as learner_module
 from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, learn
 from hypr_neuro.sim.learning_reference import LearningReference
 from hypr_neuro.testing import assert_equal_traces, random_quantized, random_spikes, spiking_models, varied
@@ -97,7 +97,7 @@ def test_learning_equals_its_definition(model: str, case: str) -> None:
 def test_learning_does_not_depend_on_the_block_size(
     model: str, case: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learn_module, "BLOCK", block)
+    monkeypatch.setattr(learner_module, "BLOCK", block)
     assert_learns_as_defined(network(model, 5, case), 5, LearnOptions(seed=5), samples=1)
 
 
