@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hypr_neuro as hn
+from hypr_neuro.surrogates import slayer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = runpy.run_path(str(ROOT / "tools" / "make_docs.py"))["PAGES"]
@@ -53,3 +55,23 @@ def test_importing_the_package_loads_no_heavy_package() -> None:
     code = f"import sys, hypr_neuro, hypr_neuro.cli; print(*[m for m in {heavy.split()} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_neuron_that_contributing_shows_works(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert code is not None
+    path = tmp_path / "leaky.py"
+    path.write_text(code.group(1), encoding="utf-8")
+    model = runpy.run_path(str(path))["MODEL"]
+    params = {"kappa": np.full(1, 0.9)}
+    fixed = model.to_fixed(params, hn.load_profile("loihi2").fixed_format(state_range=2.0, weight_range=1.0))
+    p = (int(fixed.per_neuron["kappa"][0]), *(fixed.constants[name] for name in model.fixed_constants))
+    v = 0
+    for _ in range(30):
+        (v,), z, _ = model.fixed_step((v,), 0, (round(0.15 * fixed.current_scale),), p)
+        psi = fixed.psi_table[model.psi_index((0,), (v,), p)] / 2**15
+        real = v / fixed.state_scale
+        assert psi == pytest.approx(slayer(real - 1.0), abs=0.02)
+        assert z == int(real > 1.0)
+    assert real == pytest.approx(0.15 / (1 - 0.9) * (1 - 0.9**30), abs=1e-3)
