@@ -93,6 +93,9 @@ class _LazyModule(ModuleType):
             return
         super().__setattr__(name, value)
 
+    def __dir__(self) -> list[str]:
+        return sorted(__all__)
+
     def __getattr__(self, name: str) -> Any:
         if name not in _WHERE:
             raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -102,10 +103,14 @@ def compare(
 
     with ThreadPoolExecutor(1) as pool:
         beside = pool.submit(twin.learn, data, epochs, part, on_epoch)
-        with open_device(device) as chip:
-            chip.load(qnet)
-            run = chip.learn(data, epochs=epochs, options=options, on_epoch=keep, on_sample=on_sample)
-        float_steps = beside.result()
+        try:
+            with open_device(device) as chip:
+                chip.load(qnet)
+                run = chip.learn(data, epochs=epochs, options=options, on_epoch=keep, on_sample=on_sample)
+            float_steps = beside.result()
+        finally:
+            # an error or Ctrl-C on this side must not wait for the other to finish
+            twin.stopped.set()
     start = LearnEpoch(0, float("nan"), 0.0, 0, 0, {})
     entries = [_entry(0, net, qnet, start, float_steps[0], data, chosen, options)]
     for i, (entry, learned) in enumerate(snapshots, start=1):
@@ -120,6 +125,7 @@ class FloatTwin:
 
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
         self.net, self.options = net, options
+        self.stopped = Event()
         self.delays = signal_delays(qnet)
         learning = [i for i in range(len(qnet.layers)) if not options.layers or qnet.name(i) in options.layers]
         lsb = {f"{qnet.name(i)}.{k}": qnet.layers[i].weight_step(c)
@@ -135,6 +141,8 @@ class FloatTwin:
         for epoch, rate in enumerate(rates(self.options, epochs)):
             self.optimizer.rate = rate / 65536
             for index in epoch_order(self.options.seed, epoch, len(train)):
+                if self.stopped.is_set():
+                    return found
                 self._sample(train.take(np.array([index])))
             found.append((evaluate(self.net, data, part).accuracy, self._matrices()))
             if on_epoch is not None:

@@ -55,9 +55,6 @@ def run_demo(
     require_spikes(data)
     chip = load_profile(profile)
     folder, task = RunFolder(out), task_for(data)
-    command = f"hypr-neuro demo {data_arguments} --profile {profile} --seed {seed}".replace("  ", " ")
-    stages.note_run(folder, f"{data.name} on {chip.name}", command, seed)
-    stages.note_data(folder, data)
     console.say(f"Data '{data.name}': {len(data)} sequences of {data.steps} steps, {data.channels} channels, "
                 f"{data.classes} classes")  # fmt: skip
     wanted = epochs or task.epochs
@@ -66,6 +63,13 @@ def run_demo(
             folder, data, task, seed=seed, epochs=epochs,
             on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {e.validation:.1%}"),
         )  # fmt: skip
+    # only now: a folder that holds another run is refused by training, and must stay as it is
+    shorter = f" --epochs {epochs}" if epochs else ""
+    command = (
+        f"hypr-neuro demo {data_arguments} --profile {profile} --seed {seed}{shorter} --out {shlex.quote(str(out))}"
+    )
+    stages.note_run(folder, f"{data.name} on {chip.name}", command, seed)
+    stages.note_data(folder, data)
     net = stages.nir_stage(folder, net)
     console.say("NIR: written, read back, equal")
     qnet = stages.quantize_stage(folder, net, chip, data)
@@ -125,7 +129,7 @@ def repeat_commands(out: Path, profile: str, seed: int, data_arguments: str, epo
         f"hypr-neuro quantize {run}/network.nir {data} --profile {profile} --out {run}",
         f"hypr-neuro place {run}/quantized.h5 --out {run}",
         f"hypr-neuro simulate {run}/quantized.h5 {data} --network {run}/network.h5 --out {run}",
-        f"hypr-neuro learn {run}/quantized.h5 {data} --seed {seed} --out {run}",
+        f"hypr-neuro compare {run}/network.h5 {run}/quantized.h5 {data} --seed {seed} --scratch --out {run}",
         f"hypr-neuro compare {run}/network.h5 {run}/quantized.h5 {data} --seed {seed} --disturb --out {run}",
         f"hypr-neuro report {run}",
     ]

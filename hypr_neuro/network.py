@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.spec import NetworkSpec, Range, parse_spec
@@ -183,13 +183,20 @@ class Network:
     def load(cls, path: str | Path) -> Network:
         """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
         meta, arrays = load_arrays(path, KIND)
-        layers = []
-        for i, entry in enumerate(meta["layers"]):
-            model = get_model(entry["neuron"])
-            params = {p.name: arrays[f"{i}/params/{p.name}"] for p in model.params}
-            parts = [arrays.get(f"{i}/{k}") for k in ("recurrent", "bias")]
-            layers.append(Layer(model, arrays[f"{i}/weight"], parts[0], parts[1], params, tuple(entry["trainable"])))
-        return cls(layers, meta["dt"], meta["encoder"], meta["notes"])
+        try:
+            layers = []
+            for i, entry in enumerate(meta["layers"]):
+                model = get_model(entry["neuron"])
+                params = {p.name: arrays[f"{i}/params/{p.name}"] for p in model.params}
+                parts = [arrays.get(f"{i}/{k}") for k in ("recurrent", "bias")]
+                layers.append(
+                    Layer(model, arrays[f"{i}/weight"], parts[0], parts[1], params, tuple(entry["trainable"]))
+                )
+            return cls(layers, meta["dt"], meta["encoder"], meta["notes"])
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise FileFormatError(
+                f"file '{path}': {type(error).__name__} {error}; write it again with train"
+            ) from error
 
 
 def layer_name(index: int, count: int) -> str:

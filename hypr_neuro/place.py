@@ -130,6 +130,7 @@ def _split(name: str, layer: QuantizedLayer, chip: Profile, learning: bool) -> l
         pairs = (
             (use.neurons, use.neuron_limit),
             (use.in_axons, use.in_axon_limit),
+            (use.in_axons, _limit(chip.core.fan_in)),
             (use.memory_bits, use.memory_limit),
         )
         return all(limit is None or value <= limit for value, limit in pairs)
@@ -137,6 +138,7 @@ def _split(name: str, layer: QuantizedLayer, chip: Profile, learning: bool) -> l
     largest = next((n for n in range(layer.size, 0, -1) if fits(n)), 0)
     if largest == 0:
         one = _core_use(0, name, layer, 1, chip, learning)
+        _check(name, "synapses of one neuron", one.in_axons, _limit(chip.core.fan_in), chip, "core.fan_in")
         _check(name, "in axons of one neuron", one.in_axons, one.in_axon_limit, chip, "core.in_axons")
         _check(name, "memory bits of one neuron", one.memory_bits, one.memory_limit, chip, "core.synaptic_memory")
     count = -(-layer.size // largest)

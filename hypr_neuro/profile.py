@@ -75,7 +75,6 @@ class Learning(_Strict):
     error_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
     signal_bits: Quantity[Annotated[int, Field(ge=4, le=24)]]
     accumulator_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
-    feedback: Quantity[Literal["symmetric"]]
 
 
 class Core(_Strict):
@@ -102,8 +101,6 @@ class Energy(_Strict):
     neuron_update_time: Real | None = None
     spike_out_time: Real | None = None
     synapse_time: Real | None = None
-    axon_in_time: Real | None = None
-    axon_out_time: Real | None = None
     barrier_time: Real | None = None
 
 

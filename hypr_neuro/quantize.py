@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.forward import LayerForward, readout
 from hypr_neuro.network import Layer, Network, layer_name
 from hypr_neuro.neurons import get_model
-from hypr_neuro.neurons.base import Conversion, NeuronModel
+from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, NeuronModel
 from hypr_neuro.profile import Profile, load_profile, parse_profile
 from hypr_neuro.store import load_arrays, save_arrays
 
@@ -55,6 +56,26 @@ class QuantizedLayer:
     current_scale: float
     trainable: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Shapes and types, because kernels read what these promise."""
+        wanted = {
+            "input": (self.input.mantissa, (self.size, self.inputs + int(self.bias_axon))),
+            "per_neuron": (self.per_neuron, (len(self.model.fixed_per_neuron), self.size)),
+            "constants": (self.constants, (len(self.model.fixed_constants),)),
+            "psi_table": (self.psi_table, (PSI_ENTRIES,)),
+        }
+        if self.recurrent is not None:
+            wanted["recurrent"] = (self.recurrent.mantissa, (self.size, self.size))
+        for name, (array, shape) in wanted.items():
+            if array.shape != shape or array.dtype != np.int64 or 0 in shape:
+                raise InputError(
+                    f"{self.model.name} layer: {name} is {array.dtype} of shape {array.shape}, rule: int64 of {shape}"
+                )
+        if not (0 < self.state_scale < float("inf") and 0 < self.current_scale < float("inf")):
+            raise InputError(
+                f"{self.model.name} layer: scales {self.state_scale}, {self.current_scale}, rule: positive"
+            )
+
     @property
     def size(self) -> int:
         return int(self.input.mantissa.shape[0])
@@ -87,6 +108,13 @@ class QuantizedNetwork:
     dt: float
     encoder: dict[str, Any] | None = None
     record: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if len(self.layers) < 2 or [layer.model.readout for layer in self.layers].index(True) != len(self.layers) - 1:
+            raise InputError("an integer network has spiking layers and ends with its only readout")
+        for i, (below, layer) in enumerate(pairwise(self.layers)):
+            if layer.inputs != below.size:
+                raise InputError(f"{self.name(i + 1)}: {layer.inputs} inputs, but {self.name(i)} has {below.size}")
 
     @property
     def inputs(self) -> int:
@@ -158,8 +186,10 @@ class QuantizedNetwork:
             layers = [_loaded_layer(i, entry, arrays) for i, entry in enumerate(meta["layers"])]
             profile = parse_profile(meta["profile"], str(path))
             return cls(layers, profile, meta["dt"], meta["encoder"], meta["record"])
-        except KeyError as error:
-            raise FileFormatError(f"file '{path}': entry {error} is missing; write it again with quantize") from error
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise FileFormatError(
+                f"file '{path}': {type(error).__name__} {error}; write it again with quantize"
+            ) from error
 
 
 def _loaded_layer(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedLayer:

@@ -59,12 +59,21 @@ def load_yaml(path: Path, what: str) -> Any:
         raise InputError(f"{what} '{path}'{line}: not valid YAML ({problem})") from error
 
 
+EXPLAINED = {
+    "extra_forbidden": "unknown key; check its spelling and place",
+    "model_type": "a mapping is expected; in a profile a number is written {value: …, unit: …, source: …}",
+    "missing": "is missing",
+}
+"""Plain words for pydantic's commonest findings."""
+
+
 def describe(error: ValidationError) -> str:
     """The first finding of pydantic as one line: key, value, rule."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    message = EXPLAINED.get(first["type"], first["msg"])
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"key '{key}' = {first.get('input')!r:.60}: {first['msg']}{more}"
+    return f"key '{key}' = {first.get('input')!r:.60}: {message}{more}"
 
 
 def parse_spec(spec: NetworkSpec | dict[str, Any] | str | Path) -> NetworkSpec:

@@ -21,6 +21,7 @@ from hypr_neuro.sim.kernels import layer_kernel
 
 Array = NDArray[Any]
 BLOCK = 256
+MAX_INPUT = (1 << 31) - 1
 
 
 class LayerRun:
@@ -172,7 +173,10 @@ def check_input(qnet: QuantizedNetwork, x: Array) -> Array:
             raise InputError("x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)")
     elif data.dtype.kind not in "biu":
         raise InputError(f"x of type {data.dtype}, rule: integers")
-    largest = int(np.abs(data.astype(np.int64)).max())
+    low, high = data.min(), data.max()
+    if low < -MAX_INPUT or high > MAX_INPUT:
+        raise InputError(f"x holds {low} to {high}, rule: at most 31 bits and sign; scale the input down")
+    largest = max(abs(int(low)), abs(int(high)))
     for i, layer in enumerate(qnet.layers):
         magnitude = largest if i == 0 else 1
         total = int(np.abs(layer.input.mantissa).sum(axis=1).max()) * max(magnitude, 1)

@@ -163,6 +163,11 @@ def _restore(path: Path, learner: Learner, run: LearnRun, options: LearnOptions,
     if not path.exists():
         return
     meta, arrays = load_arrays(path, KIND)
+    missing = {"options", "start", "updates", "epochs"} - set(meta)
+    if missing:
+        raise FileFormatError(
+            f"checkpoint '{path}' lacks {', '.join(sorted(missing))}; delete it or choose another folder"
+        )
     wanted = asdict(options) | {"layers": list(options.layers)}
     weights = learner.qnet.weights()
     if meta["options"] != wanted or meta["start"] != start:

@@ -130,7 +130,8 @@ class LearningLayer:
         index = 0 if model.psi_index is None else model.psi_index(before, after, p)
         psi = int(self.layer.psi_table[index])
         found = model.fixed_jacobian(before, after, self.outputs_before[i], (self.run.currents[i],), p, psi)
-        for name, entries in zip(("A", "B", "C", "C'", "P", "E"), found, strict=True):
+        # P and E belong to neuron parameters, which do not learn on chip
+        for name, entries in zip(("A", "B", "C", "C'"), found[:4], strict=True):
             for entry in flat(entries):
                 held(entry, 32, f"{where}: entry of {name}")
         A, B, C, Cp, _, _ = found

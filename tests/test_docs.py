@@ -74,4 +74,5 @@ def test_the_neuron_that_contributing_shows_works(tmp_path: Path) -> None:
         real = v / fixed.state_scale
         assert psi == pytest.approx(slayer(real - 1.0), abs=0.02)
         assert z == int(real > 1.0)
-    assert real == pytest.approx(0.15 / (1 - 0.9) * (1 - 0.9**30), abs=1e-3)
+    drive = round(0.15 * fixed.current_scale) / fixed.current_scale
+    assert real == pytest.approx(drive / (1 - 0.9) * (1 - 0.9**30), abs=1e-4)

@@ -30,7 +30,7 @@ def network(file: dict[str, Any]) -> QuantizedNetwork:
                        for k, e in entry["exponents"].items()}  # fmt: skip
         layers.append(QuantizedLayer(
             get_model(entry["neuron"]), connections["input"], connections.get("recurrent"), entry["bias_axon"],
-            file[f"network/{i}/per_neuron"], file[f"network/{i}/constants"], np.zeros(256, np.int64), 1.0, 1.0,
+            file[f"network/{i}/per_neuron"], file[f"network/{i}/constants"], np.zeros(512, np.int64), 1.0, 1.0,
         ))  # fmt: skip
     return QuantizedNetwork(layers, load_profile(meta["profile"]), 1e-3)
 

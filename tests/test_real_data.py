@@ -51,5 +51,6 @@ def test_integer_gradients_follow_the_float_rule_until_spike_trains_part(shared_
     start = ecg.part("train").take(np.arange(4))
     start = replace(start, x=start.x[:, :60], y=start.y[:, :60], labelled=None)
     assert spike_agreement(dequantize(net, qnet), qnet, start.x)["layers.0"] > 0.99
-    cosine, _ = gradient_fidelity(net, qnet, start, LearnOptions())
+    cosine, ratio = gradient_fidelity(net, qnet, start, LearnOptions())
+    assert all(0.97 < value < 1.03 for value in ratio.values()), ratio
     assert min(cosine.values()) > 0.998, cosine

@@ -114,7 +114,7 @@ def _layer(
         model, incoming, _connection(recipe, rng, size, size) if recurrent else None, recipe.bias_axon,
         np.stack([np.broadcast_to(per_neuron[k], size) for k in model.fixed_per_neuron]).astype(np.int64),
         np.array([constants[k] for k in model.fixed_constants], dtype=np.int64),
-        np.zeros(256, dtype=np.int64), 1.0, 1.0,
+        np.zeros(512, dtype=np.int64), 1.0, 1.0,
     )  # fmt: skip
 
 

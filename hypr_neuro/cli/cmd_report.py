@@ -17,9 +17,12 @@ def run(
     json: Json = False,
 ) -> None:
     """Write report.html and report.json from whatever the run folder holds."""
+    from hypr_neuro.errors import InputError
     from hypr_neuro.report import write_report
     from hypr_neuro.run_folder import RunFolder
 
     found = RunFolder(folder, create=False)
+    if not found.results():
+        raise InputError(f"run folder '{folder}' holds no section yet; give it as --out to train, quantize or compare")
     page, numbers = write_report(found.results(), found.path)
     emit({"page": str(page), "numbers": str(numbers), "sections": list(found.results())}, json, "Report")

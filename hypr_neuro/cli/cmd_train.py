@@ -28,14 +28,16 @@ def run(
 
     chosen = get_data(data, data_dir, seed)
     folder, task = RunFolder(out), task_for(chosen)
-    stages.note_run(folder, chosen.name, f"hypr-neuro train {data_arguments(data, data_dir)} --seed {seed}", seed)
-    stages.note_data(folder, chosen)
     wanted = epochs or task.epochs
     with RichConsole(quiet=json).progress("train") as advance:
         stages.train_stage(
             folder, chosen, task, seed=seed, epochs=epochs, spec=spec,
             on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {e.validation:.1%}"),
         )  # fmt: skip
+    shorter = f" --epochs {epochs}" if epochs else ""
+    command_line = f"hypr-neuro train {data_arguments(data, data_dir)} --seed {seed}{shorter}"
+    stages.note_run(folder, chosen.name, command_line, seed)
+    stages.note_data(folder, chosen)
     accuracy = folder.read("accuracy")
     found = {"test accuracy": accuracy["float"], "over labelled steps": accuracy["float_labelled"],
              "best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}  # fmt: skip

@@ -25,10 +25,17 @@ def command(function: F) -> F:
             return function(*args, **kwargs)
         except HyprError as error:
             fail(" ".join(str(error).split()))
+        except BrokenPipeError:
+            raise typer.Exit(1) from None
+        except OSError as error:
+            fail(f"{error.filename or 'output'}: {error.strerror or error}; choose a place that can be written")
         except MemoryError:
             fail("not enough memory for this call; use fewer samples or a smaller batch")
         except KeyboardInterrupt:
-            print("interrupted; run the same command again to go on", file=sys.stderr)
+            print(
+                "interrupted; given again, the same command goes on from the last finished epoch of train or learn",
+                file=sys.stderr,
+            )
             raise typer.Exit(130) from None
 
     return run  # type: ignore[return-value]
@@ -49,12 +56,13 @@ def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, show_header=False, title_justify="left")
+    table = Table(title=Text(title) if title else None, show_header=False, title_justify="left")
     table.add_column()
     table.add_column(overflow="fold")
     for key, value in content.items():
-        table.add_row(key.replace("_", " "), show(value))
+        table.add_row(Text(key.replace("_", " ")), Text(show(value)))
     Console().print(table)
 
 
@@ -71,10 +79,11 @@ def rows(headings: list[str], lines: list[list[Any]], title: str = "") -> None:
     """Print a table with headings."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*headings, title=title or None, title_justify="left")
+    table = Table(*headings, title=Text(title) if title else None, title_justify="left")
     for line in lines:
-        table.add_row(*(show(v) for v in line))
+        table.add_row(*(Text(show(v)) for v in line))
     Console().print(table)
 
 
@@ -87,7 +96,7 @@ class RichConsole:
         self._console = Console(stderr=True, quiet=quiet)
 
     def say(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int, str], None]]:

@@ -89,9 +89,7 @@ def train(
             run.optimizer.rate = rate * (1.0 - done) if schedule == "linear" else rate
             grads, value = gradients(net, batch.x, batch.y, batch.mask, rule=rule, chunk=chunk, loss=loss, dtype=dtype)
             if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
-                kept = (
-                    f"the last good state is in '{path}'" if path and path.exists() else "no checkpoint was asked for"
-                )
+                kept = f"the last good state is in '{path}'" if path and path.exists() else "no epoch was finished"
                 raise HyprError(
                     f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate ({rate}); {kept}"
                 )

@@ -77,7 +77,7 @@ def test_a_yaml_file_says_the_same_as_a_dict(tmp_path: Path) -> None:
         ("inputs", "many", "key 'inputs' = 'many'"),
         ("outputs", 2.5, "key 'outputs' = 2.5"),
         ("dt", -1.0, "key 'dt' = -1.0"),
-        ("speed", 1, "key 'speed' = 1: Extra inputs"),
+        ("speed", 1, "key 'speed' = 1: unknown key"),
         ("layers", [], r"key 'layers' = \[\]: .*at least 1 item"),
         ("layers.1.size", -2, "key 'layers.1.size' = -2"),
         ("layers.0.neuron", "brv", "unknown neuron 'brv', known: brf, li, lif"),
