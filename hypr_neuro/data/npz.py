@@ -58,7 +58,7 @@ def _mask(path: Path, content: dict[str, Array], parts: list[str], x: list[Array
         return None
     masks = [content.get(f"mask_{p}", np.ones(a.shape[:2], bool)) for p, a in zip(parts, x, strict=True)]
     for p, m, a in zip(parts, masks, x, strict=True):
-        if m.shape != a.shape[:2] or m.dtype.kind not in "biu":
+        if m.shape != a.shape[:2] or m.dtype.kind not in "biuf":
             raise InputError(
                 f"data '{path}': mask_{p} {m.dtype} of shape {m.shape}, rule: booleans {a.shape[:2]} as x_{p}"
             )

@@ -216,7 +216,8 @@ def test_synaptic_operations_count_every_weight_read_for_a_spike() -> None:
         (np.full((2, 5, 4), np.nan), "x holds NaN or infinity"),
         (np.full((2, 5, 4), np.inf), "x holds NaN or infinity"),
         (np.full((2, 5, 4), "1"), "x of type <U1, rule: integers"),
-        (np.full((2, 5, 4), 1 << 40), "can sum to"),
+        (np.full((2, 5, 4), (1 << 31) - 1), "can sum to"),
+        (np.full((2, 5, 4), 1 << 40), "rule: at most 31 bits"),
     ],
 )
 def test_bad_input_of_the_simulator_is_named(x: np.ndarray, message: str) -> None:

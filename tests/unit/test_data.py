@@ -143,7 +143,7 @@ def test_a_users_file_may_bring_validation_and_step_labels(tmp_path: Path) -> No
         ({"y_train": np.int64(3)}, r"y_train int64 of shape \(\)"),
         ({"y_train": np.full(20, True)}, "y_train bool"),
         ({"y_train": np.full(20, -1)}, r"labels -1\.\., rule: 0, 1, 2"),
-        ({"mask_train": np.ones((20, 6))}, r"mask_train of shape \(20, 6\), rule: \(20, 7\)"),
+        ({"mask_train": np.ones((20, 6))}, r"mask_train float64 of shape \(20, 6\), rule: booleans \(20, 7\)"),
     ],
 )
 def test_a_wrong_array_of_a_users_file_is_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:

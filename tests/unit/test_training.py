@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(
     with pytest.raises(HyprError, match=r"loss = nan in epoch 1, update 1.*last good state is in '.*training\.h5'"):
         train(net, data, epochs=3, batch_size=4, loss="breaking", checkpoint=tmp_path)
     monkeypatch.setitem(LOSSES, "breaking", nan_after(0))
-    with pytest.raises(HyprError, match=r"loss = nan in epoch 0, update 0.*no checkpoint was asked for"):
+    with pytest.raises(HyprError, match=r"loss = nan in epoch 0, update 0.*no epoch was finished"):
         train(task()[0], data, loss="breaking")
 
 
