@@ -13,6 +13,7 @@ ROWS[m](P, r, E, g) (P_0·r + E_0 g, …), each P_q of length d; keyed (m, d)
 One line each, on purpose: the formatter is off.
 """
 
+# One function a line, long or with two statements, keeps 110 of them readable as a table.
 # ruff: noqa: E501, E702
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import typer
 
@@ -38,7 +38,7 @@ def command(function: F) -> F:
             )
             raise typer.Exit(130) from None
 
-    return run  # type: ignore[return-value]
+    return cast(F, run)
 
 
 def fail(message: str) -> None:
