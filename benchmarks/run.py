@@ -3,47 +3,22 @@
     python benchmarks/run.py [--quick]
 
 Every figure is the best of several repetitions in this process, on this machine, at this moment; only the ratios are
-worth quoting. The roofline is the rate at which one core does the multiply-adds of a loop that does nothing else.
+worth quoting. The roofline is what one core does in a loop of nothing but sums and products.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
-import numba
 import numpy as np
+from timing import best, multiply_add_rate
+from training import training
 
 import hypr_neuro as hn
 from hypr_neuro.errors import MissingPackageError
 from hypr_neuro.sim.learn import Learner, LearnOptions
 from hypr_neuro.sim.reference import simulate_reference
-from hypr_neuro.train.hypr import gradients
-
-
-@numba.njit(error_model="numpy")
-def _multiply_add(a: np.ndarray, b: np.ndarray, c: np.ndarray, rounds: int) -> None:
-    for _ in range(rounds):
-        for i in range(a.size):
-            c[i] += a[i] * b[i]
-
-
-def best(call: Callable[[], object], repeat: int = 5) -> float:
-    """Shortest time of `call` in seconds, after one call that is not counted."""
-    call()
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def roofline(dtype: type) -> float:
-    """Multiply-adds a second of one core on arrays that stay in its first cache."""
-    a, b, c = (np.ones(1024, dtype) for _ in range(3))
-    return 1024 * 2000 / best(lambda: _multiply_add(a, b, c, 2000))
 
 
 def network(neuron: str, inputs: int, size: int, outputs: int) -> hn.Network:
@@ -101,7 +76,7 @@ def learning(quick: bool) -> None:
     rng = np.random.default_rng(0)
     steps = 64 if quick else 640
     label, scored = np.zeros(steps, np.int64), np.ones(steps, bool)
-    peak = roofline(np.int64)
+    peak = multiply_add_rate(np.int64)
     print(f"\nlearn in integers, one core, batch 1; roofline {peak / 1e9:.2f} G multiply-adds a second (64 bit)")
     for name, inputs, size in (
         ("ECG network, BRF 36", 4, 36),
@@ -117,22 +92,6 @@ def learning(quick: bool) -> None:
         share = 16 * synapses / each / peak
         print(f"  {name:24} {each * 1e6:8.2f} µs a step, {each / synapses * 1e9:6.2f} ns a synapse, "
               f"{share:.0%} of the roofline")  # fmt: skip
-
-
-def training(quick: bool) -> None:
-    """Float HYPR: λ = T against λ = 64, the ECG network's size."""
-    rng = np.random.default_rng(0)
-    steps = 130 if quick else 1300
-    x, y = (rng.random((16, steps, 4)) < 0.1), rng.integers(0, 6, (16, steps))
-    net = network("brf", 4, 36, 6)
-    print(f"\ntrain in float, BRF 36 recurrent, batch 16, {steps} steps, float32")
-    times = {}
-    for chunk in (None, 64):
-        each = best(lambda chunk=chunk: gradients(net, x, y, chunk=chunk, dtype=np.float32), 3)
-        times[chunk] = each
-        per = each / (16 * steps * 36) * 1e9
-        print(f"  λ = {chunk or 'T':3}  {each * 1e3:8.1f} ms a batch, {per:6.1f} ns a neuron and step")
-    print(f"  λ = 64 takes {times[64] / times[None]:.1f} times as long, with memory that does not grow with T")
 
 
 def main() -> None:

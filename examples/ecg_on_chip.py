@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-
 import hypr_neuro as hn
 from hypr_neuro.quantize import state_ranges
-from hypr_neuro.stages import build
+from hypr_neuro.stages import build, fit
 from hypr_neuro.tasks import TASKS
 
 
@@ -22,11 +20,8 @@ def main(folder: str, quick: bool) -> None:
     """Print the accuracy of each stage."""
     data, task = hn.load_data("ecg", folder), TASKS["ecg"]
     if quick:
-        keep = [np.flatnonzero(data.split == part)[:24] for part in ("train", "validation", "test")]
-        data = data.take(np.concatenate(keep))
-    net = build(task.spec(data), data, seed=0, start_rate=0.0)
-    epochs = 1 if quick else task.epochs
-    hn.train(net, data, epochs=epochs, batch_size=task.batch_size, rate=task.rate)
+        data = data.few(24)
+    net, _ = fit(data, task, epochs=1 if quick else task.epochs)
     score = hn.evaluate(net, data)
     print(f"float    {score.accuracy:.1%} of all steps, {score.labelled:.1%} of the labelled ones")
 

@@ -17,6 +17,7 @@ _WHERE = {
     "Network": "network",
     "Profile": "profile",
     "QuantizedNetwork": "quantize",
+    "RatePenalty": "train.gradients",
     "SequenceData": "data",
     "compare": "compare",
     "compile": "compilers:compile_network",
@@ -24,7 +25,7 @@ _WHERE = {
     "dequantize": "quantize",
     "encode": "data",
     "evaluate": "train.loop",
-    "gradients": "train.hypr",
+    "gradients": "train.gradients",
     "learn": "sim.learn",
     "load_data": "data",
     "load_profile": "profile",
@@ -33,6 +34,7 @@ _WHERE = {
     "quantize": "quantize",
     "read_nir": "nir_io",
     "simulate": "sim.engine",
+    "stream_gradients": "train.stream",
     "train": "train.loop",
     "weight_ranges": "quantize",
     "write_nir": "nir_io",
@@ -53,14 +55,16 @@ if TYPE_CHECKING:
     from hypr_neuro.report import write_report
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learn import LearnOptions, learn
-    from hypr_neuro.train.hypr import gradients
+    from hypr_neuro.train.gradients import RatePenalty, gradients
     from hypr_neuro.train.loop import evaluate, train
+    from hypr_neuro.train.stream import stream_gradients
 
 __all__ = [
     "LearnOptions",
     "Network",
     "Profile",
     "QuantizedNetwork",
+    "RatePenalty",
     "SequenceData",
     "__version__",
     "compare",
@@ -78,6 +82,7 @@ __all__ = [
     "quantize",
     "read_nir",
     "simulate",
+    "stream_gradients",
     "train",
     "weight_ranges",
     "write_nir",

@@ -25,7 +25,7 @@ from hypr_neuro.quantize import QuantizedNetwork, dequantize
 from hypr_neuro.score import Score, predict, score_readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, epoch_order, rates
-from hypr_neuro.train.hypr import gradients
+from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.loop import evaluate
 from hypr_neuro.train.optimizers import Factored
 
@@ -265,7 +265,7 @@ def gradient_scales(net: Network, learner: Learner) -> dict[str, float]:
         p = tuple(map(int, fixed.per_neuron[:, 0])) + tuple(map(int, fixed.constants))
         ours = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, 0)[1][0]
         real_zero = (0.0,) * layer.model.d
-        real_p = tuple(float(v) for v in layer.param_matrix()[:, 0])
+        real_p = tuple(float(v) for v in layer.float_matrix()[:, 0])
         real = layer.model.float_jacobian(real_zero, real_zero, 0.0, (0.0,), real_p, 0.0)[1][0]
         beta = ours / 2.0 ** int(learning.widths[0]) / real
         fraction = int(learning.widths[1])

@@ -12,20 +12,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from types import CellType, FunctionType
+from typing import Any, TypeVar, cast
+
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_tagged: list[Callable[..., Any]] = []
-_registered = 0
+_tagged: dict[Callable[..., Any], None] = {}
+_unregistered: list[Callable[..., Any]] = []
 
 
 def jitable(function: F) -> F:
     """Tag a scalar function as one that kernels may call; the function itself is returned unchanged."""
-    _tagged.append(function)
+    _tagged[function] = None
+    _unregistered.append(function)
     return function
 
 
@@ -82,19 +87,74 @@ def _set_up_compiler() -> None:
 
 def prepare() -> None:
     """Make every tagged function callable from compiled code; cheap when there is nothing new."""
-    global _registered
     from numba.extending import register_jitable
 
     _set_up_compiler()
-    for function in _tagged[_registered:]:
-        register_jitable(function)
-    _registered = len(_tagged)
+    while _unregistered:
+        register_jitable(_unregistered.pop())
 
 
-def compile_kernel(function: F) -> F:
-    """Compile `function` (often a closure over step functions): cached on disk, running without the GIL."""
+def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = False) -> F:
+    """Compile `function` (often a closure over step functions): cached on disk, running without the GIL.
+
+    precision : of float literals; "float32" computes in 32 bits all the way, see `single_precision`
+    disjoint : the caller promises that no array which the kernel writes overlaps another argument. Without the
+        promise the compiler has to test every pair of arrays before it may vectorise, or gives up
+    """
     import numba
 
+    if precision == "float32":
+        function = single_precision(function)
     prepare()
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    options: dict[str, Any] = {"pipeline_class": _disjoint_arguments()} if disjoint else {}
+    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     return compiled
+
+
+@lru_cache(maxsize=1)
+def _disjoint_arguments() -> type[Any]:
+    """numba's compiler, marking array arguments as `noalias`."""
+    from numba.core.compiler import Compiler
+
+    class Disjoint(Compiler):  # type: ignore[misc]
+        def define_pipelines(self) -> Any:
+            self.state.flags.noalias = True
+            return super().define_pipelines()
+
+    return Disjoint
+
+
+_singles: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+def single_precision(function: F) -> F:
+    """The function with every float literal in 32 bits, the tagged functions that it calls likewise.
+
+    To numba a literal is a 64-bit number, and float32 · float64 is float64: without this, kernels on float32 arrays
+    would compute in 64 bits, with half the vector lanes. The twin of a tagged function is stored in its module, so
+    that the disk cache names it by reference.
+    """
+    if function in _singles:
+        return cast(F, _singles[function])
+    code = function.__code__.replace(co_consts=tuple(_narrow(c) for c in function.__code__.co_consts))
+    used = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
+    names = function.__globals__ | {name: _twin(value) for name, value in used.items()}
+    cells = tuple(CellType(_twin(cell.cell_contents)) for cell in function.__closure__ or ())
+    twin = FunctionType(code, names, function.__name__, function.__defaults__, cells)
+    twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
+    if function in _tagged:
+        twin.__qualname__ = twin.__name__ = f"{function.__name__}__float32"
+        setattr(sys.modules[function.__module__], twin.__name__, twin)
+        _unregistered.append(twin)
+    _singles[function] = twin
+    return cast(F, twin)
+
+
+def _twin(value: Any) -> Any:
+    return single_precision(value) if isinstance(value, FunctionType) and value in _tagged else value
+
+
+def _narrow(literal: Any) -> Any:
+    if isinstance(literal, tuple):
+        return tuple(_narrow(entry) for entry in literal)
+    return np.float32(literal) if type(literal) is float else literal

@@ -99,6 +99,18 @@ class Layer:
         """(parameters, n) in the model's order."""
         return np.stack([self.params[name] for name in self.model.param_names])
 
+    def float_matrix(self) -> Array:
+        """(parameters and coefficients, n) float64, each column the `p` of one neuron's float functions.
+
+        Raises InputError, as `check` does, where parameters were changed to values that have no coefficients.
+        """
+        try:
+            columns = [self.model.with_coefficients(tuple(p)) for p in self.param_matrix().T.tolist()]
+        except (ArithmeticError, ValueError):
+            self.check()
+            raise
+        return np.array(columns).T.copy()
+
 
 @dataclass
 class Network:

@@ -58,6 +58,7 @@ class QuantizedLayer:
 
     def __post_init__(self) -> None:
         """Shapes and types, because kernels read what these promise."""
+        self.model.require_integer("integer layer")
         wanted = {
             "input": (self.input.mantissa, (self.size, self.inputs + int(self.bias_axon))),
             "per_neuron": (self.per_neuron, (len(self.model.fixed_per_neuron), self.size)),
@@ -215,8 +216,10 @@ def quantize(
         largest state magnitude of each layer by name, such as {"layers.0": 3.1, "readout": 6.0}
     weight_range : largest weight magnitude to make room for, by connection ("layers.0.input"), where it is larger
         than the network's own. Learning from scratch needs it: exponents come from the range training reaches.
-    Raises InputError if a range is missing or a weight exponent leaves the profile's range.
+    Raises InputError if a neuron is float only, a range is missing or a weight exponent leaves the profile's range.
     """
+    for i, layer in enumerate(net.layers):
+        layer.model.require_integer(net.name(i))
     profile = load_profile(profile)
     ranges = calibration if isinstance(calibration, Mapping) else state_ranges(net, _calibration_input(calibration))
     record: list[dict[str, Any]] = []

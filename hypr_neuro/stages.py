@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -39,7 +39,7 @@ from hypr_neuro.sim.engine import Trace, simulate
 from hypr_neuro.sim.learn import LearnOptions
 from hypr_neuro.tasks import Task
 from hypr_neuro.train.initial import scale_to_rate
-from hypr_neuro.train.loop import Epoch, evaluate, train
+from hypr_neuro.train.loop import Epoch, History, evaluate, train
 
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -71,7 +71,7 @@ def describe_data(data: SequenceData) -> dict[str, Any]:
     sizes = {part: int(np.sum(data.split == part)) for part in ("train", "validation", "test")}
     return {"name": data.name, **sizes, "steps": data.steps, "channels": data.channels, "classes": data.classes,
             "labels": "per step" if data.per_step else "per sample", "encoder": data.encoder,
-            "events_per_sample": float(np.abs(data.x).sum() / len(data))}  # fmt: skip
+            "events_per_sample": sum(float(np.abs(x).sum()) for x in data.x) / len(data)}  # fmt: skip
 
 
 def describe_network(net: Network) -> dict[str, Any]:
@@ -102,22 +102,35 @@ def train_stage(
     seed: int,
     epochs: int | None = None,
     spec: Any = None,
+    training: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Network:
-    """Build and train the float network; writes network.h5 and a checkpoint that an interrupted run goes on from."""
+    """Build and train the float network; writes network.h5 and a checkpoint that an interrupted run goes on from.
+
+    training : options of `train` in place of the task's
+    """
     started = time.perf_counter()
-    net = build(task.spec(data) if spec is None else spec, data, seed, task.start_rate)
-    history = train(
-        net, data, epochs=epochs or task.epochs, batch_size=task.batch_size, rate=task.rate, seed=seed,
-        checkpoint=folder.file("checkpoint"), on_epoch=on_epoch,
-    )  # fmt: skip
+    given = dict(training or {}) | ({"epochs": epochs} if epochs else {})
+    net, history = fit(data, task, seed=seed, spec=spec, checkpoint=folder.file("checkpoint"), on_epoch=on_epoch,
+                       **given)  # fmt: skip
     net.save(folder.file("network.h5"))
     folder.write("network", describe_network(net))
-    folder.write("training", {"rule": "hypr", "best": history.best, "epochs": [asdict(e) for e in history.epochs]})
+    told = {"rule": given.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
+    folder.write("training", told)
     folder.merge("seconds", {"train": time.perf_counter() - started})
     score = evaluate(net, data)
-    folder.merge("accuracy", {"float": score.accuracy, "float_labelled": score.labelled})
+    if score.squared_error is None:
+        folder.merge("accuracy", {"float": score.accuracy, "float_labelled": score.labelled})
+    else:
+        folder.write("squared_error", {"float": score.squared_error})
     return net
+
+
+def fit(data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, **options: Any) -> tuple[Network, History]:
+    """Build a network by `spec` or the task's and train it; `options` of `train` go before the task's own."""
+    net = build(task.spec(data) if spec is None else spec, data, seed, task.start_rate)
+    settings = {"epochs": task.epochs, "batch_size": task.batch_size, "rate": task.rate} | task.training | options
+    return net, train(net, data, seed=seed, **settings)
 
 
 def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Network:

@@ -13,6 +13,7 @@ from hypr_neuro.sim.learn import LearnOptions
 class Task:
     """network : spec without inputs and outputs. epochs, batch_size, rate : float training with Adam, falling rate
 
+    training : other options of `train`, such as the loss
     start_rate : firing rate to which start weights are scaled, 0 to leave them (see `train.initial`)
     scratch, fine_tuning : learning on the chip, with the epochs of each. simulate_in_lava : samples run in Lava
     """
@@ -21,6 +22,7 @@ class Task:
     epochs: int
     batch_size: int
     rate: float
+    training: dict[str, Any] = field(default_factory=dict)
     start_rate: float = 0.0
     scratch: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.6))
     scratch_epochs: int = 3

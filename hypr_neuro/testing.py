@@ -25,6 +25,11 @@ def spiking_models() -> list[str]:
     return [name for name, model in MODELS.items() if not model.readout]
 
 
+def integer_models() -> list[str]:
+    """Those of `spiking_models` that have an integer form."""
+    return [name for name in spiking_models() if MODELS[name].integer]
+
+
 def random_spikes(seed: int, samples: int, steps: int, channels: int, rate: float = 0.3) -> Array:
     """(sample, T, channel) int8, on with probability `rate`."""
     return (np.random.default_rng([seed, 1]).random((samples, steps, channels)) < rate).astype(np.int8)

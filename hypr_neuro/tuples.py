@@ -3,9 +3,10 @@
 numba's own conversion (`to_fixed_tuple`) and dynamic tuple indices go through memory and stop vectorisation: five
 times slower here. d is the number of states, m the number of parameters.
 
-LOAD[k](a, i)       (a[0, i], …, a[k-1, i]); LOAD_REAL the same as 64-bit floats
+LOAD[k](a, i)       (a[0, i], …, a[k-1, i])
 HEAD[k](c)          (c[0], …, c[k-1])
 STORE[k](a, i, t)   write the tuple t back; ADD[k] adds it
+FLUSH[d](s)         s with 0 for entries below 1e-30: silent neurons would decay into denormal floats, which are slow
 DOT[d](a, b)        Σ a_j b_j
 MAD[d](a, b, g)     (a_0 + b_0 g, …)
 MATT[d](A, r)       Aᵀ r.
@@ -38,20 +39,6 @@ def load11(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a
 def load12(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a[4, i], a[5, i], a[6, i], a[7, i], a[8, i], a[9, i], a[10, i], a[11, i],)
 def load13(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a[4, i], a[5, i], a[6, i], a[7, i], a[8, i], a[9, i], a[10, i], a[11, i], a[12, i],)
 def load14(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a[4, i], a[5, i], a[6, i], a[7, i], a[8, i], a[9, i], a[10, i], a[11, i], a[12, i], a[13, i],)
-def real1(a: Any, i: int) -> Any: return (float(a[0, i]),)
-def real2(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]),)
-def real3(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]),)
-def real4(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]),)
-def real5(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]),)
-def real6(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]),)
-def real7(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]),)
-def real8(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]), float(a[7, i]),)
-def real9(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]), float(a[7, i]), float(a[8, i]),)
-def real10(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]), float(a[7, i]), float(a[8, i]), float(a[9, i]),)
-def real11(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]), float(a[7, i]), float(a[8, i]), float(a[9, i]), float(a[10, i]),)
-def real12(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]), float(a[7, i]), float(a[8, i]), float(a[9, i]), float(a[10, i]), float(a[11, i]),)
-def real13(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]), float(a[7, i]), float(a[8, i]), float(a[9, i]), float(a[10, i]), float(a[11, i]), float(a[12, i]),)
-def real14(a: Any, i: int) -> Any: return (float(a[0, i]), float(a[1, i]), float(a[2, i]), float(a[3, i]), float(a[4, i]), float(a[5, i]), float(a[6, i]), float(a[7, i]), float(a[8, i]), float(a[9, i]), float(a[10, i]), float(a[11, i]), float(a[12, i]), float(a[13, i]),)
 def head1(c: Any) -> Any: return (c[0],)
 def head2(c: Any) -> Any: return (c[0], c[1],)
 def head3(c: Any) -> Any: return (c[0], c[1], c[2],)
@@ -70,6 +57,11 @@ def store1(a: Any, i: int, t: Any) -> None: a[0, i] = t[0]
 def store2(a: Any, i: int, t: Any) -> None: a[0, i] = t[0]; a[1, i] = t[1]
 def store3(a: Any, i: int, t: Any) -> None: a[0, i] = t[0]; a[1, i] = t[1]; a[2, i] = t[2]
 def store4(a: Any, i: int, t: Any) -> None: a[0, i] = t[0]; a[1, i] = t[1]; a[2, i] = t[2]; a[3, i] = t[3]
+def flush(x: Any) -> Any: return 0.0 if abs(x) < 1e-30 else x
+def flush1(s: Any) -> Any: return (flush(s[0]),)
+def flush2(s: Any) -> Any: return (flush(s[0]), flush(s[1]),)
+def flush3(s: Any) -> Any: return (flush(s[0]), flush(s[1]), flush(s[2]),)
+def flush4(s: Any) -> Any: return (flush(s[0]), flush(s[1]), flush(s[2]), flush(s[3]),)
 def add1(a: Any, i: int, t: Any) -> None: a[0, i] += t[0]
 def add2(a: Any, i: int, t: Any) -> None: a[0, i] += t[0]; a[1, i] += t[1]
 def add3(a: Any, i: int, t: Any) -> None: a[0, i] += t[0]; a[1, i] += t[1]; a[2, i] += t[2]
@@ -115,15 +107,15 @@ def rows6x4(p: Any, r: Any, e: Any, g: Any) -> Any: return (dot4(p[0], r) + e[0]
 
 _Table = dict[Any, Callable[..., Any]]
 LOAD: _Table = {1: load1, 2: load2, 3: load3, 4: load4, 5: load5, 6: load6, 7: load7, 8: load8, 9: load9, 10: load10, 11: load11, 12: load12, 13: load13, 14: load14}
-LOAD_REAL: _Table = {1: real1, 2: real2, 3: real3, 4: real4, 5: real5, 6: real6, 7: real7, 8: real8, 9: real9, 10: real10, 11: real11, 12: real12, 13: real13, 14: real14}
 HEAD: _Table = {1: head1, 2: head2, 3: head3, 4: head4, 5: head5, 6: head6, 7: head7, 8: head8, 9: head9, 10: head10, 11: head11, 12: head12, 13: head13, 14: head14}
 STORE: _Table = {1: store1, 2: store2, 3: store3, 4: store4}
+FLUSH: _Table = {1: flush1, 2: flush2, 3: flush3, 4: flush4}
 ADD: _Table = {1: add1, 2: add2, 3: add3, 4: add4, 5: add5, 6: add6}
 DOT: _Table = {1: dot1, 2: dot2, 3: dot3, 4: dot4}
 MAD: _Table = {1: mad1, 2: mad2, 3: mad3, 4: mad4}
 MATT: _Table = {1: matt1, 2: matt2, 3: matt3, 4: matt4}
 ROWS: dict[Any, Callable[..., Any]] = {(1, 1): rows1x1, (1, 2): rows1x2, (1, 3): rows1x3, (1, 4): rows1x4, (2, 1): rows2x1, (2, 2): rows2x2, (2, 3): rows2x3, (2, 4): rows2x4, (3, 1): rows3x1, (3, 2): rows3x2, (3, 3): rows3x3, (3, 4): rows3x4, (4, 1): rows4x1, (4, 2): rows4x2, (4, 3): rows4x3, (4, 4): rows4x4, (5, 1): rows5x1, (5, 2): rows5x2, (5, 3): rows5x3, (5, 4): rows5x4, (6, 1): rows6x1, (6, 2): rows6x2, (6, 3): rows6x3, (6, 4): rows6x4}
 
-for _table in (LOAD, LOAD_REAL, HEAD, STORE, ADD, DOT, MAD, MATT, ROWS):
+for _table in ({0: flush}, LOAD, HEAD, STORE, FLUSH, ADD, DOT, MAD, MATT, ROWS):
     for _function in _table.values():
         jitable(_function)

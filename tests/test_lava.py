@@ -24,10 +24,10 @@ from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, check_su
 from hypr_neuro.errors import HyprError, InputError, MismatchError, MissingPackageError
 from hypr_neuro.hil.lava import LavaDevice
 from hypr_neuro.network import Network
-from hypr_neuro.neurons import MODELS
 from hypr_neuro.profile import load_profile
 from hypr_neuro.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import Simulator, Trace, simulate
+from hypr_neuro.testing import integer_models
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = int(os.environ.get("HYPR_SEED", "0"))
@@ -113,7 +113,7 @@ def assert_edges_are_met(name: str, qnet: QuantizedNetwork, trace: Trace, x: Any
 
 
 @needs_lava
-@pytest.mark.parametrize("neuron", [name for name, model in MODELS.items() if not model.readout])
+@pytest.mark.parametrize("neuron", integer_models())
 def test_quantized_network_of_every_model_equals_lava(device: LavaDevice, neuron: str) -> None:
     qnet = quantized(neuron)
     x = np.random.default_rng(SEED).integers(0, 2, (2, 100, 4))

@@ -124,7 +124,7 @@ def test_round_trip_at_the_edges_of_parameters(name: str, tmp_path: Path) -> Non
     extremes = [1e-300, 5e-324, np.pi, np.nextafter(1.0, 0.0)]
     for p in net.layers[0].model.params:
         allowed = [x for x in (p.low, p.default, *extremes) if x > p.low or (x == p.low and not p.open_low)]
-        net.layers[0].params[p.name][...] = np.resize([x for x in allowed if x <= min(p.high, 10.0)], 4)
+        net.layers[0].params[p.name][...] = np.resize([x for x in allowed if x <= min(p.high, max(p.low, 10.0))], 4)
         if p.low < -10:
             net.layers[0].params[p.name][...] = np.resize([-0.0, -np.pi, 5e-324, 0.1], 4)
     write_nir(net, tmp_path / "net.nir")
@@ -227,7 +227,7 @@ def forward(net: Network, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
                 total = total + layer.recurrent @ z[i]
             if layer.bias is not None:
                 total = total + layer.bias
-            p = layer.param_matrix()
+            p = layer.float_matrix()
             steps = [layer.model.float_step(s[i][j], z[i][j], (total[j],), p[:, j]) for j in range(layer.size)]
             s[i], z[i] = [step[0] for step in steps], np.array([step[1] for step in steps])
             record[i][0].append(s[i])
@@ -277,7 +277,7 @@ def test_other_models_are_written_as_a_lif_with_equal_onset(name: str) -> None:
     assert approximations[0].startswith(f"layers.0 ({name})")
     np.testing.assert_allclose(node.r * net.dt / node.tau, 1.0, rtol=1e-12)
     assert np.all(node.tau >= net.dt)
-    p = layer.param_matrix()
+    p = layer.float_matrix()
     for j in range(layer.size):
         for factor, fires in ((0.99, False), (1.01, True)):
             s, z, fired = (0.0,) * layer.model.d, 0.0, False

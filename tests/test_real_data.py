@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -54,3 +55,31 @@ def test_integer_gradients_follow_the_float_rule_until_spike_trains_part(shared_
     cosine, ratio = gradient_fidelity(net, qnet, start, LearnOptions())
     assert all(0.97 < value < 1.03 for value in ratio.values()), ratio
     assert min(cosine.values()) > 0.998, cosine
+
+
+def test_published_braille_network_answers_as_published(shared_data: Path) -> None:
+    # the update rule that the README of these data gives: bits in the wrong order or labels astray would show
+    data = load_data("braille", shared_data / "braille")
+    dt, nodes = 1e-4, {}
+    with h5py.File(shared_data / "nir_paper" / "03_rnn" / "braille_noDelay_bias_zero.nir") as file:
+        for name in ("fc1", "lif1.w_rec", "lif1.lif", "fc2", "lif2"):
+            found = {k: v[...] for k, v in file[f"node/nodes/{name}"].items() if k != "type"}
+            nodes[name] = {k: v.astype(np.float32) for k, v in found.items()}
+    decay = [1 - dt / nodes[lif][tau] for lif in ("lif1.lif", "lif2") for tau in ("tau_syn", "tau_mem")]
+    states = [np.zeros((len(data), n), np.float32) for n in (38, 38, 7, 7)]
+    z, counts = np.zeros((len(data), 38), np.float32), np.zeros((len(data), 7))
+
+    def affine(name: str, x: np.ndarray) -> np.ndarray:
+        return x @ nodes[name]["weight"].T + nodes[name]["bias"]
+
+    for t in range(data.steps):
+        current = affine("fc1", data.x[:, t]) + affine("lif1.w_rec", z)
+        states[0] = decay[0] * states[0] + current
+        states[1] = decay[1] * states[1] + states[0]
+        z = (states[1] > 1).astype(np.float32)
+        states[1] *= 1 - z
+        states[2] = decay[2] * states[2] + affine("fc2", z)
+        states[3] = decay[3] * states[3] + states[2]
+        counts += states[3] > 1
+        states[3] *= states[3] <= 1
+    assert (counts.argmax(axis=1) == data.y).sum() == pytest.approx(1116, abs=2)  # sums in another order may differ

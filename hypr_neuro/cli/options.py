@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,19 +11,42 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.network import Network
 
-Data = Annotated[str, typer.Option("--data", help="digits, ecg, or the path of an .npz file of your own sequences.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder with the data set's files (ecg).")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data", help="A data set (see `hypr-neuro data`), or the path of an .npz file of your own sequences."
+    ),
+]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder with the data set's files.")]
+DataOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Option of the data set, KEY=VALUE, e.g. delay=2000.")
+]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; created if need be.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ProfileName = Annotated[str, typer.Option("--profile", help="Name of a profile, or the path of a YAML file.")]
 
 
-def get_data(name: str, folder: Path | None, seed: int) -> SequenceData:
-    """The data set that --data and --data-dir name."""
+def get_data(name: str, folder: Path | None, seed: int, options: list[str] | None = None) -> SequenceData:
+    """The data set that --data and --data-dir name, with the options of --set."""
     from hypr_neuro.data import load_data
 
-    return load_data(name, folder, seed=seed)
+    return load_data(name, folder, seed=seed, **dict(_key_value(text) for text in options or []))
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    """key=value, the value as YAML reads it: a number, true, false or text."""
+    import yaml
+
+    from hypr_neuro.errors import InputError
+
+    key, equals, value = text.partition("=")
+    if not (key.isidentifier() and equals and value):
+        raise InputError(f"--set {text}: rule: KEY=VALUE, such as delay=2000")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {text}: the value is no number, true, false or plain text") from error
 
 
 def get_network(path: Path) -> Network:
@@ -34,8 +57,9 @@ def get_network(path: Path) -> Network:
     return read_nir(path) if path.suffix == ".nir" else Network.load(path)
 
 
-def data_arguments(name: str, folder: Path | None) -> str:
+def data_arguments(name: str, folder: Path | None, options: list[str] | None = None) -> str:
     """The same options as text, for the report."""
     import shlex
 
-    return f"--data {shlex.quote(name)}" + (f" --data-dir {shlex.quote(str(folder))}" if folder else "")
+    words = ["--data", name, *(["--data-dir", str(folder)] if folder else [])]
+    return shlex.join([*words, *(word for option in options or [] for word in ("--set", option))])

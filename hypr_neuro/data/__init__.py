@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from hypr_neuro.data.adding import load_adding
+from hypr_neuro.data.braille import load_braille
+from hypr_neuro.data.cue import load_cue
 from hypr_neuro.data.digits import load_digits
 from hypr_neuro.data.ecg import load_ecg
 from hypr_neuro.data.encode import encode
+from hypr_neuro.data.heidelberg import load_shd, load_ssc
 from hypr_neuro.data.npz import load_npz
 from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.data.smnist import load_smnist
 from hypr_neuro.errors import InputError
 
-LOADERS: dict[str, Callable[..., SequenceData]] = {"digits": load_digits, "ecg": load_ecg}
+LOADERS: dict[str, Callable[..., SequenceData]] = {
+    "digits": load_digits, "ecg": load_ecg, "braille": load_braille, "cue": load_cue, "adding": load_adding,
+    "smnist": load_smnist, "shd": load_shd, "ssc": load_ssc,
+}  # fmt: skip
 
 
 def load_data(name: str, folder: str | Path | None = None, **options: Any) -> SequenceData:
-    """A data set by name ("digits", "ecg" with its folder), or the path of an .npz file (see `data.npz`)."""
-    if name in LOADERS:
-        return LOADERS[name](folder, **options)
-    if name.endswith(".npz"):
-        return load_npz(Path(folder or ".") / name, **options)
-    raise InputError(f"unknown data '{name}', known: {', '.join(LOADERS)}, or the path of an .npz file")
+    """A data set by name, with the folder of its files, or the path of an .npz file (see `data.npz`).
+
+    options : those of the data set's loader, as `delay` of "cue"; an unknown one lists them. See docs/data.md.
+    """
+    if name not in LOADERS and not name.endswith(".npz"):
+        raise InputError(f"unknown data '{name}', known: {', '.join(LOADERS)}, or the path of an .npz file")
+    loader = LOADERS.get(name, load_npz)
+    known = list(signature(loader).parameters)[1:]
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise InputError(f"data '{name}': unknown option '{unknown[0]}', known: {', '.join(known)}")
+    return loader(folder if name in LOADERS else Path(folder or ".") / name, **options)
 
 
 __all__ = ["SequenceData", "encode", "load_data"]

@@ -1,56 +1,100 @@
 """A user's own sequences in one .npz file.
 
-Keys: x_train, x_test (sample, T, channel); y_train, y_test (sample,) or (sample, T) integers; optional mask_train,
-mask_test (sample, T), and x_validation with y_validation (10 % of train is taken otherwise).
+Keys: x_train, x_test (sample, T, channel); y_train, y_test integer classes from 0 on, (sample,) or (sample, T), or
+float targets (sample, targets) or (sample, T, targets); optional mask_train, mask_test (sample, T), and x_validation
+with y_validation (10 % of train is taken otherwise).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.data.sequence import PARTS, SequenceData, hold_out_validation
+from hypr_neuro.data.sequence import PARTS, SequenceData, first_not_finite, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
 
 Array = NDArray[Any]
 NEEDED = ("x_train", "y_train", "x_test", "y_test")
 
 
-def load_npz(path: str | Path, *, seed: int = 0) -> SequenceData:
-    """Read the file; errors name the file and the key."""
+def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> SequenceData:
+    """Read the file; errors name the file and the key.
+
+    classes : number of classes, where y_train does not show it: some never occur, class 0 among them
+    """
     path = Path(path)
-    content = _read(path)
-    missing = [key for key in NEEDED if key not in content]
-    if missing:
-        raise InputError(f"data '{path}': key '{missing[0]}' is missing, found: {', '.join(sorted(content)) or 'none'}")
+    content = read_arrays(path, NEEDED)
     parts = [p for p in PARTS if f"x_{p}" in content]
-    x = [_checked(path, content, f"x_{p}", 3) for p in parts]
+    x = [_checked(path, content, f"x_{p}") for p in parts]
     y = [content[f"y_{p}"] if f"y_{p}" in content else _absent(path, f"y_{p}") for p in parts]
     for p, xs, ys in zip(parts, x, y, strict=True):
-        if ys.dtype.kind not in "iu" or ys.shape not in (xs.shape[:1], xs.shape[:2]):
-            raise InputError(f"data '{path}': y_{p} {ys.dtype} of shape {ys.shape}, rule: integers, "
-                             f"{xs.shape[:1]} or {xs.shape[:2]} as x_{p}")  # fmt: skip
-        if xs.shape[1:] != x[0].shape[1:] or ys.ndim != y[0].ndim:
-            raise InputError(
-                f"data '{path}': x_{p} {xs.shape}, y_{p} {ys.shape} do not go with x_{parts[0]} {x[0].shape}"
-            )
+        _check_labels(path, p, xs, ys)
+        if xs.shape[1:] != x[0].shape[1:] or _kind(ys) != _kind(y[0]):
+            raise InputError(f"data '{path}': x_{p} {xs.shape}, y_{p} {ys.dtype} {ys.shape} do not go with "
+                             f"x_{parts[0]} {x[0].shape}, y_{parts[0]} {y[0].dtype} {y[0].shape}")  # fmt: skip
     split = [np.full(len(a), p, dtype="<U10") for p, a in zip(parts, x, strict=True)]
     if "validation" not in parts:
         split[0] = hold_out_validation(len(x[0]), 0.1, seed)
-    labels = np.concatenate(y).astype(np.int64)
-    if labels.size == 0 or labels.min() < 0:
-        raise InputError(f"data '{path}': labels {labels.min() if labels.size else '(none)'}.., rule: 0, 1, 2, …")
-    classes = int(labels.max()) + 1
-    return SequenceData(
-        path.stem, np.concatenate(x), labels, np.concatenate(split), classes, _mask(path, content, parts, x)
-    )
+    labels, outputs = _labels(path, y, classes)
+    mask = _mask(path, content, parts, x)
+    return SequenceData(path.stem, np.concatenate(x), labels, np.concatenate(split), outputs, mask)
+
+
+def read_arrays(path: Path, needed: Sequence[str]) -> dict[str, Array]:
+    """All arrays of an .npz; raises InputError, naming the file, if it or a needed key is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"data file '{path}' does not exist; give an .npz with keys {', '.join(needed)}")
+    try:
+        # numpy leaves a damaged file open if it opened it itself
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            content = {key: file[key] for key in file.files}
+    except Exception as error:  # zipfile, zlib and numpy raise many types on damaged files
+        raise FileFormatError(f"data file '{path}' is damaged or no .npz of plain arrays: {error}") from error
+    missing = [key for key in needed if key not in content]
+    if missing:
+        raise InputError(f"data '{path}': key '{missing[0]}' is missing, found: {', '.join(sorted(content)) or 'none'}")
+    return content
 
 
 def _absent(path: Path, key: str) -> Array:
     raise InputError(f"data '{path}': key '{key}' is missing")
+
+
+def _kind(y: Array) -> tuple[Any, ...]:
+    """What must be the same in all parts: classes or targets, per sample or per step, and how many targets."""
+    return (y.dtype.kind == "f", y.ndim, y.shape[-1] if y.dtype.kind == "f" else 0)
+
+
+def _check_labels(path: Path, part: str, x: Array, y: Array) -> None:
+    leading = (x.shape[:1], x.shape[:2])
+    shape = y.shape[:-1] if y.dtype.kind == "f" and y.ndim else y.shape
+    if y.dtype.kind not in "iuf" or shape not in leading or (y.dtype.kind == "f" and y.shape[-1] == 0):
+        raise InputError(f"data '{path}': y_{part} {y.dtype} of shape {y.shape}, rule: integers, {leading[0]} or "
+                         f"{leading[1]} as x_{part}, or float targets with one more axis")  # fmt: skip
+    where = first_not_finite(y)
+    if where is not None:
+        raise InputError(f"data '{path}': y_{part}{list(where)} = {y[where]}, rule: finite targets; repair or drop it")
+
+
+def _labels(path: Path, y: list[Array], classes: int | None) -> tuple[Array, int]:
+    """(labels of all parts, number of outputs)."""
+    if y[0].dtype.kind == "f":
+        if classes is not None:
+            raise InputError(f"data '{path}': classes = {classes} and float y_train, rule: classes need integer labels")
+        return np.concatenate(y), int(y[0].shape[-1])
+    labels = np.concatenate([a.astype(np.int64) for a in y])
+    if labels.size == 0 or labels.min() < 0:
+        raise InputError(f"data '{path}': labels {labels.min() if labels.size else '(none)'}.., rule: 0, 1, 2, …")
+    if classes is None and y[0].min() > 0:
+        raise InputError(f"data '{path}': the lowest label of y_train is {y[0].min()}, rule: classes count from 0; "
+                         f"subtract {y[0].min()}, or pass classes=N if class 0 has no sample")  # fmt: skip
+    if classes is not None and classes <= labels.max():
+        raise InputError(f"data '{path}': classes = {classes}, found label {labels.max()}, rule: labels below classes")
+    return labels, int(labels.max()) + 1 if classes is None else classes
 
 
 def _mask(path: Path, content: dict[str, Array], parts: list[str], x: list[Array]) -> Array | None:
@@ -67,24 +111,13 @@ def _mask(path: Path, content: dict[str, Array], parts: list[str], x: list[Array
     return np.concatenate(masks).astype(bool)
 
 
-def _checked(path: Path, content: dict[str, Array], key: str, ndim: int) -> Array:
+def _checked(path: Path, content: dict[str, Array], key: str) -> Array:
     array = content[key]
-    if array.ndim != ndim or 0 in array.shape or array.dtype.kind not in "biuf":
+    if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "biuf":
         raise InputError(
             f"data '{path}': {key} {array.dtype} of shape {array.shape}, rule: numbers (sample, T, channel)"
         )
-    if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    where = first_not_finite(array)
+    if where is not None:
         raise InputError(f"data '{path}': {key}{list(where)} = {array[where]}, rule: finite numbers; repair or drop it")
     return array.astype(np.int8) if array.dtype == bool else array
-
-
-def _read(path: Path) -> dict[str, Array]:
-    if not path.is_file():
-        raise InputError(f"data file '{path}' does not exist; give an .npz with keys {', '.join(NEEDED)}")
-    try:
-        # numpy leaves a damaged file open if it opened it itself
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except Exception as error:  # zipfile, zlib and numpy raise many types on damaged files
-        raise FileFormatError(f"data file '{path}' is damaged or no .npz of plain arrays: {error}") from error

@@ -1,9 +1,10 @@
-"""What every data set is: sequences, labels, which steps are scored, and which sample serves what."""
+"""What every data set is: sequences, labels or targets, which steps are scored, and which sample serves what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,21 @@ from hypr_neuro.store import content_digest
 
 Array = NDArray[Any]
 PARTS = ("train", "validation", "test")
+BLOCK = 1 << 22
+"""Values that are looked at in one go, so that x may be a file longer than memory."""
 
 
 @dataclass(frozen=True)
 class SequenceData:
     """Labelled sequences.
 
-    x : (sample, T, channel) spikes or graded values. y : (sample,) or (sample, T) integer classes
+    x : (sample, T, channel) spikes or graded values; may be a numpy memory map, of which only what is asked for is read
+    y : integer classes (sample,) or (sample, T); or, for a regression, float targets (sample, targets) or
+        (sample, T, targets)
     split : (sample,) of "train", "validation", "test"
-    mask : (sample, T) steps that count in loss and accuracy, None = all
+    mask : (sample, T) steps that count in loss and score, None = all
     labelled : (sample, T) steps that carry a label in the source, None = all; for the second score only
-    classes : number of classes. encoder : how x was made, kept with the network
+    classes : number of outputs: classes, or targets of a regression. encoder : how x was made, kept with the network
     """
 
     name: str
@@ -40,34 +45,63 @@ class SequenceData:
         if self.x.ndim != 3:
             raise InputError(f"data '{self.name}': x of shape {self.x.shape}, rule: (sample, T, channel)")
         samples, steps = self.x.shape[:2]
-        if self.y.shape not in ((samples,), (samples, steps)):
+        targets = (self.classes,) if self.regression else ()
+        if self.y.dtype.kind not in "iuf" or self.y.shape not in ((samples, *targets), (samples, steps, *targets)):
             raise InputError(
-                f"data '{self.name}': y of shape {self.y.shape}, rule: ({samples},) or ({samples}, {steps})"
+                f"data '{self.name}': y {self.y.dtype} of shape {self.y.shape}, rule: integers ({samples},) or "
+                f"({samples}, {steps}), or float targets ({samples}, {self.classes}) or "
+                f"({samples}, {steps}, {self.classes})"
             )
         for name, array in (("mask", self.mask), ("labelled", self.labelled)):
             if array is not None and array.shape != (samples, steps):
                 raise InputError(f"data '{self.name}': {name} of shape {array.shape}, rule: ({samples}, {steps})")
-        if self.x.dtype.kind == "f" and not np.all(np.isfinite(self.x)):
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(self.x))[0])
-            raise InputError(f"data '{self.name}': x{list(where)} = {self.x[where]}, rule: finite; remove the sample")
-        if self.y.dtype.kind not in "iu" or (self.y.size and (self.y.min() < 0 or self.y.max() >= self.classes)):
+        for name, array in (("x", self.x), ("y", self.y)):
+            where = first_not_finite(array)
+            if where is not None:
+                raise InputError(
+                    f"data '{self.name}': {name}{list(where)} = {array[where]}, rule: finite; remove the sample"
+                )
+        if not self.regression and self.y.size and (self.y.min() < 0 or self.y.max() >= self.classes):
             raise InputError(f"data '{self.name}': labels are integers 0..{self.classes - 1}, got {self.y.dtype} "
                              f"{self.y.min()}..{self.y.max()}")  # fmt: skip
 
     def part(self, name: str) -> SequenceData:
         """The samples of one part, in order; an empty or unknown part is an error."""
+        return self.take(self.part_index(name))
+
+    def part_index(self, name: str) -> Array:
+        """Which samples belong to a part; an empty or unknown part is an error."""
         if name not in PARTS:
             raise InputError(f"data '{self.name}': unknown part '{name}', known: {', '.join(PARTS)}")
-        found = self.take(np.flatnonzero(self.split == name))
+        found = np.flatnonzero(self.split == name)
         if not len(found):
             raise InputError(f"data '{self.name}': no sample in part '{name}'")
         return found
 
+    def labels(self) -> SequenceData:
+        """The same without channels: enough to score readouts, and nothing of x is read."""
+        found = copy(self)
+        vars(found)["x"] = np.empty((len(self), self.steps, 0), np.int8)
+        return found
+
+    def few(self, count: int) -> SequenceData:
+        """The first `count` samples of each part, for a quick try."""
+        return self.take(np.concatenate([np.flatnonzero(self.split == part)[:count] for part in PARTS]))
+
     def take(self, index: Array) -> SequenceData:
-        """The samples of that index, in its order."""
-        mask = None if self.mask is None else self.mask[index]
-        labelled = None if self.labelled is None else self.labelled[index]
-        return replace(self, x=self.x[index], y=self.y[index], split=self.split[index], mask=mask, labelled=labelled)
+        """The samples of that index, in its order; consecutive ones are a view of the arrays, not a copy."""
+        rows = self._rows(np.asarray(index))
+        found = copy(self)  # what was checked once needs no second check
+        arrays = {key: getattr(self, key) for key in ("x", "y", "split", "mask", "labelled")}
+        vars(found).update({key: a if a is None else np.asarray(a[rows]) for key, a in arrays.items()})
+        return found
+
+    def _rows(self, index: Array) -> Array | slice:
+        """A run of consecutive samples as a slice, any other index as it is."""
+        run = index.ndim == 1 and index.dtype.kind in "iu" and 0 < len(index) <= len(self)
+        if run and index[0] >= 0 and index[-1] < len(self) and np.all(np.diff(index) == 1):
+            return slice(int(index[0]), int(index[-1]) + 1)
+        return index
 
     def batches(self, size: int, order: Array | None = None) -> Iterator[SequenceData]:
         """Consecutive batches of `size` samples, in `order`; the last may be smaller."""
@@ -87,9 +121,27 @@ class SequenceData:
         return int(self.x.shape[2])
 
     @property
+    def regression(self) -> bool:
+        """y are float targets, not classes."""
+        return self.y.dtype.kind == "f"
+
+    @property
     def per_step(self) -> bool:
-        """One label a step, not one a sample."""
-        return self.y.ndim == 2
+        """One label or row of targets a step, not one a sample."""
+        return self.y.ndim == (3 if self.regression else 2)
+
+
+def first_not_finite(array: Array) -> tuple[int, ...] | None:
+    """Index of the first value that is NaN or infinite, None if there is none; reads a block of samples at a time."""
+    if array.dtype.kind != "f" or not array.size:
+        return None
+    rows = max(1, BLOCK * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        finite = np.isfinite(array[start : start + rows])
+        if not finite.all():
+            first = np.argwhere(~finite)[0]
+            return (start + int(first[0]), *(int(i) for i in first[1:]))
+    return None
 
 
 def data_digest(data: SequenceData, meta: str, arrays: Mapping[str, Array]) -> str:
@@ -105,3 +157,9 @@ def hold_out_validation(train: int, share: float, seed: int) -> Array:
     chosen = np.random.default_rng(seed).permutation(train)[:count]
     split[chosen] = "validation"
     return split
+
+
+def split_of_generated(samples: int, seed: int) -> Array:
+    """Split of a generated data set: the last 20 % for test, a random 10 % of the others for validation."""
+    test = round(0.2 * samples)
+    return np.concatenate([hold_out_validation(samples - test, 0.1, seed), np.full(test, "test")])

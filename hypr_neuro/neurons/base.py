@@ -2,23 +2,30 @@
 
 Float functions work on real numbers, time in steps; integer functions on ints, built from `fixed_point` alone.
 All are scalar: one neuron, one step, tuples in and out. ``s`` is the state (d numbers), ``z_prev`` the output of the
-previous step, ``I`` the input currents (one entry for each), ``p`` the parameters in the record's order.
+previous step, ``I`` the input currents (one entry for each), ``p`` the parameters in the record's order, in float
+functions followed by the coefficients.
 
-================  ==============================================================================================
-float_step        (s, z_prev, I, p) -> (s, z)
-float_psi_arg     (s_prev, s, p) -> x, the argument of the surrogate ψ (None where the output is the state)
-float_jacobian    (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E)
-fixed_step        (s, z_prev, I, p) -> (s, z, events); p = per-neuron integers, then the layer's constants;
-                  events = bit mask in the order of `events`
-psi_index         (s_prev, s, p) -> entry 0..511 of the layer's ψ table
-fixed_jacobian    like float_jacobian, entries with `coefficient fraction` bits; P in units of the state
-to_fixed          (params, FixedFormat) -> FixedParams
-================  ==============================================================================================
+===================  ===========================================================================================
+float_coefficients   (parameters) -> numbers that depend on them alone, such as κ = e^{-1/τ}: float64, once a neuron
+                     when a layer starts to run, plain Python (None where `coefficients` is empty)
+float_step           (s, z_prev, I, p) -> (s, z)
+float_psi_arg        (s_prev, s, p) -> x, the argument of the surrogate ψ (None where the output is the state)
+float_jacobian       (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E)
+float_spike_jacobian (s_prev, s, z_prev, I, p, psi) -> D (None where the previous spike does not enter the state)
+fixed_step           (s, z_prev, I, p) -> (s, z, events); p = per-neuron integers, then the layer's constants;
+                     events = bit mask in the order of `events`
+psi_index            (s_prev, s, p) -> entry 0..511 of the layer's ψ table
+fixed_jacobian       like float_jacobian, entries with `coefficient fraction` bits; P in units of the state
+to_fixed             (params, FixedFormat) -> FixedParams
+===================  ===========================================================================================
 
 A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d), C = ∂z_t/∂s_t (d), C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d),
-E = ∂z_t/∂p (trainable). The previous spike z_{t-1} is held constant; a spike that enters the state of its own step
-is differentiated through ψ. In integers, B is taken for the current as it arrives in state units (the constant gain
-in front of it, like BRF's δ, lives in the weights' scale).
+E = ∂z_t/∂p (trainable), D = ∂s_t/∂z_{t-1} (d). The previous spike z_{t-1} is held constant in all but D; a spike that
+enters the state of its own step is differentiated through ψ, in D too. In integers, B is taken for the current as it
+arrives in state units (the constant gain in front of it, like BRF's δ, lives in the weights' scale).
+
+Float functions have float literals only and call only `abs`, `sqrt`, `min`, `max` and tagged functions: kernels are
+compiled in float32 as well. A model without integer functions trains and runs in float only.
 """
 
 from __future__ import annotations
@@ -39,10 +46,10 @@ PSI_ENTRIES = 512
 
 @dataclass(frozen=True)
 class StateVar:
-    """One state: its name and what happens at the edge of its declared width."""
+    """One state: its name and, in integers, what happens at the edge of its declared width."""
 
     name: str
-    overflow: str
+    overflow: str = ""
     description: str = ""
 
 
@@ -156,6 +163,11 @@ def to_integer(name: str, value: Array, scale: float, low: int, high: int, rule:
     return integer
 
 
+def no_integer_form(*_: Any) -> Any:
+    """Stands for the integer functions of a model that is float only."""
+    raise InputError("this neuron has no integer form")
+
+
 @dataclass(frozen=True)
 class NeuronModel:
     """Everything hypr-neuro knows of a neuron; equations and source stand in the docstring of its file."""
@@ -168,14 +180,17 @@ class NeuronModel:
     float_step: Callable[..., Any]
     float_psi_arg: Callable[..., Any] | None
     float_jacobian: Callable[..., Any]
-    fixed_per_neuron: tuple[str, ...]
-    fixed_constants: tuple[str, ...]
-    events: tuple[str, ...]
-    fixed_step: Callable[..., Any]
-    psi_index: Callable[..., Any] | None
-    fixed_jacobian: Callable[..., Any]
-    to_fixed: Callable[[Mapping[str, Array], FixedFormat], FixedParams]
     source: str
+    coefficients: tuple[str, ...] = ()
+    float_coefficients: Callable[[tuple[float, ...]], tuple[float, ...]] | None = None
+    float_spike_jacobian: Callable[..., Any] | None = None
+    fixed_per_neuron: tuple[str, ...] = ()
+    fixed_constants: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    fixed_step: Callable[..., Any] = no_integer_form
+    psi_index: Callable[..., Any] | None = None
+    fixed_jacobian: Callable[..., Any] = no_integer_form
+    to_fixed: Callable[[Mapping[str, Array], FixedFormat], FixedParams] = no_integer_form
     fixed_trainable: tuple[str, ...] = ()
     constrain: Callable[[dict[str, Array]], None] | None = None
     validate: Callable[[Mapping[str, Array]], None] | None = None
@@ -194,6 +209,14 @@ class NeuronModel:
             raise InputError(f"neuron '{self.name}': parameter names repeat: {names}")
         if self.bias_on == "state" and "bias" not in names:
             raise InputError(f"neuron '{self.name}': bias_on = 'state' needs a parameter 'bias'")
+        if bool(self.coefficients) != (self.float_coefficients is not None):
+            raise InputError(f"neuron '{self.name}': rule: coefficients and float_coefficients, both or neither")
+        integer = [f is not no_integer_form for f in (self.fixed_step, self.fixed_jacobian, self.to_fixed)]
+        if any(integer) != all(integer) or (self.psi_index is not None) != (any(integer) and not self.readout):
+            raise InputError(
+                f"neuron '{self.name}': rule: fixed_step, fixed_jacobian, to_fixed and, with spikes, psi_index: all or "
+                "none"
+            )
 
     @property
     def d(self) -> int:
@@ -207,6 +230,28 @@ class NeuronModel:
     @property
     def param_names(self) -> tuple[str, ...]:
         return tuple(p.name for p in self.params)
+
+    @property
+    def float_count(self) -> int:
+        """Entries of `p` in float functions: parameters and coefficients."""
+        return len(self.params) + len(self.coefficients)
+
+    @property
+    def integer(self) -> bool:
+        """Whether the model has an integer form."""
+        return self.to_fixed is not no_integer_form
+
+    def require_integer(self, where: str) -> None:
+        """Raise InputError, naming the layer `where`, for a model that is float only."""
+        if not self.integer:
+            raise InputError(
+                f"{where}: neuron '{self.name}' has no integer form, it trains and runs in float only; build the layer "
+                "of a neuron that has one (docs/models.md)"
+            )
+
+    def with_coefficients(self, p: tuple[float, ...]) -> tuple[float, ...]:
+        """The parameters of one neuron followed by its coefficients, as float functions take them."""
+        return p if self.float_coefficients is None else p + self.float_coefficients(p)
 
     @property
     def trainable(self) -> tuple[str, ...]:

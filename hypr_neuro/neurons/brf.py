@@ -46,17 +46,24 @@ PSI_RANGE_BITS = 3
 """The ψ table spans ±2^3 around the threshold: the wide Gaussian has σ = 3."""
 
 
+def float_coefficients(p):
+    omega, b_offset, delta, _, _ = p
+    dw = delta * abs(omega)
+    root = sqrt(1.0 - dw * dw)
+    signed = delta if omega >= 0.0 else -delta
+    by_b = -delta if b_offset >= 0.0 else delta
+    # δω, 1 + δ(p(ω)-|b'|), and derivatives by ω (own: δp'(ω), cross: δ) and b'
+    return dw, root - delta * abs(b_offset), -signed * dw / root, signed, by_b
+
+
 @jitable
 def float_step(s, z_prev, I, p):
     u, v, q = s
-    omega, b_offset, delta, gamma, theta = p
-    w = abs(omega)
-    dw = delta * w
-    c = (sqrt(1.0 - dw * dw) - 1.0) / delta - abs(b_offset) - q
-    u1 = u + delta * (c * u - w * v + I[0])
-    v1 = v + delta * (w * u + c * v)
+    _, _, delta, gamma, theta, dw, keep, _, _, _ = p
+    a = keep - delta * q
+    u1 = a * u - dw * v + delta * I[0]
     z = 1.0 if u1 - theta - q > 0.0 else 0.0
-    return (u1, v1, gamma * q + z), z
+    return (u1, dw * u + a * v, gamma * q + z), z
 
 
 @jitable
@@ -67,26 +74,19 @@ def float_psi_arg(s_prev, s, p):
 @jitable
 def float_jacobian(s_prev, s, z_prev, I, p, psi):
     u, v, q = s_prev
-    omega, b_offset, delta, gamma, _ = p
-    w = abs(omega)
-    dw = delta * w
-    root = sqrt(1.0 - dw * dw)
-    c = (root - 1.0) / delta - abs(b_offset) - q
-    a_uu = 1.0 + delta * c
-    a_uv = -dw
+    _, _, delta, gamma, _, dw, keep, own, cross, by_b = p
+    a_uu = keep - delta * q
     a_uq = -delta * u
     A = (
-        (a_uu, a_uv, a_uq),
+        (a_uu, -dw, a_uq),
         (dw, a_uu, -delta * v),
-        (psi * a_uu, psi * a_uv, gamma + psi * (a_uq - 1.0)),
+        (psi * a_uu, -psi * dw, gamma + psi * (a_uq - 1.0)),
     )
-    sign_w = 1.0 if omega >= 0.0 else -1.0
-    dp = -dw / root  # p'(ω)
-    p_u = sign_w * delta * (dp * u - v)
-    sign_b = -delta if b_offset >= 0.0 else delta
+    w_u = own * u - cross * v
+    b_u = by_b * u
     P = (
-        (p_u, sign_w * delta * (u + dp * v), psi * p_u),
-        (sign_b * u, sign_b * v, psi * sign_b * u),
+        (w_u, cross * u + own * v, psi * w_u),
+        (b_u, by_b * v, psi * b_u),
     )
     return A, (delta, 0.0, psi * delta), (psi, 0.0, 0.0), (0.0, 0.0, -psi), P, (0.0, 0.0)
 
@@ -199,6 +199,8 @@ MODEL = NeuronModel(
     ),
     surrogate="double_gaussian",
     bias_on="current",
+    coefficients=("dw", "keep", "own", "cross", "by_b"),
+    float_coefficients=float_coefficients,
     float_step=float_step,
     float_psi_arg=float_psi_arg,
     float_jacobian=float_jacobian,

@@ -10,6 +10,7 @@ Integers, states with F fraction bits, coefficients with k:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp, expm1
 
 import numpy as np
 
@@ -27,21 +28,24 @@ from hypr_neuro.neurons.base import (
     to_integer,
 )
 from hypr_neuro.neurons.scaling import input_shift
-from hypr_neuro.surrogates import exp_neg
+
+
+def float_coefficients(p):
+    kappa = exp(-1.0 / p[0])
+    return kappa, -expm1(-1.0 / p[0]), kappa / p[0] / p[0]
 
 
 @jitable
 def float_step(s, z_prev, I, p):
-    kappa = exp_neg(1.0 / p[0])
-    u = kappa * s[0] + (1.0 - kappa) * I[0]
+    _, kappa, gain, _ = p
+    u = kappa * s[0] + gain * I[0]
     return (u,), u
 
 
 @jitable
 def float_jacobian(s_prev, s, z_prev, I, p, psi):
-    kappa = exp_neg(1.0 / p[0])
-    by_tau = (s_prev[0] - I[0]) * kappa / (p[0] * p[0])
-    return ((kappa,),), (1.0 - kappa,), (1.0,), (0.0,), ((by_tau,),), (0.0,)
+    _, kappa, gain, kappa_by_tau = p
+    return ((kappa,),), (gain,), (1.0,), (0.0,), (((s_prev[0] - I[0]) * kappa_by_tau,),), (0.0,)
 
 
 @jitable
@@ -85,6 +89,8 @@ MODEL = NeuronModel(
     params=(Param("tau", "step", 20.0, 0.0, 1e6, trainable=True, open_low=True, description="time constant"),),
     surrogate=None,
     bias_on="current",
+    coefficients=("kappa", "gain", "kappa_by_tau"),
+    float_coefficients=float_coefficients,
     float_step=float_step,
     float_psi_arg=None,
     float_jacobian=float_jacobian,

@@ -46,34 +46,44 @@ INVERSE_FRACTION = 36
 """Fraction bits of 1/vth: vth has up to 23 bits, which leaves 13 significant ones."""
 
 
+def float_coefficients(p):
+    du, dv, vth, _, subtract = p
+    return 1.0 - du, 1.0 - dv, 1.0 / vth, subtract * vth, 1.0 - subtract
+
+
 @jitable
 def float_step(s, z_prev, I, p):
-    du, dv, vth, bias, subtract = p
-    u = (1.0 - du) * s[0] + I[0]
-    kept = s[1] - z_prev * (subtract * vth + (1.0 - subtract) * s[1])
-    v = (1.0 - dv) * kept + u + bias
+    _, _, vth, bias, _, keep_u, keep_v, _, drop, clear = p
+    u = keep_u * s[0] + I[0]
+    kept = s[1] - z_prev * (drop + clear * s[1])
+    v = keep_v * kept + u + bias
     return (u, v), 1.0 if v > vth else 0.0
 
 
 @jitable
 def float_psi_arg(s_prev, s, p):
-    return (s[1] - p[2]) / p[2]
+    return (s[1] - p[2]) * p[7]
 
 
 @jitable
 def float_jacobian(s_prev, s, z_prev, I, p, psi):
-    du, dv, vth, _, subtract = p
-    open_gate = 1.0 - z_prev * (1.0 - subtract)
-    kept = s_prev[1] - z_prev * (subtract * vth + (1.0 - subtract) * s_prev[1])
-    A = ((1.0 - du, 0.0), (1.0 - du, (1.0 - dv) * open_gate))
+    _, _, _, _, subtract, keep_u, keep_v, per_vth, drop, clear = p
+    kept = s_prev[1] - z_prev * (drop + clear * s_prev[1])
+    A = ((keep_u, 0.0), (keep_u, keep_v * (1.0 - z_prev * clear)))
     P = (
         (-s_prev[0], -s_prev[0]),
         (0.0, -kept),
-        (0.0, -(1.0 - dv) * subtract * z_prev),
+        (0.0, -keep_v * subtract * z_prev),
         (0.0, 1.0),
     )
-    E = (0.0, 0.0, -psi * s[1] / (vth * vth), 0.0)
-    return A, (1.0, 1.0), (0.0, psi / vth), (0.0, 0.0), P, E
+    c_v = psi * per_vth
+    return A, (1.0, 1.0), (0.0, c_v), (0.0, 0.0), P, (0.0, 0.0, -c_v * s[1] * per_vth, 0.0)
+
+
+@jitable
+def float_spike_jacobian(s_prev, s, z_prev, I, p, psi):
+    _, _, _, _, _, _, keep_v, _, drop, clear = p
+    return 0.0, -keep_v * (drop + clear * s_prev[1])
 
 
 @jitable
@@ -192,9 +202,12 @@ MODEL = NeuronModel(
     ),
     surrogate="slayer",
     bias_on="state",
+    coefficients=("keep_u", "keep_v", "per_vth", "drop", "clear"),
+    float_coefficients=float_coefficients,
     float_step=float_step,
     float_psi_arg=float_psi_arg,
     float_jacobian=float_jacobian,
+    float_spike_jacobian=float_spike_jacobian,
     fixed_per_neuron=("du1", "dv", "vth", "bias", "inv_vth"),
     fixed_constants=("lava", "subtract", "k", "scale_log2"),
     events=("u wrapped", "v saturated"),

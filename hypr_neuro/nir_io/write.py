@@ -224,7 +224,7 @@ def _linearised(layer: Layer, dt: float) -> tuple[nir.NIRNode, list[str]]:
 def _at_rest(layer: Layer, j: int) -> tuple[Any, Any, Any, Any, float]:
     """A (d, d), B (d), C (d), C' (d) of neuron j at rest, through states only, and -(surrogate's argument)."""
     model = layer.model
-    p = tuple(float(layer.params[name][j]) for name in model.param_names)
+    p = model.with_coefficients(tuple(float(layer.params[name][j]) for name in model.param_names))
     rest, current = (0.0,) * model.d, (0.0,) * model.currents
     s, _ = model.float_step(rest, 0.0, current, p)
     A, B = model.float_jacobian(rest, s, 0.0, current, p, 0.0)[:2]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.forward import LayerForward
+from hypr_neuro.forward import LayerArrays, LayerForward
 from hypr_neuro.network import Network
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
     rates = {}
     for i, layer in enumerate(net.layers[:-1]):
         for _ in range(DOUBLINGS):
-            outputs = LayerForward(layer, values.shape[1], np.float32).forward(values)
+            outputs = LayerForward(LayerArrays(layer, np.float32), values.shape[1]).forward(values)
             if outputs.mean() >= target:
                 break
             layer.weight *= 2.0

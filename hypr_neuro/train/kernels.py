@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.forward import flush
 from hypr_neuro.jit import compile_kernel, jitable
 from hypr_neuro.neurons import get_model
 from hypr_neuro.surrogates import SURROGATES
-from hypr_neuro.tuples import ADD, DOT, LOAD_REAL, MAD, MATT, ROWS, STORE
+from hypr_neuro.tuples import ADD, DOT, FLUSH, LOAD, MAD, MATT, ROWS, STORE
 
 
 @jitable
@@ -25,46 +24,108 @@ def _no_psi_arg(s_prev: Any, s: Any, p: Any) -> float:
     return 0.0
 
 
+@jitable
+def _no_spike_jacobian(s_prev: Any, s: Any, z_prev: Any, I: Any, p: Any, psi: Any) -> Any:
+    return s
+
+
+@jitable
+def add_outer(to: Any, values: Any, first: Any, row: Any, base: Any, n: Any, index: Any, count: Any) -> None:
+    """to[j, i] += values[first + j] · row[base + i] for the `count` listed j."""
+    for e in range(np.uintp(count)):
+        j = np.uintp(index[e])
+        z, to_j = values[first + j], to[j]
+        for i in range(n):
+            to_j[i] += z * row[base + i]
+
+
+@jitable
+def add_product(to: Any, first: Any, row: Any, base: Any, matrix: Any) -> None:
+    """to[first + j] += Σ_i row[base + i] · matrix[i, j], four rows at a time."""
+    n, columns = np.uintp(matrix.shape[0]), np.uintp(matrix.shape[1])
+    fours = n // np.uintp(4) * np.uintp(4)
+    for i in range(np.uintp(0), fours, np.uintp(4)):
+        v0, v1, v2, v3 = row[base + i], row[base + i + 1], row[base + i + 2], row[base + i + 3]
+        m0, m1, m2, m3 = matrix[i], matrix[i + 1], matrix[i + 2], matrix[i + 3]
+        for j in range(columns):
+            to[first + j] += (v0 * m0[j] + v1 * m1[j]) + (v2 * m2[j] + v3 * m3[j])
+    for i in range(fours, n):
+        value, of_i = row[base + i], matrix[i]
+        for j in range(columns):
+            to[first + j] += value * of_i[j]
+
+
 @cache
-def p_stage(model_name: str) -> Callable[..., None]:
-    """Kernel that turns learning signals into the factors of the gradient, backwards over a chunk.
+def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, filtered: bool) -> Callable[..., None]:
+    """Kernel that turns learning signals into gradients, backwards over a chunk.
 
     r_t = A_{t+1}ᵀ r_{t+1} + C_tᵀ g_t + C'_{t+1}ᵀ g_{t+1}; weights get Σ_t (B_tᵀ r_t) ⊗ pre_t, parameters
-    Σ_t P_t r_t + E_t g_t.
+    Σ_t P_t r_t + E_t g_t. g_t is the learning signal and, by the paths kept, what later steps say of z_t:
 
-    current, states, outputs : as the S-stage left them
-    signal : (λ, batch·n) g_t = ∂L_t/∂z_t
-    adjoint : (d, batch·n), zero on entry; on return what reaches the state before the chunk
-    d_current : (λ, batch·n), filled with B_tᵀ r_t
-    d_now : (λ, batch·n), filled with B_tᵀ C_t g_t, the part that goes down to the layer below in the same step
-    d_params : (trainable, batch·n), the parameters' sums are added
+    own_spike : + D_{t+1} · r_{t+1}. recurrent : + Vᵀ B_{t+1}ᵀ r_{t+1}
+    filtered : g_t = (1-κ) x_t with x_t = signal_t + κ x_{t+1}, the transpose of the readout's leak
+
+    below (λ, batch·inputs), current, states, outputs : as the S-stage left them, with the events of below and outputs
+    signal : (λ, batch·n) ∂L_t/∂z_t
+    adjoint : (d+1, batch·n), on entry what later steps say of the last state and (row d) of the last spike or of its
+        filtered trace; on return the same of the state before the chunk
+    by_weight (batch, inputs, n), by_recurrent (batch, n or 0, n), by_bias (batch·n), by_param (trainable, batch·n) :
+        the sums are added
+    weight : (n, inputs), or (n, 0) where nothing goes down. down : (λ, batch·inputs), what goes to the layer below is
+        added: Wᵀ B_tᵀ C_t g_t, with `recurrent` Wᵀ B_tᵀ r_t
+    v : (n, n) recurrent weights, or (0, n). rows : (2, batch·n) scratch. leak : κ
     """
     model = get_model(model_name)
     psi_of = SURROGATES[model.surrogate] if model.surrogate else _unit
     psi_arg = model.float_psi_arg or _no_psi_arg
+    spike_jacobian = model.float_spike_jacobian or _no_spike_jacobian
+    with_d = own_spike and model.float_spike_jacobian is not None
+    through = with_d or recurrent
     jacobian, d, m = model.float_jacobian, model.d, len(model.trainable)
-    load_s, load_p, store, add = LOAD_REAL[d], LOAD_REAL[len(model.params)], STORE[d], ADD[m]
-    dot, mad, matt, rows = DOT[d], MAD[d], MATT[d], ROWS[m, d]
+    load_s, load_p, store, add, flush = LOAD[d], LOAD[model.float_count], STORE[d], ADD[m], FLUSH[d]
+    dot, mad, matt, by_rows = DOT[d], MAD[d], MATT[d], ROWS[m, d]
 
-    def kernel(current, states, outputs, p, signal, adjoint, d_current, d_now, d_params, neurons, first, stop):
-        n, b0, b1 = np.uintp(neurons), np.uintp(first), np.uintp(stop)
+    def kernel(
+        below, below_index, below_count, current, states, outputs, index, count, p, signal, adjoint, by_weight,
+        by_recurrent, by_bias, by_param, weight, down, v, rows, leak, neurons,
+    ):  # fmt: skip
+        n, size = np.uintp(neurons), np.uintp(current.shape[1])
+        inputs, batch, own = np.uintp(by_weight.shape[1]), size // n, by_recurrent.shape[1] > 0
+        later, d_current, d_now = adjoint[d], rows[0], rows[1]
         for back in range(current.shape[0]):
             t = current.shape[0] - 1 - back
-            i_t, s0, s1, z0 = current[t], states[t], states[t + 1], outputs[t]
-            g_t, out, now = signal[t], d_current[t], d_now[t]
-            for b in range(b0, b1):
+            x_t, i_t, s0, s1, z0, g_t = below[t], current[t], states[t], states[t + 1], outputs[t], signal[t]
+            for k in range(size):
+                par, sp, s = load_p(p, k), load_s(s0, k), load_s(s1, k)
+                psi = psi_of(psi_arg(sp, s, par))
+                A, B, C, Cp, P, E = jacobian(sp, s, z0[k], (i_t[k],), par, psi)
+                g = g_t[k]
+                if filtered:
+                    x = g + later[k]
+                    later[k] = leak * x
+                    g = x - leak * x
+                now = g
+                if through:
+                    g += later[k]
+                r = mad(load_s(adjoint, k), C, g)
+                of_current = dot(B, r)
+                d_current[k] = of_current
+                d_now[k] = of_current if recurrent else dot(B, C) * now
+                by_bias[k] += of_current
+                add(by_param, k, by_rows(P, r, E, g))
+                store(adjoint, k, flush(mad(matt(A, r), Cp, g)))
+                if with_d:
+                    later[k] = dot(spike_jacobian(sp, s, z0[k], (i_t[k],), par, psi), r)
+                elif through:
+                    later[k] = 0.0
+            for b in range(batch):
                 base = b * n
-                for i in range(n):
-                    k = base + i
-                    par, sp, s = load_p(p, i), load_s(s0, k), load_s(s1, k)
-                    psi = psi_of(psi_arg(sp, s, par))
-                    A, B, C, Cp, P, E = jacobian(sp, s, float(z0[k]), (float(i_t[k]),), par, psi)
-                    g = float(g_t[k])
-                    r = mad(load_s(adjoint, k), C, g)
-                    out[k] = dot(B, r)
-                    now[k] = dot(B, C) * g
-                    add(d_params, k, rows(P, r, E, g))
-                    store(adjoint, k, mad(matt(A, r), Cp, g))
-                flush(adjoint, base, base + n, d)
+                add_outer(by_weight[b], x_t, b * inputs, d_current, base, n, below_index[t, b], below_count[t, b])
+                if own:
+                    add_outer(by_recurrent[b], z0, base, d_current, base, n, index[t, b], count[t, b])
+                if weight.shape[1] > 0:
+                    add_product(down[t], b * inputs, d_now, base, weight)
+                if recurrent and v.shape[0] > 0:
+                    add_product(later, base, d_current, base, v)
 
-    return compile_kernel(kernel)
+    return compile_kernel(kernel, precision, disjoint=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import cos, pi
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
-from hypr_neuro.forward import FloatType, readout
+from hypr_neuro.forward import FloatType, Rows, readout
 from hypr_neuro.network import Network
-from hypr_neuro.score import Score, score_readout
+from hypr_neuro.score import Score, predict, score_answers
 from hypr_neuro.store import load_arrays, make_folder, save_arrays
-from hypr_neuro.train.hypr import gradients
-from hypr_neuro.train.optimizers import Optimizer, make_optimizer
+from hypr_neuro.train.gradients import RatePenalty, gradients
+from hypr_neuro.train.optimizers import Optimizer, clip_norm, make_optimizer
 
 Array = NDArray[Any]
 CHECKPOINT = "training.h5"
@@ -27,7 +28,7 @@ KIND = "hypr-neuro training checkpoint"
 
 @dataclass
 class Epoch:
-    """Figures of one epoch; validation NaN if there is no validation part."""
+    """Figures of one epoch. validation : accuracy, of a regression minus the squared error, NaN without such a part."""
 
     epoch: int
     rate: float
@@ -43,6 +44,44 @@ class History:
     best: int = -1
 
 
+@dataclass(frozen=True)
+class Options:
+    """Everything that decides how a run goes on; see `train`."""
+
+    rule: str
+    epochs: int
+    batch_size: int
+    chunk: int | None
+    seed: int
+    optimizer: str | dict[str, Any]
+    rate: float
+    schedule: str
+    loss: str
+    clip: float | None
+    patience: int | None
+    penalty: RatePenalty | None
+    feedback: str
+    dtype: str
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule = '{self.schedule}', rule: one of {', '.join(SCHEDULES)}")
+        for name in ("epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} = {value}, rule: at least 1")
+        if self.clip is not None and not self.clip > 0:
+            raise InputError(f"clip = {self.clip}, rule: positive")
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1.0 + cos(pi * done)),
+    "linear": lambda done: 1.0 - done,
+}
+"""Factor on the rate when that share of all updates is done."""
+
+
 def train(
     net: Network,
     data: SequenceData,
@@ -52,57 +91,50 @@ def train(
     batch_size: int = 16,
     chunk: int | None = None,
     seed: int = 0,
-    optimizer: str = "adam",
+    optimizer: str | Mapping[str, Any] = "adam",
     rate: float = 0.01,
     schedule: str = "linear",
-    loss: str = "per_step_cross_entropy",
+    loss: str | None = None,
+    clip: float | None = None,
+    patience: int | None = None,
+    penalty: RatePenalty | None = None,
+    feedback: str = "symmetric",
     dtype: FloatType = np.float32,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> History:
-    """Train `net` in place; afterwards it holds the weights of the epoch with the best validation accuracy.
+    """Train `net` in place; afterwards it holds the weights of the epoch that did best on the validation part.
 
-    schedule : "linear" lets the rate fall to 0 at the end, "constant" keeps it
+    rule, chunk, feedback, penalty, loss : as in `gradients`; loss None: "per_step_cross_entropy", for a regression
+        "squared_error"
+    optimizer : "adam", "rmsprop", "sgd", or {"name": "sgd", "momentum": 0.8} with its settings
+    schedule : of the rate, "linear" and "cosine" end at 0, "constant" keeps it
+    clip : largest norm of the gradient over all arrays. patience : stop after that many epochs without a better one
     checkpoint : folder; after each epoch everything is written there, and a later call with the same network, data
         and options goes on from it, bit for bit as if it had not been interrupted
+    data.x may be a memory map: only one sub-sequence of one block of samples is read at a time
     Raises InputError for bad options, HyprError (naming the checkpoint) if the loss is not finite.
     """
-    if schedule not in ("linear", "constant"):
-        raise InputError(f"schedule = '{schedule}', rule: 'linear' or 'constant'")
-    if epochs < 1 or batch_size < 1:
-        raise InputError(f"epochs = {epochs}, batch_size = {batch_size}, rule: both at least 1")
-    options = {"rule": rule, "epochs": epochs, "batch_size": batch_size, "chunk": chunk, "seed": seed, "rate": rate,
-               "optimizer": optimizer, "schedule": schedule, "loss": loss, "dtype": np.dtype(dtype).name}  # fmt: skip
-    part, arrays = data.part("train"), net.arrays()
-    run = _Run(net, make_optimizer(optimizer, rate), History(), {k: v.copy() for k, v in arrays.items()})
-    path = None
+    check_fit(net, data)
+    options = Options(
+        rule, epochs, batch_size, chunk, seed, optimizer if isinstance(optimizer, str) else dict(optimizer), rate,
+        schedule, loss or ("squared_error" if data.regression else "per_step_cross_entropy"), clip, patience, penalty,
+        feedback, np.dtype(dtype).name,
+    )  # fmt: skip
+    run = _Run(net, make_optimizer(optimizer, rate), History(), {k: v.copy() for k, v in net.arrays().items()})
+    path, described = None, asdict(options)
     if checkpoint is not None:
         path = make_folder(Path(checkpoint)) / CHECKPOINT
-        options["start"] = _digest(net, data)
-        run.restore(path, options)
-    for epoch in range(len(run.history.epochs), epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(part))
-        total, count = 0.0, 0
-        for i, batch in enumerate(part.batches(batch_size, order)):
-            updates = -(-len(part) // batch_size)
-            done = (epoch * updates + i) / (epochs * updates)
-            run.optimizer.rate = rate * (1.0 - done) if schedule == "linear" else rate
-            grads, value = gradients(net, batch.x, batch.y, batch.mask, rule=rule, chunk=chunk, loss=loss, dtype=dtype)
-            if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
-                kept = f"the last good state is in '{path}'" if path and path.exists() else "no epoch was finished"
-                raise HyprError(
-                    f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate ({rate}); {kept}"
-                )
-            run.optimizer.update(arrays, grads)
-            for layer in net.layers:
-                if layer.model.constrain is not None:
-                    layer.model.constrain(layer.params)
-            total, count = total + value * len(batch), count + len(batch)
-        validation = evaluate(net, data, "validation").accuracy if np.any(data.split == "validation") else float("nan")
-        entry = Epoch(epoch, run.optimizer.rate, total / count, validation)
+        described["start"] = _digest(net, data)
+        run.restore(path, described)
+    while not run.done(options):
+        loss_value = _one_epoch(run, data, options, path)
+        held = np.any(data.split == "validation")
+        validation = evaluate(net, data, "validation").figure if held else float("nan")
+        entry = Epoch(len(run.history.epochs), run.optimizer.rate, loss_value, validation)
         run.note(entry)
         if path is not None:
-            run.save(path, options)
+            run.save(path, described)
         if on_epoch is not None:
             on_epoch(entry)
     for name, array in net.arrays().items():
@@ -111,11 +143,58 @@ def train(
     return run.history
 
 
+def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | None) -> float:
+    """All training samples once, in an order of their own for each epoch; returns the mean loss."""
+    epoch, index, arrays = len(run.history.epochs), data.part_index("train"), run.net.arrays()
+    order = index[np.random.default_rng([options.seed, epoch]).permutation(len(index))]
+    updates, total = -(-len(order) // options.batch_size), 0.0
+    for i in range(updates):
+        batch = order[i * options.batch_size : (i + 1) * options.batch_size]
+        done = (epoch * updates + i) / (options.epochs * updates)
+        run.optimizer.rate = options.rate * SCHEDULES[options.schedule](done)
+        grads, value = gradients(
+            run.net, Rows(data.x, batch), data.y[batch], None if data.mask is None else data.mask[batch],
+            rule=options.rule, chunk=options.chunk, loss=options.loss, dtype=np.dtype(options.dtype).type,
+            feedback=options.feedback, penalty=options.penalty,
+        )  # fmt: skip
+        if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
+            kept = f"the last good state is in '{path}'" if path and path.exists() else "no epoch was finished"
+            raise HyprError(f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate "
+                            f"({options.rate}) or set clip; {kept}")  # fmt: skip
+        if options.clip is not None:
+            clip_norm(grads, options.clip)
+        run.optimizer.update(arrays, grads)
+        for layer in run.net.layers:
+            if layer.model.constrain is not None:
+                layer.model.constrain(layer.params)
+        total += value * len(batch)
+    return total / len(order)
+
+
+def check_fit(net: Network, data: SequenceData) -> None:
+    """Raise InputError unless the network has the data's channels, outputs for its classes or targets, finite weights,
+    and parameters in their ranges."""
+    few = net.outputs != data.classes if data.regression else net.outputs < data.classes
+    if net.inputs != data.channels or few:
+        raise InputError(f"network: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
+                         f"{data.channels} channels and {data.classes} outputs")  # fmt: skip
+    for layer in net.layers:
+        layer.check()
+
+
+READOUT_BYTES = 200_000_000
+"""Largest readout that an evaluation keeps at a time."""
+
+
 def evaluate(net: Network, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
-    """Accuracy of the float network on one part of the data."""
-    chosen = data.part(part)
-    outputs = [readout(net, batch.x) for batch in chosen.batches(batch_size)]
-    return score_readout(np.concatenate(outputs), chosen)
+    """Accuracy or squared error of the float network on one part of the data."""
+    index = data.part_index(part)
+    size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.outputs)))
+    labels, answers = data.labels(), []
+    for start in range(0, len(index), size):
+        rows = index[start : start + size]
+        answers.append(predict(readout(net, Rows(data.x, rows)), labels.take(rows)))
+    return score_answers(np.concatenate(answers), labels.take(index))
 
 
 @dataclass
@@ -126,6 +205,13 @@ class _Run:
     optimizer: Optimizer
     history: History
     best: dict[str, Array]
+
+    def done(self, options: Options) -> bool:
+        """All epochs are run, or the last `patience` of them brought nothing better."""
+        count = len(self.history.epochs)
+        return count >= options.epochs or (
+            options.patience is not None and count - 1 - self.history.best >= options.patience and count > 0
+        )
 
     def note(self, entry: Epoch) -> None:
         """Append the epoch and keep its weights if it is the best so far (or there is nothing to judge by)."""

@@ -1,37 +1,133 @@
-"""Losses on the readout, with their derivative in the same step; all arrays time-major."""
+"""Losses on the readout, with the derivative ∂L/∂o of each step; all arrays time-major.
+
+output : (λ, batch, outputs) of a sub-sequence. target : (λ, batch) classes, or (λ, batch, outputs) real numbers
+weight : (λ, batch), 0 where a step is not scored
+
+A loss of single steps adds up step by step. A loss of the whole sequence is a function of S = Σ_t m_t h(o_t), so a
+first pass through the sequence adds up S, and a second takes the derivative ∂L/∂o_t = m_t h'(o_t) ∂L/∂S.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from math import exp, log
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.jit import compile_kernel
 
 Array = NDArray[Any]
-Loss = Callable[[Array, Array, Array], tuple[float, Array]]
 
 
-def per_step_cross_entropy(output: Array, label: Array, weight: Array) -> tuple[float, Array]:
-    """L = -Σ_{t,b} w_tb log softmax(o_tb)[y_tb]; ∂L/∂o_tb = w_tb (softmax(o_tb) - onehot(y_tb)).
+@dataclass(frozen=True)
+class Loss:
+    """One loss; either `step`, or `sum_of` with `mean`, is used.
 
-    output : (T, batch, classes). label : (T, batch) integers. weight : (T, batch), 0 where a step is not scored
+    targets : "step" one class a step (one a sample stands for all its steps), "sample" one class a sample, "real"
+    step : (output, target, weight) -> (loss of each sample (batch,), ∂L/∂o)
+    last_only : only a sample's last scored step counts
+    sum_of : h is "outputs" or "softmax". mean : L is taken at S / Σ_t m_t
     """
-    shifted = output - output.max(axis=2, keepdims=True)
-    exp = np.exp(shifted)
-    total = exp.sum(axis=2, keepdims=True)
-    picked = np.take_along_axis(shifted, label[:, :, None], axis=2)[:, :, 0]
-    loss = float(np.sum(weight * (np.log(total[:, :, 0]) - picked), dtype=np.float64))
-    exp /= total
-    grad = exp
-    np.put_along_axis(grad, label[:, :, None], np.take_along_axis(grad, label[:, :, None], axis=2) - 1.0, axis=2)
-    grad *= weight[:, :, None]
+
+    name: str
+    targets: str
+    step: Callable[[Array, Array, Array], tuple[Array, Array]] | None = None
+    last_only: bool = False
+    sum_of: str | None = None
+    mean: bool = False
+
+    def mask(self, mask: Array) -> Array:
+        """The scored steps (sample, T) that this loss looks at."""
+        if not self.last_only:
+            return mask
+        kept = np.zeros_like(mask)
+        scored = np.flatnonzero(mask.any(axis=1))
+        kept[scored, mask.shape[1] - 1 - mask[scored, ::-1].argmax(axis=1)] = True
+        return kept
+
+    def part(self, output: Array, mask: Array) -> Array:
+        """This sub-sequence's share of S, (batch, outputs)."""
+        values = softmax(output) if self.sum_of == "softmax" else output
+        return np.asarray((values * mask[:, :, None]).sum(axis=0, dtype=np.float64))
+
+    def at_sum(self, total: Array, count: Array, target: Array) -> tuple[Array, Array]:
+        """(loss of each sample, ∂L/∂S) at the final S, count = Σ_t m_t (batch,), target (batch,) classes."""
+        scale = np.maximum(count, 1.0)[:, None] if self.mean else np.ones((len(count), 1))
+        scored = (count > 0).astype(np.float64)[None]
+        loss, by_sum = cross_entropy((total / scale)[None], target[None], scored)
+        return loss, by_sum[0] / scale
+
+    def through_sum(self, output: Array, mask: Array, by_sum: Array) -> Array:
+        """∂L/∂o_t from ∂L/∂S."""
+        signal = mask[:, :, None] * by_sum.astype(output.dtype)
+        if self.sum_of == "softmax":
+            chance = softmax(output)
+            signal = chance * (signal - (chance * signal).sum(axis=2, keepdims=True))
+        return np.asarray(signal.astype(output.dtype, copy=False))
+
+
+@cache
+def _cross_entropy_kernel() -> Callable[..., None]:
+    def kernel(output, label, weight, loss, grad):  # type: ignore[no-untyped-def]
+        steps, batch, classes = output.shape
+        for t in range(steps):
+            for b in range(batch):
+                w, o, g = weight[t, b], output[t, b], grad[t, b]
+                if w == 0.0:
+                    for c in range(classes):
+                        g[c] = 0.0
+                    continue
+                top = o[0]
+                for c in range(classes):
+                    top = max(top, o[c])
+                total = 0.0
+                for c in range(classes):
+                    g[c] = exp(o[c] - top)
+                    total += g[c]
+                scale = w / total
+                for c in range(classes):
+                    g[c] *= scale
+                g[label[t, b]] -= w
+                loss[b] += w * (log(total) + top - o[label[t, b]])
+
+    return compile_kernel(kernel)
+
+
+def cross_entropy(output: Array, label: Array, weight: Array) -> tuple[Array, Array]:
+    """L_b = -Σ_t w_tb log softmax(o_tb)[y_tb]; ∂L/∂o_tb = w_tb (softmax(o_tb) - onehot(y_tb))."""
+    loss, grad = np.zeros(output.shape[1]), np.empty_like(output)
+    _cross_entropy_kernel()(output, label, weight, loss, grad)
     return loss, grad
 
 
-LOSSES: dict[str, Loss] = {"per_step_cross_entropy": per_step_cross_entropy}
+def squared_error(output: Array, target: Array, weight: Array) -> tuple[Array, Array]:
+    """L_b = Σ_t w_tb mean_k (o_tbk - y_tbk)²; ∂L/∂o_tbk = 2 w_tb (o_tbk - y_tbk) / outputs."""
+    off = np.where(weight[:, :, None] > 0, output - target, 0.0)
+    loss = np.sum(weight[:, :, None] * off * off, axis=(0, 2), dtype=np.float64) / output.shape[2]
+    return loss, np.asarray((2.0 / output.shape[2] * weight[:, :, None] * off).astype(output.dtype))
+
+
+def softmax(output: Array) -> Array:
+    """e^{o_c} / Σ e^{o} over the last axis."""
+    power = np.exp(output - output.max(axis=-1, keepdims=True))
+    return np.asarray(power / power.sum(axis=-1, keepdims=True))
+
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        Loss("per_step_cross_entropy", "step", cross_entropy),
+        Loss("last_step", "step", cross_entropy, last_only=True),
+        Loss("squared_error", "real", squared_error),
+        Loss("mean_cross_entropy", "sample", sum_of="outputs", mean=True),
+        Loss("sum_of_softmax", "sample", sum_of="softmax"),
+    )
+}
 
 
 def get_loss(name: str) -> Loss:

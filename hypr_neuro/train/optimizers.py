@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,6 +44,35 @@ class Adam:
             value[...] = value - scale * m / (np.sqrt(v / (1 - self.beta2**steps)) + self.epsilon)
 
 
+class SGD:
+    """m ← μ m + g, w ← w - rate · m; μ = momentum."""
+
+    def __init__(self, rate: float, momentum: float = 0.9) -> None:
+        self.rate, self.momentum = rate, momentum
+        self.state: dict[str, Array] = {}
+
+    def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
+        for name, value in values.items():
+            m = self.momentum * self.state.get(f"m/{name}", np.zeros_like(value)) + gradient[name]
+            self.state[f"m/{name}"] = m
+            value[...] = value - self.rate * m
+
+
+class RMSprop:
+    """v ← ρ v + (1-ρ) g², w ← w - rate · g / (√v + ε) (Tieleman & Hinton 2012); ρ = decay."""
+
+    def __init__(self, rate: float, decay: float = 0.99, epsilon: float = 1e-8) -> None:
+        self.rate, self.decay, self.epsilon = rate, decay, epsilon
+        self.state: dict[str, Array] = {}
+
+    def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
+        for name, value in values.items():
+            g = gradient[name]
+            v = self.decay * self.state.get(f"v/{name}", np.zeros_like(value)) + (1 - self.decay) * g * g
+            self.state[f"v/{name}"] = v
+            value[...] = value - self.rate * g / (np.sqrt(v) + self.epsilon)
+
+
 class Factored:
     """The update of on-chip learning, in float: gradients normalised by row and column.
 
@@ -76,14 +107,31 @@ class Factored:
         return new
 
 
-OPTIMIZERS: dict[str, type[Any]] = {"adam": Adam}
+OPTIMIZERS: dict[str, type[Any]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}
 
 
-def make_optimizer(name: str, rate: float) -> Optimizer:
-    """The optimizer of that name; an unknown name lists the known ones."""
+def make_optimizer(chosen: str | Mapping[str, Any], rate: float) -> Optimizer:
+    """The optimizer of that name, or {"name": …, and its own settings}; unknown ones are refused with those known."""
+    settings = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
+    name = settings.pop("name", None)
     if name not in OPTIMIZERS:
         raise InputError(f"unknown optimizer '{name}', known: {', '.join(sorted(OPTIMIZERS))}")
-    if not rate > 0:
-        raise InputError(f"rate = {rate}, rule: positive")
-    made: Optimizer = OPTIMIZERS[name](rate)
+    if not 0 < rate < float("inf"):
+        raise InputError(f"rate = {rate}, rule: positive and finite")
+    known = list(signature(OPTIMIZERS[name]).parameters)[1:]
+    for key, value in settings.items():
+        if key not in known:
+            raise InputError(f"optimizer '{name}': unknown setting '{key}', known: {', '.join(known)}")
+        top = float("inf") if key == "epsilon" else 1.0  # all others are decays
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < top:
+            raise InputError(f"optimizer '{name}': {key} = {value!r}, rule: a number, 0 <= {key} < {top}")
+    made: Optimizer = OPTIMIZERS[name](rate, **settings)
     return made
+
+
+def clip_norm(gradient: dict[str, Array], limit: float) -> None:
+    """Scale all arrays together so that the norm √(Σ g²) over all of them is at most `limit`."""
+    norm = float(np.sqrt(sum(float(np.sum(g * g)) for g in gradient.values())))
+    if norm > limit:
+        for name, g in gradient.items():
+            gradient[name] = g * (limit / norm)

@@ -38,7 +38,7 @@ class _LayerReference:
         self.state, self.output = np.zeros((n, d)), np.zeros(n)
         parts = [layer.weight, layer.recurrent, None if layer.bias is None else layer.bias[:, None]]
         self.matrix = np.hstack([p for p in parts if p is not None])
-        self.params = layer.param_matrix().T
+        self.params = layer.float_matrix().T
         self.eligibility = np.zeros((n, d, self.matrix.shape[1]))
         self.eligibility_params = np.zeros((n, d, len(layer.model.trainable)))
         self.by_weight = np.zeros_like(self.matrix)

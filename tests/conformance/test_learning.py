@@ -13,7 +13,7 @@ from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.sim import learner as learner_module
 from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, learn
 from hypr_neuro.sim.learning_reference import LearningReference
-from hypr_neuro.testing import assert_equal_traces, random_quantized, random_spikes, spiking_models, varied
+from hypr_neuro.testing import assert_equal_traces, integer_models, random_quantized, random_spikes, varied
 
 STEPS, RATE = 30, 60000
 
@@ -79,7 +79,7 @@ def network(model: str, seed: int, case: str) -> QuantizedNetwork:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_learning_equals_its_definition(model: str, case: str) -> None:
     for seed in range(11, 17):
         qnet = network(model, seed, case)
@@ -93,7 +93,7 @@ def test_learning_equals_its_definition(model: str, case: str) -> None:
 
 @pytest.mark.parametrize("block", [1, 7])
 @pytest.mark.parametrize("case", ["late errors", "two layers, no delay"])
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_learning_does_not_depend_on_the_block_size(
     model: str, case: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +143,7 @@ def data_for(qnet: QuantizedNetwork, seed: int, samples: int = 6) -> SequenceDat
     return SequenceData("random", x, label, np.full(samples, "train"), qnet.outputs, scored)
 
 
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_learning_resumed_from_a_checkpoint_ends_as_if_undisturbed(model: str, tmp_path: Path) -> None:
     qnet = network(model, 6, "two layers")
     data = data_for(qnet, 6)

@@ -16,10 +16,10 @@ from hypr_neuro.sim.engine import Simulator, simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing import (
     assert_equal_traces,
+    integer_models,
     random_network,
     random_quantized,
     random_spikes,
-    spiking_models,
     varied,
 )
 
@@ -65,7 +65,7 @@ def assert_equals_reference(qnet: QuantizedNetwork, x: np.ndarray, seed: int) ->
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_engine_equals_reference(model: str, case: str, seed: int) -> None:
     hidden, recurrent, bias, profile, changed = CASES[case]
     qnet = random_quantized(model, seed, varied(profile, **changed), hidden=hidden, recurrent=recurrent, bias=bias)
@@ -75,7 +75,7 @@ def test_engine_equals_reference(model: str, case: str, seed: int) -> None:
     assert min(rates.values()) > 0, f"seed {seed}: silent layers {rates}"
 
 
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_graded_and_negative_inputs_equal_the_reference(model: str) -> None:
     qnet = random_quantized(model, 3, "loihi2")
     x = np.random.default_rng(3).integers(-5, 6, (SAMPLES, STEPS, qnet.inputs))
@@ -83,7 +83,7 @@ def test_graded_and_negative_inputs_equal_the_reference(model: str) -> None:
 
 
 @pytest.mark.parametrize("overflow", ["lava", "hardware"])
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_overflows_equal_the_reference_and_are_counted(model: str, overflow: str) -> None:
     """Weights far above the calibrated range: states saturate and wrap in every way the model has."""
     seed = 4
@@ -124,7 +124,7 @@ def test_the_reference_refuses_a_state_that_leaves_its_width() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16, 24, 28, 32])
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_states_keep_to_the_width_that_the_profile_states(model: str, bits: int) -> None:
     net = random_network(model, 16)
     profile, ranges = varied("ideal", precision__state_bits=bits), {"layers.0": 0.5, "readout": 0.5}
@@ -137,7 +137,7 @@ def test_states_keep_to_the_width_that_the_profile_states(model: str, bits: int)
 
 
 @pytest.mark.parametrize("threads", [1, 3, 64])
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_threads_change_nothing(model: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     qnet = random_quantized(model, 8, "loihi2", hidden=(5, 4))
     x = random_spikes(8, 7, STEPS, qnet.inputs)
@@ -150,7 +150,7 @@ def test_threads_change_nothing(model: str, threads: int, monkeypatch: pytest.Mo
         assert_equal_traces(spikes, got.spikes[name], seed=8, layer=name, what="spikes")
 
 
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_samples_of_a_batch_do_not_touch_each_other(model: str) -> None:
     qnet = random_quantized(model, 9, "loihi2", hidden=(5, 4))
     x = random_spikes(9, 5, STEPS, qnet.inputs)
@@ -160,7 +160,7 @@ def test_samples_of_a_batch_do_not_touch_each_other(model: str) -> None:
 
 
 @pytest.mark.parametrize("profile", ["ideal", "loihi2"])
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_a_stream_in_pieces_equals_one_run(model: str, profile: str) -> None:
     qnet = random_quantized(model, 10, profile, hidden=(5, 4))
     x = random_spikes(10, 2, 61, qnet.inputs).transpose(1, 0, 2)
@@ -173,7 +173,7 @@ def test_a_stream_in_pieces_equals_one_run(model: str, profile: str) -> None:
         assert simulator.time == 61
 
 
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_the_block_size_changes_nothing(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     qnet = random_quantized(model, 11, "loihi2", hidden=(5, 4))
     x = random_spikes(11, 2, STEPS, qnet.inputs)

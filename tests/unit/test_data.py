@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,30 @@ def test_a_users_file_may_bring_validation_and_step_labels(tmp_path: Path) -> No
     assert len(data.part("train")) == 20
 
 
+def test_a_users_file_says_how_many_classes_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays(y_train=np.full(20, 2), y_test=np.full(5, 3)))
+    assert load_data(str(path), classes=6).classes == 6
+    with pytest.raises(InputError, match="classes = 3, found label 3, rule: labels below classes"):
+        load_data(str(path), classes=3)
+    np.savez(path, **arrays(y_train=np.arange(20, dtype=np.uint64) % 4))
+    assert (load_data(str(path)).classes, load_data(str(path)).y.dtype) == (4, np.int64)
+    np.savez(path, **arrays(y_train=np.zeros((20, 2)), y_test=np.zeros((5, 2))))
+    with pytest.raises(InputError, match="classes = 2 and float y_train"):
+        load_data(str(path), classes=2)
+
+
+@pytest.mark.parametrize("shape", [(2,), (7, 2)])
+def test_a_users_file_may_hold_targets(shape: tuple[int, ...], tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    y = {"y_train": rng.random((20, *shape), np.float32), "y_test": rng.random((5, *shape), np.float32)}
+    np.savez(tmp_path / "mine.npz", **arrays(**y))
+    data = load_data("mine.npz", tmp_path)
+    assert (data.regression, data.per_step, data.classes) == (True, len(shape) == 2, 2)
+    assert np.array_equal(data.y, np.concatenate(list(y.values())))
+    assert data.y.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -137,7 +162,17 @@ def test_a_users_file_may_bring_validation_and_step_labels(tmp_path: Path) -> No
         ({"x_test": np.zeros((5, 8, 3))}, r"x_test \(5, 8, 3\).* do not go with x_train \(20, 7, 3\)"),
         ({"x_test": np.zeros((5, 7, 2))}, r"x_test \(5, 7, 2\)"),
         ({"y_test": np.zeros((5, 7), int)}, "do not go with"),
-        ({"y_train": np.zeros(20)}, r"y_train float64 of shape \(20,\), rule: integers"),
+        (
+            {"y_train": np.zeros(20)},
+            r"y_train float64 of shape \(20,\), rule: integers.* or float targets with one more",
+        ),
+        ({"y_train": np.zeros((20, 2))}, r"y_test int64 \(5,\) do not go with x_train \(20, 7, 3\), y_train float64"),
+        ({"y_train": np.zeros((20, 2)), "y_test": np.zeros((5, 3))}, r"y_test float64 \(5, 3\) do not go with"),
+        ({"y_train": np.zeros((20, 6, 2))}, r"y_train float64 of shape \(20, 6, 2\)"),
+        ({"y_train": np.zeros((20, 0))}, r"y_train float64 of shape \(20, 0\)"),
+        ({"y_train": np.zeros((20, 1)) * np.nan}, r"y_train\[0, 0\] = nan, rule: finite targets"),
+        ({"y_train": np.full(20, 1)}, "lowest label of y_train is 1, rule: classes count from 0; subtract 1, or pass"),
+        ({"y_train": np.full((20, 7), 3), "y_test": np.zeros((5, 7), int)}, "lowest label of y_train is 3"),
         ({"y_train": np.zeros(19, int)}, r"y_train int64 of shape \(19,\), rule: integers, \(20,\) or \(20, 7\)"),
         ({"y_train": np.zeros((20, 3), int)}, r"y_train int64 of shape \(20, 3\)"),
         ({"y_train": np.int64(3)}, r"y_train int64 of shape \(\)"),
@@ -212,8 +247,12 @@ def refusal(path: Path) -> str | None:
 
 
 def test_unknown_data_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"unknown data 'mnist', known: digits, ecg, or the path of an \.npz file"):
+    with pytest.raises(InputError, match=r"unknown data 'mnist', known: digits, ecg, .*, or the path of an \.npz file"):
         load_data("mnist")
+    with pytest.raises(InputError, match="data 'cue': unknown option 'dely', known: delay, samples, seed"):
+        load_data("cue", dely=10)
+    with pytest.raises(InputError, match=r"data 'mine\.npz': unknown option 'delay', known: classes, seed"):
+        load_data("mine.npz", tmp_path, delay=10)
     with pytest.raises(InputError, match=r"gone\.npz' does not exist; give an \.npz with keys x_train"):
         load_data("gone.npz", tmp_path)
 
@@ -229,10 +268,14 @@ def sequence(**changes: Any) -> SequenceData:
     [
         ({"x": np.zeros((4, 6))}, r"data 'd': x of shape \(4, 6\)"),
         ({"x": np.full((4, 6, 2), np.nan)}, r"data 'd': x\[0, 0, 0\] = nan, rule: finite"),
-        ({"y": np.zeros(3, int)}, r"data 'd': y of shape \(3,\), rule: \(4,\) or \(4, 6\)"),
+        ({"y": np.zeros(3, int)}, r"data 'd': y int64 of shape \(3,\), rule: integers \(4,\) or \(4, 6\), or float"),
         ({"y": np.array([0, 1, 2, 1])}, r"labels are integers 0\.\.1, got int64 0\.\.2"),
         ({"y": np.array([0, -1, 0, 1])}, r"labels are integers 0\.\.1, got int64 -1\.\.1"),
-        ({"y": np.zeros(4)}, "labels are integers"),
+        ({"y": np.zeros(4)}, r"y float64 of shape \(4,\), rule: integers .* or float targets \(4, 2\) or \(4, 6, 2\)"),
+        ({"y": np.zeros((4, 1))}, r"y float64 of shape \(4, 1\)"),
+        ({"y": np.zeros((4, 5, 2))}, r"y float64 of shape \(4, 5, 2\)"),
+        ({"y": np.zeros(4, bool)}, r"y bool of shape \(4,\)"),
+        ({"y": np.array([[0, 1], [0, np.inf], [0, 1], [0, 1]])}, r"data 'd': y\[1, 1\] = inf, rule: finite"),
         ({"mask": np.ones((4, 5), bool)}, r"mask of shape \(4, 5\)"),
         ({"labelled": np.ones(4, bool)}, r"labelled of shape \(4,\)"),
     ],
@@ -256,6 +299,48 @@ def test_parts_and_batches_keep_samples_with_their_labels() -> None:
         data.part("validation")
     with pytest.raises(InputError, match="unknown part 'dev', known: train, validation, test"):
         data.part("dev")
+
+
+def test_consecutive_samples_are_a_view_and_others_a_copy() -> None:
+    data = sequence(x=np.arange(48.0).reshape(4, 6, 2), mask=np.ones((4, 6), bool))
+    for index, shared in (([1, 2], True), ([0, 1, 2, 3], True), ([3], True), ([2, 1], False), ([0, 2], False)):
+        found = data.take(np.array(index))
+        assert np.array_equal(found.x, data.x[index])
+        assert np.array_equal(found.split, data.split[index])
+        assert np.shares_memory(found.x, data.x) == shared, index
+        assert np.shares_memory(found.mask, data.mask) == shared, index
+    assert len(data.take(np.array([], int))) == 0
+    for outside in ([4], [3, 4], [-5]):
+        with pytest.raises(IndexError):
+            data.take(np.array(outside))
+    assert np.array_equal(data.take(np.array([-2, -1])).x, data.x[2:])
+
+
+def test_samples_of_a_file_longer_than_memory_are_read_one_by_one(tmp_path: Path) -> None:
+    shape = (1 << 20, 64, 1024)
+    with (tmp_path / "x").open("wb") as file:
+        file.truncate(int(np.prod(shape)))  # 64 GiB of holes
+    x = np.memmap(tmp_path / "x", np.int8, "r+", shape=shape)
+    x[[5, 77_777, 1_000_000], 3, 4] = 1
+    split = np.where(np.arange(len(x)) < 900_000, "train", "test")
+    split[7] = "validation"
+    data = SequenceData("long", x, np.zeros(len(x), int), split, 2)
+    assert data.take(np.array([77_777, 5])).x.sum() == 2
+    assert data.part("test").take(np.arange(100_000 - 2, 100_000 + 2)).x.sum() == 1
+    assert next(data.batches(16)).x.sum() == 1
+    assert not isinstance(next(data.batches(16)).x, np.memmap)
+
+
+def test_values_of_a_file_are_checked_a_block_at_a_time(tmp_path: Path) -> None:
+    x = np.memmap(tmp_path / "x", np.float32, "w+", shape=(600, 100, 1000))
+    tracemalloc.start()
+    data = SequenceData("long", x, np.zeros(600, int), np.full(600, "train"), 1)
+    assert data.take(np.arange(600)).x.nbytes == x.nbytes
+    assert tracemalloc.get_traced_memory()[1] < x.nbytes / 20
+    tracemalloc.stop()
+    x[599, 98, 7] = np.nan
+    with pytest.raises(InputError, match=r"data 'long': x\[599, 98, 7\] = nan"):
+        SequenceData("long", x, np.zeros(600, int), np.full(600, "train"), 1)
 
 
 def test_validation_is_a_share_of_train() -> None:

@@ -14,6 +14,7 @@ from hypr_neuro.neurons.base import NeuronModel
 STEP = 1e-6
 PSI = 0.37  # any number: the derivative of the spike enters linearly
 CASES = 12
+PARTS = ("A", "B", "C", "C'", "P", "E", "D")
 
 
 def derivative(function: Callable, at: tuple, index: int) -> np.ndarray:
@@ -38,51 +39,67 @@ def point(model: NeuronModel, rng: np.random.Generator) -> tuple:
     return tuple(rng.uniform(-2, 2, model.d)), z_prev, (rng.uniform(-3, 3),), tuple(p)
 
 
-def spike_jump(model: NeuronModel, s_prev: tuple, z_prev: float, p: tuple) -> np.ndarray:
-    """Change of the state at the current where the neuron just begins to spike."""
+def spike_jump(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> np.ndarray:
+    """Change of the state by the spike at this current.
 
-    def spikes(current: float) -> bool:
-        return model.float_step(s_prev, z_prev, (current,), p)[1] > 0
+    The step on the other side of the threshold is continued to the current in a straight line: every model here is
+    affine in its current at a fixed spike.
+    """
+
+    def step(i: float) -> tuple:
+        return model.float_step(s_prev, z_prev, (i,), p)
 
     low, high = -1e6, 1e6
-    assert spikes(high), model.name
-    assert not spikes(low), model.name
+    assert step(high)[1] > 0, model.name
+    assert step(low)[1] == 0, model.name
     for _ in range(120):
         middle = (low + high) / 2
-        low, high = (low, middle) if spikes(middle) else (middle, high)
-    below, above = (np.array(model.float_step(s_prev, z_prev, (i,), p)[0]) for i in (low, high))
-    return above - below
+        low, high = (low, middle) if step(middle)[1] > 0 else (middle, high)
+
+    def continued(edge: float, inside: float) -> np.ndarray:
+        near, far, farther = (np.array(step(edge + k * inside)[0]) for k in (0, 1, 2))
+        np.testing.assert_allclose(farther - far, far - near, atol=1e-9, err_msg=f"{model.name}: affine in the current")
+        return near + (far - near) * (current[0] - edge) / inside
+
+    return continued(high, 1.0) - continued(low, -1.0)
 
 
 def expected_jacobian(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> tuple:
-    """A, B, C, C', P, E by finite differences; the spike's derivative is PSI times that of ψ's argument.
+    """A, B, C, C', P, E, D by finite differences, p the parameters alone; the spike's derivative is PSI times that of
+    ψ's argument.
 
     The step at fixed spike gives the smooth part. A spike that enters the state of its own step adds its jump times
     the derivative of the spike.
     """
+    whole = model.with_coefficients
     trainable = [model.param_names.index(name) for name in model.trainable]
-    state = model.float_step(s_prev, z_prev, current, p)[0]
-    A = jacobian(lambda v: model.float_step(v, z_prev, current, p)[0], s_prev)
-    B = jacobian(lambda v: model.float_step(s_prev, z_prev, v, p)[0], current)[:, 0]
-    P = jacobian(lambda v: model.float_step(s_prev, z_prev, current, v)[0], p)[:, trainable]
+    state = model.float_step(s_prev, z_prev, current, whole(p))[0]
+    A = jacobian(lambda v: model.float_step(v, z_prev, current, whole(p))[0], s_prev)
+    B = jacobian(lambda v: model.float_step(s_prev, z_prev, v, whole(p))[0], current)[:, 0]
+    P = jacobian(lambda v: model.float_step(s_prev, z_prev, current, whole(v))[0], p)[:, trainable]
+    D = jacobian(lambda v: model.float_step(s_prev, v[0], current, whole(p))[0], (z_prev,))[:, 0]
     if model.float_psi_arg is None:
-        return A, B, np.ones(1), np.zeros(1), P.T, np.zeros(len(trainable))
-    C = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, v, p), state)[0]
-    Cp = PSI * jacobian(lambda v: model.float_psi_arg(v, state, p), s_prev)[0]
-    E = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, state, v), p)[0, trainable]
-    jump = spike_jump(model, s_prev, z_prev, p)
+        return A, B, np.ones(1), np.zeros(1), P.T, np.zeros(len(trainable)), D
+    C = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, v, whole(p)), state)[0]
+    Cp = PSI * jacobian(lambda v: model.float_psi_arg(v, state, whole(p)), s_prev)[0]
+    E = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, state, whole(v)), p)[0, trainable]
+    jump = spike_jump(model, s_prev, z_prev, current, whole(p))
     A, B, P = A + np.outer(jump, Cp + C @ A), B + jump * (C @ B), P + np.outer(jump, E + C @ P)
-    return A, B, C, Cp, P.T, E
+    return A, B, C, Cp, P.T, E, D + jump * (C @ D)
+
+
+def jacobians(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> tuple:
+    """A, B, C, C', P, E, D as the model gives them."""
+    whole = model.with_coefficients(p)
+    at = (s_prev, model.float_step(s_prev, z_prev, current, whole)[0], z_prev, current, whole, PSI)
+    D = (0.0,) * model.d if model.float_spike_jacobian is None else model.float_spike_jacobian(*at)
+    return *model.float_jacobian(*at), D
 
 
 def disagreement(model: NeuronModel, seed: int) -> str:
     """'' or the first entry of the Jacobian that differs from finite differences by more than 1e-6."""
     at = point(model, np.random.default_rng(seed))
-    s_prev, z_prev, current, p = at
-    state = model.float_step(s_prev, z_prev, current, p)[0]
-    found = model.float_jacobian(s_prev, state, z_prev, current, p, PSI)
-    expected = expected_jacobian(model, *at)
-    for name, entries, wanted in zip(("A", "B", "C", "C'", "P", "E"), found, expected, strict=True):
+    for name, entries, wanted in zip(PARTS, jacobians(model, *at), expected_jacobian(model, *at), strict=True):
         ours = np.array(entries)
         assert ours.shape == wanted.shape, f"{model.name}, {name}: shape {ours.shape}, expected {wanted.shape}"
         bad = np.argwhere(np.abs(ours - wanted) > 1e-6 * (1 + np.abs(wanted)))
@@ -99,7 +116,7 @@ def test_jacobian_equals_finite_differences(model: NeuronModel, seed: int) -> No
     assert not fault, fault
 
 
-@pytest.mark.parametrize("part", range(6), ids=["A", "B", "C", "C'", "P", "E"])
+@pytest.mark.parametrize("part", range(7), ids=PARTS)
 @pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 def test_a_wrong_jacobian_is_noticed(model: NeuronModel, part: int) -> None:
     def wrong(*arguments):
@@ -107,7 +124,12 @@ def test_a_wrong_jacobian_is_noticed(model: NeuronModel, part: int) -> None:
         found[part] = found[part] + 1e-3
         return tuple(found)
 
-    assert disagreement(replace(model, float_jacobian=wrong), 0)
+    def wrong_spike(*arguments):
+        found = np.zeros(model.d) if model.float_spike_jacobian is None else model.float_spike_jacobian(*arguments)
+        return tuple(np.array(found) + 1e-3)
+
+    changed = {"float_jacobian": wrong} if PARTS[part] != "D" else {"float_spike_jacobian": wrong_spike}
+    assert disagreement(replace(model, **changed), 0)
 
 
 def test_parameters_of_either_sign_have_the_right_derivative() -> None:
@@ -116,8 +138,5 @@ def test_parameters_of_either_sign_have_the_right_derivative() -> None:
     s_prev, current = (0.3, -0.7, 0.2), (1.0,)
     for omega in (4.0, -4.0):
         for offset in (0.5, -0.5):
-            p = (omega, offset, 0.01, 0.9, 1.0)
-            state = model.float_step(s_prev, 0.0, current, p)[0]
-            P = np.array(model.float_jacobian(s_prev, state, 0.0, current, p, PSI)[4])
-            wanted = expected_jacobian(model, s_prev, 0.0, current, p)[4]
-            np.testing.assert_allclose(P, wanted, atol=1e-8)
+            at = (s_prev, 0.0, current, (omega, offset, 0.01, 0.9, 1.0))
+            np.testing.assert_allclose(jacobians(model, *at)[4], expected_jacobian(model, *at)[4], atol=1e-8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.neurons import MODELS, get_model
+from hypr_neuro.neurons.base import no_integer_form
 from hypr_neuro.quantize import QuantizedNetwork, dequantize, quantize
-from hypr_neuro.testing import random_network, random_quantized, spiking_models
+from hypr_neuro.testing import integer_models, random_network, random_quantized, spiking_models
 
 SPEC: dict[str, Any] = {
     "inputs": 4,
@@ -80,7 +82,7 @@ def test_a_yaml_file_says_the_same_as_a_dict(tmp_path: Path) -> None:
         ("speed", 1, "key 'speed' = 1: unknown key"),
         ("layers", [], r"key 'layers' = \[\]: .*at least 1 item"),
         ("layers.1.size", -2, "key 'layers.1.size' = -2"),
-        ("layers.0.neuron", "brv", "unknown neuron 'brv', known: brf, li, lif"),
+        ("layers.0.neuron", "brv", "unknown neuron 'brv', known: alif, brf, li, lif, se_adlif"),
         ("layers.0.neuron", "li", "layers.0.neuron = 'li' is a readout"),
         ("layers.0.colour", "red", "key 'layers.0.colour' = 'red'"),
         ("layers.0.params", {"omgea": 3}, "neuron 'brf': unknown parameter 'omgea', known: omega"),
@@ -170,7 +172,7 @@ def test_a_network_comes_back_equal_from_its_file(model: str, bias: bool, tmp_pa
         assert all(np.array_equal(v, theirs.params[k]) for k, v in ours.params.items())
 
 
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_a_quantized_network_comes_back_equal_from_its_file(model: str, tmp_path: Path) -> None:
     qnet = random_quantized(model, 2, "loihi2", hidden=(5, 4))
     qnet.save(tmp_path / "net.h5")
@@ -197,7 +199,7 @@ def test_one_kind_of_file_is_not_taken_for_another(tmp_path: Path) -> None:
         Network.load(tmp_path / "gone.h5")
 
 
-@pytest.mark.parametrize("model", spiking_models())
+@pytest.mark.parametrize("model", integer_models())
 def test_integer_weights_stand_for_the_float_ones(model: str) -> None:
     """Half a mantissa unit at most, and the largest weight uses more than half of the mantissa's range."""
     net = random_network(model, 4)
@@ -221,6 +223,43 @@ def test_quantize_names_what_it_cannot_do() -> None:
         quantize(net, "ideal", calibration={"layers.0": 1.0, "readout": 1.0}, weight_range={"layers.0.input": 1e12})
 
 
+@pytest.mark.parametrize("model", [name for name in spiking_models() if not MODELS[name].integer])
+def test_a_float_only_neuron_is_refused_in_integers(model: str) -> None:
+    layers = [{"neuron": "lif", "size": 3}, {"neuron": model, "size": 3}]
+    net = Network.build({"inputs": 2, "outputs": 2, "layers": layers, "readout": {}})
+    with pytest.raises(InputError, match=rf"layers\.1: neuron '{model}' has no integer form, .* in float only; build"):
+        quantize(net, "ideal", calibration=np.zeros((1, 2, 2)))
+    with pytest.raises(InputError, match="no integer form"):
+        get_model(model).to_fixed(net.layers[1].params, None)
+
+
+def test_a_neuron_record_is_whole_or_refused() -> None:
+    model = get_model("lif")
+    with pytest.raises(InputError, match="'lif': rule: coefficients and float_coefficients, both or neither"):
+        replace(model, float_coefficients=None)
+    for missing in ({"fixed_step": no_integer_form}, {"psi_index": None}, {"to_fixed": no_integer_form}):
+        with pytest.raises(InputError, match=r"'lif': rule: fixed_step, .* all or none"):
+            replace(model, **missing)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_layer_gives_the_parameters_followed_by_their_coefficients(model: str) -> None:
+    record = MODELS[model]
+    layer = Layer(record, np.ones((2, 1)), None, None, {}, ())
+    matrix = layer.float_matrix()
+    assert matrix.shape == (record.float_count, 2)
+    assert matrix.flags.c_contiguous
+    assert tuple(matrix[:, 1]) == record.with_coefficients(tuple(p.default for p in record.params))
+    assert np.array_equal(matrix[: len(record.params)], layer.param_matrix())
+
+
+def test_coefficients_that_do_not_exist_are_an_error_of_the_parameters() -> None:
+    layer = Layer(get_model("brf"), np.ones((2, 1)), None, None, {}, ())
+    layer.params["omega"][1] = 101.0
+    with pytest.raises(InputError, match=r"δ\|ω\| = 1.01 for neuron 1, rule: below 1"):
+        layer.float_matrix()
+
+
 def test_every_model_is_found_by_its_file() -> None:
-    assert {"brf", "li", "lif"} <= MODELS.keys()
+    assert {"alif", "brf", "li", "lif", "se_adlif"} <= MODELS.keys()
     assert all(model.name == name for name, model in MODELS.items())

@@ -1,0 +1,37 @@
+"""Adding: the sum of the two values that are marked in a sequence of random ones. Generated; a regression.
+
+After Hochreiter & Schmidhuber 1997, doi 10.1162/neco.1997.9.8.1735. The best constant answer, 1, has a mean squared
+error of 2/12 = 0.167.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hypr_neuro.data.checks import check_whole
+from hypr_neuro.data.sequence import SequenceData, split_of_generated
+
+
+def load_adding(
+    folder: str | Path | None = None, *, steps: int = 100, samples: int = 2000, seed: int = 0
+) -> SequenceData:
+    """`steps` steps of 2 float32 channels: a value, uniform in [0, 1), and a marker; `folder` is not used.
+
+    The marker is 1 in one step of the first half and one of the second. y : (sample, 1), scored in the last step.
+    A sample depends on the seed, its index and `steps` alone: row i of seeded streams. The last 20 % are for test.
+    """
+    check_whole("adding", 0, seed=seed)
+    check_whole("adding", 2, steps=steps)
+    check_whole("adding", 5, samples=samples)
+    x = np.zeros((samples, steps, 2), np.float32)
+    x[:, :, 0] = np.random.default_rng([seed, 0]).random((samples, steps), dtype=np.float32)
+    half = steps // 2
+    place = np.random.default_rng([seed, 1]).random((samples, 2)) * (half, steps - half)
+    marked = place.astype(np.int64) + np.array([0, half])
+    x[np.arange(samples)[:, None], marked, 1] = 1.0
+    y = np.take_along_axis(x[:, :, 0], marked, axis=1).sum(axis=1, keepdims=True)
+    mask = np.zeros((samples, steps), bool)
+    mask[:, -1] = True
+    return SequenceData("adding", x, y, split_of_generated(samples, seed), 1, mask)

@@ -1,0 +1,120 @@
+"""One layer that runs forward and gives gradients, for a block of samples, in sub-sequences of λ steps.
+
+S-stage: run the layer for λ steps and keep the states. P-stage: backwards over the λ steps (`kernels.p_stage`).
+Between sub-sequences the eligibilities ε_λ = Φ ε_0 + Σ_t M_t ⊗ pre_t are carried on, so the result does not depend on
+λ, and memory does not depend on T. Row j of Φ and of every M_t is one P-stage without learning signal whose adjoint
+starts as the unit vector e_j.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.forward import FloatType, LayerArrays, LayerForward
+from hypr_neuro.network import Layer
+from hypr_neuro.train.kernels import p_stage
+from hypr_neuro.train.rules.base import Rule
+
+Array = NDArray[Any]
+
+
+class Sums:
+    """What a P-stage adds to: one entry a synapse, neuron or parameter and sample."""
+
+    def __init__(self, layer: Layer, batch: int, dtype: FloatType) -> None:
+        n = self.n = layer.size
+        self.weight = np.zeros((batch, layer.inputs, n), dtype)
+        self.recurrent = np.zeros((batch, 0 if layer.recurrent is None else n, n), dtype)
+        self.bias = np.zeros(batch * n, dtype)
+        self.param = np.zeros((len(layer.model.trainable), batch * n), dtype)
+
+    def arrays(self) -> tuple[Array, Array, Array, Array]:
+        """In the order of the kernel's arguments."""
+        return self.weight, self.recurrent, self.bias, self.param
+
+    def by_sample(self, sample: int) -> tuple[Array, Array, Array, Array]:
+        """One sample's entries: (inputs, n), (n or 0, n), (n,), (trainable, n)."""
+        own = slice(sample * self.n, (sample + 1) * self.n)
+        return self.weight[sample], self.recurrent[sample], self.bias[own], self.param[:, own]
+
+
+class LayerEngine(LayerForward):
+    """A layer that runs forward and gives gradients by a rule.
+
+    leak : κ of the readout, for a rule with error feedback. delay : steps by which learning signals arrive late
+
+    Carried from one sub-sequence to the next, beside the state:
+    eligibility : one `Sums` for each state and, if the rule needs it, one for the last spike (or its filtered trace);
+        empty before the first carry
+    late : (delay, batch·n) learning signals that have not arrived yet
+    """
+
+    def __init__(self, arrays: LayerArrays, batch: int, rule: Rule, *, leak: float = 0.0, delay: int = 0) -> None:
+        super().__init__(arrays, batch)
+        layer, dtype = self.layer, self.dtype
+        filtered = rule.error_feedback and not layer.model.readout
+        self.kernel = p_stage(layer.model.name, self.precision, rule.own_spike, rule.recurrent, filtered)
+        spike_returns = rule.own_spike and layer.model.float_spike_jacobian is not None
+        self.carried = self.d + int(spike_returns or filtered)
+        self.leak, self.gradient = dtype(leak), Sums(layer, batch, dtype)
+        self.eligibility: list[Sums] = []
+        self.late = np.zeros((delay, self.output.size), dtype)
+        self._no_weight = np.zeros((self.n, 0), dtype)
+        self._rows = np.zeros((2, self.output.size), dtype)
+
+    def backward(self, signal: Array, down: Array | None) -> None:
+        """P-stage for learning signals (λ, batch·n); adds to `gradient`, and to `down` (λ, batch·inputs) if given."""
+        adjoint = np.zeros((self.d + 1, self.output.size), self.dtype)
+        self._p_stage(self._delayed(signal), adjoint, self.gradient, down)
+        if self.eligibility:
+            self._add_carried(adjoint, self.eligibility, self.gradient)
+
+    def carry_eligibilities(self) -> None:
+        """ε_λ = Φ ε_0 + Σ_t M_t ⊗ pre_t, by one P-stage without signal for each carried number."""
+        silent = self.buffer("silent", self.current.shape[0], self.output.size)
+        silent[...] = 0.0
+        moved = []
+        for j in range(self.carried):
+            adjoint = np.zeros((self.d + 1, self.output.size), self.dtype)
+            adjoint[j] = 1.0
+            sums = Sums(self.layer, self.batch, self.dtype)
+            self._p_stage(silent, adjoint, sums, None)
+            if self.eligibility:
+                self._add_carried(adjoint, self.eligibility, sums)
+            moved.append(sums)
+        self.eligibility = moved
+
+    def _delayed(self, signal: Array) -> Array:
+        """The signals that arrive now: those of `delay` steps ago."""
+        delay = self.late.shape[0]
+        if delay == 0:
+            return signal
+        queue = np.concatenate([self.late, signal])
+        self.late = queue[signal.shape[0] :].copy()
+        return np.ascontiguousarray(queue[: signal.shape[0]])
+
+    def _p_stage(self, signal: Array, adjoint: Array, sums: Sums, down: Array | None) -> None:
+        weight = self._no_weight if down is None else self.arrays.weight
+        self.kernel(
+            self.below, *self.below_events, self.current, self.states, self.outputs, *self.own_events, self.params,
+            signal, adjoint, *sums.arrays(), weight, self.below if down is None else down, self.arrays.recurrent,
+            self._rows, self.leak, self.n,
+        )  # fmt: skip
+
+    def _add_carried(self, adjoint: Array, eligibility: list[Sums], to: Sums) -> None:
+        """to += Σ_j adjoint_j · ε_j."""
+        for j, sums in enumerate(eligibility):
+            by_neuron = adjoint[j].reshape(self.batch, 1, self.n)
+            to.weight += by_neuron * sums.weight
+            to.recurrent += by_neuron * sums.recurrent
+            to.bias += adjoint[j] * sums.bias
+            to.param += adjoint[j] * sums.param
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the sub-sequence's arrays, the eligibilities and the gradient."""
+        sums = [self.gradient, *self.eligibility]
+        return sum(a.nbytes for a in self._buffers.values()) + sum(a.nbytes for s in sums for a in s.arrays())

@@ -1,0 +1,119 @@
+"""Sequences that do not fit in memory, or are not there yet: gradients from an iterable of sub-sequences.
+
+A stream is an iterable of parts (x (sample, λ, channel), y, mask or None), the same samples in each, one after the
+other in time; parts may differ in length. Memory does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.forward import FloatType, block_size, over_blocks
+from hypr_neuro.network import Network
+from hypr_neuro.train.feedback import Feedback
+from hypr_neuro.train.gradients import Block, Gradients, Part, RatePenalty, Setup, Total, batch_arrays, make_setup
+from hypr_neuro.train.losses import get_loss
+from hypr_neuro.train.rules import get_rule
+
+Array = NDArray[Any]
+Stream = Iterable[tuple[Array, Array, Array | None]]
+
+
+def stream_gradients(
+    net: Network,
+    parts: Stream,
+    *,
+    rule: str = "hypr",
+    loss: str = "per_step_cross_entropy",
+    dtype: FloatType = np.float32,
+    feedback: Feedback = "symmetric",
+    penalty: RatePenalty | None = None,
+) -> tuple[Gradients, float]:
+    """What `gradients` gives for the parts joined, up to rounding, in memory of one part.
+
+    Losses of the whole sequence and rate penalties take two passes: `parts` must then start again when it is iterated
+    a second time (a list, or an object with its own ``__iter__``, not a generator).
+    Raises InputError for a stream without parts, parts of different samples, or bad input as `gradients` does.
+    """
+    kind, path = get_loss(loss), get_rule(rule)
+    if not path.forward:
+        raise InputError(f"rule '{rule}' goes back through the whole sequence and cannot run on a stream")
+    if kind.last_only:
+        raise InputError(f"loss '{loss}' cannot tell the last step of a stream; mask the other steps instead")
+    setup = make_setup(net, path, kind, dtype, None, feedback, penalty, 1.0, 1.0)
+    if setup.two_passes and iter(parts) is iter(parts):
+        raise InputError("this loss or penalty needs two passes through the stream; give a list of parts, or an object "
+                         "whose __iter__ starts again")  # fmt: skip
+    run = _Run(setup, loss)
+    if setup.two_passes:
+        run.observe(parts)
+    return run.learn(parts)
+
+
+class _Run:
+    """The blocks of samples of one stream; they go through each part side by side."""
+
+    def __init__(self, setup: Setup, loss: str) -> None:
+        self.setup, self.loss = setup, loss
+        self.blocks: list[Block] = []
+        self.size = self.samples = 0
+
+    def observe(self, parts: Stream) -> None:
+        """First pass."""
+        scored = 0
+        for part in self._checked(parts):
+            scored += int(np.count_nonzero(part[2]))
+            self._each(lambda block, own: block.observe(own), part)
+        # learning signals can be scaled to means at once
+        self.setup = replace(self.setup, per_step=1.0 / max(1, scored), per_sample=1.0 / max(1, self.samples))
+        for block in self.blocks:
+            block.setup = self.setup
+            block.restart()
+
+    def learn(self, parts: Stream) -> tuple[Gradients, float]:
+        """Second or only pass."""
+        observed, scored, target = bool(self.blocks), 0, np.zeros(0)
+        for part in self._checked(parts):
+            scored, target = scored + int(np.count_nonzero(part[2])), part[1]
+            self._each(lambda block, own: block.learn(own, observed=observed, carry=True), part)
+        if not scored:
+            raise InputError("the stream has no scored step; at least one is needed")
+        total = Total(self.setup.net)
+        for i, block in enumerate(self.blocks):
+            block.finish(target[i * self.size : (i + 1) * self.size])
+            total.add(block)
+        # gradients are linear in the learning signals, so the mean can as well be taken at the end
+        factor = 1.0 if observed else 1.0 / scored
+        return total.gradients(factor), total.loss * factor
+
+    def _checked(self, parts: Stream) -> Iterator[Part]:
+        for x, y, mask in parts:
+            scored = np.ones(np.shape(x)[:2], bool) if mask is None else np.asarray(mask, dtype=bool)
+            _, target, scored, _ = batch_arrays(self.setup.net, np.asarray(x), y, scored, self.loss, empty=True)
+            if not scored.shape[1]:
+                continue
+            if not self.blocks:
+                self._open(*scored.shape)
+            if len(x) != self.samples:
+                raise InputError(f"a part of the stream has {len(x)} samples, rule: {self.samples} as the first one")
+            yield np.asarray(x), target, scored
+
+    def _open(self, samples: int, steps: int) -> None:
+        self.samples, self.size = samples, block_size(self.setup.net, samples, steps, self.setup.dtype)
+        starts = range(0, samples, self.size)
+        self.blocks = [Block(self.setup, min(self.size, samples - first)) for first in starts]
+
+    def _each(self, call: Any, part: Part) -> None:
+        x, target, mask = part
+
+        def run(first: int, stop: int) -> None:
+            call(self.blocks[first // self.size], (x[first:stop], target[first:stop], mask[first:stop]))
+
+        for _ in over_blocks(self.samples, self.size, run):
+            pass

@@ -1,0 +1,54 @@
+"""Scores of readouts: squared error of targets by sample and by step, with masks; the figure that training follows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.score import Score, predict, score_readout
+
+
+def targets(y: np.ndarray, mask: np.ndarray | None = None, steps: int = 6) -> SequenceData:
+    return SequenceData("d", np.zeros((len(y), steps, 1)), y, np.full(len(y), "test"), y.shape[-1], mask)
+
+
+def test_targets_of_a_sample_meet_the_mean_readout_of_its_scored_steps(rng: np.random.Generator) -> None:
+    output, y, mask = rng.random((5, 6, 2), np.float32), rng.random((5, 2)), rng.random((5, 6)) < 0.5
+    mask[:, 0] = True
+    wanted = np.array([output[i, mask[i]].mean(axis=0) for i in range(5)])
+    assert np.allclose(predict(output, targets(y, mask)), wanted)
+    assert score_readout(output, targets(y, mask)).squared_error == pytest.approx(np.mean((wanted - y) ** 2))
+    assert score_readout(output, targets(y)).squared_error == pytest.approx(np.mean((output.mean(axis=1) - y) ** 2))
+
+
+def test_targets_of_a_step_meet_the_readout_of_that_step(rng: np.random.Generator) -> None:
+    output, y, mask = rng.random((5, 6, 2)), rng.random((5, 6, 2)), rng.random((5, 6)) < 0.5
+    mask[0, 0] = True
+    score = score_readout(output, targets(y, mask))
+    assert score.squared_error == pytest.approx(np.mean((output - y)[mask] ** 2))
+    assert score_readout(output, targets(y)).squared_error == pytest.approx(np.mean((output - y) ** 2))
+    assert np.isnan([score.accuracy, score.labelled]).all()
+
+
+def test_steps_and_samples_that_are_not_scored_do_not_count() -> None:
+    output = np.full((3, 6, 1), np.nan)
+    output[:, 2] = 0.5
+    mask = np.zeros((3, 6), bool)
+    mask[:2, 2] = True
+    data = targets(np.array([[0.0], [1.0], [9.0]]), mask)
+    assert score_readout(output, data).squared_error == 0.25
+
+
+def test_outputs_beyond_the_targets_are_not_scored() -> None:
+    output = np.concatenate([np.ones((2, 6, 1)), np.full((2, 6, 1), 7.0)], axis=2)
+    assert score_readout(output, targets(np.ones((2, 1)))).squared_error == 0.0
+
+
+def test_the_figure_is_higher_for_the_better_network(rng: np.random.Generator) -> None:
+    y = rng.random((4, 1))
+    near, far = (score_readout(np.broadcast_to(y[:, None] + d, (4, 6, 1)), targets(y)) for d in (0.1, -0.2))
+    assert near.figure == pytest.approx(-0.01)
+    assert near.figure > far.figure
+    assert Score(0.75, 0.5).figure == 0.75
+    assert Score(0.75, 0.5).squared_error is None

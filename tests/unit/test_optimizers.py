@@ -1,0 +1,169 @@
+"""Optimizers: steps worked out by hand, settings by name, clipping, and that `state` is all they remember."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, Factored, RMSprop, clip_norm, make_optimizer
+
+
+def test_adam_takes_the_known_steps() -> None:
+    """Kingma & Ba 2015: g = 2 twice from w = 1 gives two steps of rate·m̂/(√v̂ + ε) with m̂ = 2, v̂ = 4."""
+    values = {"w": np.array([1.0, -3.0])}
+    adam = Adam(0.1)
+    for step in (1, 2):
+        adam.update(values, {"w": np.array([2.0, 0.0])})
+        np.testing.assert_allclose(values["w"], [1.0 - step * 0.1 * 2.0 / (2.0 + 1e-8), -3.0], rtol=1e-14)
+    adam.update(values, {"w": np.array([-4.0, 0.0])})
+    m = (0.9 * (0.9 * 0.2 + 0.2) - 0.4) / (1 - 0.9**3)
+    v = (0.999 * (0.999 * 0.004 + 0.004) + 0.016) / (1 - 0.999**3)
+    np.testing.assert_allclose(values["w"][0], 0.8 - 0.1 * m / (np.sqrt(v) + 1e-8), rtol=1e-7)
+
+
+def test_adam_takes_its_settings() -> None:
+    """β₁ = 0: m̂ = g. β₂ = 0: v̂ = g². One step of rate · 2 / (2 + 2)."""
+    values = {"w": np.array([1.0])}
+    Adam(0.1, beta1=0.0, beta2=0.0, epsilon=2.0).update(values, {"w": np.array([2.0])})
+    np.testing.assert_allclose(values["w"], [0.95], rtol=1e-14)
+
+
+def test_sgd_takes_the_known_steps() -> None:
+    """Momentum 0.5, g = 2, 2, -1: m = 2, 3, 0.5; with rate 0.1, w = 1 - 0.2 - 0.3 - 0.05."""
+    values, sgd = {"w": np.array([1.0, 5.0])}, SGD(0.1, momentum=0.5)
+    for g, expected in ((2.0, 0.8), (2.0, 0.5), (-1.0, 0.45)):
+        sgd.update(values, {"w": np.array([g, 0.0])})
+        np.testing.assert_allclose(values["w"], [expected, 5.0], rtol=1e-14)
+
+
+def test_sgd_without_momentum_follows_the_gradient() -> None:
+    values, sgd = {"w": np.array([1.0])}, SGD(0.1, momentum=0.0)
+    for g, expected in ((2.0, 0.8), (-1.0, 0.9)):
+        sgd.update(values, {"w": np.array([g])})
+        np.testing.assert_allclose(values["w"], [expected], rtol=1e-14)
+    assert SGD(0.1).momentum == 0.9
+
+
+def test_rmsprop_takes_the_known_steps() -> None:
+    """Decay 0.75, g = 4, then 6: v = 4, then 12; steps of rate · 4/(2 + ε) and rate · 6/(√12 + ε), ε = 1."""
+    values, rmsprop = {"w": np.array([1.0, 5.0])}, RMSprop(0.3, decay=0.75, epsilon=1.0)
+    rmsprop.update(values, {"w": np.array([4.0, 0.0])})
+    np.testing.assert_allclose(values["w"], [1.0 - 0.4, 5.0], rtol=1e-14)
+    rmsprop.update(values, {"w": np.array([6.0, 0.0])})
+    np.testing.assert_allclose(values["w"], [0.6 - 1.8 / (np.sqrt(12.0) + 1.0), 5.0], rtol=1e-14)
+
+
+def test_the_factored_optimizer_takes_the_known_step() -> None:
+    """|g| constant along rows and columns: ĝ = ±1, every weight moves by rate · lsb; a zero gradient moves none."""
+    g = np.array([[3.0, -3.0], [3.0, 3.0]])
+    values = {"w": np.zeros((2, 2)), "frozen": np.ones(2)}
+    optimizer = Factored(0.5, {"w": 0.25})
+    optimizer.update(values, {"w": g, "frozen": np.ones(2)})
+    np.testing.assert_allclose(values["w"], -0.125 * np.sign(g))
+    assert np.array_equal(values["frozen"], np.ones(2))
+    before = values["w"].copy()
+    optimizer.update(values, {"w": np.zeros((2, 2))})
+    assert np.array_equal(values["w"], before)
+
+
+def test_the_factored_optimizer_clips_large_steps() -> None:
+    g = np.ones((8, 8))
+    optimizer = Factored(1.0, {"w": 1.0}, limit=2.0)
+    values = {"w": np.zeros((8, 8))}
+    optimizer.update(values, {"w": g})
+    values["w"][...] = 0.0
+    optimizer.update(values, {"w": 1000.0 * g})
+    assert np.all(values["w"] == -2.0)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_changes_arrays_in_place_and_leaves_gradients_alone(name: str) -> None:
+    w, g = np.array([[1.0, 2.0]]), np.array([[0.5, -0.5]])
+    given, gradient = w, g.copy()
+    make_optimizer(name, 0.1).update({"w": w}, {"w": gradient})
+    assert w is given
+    assert np.array_equal(gradient, g)
+    assert np.array_equal(np.sign(w - np.array([[1.0, 2.0]])), -np.sign(g))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_state_is_all_that_an_optimizer_remembers(name: str) -> None:
+    """A second one that takes over after two steps ends at the same bits; a third without the state does not."""
+    gradients = [{"w": g, "b": g[:1]} for g in np.random.default_rng(0).standard_normal((4, 3))]
+    start = {"w": np.ones(3), "b": np.zeros(1)}
+
+    def after(first: Any, second: Any, hand_over: bool = True) -> dict[str, Any]:
+        values = {k: v.copy() for k, v in start.items()}
+        for g in gradients[:2]:
+            first.update(values, g)
+        if hand_over:
+            second.state = {k: np.array(v) for k, v in first.state.items()}
+        for g in gradients[2:]:
+            second.update(values, g)
+        return values
+
+    one = make_optimizer(name, 0.1)
+    expected = after(one, one)
+    fresh = after(make_optimizer(name, 0.1), make_optimizer(name, 0.1))
+    assert all(np.array_equal(fresh[k], expected[k]) for k in start)
+    forgetful = after(make_optimizer(name, 0.1), make_optimizer(name, 0.1), hand_over=False)
+    assert all(not np.array_equal(forgetful[k], expected[k]) for k in start)
+
+
+def test_optimizers_are_found_by_name_with_their_settings() -> None:
+    assert {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD} == OPTIMIZERS
+    made = make_optimizer({"name": "sgd", "momentum": 0.25}, 0.1)
+    assert isinstance(made, SGD)
+    assert (made.rate, made.momentum) == (0.1, 0.25)
+    assert make_optimizer({"name": "adam", "epsilon": 3, "beta1": 0}, 1.0).epsilon == 3
+    given = {"name": "rmsprop", "decay": 0.5}
+    assert make_optimizer(given, 0.1).decay == 0.5
+    assert given == {"name": "rmsprop", "decay": 0.5}, "what was given is left alone"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ("adamw", "unknown optimizer 'adamw', known: adam, rmsprop, sgd"),
+        ({"momentum": 0.5}, "unknown optimizer 'None', known: adam, rmsprop, sgd"),
+        ({"name": "sgd", "decay": 0.5}, "optimizer 'sgd': unknown setting 'decay', known: momentum"),
+        ({"name": "adam", "rate": 0.5}, "optimizer 'adam': unknown setting 'rate', known: beta1, beta2, epsilon"),
+        ({"name": "adam", "beta1": "0.9"}, "optimizer 'adam': beta1 = '0.9', rule: a number"),
+        ({"name": "adam", "beta1": True}, "optimizer 'adam': beta1 = True, rule: a number"),
+        ({"name": "adam", "beta2": 1.0}, "optimizer 'adam': beta2 = 1.0, rule: a number, 0 <= beta2 < 1"),
+        ({"name": "sgd", "momentum": 1.5}, "optimizer 'sgd': momentum = 1.5, rule: a number, 0 <= momentum < 1"),
+        ({"name": "rmsprop", "decay": -0.1}, "optimizer 'rmsprop': decay = -0.1"),
+        ({"name": "rmsprop", "epsilon": float("nan")}, "optimizer 'rmsprop': epsilon = nan"),
+        ({"name": "adam", "epsilon": float("inf")}, "optimizer 'adam': epsilon = inf"),
+    ],
+)
+def test_bad_settings_are_named(chosen: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_optimizer(chosen, 0.1)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_bad_rate_is_named(rate: float) -> None:
+    with pytest.raises(InputError, match=f"rate = {rate}, rule: positive and finite"):
+        make_optimizer("sgd", rate)
+
+
+def test_clipping_scales_all_arrays_together() -> None:
+    """The norm over both is √(9 + 16 + 144) = 13."""
+    gradient = {"w": np.array([[3.0, 0.0], [0.0, -4.0]]), "b": np.array([12.0])}
+    clip_norm(gradient, 13.0)
+    assert np.array_equal(gradient["b"], [12.0]), "at the limit nothing changes"
+    clip_norm(gradient, 6.5)
+    np.testing.assert_allclose(gradient["w"], [[1.5, 0.0], [0.0, -2.0]], rtol=1e-15)
+    np.testing.assert_allclose(gradient["b"], [6.0], rtol=1e-15)
+    clip_norm(gradient, 100.0)
+    np.testing.assert_allclose(gradient["b"], [6.0], rtol=1e-15)
+
+
+def test_clipping_leaves_a_zero_gradient_alone() -> None:
+    gradient = {"w": np.zeros(3)}
+    clip_norm(gradient, 1e-3)
+    assert np.array_equal(gradient["w"], np.zeros(3))
