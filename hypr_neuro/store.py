@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -152,3 +154,21 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def fault_in_child(script: Path, path: Path, limit: float) -> str:
+    """What goes wrong when a child process runs `script` on a file: it crashes, or does not end in `limit` seconds.
+
+    "" if neither. An exception of the child counts as nothing: the parent will meet it and can name it.
+    """
+    if not sys.executable:
+        return ""
+    quiet = subprocess.DEVNULL
+    command = [sys.executable, str(script), str(path)]
+    try:
+        child = subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return f"HDF5 does not finish reading it ({limit:.0f} s)"
+    # small codes are Python's; signals are negative, Windows' codes large
+    crashed = child.returncode < 0 or child.returncode >= 128
+    return f"HDF5 crashes on it (code {child.returncode})" if crashed else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypr_neuro.data.sequence import SequenceData
@@ -35,18 +35,56 @@ class Task:
         return {"inputs": data.channels, "outputs": data.classes} | self.network
 
 
-def _brf(size: int, omega: list[float], tau: list[float]) -> dict[str, Any]:
-    layer = {"neuron": "brf", "size": size, "recurrent": True, "bias": True}
-    return {"layers": [layer | {"params": {"omega": omega, "b_offset": [0.1, 1.0]}}], "readout": {"tau": tau}}
+def _layers(neuron: str, sizes: list[int], params: dict[str, Any], tau: Any) -> dict[str, Any]:
+    layers = [{"neuron": neuron, "size": n, "recurrent": True, "bias": True, "params": params} for n in sizes]
+    return {"layers": layers, "readout": {"tau": tau}}
 
+
+def _brf(size: int, omega: list[float], tau: list[float]) -> dict[str, Any]:
+    return _layers("brf", [size], {"omega": omega, "b_offset": [0.1, 1.0]}, tau)
+
+
+SE_ADLIF = {"tau_u": [5.0, 25.0], "tau_w": [60.0, 300.0], "a": [0.0, 1.0], "b": [0.0, 1.0]}
+ALIF = {"tau_u": 20.0, "tau_a": 100.0}
+
+# network and optimizer of Higuchi et al. 2024, fewer epochs
+ECG = Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=16, rate=0.1,
+           scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5,
+           fine_tuning=LearnOptions(rate=0.2, decay=0.5), fine_tuning_epochs=2, simulate_in_lava=1)  # fmt: skip
+
+ECG_NETWORKS: dict[str, Task] = {
+    "brf": replace(ECG, epochs=300),
+    "se_adlif": Task(_layers("se_adlif", [64, 64], SE_ADLIF, 3.0), epochs=100, batch_size=32, rate=0.005),
+    "alif": Task(_layers("alif", [36, 36], ALIF, 5.0), epochs=100, batch_size=16, rate=0.01),
+}
+"""Baronig et al. 2025: sizes, ranges and rates for ECG-QTDB."""
+
+SEQUENCE = {"loss": "sum_of_softmax"}
+BRAILLE_NETWORKS: dict[str, Task] = {
+    "brf": Task(_brf(64, [4.0, 30.0], [10.0, 20.0]), epochs=60, batch_size=32, rate=0.05, start_rate=0.03,
+                training=SEQUENCE),
+    "se_adlif": Task(_layers("se_adlif", [64], SE_ADLIF, [10.0, 20.0]), epochs=60, batch_size=32, rate=0.01,
+                     start_rate=0.03, training=SEQUENCE),
+    "alif": Task(_layers("alif", [64], ALIF, [10.0, 20.0]), epochs=60, batch_size=32, rate=0.01, start_rate=0.03,
+                 training=SEQUENCE),
+}  # fmt: skip
 
 TASKS: dict[str, Task] = {
     # period of ω: 2π/(δω) steps; 5..30 is 126..21 steps, the time an image takes down to a few rows
     "digits": Task(_brf(96, [5.0, 30.0], [7.0, 13.0]), epochs=25, batch_size=16, rate=0.01, scratch_epochs=2),
-    # network and optimizer of Higuchi et al. 2024, fewer epochs
-    "ecg": Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=16, rate=0.1,
-                scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5,
-                fine_tuning=LearnOptions(rate=0.2, decay=0.5), fine_tuning_epochs=2, simulate_in_lava=1),
+    "ecg": ECG,
+    "braille": BRAILLE_NETWORKS["se_adlif"],
+    # damping so weak that the cue still rings after some thousand steps
+    "cue": Task(_layers("brf", [32], {"omega": [1.0, 5.0], "b_offset": [0.001, 0.05]}, 5.0), epochs=40, batch_size=16,
+                rate=0.01, start_rate=0.03, training={"patience": 15}),
+    "adding": Task(_layers("brf", [64], {"omega": [1.0, 10.0], "b_offset": [0.01, 0.5]}, 2.0), epochs=60,
+                   batch_size=32, rate=0.01, start_rate=0.03),
+    "smnist": Task(_layers("brf", [128], {"omega": [3.0, 30.0], "b_offset": [0.1, 1.0]}, 20.0), epochs=20,
+                   batch_size=64, rate=0.01, start_rate=0.03),
+    "shd": Task(_layers("se_adlif", [128], SE_ADLIF, [10.0, 20.0]), epochs=60, batch_size=64, rate=0.01,
+                start_rate=0.03, training=SEQUENCE),
+    "ssc": Task(_layers("se_adlif", [256], SE_ADLIF, [10.0, 20.0]), epochs=30, batch_size=128, rate=0.005,
+                start_rate=0.03, training=SEQUENCE),
 }  # fmt: skip
 
 OWN_DATA = Task(_brf(64, [4.0, 30.0], [10.0, 20.0]), epochs=40, batch_size=16, rate=0.02, start_rate=0.03)

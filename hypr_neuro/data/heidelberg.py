@@ -12,7 +12,6 @@ Run as a script, this module is that child.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -30,6 +29,7 @@ from hypr_neuro.data.checks import check_whole
 from hypr_neuro.data.download import PublicFile, data_folder, fetch
 from hypr_neuro.data.sequence import SequenceData, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.store import fault_in_child
 
 Array = NDArray[Any]
 SITE = "https://zenkelab.org/datasets/"
@@ -84,7 +84,7 @@ def load_shd(
 ) -> SequenceData:
     """8156 training and 2264 test samples of `steps` bins and `channels` channels, int8, one class of 20 a sample.
 
-    The default is what most published networks take: 250 bins of 4 ms, five neighbouring units to a channel. Spikes
+    The default is 250 bins of 4 ms, five neighbouring units to a channel. Spikes
     later than `duration` are left out; their share is noted in `encoder` as "late" (the longest sample has 1.4 s).
     counts : False notes that a channel fired in a bin, True how often
     seed : draws the 10 % of the training samples kept for validation
@@ -158,22 +158,9 @@ def _located(data: str, file: PublicFile, folder: Path) -> Iterator[tuple[Path, 
 
 def _trial(data: str, path: Path) -> None:
     """Read the file in a child process; raises FileFormatError if that crashes or does not end."""
-    if not sys.executable:
-        return
-    limit = TRIAL_SECONDS + path.stat().st_size / TRIAL_BYTES_PER_SECOND
-    command = [sys.executable, str(Path(__file__)), str(path)]
-    quiet = subprocess.DEVNULL
-    try:
-        child = subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=limit, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise FileFormatError(
-            f"data '{data}': file '{path}' is damaged: HDF5 does not finish reading it ({limit:.0f} s); delete it"
-        ) from error
-    # small codes are Python's, and this process meets the same exception; signals are negative, Windows' codes large
-    if child.returncode < 0 or child.returncode >= 128:
-        raise FileFormatError(
-            f"data '{data}': file '{path}' is damaged: HDF5 crashes on it (code {child.returncode}); delete it"
-        )
+    fault = fault_in_child(Path(__file__), path, TRIAL_SECONDS + path.stat().st_size / TRIAL_BYTES_PER_SECOND)
+    if fault:
+        raise FileFormatError(f"data '{data}': file '{path}' is damaged: {fault}; delete it")
 
 
 @contextmanager

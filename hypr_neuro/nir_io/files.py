@@ -8,7 +8,6 @@ This module runs as the child's script: it imports little of the package.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import h5py
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.store import is_sealed
+from hypr_neuro.store import fault_in_child, is_sealed
 
 MAX_DEPTH = 16
 MAX_ENTRIES = 100_000
@@ -44,24 +43,9 @@ def read_tree(path: Path) -> dict[str, Any]:
 
 def _trial(path: Path) -> None:
     """Read the file in a child process; raises FileFormatError if that crashes or does not end."""
-    if not sys.executable:
-        return
-    limit = TRIAL_SECONDS + path.stat().st_size / TRIAL_BYTES_PER_SECOND
-    command = [sys.executable, str(SCRIPT), str(path)]
-    try:
-        child = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=limit,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FileFormatError(f"damaged: HDF5 does not finish reading it ({limit:.0f} s); write it again") from error
-    # small codes are Python's, and this process meets the same exception; signals are negative, Windows' codes large
-    if child.returncode < 0 or child.returncode >= 128:
-        raise FileFormatError(f"damaged: HDF5 crashes on it (code {child.returncode}); write it again")
+    fault = fault_in_child(SCRIPT, path, TRIAL_SECONDS + path.stat().st_size / TRIAL_BYTES_PER_SECOND)
+    if fault:
+        raise FileFormatError(f"damaged: {fault}; write it again")
 
 
 class _Reader:

@@ -237,7 +237,7 @@ def gradients(
     samples, steps = scored.shape
     parts = list(chunks(steps, chunk))
     setup = make_setup(net, get_rule(rule), kind, dtype, signal_delay, feedback, penalty,
-                       1.0 / np.count_nonzero(scored), 1.0 / samples)  # fmt: skip
+                       1.0 / (samples if kind.last_only else np.count_nonzero(scored)), 1.0 / samples)  # fmt: skip
     if not setup.rule.forward and len(parts) > 1:
         raise InputError(f"chunk = {chunk}, rule: '{rule}' goes back through the whole sequence; leave chunk out")
 

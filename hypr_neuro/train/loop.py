@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from math import cos, pi
 from pathlib import Path
@@ -59,6 +60,7 @@ class Options:
     loss: str
     clip: float | None
     patience: int | None
+    average: float | None
     penalty: RatePenalty | None
     feedback: str
     dtype: str
@@ -72,6 +74,8 @@ class Options:
                 raise InputError(f"{name} = {value}, rule: at least 1")
         if self.clip is not None and not self.clip > 0:
             raise InputError(f"clip = {self.clip}, rule: positive")
+        if self.average is not None and not 0 <= self.average < 1:
+            raise InputError(f"average = {self.average}, rule: 0 <= average < 1")
 
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -97,6 +101,7 @@ def train(
     loss: str | None = None,
     clip: float | None = None,
     patience: int | None = None,
+    average: float | None = None,
     penalty: RatePenalty | None = None,
     feedback: str = "symmetric",
     dtype: FloatType = np.float32,
@@ -110,6 +115,7 @@ def train(
     optimizer : "adam", "rmsprop", "sgd", or {"name": "sgd", "momentum": 0.8} with its settings
     schedule : of the rate, "linear" and "cosine" end at 0, "constant" keeps it
     clip : largest norm of the gradient over all arrays. patience : stop after that many epochs without a better one
+    average : a; validation and the result take the running mean of the weights, w̄ ← a w̄ + (1-a) w after each update
     checkpoint : folder; after each epoch everything is written there, and a later call with the same network, data
         and options goes on from it, bit for bit as if it had not been interrupted
     data.x may be a memory map: only one sub-sequence of one block of samples is read at a time
@@ -118,10 +124,11 @@ def train(
     check_fit(net, data)
     options = Options(
         rule, epochs, batch_size, chunk, seed, optimizer if isinstance(optimizer, str) else dict(optimizer), rate,
-        schedule, loss or ("squared_error" if data.regression else "per_step_cross_entropy"), clip, patience, penalty,
-        feedback, np.dtype(dtype).name,
+        schedule, loss or ("squared_error" if data.regression else "per_step_cross_entropy"), clip, patience, average,
+        penalty, feedback, np.dtype(dtype).name,
     )  # fmt: skip
-    run = _Run(net, make_optimizer(optimizer, rate), History(), {k: v.copy() for k, v in net.arrays().items()})
+    run = _Run(net, make_optimizer(optimizer, rate), History(), _copy(net.arrays()),
+               {} if average is None else _copy(net.arrays()))  # fmt: skip
     path, described = None, asdict(options)
     if checkpoint is not None:
         path = make_folder(Path(checkpoint)) / CHECKPOINT
@@ -129,10 +136,11 @@ def train(
         run.restore(path, described)
     while not run.done(options):
         loss_value = _one_epoch(run, data, options, path)
-        held = np.any(data.split == "validation")
-        validation = evaluate(net, data, "validation").figure if held else float("nan")
-        entry = Epoch(len(run.history.epochs), run.optimizer.rate, loss_value, validation)
-        run.note(entry)
+        with run.averaged():
+            held = np.any(data.split == "validation")
+            validation = evaluate(net, data, "validation").figure if held else float("nan")
+            entry = Epoch(len(run.history.epochs), run.optimizer.rate, loss_value, validation)
+            run.note(entry)
         if path is not None:
             run.save(path, described)
         if on_epoch is not None:
@@ -167,6 +175,8 @@ def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | Non
         for layer in run.net.layers:
             if layer.model.constrain is not None:
                 layer.model.constrain(layer.params)
+        for name, mean in run.mean.items():
+            run.mean[name] = mean + (1.0 - (options.average or 0.0)) * (arrays[name] - mean)
         total += value * len(batch)
     return total / len(order)
 
@@ -199,12 +209,24 @@ def evaluate(net: Network, data: SequenceData, part: str = "test", batch_size: i
 
 @dataclass
 class _Run:
-    """State of a training run between epochs."""
+    """State of a training run between epochs. mean : running mean of the weights, empty if there is none."""
 
     net: Network
     optimizer: Optimizer
     history: History
     best: dict[str, Array]
+    mean: dict[str, Array]
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """For the time of the block the network holds the running mean of its weights, if there is one."""
+        arrays = self.net.arrays()
+        kept = _copy({name: arrays[name] for name in self.mean})
+        for name, mean in self.mean.items():
+            arrays[name][...] = mean
+        yield
+        for name, own in kept.items():
+            arrays[name][...] = own
 
     def done(self, options: Options) -> bool:
         """All epochs are run, or the last `patience` of them brought nothing better."""
@@ -220,12 +242,13 @@ class _Run:
         better = self.history.best < 0 or not entry.validation <= epochs[self.history.best].validation
         if better:
             self.history.best = entry.epoch
-            self.best = {k: v.copy() for k, v in self.net.arrays().items()}
+            self.best = _copy(self.net.arrays())
 
     def save(self, path: Path, options: dict[str, Any]) -> None:
         meta = {"options": options, "epochs": [asdict(e) for e in self.history.epochs], "best": self.history.best}
         arrays = {f"net/{k}": v for k, v in self.net.arrays().items()}
         arrays |= {f"best/{k}": v for k, v in self.best.items()}
+        arrays |= {f"mean/{k}": v for k, v in self.mean.items()}
         arrays |= {f"state/{k}": v for k, v in self.optimizer.state.items()}
         save_arrays(path, KIND, meta, arrays)
 
@@ -242,7 +265,13 @@ class _Run:
         for name, value in self.net.arrays().items():
             value[...] = arrays[f"net/{name}"]
             self.best[name] = arrays[f"best/{name}"]
+            if name in self.mean:
+                self.mean[name] = arrays[f"mean/{name}"]
         self.optimizer.state = {k[6:]: v for k, v in arrays.items() if k.startswith("state/")}
+
+
+def _copy(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
 
 
 def _digest(net: Network, data: SequenceData) -> str:

@@ -1,7 +1,7 @@
 """The numbers of the HYPR authors' own implementation (Baronig et al. 2025), in float64.
 
-Four files: weights, data, spikes, loss, and the gradients of their HYPR and of their BPTT. Forward pass and BPTT are the
-same functions as here. Their HYPR gradients differ from the rule as published in two ways:
+Four files: weights, data, spikes, loss, and the gradients of their HYPR and of their BPTT. Forward pass and BPTT are
+the same functions as here. Their HYPR gradients differ from the rule as published in two ways:
 
 1. The local derivatives A, B, P of step t are those of the step with this step's spikes in the recurrent current,
    I~_t = W y_t + V z_t + b, everything that ψ needs computed again from I~_t, and z_t is what comes in through V.
@@ -67,7 +67,7 @@ def own_params(content: dict[str, Array], prefix: str) -> list[str]:
 
 
 def their_gradients(net: Network, content: dict[str, Array], kind: str) -> dict[str, Array]:
-    """Those of `grad_hypr` or `grad_bptt` that have a counterpart, by the names and in the units of `Network.arrays`."""
+    """Those of `grad_hypr` or `grad_bptt` that have a counterpart, by the names and in the units of our own."""
     found = {}
     for i, layer in enumerate(net.layers):
         own = f"{kind}.{'output_layer' if layer.model.readout else f'layers.{i}'}"

@@ -1,4 +1,4 @@
-"""Compiled kernels are cached for exactly the sources they were compiled from, and compute in the precision asked for."""
+"""Compiled kernels are cached for exactly the sources they were compiled from, and compute in one precision."""
 
 from __future__ import annotations
 
@@ -176,9 +176,9 @@ def test_kernels_compute_in_the_precision_of_their_arrays(model: str) -> None:
         precision = np.dtype(dtype).name
         for name, rule in RULES.items():
             gradients(net, x, y, rule=name, dtype=dtype)
-            filtered = (rule.error_feedback, False)
-            kernels = [k for m, f in zip((model, "li"), filtered, strict=True)
-                       for k in (s_stage(m, precision), p_stage(m, precision, rule.own_spike, rule.recurrent, f))]  # fmt: skip
+            paths = rule.own_spike, rule.recurrent
+            kernels = [s_stage(model, precision), p_stage(model, precision, *paths, rule.error_feedback),
+                       s_stage("li", precision), p_stage("li", precision, *paths, False)]  # fmt: skip
             for kernel in kernels:
                 assert kernel.overloads
                 for found in kernel.overloads.values():
@@ -233,15 +233,19 @@ def values_of(precision: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return out, np.array([plain(value) for value in y], y.dtype)
 
 
-@pytest.mark.parametrize(("precision", "largest"), [("float64", 1e-13), ("float32", 4e-6)])
-def test_exp_neg_is_as_exact_as_it_says(precision: str, largest: float) -> None:
-    y = np.linspace(0.0, 30.0, 6001).astype(precision)
+@pytest.mark.parametrize(
+    ("precision", "up_to", "largest"),
+    [("float64", 10, 1e-14), ("float64", 30, 2e-12), ("float32", 10, 4e-6), ("float32", 30, 1.5e-5)],
+)
+def test_the_error_of_exp_neg(precision: str, up_to: float, largest: float) -> None:
+    """The relative error grows with y: by the series' missing term in 64 bits, by rounding in 32."""
+    y = np.linspace(0.0, up_to, 4001).astype(precision)
     found, plain = values_of(precision, y)
     assert found.dtype == precision
     assert np.array_equal(found, plain), "compiled or not, the same bits"
     exact = np.array([exp(-float(value)) for value in y])
     error = np.abs(found.astype(np.float64) / exact - 1.0).max()
-    assert largest / 100 < error < largest
+    assert largest / 3 < error < largest
     assert found[0] == 1.0
 
 

@@ -160,6 +160,17 @@ def test_loss_and_gradient_of_a_known_readout(name: str, chunk: int | None) -> N
     assert found["readout.bias"][1] == pytest.approx(by_bias, rel=1e-13)
 
 
+@pytest.mark.parametrize("name", [*SEQUENCE_LOSSES, "last_step"])
+def test_a_loss_of_samples_is_a_mean_over_all_of_them(name: str) -> None:
+    """A sample without a scored step adds 0, and counts."""
+    y, mask, loss, by_bias = BY_HAND[name]
+    for times in (2, 3):
+        masks = np.concatenate([mask] + [[[0, 0, 0]]] * (times - 1))
+        found, value = gradients(charging((0.0, 2.0)), np.zeros((times, 3, 1)), y.repeat(times), masks, loss=name)
+        assert value == pytest.approx(loss / times, rel=1e-13)
+        assert found["readout.bias"][1] == pytest.approx(by_bias / times, rel=1e-13)
+
+
 def test_a_target_of_the_sample_stands_for_every_step() -> None:
     net, x = charging((1.0, 2.0)), np.zeros((2, 3, 1))
     y = np.array([[0.5, -1.0], [2.0, 3.0]])

@@ -1,13 +1,18 @@
-"""Optimizers: steps worked out by hand, settings by name, clipping, and that `state` is all they remember."""
+"""Optimizers: steps worked out by hand, settings by name, that `state` is all they remember; clipping and schedules."""
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
 import pytest
 
+from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.network import Network
+from hypr_neuro.testing import random_network, random_spikes
+from hypr_neuro.train.loop import SCHEDULES, train
 from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, Factored, RMSprop, clip_norm, make_optimizer
 
 
@@ -167,3 +172,44 @@ def test_clipping_leaves_a_zero_gradient_alone() -> None:
     gradient = {"w": np.zeros(3)}
     clip_norm(gradient, 1e-3)
     assert np.array_equal(gradient["w"], np.zeros(3))
+
+
+# --- in the training loop
+
+
+def task(model: str = "lif") -> tuple[Network, SequenceData]:
+    """Eight samples to train on, none held out."""
+    net = random_network(model, 1, outputs=2)
+    return net, SequenceData("random", random_spikes(1, 8, 20, 4), np.arange(8) % 2, np.full(8, "train"), 2)
+
+
+def test_schedules_by_hand() -> None:
+    assert SCHEDULES.keys() == {"constant", "cosine", "linear"}
+    at = {name: [factor(done) for done in (0.0, 1 / 3, 0.5, 1.0)] for name, factor in SCHEDULES.items()}
+    np.testing.assert_allclose(at["constant"], [1.0, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(at["cosine"], [1.0, 0.75, 0.5, 0.0], atol=1e-15)
+    np.testing.assert_allclose(at["linear"], [1.0, 2 / 3, 0.5, 0.0])
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("linear", 0.25), ("constant", 1.0), ("cosine", (1 - sqrt(0.5)) / 2)])
+def test_an_epoch_records_the_rate_of_its_last_update(schedule: str, last: float) -> None:
+    """Four updates in two epochs: the last one starts when three quarters are done."""
+    net, data = task()
+    history = train(net, data, epochs=2, batch_size=4, rate=0.01, schedule=schedule)
+    assert history.epochs[-1].rate == pytest.approx(0.01 * last)
+
+
+def moved(clip: float | None) -> float:
+    """Length of one update by the plain gradient, at a rate that keeps clear of parameters' bounds."""
+    net, data = task("alif")
+    before = {k: v.copy() for k, v in net.arrays().items()}
+    plain = {"name": "sgd", "momentum": 0.0}
+    train(net, data, epochs=1, batch_size=8, rate=0.1, schedule="constant", optimizer=plain, clip=clip)
+    return float(np.sqrt(sum(np.sum((v - before[k]) ** 2) for k, v in net.arrays().items())))
+
+
+def test_clipping_bounds_the_length_of_an_update() -> None:
+    free = moved(None)
+    assert free > 0.1 * 1e-2
+    assert moved(1e-2) == pytest.approx(0.1 * 1e-2, rel=1e-9)
+    assert moved(1e3) == free

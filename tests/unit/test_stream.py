@@ -272,7 +272,7 @@ def test_a_memory_map_is_read_a_part_at_a_time(tmp_path: Path) -> None:
     data = SequenceData("long", x, np.zeros(5, int), np.repeat(["train", "test"], [4, 1]), 3)
     run: dict[str, Callable[[], Any]] = {
         "gradients": lambda: gradients(net, x, data.y, chunk=50),
-        "train": lambda: train(net, data, epochs=1, batch_size=4, chunk=50),
+        "train": lambda: train(net, data, epochs=1, batch_size=4, chunk=50, checkpoint=tmp_path / "run"),
         "evaluate": lambda: evaluate(net, data),
     }
     for name, call in run.items():
