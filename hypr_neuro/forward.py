@@ -28,7 +28,7 @@ FloatType = type[Any]
 Result = TypeVar("Result")
 Events = tuple[Array, Array]
 """Which entries of each step are not 0: index (λ, batch, n+1), of which count (λ, batch) are valid."""
-BLOCK_BYTES = 6_000_000
+BLOCK_BYTES = 12_000_000
 """Working memory of a block of samples: larger ones fall out of the cache, smaller ones cost more calls."""
 
 

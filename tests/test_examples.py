@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-NEEDS_DATA = {"ecg_on_chip": "ecg"}
+NEEDS_DATA = {"ecg_on_chip": "ecg", "train_ecg": "ecg", "train_braille": "braille"}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))

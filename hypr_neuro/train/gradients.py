@@ -109,7 +109,7 @@ class Block:
             must not depend on the whole
         """
         output, target, mask = self._forward(part)
-        if not observed:
+        if self.setup.two_passes and not observed:
             self._note(output, mask)
         self._backward(self._error(output, target, mask))
         if carry:
