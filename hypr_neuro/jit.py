@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _tagged: dict[Callable[..., Any], None] = {}
 _unregistered: list[Callable[..., Any]] = []
+_preparing = threading.RLock()
 
 
 def jitable(function: F) -> F:
@@ -40,7 +42,8 @@ def tagged_functions() -> tuple[Callable[..., Any], ...]:
 
 
 KERNEL_SOURCES = (
-    "fixed_point.py", "forward.py", "jit.py", "neurons", "sim", "surrogates.py", "train/kernels.py", "tuples.py"
+    "fixed_point.py", "forward.py", "jit.py", "neurons", "sim", "surrogates.py", "train/feedback.py",
+    "train/kernels.py", "train/losses.py", "tuples.py",
 )  # fmt: skip
 """Files and folders of the package whose functions end up in kernels; a test holds every tagged function to it."""
 
@@ -103,9 +106,11 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
     """
     import numba
 
-    if precision == "float32":
-        function = single_precision(function)
-    prepare()
+    # blocks of samples make their kernels on threads: none may compile before all it calls is registered
+    with _preparing:
+        if precision == "float32":
+            function = single_precision(function)
+        prepare()
     options: dict[str, Any] = {"pipeline_class": _disjoint_arguments()} if disjoint else {}
     compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     return compiled
@@ -151,7 +156,7 @@ def single_precision(function: F) -> F:
 
 
 def _twin(value: Any) -> Any:
-    return single_precision(value) if isinstance(value, FunctionType) and value in _tagged else value
+    return single_precision(value) if isinstance(value, FunctionType) and value in _tagged else _narrow(value)
 
 
 def _narrow(literal: Any) -> Any:

@@ -281,7 +281,9 @@ def make_setup(
         raise InputError(
             f"signal_delay = {signal_delay}, rule: {hidden} whole numbers, 0 or larger, one a hidden layer"
         )
-    matrices = feedback_matrices(net, feedback) if rule.error_feedback else ()
+    for layer in net.layers:
+        layer.check()
+    matrices = feedback_matrices(net, feedback)
     arrays = tuple(LayerArrays(layer, dtype) for layer in net.layers)
     return Setup(net, arrays, rule, loss, dtype, matrices, delays, penalty, per_step, per_sample)
 

@@ -224,9 +224,11 @@ class _Run:
         kept = _copy({name: arrays[name] for name in self.mean})
         for name, mean in self.mean.items():
             arrays[name][...] = mean
-        yield
-        for name, own in kept.items():
-            arrays[name][...] = own
+        try:
+            yield
+        finally:
+            for name, own in kept.items():
+                arrays[name][...] = own
 
     def done(self, options: Options) -> bool:
         """All epochs are run, or the last `patience` of them brought nothing better."""

@@ -63,6 +63,7 @@ class _Run:
         self.setup, self.loss = setup, loss
         self.blocks: list[Block] = []
         self.size = self.samples = 0
+        self.labels: Array | None = None
 
     def observe(self, parts: Stream) -> None:
         """First pass."""
@@ -102,7 +103,15 @@ class _Run:
                 self._open(*scored.shape)
             if len(x) != self.samples:
                 raise InputError(f"a part of the stream has {len(x)} samples, rule: {self.samples} as the first one")
+            if self.setup.loss.sum_of is not None:
+                self._same_labels(target)
             yield np.asarray(x), target, scored
+
+    def _same_labels(self, target: Array) -> None:
+        self.labels = target if self.labels is None else self.labels
+        if not np.array_equal(target, self.labels):
+            raise InputError(f"a part of the stream has other labels than the first; loss '{self.loss}' has one label "
+                             "a sample for the whole of it")  # fmt: skip
 
     def _open(self, samples: int, steps: int) -> None:
         self.samples, self.size = samples, block_size(self.setup.net, samples, steps, self.setup.dtype)
