@@ -156,6 +156,32 @@ def chunks(steps: int, chunk: int | None) -> Iterator[slice]:
         yield slice(start, min(start + size, steps))
 
 
+Workspace = list[dict[str, Array]]
+"""Named buffers of each layer, for a block of samples."""
+_idle: dict[Any, list[Workspace]] = {}
+KINDS_KEPT = 4
+
+
+def take_workspace(layers: Sequence[LayerArrays], batch: int) -> tuple[Any, Workspace]:
+    """Buffers that an earlier block of the same kind has left, or new ones; give them back with their key.
+
+    New memory costs as much as the arithmetic on it: the system hands it out page by page, filled with zeros.
+    """
+    key = (batch, *((a.layer.model.name, a.layer.size, a.layer.inputs, np.dtype(a.dtype).name) for a in layers))
+    left = _idle.get(key)
+    try:
+        return key, left.pop() if left else [{} for _ in layers]
+    except IndexError:  # another thread was first
+        return key, [{} for _ in layers]
+
+
+def give_workspace(key: Any, workspace: Workspace) -> None:
+    """Keep the buffers for a later block; of more than KINDS_KEPT kinds the oldest is let go."""
+    _idle.setdefault(key, []).append(workspace)
+    for old in list(_idle)[:-KINDS_KEPT]:
+        _idle.pop(old, None)
+
+
 class LayerArrays:
     """A layer's numbers as kernels take them, in one float type: made once, read by every block.
 
@@ -180,13 +206,13 @@ class LayerForward:
     state : (d, batch·n). output : (batch·n)
     """
 
-    def __init__(self, arrays: LayerArrays, batch: int) -> None:
+    def __init__(self, arrays: LayerArrays, batch: int, buffers: dict[str, Array] | None = None) -> None:
         self.arrays, self.layer, self.batch, self.dtype = arrays, arrays.layer, batch, arrays.dtype
         self.n, self.d, dtype = self.layer.size, self.layer.model.d, self.dtype
         self.params, self.precision = np.tile(arrays.params, batch), np.dtype(dtype).name
         self.state = np.zeros((self.d, batch * self.n), dtype)
         self.output = np.zeros(batch * self.n, dtype)
-        self._buffers: dict[str, Array] = {}
+        self._buffers: dict[str, Array] = {} if buffers is None else buffers
 
     def buffer(self, name: str, steps: int, *shape: int, dtype: type[Any] | None = None) -> Array:
         """An array (steps, *shape) that later calls use again: new memory costs more than the arithmetic on it."""
@@ -285,12 +311,14 @@ def readout(
     arrays = [LayerArrays(layer, dtype) for layer in net.layers]
 
     def run(first: int, stop: int) -> None:
-        layers = [LayerForward(a, stop - first) for a in arrays]
+        key, workspace = take_workspace(arrays, stop - first)
+        layers = [LayerForward(a, stop - first, w) for a, w in zip(arrays, workspace, strict=True)]
         for part in chunks(data.shape[1], chunk):
             values = run_forward(layers, time_major(data[first:stop, part], dtype))
             out[first:stop, part] = values.transpose(1, 0, 2)
             if visit is not None:
                 visit(part.start, layers)
+        give_workspace(key, workspace)
 
     size = len(data) if visit else block_size(net, len(data), min(chunk, max(1, data.shape[1])), dtype)
     for _ in over_blocks(len(data), max(1, size), run):

@@ -52,8 +52,17 @@ class LayerEngine(LayerForward):
     late : (delay, batch·n) learning signals that have not arrived yet
     """
 
-    def __init__(self, arrays: LayerArrays, batch: int, rule: Rule, *, leak: float = 0.0, delay: int = 0) -> None:
-        super().__init__(arrays, batch)
+    def __init__(
+        self,
+        arrays: LayerArrays,
+        batch: int,
+        rule: Rule,
+        *,
+        leak: float = 0.0,
+        delay: int = 0,
+        buffers: dict[str, Array] | None = None,
+    ) -> None:
+        super().__init__(arrays, batch, buffers)
         layer, dtype = self.layer, self.dtype
         filtered = rule.error_feedback and not layer.model.readout
         self.kernel = p_stage(layer.model.name, self.precision, rule.own_spike, rule.recurrent, filtered)

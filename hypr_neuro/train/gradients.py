@@ -22,8 +22,10 @@ from hypr_neuro.forward import (
     block_size,
     check_input,
     chunks,
+    give_workspace,
     over_blocks,
     run_forward,
+    take_workspace,
     time_major,
 )
 from hypr_neuro.network import Network
@@ -85,8 +87,11 @@ class Block:
         self.setup, self.samples = setup, samples
         readout = setup.net.layers[-1]
         leak = float(np.mean(np.exp(-1.0 / readout.params["tau"]))) if setup.rule.error_feedback else 0.0
-        pairs = zip(setup.arrays, setup.delays, strict=True)
-        self.engines = [LayerEngine(x, samples, setup.rule, leak=leak, delay=delay) for x, delay in pairs]
+        self.key, self.workspace = take_workspace(setup.arrays, samples)
+        self.engines = [
+            LayerEngine(arrays, samples, setup.rule, leak=leak, delay=delay, buffers=buffers)
+            for arrays, delay, buffers in zip(setup.arrays, setup.delays, self.workspace, strict=True)
+        ]
         self.loss = np.zeros(samples)
         self.sum = np.zeros((samples, setup.net.outputs))
         self.scored, self.steps = np.zeros(samples), 0
@@ -186,12 +191,13 @@ class Total:
         self.sums = [Sums(layer, 1, np.float64) for layer in net.layers]
 
     def add(self, block: Block) -> None:
-        """The block's samples, one by one."""
+        """The block's samples, one by one; the block is of no more use then."""
         for b in range(block.samples):
             self.loss += float(block.loss[b])
             for sums, engine in zip(self.sums, block.engines, strict=True):
                 for total, one in zip(sums.by_sample(0), engine.gradient.by_sample(b), strict=True):
                     np.add(total, one, out=total)
+        give_workspace(block.key, block.workspace)
 
     def gradients(self, factor: float = 1.0) -> Gradients:
         """By the names of `Network.arrays`, times `factor`."""
