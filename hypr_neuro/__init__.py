@@ -19,6 +19,7 @@ _WHERE = {
     "QuantizedNetwork": "quantize",
     "RatePenalty": "train.gradients",
     "SequenceData": "data",
+    "augment": "data.augment",
     "compare": "compare",
     "compile": "compilers:compile_network",
     "compile_network": "compilers",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from hypr_neuro.compilers import compile_network
     from hypr_neuro.compilers import compile_network as compile
     from hypr_neuro.data import SequenceData, encode, load_data
+    from hypr_neuro.data.augment import augment
     from hypr_neuro.hil import open_device
     from hypr_neuro.network import Network
     from hypr_neuro.nir_io import read_nir, write_nir
@@ -67,6 +69,7 @@ __all__ = [
     "RatePenalty",
     "SequenceData",
     "__version__",
+    "augment",
     "compare",
     "compile",
     "compile_network",

@@ -24,6 +24,7 @@ from hypr_neuro.compare import (
     float_spikes,
     spike_agreement,
 )
+from hypr_neuro.data.augment import augment
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, MismatchError
 from hypr_neuro.forward import readout
@@ -129,6 +130,8 @@ def train_stage(
 def fit(data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, **options: Any) -> tuple[Network, History]:
     """Build a network by `spec` or the task's and train it; `options` of `train` go before the task's own."""
     net = build(task.spec(data) if spec is None else spec, data, seed, task.start_rate)
+    if task.augment:
+        data = augment(data, seed=seed, **task.augment)
     settings = {"epochs": task.epochs, "batch_size": task.batch_size, "rate": task.rate} | task.training | options
     return net, train(net, data, seed=seed, **settings)
 

@@ -231,18 +231,24 @@ class _Run:
                 arrays[name][...] = own
 
     def done(self, options: Options) -> bool:
-        """All epochs are run, or the last `patience` of them brought nothing better."""
-        count = len(self.history.epochs)
-        return count >= options.epochs or (
-            options.patience is not None and count - 1 - self.history.best >= options.patience and count > 0
-        )
+        """All epochs are run, or the last `patience` of them brought no higher validation."""
+        figures = [e.validation for e in self.history.epochs]
+        if len(figures) >= options.epochs:
+            return True
+        if options.patience is None or not figures or np.isnan(figures[-1]):
+            return False
+        return len(figures) - 1 - int(np.argmax(figures)) >= options.patience
 
     def note(self, entry: Epoch) -> None:
-        """Append the epoch and keep its weights if it is the best so far (or there is nothing to judge by)."""
+        """Append the epoch and keep its weights if it is the best so far (or there is nothing to judge by).
+
+        Small validation parts reach their top early: of epochs with the same figure the one of lower loss is kept.
+        """
         epochs = self.history.epochs
         epochs.append(entry)
-        better = self.history.best < 0 or not entry.validation <= epochs[self.history.best].validation
-        if better:
+        best = epochs[max(self.history.best, 0)]
+        tied = entry.validation == best.validation and entry.loss < best.loss
+        if self.history.best < 0 or tied or not entry.validation <= best.validation:
             self.history.best = entry.epoch
             self.best = _copy(self.net.arrays())
 

@@ -131,7 +131,7 @@ def test_training_learns_and_keeps_the_best_epoch() -> None:
     first = train(net, data, epochs=1, rate=1e-9).epochs[0].loss
     history = train(net, data, epochs=25, batch_size=4, rate=0.05)
     assert history.epochs[-1].loss < 0.5 * first
-    best = max(range(25), key=lambda e: history.epochs[e].validation)
+    best = max(range(25), key=lambda e: (history.epochs[e].validation, -history.epochs[e].loss))
     assert history.best == best
     assert evaluate(net, data, "validation").accuracy == history.epochs[best].validation
     assert net.encoder == data.encoder
@@ -155,9 +155,9 @@ def weights_of(kept: list[dict[str, Array]], net: Network) -> Callable[[Epoch], 
 @pytest.mark.parametrize(
     ("figures", "patience", "best"),
     [
-        ((0.1, 0.5, 0.4, 0.5), 2, 1),
-        ((0.1, 0.5, 0.4, 0.6, 0.2, 0.3, 0.6), 3, 3),
-        ((0.5, 0.5), 1, 0),
+        ((0.1, 0.5, 0.4, 0.5), 2, 3),
+        ((0.1, 0.5, 0.4, 0.6, 0.2, 0.3, 0.6), 3, 6),
+        ((0.5, 0.5), 1, 1),
         ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), 1, 7),
         ((0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), None, 0),
     ],
@@ -165,7 +165,10 @@ def weights_of(kept: list[dict[str, Array]], net: Network) -> Callable[[Epoch], 
 def test_patience_stops_and_the_best_epoch_is_kept(
     figures: tuple[float, ...], patience: int | None, best: int, scripted: Callable, tmp_path: Path
 ) -> None:
-    """An epoch that is only as good as the best is no better one. Of eight epochs; figures run out if it goes on."""
+    """An epoch as good as the best does not restart patience, but is kept if its loss is lower, as it is here.
+
+    Of eight epochs; figures run out if it goes on.
+    """
     options = {"epochs": 8, "patience": patience, "checkpoint": tmp_path}
     net, data = task()
     kept: list[dict[str, Array]] = []
@@ -182,6 +185,15 @@ def test_patience_stops_and_the_best_epoch_is_kept(
     assert asdict(again) == asdict(history)
     assert_equal_networks(net, resumed)
     assert (tmp_path / "training.h5").read_bytes() == before
+
+
+def test_of_equal_epochs_the_one_with_the_lower_loss_is_kept(
+    scripted: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter((0.5, 0.3, 0.4, 0.2))
+    monkeypatch.setattr(loop, "_one_epoch", lambda *_: next(losses))
+    scripted(0.5, 0.7, 0.7, 0.6)
+    assert train(*task(), epochs=4).best == 1
 
 
 def test_without_a_validation_part_the_last_epoch_is_kept() -> None:
