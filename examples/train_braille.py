@@ -30,6 +30,7 @@ def main(folder: str, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    folders = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    if len(folders) != 1:
         sys.exit(__doc__)
-    main(sys.argv[1], "--quick" in sys.argv[2:])
+    main(folders[0], "--quick" in sys.argv)

@@ -34,6 +34,7 @@ _WHERE = {
     "place": "place",
     "quantize": "quantize",
     "read_nir": "nir_io",
+    "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
     "stream_gradients": "train.stream",
     "train": "train.loop",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learn import LearnOptions, learn
     from hypr_neuro.train.gradients import RatePenalty, gradients
+    from hypr_neuro.train.initial import scale_to_rate
     from hypr_neuro.train.loop import evaluate, train
     from hypr_neuro.train.stream import stream_gradients
 
@@ -84,6 +86,7 @@ __all__ = [
     "place",
     "quantize",
     "read_nir",
+    "scale_to_rate",
     "simulate",
     "stream_gradients",
     "train",

@@ -19,7 +19,7 @@ from hypr_neuro.store import make_folder, write_text
 
 SECTIONS = (
     "title", "command", "seed", "created", "versions", "seconds", "data", "network", "profile", "training", "accuracy",
-    "nir", "quantization", "placement", "lava", "learning", "raster", "commands",
+    "squared_error", "nir", "quantization", "placement", "lava", "learning", "raster", "commands",
 )  # fmt: skip
 
 

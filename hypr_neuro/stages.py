@@ -70,7 +70,8 @@ def note_data(folder: RunFolder, data: SequenceData, note: str = "") -> dict[str
 def describe_data(data: SequenceData) -> dict[str, Any]:
     """Sizes of the data as plain numbers."""
     sizes = {part: int(np.sum(data.split == part)) for part in ("train", "validation", "test")}
-    return {"name": data.name, **sizes, "steps": data.steps, "channels": data.channels, "classes": data.classes,
+    return {"name": data.name, **sizes, "steps": data.steps, "channels": data.channels,
+            "targets" if data.regression else "classes": data.classes,
             "labels": "per step" if data.per_step else "per sample", "encoder": data.encoder,
             "events_per_sample": sum(float(np.abs(x).sum()) for x in data.x) / len(data)}  # fmt: skip
 

@@ -36,9 +36,11 @@ class Task:
         return {"inputs": data.channels, "outputs": data.classes} | self.network
 
 
-def _layers(neuron: str, sizes: list[int], params: dict[str, Any], tau: Any) -> dict[str, Any]:
+def _layers(
+    neuron: str, sizes: list[int], params: dict[str, Any], tau: Any, *, readout_bias: bool = False
+) -> dict[str, Any]:
     layers = [{"neuron": neuron, "size": n, "recurrent": True, "bias": True, "params": params} for n in sizes]
-    return {"layers": layers, "readout": {"tau": tau}}
+    return {"layers": layers, "readout": {"tau": tau, "bias": readout_bias}}
 
 
 def _brf(size: int, omega: list[float], tau: list[float]) -> dict[str, Any]:
@@ -83,8 +85,8 @@ TASKS: dict[str, Task] = {
     # damping so weak that the cue still rings after some thousand steps
     "cue": Task(_layers("brf", [32], {"omega": [1.0, 5.0], "b_offset": [0.001, 0.05]}, 5.0), epochs=40, batch_size=16,
                 rate=0.02, start_rate=0.03),
-    "adding": Task(_layers("brf", [64], {"omega": [1.0, 10.0], "b_offset": [0.01, 0.5]}, 2.0), epochs=60,
-                   batch_size=32, rate=0.01, start_rate=0.03),
+    "adding": Task(_layers("se_adlif", [64], SE_ADLIF, 20.0, readout_bias=True), epochs=40, batch_size=32, rate=0.01,
+                   start_rate=0.05, training=FAST_ADAM),
     "smnist": Task(_layers("brf", [128], {"omega": [3.0, 30.0], "b_offset": [0.1, 1.0]}, 20.0), epochs=20,
                    batch_size=64, rate=0.01, start_rate=0.03),
     "shd": Task(_layers("se_adlif", [128], SE_ADLIF, [10.0, 20.0]), epochs=60, batch_size=64, rate=0.01,

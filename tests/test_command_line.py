@@ -244,3 +244,25 @@ def test_an_output_that_cannot_be_written_is_refused(data: Path, tmp_path: Path)
 
 def test_report_of_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "no run folder" in refusal("report", tmp_path)
+
+
+def test_a_regression_is_trained_and_reported(tmp_path: Path) -> None:
+    command = ["train", "--data", "adding", "--set", "steps=20", "--set", "samples=40", "--epochs", "1", "--out"]
+    done = program(*command, tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test squared error"] > 0
+    assert json.loads((tmp_path / "run" / "results" / "data.json").read_text())["targets"] == 1
+    assert program("report", tmp_path / "run").returncode == 0
+
+
+@pytest.mark.parametrize(("option", "message"), [("delay", "KEY=VALUE"), ("dealy=3", "unknown option 'dealy'")])
+def test_a_bad_data_option_is_one_line(option: str, message: str, tmp_path: Path) -> None:
+    done = program("train", "--data", "cue", "--set", option, "--out", tmp_path / "run")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert message in done.stderr
+
+
+def test_the_seed_of_data_can_be_set_on_its_own(tmp_path: Path) -> None:
+    command = ["train", "--data", "cue", "--set", "delay=20", "--set", "seed=5", "--set", "samples=20", "--epochs", "1"]
+    done = program(*command, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr

@@ -31,7 +31,8 @@ def get_data(name: str, folder: Path | None, seed: int, options: list[str] | Non
     """The data set that --data and --data-dir name, with the options of --set."""
     from hypr_neuro.data import load_data
 
-    return load_data(name, folder, seed=seed, **dict(_key_value(text) for text in options or []))
+    chosen = dict(_key_value(text) for text in options or [])
+    return load_data(name, folder, **({"seed": seed} | chosen))
 
 
 def _key_value(text: str) -> tuple[str, Any]:

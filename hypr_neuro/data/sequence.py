@@ -85,8 +85,9 @@ class SequenceData:
         return found
 
     def few(self, count: int) -> SequenceData:
-        """The first `count` samples of each part, for a quick try."""
-        return self.take(np.concatenate([np.flatnonzero(self.split == part)[:count] for part in PARTS]))
+        """At most `count` samples of each part, spread over it, for a quick try."""
+        parts = [np.flatnonzero(self.split == part) for part in PARTS]
+        return self.take(np.concatenate([p[:: max(1, -(-len(p) // count))] for p in parts]))
 
     def take(self, index: Array) -> SequenceData:
         """The samples of that index, in its order; consecutive ones are a view of the arrays, not a copy."""

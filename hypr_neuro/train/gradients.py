@@ -317,6 +317,9 @@ def batch_arrays(
 
 
 def _classes(net: Network, y: Array, samples: int, steps: int, loss: Loss) -> Array:
+    if y.dtype.kind == "f":
+        raise InputError(f"y {y.dtype} of shape {y.shape}: loss '{loss.name}' is for integer classes; real targets "
+                         "take 'squared_error'")  # fmt: skip
     shapes = [(samples,)] if loss.targets == "sample" else [(samples,), (samples, steps)]
     if y.shape not in shapes:
         raise InputError(f"y of shape {y.shape}, rule: {' or '.join(map(str, shapes))} for loss '{loss.name}'")

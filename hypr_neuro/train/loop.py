@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -132,7 +133,7 @@ def train(
     path, described = None, asdict(options)
     if checkpoint is not None:
         path = make_folder(Path(checkpoint)) / CHECKPOINT
-        described["start"] = _digest(net, data)
+        described["data or start weights"] = _digest(net, data)
         run.restore(path, described)
     while not run.done(options):
         loss_value = _one_epoch(run, data, options, path)
@@ -155,7 +156,7 @@ def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | Non
     """All training samples once, in an order of their own for each epoch; returns the mean loss."""
     epoch, index, arrays = len(run.history.epochs), data.part_index("train"), run.net.arrays()
     order = index[np.random.default_rng([options.seed, epoch]).permutation(len(index))]
-    updates, total = -(-len(order) // options.batch_size), 0.0
+    updates, total, silent = -(-len(order) // options.batch_size), 0.0, epoch == 0
     for i in range(updates):
         batch = order[i * options.batch_size : (i + 1) * options.batch_size]
         done = (epoch * updates + i) / (options.epochs * updates)
@@ -165,20 +166,38 @@ def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | Non
             rule=options.rule, chunk=options.chunk, loss=options.loss, dtype=np.dtype(options.dtype).type,
             feedback=options.feedback, penalty=options.penalty,
         )  # fmt: skip
+        kept = f"the last good state is in '{path}'" if path and path.exists() else "no epoch was finished"
         if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
-            kept = f"the last good state is in '{path}'" if path and path.exists() else "no epoch was finished"
             raise HyprError(f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate "
                             f"({options.rate}) or set clip; {kept}")  # fmt: skip
         if options.clip is not None:
             clip_norm(grads, options.clip)
         run.optimizer.update(arrays, grads)
-        for layer in run.net.layers:
-            if layer.model.constrain is not None:
-                layer.model.constrain(layer.params)
+        remedy = f"lower rate ({options.rate}) or set clip; {kept}"
+        _keep_in_range(run.net, f"epoch {epoch}, update {i}: training diverged; {remedy}")
+        silent = silent and not np.any(grads["readout.weight"])
         for name, mean in run.mean.items():
             run.mean[name] = mean + (1.0 - (options.average or 0.0)) * (arrays[name] - mean)
         total += value * len(batch)
+    if silent:
+        last = run.net.name(len(run.net.layers) - 2)
+        warnings.warn(
+            f"{last} did not spike once in the first epoch, so nothing can be learned from it: call "
+            "hn.scale_to_rate(net, x, 0.03) before training, or give larger weights",
+            stacklevel=3,
+        )
     return total / len(order)
+
+
+def _keep_in_range(net: Network, where: str) -> None:
+    """Parameters back into the range that their model keeps after an update; those it cannot keep stop training."""
+    for layer in net.layers:
+        if layer.model.constrain is not None:
+            layer.model.constrain(layer.params)
+        try:
+            layer.check()
+        except InputError as error:
+            raise HyprError(f"{where}; {error}") from error
 
 
 def check_fit(net: Network, data: SequenceData) -> None:

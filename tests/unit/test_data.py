@@ -348,3 +348,11 @@ def test_validation_is_a_share_of_train() -> None:
         split = hold_out_validation(count, share, 0)
         assert int((split == "validation").sum()) == wanted
         assert set(split) == {"train", "validation"}
+
+
+def test_a_few_samples_are_spread_over_each_part() -> None:
+    split = np.array(["train"] * 10 + ["test"] * 2)
+    data = SequenceData("sorted", np.zeros((12, 3, 1), np.int8), np.repeat([0, 1], 6), split, 2)
+    few = data.few(3)
+    assert few.split.tolist() == ["train"] * 3 + ["test"] * 2
+    assert few.y.tolist() == [0, 0, 1, 1, 1]

@@ -92,7 +92,7 @@ def test_unscored_steps_carry_no_gradient() -> None:
         ({"mask": np.ones((SAMPLES, STEPS + 1), bool)}, r"mask of shape \(2, 26\)"),
         (
             {"y": np.zeros((SAMPLES, STEPS))},
-            "y of type float64, rule: integer labels for loss 'per_step_cross_entropy'",
+            "loss 'per_step_cross_entropy' is for integer classes; real targets take 'squared_error'",
         ),
         ({"y": np.zeros((SAMPLES, STEPS), bool)}, "y of type bool"),
         (

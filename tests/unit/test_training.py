@@ -119,7 +119,7 @@ def test_a_checkpoint_of_another_start_is_refused(other: str, tmp_path: Path) ->
         data = replace(data, mask=np.arange(SAMPLES * STEPS).reshape(SAMPLES, STEPS) % 2 == 0)
     else:
         data = replace(data, split=data.split[::-1])
-    with pytest.raises(FileFormatError, match=r"training\.h5' is of another run \(start differ\)"):
+    with pytest.raises(FileFormatError, match=r"training\.h5' is of another run \(data or start weights differ\)"):
         train(net, data, epochs=1, checkpoint=tmp_path)
 
 
@@ -280,7 +280,9 @@ def test_the_loss_of_a_regression_is_the_squared_error() -> None:
     other, _ = regression()
     first, second = train(net, data, epochs=1), train(other, data, epochs=1, loss="squared_error")
     assert asdict(first) == asdict(second)
-    with pytest.raises(InputError, match=r"y of shape \(16, 1\), rule: \(16,\) or \(16, 20\) for loss"):
+    with pytest.raises(
+        InputError, match="is for integer classes; real targets take 'squared_error'"
+    ):
         train(net, data, loss="per_step_cross_entropy")
 
 
@@ -424,3 +426,17 @@ def test_weights_that_overflow_stop_training() -> None:
     net, data = task()
     with np.errstate(all="ignore"), pytest.raises(HyprError, match="training diverged; lower rate"):
         train(net, data, epochs=3, rate=1e38, schedule="constant")
+
+
+def test_a_network_that_stays_silent_is_warned_of() -> None:
+    net, data = task()
+    net.layers[0].weight[...] = -np.abs(net.layers[0].weight)
+    net.layers[0].params["bias"][...] = 0.0
+    with pytest.warns(UserWarning, match=r"layers\.0 did not spike once .* hn\.scale_to_rate"):
+        train(net, data, epochs=1, rate=1e-9)
+
+
+def test_parameters_driven_out_of_their_range_stop_training_as_divergence() -> None:
+    net, data = task(model="brf")
+    with pytest.raises(HyprError, match=r"epoch 0, update 0: training diverged; lower rate .*b_offset.*rule"):
+        train(net, data, epochs=1, rate=1e30)
