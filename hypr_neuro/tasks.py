@@ -53,13 +53,14 @@ ALIF = {"tau_u": 20.0, "tau_a": 100.0}
 FAST_ADAM = {"schedule": "cosine", "optimizer": {"name": "adam", "beta2": 0.99}}
 """Gradients of spiking networks change their size quickly: a shorter memory of it, and rates that end at 0."""
 
-# network of Higuchi et al. 2024
-ECG = Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=8, rate=0.05, training=FAST_ADAM,
+# network and optimizer of Higuchi et al. 2024, fewer epochs
+ECG = Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=16, rate=0.1,
            scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5,
            fine_tuning=LearnOptions(rate=0.2, decay=0.5), fine_tuning_epochs=2, simulate_in_lava=1)  # fmt: skip
 
 ECG_NETWORKS: dict[str, Task] = {
-    "brf": ECG,
+    "brf": Task(_layers("brf", [36], {"omega": [3.0, 5.0], "b_offset": [0.1, 1.0]}, [15.0, 25.0], readout_bias=True),
+                epochs=100, batch_size=8, rate=0.03, training=FAST_ADAM),
     "se_adlif": Task(_layers("se_adlif", [64, 64], SE_ADLIF, 3.0), epochs=60, batch_size=32, rate=0.01,
                      start_rate=0.03, training=FAST_ADAM),
     "alif": Task(_layers("alif", [36, 36], ALIF, 5.0), epochs=60, batch_size=16, rate=0.02, training=FAST_ADAM),
