@@ -8,8 +8,10 @@ numba tests signed ones for being negative, and that test keeps the loops from b
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
 from os import cpu_count
 from typing import Any, TypeVar
@@ -119,6 +121,11 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cpu_count() or 1)
 
 
+# a forked child has none of its parent's threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def over_batch(batch: int, call: Callable[[int, int], object]) -> None:
     """call(b0, b1) on equal slices of the batch, one a core."""
     for _ in over_blocks(batch, max(1, -(-batch // (cpu_count() or 1))), call):
@@ -131,10 +138,15 @@ def over_blocks(samples: int, size: int, call: Callable[[int, int], Result]) -> 
     if len(edges) == 1 or (cpu_count() or 1) == 1:
         yield from (call(a, b) for a, b in edges)
         return
-    waiting = [_pool().submit(call, a, b) for a, b in edges]
+    waiting: deque[Future[Result]] = deque()
+    ahead = 2 * (cpu_count() or 1)  # more would only keep their results in memory
     try:
-        for future in waiting:
-            yield future.result()
+        for a, b in edges:
+            if len(waiting) == ahead:
+                yield waiting.popleft().result()
+            waiting.append(_pool().submit(call, a, b))
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         for future in waiting:
             future.cancel()
@@ -284,13 +296,15 @@ class Rows:
 
 def time_major(x: Array, dtype: FloatType) -> Array:
     """(sample, T, channel) of any number type to contiguous (T, sample, channel)."""
-    return np.ascontiguousarray(np.asarray(x).transpose(1, 0, 2), dtype=dtype)
+    return np.require(np.asarray(x).transpose(1, 0, 2), dtype, ["C", "W"])
 
 
 def check_input(net: Network, x: Array | Rows) -> None:
     """Raise InputError unless x is (sample, T, channels of the network)."""
     if x.ndim != 3 or x.shape[2] != net.inputs:
         raise InputError(f"x of shape {x.shape}, rule: (sample, T, {net.inputs}) for this network")
+    if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf":
+        raise InputError(f"x of type {x.dtype}, rule: real numbers")
 
 
 def readout(

@@ -30,9 +30,18 @@ ProfileName = Annotated[str, typer.Option("--profile", help="Name of a profile, 
 def get_data(name: str, folder: Path | None, seed: int, options: list[str] | None = None) -> SequenceData:
     """The data set that --data and --data-dir name, with the options of --set."""
     from hypr_neuro.data import load_data
+    from hypr_neuro.errors import HyprError, InputError
 
     chosen = dict(_key_value(text) for text in options or [])
-    return load_data(name, folder, **({"seed": seed} | chosen))
+    try:
+        return load_data(name, folder, **({"seed": seed} | chosen))
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, HyprError) or not chosen:
+            raise
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"data '{name}' with {', '.join(options or [])}: {reason}; check the values of --set"
+        ) from error
 
 
 def _key_value(text: str) -> tuple[str, Any]:

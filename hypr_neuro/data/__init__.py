@@ -25,7 +25,7 @@ LOADERS: dict[str, Callable[..., SequenceData]] = {
 }  # fmt: skip
 
 
-def load_data(name: str, folder: str | Path | None = None, **options: Any) -> SequenceData:
+def load_data(name: str, folder: str | Path | None = None, /, **options: Any) -> SequenceData:
     """A data set by name, with the folder of its files, or the path of an .npz file (see `data.npz`).
 
     options : those of the data set's loader, as `delay` of "cue"; an unknown one lists them. See docs/data.md.

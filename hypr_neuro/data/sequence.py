@@ -44,7 +44,13 @@ class SequenceData:
     def __post_init__(self) -> None:
         if self.x.ndim != 3:
             raise InputError(f"data '{self.name}': x of shape {self.x.shape}, rule: (sample, T, channel)")
+        if self.x.dtype.kind not in "biuf" or 0 in self.x.shape[:2]:
+            raise InputError(f"data '{self.name}': x {self.x.dtype} of shape {self.x.shape}, rule: real numbers, at "
+                             "least one sample and one step")  # fmt: skip
         samples, steps = self.x.shape[:2]
+        if np.shape(self.split) != (samples,) or not np.isin(self.split, PARTS).all():
+            raise InputError(f"data '{self.name}': split of shape {np.shape(self.split)}, rule: ({samples},) of "
+                             f"{', '.join(PARTS)}")  # fmt: skip
         targets = (self.classes,) if self.regression else ()
         if self.y.dtype.kind not in "iuf" or self.y.shape not in ((samples, *targets), (samples, steps, *targets)):
             raise InputError(

@@ -281,7 +281,9 @@ def make_setup(
     per_sample: float,
 ) -> Setup:
     """A `Setup`, checked."""
-    hidden = len(net.layers) - 1
+    if np.dtype(dtype).name not in ("float32", "float64"):
+        raise InputError(f"dtype = {np.dtype(dtype).name}, rule: float32 or float64")
+    dtype, hidden = np.dtype(dtype).type, len(net.layers) - 1
     delays = (*([0] * hidden if signal_delay is None else signal_delay), 0)
     if len(delays) != hidden + 1 or min(delays) < 0:
         raise InputError(
@@ -305,6 +307,8 @@ def batch_arrays(
     x, y = x if isinstance(x, (np.ndarray, Rows)) else np.asarray(x), np.asarray(y)
     check_input(net, x)
     samples, steps = x.shape[:2]
+    if not empty and 0 in (samples, steps):
+        raise InputError(f"x of shape {x.shape}, rule: at least one sample and one step")
     scored = np.ones((samples, steps), bool) if mask is None else np.asarray(mask, dtype=bool)
     if scored.shape != (samples, steps):
         raise InputError(f"mask of shape {scored.shape}, rule: ({samples}, {steps})")

@@ -73,6 +73,10 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} = {value}, rule: at least 1")
+        try:
+            json.dumps(asdict(self))
+        except TypeError as error:
+            raise InputError(f"options of training are plain numbers and text: {error}") from error
         if self.clip is not None and not self.clip > 0:
             raise InputError(f"clip = {self.clip}, rule: positive")
         if self.average is not None and not 0 <= self.average < 1:
@@ -123,6 +127,8 @@ def train(
     Raises InputError for bad options, HyprError (naming the checkpoint) if the loss is not finite.
     """
     check_fit(net, data)
+    if not isinstance(feedback, str):
+        raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
     options = Options(
         rule, epochs, batch_size, chunk, seed, optimizer if isinstance(optimizer, str) else dict(optimizer), rate,
         schedule, loss or ("squared_error" if data.regression else "per_step_cross_entropy"), clip, patience, average,
@@ -140,6 +146,11 @@ def train(
         with run.averaged():
             held = np.any(data.split == "validation")
             validation = evaluate(net, data, "validation").figure if held else float("nan")
+            if held and not np.isfinite(validation):
+                raise HyprError(
+                    f"validation = {validation} after epoch {len(run.history.epochs)}: training diverged, or no step "
+                    f"of that part is scored; lower rate ({rate}); {_kept(run, path)}"
+                )
             entry = Epoch(len(run.history.epochs), run.optimizer.rate, loss_value, validation)
             run.note(entry)
         if path is not None:
@@ -166,7 +177,7 @@ def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | Non
             rule=options.rule, chunk=options.chunk, loss=options.loss, dtype=np.dtype(options.dtype).type,
             feedback=options.feedback, penalty=options.penalty,
         )  # fmt: skip
-        kept = f"the last good state is in '{path}'" if path and path.exists() else "no epoch was finished"
+        kept = _kept(run, path)
         if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
             raise HyprError(f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate "
                             f"({options.rate}) or set clip; {kept}")  # fmt: skip
@@ -187,6 +198,13 @@ def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | Non
             stacklevel=3,
         )
     return total / len(order)
+
+
+def _kept(run: _Run, path: Path | None) -> str:
+    """Where the last good state is, for a message."""
+    if path is not None and path.exists():
+        return f"the last good state is in '{path}'"
+    return "no epoch was finished" if not run.history.epochs else "there is no checkpoint; give one to keep good states"
 
 
 def _keep_in_range(net: Network, where: str) -> None:

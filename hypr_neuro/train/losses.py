@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from math import exp, log
+from math import exp, fsum, log
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,9 @@ def cross_entropy(output: Array, label: Array, weight: Array) -> tuple[Array, Ar
 def squared_error(output: Array, target: Array, weight: Array) -> tuple[Array, Array]:
     """L_b = Σ_t w_tb mean_k (o_tbk - y_tbk)²; ∂L/∂o_tbk = 2 w_tb (o_tbk - y_tbk) / outputs."""
     off = np.where(weight[:, :, None] > 0, output - target, 0.0)
-    loss = np.sum(weight[:, :, None] * off * off, axis=(0, 2), dtype=np.float64) / output.shape[2]
+    by_step = np.sum(off * off, axis=2, dtype=np.float64) / output.shape[2]
+    # exact sums: the order of numpy's depends on the number of samples beside
+    loss = np.array([fsum(column) for column in (weight * by_step).T.tolist()])
     return loss, np.asarray((2.0 / output.shape[2] * weight[:, :, None] * off).astype(output.dtype))
 
 

@@ -322,7 +322,7 @@ def test_samples_of_a_file_longer_than_memory_are_read_one_by_one(tmp_path: Path
         file.truncate(int(np.prod(shape)))  # 64 GiB of holes
     x = np.memmap(tmp_path / "x", np.int8, "r+", shape=shape)
     x[[5, 77_777, 1_000_000], 3, 4] = 1
-    split = np.where(np.arange(len(x)) < 900_000, "train", "test")
+    split = np.where(np.arange(len(x)) < 900_000, "train", "test").astype("<U10")
     split[7] = "validation"
     data = SequenceData("long", x, np.zeros(len(x), int), split, 2)
     assert data.take(np.array([77_777, 5])).x.sum() == 2

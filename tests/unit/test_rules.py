@@ -245,3 +245,25 @@ def test_symmetric_feedback_is_that_of_the_readout_for_the_layer_below_it() -> N
 def test_feedback_that_does_not_fit_is_named(feedback: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         eprop(*problem("lif"), feedback)
+
+
+def test_the_loss_of_a_regression_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = random_network("lif", 3)
+    found = []
+    for size in (1, 1 << 60):
+        monkeypatch.setattr("hypr_neuro.forward.BLOCK_BYTES", size)
+        losses = []
+        for seed in range(20):
+            y = np.random.default_rng(seed).standard_normal((8, net.outputs))
+            losses.append(gradients(net, random_spikes(seed, 8, 28, net.inputs), y, loss="squared_error")[1])
+        found.append(losses)
+    assert found[0] == found[1]
+
+
+def test_arrays_that_cannot_be_written_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = random_network("lif", 3)
+    x = random_spikes(3, 1, 12, net.inputs).astype(np.float64)
+    expected = gradients(net, x, np.zeros(1, int))
+    x.setflags(write=False)
+    got = gradients(net, x, np.zeros(1, int))
+    assert all(np.array_equal(got[0][name], value) for name, value in expected[0].items())

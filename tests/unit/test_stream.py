@@ -166,7 +166,7 @@ def test_memory_does_not_depend_on_the_number_of_parts() -> None:
 
     for options in ({}, {"loss": "mean_cross_entropy"}):
         peak(2, **options)  # kernels are loaded
-        assert peak(40, **options) < 1.1 * peak(4, **options)
+        assert peak(40, **options) < peak(4, **options) + 300_000  # one part's states and eligibilities are more
 
 
 def parts_that(name: str) -> Any:
@@ -267,7 +267,7 @@ def test_training_from_a_memory_map_is_that_from_memory(dtype: type, tmp_path: P
 
 def test_a_memory_map_is_read_a_part_at_a_time(tmp_path: Path) -> None:
     """4 MB on disk, less than a quarter of it in memory at any time."""
-    x = mapped(tmp_path, np.zeros((5, 10_000, 10)))
+    x = mapped(tmp_path, (np.random.default_rng(0).random((5, 10_000, 10)) < 0.3).astype(np.float64))
     net = random_network("lif", 1, inputs=10, hidden=(4,))
     data = SequenceData("long", x, np.zeros(5, int), np.repeat(["train", "test"], [4, 1]), 3)
     options = {"epochs": 1, "batch_size": 4, "chunk": 50}
@@ -283,3 +283,10 @@ def test_a_memory_map_is_read_a_part_at_a_time(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < x.nbytes / 4, name
+
+
+def test_labels_of_a_sample_that_change_from_part_to_part_are_refused() -> None:
+    net, x, y, _ = problem()
+    parts = [(x[:, :10], y[:, 0], None), (x[:, 10:], (y[:, 0] + 1) % net.outputs, None)]
+    with pytest.raises(InputError, match="has other labels than the first"):
+        stream_gradients(net, parts, loss="mean_cross_entropy")

@@ -18,7 +18,7 @@ from hypr_neuro.network import Network
 from hypr_neuro.score import Score, score_readout
 from hypr_neuro.testing import random_network, random_spikes
 from hypr_neuro.train import loop
-from hypr_neuro.train.gradients import RatePenalty
+from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.loop import Epoch, History, evaluate, train
 from hypr_neuro.train.losses import LOSSES, Loss, cross_entropy
 
@@ -280,9 +280,7 @@ def test_the_loss_of_a_regression_is_the_squared_error() -> None:
     other, _ = regression()
     first, second = train(net, data, epochs=1), train(other, data, epochs=1, loss="squared_error")
     assert asdict(first) == asdict(second)
-    with pytest.raises(
-        InputError, match="is for integer classes; real targets take 'squared_error'"
-    ):
+    with pytest.raises(InputError, match="is for integer classes; real targets take 'squared_error'"):
         train(net, data, loss="per_step_cross_entropy")
 
 
@@ -440,3 +438,40 @@ def test_parameters_driven_out_of_their_range_stop_training_as_divergence() -> N
     net, data = task(model="brf")
     with pytest.raises(HyprError, match=r"epoch 0, update 0: training diverged; lower rate .*b_offset.*rule"):
         train(net, data, epochs=1, rate=1e30)
+
+
+def test_samples_come_in_another_order_in_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[int]] = []
+    own = loop.gradients
+
+    def spy(net: Network, x: Any, *arguments: Any, **options: Any) -> Any:
+        seen.append(x.index.tolist())
+        return own(net, x, *arguments, **options)
+
+    monkeypatch.setattr(loop, "gradients", spy)
+    net, data = task()
+    train(net, data, epochs=2, batch_size=len(data))
+    assert sorted(seen[0]) == sorted(seen[1]) == np.flatnonzero(data.split == "train").tolist()
+    assert seen[0] != seen[1]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_samples() -> None:
+    """Batches of uneven size count by their samples; no weight moves here."""
+    net, data = task()
+    train_part = data.part("train")
+    expected = gradients(net, train_part.x, train_part.y, dtype=np.float32)[1]
+    history = train(net, data, epochs=1, batch_size=3, rate=1e-12)
+    assert history.epochs[0].loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": np.int64(1)}, "plain numbers"),
+        ({"dtype": np.int32}, "dtype = int32, rule: float32 or float64"),
+        ({"feedback": [np.zeros((3, 2))]}, "matrices are for gradients"),
+    ],
+)
+def test_options_that_no_checkpoint_could_hold_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(*task(), **options)
