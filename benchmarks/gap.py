@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import hypr_neuro as hn
+from hypr_neuro.forward import drop_workspaces
 from hypr_neuro.stages import fit
 from hypr_neuro.tasks import BRAILLE_NETWORKS, ECG_NETWORKS, Task
 
@@ -59,6 +60,7 @@ def _peak(net: hn.Network, data: hn.SequenceData, task: Task, rule: str, chunk: 
     x = np.tile(batch.x, (1, times, 1))
     y = np.tile(batch.y, (1, times)) if batch.per_step else batch.y
     loss = task.training.get("loss", "per_step_cross_entropy")
+    drop_workspaces()
     tracemalloc.start()
     hn.gradients(net, x, y, rule=rule, chunk=chunk, loss=loss, dtype=np.float32)
     peak = tracemalloc.get_traced_memory()[1]

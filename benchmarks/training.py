@@ -11,7 +11,7 @@ from counting import operations
 from timing import arithmetic_rate, best
 
 import hypr_neuro as hn
-from hypr_neuro.forward import LayerArrays, run_forward, time_major
+from hypr_neuro.forward import LayerArrays, drop_workspaces, run_forward, time_major
 from hypr_neuro.train.engine import LayerEngine
 from hypr_neuro.train.rules import get_rule
 
@@ -120,6 +120,7 @@ def _memory(quick: bool) -> None:
 
 def _peak(call: Callable[[int], object], steps: int) -> float:
     """MiB."""
+    drop_workspaces()
     tracemalloc.start()
     call(steps)
     peak = tracemalloc.get_traced_memory()[1]

@@ -172,6 +172,7 @@ Workspace = list[dict[str, Array]]
 """Named buffers of each layer, for a block of samples."""
 _idle: dict[Any, list[Workspace]] = {}
 KINDS_KEPT = 4
+LARGEST_KEPT = 4 * BLOCK_BYTES
 
 
 def take_workspace(layers: Sequence[LayerArrays], batch: int) -> tuple[Any, Workspace]:
@@ -187,8 +188,15 @@ def take_workspace(layers: Sequence[LayerArrays], batch: int) -> tuple[Any, Work
         return key, [{} for _ in layers]
 
 
+def drop_workspaces() -> None:
+    """Let all idle buffers go."""
+    _idle.clear()
+
+
 def give_workspace(key: Any, workspace: Workspace) -> None:
-    """Keep the buffers for a later block; of more than KINDS_KEPT kinds the oldest is let go."""
+    """Keep the buffers for a later block; of more than KINDS_KEPT kinds the oldest is let go, large ones at once."""
+    if sum(a.nbytes for buffers in workspace for a in buffers.values()) > LARGEST_KEPT:
+        return
     _idle.setdefault(key, []).append(workspace)
     for old in list(_idle)[:-KINDS_KEPT]:
         _idle.pop(old, None)
