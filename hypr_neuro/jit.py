@@ -121,7 +121,7 @@ def _disjoint_arguments() -> type[Any]:
     """numba's compiler, marking array arguments as `noalias`."""
     from numba.core.compiler import Compiler
 
-    class Disjoint(Compiler):  # type: ignore[misc]
+    class Disjoint(Compiler):  # type: ignore[misc]  # numba's class has no types
         def define_pipelines(self) -> Any:
             self.state.flags.noalias = True
             return super().define_pipelines()

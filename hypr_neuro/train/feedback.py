@@ -46,7 +46,7 @@ def feedback_matrices(net: Network, feedback: Feedback) -> tuple[Array, ...]:
 
 @cache
 def _project_kernel() -> Callable[..., None]:
-    def kernel(error, matrix, out):  # type: ignore[no-untyped-def]
+    def kernel(error: Any, matrix: Any, out: Any) -> None:
         steps, batch, outputs = error.shape
         n = np.uintp(matrix.shape[1])
         for t in range(steps):

@@ -73,7 +73,7 @@ class Loss:
 
 @cache
 def _cross_entropy_kernel() -> Callable[..., None]:
-    def kernel(output, label, weight, loss, grad):  # type: ignore[no-untyped-def]
+    def kernel(output: Any, label: Any, weight: Any, loss: Any, grad: Any) -> None:
         steps, batch, classes = output.shape
         for t in range(steps):
             for b in range(batch):
