@@ -19,13 +19,16 @@ _WHERE = {
     "QuantizedNetwork": "quantize",
     "RatePenalty": "train.gradients",
     "SequenceData": "data",
+    "Trace": "sim.trace",
     "augment": "data.augment",
     "compare": "compare",
     "compile": "compilers:compile_network",
     "compile_network": "compilers",
     "dequantize": "quantize",
+    "diff": "diff",
     "encode": "data",
     "evaluate": "train.loop",
+    "float_trace": "sim.float_trace",
     "gradients": "train.gradients",
     "learn": "sim.learn",
     "load_data": "data",
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from hypr_neuro.compilers import compile_network as compile
     from hypr_neuro.data import SequenceData, encode, load_data
     from hypr_neuro.data.augment import augment
+    from hypr_neuro.diff import diff
     from hypr_neuro.hil import open_device
     from hypr_neuro.network import Network
     from hypr_neuro.nir_io import read_nir, write_nir
@@ -57,7 +61,9 @@ if TYPE_CHECKING:
     from hypr_neuro.quantize import QuantizedNetwork, dequantize, quantize, weight_ranges
     from hypr_neuro.report import write_report
     from hypr_neuro.sim.engine import simulate
+    from hypr_neuro.sim.float_trace import float_trace
     from hypr_neuro.sim.learn import LearnOptions, learn
+    from hypr_neuro.sim.trace import Trace
     from hypr_neuro.train.gradients import RatePenalty, gradients
     from hypr_neuro.train.initial import scale_to_rate
     from hypr_neuro.train.loop import evaluate, train
@@ -70,14 +76,17 @@ __all__ = [
     "QuantizedNetwork",
     "RatePenalty",
     "SequenceData",
+    "Trace",
     "__version__",
     "augment",
     "compare",
     "compile",
     "compile_network",
     "dequantize",
+    "diff",
     "encode",
     "evaluate",
+    "float_trace",
     "gradients",
     "learn",
     "load_data",

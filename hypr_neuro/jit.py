@@ -42,7 +42,7 @@ def tagged_functions() -> tuple[Callable[..., Any], ...]:
 
 
 KERNEL_SOURCES = (
-    "fixed_point.py", "forward.py", "jit.py", "neurons", "sim", "surrogates.py", "train/feedback.py",
+    "fixed_point.py", "forward.py", "jit.py", "lanes.py", "neurons", "sim", "surrogates.py", "train/feedback.py",
     "train/kernels.py", "train/losses.py", "tuples.py",
 )  # fmt: skip
 """Files and folders of the package whose functions end up in kernels; a test holds every tagged function to it."""
@@ -92,7 +92,10 @@ def prepare() -> None:
     """Make every tagged function callable from compiled code; cheap when there is nothing new."""
     from numba.extending import register_jitable
 
+    from hypr_neuro import lanes
+
     _set_up_compiler()
+    lanes.register()
     while _unregistered:
         register_jitable(_unregistered.pop())
 

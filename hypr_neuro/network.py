@@ -39,6 +39,7 @@ class Layer:
     trainable: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        self.model.require_float("layer")
         self.weight = np.array(self.weight, dtype=np.float64)
         if self.weight.ndim != 2 or 0 in self.weight.shape:
             raise InputError(f"weight of shape {self.weight.shape}, rule: (neurons, inputs), both positive")

@@ -20,7 +20,7 @@ import numpy as np
 from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.profile import Profile, load_profile
 from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.sim.engine import Trace
+from hypr_neuro.sim.trace import Trace
 
 SYNAPSES_PER_ENTRY = 63
 ENTRY_HEADER_BITS = 10

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.forward import LayerForward, readout
+from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.network import Layer, Network, layer_name
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, NeuronModel
@@ -137,6 +138,28 @@ class QuantizedNetwork:
         """Every mantissa array by name, such as 'layers.0.input'; not copies."""
         return {f"{self.name(i)}.{k}": c.mantissa for i, layer in enumerate(self.layers)
                 for k, c in layer.connections().items()}  # fmt: skip
+
+    @property
+    def tail(self) -> int:
+        """Steps without input after which the readout has seen a whole sample."""
+        return self.latency(len(self.layers) - 1)
+
+    def integer(self) -> IntegerNetwork:
+        """The network as executors run it; it shares the arrays of weights and parameters."""
+        populations, synapses, below = [], [], INPUT
+        for i, layer in enumerate(self.layers):
+            name = self.name(i)
+            populations.append(Population(name, layer.model, layer.per_neuron, layer.constants))
+            matrix, line = layer.input.mantissa, None
+            if layer.bias_axon:
+                matrix, line = matrix[:, :-1], matrix[:, -1]
+            synapses.append(Synapses(below, name, matrix, layer.input.exponent, always_on=line))
+            if layer.recurrent is not None:
+                synapses.append(Synapses(name, name, layer.recurrent.mantissa, layer.recurrent.exponent))
+            below = name
+        delay = int(self.profile.time.connection_delay.value)
+        bits = int(self.profile.precision.state_bits.value)
+        return IntegerNetwork(self.inputs, tuple(populations), tuple(synapses), delay, bits)
 
     def copy(self) -> QuantizedNetwork:
         """An independent copy of everything that learning changes."""

@@ -21,8 +21,8 @@ LOWEST_RATE = 0.05
 
 
 def spiking_models() -> list[str]:
-    """Every model that can stand in a hidden layer."""
-    return [name for name, model in MODELS.items() if not model.readout]
+    """Every model with a float form that can stand in a hidden layer."""
+    return [name for name, model in MODELS.items() if not model.readout and model.has_float]
 
 
 def integer_models() -> list[str]:

@@ -4,6 +4,7 @@ numba's own conversion (`to_fixed_tuple`) and dynamic tuple indices go through m
 times slower here. d is the number of states, m the number of parameters.
 
 LOAD[k](a, i)       (a[0, i], …, a[k-1, i])
+PICK[k](arrays, i)  (arrays[0][i], …), of a tuple of 1-D arrays; PUT[k] writes the tuple t back
 HEAD[k](c)          (c[0], …, c[k-1])
 STORE[k](a, i, t)   write the tuple t back; ADD[k] adds it
 FLUSH[d](s)         s with 0 for entries below 1e-30: silent neurons would decay into denormal floats, which are slow
@@ -39,6 +40,14 @@ def load11(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a
 def load12(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a[4, i], a[5, i], a[6, i], a[7, i], a[8, i], a[9, i], a[10, i], a[11, i],)
 def load13(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a[4, i], a[5, i], a[6, i], a[7, i], a[8, i], a[9, i], a[10, i], a[11, i], a[12, i],)
 def load14(a: Any, i: int) -> Any: return (a[0, i], a[1, i], a[2, i], a[3, i], a[4, i], a[5, i], a[6, i], a[7, i], a[8, i], a[9, i], a[10, i], a[11, i], a[12, i], a[13, i],)
+def pick1(a: Any, i: int) -> Any: return (a[0][i],)
+def pick2(a: Any, i: int) -> Any: return (a[0][i], a[1][i],)
+def pick3(a: Any, i: int) -> Any: return (a[0][i], a[1][i], a[2][i],)
+def pick4(a: Any, i: int) -> Any: return (a[0][i], a[1][i], a[2][i], a[3][i],)
+def put1(a: Any, i: int, t: Any) -> None: a[0][i] = t[0]
+def put2(a: Any, i: int, t: Any) -> None: a[0][i] = t[0]; a[1][i] = t[1]
+def put3(a: Any, i: int, t: Any) -> None: a[0][i] = t[0]; a[1][i] = t[1]; a[2][i] = t[2]
+def put4(a: Any, i: int, t: Any) -> None: a[0][i] = t[0]; a[1][i] = t[1]; a[2][i] = t[2]; a[3][i] = t[3]
 def head1(c: Any) -> Any: return (c[0],)
 def head2(c: Any) -> Any: return (c[0], c[1],)
 def head3(c: Any) -> Any: return (c[0], c[1], c[2],)
@@ -107,6 +116,8 @@ def rows6x4(p: Any, r: Any, e: Any, g: Any) -> Any: return (dot4(p[0], r) + e[0]
 
 _Table = dict[Any, Callable[..., Any]]
 LOAD: _Table = {1: load1, 2: load2, 3: load3, 4: load4, 5: load5, 6: load6, 7: load7, 8: load8, 9: load9, 10: load10, 11: load11, 12: load12, 13: load13, 14: load14}
+PICK: _Table = {1: pick1, 2: pick2, 3: pick3, 4: pick4}
+PUT: _Table = {1: put1, 2: put2, 3: put3, 4: put4}
 HEAD: _Table = {1: head1, 2: head2, 3: head3, 4: head4, 5: head5, 6: head6, 7: head7, 8: head8, 9: head9, 10: head10, 11: head11, 12: head12, 13: head13, 14: head14}
 STORE: _Table = {1: store1, 2: store2, 3: store3, 4: store4}
 FLUSH: _Table = {1: flush1, 2: flush2, 3: flush3, 4: flush4}
@@ -116,6 +127,6 @@ MAD: _Table = {1: mad1, 2: mad2, 3: mad3, 4: mad4}
 MATT: _Table = {1: matt1, 2: matt2, 3: matt3, 4: matt4}
 ROWS: dict[Any, Callable[..., Any]] = {(1, 1): rows1x1, (1, 2): rows1x2, (1, 3): rows1x3, (1, 4): rows1x4, (2, 1): rows2x1, (2, 2): rows2x2, (2, 3): rows2x3, (2, 4): rows2x4, (3, 1): rows3x1, (3, 2): rows3x2, (3, 3): rows3x3, (3, 4): rows3x4, (4, 1): rows4x1, (4, 2): rows4x2, (4, 3): rows4x3, (4, 4): rows4x4, (5, 1): rows5x1, (5, 2): rows5x2, (5, 3): rows5x3, (5, 4): rows5x4, (6, 1): rows6x1, (6, 2): rows6x2, (6, 3): rows6x3, (6, 4): rows6x4}
 
-for _table in ({0: flush}, LOAD, HEAD, STORE, FLUSH, ADD, DOT, MAD, MATT, ROWS):
+for _table in ({0: flush}, LOAD, PICK, PUT, HEAD, STORE, FLUSH, ADD, DOT, MAD, MATT, ROWS):
     for _function in _table.values():
         jitable(_function)

@@ -1,233 +1,144 @@
-"""Integer simulation: any number of samples at once, in blocks of steps, so that memory does not grow with T.
-
-Time. Recurrent connections deliver z_{t-1}. Feed-forward ones deliver in the same step (connection_delay 0) or in
-the next (1, as Lava and Loihi): layer ℓ then runs ℓ steps behind float (the readout of L layers L+1), and a run
-takes T + L + 1 steps. The always-on line of a biased layer fires in every step and travels like a spike.
-"""
+"""Samples through an integer network, and what is kept of the run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import chunks, over_batch
-from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.sim.kernels import layer_kernel
+from hypr_neuro.forward import chunks
+from hypr_neuro.integer import HasInteger, IntegerNetwork, Population, as_integer
+from hypr_neuro.sim.simulator import Simulator, check_values
+from hypr_neuro.sim.trace import Trace
 
 Array = NDArray[Any]
-BLOCK = 256
-MAX_INPUT = (1 << 31) - 1
-
-
-class LayerRun:
-    """One layer running for a batch; arrays as in `kernels.layer_kernel`.
-
-    After `run`, `outputs` holds the block's outputs and, where asked for, `states` and `currents`.
-    """
-
-    def __init__(self, layer: QuantizedLayer, batch: int) -> None:
-        self.layer, self.batch = layer, batch
-        self.state = np.zeros((layer.model.d, batch * layer.size), np.int32)
-        self.output = np.zeros(batch * layer.size, np.int32)
-        self.events = np.zeros((batch, len(layer.model.events)), np.int64)
-        self.late = np.zeros_like(self.output)
-        self.load_weights()
-
-    def load_weights(self) -> None:
-        """Take over the layer's weights, after they were set or changed."""
-        layer = self.layer
-        matrix = layer.input.mantissa
-        weights = matrix[:, :-1] if layer.bias_axon else matrix
-        self.input_t = np.ascontiguousarray(weights.T, dtype=np.int32)
-        self.bias_line = matrix[:, -1].astype(np.int64) if layer.bias_axon else np.zeros(layer.size, np.int64)
-        recurrent = layer.recurrent.mantissa.T if layer.recurrent is not None else np.zeros((0, 0))
-        self.recurrent_t = np.ascontiguousarray(recurrent, dtype=np.int32)
-        exponent = layer.recurrent.exponent if layer.recurrent is not None else 0
-        self.exponents = np.array([layer.input.exponent, exponent], dtype=np.int64)
-        self.per_neuron = np.ascontiguousarray(layer.per_neuron, dtype=np.int64)
-
-    def run(self, below: Array, bias_on: Array, keep_states: bool = False, keep_currents: bool = False) -> Array:
-        """A block: below (steps, batch·inputs) int32 to outputs (steps, batch·n); state is carried on."""
-        steps, width = below.shape[0], self.output.size
-        self.outputs = np.empty((steps, width), np.int32)
-        self.states = np.empty((steps if keep_states else 0, self.state.shape[0], width), np.int32)
-        self.currents = np.empty((steps if keep_currents else 0, width), np.int32)
-        kernel = layer_kernel(self.layer.model.name)
-        synapses = (self.input_t, self.bias_line, bias_on, self.recurrent_t, self.exponents)
-        neurons = (self.state, self.output, self.per_neuron, self.layer.constants)
-        args = (below, *synapses, *neurons, self.outputs, self.states, self.currents, self.events)
-        over_batch(self.batch, lambda b0, b1: kernel(*args, self.layer.size, b0, b1))
-        return np.asarray(self.outputs)
-
-    def delayed(self, delay: int) -> Array:
-        """What the layer above receives in this block: the outputs, or those of one step before."""
-        if delay == 0:
-            return np.asarray(self.outputs)
-        shifted = np.concatenate([self.late[None], self.outputs[:-1]])
-        self.late = self.outputs[-1].copy()
-        return np.asarray(shifted)
-
-
-class Simulator:
-    """A network running step after step, without an end in sight; `run` may be called again and again.
-
-    Attributes: qnet, batch, time (steps done), layers (a `LayerRun` each).
-    """
-
-    def __init__(self, qnet: QuantizedNetwork, batch: int = 1) -> None:
-        if batch < 1:
-            raise InputError(f"batch = {batch}, rule: at least 1")
-        self.qnet, self.batch = qnet, batch
-        self.delay = int(qnet.profile.time.connection_delay.value)
-        self.reset()
-
-    def reset(self) -> None:
-        """All states zero, time 0; event counts too."""
-        self.time = 0
-        self.layers = [LayerRun(layer, self.batch) for layer in self.qnet.layers]
-        self._late_input = np.zeros(self.batch * self.qnet.inputs, np.int32)
-
-    def run(self, x: Array, keep_states: Sequence[bool] = (), keep_currents: bool = False) -> Array:
-        """A block of steps: x (steps, batch, channel) to the readout (steps, batch, outputs), integers."""
-        steps = x.shape[0]
-        if x.shape[1:] != (self.batch, self.qnet.inputs) or steps == 0:
-            raise InputError(
-                f"x of shape {x.shape}, rule: (steps, {self.batch}, {self.qnet.inputs}), at least one step"
-            )
-        arriving = np.ascontiguousarray(x, dtype=np.int32).reshape(steps, -1)
-        if self.delay:
-            arriving, self._late_input = np.concatenate([self._late_input[None], arriving[:-1]]), arriving[-1].copy()
-        bias_on = (np.arange(self.time, self.time + steps) >= self.delay).astype(np.int64)
-        for i, layer in enumerate(self.layers):
-            layer.run(arriving, bias_on, bool(keep_states and keep_states[i]), keep_currents)
-            arriving = np.ascontiguousarray(layer.delayed(self.delay))
-        self.time += steps
-        return np.asarray(self.layers[-1].outputs.reshape(steps, self.batch, -1))
-
-
-@dataclass
-class Trace:
-    """What a simulation recorded; device time, arrays (T + latency, sample, neuron).
-
-    spikes : by layer name (hidden layers). states : by layer name, then state name
-    readout : (sample, T, outputs), already shifted back to float time
-    events : by layer name, {what: count}. rates : mean spikes a neuron and step, by layer name
-    synaptic_operations : weights read for a spike, over the whole run
-    """
-
-    readout: Array
-    spikes: dict[str, Array]
-    states: dict[str, dict[str, Array]]
-    events: dict[str, dict[str, int]]
-    rates: dict[str, float]
-    synaptic_operations: int
+SPIKES, CURRENT = "spikes", "current"
 
 
 def simulate(
-    qnet: QuantizedNetwork,
+    network: IntegerNetwork | HasInteger,
     x: Array,
     record: Sequence[str] = (),
     on_block: Callable[[int, int], None] | None = None,
+    *,
+    tail: int | None = None,
 ) -> Trace:
-    """Run x (sample, T, channel) integers through the integer network.
+    """Run x (sample, T, channel) integers through the integer network, each sample from zero states.
 
-    record : "spikes" and names of states ("u", "v", …) to keep for every step; nothing else grows with T
+    record : what to keep of every step, nothing else grows with T: "spikes", names of states ("u", "v", …) or
+        "current" (with several inputs "current0", …), of all populations that have it, or "population/what" of one
     on_block : called with (steps done, steps in all)
+    tail : steps without input at the end; by default those after which the readout of a quantized network has seen
+        the whole sample, 0 for a network of integers. The trace's readout is shifted back by them
 
     Raises InputError for a wrong shape, values that are no integers, or sums that could leave 32 bits.
     """
-    data = check_input(qnet, x)
-    known = {"spikes"} | {s for layer in qnet.layers for s in layer.model.state_names}
-    for name in record:
-        if name not in known:
-            raise InputError(f"record: unknown '{name}', known: {', '.join(sorted(known))}")
-    simulator = Simulator(qnet, data.shape[0])
-    tail = simulator.delay * len(qnet.layers)
+    integer, tail = as_integer(network, tail)
+    data = _checked(integer, x)
+    recorder = _Recorder(integer, len(data), record)
+    simulator = Simulator(integer, len(data))
     padded = np.concatenate([data.transpose(1, 0, 2), np.zeros((tail, *data.shape[::2]), data.dtype)])
-    keep = [any(s in record for s in layer.model.state_names) for layer in qnet.layers]
-    recorder = _Recorder(qnet, data.shape[0], record)
-    outputs = []
-    for part in chunks(len(padded), BLOCK):
-        outputs.append(simulator.run(padded[part], keep))
+    for part in chunks(len(padded), simulator.longest):
+        simulator.block(padded[part], recorder.states, recorder.currents)
         recorder.take(simulator)
         if on_block is not None:
             on_block(part.stop, len(padded))
-    readout = np.concatenate(outputs)[tail:].transpose(1, 0, 2)
-    return recorder.trace(simulator, readout, _input_operations(qnet, data))
+    return recorder.trace(simulator, tail)
 
 
-def check_input(qnet: QuantizedNetwork, x: Array) -> Array:
-    """x as integers (sample, T, channel), after the checks that `simulate` documents."""
+def check_input(network: IntegerNetwork | HasInteger, x: Array) -> Array:
+    """x as int32 (sample, T, channel), after the checks that `simulate` documents."""
+    return _checked(as_integer(network)[0], x)
+
+
+def _checked(integer: IntegerNetwork, x: Array) -> Array:
     data = np.asarray(x)
-    if data.ndim != 3 or data.shape[2] != qnet.inputs or 0 in data.shape:
-        raise InputError(f"x of shape {data.shape}, rule: (sample, T, {qnet.inputs}) for this network, none of them 0")
-    if data.dtype.kind == "f":
-        if not np.all(np.isfinite(data)):
-            raise InputError("x holds NaN or infinity, rule: integers (spikes or graded values)")
-        if not np.all(data == np.rint(data)):
-            raise InputError("x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)")
-    elif data.dtype.kind not in "biu":
-        raise InputError(f"x of type {data.dtype}, rule: integers")
-    low, high = data.min(), data.max()
-    if low < -MAX_INPUT or high > MAX_INPUT:
-        raise InputError(f"x holds {low} to {high}, rule: at most 31 bits and sign; scale the input down")
-    largest = max(abs(int(low)), abs(int(high)))
-    for i, layer in enumerate(qnet.layers):
-        magnitude = largest if i == 0 else 1
-        total = int(np.abs(layer.input.mantissa).sum(axis=1).max()) * max(magnitude, 1)
-        if total << max(layer.input.exponent, 0) >= 1 << 31:
-            raise InputError(f"{qnet.name(i)}: inputs up to {magnitude} can sum to {total}·2^{layer.input.exponent}, "
-                             "rule: below 2^31; scale the input down")  # fmt: skip
-    return data.astype(np.int32)
+    if data.ndim != 3 or data.shape[2] != integer.inputs or 0 in data.shape:
+        raise InputError(
+            f"x of shape {data.shape}, rule: (sample, T, {integer.inputs}) for this network, none of them 0"
+        )
+    return check_values(integer, data)
+
+
+def recordable(population: Population) -> dict[str, tuple[str, int]]:
+    """What can be kept of a population: name to ("spikes", 0), ("state", index) or ("current", index)."""
+    model = population.model
+    found = {} if model.readout else {SPIKES: (SPIKES, 0)}
+    found |= {name: ("state", j) for j, name in enumerate(model.state_names)}
+    many = model.currents > 1
+    return found | {f"{CURRENT}{c}" if many else CURRENT: (CURRENT, c) for c in range(model.currents)}
 
 
 class _Recorder:
-    """Collects what was asked for, block by block."""
+    """Collects what was asked for, block by block; `states` and `currents` say of which populations."""
 
-    def __init__(self, qnet: QuantizedNetwork, samples: int, record: Sequence[str]) -> None:
-        self.qnet, self.samples, self.record = qnet, samples, record
-        self.kept: dict[str, list[Array]] = {}
-        self.totals = {qnet.name(i): 0 for i in range(len(qnet.layers) - 1)}
-        self.steps = 0
+    def __init__(self, network: IntegerNetwork, samples: int, record: Sequence[str]) -> None:
+        self.network, self.samples, self.steps = network, samples, 0
+        self.wanted = [self._of(p, record) for p in network.populations]
+        _check_names(network, record)
+        self.states = [any(kind == "state" for kind, _ in w.values()) for w in self.wanted]
+        self.currents = [any(kind == CURRENT for kind, _ in w.values()) for w in self.wanted]
+        self.kept: list[dict[str, list[Array]]] = [{name: [] for name in w} for w in self.wanted]
+        self.outputs: list[Array] = []
+        self.operations, self.totals = 0, dict.fromkeys(self._spiking(), 0)
+
+    def _spiking(self) -> list[str]:
+        return [p.name for p in self.network.populations if not p.model.readout]
+
+    def _of(self, p: Population, record: Sequence[str]) -> dict[str, tuple[str, int]]:
+        return {name: at for name, at in recordable(p).items() if name in record or f"{p.name}/{name}" in record}
 
     def take(self, simulator: Simulator) -> None:
-        self.steps += simulator.layers[0].outputs.shape[0]
-        for i, run in enumerate(simulator.layers):
-            name, shape = self.qnet.name(i), (-1, self.samples, run.layer.size)
-            if name in self.totals:
-                self.totals[name] += int(np.count_nonzero(run.outputs))
-                if "spikes" in self.record:
-                    self.kept.setdefault(f"{name}/spikes", []).append(run.outputs.reshape(shape))
-            for j, state in enumerate(run.layer.model.state_names):
-                if state in self.record:
-                    self.kept.setdefault(f"{name}/{state}", []).append(run.states[:, j].reshape(shape))
+        self.steps += len(simulator.populations[0].outputs)
+        for run, wanted, kept in zip(simulator.populations, self.wanted, self.kept, strict=True):
+            shape = (-1, self.samples, run.population.size)
+            for name, (kind, j) in wanted.items():
+                source = run.outputs if kind == SPIKES else run.states[:, j] if kind == "state" else run.currents[:, j]
+                kept[name].append(source.reshape(shape).copy())
+            if run.population.name in self.totals:
+                self.totals[run.population.name] += int(np.count_nonzero(run.outputs))
+        last = simulator.populations[-1]
+        self.outputs.append(last.outputs.reshape(-1, self.samples, last.population.size).copy())
+        self.operations += _synaptic_operations(simulator)
 
-    def trace(self, simulator: Simulator, readout: Array, operations: int) -> Trace:
+    def trace(self, simulator: Simulator, tail: int) -> Trace:
         spikes: dict[str, Array] = {}
         states: dict[str, dict[str, Array]] = {}
-        for key, blocks in self.kept.items():
-            name, what = key.split("/")
-            if what == "spikes":
-                spikes[name] = np.concatenate(blocks)
-            else:
-                states.setdefault(name, {})[what] = np.concatenate(blocks)
-        events = {
-            self.qnet.name(i): dict(zip(run.layer.model.events, map(int, run.events.sum(axis=0)), strict=True))
-            for i, run in enumerate(simulator.layers)
-        }
-        rates = {}
-        for i, (name, total) in enumerate(self.totals.items()):
-            layer = self.qnet.layers[i]
-            rates[name] = total / (self.steps * self.samples * layer.size)
-            fan_out = self.qnet.layers[i + 1].size + (layer.size if layer.recurrent is not None else 0)
-            operations += total * fan_out
-        return Trace(readout, spikes, states, events, rates, operations)
+        rates, events = {}, {}
+        for run, kept in zip(simulator.populations, self.kept, strict=True):
+            p = run.population
+            for name, blocks in kept.items():
+                if name == SPIKES:
+                    spikes[p.name] = np.concatenate(blocks)
+                else:
+                    states.setdefault(p.name, {})[name] = np.concatenate(blocks)
+            events[p.name] = dict(zip(p.model.events, map(int, run.events.sum(axis=0)), strict=True))
+            if p.name in self.totals:
+                rates[p.name] = self.totals[p.name] / (self.steps * self.samples * p.size)
+        readout = np.concatenate(self.outputs)[tail:].transpose(1, 0, 2)
+        return Trace(readout, spikes, states, events, rates, self.operations)
 
 
-def _input_operations(qnet: QuantizedNetwork, data: Array) -> int:
-    return int(np.count_nonzero(data)) * qnet.layers[0].size
+def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:
+    known = {name for p in network.populations for name in recordable(p)}
+    exact = {f"{p.name}/{name}" for p in network.populations for name in recordable(p)}
+    for name in record:
+        if name not in known | exact:
+            raise InputError(f"record: unknown '{name}', known: {', '.join(sorted(known))}, of one population: "
+                             f"{network.populations[0].name}/{min(known)}")  # fmt: skip
+
+
+def _synaptic_operations(simulator: Simulator) -> int:
+    """Weights read for a spike or a value that is not 0 and that was sent in the last block."""
+    total = 0
+    for delivery in simulator.deliveries:
+        fan_out, sent = delivery.fan_out(), simulator.sent(delivery.source, 0)
+        if isinstance(fan_out, int):
+            total += int(np.count_nonzero(sent)) * fan_out
+        else:
+            per_neuron = np.count_nonzero(sent, axis=0).reshape(simulator.batch, -1).sum(axis=0)
+            total += int(per_neuron @ fan_out)
+    return total

@@ -1,8 +1,6 @@
-"""Compiled loop of one layer in integers: synapses and neurons over a block of steps.
+"""Compiled loop of one population in integers: its own feedback and its neurons, over a block of steps.
 
-Batch and neurons share one axis, entry b·n + i; a call handles the samples b0 ≤ b < b1, so that threads share a
-batch and results do not depend on how. States are int32, products and sums int64. Indices are unsigned because
-numba tests signed ones for being negative, which stops the vectoriser.
+Axes, threads and widths as in `synapses`. A model that says so (`lanes`) runs in 32 bits, other models in 64.
 """
 
 from __future__ import annotations
@@ -15,21 +13,16 @@ import numpy as np
 
 from hypr_neuro.fixed_point import shift
 from hypr_neuro.jit import compile_kernel, jitable
+from hypr_neuro.lanes import lane32
 from hypr_neuro.neurons import get_model
-from hypr_neuro.tuples import HEAD, LOAD, STORE
+from hypr_neuro.sim.synapses import add_rows, add_sparse, clear, find_active
+from hypr_neuro.tuples import HEAD, LOAD, PICK, PUT
 
 
 @jitable
-def accumulate(sums: Any, spikes: Any, base: Any, count: Any, weights_t: Any, n: Any) -> None:
-    """sums[i] = Σ_j weights_t[j, i] · spikes[base + j]; silent inputs cost one test."""
-    for i in range(n):
-        sums[i] = 0
-    for j in range(count):
-        z = spikes[base + j]
-        if z != 0:
-            row = weights_t[j]
-            for i in range(n):
-                sums[i] += z * row[i]
+def wide(x: Any) -> Any:
+    """Stands for `lane32` where a model needs 64 bits."""
+    return x
 
 
 @jitable
@@ -47,56 +40,109 @@ def copy_row(target: Any, at: Any, source: Any, start: Any, n: Any) -> None:
         target[at + i] = source[start + i]
 
 
-@cache
-def layer_kernel(model_name: str) -> Callable[..., None]:
-    """Kernel that runs one layer of this model.
+@jitable
+def add_shifted(current: Any, sums: Any, exponent: Any, n: Any) -> None:
+    """current += shift(sums, exponent)."""
+    for i in range(n):
+        current[i] = lane32(current[i]) + shift(lane32(sums[i]), exponent)
 
-    below : (steps, batch·inputs) what arrives from the layer below in each step
-    input_t : (inputs, n) mantissas, transposed. bias_line : (n,) mantissas of the always-on line, zeros if none
-    bias_on : (steps,) 1 where the always-on line has arrived
-    recurrent_t : (n, n) transposed, or (0, 0)
-    exponents : (2,) of input and recurrent
-    state : (d, batch·n), output : (batch·n), both updated in place
-    outputs : (steps, batch·n) filled. states, currents : (steps, d, batch·n), (steps, batch·n), filled if not empty
+
+@jitable
+def start_ring(active: Any, found: Any, outputs: Any, before: Any, base: Any, n: Any) -> None:
+    """Slot r of the ring holds who fired in a step s with s mod ring = r, here those before the block."""
+    ring = np.uintp(found.shape[0])
+    for r in range(ring):
+        found[r] = find_active(active[r], outputs[before - ring + r], base, n)
+
+
+@jitable
+def add_dense_feedback(
+    current: Any, sums: Any, part: Any, rows: Any, active: Any, count: Any, exponent: Any, n: Any, chunk: Any
+) -> None:
+    """current += what the neurons of `active` send over `rows`."""
+    clear(sums, n)
+    add_rows(sums, part, rows, active, count, n, chunk)
+    add_shifted(current, sums, exponent, n)
+
+
+@jitable
+def add_sparse_feedback(current: Any, sums: Any, groups: Any, active: Any, found: Any, t: Any, n: Any) -> None:
+    """current[target] += what those who fired `lag` steps before send, for each group of synapses."""
+    lags, exponents, targets, starts, post, weight = groups
+    ring = np.uintp(found.shape[0])
+    for g in range(np.uintp(lags.shape[0])):
+        then = (t + ring - np.uintp(lags[g])) % ring
+        clear(sums, n)
+        for k in range(found[then]):
+            j = active[then, k]
+            add_sparse(sums, np.uintp(starts[g, j]), np.uintp(starts[g, j + np.uintp(1)]), post, weight, 1)
+        add_shifted(current[targets[g]], sums, exponents[g], n)
+
+
+@jitable
+def record_rows(target: Any, t: Any, base: Any, rows: Any, start: Any, count: Any, n: Any) -> None:
+    """target[t, j, base : base + n] = rows[j][start : start + n], if there is a target."""
+    if target.shape[0] > 0:
+        for j in range(count):
+            copy_row(target[t, j], base, rows[j], start, n)
+
+
+@cache
+def population_kernel(model_name: str) -> Callable[..., None]:
+    """Kernel that runs one population of this model.
+
+    arriving : (currents, steps, batch·n) int32, what arrives from elsewhere
+    outputs : (kept + steps, batch·n), int8 or, of a readout, int32; its first `kept` rows are the steps before
+    rows, chunk, exponent : (n, n) or (0, 0), dense feedback from the step before, as in `synapses.spikes_kernel`
+    groups : of other feedback, a tuple of lags, exponents, targets (groups,): steps, exponent of the sum, input;
+        starts (groups, n+1), post and weight (synapses,) as in `synapses.sparse_kernel`
+    state : d arrays (batch·n,) int32, updated. per_neuron : (parameters, n), constants : (constants,)
+    states, currents : (steps, d, batch·n), (steps, currents, batch·n), filled if not empty
     events : (batch, bits) counts, added to
     """
     model = get_model(model_name)
-    step, d, bits = model.fixed_step, model.d, len(model.events)
-    load_s, store = LOAD[d], STORE[d]
+    step, d, bits, inputs = model.fixed_step, model.d, len(model.events), model.currents
+    pick_s, put_s, load_i = PICK[d], PUT[d], LOAD[inputs]
     load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    lane = lane32 if model.lanes else wide
 
-    def kernel(below, input_t, bias_line, bias_on, recurrent_t, exponents, state, output, per_neuron, constants,
-               outputs, states, currents, events, neurons, first, stop):  # fmt: skip
-        n, b0, b1 = np.uintp(neurons), np.uintp(first), np.uintp(stop)
-        inputs, recurrent = np.uintp(input_t.shape[0]), np.uintp(recurrent_t.shape[0])
-        sums, fed_back = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        current, happened = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    def kernel(arriving, outputs, kept, rows, chunk, exponent, groups, state, per_neuron, constants, states, currents,
+               events, first, stop):  # fmt: skip
+        n, before, limit = np.uintp(per_neuron.shape[1]), np.uintp(kept), np.uintp(chunk)
+        dense, sparse = rows.shape[0] > 0, groups[0].shape[0] > 0
+        # as far back as feedback reaches
+        ring = np.uintp(max(1, groups[0].max())) if sparse else np.uintp(1)
+        active, found = np.zeros((ring, n + np.uintp(1)), np.uintp), np.zeros(ring, np.uintp)
+        sums, part = np.zeros(n, np.int32), np.zeros(n, np.int16)
+        current, happened, z = np.zeros((inputs, n), np.int32), np.zeros(n, np.int8), np.zeros(n, outputs.dtype)
         shared = head(constants)
-        e_in, e_rec = exponents[0], exponents[1]
-        for t in range(below.shape[0]):
-            arriving, on = below[t], bias_on[t]
-            for b in range(b0, b1):
-                base = b * n
-                accumulate(sums, arriving, b * inputs, inputs, input_t, n)
-                if recurrent > 0:
-                    accumulate(fed_back, output, base, recurrent, recurrent_t, n)
-                seen = 0
+        for b in range(np.uintp(first), np.uintp(stop)):
+            base = b * n
+            copy_row(z, np.uintp(0), outputs[before - np.uintp(1)], base, n)
+            start_ring(active, found, outputs, before, base, n)
+            for t in range(np.uintp(arriving.shape[1])):
+                for c in range(np.uintp(inputs)):
+                    copy_row(current[c], np.uintp(0), arriving[c, t], base, n)
+                if dense:
+                    last = (t + ring - np.uintp(1)) % ring
+                    add_dense_feedback(current[0], sums, part, rows, active[last], found[last], exponent, n, limit)
+                if sparse:
+                    add_sparse_feedback(current, sums, groups, active, found, t, n)
+                seen = lane32(0)
+                sent = outputs[before + t]
                 for i in range(n):
-                    current[i] = shift(sums[i] + on * bias_line[i], e_in) + shift(fed_back[i], e_rec)
-                for i in range(n):
-                    k = base + i
-                    s, z, event = step(load_s(state, k), output[k], (current[i],), load_p(per_neuron, i) + shared)
-                    store(state, k, s)
-                    output[k] = z
+                    p = lane(load_p(per_neuron, i)) + shared
+                    s, spike, event = step(lane(pick_s(state, base + i)), lane(z[i]), lane(load_i(current, i)), p)
+                    put_s(state, base + i, s)
+                    z[i] = spike
+                    sent[base + i] = spike
                     happened[i] = event
                     seen |= event
+                if dense or sparse:
+                    found[t % ring] = find_active(active[t % ring], z, np.uintp(0), n)
                 if seen != 0:
                     count_events(events[b], happened, bits)
-                copy_row(outputs[t], base, output, base, n)
-                if states.shape[0] > 0:
-                    for j in range(d):
-                        copy_row(states[t, j], base, state[j], base, n)
-                if currents.shape[0] > 0:
-                    copy_row(currents[t], base, current, np.uintp(0), n)
+                record_rows(states, t, base, state, base, d, n)
+                record_rows(currents, t, base, current, np.uintp(0), inputs, n)
 
-    return compile_kernel(kernel)
+    return compile_kernel(kernel, disjoint=True)

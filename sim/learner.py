@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from hypr_neuro.errors import InputError
 from hypr_neuro.fixed_point import ROUNDING as ROUNDING_CODES
 from hypr_neuro.forward import chunks
+from hypr_neuro.integer import INPUT
 from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.sim.engine import Simulator
 from hypr_neuro.sim.learning_kernels import (
     EXP_ENTRIES,
     EXP_FRACTION,
@@ -28,6 +28,7 @@ from hypr_neuro.sim.learning_kernels import (
     feedback_kernel,
     learning_kernel,
 )
+from hypr_neuro.sim.simulator import Simulator
 from hypr_neuro.sim.update import square_shift, tensor_number, update_kernel
 
 Array = NDArray[Any]
@@ -170,7 +171,7 @@ class Learner:
                 for k, g in learner.by_connection().items()}  # fmt: skip
 
     def _run(self, x: Array, label: Array, scored: Array) -> Array:
-        steps, depth, delay = len(x), len(self.learners), self.simulator.delay
+        steps, depth, delay = len(x), len(self.learners), self.qnet.latency(0)
         self.simulator.reset()
         for learner in self.learners:
             learner.start_sample()
@@ -181,34 +182,33 @@ class Learner:
         waits = [0] * (depth - 2) + [latency] if depth > 1 else []
         queues = [np.zeros((w, self.learners[i].layer.size), np.int64) for i, w in enumerate(waits)]
         readout = np.empty((steps + tail, self.qnet.outputs), np.int32)
-        for part in chunks(len(padded), BLOCK):
+        for part in chunks(len(padded), min(BLOCK, self.simulator.longest)):
             readout[part] = self._block(padded[part], part, label, scored, queues)
         return readout[tail:]
 
     def _block(self, x: Array, part: slice, label: Array, scored: Array, queues: list[Array]) -> Array:
         """One block of device steps: forward, error, then learning from the readout down."""
         sim, steps, total = self.simulator, len(x), len(label)
-        before = [(run.state.copy(), run.output.copy(), run.late.copy()) for run in sim.layers]
-        late_input = sim._late_input.copy()
-        sim.run(x, [True] * len(sim.layers), keep_currents=True)
-        readout = sim.layers[-1].outputs
+        states_before = [run.state.copy() for run in sim.populations]
+        every = [True] * len(sim.populations)
+        sim.block(x, every, every)
+        readout = sim.populations[-1].outputs
         clock = np.arange(part.start, part.stop)
-        signal = self._errors(readout, clock - self.qnet.latency(len(sim.layers) - 1), label, scored)
-        bias_on = (clock >= sim.delay).astype(np.int64)
-        for i in reversed(range(len(sim.layers))):
-            run, learner = sim.layers[i], self.learners[i]
-            below = x[:, 0].astype(np.int32) if i == 0 else sim.layers[i - 1].outputs
-            if sim.delay:
-                first = late_input if i == 0 else before[i - 1][2]
-                below = np.concatenate([first[None], below[:-1]])
+        signal = self._errors(readout, clock - self.qnet.latency(len(sim.populations) - 1), label, scored)
+        delay = self.qnet.latency(0)
+        bias_on = (clock >= delay).astype(np.int64)
+        source = [INPUT, *(run.population.name for run in sim.populations)]
+        for i in reversed(range(len(sim.populations))):
+            run, learner, layer = sim.populations[i], self.learners[i], self.qnet.layers[i]
+            below = sim.sent(source[i], delay).astype(np.int32)
             window = clock - self.qnet.latency(i)
-            now = np.empty((steps, run.layer.size), np.int64)
-            learning_kernel(run.layer.model.name)(
-                np.ascontiguousarray(below), np.concatenate([before[i][1][None], run.outputs]), bias_on,
-                np.concatenate([before[i][0][None], run.states]), run.currents, signal,
-                ((window >= 0) & (window < total)).astype(np.int64), run.per_neuron, run.layer.constants,
-                run.layer.psi_table, learner.eligibility, learner.gradient, now, learner.clips, learner.widths,
-                run.layer.bias_axon, run.layer.recurrent is not None,
+            now = np.empty((steps, layer.size), np.int64)
+            learning_kernel(layer.model.name)(
+                below, run.line.rows[run.line.kept - 1 :].astype(np.int32), bias_on,
+                np.concatenate([states_before[i][None], run.states]), run.currents[:, 0], signal,
+                ((window >= 0) & (window < total)).astype(np.int64), layer.per_neuron, layer.constants,
+                layer.psi_table, learner.eligibility, learner.gradient, now, learner.clips, learner.widths,
+                layer.bias_axon, layer.recurrent is not None,
             )  # fmt: skip
             if i > 0:
                 signal = self._feedback(i - 1, now, queues)

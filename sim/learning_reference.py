@@ -37,14 +37,16 @@ from hypr_neuro.fixed_point import (
     isqrt,
     quotient,
     sat,
+    shift,
     shr,
     shr_floor,
     shr_nearest,
     shr_stochastic,
 )
-from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.integer import Population
+from hypr_neuro.quantize import Connection, QuantizedNetwork
 from hypr_neuro.sim.learn import LearnOptions
-from hypr_neuro.sim.reference import ReferenceLayer
+from hypr_neuro.sim.reference import ReferencePopulation
 from hypr_neuro.sim.update import square_shift
 
 Array = NDArray[Any]
@@ -87,7 +89,9 @@ class LearningLayer:
 
     def start_sample(self) -> None:
         """States, eligibilities and gradient zero."""
-        self.run = ReferenceLayer(self.layer, self.name, self.state_bits)
+        layer = self.layer
+        population = Population(self.name, layer.model, layer.per_neuron, layer.constants)
+        self.run = ReferencePopulation(population, self.state_bits)
         fan_in = sum(c.mantissa.shape[1] for c in self.layer.connections().values())
         self.eligibility = [[(0,) * self.layer.model.d] * fan_in for _ in range(self.layer.size)]
         self.gradient = [[0] * fan_in for _ in range(self.layer.size)]
@@ -96,9 +100,13 @@ class LearningLayer:
         """The layer's step; keeps what learning needs of it. Returns its outputs."""
         self.states_before, self.outputs_before = list(self.run.states), list(self.run.outputs)
         self.pre = arriving + [always_on] * self.layer.bias_axon
+        self.currents = weighted_sums(self.layer.input, self.pre)
         if self.layer.recurrent is not None:
+            fed_back = weighted_sums(self.layer.recurrent, self.outputs_before)
+            self.currents = [a + b for a, b in zip(self.currents, fed_back, strict=True)]
             self.pre = self.pre + self.outputs_before
-        return self.run.step(arriving, always_on)
+        self.run.step([(current,) for current in self.currents])
+        return list(self.run.outputs)
 
     def learn(self, signal: list[int]) -> list[int]:
         """Eligibilities and gradient of this step; returns what goes down to the layer below."""
@@ -129,7 +137,7 @@ class LearningLayer:
         before, after = self.states_before[i], self.run.states[i]
         index = 0 if model.psi_index is None else model.psi_index(before, after, p)
         psi = int(self.layer.psi_table[index])
-        found = model.fixed_jacobian(before, after, self.outputs_before[i], (self.run.currents[i],), p, psi)
+        found = model.fixed_jacobian(before, after, self.outputs_before[i], (self.currents[i],), p, psi)
         # P and E belong to neuron parameters, which do not learn on chip
         for name, entries in zip(("A", "B", "C", "C'"), found[:4], strict=True):
             for entry in flat(entries):
@@ -282,6 +290,12 @@ def feedback_shift(above: LearningLayer, qnet: QuantizedNetwork) -> int:
     signal_top = 1 << (above.signal_bits - 1)
     largest = above.layer.size * weight_top * max(above.largest_gain(), 1) * signal_top
     return max((largest // 4).bit_length() - (qnet.profile.learning.signal_bits.value - 1), 0)
+
+
+def weighted_sums(connection: Connection, pre: list[int]) -> list[int]:
+    """(Σ_j m_ij pre_j) shifted by the connection's exponent, for every i."""
+    sums = [sum(int(m) * z for m, z in zip(row, pre, strict=True)) for row in connection.mantissa]
+    return [shift(total, connection.exponent) for total in sums]
 
 
 def average(old: int, value: int, average_shift: int) -> int:

@@ -13,82 +13,102 @@ from numpy.typing import NDArray
 
 from hypr_neuro.errors import WidthError
 from hypr_neuro.fixed_point import shift
-from hypr_neuro.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses, as_integer
 
 Array = NDArray[Any]
 
 
-class ReferenceLayer:
-    """One layer for one sample: `states` a tuple of ints a neuron, `outputs` an int a neuron, `events` counts."""
+class ReferencePopulation:
+    """One population for one sample: `states` a tuple of ints a neuron, `outputs` an int a neuron, `events` counts."""
 
-    def __init__(self, layer: QuantizedLayer, name: str, state_bits: int) -> None:
-        self.layer, self.name = layer, name
-        self.states: list[tuple[int, ...]] = [(0,) * layer.model.d] * layer.size
-        self.outputs = [0] * layer.size
-        self.currents = [0] * layer.size
-        self.events = [0] * len(layer.model.events)
-        constants = tuple(int(c) for c in layer.constants)
-        self.params = [tuple(int(v) for v in column) + constants for column in layer.per_neuron.T]
+    def __init__(self, population: Population, state_bits: int) -> None:
+        self.name, self.model, self.size = population.name, population.model, population.size
+        constants = tuple(int(c) for c in population.constants)
+        self.params = [tuple(int(v) for v in column) + constants for column in population.per_neuron.T]
+        self.states: list[tuple[int, ...]] = [(0,) * self.model.d] * self.size
+        self.outputs = [0] * self.size
+        self.events = [0] * len(self.model.events)
         self.state_bits = state_bits
 
-    def step(self, below: list[int], always_on: int) -> list[int]:
-        """One step: what arrives from below (the always-on line apart), to this step's outputs."""
-        arriving = [*below, always_on] if self.layer.bias_axon else below
-        self.currents = weighted_sums(self.layer.input, arriving)
-        if self.layer.recurrent is not None:
-            fed_back = weighted_sums(self.layer.recurrent, self.outputs)
-            self.currents = [a + b for a, b in zip(self.currents, fed_back, strict=True)]
-        for i, current in enumerate(self.currents):
-            state, z, events = self.layer.model.fixed_step(self.states[i], self.outputs[i], (current,), self.params[i])
+    def step(self, currents: list[tuple[int, ...]]) -> None:
+        """One step of every neuron: its currents, one for each input, to its states and output."""
+        for i, current in enumerate(currents):
+            state, z, events = self.model.fixed_step(self.states[i], self.outputs[i], current, self.params[i])
             self.states[i], self.outputs[i] = tuple(map(int, state)), int(z)
             for bit in range(len(self.events)):
                 self.events[bit] += (events >> bit) & 1
             self._check_width(i)
-        return list(self.outputs)
 
     def _check_width(self, neuron: int) -> None:
         # Lava's own wrap may leave 24 bits; that variable still fits Lava's int32
-        for variable, value in zip(self.layer.model.states, self.states[neuron], strict=True):
+        for variable, value in zip(self.model.states, self.states[neuron], strict=True):
             bits = 32 if variable.overflow == "wrap" else self.state_bits
             if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
                 raise WidthError(f"{self.name}, neuron {neuron}: {variable.name} = {value} leaves its {bits} bits; "
                                  f"the model's {variable.overflow} rule is missing a case")  # fmt: skip
 
 
-def weighted_sums(connection: Connection, pre: list[int]) -> list[int]:
-    """(Σ_j m_ij pre_j) shifted by the connection's exponent, for every i."""
-    active = [(j, z) for j, z in enumerate(pre) if z]
-    rows = connection.mantissa
-    return [shift(sum(int(rows[i, j]) * z for j, z in active), connection.exponent) for i in range(len(rows))]
+class ReferenceSynapses:
+    """One connection: for each delay its lag and, for each target neuron that it reaches, [(pre, mantissa), …]."""
+
+    def __init__(self, connection: Synapses, network: IntegerNetwork) -> None:
+        self.exponent = connection.exponent
+        self.source, self.target, self.current = connection.source, connection.target, connection.current
+        self.line = [0] * connection.shape[0] if connection.always_on is None else connection.always_on.tolist()
+        self.groups = [
+            (network.lag(connection, delay), self._rows(weights)) for delay, weights in connection.by_delay()
+        ]
+
+    def _rows(self, weights: Any) -> list[tuple[int, list[tuple[int, int]]]]:
+        dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
+        rows = [(i, [(j, int(m)) for j, m in enumerate(row) if m]) for i, row in enumerate(dense)]
+        return [(i, row) for i, row in rows if row or self.line[i]]
+
+    def add_to(self, total: list[int], sent: list[list[int]], now: int) -> None:
+        """Add what arrives in step `now`; sent[t] is what the source sent in step t. One shift a delay, as in Lava."""
+        for lag, rows in self.groups:
+            if now >= lag:
+                pre = sent[now - lag]
+                for i, row in rows:
+                    total[i] += shift(sum(m * pre[j] for j, m in row) + self.line[i], self.exponent)
 
 
-def simulate_reference(qnet: QuantizedNetwork, x: Array) -> list[dict[str, Array]]:
-    """Run x (sample, T, channel); for each layer spikes (steps, sample, n), states (steps, d, sample, n), events.
+def simulate_reference(network: Any, x: Array, tail: int | None = None) -> list[dict[str, Array]]:
+    """Run x (sample, T, channel) from zero states; for each population spikes (steps, sample, n), states
+    (steps, d, sample, n), events (sample, bits).
 
-    The run lasts T steps, and one more for each layer where connections deliver a step late.
+    network : an IntegerNetwork or what has its form (`QuantizedNetwork`). tail : steps without input at the end; by
+        default those after which the last layer of a quantized network has seen the whole sample
     """
-    delay = int(qnet.profile.time.connection_delay.value)
-    bits = int(qnet.profile.precision.state_bits.value)
-    steps = x.shape[1] + delay * len(qnet.layers)
+    qnet, tail = as_integer(network, tail)
+    steps = x.shape[1] + tail
     result: list[dict[str, Array]] = [
         {
-            "spikes": np.zeros((steps, len(x), layer.size), np.int64),
-            "states": np.zeros((steps, layer.model.d, len(x), layer.size), np.int64),
-            "events": np.zeros((len(x), len(layer.model.events)), np.int64),
+            "spikes": np.zeros((steps, len(x), p.size), np.int64),
+            "states": np.zeros((steps, p.model.d, len(x), p.size), np.int64),
+            "events": np.zeros((len(x), len(p.model.events)), np.int64),
         }
-        for layer in qnet.layers
+        for p in qnet.populations
     ]
     for b, sample in enumerate(x):
-        layers = [ReferenceLayer(layer, qnet.name(i), bits) for i, layer in enumerate(qnet.layers)]
-        for t in range(steps):
-            at = t - delay
-            arriving = [int(v) for v in sample[at]] if 0 <= at < len(sample) else [0] * qnet.inputs
-            for layer, out in zip(layers, result, strict=True):
-                previous = list(layer.outputs)
-                current = layer.step(arriving, int(at >= 0))
-                arriving = previous if delay else current
-                out["spikes"][t, b] = layer.outputs
-                out["states"][t, :, b] = np.array(layer.states).T
-        for layer, out in zip(layers, result, strict=True):
-            out["events"][b] = layer.events
+        _run_sample(qnet, [[int(v) for v in row] for row in sample], tail, result, b)
     return result
+
+
+def _run_sample(
+    qnet: IntegerNetwork, sample: list[list[int]], tail: int, result: list[dict[str, Array]], b: int
+) -> None:
+    populations = [ReferencePopulation(p, qnet.state_bits) for p in qnet.populations]
+    synapses = [ReferenceSynapses(c, qnet) for c in qnet.synapses]
+    sent: dict[str, list[list[int]]] = {INPUT: sample + [[0] * qnet.inputs] * tail} | {p.name: [] for p in populations}
+    for now in range(len(sample) + tail):
+        for p, out in zip(populations, result, strict=True):
+            totals = [[0] * p.size for _ in range(p.model.currents)]
+            for s in synapses:
+                if s.target == p.name:
+                    s.add_to(totals[s.current], sent[s.source], now)
+            p.step(list(zip(*totals, strict=True)))
+            sent[p.name].append(list(p.outputs))
+            out["spikes"][now, b], out["states"][now, :, b] = p.outputs, np.array(p.states).T
+    for p, out in zip(populations, result, strict=True):
+        out["events"][b] = p.events

@@ -25,7 +25,7 @@ ORDER = (
     ("place", "train"),
     ("compilers",),
     ("hil",),
-    ("compare",),
+    ("compare", "diff"),
     ("study",),
     ("report",),
     ("testing", "tasks"),

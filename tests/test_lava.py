@@ -26,7 +26,9 @@ from hypr_neuro.hil.lava import LavaDevice
 from hypr_neuro.network import Network
 from hypr_neuro.profile import load_profile
 from hypr_neuro.quantize import QuantizedNetwork, quantize
-from hypr_neuro.sim.engine import Simulator, Trace, simulate
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.simulator import Simulator
+from hypr_neuro.sim.trace import Trace
 from hypr_neuro.testing import integer_models
 
 ROOT = Path(__file__).resolve().parents[1]

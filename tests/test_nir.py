@@ -26,8 +26,8 @@ from hypr_neuro.nir_io.write import MIN_RATE
 from hypr_neuro.store import SEAL_LENGTH
 
 DT = 1e-4
-HIDDEN = sorted(name for name, model in MODELS.items() if not model.readout)
-READOUTS = sorted(name for name, model in MODELS.items() if model.readout)
+HIDDEN = sorted(name for name, model in MODELS.items() if model.has_float and not model.readout)
+READOUTS = sorted(name for name, model in MODELS.items() if model.has_float and model.readout)
 
 
 # ---------------------------------------------------------------- networks

@@ -7,29 +7,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.sim.kernels import layer_kernel
+from hypr_neuro.neurons import get_model
+from hypr_neuro.sim.kernels import population_kernel
+from hypr_neuro.sim.population import Feedback
 
 Array = NDArray[Any]
 
 
 class PopulationStep:
-    """`layer_kernel` without synapses: the summed currents go in as the always-on line, which is on."""
+    """`population_kernel` for one step, without feedback of its own."""
 
     def __init__(self, model_name: str, size: int) -> None:
-        self.size = size
-        self._kernel = layer_kernel(model_name)
-        self._nothing_below = np.zeros((1, 0), np.int32)
-        self._no_input, self._no_recurrent = np.zeros((0, size), np.int32), np.zeros((0, 0), np.int32)
-        self._on, self._exponents = np.ones(1, np.int64), np.zeros(2, np.int64)
-        self._outputs = np.zeros((1, size), np.int32)
-        self._no_states, self._no_currents = np.zeros((0, 0, size), np.int32), np.zeros((0, size), np.int32)
+        self.size, self.model = size, get_model(model_name)
+        self._kernel = population_kernel(model_name)
+        self._feedback = Feedback([], size).arguments()
+        self._outputs = np.zeros((2, size), np.int32 if self.model.readout else np.int8)
+        self._nothing = np.zeros((0, self.model.d, size), np.int32), np.zeros((0, self.model.currents, size), np.int32)
 
     def __call__(
         self, current: Array, state: Array, output: Array, per_neuron: Array, constants: Array, events: Array
     ) -> None:
         """current (n,) integers; state (d, n) and output (n,) int32 are updated in place, events (bits,) added to."""
+        self._outputs[0] = output
+        arriving = np.ascontiguousarray(current, dtype=np.int32)[None, None]
+        width = np.int32 if self.model.lanes else np.int64
         self._kernel(
-            self._nothing_below, self._no_input, current.astype(np.int64), self._on, self._no_recurrent,
-            self._exponents, state, output, per_neuron, constants, self._outputs, self._no_states, self._no_currents,
-            events[None], self.size, 0, 1,
+            arriving, self._outputs, 1, *self._feedback, tuple(state), per_neuron.astype(width), constants,
+            *self._nothing, events[None], 0, 1,
         )  # fmt: skip
+        output[...] = self._outputs[1]

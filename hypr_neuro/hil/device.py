@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.sim.engine import Trace
+from hypr_neuro.sim.trace import Trace
 
 if TYPE_CHECKING:
     from hypr_neuro.data.sequence import SequenceData

@@ -28,7 +28,8 @@ from hypr_neuro.compilers.lava.rules import check_network, check_sums, require_l
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.hil.device import Array, DeviceBase, Progress
 from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.sim.engine import Trace, check_input
+from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.trace import Trace
 
 WORKER = "hypr_neuro.compilers.lava.worker"
 POLITE, FIRM = 2.0, 15.0

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.hil.device import Array, DeviceBase, Progress
 from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.sim.engine import Trace, simulate
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.trace import Trace
 
 if TYPE_CHECKING:
     from hypr_neuro.data.sequence import SequenceData

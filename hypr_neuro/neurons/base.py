@@ -25,7 +25,9 @@ enters the state of its own step is differentiated through ψ, in D too. In inte
 arrives in state units (the constant gain in front of it, like BRF's δ, lives in the weights' scale).
 
 Float functions have float literals only and call only `abs`, `sqrt`, `min`, `max` and tagged functions: kernels are
-compiled in float32 as well. A model without integer functions trains and runs in float only.
+compiled in float32 as well. A model without integer functions trains and runs in float only; one without float
+functions is what other formats bring along and runs in integers only; one without `fixed_jacobian` does not learn on
+chip.
 """
 
 from __future__ import annotations
@@ -168,19 +170,24 @@ def no_integer_form(*_: Any) -> Any:
     raise InputError("this neuron has no integer form")
 
 
+def no_float_form(*_: Any) -> Any:
+    """Stands for the float functions of a model that is integer only."""
+    raise InputError("this neuron has no float form")
+
+
 @dataclass(frozen=True)
 class NeuronModel:
     """Everything hypr-neuro knows of a neuron; equations and source stand in the docstring of its file."""
 
     name: str
     states: tuple[StateVar, ...]
-    params: tuple[Param, ...]
-    surrogate: str | None
-    bias_on: str
-    float_step: Callable[..., Any]
-    float_psi_arg: Callable[..., Any] | None
-    float_jacobian: Callable[..., Any]
     source: str
+    params: tuple[Param, ...] = ()
+    surrogate: str | None = None
+    bias_on: str = "current"
+    float_step: Callable[..., Any] = no_float_form
+    float_psi_arg: Callable[..., Any] | None = None
+    float_jacobian: Callable[..., Any] = no_float_form
     coefficients: tuple[str, ...] = ()
     float_coefficients: Callable[[tuple[float, ...]], tuple[float, ...]] | None = None
     float_spike_jacobian: Callable[..., Any] | None = None
@@ -196,14 +203,19 @@ class NeuronModel:
     validate: Callable[[Mapping[str, Array]], None] | None = None
     currents: int = 1
     readout: bool = False
+    lanes: bool = False
+    """Whether every intermediate result of `fixed_step` fits 32 bits, or wraps there as meant, see `lanes`."""
 
     def __post_init__(self) -> None:
         if self.bias_on not in ("current", "state"):
             raise InputError(f"neuron '{self.name}': bias_on = {self.bias_on!r}, rule: 'current' or 'state'")
-        if (self.surrogate is None) != (self.float_psi_arg is None) or self.readout != (self.surrogate is None):
+        spikes = self.has_float and not self.readout
+        if (self.surrogate is not None) != spikes or (self.float_psi_arg is not None) != spikes:
             raise InputError(
-                f"neuron '{self.name}': a spiking model has a surrogate and its argument, a readout neither"
+                f"neuron '{self.name}': a spiking float model has a surrogate and its argument, any other neither"
             )
+        if self.has_float != (self.float_jacobian is not no_float_form):
+            raise InputError(f"neuron '{self.name}': rule: float_step and float_jacobian, both or neither")
         names = [p.name for p in self.params]
         if len(set(names)) != len(names):
             raise InputError(f"neuron '{self.name}': parameter names repeat: {names}")
@@ -211,11 +223,15 @@ class NeuronModel:
             raise InputError(f"neuron '{self.name}': bias_on = 'state' needs a parameter 'bias'")
         if bool(self.coefficients) != (self.float_coefficients is not None):
             raise InputError(f"neuron '{self.name}': rule: coefficients and float_coefficients, both or neither")
-        integer = [f is not no_integer_form for f in (self.fixed_step, self.fixed_jacobian, self.to_fixed)]
-        if any(integer) != all(integer) or (self.psi_index is not None) != (any(integer) and not self.readout):
+        if not self.has_float and not self.integer:
+            raise InputError(f"neuron '{self.name}': rule: a float form, an integer form, or both")
+        if (self.to_fixed is not no_integer_form) != (self.has_float and self.integer):
+            raise InputError(f"neuron '{self.name}': rule: to_fixed where there are both forms, and only there")
+        learns = self.fixed_jacobian is not no_integer_form
+        if (learns and not self.integer) or (self.psi_index is not None) != (learns and not self.readout):
             raise InputError(
-                f"neuron '{self.name}': rule: fixed_step, fixed_jacobian, to_fixed and, with spikes, psi_index: all or "
-                "none"
+                f"neuron '{self.name}': rule: fixed_jacobian needs fixed_step and, with spikes, psi_index; psi_index "
+                "needs fixed_jacobian"
             )
 
     @property
@@ -239,7 +255,12 @@ class NeuronModel:
     @property
     def integer(self) -> bool:
         """Whether the model has an integer form."""
-        return self.to_fixed is not no_integer_form
+        return self.fixed_step is not no_integer_form
+
+    @property
+    def has_float(self) -> bool:
+        """Whether the model has a float form."""
+        return self.float_step is not no_float_form
 
     def require_integer(self, where: str) -> None:
         """Raise InputError, naming the layer `where`, for a model that is float only."""
@@ -248,6 +269,19 @@ class NeuronModel:
                 f"{where}: neuron '{self.name}' has no integer form, it trains and runs in float only; build the layer "
                 "of a neuron that has one (docs/models.md)"
             )
+
+    def require_float(self, where: str) -> None:
+        """Raise InputError, naming the layer `where`, for a model that is integer only."""
+        if not self.has_float:
+            raise InputError(
+                f"{where}: neuron '{self.name}' has no float form, it runs in integer networks only; build the layer of a "
+                "neuron that has one (docs/models.md)"
+            )
+
+    def require_learning(self, where: str) -> None:
+        """Raise InputError, naming the layer `where`, for a model that cannot learn in integers."""
+        if self.fixed_jacobian is no_integer_form:
+            raise InputError(f"{where}: neuron '{self.name}' has no integer Jacobian, it cannot learn on chip")
 
     def with_coefficients(self, p: tuple[float, ...]) -> tuple[float, ...]:
         """The parameters of one neuron followed by its coefficients, as float functions take them."""

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.fixed_point import sat, shift, shr_floor, shr_nearest, shr_zero, wrap, wrap24_lava
+from hypr_neuro.fixed_point import sat, scale_zero, shift, shr_floor, shr_nearest, wrap, wrap24_lava
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
@@ -89,10 +89,10 @@ def float_spike_jacobian(s_prev, s, z_prev, I, p, psi):
 @jitable
 def fixed_step(s, z_prev, I, p):
     du1, dv, vth, bias, _, lava, subtract, _, _ = p
-    u_full = wrap(shr_zero(s[0] * (4096 - du1), 12) + wrap(shift(I[0], 6), 32), 32)
+    u_full = wrap(scale_zero(s[0], 4096 - du1, 12) + wrap(shift(I[0], 6), 32), 32)
     u = wrap24_lava(u_full) if lava else wrap(u_full, 24)
     reset = z_prev * (vth if subtract else s[1])
-    v_full = wrap(shr_zero((s[1] - reset) * (4096 - dv), 12) + u + bias, 32)
+    v_full = wrap(scale_zero(s[1] - reset, 4096 - dv, 12) + u + bias, 32)
     v = sat(v_full, 24)
     events = (1 if u != u_full else 0) | (2 if v != v_full else 0)
     return (u, v), 1 if v > vth else 0, events
@@ -217,5 +217,6 @@ MODEL = NeuronModel(
     to_fixed=to_fixed,
     fixed_trainable=("du1", "dv", "vth", "bias"),
     constrain=constrain,
+    lanes=True,
     source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; surrogate: Shrestha & Orchard 2018",
 )

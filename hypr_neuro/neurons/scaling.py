@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.neurons.base import Array, FixedFormat
+from hypr_neuro.neurons.base import PSI_ENTRIES, Array, FixedFormat
 
 
 def shared_value(model: str, name: str, values: Array) -> float:
@@ -34,6 +34,38 @@ def input_shift(gain: float, fraction: int, fmt: FixedFormat) -> int:
     top = (1 << (fmt.weight_bits - 1)) - 1
     exponent = int(np.ceil(np.log2(max(fmt.weight_range, 1e-9) * gain / top))) + fraction
     return int(np.clip(exponent - TARGET_EXPONENT, 0, fraction))
+
+
+CURRENT_BITS = 46
+"""Width at which a current, in the state's units, is clipped before a coefficient multiplies it.
+
+A sum of 31 bits shifted left by up to 30 would outgrow 64 bits there; 2^45 · 2^16 (17-bit coefficient) and a state's
+2^31 · 2^16 beside it stay below 2^62. So large a current saturates a state of up to 28 bits whatever its gain, so that
+the clip counts as the state's saturation.
+"""
+
+
+def large_fraction(largest: float, fraction: int) -> int:
+    """Fraction bits m of coefficients up to `largest` in magnitude, in the width of those with `fraction` bits.
+
+    The largest m <= fraction with largest · 2^m < 2^fraction. At least 2 · fraction - 30: two coefficients and a state
+    of 32 bits then give products below 2^62; larger coefficients are clipped.
+    """
+    room = ((1 << fraction) - 1) / max(abs(largest), 1e-9)
+    return int(np.clip(np.floor(np.log2(room)), max(2 * fraction - 30, 0), fraction))
+
+
+def threshold_table(
+    surrogate: Callable[[float], float], range_bits: int, fraction: int, fmt: FixedFormat
+) -> tuple[int, Array]:
+    """(shift, table) of ψ(x) for x within ±2^range_bits, or more where x has so few fraction bits that shift is 0.
+
+    Entry 256 + ⌊x / 2^shift⌋, x an integer with `fraction` fraction bits, holds ψ in the middle of its interval.
+    """
+    # 2^8 entries on either side of the threshold
+    shift = max(fraction + range_bits - 8, 0)
+    x = (np.arange(PSI_ENTRIES) - 256 + 0.5) * 2.0 ** (shift - fraction)
+    return shift, psi_table(surrogate, x, np.ones_like(x), fmt)
 
 
 def psi_table(surrogate: Callable[[float], float], x: Array, gain: Array, fmt: FixedFormat) -> Array:

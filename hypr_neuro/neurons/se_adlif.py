@@ -1,4 +1,4 @@
-"""SE-adLIF, adaptive LIF neuron in symplectic Euler form (Baronig et al. 2024, arXiv 2408.07517), in float only.
+"""SE-adLIF, adaptive LIF neuron in symplectic Euler form (Baronig et al. 2024, arXiv 2408.07517).
 
     u_t = α u_{t-1} (1 - z_{t-1}) + (1 - α) (I_t - w_{t-1}),  α = e^{-1/τ_u}
     z_t = Θ(u_t - θ)
@@ -12,16 +12,45 @@ Between spikes the pair (u, w) has determinant αβ < 1 and is stable for (1 - �
 τ_w >= 60 and k <= 1000, the lower ends of the authors' ranges 5..25 and 60..300, guarantee that; parameters below are
 refused, and an update is clipped there. The upper ends of those ranges, to which the authors clip as well, are left
 open, because long tasks need a long τ_w.
+
+Integers: states and θ have F fraction bits, decays k, and k·a and k·b, which reach hundreds, have m in the same width:
+
+    u' = sat(round((alpha u (1 - z) + (2^k - alpha) ((I << i_shift) - w)) / 2^k))         alpha = α 2^k
+    z' = 1 if u' > theta else 0
+    d  = round((ka u' (1 - z') + kb (z << F)) / 2^m)                                      ka = k a 2^m, kb = k b 2^m
+    w' = sat(round((beta w + (2^k - beta) d) / 2^k))                                      beta = β 2^k
+
+A gain is the complement of its decay, so that it is exactly 1 at rest: w then is d, whatever was lost of β.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import exp, expm1
 
 import numpy as np
 
+from hypr_neuro.fixed_point import sat, shift, shr, shr_floor
 from hypr_neuro.jit import jitable
-from hypr_neuro.neurons.base import Array, NeuronModel, Param, StateVar
+from hypr_neuro.neurons.base import (
+    Array,
+    Conversion,
+    FixedFormat,
+    FixedParams,
+    NeuronModel,
+    Param,
+    StateVar,
+    to_integer,
+)
+from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
+from hypr_neuro.surrogates import slayer
+
+PSI_RANGE_BITS = 1
+"""The ψ table spans ±2 around the threshold: beyond, ψ is below 3e-5."""
+
+SLOPE_BITS, DRIVE_BITS = 28, 36
+"""Widths in the Jacobian: of ∂w/∂u, which with 16 fraction bits reaches 2^11 (θ near 250 at k a = 1000 and τ_w = 60),
+and of ∂u/∂α in state units; their product stays below 2^62."""
 
 LOWEST_TAU_U, LOWEST_TAU_W = 5.0, 60.0
 
@@ -76,6 +105,89 @@ def float_spike_jacobian(s_prev, s, z_prev, I, p, psi):
     return u_z, by_u * (silent - psi * s[0]) * u_z + by_z
 
 
+@jitable
+def fixed_step(s, z_prev, I, p):
+    alpha, beta, ka, kb, theta, k, m, f, i_shift, bits, rounding, _ = p
+    unit = shift(1, k)
+    current_full = shift(I[0], i_shift)
+    current = sat(current_full, CURRENT_BITS)
+    u_full = shr(alpha * s[0] * (1 - z_prev) + (unit - alpha) * (current - s[1]), k, rounding)
+    u = sat(u_full, bits)
+    z = 1 if u > theta else 0
+    drive = shr(ka * u * (1 - z) + kb * shift(z_prev, f), m, rounding)
+    w_full = shr(beta * s[1] + (unit - beta) * drive, k, rounding)
+    w = sat(w_full, bits)
+    events = (1 if u != u_full else 0) | (1 if current != current_full else 0) | (2 if w != w_full else 0)
+    return (u, w), z, events
+
+
+@jitable
+def psi_index(s_prev, s, p):
+    return min(max(shr_floor(s[0] - p[4], p[11]) + 256, 0), 511)
+
+
+@jitable
+def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
+    alpha, beta, ka, kb, theta, k, m, f, i_shift, _, rounding, _ = p
+    unit, one = shift(1, k), shift(1, f)
+    gain_u, gain_w = unit - alpha, unit - beta
+    silent = 0 if s[0] > theta else 1
+    # ∂w_t/∂u_t, the spike of this step by ψ
+    by_u = shr(gain_w * ka, m, rounding)
+    psi_u = sat(shr(psi * s[0], f, rounding), SLOPE_BITS)
+    w_u = sat(shr(by_u * (silent * unit - psi_u), k, rounding), SLOPE_BITS)
+    u_u = alpha * (1 - z_prev)
+    A = ((u_u, -gain_u), (shr(w_u * u_u, k, rounding), beta - shr(w_u * gain_u, k, rounding)))
+    # by α, β, k a, k b and θ, in state units
+    by_alpha = sat(s_prev[0] * (1 - z_prev) - shift(I[0], i_shift) + s_prev[1], DRIVE_BITS)
+    drive = shr(ka * s[0] * silent + kb * one * z_prev, m, rounding)
+    P = (
+        (by_alpha, shr(w_u * by_alpha, k, rounding)),
+        (0, s_prev[1] - drive),
+        (0, shr(gain_w * s[0] * silent, k, rounding)),
+        (0, shr(gain_w * one * z_prev, k, rounding)),
+        (0, shr(by_u * shr(psi * s[0], k, rounding), k, rounding)),
+    )
+    B = (gain_u, shr(w_u * gain_u, k, rounding))
+    return A, B, (psi, 0), (0, 0), P, (0, 0, 0, 0, -psi)
+
+
+def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
+    """α and β to coefficients, k·a and k·b to ones with as many fraction bits as their size leaves, θ to the states'.
+
+    Products stay below 2^62 for states of 32 and coefficients of 17 bits: decays times states 2^47, times a clipped
+    current 2^61 (`CURRENT_BITS`); k·a times u 2^47, and with 2^-m and 1 - β, 2^62 at most (`large_fraction`); those
+    of the Jacobian by `SLOPE_BITS` and `DRIVE_BITS`.
+    """
+    out: list[Conversion] = []
+    k = fmt.coefficient_fraction
+    top = (1 << k) - 1
+    state_top = (1 << (fmt.state_bits - 1)) - 1
+    f = fmt.state_fraction()
+    ka, kb = params["k"] * params["a"], params["k"] * params["b"]
+    m = large_fraction(float(max(ka.max(), kb.max())), k)
+    decay_rule, drive_rule = (f"coefficient, {fmt.coefficient_bits} bits, {n} of fraction" for n in (k, m))
+    per_neuron = {
+        "alpha": to_integer("α", np.exp(-1.0 / params["tau_u"]), 2.0**k, 0, top, decay_rule, out),
+        "beta": to_integer("β", np.exp(-1.0 / params["tau_w"]), 2.0**k, 0, top, decay_rule, out),
+        "ka": to_integer("k a", ka, 2.0**m, 0, top, drive_rule, out),
+        "kb": to_integer("k b", kb, 2.0**m, 0, top, drive_rule, out),
+        "theta": to_integer("θ", params["theta"], 2.0**f, -state_top, state_top, f"state, {fmt.state_bits} bits", out),
+    }
+    i_shift = input_shift(1.0, f, fmt)
+    psi_shift, table = threshold_table(slayer, PSI_RANGE_BITS, f, fmt)
+    constants = {
+        "k": k,
+        "m": m,
+        "f": f,
+        "i_shift": i_shift,
+        "bits": fmt.state_bits,
+        "rounding": fmt.rounding,
+        "psi_shift": psi_shift,
+    }
+    return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), table, out)
+
+
 def constrain(params: dict[str, Array]) -> None:
     """After an update: τ_u and τ_w stay at or above their lowest values, a and b in [0, 1]."""
     for name, low in (("tau_u", LOWEST_TAU_U), ("tau_w", LOWEST_TAU_W)):
@@ -87,8 +199,8 @@ def constrain(params: dict[str, Array]) -> None:
 MODEL = NeuronModel(
     name="se_adlif",
     states=(
-        StateVar("u", description="membrane potential before the reset"),
-        StateVar("w", description="adaptation current"),
+        StateVar("u", "saturate", description="membrane potential before the reset"),
+        StateVar("w", "saturate", description="adaptation current"),
     ),
     params=(
         Param("tau_u", "step", 15.0, LOWEST_TAU_U, 1e6, trainable=True, description="time constant of u"),
@@ -106,6 +218,14 @@ MODEL = NeuronModel(
     float_psi_arg=float_psi_arg,
     float_jacobian=float_jacobian,
     float_spike_jacobian=float_spike_jacobian,
+    fixed_per_neuron=("alpha", "beta", "ka", "kb", "theta"),
+    fixed_constants=("k", "m", "f", "i_shift", "bits", "rounding", "psi_shift"),
+    events=("u saturated", "w saturated"),
+    fixed_step=fixed_step,
+    psi_index=psi_index,
+    fixed_jacobian=fixed_jacobian,
+    to_fixed=to_fixed,
+    fixed_trainable=("alpha", "beta", "ka", "kb", "theta"),
     constrain=constrain,
     source="Baronig, Ferrand, Sabathiel, Legenstein: Advancing Spatio-Temporal Processing in Spiking Neural Networks "
     "through Adaptation, 2024, arXiv 2408.07517; k: Baronig, Bahariasl, Özdenizci, Legenstein 2025, arXiv 2506.14464",

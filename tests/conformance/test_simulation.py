@@ -11,9 +11,9 @@ import pytest
 
 from hypr_neuro.errors import InputError, WidthError
 from hypr_neuro.quantize import Connection, QuantizedNetwork, quantize
-from hypr_neuro.sim import engine
-from hypr_neuro.sim.engine import Simulator, simulate
+from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
+from hypr_neuro.sim.simulator import Simulator
 from hypr_neuro.testing import (
     assert_equal_traces,
     integer_models,
@@ -93,6 +93,9 @@ def test_overflows_equal_the_reference_and_are_counted(model: str, overflow: str
                     calibration={"layers.0": 0.05, "readout": 1e-4})  # fmt: skip
     for i, layer in enumerate(qnet.layers):
         qnet.layers[i] = replace(layer, input=Connection(layer.input.mantissa, layer.input.exponent + 6))
+    if model == "alif":
+        # its a stays below 1 << f, so that one has to leave the width
+        qnet.layers[0].constants[qnet.layers[0].model.fixed_constants.index("f")] = 32
     events = assert_equals_reference(qnet, random_spikes(seed, SAMPLES, STEPS, qnet.inputs), seed)
     for name, counts in events.items():
         silent = [what for what, count in counts.items() if count == 0]
@@ -178,7 +181,7 @@ def test_the_block_size_changes_nothing(model: str, monkeypatch: pytest.MonkeyPa
     qnet = random_quantized(model, 11, "loihi2", hidden=(5, 4))
     x = random_spikes(11, 2, STEPS, qnet.inputs)
     expected = simulate(qnet, x, record=("spikes", *state_names(qnet)))
-    monkeypatch.setattr(engine, "BLOCK", 7)
+    monkeypatch.setattr("hypr_neuro.sim.simulator.BLOCK", 7)
     got = simulate(qnet, x, record=("spikes", *state_names(qnet)))
     assert np.array_equal(got.readout, expected.readout)
     assert (got.events, got.rates, got.synaptic_operations) == (
@@ -186,6 +189,56 @@ def test_the_block_size_changes_nothing(model: str, monkeypatch: pytest.MonkeyPa
     for name, states in expected.states.items():
         for state, values in states.items():
             assert_equal_traces(values, got.states[name][state], seed=11, layer=name, what=f"state {state}")
+
+
+@pytest.mark.parametrize("profile", ["ideal", "loihi2"])
+@pytest.mark.parametrize("model", integer_models())
+def test_a_restored_state_goes_on_bit_for_bit(model: str, profile: str, tmp_path: Path) -> None:
+    qnet = random_quantized(model, 17, profile, hidden=(5, 4))
+    x = random_spikes(17, 2, 61, qnet.inputs).transpose(1, 0, 2)
+    undisturbed = Simulator(qnet, 2)
+    expected = undisturbed.run(x)
+    first = Simulator(qnet, 2)
+    first.run(x[:23])
+    first.save(tmp_path / "state.h5")
+    second = Simulator(qnet, 2)
+    second.run(x[:5])  # what it did before is forgotten
+    second.restore(tmp_path / "state.h5")
+    got = second.run(x[23:])
+    assert_equal_traces(expected[23:], got, seed=17, layer="readout", what="steps after restoring")
+    assert second.time == 61
+    for mine, theirs in zip(second.populations, undisturbed.populations, strict=True):
+        assert np.array_equal(mine.state, theirs.state)
+        assert np.array_equal(mine.events, theirs.events)
+
+
+def test_a_state_of_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    x = random_spikes(18, 2, 30, 4).transpose(1, 0, 2)
+    first, other = (Simulator(random_quantized("lif", seed, "loihi2"), 2) for seed in (18, 19))
+    first.run(x)
+    first.save(tmp_path / "state.h5")
+    other.run(x)
+    before = other.populations[0].state.copy()
+    with pytest.raises(InputError, match="rule: a state fits the network and batch"):
+        other.restore(tmp_path / "state.h5")
+    with pytest.raises(InputError, match="batch 2, this simulator has 1"):
+        Simulator(random_quantized("lif", 18, "loihi2"), 1).restore(tmp_path / "state.h5")
+    assert (other.time, np.array_equal(other.populations[0].state, before)) == (30, True)
+
+
+def test_single_steps_and_recording_by_choice() -> None:
+    qnet = random_quantized("lif", 20, "loihi2", hidden=(5, 4))
+    x = random_spikes(20, 2, 30, 4)
+    everything = simulate(qnet, x, record=("spikes", "u", "v", "current"))
+    chosen = simulate(qnet, x, record=("layers.1/v", "layers.0/spikes", "layers.1/current"))
+    assert {k: list(v) for k, v in chosen.states.items()} == {"layers.1": ["v", "current"]}
+    assert list(chosen.spikes) == ["layers.0"]
+    assert np.array_equal(chosen.states["layers.1"]["v"], everything.states["layers.1"]["v"])
+    assert np.array_equal(chosen.states["layers.1"]["current"], everything.states["layers.1"]["current"])
+    single = Simulator(qnet, 2)
+    tail = np.zeros((qnet.tail, 2, 4), int)
+    steps = [single.step(row) for row in np.concatenate([x.transpose(1, 0, 2), tail])]
+    assert np.array_equal(np.stack(steps)[qnet.tail :].transpose(1, 0, 2), everything.readout)
 
 
 def test_a_reset_simulator_starts_anew() -> None:
@@ -227,7 +280,9 @@ def test_bad_input_of_the_simulator_is_named(x: np.ndarray, message: str) -> Non
 
 def test_an_unknown_state_to_record_is_named() -> None:
     qnet = random_quantized("lif", 14, "loihi2")
-    with pytest.raises(InputError, match="record: unknown 'w', known: spikes, u, v"):
+    with pytest.raises(
+        InputError, match=r"record: unknown 'w', known: current, spikes, u, v, of one .*layers.0/current"
+    ):
         simulate(qnet, random_spikes(14, 1, 5, qnet.inputs), record=("w",))
     with pytest.raises(InputError, match="batch = 0"):
         Simulator(qnet, 0)

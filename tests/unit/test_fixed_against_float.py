@@ -1,18 +1,20 @@
 """Integers against float, model by model, within tolerances that are measured and stated here.
 
-Measured over 30 seeds × 60 neurons, profiles ideal, loihi1 and loihi2, states up to 1.5 to 10 times the default
-threshold: the largest difference is at most the tolerance and more than half of it. A decay of 12 bits is off by up
-to 1.2e-4, a coefficient of 16 bits by 1.5e-5, ψ by half an entry of its table, LIF's C by that of its threshold.
+Measured over 30 seeds × 60 neurons (runs of alif and se_adlif: 200 × 8), profiles ideal, loihi1 and loihi2, states up
+to 1.5 to 10 times the default threshold: the largest difference is at most the tolerance and more than half of it. A
+decay of 12 bits is off by up to 1.2e-4, a coefficient of 16 bits by 1.5e-5, ψ by half an entry of its table, LIF's C
+by that of its threshold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from hypr_neuro.fixed_point import ROUNDING, shr
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import FixedParams, NeuronModel
 from hypr_neuro.profile import Profile, load_profile
@@ -25,35 +27,50 @@ NEURONS, STEPS = 8, 150
 class Tolerance:
     """Largest difference of integer and float.
 
-    A, B, C : entries of the Jacobian (C' as C), for the same ψ. P : in parts of the state range. E, psi : absolute
+    A, B, C : entries of the Jacobian (C' as C), for the same ψ. P : in parts of the state range, for all
+        parameters or for each. E, psi : absolute
     trajectory : states over 150 steps, in parts of the state range, up to the first spike that differs
     alike : smallest share of neuron-steps before that spike
-    drive : currents of the trajectories. param_units : derivative of the float parameters by the integer ones
+    drive : currents of the trajectories. param_units : derivative of the integer parameters by the float ones
+    step : states after one step from equal ones, in parts of the state range, unless one saturates or a spike differs
     """
 
     A: float
     B: float
     C: float
-    P: float
+    P: float | tuple[float, ...]
     E: float
     psi: float
     trajectory: float
     alike: float
     drive: float
     param_units: Callable[[dict[str, float]], tuple[float, ...]]
+    step: float
+
+
+def decay(tau: float) -> float:
+    """Derivative of e^{-1/τ} by τ."""
+    return float(np.exp(-1 / tau) / tau**2)
 
 
 TOLERANCES = {
+    # integer parameters are α and ρ in place of τ_u and τ_a
+    "alif": Tolerance(1.1e-4, 1.6e-5, 4.5e-5, 1.1e-4, 1.6e-5, 0.012, 3.2e-3, 0.75, 1.0,
+                      lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0), 1.2e-4),
     # integer parameters are δω and δ|b'|
     "brf": Tolerance(4e-5, 1e-12, 1e-12, 2e-5, 0.0, 0.015, 1e-3, 0.9, 20.0,
-                     lambda p: (p["delta"] * np.sign(p["omega"]), p["delta"] * np.sign(p["b_offset"]))),
-    "lif": Tolerance(1.3e-4, 1e-12, 6e-4, 1e-12, 0.012, 0.012, 1.5e-3, 0.9, 0.4, lambda p: (1.0, 1.0, 1.0, 1.0)),
+                     lambda p: (p["delta"] * np.sign(p["omega"]), p["delta"] * np.sign(p["b_offset"])), 4e-5),
+    "lif": Tolerance(1.3e-4, 1e-12, 6e-4, 1e-12, 0.012, 0.012, 1.5e-3, 0.9, 0.4, lambda p: (1.0, 1.0, 1.0, 1.0),
+                     2.4e-4),
     # the integer parameter is κ = e^{-1/τ}
-    "li": Tolerance(1.6e-5, 1.6e-5, 1e-12, 1e-12, 0.0, 0.0, 2e-4, 1.0, 1.0,
-                    lambda p: (np.exp(-1 / p["tau"]) / p["tau"] ** 2,)),
+    "li": Tolerance(1.6e-5, 1.6e-5, 1e-12, 1e-12, 0.0, 0.0, 2e-4, 1.0, 1.0, lambda p: (decay(p["tau"]),), 4e-5),
+    # integer parameters are α, β, k a and k b; 1 - β, 0.004 here, is off by one part in 300 and its product with k a,
+    # ∂w/∂u, by up to 1e-3
+    "se_adlif": Tolerance(1.2e-3, 2e-4, 1e-12, (3.2e-3, 2.1e-3, 1.6e-5, 1.1e-5, 3.6e-4), 1e-12, 0.012, 3.4e-3, 0.8, 6.0,
+                          lambda p: (decay(p["tau_u"]), decay(p["tau_w"]), p["k"], p["k"], 1.0), 1.1e-3),
 }  # fmt: skip
 
-INTEGER = [name for name, model in MODELS.items() if model.integer]
+INTEGER = [name for name, model in MODELS.items() if model.integer and model.has_float]
 CASES = [(model, profile) for model in INTEGER for profile in ("ideal", "loihi1", "loihi2")]
 
 
@@ -83,18 +100,18 @@ def assert_within(found: object, wanted: object, tolerance: float, where: str) -
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("name", "profile"), CASES)
-def test_integer_jacobian_stays_within_its_tolerance(name: str, profile: str, seed: int) -> None:
+def test_integer_step_and_jacobian_stay_within_their_tolerance(name: str, profile: str, seed: int) -> None:
     model, chip, rng = MODELS[name], load_profile(profile), np.random.default_rng([seed, 6])
     params, reach = layer(model, rng), float(rng.choice([1.5, 3.0, 10.0]))
     fixed = model.to_fixed(params, chip.fixed_format(reach, 1.0))
     for i in range(NEURONS):
         real = {key: float(values[i]) for key, values in params.items()}
         for _ in range(4):
-            compare_jacobians(model, fixed, integers(model, fixed, i), real, chip, reach, rng, f"{name}, {profile}, "
+            compare_at_a_state(model, fixed, integers(model, fixed, i), real, chip, reach, rng, f"{name}, {profile}, "
                               f"seed {seed}, neuron {i}")  # fmt: skip
 
 
-def compare_jacobians(
+def compare_at_a_state(
     model: NeuronModel,
     fixed: FixedParams,
     p: tuple[int, ...],
@@ -104,13 +121,16 @@ def compare_jacobians(
     rng: np.random.Generator,
     where: str,
 ) -> None:
-    """One random state: ψ of the table against the surrogate, then both Jacobians for the table's ψ."""
+    """One random state: its step, ψ of the table against the surrogate, then both Jacobians for the table's ψ."""
     tolerance, one = TOLERANCES[model.name], 2.0 ** (chip.precision.coefficient_bits.value - 1)
     before = tuple(int(v) for v in np.rint(rng.uniform(-reach, reach, model.d) * fixed.state_scale))
     z, current = int(rng.integers(0, 2)) * (not model.readout), (int(rng.uniform(-2, 2) * fixed.current_scale),)
-    after, _, _ = model.fixed_step(before, z, current, p)
+    after, spike, events = model.fixed_step(before, z, current, p)
     states = [tuple(v / fixed.state_scale for v in s) for s in (before, after)]
     values, psi = model.with_coefficients(tuple(real.values())), 0
+    stepped, fired = model.float_step(states[0], float(z), (current[0] / fixed.current_scale,), values)
+    if events == 0 and (model.readout or spike == fired):
+        assert_within(states[1], stepped, tolerance.step * reach, f"{where}: step")
     if model.surrogate is not None:
         psi = int(fixed.psi_table[model.psi_index(before, after, p)])
         assert_within(psi / one, SURROGATES[model.surrogate](model.float_psi_arg(*states, values)), tolerance.psi,
@@ -126,7 +146,9 @@ def compare_jacobians(
     assert_within(got[1] / one, gain / 2.0**shift, tolerance.B, f"{where}: B")
     assert_within(got[2] / one, C, tolerance.C, f"{where}: C")
     assert_within(got[3] / one, Cp, tolerance.C, f"{where}: C'")
-    assert_within(got[4] / fixed.state_scale, P / units[:, None], tolerance.P * reach, f"{where}: P")
+    for name, ours, theirs, allowed in zip(model.fixed_trainable, got[4] / fixed.state_scale, P / units[:, None],
+                                           np.broadcast_to(tolerance.P, units.shape), strict=True):  # fmt: skip
+        assert_within(ours, theirs, allowed * reach, f"{where}: P by {name}")
     assert_within(got[5] / one, E / units, tolerance.E, f"{where}: E")
 
 
@@ -166,3 +188,41 @@ def float_run(model: NeuronModel, params: dict[str, np.ndarray], currents: np.nd
             s, z = model.float_step(s, z, (float(currents[t, i]),), p)
             states[t, i], outputs[t, i] = s, z
     return states, outputs
+
+
+RESTING = {
+    "alif": lambda u, p: ((u, 0), u),
+    "li": lambda u, p: ((u,), u),
+    # w rests at round(k a u), which the current has to outweigh
+    "se_adlif": lambda u, p: ((u, w := shr(p["ka"] * u, p["m"], p["rounding"])), u + w),
+}
+"""State at rest and the current that keeps it there, from the potential and the parameters."""
+
+
+@pytest.mark.parametrize("rounding", ROUNDING.values(), ids=list(ROUNDING))
+@pytest.mark.parametrize("name", RESTING)
+def test_a_state_at_rest_stays_exactly_where_it_is(name: str, rounding: int) -> None:
+    """A gain is the complement of its decay, so nothing drifts, however either was rounded."""
+    model, rng = MODELS[name], np.random.default_rng(8)
+    params, form = layer(model, rng), replace(load_profile("loihi2").fixed_format(3.0, 1.0), rounding=rounding)
+    fixed = model.to_fixed(params, form)
+    names = model.fixed_per_neuron + model.fixed_constants
+    for i in range(NEURONS):
+        p = dict(zip(names, integers(model, fixed, i), strict=True)) | {"i_shift": 0}
+        below = p.get("theta", p.get("b0", 1000))
+        for u in rng.integers(-below, below, 20).tolist():
+            state, current = RESTING[name](u, p)
+            assert model.fixed_step(state, 0, (current,), tuple(p.values()))[0] == state, f"neuron {i}, u = {u}"
+
+
+def test_adaptation_of_alif_stays_between_0_and_1() -> None:
+    model, rng = MODELS["alif"], np.random.default_rng(9)
+    fixed = model.to_fixed(layer(model, rng), load_profile("loihi2").fixed_format(1.0, 1.0))
+    one = 1 << fixed.constants["f"]
+    for i in range(NEURONS):
+        p, a, reached = integers(model, fixed, i), 0, []
+        for z in [1] * 3000 + [0] * 3000:
+            (_, a), _, events = model.fixed_step((0, a), z, (0,), p)
+            reached.append(a)
+            assert events & 2 == 0
+        assert 0 <= min(reached) <= 100 < one - 100 <= max(reached) <= one

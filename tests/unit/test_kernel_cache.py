@@ -124,7 +124,7 @@ FUNCTIONS = [pytest.param(getattr(surrogates, name), None, id=name) for name in 
     pytest.param(getattr(model, kind), name, id=f"{name}.{kind}")
     for name, model in MODELS.items()
     for kind in ("float_step", "float_psi_arg", "float_jacobian", "float_spike_jacobian")
-    if getattr(model, kind) is not None
+    if model.has_float and getattr(model, kind) is not None
 ]
 
 

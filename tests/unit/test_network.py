@@ -13,7 +13,7 @@ import pytest
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.neurons import MODELS, get_model
-from hypr_neuro.neurons.base import no_integer_form
+from hypr_neuro.neurons.base import no_float_form, no_integer_form
 from hypr_neuro.quantize import QuantizedNetwork, dequantize, quantize
 from hypr_neuro.testing import integer_models, random_network, random_quantized, spiking_models
 
@@ -82,7 +82,7 @@ def test_a_yaml_file_says_the_same_as_a_dict(tmp_path: Path) -> None:
         ("speed", 1, "key 'speed' = 1: unknown key"),
         ("layers", [], r"key 'layers' = \[\]: .*at least 1 item"),
         ("layers.1.size", -2, "key 'layers.1.size' = -2"),
-        ("layers.0.neuron", "brv", "unknown neuron 'brv', known: alif, brf, li, lif, se_adlif"),
+        ("layers.0.neuron", "brv", "unknown neuron 'brv', known: alif, brf, li, lif, .*se_adlif"),
         ("layers.0.neuron", "li", "layers.0.neuron = 'li' is a readout"),
         ("layers.0.colour", "red", "key 'layers.0.colour' = 'red'"),
         ("layers.0.params", {"omgea": 3}, "neuron 'brf': unknown parameter 'omgea', known: omega"),
@@ -223,26 +223,36 @@ def test_quantize_names_what_it_cannot_do() -> None:
         quantize(net, "ideal", calibration={"layers.0": 1.0, "readout": 1.0}, weight_range={"layers.0.input": 1e12})
 
 
-@pytest.mark.parametrize("model", [name for name in spiking_models() if not MODELS[name].integer])
-def test_a_float_only_neuron_is_refused_in_integers(model: str) -> None:
-    layers = [{"neuron": "lif", "size": 3}, {"neuron": model, "size": 3}]
-    net = Network.build({"inputs": 2, "outputs": 2, "layers": layers, "readout": {}})
-    with pytest.raises(InputError, match=rf"layers\.1: neuron '{model}' has no integer form, .* in float only; build"):
+def test_a_float_only_neuron_is_refused_in_integers() -> None:
+    no_integers = {"fixed_step": no_integer_form, "fixed_jacobian": no_integer_form, "to_fixed": no_integer_form}
+    model = replace(get_model("alif"), name="smooth", psi_index=None, **no_integers)
+    net = random_network("alif", 6, hidden=(3, 3), inputs=2, outputs=2)
+    net.layers[1] = replace(net.layers[1], model=model)
+    with pytest.raises(InputError, match=r"layers\.1: neuron 'smooth' has no integer form, .* in float only; build"):
         quantize(net, "ideal", calibration=np.zeros((1, 2, 2)))
     with pytest.raises(InputError, match="no integer form"):
-        get_model(model).to_fixed(net.layers[1].params, None)
+        model.to_fixed(net.layers[1].params, None)
 
 
-def test_a_neuron_record_is_whole_or_refused() -> None:
-    model = get_model("lif")
-    with pytest.raises(InputError, match="'lif': rule: coefficients and float_coefficients, both or neither"):
-        replace(model, float_coefficients=None)
-    for missing in ({"fixed_step": no_integer_form}, {"psi_index": None}, {"to_fixed": no_integer_form}):
-        with pytest.raises(InputError, match=r"'lif': rule: fixed_step, .* all or none"):
-            replace(model, **missing)
+@pytest.mark.parametrize(
+    ("missing", "rule"),
+    [
+        ({"float_coefficients": None}, "coefficients and float_coefficients, both or neither"),
+        ({"float_jacobian": no_float_form}, "float_step and float_jacobian, both or neither"),
+        ({"fixed_step": no_integer_form}, "to_fixed where there are both forms, and only there"),
+        ({"to_fixed": no_integer_form}, "to_fixed where there are both forms, and only there"),
+        ({"fixed_step": no_integer_form, "to_fixed": no_integer_form}, "fixed_jacobian needs fixed_step"),
+        ({"psi_index": None}, "fixed_jacobian needs fixed_step and, with spikes, psi_index"),
+        ({"fixed_jacobian": no_integer_form}, "psi_index needs fixed_jacobian"),
+        ({"surrogate": None}, "a spiking float model has a surrogate and its argument"),
+    ],
+)
+def test_a_neuron_record_is_whole_or_refused(missing: dict[str, Any], rule: str) -> None:
+    with pytest.raises(InputError, match=f"neuron 'lif': .*{rule}"):
+        replace(get_model("lif"), **missing)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [name for name, model in MODELS.items() if model.has_float])
 def test_a_layer_gives_the_parameters_followed_by_their_coefficients(model: str) -> None:
     record = MODELS[model]
     layer = Layer(record, np.ones((2, 1)), None, None, {}, ())

@@ -1,4 +1,4 @@
-"""Step functions keep to what every target can express: scalars, no loops, no arrays.
+"""Step functions keep to what every target can express: scalars, no loops, no arrays. One model's may call another's.
 
 Integer ones hold ints and named rules alone, float ones float literals alone: the float32 kernels are the same code
 with its literals in float32, and an int literal would bring float64 back.
@@ -10,15 +10,18 @@ import ast
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from hypr_neuro import fixed_point, surrogates
 from hypr_neuro.jit import tagged_functions
 from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons.base import NeuronModel, no_float_form, no_integer_form
+from hypr_neuro.testing import varied
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,20 @@ class Subset:
         if self.builtins.get(name) == len(node.args):
             return names.get(name) is None or names[name] is math.sqrt
         rules = {f.__name__ for f in tagged_functions() if f.__module__ == self.rules.__name__}
-        return name in rules and names.get(name) is getattr(self.rules, name)
+        known = name in rules and names.get(name) is getattr(self.rules, name)
+        return known or any(names.get(name) is function for _, _, function in step_functions(self))
 
 
 SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.USub, ast.And, ast.Or, ast.Not)
 INTEGER = Subset(
     int, (*SIGNS, ast.BitOr, ast.BitAnd), fixed_point, {"min": 2, "max": 2},
-    "a named rule of fixed_point instead", "only integers", "only rules of fixed_point, min and max of two",
+    "a named rule of fixed_point instead", "only integers",
+    "only rules of fixed_point, min and max of two, other steps",
     "only arguments and integer constants of the module",
 )  # fmt: skip
 FLOAT = Subset(
     float, (*SIGNS, ast.Div), surrogates, {"min": 2, "max": 2, "abs": 1, "sqrt": 1},
-    "only + - * /", "only floats", "only abs, sqrt, min and max of two, functions of surrogates",
+    "only + - * /", "only floats", "only abs, sqrt, min and max of two, functions of surrogates, other steps",
     "only arguments and float constants of the module",
 )  # fmt: skip
 STATEMENTS = (ast.Assign, ast.Return, ast.Expr, ast.FunctionDef)
@@ -71,11 +76,21 @@ SIGNATURES = {
     "psi_index": (INTEGER, PSI_ARGUMENT),
     "fixed_jacobian": (INTEGER, JACOBIAN),
 }
+
+
+def step_functions(subset: Subset) -> Iterator[tuple[str, str, Callable]]:
+    """(model, kind, function) of every step function that is written in the subset."""
+    for name, model in MODELS.items():
+        for kind, (wanted, _) in SIGNATURES.items():
+            function = getattr(model, kind)
+            if wanted is subset and function not in (None, no_integer_form, no_float_form):
+                yield name, kind, function
+
+
 FUNCTIONS = [
-    pytest.param(getattr(model, kind), kind, id=f"{name}.{kind}")
-    for name, model in MODELS.items()
-    for kind, (subset, _) in SIGNATURES.items()
-    if getattr(model, kind) is not None and (subset is FLOAT or model.integer)
+    pytest.param(function, kind, id=f"{name}.{kind}")
+    for subset in (INTEGER, FLOAT)
+    for name, kind, function in step_functions(subset)
 ]
 
 
@@ -177,3 +192,80 @@ def test_what_is_outside_the_float_subset_is_found(body: str, fault: str) -> Non
     names = vars(surrogates) | {"sqrt": math.sqrt, "exp": math.exp, "math": math}
     text = "\n".join(faults(f"def f(x):\n    {body}\n", names, FLOAT))
     assert (fault in text) if fault else (text == ""), text
+
+
+def test_a_step_calls_steps_of_its_own_kind_only() -> None:
+    lif, source = MODELS["lif"], "def f(x):\n    return step(x, x, x, x)\n"
+    assert not faults(source, {"step": lif.fixed_step}, INTEGER)
+    assert not faults(source, {"step": lif.float_step}, FLOAT)
+    assert "step(): only rules" in faults(source, {"step": lif.float_step}, INTEGER)[0]
+    assert "step(): only abs" in faults(source, {"step": lif.fixed_step}, FLOAT)[0]
+    assert "step(): only rules" in faults(source, {"step": lif.to_fixed}, INTEGER)[0]
+
+
+# --- widths
+
+
+class Word(int):
+    """An int whose sums, products and shifts are refused outside 64 bits, where a kernel's would wrap."""
+
+
+def refusing(name: str) -> Callable:
+    plain = getattr(int, name)
+
+    def operation(self: Word, *other: int) -> Word:
+        value = plain(self, *other)
+        if not -(1 << 63) <= value < 1 << 63:
+            raise OverflowError(f"{name} of {int(self)} and {other} needs {value.bit_length() + 1} bits")
+        return Word(value)
+
+    return operation
+
+
+for _operator in ("neg", "add", "sub", "mul", "lshift", "rshift", "radd", "rsub", "rmul", "rlshift", "rrshift"):
+    setattr(Word, f"__{_operator}__", refusing(f"__{_operator}__"))
+
+TOP = (1 << 31) - 1
+EXACT_IN_64_BITS = ("alif", "lif", "se_adlif")
+"""Models that keep to 64 bits for every parameter in its range and every 32-bit state and sum."""
+
+
+def words(values: Iterable[int]) -> tuple[Word, ...]:
+    return tuple(Word(v) for v in values)
+
+
+def extreme_params(model: NeuronModel, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """One neuron: each parameter at an end of its range, its default or anywhere between."""
+    drawn = {}
+    for p in model.params:
+        low = p.low + 1e-3 * p.open_low
+        value = rng.choice([low, p.high, p.default, 10.0 ** rng.uniform(-3, 6)])
+        drawn[p.name] = np.array([np.clip(value, low, p.high)])
+    return drawn
+
+
+@pytest.mark.parametrize("name", EXACT_IN_64_BITS)
+def test_no_intermediate_result_leaves_64_bits(name: str) -> None:
+    """States of 32 and coefficients of 17 bits, eligibilities of 32: the widest that a profile may state."""
+    model, rng = MODELS[name], np.random.default_rng(1)
+    profile = varied("ideal", precision__state_bits=32, precision__coefficient_bits=17)
+    for _ in range(500):
+        state_range, weight_range = 10.0 ** rng.uniform(-6, 9, 2)
+        form = replace(profile.fixed_format(state_range, weight_range), rounding=int(rng.integers(0, 3)))
+        fixed = model.to_fixed(extreme_params(model, rng), form)
+        numbers = [fixed.per_neuron[key][0] for key in model.fixed_per_neuron]
+        p = words([*map(int, numbers), *(fixed.constants[key] for key in model.fixed_constants)])
+        before = words(map(int, rng.choice([-TOP, 0, TOP, *rng.integers(-TOP, TOP, 3)], model.d)))
+        z, current = Word(rng.integers(0, 2)), words([int(rng.choice([-TOP, 0, TOP]))])
+        after = words(model.fixed_step(before, z, current, p)[0])
+        entry = rng.choice([model.psi_index(before, after, p), 256])
+        A, _, C, late, _, _ = model.fixed_jacobian(before, after, z, current, p, Word(fixed.psi_table[entry]))
+        for row in (*A, C, late):
+            assert sum(abs(v) << 31 for v in row) < 1 << 62, "room for rounding and for what arrives"
+
+
+def test_a_result_that_leaves_64_bits_is_found() -> None:
+    for leaves in (lambda: Word(1 << 62) * 2, lambda: 1 << Word(63), lambda: 5 + Word((1 << 63) - 1)):
+        with pytest.raises(OverflowError, match="needs 65 bits"):
+            leaves()
+    assert Word(-(1 << 62)) * 2 == -(1 << 63)

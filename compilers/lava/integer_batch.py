@@ -1,0 +1,78 @@
+"""Many integer networks under Lava in one child process (`integer_worker`): starting Lava costs more than running it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.compilers.lava.integer import check_integer_network
+from hypr_neuro.compilers.lava.rules import require_lava
+from hypr_neuro.errors import HyprError
+from hypr_neuro.integer import IntegerNetwork
+
+Array = NDArray[Any]
+WORKER = "hypr_neuro.compilers.lava.integer_worker"
+
+
+def run_in_lava(
+    cases: Mapping[str, tuple[IntegerNetwork, Array]], folder: Path, timeout: float = 600.0
+) -> dict[str, list[Array]]:
+    """Run each network on its input x (1, T, channel), one sample, from zero states.
+
+    folder : empty, for the files of the worker. timeout : seconds for all together
+
+    By the names of `cases`, for each population in order (T, d + 1, n) int32: the states of every step as the
+    simulator has them, then the spikes. Raises InputError for what Lava cannot run, MissingPackageError without Lava
+    and HyprError, with Lava's own words, if a run fails.
+    """
+    require_lava()
+    for name, (network, x) in cases.items():
+        check_integer_network(network, int(np.abs(x.astype(np.int64)).max()))
+        network.save(folder / f"{name}.h5")
+        np.save(folder / f"{name}.x.npy", x[0].astype(np.int32))
+    _work(folder, timeout)
+    return {name: _read(name, network, folder) for name, (network, _) in cases.items()}
+
+
+def _work(folder: Path, timeout: float) -> None:
+    with open(folder / "log.txt", "wb") as log:
+        worker = subprocess.Popen([sys.executable, "-m", WORKER, str(folder)], stdin=subprocess.DEVNULL, stdout=log,
+                                  stderr=log, start_new_session=True)  # fmt: skip
+    try:
+        code = worker.wait(timeout)
+    except BaseException as error:
+        _end(worker)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise HyprError(f"Lava: not done after {timeout} s; {_last_words(folder)}") from error
+        raise
+    if code != 0:
+        raise HyprError(f"Lava: the worker ended with code {code}; {_last_words(folder)}")
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Lava's processes are in the worker's group; what tracks their shared memory ignores SIGTERM and frees it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(5)
+
+
+def _last_words(folder: Path) -> str:
+    return f"its last lines: {(folder / 'log.txt').read_text(encoding='utf-8', errors='replace')[-2000:]}"
+
+
+def _read(name: str, network: IntegerNetwork, folder: Path) -> list[Array]:
+    error = folder / f"{name}.error.txt"
+    if error.exists():
+        raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {_last_words(folder)}")
+    return [np.load(folder / f"{name}.{i}.npy") for i in range(len(network.populations))]

@@ -1,0 +1,374 @@
+"""A network of integers: populations of neurons and the connections between them, all that an executor needs.
+
+`QuantizedNetwork.integer()` gives one, readers of other formats give one, and a user may write one by hand.
+
+Time. A connection delivers what its source sent `lag` steps before:
+
+    lag = delay + connection_delay     from the input or from a population that stands earlier in the order
+    lag = delay + 1                    from the target itself or a later population
+
+and its sum Σ_j m_ij z_j over the spikes of one sending step and one delay is shifted by the exponent before it is
+added to the target's current (a negative exponent floors, so the sums of different delays floor apart, as in Lava).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.store import content_digest, load_arrays, save_arrays
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Array = NDArray[Any]
+Weights = Union[Array, "csr_array"]
+KIND = "hypr-neuro integer network"
+INPUT = "input"
+LARGEST_DELAY = 63
+SUM_BITS = 31
+"""A step's weighted sums stay below 2^31 in magnitude, whatever fires."""
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """n neurons of one model.
+
+    per_neuron : (parameters, n) int64 in the model's order. constants : (constants,) int64, likewise
+    """
+
+    name: str
+    model: NeuronModel
+    per_neuron: Array
+    constants: Array
+
+    def __post_init__(self) -> None:
+        self.model.require_integer(f"population '{self.name}'")
+        n = self.per_neuron.shape[-1]
+        for what, array, shape in (
+            ("per_neuron", self.per_neuron, (len(self.model.fixed_per_neuron), n)),
+            ("constants", self.constants, (len(self.model.fixed_constants),)),
+        ):
+            if array.shape != shape or array.dtype != np.int64 or n == 0:
+                raise InputError(
+                    f"population '{self.name}': {what} is {array.dtype} of shape {array.shape}, rule: int64 of "
+                    f"{shape}, at least one neuron"
+                )
+
+    @property
+    def size(self) -> int:
+        return int(self.per_neuron.shape[1])
+
+    @classmethod
+    def of(cls, name: str, model: str, size: int, **values: int | Array) -> Population:
+        """`size` neurons of the model of that name; every integer parameter and constant by its name.
+
+        A parameter is an array (size,) or one number for all. Raises InputError for a missing or unknown name.
+        """
+        record = get_model(model)
+        record.require_integer(f"population '{name}'")
+        wanted = record.fixed_per_neuron + record.fixed_constants
+        if set(values) != set(wanted):
+            raise InputError(
+                f"population '{name}': parameters {', '.join(sorted(values))}, rule for '{model}': {', '.join(wanted)}"
+            )
+        per_neuron = [np.broadcast_to(np.asarray(values[k], np.int64), (size,)) for k in record.fixed_per_neuron]
+        constants = np.array([int(np.asarray(values[k])) for k in record.fixed_constants], dtype=np.int64)
+        return cls(name, record, np.stack(per_neuron) if per_neuron else np.zeros((0, size), np.int64), constants)
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """One connection.
+
+    source : a population's name or "input". target : a population's name
+    weights : (post, pre) mantissas, dense or scipy.sparse CSR
+    exponent : of the sum, see above
+    delays : steps beyond the usual, 0..63: one for all, or one a weight in the form of `weights` (CSR: the same
+        pattern, zeros stored)
+    always_on : (post,) mantissas of a line that fires in every step, part of the same sum; needs one delay for all
+    current : which of the target's input currents
+    message_bits : None takes any integers, 0 refuses all but 0 and 1, k refuses magnitudes of 2^k and more
+    """
+
+    source: str
+    target: str
+    weights: Weights
+    exponent: int = 0
+    delays: int | Weights = 0
+    always_on: Array | None = None
+    current: int = 0
+    message_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights.ndim != 2 or 0 in self.weights.shape or self.weights.dtype.kind not in "iu":
+            raise InputError(
+                f"{self.name}: weights are {self.weights.dtype} of shape {self.weights.shape}, rule: integers of shape "
+                "(post, pre), both positive"
+            )
+        if not -32 <= self.exponent <= 32:
+            raise InputError(f"{self.name}: weight exponent {self.exponent}, rule: -32..32")
+        self._check_delays()
+        if self.always_on is not None:
+            if not isinstance(self.delays, int):
+                raise InputError(f"{self.name}: always_on, rule: needs one delay for all weights")
+            if self.always_on.shape != (self.shape[0],) or self.always_on.dtype.kind not in "iu":
+                raise InputError(
+                    f"{self.name}: always_on is {self.always_on.dtype} of shape {self.always_on.shape}, rule: "
+                    f"integers of shape ({self.shape[0]},)"
+                )
+
+    def _check_delays(self) -> None:
+        if isinstance(self.delays, int):
+            low, high = self.delays, self.delays
+        else:
+            if self.delays.shape != self.shape or self.sparse != (not isinstance(self.delays, np.ndarray)):
+                raise InputError(f"{self.name}: delays of shape {self.delays.shape}, rule: in the form of the weights, "
+                                 f"{self.shape}")  # fmt: skip
+            if self.sparse and not _same_pattern(self.weights, self.delays):
+                raise InputError(
+                    f"{self.name}: delays, rule: a sparse matrix of the weights' own pattern, zeros stored"
+                )
+            values = self.delays.data if self.sparse else self.delays
+            if values.dtype.kind not in "iu":
+                raise InputError(f"{self.name}: delays of type {values.dtype}, rule: integers")
+            low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+        if low < 0 or high > LARGEST_DELAY:
+            raise InputError(f"{self.name}: delays {low} to {high}, rule: 0..{LARGEST_DELAY}")
+
+    @property
+    def name(self) -> str:
+        """'source -> target', as errors name it."""
+        return f"{self.source} -> {self.target}"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        post, pre = self.weights.shape
+        return int(post), int(pre)
+
+    @property
+    def sparse(self) -> bool:
+        return not isinstance(self.weights, np.ndarray)
+
+    @cached_property
+    def magnitudes(self) -> Array:
+        """(post,) Σ_j |m_ij|, the always-on line apart, int64."""
+        return np.asarray(abs(self.weights.astype(np.int64)).sum(axis=1)).reshape(-1)
+
+    def by_delay(self) -> Iterator[tuple[int, Weights]]:
+        """(delay, weights of that delay), each matrix in the full shape; one pair where the delay is one number."""
+        if isinstance(self.delays, int):
+            yield self.delays, self.weights
+            return
+        values = self.delays.data if self.sparse else self.delays
+        for delay in np.unique(values):
+            chosen = values == delay
+            yield int(delay), _masked(self.weights, chosen)
+
+
+def _same_pattern(a: Any, b: Any) -> bool:
+    return np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
+
+
+def _masked(weights: Any, chosen: Array) -> Weights:
+    """The weights where `chosen` (dense: the shape; CSR: one a stored entry), as CSR."""
+    from scipy.sparse import csr_array
+
+    if isinstance(weights, np.ndarray):
+        return csr_array(np.where(chosen, weights, 0))
+    # a copy, because what drops the zeros works in place
+    part = csr_array((np.where(chosen, weights.data, 0), weights.indices, weights.indptr), weights.shape, copy=True)
+    part.eliminate_zeros()
+    return part
+
+
+@dataclass(eq=False)
+class IntegerNetwork:
+    """Populations in the order in which a step computes them, and the connections between them.
+
+    inputs : channels of the input. connection_delay : 0 or 1, see above
+    state_bits : declared width of the states, for models whose constants do not say it
+    """
+
+    inputs: int
+    populations: tuple[Population, ...]
+    synapses: tuple[Synapses, ...]
+    connection_delay: int = 1
+    state_bits: int = 24
+    _index: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.populations, self.synapses = tuple(self.populations), tuple(self.synapses)
+        names = [p.name for p in self.populations]
+        if not names or len(set(names)) != len(names) or INPUT in names:
+            raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
+        if self.inputs < 1 or self.connection_delay not in (0, 1):
+            raise InputError(f"inputs = {self.inputs}, connection_delay = {self.connection_delay}, rule: >= 1; 0 or 1")
+        self._index = {name: i for i, name in enumerate(names)}
+        for connection in self.synapses:
+            self._check(connection)
+        self._check_sums()
+
+    def _check(self, c: Synapses) -> None:
+        for end, known in ((c.source, [INPUT, *self._index]), (c.target, list(self._index))):
+            if end not in known:
+                raise InputError(f"connection {c.name}: unknown '{end}', known: {', '.join(known)}")
+        pre = self.inputs if c.source == INPUT else self.population(c.source).size
+        target = self.population(c.target)
+        if c.shape != (target.size, pre):
+            raise InputError(f"connection {c.name}: weights of shape {c.shape}, rule: ({target.size}, {pre})")
+        if not 0 <= c.current < target.model.currents:
+            raise InputError(f"connection {c.name}: current {c.current}, '{target.model.name}' has "
+                             f"{target.model.currents} input current(s), counted from 0")  # fmt: skip
+        if c.always_on is not None and not self.forward(c):
+            raise InputError(f"connection {c.name}: always_on, rule: from the input or an earlier population only")
+        if c.source != INPUT and self.population(c.source).model.readout:
+            raise InputError(f"connection {c.name}: '{c.source}' is a readout, rule: its states feed no other neuron")
+
+    def _check_sums(self) -> None:
+        """Spikes alone must leave every sum inside 32 bits; `largest_input` says what the input may add."""
+        for p in self.populations:
+            if self.largest_input(p.name) < 1:
+                raise InputError(f"population '{p.name}': its weighted sums can reach 2^{SUM_BITS}, rule: below; "
+                                 "lower weights or exponents")  # fmt: skip
+
+    def largest_input(self, target: str) -> int:
+        """Largest magnitude of an input value for which no sum of the population can leave 32 bits."""
+        p = self.population(target)
+        # float64 is exact here: what matters lies below 2^53
+        room, per_unit = np.full((p.model.currents, p.size), 2.0**SUM_BITS - 1), np.zeros((p.model.currents, p.size))
+        for c in self.synapses:
+            if c.target != target:
+                continue
+            up = 2.0 ** max(c.exponent, 0)
+            if c.always_on is not None:
+                room[c.current] -= np.abs(c.always_on.astype(np.float64)) * up
+            if c.source == INPUT:
+                per_unit[c.current] += c.magnitudes * up
+            else:
+                room[c.current] -= c.magnitudes * up
+        return int(np.floor(room / np.maximum(per_unit, 1.0)).min())
+
+    def index(self, name: str) -> int:
+        """Place of a population in the order."""
+        return self._index[name]
+
+    def population(self, name: str) -> Population:
+        """The population of that name; an unknown name lists the known ones."""
+        if name not in self._index:
+            raise InputError(f"unknown population '{name}', known: {', '.join(self._index)}")
+        return self.populations[self._index[name]]
+
+    def forward(self, c: Synapses) -> bool:
+        """Whether the connection leads from the input or an earlier population to a later one."""
+        return c.source == INPUT or self._index[c.source] < self._index[c.target]
+
+    def lag(self, c: Synapses, delay: int) -> int:
+        """Steps from sending to arriving, for weights of that delay."""
+        return delay + (self.connection_delay if self.forward(c) else 1)
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file that `load` reads back equal."""
+        save_arrays(path, KIND, *self._contents())
+
+    def digest(self) -> str:
+        """sha256 over everything that decides what the network computes."""
+        meta, arrays = self._contents()
+        return content_digest(json.dumps(meta, sort_keys=True), arrays)
+
+    def _contents(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        arrays: dict[str, Array] = {}
+        for i, p in enumerate(self.populations):
+            arrays |= {f"p{i}/per_neuron": p.per_neuron, f"p{i}/constants": p.constants}
+        for i, c in enumerate(self.synapses):
+            arrays |= _matrix_arrays(f"s{i}/weights", c.weights)
+            if not isinstance(c.delays, int):
+                arrays |= _matrix_arrays(f"s{i}/delays", c.delays)
+            if c.always_on is not None:
+                arrays[f"s{i}/always_on"] = c.always_on
+        meta = {
+            "inputs": self.inputs,
+            "connection_delay": self.connection_delay,
+            "state_bits": self.state_bits,
+            "populations": [{"name": p.name, "neuron": p.model.name} for p in self.populations],
+            "synapses": [
+                {"source": c.source, "target": c.target, "exponent": c.exponent, "current": c.current,
+                 "message_bits": c.message_bits, "shape": list(c.shape),
+                 "delays": c.delays if isinstance(c.delays, int) else None}
+                for c in self.synapses
+            ],
+        }  # fmt: skip
+        return meta, arrays
+
+    @classmethod
+    def load(cls, path: str | Path) -> IntegerNetwork:
+        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        meta, arrays = load_arrays(path, KIND)
+        try:
+            populations = [
+                Population(e["name"], get_model(e["neuron"]), arrays[f"p{i}/per_neuron"], arrays[f"p{i}/constants"])
+                for i, e in enumerate(meta["populations"])
+            ]
+            synapses = [_loaded_synapses(f"s{i}", e, arrays) for i, e in enumerate(meta["synapses"])]
+            return cls(
+                meta["inputs"], tuple(populations), tuple(synapses), meta["connection_delay"], meta["state_bits"]
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; write it again") from error
+
+
+class HasInteger(Protocol):
+    """What can be turned into an integer network, such as a `QuantizedNetwork`."""
+
+    def integer(self) -> IntegerNetwork: ...
+
+    @property
+    def tail(self) -> int: ...
+
+
+def as_integer(network: IntegerNetwork | HasInteger, tail: int | None = None) -> tuple[IntegerNetwork, int]:
+    """The integer network and the steps without input that end a run, `tail` where it is given.
+
+    Raises InputError for a tail below 0.
+    """
+    found = 0 if isinstance(network, IntegerNetwork) else network.tail
+    if tail is not None:
+        if tail < 0:
+            raise InputError(f"tail = {tail}, rule: at least 0")
+        found = tail
+    return network if isinstance(network, IntegerNetwork) else network.integer(), found
+
+
+def _matrix_arrays(name: str, matrix: Any) -> dict[str, Array]:
+    if isinstance(matrix, np.ndarray):
+        return {name: matrix}
+    return {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+
+
+def _loaded_matrix(name: str, shape: list[int], arrays: dict[str, Array]) -> Weights:
+    if name in arrays:
+        return arrays[name]
+    from scipy.sparse import csr_array
+
+    matrix = csr_array(tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=tuple(shape))
+    matrix.check_format(full_check=True)
+    return matrix
+
+
+def _loaded_synapses(name: str, entry: dict[str, Any], arrays: dict[str, Array]) -> Synapses:
+    delays = entry["delays"]
+    return Synapses(
+        entry["source"], entry["target"], _loaded_matrix(f"{name}/weights", entry["shape"], arrays), entry["exponent"],
+        _loaded_matrix(f"{name}/delays", entry["shape"], arrays) if delays is None else delays,
+        arrays.get(f"{name}/always_on"), entry["current"], entry["message_bits"],
+    )  # fmt: skip

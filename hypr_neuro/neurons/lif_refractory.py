@@ -1,0 +1,49 @@
+"""LIF with a refractory period, integers only: `lif` whose potential rests at 0 for n steps after a spike.
+
+    u' as in `lif`
+    v' as in `lif`, z' = 1 if v' > vth else 0     while r = 0
+    v' = 0, z' = 0                                while r > 0
+    r' = n if z' = 1, else max(r - 1, 0)
+
+u runs on meanwhile; after the n steps v starts from 0. n = 0 is `lif` with its reset to zero. The order is that of
+Lava's LIFRefractory (lava.proc.lif 0.10.0), which exists in floating point only; the arithmetic is `lif`'s: u and v
+with 6 fraction bits, overflow "lava" or "hardware". As there, the state v is the value before the reset.
+
+n is a parameter of each neuron. Loihi 1 holds n + 1, which counts the step of the spike, in 6 bits: n up to 62
+(nengo-loihi's emulator, which orders the step in the same way).
+"""
+
+from __future__ import annotations
+
+from hypr_neuro.jit import jitable
+from hypr_neuro.neurons import lif
+from hypr_neuro.neurons.base import NeuronModel, StateVar
+from hypr_neuro.neurons.lif import fixed_step as lif_step
+
+
+@jitable
+def fixed_step(s, z_prev, I, p):
+    du1, dv, vth, bias, refractory, lava = p
+    # of lif's numbers those of its learning have no use here: 1/vth, fractions and scale; it resets to zero
+    (u, v), z, events = lif_step((s[0], s[1]), z_prev, I, (du1, dv, vth, bias, 0, lava, 0, 0, 0))
+    held = 1 if s[2] > 0 else 0
+    z = 0 if held else z
+    r = refractory if z else max(s[2] - 1, 0)
+    # a potential that is not kept has not saturated
+    return (u, 0 if held else v, r), z, events & 1 if held else events
+
+
+MODEL = NeuronModel(
+    name="lif_refractory",
+    states=(
+        lif.MODEL.states[0],
+        lif.MODEL.states[1],
+        StateVar("r", "", "steps for which v still rests"),
+    ),
+    fixed_per_neuron=("du1", "dv", "vth", "bias", "refractory"),
+    fixed_constants=("lava",),
+    events=lif.MODEL.events,
+    fixed_step=fixed_step,
+    lanes=True,
+    source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; longest period: nengo-loihi, REFRACT_DELAY_MAX",
+)

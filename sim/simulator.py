@@ -1,0 +1,181 @@
+"""Integer simulation: any number of samples at once, in blocks of steps, so that memory does not grow with T.
+
+Time is that of `hypr_neuro.integer`. In a network of layers with connection_delay 1 (Lava, Loihi) layer ℓ runs ℓ steps
+behind float, the readout of L layers L+1, and a run takes T + L + 1 steps. An always-on line fires in every step and
+travels like a spike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.forward import chunks, over_batch
+from hypr_neuro.integer import INPUT, HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.sim.delivery import Delivery, deliveries
+from hypr_neuro.sim.line import Line
+from hypr_neuro.sim.population import PopulationRun
+from hypr_neuro.store import load_arrays, save_arrays
+
+Array = NDArray[Any]
+KIND = "hypr-neuro simulator state"
+BLOCK = 4096
+BLOCK_ENTRIES = 1 << 19
+"""Steps of a block at most, and entries (step, sample, neuron) of its widest population: about one cache."""
+MAX_INPUT = (1 << 31) - 1
+
+
+class Simulator:
+    """A network running step after step, without an end in sight; `run` may be called again and again.
+
+    Attributes: network, batch, time (steps done), populations (a `PopulationRun` each), input (the `Line` that the
+    input sends).
+    """
+
+    def __init__(self, network: IntegerNetwork | HasInteger, batch: int = 1) -> None:
+        if batch < 1:
+            raise InputError(f"batch = {batch}, rule: at least 1")
+        self._given, self.batch = network, batch
+        self.reset()
+
+    def reset(self) -> None:
+        """All states zero, time 0; event counts too. Weights are taken over anew."""
+        self.network, self.time = as_integer(self._given)[0], 0
+        self.deliveries = found = self._sort(deliveries(self.network))
+        kept = {name: max([d.lag for d in found if d.source == name], default=0) for name in self._sources()}
+        self.input = Line(self.batch * self.network.inputs, max(kept[INPUT], 1), np.int32)
+        self.populations = [
+            PopulationRun(p, self.batch, self._own[p.name], kept[p.name]) for p in self.network.populations
+        ]
+
+    def _sources(self) -> list[str]:
+        return [INPUT, *(p.name for p in self.network.populations)]
+
+    def _sort(self, found: list[Delivery]) -> list[Delivery]:
+        """By target, into those from the population itself and others; and the longest block that cycles allow."""
+        names = [p.name for p in self.network.populations]
+        self._own = {n: [d for d in found if d.source == d.target == n] for n in names}
+        self._others = {n: [d for d in found if d.target == n and d.source != n] for n in names}
+        rank = {name: i for i, name in enumerate([INPUT, *names])}
+        back = [d.lag for d in found if rank[d.source] > rank[d.target]]
+        widest = self.batch * max(self.network.inputs, *(p.size for p in self.network.populations))
+        # what a later population sent must be there before the block starts
+        self.longest = min([BLOCK, max(BLOCK_ENTRIES // widest, 32), *back])
+        return found
+
+    def run(self, x: Array) -> Array:
+        """Any number of steps: x (steps, batch, channel) integers to the last population's outputs (steps, batch, n).
+
+        Raises InputError for a wrong shape, values that are no integers, or sums that could leave 32 bits.
+        """
+        data = check_values(self.network, x)
+        if data.ndim != 3 or data.shape[1:] != (self.batch, self.network.inputs) or len(data) == 0:
+            raise InputError(
+                f"x of shape {data.shape}, rule: (steps, {self.batch}, {self.network.inputs}), at least one step"
+            )
+        parts = []
+        for part in chunks(len(data), self.longest):
+            self.block(data[part])
+            parts.append(self.populations[-1].outputs.reshape(part.stop - part.start, self.batch, -1).copy())
+        return np.concatenate(parts)
+
+    def step(self, x: Array) -> Array:
+        """One step: x (batch, channel) to outputs (batch, n)."""
+        return np.asarray(self.run(np.asarray(x)[None])[0])
+
+    def block(self, x: Array, keep_states: Sequence[bool] = (), keep_currents: Sequence[bool] = ()) -> None:
+        """At most `longest` steps: x (steps, batch, channel), checked; the populations hold what they sent.
+
+        keep_states, keep_currents : for each population whether its `states` and `currents` are filled; () none
+        """
+        steps = len(x)
+        self.input.begin(steps)
+        self.input.sent(0)[...] = x.reshape(steps, -1)
+        rows = self.input.rows
+        spikes = bool(rows.min() >= 0 and rows.max() <= 1)
+        for i, p in enumerate(self.populations):
+            p.begin(steps, bool(keep_states and keep_states[i]), bool(keep_currents and keep_currents[i]))
+        for p in self.populations:
+            work = [(d, self.sent(d.source, d.lag), spikes or d.source != INPUT)
+                    for d in self._others[p.population.name]]  # fmt: skip
+            over_batch(self.batch, lambda b0, b1, p=p, work=work: self._slice(p, work, b0, b1))
+        self.time += steps
+
+    def save(self, path: str | Path) -> None:
+        """Write everything that the next step depends on, and the event counts, to a file that `restore` reads."""
+        meta = {"network": self.network.digest(), "batch": self.batch, "time": self.time}
+        save_arrays(path, KIND, meta, self._state())
+
+    def _state(self) -> dict[str, Array]:
+        arrays = {"input": self.input.tail}
+        for i, p in enumerate(self.populations):
+            arrays |= {f"{i}/state": p.state, f"{i}/sent": p.line.tail, f"{i}/events": p.events}
+        return arrays
+
+    def restore(self, path: str | Path) -> None:
+        """Go on where `save` was called: the next steps are the same, bit for bit.
+
+        Raises FileFormatError for a damaged file, InputError for one of another network or batch; the simulator then
+        stays as it is.
+        """
+        meta, arrays = load_arrays(path, KIND)
+        mine = {"network": self.network.digest(), "batch": self.batch}
+        for what, value in mine.items():
+            if meta.get(what) != value:
+                raise InputError(f"file '{path}': {what} {meta.get(what)}, this simulator has {value}; rule: a state "
+                                 "fits the network and batch that it was saved from")  # fmt: skip
+        for name, array in self._state().items():
+            found = arrays.get(name)
+            if found is None or found.shape != array.shape or found.dtype != array.dtype:
+                raise FileFormatError(f"file '{path}': '{name}' is missing or has another shape; save the state again")
+        self.time, self.input.tail = int(meta["time"]), arrays["input"]
+        for i, p in enumerate(self.populations):
+            p.state[...], p.events[...] = arrays[f"{i}/state"], arrays[f"{i}/events"]
+            p.line.tail = arrays[f"{i}/sent"]
+
+    def _slice(self, p: PopulationRun, work: list[tuple[Delivery, Array, bool]], first: int, stop: int) -> None:
+        for delivery, sent, spikes in work:
+            delivery.run(sent, self.time, p.arriving[delivery.current], spikes, first, stop)
+        p.run(first, stop)
+
+    def sent(self, source: str, lag: int) -> Array:
+        """(steps, batch·n) what a population, or "input", sent `lag` steps before each step of the last block."""
+        line = self.input if source == INPUT else self.populations[self.network.index(source)].line
+        return line.sent(lag)
+
+
+def check_values(network: IntegerNetwork, x: Array) -> Array:
+    """x as int32, if it holds integers that cannot carry a sum past 32 bits and keep to the connections' messages."""
+    data = np.asarray(x)
+    if data.size == 0:
+        raise InputError(f"x of shape {data.shape}, rule: no length is 0")
+    if data.dtype.kind == "f":
+        if not np.all(np.isfinite(data)):
+            raise InputError("x holds NaN or infinity, rule: integers (spikes or graded values)")
+        if not np.all(data == np.rint(data)):
+            raise InputError("x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)")
+    elif data.dtype.kind not in "biu":
+        raise InputError(f"x of type {data.dtype}, rule: integers")
+    low, high = int(data.min()), int(data.max())
+    if low < -MAX_INPUT or high > MAX_INPUT:
+        raise InputError(f"x holds {low} to {high}, rule: at most 31 bits and sign; scale the input down")
+    largest = max(abs(low), abs(high))
+    for p in network.populations:
+        limit = network.largest_input(p.name)
+        if largest > limit:
+            raise InputError(
+                f"{p.name}: inputs up to {largest} can sum to 2^31 and more, rule: at most {limit} for this network; "
+                "scale the input down"
+            )
+    for c in network.synapses:
+        if c.source == INPUT and c.message_bits is not None:
+            top = max((1 << c.message_bits) - 1, 1)
+            if high > top or low < (-top if c.message_bits else 0):
+                raise InputError(f"{c.name}: x holds {low} to {high}, rule: {-top if c.message_bits else 0} to {top}, "
+                                 f"message_bits = {c.message_bits}")  # fmt: skip
+    return data.astype(np.int32)

@@ -1,0 +1,164 @@
+"""Compiled sums over synapses: spike-driven, a row of weights for every neuron that fired.
+
+Batch and neurons share one axis, entry b·n + i; a call handles the samples first ≤ b < stop, so that threads share a
+batch and results do not depend on how. Indices are unsigned because numba tests signed ones for being negative, which
+stops the vectoriser. Sums have 32 bits (`IntegerNetwork` sees to it that they fit), those of eight rows at a time 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.fixed_point import shift
+from hypr_neuro.jit import compile_kernel, jitable
+from hypr_neuro.lanes import lane16, lane32
+
+
+@jitable
+def find_active(active: Any, values: Any, base: Any, count: Any) -> Any:
+    """active[0…] = the j < count with values[base + j] ≠ 0; returns how many. No branches: spikes are hard to guess."""
+    found = np.uintp(0)
+    for j in range(count):
+        active[found] = j
+        found += np.uintp(values[base + j] != 0)
+    return found
+
+
+@jitable
+def add_row(part: Any, row: Any, n: Any) -> None:
+    """part += row, in 16 bits."""
+    for i in range(n):
+        part[i] = lane16(part[i]) + lane16(row[i])
+
+
+@jitable
+def add_eight_rows(part: Any, rows: Any, active: Any, k: Any, n: Any) -> None:
+    """part += the eight rows active[k], …, active[k+7]: one load and store of `part` instead of eight."""
+    r0, r1, r2, r3 = rows[active[k]], rows[active[k + 1]], rows[active[k + 2]], rows[active[k + 3]]
+    r4, r5, r6, r7 = rows[active[k + 4]], rows[active[k + 5]], rows[active[k + 6]], rows[active[k + 7]]
+    for i in range(n):
+        a = (lane16(r0[i]) + lane16(r1[i])) + (lane16(r2[i]) + lane16(r3[i]))
+        b = (lane16(r4[i]) + lane16(r5[i])) + (lane16(r6[i]) + lane16(r7[i]))
+        part[i] = lane16(part[i]) + (a + b)
+
+
+@jitable
+def flush_part(sums: Any, part: Any, n: Any) -> None:
+    """sums += part; part = 0."""
+    for i in range(n):
+        sums[i] = lane32(sums[i]) + lane32(part[i])
+        part[i] = 0
+
+
+@jitable
+def add_rows(sums: Any, part: Any, rows: Any, active: Any, count: Any, n: Any, chunk: Any) -> None:
+    """sums[i] += Σ_k rows[active[k], i]; `chunk` rows at most fit the 16 bits of `part`, 0 before and after."""
+    k = np.uintp(0)
+    while k < count:
+        stop = min(k + chunk, count)
+        while k + np.uintp(8) <= stop:
+            add_eight_rows(part, rows, active, k, n)
+            k += np.uintp(8)
+        while k < stop:
+            add_row(part, rows[active[k]], n)
+            k += np.uintp(1)
+        flush_part(sums, part, n)
+
+
+@jitable
+def add_scaled_row(sums: Any, row: Any, z: Any, n: Any) -> None:
+    """sums += z · row."""
+    for i in range(n):
+        sums[i] = lane32(sums[i]) + lane32(z) * lane32(row[i])
+
+
+@jitable
+def add_sparse(sums: Any, start: Any, stop: Any, post: Any, weight: Any, z: Any) -> None:
+    """sums[post[s]] += z · weight[s] for start ≤ s < stop."""
+    for s in range(start, stop):
+        sums[post[s]] += z * weight[s]
+
+
+@jitable
+def clear(sums: Any, n: Any) -> None:
+    """sums = 0."""
+    for i in range(n):
+        sums[i] = 0
+
+
+@jitable
+def deliver(arriving: Any, base: Any, sums: Any, line: Any, on: Any, exponent: Any, n: Any) -> None:
+    """arriving += shift(sums + on · line, exponent)."""
+    for i in range(n):
+        total = lane32(sums[i]) + lane32(on) * lane32(line[i])
+        arriving[base + i] = lane32(arriving[base + i]) + shift(total, exponent)
+
+
+@cache
+def spikes_kernel() -> Callable[..., None]:
+    """Kernel of a dense connection that carries spikes.
+
+    sent : (steps, batch·pre) of 0 and 1. rows : (pre, n) int8 or int16. chunk : rows that fit 16 bits
+    line : (n,) int32 mantissas of the always-on line, on : (steps,) 1 where it has arrived
+    arriving : (steps, batch·n) int32, added to
+    """
+
+    def kernel(sent, rows, chunk, line, on, exponent, arriving, first, stop):
+        pre, n, limit = np.uintp(rows.shape[0]), np.uintp(rows.shape[1]), np.uintp(chunk)
+        sums, part, active = np.zeros(n, np.int32), np.zeros(n, np.int16), np.zeros(pre + np.uintp(1), np.uintp)
+        for b in range(np.uintp(first), np.uintp(stop)):
+            for t in range(sent.shape[0]):
+                clear(sums, n)
+                count = find_active(active, sent[t], b * pre, pre)
+                add_rows(sums, part, rows, active, count, n, limit)
+                deliver(arriving[t], b * n, sums, line, on[t], exponent, n)
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@cache
+def graded_kernel() -> Callable[..., None]:
+    """Kernel of a dense connection that carries any integers; arguments as in `spikes_kernel`, rows int32."""
+
+    def kernel(sent, rows, chunk, line, on, exponent, arriving, first, stop):
+        pre, n = np.uintp(rows.shape[0]), np.uintp(rows.shape[1])
+        sums, active = np.zeros(n, np.int32), np.zeros(pre + np.uintp(1), np.uintp)
+        for b in range(np.uintp(first), np.uintp(stop)):
+            for t in range(sent.shape[0]):
+                clear(sums, n)
+                values = sent[t]
+                count = find_active(active, values, b * pre, pre)
+                for k in range(count):
+                    add_scaled_row(sums, rows[active[k]], values[b * pre + active[k]], n)
+                deliver(arriving[t], b * n, sums, line, on[t], exponent, n)
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@cache
+def sparse_kernel() -> Callable[..., None]:
+    """Kernel of a sparse connection, spikes or any integers.
+
+    starts : (pre+1,) int64, where the synapses of each presynaptic neuron start in post and weight, (synapses,) int64
+    and int32; the other arguments as in `spikes_kernel`
+    """
+
+    def kernel(sent, starts, post, weight, line, on, exponent, arriving, first, stop):
+        pre, n = np.uintp(starts.shape[0] - 1), np.uintp(line.shape[0])
+        sums, active = np.zeros(n, np.int32), np.zeros(pre + np.uintp(1), np.uintp)
+        for b in range(np.uintp(first), np.uintp(stop)):
+            for t in range(sent.shape[0]):
+                clear(sums, n)
+                values = sent[t]
+                count = find_active(active, values, b * pre, pre)
+                for k in range(count):
+                    j = active[k]
+                    begin, end = np.uintp(starts[j]), np.uintp(starts[j + np.uintp(1)])
+                    add_sparse(sums, begin, end, post, weight, values[b * pre + j])
+                deliver(arriving[t], b * n, sums, line, on[t], exponent, n)
+
+    return compile_kernel(kernel, disjoint=True)
