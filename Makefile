@@ -3,14 +3,16 @@
 #   make test PYTHON=python3.12 VENV=.venv-312     another Python, in an environment of its own
 
 VENV ?= .venv
+VENV_DL ?= .venv-dl
 PYTHON ?=
 ARGS ?=
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-lava-dl lint bench clean
 
 help:
 	@echo 'make demo    train, quantize, learn on chip and report, on real data'
 	@echo 'make test    run the test suite'
+	@echo 'make test-lava-dl  networks of lava-dl against lava-dl itself, in an environment of its own (5.5 GB)'
 	@echo 'make lint    style (ruff) and types (mypy, strict)'
 	@echo 'make bench   run the benchmarks'
 	@echo 'make clean   remove build products and caches; environments and runs/ stay'
@@ -25,6 +27,10 @@ demo: setup
 
 test: setup
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-lava-dl: setup
+	@sh tools/setup_lava_dl.sh '$(VENV_DL)' '$(VENV)'
+	$(VENV_DL)/bin/python -m pytest tests/test_netx.py $(ARGS)
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -163,7 +163,10 @@ class Synapses:
     @cached_property
     def magnitudes(self) -> Array:
         """(post,) Σ_j |m_ij|, the always-on line apart, int64."""
-        return np.asarray(abs(self.weights.astype(np.int64)).sum(axis=1)).reshape(-1)
+        # abs would overflow at the lowest number of a narrow type
+        up, down = (self.weights * (self.weights > 0), self.weights * (self.weights < 0))
+        sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (up, down)]
+        return np.asarray(sums[0] - sums[1])
 
     def by_delay(self) -> Iterator[tuple[int, Weights]]:
         """(delay, weights of that delay), each matrix in the full shape; one pair where the delay is one number."""

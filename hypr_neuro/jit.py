@@ -92,10 +92,10 @@ def prepare() -> None:
     """Make every tagged function callable from compiled code; cheap when there is nothing new."""
     from numba.extending import register_jitable
 
-    from hypr_neuro import lanes
+    from hypr_neuro.lanes import register
 
     _set_up_compiler()
-    lanes.register()
+    register()
     while _unregistered:
         register_jitable(_unregistered.pop())
 

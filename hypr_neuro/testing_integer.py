@@ -1,12 +1,12 @@
 """Random networks of integers with everything that an executor may meet, extremes included, and how runs compare.
 
-Lava can run every network that is drawn here (`compilers.lava.integer`), so that simulator, reference and Lava can be
-held against each other. The seed decides everything.
+Lava can run every network of `MODELS` that is drawn here (`compilers.lava.integer`), so that simulator, reference and
+Lava can be held against each other. The seed decides everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from hypr_neuro.errors import InputError, MismatchError
 from hypr_neuro.integer import INPUT, LARGEST_DELAY, SUM_BITS, IntegerNetwork, Population, Synapses
 from hypr_neuro.loihi_weights import BIAS_EXPONENT, BIAS_MANTISSA, SIGN_MODES, WEIGHT_BITS, on_grid
+from hypr_neuro.neurons import MODELS as EVERY_MODEL
 from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.testing import keep_case
+from hypr_neuro.testing_populations import quantized_population
 
 Array = NDArray[Any]
 Rng = np.random.Generator
-MODELS = ("lif", "rf", "rf_iz")
+MODELS = ("lif", "lif", "rf", "rf_iz")
 LARGEST_SIZE = 12
 MESSAGE_BITS = 24
 """Of the largest graded input."""
@@ -29,12 +31,19 @@ SHORTEST, LONGEST = 60, 80
 
 
 def random_integer_network(seed: int, models: Sequence[str] = MODELS) -> IntegerNetwork:
-    """1 to 3 populations of these models: a chain, with recurrent, backward, skip and double connections."""
+    """1 to 3 populations of neurons drawn from `models`: a chain, and recurrent, backward, skip, double connections.
+
+    models : names of `DRAW`, those that come several times more often
+    """
     rng = np.random.default_rng([seed, 11])
     inputs, count = int(rng.integers(1, 7)), int(rng.integers(1, 4))
     graded = int(rng.integers(2, MESSAGE_BITS, endpoint=True)) if rng.random() < 0.4 else 0
-    populations = [_population(rng, f"p{i}", _one_of(rng, models)) for i in range(count)]
-    synapses = [_synapses(rng, source, target, inputs, populations, graded) for source, target in _ends(rng, count)]
+    exponents = [_exponent(rng) for _ in range(count)]
+    populations = [_population(rng, f"p{i}", _one_of(rng, models), e) for i, e in enumerate(exponents)]
+    synapses = [
+        _synapses(rng, source, target, inputs, populations, exponents[target], graded)
+        for source, target in _ends(rng, count)
+    ]
     return _inside_32_bits(inputs, populations, synapses)
 
 
@@ -45,14 +54,16 @@ def random_integer_input(network: IntegerNetwork, seed: int) -> Array:
     """
     rng = np.random.default_rng([seed, 12])
     steps = int(rng.integers(SHORTEST, LONGEST, endpoint=True))
-    spikes = rng.random((1, steps, network.inputs)) < _one_of(rng, (0.05, 0.3, 0.3, 0.9))
+    fires = rng.random((1, steps, network.inputs)) < _one_of(rng, (0.05, 0.3, 0.3, 0.9))
+    spikes: Array = fires.astype(np.int64)
     bits = [c.message_bits for c in network.synapses if c.source == INPUT and c.message_bits is not None]
     top = min([_largest_value(network), *((1 << b) - 1 if b else 1 for b in bits)])
     if min(bits, default=2) < 2 or top < 2:
-        return spikes.astype(np.int64)
+        return spikes
     if rng.random() < 0.5:
         top = int(2 ** rng.uniform(1, np.log2(top)))
-    return spikes * rng.integers(-top, top, spikes.shape, endpoint=True)
+    spikes *= rng.integers(-top, top, spikes.shape, endpoint=True)
+    return spikes
 
 
 def _largest_value(network: IntegerNetwork) -> int:
@@ -65,6 +76,10 @@ def _largest_value(network: IntegerNetwork) -> int:
     return top
 
 
+def _size(rng: Rng) -> int:
+    return int(rng.integers(1, LARGEST_SIZE, endpoint=True))
+
+
 def _one_of(rng: Rng, values: Sequence[Any]) -> Any:
     return values[int(rng.integers(len(values)))]
 
@@ -72,37 +87,74 @@ def _one_of(rng: Rng, values: Sequence[Any]) -> Any:
 # ---------------------------------------------------------------- populations
 
 
-def _population(rng: Rng, name: str, model: str) -> Population:
+def any_population(rng: Rng, name: str, model: str, size: int, reachable: float = 1000.0) -> Population:
+    """`size` neurons of an integer model: those of `DRAW` up to the ends of their parameters, others as quantized ones.
+
+    reachable : sum at which a neuron of `DRAW` may fire
+    """
+    if model in DRAW:
+        return Population.of(name, model, size, **DRAW[model](rng, size, reachable))
+    return quantized_population(rng, name, model, size)
+
+
+def _population(rng: Rng, name: str, model: str, exponent: int) -> Population:
+    """exponent : of most weights that lead there; the threshold is one that they can reach, most of the time"""
     size = int(rng.integers(1, LARGEST_SIZE, endpoint=True))
-    return Population.of(name, model, size, **(_lif(rng, size) if model == "lif" else _rf(rng)))
+    # of a weight's 8 bits; in units of the input current
+    reachable = 2 ** (exponent + rng.uniform(3, 10))
+    return any_population(rng, name, model, size, reachable)
 
 
-def _lif(rng: Rng, size: int) -> dict[str, Any]:
-    """Decays from never to at once; thresholds from 0 to the largest, even in their logarithm; any bias."""
+def _lif(rng: Rng, size: int, reachable: float) -> dict[str, Any]:
+    """Decays from never to at once, thresholds from 0 to the largest, any bias."""
     low, high = BIAS_MANTISSA
     large = rng.integers(low, high, size, endpoint=True) << rng.integers(0, BIAS_EXPONENT[1], size, endpoint=True)
-    middle = int(2 ** rng.uniform(1, 17))
+    top = (1 << 17) - 1
+    middle = min(int(reachable), top)
     return {
         "du1": _one_of(rng, (1, 4096, *rng.integers(1, 4096, 2, endpoint=True), int(rng.integers(1, 300)))),
         "dv": _one_of(rng, (0, 4095, *rng.integers(0, 4095, 2, endpoint=True), int(rng.integers(1, 300)))),
-        "vth": _one_of(rng, (0, 1, middle, middle, middle, (1 << 17) - 1)) << 6,
+        "vth": _one_of(rng, (0, 1, middle, middle, middle, middle, top)) << 6,
         "bias": _one_of(rng, (0, 0, rng.integers(-50, 50, size, endpoint=True), large)),
         "inv_vth": 1, "lava": 1, "subtract": 0, "k": 15, "scale_log2": 6,
     }  # fmt: skip
 
 
-def _rf(rng: Rng) -> dict[str, Any]:
-    state_exp = _one_of(rng, (0, 0, 6, int(rng.integers(1, 12)), 31))
+def _lif_refractory(rng: Rng, size: int, reachable: float) -> dict[str, Any]:
+    found = _lif(rng, size, reachable)
+    kept = {name: found[name] for name in ("du1", "dv", "vth", "bias", "lava")}
+    return kept | {"refractory": rng.integers(0, _one_of(rng, (1, 5, 62)), size, endpoint=True)}
+
+
+def _rf(rng: Rng, size: int, reachable: float) -> dict[str, Any]:
+    state_exp = _one_of(rng, (0, 0, 6, 6, int(rng.integers(1, 12)), 31))
     return rf_parameters(
-        period=2 ** rng.uniform(1, 7),
-        alpha=_one_of(rng, (0.0, 0.01, rng.uniform(0, 0.3), 1.0)),
-        vth=int(2 ** rng.uniform(0, 22)) / (1 << state_exp),
+        period=2 ** rng.uniform(1, 6),
+        alpha=_one_of(rng, (0.0, 0.01, rng.uniform(0, 0.3), rng.uniform(0, 0.3), 1.0)),
+        vth=min(int(reachable / 4), ((1 << 23) - 2) >> state_exp),
         state_exp=state_exp,
         decay_bits=_one_of(rng, (12, 12, 12, 1, 7, 20, 30)),
     )
 
 
+DRAW: dict[str, Callable[[Rng, int, float], dict[str, Any]]] = {
+    "lif": _lif,
+    "lif_refractory": _lif_refractory,
+    "rf": _rf,
+    "rf_iz": _rf,
+}
+
+
+ALL_MODELS = tuple(name for name, model in EVERY_MODEL.items() if model.integer and not model.readout)
+"""Every model that can send spikes in an integer network; Lava has some of them, see `MODELS`."""
+
+
 # ---------------------------------------------------------------- connections
+
+
+def _exponent(rng: Rng) -> int:
+    """Any up to 8, most of them with sums that are neither all floored to 0 nor close to 32 bits; or a large one."""
+    return int(_one_of(rng, (rng.integers(-8, 8, endpoint=True), *rng.integers(-2, 6, 3), rng.integers(9, 20))))
 
 
 def _ends(rng: Rng, count: int) -> list[tuple[int, int]]:
@@ -115,11 +167,13 @@ def _ends(rng: Rng, count: int) -> list[tuple[int, int]]:
 
 
 def _synapses(
-    rng: Rng, source: int, target: int, inputs: int, populations: list[Population], graded: int
+    rng: Rng, source: int, target: int, inputs: int, populations: list[Population], exponent: int, graded: int
 ) -> Synapses:
     post = populations[target]
     pre = inputs if source < 0 else populations[source].size
-    mode, bits = _one_of(rng, ("mixed", "mixed", "excitatory", "inhibitory")), _one_of(rng, (WEIGHT_BITS, WEIGHT_BITS, 8, 3))
+    # the chain carries spikes on, so it does not inhibit
+    mode = _one_of(rng, ("mixed", "excitatory", "excitatory" if source == target - 1 else "inhibitory"))
+    bits = _one_of(rng, (WEIGHT_BITS, WEIGHT_BITS, int(rng.integers(1, WEIGHT_BITS, endpoint=True))))
     drawn = _weights(rng, (post.size, pre + 1), mode, bits)
     weights, line = drawn[:, :-1], drawn[:, -1]
     if rng.random() < 0.4:
@@ -129,8 +183,8 @@ def _synapses(
     always_on = line if isinstance(delays, int) and source < target and rng.random() < 0.3 else None
     return Synapses(
         INPUT if source < 0 else populations[source].name, post.name, weights,
-        exponent=int(_one_of(rng, (rng.integers(-8, 8, endpoint=True), rng.integers(-2, 5), rng.integers(9, 20)))),
-        delays=delays, always_on=always_on, current=int(rng.integers(post.model.currents)),
+        exponent=exponent if rng.random() < 0.7 else _exponent(rng), delays=delays, always_on=always_on,
+        current=int(rng.integers(post.model.currents)),
         message_bits=_message_bits(rng, source, graded),
     )  # fmt: skip
 
@@ -201,15 +255,18 @@ def assert_same_run(
     """
     first: tuple[int, str] | None = None
     for p, a, b in zip(network.populations, expected, got, strict=True):
+        where = f"seed {seed}, population '{p.name}' ({p.model.name})"
         if a.shape != b.shape:
-            raise MismatchError(f"seed {seed}, population '{p.name}': {who[0]} has shape {a.shape}, {who[1]} {b.shape}")
-        names = [*p.model.state_names, "spikes"]
-        for step, what, neuron in np.argwhere(a != b)[:1]:
+            raise MismatchError(f"{where}: {who[0]} has shape {a.shape}, {who[1]} {b.shape}")
+        for at in np.argwhere(a != b)[:1]:
+            step, what, neuron = (int(i) for i in at)
             if first is None or step < first[0]:
-                first = (step, f"seed {seed}, population '{p.name}' ({p.model.name}), neuron {neuron}, first step {step}, "
-                               f"{names[what]}: {who[0]} {a[step, what, neuron]}, {who[1]} {b[step, what, neuron]}")  # fmt: skip
+                name = [*p.model.state_names, "spikes"][what]
+                values = f"{who[0]} {a[step, what, neuron]}, {who[1]} {b[step, what, neuron]}"
+                first = (step, f"{where}, neuron {neuron}, first step {step}, {name}: {values}")
     if first is not None:
-        raise MismatchError(f"{first[1]}; case in {keep_case(network, x, seed)}")
+        kept: Any = network
+        raise MismatchError(f"{first[1]}; case in {keep_case(kept, x, seed)}")
 
 
 def run_of_reference(network: IntegerNetwork, x: Array) -> list[Array]:

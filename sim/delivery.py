@@ -51,7 +51,7 @@ class Delivery:
         self.line = (always_on >> factor).astype(np.int32)
         self.weights: Rows | Sparse
         if isinstance(weights, np.ndarray):
-            self.weights = _dense(weights.astype(np.int64) >> factor)
+            self.weights = _dense(weights >> factor)
         else:
             self.weights = by_presynaptic(weights, factor)
 
@@ -77,12 +77,12 @@ def _common_shift(values: Array, line: Array) -> int:
     """k with 2^k the largest power of two, at most 2^15, that divides all: even mantissas then fit fewer bits."""
     bits = int(np.bitwise_or.reduce(line))
     if values.size:
-        bits |= int(np.bitwise_or.reduce(values.astype(np.int64), axis=None))
+        bits |= int(np.bitwise_or.reduce(values, axis=None))
     return min((bits & -bits).bit_length() - 1, 15) if bits else 0
 
 
 def _dense(weights: Array) -> Rows:
-    largest = int(np.abs(weights).max())
+    largest = max(int(weights.max()), -int(weights.min()))
     dtype = np.int8 if largest < 1 << 7 else np.int16 if largest <= NARROW else np.int32
     chunk = NARROW // max(largest, 1) if largest <= NARROW else 0
     return Rows(np.ascontiguousarray(weights.T, dtype=dtype), chunk)

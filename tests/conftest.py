@@ -12,6 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--networks", type=int, default=200, help="random integer networks to compare (default 200)")
+
+
 def pytest_report_header() -> str:
     return f"seed: {SEED} (HYPR_SEED={SEED} repeats this run)"
 

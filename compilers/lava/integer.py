@@ -102,16 +102,27 @@ def check_integer_network(network: IntegerNetwork, largest: int = 1) -> None:
     if network.connection_delay != 1:
         raise InputError(f"network: connection_delay = {network.connection_delay}, rule for Lava: 1 (its connections "
                          "deliver one step later)")  # fmt: skip
+    _check_reached(network)
     for p in network.populations:
         _arguments(p)
     for c in network.synapses:
-        lava_weights(c)
         _check_sums(c, largest if c.source == INPUT else 1)
+
+
+def _check_reached(network: IntegerNetwork) -> None:
+    """Lava runs what hangs together with the input; another population would never take a step."""
+    found, links = {INPUT}, [{c.source, c.target} for c in network.synapses]
+    for _ in network.populations:
+        found |= {end for ends in links if ends & found for end in ends}
+    for p in network.populations:
+        if p.name not in found:
+            raise InputError(f"population '{p.name}': no connections lead from it to the input, rule for Lava: at "
+                             "least one, over others or not; connect it with weights 0")  # fmt: skip
 
 
 def _check_sums(c: Synapses, largest: int) -> None:
     """Lava sums graded messages in 32 bits before it shifts them, doubled where the weights are."""
-    doubled = 2 if lava_weights(c).exponent != c.exponent else 1
+    doubled = 1 << (c.exponent - lava_weights(c).exponent)
     total = int(c.magnitudes.max()) * doubled * largest
     if c.always_on is not None:
         total += doubled * int(np.abs(c.always_on).max())

@@ -1,4 +1,4 @@
-"""Many integer networks under Lava in one child process (`integer_worker`): starting Lava costs more than running it."""
+"""Many integer networks under Lava, one after the other in one child process (`integer_worker`)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from hypr_neuro.compilers.lava.integer import check_integer_network
 from hypr_neuro.compilers.lava.rules import require_lava
-from hypr_neuro.errors import HyprError
+from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.integer import IntegerNetwork
+from hypr_neuro.sim.engine import check_input
 
 Array = NDArray[Any]
 WORKER = "hypr_neuro.compilers.lava.integer_worker"
@@ -31,14 +32,17 @@ def run_in_lava(
     folder : empty, for the files of the worker. timeout : seconds for all together
 
     By the names of `cases`, for each population in order (T, d + 1, n) int32: the states of every step as the
-    simulator has them, then the spikes. Raises InputError for what Lava cannot run, MissingPackageError without Lava
-    and HyprError, with Lava's own words, if a run fails.
+    simulator has them, then the spikes. Raises InputError for what simulator or Lava cannot run, MissingPackageError
+    without Lava and HyprError, with Lava's own words, if a run fails.
     """
     require_lava()
     for name, (network, x) in cases.items():
-        check_integer_network(network, int(np.abs(x.astype(np.int64)).max()))
+        if len(x) != 1:
+            raise InputError(f"network '{name}': {len(x)} samples, rule: one; give each a name of its own")
+        data = check_input(network, x)
+        check_integer_network(network, int(np.abs(data.astype(np.int64)).max()))
         network.save(folder / f"{name}.h5")
-        np.save(folder / f"{name}.x.npy", x[0].astype(np.int32))
+        np.save(folder / f"{name}.x.npy", data[0])
     _work(folder, timeout)
     return {name: _read(name, network, folder) for name, (network, _) in cases.items()}
 

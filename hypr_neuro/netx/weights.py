@@ -1,17 +1,18 @@
 """Weight matrices and delays of dense layers.
 
 lava-dl raises the weights of a dense layer by the largest power of two that Loihi's 8 bits hold and lets the sum be
-shifted back; Lava then clips them to what the sign mode allows. That leaves every weight as it is, odd ones too (the
-width that lava-dl states is 9 bits then), but for
+shifted back. Lava then clips them and clears low bits, by a sign mode that it takes from the raised values, while
+lava-dl chose power and width for a sign mode of its own: mixed unless no weight is 0 or above, or none below 0. All
+weights come through as they are, odd ones too (lava-dl states a width of 9 bits for those), but for
 
-    weights outside -256..254 in a matrix with both signs: clipped, with a printed warning
-    weights above 255, or below -255, in a matrix of one sign: shifted by a negative number, the result is undefined
-    a matrix without positive weights whose least is -2^k: raised to -256, which Lava clips to -255. All weights -1
-        become 0 in this way, since the low bits are cleared too
+    weights outside -256..254 where both signs occur: clipped, with a printed warning
+    weights above 255 or below -255 of one sign: shifted by a negative number of bits, after which all are 0
+    no weight above 0 and the least -2^k: raised to -256, which Lava clips to -255; all weights -1 become 0
+    no weight above 0, but zeros, the least below -128 and some weight odd: mixed to lava-dl, inhibitory to Lava, which
+        shifts by a negative number of bits; all become 0
 
-Here these are refused. A matrix of zeros alone, on which lava-dl raises OverflowError, is read.
-
-In `dense_rec` input and recurrent weights are raised together, but each of the two has the sign mode of its own values.
+Here these are refused. A matrix of zeros alone, on which lava-dl raises OverflowError, is read. In `dense_rec` input
+and recurrent weights are raised together, but Lava takes a sign mode from each of the two.
 
 Delays: slayer trains one for each neuron, on its output; netx gives it to all inputs of that neuron instead, which is
 the same in a chain of layers but makes the states run later too. A square matrix's vector counts as one for each
@@ -50,13 +51,18 @@ def check_range(path: str, *parts: Array) -> None:
                 f"{path}: weights {low}..{high}, rule: {bottom}..{top} for these signs, lava-dl would change {value}; "
                 "quantize to 8 bits"
             )
+    room, mixed, odd = _room(low, high), low < 0 <= high, any(np.any(part & 1) for part in parts)
     for part in parts:
-        # what the matrix with both signs leaves room for: high · 2^k <= 254, -low · 2^k <= 256
-        least, room = int(part.min()), _room(low, high)
-        if least < 0 and part.max() <= 0 and least << room == -256:
+        least, most = int(part.min()), int(part.max())
+        if least < 0 and most <= 0 and least << room == -256:
             raise InputError(
                 f"{path}: no positive weight and least {least}, rule: not a power of two, lava-dl would raise it to "
                 "-256, which Lava clips; add an input with a positive weight, or change the scale"
+            )
+        if mixed and odd and room == 0 and (least, most) != (0, 0) and (least >= 0 or most <= 0):
+            raise InputError(
+                f"{path}: odd weights in a range {low}..{high}, weights {least}..{most} in one matrix, rule: even ones, "
+                "or both signs in each matrix; lava-dl would set that matrix to 0"
             )
 
 

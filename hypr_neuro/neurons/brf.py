@@ -10,7 +10,7 @@
 
 Integers: states have F fraction bits, coefficients k. δ is folded into weights and coefficients:
 
-    c  = cd - round(dlt · q / 2^qs)                       cd = δ(p(ω) - |b'|) 2^k, dlt = δ 2^m, qs = F + m - k
+    c  = sat(cd - round(dlt · q / 2^qs))                       cd = δ(p(ω) - |b'|) 2^k, dlt = δ 2^m, qs = F + m - k
     u' = sat(u + round((c u - wd v) / 2^k) + (I << i_shift))            wd = δ|ω| 2^k
     v' = sat(v + round((wd u + c v) / 2^k))
     z  = 1 if u' - theta - q > 0 else 0
@@ -42,6 +42,9 @@ from hypr_neuro.neurons.scaling import input_shift, psi_table, shared_value
 from hypr_neuro.surrogates import double_gaussian
 
 DELTA_FRACTION = 20
+DAMPING_BITS = 28
+"""Width of c and of the derivatives by q: their products with 32 bits then fit 64, three of them together. Only states
+that saturated get near; in a step it is counted with u."""
 PSI_RANGE_BITS = 3
 """The ψ table spans ±2^3 around the threshold: the wide Gaussian has σ = 3."""
 
@@ -95,7 +98,8 @@ def float_jacobian(s_prev, s, z_prev, I, p, psi):
 def fixed_step(s, z_prev, I, p):
     u, v, q = s
     wd, cd, _, gamma, theta, dlt, qs, k, one, i_shift, bits, rounding, _ = p
-    c = cd - shr(dlt * q, qs, rounding)
+    c_full = cd - shr(dlt * q, qs, rounding)
+    c = sat(c_full, DAMPING_BITS)
     u_full = u + shr(c * u - wd * v, k, rounding) + shift(I[0], i_shift)
     v_full = v + shr(wd * u + c * v, k, rounding)
     u1 = sat(u_full, bits)
@@ -103,7 +107,7 @@ def fixed_step(s, z_prev, I, p):
     z = 1 if u1 - theta - q > 0 else 0
     q_full = shr(gamma * q, k, rounding) + z * one
     q1 = sat(q_full, bits)
-    events = (1 if u1 != u_full else 0) | (2 if v1 != v_full else 0) | (4 if q1 != q_full else 0)
+    events = (1 if u1 != u_full or c != c_full else 0) | (2 if v1 != v_full else 0) | (4 if q1 != q_full else 0)
     return (u1, v1, q1), z, events
 
 
@@ -118,11 +122,11 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
     u, v, q = s_prev
     wd, cd, dp, gamma, _, dlt, qs, k, _, _, _, rounding, _ = p
     unit = shift(1, k)
-    a_uu = unit + cd - shr(dlt * q, qs, rounding)
-    a_uq = -shr(dlt * u, qs, rounding)
+    a_uu = unit + sat(cd - shr(dlt * q, qs, rounding), DAMPING_BITS)
+    a_uq = -sat(shr(dlt * u, qs, rounding), DAMPING_BITS)
     A = (
         (a_uu, -wd, a_uq),
-        (wd, a_uu, -shr(dlt * v, qs, rounding)),
+        (wd, a_uu, -sat(shr(dlt * v, qs, rounding), DAMPING_BITS)),
         (shr(psi * a_uu, k, rounding), -shr(psi * wd, k, rounding), gamma + shr(psi * (a_uq - unit), k, rounding)),
     )
     # by δω and by δ|b'|, in state units

@@ -27,7 +27,7 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
-from hypr_neuro.neurons.scaling import input_shift
+from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift
 
 
 def float_coefficients(p):
@@ -51,16 +51,18 @@ def float_jacobian(s_prev, s, z_prev, I, p, psi):
 @jitable
 def fixed_step(s, z_prev, I, p):
     kappa, gain, k, i_shift, bits, rounding = p
-    full = shr(kappa * s[0] + gain * shift(I[0], i_shift), k, rounding)
+    current_full = shift(I[0], i_shift)
+    current = sat(current_full, CURRENT_BITS)
+    full = shr(kappa * s[0] + gain * current, k, rounding)
     u = sat(full, bits)
-    return (u,), u, 1 if u != full else 0
+    return (u,), u, 1 if u != full or current != current_full else 0
 
 
 @jitable
 def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
     kappa, gain, k, i_shift, _, _ = p
     # by κ, in state units
-    return ((kappa,),), (gain,), (shift(1, k),), (0,), ((s_prev[0] - shift(I[0], i_shift),),), (0,)
+    return ((kappa,),), (gain,), (shift(1, k),), (0,), ((s_prev[0] - sat(shift(I[0], i_shift), CURRENT_BITS),),), (0,)
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:

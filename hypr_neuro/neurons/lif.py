@@ -13,8 +13,9 @@ Integers, as Lava's fixed-point model, a = the weighted sum, decays of 12 bits:
     v' = sat24(zero(v (1 - z)(4096 - dv) / 4096) + u' + bias)            zero: rounded toward zero
     z  = 1 if v' > vth << 6 else 0
 
-overflow "lava" wraps u by one addition of ±2^24, so that u can leave 24 bits; "hardware" wraps it in two's
-complement. v saturates in both: the chip's own behaviour is not documented.
+overflow "lava" wraps a << 6 at 32 bits and u by one addition of ±2^24, so that u can leave 24 bits. "hardware" keeps the
+registers' widths: a << 6 wraps at 22 bits, u and u + bias at 24, in two's complement, the widths of nengo-loihi's
+emulator (Q_BITS 21, U_BITS 23, without sign). v saturates in both; Intel documents none of it.
 """
 
 from __future__ import annotations
@@ -89,12 +90,15 @@ def float_spike_jacobian(s_prev, s, z_prev, I, p, psi):
 @jitable
 def fixed_step(s, z_prev, I, p):
     du1, dv, vth, bias, _, lava, subtract, _, _ = p
-    u_full = wrap(scale_zero(s[0], 4096 - du1, 12) + wrap(shift(I[0], 6), 32), 32)
+    a_full = wrap(shift(I[0], 6), 32)
+    a = a_full if lava else wrap(a_full, 22)
+    u_full = wrap(scale_zero(s[0], 4096 - du1, 12) + a, 32)
     u = wrap24_lava(u_full) if lava else wrap(u_full, 24)
+    drive = u + bias if lava else wrap(u + bias, 24)
     reset = z_prev * (vth if subtract else s[1])
-    v_full = wrap(scale_zero(s[1] - reset, 4096 - dv, 12) + u + bias, 32)
+    v_full = wrap(scale_zero(s[1] - reset, 4096 - dv, 12) + drive, 32)
     v = sat(v_full, 24)
-    events = (1 if u != u_full else 0) | (2 if v != v_full else 0)
+    events = (1 if u != u_full else 0) | (2 if v != v_full else 0) | (4 if shift(a, -6) != I[0] else 0)
     return (u, v), 1 if v > vth else 0, events
 
 
@@ -210,7 +214,7 @@ MODEL = NeuronModel(
     float_spike_jacobian=float_spike_jacobian,
     fixed_per_neuron=("du1", "dv", "vth", "bias", "inv_vth"),
     fixed_constants=("lava", "subtract", "k", "scale_log2"),
-    events=("u wrapped", "v saturated"),
+    events=("u wrapped", "v saturated", "current wrapped"),
     fixed_step=fixed_step,
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,

@@ -30,7 +30,7 @@ def fixed_step(s, z_prev, I, p):
     z = 0 if held else z
     r = refractory if z else max(s[2] - 1, 0)
     # a potential that is not kept has not saturated
-    return (u, 0 if held else v, r), z, events & 1 if held else events
+    return (u, 0 if held else v, r), z, events & 5 if held else events
 
 
 MODEL = NeuronModel(

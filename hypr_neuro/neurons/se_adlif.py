@@ -13,12 +13,12 @@ Between spikes the pair (u, w) has determinant αβ < 1 and is stable for (1 - �
 refused, and an update is clipped there. The upper ends of those ranges, to which the authors clip as well, are left
 open, because long tasks need a long τ_w.
 
-Integers: states and θ have F fraction bits, decays k, and k·a and k·b, which reach hundreds, have m in the same width:
+Integers: states and θ have F fraction bits, decays n, and k·a and k·b, which reach hundreds, have m in the same width:
 
-    u' = sat(round((alpha u (1 - z) + (2^k - alpha) ((I << i_shift) - w)) / 2^k))         alpha = α 2^k
+    u' = sat(round((alpha u (1 - z) + (2^n - alpha) ((I << i_shift) - w)) / 2^n))         alpha = α 2^n
     z' = 1 if u' > theta else 0
     d  = round((ka u' (1 - z') + kb (z << F)) / 2^m)                                      ka = k a 2^m, kb = k b 2^m
-    w' = sat(round((beta w + (2^k - beta) d) / 2^k))                                      beta = β 2^k
+    w' = sat(round((beta w + (2^n - beta) d) / 2^n))                                      beta = β 2^n
 
 A gain is the complement of its decay, so that it is exactly 1 at rest: w then is d, whatever was lost of β.
 """
@@ -107,15 +107,15 @@ def float_spike_jacobian(s_prev, s, z_prev, I, p, psi):
 
 @jitable
 def fixed_step(s, z_prev, I, p):
-    alpha, beta, ka, kb, theta, k, m, f, i_shift, bits, rounding, _ = p
-    unit = shift(1, k)
+    alpha, beta, ka, kb, theta, n, m, f, i_shift, bits, rounding, _ = p
+    unit = shift(1, n)
     current_full = shift(I[0], i_shift)
     current = sat(current_full, CURRENT_BITS)
-    u_full = shr(alpha * s[0] * (1 - z_prev) + (unit - alpha) * (current - s[1]), k, rounding)
+    u_full = shr(alpha * s[0] * (1 - z_prev) + (unit - alpha) * (current - s[1]), n, rounding)
     u = sat(u_full, bits)
     z = 1 if u > theta else 0
     drive = shr(ka * u * (1 - z) + kb * shift(z_prev, f), m, rounding)
-    w_full = shr(beta * s[1] + (unit - beta) * drive, k, rounding)
+    w_full = shr(beta * s[1] + (unit - beta) * drive, n, rounding)
     w = sat(w_full, bits)
     events = (1 if u != u_full else 0) | (1 if current != current_full else 0) | (2 if w != w_full else 0)
     return (u, w), z, events
@@ -128,27 +128,27 @@ def psi_index(s_prev, s, p):
 
 @jitable
 def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
-    alpha, beta, ka, kb, theta, k, m, f, i_shift, _, rounding, _ = p
-    unit, one = shift(1, k), shift(1, f)
+    alpha, beta, ka, kb, theta, n, m, f, i_shift, _, rounding, _ = p
+    unit, one = shift(1, n), shift(1, f)
     gain_u, gain_w = unit - alpha, unit - beta
     silent = 0 if s[0] > theta else 1
     # ∂w_t/∂u_t, the spike of this step by ψ
     by_u = shr(gain_w * ka, m, rounding)
     psi_u = sat(shr(psi * s[0], f, rounding), SLOPE_BITS)
-    w_u = sat(shr(by_u * (silent * unit - psi_u), k, rounding), SLOPE_BITS)
+    w_u = sat(shr(by_u * (silent * unit - psi_u), n, rounding), SLOPE_BITS)
     u_u = alpha * (1 - z_prev)
-    A = ((u_u, -gain_u), (shr(w_u * u_u, k, rounding), beta - shr(w_u * gain_u, k, rounding)))
+    A = ((u_u, -gain_u), (shr(w_u * u_u, n, rounding), beta - shr(w_u * gain_u, n, rounding)))
     # by α, β, k a, k b and θ, in state units
     by_alpha = sat(s_prev[0] * (1 - z_prev) - shift(I[0], i_shift) + s_prev[1], DRIVE_BITS)
     drive = shr(ka * s[0] * silent + kb * one * z_prev, m, rounding)
     P = (
-        (by_alpha, shr(w_u * by_alpha, k, rounding)),
+        (by_alpha, shr(w_u * by_alpha, n, rounding)),
         (0, s_prev[1] - drive),
-        (0, shr(gain_w * s[0] * silent, k, rounding)),
-        (0, shr(gain_w * one * z_prev, k, rounding)),
-        (0, shr(by_u * shr(psi * s[0], k, rounding), k, rounding)),
+        (0, shr(gain_w * s[0] * silent, n, rounding)),
+        (0, shr(gain_w * one * z_prev, n, rounding)),
+        (0, shr(by_u * shr(psi * s[0], n, rounding), n, rounding)),
     )
-    B = (gain_u, shr(w_u * gain_u, k, rounding))
+    B = (gain_u, shr(w_u * gain_u, n, rounding))
     return A, B, (psi, 0), (0, 0), P, (0, 0, 0, 0, -psi)
 
 
@@ -160,16 +160,16 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     of the Jacobian by `SLOPE_BITS` and `DRIVE_BITS`.
     """
     out: list[Conversion] = []
-    k = fmt.coefficient_fraction
-    top = (1 << k) - 1
+    n = fmt.coefficient_fraction
+    top = (1 << n) - 1
     state_top = (1 << (fmt.state_bits - 1)) - 1
     f = fmt.state_fraction()
     ka, kb = params["k"] * params["a"], params["k"] * params["b"]
-    m = large_fraction(float(max(ka.max(), kb.max())), k)
-    decay_rule, drive_rule = (f"coefficient, {fmt.coefficient_bits} bits, {n} of fraction" for n in (k, m))
+    m = large_fraction(float(max(ka.max(), kb.max())), n)
+    decay_rule, drive_rule = (f"coefficient, {fmt.coefficient_bits} bits, {own} of fraction" for own in (n, m))
     per_neuron = {
-        "alpha": to_integer("α", np.exp(-1.0 / params["tau_u"]), 2.0**k, 0, top, decay_rule, out),
-        "beta": to_integer("β", np.exp(-1.0 / params["tau_w"]), 2.0**k, 0, top, decay_rule, out),
+        "alpha": to_integer("α", np.exp(-1.0 / params["tau_u"]), 2.0**n, 0, top, decay_rule, out),
+        "beta": to_integer("β", np.exp(-1.0 / params["tau_w"]), 2.0**n, 0, top, decay_rule, out),
         "ka": to_integer("k a", ka, 2.0**m, 0, top, drive_rule, out),
         "kb": to_integer("k b", kb, 2.0**m, 0, top, drive_rule, out),
         "theta": to_integer("θ", params["theta"], 2.0**f, -state_top, state_top, f"state, {fmt.state_bits} bits", out),
@@ -177,7 +177,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     i_shift = input_shift(1.0, f, fmt)
     psi_shift, table = threshold_table(slayer, PSI_RANGE_BITS, f, fmt)
     constants = {
-        "k": k,
+        "n": n,
         "m": m,
         "f": f,
         "i_shift": i_shift,
@@ -219,7 +219,7 @@ MODEL = NeuronModel(
     float_jacobian=float_jacobian,
     float_spike_jacobian=float_spike_jacobian,
     fixed_per_neuron=("alpha", "beta", "ka", "kb", "theta"),
-    fixed_constants=("k", "m", "f", "i_shift", "bits", "rounding", "psi_shift"),
+    fixed_constants=("n", "m", "f", "i_shift", "bits", "rounding", "psi_shift"),
     events=("u saturated", "w saturated"),
     fixed_step=fixed_step,
     psi_index=psi_index,

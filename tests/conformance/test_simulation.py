@@ -87,12 +87,16 @@ def test_graded_and_negative_inputs_equal_the_reference(model: str) -> None:
 def test_overflows_equal_the_reference_and_are_counted(model: str, overflow: str) -> None:
     """Weights far above the calibrated range: states saturate and wrap in every way the model has."""
     seed = 4
-    # q of BRF can only grow so far while the threshold is as large as a saturated u
-    net = random_network(model, seed, params={"theta": 0.0} if model == "brf" else None)
+    # q of BRF can only grow so far while the threshold is as large as a saturated u; on hardware, u of LIF wraps only
+    # after many currents of 22 bits
+    params = {"brf": {"theta": 0.0}, "lif": {"du": 0.05}}.get(model)
+    net = random_network(model, seed, params=params)
     qnet = quantize(net, varied("loihi2", precision__overflow=overflow, precision__weight_exponent_max=32),
                     calibration={"layers.0": 0.05, "readout": 1e-4})  # fmt: skip
     for i, layer in enumerate(qnet.layers):
-        qnet.layers[i] = replace(layer, input=Connection(layer.input.mantissa, layer.input.exponent + 6))
+        # as far as 32 bits allow for LIF as in Lava, so that 64 times a sum leaves them
+        up = 20 - layer.input.exponent if (model, overflow, i) == ("lif", "lava", 0) else 6
+        qnet.layers[i] = replace(layer, input=Connection(layer.input.mantissa, layer.input.exponent + up))
     if model == "alif":
         # its a stays below 1 << f, so that one has to leave the width
         qnet.layers[0].constants[qnet.layers[0].model.fixed_constants.index("f")] = 32

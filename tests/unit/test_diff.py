@@ -76,22 +76,25 @@ SHAPES = st.tuples(
 
 @CHECKED
 @given(SHAPES, st.integers(0, 1), st.integers(1, 40), st.data())
-def test_one_planted_difference_is_found_at_its_place(shape, delay: int, block: int, data) -> None:
+def test_planted_differences_are_found_and_counted(shape, delay: int, block: int, data) -> None:
     seed, steps, samples, sizes = shape
     trace = made(seed, steps, samples, tuple(sizes), delay)
     other = copied(trace)
     layer, what, array = data.draw(st.sampled_from(places(other)))
-    at = tuple(data.draw(st.integers(0, n - 1)) for n in array.shape)
-    before = int(array[at])
-    array[at] = before ^ 1 if what == "spikes" else before + data.draw(st.sampled_from((-1, 1, 1000)))
+    anywhere = st.tuples(*(st.integers(0, n - 1) for n in array.shape))
+    planted = sorted(data.draw(st.sets(anywhere, min_size=1, max_size=4)))
+    before = int(array[planted[0]])
+    for at in planted:
+        array[at] += data.draw(st.sampled_from((-1, 1, 100)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(align, "BLOCK", block)
         found = diff(trace, other)
     # the readout is stored in float time, and told in device time like the rest
     late = trace.origin.latency[layer] if what == "output" else 0
-    assert found_at(found) == (layer, what, at[0] + late, at[1], at[2])
-    assert (found.first.expected, found.first.got) == (before, int(array[at]))
-    assert (found.first.differing, found.first.entries) == (1, array.size)
+    step, sample, neuron = planted[0]
+    assert found_at(found) == (layer, what, step + late, sample, neuron)
+    assert (found.first.expected, found.first.got) == (before, int(array[planted[0]]))
+    assert (found.first.differing, found.first.entries) == (len(planted), array.size)
     assert len(found.differences) == 1
     assert set(found.equal_arrays) == {(a, b) for a, b, _ in places(trace)} - {(layer, what)}
 
@@ -169,21 +172,29 @@ def test_within_a_step_the_sample_comes_before_the_neuron() -> None:
     assert found_at(diff(trace, other)) == ("layers.0", "spikes", 5, 1, 2)
 
 
-def test_deviations_are_measured_before_each_samples_first_different_spike() -> None:
-    a, b = made(2, 30, 3, (4, 2), 0, "float"), made(2, 30, 3, (4, 2), 1)
+@pytest.mark.parametrize("block", [1, align.BLOCK])
+def test_deviations_are_measured_before_each_samples_first_different_spike(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(align, "BLOCK", block)
+    a, b = made(2, 30, 3, (4, 3, 2), 0, "float"), made(2, 30, 3, (4, 3, 2), 1)
     b.spikes["layers.0"][1 + 10, 0, 1] ^= 1
-    b.states["layers.0"]["v"][1 + 10, 0, 0] += 999  # as late as the spike: not counted
-    b.states["layers.0"]["v"][1 + 9, 0, 2] += 5
-    b.states["layers.0"]["v"][1 + 25, 2, 3] -= 7  # sample 2 has no different spike
+    b.spikes["layers.0"][1 + 15, 0, 1] ^= 1
+    b.spikes["layers.1"][2 + 20, 0, 1] ^= 1
+    v = b.states["layers.0"]["v"]
+    v[1 + 10, 0, 0] += 999  # as late as the spike: not counted
+    v[1 + 17, 0, 0] += 999
+    v[1 + 9, 0, 2] += 5
+    v[1 + 25, 2, 3] -= 7  # sample 2 has no different spike
+    v[1 + 27, 2, 1] += 7  # as large, but later
     found = diff(a, b)
     assert found_at(found) == ("layers.0", "spikes", 10, 0, 1)
-    (v,) = [d for d in found.deviations if (d.layer, d.what) == ("layers.0", "v")]
-    assert (v.step, v.sample, v.neuron) == (25, 2, 3)
-    assert v.expected - v.got == 7 / SCALE
-    assert v.range == np.abs(a.states["layers.0"]["v"]).max()
-    assert v.share == 7 / SCALE / v.range
-    assert {(d.layer, d.what) for d in found.deviations if d.share == 0} == {
-        ("layers.0", "u"), ("readout", "u"), ("readout", "v"), ("readout", "output")}  # fmt: skip
+    largest = {(d.layer, d.what): d for d in found.deviations if d.share}
+    assert list(largest) == [("layers.0", "v")], "the others are equal"
+    (d,) = largest.values()
+    assert (d.step, d.sample, d.neuron, d.expected - d.got) == (25, 2, 3, 7 / SCALE)
+    assert d.range == np.abs(a.states["layers.0"]["v"]).max()
+    assert d.share == 7 / SCALE / d.range
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -198,6 +209,9 @@ def test_the_tolerance_is_in_parts_of_the_float_range(swapped: bool) -> None:
     assert found_at(found) == ("layers.0", "u", 8, 1, 2)
     assert abs(found.first.expected - found.first.got) == 8 / SCALE
     assert diff(*sides).equal, "without a tolerance a state decides nothing"
+    b.states["readout"]["v"][2, 0, 1] = 10**6
+    (v,) = [d for d in diff(*sides).deviations if (d.layer, d.what) == ("readout", "v")]
+    assert v.range == np.abs(a.states["readout"]["v"]).max(), "the float side's, whichever it is"
 
 
 def test_integers_of_different_scale_are_compared_in_real_units() -> None:
@@ -417,3 +431,14 @@ def test_traces_without_an_origin_are_compared_as_they_are() -> None:
     b.readout = b.readout.copy()
     b.readout[1, 5, 2] += 1
     assert [(d.layer, d.step) for d in hn.diff(a, b).differences] == [("layers.0", 0), ("readout", 7)]
+
+
+def test_a_trace_without_an_origin_holds_samples_0_1_2() -> None:
+    a = made(9, 12, 3, (4, 2), 1)
+    b = replace(copied(a), origin=None)
+    a = replace(a, readout=a.readout[::-1], spikes={k: z[:, ::-1] for k, z in a.spikes.items()}, input=None,
+                states={k: {s: v[:, ::-1] for s, v in by.items()} for k, by in a.states.items()},
+                origin=replace(a.origin, samples=(2, 1, 0)))  # fmt: skip
+    assert diff(a, b).equal
+    b.spikes["layers.0"][5, 2, 3] ^= 1
+    assert found_at(diff(a, b)) == ("layers.0", "spikes", 5, 2, 3)

@@ -204,12 +204,12 @@ RESTING = {
 def test_a_state_at_rest_stays_exactly_where_it_is(name: str, rounding: int) -> None:
     """A gain is the complement of its decay, so nothing drifts, however either was rounded."""
     model, rng = MODELS[name], np.random.default_rng(8)
-    params, form = layer(model, rng), replace(load_profile("loihi2").fixed_format(3.0, 1.0), rounding=rounding)
+    params, form = layer(model, rng), replace(load_profile("loihi2").fixed_format(200.0, 1.0), rounding=rounding)
     fixed = model.to_fixed(params, form)
     names = model.fixed_per_neuron + model.fixed_constants
     for i in range(NEURONS):
         p = dict(zip(names, integers(model, fixed, i), strict=True)) | {"i_shift": 0}
-        below = p.get("theta", p.get("b0", 1000))
+        below = max(p.get("theta", p.get("b0", 0)), 1000)
         for u in rng.integers(-below, below, 20).tolist():
             state, current = RESTING[name](u, p)
             assert model.fixed_step(state, 0, (current,), tuple(p.values()))[0] == state, f"neuron {i}, u = {u}"

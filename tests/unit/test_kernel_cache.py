@@ -80,7 +80,7 @@ def test_an_edited_step_function_changes_the_digest(copy: Path) -> None:
     assert source_digest(package, package / "sim") == seen[0]
     edit(copy, "neurons/lif.py", "z_prev * (vth if subtract else s[1])", "z_prev * s[1]")
     seen.append(source_digest(package, package / "sim"))
-    edit(copy, "sim/kernels.py", "sums[i] = 0", "sums[i] = 1")
+    edit(copy, "sim/kernels.py", "disjoint=True", "disjoint=False")
     seen.append(source_digest(package, package / "sim"))
     (package / "neurons" / "new.py").write_text("")
     seen.append(source_digest(package, package / "sim"))

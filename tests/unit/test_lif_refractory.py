@@ -18,7 +18,7 @@ SEED = int(os.environ.get("HYPR_SEED", "0"))
 LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("lava_oracle.py")))
 needs_lava = LAVA["needs_lava"]
 STEP, LIF_STEP = get_model("lif_refractory").fixed_step, get_model("lif").fixed_step
-U_WRAPPED, V_SATURATED = 1, 2
+U_WRAPPED, V_SATURATED, CURRENT_WRAPPED = 1, 2, 4
 TOP = (1 << 23) - 1
 
 
@@ -127,7 +127,7 @@ def test_without_a_period_it_is_lif() -> None:
         assert not ours[:, 3].any()
         events |= int(np.bitwise_or.reduce(ours[:, 4]))
         rate += ours[:, 0].mean() / 40
-    assert events == U_WRAPPED | V_SATURATED
+    assert events == U_WRAPPED | V_SATURATED | CURRENT_WRAPPED
     assert 0.01 < rate < 0.9
 
 
@@ -143,7 +143,7 @@ def test_the_potential_rests_for_the_period_and_starts_anew() -> None:
         for t, current in enumerate(currents.tolist()):
             s, z, events = LIF_STEP((int(ours[t - 1, 1]) if t else 0, s[1]), z, (current,), lif(p))
             if t <= end:
-                s, z, events = (s[0], 0), 0, events & U_WRAPPED
+                s, z, events = (s[0], 0), 0, events & (U_WRAPPED | CURRENT_WRAPPED)
             if z:
                 end = t + period
             wanted = (z, *s, max(end - t, 0), events)
@@ -174,10 +174,20 @@ def test_a_rest_counts_wraps_of_u_and_no_saturation_of_v() -> None:
 @pytest.mark.parametrize("lava", [0, 1])
 def test_overflow_of_u_is_lifs(lava: int) -> None:
     """At 2^23 the two modes part."""
-    p, plain = neuron(lava=lava), lif(neuron(lava=lava))
-    (u, _, _), _, events = STEP((0, 0, 0), 0, (1 << 17,), p)
-    (u_lif, _), _, events_lif = LIF_STEP((0, 0), 0, (1 << 17,), plain)
+    p = neuron(lava=lava, du1=0)
+    (u, _, _), _, events = STEP(((1 << 23) - 64, 0, 0), 0, (1,), p)
+    (u_lif, _), _, events_lif = LIF_STEP(((1 << 23) - 64, 0), 0, (1,), lif(p))
     assert (u, events) == (u_lif, events_lif) == ((1 << 23, V_SATURATED) if lava else (-(1 << 23), 3))
+
+
+@pytest.mark.parametrize("lava", [0, 1])
+def test_the_current_wraps_at_22_bits_or_as_lavas_at_32(lava: int) -> None:
+    p = neuron(lava=lava, du1=0)
+    assert STEP((0, 0, 0), 0, ((1 << 15) - 1,), p)[2] == 0
+    (u, _, _), _, events = STEP((0, 0, 0), 0, (1 << 15,), p)
+    assert (u, events) == ((1 << 21, 0) if lava else (-(1 << 21), CURRENT_WRAPPED))
+    (u, _, _), _, events = STEP((0, 0, 0), 0, (1 << 25,), p)
+    assert (u, events & CURRENT_WRAPPED) == (-(1 << 31) + (1 << 24) if lava else 0, CURRENT_WRAPPED)
 
 
 def test_compiled_steps_give_what_python_gives() -> None:
@@ -198,4 +208,4 @@ def test_compiled_steps_give_what_python_gives() -> None:
 def test_states_and_events_are_named() -> None:
     model = get_model("lif_refractory")
     assert model.state_names == ("u", "v", "r")
-    assert model.events == get_model("lif").events == ("u wrapped", "v saturated")
+    assert model.events == get_model("lif").events == ("u wrapped", "v saturated", "current wrapped")

@@ -43,16 +43,30 @@ def test_origin_of_integers_says_latency_scale_and_connections() -> None:
     assert (plain.network, plain.latency, plain.state_scale) == (origin.network, origin.latency, {})
 
 
-def test_origin_of_delayed_connections() -> None:
-    """A delay is the network's own, in float as well: it is a lag, no latency."""
-    readout_layer = random_quantized("lif", 1, "loihi2", hidden=(2,)).layers[-1]
-    a, b = (Population(name, readout_layer.model, readout_layer.per_neuron, readout_layer.constants) for name in "ab")
-    ones = np.ones((b.size, 3), np.int64)
-    synapses = (Synapses("input", "a", ones), Synapses("input", "b", ones, delays=2),
-                Synapses("input", "b", ones, delays=np.tile([0, 3, 5], (b.size, 1))))  # fmt: skip
-    origin = integer_origin(IntegerNetwork(3, (a, b), synapses))
-    assert origin.links == (Link("input", "a", (1,)), Link("input", "b", (3,)), Link("input", "b", (1, 4, 6)))
+def with_delays(delays: np.ndarray, second: str) -> IntegerNetwork:
+    """Two populations that hear the input, b by connections of many delays, and one from `second` to b."""
+    layer = random_quantized("lif", 1, "loihi2", hidden=(3,)).layers[0]
+    a, b = (Population(name, layer.model, layer.per_neuron, layer.constants) for name in "ab")
+    ones = np.ones((3, 3), np.int64)
+    synapses = (Synapses("input", "a", ones), Synapses("input", "b", ones, delays=delays),
+                Synapses(second, "b", ones, delays=2))  # fmt: skip
+    return IntegerNetwork(3, (a, b), synapses)
+
+
+def test_a_delay_is_a_lag_and_no_latency_because_float_has_it_too() -> None:
+    origin = integer_origin(with_delays(np.tile([0, 3, 5], (3, 1)), "input"))
+    assert origin.links == (Link("input", "a", (1,)), Link("input", "b", (1, 4, 6)), Link("input", "b", (3,)))
     assert origin.latency == {"a": 1, "b": 1}
+
+
+def test_the_longest_chain_of_connections_is_the_latency() -> None:
+    assert integer_origin(with_delays(np.ones((3, 3), np.int64), "a")).latency == {"a": 1, "b": 2}
+
+
+def test_the_digest_knows_which_weight_has_which_delay() -> None:
+    delays = np.tile([0, 3, 5], (3, 1))
+    one, same, other = (integer_origin(with_delays(d, "a")).network for d in (delays, delays.copy(), delays[:, ::-1]))
+    assert one == same != other
 
 
 def test_the_digest_changes_with_any_number() -> None:

@@ -1,0 +1,83 @@
+"""One step of every model from states and currents at the ends of their ranges: compiled equals plain Python."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.neurons import MODELS
+from hypr_neuro.sim.kernels import population_kernel
+from hypr_neuro.sim.population import Feedback, PopulationRun
+from hypr_neuro.testing_integer import any_population
+
+NEURONS, ROUNDS = 64, 40
+INTEGER = [name for name, model in MODELS.items() if model.integer]
+INT32 = (1 << 31) - 1
+
+
+@lru_cache
+def population(model: str, seed: int) -> Population:
+    return any_population(np.random.default_rng([seed, 31]), "p", model, NEURONS)
+
+
+def extreme(rng: np.random.Generator, bits: int, size: tuple[int, ...]) -> np.ndarray:
+    """Signed numbers of that width, evenly spread in their logarithm, the two ends and 0 among them."""
+    top = (1 << (bits - 1)) - 1
+    drawn = np.rint(2.0 ** rng.uniform(-1, bits - 1, size) * rng.choice([-1, 1], size)).astype(np.int64)
+    ends = rng.choice([-top, top, 0, 1, -1], size)
+    return np.clip(np.where(rng.random(size) < 0.2, ends, drawn), -top, top)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", INTEGER)
+def test_a_step_from_extreme_states_equals_the_plain_function(name: str, seed: int) -> None:
+    p, rng, model = population(name, seed), np.random.default_rng([seed, 32]), MODELS[name]
+    widths = [32 if variable.overflow == "wrap" else 24 for variable in model.states]
+    constants = tuple(int(c) for c in p.constants)
+    run = PopulationRun(p, 1, [], 1)
+    for round_ in range(ROUNDS):
+        state = np.stack([extreme(rng, bits, (NEURONS,)) for bits in widths])
+        current = extreme(rng, 32, (model.currents, NEURONS))
+        z = state[0] if model.readout else rng.integers(0, 1, NEURONS, endpoint=True)
+        run.state[...], run.events[...] = state, 0
+        run.line.tail = z[None]
+        run.begin(1, False, False)
+        run.arriving[:, 0] = current
+        run.run(0, 1)
+        counts = np.zeros(len(model.events), np.int64)
+        for i in range(NEURONS):
+            params = tuple(int(v) for v in p.per_neuron[:, i]) + constants
+            s, spike, events = model.fixed_step(
+                tuple(int(v) for v in state[:, i]), int(z[i]), tuple(int(v) for v in current[:, i]), params
+            )
+            where = f"seed {seed}, round {round_}, neuron {i}, state {state[:, i]}, current {current[:, i]}, {params}"
+            assert (run.state[:, i].tolist(), int(run.outputs[0, i])) == (list(s), spike), where
+            counts += [(events >> bit) & 1 for bit in range(len(counts))]
+        assert run.events[0].tolist() == counts.tolist()
+
+
+def test_a_parameter_beyond_32_bits_is_refused_where_the_model_runs_in_32_bits() -> None:
+    p = Population.of("p", "lif", 2, du1=1, dv=0, vth=64, bias=1 << 31, inv_vth=1, lava=1, subtract=0, k=15,
+                      scale_log2=6)  # fmt: skip
+    with pytest.raises(InputError, match="population 'p': a parameter leaves 32 bits"):
+        PopulationRun(p, 1, [], 1)
+
+
+def test_sums_that_could_leave_32_bits_are_refused() -> None:
+    p = population("lif", 0)
+    weights = np.full((NEURONS, 4), 1 << 20)
+    with pytest.raises(InputError, match="population 'p': its weighted sums can reach"):
+        IntegerNetwork(4, (p,), (Synapses("p", "p", np.full((NEURONS, NEURONS), 1 << 26)),))
+    network = IntegerNetwork(4, (p,), (Synapses("input", "p", weights, exponent=3),))
+    assert network.largest_input("p") == INT32 // (4 << 23)
+
+
+def test_feedback_alone_needs_no_connection() -> None:
+    rows, _, _, groups = Feedback([], 3).arguments()
+    assert rows.shape == (0, 0)
+    assert groups[0].shape == (0,)
+    assert population_kernel("lif") is population_kernel("lif")
