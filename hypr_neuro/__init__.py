@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _WHERE = {
+    "IntegerNetwork": "integer",
     "LearnOptions": "sim.learn",
     "Network": "network",
+    "Population": "integer",
     "Profile": "profile",
     "QuantizedNetwork": "quantize",
     "RatePenalty": "train.gradients",
     "SequenceData": "data",
+    "Simulator": "sim.simulator",
+    "Synapses": "integer",
     "Trace": "sim.trace",
     "augment": "data.augment",
     "compare": "compare",
@@ -36,6 +40,7 @@ _WHERE = {
     "open_device": "hil",
     "place": "place",
     "quantize": "quantize",
+    "read_netx": "netx.read",
     "read_nir": "nir_io",
     "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
@@ -54,7 +59,9 @@ if TYPE_CHECKING:
     from hypr_neuro.data.augment import augment
     from hypr_neuro.diff import diff
     from hypr_neuro.hil import open_device
+    from hypr_neuro.integer import IntegerNetwork, Population, Synapses
     from hypr_neuro.network import Network
+    from hypr_neuro.netx.read import read_netx
     from hypr_neuro.nir_io import read_nir, write_nir
     from hypr_neuro.place import place
     from hypr_neuro.profile import Profile, load_profile
@@ -63,6 +70,7 @@ if TYPE_CHECKING:
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.float_trace import float_trace
     from hypr_neuro.sim.learn import LearnOptions, learn
+    from hypr_neuro.sim.simulator import Simulator
     from hypr_neuro.sim.trace import Trace
     from hypr_neuro.train.gradients import RatePenalty, gradients
     from hypr_neuro.train.initial import scale_to_rate
@@ -70,12 +78,16 @@ if TYPE_CHECKING:
     from hypr_neuro.train.stream import stream_gradients
 
 __all__ = [
+    "IntegerNetwork",
     "LearnOptions",
     "Network",
+    "Population",
     "Profile",
     "QuantizedNetwork",
     "RatePenalty",
     "SequenceData",
+    "Simulator",
+    "Synapses",
     "Trace",
     "__version__",
     "augment",
@@ -94,6 +106,7 @@ __all__ = [
     "open_device",
     "place",
     "quantize",
+    "read_netx",
     "read_nir",
     "scale_to_rate",
     "simulate",

@@ -139,7 +139,7 @@ class Synapses:
                 raise InputError(
                     f"{self.name}: delays, rule: a sparse matrix of the weights' own pattern, zeros stored"
                 )
-            values = self.delays.data if self.sparse else self.delays
+            values = _stored(self.delays)
             if values.dtype.kind not in "iu":
                 raise InputError(f"{self.name}: delays of type {values.dtype}, rule: integers")
             low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
@@ -173,10 +173,15 @@ class Synapses:
         if isinstance(self.delays, int):
             yield self.delays, self.weights
             return
-        values = self.delays.data if self.sparse else self.delays
+        values = _stored(self.delays)
         for delay in np.unique(values):
             chosen = values == delay
             yield int(delay), _masked(self.weights, chosen)
+
+
+def _stored(matrix: Any) -> Array:
+    """Entries of a dense matrix, stored ones of a sparse one."""
+    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.data)
 
 
 def _same_pattern(a: Any, b: Any) -> bool:

@@ -31,7 +31,7 @@ def register() -> None:
     from numba.core.datamodel import models
     from numba.extending import register_model
 
-    class Lane(types.Type):  # type: ignore[misc]  # numba's class has no types
+    class Lane(types.Type):
         def __init__(self, bits: int) -> None:
             self.bits = bits
             super().__init__(name=f"lane{bits}")
@@ -52,7 +52,7 @@ def register() -> None:
             return self if isinstance(other, (types.Integer, types.Boolean)) else None
 
     @register_model(Lane)
-    class LaneModel(models.PrimitiveModel):  # type: ignore[misc]  # as above
+    class LaneModel(models.PrimitiveModel):
         def __init__(self, manager: Any, lane: Any) -> None:
             from llvmlite import ir
 
@@ -111,7 +111,7 @@ def _operators(Lane: Any) -> None:
 
     def template(function: Any, arity: int, truth: bool) -> None:
         @infer_global(function)
-        class Template(AbstractTemplate):  # type: ignore[misc]  # numba's class has no types
+        class Template(AbstractTemplate):
             def generic(self, args: Any, kws: Any) -> Any:
                 lane = narrowest(args) if len(args) == arity and not kws else None
                 return None if lane is None else signature(types.boolean if truth else lane, *([lane] * arity))
@@ -159,7 +159,7 @@ def _constructor(function: Any, lane: Any) -> None:
     from numba.core import cgutils
     from numba.extending import intrinsic, overload
 
-    @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+    @intrinsic
     def convert(context: Any, x: Any) -> Any:
         if isinstance(x, types.BaseTuple):
             result: Any = types.UniTuple(lane, len(x))

@@ -37,8 +37,8 @@ from hypr_neuro.quantize import QuantizedNetwork, quantize, state_ranges, weight
 from hypr_neuro.run_folder import RunFolder
 from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.trace import Trace
 from hypr_neuro.sim.learn import LearnOptions
+from hypr_neuro.sim.trace import Trace
 from hypr_neuro.tasks import Task
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.loop import Epoch, History, evaluate, train

@@ -101,9 +101,7 @@ class Simulator:
         for i, p in enumerate(self.populations):
             p.begin(steps, bool(keep_states and keep_states[i]), bool(keep_currents and keep_currents[i]))
         for p in self.populations:
-            work = [(d, self.sent(d.source, d.lag), spikes or d.source != INPUT)
-                    for d in self._others[p.population.name]]  # fmt: skip
-            over_batch(self.batch, lambda b0, b1, p=p, work=work: self._slice(p, work, b0, b1))
+            self._run(p, spikes)
         self.time += steps
 
     def save(self, path: str | Path) -> None:
@@ -138,10 +136,16 @@ class Simulator:
             p.state[...], p.events[...] = arrays[f"{i}/state"], arrays[f"{i}/events"]
             p.line.tail = arrays[f"{i}/sent"]
 
-    def _slice(self, p: PopulationRun, work: list[tuple[Delivery, Array, bool]], first: int, stop: int) -> None:
-        for delivery, sent, spikes in work:
-            delivery.run(sent, self.time, p.arriving[delivery.current], spikes, first, stop)
-        p.run(first, stop)
+    def _run(self, p: PopulationRun, spikes: bool) -> None:
+        """A population's block: what arrives from others, then its own steps; slices of the batch on threads."""
+        work = [(d, self.sent(d.source, d.lag), spikes or d.source != INPUT) for d in self._others[p.population.name]]
+
+        def run_slice(first: int, stop: int) -> None:
+            for delivery, sent, only_spikes in work:
+                delivery.run(sent, self.time, p.arriving[delivery.current], only_spikes, first, stop)
+            p.run(first, stop)
+
+        over_batch(self.batch, run_slice)
 
     def sent(self, source: str, lag: int) -> Array:
         """(steps, batch·n) what a population, or "input", sent `lag` steps before each step of the last block."""

@@ -157,7 +157,7 @@ def test_profiles_are_listed_and_shown() -> None:
 def test_help_names_every_command() -> None:
     text = program("--help").stdout
     first, rest = ("demo", "train", "export", "quantize", "place"), ("simulate", "learn", "compare", "report", "data")
-    for name in (*first, *rest, "profiles"):
+    for name in (*first, *rest, "diff", "profiles"):
         assert f" {name} " in text
 
 

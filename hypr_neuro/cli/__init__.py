@@ -16,7 +16,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ORDER = ("demo", "data", "train", "export", "quantize", "place", "simulate", "learn", "compare", "report", "profiles")
+ORDER = (
+    "demo",
+    "data",
+    "train",
+    "export",
+    "quantize",
+    "place",
+    "simulate",
+    "learn",
+    "compare",
+    "diff",
+    "report",
+    "profiles",
+)
 
 
 def main() -> None:

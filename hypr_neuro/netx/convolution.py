@@ -23,8 +23,8 @@ from hypr_neuro.errors import InputError
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-MAX_SYNAPSES = 1 << 28
-"""Written out: 2 GB, a hundred times PilotNet."""
+MAX_SYNAPSES = 1 << 27
+"""1 GB written out, 4 GB on the way there; those of PilotNet have 11 million together."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ class Convolution:
         synapses = outputs[0] * outputs[1] * self.kernel.size
         if synapses > MAX_SYNAPSES:
             raise InputError(f"written out, the convolution has {synapses} synapses, rule: at most {MAX_SYNAPSES}")
-        group = np.arange(out) // (out // self.groups)
-        o, c = np.broadcast_arrays(np.arange(out)[:, None], group[:, None] * per_group + np.arange(per_group))
+        o = np.arange(out, dtype=np.int32)[:, None]
+        c = o // (out // self.groups) * per_group + np.arange(per_group, dtype=np.int32)
+        o, c = np.broadcast_arrays(o, c)
         parts = []
         for j in range(size[0]):
             for i in range(size[1]):

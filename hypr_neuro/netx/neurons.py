@@ -13,9 +13,9 @@ iDecay, vDecay and vThMant may be one number or one for each neuron (of a convol
 documents one; so may the bias. Lava keeps the bias mantissa in 16 bits.
 
 RF: lava-dl turns sinDecay and cosDecay into period and decay, and Lava turns those back into integers, cutting
-fractions off. The way there and back through floating point lowers some of them by 1 (of 4096): s = 1171, c = 3902
-become 1170, 3901. Both computations are repeated here, operation by operation. The bias of such a layer and its
-delays, which lava-dl drops, are refused.
+fractions off. The way there and back through floating point lowers a number by 1 (of 4096) in two of five pairs: 1538
+and 1270 become 1537 and 1269. Both computations are repeated here, operation by operation. vThMant is one number. The
+bias and the delays of such a layer, which lava-dl drops, are refused.
 
 Keys that lava-dl does not read must hold what it takes for granted: refDelay 1, gradedSpike false, wgtExp, weight_exp
 and messageBits 0. theta (vThMant · 2^6), tauRho and scaleRho concern training.

@@ -61,7 +61,7 @@ def check_range(path: str, *parts: Array) -> None:
             )
         if mixed and odd and room == 0 and (least, most) != (0, 0) and (least >= 0 or most <= 0):
             raise InputError(
-                f"{path}: odd weights in a range {low}..{high}, weights {least}..{most} in one matrix, rule: even ones, "
+                f"{path}: odd weights in a range {low}..{high}, {least}..{most} in one matrix, rule: even ones, "
                 "or both signs in each matrix; lava-dl would set that matrix to 0"
             )
 

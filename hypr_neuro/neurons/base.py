@@ -274,8 +274,8 @@ class NeuronModel:
         """Raise InputError, naming the layer `where`, for a model that is integer only."""
         if not self.has_float:
             raise InputError(
-                f"{where}: neuron '{self.name}' has no float form, it runs in integer networks only; build the layer of a "
-                "neuron that has one (docs/models.md)"
+                f"{where}: neuron '{self.name}' has no float form, it runs in integer networks only; build the layer "
+                "of a neuron that has one (docs/models.md)"
             )
 
     def require_learning(self, where: str) -> None:

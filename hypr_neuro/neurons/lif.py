@@ -13,14 +13,15 @@ Integers, as Lava's fixed-point model, a = the weighted sum, decays of 12 bits:
     v' = sat24(zero(v (1 - z)(4096 - dv) / 4096) + u' + bias)            zero: rounded toward zero
     z  = 1 if v' > vth << 6 else 0
 
-overflow "lava" wraps a << 6 at 32 bits and u by one addition of ±2^24, so that u can leave 24 bits. "hardware" keeps the
-registers' widths: a << 6 wraps at 22 bits, u and u + bias at 24, in two's complement, the widths of nengo-loihi's
+overflow "lava" wraps a << 6 at 32 bits and u by one addition of ±2^24, so that u can leave 24 bits. "hardware" keeps
+the registers' widths: a << 6 wraps at 22 bits, u and u + bias at 24, in two's complement, the widths of nengo-loihi's
 emulator (Q_BITS 21, U_BITS 23, without sign). v saturates in both; Intel documents none of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,7 @@ from hypr_neuro.neurons.base import (
 from hypr_neuro.neurons.scaling import psi_table, shared_value
 from hypr_neuro.surrogates import slayer
 
+Numbers = int | Array
 ACTIVATION_SHIFT = 6
 STATE_BITS = 24
 INVERSE_FRACTION = 36
@@ -182,6 +184,37 @@ def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -
     exponent = min(max(int(np.ceil(np.log2(max(largest, 1.0) / top))), 0), fmt.bias_exponent_max)
     rule = f"bias mantissa, {fmt.bias_mantissa_bits} bits, times 2^{exponent}"
     return to_integer("bias mantissa", value, scale / 2.0**exponent, -top, top, rule, out) << exponent
+
+
+def lif_parameters(
+    du: Numbers, dv: Numbers, vth: Numbers, bias: Numbers = 0, *, overflow: str = "lava", subtract: bool = False
+) -> dict[str, Any]:
+    """Integers of `lif` from the numbers that Lava's fixed-point LIF takes, for `Population.of`.
+
+    du, dv : decays a step in 4096ths, 0..4095; du gets Loihi's offset 1. vth : threshold mantissa, 0..2^17 - 1, of
+        which the neuron takes 64 times. bias : what a step adds to v, mantissa · 2^exponent (`loihi_weights.bias`)
+    overflow : "lava" or "hardware". subtract : reset by subtraction of the threshold, which Lava does not have
+
+    Each of the numbers one for all neurons or an array. Raises InputError.
+    """
+    for name, value, top in (("du", du, 4095), ("dv", dv, 4095), ("vth", vth, (1 << 17) - 1)):
+        array = np.asarray(value)
+        if array.dtype.kind not in "iu" or np.any((array < 0) | (array > top)):
+            raise InputError(f"neuron 'lif': {name} = {value}, rule: integers 0..{top}")
+    if overflow not in ("lava", "hardware"):
+        raise InputError(f"neuron 'lif': overflow = {overflow!r}, rule: 'lava' or 'hardware'")
+    threshold = np.asarray(vth, np.int64) << ACTIVATION_SHIFT
+    return {
+        "du1": np.asarray(du, np.int64) + 1,
+        "dv": dv,
+        "vth": threshold,
+        "bias": bias,
+        "inv_vth": (1 << INVERSE_FRACTION) // np.maximum(threshold, 1 << ACTIVATION_SHIFT),
+        "lava": int(overflow == "lava"),
+        "subtract": int(subtract),
+        "k": 15,
+        "scale_log2": ACTIVATION_SHIFT,
+    }
 
 
 def constrain(params: dict[str, Array]) -> None:
