@@ -1,4 +1,4 @@
-"""Integers of 16 and 32 bits for kernels.
+"""Integers of 16 and 32 bits for kernels, and one instruction that numba lacks.
 
 To numba every integer expression has 64 bits, so loops over int32 arrays run with half or a quarter of the lanes that
 the machine's vectors have. `lane16` and `lane32` mark a number as one whose sums and products stay in its own width:
@@ -22,6 +22,11 @@ def lane16(x: Any) -> Any:
 def lane32(x: Any) -> Any:
     """x as a 32-bit lane in kernels, x itself in Python."""
     return x
+
+
+def lowest_bit(x: int) -> int:
+    """Place of the lowest bit that is set, x > 0; one instruction in kernels."""
+    return (x & -x).bit_length() - 1
 
 
 @lru_cache(maxsize=1)
@@ -62,6 +67,7 @@ def register() -> None:
     _operators(Lane)
     for bits, function in ((16, lane16), (32, lane32)):
         _constructor(function, Lane(bits))
+    _bits()
 
 
 def _conversions(Lane: Any) -> None:
@@ -179,3 +185,22 @@ def _constructor(function: Any, lane: Any) -> None:
     @overload(function, strict=False)
     def implementation(x: Any) -> Any:
         return lambda x: convert(x)  # noqa: PLW0108  (numba wants a function)
+
+
+def _bits() -> None:
+    """`lowest_bit` of unsigned 64-bit words."""
+    from numba import types
+    from numba.extending import intrinsic, overload
+
+    @intrinsic
+    def count(context: Any, x: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            from llvmlite import ir
+
+            return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+        return types.uint64(types.uint64), codegen
+
+    @overload(lowest_bit, strict=False)
+    def implementation(x: Any) -> Any:
+        return lambda x: count(x)  # noqa: PLW0108  (numba wants a function)

@@ -15,7 +15,7 @@ from hypr_neuro.fixed_point import shift
 from hypr_neuro.jit import compile_kernel, jitable
 from hypr_neuro.lanes import lane32
 from hypr_neuro.neurons import get_model
-from hypr_neuro.sim.synapses import add_rows, add_sparse, clear, find_active
+from hypr_neuro.sim.synapses import add_rows, add_sparse, clear, find_active, find_spikes
 from hypr_neuro.tuples import HEAD, LOAD, PICK, PUT
 
 
@@ -114,7 +114,10 @@ def population_kernel(model_name: str) -> Callable[..., None]:
         ring = np.uintp(max(1, groups[0].max())) if sparse else np.uintp(1)
         active, found = np.zeros((ring, n + np.uintp(1)), np.uintp), np.zeros(ring, np.uintp)
         sums, part = np.zeros(n, np.int32), np.zeros(n, np.int16)
-        current, happened, z = np.zeros((inputs, n), np.int32), np.zeros(n, np.int8), np.zeros(n, outputs.dtype)
+        current, happened = np.zeros((inputs, n), np.int32), np.zeros(n, np.int8)
+        # eight neurons a word, so that silent ones are passed over together
+        z = np.zeros((n + np.uintp(7)) & ~np.uintp(7), outputs.dtype)
+        words = z.view(np.uint64)
         shared = head(constants)
         for b in range(np.uintp(first), np.uintp(stop)):
             base = b * n
@@ -139,7 +142,7 @@ def population_kernel(model_name: str) -> Callable[..., None]:
                     happened[i] = event
                     seen |= event
                 if dense or sparse:
-                    found[t % ring] = find_active(active[t % ring], z, np.uintp(0), n)
+                    found[t % ring] = find_spikes(active[t % ring], words)
                 if seen != 0:
                     count_events(events[b], happened, bits)
                 record_rows(states, t, base, state, base, d, n)

@@ -15,7 +15,7 @@ import numpy as np
 
 from hypr_neuro.fixed_point import shift
 from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane16, lane32
+from hypr_neuro.lanes import lane16, lane32, lowest_bit
 
 
 @jitable
@@ -25,6 +25,22 @@ def find_active(active: Any, values: Any, base: Any, count: Any) -> Any:
     for j in range(count):
         active[found] = j
         found += np.uintp(values[base + j] != 0)
+    return found
+
+
+@jitable
+def find_spikes(active: Any, words: Any) -> Any:
+    """active[0…] = numbers of the bytes of `words` (uint64, eight neurons each) that are 1; returns how many.
+
+    Silent words cost one test, which pays where few of eight neurons fire; spikes cost the same everywhere.
+    """
+    found = np.uintp(0)
+    for w in range(np.uintp(words.shape[0])):
+        word = words[w]
+        while word != np.uint64(0):
+            active[found] = np.uintp(8) * w + (lowest_bit(word) >> np.uint64(3))
+            found += np.uintp(1)
+            word &= word - np.uint64(1)
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hypr_neuro.fixed_point import sat, scale_zero, shift, shr_zero, wrap, wrap24_lava
 from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane16, lane32
+from hypr_neuro.lanes import lane16, lane32, lowest_bit
 
 
 @jitable
@@ -104,6 +104,22 @@ def test_rules_of_running_numbers_keep_to_32_bits() -> None:
         wide = shr_zero(a * b, 12)
         assert scale_zero(a, b, 12) == wide
         assert out[:, i].tolist() == [wide, wrap(a, 24), wrap24_lava(a), sat(a, 24), wrap(shift(a, 6), 32)]
+
+
+def test_the_lowest_bit_of_every_word() -> None:
+    def kernel(words, out):
+        for i in range(words.size):
+            out[i] = lowest_bit(words[i])
+
+    rng = np.random.default_rng(2)
+    numbers = [1 << k for k in range(64)] + [
+        int(rng.integers(1, 1 << 63)) << int(rng.integers(0, 2)) for _ in range(200)
+    ]
+    numbers = [n & ((1 << 64) - 1) for n in numbers]
+    out = np.zeros(len(numbers), np.int64)
+    compile_kernel(kernel)(np.array(numbers, np.uint64), out)
+    assert out.tolist() == [lowest_bit(n) for n in numbers]
+    assert out[:64].tolist() == list(range(64))
 
 
 @pytest.mark.parametrize("lane", [lane16, lane32])
