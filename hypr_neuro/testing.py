@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.errors import MismatchError
 from hypr_neuro.forward import readout
+from hypr_neuro.integer import IntegerNetwork
 from hypr_neuro.network import Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.profile import Profile, load_profile, parse_profile
@@ -139,8 +140,8 @@ def assert_equal_traces(
                         f"({len(differs)} of {expected.size} entries differ){kept}")  # fmt: skip
 
 
-def keep_case(qnet: QuantizedNetwork, x: Array, seed: int) -> Path:
-    """Write network and input to a new folder: ``network.h5`` (QuantizedNetwork.load) and ``x.npy``."""
+def keep_case(qnet: QuantizedNetwork | IntegerNetwork, x: Array, seed: int) -> Path:
+    """Write network and input to a new folder: ``network.h5`` (`load` of its class) and ``x.npy``."""
     folder = Path(tempfile.mkdtemp(prefix=f"hypr-neuro-seed{seed}-"))
     qnet.save(folder / "network.h5")
     np.save(folder / "x.npy", x, allow_pickle=False)

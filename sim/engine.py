@@ -51,7 +51,7 @@ def simulate(
 
 def check_input(network: IntegerNetwork | HasInteger, x: Array) -> Array:
     """x as int32 (sample, T, channel), after the checks that `simulate` documents."""
-    return _checked(as_integer(network)[0], x)
+    return _checked(as_integer(network)[0], x).astype(np.int32)
 
 
 def _checked(integer: IntegerNetwork, x: Array) -> Array:

@@ -154,7 +154,7 @@ class Simulator:
 
 
 def check_values(network: IntegerNetwork, x: Array) -> Array:
-    """x as int32, if it holds integers that cannot carry a sum past 32 bits and keep to the connections' messages."""
+    """x as integers of at most 32 bits, if they cannot carry a sum past 32 bits and keep to the connections' messages."""
     data = np.asarray(x)
     if data.size == 0:
         raise InputError(f"x of shape {data.shape}, rule: no length is 0")
@@ -182,4 +182,5 @@ def check_values(network: IntegerNetwork, x: Array) -> Array:
             if high > top or low < (-top if c.message_bits else 0):
                 raise InputError(f"{c.name}: x holds {low} to {high}, rule: {-top if c.message_bits else 0} to {top}, "
                                  f"message_bits = {c.message_bits}")  # fmt: skip
-    return data.astype(np.int32)
+    narrow = data.dtype.kind in "iu" and np.can_cast(data.dtype, np.int32)
+    return data if narrow else data.astype(np.int8 if data.dtype.kind == "b" else np.int32)
