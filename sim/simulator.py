@@ -154,7 +154,7 @@ class Simulator:
 
 
 def check_values(network: IntegerNetwork, x: Array) -> Array:
-    """x as integers of at most 32 bits, if they cannot carry a sum past 32 bits and keep to the connections' messages."""
+    """x as integers of 32 bits or fewer, if no sum can leave 32 bits and all keep to the connections' messages."""
     data = np.asarray(x)
     if data.size == 0:
         raise InputError(f"x of shape {data.shape}, rule: no length is 0")
