@@ -24,6 +24,11 @@ def lane32(x: Any) -> Any:
     return x
 
 
+def plain(x: Any) -> Any:
+    """A lane as an ordinary integer in kernels, x itself in Python."""
+    return x
+
+
 def lowest_bit(x: int) -> int:
     """Place of the lowest bit that is set, x > 0; one instruction in kernels."""
     return (x & -x).bit_length() - 1
@@ -67,6 +72,7 @@ def register() -> None:
     _operators(Lane)
     for bits, function in ((16, lane16), (32, lane32)):
         _constructor(function, Lane(bits))
+    _plain(Lane)
     _bits()
 
 
@@ -185,6 +191,22 @@ def _constructor(function: Any, lane: Any) -> None:
     @overload(function, strict=False)
     def implementation(x: Any) -> Any:
         return lambda x: convert(x)  # noqa: PLW0108  (numba wants a function)
+
+
+def _plain(Lane: Any) -> None:
+    from numba import types
+    from numba.extending import intrinsic, overload
+
+    @intrinsic
+    def widen(context: Any, x: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return context.cast(builder, args[0], x, types.int64)
+
+        return types.int64(x), codegen
+
+    @overload(plain, strict=False)
+    def implementation(x: Any) -> Any:
+        return (lambda x: widen(x)) if isinstance(x, Lane) else None  # noqa: PLW0108  (numba wants a function)
 
 
 def _bits() -> None:

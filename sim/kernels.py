@@ -13,7 +13,7 @@ import numpy as np
 
 from hypr_neuro.fixed_point import shift
 from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane32
+from hypr_neuro.lanes import lane32, plain
 from hypr_neuro.neurons import get_model
 from hypr_neuro.sim.synapses import add_rows, add_sparse, clear, find_active, find_spikes
 from hypr_neuro.tuples import HEAD, LOAD, PICK, PUT
@@ -29,8 +29,19 @@ def wide(x: Any) -> Any:
 def count_events(counts: Any, happened: Any, bits: Any) -> None:
     """counts[bit] += the neurons whose mask has that bit."""
     for bit in range(bits):
-        for i in range(happened.shape[0]):
-            counts[bit] += (happened[i] >> bit) & 1
+        total = lane32(0)
+        for i in range(np.uintp(happened.shape[0])):
+            total += (lane32(happened[i]) >> bit) & 1
+        counts[bit] += plain(total)
+
+
+@jitable
+def anything(words: Any) -> Any:
+    """Whether a bit is set in any word."""
+    seen = np.uint64(0)
+    for w in range(np.uintp(words.shape[0])):
+        seen |= words[w]
+    return seen != np.uint64(0)
 
 
 @jitable
@@ -114,10 +125,11 @@ def population_kernel(model_name: str) -> Callable[..., None]:
         ring = np.uintp(max(1, groups[0].max())) if sparse else np.uintp(1)
         active, found = np.zeros((ring, n + np.uintp(1)), np.uintp), np.zeros(ring, np.uintp)
         sums, part = np.zeros(n, np.int32), np.zeros(n, np.int16)
-        current, happened = np.zeros((inputs, n), np.int32), np.zeros(n, np.int8)
-        # eight neurons a word, so that silent ones are passed over together
-        z = np.zeros((n + np.uintp(7)) & ~np.uintp(7), outputs.dtype)
-        words = z.view(np.uint64)
+        current = np.zeros((inputs, n), np.int32)
+        # eight neurons a word, so that those which are silent, or without events, are passed over together
+        padded = (n + np.uintp(7)) & ~np.uintp(7)
+        z, happened = np.zeros(padded, outputs.dtype), np.zeros(padded, np.int8)
+        words, masks = z.view(np.uint64), happened.view(np.uint64)
         shared = head(constants)
         for b in range(np.uintp(first), np.uintp(stop)):
             base = b * n
@@ -131,7 +143,6 @@ def population_kernel(model_name: str) -> Callable[..., None]:
                     add_dense_feedback(current[0], sums, part, rows, active[last], found[last], exponent, n, limit)
                 if sparse:
                     add_sparse_feedback(current, sums, groups, active, found, t, n)
-                seen = lane32(0)
                 sent = outputs[before + t]
                 for i in range(n):
                     p = lane(load_p(per_neuron, i)) + shared
@@ -140,10 +151,9 @@ def population_kernel(model_name: str) -> Callable[..., None]:
                     z[i] = spike
                     sent[base + i] = spike
                     happened[i] = event
-                    seen |= event
                 if dense or sparse:
                     found[t % ring] = find_spikes(active[t % ring], words)
-                if seen != 0:
+                if anything(masks):
                     count_events(events[b], happened, bits)
                 record_rows(states, t, base, state, base, d, n)
                 record_rows(currents, t, base, current, np.uintp(0), inputs, n)

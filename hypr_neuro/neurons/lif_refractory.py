@@ -5,7 +5,8 @@
     v' = 0, z' = 0                                while r > 0
     r' = n if z' = 1, else max(r - 1, 0)
 
-u runs on meanwhile; after the n steps v starts from 0. n = 0 is `lif` with its reset to zero. The order is that of
+u runs on meanwhile; after the n steps v starts from 0. The sum that would be v is made all the same, and where it
+saturates that is counted. n = 0 is `lif` with its reset to zero. The order is that of
 Lava's LIFRefractory (lava.proc.lif 0.10.0), which exists in floating point only; the arithmetic is `lif`'s: u and v
 with 6 fraction bits, overflow "lava" or "hardware". As there, the state v is the value before the reset.
 
@@ -29,8 +30,7 @@ def fixed_step(s, z_prev, I, p):
     held = 1 if s[2] > 0 else 0
     z = 0 if held else z
     r = refractory if z else max(s[2] - 1, 0)
-    # a potential that is not kept has not saturated
-    return (u, 0 if held else v, r), z, events & 5 if held else events
+    return (u, 0 if held else v, r), z, events
 
 
 MODEL = NeuronModel(

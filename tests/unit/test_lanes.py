@@ -10,7 +10,7 @@ import pytest
 
 from hypr_neuro.fixed_point import sat, scale_zero, shift, shr_zero, wrap, wrap24_lava
 from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane16, lane32, lowest_bit
+from hypr_neuro.lanes import lane16, lane32, lowest_bit, plain
 
 
 @jitable
@@ -122,7 +122,7 @@ def test_the_lowest_bit_of_every_word() -> None:
     assert out[:64].tolist() == list(range(64))
 
 
-@pytest.mark.parametrize("lane", [lane16, lane32])
+@pytest.mark.parametrize("lane", [lane16, lane32, plain])
 def test_in_python_a_lane_is_the_number_itself(lane: Callable[[Any], Any]) -> None:
     assert lane(1 << 40) == 1 << 40
     assert lane((1, 2)) == (1, 2)
