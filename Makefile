@@ -10,6 +10,7 @@ ARGS ?=
 .PHONY: help setup demo test test-lava-dl lint bench clean
 
 help:
+	@echo 'make setup   set up .venv and nothing else'
 	@echo 'make demo    train, quantize, learn on chip and report, on real data'
 	@echo 'make test    run the test suite'
 	@echo 'make test-lava-dl  networks of lava-dl against lava-dl itself, in an environment of its own (5.5 GB)'

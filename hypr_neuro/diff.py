@@ -72,6 +72,11 @@ class Arrivals:
     expected: tuple[int, ...] | None
     got: tuple[int, ...] | None
 
+    @property
+    def something(self) -> bool:
+        """Whether a spike arrives, or might, on either side."""
+        return any(side is None or len(side) > 0 for side in (self.expected, self.got))
+
 
 @dataclass(frozen=True)
 class Window:
@@ -248,7 +253,13 @@ def _window(sides: Sides, first: Difference, radius: int) -> Window:
         ]
         values[what] = (tuple(lines[0]), tuple(lines[1]))
     links = [link for link in sides.links() if link.target == first.layer]
-    arrivals = [_arrivals(sides, link, lag, first) for link in links for lag in link.lags]
+    arrivals = [
+        a
+        for link in links
+        for lag in link.lags
+        # of a connection with many delays, those that bring something
+        if (a := _arrivals(sides, link, lag, first)).something or len(link.lags) == 1
+    ]
     shift = sides.shift(first.layer)
     return Window(first.layer, sides.samples[first.sample], first.neuron, tuple(t + shift for t in steps), values,
                   tuple(arrivals))  # fmt: skip

@@ -17,8 +17,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ SUM_BITS = 31
 """A step's weighted sums stay below 2^31 in magnitude, whatever fires."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Population:
     """n neurons of one model.
 
@@ -64,10 +65,23 @@ class Population:
                     f"population '{self.name}': {what} is {array.dtype} of shape {array.shape}, rule: int64 of "
                     f"{shape}, at least one neuron"
                 )
+        for what, array in self.named().items():
+            if np.any(np.abs(array) >= 1 << 31):
+                raise InputError(f"population '{self.name}': {what} = {array.min()}..{array.max()}, rule: 32 bits")
+        if self.model.validate_fixed is not None:
+            self.model.validate_fixed(f"population '{self.name}'", self.named())
+
+    def __repr__(self) -> str:
+        return f"Population('{self.name}', {self.model.name}, {self.size} neurons)"
 
     @property
     def size(self) -> int:
         return int(self.per_neuron.shape[1])
+
+    def named(self) -> dict[str, Array]:
+        """Integer parameters (n,) and constants () by name."""
+        rows = dict(zip(self.model.fixed_per_neuron, self.per_neuron, strict=True))
+        return rows | dict(zip(self.model.fixed_constants, self.constants, strict=True))
 
     @classmethod
     def of(cls, name: str, model: str, size: int, **values: int | Array) -> Population:
@@ -87,7 +101,7 @@ class Population:
         return cls(name, record, np.stack(per_neuron) if per_neuron else np.zeros((0, size), np.int64), constants)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Synapses:
     """One connection.
 
@@ -111,22 +125,33 @@ class Synapses:
     message_bits: int | None = None
 
     def __post_init__(self) -> None:
-        if self.weights.ndim != 2 or 0 in self.weights.shape or self.weights.dtype.kind not in "iu":
-            raise InputError(
-                f"{self.name}: weights are {self.weights.dtype} of shape {self.weights.shape}, rule: integers of shape "
-                "(post, pre), both positive"
-            )
-        if not -32 <= self.exponent <= 32:
-            raise InputError(f"{self.name}: weight exponent {self.exponent}, rule: -32..32")
+        """Copies that nobody can write to: what was checked stays so."""
+        weights = _matrix(self.name, "weights", self.weights)
+        delays = self.delays
+        if isinstance(delays, np.integer):
+            delays = int(delays)
+        elif not isinstance(delays, int):
+            delays = _matrix(self.name, "delays", delays)
+        line = self.always_on
+        if line is not None:
+            line = _frozen(np.array(line))
+        for name, value in (("weights", weights), ("delays", delays), ("always_on", line)):
+            object.__setattr__(self, name, value)
+        if not isinstance(self.exponent, (int, np.integer)) or not -32 <= self.exponent <= 32:
+            raise InputError(f"{self.name}: weight exponent {self.exponent}, rule: an integer from -32 to 32")
         self._check_delays()
-        if self.always_on is not None:
-            if not isinstance(self.delays, int):
+        if line is not None:
+            if not isinstance(delays, int):
                 raise InputError(f"{self.name}: always_on, rule: needs one delay for all weights")
-            if self.always_on.shape != (self.shape[0],) or self.always_on.dtype.kind not in "iu":
+            if line.shape != (self.shape[0],) or line.dtype.kind not in "iu":
                 raise InputError(
-                    f"{self.name}: always_on is {self.always_on.dtype} of shape {self.always_on.shape}, rule: "
-                    f"integers of shape ({self.shape[0]},)"
+                    f"{self.name}: always_on is {line.dtype} of shape {line.shape}, rule: integers of shape "
+                    f"({self.shape[0]},)"
                 )
+
+    def __repr__(self) -> str:
+        kind = "sparse" if self.sparse else "dense"
+        return f"Synapses({self.name}, {kind} {self.shape}, exponent {self.exponent})"
 
     def _check_delays(self) -> None:
         if isinstance(self.delays, int):
@@ -140,8 +165,6 @@ class Synapses:
                     f"{self.name}: delays, rule: a sparse matrix of the weights' own pattern, zeros stored"
                 )
             values = _stored(self.delays)
-            if values.dtype.kind not in "iu":
-                raise InputError(f"{self.name}: delays of type {values.dtype}, rule: integers")
             low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         if low < 0 or high > LARGEST_DELAY:
             raise InputError(f"{self.name}: delays {low} to {high}, rule: 0..{LARGEST_DELAY}")
@@ -179,6 +202,37 @@ class Synapses:
             yield int(delay), _masked(self.weights, chosen)
 
 
+def _matrix(name: str, what: str, value: Any) -> Weights:
+    """A copy, read-only: dense, or any sparse format as CSR with sorted columns. Raises InputError for no integers."""
+    if hasattr(value, "tocsr"):
+        from scipy.sparse import csr_array
+
+        # of explicit parts: a matrix of numpy's old kind multiplies differently
+        found = value.tocsr().copy()
+        matrix: Any = csr_array((found.data, found.indices, found.indptr), shape=found.shape)
+        matrix.sort_indices()
+        if not matrix.has_canonical_format:
+            if what == "delays":
+                raise InputError(f"{name}: delays, rule: no entry of the sparse matrix twice")
+            matrix = matrix.astype(np.int64)  # so that a sum cannot overflow
+            matrix.sum_duplicates()
+        for part in (matrix.data, matrix.indices, matrix.indptr):
+            _frozen(part)
+    else:
+        matrix = _frozen(np.array(value))
+    if matrix.ndim != 2 or 0 in matrix.shape or matrix.dtype.kind not in "iu":
+        raise InputError(
+            f"{name}: {what} are {matrix.dtype} of shape {matrix.shape}, rule: integers of shape (post, pre), both "
+            "positive"
+        )
+    return cast("Weights", matrix)
+
+
+def _frozen(array: Array) -> Array:
+    array.setflags(write=False)
+    return array
+
+
 def _stored(matrix: Any) -> Array:
     """Entries of a dense matrix, stored ones of a sparse one."""
     return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.data)
@@ -214,6 +268,7 @@ class IntegerNetwork:
     connection_delay: int = 1
     state_bits: int = 24
     _index: dict[str, int] = field(init=False, repr=False)
+    _limits: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.populations, self.synapses = tuple(self.populations), tuple(self.synapses)
@@ -222,9 +277,13 @@ class IntegerNetwork:
             raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
         if self.inputs < 1 or self.connection_delay not in (0, 1):
             raise InputError(f"inputs = {self.inputs}, connection_delay = {self.connection_delay}, rule: >= 1; 0 or 1")
+        for one, other in permutations(names, 2):
+            if other.startswith(f"{one}/"):
+                raise InputError(f"population '{other}', rule: no name starts with another's and '/', '{one}/' here")
         self._index = {name: i for i, name in enumerate(names)}
         for connection in self.synapses:
             self._check(connection)
+        self._limits = {name: self._largest_input(name) for name in names}
         self._check_sums()
 
     def _check(self, c: Synapses) -> None:
@@ -252,6 +311,9 @@ class IntegerNetwork:
 
     def largest_input(self, target: str) -> int:
         """Largest magnitude of an input value for which no sum of the population can leave 32 bits."""
+        return self._limits[self.population(target).name]
+
+    def _largest_input(self, target: str) -> int:
         p = self.population(target)
         # float64 is exact here: what matters lies below 2^53
         room, per_unit = np.full((p.model.currents, p.size), 2.0**SUM_BITS - 1), np.zeros((p.model.currents, p.size))
@@ -349,6 +411,9 @@ def as_integer(network: IntegerNetwork | HasInteger, tail: int | None = None) ->
 
     Raises InputError for a tail below 0.
     """
+    if not isinstance(network, IntegerNetwork) and not hasattr(network, "integer"):
+        raise InputError(f"network is of type {type(network).__name__}, rule: an IntegerNetwork or a quantized network "
+                         "(hn.quantize)")  # fmt: skip
     found = 0 if isinstance(network, IntegerNetwork) else network.tail
     if tail is not None:
         if tail < 0:

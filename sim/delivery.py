@@ -14,6 +14,8 @@ from hypr_neuro.sim.synapses import graded_kernel, sparse_kernel, spikes_kernel
 Array = NDArray[Any]
 LARGEST_SHIFT = 31
 NARROW = (1 << 15) - 1
+DENSE_FROM, DENSE_ENTRIES = 20, 1 << 26
+"""One weight in so many is enough for whole rows, zeros and all, to be added faster; up to so many entries."""
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Delivery:
     """Weights of one connection and one delay: what they bring to `target`'s current `current`.
 
     lag : steps from sending to arriving. exponent : of the sum, after the weights' common factor 2^k was taken out
+    fan_out : synapses of each presynaptic neuron (pre,), or one number for all
     """
 
     def __init__(self, connection: Synapses, network: IntegerNetwork, delay: int, weights: Any) -> None:
@@ -50,16 +53,14 @@ class Delivery:
         self.exponent = int(np.clip(connection.exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
         self.line = (always_on >> factor).astype(np.int32)
         self.weights: Rows | Sparse
+        sparse = not isinstance(weights, np.ndarray)
+        self.fan_out = np.bincount(weights.indices, minlength=connection.shape[1]) if sparse else connection.shape[0]
+        if sparse and _worth_rows(weights):
+            weights = weights.toarray()
         if isinstance(weights, np.ndarray):
             self.weights = _dense(weights >> factor)
         else:
             self.weights = by_presynaptic(weights, factor)
-
-    def fan_out(self) -> Array | int:
-        """Synapses of each presynaptic neuron (pre,), or one number for all."""
-        if isinstance(self.weights, Rows):
-            return int(self.weights.rows.shape[1])
-        return np.diff(self.weights.starts)
 
     def run(self, sent: Array, start: int, arriving: Array, spikes: bool, first: int, stop: int) -> None:
         """Add to arriving (steps, batch·n) what `sent` brings in a block whose first step is `start`."""
@@ -71,6 +72,11 @@ class Delivery:
             spikes_kernel()(sent, self.weights.rows, self.weights.chunk, *tail)
         else:
             graded_kernel()(sent, self.weights.rows, self.weights.chunk, *tail)
+
+
+def _worth_rows(weights: Any) -> bool:
+    entries = weights.shape[0] * weights.shape[1]
+    return bool(weights.nnz * DENSE_FROM >= entries and entries <= DENSE_ENTRIES)
 
 
 def _common_shift(values: Array, line: Array) -> int:

@@ -68,12 +68,16 @@ def start_ring(active: Any, found: Any, outputs: Any, before: Any, base: Any, n:
 
 @jitable
 def add_dense_feedback(
-    current: Any, sums: Any, part: Any, rows: Any, active: Any, count: Any, exponent: Any, n: Any, chunk: Any
+    current: Any, sums: Any, part: Any, groups: Any, active: Any, found: Any, t: Any, n: Any
 ) -> None:
-    """current += what the neurons of `active` send over `rows`."""
-    clear(sums, n)
-    add_rows(sums, part, rows, active, count, n, chunk)
-    add_shifted(current, sums, exponent, n)
+    """current[target] += what those who fired `lag` steps before send over whole rows of weights, for each group."""
+    lags, exponents, targets, chunks, rows = groups
+    ring = np.uintp(found.shape[0])
+    for g in range(np.uintp(lags.shape[0])):
+        then = (t + ring - np.uintp(lags[g])) % ring
+        clear(sums, n)
+        add_rows(sums, part, rows[g], active[then], found[then], n, np.uintp(chunks[g]))
+        add_shifted(current[targets[g]], sums, exponents[g], n)
 
 
 @jitable
@@ -104,9 +108,9 @@ def population_kernel(model_name: str) -> Callable[..., None]:
 
     arriving : (currents, steps, batch·n) int32, what arrives from elsewhere
     outputs : (kept + steps, batch·n), int8 or, of a readout, int32; its first `kept` rows are the steps before
-    rows, chunk, exponent : (n, n) or (0, 0), dense feedback from the step before, as in `synapses.spikes_kernel`
-    groups : of other feedback, a tuple of lags, exponents, targets (groups,): steps, exponent of the sum, input;
-        starts (groups, n+1), post and weight (synapses,) as in `synapses.sparse_kernel`
+    dense, sparse : feedback in groups, tuples of lags, exponents, targets (groups,): steps, exponent of the sum, input
+        current; then chunks (groups,) and rows (groups, n, n) as in `synapses.spikes_kernel`, or starts (groups, n+1),
+        post and weight (synapses,) as in `synapses.sparse_kernel`
     state : d arrays (batch·n,) int32, updated. per_neuron : (parameters, n), constants : (constants,)
     states, currents : (steps, d, batch·n), (steps, currents, batch·n), filled if not empty
     events : (batch, bits) counts, added to
@@ -117,12 +121,16 @@ def population_kernel(model_name: str) -> Callable[..., None]:
     load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
     lane = lane32 if model.lanes else wide
 
-    def kernel(arriving, outputs, kept, rows, chunk, exponent, groups, state, per_neuron, constants, states, currents,
-               events, first, stop):  # fmt: skip
-        n, before, limit = np.uintp(per_neuron.shape[1]), np.uintp(kept), np.uintp(chunk)
-        dense, sparse = rows.shape[0] > 0, groups[0].shape[0] > 0
+    def kernel(arriving, outputs, kept, dense, sparse, state, per_neuron, constants, states, currents, events, first,
+               stop):  # fmt: skip
+        n, before = np.uintp(per_neuron.shape[1]), np.uintp(kept)
+        some_dense, some_sparse = dense[0].shape[0] > 0, sparse[0].shape[0] > 0
         # as far back as feedback reaches
-        ring = np.uintp(max(1, groups[0].max())) if sparse else np.uintp(1)
+        ring = np.uintp(1)
+        if some_dense:
+            ring = max(ring, np.uintp(dense[0].max()))
+        if some_sparse:
+            ring = max(ring, np.uintp(sparse[0].max()))
         active, found = np.zeros((ring, n + np.uintp(1)), np.uintp), np.zeros(ring, np.uintp)
         sums, part = np.zeros(n, np.int32), np.zeros(n, np.int16)
         current = np.zeros((inputs, n), np.int32)
@@ -138,11 +146,10 @@ def population_kernel(model_name: str) -> Callable[..., None]:
             for t in range(np.uintp(arriving.shape[1])):
                 for c in range(np.uintp(inputs)):
                     copy_row(current[c], np.uintp(0), arriving[c, t], base, n)
-                if dense:
-                    last = (t + ring - np.uintp(1)) % ring
-                    add_dense_feedback(current[0], sums, part, rows, active[last], found[last], exponent, n, limit)
-                if sparse:
-                    add_sparse_feedback(current, sums, groups, active, found, t, n)
+                if some_dense:
+                    add_dense_feedback(current, sums, part, dense, active, found, t, n)
+                if some_sparse:
+                    add_sparse_feedback(current, sums, sparse, active, found, t, n)
                 sent = outputs[before + t]
                 for i in range(n):
                     p = lane(load_p(per_neuron, i)) + shared
@@ -151,7 +158,7 @@ def population_kernel(model_name: str) -> Callable[..., None]:
                     z[i] = spike
                     sent[base + i] = spike
                     happened[i] = event
-                if dense or sparse:
+                if some_dense or some_sparse:
                     found[t % ring] = find_spikes(active[t % ring], words)
                 if anything(masks):
                     count_events(events[b], happened, bits)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.errors import InputError
 from hypr_neuro.integer import Population
 from hypr_neuro.sim.delivery import Delivery, Rows, Sparse, by_presynaptic
 from hypr_neuro.sim.kernels import population_kernel
@@ -17,38 +16,31 @@ Array = NDArray[Any]
 
 
 class Feedback:
-    """Connections of a population with itself in the form that `kernels.population_kernel` reads.
-
-    A dense one from the step before is `rows`; any others are groups of sparse synapses.
-    """
+    """Connections of a population with itself, in the two groups of `kernels.population_kernel`."""
 
     def __init__(self, own: list[Delivery], size: int) -> None:
-        dense = [
-            d for d in own if isinstance(d.weights, Rows) and d.weights.chunk > 0 and d.lag == 1 and d.current == 0
-        ]
-        self.dense = dense[0] if dense else None
-        groups = [d for d in own if d is not self.dense]
-        found = [_as_sparse(d) for d in groups]
+        rows = [d for d in own if isinstance(d.weights, Rows) and d.weights.chunk > 0]
+        others = [d for d in own if d not in rows]
+        dense = [d.weights for d in rows if isinstance(d.weights, Rows)]
+        kind = np.int16 if any(w.rows.dtype == np.int16 for w in dense) else np.int8
+        stacked = np.array([w.rows for w in dense], dtype=kind).reshape(len(dense), size, size)
+        self.dense = (*_heads(rows), np.array([w.chunk for w in dense], dtype=np.int64), stacked)
+        found = [_as_sparse(d) for d in others]
         offsets = np.cumsum([0, *(len(s.post) for s in found)])
-        self.lags = np.array([d.lag for d in groups], dtype=np.int64)
-        self.exponents = np.array([d.exponent for d in groups], dtype=np.int64)
-        self.targets = np.array([d.current for d in groups], dtype=np.int64)
-        self.starts = np.array([s.starts + o for s, o in zip(found, offsets, strict=False)], dtype=np.int64)
-        self.starts = self.starts.reshape(len(groups), size + 1)
-        self.post = np.concatenate([np.zeros(0, np.int64), *(s.post for s in found)])
-        self.weight = np.concatenate([np.zeros(0, np.int32), *(s.weight for s in found)])
-
-    def arguments(self) -> tuple[Any, ...]:
-        """rows, chunk, exponent, groups."""
-        rows, chunk, exponent = np.zeros((0, 0), np.int8), 1, 0
-        if self.dense is not None and isinstance(self.dense.weights, Rows):
-            rows, chunk, exponent = self.dense.weights.rows, self.dense.weights.chunk, self.dense.exponent
-        groups = (self.lags, self.exponents, self.targets, self.starts, self.post, self.weight)
-        return rows, chunk, exponent, groups
+        starts = np.array([s.starts + o for s, o in zip(found, offsets, strict=False)], dtype=np.int64)
+        self.sparse = (
+            *_heads(others),
+            starts.reshape(len(others), size + 1),
+            np.concatenate([np.zeros(0, np.int64), *(s.post for s in found)]),
+            np.concatenate([np.zeros(0, np.int32), *(s.weight for s in found)]),
+        )
 
 
-def _is_plain(d: Delivery) -> bool:
-    return isinstance(d.weights, Rows) and d.weights.chunk > 0 and d.lag == 1 and d.current == 0
+def _heads(deliveries: list[Delivery]) -> tuple[Array, Array, Array]:
+    """lags, exponents, targets (groups,)."""
+    columns = [[d.lag for d in deliveries], [d.exponent for d in deliveries], [d.current for d in deliveries]]
+    lags, exponents, targets = (np.array(column, dtype=np.int64) for column in columns)
+    return lags, exponents, targets
 
 
 def _as_sparse(delivery: Delivery) -> Sparse:
@@ -77,13 +69,6 @@ class PopulationRun:
         """Take over weights and parameters, after they were changed."""
         self.feedback = Feedback(own, population.size)
         dtype = np.int32 if population.model.lanes else np.int64
-        info = np.iinfo(dtype)
-        if population.per_neuron.size and not (
-            info.min <= population.per_neuron.min() and population.per_neuron.max() <= info.max
-        ):
-            raise InputError(
-                f"population '{population.name}': a parameter leaves 32 bits, rule: {info.min}..{info.max}"
-            )
         self.per_neuron = np.ascontiguousarray(population.per_neuron, dtype=dtype)
         self.constants = np.ascontiguousarray(population.constants)
 
@@ -98,8 +83,9 @@ class PopulationRun:
     def run(self, first: int, stop: int) -> None:
         """The samples first ≤ b < stop of the block that `begin` made room for."""
         kernel = population_kernel(self.population.model.name)
-        kernel(self.arriving, self.line.rows, self.line.kept, *self.feedback.arguments(), tuple(self.state),
-               self.per_neuron, self.constants, self.states, self.currents, self.events, first, stop)  # fmt: skip
+        kernel(self.arriving, self.line.rows, self.line.kept, self.feedback.dense, self.feedback.sparse,
+               tuple(self.state), self.per_neuron, self.constants, self.states, self.currents, self.events,
+               first, stop)  # fmt: skip
 
     @property
     def outputs(self) -> Array:

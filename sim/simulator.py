@@ -20,6 +20,8 @@ from hypr_neuro.integer import INPUT, HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.sim.delivery import Delivery, deliveries
 from hypr_neuro.sim.line import Line
 from hypr_neuro.sim.population import PopulationRun
+from hypr_neuro.sim.recorder import Recorder
+from hypr_neuro.sim.trace import Trace
 from hypr_neuro.store import load_arrays, save_arrays
 
 Array = NDArray[Any]
@@ -73,19 +75,43 @@ class Simulator:
 
         Raises InputError for a wrong shape, values that are no integers, or sums that could leave 32 bits.
         """
-        data = check_values(self.network, x)
-        if data.ndim != 3 or data.shape[1:] != (self.batch, self.network.inputs) or len(data) == 0:
-            raise InputError(
-                f"x of shape {data.shape}, rule: (steps, {self.batch}, {self.network.inputs}), at least one step"
-            )
-        parts = []
+        data, parts = self._checked(x), []
         for part in chunks(len(data), self.longest):
             self.block(data[part])
             parts.append(self.populations[-1].outputs.reshape(part.stop - part.start, self.batch, -1).copy())
         return np.concatenate(parts)
 
+    def trace(self, x: Array, record: Sequence[str] = ("spikes",)) -> Trace:
+        """As `run`, with what `record` names of these steps (as in `engine.simulate`) in arrays (steps, batch, n).
+
+        The trace's events are all since the start, its readout is (batch, steps, n).
+        """
+        data, recorder = self._checked(x), Recorder(self.network, self.batch, record)
+        for part in chunks(len(data), self.longest):
+            self.block(data[part], recorder.states, recorder.currents)
+            recorder.take(self)
+        return recorder.trace(self, 0)
+
+    def events(self) -> dict[str, dict[str, int]]:
+        """By population, how often each of its events happened since the start, over the batch."""
+        return {
+            p.population.name: dict(zip(p.population.model.events, map(int, p.events.sum(axis=0)), strict=True))
+            for p in self.populations
+        }
+
+    def _checked(self, x: Array) -> Array:
+        data = check_values(self.network, x)
+        if data.ndim != 3 or data.shape[1:] != (self.batch, self.network.inputs) or len(data) == 0:
+            raise InputError(
+                f"x of shape {data.shape}, rule: (steps, {self.batch}, {self.network.inputs}), at least one step"
+            )
+        return data
+
     def step(self, x: Array) -> Array:
-        """One step: x (batch, channel) to outputs (batch, n)."""
+        """One step: x (batch, channel) to outputs (batch, n), for a loop that closes over the outputs.
+
+        A call costs many times a step of a small network; give `run` as many steps as are known.
+        """
         return np.asarray(self.run(np.asarray(x)[None])[0])
 
     def block(self, x: Array, keep_states: Sequence[bool] = (), keep_currents: Sequence[bool] = ()) -> None:

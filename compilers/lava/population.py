@@ -20,7 +20,7 @@ class PopulationStep:
     def __init__(self, model_name: str, size: int) -> None:
         self.size, self.model = size, get_model(model_name)
         self._kernel = population_kernel(model_name)
-        self._feedback = Feedback([], size).arguments()
+        self._feedback = Feedback([], size)
         self._outputs = np.zeros((2, size), np.int32 if self.model.readout else np.int8)
         self._nothing = np.zeros((0, self.model.d, size), np.int32), np.zeros((0, self.model.currents, size), np.int32)
 
@@ -32,7 +32,7 @@ class PopulationStep:
         arriving = np.ascontiguousarray(current, dtype=np.int32)[None, None]
         width = np.int32 if self.model.lanes else np.int64
         self._kernel(
-            arriving, self._outputs, 1, *self._feedback, tuple(state), per_neuron.astype(width), constants,
-            *self._nothing, events[None], 0, 1,
+            arriving, self._outputs, 1, self._feedback.dense, self._feedback.sparse, tuple(state),
+            per_neuron.astype(width), constants, *self._nothing, events[None], 0, 1,
         )  # fmt: skip
         output[...] = self._outputs[1]

@@ -54,6 +54,13 @@ class Netx:
     scale: int | None = None
     offset: int | None = None
 
+    tail = 0
+    """Steps without input at the end of a run, see `hypr_neuro.integer.as_integer`."""
+
+    def integer(self) -> IntegerNetwork:
+        """The network, so that `simulate` takes what was read as it is."""
+        return self.network
+
     def shaped(self, name: str, array: Array) -> Array:
         """An array (…, n) of a population or of the "input" as (…, x, y, channel)."""
         if name not in self.shapes:

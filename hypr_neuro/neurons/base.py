@@ -17,6 +17,7 @@ fixed_step           (s, z_prev, I, p) -> (s, z, events); p = per-neuron integer
 psi_index            (s_prev, s, p) -> entry 0..511 of the layer's ψ table
 fixed_jacobian       like float_jacobian, entries with `coefficient fraction` bits; P in units of the state
 to_fixed             (params, FixedFormat) -> FixedParams
+validate_fixed       (where, integers by name) raises InputError, naming `where`, for integers that the step cannot take
 ===================  ===========================================================================================
 
 A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d), C = ∂z_t/∂s_t (d), C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d),
@@ -165,6 +166,14 @@ def to_integer(name: str, value: Array, scale: float, low: int, high: int, rule:
     return integer
 
 
+def check_integers(where: str, values: Mapping[str, Array], ranges: Mapping[str, tuple[int, int]]) -> None:
+    """Raise InputError, naming the parameter, for integers outside their range, both ends allowed."""
+    for name, (low, high) in ranges.items():
+        found = values[name]
+        if np.any((found < low) | (found > high)):
+            raise InputError(f"{where}: {name} = {found.min()}..{found.max()}, rule: {low}..{high}")
+
+
 def no_integer_form(*_: Any) -> Any:
     """Stands for the integer functions of a model that is float only."""
     raise InputError("this neuron has no integer form")
@@ -201,6 +210,7 @@ class NeuronModel:
     fixed_trainable: tuple[str, ...] = ()
     constrain: Callable[[dict[str, Array]], None] | None = None
     validate: Callable[[Mapping[str, Array]], None] | None = None
+    validate_fixed: Callable[[str, Mapping[str, Array]], None] | None = None
     currents: int = 1
     readout: bool = False
     lanes: bool = False

@@ -37,6 +37,7 @@ from hypr_neuro.neurons.base import (
     NeuronModel,
     Param,
     StateVar,
+    check_integers,
     to_integer,
 )
 from hypr_neuro.neurons.scaling import psi_table, shared_value
@@ -217,6 +218,16 @@ def lif_parameters(
     }
 
 
+INT32 = (-(1 << 31) + 1, (1 << 31) - 1)
+RANGES = {"du1": (0, 4096), "dv": (0, 4096), "vth": INT32, "bias": INT32, "lava": (0, 1)}
+"""Of the integers that decide a step."""
+
+
+def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
+    """Decays in 4096ths; thresholds and biases in 32 bits."""
+    check_integers(where, values, RANGES | {"subtract": (0, 1), "inv_vth": INT32})
+
+
 def constrain(params: dict[str, Array]) -> None:
     """After an update: decays stay in [0, 1], the threshold above 0."""
     for name in ("du", "dv"):
@@ -254,6 +265,7 @@ MODEL = NeuronModel(
     to_fixed=to_fixed,
     fixed_trainable=("du1", "dv", "vth", "bias"),
     constrain=constrain,
+    validate_fixed=validate_fixed,
     lanes=True,
     source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; surrogate: Shrestha & Orchard 2018",
 )

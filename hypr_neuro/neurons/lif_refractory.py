@@ -16,9 +16,13 @@ n is a parameter of each neuron. Loihi 1 holds n + 1, which counts the step of t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons import lif
-from hypr_neuro.neurons.base import NeuronModel, StateVar
+from hypr_neuro.neurons.base import Array, NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.lif import Numbers
 from hypr_neuro.neurons.lif import fixed_step as lif_step
 
 
@@ -33,6 +37,22 @@ def fixed_step(s, z_prev, I, p):
     return (u, 0 if held else v, r), z, events
 
 
+LONGEST = 62
+
+
+def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
+    """As `lif`; at most 62 steps of rest, what Loihi's 6 bits hold."""
+    check_integers(where, values, lif.RANGES | {"refractory": (0, LONGEST)})
+
+
+def lif_refractory_parameters(
+    du: Numbers, dv: Numbers, vth: Numbers, refractory: Numbers, bias: Numbers = 0, *, overflow: str = "lava"
+) -> dict[str, Any]:
+    """Integers of `lif_refractory` for `Population.of`: refractory steps 0..62, the rest as `lif.lif_parameters`."""
+    found = lif.lif_parameters(du, dv, vth, bias, overflow=overflow)
+    return {name: found[name] for name in ("du1", "dv", "vth", "bias", "lava")} | {"refractory": refractory}
+
+
 MODEL = NeuronModel(
     name="lif_refractory",
     states=(
@@ -44,6 +64,7 @@ MODEL = NeuronModel(
     fixed_constants=("lava",),
     events=lif.MODEL.events,
     fixed_step=fixed_step,
+    validate_fixed=validate_fixed,
     lanes=True,
     source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; longest period: nengo-loihi, REFRACT_DELAY_MAX",
 )

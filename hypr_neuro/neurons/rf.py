@@ -18,7 +18,7 @@ current (33).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.fixed_point import sat, shift, shr_zero, wrap
 from hypr_neuro.jit import jitable
-from hypr_neuro.neurons.base import Array, NeuronModel, StateVar
+from hypr_neuro.neurons.base import Array, NeuronModel, StateVar, check_integers
 
 Numbers = float | Sequence[float] | Array
 STATE_BITS = 24
@@ -102,6 +102,19 @@ PER_NEURON = ("cos_decay", "sin_decay", "vth")
 CONSTANTS = ("state_exp", "decay_bits")
 EVENTS = ("re saturated", "im saturated", "current wrapped")
 
+RANGES = {
+    "cos_decay": (-(1 << 30), 1 << 30),
+    "sin_decay": (-(1 << 30), 1 << 30),
+    "state_exp": (0, 31),
+    "decay_bits": (1, 30),
+}
+
+
+def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
+    """So that products and sums of a step fit 64 bits."""
+    check_integers(where, values, RANGES)
+
+
 MODEL = NeuronModel(
     name="rf",
     states=STATES,
@@ -110,5 +123,6 @@ MODEL = NeuronModel(
     events=EVENTS,
     fixed_step=fixed_step,
     currents=2,
+    validate_fixed=validate_fixed,
     source="lava-nc 0.10.0, lava.proc.rf; Izhikevich: Resonate-and-fire neurons, Neural Networks 14, 2001",
 )

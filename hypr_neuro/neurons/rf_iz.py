@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.neurons.rf import CONSTANTS, EVENTS, PER_NEURON, STATES
+from hypr_neuro.neurons.rf import CONSTANTS, EVENTS, PER_NEURON, STATES, validate_fixed
 from hypr_neuro.neurons.rf import fixed_step as rf_step
 
 
@@ -30,5 +30,6 @@ MODEL = NeuronModel(
     events=EVENTS,
     fixed_step=fixed_step,
     currents=2,
+    validate_fixed=validate_fixed,
     source="lava-nc 0.10.0, lava.proc.rf_iz; Izhikevich: Resonate-and-fire neurons, Neural Networks 14, 2001",
 )

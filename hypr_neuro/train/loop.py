@@ -18,7 +18,9 @@ from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
 from hypr_neuro.forward import FloatType, Rows, readout
 from hypr_neuro.network import Network
-from hypr_neuro.score import Score, predict, score_answers
+from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.score import Score, predict, score_answers, score_readout
+from hypr_neuro.sim.engine import simulate
 from hypr_neuro.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.optimizers import Optimizer, clip_norm, make_optimizer
@@ -233,8 +235,11 @@ READOUT_BYTES = 200_000_000
 """Largest readout that an evaluation keeps at a time."""
 
 
-def evaluate(net: Network, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
-    """Accuracy or squared error of the float network on one part of the data."""
+def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
+    """Accuracy or squared error of the network, float or integers, on one part of the data."""
+    if isinstance(net, QuantizedNetwork):
+        held = data.part(part)
+        return score_readout(simulate(net, held.x).readout, held)
     index = data.part_index(part)
     size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.outputs)))
     labels, answers = data.labels(), []

@@ -10,6 +10,7 @@ import pytest
 from hypr_neuro.errors import InputError
 from hypr_neuro.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
 from hypr_neuro.sim.kernels import population_kernel
 from hypr_neuro.sim.population import Feedback, PopulationRun
 from hypr_neuro.testing_integer import any_population
@@ -60,11 +61,19 @@ def test_a_step_from_extreme_states_equals_the_plain_function(name: str, seed: i
         assert run.events[0].tolist() == counts.tolist()
 
 
-def test_a_parameter_beyond_32_bits_is_refused_where_the_model_runs_in_32_bits() -> None:
-    p = Population.of("p", "lif", 2, du1=1, dv=0, vth=64, bias=1 << 31, inv_vth=1, lava=1, subtract=0, k=15,
-                      scale_log2=6)  # fmt: skip
-    with pytest.raises(InputError, match="population 'p': a parameter leaves 32 bits"):
-        PopulationRun(p, 1, [], 1)
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"bias": 1 << 31}, "population 'p': bias = 2147483648..2147483648, rule: 32 bits"),
+        ({"du1": 4097}, r"du1 = 4097..4097, rule: 0..4096"),
+        ({"dv": np.array([0, -1])}, r"dv = -1..0, rule: 0..4096"),
+        ({"refractory": 63}, r"refractory = 63..63, rule: 0..62"),
+    ],
+)
+def test_parameters_that_a_step_cannot_take_are_refused(changed: dict[str, object], message: str) -> None:
+    values = lif_refractory_parameters(du=9, dv=0, vth=1, refractory=2) | changed
+    with pytest.raises(InputError, match=message):
+        Population.of("p", "lif_refractory", 2, **values)
 
 
 def test_sums_that_could_leave_32_bits_are_refused() -> None:
@@ -77,7 +86,7 @@ def test_sums_that_could_leave_32_bits_are_refused() -> None:
 
 
 def test_feedback_alone_needs_no_connection() -> None:
-    rows, _, _, groups = Feedback([], 3).arguments()
-    assert rows.shape == (0, 0)
-    assert groups[0].shape == (0,)
+    feedback = Feedback([], 3)
+    assert feedback.dense[-1].shape == (0, 3, 3)
+    assert feedback.sparse[0].shape == (0,)
     assert population_kernel("lif") is population_kernel("lif")

@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.sim.simulator import Simulator
@@ -83,6 +86,87 @@ def test_delayed_sums_floor_apart_and_simultaneous_ones_together() -> None:
     assert simulate(together, x, ["current"]).states["p"]["current"][:, 0, 0].tolist() == [0, 1, 3, 0, 0]
 
 
+def test_any_sparse_format_is_taken_and_means_the_same() -> None:
+    rng = np.random.default_rng(5)
+    weights = rng.integers(-100, 100, (6, 6)) * (rng.random((6, 6)) < 0.6)
+    delays = rng.integers(0, 5, (6, 6))
+    x = (rng.random((2, 40, 6)) < 0.4).astype(int)
+    lif = Population.of("p", "lif", 6, **lif_parameters(du=500, dv=300, vth=90))
+
+    def run(w: Any, d: Any) -> np.ndarray:
+        network = IntegerNetwork(6, (lif,), (Synapses("input", "p", w, delays=d), Synapses("p", "p", w, delays=d)))
+        got = simulate(network, x, ["current"]).states["p"]["current"]
+        assert np.array_equal(got[:, 0], run_of_current(network, x[:1]))
+        return got
+
+    present = weights != 0
+    stored = np.where(present, delays, 0)
+    expected = run(weights, stored)
+    assert np.abs(expected).max() > 100
+    rows, columns = np.nonzero(present)
+    for make in (sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array, sparse.coo_array):
+        w = make((weights[present], (rows, columns)), shape=weights.shape)
+        d = make((delays[present], (rows, columns)), shape=weights.shape)
+        assert np.array_equal(run(w, d), expected), make.__name__
+        assert np.array_equal(run(w, 2), run(weights, 2)), make.__name__
+
+
+def run_of_current(network: IntegerNetwork, x: np.ndarray) -> np.ndarray:
+    """Currents of the only population, from the reference's connections."""
+    from hypr_neuro.sim.reference import ReferenceSynapses
+
+    spikes = simulate_reference(network, x)[0]["spikes"][:, 0].tolist()
+    sent = {"input": x[0].tolist(), "p": spikes}
+    currents = []
+    for now in range(x.shape[1]):
+        total = [0] * network.populations[0].size
+        for connection in network.synapses:
+            ReferenceSynapses(connection, network).add_to(total, sent[connection.source], now)
+        currents.append(total)
+    return np.array(currents)
+
+
+def test_entries_that_come_twice_are_summed_without_overflow_and_refused_with_delays() -> None:
+    twice = sparse.csr_array((np.array([100, 100], np.int8), np.array([0, 0]), np.array([0, 2])), shape=(1, 1))
+    lif = Population.of("p", "lif", 1, **lif_parameters(du=4095, dv=4095, vth=1 << 16))
+    network = IntegerNetwork(1, (lif,), (Synapses("input", "p", twice),))
+    assert simulate(network, np.ones((1, 2, 1), int), ["current"]).states["p"]["current"][1, 0, 0] == 200
+    with pytest.raises(InputError, match="delays, rule: no entry of the sparse matrix twice"):
+        Synapses("input", "p", twice, delays=twice)
+
+
+def test_what_was_checked_cannot_be_changed_afterwards() -> None:
+    lif = Population.of("p", "lif", 2, **lif_parameters(du=4095, dv=4095, vth=1))
+    weights = np.ones((2, 2), int)
+    connection = Synapses("input", "p", weights, delays=np.zeros((2, 2), int))
+    weights[...] = 1 << 30
+    assert connection.weights.max() == 1
+    with pytest.raises(ValueError, match="read-only"):
+        connection.weights[0, 0] = 5  # type: ignore[index]
+    assert "Synapses(input -> p, dense (2, 2), exponent 0)" in str(IntegerNetwork(2, (lif,), (connection,)))
+
+
+def test_a_running_simulator_records_and_counts() -> None:
+    network = random_integer_network(2, ALL_MODELS)
+    x = random_integer_input(network, 2)
+    whole = simulate(network, x, ["spikes"])
+    simulator = Simulator(network)
+    steps = x.transpose(1, 0, 2)
+    first, second = simulator.trace(steps[:20]), simulator.trace(steps[20:], record=("spikes",))
+    for name, spikes in whole.spikes.items():
+        assert np.array_equal(np.concatenate([first.spikes[name], second.spikes[name]]), spikes)
+    assert second.events == simulator.events() == whole.events
+    assert np.array_equal(np.concatenate([first.readout, second.readout], axis=1), whole.readout)
+
+
+def test_other_things_than_networks_are_named() -> None:
+    lif = Population.of("p", "lif", 2, **lif_parameters(du=4095, dv=4095, vth=1))
+    with pytest.raises(InputError, match="network is of type Population, rule: an IntegerNetwork"):
+        simulate(lif, np.ones((1, 2, 2), int))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="population 'a/v', rule: no name starts with another's and '/'"):
+        IntegerNetwork(1, (replace(lif, name="a"), replace(lif, name="a/v")), ())
+
+
 def test_memory_does_not_grow_with_the_number_of_steps() -> None:
     """Numpy's peak over what the run starts with, traced: equal for 2,000 and 20,000 steps of a stream."""
     import tracemalloc
@@ -109,7 +193,11 @@ def test_memory_does_not_grow_with_the_number_of_steps() -> None:
         ({"weights": np.ones((2, 3), int)}, r"weights of shape \(2, 3\), rule: \(2, 4\)"),
         ({"weights": np.ones((2, 4))}, "weights are float64"),
         ({"current": 1}, "'lif' has 1 input current"),
-        ({"exponent": 40}, "weight exponent 40, rule: -32..32"),
+        ({"exponent": 40}, "weight exponent 40, rule: an integer from -32 to 32"),
+        ({"weights": [[1.5] * 4] * 2}, "weights are float64"),
+        ({"delays": 2.0}, r"delays are float64 of shape \(\)"),
+        ({"delays": np.int64(64)}, r"delays 64 to 64, rule: 0..63"),
+        ({"always_on": [1.5, 2]}, "always_on is float64"),
         ({"delays": 64}, r"delays 64 to 64, rule: 0..63"),
         ({"delays": np.full((2, 4), -1)}, r"delays -1 to -1"),
         ({"delays": np.zeros((2, 3), int)}, "rule: in the form of the weights"),

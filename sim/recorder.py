@@ -1,0 +1,99 @@
+"""What is kept of a run, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.integer import IntegerNetwork, Population
+from hypr_neuro.sim.trace import Trace
+
+if TYPE_CHECKING:
+    from hypr_neuro.sim.simulator import Simulator
+
+Array = NDArray[Any]
+SPIKES, CURRENT = "spikes", "current"
+
+
+def recordable(population: Population) -> dict[str, tuple[str, int]]:
+    """What can be kept of a population: name to ("spikes", 0), ("state", index) or ("current", index)."""
+    model = population.model
+    found = {} if model.readout else {SPIKES: (SPIKES, 0)}
+    found |= {name: ("state", j) for j, name in enumerate(model.state_names)}
+    many = model.currents > 1
+    return found | {f"{CURRENT}{c}" if many else CURRENT: (CURRENT, c) for c in range(model.currents)}
+
+
+class Recorder:
+    """Collects what was asked for, block by block; `states` and `currents` say of which populations."""
+
+    def __init__(self, network: IntegerNetwork, samples: int, record: Sequence[str]) -> None:
+        self.network, self.samples, self.steps = network, samples, 0
+        self.wanted = [self._of(p, record) for p in network.populations]
+        _check_names(network, record)
+        self.states = [any(kind == "state" for kind, _ in w.values()) for w in self.wanted]
+        self.currents = [any(kind == CURRENT for kind, _ in w.values()) for w in self.wanted]
+        self.kept: list[dict[str, list[Array]]] = [{name: [] for name in w} for w in self.wanted]
+        self.outputs: list[Array] = []
+        self.operations, self.totals = 0, dict.fromkeys(self._spiking(), 0)
+
+    def _spiking(self) -> list[str]:
+        return [p.name for p in self.network.populations if not p.model.readout]
+
+    def _of(self, p: Population, record: Sequence[str]) -> dict[str, tuple[str, int]]:
+        return {name: at for name, at in recordable(p).items() if name in record or f"{p.name}/{name}" in record}
+
+    def take(self, simulator: Simulator) -> None:
+        self.steps += len(simulator.populations[0].outputs)
+        for run, wanted, kept in zip(simulator.populations, self.wanted, self.kept, strict=True):
+            shape = (-1, self.samples, run.population.size)
+            for name, (kind, j) in wanted.items():
+                source = run.outputs if kind == SPIKES else run.states[:, j] if kind == "state" else run.currents[:, j]
+                kept[name].append(source.reshape(shape).copy())
+            if run.population.name in self.totals:
+                self.totals[run.population.name] += int(np.count_nonzero(run.outputs))
+        last = simulator.populations[-1]
+        self.outputs.append(last.outputs.reshape(-1, self.samples, last.population.size).copy())
+        self.operations += _synaptic_operations(simulator)
+
+    def trace(self, simulator: Simulator, tail: int) -> Trace:
+        spikes: dict[str, Array] = {}
+        states: dict[str, dict[str, Array]] = {}
+        rates = {}
+        for run, kept in zip(simulator.populations, self.kept, strict=True):
+            p = run.population
+            for name, blocks in kept.items():
+                if name == SPIKES:
+                    spikes[p.name] = np.concatenate(blocks)
+                else:
+                    states.setdefault(p.name, {})[name] = np.concatenate(blocks)
+            if p.name in self.totals:
+                rates[p.name] = self.totals[p.name] / (self.steps * self.samples * p.size)
+        readout = np.concatenate(self.outputs)[tail:].transpose(1, 0, 2)
+        return Trace(readout, spikes, states, simulator.events(), rates, self.operations)
+
+
+def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:
+    known = {name for p in network.populations for name in recordable(p)}
+    exact = {f"{p.name}/{name}" for p in network.populations for name in recordable(p)}
+    for name in record:
+        if name not in known | exact:
+            raise InputError(f"record: unknown '{name}', known: {', '.join(sorted(known))}, of one population: "
+                             f"{network.populations[0].name}/{min(known)}")  # fmt: skip
+
+
+def _synaptic_operations(simulator: Simulator) -> int:
+    """Weights read for a spike or a value that is not 0 and that was sent in the last block."""
+    total = 0
+    for delivery in simulator.deliveries:
+        fan_out, sent = delivery.fan_out, simulator.sent(delivery.source, 0)
+        if isinstance(fan_out, int):
+            total += int(np.count_nonzero(sent)) * fan_out
+        else:
+            per_neuron = np.count_nonzero(sent, axis=0).reshape(simulator.batch, -1).sum(axis=0)
+            total += int(per_neuron @ fan_out)
+    return total
