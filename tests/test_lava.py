@@ -27,7 +27,6 @@ from hypr_neuro.network import Network
 from hypr_neuro.profile import load_profile
 from hypr_neuro.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.simulator import Simulator
 from hypr_neuro.sim.trace import Trace
 from hypr_neuro.testing import integer_models
 
@@ -96,10 +95,10 @@ def test_random_network_equals_lava(device: LavaDevice, name: str) -> None:
     expected = compare(device, f"{name}, seed {seed}", qnet, random_input(recipe, seed, 1, STEPS))
     assert any(0 < rate < 1 for rate in expected.rates.values()), "the network shows nothing"
     if SEED == 0:
-        assert_edges_are_met(name, qnet, expected, random_input(recipe, seed, 1, STEPS))
+        assert_edges_are_met(name, expected)
 
 
-def assert_edges_are_met(name: str, qnet: QuantizedNetwork, trace: Trace, x: Any) -> None:
+def assert_edges_are_met(name: str, trace: Trace) -> None:
     """The recipes that are there for an overflow have it."""
     events = trace.events["layers.0"]
     if name in ("current wraps", "sums leave 32 bits", "current never decays"):
@@ -109,9 +108,7 @@ def assert_edges_are_met(name: str, qnet: QuantizedNetwork, trace: Trace, x: Any
     if name == "brf, saturated":
         assert events["u saturated"] > 0
     if name == "sums leave 32 bits":
-        simulator = Simulator(qnet)
-        simulator.run(x.swapaxes(0, 1), keep_currents=True)
-        assert np.abs(simulator.layers[0].currents.astype(np.int64)).max() << 6 >= 1 << 31
+        assert events["current wrapped"] > 0
 
 
 @needs_lava
