@@ -149,6 +149,7 @@ def test_draws_are_uniform_and_independent() -> None:
 ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
     "shr_floor": (integers, shifts),
     "shr_zero": (integers, shifts),
+    "scale_zero": (st.integers(-(1 << 31) + 1, (1 << 31) - 1), st.integers(0, 1 << 12), st.integers(12, 15)),
     "shr_nearest": (integers, shifts),
     "shr_stochastic": (integers, shifts, words),
     "shr": (integers, shifts, st.integers(0, 2)),
@@ -161,6 +162,14 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
     "isqrt": (st.integers(0, (1 << 62) - 1),),
     "quotient": (integers, st.integers(1, 1 << 40)),
 }
+
+
+@small
+@given(st.integers(-(1 << 31) + 1, (1 << 31) - 1), st.integers(1, 15), st.data())
+def test_scale_zero_is_the_product_shifted_toward_zero(x: int, n: int, data: st.DataObject) -> None:
+    factor = data.draw(st.integers(0, 1 << n))
+    assert fp.scale_zero(x, factor, n) == fp.shr_zero(x * factor, n)
+    assert abs(fp.scale_zero(x, factor, n)) <= abs(x)
 
 
 def test_every_rule_is_compared_with_its_compiled_form() -> None:

@@ -156,11 +156,11 @@ def test_the_potential_rests_for_the_period_and_starts_anew() -> None:
 
 
 def test_a_spike_starts_the_count_and_a_rest_cannot_fire() -> None:
-    p = neuron(refractory=63)
-    assert STEP((0, 0, 0), 0, (11,), p) == ((704, 704, 63), 1, 0)
-    assert STEP((704, 704, 63), 1, (100,), p) == ((6400, 0, 62), 0, 0)
+    p = neuron(refractory=62)
+    assert STEP((0, 0, 0), 0, (11,), p) == ((704, 704, 62), 1, 0)
+    assert STEP((704, 704, 62), 1, (100,), p) == ((6400, 0, 61), 0, 0)
     assert STEP((704, 0, 1), 0, (100,), p) == ((6400, 0, 0), 0, 0)
-    assert STEP((704, 0, 0), 0, (11,), p) == ((704, 704, 63), 1, 0)
+    assert STEP((704, 0, 0), 0, (11,), p) == ((704, 704, 62), 1, 0)
     assert STEP((0, 0, 0), 0, (10,), p) == ((640, 640, 0), 0, 0), "the threshold itself does not fire"
 
 
