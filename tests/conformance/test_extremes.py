@@ -10,7 +10,9 @@ import pytest
 from hypr_neuro.errors import InputError
 from hypr_neuro.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
+from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.kernels import population_kernel
 from hypr_neuro.sim.population import Feedback, PopulationRun
 from hypr_neuro.testing_integer import any_population
@@ -83,6 +85,33 @@ def test_sums_that_could_leave_32_bits_are_refused() -> None:
         IntegerNetwork(4, (p,), (Synapses("p", "p", np.full((NEURONS, NEURONS), 1 << 26)),))
     network = IntegerNetwork(4, (p,), (Synapses("input", "p", weights, exponent=3),))
     assert network.largest_input("p") == INT32 // (4 << 23)
+
+
+@pytest.mark.parametrize("largest", [1, 127, 128, 255, 4095, 4096, (1 << 15) - 1, 1 << 15, 70_001])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_of_many_rows_are_exact_at_every_width(largest: int, sign: int) -> None:
+    """300 neurons fire at once, so that partial sums of eight and of many rows meet the ends of their widths."""
+    count = 300
+    weights = np.full((5, count), sign * largest)
+    weights[:, ::7] -= sign  # odd and even ones, so that no common factor is taken out
+    lif = lif_parameters(du=4095, dv=4095, vth=0)
+    source = Population.of("source", "lif", count, **lif)
+    target = Population.of("target", "lif", 5, **lif)
+    network = IntegerNetwork(
+        count,
+        (source, target),
+        (
+            Synapses("input", "source", np.eye(count, dtype=int)),
+            Synapses("source", "source", np.vstack([weights, np.zeros((count - 5, count), int)])),
+            Synapses("source", "target", weights),
+            Synapses("source", "target", weights, delays=np.tile(np.arange(count) % 2, (5, 1))),
+        ),
+    )
+    got = simulate(network, np.ones((1, 8, count), int), ["current"]).states
+    total = int(weights[0].sum())
+    assert got["source"]["current"][1, 0].tolist() == [1] * count
+    assert got["source"]["current"][2, 0, :5].tolist() == [total + 1] * 5
+    assert got["target"]["current"][2, 0].tolist() == [total + int(weights[0, ::2].sum())] * 5
 
 
 def test_feedback_alone_needs_no_connection() -> None:
