@@ -239,7 +239,7 @@ def integer_origin(
         currents = {network.name(i): layer.current_scale for i, layer in enumerate(network.layers)}
     links = tuple(Link(c.source, c.target, tuple(found.lag(c, d) for d in _delays(c))) for c in found.synapses)
     names = tuple(p.name for p in found.populations)
-    return Origin(INTEGER, device or "sim", names, _integer_digest(found), latency, states, currents, links, samples)
+    return Origin(INTEGER, device or "sim", names, found.digest(), latency, states, currents, links, samples)
 
 
 def _delays(c: Synapses) -> list[int]:
@@ -247,24 +247,3 @@ def _delays(c: Synapses) -> list[int]:
     if not isinstance(values, int):
         return [int(d) for d in np.unique(values.data if c.sparse else values)]
     return [values]
-
-
-def _integer_digest(network: IntegerNetwork) -> str:
-    """sha256 of all integers; the same for a quantized network and its `integer()`."""
-    arrays: dict[str, Array] = {}
-    for p in network.populations:
-        arrays |= {f"{p.name}.{p.model.name}.per_neuron": p.per_neuron, f"{p.name}.constants": p.constants}
-    for i, c in enumerate(network.synapses):
-        name = f"{i} {c.name} {c.exponent} {c.current}"
-        parts: dict[str, Any] = {"weights": c.weights, "always_on": c.always_on, "delays": np.asarray(_delays(c))}
-        if not isinstance(c.delays, int):
-            parts["delays"] = c.delays
-        for key, part in parts.items():
-            if part is not None:
-                pieces = {"": part} if isinstance(part, np.ndarray) else _sparse(part)
-                arrays |= {f"{name}.{key}{end}": piece for end, piece in pieces.items()}
-    return content_digest(f"{network.inputs} {network.connection_delay}", arrays)
-
-
-def _sparse(matrix: Any) -> dict[str, Array]:
-    return {f".{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}

@@ -102,6 +102,7 @@ def test_sums_of_many_rows_are_exact_at_every_width(largest: int, sign: int) -> 
         (source, target),
         (
             Synapses("input", "source", np.eye(count, dtype=int)),
+            Synapses("source", "source", np.ones((count, count), int)),
             Synapses("source", "source", np.vstack([weights, np.zeros((count - 5, count), int)])),
             Synapses("source", "target", weights),
             Synapses("source", "target", weights, delays=np.tile(np.arange(count) % 2, (5, 1))),
@@ -110,7 +111,7 @@ def test_sums_of_many_rows_are_exact_at_every_width(largest: int, sign: int) -> 
     got = simulate(network, np.ones((1, 8, count), int), ["current"]).states
     total = int(weights[0].sum())
     assert got["source"]["current"][1, 0].tolist() == [1] * count
-    assert got["source"]["current"][2, 0, :5].tolist() == [total + 1] * 5
+    assert got["source"]["current"][2, 0, :5].tolist() == [total + count + 1] * 5
     assert got["target"]["current"][2, 0].tolist() == [total + int(weights[0, ::2].sum())] * 5
 
 

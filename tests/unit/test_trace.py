@@ -13,10 +13,11 @@ from hypr_neuro.diff import diff
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.forward import readout
 from hypr_neuro.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.float_trace import float_trace
-from hypr_neuro.sim.trace import KIND, Link, Trace, float_origin, integer_origin, with_origin
+from hypr_neuro.sim.trace import KIND, Link, Trace, float_origin, integer_origin, narrowed, with_origin
 from hypr_neuro.store import load_arrays, save_arrays
 from hypr_neuro.testing import random_network, random_quantized, random_spikes
 
@@ -180,3 +181,20 @@ def test_a_file_of_another_kind_says_what_writes_a_trace(tmp_path: Path) -> None
     random_quantized("lif", 1, "loihi2", hidden=(2,)).save(path)
     with pytest.raises(FileFormatError, match=r"q\.h5' holds 'hypr-neuro quantized network', .*`hypr-neuro simulate"):
         Trace.load(path)
+
+
+def test_integers_are_narrowed_to_the_type_that_holds_both_ends() -> None:
+    for low, high, kind in ((-128, 127, np.int8), (-129, 0, np.int16), (0, 128, np.int16), (-32769, 0, np.int32),
+                            (0, 32768, np.int32), (0, 1 << 31, np.int64)):  # fmt: skip
+        array = np.array([low, 0, high], np.int64)
+        assert narrowed(array).dtype == kind
+        assert np.array_equal(narrowed(array), array)
+
+
+def test_a_delay_changes_the_network_s_digest() -> None:
+    lif = Population.of("p", "lif", 2, **lif_parameters(du=1, dv=1, vth=1))
+    delays = np.array([[0, 1], [2, 3]])
+    others: list[Any] = [0, 1, delays, delays.T]
+    origins = [integer_origin(IntegerNetwork(2, (lif,), (Synapses("input", "p", np.ones((2, 2), int), delays=d),)))
+               for d in others]  # fmt: skip
+    assert len({o.network for o in origins}) == len(others)
