@@ -27,7 +27,7 @@ from hypr_neuro.store import load_arrays, save_arrays
 Array = NDArray[Any]
 KIND = "hypr-neuro simulator state"
 BLOCK = 4096
-BLOCK_ENTRIES = 1 << 19
+BLOCK_ENTRIES = 1 << 20
 """Steps of a block at most, and entries (step, sample, neuron) of its widest population: about one cache."""
 MAX_INPUT = (1 << 31) - 1
 
