@@ -115,6 +115,15 @@ def test_sums_of_many_rows_are_exact_at_every_width(largest: int, sign: int) -> 
     assert got["target"]["current"][2, 0].tolist() == [total + int(weights[0, ::2].sum())] * 5
 
 
+@pytest.mark.parametrize("exponent", [-30, -31, -32])
+def test_the_largest_shifts_floor_the_largest_sums(exponent: int) -> None:
+    target = Population.of("target", "lif", 2, **lif_parameters(du=4095, dv=4095, vth=0))
+    weights = np.array([[70_001], [-70_001]])
+    network = IntegerNetwork(1, (target,), (Synapses("input", "target", weights, exponent=exponent),))
+    got = simulate(network, np.full((1, 2, 1), 20_000), ["current"]).states["target"]["current"][1, 0]
+    assert got.tolist() == [70_001 * 20_000 >> -exponent, -70_001 * 20_000 >> -exponent]
+
+
 def test_feedback_alone_needs_no_connection() -> None:
     feedback = Feedback([], 3)
     assert feedback.dense[-1].shape == (0, 3, 3)
