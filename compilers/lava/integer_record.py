@@ -30,6 +30,8 @@ def record_to(process: Any, path: Path, states: int, steps: int) -> None:
 class _Recording:
     """To be mixed in before Lava's model; `_states` says what to keep after a step."""
 
+    # `proc_params`, `run_spk`, `time_step` and `s_out` come from the Lava model that stands behind this class, which
+    # is why types are ignored below
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)  # type: ignore[call-arg]  # of Lava's model, which follows
         self._rows: Any = None
