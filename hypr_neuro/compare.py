@@ -1,8 +1,8 @@
 """Learning on a device beside float training: same data, same order, same number of updates, same rule.
 
-The float side starts from the device's own weights (each mantissa times its step) and follows the same update:
-HYPR gradients of one sample, delayed as on the device, normalised by row and column, rate in units of the device's
-weight step. What differs is arithmetic alone: integer states, eligibilities, errors and weights.
+The float side (`float_twin`) starts from the device's own weights, each mantissa times its step, and follows the same
+rule: HYPR gradients, delayed as on the device, the same update after the same samples or steps, rates in units of the
+device's own steps. What differs is arithmetic alone: integer states, eligibilities, errors, weights and parameters.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hypr_neuro.agreement import aligned, float_spikes, spike_agreement
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.float_twin import FloatTwin, TwinEpoch
 from hypr_neuro.forward import readout
 from hypr_neuro.hil import open_device
+from hypr_neuro.learned_values import values_of
 from hypr_neuro.network import Network
+from hypr_neuro.probes import gradient_fidelity, probe
 from hypr_neuro.quantize import QuantizedNetwork, dequantize
 from hypr_neuro.score import Score, predict, score_readout
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, epoch_order, rates
-from hypr_neuro.train.gradients import gradients
-from hypr_neuro.train.loop import evaluate
-from hypr_neuro.train.optimizers import Factored
+from hypr_neuro.sim.learn import LearnEpoch, LearnOptions
 
 Array = NDArray[Any]
 PROBE_SAMPLES = 4
@@ -38,8 +38,12 @@ class ComparedEpoch:
     """One epoch of both sides; epoch 0 is before learning.
 
     weight_distance : |w_device - w_float| / |w_float| over all connections
-    cosine, norm_ratio : device gradient against the float rule's on the device's own weights, by connection,
-        averaged over a few samples; NaN where a gradient is zero
+    parameter_distance : the same of the values of neuron parameters that learn, by parameter
+    cosine, norm_ratio, dead : device gradient against the float rule's on the device's own weights and along its own
+        spikes, see `probes.GradientProbe`; free_cosine, free_norm_ratio : against the float network by itself. By
+        connection and parameter, means over a few samples; NaN where a gradient is zero
+    saturated : share of weights at the largest magnitude that their width has, by connection
+    dead_zone : share of the epoch's steps below half a unit, see `sim.learn.LearnEpoch`
     spike_agreement : share of equal entries, float and integer network with the device's weights, by layer
     """
 
@@ -54,6 +58,12 @@ class ComparedEpoch:
     weights_saturated: int = 0
     weights_changed: int = 0
     clips: dict[str, int] = field(default_factory=dict)
+    parameter_distance: dict[str, float] = field(default_factory=dict)
+    free_cosine: dict[str, float] = field(default_factory=dict)
+    free_norm_ratio: dict[str, float] = field(default_factory=dict)
+    dead: dict[str, float] = field(default_factory=dict)
+    saturated: dict[str, float] = field(default_factory=dict)
+    dead_zone: float = 0.0
 
 
 @dataclass
@@ -115,83 +125,33 @@ def compare(
     entries = [_entry(0, net, qnet, start, float_steps[0], data, chosen, options)]
     for i, (entry, learned) in enumerate(snapshots, start=1):
         entries.append(_entry(i, net, learned, entry, float_steps[i], data, chosen, options))
-    rule = (f"HYPR eligibilities, batch 1, update after every sample, gradients normalised by row and column, "
-            f"rate {options.rate} weight steps, × {options.decay} an epoch")  # fmt: skip
-    return Comparison(entries, run.qnet, twin.net, rule, epochs * len(data.part("train")))
+    return Comparison(entries, run.qnet, twin.net, in_words(options), twin.updates)
 
 
-class FloatTwin:
-    """The float rule with the device's update, time semantics and order of samples."""
-
-    def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
-        self.net, self.options = net, options
-        self.stopped = Event()
-        self.delays = signal_delays(qnet)
-        learning = [i for i in range(len(qnet.layers)) if not options.layers or qnet.name(i) in options.layers]
-        lsb = {f"{qnet.name(i)}.{k}": qnet.layers[i].weight_step(c)
-               for i in learning for k, c in qnet.layers[i].connections().items()}  # fmt: skip
-        self.optimizer = Factored(options.rate, lsb, options.average_shift, float(options.limit))
-
-    def learn(
-        self, data: SequenceData, epochs: int, part: str, on_epoch: Callable[[str, int], None] | None = None
-    ) -> list[tuple[float, dict[str, Array]]]:
-        """(accuracy, weights by connection) before learning and after each epoch."""
-        train = data.part("train")
-        found = [(evaluate(self.net, data, part).accuracy, self._matrices())]
-        for epoch, rate in enumerate(rates(self.options, epochs)):
-            self.optimizer.rate = rate / 65536
-            for index in epoch_order(self.options.seed, epoch, len(train)):
-                if self.stopped.is_set():
-                    return found
-                self._sample(train.take(np.array([index])))
-            found.append((evaluate(self.net, data, part).accuracy, self._matrices()))
-            if on_epoch is not None:
-                on_epoch("float", epoch + 1)
-        return found
-
-    def _sample(self, sample: SequenceData) -> None:
-        if sample.mask is not None and not sample.mask.any():
-            return
-        found, _ = gradients(self.net, sample.x, sample.y, sample.mask, dtype=np.float32, signal_delay=self.delays)
-        values = self._matrices()
-        self.optimizer.update(values, connection_gradients(self.net, found))
-        self._write(values)
-
-    def _matrices(self) -> dict[str, Array]:
-        """Weights by connection as the device holds them: a current bias is the last column of "input"."""
-        named = {k: v for k, v in self.net.arrays().items() if k.rsplit(".", 1)[1] in ("weight", "recurrent", "bias")}
-        return {k: v.copy() for k, v in connection_gradients(self.net, named).items()}
-
-    def _write(self, values: dict[str, Array]) -> None:
-        for i, layer in enumerate(self.net.layers):
-            matrix = values[f"{self.net.name(i)}.input"]
-            if layer.bias is not None:
-                layer.bias[...] = matrix[:, -1]
-                matrix = matrix[:, :-1]
-            layer.weight[...] = matrix
-            if layer.recurrent is not None:
-                layer.recurrent[...] = values[f"{self.net.name(i)}.recurrent"]
+RULES = {
+    "factored": "gradients normalised by row and column",
+    "layer": "gradients normalised by connection",
+    "sgd": "gradients as they are",
+    "sign": "signs of gradients",
+}
 
 
-def signal_delays(qnet: QuantizedNetwork) -> list[int]:
-    """Steps by which learning signals reach each hidden layer late, in float time; see `sim.learn`."""
-    hop, latency = qnet.profile.time.connection_delay.value, qnet.profile.time.error_latency.value
-    hidden = len(qnet.layers) - 1
-    return [hop + (latency if i == hidden - 1 else 0) for i in range(hidden)]
-
-
-def connection_gradients(net: Network, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Float arrays by parameter ("layers.0.weight") as arrays by connection ("layers.0.input", with the bias)."""
-    result = {}
-    for i, layer in enumerate(net.layers):
-        name = net.name(i)
-        matrix = arrays[f"{name}.weight"]
-        if layer.bias is not None:
-            matrix = np.column_stack([matrix, arrays[f"{name}.bias"]])
-        result[f"{name}.input"] = matrix
-        if layer.recurrent is not None:
-            result[f"{name}.recurrent"] = arrays[f"{name}.recurrent"]
-    return result
+def in_words(options: LearnOptions) -> str:
+    """The rule of both sides for a report."""
+    many, what = options.update_every, options.update_on
+    parts = [
+        "HYPR eligibilities, batch 1",
+        f"update after every {what}" if many == 1 else f"update after every {many} {what}s",
+        RULES.get(options.rule, options.rule),
+        f"rate {options.rate} weight steps, × {options.decay} an epoch",
+    ]
+    if options.momentum:
+        parts.insert(3, f"averaged over about {1 << options.momentum} updates")
+    if options.parameters:
+        parts.append(f"neuron parameters with rate {options.parameter_rate}: {', '.join(options.parameters)}")
+    if options.feedback != "symmetric":
+        parts.append(f"{options.feedback} feedback")
+    return ", ".join(parts)
 
 
 def _entry(
@@ -199,19 +159,32 @@ def _entry(
     net: Network,
     qnet: QuantizedNetwork,
     learned: LearnEpoch,
-    float_side: tuple[float, dict[str, Array]],
+    float_side: TwinEpoch,
     data: SequenceData,
     chosen: SequenceData,
     options: LearnOptions,
 ) -> ComparedEpoch:
-    accuracy, float_weights = float_side
-    cosine, ratio = gradient_fidelity(net, qnet, data.part("train").take(np.arange(PROBE_SAMPLES)), options)
+    found = probe(net, qnet, data.part("train").take(np.arange(PROBE_SAMPLES)), options)
+    real = dequantize(net, qnet)
     return ComparedEpoch(
-        number, score_readout(simulate(qnet, chosen.x).readout, chosen).accuracy, accuracy, learned.online_accuracy,
-        _distance(qnet, float_weights), cosine, ratio,
-        spike_agreement(dequantize(net, qnet), qnet, chosen.x[:PROBE_SAMPLES]),
-        learned.weights_saturated, learned.weights_changed, learned.clips,
+        number, score_readout(simulate(qnet, chosen.x).readout, chosen).accuracy, float_side.accuracy,
+        learned.online_accuracy, _distance(qnet, float_side.weights), found.cosine, found.norm_ratio,
+        spike_agreement(real, qnet, chosen.x[:PROBE_SAMPLES]),
+        learned.weights_saturated, learned.weights_changed, learned.clips, _parameter_distance(real, float_side.values),
+        found.free_cosine, found.free_norm_ratio, found.dead, found.saturated, learned.dead_zone,
     )  # fmt: skip
+
+
+def _parameter_distance(real: Network, wanted: dict[str, Array]) -> dict[str, float]:
+    found = {}
+    for i, layer in enumerate(real.layers):
+        for j, parameter in enumerate(layer.model.trainable):
+            name = f"{real.name(i)}.{parameter}"
+            if name in wanted:
+                norm = float(np.linalg.norm(wanted[name]))
+                off = float(np.linalg.norm(values_of(layer)[j] - wanted[name]))
+                found[name] = off / norm if norm > 0 else float("nan")
+    return found
 
 
 def _distance(qnet: QuantizedNetwork, float_weights: dict[str, Array]) -> float:
@@ -223,84 +196,6 @@ def _distance(qnet: QuantizedNetwork, float_weights: dict[str, Array]) -> float:
             difference += float(np.sum((real - wanted) ** 2))
             total += float(np.sum(wanted**2))
     return float(np.sqrt(difference / total)) if total > 0 else float("nan")
-
-
-def gradient_fidelity(
-    net: Network, qnet: QuantizedNetwork, probe: SequenceData, options: LearnOptions
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Cosine and norm ratio of integer against float gradients on the same weights, mean over the probe's samples."""
-    learner = Learner(qnet.copy(), options)
-    scales = gradient_scales(net, learner)
-    twin, delays = dequantize(net, qnet), signal_delays(qnet)
-    cosines: dict[str, list[float]] = {}
-    ratios: dict[str, list[float]] = {}
-    for index in range(len(probe)):
-        sample = probe.take(np.array([index]))
-        steps = sample.steps
-        label = np.ascontiguousarray(np.broadcast_to(sample.y.reshape(1, -1), (1, steps))[0])
-        scored = np.ones(steps, bool) if sample.mask is None else sample.mask[0]
-        integer = learner.gradients(sample.x[0].astype(np.int32), label, scored)
-        found, _ = gradients(twin, sample.x, sample.y, sample.mask, signal_delay=delays)
-        for name, real in connection_gradients(twin, found).items():
-            # the float gradient is a mean over scored steps, the integer one a sum
-            ours = integer[name] / (scales[name.rsplit(".", 1)[0]] * scored.sum())
-            product = float(np.linalg.norm(ours) * np.linalg.norm(real))
-            cosines.setdefault(name, []).append(float((ours * real).sum()) / product if product else float("nan"))
-            norm = float(np.linalg.norm(real))
-            ratios.setdefault(name, []).append(float(np.linalg.norm(ours)) / norm if norm else float("nan"))
-    return {k: float(np.mean(v)) for k, v in cosines.items()}, {k: float(np.mean(v)) for k, v in ratios.items()}
-
-
-def gradient_scales(net: Network, learner: Learner) -> dict[str, float]:
-    """Integer gradient / real gradient (summed over steps) by layer: a product of the powers of two of every format.
-
-    signal of the readout: 2^(error bits - 1); of a layer below: that above · 2^k · β / (weight step · 2^shift);
-    gradient: signal · 2^fe · β / 2^gs, β = integer B / (2^k · real B): δ lies in the weights' scale, not in B.
-    """
-    scales: dict[str, float] = {}
-    signal = 2.0 ** (learner.error_bits - 1)
-    for i in reversed(range(len(net.layers))):
-        layer, fixed, learning = net.layers[i], learner.qnet.layers[i], learner.learners[i]
-        zero = (0,) * layer.model.d
-        p = tuple(map(int, fixed.per_neuron[:, 0])) + tuple(map(int, fixed.constants))
-        ours = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, 0)[1][0]
-        real_zero = (0.0,) * layer.model.d
-        real_p = tuple(float(v) for v in layer.float_matrix()[:, 0])
-        real = layer.model.float_jacobian(real_zero, real_zero, 0.0, (0.0,), real_p, 0.0)[1][0]
-        beta = ours / 2.0 ** int(learning.widths[0]) / real
-        fraction = int(learning.widths[1])
-        scales[net.name(i)] = signal * 2.0**fraction * beta / 2.0**learning.gradient_shift
-        if i > 0:
-            # what goes down carries the coefficients' fraction and the integer weights' scale
-            step = fixed.weight_step(fixed.input)
-            signal = signal * 2.0 ** int(learning.widths[0]) * beta / step / 2.0 ** learner.shifts[i - 1]
-    return scales
-
-
-def spike_agreement(net: Network, qnet: QuantizedNetwork, x: Array) -> dict[str, float]:
-    """Share of equal entries of the spike trains, hidden layer by hidden layer, in float time."""
-    trace = simulate(qnet, x, record=("spikes",))
-    return {name: float((spikes == aligned(qnet, trace.spikes, name, x.shape[1])).mean())
-            for name, spikes in float_spikes(net, x).items()}  # fmt: skip
-
-
-def float_spikes(net: Network, x: Array) -> dict[str, Array]:
-    """Spikes of the float network, (T, sample, n) by hidden layer."""
-    blocks: dict[str, list[Array]] = {net.name(i): [] for i in range(len(net.layers) - 1)}
-
-    def visit(start: int, layers: Any) -> None:
-        for i, name in enumerate(blocks):
-            blocks[name].append(layers[i].outputs[1:].reshape(-1, len(x), layers[i].n).copy())
-
-    readout(net, x, visit=visit)
-    return {name: np.concatenate(parts) for name, parts in blocks.items()}
-
-
-def aligned(qnet: QuantizedNetwork, spikes: dict[str, Array], name: str, steps: int) -> Array:
-    """A layer's spikes shifted from device time back to float time, `steps` of them."""
-    index = next(i for i in range(len(qnet.layers)) if qnet.name(i) == name)
-    start = qnet.latency(index)
-    return spikes[name][start : start + steps]
 
 
 @dataclass(frozen=True)
@@ -359,3 +254,20 @@ def disturb(
     x[:, :, [one, other]] = x[:, :, [other, one]]
     what = f"{share:.0%} of the weights set to 0, input channels {one} and {other} swapped"
     return damaged, replace(data, x=x), what
+
+
+__all__ = [
+    "Accuracies",
+    "ComparedEpoch",
+    "Comparison",
+    "FloatTwin",
+    "aligned",
+    "compare",
+    "compare_inference",
+    "dequantize",
+    "disturb",
+    "float_spikes",
+    "gradient_fidelity",
+    "in_words",
+    "spike_agreement",
+]

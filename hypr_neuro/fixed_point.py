@@ -69,6 +69,13 @@ def shift(x: int, exponent: int) -> int:
 
 
 @jitable
+def shift_nearest(x: int, exponent: int) -> int:
+    """x · 2^exponent; a negative exponent rounds to nearest, ties toward plus infinity."""
+    down = max(-exponent, 0)
+    return ((x << max(exponent, 0)) + ((1 << down) >> 1)) >> down
+
+
+@jitable
 def sat(x: int, bits: int) -> int:
     """Clamp to ±(2^(bits-1) - 1): symmetric, so the most negative code is never used."""
     top = (1 << (bits - 1)) - 1

@@ -97,7 +97,7 @@ def prepare() -> None:
     _set_up_compiler()
     register()
     while _unregistered:
-        register_jitable(_unregistered.pop())
+        register_jitable(forceinline=True)(_unregistered.pop())
 
 
 def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = False) -> F:

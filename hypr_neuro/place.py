@@ -6,7 +6,8 @@ stores that axon's synapses:
 
     bits of an axon = Σ over entries of ≤ 63 synapses: count · (weight bits + index bits) + 10, rounded up to 64
 
-(format of nengo-loihi 1.1), index bits = ⌈log2 n⌉. A learning synapse also stores its eligibilities and accumulator.
+(format of nengo-loihi 1.1), index bits = ⌈log2 n⌉. Learning takes what `learning_memory` counts, for the synapses,
+neurons and axons of each core.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import DoesNotFitError
+from hypr_neuro.learning_memory import LayerMemory, Shape, memory_of
 from hypr_neuro.profile import Profile, load_profile
-from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.sim.learn_options import LearnOptions
 from hypr_neuro.sim.trace import Trace
 
 SYNAPSES_PER_ENTRY = 63
@@ -78,13 +81,13 @@ def place(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *
     """
     chip = qnet.profile if profile is None else load_profile(profile)
     placement = Placement(chip.name, learning, core_limit=_limit(chip.chip.cores))
-    groups = [_split(qnet.name(i), layer, chip, learning) for i, layer in enumerate(qnet.layers)]
+    groups = [_split(qnet, i, chip, learning) for i in range(len(qnet.layers))]
     for i, layer in enumerate(qnet.layers):
         # an output goes once to every core that reads it: the next layer's and, if recurrent, its own layer's
         targets = (len(groups[i + 1]) if i + 1 < len(groups) else 0) + (len(groups[i]) if layer.recurrent else 0)
         start = 0
         for size in groups[i]:
-            use = _core_use(len(placement.cores), qnet.name(i), layer, size, chip, learning)
+            use = _core_use(len(placement.cores), qnet, i, size, chip, learning)
             use.first_neuron, use.out_axons = start, size * targets
             _check(use.layer, "out axons", use.out_axons, use.out_axon_limit, chip, "core.out_axons")
             placement.cores.append(use)
@@ -98,20 +101,34 @@ def _limit(quantity: Any) -> int | None:
     return None if quantity is None else int(quantity.value)
 
 
-def _core_use(core: int, name: str, layer: QuantizedLayer, neurons: int, chip: Profile, learning: bool) -> CoreUse:
-    """What `neurons` neurons of this layer take of a core."""
+def _core_use(core: int, qnet: QuantizedNetwork, index: int, neurons: int, chip: Profile, learning: bool) -> CoreUse:
+    """What `neurons` neurons of layer `index` take of a core."""
+    name, layer = qnet.name(index), qnet.layers[index]
     axons = layer.input.mantissa.shape[1] + (layer.size if layer.recurrent is not None else 0)
     synapses = axons * neurons
-    learning_bits = 0
-    if learning:
-        rules = chip.learning
-        learning_bits = synapses * (layer.model.d * rules.eligibility_bits.value + rules.accumulator_bits.value)
+    learning_bits = core_learning(qnet, index, neurons, chip).bits if learning else 0
     return CoreUse(
         core, name, 0, neurons, synapses, axons, 0,
         axons * axon_bits(neurons, chip.precision.weight_bits.value) + learning_bits, learning_bits,
         _limit(chip.core.neurons), _limit(chip.core.in_axons), _limit(chip.core.out_axons),
         _limit(chip.core.synaptic_memory),
     )  # fmt: skip
+
+
+def core_learning(qnet: QuantizedNetwork, index: int, neurons: int, chip: Profile) -> LayerMemory:
+    """Memory of learning on a core that holds `neurons` neurons of layer `index`; every weight learns.
+
+    Momentum counts where the profile has room for it.
+
+    Raises InputError, naming the layer, for a neuron that cannot learn.
+    """
+    shapes = []
+    for i, layer in enumerate(qnet.layers):
+        layer.model.require_learning(qnet.name(i))
+        recurrent = layer.size if layer.recurrent is not None else 0
+        held = neurons if i == index else layer.size
+        shapes.append(Shape(layer.model, held, int(layer.input.mantissa.shape[1]), recurrent))
+    return memory_of(shapes, chip, LearnOptions(momentum=1))[index]
 
 
 def axon_bits(synapses: int, weight_bits: int) -> int:
@@ -122,11 +139,12 @@ def axon_bits(synapses: int, weight_bits: int) -> int:
     return sum(-(-(n * each + ENTRY_HEADER_BITS) // MEMORY_WORD_BITS) * MEMORY_WORD_BITS for n in entries)
 
 
-def _split(name: str, layer: QuantizedLayer, chip: Profile, learning: bool) -> list[int]:
+def _split(qnet: QuantizedNetwork, index: int, chip: Profile, learning: bool) -> list[int]:
     """Sizes of the layer's groups: equal up to one, as few as possible."""
+    name, layer = qnet.name(index), qnet.layers[index]
 
     def fits(neurons: int) -> bool:
-        use = _core_use(0, name, layer, neurons, chip, learning)
+        use = _core_use(0, qnet, index, neurons, chip, learning)
         pairs = (
             (use.neurons, use.neuron_limit),
             (use.in_axons, use.in_axon_limit),
@@ -137,7 +155,7 @@ def _split(name: str, layer: QuantizedLayer, chip: Profile, learning: bool) -> l
 
     largest = next((n for n in range(layer.size, 0, -1) if fits(n)), 0)
     if largest == 0:
-        one = _core_use(0, name, layer, 1, chip, learning)
+        one = _core_use(0, qnet, index, 1, chip, learning)
         _check(name, "synapses of one neuron", one.in_axons, _limit(chip.core.fan_in), chip, "core.fan_in")
         _check(name, "in axons of one neuron", one.in_axons, one.in_axon_limit, chip, "core.in_axons")
         _check(name, "memory bits of one neuron", one.memory_bits, one.memory_limit, chip, "core.synaptic_memory")

@@ -39,6 +39,10 @@ Real = Quantity[Annotated[float, Field(ge=0)]]
 Choice = Quantity[str]
 
 
+def _default(value: Any, unit: str) -> Any:
+    return Quantity(value=value, unit=unit, source="default: a profile that does not say")
+
+
 class Time(_Strict):
     """When things arrive; see `sim.engine`."""
 
@@ -75,6 +79,10 @@ class Learning(_Strict):
     error_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
     signal_bits: Quantity[Annotated[int, Field(ge=4, le=24)]]
     accumulator_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
+    error: Quantity[Literal["softmax", "linear", "sign"]] = _default("softmax", "-")
+    eligibility_alignment: Quantity[Literal["none", "delayed"]] = _default("none", "-")
+    momentum_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] = _default(0, "bit")
+    residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = _default(0, "bit")
 
 
 class Core(_Strict):

@@ -18,6 +18,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.forward import LayerForward, readout
 from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.learned_values import read_values
 from hypr_neuro.network import Layer, Network, layer_name
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, NeuronModel
@@ -26,6 +27,8 @@ from hypr_neuro.store import load_arrays, save_arrays
 
 Array = NDArray[Any]
 KIND = "hypr-neuro quantized network"
+STATE_SCALES = 64
+"""As many powers of two as a state's scale can be."""
 
 
 @dataclass
@@ -356,8 +359,10 @@ def _decibel(value: float | None) -> str:
 
 
 def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
-    """A float network with the weights that the integers stand for, and the neuron parameters of `net`.
+    """A float network with the weights and neuron parameters that the integers stand for.
 
+    Parameters come from the integers where learning has changed these; those of which the integers are still what
+    quantizing gave keep the exact numbers of `net`, as do parameters that do not learn on a chip.
     Raises InputError if the two do not have the same layers.
     """
     shapes = [(layer.model.name, layer.size, layer.inputs) for layer in net.layers]
@@ -372,4 +377,21 @@ def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
         layer.weight[...] = matrix
         if layer.recurrent is not None and fixed.recurrent is not None:
             layer.recurrent[...] = fixed.recurrent.mantissa * fixed.weight_step(fixed.recurrent)
+        if layer.model.learned is not None:
+            per_neuron = dict(zip(layer.model.fixed_per_neuron, fixed.per_neuron, strict=True))
+            constants = {key: fixed.constant(key) for key in layer.model.fixed_constants}
+            read_values(layer, constants, _start_integers(layer, fixed, qnet.profile), per_neuron)
     return result
+
+
+def _start_integers(layer: Layer, fixed: QuantizedLayer, profile: Profile) -> dict[str, Array]:
+    """Per-neuron integers that quantizing the layer gives, at the state scale that the integer layer has."""
+    top = 1 << (profile.precision.state_bits.value - 1)
+    state_range = 0.75 * top / (profile.precision.state_headroom.value * fixed.state_scale)
+    for _ in range(STATE_SCALES):
+        found = layer.model.to_fixed(layer.params, profile.fixed_format(state_range, 0.0))
+        if found.state_scale == fixed.state_scale:
+            break
+        # both scales are powers of two, and a range twice as large gives half the scale
+        state_range *= 2.0 if found.state_scale > fixed.state_scale else 0.5
+    return found.per_neuron

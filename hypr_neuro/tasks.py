@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.sim.learn import LearnOptions
+from hypr_neuro.sim.learn_options import LearnOptions
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,9 @@ class Task:
     training : other options of `train`, such as the loss. augment : options of `data.augment`, empty for none
     start_rate : firing rate to which start weights are scaled, 0 to leave them (see `train.initial`)
     scratch, fine_tuning : learning on the chip, with the epochs of each. simulate_in_lava : samples run in Lava
+    fixed : training in integers alone, with its epochs. Its start network is made for weights up to
+        `fixed_weight_range` (of "input", "recurrent" and "readout" connections) and states up to `fixed_state_range`
+        (of "hidden" layers and the "readout"): nothing was trained in float that could tell
     """
 
     network: dict[str, Any]
@@ -30,6 +33,12 @@ class Task:
     fine_tuning: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.1, decay=0.5))
     fine_tuning_epochs: int = 3
     simulate_in_lava: int = 2
+    fixed: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.9))
+    fixed_epochs: int = 20
+    fixed_weight_range: dict[str, float] = field(
+        default_factory=lambda: {"input": 12.0, "recurrent": 12.0, "readout": 12.0}
+    )
+    fixed_state_range: dict[str, float] = field(default_factory=lambda: {"hidden": 64.0, "readout": 64.0})
 
     def spec(self, data: SequenceData) -> dict[str, Any]:
         """The network's spec for this data."""

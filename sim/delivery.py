@@ -38,23 +38,27 @@ class Sparse:
 class Delivery:
     """Weights of one connection and one delay: what they bring to `target`'s current `current`.
 
-    lag : steps from sending to arriving. exponent : of the sum, after the weights' common factor 2^k was taken out
+    shape : (pre, post). lag : steps from sending to arriving. exponent : of the sum, after the weights' common factor 2^k was taken out
     fan_out : synapses of each presynaptic neuron (pre,), or one number for all
     """
 
     def __init__(self, connection: Synapses, network: IntegerNetwork, delay: int, weights: Any) -> None:
         self.source, self.target = connection.source, connection.target
         self.current, self.lag = connection.current, network.lag(connection, delay)
-        line = connection.always_on
-        always_on = np.zeros(connection.shape[0], np.int64) if line is None else line.astype(np.int64)
+        self.own_exponent, self.shape = connection.exponent, (connection.shape[1], connection.shape[0])
+        self.load(weights, connection.always_on)
+
+    def load(self, weights: Any, line: Array | None) -> None:
+        """Take these weights (post, pre), dense or CSR, and those of the always-on line."""
+        always_on = np.zeros(weights.shape[0], np.int64) if line is None else line.astype(np.int64)
         values = weights if isinstance(weights, np.ndarray) else weights.data
         factor = _common_shift(values, always_on)
         # a shift by 31 or more leaves the sign, or 0 of a sum that fits
-        self.exponent = int(np.clip(connection.exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
+        self.exponent = int(np.clip(self.own_exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
         self.line = (always_on >> factor).astype(np.int32)
         self.weights: Rows | Sparse
         sparse = not isinstance(weights, np.ndarray)
-        self.fan_out = np.bincount(weights.indices, minlength=connection.shape[1]) if sparse else connection.shape[0]
+        self.fan_out = np.bincount(weights.indices, minlength=weights.shape[1]) if sparse else weights.shape[0]
         if sparse and _worth_rows(weights):
             weights = weights.toarray()
         if isinstance(weights, np.ndarray):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,18 +17,25 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import check_input
-from hypr_neuro.sim.learner import Learner, LearnOptions
-from hypr_neuro.sim.update import as_rate
+from hypr_neuro.sim.learn_options import LearnOptions, as_rate
+from hypr_neuro.sim.learner import Learner
+from hypr_neuro.sim.learner_state import restore_learner, save_learner
 from hypr_neuro.store import load_arrays, make_folder, save_arrays
 
 Array = NDArray[Any]
-CHECKPOINT = "learning.h5"
+STATE, PROGRESS = "learner.h5", "learning.h5"
 KIND = "hypr-neuro learning checkpoint"
+SAVE_SECONDS = 30.0
+"""A checkpoint is written after every epoch, and inside an epoch when the last is older than this."""
 
 
 @dataclass
 class LearnEpoch:
-    """Figures of one epoch of learning: share of samples (or steps) that were right when they were seen."""
+    """Figures of one epoch of learning: share of samples (or steps) that were right when they were seen.
+
+    weights_saturated, weights_changed : single changes. dead_zone : share of steps, of those that are not 0, below half
+    a unit, which only stochastic rounding lets through. clips : what was clipped in learning. events : of states
+    """
 
     epoch: int
     online_accuracy: float
@@ -35,14 +43,40 @@ class LearnEpoch:
     weights_saturated: int
     weights_changed: int
     clips: dict[str, int]
+    dead_zone: float = 0.0
+    events: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
 class LearnRun:
-    """Result of learning: `qnet` with the learned weights, one entry an epoch."""
+    """Result of learning: `qnet` with what was learned, one entry an epoch."""
 
     qnet: QuantizedNetwork
     epochs: list[LearnEpoch] = field(default_factory=list)
+
+
+@dataclass
+class _Tally:
+    """An epoch under way: samples done, right and scored predictions, and the counters when it began."""
+
+    done: int = 0
+    right: int = 0
+    scored: int = 0
+    counts: list[int] = field(default_factory=list)
+    clips: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, learner: Learner) -> _Tally:
+        return cls(counts=[int(v) for v in learner.updater.counts], clips=learner.clips(), events=learner.events())
+
+    def entry(self, learner: Learner, epoch: int, rate: int) -> LearnEpoch:
+        now = learner.updater.counts
+        saturated, changed, small, seen = (int(v) - old for v, old in zip(now, self.counts, strict=True))
+        clips = {k: v - self.clips[k] for k, v in learner.clips().items()}
+        events = {k: v - self.events[k] for k, v in learner.events().items()}
+        return LearnEpoch(epoch, self.right / max(self.scored, 1), rate / 65536, saturated, changed, clips,
+                          small / max(seen, 1), events)  # fmt: skip
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> Array:
@@ -50,12 +84,12 @@ def epoch_order(seed: int, epoch: int, samples: int) -> Array:
     return np.random.default_rng([seed, epoch]).permutation(samples)
 
 
-def rates(options: LearnOptions, epochs: int) -> Iterator[int]:
-    """Integer rate of each epoch: multiplied by decay (16 fraction bits) from one to the next."""
-    rate, decay = as_rate(options.rate), round(options.decay * 65536)
+def rates(options: LearnOptions, epochs: int) -> Iterator[tuple[int, int]]:
+    """Integer rates of weights and parameters in each epoch: multiplied by decay (16 fraction bits) every time."""
+    both, decay = [as_rate(options.rate), as_rate(options.parameter_rate)], round(options.decay * 65536)
     for _ in range(epochs):
-        yield max(rate, 1)
-        rate = rate * decay >> 16
+        yield max(both[0], 1), max(both[1], 1)
+        both = [rate * decay >> 16 for rate in both]
 
 
 def learn(
@@ -67,13 +101,16 @@ def learn(
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[LearnEpoch, QuantizedNetwork], None] | None = None,
     on_sample: Callable[[int, int], None] | None = None,
+    before_update: Callable[[Learner], None] | None = None,
     **more: Any,
 ) -> LearnRun:
     """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
 
     options : a LearnOptions; or give its fields as keywords (rate=…, seed=…)
-    checkpoint : folder; everything is written there after each epoch, and a later call goes on from it, bit for bit
+    checkpoint : folder; everything is written there after each epoch, and inside long ones, and a later call goes on
+        from it, bit for bit
     on_epoch : called with the figures and the network as it is. on_sample : called with (done, in all) of the epoch
+    before_update : called with the learner before every update, for probes
 
     Raises InputError for bad options, data that does not fit, or a profile that cannot learn.
     """
@@ -85,21 +122,23 @@ def learn(
     if part.classes > qnet.outputs:
         raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.outputs} outputs")
     learner = Learner(qnet.copy(), options)
+    learner.before_update = before_update
     run = LearnRun(learner.qnet)
-    path = None if checkpoint is None else make_folder(Path(checkpoint)) / CHECKPOINT
-    start = "" if path is None else _start_digest(qnet, part)
-    if path is not None:
-        _restore(path, learner, run, options, start)
+    kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)
+    tally = None if kept is None else kept.restore(learner, run)
     if len(run.epochs) > epochs:
         raise InputError(
-            f"checkpoint '{path}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many"
+            f"checkpoint '{checkpoint}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many"
         )
-    for epoch, rate in enumerate(rates(options, epochs)):
+    for epoch, both in enumerate(rates(options, epochs)):
         if epoch < len(run.epochs):
             continue
-        run.epochs.append(_epoch(learner, part, epoch, rate, on_sample))
-        if path is not None:
-            _save(path, learner, run, options, start)
+        tally = tally or _Tally.start(learner)
+        _epoch(learner, run, part, epoch, both, tally, kept, on_sample)
+        run.epochs.append(tally.entry(learner, epoch, both[0]))
+        tally = None
+        if kept is not None:
+            kept.save(learner, run, None)
         if on_epoch is not None:
             on_epoch(run.epochs[-1], learner.qnet)
     return run
@@ -113,25 +152,70 @@ def _options(options: LearnOptions | None, more: dict[str, Any]) -> LearnOptions
 
 
 def _epoch(
-    learner: Learner, part: SequenceData, epoch: int, rate: int, on_sample: Callable[[int, int], None] | None
-) -> LearnEpoch:
-    right = scored_total = 0
-    counts_before, clips_before = learner.counts.copy(), learner.clips()
-    for done, index in enumerate(epoch_order(learner.options.seed, epoch, len(part))):
+    learner: Learner,
+    run: LearnRun,
+    part: SequenceData,
+    epoch: int,
+    both: tuple[int, int],
+    tally: _Tally,
+    kept: _Checkpoint | None,
+    on_sample: Callable[[int, int], None] | None,
+) -> None:
+    """The samples of the epoch that are not done yet."""
+    for index in epoch_order(learner.options.seed, epoch, len(part))[tally.done :]:
         sample = part.take(np.array([index]))
         x = check_input(learner.qnet, sample.x)[0]
         label = np.broadcast_to(sample.y.reshape(-1, 1) if sample.y.ndim == 1 else sample.y, (1, len(x)))[0]
         scored = np.ones(len(x), bool) if sample.mask is None else sample.mask[0]
-        output = learner.sample(x, np.ascontiguousarray(label), scored, rate)
+        output = learner.sample(x, np.ascontiguousarray(label), scored, *both)
         hit = predict(output[None], sample) == sample.y
         if sample.per_step:
             hit = hit[0][scored]
-        right, scored_total = right + int(hit.sum()), scored_total + hit.size
+        tally.done, tally.right, tally.scored = tally.done + 1, tally.right + int(hit.sum()), tally.scored + hit.size
         if on_sample is not None:
-            on_sample(done + 1, len(part))
-    saturated, changed, _ = (int(v) for v in learner.counts - counts_before)
-    clips = {k: v - clips_before[k] for k, v in learner.clips().items()}
-    return LearnEpoch(epoch, right / max(scored_total, 1), rate / 65536, saturated, changed, clips)
+            on_sample(tally.done, len(part))
+        if kept is not None and kept.due():
+            kept.save(learner, run, tally)
+
+
+class _Checkpoint:
+    """A run's folder: the learner's state, and how far the run is."""
+
+    def __init__(self, folder: Path, qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> None:
+        self.path = make_folder(folder) / PROGRESS
+        self.options, self.start, self.last = options, _start_digest(qnet, part), time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self.last > SAVE_SECONDS
+
+    def save(self, learner: Learner, run: LearnRun, tally: _Tally | None) -> None:
+        """The state first, under a name of its own: progress and the state that it names change together."""
+        state = self.path.with_name(f"{learner.samples}.{STATE}")
+        save_learner(learner, state)
+        meta = {"options": asdict(self.options), "start": self.start, "epochs": [asdict(e) for e in run.epochs],
+                "tally": None if tally is None else asdict(tally), "state": state.name}  # fmt: skip
+        save_arrays(self.path, KIND, meta, {"updates": np.array(learner.updates)})
+        for old in self.path.parent.glob(f"*.{STATE}"):
+            if old != state:
+                old.unlink()
+        self.last = time.monotonic()
+
+    def restore(self, learner: Learner, run: LearnRun) -> _Tally | None:
+        """Take up a checkpoint if there is one; one of another start or options is refused, not overwritten."""
+        if not self.path.exists():
+            return None
+        meta, _ = load_arrays(self.path, KIND)
+        missing = {"options", "start", "epochs", "tally", "state"} - set(meta)
+        if missing:
+            raise FileFormatError(
+                f"checkpoint '{self.path}' lacks {', '.join(sorted(missing))}; delete it or choose another folder"
+            )
+        wanted = json.loads(json.dumps(asdict(self.options)))
+        if meta["options"] != wanted or meta["start"] != self.start:
+            raise FileFormatError(f"checkpoint '{self.path}' is of another run; delete it or choose another folder")
+        restore_learner(learner, self.path.with_name(str(meta["state"])))
+        run.epochs = [LearnEpoch(**e) for e in meta["epochs"]]
+        return None if meta["tally"] is None else _Tally(**meta["tally"])
 
 
 def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:
@@ -142,42 +226,6 @@ def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:
         arrays |= {f"{i}/{k}": getattr(layer, k) for k in ("per_neuron", "constants", "psi_table")}
         exponents.append([layer.model.name, layer.bias_axon, *(c.exponent for c in layer.connections().values())])
     return data_digest(part, json.dumps([qnet.profile.dump(), exponents], sort_keys=True), arrays)
-
-
-def _save(path: Path, learner: Learner, run: LearnRun, options: LearnOptions, start: str) -> None:
-    arrays = {f"weights/{k}": v for k, v in learner.qnet.weights().items()}
-    for name, (row, column) in learner.averages.items():
-        arrays |= {f"row/{name}": row, f"column/{name}": column}
-    arrays["counts"] = learner.counts
-    meta = {
-        "options": asdict(options),
-        "start": start,
-        "epochs": [asdict(e) for e in run.epochs],
-        "updates": learner.updates,
-    }
-    save_arrays(path, KIND, meta, arrays)
-
-
-def _restore(path: Path, learner: Learner, run: LearnRun, options: LearnOptions, start: str) -> None:
-    """Take up a checkpoint if there is one; one of another start or options is refused, not overwritten."""
-    if not path.exists():
-        return
-    meta, arrays = load_arrays(path, KIND)
-    missing = {"options", "start", "updates", "epochs"} - set(meta)
-    if missing:
-        raise FileFormatError(
-            f"checkpoint '{path}' lacks {', '.join(sorted(missing))}; delete it or choose another folder"
-        )
-    wanted = asdict(options) | {"layers": list(options.layers)}
-    weights = learner.qnet.weights()
-    if meta["options"] != wanted or meta["start"] != start:
-        raise FileFormatError(f"checkpoint '{path}' is of another run; delete it or choose another folder")
-    for name, value in weights.items():
-        value[...] = arrays[f"weights/{name}"]
-        learner.averages[name] = (arrays[f"row/{name}"], arrays[f"column/{name}"])
-    learner.counts[...] = arrays["counts"]
-    learner.updates = meta["updates"]
-    run.epochs = [LearnEpoch(**e) for e in meta["epochs"]]
 
 
 __all__ = ["LearnEpoch", "LearnOptions", "LearnRun", "Learner", "epoch_order", "learn", "rates"]

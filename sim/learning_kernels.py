@@ -1,104 +1,73 @@
-"""Compiled loops of learning in integers, batch 1: eligibilities and gradients of one layer, the readout's error.
+"""Compiled loops of learning in integers, batch 1: Jacobians, eligibilities and gradients of one layer.
 
 For synapse (i, k) of a layer, in every step of its window,
 
-    ε ← sat(round(A ε / 2^kc) + b pre_k),            b = round(B 2^fe / 2^kc)
-    e = round((C ε_t + C' ε_{t-1}) / 2^kc)
-    G ← sat(G + round(g_i e / 2^gs))
+    ε_j ← sat(round((A_j ε + F_j e) / 2^kc) + b_j pre_k),        b = round(B 2^fe / 2^kc)
+    e   = sat(round((C ε_t + C' ε_{t-1}) / 2^kc))
+    G   ← sat(G + round(g_i e / 2^gs))
 
-with the entries of `fixed_jacobian` (kc fraction bits), ε with fe fraction bits, g_i the learning signal. Entries of
-`widths` are named by the constants below.
+with the entries of `fixed_jacobian` (kc fraction bits, clamped to `entry bits`), ε and e with fe fraction bits, g_i the
+learning signal. Rows with F_j are taken after e, which does not depend on them. A neuron parameter has one eligibility
+η a neuron, with fp = fe - 4 fraction bits as it grows larger; P 2^(fp - state fraction) arrives in place of b pre, E 2^fp
+is added to the sum of its e, and its gradient takes round(g e / 2^(gs + 4)).
+
+A block runs in tiles: Jacobians of all neurons for a few steps first, vectors over neurons; then neuron by neuron, its
+eligibilities through these steps, vectors over synapses, which stay in the first cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hypr_neuro.fixed_point import quotient, sat, shr, shr_nearest
+from hypr_neuro.fixed_point import NEAREST, ZERO, shr_nearest
 from hypr_neuro.jit import compile_kernel, jitable
+from hypr_neuro.lanes import lane32, plain
 from hypr_neuro.neurons import get_model
-from hypr_neuro.tuples import DOT, HEAD, LOAD, STORE
+from hypr_neuro.neurons.structure import structure
+from hypr_neuro.sim.entries import (
+    ARRIVE,
+    CLAMP,
+    CLAMP_ENTRIES,
+    DIFFERENT,
+    GET_INTS,
+    GET_LANES,
+    HIGH,
+    LOW,
+    NARROW,
+    PUT_ENTRIES,
+    SCALED,
+    TIMES,
+    WIDE,
+    narrow,
+    wide,
+)
+from hypr_neuro.tuples import DOT, HEAD, LOAD, PICK, PUT
 
-COEFFICIENT_FRACTION, ELIGIBILITY_FRACTION, ELIGIBILITY_BITS, ROUNDING, GRADIENT_SHIFT, ACCUMULATOR_BITS = range(6)
-ELIGIBILITY_CLIPS, ACCUMULATOR_CLIPS = range(2)
-EXP_ENTRIES, EXP_STEP_LOG2, EXP_FRACTION = 256, 4, 15
-
-dot1, dot2, dot3, dot4 = DOT[1], DOT[2], DOT[3], DOT[4]
-
-
-@jitable
-def advance1(A: Any, e: Any, b: Any, pre: Any, k: int, bits: int, rounding: int) -> Any:
-    """A ε + b pre for one state, saturated; and how many entries saturated."""
-    f0 = shr(dot1(A[0], e), k, rounding) + b[0] * pre
-    s0 = sat(f0, bits)
-    return (s0,), 1 * (s0 != f0)
-
-
-@jitable
-def advance2(A: Any, e: Any, b: Any, pre: Any, k: int, bits: int, rounding: int) -> Any:
-    """The same for two states."""
-    f0 = shr(dot2(A[0], e), k, rounding) + b[0] * pre
-    f1 = shr(dot2(A[1], e), k, rounding) + b[1] * pre
-    s0, s1 = sat(f0, bits), sat(f1, bits)
-    return (s0, s1), 1 * (s0 != f0) + 1 * (s1 != f1)
-
-
-@jitable
-def advance3(A: Any, e: Any, b: Any, pre: Any, k: int, bits: int, rounding: int) -> Any:
-    """The same for three states."""
-    f0 = shr(dot3(A[0], e), k, rounding) + b[0] * pre
-    f1 = shr(dot3(A[1], e), k, rounding) + b[1] * pre
-    f2 = shr(dot3(A[2], e), k, rounding) + b[2] * pre
-    s0, s1, s2 = sat(f0, bits), sat(f1, bits), sat(f2, bits)
-    return (s0, s1, s2), 1 * (s0 != f0) + 1 * (s1 != f1) + 1 * (s2 != f2)
+PARAMETER_ROOM = 4
+"""Fraction bits that eligibilities of neuron parameters have fewer than those of synapses, and gradient bits likewise."""
+TILE = 32
+"""Steps of a tile."""
 
 
-@jitable
-def advance4(A: Any, e: Any, b: Any, pre: Any, k: int, bits: int, rounding: int) -> Any:
-    """The same for four states."""
-    f0 = shr(dot4(A[0], e), k, rounding) + b[0] * pre
-    f1 = shr(dot4(A[1], e), k, rounding) + b[1] * pre
-    f2 = shr(dot4(A[2], e), k, rounding) + b[2] * pre
-    f3 = shr(dot4(A[3], e), k, rounding) + b[3] * pre
-    s0, s1, s2, s3 = sat(f0, bits), sat(f1, bits), sat(f2, bits), sat(f3, bits)
-    return (s0, s1, s2, s3), 1 * (s0 != f0) + 1 * (s1 != f1) + 1 * (s2 != f2) + 1 * (s3 != f3)
+class Widths(NamedTuple):
+    """Widths of a layer as kernels take them; `gradient_shift` is gs."""
+
+    coefficient_fraction: int
+    eligibility_fraction: int
+    eligibility_bits: int
+    rounding: int
+    gradient_shift: int
+    accumulator_bits: int
+    entry_bits: int
+    state_fraction: int
 
 
-@jitable
-def arrive1(B: Any, fe: int, k: int) -> Any:
-    """B in the eligibilities' format, for one state."""
-    return (shr_nearest(B[0] << fe, k),)
-
-
-@jitable
-def arrive2(B: Any, fe: int, k: int) -> Any:
-    """The same for two states."""
-    return (shr_nearest(B[0] << fe, k), shr_nearest(B[1] << fe, k))
-
-
-@jitable
-def arrive3(B: Any, fe: int, k: int) -> Any:
-    """The same for three states."""
-    return (shr_nearest(B[0] << fe, k), shr_nearest(B[1] << fe, k), shr_nearest(B[2] << fe, k))
-
-
-@jitable
-def arrive4(B: Any, fe: int, k: int) -> Any:
-    """The same for four states."""
-    return (
-        shr_nearest(B[0] << fe, k),
-        shr_nearest(B[1] << fe, k),
-        shr_nearest(B[2] << fe, k),
-        shr_nearest(B[3] << fe, k),
-    )
-
-
-ADVANCE: dict[int, Callable[..., Any]] = {1: advance1, 2: advance2, 3: advance3, 4: advance4}
-ARRIVE: dict[int, Callable[..., Any]] = {1: arrive1, 2: arrive2, 3: arrive3, 4: arrive4}
+JACOBIAN_CLIPS, ELIGIBILITY_CLIPS, ACCUMULATOR_CLIPS = range(3)
 
 
 @jitable
@@ -107,129 +76,224 @@ def no_psi_index(s_prev: Any, s: Any, p: Any) -> int:
     return 0
 
 
+@jitable
+def same(x: Any) -> Any:
+    """Stands for `lane32` and for splitting where numbers need 64 bits."""
+    return x
+
+
+@jitable
+def high_of(x: Any) -> Any:
+    """x / 2^12, floored."""
+    return x >> 12
+
+
+@jitable
+def low_of(x: Any) -> Any:
+    """The 12 bits that `high_of` drops."""
+    return x & 4095
+
+
+@jitable
+def narrow_increment(g: Any, e: Any, gs: Any) -> Any:
+    """round(g e / 2^gs) in 32 bits, e in parts above and below 2^gs."""
+    return g * (e >> gs) + ((g * (e & ((1 << gs) - 1)) + ((1 << gs) >> 1)) >> gs)
+
+
+@jitable
+def wide_increment(g: Any, e: Any, gs: Any) -> Any:
+    """round(g e / 2^gs)."""
+    return shr_nearest(g * e, gs)
+
+
+def has_entries(model_name: str) -> tuple[bool, ...]:
+    """For each array of `entries` whether the model has it."""
+    found = structure(get_model(model_name))
+    return (*chain.from_iterable(found.A), *found.B, *found.C, *found.late, *found.F)
+
+
 @cache
-def learning_kernel(model_name: str) -> Callable[..., None]:
+def jacobian_tile(model_name: str) -> Callable[..., Any]:
+    """Function that fills entries and gains B·C of the steps from `start` to `stop`; how many entries were clamped."""
+    model = get_model(model_name)
+    d, jacobian, has = model.d, model.fixed_jacobian, has_entries(model_name)
+    psi_index = model.psi_index or no_psi_index
+    put_entries, clamp_entries, dot, load_s = PUT_ENTRIES[d], CLAMP_ENTRIES[d], DOT[d], LOAD[d]
+    load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+
+    def fill(sent, states, currents, per_neuron, constants, psi_table, entries, gains, start, stop, widths):
+        n, k, top = np.uintp(per_neuron.shape[1]), widths[0], (1 << (widths[6] - 1)) - 1
+        shared = head(constants)
+        clipped = 0
+        for t in range(start, stop):
+            u = t - start
+            before, after, fired, current, gain = states[t], states[t + np.uintp(1)], sent[t], currents[t], gains[u]
+            for i in range(n):
+                p = load_p(per_neuron, i) + shared
+                s_prev, s = load_s(before, i), load_s(after, i)
+                psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
+                A, B, C, late, _, _, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
+                A, B, C, late, F, lost = clamp_entries(A, B, C, late, F, top)
+                clipped += lost
+                put_entries(entries, u, i, A, B, C, late, F, has)
+                gain[i] = shr_nearest(dot(B, C), k)
+        return clipped
+
+    return jitable(fill)
+
+
+@cache
+def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..., Any]:
+    """Function that takes eligibilities and gradient of neuron i through the steps from `start` to `stop`.
+
+    lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
+    """
+    d, has = get_model(model_name).d, has_entries(model_name)
+    pick, put, dot, times, clamp, different = PICK[d], PUT[d], DOT[d], TIMES[d], CLAMP[d], DIFFERENT[d]
+    arrive = ARRIVE[d]
+    get, rows, finish = (GET_LANES[d], NARROW[d], narrow) if lanes else (GET_INTS[d], WIDE[d], wide)
+    high, low, high_part, low_part = (HIGH[d], LOW[d], high_of, low_of) if lanes else (same, same, same, same)
+    lane, increment = (lane32, narrow_increment) if lanes else (same, wide_increment)
+
+    def advance(pre, entries, signal, eligibility, gradient, ring, slot, i, start, stop, lost, over, clips, widths):
+        k, fe, rounding, gs = widths[0], widths[1], widths[3], widths[4]
+        top, most = lane((1 << (widths[2] - 1)) - 1), lane((1 << (widths[5] - 1)) - 1)
+        half, nearest, zero = lane(((1 << k) >> 1) * (rounding == NEAREST)), lane((1 << k) >> 1), lane(0)
+        eligible, total, waiting = pick(eligibility, i), gradient[i], ring[0, i]
+        for s in range(np.uintp(pre.shape[1])):
+            lost[s], over[s] = 0, 0
+        for t in range(start, stop):
+            A, B, C, late, F = get(entries, t - start, i, has)
+            b, g, arriving = arrive(B, fe, k), lane(signal[t, i]), pre[t]
+            if delayed:
+                waiting = ring[(slot + t) % np.uintp(ring.shape[0]), i]
+            for s in range(np.uintp(pre.shape[1])):
+                old = lane(pick(eligible, s))
+                h, l, add = high(old), low(old), times(b, lane(arriving[s]))
+                kept = clamp(rows(A, h, l, F, zero, zero, add, half, rounding, k), top)
+                full = finish(dot(C, high(kept)) + dot(late, h), dot(C, low(kept)) + dot(late, l), nearest, NEAREST, k)
+                e = min(max(full, -top), top)
+                whole = rows(A, h, l, F, high_part(e), low_part(e), add, half, rounding, k)
+                new = clamp(whole, top)
+                put(eligible, s, new)
+                # a sum in a variable would be gathered from its vector at every step
+                lost[s] = lane32(lost[s]) + lane32((different(new, whole) | (e ^ full)) != 0)
+                effect = e
+                if delayed:
+                    effect = lane(waiting[s])
+                    waiting[s] = e
+                sum_ = lane(total[s]) + increment(g, effect, gs)
+                limited = min(max(sum_, -most), most)
+                total[s] = limited
+                over[s] = lane32(over[s]) + lane32(limited != sum_)
+        for s in range(np.uintp(pre.shape[1])):
+            clips[ELIGIBILITY_CLIPS] += lost[s]
+            clips[ACCUMULATOR_CLIPS] += over[s]
+
+    return jitable(advance)
+
+
+@cache
+def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) -> Callable[..., None]:
     """Kernel that learns in one layer over a block of steps, for one sample.
 
-    below : (steps, inputs) what arrived, outputs : (steps+1, n) with the outputs before the block in row 0
-    bias_on : (steps,), states : (steps+1, d, n) likewise, currents : (steps, n)
-    signal : (steps, n) learning signals g, window : (steps,) 1 where the layer learns
-    eligibility : (n, d, fan_in) int32 and gradient : (n, fan_in) int64, updated; fan_in = inputs, always-on line
-        if there is one, recurrent
+    pre : (steps, synapses) what arrives at each synapse. sent : (steps, n) the layer's outputs of the step before
+    states : (steps + 1, d, n), row 0 before the block. currents : (steps, n). signal : (steps, n) learning signals g
+    eligibility : d arrays (n, synapses) int32, gradient : (n, synapses) int32; updated
     now : (steps, n) filled with round(B·C / 2^kc) g, what goes down to the layer below in the same step
-    clips : (2,) counts, added to
+    ring : (delay, n, synapses) and gain_ring : (delay, n), what waits for its signal, step t in row (slot + t) mod delay
+    entries, gains : room for a tile; lost, over : (synapses,) int32, room for counts. clips : (3,) counts, added to. widths : `Widths`
+    lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `now`
+    """
+    fill, advance = jacobian_tile(model_name), eligibility_tile(model_name, lanes, delayed)
+
+    def kernel(pre, sent, states, currents, signal, per_neuron, constants, psi_table, eligibility, gradient, now, ring,
+               gain_ring, slot, entries, gains, lost, over, clips, widths):  # fmt: skip
+        n, steps, first = np.uintp(per_neuron.shape[1]), np.uintp(sent.shape[0]), np.uintp(slot)
+        for start in range(np.uintp(0), steps, np.uintp(gains.shape[0])):
+            stop = min(start + np.uintp(gains.shape[0]), steps)
+            clips[JACOBIAN_CLIPS] += fill(
+                sent, states, currents, per_neuron, constants, psi_table, entries, gains, start, stop, widths
+            )
+            for t in range(start, stop):
+                gain, wait = gains[t - start], gain_ring[(first + t) % np.uintp(gain_ring.shape[0])]
+                for i in range(n):
+                    used = gain[i]
+                    if delayed:
+                        used = wait[i]
+                        wait[i] = gain[i]
+                    now[t, i] = np.int64(used) * signal[t, i]
+            if weights:
+                for i in range(n):
+                    advance(pre, entries, signal, eligibility, gradient, ring, first, i, start, stop, lost, over, clips,
+                            widths)  # fmt: skip
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@cache
+def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable[..., None]:
+    """Kernel that learns one neuron parameter, the entry `parameter` of the model's `trainable`, over a block.
+
+    eligibility : d arrays (n,) int32, gradient : (n,) int64; updated. ring : (delay, n). Others as `learning_kernel`
     """
     model = get_model(model_name)
     d, jacobian = model.d, model.fixed_jacobian
     psi_index = model.psi_index or no_psi_index
-    advance, arrive, dot = ADVANCE[d], ARRIVE[d], DOT[d]
-    load_s, store = LOAD[d], STORE[d]
+    clamp_entries, dot, load_s, pick, put, clamp = CLAMP_ENTRIES[d], DOT[d], LOAD[d], PICK[d], PUT[d], CLAMP[d]
+    rows, scaled, different = WIDE[d], SCALED[d], DIFFERENT[d]
     load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
 
-    def kernel(below, outputs, bias_on, states, currents, signal, window, per_neuron, constants, psi_table,
-               eligibility, gradient, now, clips, widths, bias_axon, recurrent):  # fmt: skip
-        neurons, fan_in = np.uintp(gradient.shape[0]), np.uintp(gradient.shape[1])
-        inputs = below.shape[1]
-        kc, fe, bits = widths[0], widths[1], widths[2]
-        rounding, gs, top_bits = widths[3], widths[4], widths[5]
-        shared = head(constants)
-        pre = np.zeros(gradient.shape[1], np.int64)
-        for t in range(below.shape[0]):
-            if window[t] == 0:
-                now[t, :] = 0
-                continue
-            for j in range(inputs):
-                pre[j] = below[t, j]
-            at = inputs
-            if bias_axon:
-                pre[at] = bias_on[t]
-                at += 1
-            if recurrent:
-                for j in range(outputs.shape[1]):
-                    pre[at + j] = outputs[t, j]
-            before, after = states[t], states[t + 1]
-            lost, over = 0, 0
-            for i in range(neurons):
+    def kernel(sent, states, currents, signal, per_neuron, constants, psi_table, eligibility, gradient, ring, slot,
+               clips, widths):  # fmt: skip
+        n, k, rounding = np.uintp(per_neuron.shape[1]), widths[0], widths[3]
+        fp, gs = max(widths[1] - PARAMETER_ROOM, 0), widths[4] + PARAMETER_ROOM
+        top, most, limit = (1 << (widths[2] - 1)) - 1, (1 << (widths[5] - 1)) - 1, (1 << (widths[6] - 1)) - 1
+        shared, lost, over, clipped = head(constants), 0, 0, 0
+        for t in range(np.uintp(sent.shape[0])):
+            before, after, fired, current, g = states[t], states[t + np.uintp(1)], sent[t], currents[t], signal[t]
+            waiting = ring[(np.uintp(slot) + t) % np.uintp(ring.shape[0])]
+            for i in range(n):
                 p = load_p(per_neuron, i) + shared
                 s_prev, s = load_s(before, i), load_s(after, i)
-                psi = psi_table[psi_index(s_prev, s, p)]
-                A, B, C, Cp, _, _ = jacobian(s_prev, s, outputs[t, i], (currents[t, i],), p, psi)
-                g = signal[t, i]
-                now[t, i] = shr_nearest(dot(B, C), kc) * g
-                b = arrive(B, fe, kc)
-                trace, total = eligibility[i], gradient[i]
-                for k in range(fan_in):
-                    old = load_s(trace, k)
-                    new, clipped = advance(A, old, b, pre[k], kc, bits, rounding)
-                    store(trace, k, new)
-                    lost += clipped
-                    effect = shr_nearest(dot(C, new) + dot(Cp, old), kc)
-                    full = total[k] + shr_nearest(g * effect, gs)
-                    kept = sat(full, top_bits)
-                    total[k] = kept
-                    over += 1 * (kept != full)
-            clips[0] += lost
-            clips[1] += over
+                psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
+                A, B, C, late, P, E, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
+                A, B, C, late, F, _ = clamp_entries(A, B, C, late, F, limit)
+                direct = min(max(E[parameter], -limit), limit)
+                add, old = scaled(P[parameter], fp - widths[7]), pick(eligibility, i)
+                kept = clamp(rows(A, old, old, F, 0, 0, add, 0, rounding, k), top)
+                full = shr_nearest(dot(C, kept) + dot(late, old) + (direct << fp), k)
+                e = min(max(full, -top), top)
+                whole = rows(A, old, old, F, e, e, add, 0, rounding, k)
+                new = clamp(whole, top)
+                put(eligibility, i, new)
+                lost += 1 * ((different(new, whole) | (e ^ full)) != 0)
+                clipped += 1 * (direct != E[parameter])
+                effect = e
+                if delayed:
+                    effect = np.int64(waiting[i])
+                    waiting[i] = e
+                total = gradient[i] + shr_nearest(g[i] * effect, gs)
+                gradient[i] = min(max(total, -most), most)
+                over += 1 * (gradient[i] != total)
+        clips[JACOBIAN_CLIPS] += clipped
+        clips[ELIGIBILITY_CLIPS] += lost
+        clips[ACCUMULATOR_CLIPS] += over
 
-    return compile_kernel(kernel)
+    return compile_kernel(kernel, disjoint=True)
 
 
-@jitable
-def soft_max_error(output: Any, label: int, exp_table: Any, shift: int, error_bits: int, error: Any) -> None:
-    """error_k = sat(p_k - [k = label]), p_k = exp_table-based soft-max of integers with `shift` + 4 fraction bits.
+def fits_lanes(model_name: str, widths: Widths, signal_bits: int, largest_pre: int) -> bool:
+    """Whether every intermediate result of `eligibility_tile` fits 32 bits.
 
-    p_k = ⌊2^(bits-1) E_k / Σ E⌋, E_k = exp_table[min(round((max - o_k) / 2^shift), 255)].
+    Entries of 18 and eligibilities of 24 bits, split at 2^12: four products of 2^17 · 2^12, or 2^17 · 2^11, and half a
+    unit stay below 2^31. What arrives, round(B 2^fe / 2^kc) · pre, stays below 2^30.
     """
-    largest = output[0]
-    for k in range(output.shape[0]):
-        largest = max(largest, output[k])
-    total = 0
-    for k in range(output.shape[0]):
-        index = shr_nearest(largest - output[k], shift)
-        error[k] = exp_table[min(index, 255)]
-        total += error[k]
-    for k in range(output.shape[0]):
-        share = quotient(error[k] << (error_bits - 1), total)
-        target = (1 << (error_bits - 1)) * (k == label)
-        error[k] = sat(share - target, error_bits)
-
-
-@cache
-def error_kernel() -> Callable[..., None]:
-    """Kernel (outputs, labels, scored, exp_table, shift, error_bits, errors): the error of each step of a block.
-
-    outputs : (steps, classes) readout states. labels : (steps,). scored : (steps,), 0 gives error 0
-    errors : (steps, classes) int64, filled
-    """
-
-    def kernel(outputs, labels, scored, exp_table, shift, error_bits, errors):
-        for t in range(outputs.shape[0]):
-            if scored[t]:
-                soft_max_error(outputs[t], labels[t], exp_table, shift, error_bits, errors[t])
-            else:
-                errors[t, :] = 0
-
-    return compile_kernel(kernel)
-
-
-@cache
-def feedback_kernel() -> Callable[..., None]:
-    """Kernel (now, mantissa, shift, bits, signal, clips): signal_j = sat(round(Σ_k now_k m_kj / 2^shift)).
-
-    now : (steps, n above). mantissa : (n above, n) or wider, its first n columns count. signal : (steps, n), filled
-    """
-
-    def kernel(now, mantissa, shift, bits, signal, clips):
-        lost = 0
-        for t in range(now.shape[0]):
-            for j in range(signal.shape[1]):
-                total = 0
-                for k in range(now.shape[1]):
-                    total += now[t, k] * mantissa[k, j]
-                full = shr_nearest(total, shift)
-                kept = sat(full, bits)
-                signal[t, j] = kept
-                lost += 1 * (kept != full)
-        clips[0] += lost
-
-    return compile_kernel(kernel)
+    w, found = widths, structure(get_model(model_name))
+    most = max(sum(found.C) + sum(found.late), *(sum(row) + f for row, f in zip(found.A, found.F, strict=True)))
+    return (
+        most <= 4 and w.entry_bits <= 18 and w.eligibility_bits <= 24 and w.accumulator_bits <= 31
+        and w.coefficient_fraction >= 12 and w.eligibility_fraction <= 13 and w.rounding != ZERO
+        and signal_bits + w.eligibility_bits - 2 - w.gradient_shift <= 30 and signal_bits - 1 + w.gradient_shift <= 29
+        and largest_pre.bit_length() + w.entry_bits - 1 + w.eligibility_fraction - w.coefficient_fraction <= 29
+    )  # fmt: skip

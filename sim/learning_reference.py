@@ -1,287 +1,259 @@
 """This is the definition of learning in integers: plain Python ints, one device step after the other.
 
 In device step t every layer runs once, from the input up, each on what reaches it in this step. Then the readout's
-error is taken and learning goes down the same layers, still in step t. A layer whose own steps are not running
-(before its input has reached it, or after its last step) neither learns nor sends anything down.
+error is taken and learning goes down the same layers, still in step t. A layer outside its window (before its input
+has reached it, or after its last step of a sample) neither learns nor sends anything down. With kc and fe fraction
+bits of coefficients and eligibilities, f those of the layer's states, and the Jacobian A, B, C, C', P, E, F of this
+step (`neurons.base`), its entries but P clipped to coefficient_bits + 2 bits:
 
-For a neuron with learning signal g, and each of its synapses with what came in by it in this step, pre:
+An eligibility is d numbers ε, for each synapse, driven by what came in there, pre, and for each neuron parameter that
+learns. b is what drives it and o what reaches the spike past it: b = nearest(B 2^fe / 2^kc) pre, o = 0 of a synapse,
+b = nearest(P_j 2^(fp - f)), o = E_j 2^fp of parameter j, fp = max(fe - 4, 0). The spike of the own step, F, takes the
+way over e:
 
-    ε ← sat(round(A ε / 2^kc) + b pre),   b = nearest(B 2^fe / 2^kc)     kc, fe: fraction bits of A, B, C and of ε
-    e = nearest((C ε_t + C' ε_{t-1}) / 2^kc)
+    ε' = sat(round(A ε / 2^kc) + b)                      in rows where the model's F is 0
+    e  = sat(nearest((C ε' + C' ε + o) / 2^kc))
+    ε' = sat(round((A ε + F e) / 2^kc) + b)              in the other rows, where C is 0
+
+A neuron with learning signal g then adds to its gradients (of parameters with gs + 4) and sends down, for neuron j
+below,
+
     G ← sat(G + nearest(g e / 2^gs))
-    down = nearest(B·C / 2^kc) g,   and for neuron j below: g_j = sat(nearest(Σ_i down_i m_ij / 2^fs))
+    down = nearest(B·C / 2^kc) g,   g_j = sat(nearest(Σ_i down_i m_ij / 2^fs))
 
-At the end of the sample, with G of one connection (rows: neurons, columns: synapses), update u:
-
-    R_i ← R_i + ⌊(⌊Σ_j ⌊G_ij² / 2^10⌋ / m⌋ - R_i) / 2^k⌋, C_j likewise over rows; one that is 0 takes the value
-    D_ij = max(2^5 ⌊⌊√R_i⌋ ⌊√C_j⌋ / max(⌊√⌊Σ R / n⌋⌋, 1)⌋, 1)
-    w_ij ← sat(w_ij - stochastic(clip(⌊G_ij rate / D_ij⌋, ±limit rate) / 2^16))
+with m the weights over which the spikes of j travel, or fixed random numbers of their size, gs such that a signal of
+full scale on an eligibility of 1 adds 2^19, and fs such that a quarter of the largest possible sum fits a signal.
+Where eligibilities are delayed, e and B·C are those of Δ steps ago, when the spikes left that the signal judges, and
+windows last Δ longer. Updates are those of `update_reference`; they alone set gradients to 0.
 
 Python ints never wrap, so a missing overflow rule shows as a value outside its declared width; every value is
-checked. Slow on purpose; `learn` must equal it, bit for bit.
+checked. Slow on purpose; `learner` must equal it, bit for bit.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from math import exp, log2
+from math import exp, inf
 from typing import Any
 
 from numpy.typing import NDArray
 
-from hypr_neuro.errors import WidthError
-from hypr_neuro.fixed_point import (
-    ROUNDING,
-    draw32,
-    isqrt,
-    quotient,
-    sat,
-    shift,
-    shr,
-    shr_floor,
-    shr_nearest,
-    shr_stochastic,
-)
-from hypr_neuro.integer import Population
-from hypr_neuro.quantize import Connection, QuantizedNetwork
-from hypr_neuro.sim.learn import LearnOptions
-from hypr_neuro.sim.reference import ReferencePopulation
-from hypr_neuro.sim.update import square_shift
+from hypr_neuro.fixed_point import draw32, quotient, sat, shift_nearest, shr_nearest
+from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.sim.layer_reference import LearningLayer, dot
+from hypr_neuro.sim.learn_options import LearnOptions
+from hypr_neuro.sim.update_reference import PRODUCT_BITS, Matrix, Rule, held
 
 Array = NDArray[Any]
-PRODUCT_BITS = 64
-"""Sums and products of the kernels are 64 bits wide; nothing here may need more."""
+RANDOM_FEEDBACK, PARAMETERS = 2048, 1024
+"""First tensor numbers of random feedback and of neuron parameters, of which a layer has up to 16."""
 
 EXP_TABLE = [round(2**15 * exp(-i / 16)) for i in range(256)]
 """e^{-x} in steps of 1/16, with 15 fraction bits."""
 
 
-def held(value: int, bits: int, what: str) -> int:
-    """`value`, if a signed word of `bits` bits holds it; otherwise WidthError naming what it is."""
-    if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-        raise WidthError(f"{what} = {value} leaves its {bits} bits; a rule that keeps it inside is missing")
-    return value
-
-
-class LearningLayer:
-    """One layer that runs and learns, for one sample at a time.
-
-    eligibility : [neuron][synapse] tuple of d ints. gradient : [neuron][synapse]. Synapses are the inputs, the
-        always-on line if there is one, and the layer's own neurons if it is recurrent
-    eligibility_clips, accumulator_clips : how often a value was clipped
-    """
-
-    def __init__(self, qnet: QuantizedNetwork, index: int) -> None:
-        rules, precision = qnet.profile.learning, qnet.profile.precision
-        self.layer, self.name = qnet.layers[index], qnet.name(index)
-        self.is_readout = index == len(qnet.layers) - 1
-        self.state_bits = precision.state_bits.value
-        self.coefficient_fraction = precision.coefficient_bits.value - 1
-        self.fraction, self.bits = rules.eligibility_fraction.value, rules.eligibility_bits.value
-        self.rounding = ROUNDING[rules.eligibility_rounding.value]
-        self.accumulator_bits = rules.accumulator_bits.value
-        self.signal_bits = rules.error_bits.value if self.is_readout else rules.signal_bits.value
-        # a signal of full scale on an eligibility of 1 adds 2^15
-        self.gradient_shift = max(self.signal_bits - 1 + self.fraction - 15, 0)
-        self.eligibility_clips = self.accumulator_clips = 0
-        self.start_sample()
-
-    def start_sample(self) -> None:
-        """States, eligibilities and gradient zero."""
-        layer = self.layer
-        population = Population(self.name, layer.model, layer.per_neuron, layer.constants)
-        self.run = ReferencePopulation(population, self.state_bits)
-        fan_in = sum(c.mantissa.shape[1] for c in self.layer.connections().values())
-        self.eligibility = [[(0,) * self.layer.model.d] * fan_in for _ in range(self.layer.size)]
-        self.gradient = [[0] * fan_in for _ in range(self.layer.size)]
-
-    def forward(self, arriving: list[int], always_on: int) -> list[int]:
-        """The layer's step; keeps what learning needs of it. Returns its outputs."""
-        self.states_before, self.outputs_before = list(self.run.states), list(self.run.outputs)
-        self.pre = arriving + [always_on] * self.layer.bias_axon
-        self.currents = weighted_sums(self.layer.input, self.pre)
-        if self.layer.recurrent is not None:
-            fed_back = weighted_sums(self.layer.recurrent, self.outputs_before)
-            self.currents = [a + b for a, b in zip(self.currents, fed_back, strict=True)]
-            self.pre = self.pre + self.outputs_before
-        self.run.step([(current,) for current in self.currents])
-        return list(self.run.outputs)
-
-    def learn(self, signal: list[int]) -> list[int]:
-        """Eligibilities and gradient of this step; returns what goes down to the layer below."""
-        return [self._learn(i, g) for i, g in enumerate(signal)]
-
-    def _learn(self, i: int, g: int) -> int:
-        where = f"{self.name}, neuron {i}"
-        kc = self.coefficient_fraction
-        A, B, C, Cp = self._jacobian(i, where)
-        b = [shr_nearest(x << self.fraction, kc) for x in B]
-        for k, pre in enumerate(self.pre):
-            at = f"{where}, synapse {k}"
-            old = self.eligibility[i][k]
-            new = []
-            for row, gain in zip(A, b, strict=True):
-                full = shr(held(dot(row, old), PRODUCT_BITS, f"{at}: A ε"), kc, self.rounding) + gain * pre
-                new.append(held(sat(full, self.bits), self.bits, f"{at}: eligibility"))
-                self.eligibility_clips += new[-1] != full
-            self.eligibility[i][k] = tuple(new)
-            effect = shr_nearest(held(dot(C, new) + dot(Cp, old), PRODUCT_BITS, f"{at}: C ε"), kc)
-            full = self.gradient[i][k] + shr_nearest(held(g * effect, PRODUCT_BITS, f"{at}: g e"), self.gradient_shift)
-            self.gradient[i][k] = held(sat(full, self.accumulator_bits), self.accumulator_bits, f"{at}: gradient")
-            self.accumulator_clips += self.gradient[i][k] != full
-        return shr_nearest(dot(B, C), kc) * g
-
-    def _jacobian(self, i: int, where: str) -> tuple[Any, Any, Any, Any]:
-        model, p = self.layer.model, self.run.params[i]
-        before, after = self.states_before[i], self.run.states[i]
-        index = 0 if model.psi_index is None else model.psi_index(before, after, p)
-        psi = int(self.layer.psi_table[index])
-        found = model.fixed_jacobian(before, after, self.outputs_before[i], (self.currents[i],), p, psi)
-        # P and E belong to neuron parameters, which do not learn on chip
-        for name, entries in zip(("A", "B", "C", "C'"), found[:4], strict=True):
-            for entry in flat(entries):
-                held(entry, 32, f"{where}: entry of {name}")
-        A, B, C, Cp, _, _ = found
-        return A, B, C, Cp
-
-    def connection_gradients(self) -> dict[str, list[list[int]]]:
-        """Gradient by connection: "input" with the always-on line, "recurrent"."""
-        split = self.layer.input.mantissa.shape[1]
-        parts = {"input": slice(0, split), "recurrent": slice(split, None)}
-        return {key: [row[parts[key]] for row in self.gradient] for key in self.layer.connections()}
-
-    def largest_gain(self) -> int:
-        """Largest |B·C|, with coefficient fraction bits: at rest, with the largest ψ of the table."""
-        layer, psi = self.layer, max(abs(int(entry)) for entry in self.layer.psi_table)
-        zero, gains = (0,) * layer.model.d, []
-        for p in self.run.params:
-            _, B, C, _, _, _ = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, psi)
-            gains.append(shr_floor(abs(dot(B, C)), self.coefficient_fraction))
-        return max(gains)
-
-
 class LearningReference:
-    """A network that learns sample after sample; `qnet` is changed in place, as by `learn.Learner`.
+    """A network that learns sample after sample, or in a stream; `qnet` is changed in place, as by `learn.Learner`.
 
-    averages : (R, C) by connection name. updates : done so far. signal_clips : learning signals that were clipped
+    averages, momentum, residual : by name of connection or parameter, see `update_reference.Rule`
+    updates, samples, steps : done so far, device steps counted over all samples and streams
     """
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions) -> None:
         options.check(qnet)
         self.qnet, self.options = qnet, options
-        self.layers = [LearningLayer(qnet, i) for i in range(len(qnet.layers))]
-        self.averages = {name: ([0] * len(m), [0] * m.shape[1]) for name, m in qnet.weights().items()}
-        self.updates = self.signal_clips = 0
+        self.layers = [LearningLayer(qnet, i, options, wait) for i, wait in enumerate(waiting_steps(qnet))]
+        self.lowest = min(i for i, layer in enumerate(self.layers) if layer.learns)
+        self.rules = {rule.name: rule for i in range(len(self.layers)) for rule in self._rules(i)}
+        self.averages = {name: rule.averages for name, rule in self.rules.items()}
+        self.momentum = {name: rule.momentum for name, rule in self.rules.items() if rule.momentum}
+        self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}
+        self.updates = self.samples = self.steps = self.signal_clips = 0
         self.shifts = [feedback_shift(above, qnet) for above in self.layers[1:]]
+        self._start()
 
-    def sample(self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int) -> list[list[int]]:
-        """Run x (T, channel), learn where scored, update; the readout's T outputs."""
-        outputs = self._run(x, label, scored)
-        self._update(rate)
+    def _rules(self, i: int) -> list[Rule]:
+        layer, profile = self.layers[i], self.qnet.profile
+        if not layer.learns:
+            return []
+        found = [
+            Rule(f"{layer.name}.{key}", (layer.layer.size, c.mantissa.shape[1]), 2 * i + (key == "recurrent"),
+                 self.options, profile, profile.learning.residual_bits.value)
+            for key, c in layer.layer.connections().items()
+        ]  # fmt: skip
+        names = layer.layer.model.trainable
+        return found + [
+            Rule(f"{layer.name}.{names[j]}", (layer.layer.size, 1), PARAMETERS + 16 * i + j, self.options, profile, 0)
+            for j in layer.parameters
+        ]
+
+    def sample(
+        self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int, parameter_rate: int = 0
+    ) -> list[list[int]]:
+        """Run x (T, channel) from zero states, learn where scored, update where one is due; the readout's T outputs.
+
+        rate, parameter_rate : of weights and of neuron parameters, with 16 fraction bits
+        """
+        rates = (rate, parameter_rate)
+        outputs = self._run(x, label, scored, rates)
+        self.samples += 1
+        if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
+            self._update(*rates)
         return outputs
 
-    def gradients(self, x: Array, label: Sequence[int], scored: Sequence[bool]) -> dict[str, list[list[int]]]:
-        """Gradients of one sample by connection name, without an update."""
-        self._run(x, label, scored)
-        return {f"{layer.name}.{k}": g for layer in self.layers for k, g in layer.connection_gradients().items()}
+    def stream(
+        self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int, parameter_rate: int = 0
+    ) -> list[list[int]]:
+        """Run x (steps, channel) on from the last stream, else from zero states; the readout of each device step."""
+        if not self.streaming:
+            self._start()
+        self.streaming = True
+        return [
+            self._device_step(step, (int(k), bool(s)), inf, (rate, parameter_rate))
+            for step, k, s in zip(x, label, scored, strict=True)
+        ]
+
+    def gradients(self, x: Array, label: Sequence[int], scored: Sequence[bool]) -> dict[str, Matrix]:
+        """Gradients of one sample by name, without an update; those that wait for one and all counts are left alone."""
+        kept, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
+        for layer in self.layers:
+            layer.start_gradient()
+        self._run(x, label, scored, None)
+        found = {f"{layer.name}.{k}": g for layer in self.layers for k, g in layer.gradients().items()}
+        for layer, before in zip(self.layers, kept, strict=True):
+            layer.gradient, layer.clips = before
+        self.signal_clips = clips
+        return found
 
     def clips(self) -> dict[str, int]:
         """Everything that was clipped so far, by the names of `learn.Learner.clips`."""
-        found = {"learning signals": self.signal_clips}
-        for layer in self.layers:
-            found[f"{layer.name} eligibilities"] = layer.eligibility_clips
-            found[f"{layer.name} accumulators"] = layer.accumulator_clips
-        return found
+        counts = {f"{layer.name} {key}": n for layer in self.layers for key, n in layer.clips.items()}
+        return {"learning signals": self.signal_clips} | counts
 
-    def _run(self, x: Array, label: Sequence[int], scored: Sequence[bool]) -> list[list[int]]:
-        time, steps = self.qnet.profile.time, len(x)
-        hop, silent = time.connection_delay.value, [0] * self.qnet.inputs
+    def _start(self) -> None:
+        """The state before the first step of a sample."""
+        time = self.qnet.profile.time
+        self.now, self.streaming = 0, False
         for layer in self.layers:
             layer.start_sample()
-        # errors on their way from the readout to the hidden layers
-        late = deque([[0] * self.layers[-2].layer.size] * time.error_latency.value)
-        outputs = []
-        for t in range(steps + hop * len(self.layers)):
-            now = t - hop
-            arriving = [int(v) for v in x[now]] if 0 <= now < steps else silent
-            for layer in self.layers:
-                previous = list(layer.run.outputs)
-                current = layer.forward(arriving, int(now >= 0))
-                arriving = previous if hop else current
-            outputs.append(list(self.layers[-1].run.outputs))
-            self._learn(t, steps, label, scored, late)
-        return outputs[hop * len(self.layers) :]
+        self.coming = deque([[0] * self.qnet.inputs] * time.connection_delay.value)
+        # labels wait until the readout has seen their step, errors until they reach the hidden layers
+        self.labels = deque([(0, False)] * self.qnet.tail)
+        self.late = deque([[0] * self.layers[-2].layer.size] * time.error_latency.value)
 
-    def _learn(self, t: int, steps: int, label: Sequence[int], scored: Sequence[bool], late: deque[list[int]]) -> None:
-        """Learning of device step t, from the readout down."""
-        own = [t - self.qnet.latency(i) for i in range(len(self.layers))]
-        running = [0 <= step < steps for step in own]
+    def _run(
+        self, x: Array, label: Sequence[int], scored: Sequence[bool], rates: tuple[int, int] | None
+    ) -> list[list[int]]:
+        """A sample; its readout. No update where there are no rates."""
+        self._start()
+        steps, outputs = len(x), []
+        silent, unscored = [0] * self.qnet.inputs, (0, False)
+        tail = max(layer.wait + layer.latency for layer in self.layers)
+        for t in range(steps + tail):
+            now, wanted = (x[t], (int(label[t]), bool(scored[t]))) if t < steps else (silent, unscored)
+            outputs.append(self._device_step(now, wanted, steps, rates))
+        return outputs[self.qnet.tail : self.qnet.tail + steps]
+
+    def _device_step(
+        self, x: Sequence[int], label: tuple[int, bool], length: float, rates: tuple[int, int] | None
+    ) -> list[int]:
+        """One step of the device: forward, learning, and an update where one is due; the readout's output.
+
+        length : steps of the sample, which close the windows
+        """
+        hop = self.qnet.profile.time.connection_delay.value
+        self.coming.append([int(v) for v in x])
+        arriving = self.coming.popleft()
+        for layer in self.layers:
+            previous = list(layer.run.outputs)
+            current = layer.forward(arriving, int(self.now >= hop))
+            arriving = previous if hop else current
+        self.labels.append(label)
+        self._learn(*self.labels.popleft(), length)
+        self.now += 1
+        if rates is not None:
+            self.steps += 1
+            if self.options.update_on == "step" and self.steps % self.options.update_every == 0:
+                self._update(*rates)
+        return list(self.layers[-1].run.outputs)
+
+    def _learn(self, label: int, scored: bool, length: float) -> None:
+        """Learning of a device step, from the readout down to the lowest layer that learns."""
         signal = [0] * self.qnet.outputs
-        if running[-1] and scored[own[-1]]:
-            signal = self._error(self.layers[-1].run.outputs, int(label[own[-1]]))
-        for i in reversed(range(len(self.layers))):
+        if scored:
+            signal = self._error(self.layers[-1].run.outputs, label)
+        for i in reversed(range(self.lowest, len(self.layers))):
             layer = self.layers[i]
-            down = layer.learn(signal) if running[i] else [0] * layer.layer.size
-            if i > 0:
+            inside = 0 <= self.now - layer.latency < length + layer.wait
+            down = layer.learn(signal) if inside else [0] * layer.layer.size
+            if i > self.lowest:
                 signal = self._feedback(i - 1, down)
             if i == len(self.layers) - 1:
-                late.append(signal)
-                signal = late.popleft()
+                self.late.append(signal)
+                signal = self.late.popleft()
 
     def _error(self, output: list[int], label: int) -> list[int]:
-        """p_k - [k = label] in error_bits bits; p: soft-max from the table of e^{-x}."""
-        bits = self.qnet.profile.learning.error_bits.value
-        down = max(int(log2(self.qnet.layers[-1].state_scale)) - 4, 0)
-        power = [EXP_TABLE[min(shr_nearest(max(output) - o, down), 255)] for o in output]
-        one = 1 << (bits - 1)
-        shares = [quotient(e * one, sum(power)) for e in power]
-        return [sat(share - (one if k == label else 0), bits) for k, share in enumerate(shares)]
+        """Error of each output, in error_bits bits: its share, itself or [k = first largest], less [k = label]."""
+        kind, bits = self.qnet.profile.learning.error.value, self.qnet.profile.learning.error_bits.value
+        fraction, one = self.layers[-1].state_fraction, 1 << (bits - 1)
+        wanted = [one * (k == label) for k in range(len(output))]
+        if kind == "linear":
+            given = [shift_nearest(o, bits - 1 - fraction) for o in output]
+        elif kind == "softmax":
+            # the table of e^{-x}, steps of 1/16
+            power = [EXP_TABLE[min(shr_nearest(max(output) - o, max(fraction - 4, 0)), 255)] for o in output]
+            given = [quotient(e * one, sum(power)) for e in power]
+        else:
+            given = [one * (k == output.index(max(output))) for k in range(len(output))]
+        return [held(sat(g - w, bits), bits, "error") for g, w in zip(given, wanted, strict=True)]
 
     def _feedback(self, below: int, down: list[int]) -> list[int]:
-        """Learning signals of the layer `below`, over the weights that its spikes travel."""
-        bits = self.qnet.profile.learning.signal_bits.value
+        """Learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
+        bits, n = self.qnet.profile.learning.signal_bits.value, self.layers[below].layer.size
         weights = self.layers[below + 1].layer.input.mantissa
         signal = []
-        for j in range(self.layers[below].layer.size):
-            total = sum(d * int(weights[i, j]) for i, d in enumerate(down))
-            full = shr_nearest(held(total, PRODUCT_BITS, f"{self.layers[below].name}, neuron {j}: feedback"),
-                               self.shifts[below])  # fmt: skip
-            signal.append(sat(full, bits))
+        for j in range(n):
+            if self.options.feedback == "random":
+                column = [self._random(below + 1, i * n + j) for i in range(len(down))]
+            else:
+                column = [int(row[j]) for row in weights]
+            total = held(dot(down, column), PRODUCT_BITS, f"{self.layers[below].name}, neuron {j}: feedback")
+            full = shr_nearest(total, self.shifts[below])
+            signal.append(held(sat(full, bits), bits, f"{self.layers[below].name}, neuron {j}: signal"))
             self.signal_clips += signal[-1] != full
         return signal
 
-    def _update(self, rate: int) -> None:
-        for i, layer in enumerate(self.layers):
-            if self.options.layers and layer.name not in self.options.layers:
-                continue
-            for key, gradient in layer.connection_gradients().items():
-                self._update_connection(f"{layer.name}.{key}", 2 * i + (key == "recurrent"), gradient, rate)
+    def _random(self, above: int, place: int) -> int:
+        """Entry of the fixed matrix that carries feedback of the layer `above` down, row by row."""
+        top = (1 << (self.qnet.profile.precision.weight_bits.value - 1)) - 1
+        return draw32(self.options.seed, 0, RANDOM_FEEDBACK + above, place) % (2 * top + 1) - top
+
+    def _update(self, rate: int, parameter_rate: int) -> None:
+        """Change weights and parameters by the gradients, which start anew."""
+        for layer in self.layers:
+            gradients = layer.gradients()
+            for key, c in layer.layer.connections().items():
+                if layer.learns:
+                    rule = self.rules[f"{layer.name}.{key}"]
+                    rule.apply(c.mantissa, rule.changes(gradients[key], rate, self.updates))
+            changes = {}
+            for j in layer.parameters:
+                name = layer.layer.model.trainable[j]
+                changes[j] = self.rules[f"{layer.name}.{name}"].changes(gradients[name], parameter_rate, self.updates)
+            if changes:
+                layer.change_parameters(changes)
+            layer.start_gradient()
         self.updates += 1
 
-    def _update_connection(self, name: str, tensor: int, gradient: list[list[int]], rate: int) -> None:
-        options, weights = self.options, self.qnet.weights()[name]
-        n, m = weights.shape
-        rows, columns = self.averages[name]
-        dropped = square_shift(n, m)
-        squares = [[shr_floor(g * g, dropped) for g in row] for row in gradient]
-        for i in range(n):
-            total = held(sum(squares[i]), PRODUCT_BITS, f"{name}, row {i}: sum of squares")
-            rows[i] = average(rows[i], quotient(total, m), options.average_shift)
-        for j in range(m):
-            total = held(sum(row[j] for row in squares), PRODUCT_BITS, f"{name}, column {j}: sum of squares")
-            columns[j] = average(columns[j], quotient(total, n), options.average_shift)
-        mean_root = max(isqrt(quotient(sum(rows), n)), 1)
-        bits = self.qnet.profile.precision.weight_bits.value
-        for i in range(n):
-            for j in range(m):
-                if gradient[i][j] == 0:
-                    continue
-                norm = max(2 ** (dropped // 2) * quotient(isqrt(rows[i]) * isqrt(columns[j]), mean_root), 1)
-                step = quotient(gradient[i][j] * rate, norm)
-                step = max(min(step, options.limit * rate), -options.limit * rate)
-                draw = draw32(options.seed, self.updates, tensor, i * m + j)
-                weights[i, j] = sat(int(weights[i, j]) - shr_stochastic(step, 16, draw), bits)
+
+def waiting_steps(qnet: QuantizedNetwork) -> list[int]:
+    """For each layer the steps from a spike to the signal that judges it, where eligibilities wait for it, else 0."""
+    hop, latency = qnet.profile.time.connection_delay.value, qnet.profile.time.error_latency.value
+    last = len(qnet.layers) - 1
+    if qnet.profile.learning.eligibility_alignment.value == "none":
+        return [0] * (last + 1)
+    return [(last - i) * hop + (latency if i < last else 0) for i in range(last + 1)]
 
 
 def feedback_shift(above: LearningLayer, qnet: QuantizedNetwork) -> int:
@@ -290,24 +262,3 @@ def feedback_shift(above: LearningLayer, qnet: QuantizedNetwork) -> int:
     signal_top = 1 << (above.signal_bits - 1)
     largest = above.layer.size * weight_top * max(above.largest_gain(), 1) * signal_top
     return max((largest // 4).bit_length() - (qnet.profile.learning.signal_bits.value - 1), 0)
-
-
-def weighted_sums(connection: Connection, pre: list[int]) -> list[int]:
-    """(Σ_j m_ij pre_j) shifted by the connection's exponent, for every i."""
-    sums = [sum(int(m) * z for m, z in zip(row, pre, strict=True)) for row in connection.mantissa]
-    return [shift(total, connection.exponent) for total in sums]
-
-
-def average(old: int, value: int, average_shift: int) -> int:
-    """Running average over about 2^shift values; one that is 0 takes the value."""
-    return old + shr_floor(value - old, average_shift) if old else value
-
-
-def dot(a: Sequence[int], b: Sequence[int]) -> int:
-    """Σ a_j b_j."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def flat(entries: Any) -> list[int]:
-    """Every int of nested tuples."""
-    return [entries] if isinstance(entries, int) else [x for part in entries for x in flat(part)]

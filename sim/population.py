@@ -77,8 +77,10 @@ class PopulationRun:
         self.line.begin(steps)
         model = self.population.model
         self.arriving = _reused(getattr(self, "arriving", None), (model.currents, steps, self.width))
-        self.states = np.empty((steps if keep_states else 0, model.d, self.width), np.int32)
-        self.currents = np.empty((steps if keep_currents else 0, model.currents, self.width), np.int32)
+        self.history = _room(getattr(self, "history", None), (steps + 1 if keep_states else 1, model.d, self.width))
+        self.history[0] = self.state
+        kept = (steps if keep_currents else 0, model.currents, self.width)
+        self.currents = _room(getattr(self, "currents", None), kept)
 
     def run(self, first: int, stop: int) -> None:
         """The samples first ≤ b < stop of the block that `begin` made room for."""
@@ -88,9 +90,20 @@ class PopulationRun:
                first, stop)  # fmt: skip
 
     @property
+    def states(self) -> Array:
+        """(steps, d, batch·n) after each step of the block, empty if not kept; `history` has those before it in front.
+        The next block overwrites them."""
+        return self.history[1:]
+
+    @property
     def outputs(self) -> Array:
         """(steps, batch·n) of the block."""
         return self.line.sent(0)
+
+
+def _room(array: Array | None, shape: tuple[int, ...]) -> Array:
+    """An array to be filled, in the memory of `array` where the shape is the same: fresh memory costs more."""
+    return np.empty(shape, np.int32) if array is None or array.shape != shape else array
 
 
 def _reused(array: Array | None, shape: tuple[int, ...]) -> Array:

@@ -133,9 +133,10 @@ class Simulator:
     def save(self, path: str | Path) -> None:
         """Write everything that the next step depends on, and the event counts, to a file that `restore` reads."""
         meta = {"network": self.network.digest(), "batch": self.batch, "time": self.time}
-        save_arrays(path, KIND, meta, self._state())
+        save_arrays(path, KIND, meta, self.running_state())
 
-    def _state(self) -> dict[str, Array]:
+    def running_state(self) -> dict[str, Array]:
+        """Arrays that the next step depends on, and the event counts, by name."""
         arrays = {"input": self.input.tail}
         for i, p in enumerate(self.populations):
             arrays |= {f"{i}/state": p.state, f"{i}/sent": p.line.tail, f"{i}/events": p.events}
@@ -153,7 +154,7 @@ class Simulator:
             if meta.get(what) != value:
                 raise InputError(f"file '{path}': {what} {meta.get(what)}, this simulator has {value}; rule: a state "
                                  "fits the network and batch that it was saved from")  # fmt: skip
-        for name, array in self._state().items():
+        for name, array in self.running_state().items():
             found = arrays.get(name)
             if found is None or found.shape != array.shape or found.dtype != array.dtype:
                 raise FileFormatError(f"file '{path}': '{name}' is missing or has another shape; save the state again")
@@ -171,7 +172,10 @@ class Simulator:
                 delivery.run(sent, self.time, p.arriving[delivery.current], only_spikes, first, stop)
             p.run(first, stop)
 
-        over_batch(self.batch, run_slice)
+        if self.batch == 1:
+            run_slice(0, 1)
+        else:
+            over_batch(self.batch, run_slice)
 
     def sent(self, source: str, lag: int) -> Array:
         """(steps, batch·n) what a population, or "input", sent `lag` steps before each step of the last block."""

@@ -1,89 +1,105 @@
-"""The update rule in integers: gradients normalised by row and column, stochastic rounding, one draw a synapse.
+"""The end of an update: momentum, stochastic rounding, saturation; the rule that makes the steps is in `updates`.
 
-For one connection with gradient G (n × m) and mantissas w, at update u:
+    M ← sat(M + round((step - M) / 2^μ)), step = M                               with momentum, in `momentum_bits`
+    change = stochastic_round(step / 2^(16-r))                                   one draw a weight
+    W ← W - change clamped to ±top 2^r,  W = w 2^r + residual,  w = round(W / 2^r)
 
-    R_i ← R_i + ⌊(mean_j G_ij²/2^s - R_i) / 2^k⌋, C_j likewise over rows; both start at the first values seen
-    D_ij = ⌊√R_i⌋ ⌊√C_j⌋ / ⌊√(mean R)⌋ · 2^(s/2),  s = `square_shift`, 10 up to 2047 synapses a row or column
-    step = clip(G_ij · rate / D_ij, ± limit · rate),  rate with 16 fraction bits, in mantissa units
-    w ← sat(w - stochastic_round(step / 2^16))
-
-R and C are n + m numbers for n·m synapses. The factored second moment is that of Shazeer & Stern 2018 (Adafactor).
+With r = `residual_bits` 0 that is w ← sat(w - change). With more, a weight keeps that many bits below its mantissa,
+which it learns with but does not send.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from hypr_neuro.fixed_point import draw32, isqrt, quotient, sat, shr_floor, shr_stochastic
-from hypr_neuro.jit import compile_kernel, jitable
+from hypr_neuro.fixed_point import draw32, sat, shr_nearest, shr_stochastic
+from hypr_neuro.jit import compile_kernel
+from hypr_neuro.neurons import get_model
+from hypr_neuro.sim.updates import UPDATES
+from hypr_neuro.tuples import HEAD, LOAD
 
-RATE_FRACTION = 16
-
-
-def square_shift(n: int, m: int) -> int:
-    """Bits dropped from squares of 32-bit gradients so that a sum of n or m of them fits 63 bits; even, at least 10."""
-    return 10 + 2 * max(0, -(-(max(n, m).bit_length() - 11) // 2))
-
-
-@jitable
-def averaged(old: int, value: int, average_shift: int) -> int:
-    """old + ⌊(value - old) / 2^shift⌋; an average that is still 0 takes the value."""
-    return value if old == 0 else old + shr_floor(value - old, average_shift)
-
-
-@jitable
-def step_of(gradient: int, norm: int, rate: int, limit: int) -> int:
-    """Normalised, clipped step with RATE_FRACTION fraction bits, in mantissa units."""
-    full = quotient(gradient * rate, norm)
-    return min(max(full, -limit * rate), limit * rate)
+Array = NDArray[Any]
+PARAMETER_TENSORS = 1024
+"""First word of the random counter for neuron parameters."""
+SATURATED, CHANGED, SMALL, SEEN = range(4)
+"""Entries of `counts`: weights that saturated, that changed; steps but 0 below half a unit, all steps but 0."""
 
 
 @cache
-def update_kernel() -> Callable[..., None]:
-    """Kernel (mantissa, gradient, row, column, rate, limit, average_shift, squares, bits, seed, update, tensor,
-    counts); squares is `square_shift`.
+def step_kernel(rule: str) -> Callable[..., None]:
+    """Kernel (gradient, state, rate, limit, average_shift, momentum, μ, bits, step): the rule, then momentum.
 
-    mantissa, gradient : (n, m) int64; gradient is left as it is. row : (n,), column : (m,) averages, updated
-    counts : (3,) weights that saturated, weights that changed, synapses with a gradient; added to
+    gradient : (n, m). state : as the rule has it. momentum : (n, m), used if μ > 0. step : (n, m) int64, filled
+    """
+    steps = UPDATES[rule].steps
+
+    def kernel(gradient, state, rate, limit, average_shift, momentum, mu, bits, step):
+        steps(gradient, state, rate, limit, average_shift, step)
+        if mu > 0:
+            for i in range(step.shape[0]):
+                for j in range(step.shape[1]):
+                    momentum[i, j] = sat(momentum[i, j] + shr_nearest(step[i, j] - momentum[i, j], mu), bits)
+                    step[i, j] = momentum[i, j]
+
+    return compile_kernel(kernel)
+
+
+@cache
+def weight_kernel() -> Callable[..., None]:
+    """Kernel (mantissa, residual, step, bits, residual_bits, seed, update, tensor, counts): the change of weights.
+
+    mantissa, residual, step : (n, m) int64, residual used if residual_bits > 0. counts : (4,), added to
     """
 
-    def kernel(
-        mantissa, gradient, row, column, rate, limit, average_shift, squares, bits, seed, update, tensor, counts
-    ):  # fmt: skip
-        n, m = gradient.shape
-        column_root = np.zeros(m, np.int64)
-        mean = 0
-        for i in range(n):
-            total = 0
-            for j in range(m):
-                total += shr_floor(gradient[i, j] * gradient[i, j], squares)
-            row[i] = averaged(row[i], quotient(total, m), average_shift)
-            mean += row[i]
-        for j in range(m):
-            total = 0
-            for i in range(n):
-                total += shr_floor(gradient[i, j] * gradient[i, j], squares)
-            column[j] = averaged(column[j], quotient(total, n), average_shift)
-            column_root[j] = isqrt(column[j])
-        mean_root = max(isqrt(quotient(mean, n)), 1)
-        for i in range(n):
-            row_root = isqrt(row[i])
-            for j in range(m):
-                g = gradient[i, j]
-                if g == 0:
+    def kernel(mantissa, residual, step, bits, residual_bits, seed, update, tensor, counts):
+        top = ((1 << (bits - 1)) - 1) << residual_bits
+        down = 16 - residual_bits
+        for i in range(step.shape[0]):
+            for j in range(step.shape[1]):
+                if step[i, j] == 0:
                     continue
-                counts[2] += 1
-                norm = max(quotient(row_root * column_root[j], mean_root) << (squares >> 1), 1)
-                step = step_of(g, norm, rate, limit)
-                change = shr_stochastic(step, 16, draw32(seed, update, tensor, i * m + j))
-                full = mantissa[i, j] - change
-                kept = sat(full, bits)
-                counts[0] += 1 * (kept != full)
-                counts[1] += 1 * (kept != mantissa[i, j])
-                mantissa[i, j] = kept
+                counts[SEEN] += 1
+                counts[SMALL] += 1 * (2 * abs(step[i, j]) < (1 << down))
+                change = shr_stochastic(step[i, j], down, draw32(seed, update, tensor, i * step.shape[1] + j))
+                before = mantissa[i, j]
+                full = (before << residual_bits) - change
+                if residual_bits > 0:
+                    full += residual[i, j]
+                kept = min(max(full, -top), top)
+                counts[SATURATED] += 1 * (kept != full)
+                mantissa[i, j] = shr_nearest(kept, residual_bits)
+                if residual_bits > 0:
+                    residual[i, j] = kept - (mantissa[i, j] << residual_bits)
+                counts[CHANGED] += 1 * (mantissa[i, j] != before)
+
+    return compile_kernel(kernel)
+
+
+@cache
+def parameter_update_kernel(model_name: str) -> Callable[..., None]:
+    """Kernel (per_neuron, constants, step, seed, update, tensor): the change of neuron parameters.
+
+    per_neuron : (integers, n), changed. step : (trainable, n) int64, 0 for those that do not learn. tensor : of the
+    first trainable parameter
+    """
+    model = get_model(model_name)
+    assert model.learned is not None
+    change_of, learned = model.learned.change, len(model.trainable)
+    load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    load_change = LOAD[learned]
+
+    def kernel(per_neuron, constants, step, seed, update, tensor):
+        shared = head(constants)
+        for i in range(per_neuron.shape[1]):
+            for j in range(step.shape[0]):
+                step[j, i] = shr_stochastic(step[j, i], 16, draw32(seed, update, tensor + j, i))
+            new = change_of(load_p(per_neuron, i) + shared, load_change(step, i))
+            for j in range(per_neuron.shape[0]):
+                per_neuron[j, i] = new[j]
 
     return compile_kernel(kernel)
 
@@ -91,8 +107,3 @@ def update_kernel() -> Callable[..., None]:
 def tensor_number(layer: int, connection: str) -> int:
     """Word of the random counter for a connection: 2·layer, + 1 for recurrent ones."""
     return 2 * layer + int(connection == "recurrent")
-
-
-def as_rate(rate: float) -> int:
-    """A rate in mantissa units as the integer the update takes."""
-    return round(rate * (1 << RATE_FRACTION))

@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hypr_neuro.nir_io import read_quantized_nir
+from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.sim.engine import simulate
+
 PROGRAM = [sys.executable, "-c", "from hypr_neuro.cli import main; main()"]
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
 
@@ -145,6 +149,101 @@ def test_a_killed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> No
     undisturbed = answer(*arguments, tmp_path / "b")
     assert resumed["test accuracy"] == undisturbed["test accuracy"]
     assert (tmp_path / "a/results/training.json").read_text() == (tmp_path / "b/results/training.json").read_text()
+
+
+# ---------------------------------------------------------------- integers alone
+
+
+@pytest.fixture(scope="module")
+def fixed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A network trained in integers alone, and what the command printed."""
+    folder = tmp_path_factory.mktemp("fixed")
+    command = ["train", "--data", data, "--arithmetic", "fixed", "--profile", "loihi2", "--epochs", "6"]
+    return folder, answer(*command, "--out", folder)
+
+
+def test_random_integers_learn_without_a_float_network(fixed: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = fixed
+    assert found["test accuracy"] > 0.85 > found["accuracy at the start"]
+    assert found["weights changed"] > 0
+    assert {p.name for p in folder.iterdir()} >= {"quantized.h5", "learned.h5", "learned.nir"}
+    assert not (folder / "network.h5").exists()
+    told = json.loads((folder / "results" / "training.json").read_text())
+    assert [e["epoch"] for e in told["epochs"]] == list(range(6))
+    assert json.loads((folder / "results" / "accuracy.json").read_text())["integer"] == found["test accuracy"]
+    assert set(answer("report", folder)["sections"]) >= {"training", "accuracy", "network", "nir", "quantization"}
+
+
+def test_the_start_network_fires_and_its_weights_changed_in_integers(fixed: tuple[Path, dict[str, Any]]) -> None:
+    start, learned = (QuantizedNetwork.load(fixed[0] / name) for name in ("quantized.h5", "learned.h5"))
+    x = np.ones((2, 24, 8), np.int8)
+    assert simulate(start, x).rates["layers.0"] > 0
+    for name, weights in start.weights().items():
+        assert np.any(weights != learned.weights()[name]), name
+    for one, other in zip(start.layers, learned.layers, strict=True):
+        assert np.array_equal(one.constants, other.constants)
+        assert {k: c.exponent for k, c in one.connections().items()} == {
+            k: c.exponent for k, c in other.connections().items()
+        }
+
+
+def test_integers_go_to_nir_and_back(fixed: tuple[Path, dict[str, Any]], data: Path, tmp_path: Path) -> None:
+    learned = fixed[0] / "learned.h5"
+    exported = answer("export", learned, "--out", tmp_path / "again.nir")
+    assert (exported["holds"], exported["read back"]) == ("integers", "equal")
+    one, other = read_quantized_nir(tmp_path / "again.nir"), read_quantized_nir(fixed[0] / "learned.nir")
+    for name, weights in QuantizedNetwork.load(learned).weights().items():
+        assert np.array_equal(weights, one.weights()[name])
+        assert np.array_equal(weights, other.weights()[name])
+    assert answer("export", tmp_path / "again.nir", "--out", tmp_path / "twice.nir")["holds"] == "integers"
+
+
+def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--data", str(data), "--arithmetic", "fixed", "--epochs", "30", "--out"]
+    killed = subprocess.Popen(
+        [*PROGRAM, *arguments, str(tmp_path / "a")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+    )
+    checkpoint = tmp_path / "a" / "checkpoint" / "learning.h5"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert checkpoint.exists()
+    assert not (tmp_path / "a" / "learned.h5").exists(), "the run was over before it could be killed"
+    resumed, undisturbed = (answer(*arguments, tmp_path / name) for name in "ab")
+    assert resumed["test accuracy"] == undisturbed["test accuracy"]
+    one, other = (QuantizedNetwork.load(tmp_path / name / "learned.h5") for name in "ab")
+    for name, weights in one.weights().items():
+        assert np.array_equal(weights, other.weights()[name])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--arithmetic", "fixed", "--batch-size", "8"], "--batch-size 8: only with --arithmetic float"),
+        (["--arithmetic", "fixed", "--rule", "hypr"], "--rule hypr: only with --arithmetic float"),
+        (["--arithmetic", "fixed", "--clip", "1"], "--clip 1.0: only with --arithmetic float"),
+        (["--profile", "loihi2"], "--profile loihi2: only with --arithmetic fixed"),
+        (["--decay", "0.5"], "--decay 0.5: only with --arithmetic fixed"),
+        (["--arithmetic", "double"], "--arithmetic double, rule: float or fixed"),
+        (["--arithmetic", "fixed", "--rate", "0"], "rate = 0.0"),
+        (["--arithmetic", "fixed", "--profile", "loihi9"], "loihi9"),
+    ],
+)
+def test_options_of_the_other_arithmetic_are_refused(
+    words: list[str], message: str, data: Path, tmp_path: Path
+) -> None:
+    assert message in refusal("train", "--data", data, *words, "--out", tmp_path / "run")
+    assert not list(tmp_path.glob("run/*.h5"))
+
+
+def test_a_regression_is_refused_in_integers(tmp_path: Path) -> None:
+    words = ["--set", "steps=20", "--set", "samples=40", "--arithmetic", "fixed", "--out", tmp_path / "run"]
+    assert "adding' is a regression" in refusal("train", "--data", "adding", *words)
 
 
 def test_profiles_are_listed_and_shown() -> None:

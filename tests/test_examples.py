@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-NEEDS_DATA = {"ecg_on_chip": "ecg", "train_ecg": "ecg", "train_braille": "braille"}
+NEEDS_DATA = {
+    "braille_shifted_sensor": "braille",
+    "ecg_on_chip": "ecg",
+    "train_braille": "braille",
+    "train_ecg": "ecg",
+}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import DoesNotFitError
+from hypr_neuro.learning_memory import learning_memory
 from hypr_neuro.network import Network
 from hypr_neuro.place import axon_bits, estimate, place
 from hypr_neuro.profile import Profile, load_profile, parse_profile
@@ -55,8 +56,20 @@ def test_no_smaller_number_of_cores_would_do() -> None:
 def test_learning_synapses_take_their_memory() -> None:
     qnet = quantized(20, neuron="brf")
     plain, learning = place(qnet).cores[0], place(qnet, learning=True).cores[0]
-    # three eligibilities of 24 bits and an accumulator of 32
-    assert learning.memory_bits - plain.memory_bits == learning.learning_bits == learning.synapses * (3 * 24 + 32)
+    rules = qnet.profile.learning
+    each = 3 * rules.eligibility_bits.value + rules.accumulator_bits.value
+    assert learning.memory_bits - plain.memory_bits == learning.learning_bits > learning.synapses * each
+    assert learning.learning_bits == learning_memory(qnet)[0].bits
+
+
+def test_learning_memory_of_the_cores_adds_up_but_for_the_columns_that_each_keeps() -> None:
+    qnet = quantized(50, neuron="brf")
+    cores = [use for use in place(qnet, limited(neurons=7), learning=True).cores if use.layer == "layers.0"]
+    whole = learning_memory(qnet)[0]
+    columns = qnet.layers[0].input.mantissa.shape[1] + 50
+    _, width = whole.layer["input normaliser"]
+    assert len(cores) == 8
+    assert sum(use.learning_bits for use in cores) == whole.bits + (len(cores) - 1) * columns * width
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""`hypr-neuro train`: float training."""
+"""`hypr-neuro train`: training in float, or in integers alone."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +14,10 @@ from hypr_neuro.cli.options import Data, DataDir, DataOption, Json, Out, Seed, d
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
+    from hypr_neuro.run_folder import RunFolder
     from hypr_neuro.train.loop import Epoch
+
+PROFILE = "loihi2"
 
 
 @command
@@ -21,12 +25,23 @@ def run(
     data: Data = "digits",
     data_dir: DataDir = None,
     option: DataOption = None,
+    arithmetic: Annotated[
+        str, typer.Option(help="float, or fixed: integers alone, one sample at a time, from random integers.")
+    ] = "float",
+    profile: Annotated[
+        str | None, typer.Option(help=f"Chip whose integers learn, for --arithmetic fixed (default: {PROFILE}).")
+    ] = None,
     spec: Annotated[Path | None, typer.Option(help="Network spec (YAML); default: one that suits the data.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
-    rule: Annotated[str, typer.Option(help="hypr, bptt, ostl or eprop.")] = "hypr",
+    rule: Annotated[str | None, typer.Option(help="hypr (default), bptt, ostl or eprop.")] = None,
     chunk: Annotated[int | None, typer.Option(min=1, help="Steps of a sub-sequence (default: the whole).")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples an update (default: by data set).")] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate at the start (default: by data set).")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Learning rate at the start, in weight steps if fixed (default: by data set).")
+    ] = None,
+    decay: Annotated[
+        float | None, typer.Option(help="Factor on the rate from epoch to epoch, for --arithmetic fixed.")
+    ] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Of the rate: linear, cosine or constant.")] = None,
     loss: Annotated[str | None, typer.Option(help="Loss, see docs/training.md (default: by data set).")] = None,
@@ -36,41 +51,96 @@ def run(
     out: Out = Path("runs/train"),
     json: Json = False,
 ) -> None:
-    """Train a recurrent spiking network in float; an interrupted run goes on where it stopped."""
+    """Train a recurrent spiking network; an interrupted run goes on where it stopped."""
     from hypr_neuro import stages
     from hypr_neuro.run_folder import RunFolder
-    from hypr_neuro.tasks import task_for
 
+    of_float = {"rule": rule, "chunk": chunk, "batch_size": batch_size, "optimizer": optimizer, "schedule": schedule,
+                "loss": loss, "clip": clip, "patience": patience}  # fmt: skip
+    of_fixed = {"profile": profile, "decay": decay}
+    _check_arithmetic(arithmetic, of_float, of_fixed)
     chosen = get_data(data, data_dir, seed, option)
-    folder, task = RunFolder(out), task_for(chosen)
-    wanted = epochs or task.epochs
-    given = {"rule": rule, "chunk": chunk, "batch_size": batch_size, "rate": rate, "optimizer": optimizer,
-             "schedule": schedule, "loss": loss, "clip": clip, "patience": patience}  # fmt: skip
-    given = {key: value for key, value in given.items() if value is not None}
-    with RichConsole(quiet=json).progress("train") as advance:
-        stages.train_stage(
-            folder, chosen, task, seed=seed, epochs=epochs, spec=spec, training=given,
-            on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {_figure(e, chosen)}"),
-        )  # fmt: skip
-    words = {"epochs": epochs, "spec": spec} | given
+    both = {"spec": spec, "epochs": epochs, "rate": rate}
+    if arithmetic == "fixed":
+        folder, found = _train_fixed(out, chosen, both | of_fixed, seed, json)
+    else:
+        folder = RunFolder(out)
+        found = _train_float(folder, chosen, both | of_float, seed, json)
+    words = {"arithmetic": None if arithmetic == "float" else arithmetic} | both | of_float | of_fixed
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in words.items() if value is not None]
-    if rule == "hypr":
-        flags.remove("--rule=hypr")
     command_line = f"hypr-neuro train {data_arguments(data, data_dir, option)} --seed {seed} {shlex.join(flags)}"
     stages.note_run(folder, chosen.name, command_line.strip(), seed)
     stages.note_data(folder, chosen)
+    emit(found, json, "Trained" if arithmetic == "float" else "Trained in integers")
+
+
+def _check_arithmetic(arithmetic: str, of_float: Mapping[str, Any], of_fixed: Mapping[str, Any]) -> None:
+    """Refuse an unknown arithmetic, and options that only the other one takes."""
+    from hypr_neuro.errors import InputError
+
+    if arithmetic not in ("float", "fixed"):
+        raise InputError(f"--arithmetic {arithmetic}, rule: float or fixed")
+    other, strangers = ("fixed", of_fixed) if arithmetic == "float" else ("float", of_float)
+    for key, value in strangers.items():
+        if value is not None:
+            name = f"--{key.replace('_', '-')} {value}"
+            raise InputError(f"{name}: only with --arithmetic {other}; leave it out, or train with that")
+
+
+def _train_float(
+    folder: RunFolder, chosen: SequenceData, words: Mapping[str, Any], seed: int, json: bool
+) -> dict[str, Any]:
+    """Train in float; returns what is printed."""
+    from hypr_neuro import stages
+    from hypr_neuro.tasks import task_for
+
+    task = task_for(chosen)
+    given = {key: value for key, value in words.items() if value is not None and key not in ("spec", "epochs")}
+    wanted = words["epochs"] or task.epochs
+    with RichConsole(quiet=json).progress("train") as advance:
+        stages.train_stage(
+            folder, chosen, task, seed=seed, epochs=words["epochs"], spec=words["spec"], training=given,
+            on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {_figure(e, chosen)}"),
+        )  # fmt: skip
     found = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}
     if chosen.regression:
-        found = {"test squared error": folder.read("squared_error")["float"]} | found
-    else:
-        accuracy = folder.read("accuracy")
-        own = (
-            {}
-            if accuracy["float"] == accuracy["float_labelled"]
-            else {"over labelled steps": accuracy["float_labelled"]}
-        )
-        found = {"test accuracy": accuracy["float"]} | own | found
-    emit(found, json, "Trained")
+        return {"test squared error": folder.read("squared_error")["float"]} | found
+    accuracy = folder.read("accuracy")
+    return _scores(accuracy["float"], accuracy["float_labelled"]) | found
+
+
+def _train_fixed(
+    out: Path, chosen: SequenceData, words: Mapping[str, Any], seed: int, json: bool
+) -> tuple[RunFolder, dict[str, Any]]:
+    """Train in integers; returns the run folder, made once all is known to fit, and what is printed."""
+    from dataclasses import replace
+
+    from hypr_neuro.profile import load_profile
+    from hypr_neuro.run_folder import RunFolder
+    from hypr_neuro.stages_fixed import train_fixed_stage
+    from hypr_neuro.tasks import task_for
+
+    task, chip = task_for(chosen), load_profile(words["profile"] or PROFILE)
+    options = replace(task.fixed, **{k: words[k] for k in ("rate", "decay") if words[k] is not None})
+    folder = RunFolder(out)
+    with RichConsole(quiet=json).progress("train in integers") as advance:
+        made = train_fixed_stage(
+            folder, chosen, task, chip, seed=seed, spec=words["spec"], epochs=words["epochs"], options=options,
+            on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
+        )  # fmt: skip
+    last = folder.read("training")["epochs"][-1]
+    return folder, _scores(made.after.accuracy, made.after.labelled) | {
+        "accuracy at the start": made.before.accuracy, "accuracy while learning": last["online_accuracy"],
+        "epochs": last["epoch"] + 1, "weights changed": last["weights_changed"],
+        "weights saturated": last["weights_saturated"], "clips": last["clips"],
+        "start": str(folder.file("quantized.h5")), "network": str(folder.file("learned.h5")),
+        "nir": str(folder.file("learned.nir")),
+    }  # fmt: skip
+
+
+def _scores(accuracy: float, labelled: float) -> dict[str, Any]:
+    """Test accuracy, and that over labelled steps where it differs."""
+    return {"test accuracy": accuracy} | ({} if accuracy == labelled else {"over labelled steps": labelled})
 
 
 def _figure(epoch: Epoch, data: SequenceData) -> str:

@@ -36,11 +36,13 @@ from hypr_neuro.neurons.base import (
     Conversion,
     FixedFormat,
     FixedParams,
+    Learned,
     NeuronModel,
     Param,
     StateVar,
     to_integer,
 )
+from hypr_neuro.neurons.li import time_constant
 from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
 from hypr_neuro.surrogates import slayer
 
@@ -126,7 +128,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
         (-z_prev * s[1], 0),
     )
     C = (psi, -shr(psi * beta, m, rounding))
-    return A, (shift(1, k) - alpha, 0), C, (0, 0), P, (0, 0, -psi, -shr(psi * s[1], f, rounding))
+    return A, (shift(1, k) - alpha, 0), C, (0, 0), P, (0, 0, -psi, -shr(psi * s[1], f, rounding)), (0, 0)
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
@@ -163,11 +165,55 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), table, out)
 
 
+def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
+    """α, ρ, b0 and β."""
+    return (
+        np.exp(-1.0 / params["tau_u"]), np.exp(-1.0 / params["tau_a"]), np.array(params["b0"]), np.array(params["beta"])
+    )  # fmt: skip
+
+
+def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
+    """τ_u and τ_a from their decays; b0 and β inside their ranges."""
+    b0, beta = (
+        np.clip(v, MODEL.param(n).low, MODEL.param(n).high) for n, v in zip(("b0", "beta"), values[2:], strict=True)
+    )
+    return {**params, "tau_u": time_constant(values[0]), "tau_a": time_constant(values[1]), "b0": b0, "beta": beta}
+
+
+def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
+    """b0, of F fraction bits, changes by 2^-12 where it has more."""
+    decay = 2.0 ** -constants["k"]
+    return decay, decay, 2.0 ** -min(constants["f"], 12), 2.0 ** -constants["m"]
+
+
+def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
+    unit = 2.0 ** constants["k"]
+    return (
+        per_neuron["alpha"] / unit, per_neuron["rho"] / unit,
+        per_neuron["b0"] / 2.0 ** constants["f"], per_neuron["beta"] / 2.0 ** constants["m"],
+    )  # fmt: skip
+
+
+@jitable
+def learned_change(p, change):
+    # decays in 0..2^k - 1; b0 inside the states' width, β inside the coefficients'
+    alpha, rho, b0, beta, k, _, f, _, bits, _, _ = p
+    top = shift(1, k) - 1
+    return (
+        min(max(alpha - change[0], 0), top),
+        min(max(rho - change[1], 0), top),
+        sat(b0 - shift(change[2], f - min(f, 12)), bits),
+        sat(beta - change[3], k + 1),
+    )
+
+
 def constrain(params: dict[str, Array]) -> None:
     """After an update: τ_u and τ_a stay at or above one step."""
     for name in ("tau_u", "tau_a"):
         params[name][...] = np.maximum(params[name], 1.0)
 
+
+LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
     name="alif",
@@ -197,6 +243,7 @@ MODEL = NeuronModel(
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
     fixed_trainable=("alpha", "rho", "b0", "beta"),
+    learned=LEARNED,
     constrain=constrain,
     source="Bellec et al. 2018, arXiv 1803.09574, and 2020, doi 10.1038/s41467-020-17236-y; form and constants: "
     "Baronig, Bahariasl, Özdenizci, Legenstein 2025, arXiv 2506.14464",

@@ -15,15 +15,19 @@ float_spike_jacobian (s_prev, s, z_prev, I, p, psi) -> D (None where the previou
 fixed_step           (s, z_prev, I, p) -> (s, z, events); p = per-neuron integers, then the layer's constants;
                      events = bit mask in the order of `events`
 psi_index            (s_prev, s, p) -> entry 0..511 of the layer's ψ table
-fixed_jacobian       like float_jacobian, entries with `coefficient fraction` bits; P in units of the state
+fixed_jacobian       (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E, F), see below
 to_fixed             (params, FixedFormat) -> FixedParams
 validate_fixed       (where, integers by name) raises InputError, naming `where`, for integers that the step cannot take
 ===================  ===========================================================================================
 
 A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d), C = ∂z_t/∂s_t (d), C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d),
 E = ∂z_t/∂p (trainable), D = ∂s_t/∂z_{t-1} (d). The previous spike z_{t-1} is held constant in all but D; a spike that
-enters the state of its own step is differentiated through ψ, in D too. In integers, B is taken for the current as it
-arrives in state units (the constant gain in front of it, like BRF's δ, lives in the weights' scale).
+enters the state of its own step is differentiated through ψ, in D too.
+
+In integers, entries have the coefficients' fraction bits, P the state's. B is taken for the current as it arrives in
+state units (the constant gain in front of it, like BRF's δ, lives in the weights' scale). A, B and P leave out what a
+spike does to the state of its own step: that is F = ∂s_t/∂z_t (d), and what reaches the spike, e = C ε_t + C' ε_{t-1}
+(+ E), reaches the state as F e. C is 0 where F is not. One number e then stands for as many products as F has rows.
 
 Float functions have float literals only and call only `abs`, `sqrt`, `min`, `max` and tagged functions: kernels are
 compiled in float32 as well. A model without integer functions trains and runs in float only; one without float
@@ -185,6 +189,25 @@ def no_float_form(*_: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What of a neuron learns on a chip beside weights: one integer for each trainable parameter, in their order.
+
+    values : (float parameters) -> the real numbers that these integers stand for, (n,) each; BRF: δ|ω| and δ|b'|
+    params : (float parameters, values) -> float parameters that have these values, all else as given
+    units : (constants by name) -> real size of one unit of change of each
+    read : (per-neuron integers by name, constants by name) -> values of the integers, (n,) each
+    change : (p, change) -> per-neuron integers after value ← value - change · unit, kept inside their range; scalar
+        integers and tuples as in step functions
+    """
+
+    values: Callable[[Mapping[str, Array]], tuple[Array, ...]]
+    params: Callable[[Mapping[str, Array], tuple[Array, ...]], dict[str, Array]]
+    units: Callable[[Mapping[str, int]], tuple[float, ...]]
+    read: Callable[[Mapping[str, Array], Mapping[str, int]], tuple[Array, ...]]
+    change: Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
 class NeuronModel:
     """Everything hypr-neuro knows of a neuron; equations and source stand in the docstring of its file."""
 
@@ -208,6 +231,7 @@ class NeuronModel:
     fixed_jacobian: Callable[..., Any] = no_integer_form
     to_fixed: Callable[[Mapping[str, Array], FixedFormat], FixedParams] = no_integer_form
     fixed_trainable: tuple[str, ...] = ()
+    learned: Learned | None = None
     constrain: Callable[[dict[str, Array]], None] | None = None
     validate: Callable[[Mapping[str, Array]], None] | None = None
     validate_fixed: Callable[[str, Mapping[str, Array]], None] | None = None
@@ -243,6 +267,8 @@ class NeuronModel:
                 f"neuron '{self.name}': rule: fixed_jacobian needs fixed_step and, with spikes, psi_index; psi_index "
                 "needs fixed_jacobian"
             )
+        if (self.learned is not None) != learns:
+            raise InputError(f"neuron '{self.name}': rule: learned where there is fixed_jacobian, and only there")
 
     @property
     def d(self) -> int:

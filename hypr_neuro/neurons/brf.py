@@ -25,7 +25,7 @@ from math import sqrt
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.fixed_point import sat, shift, shr, shr_floor
+from hypr_neuro.fixed_point import isqrt, quotient, sat, shift, shr, shr_floor
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
@@ -33,6 +33,7 @@ from hypr_neuro.neurons.base import (
     Conversion,
     FixedFormat,
     FixedParams,
+    Learned,
     NeuronModel,
     Param,
     StateVar,
@@ -127,15 +128,14 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
     A = (
         (a_uu, -wd, a_uq),
         (wd, a_uu, -sat(shr(dlt * v, qs, rounding), DAMPING_BITS)),
-        (shr(psi * a_uu, k, rounding), -shr(psi * wd, k, rounding), gamma + shr(psi * (a_uq - unit), k, rounding)),
+        (0, 0, gamma),
     )
     # by δω and by δ|b'|, in state units
-    p_u = shr(dp * u, k, rounding) - v
     P = (
-        (p_u, u + shr(dp * v, k, rounding), shr(psi * p_u, k, rounding)),
-        (-u, -v, -shr(psi * u, k, rounding)),
+        (shr(dp * u, k, rounding) - v, u + shr(dp * v, k, rounding), 0),
+        (-u, -v, 0),
     )
-    return A, (unit, 0, psi), (psi, 0, 0), (0, 0, -psi), P, (0, 0)
+    return A, (unit, 0, 0), (psi, 0, 0), (0, 0, -psi), P, (0, 0), (0, 0, unit)
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
@@ -173,6 +173,51 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return FixedParams(per_neuron, constants, 2.0**f, delta * 2.0 ** (f - i_shift), table, out)
 
 
+def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
+    """δ|ω| and δ|b'|."""
+    return params["delta"] * np.abs(params["omega"]), params["delta"] * np.abs(params["b_offset"])
+
+
+def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
+    """ω and b' from δ|ω| and δ|b'| at or above 0; each keeps the sign it has in `params`, 0 counting as positive."""
+    found = dict(params)
+    for name, value in zip(("omega", "b_offset"), values, strict=True):
+        # a δ|b'| just below 0 comes from the rounding of c
+        size = np.clip(value / params["delta"], 0.0, MODEL.param(name).high)
+        found[name] = np.where(params[name] < 0.0, -size, size)
+    return found
+
+
+def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
+    return 2.0 ** -constants["k"], 2.0 ** -constants["k"]
+
+
+def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
+    """wd, and b as `learned_change` takes it from wd and cd."""
+    unit = 1 << constants["k"]
+    wd = per_neuron["wd"]
+    root = np.array([isqrt(unit * unit - int(w) * int(w)) for w in wd])
+    return wd / unit, (root - unit - per_neuron["cd"]) / unit
+
+
+@jitable
+def learned_change(p, change):
+    # δ|ω| in 0..2^k - 1, and b = root(wd) - 2^k - cd, at least 0, where root(wd) = √(2^2k - wd²): cd and p'(ω) follow
+    wd, cd, dp, gamma, theta, _, _, k, _, _, _, _, _ = p
+    unit = shift(1, k)
+    top = unit - 1
+    wd1 = min(max(wd - change[0], 0), top)
+    root = isqrt(shift(1, 2 * k) - wd * wd)
+    root1 = isqrt(shift(1, 2 * k) - wd1 * wd1)
+    b = max(root - unit - cd - change[1], 0)
+    cd1 = min(max(root1 - unit - b, -top), top)
+    # -(wd1 2^k / root1) to nearest
+    dp1 = min(max(quotient(root1 - shift(wd1, k + 1), shift(root1, 1)), -top), top)
+    # what quantizing rounded otherwise stays until something changes
+    moved = wd1 != wd
+    return wd1, cd1 if moved or change[1] != 0 else cd, dp1 if moved else dp, gamma, theta
+
+
 def validate(params: Mapping[str, Array]) -> None:
     """Raise InputError, naming the neuron, where δ|ω| ≥ 1: p(ω) would not be real."""
     product = params["delta"] * np.abs(params["omega"])
@@ -186,6 +231,8 @@ def constrain(params: dict[str, Array]) -> None:
     limit = 0.999 / params["delta"]
     params["omega"][...] = np.clip(params["omega"], -limit, limit)
 
+
+LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
     name="brf",
@@ -216,6 +263,7 @@ MODEL = NeuronModel(
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
     fixed_trainable=("wd", "cd"),
+    learned=LEARNED,
     constrain=constrain,
     validate=validate,
     source="Higuchi, Kairat, Bohte, Otte: Balanced Resonate-and-Fire Neurons, ICML 2024, arXiv 2402.14603",

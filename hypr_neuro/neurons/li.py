@@ -22,6 +22,7 @@ from hypr_neuro.neurons.base import (
     Conversion,
     FixedFormat,
     FixedParams,
+    Learned,
     NeuronModel,
     Param,
     StateVar,
@@ -62,7 +63,8 @@ def fixed_step(s, z_prev, I, p):
 def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
     kappa, gain, k, i_shift, _, _ = p
     # by κ, in state units
-    return ((kappa,),), (gain,), (shift(1, k),), (0,), ((s_prev[0] - sat(shift(I[0], i_shift), CURRENT_BITS),),), (0,)
+    P = ((s_prev[0] - sat(shift(I[0], i_shift), CURRENT_BITS),),)
+    return ((kappa,),), (gain,), (shift(1, k),), (0,), P, (0,), (0,)
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
@@ -80,10 +82,44 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), unused_table, out)
 
 
+def time_constant(decay: Array, low: float = 0.0) -> Array:
+    """τ of a decay e^{-1/τ}, in steps, between `low` and 1e6, the largest of any model; a decay of 0 gives 1/691."""
+    found: Array = np.clip(-1.0 / np.log(np.clip(decay, 1e-300, 1.0 - 1e-12)), low, 1e6)
+    return found
+
+
+def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
+    """κ."""
+    return (np.exp(-1.0 / params["tau"]),)
+
+
+def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
+    """τ from κ."""
+    return {**params, "tau": time_constant(values[0])}
+
+
+def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
+    return (2.0 ** -constants["k"],)
+
+
+def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
+    return (per_neuron["kappa"] / 2.0 ** constants["k"],)
+
+
+@jitable
+def learned_change(p, change):
+    # κ in 0..2^k - 1, the gain its complement
+    unit = shift(1, p[2])
+    kappa = min(max(p[0] - change[0], 0), unit - 1)
+    return kappa, unit - kappa
+
+
 def constrain(params: dict[str, Array]) -> None:
     """After an update: τ stays at or above one step."""
     params["tau"][...] = np.maximum(params["tau"], 1.0)
 
+
+LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
     name="li",
@@ -104,6 +140,7 @@ MODEL = NeuronModel(
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
     fixed_trainable=("kappa",),
+    learned=LEARNED,
     constrain=constrain,
     readout=True,
     source="Baronig, Bahariasl, Özdenizci, Legenstein 2025, arXiv 2506.14464",

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.fixed_point import sat, scale_zero, shift, shr_floor, shr_nearest, wrap, wrap24_lava
+from hypr_neuro.fixed_point import quotient, sat, scale_zero, shift, shr_floor, shr_nearest, wrap, wrap24_lava
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
@@ -34,6 +34,7 @@ from hypr_neuro.neurons.base import (
     Conversion,
     FixedFormat,
     FixedParams,
+    Learned,
     NeuronModel,
     Param,
     StateVar,
@@ -48,6 +49,9 @@ ACTIVATION_SHIFT = 6
 STATE_BITS = 24
 INVERSE_FRACTION = 36
 """Fraction bits of 1/vth: vth has up to 23 bits, which leaves 13 significant ones."""
+THRESHOLD_TOP, BIAS_TOP = (1 << 17) - 1, (1 << 12) - 1
+"""Largest mantissas of Loihi's threshold and bias, of 17 bits and of 13 with the sign."""
+LEARNED_NAMES = ("du", "dv", "vth", "bias")
 
 
 def float_coefficients(p):
@@ -131,7 +135,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
     )
     # -(ψ/vth)(v/vth), v/vth taken with 7 bits of fraction
     e_vth = -shr_floor(c_v * shr_floor(s[1] * inv_vth, 36 - 7), 7)
-    return A, (unit, unit), (0, c_v), (0, 0), P, (0, 0, e_vth, 0)
+    return A, (unit, unit), (0, c_v), (0, 0), P, (0, 0, e_vth, 0), (0, 0)
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
@@ -187,6 +191,45 @@ def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -
     return to_integer("bias mantissa", value, scale / 2.0**exponent, -top, top, rule, out) << exponent
 
 
+def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
+    """The parameters themselves."""
+    return tuple(np.array(params[name]) for name in LEARNED_NAMES)
+
+
+def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
+    """The values themselves, inside their ranges."""
+    return {**params, **{name: _inside(name, value) for name, value in zip(LEARNED_NAMES, values, strict=True)}}
+
+
+def _inside(name: str, value: Array) -> Array:
+    return np.clip(value, MODEL.param(name).low, MODEL.param(name).high)
+
+
+def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
+    mantissa = 2.0 ** (ACTIVATION_SHIFT - constants["scale_log2"])
+    return 1 / 4096, 1 / 4096, mantissa, mantissa
+
+
+def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
+    scale = 2.0 ** constants["scale_log2"]
+    return per_neuron["du1"] / 4096, per_neuron["dv"] / 4096, per_neuron["vth"] / scale, per_neuron["bias"] / scale
+
+
+@jitable
+def learned_change(p, change):
+    # mantissas of threshold and bias change: a bias that does gets the exponent 6
+    du1, dv, vth, bias, _, _, _, _, _ = p
+    vth1 = shift(min(max(shift(vth, -6) - change[2], 1), THRESHOLD_TOP), 6)
+    bias1 = shift(min(max(shift(bias, -6) - change[3], -BIAS_TOP), BIAS_TOP), 6)
+    return (
+        min(max(du1 - change[0], 1), 4096),
+        min(max(dv - change[1], 0), 4096),
+        vth1,
+        bias if change[3] == 0 else bias1,
+        quotient(shift(1, 36), vth1),
+    )
+
+
 def lif_parameters(
     du: Numbers, dv: Numbers, vth: Numbers, bias: Numbers = 0, *, overflow: str = "lava", subtract: bool = False
 ) -> dict[str, Any]:
@@ -235,6 +278,8 @@ def constrain(params: dict[str, Array]) -> None:
     params["vth"][...] = np.maximum(params["vth"], 1e-3)
 
 
+LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
+
 MODEL = NeuronModel(
     name="lif",
     states=(
@@ -264,6 +309,7 @@ MODEL = NeuronModel(
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
     fixed_trainable=("du1", "dv", "vth", "bias"),
+    learned=LEARNED,
     constrain=constrain,
     validate_fixed=validate_fixed,
     lanes=True,

@@ -30,18 +30,20 @@ from math import exp, expm1
 
 import numpy as np
 
-from hypr_neuro.fixed_point import sat, shift, shr, shr_floor
+from hypr_neuro.fixed_point import sat, shift, shift_nearest, shr, shr_floor
 from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     Array,
     Conversion,
     FixedFormat,
     FixedParams,
+    Learned,
     NeuronModel,
     Param,
     StateVar,
     to_integer,
 )
+from hypr_neuro.neurons.li import time_constant
 from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
 from hypr_neuro.surrogates import slayer
 
@@ -49,10 +51,11 @@ PSI_RANGE_BITS = 1
 """The ψ table spans ±2 around the threshold: beyond, ψ is below 3e-5."""
 
 SLOPE_BITS, DRIVE_BITS = 28, 36
-"""Widths in the Jacobian: of ∂w/∂u, which with 16 fraction bits reaches 2^11 (θ near 250 at k a = 1000 and τ_w = 60),
-and of ∂u/∂α in state units; their product stays below 2^62."""
+"""Widths in the Jacobian: of ∂w/∂z and of ∂u/∂α in state units; products with coefficients stay below 2^62."""
 
 LOWEST_TAU_U, LOWEST_TAU_W = 5.0, 60.0
+LOWEST_ALPHA, LOWEST_BETA = (round(2.0**30 * exp(-1.0 / tau)) for tau in (LOWEST_TAU_U, LOWEST_TAU_W))
+"""Their decays, with 30 fraction bits."""
 
 
 def float_coefficients(p):
@@ -132,10 +135,10 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
     unit, one = shift(1, n), shift(1, f)
     gain_u, gain_w = unit - alpha, unit - beta
     silent = 0 if s[0] > theta else 1
-    # ∂w_t/∂u_t, the spike of this step by ψ
+    # ∂w_t/∂u_t between spikes; the spike of this step moves w_t by -(1 - β) k a u_t
     by_u = shr(gain_w * ka, m, rounding)
-    psi_u = sat(shr(psi * s[0], f, rounding), SLOPE_BITS)
-    w_u = sat(shr(by_u * (silent * unit - psi_u), n, rounding), SLOPE_BITS)
+    w_u = silent * by_u
+    w_z = -sat(shr(by_u * s[0], f, rounding), SLOPE_BITS)
     u_u = alpha * (1 - z_prev)
     A = ((u_u, -gain_u), (shr(w_u * u_u, n, rounding), beta - shr(w_u * gain_u, n, rounding)))
     # by α, β, k a, k b and θ, in state units
@@ -146,10 +149,10 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
         (0, s_prev[1] - drive),
         (0, shr(gain_w * s[0] * silent, n, rounding)),
         (0, shr(gain_w * one * z_prev, n, rounding)),
-        (0, shr(by_u * shr(psi * s[0], n, rounding), n, rounding)),
+        (0, 0),
     )
     B = (gain_u, shr(w_u * gain_u, n, rounding))
-    return A, B, (psi, 0), (0, 0), P, (0, 0, 0, 0, -psi)
+    return A, B, (psi, 0), (0, 0), P, (0, 0, 0, 0, -psi), (0, w_z)
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
@@ -188,6 +191,56 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), table, out)
 
 
+def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
+    """α, β, k a, k b and θ."""
+    k = params["k"]
+    return (
+        np.exp(-1.0 / params["tau_u"]), np.exp(-1.0 / params["tau_w"]), k * params["a"], k * params["b"],
+        np.array(params["theta"]),
+    )  # fmt: skip
+
+
+def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
+    """τ_u and τ_w from their decays, a and b by k, which stays; all inside their ranges.
+
+    Integers know no k: k a there can exceed k by as much as the coefficients' width leaves. a is then 1.
+    """
+    alpha, beta, ka, kb, theta = values
+    found = {
+        **params, "theta": np.clip(theta, MODEL.param("theta").low, MODEL.param("theta").high),
+        "tau_u": time_constant(alpha, LOWEST_TAU_U), "tau_w": time_constant(beta, LOWEST_TAU_W),
+    }  # fmt: skip
+    for name, value in (("a", ka), ("b", kb)):
+        by_k = np.divide(value, params["k"], out=np.array(params[name], np.float64), where=params["k"] > 0.0)
+        found[name] = np.clip(by_k, 0.0, 1.0)
+    return found
+
+
+def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
+    """θ, of F fraction bits, changes by 2^-12 where it has more."""
+    decay, drive = 2.0 ** -constants["n"], 2.0 ** -constants["m"]
+    return decay, decay, drive, drive, 2.0 ** -min(constants["f"], 12)
+
+
+def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
+    fractions = (("alpha", "n"), ("beta", "n"), ("ka", "m"), ("kb", "m"), ("theta", "f"))
+    return tuple(per_neuron[name] / 2.0 ** constants[bits] for name, bits in fractions)
+
+
+@jitable
+def learned_change(p, change):
+    # decays from those of the lowest time constants, rounded as in quantizing, to 2^n - 1; k a, k b in 0..2^n - 1
+    alpha, beta, ka, kb, theta, n, _, f, _, bits, _, _ = p
+    top = shift(1, n) - 1
+    return (
+        min(max(alpha - change[0], shift_nearest(LOWEST_ALPHA, n - 30)), top),
+        min(max(beta - change[1], shift_nearest(LOWEST_BETA, n - 30)), top),
+        min(max(ka - change[2], 0), top),
+        min(max(kb - change[3], 0), top),
+        sat(theta - shift(change[4], f - min(f, 12)), bits),
+    )
+
+
 def constrain(params: dict[str, Array]) -> None:
     """After an update: τ_u and τ_w stay at or above their lowest values, a and b in [0, 1]."""
     for name, low in (("tau_u", LOWEST_TAU_U), ("tau_w", LOWEST_TAU_W)):
@@ -195,6 +248,8 @@ def constrain(params: dict[str, Array]) -> None:
     for name in ("a", "b"):
         params[name][...] = np.clip(params[name], 0.0, 1.0)
 
+
+LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
     name="se_adlif",
@@ -226,6 +281,7 @@ MODEL = NeuronModel(
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
     fixed_trainable=("alpha", "beta", "ka", "kb", "theta"),
+    learned=LEARNED,
     constrain=constrain,
     source="Baronig, Ferrand, Sabathiel, Legenstein: Advancing Spatio-Temporal Processing in Spiking Neural Networks "
     "through Adaptation, 2024, arXiv 2408.07517; k: Baronig, Bahariasl, Özdenizci, Legenstein 2025, arXiv 2506.14464",

@@ -30,20 +30,25 @@ def read_nir(path_or_graph: str | Path | nir.NIRGraph, *, dt: float | None = Non
 
     dt : seconds a step, for graphs of other programs; NIR itself knows continuous time only
     reset : 'zero' or 'subtract', what a spike does to v, for graphs of other programs; NIR does not say
-    A file of hypr-neuro carries both; values that contradict it are refused.
+    A file of hypr-neuro carries both; values that contradict it are refused. A file of a quantized network gives the
+    float network that its integers stand for; the integers themselves: `read_quantized_nir`.
     Raises FileFormatError for a damaged or altered file, InputError for what cannot be imported, naming the node.
     """
     _check_options(dt, reset)
-    if isinstance(path_or_graph, nir.NIRGraph):
-        where, graph = "NIR graph", path_or_graph
-    elif isinstance(path_or_graph, (str, Path)):
-        where, graph = f"file '{path_or_graph}'", _load(Path(path_or_graph))
-    else:
-        raise InputError(f"read_nir of a {type(path_or_graph).__name__}, rule: a path or a nir.NIRGraph")
+    graph, where = open_graph(path_or_graph)
     with naming(where):
         if any(own_metadata(node) is not None for node in graph.nodes.values()):
-            return _rebuild(graph, dt, reset)
+            return rebuild(graph, dt, reset)
         return import_graph(graph, dt, reset)
+
+
+def open_graph(path_or_graph: str | Path | nir.NIRGraph) -> tuple[nir.NIRGraph, str]:
+    """The graph, its edges and types still unchecked, and how errors name it."""
+    if isinstance(path_or_graph, nir.NIRGraph):
+        return path_or_graph, "NIR graph"
+    if isinstance(path_or_graph, (str, Path)):
+        return _load(Path(path_or_graph)), f"file '{path_or_graph}'"
+    raise InputError(f"read_nir of a {type(path_or_graph).__name__}, rule: a path or a nir.NIRGraph")
 
 
 def _check_options(dt: Any, reset: Any) -> None:
@@ -113,7 +118,7 @@ def _check_inner_edges(name: str, entry: dict[str, Any]) -> None:
                 raise FileFormatError(f"node {name!r} (NIRGraph): {text}; repair the edge or add the node")
 
 
-def _rebuild(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network:
+def rebuild(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network:
     """The exact network of a graph that hypr-neuro wrote, after its sha256 is verified."""
     try:
         head = _entry(graph, "input", "network")

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.network import Array, Layer, Network
+from hypr_neuro.nir_io.integers import float_network, integer_metadata
 from hypr_neuro.nir_io.nodes import KEY, VERSION, base_name, graph_digest, naming
+from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.store import sealed, write_atomically
 
 MIN_RATE = 1e-9
@@ -39,6 +42,7 @@ NEVER = 1e30
 """Threshold of a neuron that no impulse brings to fire."""
 HORIZON = 256
 DT_RANGE = (1e-15, 1e15)
+IN_FLOAT = "the network is one of integers; other readers run the numbers that these stand for, in floating point"
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,11 @@ class NirSummary:
     approximations: tuple[str, ...]
 
 
-def write_nir(net: Network, path: str | Path) -> NirSummary:
+def write_nir(net: Network | QuantizedNetwork, path: str | Path) -> NirSummary:
     """Write the network as a NIR file, whole or not at all; `read_nir` gives it back equal.
+
+    A quantized network is written as the float network that its integers stand for, with the integers in the metadata;
+    `read_quantized_nir` gives it back equal, `read_nir` that float network.
 
     Raises InputError for values that are not finite or out of range, an encoder or notes that JSON cannot hold,
     and a path that cannot be written.
@@ -70,14 +77,23 @@ def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def to_graph(net: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
+def to_graph(net: Network | QuantizedNetwork) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     """The network as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes."""
+    if isinstance(net, QuantizedNetwork):
+        return _graph_of(float_network(net), integer_metadata(net), [IN_FLOAT])
+    return _graph_of(net, {}, [])
+
+
+def _graph_of(
+    net: Network, integers: Mapping[str, Any], approximations: list[str]
+) -> tuple[nir.NIRGraph, tuple[str, ...]]:
+    """The graph; integers : entries of the metadata by name of the node, of a quantized network"""
     low, high = DT_RANGE
     if not low <= net.dt <= high:
         raise InputError(f"dt = {net.dt} s, rule: {low} to {high}, so that time constants stay finite; set net.dt")
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array([net.inputs]))}
     edges: list[tuple[str, str]] = []
-    approximations: list[str] = []
+    approximations = list(approximations)
     previous, count = "input", len(net.layers)
     for i, layer in enumerate(net.layers):
         with naming(net.name(i)):
@@ -95,6 +111,8 @@ def to_graph(net: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     nodes["output"].metadata = {KEY: {"version": VERSION, "role": "output"}}
     edges.append((previous, "output"))
     nodes["input"].metadata = {KEY: _network_metadata(net)}
+    for name, entry in integers.items():
+        nodes[name].metadata[KEY]["integers"] = entry
     graph = nir.NIRGraph(nodes, edges)
     nodes["input"].metadata[KEY]["sha256"] = graph_digest(graph)
     return graph, tuple(approximations)

@@ -45,6 +45,7 @@ class LayerEngine(LayerForward):
     """A layer that runs forward and gives gradients by a rule.
 
     leak : κ of the readout, for a rule with error feedback. delay : steps by which learning signals arrive late
+    way_down : (n, inputs) over which signals go to the layer below, by default the weights
 
     Carried from one sub-sequence to the next, beside the state:
     eligibility : one `Sums` for each state and, if the rule needs it, one for the last spike (or its filtered trace);
@@ -60,6 +61,7 @@ class LayerEngine(LayerForward):
         *,
         leak: float = 0.0,
         delay: int = 0,
+        way_down: Array | None = None,
         buffers: dict[str, Array] | None = None,
     ) -> None:
         super().__init__(arrays, batch, buffers)
@@ -71,6 +73,7 @@ class LayerEngine(LayerForward):
         self.leak, self.gradient = dtype(leak), Sums(layer, batch, dtype)
         self.eligibility: list[Sums] = []
         self.late = np.zeros((delay, self.output.size), dtype)
+        self._way_down = arrays.weight if way_down is None else np.ascontiguousarray(way_down, dtype)
         self._no_weight = np.zeros((self.n, 0), dtype)
         self._rows = np.zeros((2, self.output.size), dtype)
 
@@ -106,7 +109,7 @@ class LayerEngine(LayerForward):
         return np.ascontiguousarray(queue[: signal.shape[0]])
 
     def _p_stage(self, signal: Array, adjoint: Array, sums: Sums, down: Array | None) -> None:
-        weight = self._no_weight if down is None else self.arrays.weight
+        weight = self._no_weight if down is None else self._way_down
         self.kernel(
             self.below, *self.below_events, self.current, self.states, self.outputs, *self.own_events, self.params,
             signal, adjoint, *sums.arrays(), weight, self.below if down is None else down, self.arrays.recurrent,

@@ -61,6 +61,7 @@ class Setup:
     """What stays the same for every block and sub-sequence.
 
     matrices : feedback (outputs, n) for each hidden layer, or none. per_step, per_sample : factors that make means
+    ways_down : for each layer what takes the place of its weights on the way down, or None
     """
 
     net: Network
@@ -73,6 +74,7 @@ class Setup:
     penalty: RatePenalty | None
     per_step: float
     per_sample: float
+    ways_down: tuple[Array | None, ...] = ()
 
     @property
     def two_passes(self) -> bool:
@@ -89,8 +91,10 @@ class Block:
         leak = float(np.mean(np.exp(-1.0 / readout.params["tau"]))) if setup.rule.error_feedback else 0.0
         self.key, self.workspace = take_workspace(setup.arrays, samples)
         self.engines = [
-            LayerEngine(arrays, samples, setup.rule, leak=leak, delay=delay, buffers=buffers)
-            for arrays, delay, buffers in zip(setup.arrays, setup.delays, self.workspace, strict=True)
+            LayerEngine(arrays, samples, setup.rule, leak=leak, delay=delay, way_down=way_down, buffers=buffers)
+            for arrays, delay, way_down, buffers in zip(
+                setup.arrays, setup.delays, setup.ways_down, self.workspace, strict=True
+            )
         ]
         self.loss = np.zeros(samples)
         self.sum = np.zeros((samples, setup.net.outputs))
@@ -223,6 +227,7 @@ def gradients(
     signal_delay: Sequence[int] | None = None,
     feedback: Feedback = "symmetric",
     penalty: RatePenalty | None = None,
+    ways_down: Sequence[Array] | None = None,
 ) -> tuple[Gradients, float]:
     """Gradient of the mean loss over all scored steps (or samples) of a batch.
 
@@ -235,6 +240,8 @@ def gradients(
     signal_delay : for each layer without the readout, steps by which learning signals arrive late (0 by default)
     feedback : of "eprop": "symmetric", "random", or one (n, outputs) matrix for each hidden layer
     penalty : on firing rates
+    ways_down : of "hypr": for each layer but the first a matrix (n, inputs) that takes the place of its weights where
+        learning signals go down
 
     Returns ({"layers.0.weight": array, …}, loss). Raises InputError for wrong shapes, labels out of range, a batch
     without a scored step, an unknown rule or loss.
@@ -243,7 +250,8 @@ def gradients(
     samples, steps = scored.shape
     parts = list(chunks(steps, chunk))
     setup = make_setup(net, get_rule(rule), kind, dtype, signal_delay, feedback, penalty,
-                       1.0 / (samples if kind.last_only else np.count_nonzero(scored)), 1.0 / samples)  # fmt: skip
+                       1.0 / (samples if kind.last_only else np.count_nonzero(scored)), 1.0 / samples,
+                       ways_down)  # fmt: skip
     if not setup.rule.forward and len(parts) > 1:
         raise InputError(f"chunk = {chunk}, rule: '{rule}' goes back through the whole sequence; leave chunk out")
 
@@ -279,6 +287,7 @@ def make_setup(
     penalty: RatePenalty | None,
     per_step: float,
     per_sample: float,
+    ways_down: Sequence[Array] | None = None,
 ) -> Setup:
     """A `Setup`, checked."""
     if np.dtype(dtype).name not in ("float32", "float64"):
@@ -293,7 +302,21 @@ def make_setup(
         layer.check()
     matrices = feedback_matrices(net, feedback)
     arrays = tuple(LayerArrays(layer, dtype) for layer in net.layers)
-    return Setup(net, arrays, rule, loss, dtype, matrices, delays, penalty, per_step, per_sample)
+    chosen = _ways_down(net, rule, ways_down)
+    return Setup(net, arrays, rule, loss, dtype, matrices, delays, penalty, per_step, per_sample, chosen)
+
+
+def _ways_down(net: Network, rule: Rule, ways_down: Sequence[Array] | None) -> tuple[Array | None, ...]:
+    if ways_down is None:
+        return (None,) * len(net.layers)
+    if rule.name != "hypr":
+        raise InputError(f"ways_down with rule '{rule.name}', rule: 'hypr' only")
+    wanted = [layer.weight.shape for layer in net.layers[1:]]
+    if [np.shape(m) for m in ways_down] != wanted:
+        raise InputError(
+            f"ways_down of shapes {[np.shape(m) for m in ways_down]}, rule: {wanted}, those of the weights"
+        )
+    return (None, *ways_down)
 
 
 def batch_arrays(

@@ -114,6 +114,17 @@ def squared_error(output: Array, target: Array, weight: Array) -> tuple[Array, A
     return loss, np.asarray((2.0 / output.shape[2] * weight[:, :, None] * off).astype(output.dtype))
 
 
+def perceptron(output: Array, label: Array, weight: Array) -> tuple[Array, Array]:
+    """L_b = Σ_t w_tb (max_k o_tbk - o_tb[y_tb]); ∂L/∂o_tbk = w_tb ([k = first argmax] - [k = y_tb])."""
+    found, wanted = output.argmax(axis=2)[:, :, None], label[:, :, None]
+    margin = np.take_along_axis(output, found, 2) - np.take_along_axis(output, wanted, 2)
+    by_step = np.where(weight > 0, margin[:, :, 0], 0.0).astype(np.float64)
+    loss = np.array([fsum(column) for column in (weight * by_step).T.tolist()])
+    outputs = np.arange(output.shape[2])
+    grad = weight[:, :, None] * ((outputs == found).astype(output.dtype) - (outputs == wanted))
+    return loss, np.asarray(grad.astype(output.dtype))
+
+
 def softmax(output: Array) -> Array:
     """e^{o_c} / Σ e^{o} over the last axis."""
     power = np.exp(output - output.max(axis=-1, keepdims=True))
@@ -126,6 +137,7 @@ LOSSES: dict[str, Loss] = {
         Loss("per_step_cross_entropy", "step", cross_entropy),
         Loss("last_step", "step", cross_entropy, last_only=True),
         Loss("squared_error", "real", squared_error),
+        Loss("perceptron", "step", perceptron),
         Loss("mean_cross_entropy", "sample", sum_of="outputs", mean=True),
         Loss("sum_of_softmax", "sample", sum_of="softmax"),
     )

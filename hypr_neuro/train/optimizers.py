@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any, Protocol
 
@@ -73,38 +73,86 @@ class RMSprop:
             value[...] = value - self.rate * g / (np.sqrt(v) + self.epsilon)
 
 
-class Factored:
-    """The update of on-chip learning, in float: gradients normalised by row and column.
+class OnChip:
+    """The update of on-chip learning, in float: w ← w - lsb · step, a step in units of one weight step of the chip.
 
-    R_i ← R_i + 2^-k (mean_j g_ij² - R_i), C_j likewise over rows (both start at the first gradient's values),
-    ĝ_ij = clip(g_ij / √(R_i C_j / mean R), ±limit), w ← w - rate · lsb · ĝ. `lsb` gives each array the size of one
-    weight step on the chip, so that `rate` means the same as there.
+    rule : step, with rate r, limit l and averages x ← x + 2^-k (… - x) that start at the first gradient's values
+        "factored"  clip(r g_ij / √(R_i C_j / mean R), ±l r), R_i of mean_j g_ij², C_j of mean_i g_ij²
+        "layer"     clip(r g_ij / √R, ±l r), R of mean g²
+        "sgd"       clip(r 2^-15 scale g_ij, ±l), scale: size of the chip's integer gradient where float's is 1
+        "sign"      r sign(g_ij)
+    momentum : μ > 0 averages steps, M ← M + 2^-μ (step - M), step = M
+    lsb, scale : by name of array; arrays that `lsb` does not name stay as they are
     """
 
-    def __init__(self, rate: float, lsb: dict[str, float], average_shift: int = 6, limit: float = 4.0) -> None:
-        self.rate, self.lsb, self.average_shift, self.limit = rate, lsb, average_shift, limit
+    def __init__(
+        self,
+        rate: float,
+        lsb: Mapping[str, float],
+        *,
+        rule: str = "factored",
+        limit: float = 4.0,
+        average_shift: int = 6,
+        momentum: int = 0,
+        scale: Mapping[str, float] | None = None,
+    ) -> None:
+        if rule not in _ON_CHIP:
+            raise InputError(f"unknown rule '{rule}', known: {', '.join(sorted(_ON_CHIP))}")
+        self.rate, self.lsb, self.rule, self.limit = rate, dict(lsb), rule, limit
+        self.average_shift, self.momentum, self.scale = average_shift, momentum, dict(scale or {})
         self.state: dict[str, Array] = {}
 
     def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
         for name, lsb in self.lsb.items():
-            g = gradient[name].astype(np.float64)
-            square = g * g
-            row = self._average(f"row/{name}", square.mean(axis=1))
-            column = self._average(f"column/{name}", square.mean(axis=0))
-            if not np.any(row):
-                continue
-            norm = np.sqrt(row)[:, None] * np.sqrt(column)[None, :] / np.sqrt(row.mean())
-            step = np.clip(np.divide(g, norm, out=np.zeros_like(g), where=norm > 0), -self.limit, self.limit)
-            values[name] -= self.rate * lsb * step
+            values[name] -= lsb * self.step(name, gradient[name])
+
+    def step(self, name: str, gradient: Array) -> Array:
+        """Step of one array (n, m) in weight steps; averages and momentum move on."""
+        step = _ON_CHIP[self.rule](self, name, gradient.astype(np.float64))
+        if self.momentum:
+            old = self.state.get(f"m/{name}", np.zeros_like(step))
+            step = self.state[f"m/{name}"] = old + (step - old) / (1 << self.momentum)
+        return step
+
+    def _factored(self, name: str, g: Array) -> Array:
+        square = g * g
+        row = self._average(f"row/{name}", square.mean(axis=1))
+        column = self._average(f"column/{name}", square.mean(axis=0))
+        if not np.any(row):
+            return np.zeros_like(g)
+        return self._normalised(g, np.sqrt(row)[:, None] * np.sqrt(column)[None, :] / np.sqrt(row.mean()))
+
+    def _layer(self, name: str, g: Array) -> Array:
+        return self._normalised(g, np.sqrt(self._average(f"mean/{name}", np.array([[np.mean(g * g)]]))))
+
+    def _sgd(self, name: str, g: Array) -> Array:
+        return np.clip(self.rate / 2**15 * self.scale.get(name, 1.0) * g, -self.limit, self.limit)
+
+    def _sign(self, name: str, g: Array) -> Array:
+        return np.asarray(self.rate * np.sign(g))
+
+    def _normalised(self, g: Array, norm: Array) -> Array:
+        norm = np.broadcast_to(norm, g.shape)
+        step = np.divide(g, norm, out=np.zeros_like(g), where=norm > 0)
+        return np.asarray(self.rate * np.clip(step, -self.limit, self.limit))
 
     def _average(self, name: str, value: Array) -> Array:
-        old = self.state.get(name)
-        if old is None or not np.any(old):
-            new = value
-        else:
-            new = old + (value - old) / (1 << self.average_shift)
-        self.state[name] = new
-        return new
+        """Entries that are 0 so far take the value, as on the chip."""
+        old = self.state.get(name, np.zeros_like(value))
+        self.state[name] = np.where(old == 0.0, value, old + (value - old) / (1 << self.average_shift))
+        return self.state[name]
+
+
+_ON_CHIP: dict[str, Callable[[OnChip, str, Array], Array]] = {
+    "factored": OnChip._factored, "layer": OnChip._layer, "sgd": OnChip._sgd, "sign": OnChip._sign,
+}  # fmt: skip
+
+
+class Factored(OnChip):
+    """`OnChip` with gradients normalised by row and column."""
+
+    def __init__(self, rate: float, lsb: Mapping[str, float], average_shift: int = 6, limit: float = 4.0) -> None:
+        super().__init__(rate, lsb, limit=limit, average_shift=average_shift)
 
 
 OPTIMIZERS: dict[str, type[Any]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}

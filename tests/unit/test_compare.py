@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from hypr_neuro import stages
-from hypr_neuro.compare import FloatTwin, compare, dequantize, disturb, gradient_fidelity
+from hypr_neuro.compare import FloatTwin, compare, dequantize, disturb, gradient_fidelity, in_words
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, FileFormatError, InputError, MismatchError
+from hypr_neuro.float_device import DeviceTime, FloatDevice
+from hypr_neuro.float_twin import arrays_of, matrices, parameter_units
+from hypr_neuro.learned_values import values_of
 from hypr_neuro.network import Network
 from hypr_neuro.place import place
-from hypr_neuro.profile import load_profile, parse_profile
+from hypr_neuro.profile import Profile, load_profile, parse_profile
 from hypr_neuro.quantize import QuantizedNetwork, quantize
 from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learn import LearnOptions, epoch_order
 from hypr_neuro.store import load_arrays, save_arrays
+from hypr_neuro.train.initial import scale_to_rate
 
 
 def data() -> SequenceData:
@@ -109,6 +113,177 @@ def test_the_float_rule_follows_rate_and_decay() -> None:
     twin.optimizer.update = lambda values, gradient: (rates.append(twin.optimizer.rate), update(values, gradient))
     twin.learn(data(), 2, "test")
     assert rates == [0.5] * 8 + [0.25] * 8
+
+
+def chip(connection_delay: int = 1, **learning: str | int) -> Profile:
+    """loihi2 with these fields of `learning`."""
+    plain = load_profile("loihi2").dump()
+    plain["time"]["connection_delay"]["value"] = connection_delay
+    for key, value in learning.items():
+        plain["learning"][key] = {"value": value, "unit": "-", "source": "test"}
+    return parse_profile(plain, "test")
+
+
+def two_layers(neuron: str = "se_adlif", seed: int = 2) -> Network:
+    hidden = {"neuron": neuron, "size": 5, "recurrent": True}
+    net = Network.build({"inputs": 4, "outputs": 3, "layers": [hidden, hidden | {"size": 4}]}, seed=seed)
+    scale_to_rate(net, data().x, 0.05)
+    return net
+
+
+def twin_of(net: Network, profile: Profile, options: LearnOptions) -> FloatTwin:
+    qnet = quantize(net, profile, calibration=data())
+    return FloatTwin(dequantize(net, qnet), qnet, options)
+
+
+def close(expected: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> None:
+    """Up to the 32 bits in which gradients of whole samples are computed."""
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=2e-5 * np.abs(value).max() + 1e-12, err_msg=name)
+
+
+ERRORS = [("softmax", "none", "symmetric"), ("linear", "none", "random"), ("sign", "delayed", "symmetric")]
+
+
+@pytest.mark.parametrize(("error", "alignment", "feedback"), ERRORS)
+def test_both_ways_to_the_float_gradient_agree(error: str, alignment: str, feedback: str) -> None:
+    """Sub-sequences backwards, and eligibilities step by step in the device's time."""
+    net = two_layers()
+    qnet = quantize(net, chip(error=error, eligibility_alignment=alignment), calibration=data())
+    options = LearnOptions(parameters=("all",), feedback=feedback)
+    real, sample = dequantize(net, qnet), data().take(np.array([3]))
+    device = FloatDevice(real, qnet, options)
+    device.sample(*arrays_of(sample))
+    found = FloatTwin(real, qnet, options).gradients(sample)
+    stepped = device.gradients()
+    assert all(np.any(g) for g in stepped.values())
+    close(stepped, {name: found[name] for name in stepped})
+
+
+def test_random_feedback_leaves_the_readout_alone() -> None:
+    net, sample = two_layers(), data().take(np.array([0]))
+    both = [twin_of(net, chip(), LearnOptions(feedback=f)).gradients(sample) for f in ("symmetric", "random")]
+    for name in both[0]:
+        assert np.array_equal(both[0][name], both[1][name]) == name.startswith("readout"), name
+
+
+def test_delayed_eligibilities_undo_every_delay() -> None:
+    """The same as on a device without delays."""
+    net, sample = two_layers(), data().take(np.array([0]))
+    plain = chip(0).dump()
+    plain["time"]["error_latency"]["value"] = 0
+    late, prompt, delayed = (
+        twin_of(net, profile, LearnOptions()).gradients(sample)
+        for profile in (chip(), parse_profile(plain, "test"), chip(eligibility_alignment="delayed"))
+    )
+    for name in prompt:
+        assert np.array_equal(delayed[name], prompt[name])
+        assert np.array_equal(late[name], prompt[name]) == name.startswith("readout"), name
+
+
+def test_updates_by_steps_are_those_by_samples_where_both_fall_together() -> None:
+    net, options = two_layers(), LearnOptions(parameters=("all",), rule="layer")
+    # with a connection delay a bias line would fire in upper layers before float's first step
+    profile = chip(0, eligibility_alignment="delayed")
+    steps = DeviceTime(quantize(net, profile, calibration=data())).steps(data().steps)
+    by_sample = twin_of(net, profile, replace(options, update_every=2))
+    by_step = twin_of(net, profile, replace(options, update_on="step", update_every=2 * steps))
+    for index in range(5):
+        for twin in (by_sample, by_step):
+            twin.sample(data().take(np.array([index])))
+    assert by_sample.updates == by_step.updates == 2
+    start = matrices(twin_of(net, profile, options).net)
+    assert not np.allclose(start["layers.0.input"], matrices(by_sample.net)["layers.0.input"])
+    close(matrices(by_sample.net), matrices(by_step.net))
+    for one, other in zip(by_sample.net.layers, by_step.net.layers, strict=True):
+        for a, b in zip(values_of(one), values_of(other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_updates_inside_a_sample_act_from_the_next_step_on() -> None:
+    """The first interval's gradient is that of a sample that ends there; later ones are not those of old weights."""
+    net, sample = two_layers(), data().take(np.array([3]))
+    found = []
+    for shorter, steps in ((sample, 7), (replace(sample, x=sample.x[:, :7]), 7), (sample, 1000)):
+        twin = twin_of(net, load_profile("ideal"), LearnOptions(update_on="step", update_every=steps, rate=4.0))
+        update, seen = twin.optimizer.update, []
+        twin.optimizer.update = lambda values, g, update=update, seen=seen: (seen.append(dict(g)), update(values, g))
+        twin.sample(shorter)
+        found.append(seen)
+        left = twin.device.gradients()
+    assert [len(seen) for seen in found] == [2, 1, 0]
+    assert all(np.array_equal(found[0][0][name], g) for name, g in found[1][0].items())
+    assert any(np.any(g) for g in found[1][0].values())
+    rest = left["readout.input"] - found[0][0]["readout.input"]
+    assert not np.allclose(found[0][1]["readout.input"], rest, atol=1e-3 * np.abs(rest).max())
+
+
+@pytest.mark.parametrize("neuron", ["lif", "alif", "se_adlif", "brf"])
+def test_parameters_move_in_the_units_of_their_integers(neuron: str) -> None:
+    """Signs: every value with a gradient moves by rate · unit against it, parameters that were not chosen stay."""
+    net = two_layers(neuron)
+    place = 1 if neuron == "lif" else 0  # du is 1 here, the largest it can be
+    first = net.layers[0].model.trainable[place]
+    options = LearnOptions(rule="sign", parameters=(f"layers.0.{first}",), parameter_rate=2.0)
+    qnet = quantize(net, chip(), calibration=data())
+    twin = FloatTwin(dequantize(net, qnet), qnet, options)
+    unit = parameter_units(qnet, options)[f"layers.0.{first}"]
+    assert parameter_units(qnet, options).keys() == {f"layers.0.{first}"}
+    before, kept = values_of(twin.net.layers[0])[place], twin.net.copy()
+    by_parameter = twin.gradients(data().take(np.array([3])))[f"layers.0.{first}"]
+    twin.sample(data().take(np.array([3])))
+    moved = (values_of(twin.net.layers[0])[place] - before) / (2.0 * unit)
+    assert np.any(moved)
+    np.testing.assert_allclose(np.abs(moved[by_parameter != 0]), 1.0, atol=1e-6)
+    steeper = values_of(kept.layers[0])[place]
+    kept.layers[0].params[first] *= 1.001
+    rising = np.sign(values_of(kept.layers[0])[place] - steeper)
+    assert np.array_equal(np.sign(np.rint(moved)), -np.sign(by_parameter) * rising)
+    for name in set(net.layers[0].model.trainable) - {first}:
+        assert np.array_equal(twin.net.layers[0].params[name], kept.layers[0].params[name])
+
+
+def test_a_sample_without_scored_steps_updates_with_gradient_0() -> None:
+    given = replace(data(), mask=np.zeros((12, 20), bool))
+    twin = twin_of(network(), chip(), LearnOptions())
+    before = matrices(twin.net)
+    twin.sample(given.take(np.array([0])))
+    assert twin.updates == 1
+    close(before, matrices(twin.net))
+
+
+def test_comparison_follows_the_options() -> None:
+    options = LearnOptions(rule="sgd", parameters=("layers.0.vth",), update_every=3, feedback="random")
+    found = compare(network(), quantized(network()), data(), epochs=1, options=options)
+    assert found.updates == 2
+    assert 0.0 < found.epochs[1].parameter_distance["layers.0.vth"] < 1.0 or not found.epochs[1].weights_changed
+    assert found.epochs[0].parameter_distance == {"layers.0.vth": pytest.approx(0.0, abs=1e-3)}
+    assert found.epochs[1].cosine["layers.0.vth"] > 0.99
+    assert found.rule == in_words(options)
+    assert "gradients as they are" in found.rule
+    assert "update after every 3 samples" in found.rule
+    assert "random feedback" in found.rule
+
+
+@pytest.mark.parametrize("neuron", ["lif", "alif", "se_adlif", "brf"])
+def test_parameters_are_read_back_where_integers_changed(neuron: str) -> None:
+    net = two_layers(neuron)
+    qnet = quantize(net, chip(), calibration=data())
+    back = dequantize(net, qnet)
+    for one, other in zip(net.layers, back.layers, strict=True):
+        assert all(np.array_equal(one.params[k], other.params[k]) for k in one.params)
+    fixed, model = qnet.layers[0], net.layers[0].model
+    p = (*map(int, fixed.per_neuron[:, 2]), *map(int, fixed.constants))
+    changes = (3, *[0] * (len(model.trainable) - 1))
+    fixed.per_neuron[:, 2] = model.learned.change(p, changes)
+    changed = dequantize(net, qnet).layers[0]
+    for name in model.trainable:
+        same = changed.params[name] == net.layers[0].params[name]
+        assert same.tolist() == [True, True, name != model.trainable[0], True, True]
+    unit = parameter_units(qnet, LearnOptions(parameters=("all",)))[f"layers.0.{model.trainable[0]}"]
+    moved = (values_of(changed)[0] - values_of(net.layers[0])[0])[2] / unit
+    assert abs(moved + 3.0) <= 0.5, "three units, and what rounding to integers was"
 
 
 def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:

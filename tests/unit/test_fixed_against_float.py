@@ -135,7 +135,7 @@ def compare_at_a_state(
         psi = int(fixed.psi_table[model.psi_index(before, after, p)])
         assert_within(psi / one, SURROGATES[model.surrogate](model.float_psi_arg(*states, values)), tolerance.psi,
                       f"{where}: ψ")  # fmt: skip
-    got = [np.array(entries) for entries in model.fixed_jacobian(before, after, z, current, p, psi)]
+    got = whole_jacobian(model.fixed_jacobian(before, after, z, current, p, psi), one, fixed.state_scale)
     wanted = model.float_jacobian(*states, float(z), (current[0] / fixed.current_scale,), values, psi / one)
     A, B, C, Cp, P, E = (np.array(entries) for entries in wanted)
     units = np.array(tolerance.param_units(real))
@@ -150,6 +150,16 @@ def compare_at_a_state(
                                            np.broadcast_to(tolerance.P, units.shape), strict=True):  # fmt: skip
         assert_within(ours, theirs, allowed * reach, f"{where}: P by {name}")
     assert_within(got[5] / one, E / units, tolerance.E, f"{where}: E")
+
+
+def whole_jacobian(parts: tuple[object, ...], one: float, state_scale: float) -> list[np.ndarray]:
+    """A, B, C, C', P and E with the spike of the own step differentiated through ψ, as in float."""
+    A, B, C, Cp, P, E, F = (np.array(entries, dtype=np.float64) for entries in parts)
+    assert not np.any(F * C)
+    spike = F / one
+    by_params = P @ (C / one) / state_scale + E / one
+    return [A + np.outer(spike, C @ A / one + Cp), B + spike * (C @ B / one), C, Cp,
+            P + np.outer(by_params, spike) * state_scale, E]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -51,8 +51,15 @@ def test_stochastic_rounding_goes_up_with_the_dropped_fraction(x: int, n: int) -
 
 @small
 @given(integers, st.integers(-30, 30))
-def test_shift_is_a_power_of_two_that_floors(x: int, exponent: int) -> None:
+def test_shifts_are_powers_of_two_that_floor_or_round_to_nearest(x: int, exponent: int) -> None:
     assert fp.shift(x, exponent) == floor(x * Fraction(2) ** exponent)
+    assert fp.shift_nearest(x, exponent) == floor(x * Fraction(2) ** exponent + Fraction(1, 2))
+
+
+def test_shift_nearest_sends_ties_up() -> None:
+    assert [fp.shift_nearest(x, -1) for x in (-3, -2, -1, 0, 1, 2, 3)] == [-1, -1, 0, 0, 1, 1, 2]
+    assert [fp.shift_nearest(x, 0) for x in (-3, 0, 3)] == [-3, 0, 3]
+    assert [fp.shift_nearest(x, 2) for x in (-3, 0, 3)] == [-12, 0, 12]
 
 
 @small
@@ -154,6 +161,7 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
     "shr_stochastic": (integers, shifts, words),
     "shr": (integers, shifts, st.integers(0, 2)),
     "shift": (integers, st.integers(-20, 20)),
+    "shift_nearest": (integers, st.integers(-20, 20)),
     "sat": (integers, st.integers(2, 40)),
     "wrap": (integers, st.integers(2, 40)),
     "wrap24_lava": (integers,),

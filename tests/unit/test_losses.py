@@ -14,7 +14,7 @@ from hypr_neuro.network import Layer, Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.testing import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import RatePenalty, gradients
-from hypr_neuro.train.losses import LOSSES, cross_entropy, get_loss, softmax, squared_error
+from hypr_neuro.train.losses import LOSSES, cross_entropy, get_loss, perceptron, softmax, squared_error
 
 Array = Any
 SEQUENCE_LOSSES = ("mean_cross_entropy", "sum_of_softmax")
@@ -63,6 +63,16 @@ def test_squared_error_by_hand() -> None:
     close([2.5 + 13.5], loss)
     close(steps_of((1.0, 2.0), (9.0, 0.0), (0.0, 0.0)), grad)
     assert squared_error(output.astype(np.float32), target, np.ones((3, 1), np.float32))[1].dtype == np.float32
+
+
+def test_perceptron_by_hand() -> None:
+    """The first of equal outputs wins; a right answer costs nothing, a step that is not scored neither."""
+    output = steps_of((1.0, 3.0, 2.0), (4.0, 4.0, 0.0), (4.0, 4.0, 0.0), (9.0, 0.0, 0.0))
+    label, weight = np.array([[2], [0], [1], [1]]), np.array([[2.0], [1.0], [0.5], [0.0]])
+    loss, grad = perceptron(output, label, weight)
+    close([2.0 * 1.0], loss)
+    close(steps_of((0.0, 2.0, -2.0), (0.0, 0.0, 0.0), (0.5, -0.5, 0.0), (0.0, 0.0, 0.0)), grad)
+    assert perceptron(output.astype(np.float32), label, weight.astype(np.float32))[1].dtype == np.float32
 
 
 def test_mean_cross_entropy_by_hand() -> None:
@@ -146,6 +156,7 @@ BY_HAND = {
         np.array([0]), [[1, 0, 0]], log(1 + exp(2 * sigmoid(1.0) - 1)),
         0.5 * sigmoid(2 * sigmoid(1.0) - 1) * 2 * sigmoid(1.0) * (1 - sigmoid(1.0)),
     ),
+    "perceptron": (np.array([[0, 1, 0]]), [[1, 1, 1]], (1.0 + 0.0 + 1.75) / 3, (0.5 + 0.875) / 3),
     "squared_error": (np.array([[0.0, 1.0]]), [[0, 1, 1]], (0.25 + 0.5625) / 4, (0.75 * 0.5 + 0.875 * 0.75) / 2),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.network import Network
 from hypr_neuro.testing import random_network, random_spikes
 from hypr_neuro.train.loop import SCHEDULES, train
-from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, Factored, RMSprop, clip_norm, make_optimizer
+from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, Factored, OnChip, RMSprop, clip_norm, make_optimizer
 
 
 def test_adam_takes_the_known_steps() -> None:
@@ -82,6 +82,49 @@ def test_the_factored_optimizer_clips_large_steps() -> None:
     values["w"][...] = 0.0
     optimizer.update(values, {"w": 1000.0 * g})
     assert np.all(values["w"] == -2.0)
+
+
+def test_an_average_that_is_0_takes_the_first_value() -> None:
+    """Row 0 has its first gradient in the second update: its average is 4, not 4/2; that of row 1 is 1 + (4 - 1)/2."""
+    optimizer = Factored(1.0, {"w": 1.0}, average_shift=1, limit=64.0)
+    optimizer.step("w", np.array([[0.0, 0.0], [1.0, 1.0]]))
+    optimizer.step("w", np.full((2, 2), 2.0))
+    assert optimizer.state["row/w"].tolist() == [4.0, 2.5]
+    assert optimizer.state["column/w"].tolist() == [0.5 + (4.0 - 0.5) / 2] * 2
+
+
+def test_the_rule_of_layers_divides_by_one_norm() -> None:
+    """mean g² = 4 of (0, 0, 0, ±4): norm 2, steps r (0, 0, 0, ±2); then mean g² = 4 + (16 - 4)/4 = 7."""
+    values = {"w": np.zeros((2, 2))}
+    rule = OnChip(0.5, {"w": 0.25}, rule="layer", average_shift=2)
+    rule.update(values, {"w": np.array([[0.0, 0.0], [0.0, -4.0]])})
+    np.testing.assert_allclose(values["w"], [[0.0, 0.0], [0.0, 0.25 * 0.5 * 2.0]], rtol=1e-14)
+    np.testing.assert_allclose(rule.step("w", np.full((2, 2), 4.0)), 0.5 * 4.0 / sqrt(7.0), rtol=1e-14)
+    assert rule.step("w", np.full((2, 2), 1e6)).max() == 0.5 * 4.0, "clipped at limit · rate"
+
+
+def test_sgd_on_chip_takes_the_size_of_integer_gradients() -> None:
+    """r 2^-15 scale g: 0.5 · 2^-15 · 2^17 · 0.75 = 1.5 mantissas, clipped at the limit alone."""
+    rule = OnChip(0.5, {"w": 0.25}, rule="sgd", scale={"w": 2.0**17}, limit=4.0)
+    assert rule.step("w", np.array([[0.75, -100.0]])).tolist() == [[1.5, -4.0]]
+
+
+def test_signs_on_chip() -> None:
+    values = {"w": np.zeros((1, 3))}
+    OnChip(0.5, {"w": 0.25}, rule="sign").update(values, {"w": np.array([[7.0, 0.0, -1e-9]])})
+    assert values["w"].tolist() == [[-0.125, 0.0, 0.125]]
+
+
+def test_momentum_on_chip_averages_steps() -> None:
+    """M ← M + (step - M)/4 from 0, signs with rate 1: 1/4, 7/16, and on without a gradient 21/64."""
+    rule = OnChip(1.0, {}, rule="sign", momentum=2)
+    steps = [float(rule.step("w", np.array([[g]]))[0, 0]) for g in (3.0, 5.0, 0.0)]
+    assert steps == [0.25, 0.4375, 0.328125]
+
+
+def test_an_unknown_rule_on_chip_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match="unknown rule 'adam', known: factored, layer, sgd, sign"):
+        OnChip(1.0, {}, rule="adam")
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -12,6 +12,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from types import ModuleType
 
 import numpy as np
@@ -75,6 +76,7 @@ SIGNATURES = {
     "fixed_step": (INTEGER, STEP),
     "psi_index": (INTEGER, PSI_ARGUMENT),
     "fixed_jacobian": (INTEGER, JACOBIAN),
+    "learned.change": (INTEGER, ("p", "change")),
 }
 
 
@@ -82,7 +84,7 @@ def step_functions(subset: Subset) -> Iterator[tuple[str, str, Callable]]:
     """(model, kind, function) of every step function that is written in the subset."""
     for name, model in MODELS.items():
         for kind, (wanted, _) in SIGNATURES.items():
-            function = getattr(model, kind)
+            function = attrgetter(kind)(model) if model.learned or "." not in kind else None
             if wanted is subset and function not in (None, no_integer_form, no_float_form):
                 yield name, kind, function
 
@@ -261,9 +263,10 @@ def test_no_intermediate_result_leaves_64_bits(name: str) -> None:
         z, current = Word(rng.integers(0, 2)), words([int(rng.choice([-TOP, 0, TOP]))])
         after = words(model.fixed_step(before, z, current, p)[0])
         entry = 256 if model.psi_index is None else rng.choice([model.psi_index(before, after, p), 256])
-        A, _, C, late, _, _ = model.fixed_jacobian(before, after, z, current, p, Word(fixed.psi_table[entry]))
+        A, _, C, late, _, _, _ = model.fixed_jacobian(before, after, z, current, p, Word(fixed.psi_table[entry]))
         for row in (*A, C, late):
             assert sum(abs(v) << 31 for v in row) < 1 << 62, "room for rounding and for what arrives"
+        model.learned.change(p, words(map(int, rng.choice([-(1 << 31), 0, TOP], len(model.trainable)))))
 
 
 def test_a_result_that_leaves_64_bits_is_found() -> None:

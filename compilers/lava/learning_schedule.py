@@ -1,0 +1,48 @@
+"""When a layer starts a sample, learns and changes its weights: each process counts the steps for itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Device steps t count from 0 over the whole run.
+
+    period : device steps of a sample with its tail, 0 for a stream, in which no sample ends
+    first : step of a sample in which the layer starts to learn. own : steps that it learns, without end in a stream
+    every, on : an update after so many samples ("sample") or device steps ("step")
+    """
+
+    period: int
+    first: int
+    own: int
+    every: int
+    on: str
+
+    def at(self, t: int) -> int:
+        """Step of the sample."""
+        return t % self.period if self.period else t
+
+    def sample(self, t: int) -> int:
+        """Number of the sample, from 0."""
+        return t // self.period if self.period else 0
+
+    def starts(self, t: int) -> bool:
+        """Whether a sample starts: states, eligibilities and what is under way become 0."""
+        return self.at(t) == 0
+
+    def learns(self, t: int) -> bool:
+        """Whether the layer learns in this step and sends something down."""
+        own = self.at(t) - self.first
+        return own >= 0 and (self.period == 0 or own < self.own)
+
+    def updates(self, t: int) -> bool:
+        """Whether an update ends this step."""
+        return self.updates_until(t + 1) > self.updates_until(t)
+
+    def updates_until(self, steps: int) -> int:
+        """Updates in the first so many device steps."""
+        if self.on == "step":
+            return steps // self.every
+        return steps // (self.period * self.every) if self.period else 0
