@@ -54,8 +54,8 @@ def run(chip: Learner, first: int, stop: int, report: int) -> None:
             edge = max(float((np.abs(w) == 127).mean()) for w in chip.qnet.weights().values())
             clipped = {k: v for k, v in (chip.clips() | chip.events()).items() if v}
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{(part + 1) * PART:>11,} steps  right {right / (report * PART):.1%}  weights at the edge {edge:.1%}  "
-                  f"peak memory {memory:.0f} MiB  clipped {clipped}", flush=True)  # fmt: skip
+            print(f"{(part + 1) * PART:>11,} steps  right {right / (report * PART):.1%}  weights at the edge "
+                  f"{edge:.1%}  peak memory {memory:.0f} MiB  clipped {clipped}", flush=True)  # fmt: skip
             right = 0
 
 

@@ -42,6 +42,7 @@ _WHERE = {
     "quantize": "quantize",
     "read_netx": "netx.read",
     "read_nir": "nir_io",
+    "read_quantized_nir": "nir_io",
     "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
     "stream_gradients": "train.stream",
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from hypr_neuro.integer import IntegerNetwork, Population, Synapses
     from hypr_neuro.network import Network
     from hypr_neuro.netx.read import read_netx
-    from hypr_neuro.nir_io import read_nir, write_nir
+    from hypr_neuro.nir_io import read_nir, read_quantized_nir, write_nir
     from hypr_neuro.place import place
     from hypr_neuro.profile import Profile, load_profile
     from hypr_neuro.quantize import QuantizedNetwork, dequantize, quantize, weight_ranges
@@ -108,6 +109,7 @@ __all__ = [
     "quantize",
     "read_netx",
     "read_nir",
+    "read_quantized_nir",
     "scale_to_rate",
     "simulate",
     "stream_gradients",

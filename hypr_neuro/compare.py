@@ -7,8 +7,10 @@ device's own steps. What differs is arithmetic alone: integer states, eligibilit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -111,7 +113,7 @@ def compare(
         if on_epoch is not None:
             on_epoch("device", len(snapshots))
 
-    with ThreadPoolExecutor(1) as pool:
+    with _quick_turns(), ThreadPoolExecutor(1) as pool:
         beside = pool.submit(twin.learn, data, epochs, part, on_epoch)
         try:
             with open_device(device) as chip:
@@ -126,6 +128,17 @@ def compare(
     for i, (entry, learned) in enumerate(snapshots, start=1):
         entries.append(_entry(i, net, learned, entry, float_steps[i], data, chosen, options))
     return Comparison(entries, run.qnet, twin.net, in_words(options), twin.updates)
+
+
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Both sides call short kernels; by default Python lets one wait 5 ms for its turn, longer than a sample takes."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 RULES = {

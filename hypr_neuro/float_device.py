@@ -246,7 +246,7 @@ class FloatDevice:
         """Learning of device step t, from the readout down."""
         last, time = len(self.layers) - 1, self.time
         own = t - time.latencies[last]
-        signal = np.zeros(self.net.outputs)
+        signal: Array = np.zeros(self.net.outputs)
         if 0 <= own < len(label) and scored[own]:
             signal = output_error(self.error, self.layers[last].output, int(label[own]))
         for i in reversed(range(last + 1)):

@@ -8,20 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.jit import compile_kernel, jitable
+from hypr_neuro.jit import compile_kernel
 from hypr_neuro.neurons import get_model
+from hypr_neuro.sim.learning_kernels import no_psi_index
 from hypr_neuro.surrogates import SURROGATES
 from hypr_neuro.tuples import LOAD, STORE
-
-
-@jitable
-def no_surrogate(x: Any) -> Any:
-    return x
-
-
-@jitable
-def no_argument(s_prev: Any, s: Any, p: Any) -> float:
-    return 0.0
 
 
 @cache
@@ -33,7 +24,14 @@ def step_kernel(model_name: str) -> Callable[..., None]:
     model = get_model(model_name)
     step, load_s, load_p, store = model.float_step, LOAD[model.d], LOAD[model.float_count], STORE[model.d]
 
-    def kernel(state, output, current, p, after, out):
+    def kernel(
+        state: Any,
+        output: Any,
+        current: Any,
+        p: Any,
+        after: Any,
+        out: Any,
+    ) -> None:
         for i in range(np.uintp(output.shape[0])):
             s, z = step(load_s(state, i), output[i], (current[i],), load_p(p, i))
             store(after, i, s)
@@ -57,11 +55,24 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
     """
     model = get_model(model_name)
     d, m, jacobian = model.d, len(model.trainable), model.float_jacobian
-    psi_of = SURROGATES[model.surrogate] if model.surrogate else no_surrogate
-    psi_arg = model.float_psi_arg or no_argument
+    # a readout has no ψ, and its Jacobian takes no notice of one
+    psi_of, psi_arg = SURROGATES[model.surrogate or "slayer"], model.float_psi_arg or no_psi_index
     load_s, load_p = LOAD[d], LOAD[model.float_count]
 
-    def kernel(before, after, output, current, p, p_step, pre, synapse, own, e, e_own, gain):
+    def kernel(
+        before: Any,
+        after: Any,
+        output: Any,
+        current: Any,
+        p: Any,
+        p_step: Any,
+        pre: Any,
+        synapse: Any,
+        own: Any,
+        e: Any,
+        e_own: Any,
+        gain: Any,
+    ) -> None:
         fan_in, parameters = e.shape[1], e_own.shape[1]
         old, new = np.zeros(d), np.zeros(d)
         for i in range(np.uintp(output.shape[0])):

@@ -153,7 +153,7 @@ def weight_steps(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, flo
 
 def parameter_units(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:
     """Real size of one unit of change, of the value of every neuron parameter that learns."""
-    found = {}
+    found: dict[str, float] = {}
     for i, (layer, places) in enumerate(zip(qnet.layers, options.learning_parameters(qnet), strict=True)):
         if places and layer.model.learned is not None:
             constants = {name: layer.constant(name) for name in layer.model.fixed_constants}

@@ -2,7 +2,8 @@
 
 A step function is written once, as ordinary Python on scalars and tuples. `jitable` only puts it on a list, so
 importing neuron files needs no compiler. Before the first kernel is compiled, `prepare` hands the list to numba's
-``register_jitable``, which leaves each function unchanged and lets compiled code call it.
+``register_jitable``, which leaves each function unchanged and lets compiled code call it, always inlined: a call in a
+loop stops the vectoriser.
 
 numba's disk cache sees neither an edit of a function that a kernel closes over nor of one that it calls. The cache
 folder is therefore named by the hash of the sources that kernels are made of: an edit starts an empty cache.
@@ -42,8 +43,8 @@ def tagged_functions() -> tuple[Callable[..., Any], ...]:
 
 
 KERNEL_SOURCES = (
-    "fixed_point.py", "forward.py", "jit.py", "lanes.py", "neurons", "sim", "surrogates.py", "train/feedback.py",
-    "train/kernels.py", "train/losses.py", "tuples.py",
+    "fixed_point.py", "float_kernels.py", "forward.py", "jit.py", "lanes.py", "neurons", "sim", "surrogates.py",
+    "train/feedback.py", "train/kernels.py", "train/losses.py", "tuples.py",
 )  # fmt: skip
 """Files and folders of the package whose functions end up in kernels; a test holds every tagged function to it."""
 
@@ -115,8 +116,30 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
             function = single_precision(function)
         prepare()
     options: dict[str, Any] = {"pipeline_class": _disjoint_arguments()} if disjoint else {}
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    return compiled
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    compiled._cache._cache_file.__class__ = _cache_file()
+    return cast(F, compiled)
+
+
+@lru_cache(maxsize=1)
+def _cache_file() -> type[Any]:
+    """numba's cache file, but machine code is stored under a name made of what it is.
+
+    numba numbers the files of one function. Two processes that compile it for two models at the same time choose the
+    same number, and the next process runs the code of the wrong one. Here they can only lose an entry of the index,
+    which costs compiling once more.
+    """
+    from numba.core.caching import IndexDataCacheFile
+
+    class NamedByKey(IndexDataCacheFile):  # type: ignore[misc]  # numba's class has no types
+        def save(self, key: Any, data: Any) -> None:
+            name = f"{self._index_name.removesuffix('.nbi')}.{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}.nbc"
+            self._save_data(name, data)
+            overloads = self._load_index()
+            overloads[key] = name
+            self._save_index(overloads)
+
+    return NamedByKey
 
 
 @lru_cache(maxsize=1)

@@ -174,7 +174,7 @@ def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: Learn
     }
     per_neuron |= _of_parameters(shape, chip, momentum, wait, entry)
     name = layer_name(i, len(shapes))
-    kept = {}
+    kept: dict[str, tuple[int, int]] = {}
     if shape.learns:
         for key, columns in (("input", shape.inputs), ("recurrent", shape.recurrent)):
             kept |= _normalisers(key, options.rule, shape.neurons, columns, rules.accumulator_bits.value)

@@ -11,7 +11,7 @@ along   the float rule follows the integer run's spikes, and its inputs and labe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -75,26 +75,36 @@ def probe(
     options = options or LearnOptions()
     if not len(data) or not set(forms) <= {"along", "free"}:
         raise InputError(f"probe: {len(data)} samples, forms {forms}, rule: at least one sample; 'along', 'free'")
-    learner, scales = Learner(qnet.copy(), options), gradient_scales(net, qnet, options)
-    real = dequantize(net, qnet)
-    twin = FloatTwin(real, qnet, options)
+    # a learner that is never due for an update: its counters go on from sample to sample
+    learner = Learner(qnet.copy(), replace(options, update_on="sample", update_every=len(data) + 1))
+    real, scales = dequantize(net, qnet), gradient_scales(net, qnet, options)
+    twin = FloatTwin(real, qnet, options) if "free" in forms else None
     rows: dict[str, list[Shares]] = {}
     steps = 0
     for index in range(len(data)):
         sample = data.take(np.array([index]))
         x, label, scored = arrays_of(sample)
-        found = learner.gradients(x.astype(np.int32), label, scored)
+        found = integer_gradients(learner, x, label, scored)
         ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in found.items()}
         steps += DeviceTime(qnet).steps(len(x))
         if "along" in forms:
             along = float_along(real, qnet, sample, options)
             _note(rows, "cosine", "norm_ratio", ours, along)
             rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in found.items()})
-        if "free" in forms:
+        if twin is not None:
             apart = by_value(real, qnet, options, twin.gradients(sample))
             _note(rows, "free_cosine", "free_norm_ratio", ours, apart)
     means = {key: {k: float(np.mean([row[k] for row in shares])) for k in shares[0]} for key, shares in rows.items()}
     return GradientProbe(**means, saturated=saturated_weights(qnet), clipped=clip_shares(learner, steps))
+
+
+def integer_gradients(learner: Learner, x: Array, label: Array, scored: Array) -> dict[str, Array]:
+    """Gradients of one sample by a learner that holds none and makes no update; its counters move on."""
+    learner.sample(x.astype(np.int32), label, scored, 0)
+    found = {name: np.array(g, dtype=np.int64) for name, g in learner.updater.gradients().items()}
+    for layer in learner.layers:
+        layer.clear()
+    return found
 
 
 def gradient_fidelity(
@@ -121,7 +131,7 @@ def by_value(
     net: Network, qnet: QuantizedNetwork, options: LearnOptions, found: Mapping[str, Array]
 ) -> dict[str, Array]:
     """What learns of the float gradients `found`, neuron parameters as gradients by value and of shape (n, 1)."""
-    result = {}
+    result: dict[str, Array] = {}
     for i, places in enumerate(options.learning_parameters(qnet)):
         name, layer = net.name(i), net.layers[i]
         if not options.learns(name):

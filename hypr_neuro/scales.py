@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.layer_learner import parameter_fraction
 from hypr_neuro.sim.learn_options import LearnOptions
 from hypr_neuro.sim.learner import Learner
 
@@ -15,18 +16,22 @@ def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions)
 
     signal of the readout: 2^(b - 1), of sign errors 2^(b - 1) - 1
     of a layer below: that above · 2^k β / (weight step 2^fs)
-    gradient: signal · 2^fe β / 2^gs, of neuron parameters without β
+    gradient: signal · 2^fe β / 2^gs; of a neuron parameter, of fraction fp, signal · 2^fp / 2^max(gs + fe - fp, 0)
 
     β = integer B / (2^k · real B): where it is not 1, as for BRF, whose δ lies in the weights' scale instead of in B.
     """
-    learner, scales = Learner(qnet, options), {}
+    learner = Learner(qnet, options)
+    scales: dict[str, float] = {}
     signal = 2.0 ** (learner.error_bits - 1) - (qnet.profile.learning.error.value == "sign")
     for i in reversed(range(len(net.layers))):
         layer, fixed, widths = net.layers[i], qnet.layers[i], learner.layers[i].widths
         beta = current_gain(layer, fixed, widths.coefficient_fraction)
-        own = signal * 2.0 ** (widths.eligibility_fraction - widths.gradient_shift)
-        scales |= {f"{net.name(i)}.{key}": own * beta for key in fixed.connections()}
-        scales |= {f"{net.name(i)}.{name}": own for name in layer.model.trainable}
+        by_weight = signal * beta * 2.0 ** (widths.eligibility_fraction - widths.gradient_shift)
+        scales |= {f"{net.name(i)}.{key}": by_weight for key in fixed.connections()}
+        for j, name in enumerate(layer.model.trainable):
+            fraction = parameter_fraction(fixed, j, widths)
+            dropped = max(widths.gradient_shift + widths.eligibility_fraction - fraction, 0)
+            scales[f"{net.name(i)}.{name}"] = signal * 2.0 ** (fraction - dropped)
         if i > 0:
             # what goes down carries the coefficients' fraction and the integer weights' scale
             shift = widths.coefficient_fraction - int(learner.shifts[i - 1])

@@ -33,8 +33,8 @@ class Task:
     fine_tuning: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.1, decay=0.5))
     fine_tuning_epochs: int = 3
     simulate_in_lava: int = 2
-    fixed: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.9))
-    fixed_epochs: int = 20
+    fixed: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.6, parameters=("all",)))
+    fixed_epochs: int = 6
     fixed_weight_range: dict[str, float] = field(
         default_factory=lambda: {"input": 12.0, "recurrent": 12.0, "readout": 12.0}
     )
@@ -65,7 +65,11 @@ FAST_ADAM = {"schedule": "cosine", "optimizer": {"name": "adam", "beta2": 0.99}}
 # network and optimizer of Higuchi et al. 2024, fewer epochs
 ECG = Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=16, rate=0.1,
            scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5,
-           fine_tuning=LearnOptions(rate=0.2, decay=0.5), fine_tuning_epochs=2, simulate_in_lava=1)  # fmt: skip
+           fine_tuning=LearnOptions(rate=0.2, decay=0.5), fine_tuning_epochs=2, simulate_in_lava=1,
+           # weights that reach 6 only fire a third as often and learn far less; frequencies have a long way to go
+           fixed=LearnOptions(rate=0.3, decay=0.87, parameters=("all",), parameter_rate=6.0), fixed_epochs=24,
+           fixed_weight_range={"input": 24.0, "recurrent": 12.0, "readout": 8.0},
+           fixed_state_range={"hidden": 30.0, "readout": 12.0})  # fmt: skip
 
 ECG_NETWORKS: dict[str, Task] = {
     "brf": Task(_layers("brf", [36], {"omega": [3.0, 5.0], "b_offset": [0.1, 1.0]}, [15.0, 25.0], readout_bias=True),

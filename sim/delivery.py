@@ -38,7 +38,8 @@ class Sparse:
 class Delivery:
     """Weights of one connection and one delay: what they bring to `target`'s current `current`.
 
-    shape : (pre, post). lag : steps from sending to arriving. exponent : of the sum, after the weights' common factor 2^k was taken out
+    shape : (pre, post). lag : steps from sending to arriving
+    exponent : of the sum, after the weights' common factor 2^k was taken out
     fan_out : synapses of each presynaptic neuron (pre,), or one number for all
     """
 

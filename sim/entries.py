@@ -10,7 +10,7 @@ CLAMP[d](t, top)                                      each entry clamped to ±to
 DIFFERENT[d](a, b)                                    not 0 if a and b differ in an entry
 HIGH[d](x), LOW[d](x)                                 x_j = high_j 2^12 + low_j
 TIMES[d](b, x)                                        (b_0 x, …)
-ARRIVE[d](B, fe, k)                                   (round(B_0 2^fe / 2^k), …)
+ARRIVE[d](B, fe, k, has)                              (round(B_0 2^fe / 2^k), …), 0 where there is none
 SCALED[d](x, exponent)                                (round(x_0 2^exponent), …)
 NARROW[d](A, high, low, F, eh, el, add, half, rounding, k)
                                                       (round((A_0·x + F_0 e) / 2^k) + add_0, …), all in 32 bits
@@ -149,13 +149,13 @@ def times3(b: Any, x: Any) -> Any: return (b[0] * x, b[1] * x, b[2] * x)
 @jitable
 def times4(b: Any, x: Any) -> Any: return (b[0] * x, b[1] * x, b[2] * x, b[3] * x)
 @jitable
-def arrive1(B: Any, fe: Any, k: Any) -> Any: return (shr_nearest(B[0] << fe, k),)
+def arrive1(B: Any, fe: Any, k: Any, has: Any) -> Any: return (shr_nearest(B[0] << fe, k) * has[1],)
 @jitable
-def arrive2(B: Any, fe: Any, k: Any) -> Any: return (shr_nearest(B[0] << fe, k), shr_nearest(B[1] << fe, k))
+def arrive2(B: Any, fe: Any, k: Any, has: Any) -> Any: return (shr_nearest(B[0] << fe, k) * has[4], shr_nearest(B[1] << fe, k) * has[5])
 @jitable
-def arrive3(B: Any, fe: Any, k: Any) -> Any: return (shr_nearest(B[0] << fe, k), shr_nearest(B[1] << fe, k), shr_nearest(B[2] << fe, k))
+def arrive3(B: Any, fe: Any, k: Any, has: Any) -> Any: return (shr_nearest(B[0] << fe, k) * has[9], shr_nearest(B[1] << fe, k) * has[10], shr_nearest(B[2] << fe, k) * has[11])
 @jitable
-def arrive4(B: Any, fe: Any, k: Any) -> Any: return (shr_nearest(B[0] << fe, k), shr_nearest(B[1] << fe, k), shr_nearest(B[2] << fe, k), shr_nearest(B[3] << fe, k))
+def arrive4(B: Any, fe: Any, k: Any, has: Any) -> Any: return (shr_nearest(B[0] << fe, k) * has[16], shr_nearest(B[1] << fe, k) * has[17], shr_nearest(B[2] << fe, k) * has[18], shr_nearest(B[3] << fe, k) * has[19])
 @jitable
 def scaled1(x: Any, exponent: Any) -> Any: return (shift_nearest(x[0], exponent),)
 @jitable

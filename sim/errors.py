@@ -24,7 +24,7 @@ FEEDBACK_TENSORS = 2048
 def softmax_error(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
     """error_k = sat(p_k - [k = label]), p the soft-max of integers with `fraction` fraction bits.
 
-    p_k = ⌊2^(bits-1) E_k / Σ E⌋, E_k = table[min(round((max - o_k) / 2^(fraction-4)), 255)].
+    p_k = round(2^(bits-1) E_k / Σ E), E_k = table[min(round((max - o_k) / 2^(fraction-4)), 255)].
     """
     largest = output[0]
     for k in range(output.shape[0]):
@@ -35,7 +35,7 @@ def softmax_error(output: Any, label: Any, table: Any, fraction: Any, bits: Any,
         error[k] = table[min(index, EXP_ENTRIES - 1)]
         total += error[k]
     for k in range(output.shape[0]):
-        share = quotient(error[k] << (bits - 1), total)
+        share = quotient((error[k] << bits) + total, 2 * total)
         error[k] = sat(share - (1 << (bits - 1)) * (k == label), bits)
 
 
@@ -43,7 +43,7 @@ def softmax_error(output: Any, label: Any, table: Any, fraction: Any, bits: Any,
 def linear_error(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
     """error_k = sat(o_k - [k = label]), the derivative of half the squared error."""
     for k in range(output.shape[0]):
-        scaled = shift_nearest(np.int64(output[k]), bits - 1 - fraction)
+        scaled = shift_nearest(output[k], bits - 1 - fraction)
         error[k] = sat(scaled - (1 << (bits - 1)) * (k == label), bits)
 
 

@@ -44,6 +44,20 @@ def layer_widths(qnet: QuantizedNetwork, index: int, signal_bits: int) -> Widths
     )  # fmt: skip
 
 
+def parameter_fraction(layer: QuantizedLayer, parameter: int, widths: Widths) -> int:
+    """Fraction bits of the eligibilities of a neuron parameter.
+
+    4 fewer than those of synapses for a decay or a frequency, whose unit is a coefficient's: its eligibilities reach
+    hundreds. More, in proportion to the unit of change, for what moves the state less: ∂w/∂(k a) is small, as k a is
+    not.
+    """
+    assert layer.model.learned is not None
+    constants = dict(zip(layer.model.fixed_constants, map(int, layer.constants), strict=True))
+    unit = round(np.log2(layer.model.learned.units(constants)[parameter]))
+    fraction = widths.eligibility_fraction
+    return int(np.clip(fraction - 4 + widths.coefficient_fraction + unit, 0, fraction + 4))
+
+
 @dataclass
 class Parameter:
     """Eligibilities (d, n) and gradient (n,) of one neuron parameter; ring (delay, n)."""
@@ -132,7 +146,7 @@ class LayerLearner:
         for j, p in self.parameters.items():
             parameter_kernel(layer.model.name, j, self.delay > 0)(
                 sent, states, currents, signal, *shared, tuple(p.eligibility), p.gradient, p.ring, self.slot,
-                self.clips, self.widths,
+                self.clips, parameter_fraction(layer, j, self.widths), self.widths,
             )  # fmt: skip
         self.slot = (self.slot + len(sent)) % max(self.delay, 1)
         return now
@@ -168,7 +182,7 @@ class LayerLearner:
 
     def state(self) -> dict[str, Array]:
         """Arrays that the next step depends on, and the counts; not copies."""
-        found = {"eligibility": self.eligibility, "gradient": self.gradient, "ring": self.ring,
+        found: dict[str, Array] = {"eligibility": self.eligibility, "gradient": self.gradient, "ring": self.ring,
                  "gain_ring": self.gain_ring, "clips": self.clips}  # fmt: skip
         for j, p in self.parameters.items():
             found |= {f"{j}/eligibility": p.eligibility, f"{j}/gradient": p.gradient, f"{j}/ring": p.ring}

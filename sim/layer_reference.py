@@ -19,8 +19,7 @@ from hypr_neuro.sim.reference import ReferencePopulation
 from hypr_neuro.sim.update_reference import GRADIENT_FRACTION, PRODUCT_BITS, Matrix, held
 
 PARAMETER_SHIFT = 4
-"""Fraction bits that eligibilities of neuron parameters, larger than those of weights, lack, and bits that their
-gradients drop beside."""
+"""Fraction bits that eligibilities of neuron parameters lack, which are larger than those of weights."""
 
 
 class LearningLayer:
@@ -51,7 +50,7 @@ class LearningLayer:
         self.accumulator_bits = rules.accumulator_bits.value
         self.signal_bits = rules.error_bits.value if self.is_readout else rules.signal_bits.value
         self.gradient_shift = max(self.signal_bits - 1 + self.fraction - GRADIENT_FRACTION, 0)
-        self.parameter_fraction = max(self.fraction - PARAMETER_SHIFT, 0)
+        self.parameter_fractions = self._parameter_fractions()
         self.spike_rows = spike_rows(self.layer.model)
         self.synapses = sum(c.mantissa.shape[1] for c in self.layer.connections().values())
         self.clips = {"Jacobians": 0, "eligibilities": 0, "accumulators": 0}
@@ -97,12 +96,28 @@ class LearningLayer:
         effects, gains = self.waiting.popleft()
         for i, g in enumerate(signal):
             for k, e in enumerate(effects[i]):
-                dropped = self.gradient_shift + PARAMETER_SHIFT * (k >= self.synapses)
-                added = shr_nearest(held(g * e, PRODUCT_BITS, f"{self._at(i, k)}: g e"), dropped)
+                added = shr_nearest(held(g * e, PRODUCT_BITS, f"{self._at(i, k)}: g e"), self._dropped(k))
                 self.gradient[i][k] = self._clipped(
                     "accumulators", self.gradient[i][k] + added, self.accumulator_bits, f"{self._at(i, k)}: gradient"
                 )
         return [gain * g for gain, g in zip(gains, signal, strict=True)]
+
+    def _parameter_fractions(self) -> dict[int, int]:
+        """fp by parameter: a parameter that changes in larger units moves the state less in their terms."""
+        model = self.layer.model
+        assert model.learned is not None
+        constants = dict(zip(model.fixed_constants, map(int, self.layer.constants), strict=True))
+        units = [round(log2(unit)) for unit in model.learned.units(constants)]
+        most = self.fraction + PARAMETER_SHIFT
+        start = self.fraction - PARAMETER_SHIFT + self.coefficient_fraction
+        return {j: min(max(start + units[j], 0), most) for j in self.parameters}
+
+    def _dropped(self, source: int) -> int:
+        """Bits that a product of signal and e drops before it is added to the gradient."""
+        if source < self.synapses:
+            return self.gradient_shift
+        fraction = self.parameter_fractions[self.parameters[source - self.synapses]]
+        return max(self.gradient_shift + self.fraction - fraction, 0)
 
     def _sources(self, i: int, B: list[int], P: Any, E: dict[int, int]) -> Iterable[tuple[list[int], int]]:
         """For each source of eligibility what drives the states, (d,) with its fraction bits, and the spike itself."""
@@ -112,8 +127,8 @@ class LearningLayer:
         for pre in self.pre:
             yield [b * pre for b in by_current], 0
         for j in self.parameters:
-            up = self.parameter_fraction - self.state_fraction
-            yield [shift_nearest(x, up) for x in P[j]], E[j] << self.parameter_fraction
+            up = self.parameter_fractions[j] - self.state_fraction
+            yield [shift_nearest(x, up) for x in P[j]], E[j] << self.parameter_fractions[j]
 
     def _effect(
         self, i: int, k: int, drive: list[int], direct: int, A: Matrix, C: list[int], late: list[int], F: list[int]

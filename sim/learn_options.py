@@ -69,7 +69,7 @@ class LearnOptions:
             raise InputError(f"profile '{profile.name}' cannot learn (learning.ability: none)")
         if self.momentum and profile.learning.momentum_bits.value == 0:
             raise InputError(f"momentum = {self.momentum}, but profile '{profile.name}' keeps none "
-                             "(learning.momentum_bits: 0); set it to 24, for example, in a profile of your own")  # fmt: skip
+                             "(learning.momentum_bits: 0); set it to 24 in a profile of your own")  # fmt: skip
         known = [qnet.name(i) for i in range(len(qnet.layers))]
         for name in self.layers:
             if name not in known:
@@ -81,7 +81,7 @@ class LearnOptions:
         return not self.layers or layer in self.layers
 
     def learning_parameters(self, qnet: QuantizedNetwork) -> tuple[tuple[int, ...], ...]:
-        """For each layer the places, in its model's `trainable`, of the parameters that learn; InputError for others."""
+        """For each layer the places, in `trainable` of its model, of the parameters that learn; InputError for others."""
         known = [f"{qnet.name(i)}.{p}" for i, layer in enumerate(qnet.layers) for p in layer.model.trainable
                  if self.learns(qnet.name(i))]  # fmt: skip
         chosen = known if self.parameters == ("all",) else list(self.parameters)

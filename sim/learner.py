@@ -71,10 +71,15 @@ class Learner:
         return self.updater.updates
 
     def _feedback_shift(self, below: int) -> int:
-        """Shift after which a quarter of the largest possible feedback just fits the signal's width."""
+        """Shift after which the feedback from the layer above just fits the signal's width.
+
+        That of the readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the
+        largest possible, which no network gets near.
+        """
         above = self.layers[below + 1]
         top = (1 << (self.qnet.profile.precision.weight_bits.value - 1)) - 1
-        largest = above.layer.size * top * max(above.gain_bound(), 1) << (above.signal_bits - 1)
+        parts = 2 * 4 if above is self.layers[-1] else above.layer.size
+        largest = parts * top * max(above.gain_bound(), 1) << (above.signal_bits - 1)
         if largest.bit_length() > PRODUCT_BITS:
             raise InputError(
                 f"{above.name}: feedback sums can need {largest.bit_length()} bits, rule: {PRODUCT_BITS}; lower "
@@ -114,8 +119,12 @@ class Learner:
         return self._run(x, label, scored, (rate, parameter_rate))
 
     def gradients(self, x: Array, label: Array, scored: Array) -> dict[str, Array]:
-        """Integer gradients of one sample, without an update: by connection name, and by that of a neuron parameter."""
+        """Integer gradients of one sample from zero states: by connection name, and by that of a neuron parameter.
+
+        Nothing changes and nothing is counted; a stream starts anew.
+        """
         kept = [(array, array.copy()) for layer in self.layers for array in layer.state().values()]
+        kept.append((self.signal_clips, self.signal_clips.copy()))
         steps = self.steps
         for layer in self.layers:
             layer.clear()
@@ -124,6 +133,7 @@ class Learner:
         for array, before in kept:
             array[...] = before
         self.steps = steps
+        self.simulator.restart()
         self._restart(None)
         return found
 

@@ -8,8 +8,8 @@ For synapse (i, k) of a layer, in every step of its window,
 
 with the entries of `fixed_jacobian` (kc fraction bits, clamped to `entry bits`), ε and e with fe fraction bits, g_i the
 learning signal. Rows with F_j are taken after e, which does not depend on them. A neuron parameter has one eligibility
-η a neuron, with fp = fe - 4 fraction bits as it grows larger; P 2^(fp - state fraction) arrives in place of b pre, E 2^fp
-is added to the sum of its e, and its gradient takes round(g e / 2^(gs + 4)).
+η a neuron, with fp fraction bits (`layer_learner.parameter_fraction`); P 2^(fp - state fraction) arrives in place of
+b pre, E 2^fp is added to the sum of its e, and its gradient takes round(g e / 2^(gs + fe - fp)).
 
 A block runs in tiles: Jacobians of all neurons for a few steps first, vectors over neurons; then neuron by neuron, its
 eligibilities through these steps, vectors over synapses, which stay in the first cache.
@@ -26,7 +26,7 @@ import numpy as np
 
 from hypr_neuro.fixed_point import NEAREST, ZERO, shr_nearest
 from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane32, plain
+from hypr_neuro.lanes import lane32
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import structure
 from hypr_neuro.sim.entries import (
@@ -48,8 +48,6 @@ from hypr_neuro.sim.entries import (
 )
 from hypr_neuro.tuples import DOT, HEAD, LOAD, PICK, PUT
 
-PARAMETER_ROOM = 4
-"""Fraction bits that eligibilities of neuron parameters have fewer than those of synapses, and gradient bits likewise."""
 TILE = 32
 """Steps of a tile."""
 
@@ -164,7 +162,7 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
             lost[s], over[s] = 0, 0
         for t in range(start, stop):
             A, B, C, late, F = get(entries, t - start, i, has)
-            b, g, arriving = arrive(B, fe, k), lane(signal[t, i]), pre[t]
+            b, g, arriving = arrive(B, fe, k, has), lane(signal[t, i]), pre[t]
             if delayed:
                 waiting = ring[(slot + t) % np.uintp(ring.shape[0]), i]
             for s in range(np.uintp(pre.shape[1])):
@@ -201,8 +199,9 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
     states : (steps + 1, d, n), row 0 before the block. currents : (steps, n). signal : (steps, n) learning signals g
     eligibility : d arrays (n, synapses) int32, gradient : (n, synapses) int32; updated
     now : (steps, n) filled with round(B·C / 2^kc) g, what goes down to the layer below in the same step
-    ring : (delay, n, synapses) and gain_ring : (delay, n), what waits for its signal, step t in row (slot + t) mod delay
-    entries, gains : room for a tile; lost, over : (synapses,) int32, room for counts. clips : (3,) counts, added to. widths : `Widths`
+    ring : (delay, n, synapses), gain_ring : (delay, n), what waits for its signal, step t in row (slot + t) mod delay
+    entries, gains : room for a tile; lost, over : (synapses,) int32, room for counts
+    clips : (3,) counts, added to. widths : `Widths`
     lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `now`
     """
     fill, advance = jacobian_tile(model_name), eligibility_tile(model_name, lanes, delayed)
@@ -235,7 +234,8 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
 def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable[..., None]:
     """Kernel that learns one neuron parameter, the entry `parameter` of the model's `trainable`, over a block.
 
-    eligibility : d arrays (n,) int32, gradient : (n,) int64; updated. ring : (delay, n). Others as `learning_kernel`
+    eligibility : d arrays (n,) int32, gradient : (n,) int64; updated. ring : (delay, n). fp : fraction bits of the
+    eligibility. Others as `learning_kernel`
     """
     model = get_model(model_name)
     d, jacobian = model.d, model.fixed_jacobian
@@ -245,9 +245,9 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
     load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
 
     def kernel(sent, states, currents, signal, per_neuron, constants, psi_table, eligibility, gradient, ring, slot,
-               clips, widths):  # fmt: skip
+               clips, fp, widths):  # fmt: skip
         n, k, rounding = np.uintp(per_neuron.shape[1]), widths[0], widths[3]
-        fp, gs = max(widths[1] - PARAMETER_ROOM, 0), widths[4] + PARAMETER_ROOM
+        gs = max(widths[4] + widths[1] - fp, 0)
         top, most, limit = (1 << (widths[2] - 1)) - 1, (1 << (widths[5] - 1)) - 1, (1 << (widths[6] - 1)) - 1
         shared, lost, over, clipped = head(constants), 0, 0, 0
         for t in range(np.uintp(sent.shape[0])):

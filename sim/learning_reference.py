@@ -8,15 +8,15 @@ step (`neurons.base`), its entries but P clipped to coefficient_bits + 2 bits:
 
 An eligibility is d numbers ε, for each synapse, driven by what came in there, pre, and for each neuron parameter that
 learns. b is what drives it and o what reaches the spike past it: b = nearest(B 2^fe / 2^kc) pre, o = 0 of a synapse,
-b = nearest(P_j 2^(fp - f)), o = E_j 2^fp of parameter j, fp = max(fe - 4, 0). The spike of the own step, F, takes the
-way over e:
+b = nearest(P_j 2^(fp - f)), o = E_j 2^fp of parameter j, where fp = fe - 4 + kc + log2(unit), 0 to fe + 4, by the unit
+in which the parameter changes. The spike of the own step, F, takes the way over e:
 
     ε' = sat(round(A ε / 2^kc) + b)                      in rows where the model's F is 0
     e  = sat(nearest((C ε' + C' ε + o) / 2^kc))
     ε' = sat(round((A ε + F e) / 2^kc) + b)              in the other rows, where C is 0
 
-A neuron with learning signal g then adds to its gradients (of parameters with gs + 4) and sends down, for neuron j
-below,
+A neuron with learning signal g then adds to its gradients (of parameters with gs + fe - fp, at least 0) and sends
+down, for neuron j below,
 
     G ← sat(G + nearest(g e / 2^gs))
     down = nearest(B·C / 2^kc) g,   g_j = sat(nearest(Σ_i down_i m_ij / 2^fs))
@@ -70,6 +70,7 @@ class LearningReference:
         self.momentum = {name: rule.momentum for name, rule in self.rules.items() if rule.momentum}
         self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}
         self.updates = self.samples = self.steps = self.signal_clips = 0
+        self.streaming = False
         self.shifts = [feedback_shift(above, qnet) for above in self.layers[1:]]
         self._start()
 
@@ -203,7 +204,7 @@ class LearningReference:
         elif kind == "softmax":
             # the table of e^{-x}, steps of 1/16
             power = [EXP_TABLE[min(shr_nearest(max(output) - o, max(fraction - 4, 0)), 255)] for o in output]
-            given = [quotient(e * one, sum(power)) for e in power]
+            given = [quotient((e << bits) + sum(power), 2 * sum(power)) for e in power]
         else:
             given = [one * (k == output.index(max(output))) for k in range(len(output))]
         return [held(sat(g - w, bits), bits, "error") for g, w in zip(given, wanted, strict=True)]
@@ -257,8 +258,12 @@ def waiting_steps(qnet: QuantizedNetwork) -> list[int]:
 
 
 def feedback_shift(above: LearningLayer, qnet: QuantizedNetwork) -> int:
-    """Smallest shift after which a quarter of the largest possible feedback of the layer `above` fits a signal."""
+    """Smallest shift after which the feedback of the layer `above` fits a signal.
+
+    That of a readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the largest.
+    """
+    parts = 2 * 4 if above.is_readout else above.layer.size
     weight_top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
     signal_top = 1 << (above.signal_bits - 1)
-    largest = above.layer.size * weight_top * max(above.largest_gain(), 1) * signal_top
+    largest = parts * weight_top * max(above.largest_gain(), 1) * signal_top
     return max((largest // 4).bit_length() - (qnet.profile.learning.signal_bits.value - 1), 0)

@@ -4,10 +4,10 @@ Update u of a connection of n neurons and m synapses, with gradient G, rate (16 
 rule makes a step of each entry, with 16 fraction bits as well,
 
     factored  R_i ← avg(R_i, ⌊Σ_j ⌊G_ij²/2^s⌋ / m⌋), C_j ← avg(C_j, ⌊Σ_i ⌊G_ij²/2^s⌋ / n⌋)      s = dropped(max(n, m))
-              D_ij = max(2^(s/2) ⌊⌊√R_i⌋ ⌊√C_j⌋ / max(⌊√⌊Σ R / n⌋⌋, 1)⌋, 1)
+              D_ij = 2^(s/2) max(⌊⌊√R_i⌋ ⌊√C_j⌋ / max(⌊√⌊Σ R / n⌋⌋, 1)⌋, 1)
               step = clip(⌊G_ij rate / D_ij⌋, ±limit rate)
     layer     R ← avg(R, ⌊Σ_ij ⌊G_ij²/2^s⌋ / (n m)⌋)                                          s = dropped(n m)
-              step = clip(⌊G_ij rate / max(2^(s/2) ⌊√R⌋, 1)⌋, ±limit rate)
+              step = clip(⌊G_ij rate / (2^(s/2) max(⌊√R⌋, 1))⌋, ±limit rate)
     sgd       step = clip(nearest(G_ij rate / 2^19), ±2^16 limit)
     sign      step = rate sign(G_ij)
 
@@ -128,7 +128,7 @@ class Rule:
     def normalised(self, gradient: int, rate: int, norm: int) -> int:
         """⌊G rate / norm⌋, between ±limit rate."""
         product = held(gradient * rate, PRODUCT_BITS, f"{self.name}: G rate")
-        return clip(quotient(product, max(norm, 1)), self.options.limit * rate)
+        return clip(quotient(product, norm), self.options.limit * rate)
 
 
 def factored_steps(rule: Rule, gradient: Matrix, rate: int) -> Matrix:
@@ -145,7 +145,10 @@ def factored_steps(rule: Rule, gradient: Matrix, rate: int) -> Matrix:
     total = held(sum(rule.averages["row"]), PRODUCT_BITS, f"{rule.name}: sum of row averages")
     mean = max(isqrt(quotient(total, n)), 1)
     return [
-        [rule.normalised(g, rate, quotient(rows[i] * columns[j], mean) << (lost // 2)) for j, g in enumerate(row)]
+        [
+            rule.normalised(g, rate, max(quotient(rows[i] * columns[j], mean), 1) << (lost // 2))
+            for j, g in enumerate(row)
+        ]
         for i, row in enumerate(gradient)
     ]
 
@@ -156,7 +159,7 @@ def layer_steps(rule: Rule, gradient: Matrix, rate: int) -> Matrix:
     lost = dropped(n * m)
     total = sum(shr_floor(g * g, lost) for row in gradient for g in row)
     rule.average("mean", 0, quotient(held(total, PRODUCT_BITS, f"{rule.name}: sum of squares"), n * m))
-    norm = isqrt(rule.averages["mean"][0]) << (lost // 2)
+    norm = max(isqrt(rule.averages["mean"][0]), 1) << (lost // 2)
     return [[rule.normalised(g, rate, norm) for g in row] for row in gradient]
 
 

@@ -84,7 +84,8 @@ class Updater:
         step = np.empty(gradient.shape, np.int64)
         step_kernel(self.rule.name)(
             gradient, tuple(self.averages[name].values()), rate, self.options.limit, self.options.average_shift,
-            self.momentum.get(name, np.zeros((0, 0), np.int64)), self.options.momentum, max(self.momentum_bits, 1), step,
+            self.momentum.get(name, np.zeros((0, 0), np.int64)), self.options.momentum,
+            max(self.momentum_bits, 1), step,
         )  # fmt: skip
         return step
 

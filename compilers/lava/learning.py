@@ -29,6 +29,7 @@ from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import InputError
 from hypr_neuro.quantize import Connection, QuantizedNetwork
 from hypr_neuro.sim.errors import random_feedback
+from hypr_neuro.sim.layer_learner import parameter_fraction
 from hypr_neuro.sim.learn_options import LearnOptions
 from hypr_neuro.sim.learner import Learner
 from hypr_neuro.sim.update import tensor_number
@@ -162,8 +163,9 @@ class _Parts:
 
         layer = self.learner.layers[index]
         wait = self.learner.latency if index == len(self.learner.layers) - 2 else 0
+        fractions = tuple(parameter_fraction(layer.layer, j, layer.widths) for j in layer.parameters)
         return LearningNeurons(layer=layer.layer, number=index, wait=wait, places=tuple(layer.parameters),
-                               **self._shared(index, layer.name))  # fmt: skip
+                               fractions=fractions, **self._shared(index, layer.name))  # fmt: skip
 
     def synapses(self, index: int, key: str, connection: Connection) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import LearningSynapses

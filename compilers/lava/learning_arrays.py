@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.fixed_point import shr, shr_nearest
+from hypr_neuro.fixed_point import shift_nearest, shr, shr_nearest
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import spike_rows
 from hypr_neuro.sim.learning_kernels import Widths
@@ -24,6 +24,21 @@ def clamped(x: Array, bits: int) -> Array:
     """`fixed_point.sat` of every entry."""
     top = (1 << (bits - 1)) - 1
     return np.clip(x, -top, top)
+
+
+def nearest(x: Any, n: Any) -> Array:
+    """`fixed_point.shr_nearest` of every entry; n may be an array too."""
+    return np.asarray(shr_nearest(x, n))
+
+
+def shifted(x: Any, n: int) -> Array:
+    """`fixed_point.shift_nearest` of every entry."""
+    return np.asarray(shift_nearest(x, n))
+
+
+def rounded(x: Any, n: int, rounding: int) -> Array:
+    """`fixed_point.shr` of every entry."""
+    return np.asarray(shr(x, n, rounding))
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ class Eligibilities:
         """b pre (d, n, m) of what came in, pre (m,)."""
         w = self.widths
         B = self.message.split(rows)[1]
-        return np.asarray(shr_nearest(B << w.eligibility_fraction, w.coefficient_fraction))[:, :, None] * pre
+        return nearest(B << w.eligibility_fraction, w.coefficient_fraction)[:, :, None] * pre
 
     def advance(self, old: Array, rows: Array, arriving: Array, added: Array | int = 0) -> tuple[Array, Array, int]:
         """From ε (d, n, m) to that of the next step; with it e (n, m), and how many of n m had anything clamped.
@@ -76,18 +91,18 @@ class Eligibilities:
         w = self.widths
         A, _, C, late, F = (part[..., None] for part in self.message.split(rows))
         products = (A * old).sum(axis=1)
-        full = np.asarray(shr(products, w.coefficient_fraction, w.rounding)) + arriving  # type: ignore[arg-type]
+        full = rounded(products, w.coefficient_fraction, w.rounding) + arriving
         new = clamped(full, w.eligibility_bits)
         # C is 0 in rows that a spike enters, so e is known before they are
-        effect = shr_nearest((C * new).sum(axis=0) + (late * old).sum(axis=0) + added, w.coefficient_fraction)
+        effect = nearest((C * new).sum(axis=0) + (late * old).sum(axis=0) + added, w.coefficient_fraction)
         e = clamped(effect, w.eligibility_bits)
         for j in self.by_spike:
-            full[j] = shr(products[j] + F[j] * e, w.coefficient_fraction, w.rounding) + arriving[j]
+            full[j] = rounded(products[j] + F[j] * e, w.coefficient_fraction, w.rounding) + arriving[j]
             new[j] = clamped(full[j], w.eligibility_bits)
         return new, e, int(np.count_nonzero((new != full).any(axis=0) | (e != effect)))
 
     def accumulate(self, gradient: Array, signal: Array, e: Array) -> tuple[Array, int]:
         """G + g e, clamped, and how many were; signal (n, 1)."""
-        full = gradient + shr_nearest(signal * e, self.widths.gradient_shift)
+        full = gradient + nearest(signal * e, self.widths.gradient_shift)
         kept = clamped(full, self.widths.accumulator_bits)
         return kept, int(np.count_nonzero(kept != full))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from hypr_neuro.sim.errors import EXP_TABLE, error_kernel
 from hypr_neuro.sim.layer_learner import LayerLearner
 from hypr_neuro.sim.learn_options import LearnOptions
 from hypr_neuro.sim.learner import Learner
+from hypr_neuro.sim.learning_kernels import no_psi_index
 from hypr_neuro.tuples import HEAD, LOAD
 
 
@@ -27,18 +29,16 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
     by_parameter : (parameters, d, n) P and own : (parameters, n) E, filled as they are
     """
     model = get_model(model_name)
-    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index
-    spikes = psi_index is not None
+    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
     load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
 
-    def kernel(before, after, outputs, current, per_neuron, constants, psi_table, top, rows, by_parameter, own):
+    def kernel(before: Any, after: Any, outputs: Any, current: Any, per_neuron: Any, constants: Any, psi_table: Any,
+               top: int, rows: Any, by_parameter: Any, own: Any) -> int:  # fmt: skip
         shared, clipped = head(constants), 0
         for i in range(outputs.shape[0]):
             p = load_p(per_neuron, i) + shared
             s_prev, s = load_s(before, i), load_s(after, i)
-            psi = psi_table[0]
-            if spikes:
-                psi = psi_table[psi_index(s_prev, s, p)]
+            psi = psi_table[psi_index(s_prev, s, p)]
             A, B, C, late, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
             for j, row in enumerate(A):
                 for k, value in enumerate(row):

@@ -8,35 +8,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.compilers.lava.learning_arrays import Eligibilities, clamped
-from hypr_neuro.fixed_point import shift_nearest
-from hypr_neuro.sim.learning_kernels import PARAMETER_ROOM, Widths
+from hypr_neuro.compilers.lava.learning_arrays import Eligibilities, clamped, nearest, shifted
+from hypr_neuro.sim.learning_kernels import Widths
 
 Array = NDArray[Any]
 
 
 class ParameterEligibilities:
-    """Of the trainable parameters at `places`; arrays η (d, n, p), e (n, p).
+    """Of the trainable parameters at `places`, each with its own fraction bits; arrays η (d, n, p), e (n, p)."""
 
-    They are as a synapse's, with `PARAMETER_ROOM` fraction bits less: what drives them grows with the states.
-    """
-
-    def __init__(self, model: str, widths: Widths, places: Sequence[int]) -> None:
-        self.places = list(places)
-        self.widths = widths._replace(
-            eligibility_fraction=max(widths.eligibility_fraction - PARAMETER_ROOM, 0),
-            gradient_shift=widths.gradient_shift + PARAMETER_ROOM,
-        )
-        self.rule = Eligibilities(model, self.widths)
+    def __init__(self, model: str, widths: Widths, places: Sequence[int], fractions: Sequence[int]) -> None:
+        self.widths, self.places, self.fractions = widths, list(places), np.array(fractions, np.int64)
+        self._rule = Eligibilities(model, widths)
+        shifts = widths.gradient_shift + widths.eligibility_fraction - self.fractions
+        self._shifts: Any = np.maximum(shifts, 0)
 
     def advance(self, old: Array, rows: Array, by_parameter: Array, own: Array) -> tuple[Array, Array, int, int]:
         """η of the next step, e, and how many entries of E and how many eligibilities were clamped.
 
         by_parameter : (trainable, d, n) P. own : (trainable, n) E
         """
-        w, given = self.widths, own[self.places]
-        E = clamped(given, w.entry_bits)
-        P = by_parameter[self.places].transpose(1, 2, 0)
-        arriving = np.asarray(shift_nearest(P, w.eligibility_fraction - w.state_fraction))  # type: ignore[arg-type]
-        new, e, lost = self.rule.advance(old, rows, arriving, E.T << w.eligibility_fraction)
-        return new, e, int(np.count_nonzero(E != given)), lost
+        given = own[self.places]
+        E = clamped(given, self.widths.entry_bits)
+        up = self.fractions - self.widths.state_fraction
+        arriving = np.stack([shifted(by_parameter[j], int(n)) for j, n in zip(self.places, up, strict=True)], axis=2)
+        new, e, lost = self._rule.advance(old, rows, arriving, E.T << self.fractions)
+        return new, e, int(np.count_nonzero(given != E)), lost
+
+    def accumulate(self, gradient: Array, signal: Array, e: Array) -> tuple[Array, int]:
+        """As `Eligibilities.accumulate`, by each parameter's own shift."""
+        full = gradient + nearest(signal * e, self._shifts)
+        kept = clamped(full, self.widths.accumulator_bits)
+        return kept, int(np.count_nonzero(kept != full))

@@ -54,7 +54,7 @@ class LavaLearning:
     qnet : with the learned weights and neuron parameters. readout : (sample, T, outputs), in a stream of device steps
     spikes : by layer (sample, steps, n). states : by layer (sample, steps, d, n). weights : by connection (updates,
         n, m), after each update. clips : everything that was clipped, by the names of `Learner.clips`
-    seconds_per_step : of Lava's run, without its start
+    seconds : a step, in each block of 200 steps of Lava's run, its start left out
     """
 
     qnet: QuantizedNetwork
@@ -63,7 +63,7 @@ class LavaLearning:
     states: dict[str, Array]
     weights: dict[str, Array]
     clips: dict[str, int]
-    seconds_per_step: float
+    seconds: Array
 
 
 def learn_in_lava(
@@ -190,7 +190,7 @@ def _read(name: str, task: LavaTask, folder: Path) -> LavaLearning:
         {what: rows[:, :, :-1] for what, rows in steps.items()},
         weights,
         _clips(names, end),
-        float(end["seconds"]),
+        end["seconds"],
     )
 
 

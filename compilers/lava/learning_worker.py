@@ -29,8 +29,8 @@ from hypr_neuro.sim.learn_options import LearnOptions
 from hypr_neuro.sim.learner import Learner
 
 Array = NDArray[Any]
-WARM = 10
-"""Steps that are not timed: kernels are loaded in the first ones."""
+WARM, BLOCK = 10, 200
+"""Steps at the start that are not timed, and of the blocks that are."""
 
 
 def learn(name: str, folder: Path) -> None:
@@ -52,14 +52,13 @@ def learn(name: str, folder: Path) -> None:
     sources[0].s_out.connect(built.s_in)
     sources[1].s_out.connect(built.label_in)
     config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=_models([*sources, *built.processes]))
-    warm = min(WARM, len(x) - 1)
+    seconds = []
     try:
-        if warm:
-            sources[0].run(condition=RunSteps(num_steps=warm), run_cfg=config)
-        start = time.perf_counter()
-        sources[0].run(condition=RunSteps(num_steps=len(x) - warm), run_cfg=config)
-        seconds = (time.perf_counter() - start) / (len(x) - warm)
-        np.savez(folder / f"{name}.done.npz", seconds=seconds, **_at_the_end(built))
+        for steps in _blocks(len(x)):
+            start = time.perf_counter()
+            sources[0].run(condition=RunSteps(num_steps=steps), run_cfg=config)
+            seconds.append((time.perf_counter() - start) / steps)
+        np.savez(folder / f"{name}.done.npz", seconds=seconds[1:], **_at_the_end(built))
     finally:
         sources[0].stop()
 
@@ -89,6 +88,13 @@ def _models(processes: list[Any]) -> dict[Any, Any]:
     known = {"RingBuffer": PySendModelFixed, "LearningNeurons": models.PyLearningNeurons,
              "LearningSynapses": models.PyLearningSynapses, "OutputError": models.PyOutputError}  # fmt: skip
     return {process: known[type(process).__name__] for process in processes}
+
+
+def _blocks(steps: int) -> list[int]:
+    """Lengths of the parts of a run."""
+    warm = min(WARM, steps)
+    full, rest = divmod(steps - warm, BLOCK)
+    return [warm, *[BLOCK] * full, *[rest] * (rest > 0)]
 
 
 def _at_the_end(built: LavaLearningNetwork) -> dict[str, Array]:

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit, rows
+from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, get_data, get_network
 
 
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="Float network: .h5 or .nir.")],
-    quantized: Annotated[Path, typer.Argument(help="quantized.h5 of the same network.")],
+    quantized: Annotated[Path, typer.Argument(help="quantized.h5 of the same network, or its .nir.")],
     data: Data = "digits",
     data_dir: DataDir = None,
     device: Annotated[str, typer.Option(help="Where to learn.")] = "sim",
@@ -31,13 +32,12 @@ def run(
 
     from hypr_neuro import stages
     from hypr_neuro.errors import InputError
-    from hypr_neuro.quantize import QuantizedNetwork
     from hypr_neuro.run_folder import RunFolder
     from hypr_neuro.tasks import task_for
 
     if scratch and disturb:
         raise InputError("--scratch and --disturb exclude each other; choose one")
-    net, qnet, chosen = get_network(network), QuantizedNetwork.load(quantized), get_data(data, data_dir, seed)
+    net, qnet, chosen = get_network(network), get_quantized(quantized), get_data(data, data_dir, seed)
     folder, task = RunFolder(out), task_for(chosen)
     kind = "scratch" if scratch else "fine_tuning"
     default = task.scratch if scratch else task.fine_tuning

@@ -18,22 +18,38 @@ def run(
     data_dir: DataDir = None,
     epochs: Annotated[int, typer.Option(min=1)] = 1,
     rate: Annotated[float, typer.Option(help="Mean weight change at first, in weight steps.")] = 0.2,
-    decay: Annotated[float, typer.Option(help="Factor on the rate from epoch to epoch.")] = 0.5,
+    decay: Annotated[float, typer.Option(help="Factor on the rates from epoch to epoch.")] = 0.5,
+    rule: Annotated[str, typer.Option(help="Update rule: factored, layer, sgd or sign.")] = "factored",
+    momentum: Annotated[int, typer.Option(help="Changes averaged over about 2^N updates; 0: none.")] = 0,
+    layer: Annotated[list[str] | None, typer.Option(help="A layer that learns, e.g. readout (default: all).")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="A neuron parameter that learns, e.g. layers.0.omega, or 'all'.")
+    ] = None,
+    parameter_rate: Annotated[float, typer.Option(help="Their mean change at first, in their own steps.")] = 1.0,
+    update_every: Annotated[int, typer.Option(min=1, help="Samples or steps between updates.")] = 1,
+    update_on: Annotated[str, typer.Option(help="What --update-every counts: sample or step.")] = "sample",
+    feedback: Annotated[str, typer.Option(help="Signals go down over the weights or random ones.")] = "symmetric",
     device: Annotated[str, typer.Option(help="Where to learn.")] = "sim",
     seed: Seed = 0,
     out: Out = Path("runs/learn"),
     json: Json = False,
 ) -> None:
     """Let the network learn sample by sample, all in integers; writes learned.h5. An interrupted run goes on."""
+    from hypr_neuro.cli.networks import get_quantized
     from hypr_neuro.hil import open_device
-    from hypr_neuro.quantize import QuantizedNetwork
     from hypr_neuro.run_folder import RunFolder
     from hypr_neuro.score import score_readout
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learn import LearnOptions
 
-    qnet, chosen = QuantizedNetwork.load(network), get_data(data, data_dir, seed)
-    folder, options = RunFolder(out), LearnOptions(rate=rate, decay=decay, seed=seed)
+    qnet, chosen = get_quantized(network), get_data(data, data_dir, seed)
+    folder = RunFolder(out)
+    options = LearnOptions(
+        rate=rate, decay=decay, seed=seed, rule=rule, momentum=momentum, layers=tuple(layer or ()),
+        parameters=tuple(parameter or ()), parameter_rate=parameter_rate, update_every=update_every,
+        update_on=update_on, feedback=feedback,
+    )  # fmt: skip
+    options.check(qnet)
     test = chosen.part("test")
     before = score_readout(simulate(qnet, test.x).readout, test).accuracy
     with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
@@ -46,5 +62,6 @@ def run(
     after = score_readout(simulate(run.qnet, test.x).readout, test).accuracy
     found = {"accuracy before": before, "accuracy after": after,
              "accuracy while learning": last.online_accuracy, "weights changed": last.weights_changed,
-             "weights saturated": last.weights_saturated, "clips": last.clips, "network": str(path)}  # fmt: skip
+             "weights saturated": last.weights_saturated, "steps below half a unit": last.dead_zone,
+             "clips": last.clips, "events": last.events, "network": str(path)}  # fmt: skip
     emit(found, json, "Learned in integers")

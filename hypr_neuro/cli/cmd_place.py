@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from hypr_neuro.cli.console import command, emit, rows
+from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.cli.options import Json
 
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="quantized.h5.")],
+    network: Annotated[Path, typer.Argument(help="Integer network: quantized.h5, or its .nir.")],
     profile: Annotated[str | None, typer.Option(help="Another profile than the one it was quantized for.")] = None,
     learning: Annotated[bool, typer.Option(help="Count the memory of learning synapses.")] = True,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the placement to.")] = None,
@@ -22,10 +23,9 @@ def run(
 ) -> None:
     """Split the layers over cores and show what each core uses of its limits."""
     from hypr_neuro.place import place
-    from hypr_neuro.quantize import QuantizedNetwork
     from hypr_neuro.run_folder import RunFolder
 
-    placement = place(QuantizedNetwork.load(network), profile, learning=learning)
+    placement = place(get_quantized(network), profile, learning=learning)
     cores = [asdict(use) for use in placement.cores]
     section = {"fits": True, "learning": learning, "cores_used": len(cores), "cores": placement.core_limit,
                "per_core": cores}  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
+from hypr_neuro.cli.networks import open_network
 from hypr_neuro.cli.options import Data, DataDir, Json, Seed, get_data, get_network
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="quantized.h5, or a float network: .h5 or .nir.")],
+    network: Annotated[Path, typer.Argument(help="An integer or a float network: .h5 or .nir.")],
     data: Data = "digits",
     data_dir: DataDir = None,
     part: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
@@ -59,7 +60,7 @@ def run(
         raise InputError("--record says what --trace keeps; give --trace FILE, too")
     if trace is not None and not trace.parent.is_dir():
         raise InputError(f"--trace {trace}: folder '{trace.parent}' does not exist; create it first")
-    net, chosen = _open(network), get_data(data, data_dir, seed)
+    net, chosen = open_network(network), get_data(data, data_dir, seed)
     if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
         raise InputError(f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
                          "quantize it first")  # fmt: skip
@@ -85,22 +86,6 @@ def run(
     if trace is not None:
         found["trace"] = str(trace)
     emit(found, json, "Float network" if isinstance(net, Network) else "Integer network")
-
-
-def _open(path: Path) -> QuantizedNetwork | Network:
-    """An integer or a float network; a file that is neither gives the error of the first."""
-    from hypr_neuro.errors import FileFormatError
-    from hypr_neuro.quantize import QuantizedNetwork
-
-    if path.suffix == ".nir":
-        return get_network(path)
-    try:
-        return QuantizedNetwork.load(path)
-    except FileFormatError as error:
-        try:
-            return get_network(path)
-        except FileFormatError:
-            raise error from None
 
 
 def _recorded(net: QuantizedNetwork | Network, record: list[str] | None) -> Sequence[str]:

@@ -73,13 +73,17 @@ class RMSprop:
             value[...] = value - self.rate * g / (np.sqrt(v) + self.epsilon)
 
 
+SGD_SHIFT = 19
+"""Of on-chip "sgd": the chip's gradient is 2^19 where a full-scale learning signal meets an eligibility of 1."""
+
+
 class OnChip:
     """The update of on-chip learning, in float: w ← w - lsb · step, a step in units of one weight step of the chip.
 
     rule : step, with rate r, limit l and averages x ← x + 2^-k (… - x) that start at the first gradient's values
         "factored"  clip(r g_ij / √(R_i C_j / mean R), ±l r), R_i of mean_j g_ij², C_j of mean_i g_ij²
         "layer"     clip(r g_ij / √R, ±l r), R of mean g²
-        "sgd"       clip(r 2^-15 scale g_ij, ±l), scale: size of the chip's integer gradient where float's is 1
+        "sgd"       clip(r 2^-19 scale g_ij, ±l), scale: size of the chip's integer gradient where float's is 1
         "sign"      r sign(g_ij)
     momentum : μ > 0 averages steps, M ← M + 2^-μ (step - M), step = M
     lsb, scale : by name of array; arrays that `lsb` does not name stay as they are
@@ -111,7 +115,7 @@ class OnChip:
         step = _ON_CHIP[self.rule](self, name, gradient.astype(np.float64))
         if self.momentum:
             old = self.state.get(f"m/{name}", np.zeros_like(step))
-            step = self.state[f"m/{name}"] = old + (step - old) / (1 << self.momentum)
+            step = self.state[f"m/{name}"] = np.asarray(old + (step - old) / (1 << self.momentum))
         return step
 
     def _factored(self, name: str, g: Array) -> Array:
@@ -126,7 +130,8 @@ class OnChip:
         return self._normalised(g, np.sqrt(self._average(f"mean/{name}", np.array([[np.mean(g * g)]]))))
 
     def _sgd(self, name: str, g: Array) -> Array:
-        return np.clip(self.rate / 2**15 * self.scale.get(name, 1.0) * g, -self.limit, self.limit)
+        step = self.rate / 2**SGD_SHIFT * self.scale.get(name, 1.0) * g
+        return np.asarray(np.clip(step, -self.limit, self.limit))
 
     def _sign(self, name: str, g: Array) -> Array:
         return np.asarray(self.rate * np.sign(g))

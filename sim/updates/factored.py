@@ -1,7 +1,7 @@
 """Gradients normalised by row and column.
 
     R_i ← R_i + ⌊(mean_j G_ij²/2^s - R_i) / 2^k⌋, C_j likewise over rows; both start at the first values seen
-    D_ij = ⌊√R_i⌋ ⌊√C_j⌋ / ⌊√(mean R)⌋ · 2^(s/2),  s = `square_shift`, 10 up to 2047 synapses a row or column
+    D_ij = max(⌊√R_i⌋ ⌊√C_j⌋ / ⌊√(mean R)⌋, 1) · 2^(s/2),  s = `square_shift`, 10 up to 2047 synapses a row or column
     step = clip(G_ij · rate / D_ij, ± limit · rate)
 
 R and C are n + m numbers for n·m synapses. The factored second moment is that of Shazeer & Stern 2018 (Adafactor).
@@ -44,7 +44,7 @@ def steps(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, 
         for j in range(m):
             step[i, j] = 0
             if gradient[i, j] != 0:
-                norm = max(quotient(row_root * root[j], mean_root) << (dropped >> 1), 1)
+                norm = max(quotient(row_root * root[j], mean_root), 1) << (dropped >> 1)
                 step[i, j] = clipped(quotient(gradient[i, j] * rate, norm), limit * rate)
 
 

@@ -1,7 +1,7 @@
 """Gradients normalised by one number a connection.
 
 R ← R + ⌊(mean G²/2^s - R) / 2^k⌋, starting at the first value seen,  s = `square_shift` of n·m
-step = clip(G_ij · rate / (⌊√R⌋ 2^(s/2)), ± limit · rate)
+step = clip(G_ij · rate / (max(⌊√R⌋, 1) 2^(s/2)), ± limit · rate)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def steps(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, 
         for j in range(m):
             total += shr_floor(np.int64(gradient[i, j]) * gradient[i, j], dropped)
     mean[0] = averaged(mean[0], quotient(total, n * m), average_shift)
-    norm = max(isqrt(mean[0]) << (dropped >> 1), 1)
+    norm = max(isqrt(mean[0]), 1) << (dropped >> 1)
     for i in range(n):
         for j in range(m):
             step[i, j] = clipped(quotient(gradient[i, j] * rate, norm), limit * rate)

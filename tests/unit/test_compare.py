@@ -22,6 +22,7 @@ from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learn import LearnOptions, epoch_order
 from hypr_neuro.store import load_arrays, save_arrays
+from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.initial import scale_to_rate
 
 
@@ -166,6 +167,27 @@ def test_random_feedback_leaves_the_readout_alone() -> None:
     both = [twin_of(net, chip(), LearnOptions(feedback=f)).gradients(sample) for f in ("symmetric", "random")]
     for name in both[0]:
         assert np.array_equal(both[0][name], both[1][name]) == name.startswith("readout"), name
+
+
+def test_other_matrices_on_the_way_down_by_hand() -> None:
+    """Those equal to the weights change nothing; doubled for the readout alone they double what lies below."""
+    net, sample = two_layers(), data().take(np.array([3]))
+    weights = [layer.weight for layer in net.layers[1:]]
+    ways = (None, weights, [weights[0], 2.0 * weights[1]], [0.0 * weights[0], weights[1]])
+    plain, same, doubled, cut = (gradients(net, sample.x, sample.y, ways_down=way)[0] for way in ways)
+    for name, g in plain.items():
+        assert np.array_equal(same[name], g)
+        np.testing.assert_allclose(doubled[name], g * (1.0 if name.startswith("readout") else 2.0), rtol=1e-12)
+        assert np.array_equal(cut[name], 0.0 * g if name.startswith("layers.0") else g)
+
+
+def test_ways_down_are_those_of_hypr_and_of_the_weights_shapes() -> None:
+    net, sample = two_layers(), data().take(np.array([3]))
+    weights = [layer.weight for layer in net.layers[1:]]
+    with pytest.raises(InputError, match="ways_down with rule 'bptt', rule: 'hypr' only"):
+        gradients(net, sample.x, sample.y, rule="bptt", ways_down=weights)
+    with pytest.raises(InputError, match=r"ways_down of shapes \[\(4, 5\)\], rule: \[\(4, 5\), \(3, 4\)\]"):
+        gradients(net, sample.x, sample.y, ways_down=weights[:1])
 
 
 def test_delayed_eligibilities_undo_every_delay() -> None:

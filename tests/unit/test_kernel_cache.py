@@ -288,3 +288,27 @@ def test_a_second_process_finds_the_kernels_of_the_first(copy: Path) -> None:
     assert second["files"] == first["files"] != []
     assert second["bias"] == first["bias"]
     assert any(second["bias"])
+
+
+def made(factor: int) -> Callable[[int], int]:
+    """A kernel of which there is one for each model, here each factor."""
+
+    def kernel(x):
+        return x * factor
+
+    return compile_kernel(kernel)
+
+
+def test_kernels_compiled_by_two_processes_at_once_do_not_share_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sees the index as it was before the other wrote it."""
+    prepare()
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    kernels = [made(3), made(5)]
+    for kernel in kernels:
+        with monkeypatch.context() as stale:
+            stale.setattr(type(kernel._cache._cache_file), "_load_index", lambda self: {})
+            kernel(2)
+    assert len(list(tmp_path.rglob("*.nbc"))) == 2
+    assert [made(3)(2), made(5)(2)] == [6, 10]

@@ -104,8 +104,8 @@ def test_the_rule_of_layers_divides_by_one_norm() -> None:
 
 
 def test_sgd_on_chip_takes_the_size_of_integer_gradients() -> None:
-    """r 2^-15 scale g: 0.5 · 2^-15 · 2^17 · 0.75 = 1.5 mantissas, clipped at the limit alone."""
-    rule = OnChip(0.5, {"w": 0.25}, rule="sgd", scale={"w": 2.0**17}, limit=4.0)
+    """r 2^-19 scale g: 0.5 · 2^-19 · 2^21 · 0.75 = 1.5 mantissas, clipped at the limit alone."""
+    rule = OnChip(0.5, {"w": 0.25}, rule="sgd", scale={"w": 2.0**21}, limit=4.0)
     assert rule.step("w", np.array([[0.75, -100.0]])).tolist() == [[1.5, -4.0]]
 
 

@@ -13,13 +13,12 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from hypr_neuro.compilers.lava.learning_arrays import Eligibilities, Message, clamped
+from hypr_neuro.compilers.lava.learning_arrays import Eligibilities, Message, clamped, nearest
 from hypr_neuro.compilers.lava.learning_kernels import jacobian_kernel
 from hypr_neuro.compilers.lava.learning_parameters import ParameterEligibilities
 from hypr_neuro.compilers.lava.learning_update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons, LearningSynapses, OutputError
-from hypr_neuro.fixed_point import shr_nearest
 from hypr_neuro.neurons import get_model
 from hypr_neuro.sim.errors import EXP_TABLE, error_kernel
 
@@ -54,7 +53,7 @@ def queued(queue: Array, new: Array, steps: int) -> Array:
     """What went into `queue` (steps, …) so many steps ago; `new` goes in."""
     if steps == 0:
         return new
-    oldest = queue[0].copy()
+    oldest: Array = queue[0].copy()
     queue[:-1] = queue[1:]
     queue[-1] = new
     return oldest
@@ -91,7 +90,7 @@ class PyLearningNeurons(_Learning):
         trainable = len(model.trainable)
         self._by_parameter = np.zeros((trainable, model.d, p["size"]), np.int64)
         self._own = np.zeros((trainable, p["size"]), np.int64)
-        self._rule = ParameterEligibilities(model.name, self._widths, p["places"])
+        self._rule = ParameterEligibilities(model.name, self._widths, p["places"], p["fractions"])
         self._update = ParameterUpdate(model.name, p["options"], p["size"], p["number"], p["places"],
                                        p["momentum_bits"])  # fmt: skip
 
@@ -122,7 +121,7 @@ class PyLearningNeurons(_Learning):
             self.psi_table, top, rows, self._by_parameter, self._own,
         )  # fmt: skip
         _, B, C, _, _ = self._message.split(rows)
-        gain = shr_nearest((B * C).sum(axis=0), self._widths.coefficient_fraction)
+        gain = nearest((B * C).sum(axis=0), self._widths.coefficient_fraction)
         rows[self._message.signal] = signal
         rows[self._message.down] = queued(self.gains, gain, self.proc_params["delay"]) * signal
 
@@ -133,7 +132,7 @@ class PyLearningNeurons(_Learning):
             self.eligibility, e, entries, lost = found
             e = queued(self.ring, e, self.proc_params["delay"])
             signal = rows[self._message.signal][:, None]
-            self.gradient, over = self._rule.rule.accumulate(self.gradient, signal, e)
+            self.gradient, over = self._rule.accumulate(self.gradient, signal, e)
             self.clips += (entries, lost, over)
         if self._schedule.updates(self.t):
             rate = self.proc_params["rates"][self._schedule.sample(self.t), 1]
@@ -193,7 +192,7 @@ class PyLearningSynapses(_Learning):
         """Learning signals, over the weights as they are before this step's update."""
         (bits, shift), fixed = self.proc_params["back"], self.proc_params["feedback"]
         ways = self.weights[:, : self.proc_params["inputs"]] if fixed is None else fixed
-        full = shr_nearest(down @ ways, shift)
+        full = nearest(down @ ways, shift)
         signal = clamped(full, bits)
         self.clips[2] += np.count_nonzero(signal != full)
         self.back_out.send(signal)

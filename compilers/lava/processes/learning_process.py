@@ -36,17 +36,18 @@ class LearningNeurons(AbstractProcess):
     for their signal; clips (3,) of Jacobians, eligibilities and accumulators.
 
     wait : steps that a learning signal is under way. delay : steps for which eligibilities wait for theirs
-    number : of the layer. places : of the trainable parameters that learn
+    number : of the layer. places : of the trainable parameters that learn. fractions : bits of their eligibilities
     rates : (samples, 2) of weights and parameters, in each sample
     record : .npy file (steps, d + 1, n) int32 for states and outputs of every step, made by the caller, or None
     """
 
     def __init__(self, *, layer: QuantizedLayer, widths: Widths, schedule: Schedule, options: LearnOptions,
                  rates: Array, number: int, wait: int = 0, delay: int = 0, places: tuple[int, ...] = (),
-                 momentum_bits: int = 0, record: Path | None = None, name: str | None = None) -> None:  # fmt: skip
+                 fractions: tuple[int, ...] = (), momentum_bits: int = 0, record: Path | None = None,
+                 name: str | None = None) -> None:  # fmt: skip
         n, d, p = layer.size, layer.model.d, len(places)
         super().__init__(model=layer.model.name, size=n, widths=widths, schedule=schedule, options=options,
-                         rates=rates, number=number, wait=wait, delay=delay, places=places,
+                         rates=rates, number=number, wait=wait, delay=delay, places=places, fractions=fractions,
                          momentum_bits=momentum_bits, record=None if record is None else str(record),
                          name=name)  # fmt: skip
         self.a_in, self.s_out = InPort(shape=(n,)), OutPort(shape=(n,))

@@ -1,0 +1,73 @@
+"""Integer learning: time a step and synapse, against what one core's vectors can do."""
+
+from __future__ import annotations
+
+import numpy as np
+from timing import best
+
+import hypr_neuro as hn
+from hypr_neuro.jit import compile_kernel
+from hypr_neuro.lanes import lane32
+from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.structure import structure
+from hypr_neuro.sim.learn_options import LearnOptions, as_rate
+from hypr_neuro.sim.learner import Learner
+
+
+def _lanes(x: np.ndarray, c: int, rounds: int) -> None:
+    for _ in range(rounds):
+        for i in range(np.uintp(x.shape[0])):
+            v, w = lane32(x[i]), lane32(x[i]) + 1
+            for _ in range(8):
+                v = v * c + w
+                w = w * c + v
+            x[i] = v
+
+
+def lane_rate() -> float:
+    """Sums and products a second of one core on 32-bit integers in registers, as many of one as of the other."""
+    kernel, x = compile_kernel(_lanes, disjoint=True), np.ones(1024, np.int32)
+    return 1024 * 32 * 500 / best(lambda: kernel(x, 3, 500))
+
+
+def products(name: str) -> int:
+    """32-bit products a synapse and step: two for each entry that meets an eligibility, b·pre, two for g·e."""
+    found = structure(get_model(name))
+    return 2 * (sum(map(sum, found.A)) + sum(found.F) + sum(found.C) + sum(found.late)) + sum(found.B) + 2
+
+
+def network(neuron: str, inputs: int, size: int, outputs: int) -> hn.QuantizedNetwork:
+    """A recurrent network that fires, in integers of profile loihi2."""
+    params = {"omega": [3, 5]} if neuron == "brf" else {}
+    layer = {"neuron": neuron, "size": size, "recurrent": True, "bias": neuron != "lif", "params": params}
+    net = hn.Network.build({"inputs": inputs, "outputs": outputs, "layers": [layer]}, seed=0)
+    ranges = {"layers.0.input": 24.0, "layers.0.recurrent": 12.0, "readout.input": 8.0}
+    states = {"layers.0": 30.0, "readout": 12.0}
+    qnet = hn.quantize(net, "loihi2", calibration=states, weight_range=ranges)
+    rng = np.random.default_rng(1)
+    for weights in qnet.weights().values():
+        weights[...] = rng.integers(-40, 41, weights.shape)
+    return qnet
+
+
+def learning(quick: bool) -> None:
+    """Samples of the ECG task's shape and wider ones, updates included."""
+    rng, peak = np.random.default_rng(0), lane_rate()
+    steps = 130 if quick else 1300
+    print(f"\nlearn in integers, one core, batch 1, profile loihi2: weights 8 bits, states 24, coefficients 16, "
+          f"eligibilities 24 (nearest), error and signal 16, accumulators 31; roofline {peak / 1e9:.0f} G sums and "
+          "products a second (32 bit)")  # fmt: skip
+    cases = [("brf", 4, 36), ("brf", 64, 96), ("brf", 139, 256), ("lif", 140, 256), ("alif", 139, 256),
+             ("se_adlif", 139, 256)]  # fmt: skip
+    for neuron, inputs, size in cases:
+        qnet = network(neuron, inputs, size, 6)
+        x = (rng.random((steps, inputs)) < 0.1).astype(np.int8)
+        label, scored = rng.integers(0, 6, steps), np.ones(steps, bool)
+        chip = Learner(qnet, LearnOptions())
+        each = best(lambda c=chip, x=x, y=label, s=scored: c.sample(x, y, s, as_rate(0.01)), 9) / steps
+        synapses, fan_in = size * chip.layers[0].fan_in, chip.layers[0].fan_in
+        share = 2 * products(neuron) * synapses / each / peak
+        firing = chip.simulator.populations[0].outputs.mean()
+        print(f"  {neuron:9} {size:4} neurons, fan-in {fan_in:4}, firing {firing:5.1%}: {each * 1e6:7.2f} µs a step, "
+              f"{each / synapses * 1e9:5.2f} ns a synapse, {2 * products(neuron)} sums and products each: "
+              f"{share:.0%} of the roofline")  # fmt: skip
