@@ -81,7 +81,7 @@ class LearnOptions:
         return not self.layers or layer in self.layers
 
     def learning_parameters(self, qnet: QuantizedNetwork) -> tuple[tuple[int, ...], ...]:
-        """For each layer the places, in `trainable` of its model, of the parameters that learn; InputError for others."""
+        """For each layer the places, in its `trainable`, of the parameters that learn; InputError for others."""
         known = [f"{qnet.name(i)}.{p}" for i, layer in enumerate(qnet.layers) for p in layer.model.trainable
                  if self.learns(qnet.name(i))]  # fmt: skip
         chosen = known if self.parameters == ("all",) else list(self.parameters)
