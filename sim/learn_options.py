@@ -83,7 +83,7 @@ class LearnOptions:
     def learning_parameters(self, qnet: QuantizedNetwork) -> tuple[tuple[int, ...], ...]:
         """For each layer the places, in its `trainable`, of the parameters that learn; InputError for others."""
         known = [f"{qnet.name(i)}.{p}" for i, layer in enumerate(qnet.layers) for p in layer.model.trainable
-                 if self.learns(qnet.name(i))]  # fmt: skip
+                 if self.learns(qnet.name(i)) and layer.model.learned is not None]  # fmt: skip
         chosen = known if self.parameters == ("all",) else list(self.parameters)
         for name in chosen:
             if name not in known:

@@ -192,6 +192,8 @@ def no_float_form(*_: Any) -> Any:
 class Learned:
     """What of a neuron learns on a chip beside weights: one integer for each trainable parameter, in their order.
 
+    Parameters of a model without this record stay as they are on a chip.
+
     values : (float parameters) -> the real numbers that these integers stand for, (n,) each; BRF: δ|ω| and δ|b'|
     params : (float parameters, values) -> float parameters that have these values, all else as given
     units : (constants by name) -> real size of one unit of change of each
@@ -267,8 +269,8 @@ class NeuronModel:
                 f"neuron '{self.name}': rule: fixed_jacobian needs fixed_step and, with spikes, psi_index; psi_index "
                 "needs fixed_jacobian"
             )
-        if (self.learned is not None) != learns:
-            raise InputError(f"neuron '{self.name}': rule: learned where there is fixed_jacobian, and only there")
+        if self.learned is not None and not learns:
+            raise InputError(f"neuron '{self.name}': rule: learned needs fixed_jacobian")
 
     @property
     def d(self) -> int:

@@ -15,7 +15,7 @@ from hypr_neuro.integer import Population
 from hypr_neuro.jit import compile_kernel
 from hypr_neuro.network import Layer
 from hypr_neuro.neurons import MODELS
-from hypr_neuro.neurons.base import FixedParams, Learned, NeuronModel
+from hypr_neuro.neurons.base import FixedParams, Learned, NeuronModel, no_integer_form
 from hypr_neuro.profile import load_profile
 from hypr_neuro.testing import varied
 from hypr_neuro.tuples import LOAD
@@ -334,8 +334,8 @@ def test_compiled_changes_equal_python(name: str) -> None:
             assert found == change(p, by), f"{name}, p = {p}, change = {by}"
 
 
-def test_a_model_that_learns_says_what() -> None:
-    with pytest.raises(InputError, match="'lif': rule: learned where there is fixed_jacobian, and only there"):
-        replace(MODELS["lif"], learned=None)
-    with pytest.raises(InputError, match="'rf': rule: learned where there is fixed_jacobian, and only there"):
-        replace(MODELS["rf"], learned=MODELS["lif"].learned)
+def test_only_a_model_with_a_jacobian_says_what_learns() -> None:
+    learns = [name for name, model in MODELS.items() if model.fixed_jacobian is not no_integer_form]
+    assert learns == LEARNING and len(learns) == 5
+    with pytest.raises(InputError, match="'rf': rule: learned needs fixed_jacobian"):
+        replace(MODELS["rf"], learned=MODELS["li"].learned)
