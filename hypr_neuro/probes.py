@@ -58,6 +58,12 @@ class GradientProbe:
         return asdict(self)
 
 
+def _mean(values: list[float]) -> float:
+    """Over the samples that have one: a gradient that is 0 has no direction. NaN if none has."""
+    known = [v for v in values if not np.isnan(v)]
+    return float(np.mean(known)) if known else float("nan")
+
+
 def probe(
     net: Network,
     qnet: QuantizedNetwork,
@@ -94,7 +100,7 @@ def probe(
         if twin is not None:
             apart = by_value(real, qnet, options, twin.gradients(sample))
             _note(rows, "free_cosine", "free_norm_ratio", ours, apart)
-    means = {key: {k: float(np.mean([row[k] for row in shares])) for k in shares[0]} for key, shares in rows.items()}
+    means = {key: {k: _mean([row[k] for row in shares]) for k in shares[0]} for key, shares in rows.items()}
     return GradientProbe(**means, saturated=saturated_weights(qnet), clipped=clip_shares(learner, steps))
 
 

@@ -70,12 +70,13 @@ def train_fixed_stage(
     options = replace(options or task.fixed, seed=seed)
     net, start = integer_start(data, task, profile, seed, spec)
     options.check(start)
+    # nothing is written before a checkpoint of another run had its chance to be refused
+    run = learn(start, data, epochs=epochs or task.fixed_epochs, options=options,
+                checkpoint=folder.file("checkpoint"), on_sample=on_sample)  # fmt: skip
     start.save(folder.file("quantized.h5"))
     folder.write("network", describe_network(net))
     folder.write("profile", describe_profile(profile))
     folder.merge("quantization", {"record": start.record})
-    run = learn(start, data, epochs=epochs or task.fixed_epochs, options=options,
-                checkpoint=folder.file("checkpoint"), on_sample=on_sample)  # fmt: skip
     write_learned(folder, run.qnet)
     told = {"arithmetic": "fixed", "rule": "hypr in integers, batch 1", "options": asdict(options),
             "epochs": [asdict(e) for e in run.epochs]}  # fmt: skip

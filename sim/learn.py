@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -115,8 +117,10 @@ def learn(
     Raises InputError for bad options, data that does not fit, or a profile that cannot learn.
     """
     options = _options(options, more)
-    if epochs < 1:
-        raise InputError(f"epochs = {epochs}, rule: at least 1")
+    if not isinstance(epochs, int) or epochs < 1:
+        raise InputError(f"epochs = {epochs}, rule: an integer, at least 1")
+    if data.regression:
+        raise InputError(f"data '{data.name}' is a regression, rule: classes for learning in integers")
     part = data.part("train")
     check_input(qnet, part.x)
     if part.classes > qnet.outputs:
@@ -136,6 +140,10 @@ def learn(
         tally = tally or _Tally.start(learner)
         _epoch(learner, run, part, epoch, both, tally, kept, on_sample)
         run.epochs.append(tally.entry(learner, epoch, both[0]))
+        if not run.epochs[-1].weights_changed and run.epochs[-1].online_accuracy < 1.0:
+            warnings.warn(f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
+                          "hn.scale_to_rate before quantizing), the rate too small, or no update was due",
+                          stacklevel=2)  # fmt: skip
         tally = None
         if kept is not None:
             kept.save(learner, run, None)
@@ -184,6 +192,7 @@ class _Checkpoint:
     def __init__(self, folder: Path, qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> None:
         self.path = make_folder(folder) / PROGRESS
         self.options, self.start, self.last = options, _start_digest(qnet, part), time.monotonic()
+        self.named: Path | None = None
 
     def due(self) -> bool:
         return time.monotonic() - self.last > SAVE_SECONDS
@@ -193,19 +202,19 @@ class _Checkpoint:
         state = self.path.with_name(f"{learner.samples}.{STATE}")
         save_learner(learner, state)
         meta = {"options": asdict(self.options), "start": self.start, "epochs": [asdict(e) for e in run.epochs],
-                "tally": None if tally is None else asdict(tally), "state": state.name}  # fmt: skip
+                "tally": None if tally is None else asdict(tally), "state": state.name,
+                "sha256": hashlib.sha256(state.read_bytes()).hexdigest()}  # fmt: skip
         save_arrays(self.path, KIND, meta, {"updates": np.array(learner.updates)})
-        for old in self.path.parent.glob(f"*.{STATE}"):
-            if old != state:
-                old.unlink()
-        self.last = time.monotonic()
+        if self.named is not None and self.named != state:
+            self.named.unlink(missing_ok=True)
+        self.named, self.last = state, time.monotonic()
 
     def restore(self, learner: Learner, run: LearnRun) -> _Tally | None:
         """Take up a checkpoint if there is one; one of another start or options is refused, not overwritten."""
         if not self.path.exists():
             return None
         meta, _ = load_arrays(self.path, KIND)
-        missing = {"options", "start", "epochs", "tally", "state"} - set(meta)
+        missing = {"options", "start", "epochs", "tally", "state", "sha256"} - set(meta)
         if missing:
             raise FileFormatError(
                 f"checkpoint '{self.path}' lacks {', '.join(sorted(missing))}; delete it or choose another folder"
@@ -213,9 +222,18 @@ class _Checkpoint:
         wanted = json.loads(json.dumps(asdict(self.options)))
         if meta["options"] != wanted or meta["start"] != self.start:
             raise FileFormatError(f"checkpoint '{self.path}' is of another run; delete it or choose another folder")
-        restore_learner(learner, self.path.with_name(str(meta["state"])))
-        run.epochs = [LearnEpoch(**e) for e in meta["epochs"]]
-        return None if meta["tally"] is None else _Tally(**meta["tally"])
+        state = self.path.with_name(Path(str(meta["state"])).name)
+        if not state.is_file() or hashlib.sha256(state.read_bytes()).hexdigest() != meta["sha256"]:
+            raise FileFormatError(f"checkpoint '{self.path}': its state '{state.name}' is missing or another; two "
+                                  "runs may have shared the folder: delete it or choose another")  # fmt: skip
+        try:
+            epochs = [LearnEpoch(**e) for e in meta["epochs"]]
+            tally = None if meta["tally"] is None else _Tally(**meta["tally"])
+        except TypeError as error:
+            raise FileFormatError(f"checkpoint '{self.path}': {error}; delete it or choose another folder") from error
+        restore_learner(learner, state)
+        run.epochs, self.named = epochs, state
+        return tally
 
 
 def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.quantize import QuantizedNetwork
@@ -10,6 +10,8 @@ from hypr_neuro.sim.updates import UPDATES
 
 RATE_FRACTION = 16
 """Fraction bits of a rate."""
+LARGEST_RATE = 2048
+"""In mantissas: products with gradients then fit 63 bits, and weights of 16 bits move as fast as those of 8 do."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,20 @@ class LearnOptions:
 
     def check(self, qnet: QuantizedNetwork) -> None:
         """Raise InputError, naming option and rule."""
-        if not 0 < self.rate <= 8 or not 0 < self.decay <= 1:
-            raise InputError(f"rate = {self.rate}, decay = {self.decay}, rule: 0 < rate <= 8, 0 < decay <= 1")
+        if not hasattr(qnet, "profile"):
+            raise InputError(f"network is of type {type(qnet).__name__}, rule: a quantized network (hn.quantize)")
+        self._check_types()
+        self._check_update()
+        if not 0 < self.rate <= LARGEST_RATE or not 0 < self.decay <= 1:
+            raise InputError(
+                f"rate = {self.rate}, decay = {self.decay}, rule: 0 < rate <= {LARGEST_RATE}, 0 < decay <= 1"
+            )
         if not 0 < self.parameter_rate <= 64:
             raise InputError(f"parameter_rate = {self.parameter_rate}, rule: 0 < parameter_rate <= 64")
         if not 1 <= self.limit <= 64 or not 0 <= self.average_shift <= 20:
             raise InputError(f"limit = {self.limit}, average_shift = {self.average_shift}, rule: 1..64, 0..20")
         if not 0 <= self.seed < 1 << 32:
             raise InputError(f"seed = {self.seed}, rule: 0 <= seed < 2^32, the random counter's word")
-        if self.update_every < 1 or self.update_on not in ("sample", "step"):
-            raise InputError(f"update_every = {self.update_every}, update_on = {self.update_on!r}, rule: at least 1, "
-                             "'sample' or 'step'")  # fmt: skip
-        if self.rule not in UPDATES:
-            raise InputError(f"rule = {self.rule!r}, known: {', '.join(sorted(UPDATES))}")
-        if self.feedback not in ("symmetric", "random"):
-            raise InputError(f"feedback = {self.feedback!r}, rule: 'symmetric' or 'random'")
-        if not 0 <= self.momentum <= 12:
-            raise InputError(f"momentum = {self.momentum}, rule: 0..12")
         profile = qnet.profile
         if profile.learning.ability.value == "none":
             raise InputError(f"profile '{profile.name}' cannot learn (learning.ability: none)")
@@ -76,6 +75,25 @@ class LearnOptions:
                 raise InputError(f"layers: unknown layer '{name}', known: {', '.join(known)}")
         self.learning_parameters(qnet)
 
+    def _check_update(self) -> None:
+        if self.update_every < 1 or self.update_on not in ("sample", "step"):
+            raise InputError(f"update_every = {self.update_every}, update_on = {self.update_on!r}, rule: at least 1, "
+                             "'sample' or 'step'")  # fmt: skip
+        if self.rule not in UPDATES:
+            raise InputError(f"rule = {self.rule!r}, known: {', '.join(sorted(UPDATES))}")
+        if self.feedback not in ("symmetric", "random"):
+            raise InputError(f"feedback = {self.feedback!r}, rule: 'symmetric' or 'random'")
+        if not 0 <= self.momentum <= 12:
+            raise InputError(f"momentum = {self.momentum}, rule: 0..12")
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            value, wanted = getattr(self, field.name), type(field.default)
+            fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
+            if not fits or (wanted is tuple and not all(isinstance(name, str) for name in value)):
+                kind = "names in a tuple" if wanted is tuple else wanted.__name__
+                raise InputError(f"{field.name} = {value!r}, rule: {kind}")
+
     def learns(self, layer: str) -> bool:
         """Whether the weights of a layer learn."""
         return not self.layers or layer in self.layers
@@ -84,7 +102,7 @@ class LearnOptions:
         """For each layer the places, in its `trainable`, of the parameters that learn; InputError for others."""
         known = [f"{qnet.name(i)}.{p}" for i, layer in enumerate(qnet.layers) for p in layer.model.trainable
                  if self.learns(qnet.name(i)) and layer.model.learned is not None]  # fmt: skip
-        chosen = known if self.parameters == ("all",) else list(self.parameters)
+        chosen = known if "all" in self.parameters else list(self.parameters)
         for name in chosen:
             if name not in known:
                 raise InputError(f"parameters: '{name}' does not learn, known: all, {', '.join(known)}")
@@ -96,4 +114,6 @@ class LearnOptions:
 
 def as_rate(rate: float) -> int:
     """A rate in units of what it changes as the integer that an update takes."""
+    if not 0 <= rate <= LARGEST_RATE:
+        raise InputError(f"rate = {rate}, rule: 0 <= rate <= {LARGEST_RATE}")
     return round(rate * (1 << RATE_FRACTION))

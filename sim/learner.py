@@ -22,7 +22,8 @@ from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.sim.changing import ChangingSimulator, largest_input
 from hypr_neuro.sim.errors import EXP_TABLE, error_kernel, feedback_kernel, random_feedback
 from hypr_neuro.sim.layer_learner import LayerLearner
-from hypr_neuro.sim.learn_options import LearnOptions
+from hypr_neuro.sim.learn_options import LARGEST_RATE, RATE_FRACTION, LearnOptions
+from hypr_neuro.sim.simulator import check_values
 from hypr_neuro.sim.updater import Updater
 
 Array = NDArray[Any]
@@ -92,7 +93,7 @@ class Learner:
 
         rate, parameter_rate : integers with 16 fraction bits, see `learn_options.as_rate`
         """
-        outputs = self._sample(x, label, scored, (rate, parameter_rate))
+        outputs = self._sample(*self._checked(x, label, scored, (rate, parameter_rate)), (rate, parameter_rate))
         self.samples += 1
         if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
             self._update((rate, parameter_rate))
@@ -114,6 +115,7 @@ class Learner:
         """
         if self.options.update_on != "step":
             raise InputError("a stream has no samples to update after; learn with update_on='step', update_every=…")
+        x, label, scored = self._checked(x, label, scored, (rate, parameter_rate))
         if self.total is not None:
             self._restart(None)
         return self._run(x, label, scored, (rate, parameter_rate))
@@ -128,7 +130,7 @@ class Learner:
         steps = self.steps
         for layer in self.layers:
             layer.clear()
-        self._sample(x, label, scored, None)
+        self._sample(*self._checked(x, label, scored, (0, 0)), None)
         found = {name: np.array(g, dtype=np.int64) for name, g in self.updater.gradients().items()}
         for array, before in kept:
             array[...] = before
@@ -149,8 +151,28 @@ class Learner:
                        for layer in hidden]  # fmt: skip
         self.labels, self.scores = np.zeros(self.qnet.tail, np.int64), np.zeros(self.qnet.tail, bool)
 
+    def _checked(self, x: Array, label: Array, scored: Array, rates: tuple[int, int]) -> tuple[Array, Array, Array]:
+        """x, label and scored as arrays that fit the network; InputError naming what does not."""
+        x = check_values(self.simulator.network, x)
+        if x.ndim != 2 or x.shape[1] != self.qnet.inputs:
+            raise InputError(f"x of shape {x.shape}, rule: (steps, {self.qnet.inputs})")
+        label, scored = np.asarray(label), np.asarray(scored)
+        for name, array, kinds in (("label", label, "iu"), ("scored", scored, "b")):
+            if array.shape != (len(x),) or array.dtype.kind not in kinds:
+                raise InputError(f"{name} is {array.dtype} of shape {array.shape}, rule: one "
+                                 f"{'integer' if kinds == 'iu' else 'truth value'} a step, ({len(x)},)")  # fmt: skip
+        known = label[scored]
+        if known.size and not 0 <= known.min() <= known.max() < self.qnet.outputs:
+            raise InputError(f"labels {known.min()} to {known.max()}, rule: 0 to {self.qnet.outputs - 1} where scored")
+        for name, rate in zip(("rate", "parameter_rate"), rates, strict=True):
+            if not isinstance(rate, (int, np.integer)) or not 0 <= rate <= LARGEST_RATE << RATE_FRACTION:
+                raise InputError(f"{name} = {rate}, rule: an integer with 16 fraction bits, 0 to "
+                                 f"{LARGEST_RATE << RATE_FRACTION}; as_rate(0.2) gives that of 0.2")  # fmt: skip
+        return x, label, scored
+
     def _run(self, x: Array, label: Array, scored: Array, rates: tuple[int, int] | None) -> Array:
-        largest = max(int(x.max()), -int(x.min()), 1) if x.size else 1
+        # what was sent before may still arrive in the first steps
+        largest = max(1, *(max(int(a.max()), -int(a.min())) for a in (x, self.simulator.input.tail) if a.size))
         if largest > self.largest:
             raise InputError(f"x holds magnitudes up to {largest}, rule: at most {self.largest}, as learning may raise "
                              "any weight; scale the input down")  # fmt: skip
@@ -225,9 +247,9 @@ class Learner:
             layer.clear()
         self.take_over()
 
-    def take_over(self) -> None:
-        """Run with the weights and neuron parameters of `qnet` as they are now."""
-        self.simulator.load([i for i, layer in enumerate(self.layers) if layer.weights])
+    def take_over(self, everything: bool = False) -> None:
+        """Run with the weights and neuron parameters of `qnet` as they are now, of layers that learn or of all."""
+        self.simulator.load([i for i, layer in enumerate(self.layers) if layer.weights or everything])
         self._down()
 
     def _events(self) -> dict[str, int]:

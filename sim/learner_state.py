@@ -47,6 +47,10 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
         counters = {key: int(meta[key]) for key in ("updates", "steps", "samples", "time")}
         slots, events = [int(v) for v in meta["slots"]], {k: int(meta["events"][k]) for k in learner.past_events}
         total = None if meta["total"] is None else int(meta["total"])
+        if len(slots) != len(learner.layers) or any(
+            not 0 <= s < max(layer.delay, 1) for s, layer in zip(slots, learner.layers, strict=True)
+        ):
+            raise ValueError(f"slots {slots}")
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; save the state again") from error
     for name, array in mine.items():
@@ -58,7 +62,7 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     learner.simulator.input.tail = found["sim/input"]
     learner.simulator.time, learner.total, learner.past_events = counters["time"], total, events
     learner.updater.updates, learner.steps, learner.samples = (counters[k] for k in ("updates", "steps", "samples"))
-    learner.take_over()
+    learner.take_over(everything=True)
 
 
 def _identity(learner: Learner) -> dict[str, Any]:

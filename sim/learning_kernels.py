@@ -287,12 +287,13 @@ def fits_lanes(model_name: str, widths: Widths, signal_bits: int, largest_pre: i
     """Whether every intermediate result of `eligibility_tile` fits 32 bits.
 
     Entries of 18 and eligibilities of 24 bits, split at 2^12: four products of 2^17 · 2^12, or 2^17 · 2^11, and half a
-    unit stay below 2^31. What arrives, round(B 2^fe / 2^kc) · pre, stays below 2^30.
+    unit stay below 2^31. What arrives, pre in 16 bits, and round(B 2^fe / 2^kc) · pre below 2^30.
     """
     w, found = widths, structure(get_model(model_name))
     most = max(sum(found.C) + sum(found.late), *(sum(row) + f for row, f in zip(found.A, found.F, strict=True)))
     return (
-        most <= 4 and w.entry_bits <= 18 and w.eligibility_bits <= 24 and w.accumulator_bits <= 31
+        most <= 4 and largest_pre < 1 << 15
+        and w.entry_bits <= 18 and w.eligibility_bits <= 24 and w.accumulator_bits <= 31
         and w.coefficient_fraction >= 12 and w.eligibility_fraction <= 13 and w.rounding != ZERO
         and signal_bits + w.eligibility_bits - 2 - w.gradient_shift <= 30 and signal_bits - 1 + w.gradient_shift <= 29
         and largest_pre.bit_length() + w.entry_bits - 1 + w.eligibility_fraction - w.coefficient_fraction <= 29

@@ -45,7 +45,8 @@ class LavaDevice(DeviceBase):
     name = "lava"
     missing: ClassVar[Mapping[str, str]] = {
         "events": "Lava's own LIF counts neither wraps nor saturations; run on 'sim', which gives the same states",
-        "learn": "it only runs networks; learn on 'sim' and load the learned network here",
+        "learn": "it only runs networks; learn on 'sim' and load the learned network here (the same learning as Lava "
+        "processes: hypr_neuro.compilers.lava.learning_run.learn_in_lava)",
     }
 
     def __init__(self, timeout: float = 120.0) -> None:

@@ -469,3 +469,42 @@ def test_a_profile_that_cannot_learn_is_refused() -> None:
     qnet = random_quantized("lif", 6, varied("ideal", learning__ability="none"))
     with pytest.raises(InputError, match="profile 'ideal' cannot learn"):
         learn(qnet, data_for(qnet, 6))
+
+
+@pytest.mark.parametrize("largest", [40000, 3])
+def test_a_stream_of_graded_values_may_be_cut_after_a_large_one(largest: int) -> None:
+    """What was sent in one call arrives in the next, and numbers above 2^15 do not fit what 32-bit kernels read."""
+    profile = varied("loihi2", learning__eligibility_fraction=10, learning__eligibility_bits=20)
+    qnet = random_quantized("brf", 8, profile, hidden=(5,))
+    x, label, scored = labelled(8, qnet, 1, 24)
+    x[0, 7, :] = largest
+    x[0, 15, 0] = -largest
+    options = LearnOptions(seed=8, update_on="step", update_every=6)
+    slow, fast = LearningReference(qnet.copy(), options), Learner(qnet.copy(), options)
+    for part in (slice(0, 8), slice(8, 9), slice(9, 24)):
+        slow.stream(x[0, part], label[0, part].tolist(), scored[0, part].tolist(), RATE)
+        fast.stream(x[0, part], label[0, part], scored[0, part], RATE)
+        for name, weights in slow.qnet.weights().items():
+            assert np.array_equal(weights, fast.qnet.weights()[name]), (name, part)
+    assert slow.clips() == fast.clips()
+
+
+BAD_STREAMS: dict[str, tuple[dict[str, object], str]] = {
+    "fractions": ({"x": np.full((4, 3), 0.5)}, "x holds fractions"),
+    "channels": ({"x": np.zeros((4, 2), int)}, r"x of shape \(4, 2\)"),
+    "short labels": ({"label": np.zeros(3, int)}, r"label is int64 of shape \(3,\)"),
+    "short scored": ({"scored": np.ones(2, bool)}, r"scored is bool of shape \(2,\)"),
+    "unknown label": ({"label": np.array([0, 1, 9, 0])}, "labels 0 to 9"),
+    "real labels": ({"label": np.zeros(4)}, "label is float64"),
+    "rate as it is": ({"rate": 0.3}, "rate = 0.3, rule: an integer with 16 fraction bits"),
+    "negative rate": ({"rate": -5}, "rate = -5"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_STREAMS)
+def test_a_stream_says_what_does_not_fit(case: str) -> None:
+    changed, message = BAD_STREAMS[case]
+    qnet = random_quantized("lif", 6, "loihi2", inputs=3)
+    given = {"x": np.zeros((4, 3), int), "label": np.zeros(4, int), "scored": np.ones(4, bool), "rate": 100} | changed
+    with pytest.raises(InputError, match=message):
+        Learner(qnet, LearnOptions(update_on="step")).stream(**given)

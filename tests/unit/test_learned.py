@@ -336,6 +336,7 @@ def test_compiled_changes_equal_python(name: str) -> None:
 
 def test_only_a_model_with_a_jacobian_says_what_learns() -> None:
     learns = [name for name, model in MODELS.items() if model.fixed_jacobian is not no_integer_form]
-    assert learns == LEARNING and len(learns) == 5
+    assert learns == LEARNING
+    assert len(learns) == 5
     with pytest.raises(InputError, match="'rf': rule: learned needs fixed_jacobian"):
         replace(MODELS["rf"], learned=MODELS["li"].learned)
