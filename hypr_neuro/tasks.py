@@ -64,7 +64,7 @@ FAST_ADAM = {"schedule": "cosine", "optimizer": {"name": "adam", "beta2": 0.99}}
 
 # network and optimizer of Higuchi et al. 2024, fewer epochs
 ECG = Task(_brf(36, [3.0, 5.0], [15.0, 25.0]), epochs=100, batch_size=16, rate=0.1,
-           scratch=LearnOptions(rate=0.5, decay=0.75), scratch_epochs=5,
+           scratch=LearnOptions(rate=0.15, decay=0.75, parameters=("all",), parameter_rate=6.0), scratch_epochs=8,
            fine_tuning=LearnOptions(rate=0.2, decay=0.5), fine_tuning_epochs=2, simulate_in_lava=1,
            # weights that reach 6 only fire a third as often and learn far less; frequencies have a long way to go
            fixed=LearnOptions(rate=0.3, decay=0.87, parameters=("all",), parameter_rate=6.0), fixed_epochs=24,

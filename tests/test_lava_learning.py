@@ -213,7 +213,6 @@ def test_what_was_compared_meets_the_edges(given: dict[str, LavaTask], learned: 
     assert [len(learned[name].weights["readout.input"]) for name in NAMES] == [4, 25, 2 * 95 // 9, 200 // 17]
     narrow = learned["everything"].clips
     for what in (
-        "learning signals",
         "layers.1 Jacobians",
         "layers.0 eligibilities",
         "layers.0 accumulators",

@@ -224,7 +224,8 @@ def test_quantize_names_what_it_cannot_do() -> None:
 
 
 def test_a_float_only_neuron_is_refused_in_integers() -> None:
-    no_integers = {"fixed_step": no_integer_form, "fixed_jacobian": no_integer_form, "to_fixed": no_integer_form}
+    no_integers = {"fixed_step": no_integer_form, "fixed_jacobian": no_integer_form, "to_fixed": no_integer_form,
+                   "learned": None}  # fmt: skip
     model = replace(get_model("alif"), name="smooth", psi_index=None, **no_integers)
     net = random_network("alif", 6, hidden=(3, 3), inputs=2, outputs=2)
     net.layers[1] = replace(net.layers[1], model=model)
