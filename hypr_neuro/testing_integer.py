@@ -192,7 +192,8 @@ def _synapses(
 def _message_bits(rng: Rng, source: int, graded: int) -> int | None:
     if source < 0 and graded:
         return int(graded)
-    return _one_of(rng, (None, 0, int(rng.integers(1, 8, endpoint=True))))  # type: ignore[no-any-return]
+    bits: int | None = _one_of(rng, (None, 0, int(rng.integers(1, 8, endpoint=True))))
+    return bits
 
 
 def _weights(rng: Rng, shape: tuple[int, int], mode: str, bits: int) -> Array:

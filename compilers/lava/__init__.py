@@ -5,6 +5,7 @@ integer    `lava_integer_network`: an `IntegerNetwork` in Lava's own processes a
            `integer_batch` and `integer_worker` run many in one child process
 learning   `learning_network`: a quantized network that learns; `learning_run` runs it in a child process
            (`learning_worker`), the other `learning_*` are its parts
+child      a worker as a child process, ended with all that Lava started
 processes  what Lava itself does not have; Lava searches that folder for process models, so it holds nothing else
 rules      what a network must keep to; imports without Lava
 run        runs a built network over samples and records it

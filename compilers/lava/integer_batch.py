@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hypr_neuro.compilers.lava.child import last_words, run_worker
 from hypr_neuro.compilers.lava.integer import check_integer_network
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import HyprError, InputError
@@ -43,40 +39,12 @@ def run_in_lava(
         check_integer_network(network, int(np.abs(data.astype(np.int64)).max()))
         network.save(folder / f"{name}.h5")
         np.save(folder / f"{name}.x.npy", data[0])
-    _work(folder, timeout)
+    run_worker(WORKER, folder, timeout)
     return {name: _read(name, network, folder) for name, (network, _) in cases.items()}
-
-
-def _work(folder: Path, timeout: float) -> None:
-    with open(folder / "log.txt", "wb") as log:
-        worker = subprocess.Popen([sys.executable, "-m", WORKER, str(folder)], stdin=subprocess.DEVNULL, stdout=log,
-                                  stderr=log, start_new_session=True)  # fmt: skip
-    try:
-        code = worker.wait(timeout)
-    except BaseException as error:
-        _end(worker)
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise HyprError(f"Lava: not done after {timeout} s; {_last_words(folder)}") from error
-        raise
-    if code != 0:
-        raise HyprError(f"Lava: the worker ended with code {code}; {_last_words(folder)}")
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    """Lava's processes are in the worker's group; what tracks their shared memory ignores SIGTERM and frees it."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(worker.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            worker.wait(5)
-
-
-def _last_words(folder: Path) -> str:
-    return f"its last lines: {(folder / 'log.txt').read_text(encoding='utf-8', errors='replace')[-2000:]}"
 
 
 def _read(name: str, network: IntegerNetwork, folder: Path) -> list[Array]:
     error = folder / f"{name}.error.txt"
     if error.exists():
-        raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {_last_words(folder)}")
+        raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {last_words(folder)}")
     return [np.load(folder / f"{name}.{i}.npy") for i in range(len(network.populations))]

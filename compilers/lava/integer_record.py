@@ -40,14 +40,14 @@ class _Recording:
     def run_spk(self) -> None:
         if self._rows is None:
             # in the first step, and so in the process that Lava forked for these neurons
-            self._rows = np.lib.format.open_memmap(self.proc_params[PATH], mode="r+")  # type: ignore[attr-defined]
+            self._rows = np.lib.format.open_memmap(self.proc_params[PATH], mode="r+")  # type: ignore[attr-defined]  # Lava's
             self._listen()
-        super().run_spk()  # type: ignore[misc]
-        self._rows[self.time_step - 1] = np.stack([*self._states(), self._sent])  # type: ignore[attr-defined]
+        super().run_spk()  # type: ignore[misc]  # Lava's
+        self._rows[self.time_step - 1] = np.stack([*self._states(), self._sent])  # type: ignore[attr-defined]  # Lava's
 
     def _listen(self) -> None:
         """Keep what the model sends."""
-        port: Any = self.s_out  # type: ignore[attr-defined]
+        port: Any = self.s_out  # type: ignore[attr-defined]  # Lava's
         send = port.send
 
         def keep_and_send(spikes: Array) -> None:
@@ -57,7 +57,7 @@ class _Recording:
         port.send = keep_and_send
 
     def _states(self) -> tuple[Array, ...]:
-        raise NotImplementedError
+        raise NotImplementedError  # each class that is mixed from this one has its own
 
 
 class RecordingLif(_Recording, PyLifModelBitAcc):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.compilers.lava.integer_batch import _end
+from hypr_neuro.compilers.lava.child import last_words, run_worker
 from hypr_neuro.compilers.lava.learning import check_learning, sample_steps
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import HyprError, InputError
@@ -86,7 +84,7 @@ def learn_all_in_lava(tasks: Mapping[str, LavaTask], *, timeout: float = 600.0) 
         folder = Path(name)
         for key, task in tasks.items():
             _write(key, task, folder)
-        _work(folder, timeout)
+        run_worker(WORKER, folder, timeout)
         return {key: _read(key, task, folder) for key, task in tasks.items()}
 
 
@@ -142,35 +140,13 @@ def _labels(task: LavaTask, samples: int, steps: int, device_steps: int) -> Arra
     return late[:, :device_steps]
 
 
-# ---------------------------------------------------------------- the worker
-
-
-def _work(folder: Path, timeout: float) -> None:
-    with open(folder / "log.txt", "wb") as log:
-        worker = subprocess.Popen([sys.executable, "-m", WORKER, str(folder)], stdin=subprocess.DEVNULL, stdout=log,
-                                  stderr=log, start_new_session=True)  # fmt: skip
-    try:
-        code = worker.wait(timeout)
-    except BaseException as error:
-        _end(worker)
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise HyprError(f"Lava: not done after {timeout} s; {_last_words(folder)}") from error
-        raise
-    if code != 0:
-        raise HyprError(f"Lava: the worker ended with code {code}; {_last_words(folder)}")
-
-
-def _last_words(folder: Path) -> str:
-    return f"its last lines: {(folder / 'log.txt').read_text(encoding='utf-8', errors='replace')[-2000:]}"
-
-
 # ---------------------------------------------------------------- what came of it
 
 
 def _read(name: str, task: LavaTask, folder: Path) -> LavaLearning:
     error = folder / f"{name}.error.txt"
     if error.exists():
-        raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {_last_words(folder)}")
+        raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {last_words(folder)}")
     qnet, samples = task.qnet.copy(), len(task.x)
     names = [qnet.name(i) for i in range(len(qnet.layers))]
     files = {what: folder / f"{name}.{what}.npy" for what in (*names, *qnet.weights())}

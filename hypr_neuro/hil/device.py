@@ -92,7 +92,7 @@ class DeviceBase:
         return self._trace
 
     def _run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
-        raise NotImplementedError
+        raise NotImplementedError  # what a device is: each has its own
 
     def learn(self, data: SequenceData, **options: Any) -> LearnRun:
         """Learn from the training part of `data`; the device then holds the learned network."""

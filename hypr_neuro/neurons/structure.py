@@ -46,7 +46,7 @@ class _Symbol:
     __rmul__ = __mul__
     __radd__ = __sub__ = __rsub__ = __neg__ = __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _symbol
     __and__ = __rand__ = __xor__ = __rxor__ = __lt__ = __le__ = __gt__ = __ge__ = _symbol
-    __eq__ = __ne__ = _symbol  # type: ignore[assignment]
+    __eq__ = __ne__ = _symbol  # type: ignore[assignment]  # object's give bool; a symbol is not known to be equal
     __hash__ = object.__hash__
 
 

@@ -419,6 +419,43 @@ def test_learning_resumed_from_a_checkpoint_ends_as_if_undisturbed(model: str, t
     assert not np.array_equal(resumed.qnet.weights()["readout.input"], qnet.weights()["readout.input"])
 
 
+def test_learning_cut_inside_an_epoch_goes_on_from_its_last_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hypr_neuro.sim.learn.SAVE_SECONDS", 0.0)
+    qnet = network("brf", 6, "two layers")
+    data, seen = data_for(qnet, 6), []
+    undisturbed = learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",))
+
+    def stop_at(number: int):
+        def on_sample(done: int, total: int) -> None:
+            seen.append(done)
+            if len(seen) == number:
+                raise Interrupted
+
+        return on_sample
+
+    with pytest.raises(Interrupted):
+        learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",), checkpoint=tmp_path, on_sample=stop_at(9))
+    resumed = learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",), checkpoint=tmp_path,
+                    on_sample=lambda done, total: seen.append(done))  # fmt: skip
+    assert seen == [1, 2, 3, 4, 5, 6, 1, 2, 3, 3, 4, 5, 6], "the ninth sample was not saved and is run again"
+    assert resumed.epochs == undisturbed.epochs
+    for name, weights in undisturbed.qnet.weights().items():
+        assert np.array_equal(weights, resumed.qnet.weights()[name]), name
+
+
+def test_a_checkpoint_whose_state_was_exchanged_is_refused(tmp_path: Path) -> None:
+    qnet = network("lif", 6, "feed-forward")
+    for folder, samples in (("one", 6), ("other", 5)):
+        learn(qnet, data_for(qnet, 6, samples), rate=1.0, checkpoint=tmp_path / folder)
+    (state,) = (tmp_path / "one").glob("*.learner.h5")
+    (other,) = (tmp_path / "other").glob("*.learner.h5")
+    state.write_bytes(other.read_bytes())
+    with pytest.raises(FileFormatError, match="is missing or another; two runs may have shared the folder"):
+        learn(qnet, data_for(qnet, 6), epochs=2, rate=1.0, checkpoint=tmp_path / "one")
+
+
 def test_a_learning_checkpoint_of_other_options_is_refused(tmp_path: Path) -> None:
     qnet = network("lif", 6, "feed-forward")
     data = data_for(qnet, 6)
