@@ -13,7 +13,7 @@ help:
 	@echo 'make setup   set up .venv and nothing else'
 	@echo 'make demo    train, quantize, learn on chip and report, on real data'
 	@echo 'make test    run the test suite'
-	@echo 'make test-lava-dl  networks of lava-dl against lava-dl itself, in an environment of its own (5.5 GB)'
+	@echo 'make test-lava-dl  what needs torch: lava-dl, NIR readers, state dicts; in an environment of its own (5.5 GB)'
 	@echo 'make lint    style (ruff) and types (mypy, strict)'
 	@echo 'make bench   run the benchmarks'
 	@echo 'make clean   remove build products and caches; environments and runs/ stay'
@@ -31,7 +31,8 @@ test: setup
 
 test-lava-dl: setup
 	@sh tools/setup_lava_dl.sh '$(VENV_DL)' '$(VENV)'
-	$(VENV_DL)/bin/python -m pytest tests/test_netx.py $(ARGS)
+	$(VENV_DL)/bin/python -m pytest tests/test_netx.py tests/test_netx_write.py tests/test_nir_readers.py \
+		tests/unit/test_checkpoint_files.py $(ARGS)
 
 lint: setup
 	$(VENV)/bin/ruff check .

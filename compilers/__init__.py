@@ -1,15 +1,24 @@
-"""One module a target format, found by its name: it defines ``emit(qnet, folder) -> names of the files``.
+"""One module a target format, found by its name: it defines ``emit(network, folder, …) -> names of the files``.
 
-A compiled folder holds what the target needs and ``manifest.json``: hashes of the inputs, versions, profile, and the
-sha256 of every file.
+A module may also say
+
+    PACKAGES         installed packages whose versions belong into the manifest
+    TAKES_INTEGER    True where any network of integers will do, beside a `QuantizedNetwork`
+
+and `emit` may take options by name (``placement`` among them, which then gets that of `compile_network`) and return
+`Emitted`, names and whatever else the manifest should tell.
+
+A compiled folder holds what the target needs and ``manifest.json``: hashes of the inputs, versions, profile, what
+`emit` tells, and the sha256 of every file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,12 +28,22 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.place import Placement
+from hypr_neuro.profile import Profile
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.store import content_digest, make_folder, write_text
 
 Array = NDArray[Any]
 MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """What a target wrote. names : of the files. facts : for the manifest, plain data by key"""
+
+    names: list[str]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,48 +60,89 @@ def targets() -> list[str]:
 
 
 def compile_network(
-    qnet: QuantizedNetwork, placement: Placement | None = None, *, target: str, out: str | Path
+    network: HasInteger | IntegerNetwork,
+    placement: Placement | None = None,
+    *,
+    target: str,
+    out: str | Path,
+    **options: Any,
 ) -> Artifact:
-    """Write `qnet` in the format of `target` into the folder `out`, which is created if need be.
+    """Write `network` in the format of `target` into the folder `out`, which is created if need be.
 
+    network : quantized for a profile that lists the target, or an `IntegerNetwork`, which has no profile
     placement : where the layers lie on the chip, for targets that need it; kept in the manifest
+    options : those of the target's `emit`; kept in the manifest where they are plain data
 
-    The manifest is written last: a folder with a manifest is complete. Raises InputError for an unknown target, one
-    that the profile does not list, or a network that the target cannot express.
+    The manifest is written last: a folder with a manifest is complete. Raises InputError for an unknown target or
+    option, a target that the profile does not list, or a network that the target cannot express.
     """
     known = targets()
     if target not in known:
         raise InputError(f"unknown target '{target}', known: {', '.join(known)}")
-    profile = qnet.profile
-    if target not in profile.compilers:
-        raise InputError(f"profile '{profile.name}' takes {', '.join(profile.compilers) or 'no target format'} "
-                         f"(compilers), not '{target}'; choose another target or profile")  # fmt: skip
     module = import_module(f"{__name__}.{target}")
+    profile = _checked_profile(network, target, module)
+    _check_options(module.emit, target, options)
+    if "placement" in inspect.signature(module.emit).parameters:
+        options["placement"] = placement
     folder = make_folder(Path(out))
     (folder / MANIFEST).unlink(missing_ok=True)
-    names = module.emit(qnet, folder)
-    manifest = {
-        "target": target,
-        "profile": profile.name,
-        "placement": None if placement is None else placement.as_dict(),
-        "inputs": {"network": network_digest(qnet), "profile": content_digest(_json(profile.dump()), {})},
-        "versions": _versions(module.PACKAGES),
-        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in sorted(names)},
-    }
+    emitted = module.emit(network, folder, **options)
+    if not isinstance(emitted, Emitted):
+        emitted = Emitted(list(emitted))
+    given = {"placement": None if placement is None else placement.as_dict()}
+    manifest = (
+        given
+        | emitted.facts
+        | {
+            "target": target,
+            "profile": None if profile is None else profile.name,
+            "options": {key: value for key, value in options.items() if isinstance(value, (str, int, float, bool))},
+            "inputs": {
+                "network": network_digest(network),
+                "profile": None if profile is None else content_digest(_json(profile.dump()), {}),
+            },
+            "versions": _versions(getattr(module, "PACKAGES", ())),
+            "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in sorted(emitted.names)},
+        }
+    )
     write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return Artifact(folder, manifest)
 
 
-def network_digest(qnet: QuantizedNetwork) -> str:
+def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:
+    """The profile that the network was quantized for, which has to list the target; None for one without a profile."""
+    if not isinstance(network, QuantizedNetwork):
+        as_integer(network)
+        if not getattr(module, "TAKES_INTEGER", False):
+            raise InputError(f"target '{target}' takes a QuantizedNetwork (hn.quantize), not a network of type "
+                             f"{type(network).__name__}")  # fmt: skip
+    profile: Profile | None = getattr(network, "profile", None)
+    if profile is not None and target not in profile.compilers:
+        raise InputError(f"profile '{profile.name}' takes {', '.join(profile.compilers) or 'no target format'} "
+                         f"(compilers), not '{target}'; choose another target or profile")  # fmt: skip
+    return profile
+
+
+def _check_options(emit: Any, target: str, options: dict[str, Any]) -> None:
+    """Raise InputError for an option that `emit` does not take by name."""
+    known = [name for name in list(inspect.signature(emit).parameters)[2:] if name != "placement"]
+    for name in options:
+        if name not in known:
+            raise InputError(f"target '{target}' has no option '{name}', known: {', '.join(known) or 'none'}")
+
+
+def network_digest(network: HasInteger | IntegerNetwork) -> str:
     """sha256 over everything that decides how the network computes: models, exponents, profile, all integers."""
+    if not isinstance(network, QuantizedNetwork):
+        return as_integer(network)[0].digest()
     layers: list[dict[str, Any]] = []
     arrays: dict[str, Array] = {}
-    for i, layer in enumerate(qnet.layers):
+    for i, layer in enumerate(network.layers):
         arrays |= {f"{i}/{key}": connection.mantissa for key, connection in layer.connections().items()}
         arrays |= {f"{i}/{key}": getattr(layer, key) for key in ("per_neuron", "constants", "psi_table")}
         exponents = {key: connection.exponent for key, connection in layer.connections().items()}
         layers.append({"neuron": layer.model.name, "exponents": exponents, "bias_axon": layer.bias_axon})
-    return content_digest(_json({"layers": layers, "profile": qnet.profile.dump()}), arrays)
+    return content_digest(_json({"layers": layers, "profile": network.profile.dump()}), arrays)
 
 
 def _json(data: Any) -> str:

@@ -14,12 +14,11 @@ added to the target's current (a negative exponent floors, so the sums of differ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Union, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +27,13 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.store import content_digest, load_arrays, save_arrays
+from hypr_neuro.synapses import LARGEST_DELAY, Synapses, Weights, loaded_synapses, matrix_arrays
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+__all__ = ["INPUT", "LARGEST_DELAY", "HasInteger", "IntegerNetwork", "Population", "Synapses", "Weights", "as_integer"]
 
 Array = NDArray[Any]
-Weights = Union[Array, "csr_array"]
 KIND = "hypr-neuro integer network"
 INPUT = "input"
-LARGEST_DELAY = 63
 SUM_BITS = 31
 """A step's weighted sums stay below 2^31 in magnitude, whatever fires."""
 
@@ -99,159 +96,6 @@ class Population:
         per_neuron = [np.broadcast_to(np.asarray(values[k], np.int64), (size,)) for k in record.fixed_per_neuron]
         constants = np.array([int(np.asarray(values[k])) for k in record.fixed_constants], dtype=np.int64)
         return cls(name, record, np.stack(per_neuron) if per_neuron else np.zeros((0, size), np.int64), constants)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Synapses:
-    """One connection.
-
-    source : a population's name or "input". target : a population's name
-    weights : (post, pre) mantissas, dense or scipy.sparse CSR
-    exponent : of the sum, see above
-    delays : steps beyond the usual, 0..63: one for all, or one a weight in the form of `weights` (CSR: the same
-        pattern, zeros stored)
-    always_on : (post,) mantissas of a line that fires in every step, part of the same sum; needs one delay for all
-    current : which of the target's input currents
-    message_bits : None takes any integers, 0 refuses all but 0 and 1, k refuses magnitudes of 2^k and more
-    """
-
-    source: str
-    target: str
-    weights: Weights
-    exponent: int = 0
-    delays: int | Weights = 0
-    always_on: Array | None = None
-    current: int = 0
-    message_bits: int | None = None
-
-    def __post_init__(self) -> None:
-        """Copies that nobody can write to: what was checked stays so."""
-        weights = _matrix(self.name, "weights", self.weights)
-        delays = self.delays
-        if isinstance(delays, np.integer):
-            delays = int(delays)
-        elif not isinstance(delays, int):
-            delays = _matrix(self.name, "delays", delays)
-        line = self.always_on
-        if line is not None:
-            line = _frozen(np.array(line))
-        for name, value in (("weights", weights), ("delays", delays), ("always_on", line)):
-            object.__setattr__(self, name, value)
-        if not isinstance(self.exponent, (int, np.integer)) or not -32 <= self.exponent <= 32:
-            raise InputError(f"{self.name}: weight exponent {self.exponent}, rule: an integer from -32 to 32")
-        self._check_delays()
-        if line is not None:
-            if not isinstance(delays, int):
-                raise InputError(f"{self.name}: always_on, rule: needs one delay for all weights")
-            if line.shape != (self.shape[0],) or line.dtype.kind not in "iu":
-                raise InputError(
-                    f"{self.name}: always_on is {line.dtype} of shape {line.shape}, rule: integers of shape "
-                    f"({self.shape[0]},)"
-                )
-
-    def __repr__(self) -> str:
-        kind = "sparse" if self.sparse else "dense"
-        return f"Synapses({self.name}, {kind} {self.shape}, exponent {self.exponent})"
-
-    def _check_delays(self) -> None:
-        if isinstance(self.delays, int):
-            low, high = self.delays, self.delays
-        else:
-            if self.delays.shape != self.shape or self.sparse != (not isinstance(self.delays, np.ndarray)):
-                raise InputError(f"{self.name}: delays of shape {self.delays.shape}, rule: in the form of the weights, "
-                                 f"{self.shape}")  # fmt: skip
-            if self.sparse and not _same_pattern(self.weights, self.delays):
-                raise InputError(
-                    f"{self.name}: delays, rule: a sparse matrix of the weights' own pattern, zeros stored"
-                )
-            values = _stored(self.delays)
-            low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-        if low < 0 or high > LARGEST_DELAY:
-            raise InputError(f"{self.name}: delays {low} to {high}, rule: 0..{LARGEST_DELAY}")
-
-    @property
-    def name(self) -> str:
-        """'source -> target', as errors name it."""
-        return f"{self.source} -> {self.target}"
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        post, pre = self.weights.shape
-        return int(post), int(pre)
-
-    @property
-    def sparse(self) -> bool:
-        return not isinstance(self.weights, np.ndarray)
-
-    @cached_property
-    def magnitudes(self) -> Array:
-        """(post,) Σ_j |m_ij|, the always-on line apart, int64."""
-        # abs would overflow at the lowest number of a narrow type
-        up, down = (self.weights * (self.weights > 0), self.weights * (self.weights < 0))
-        sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (up, down)]
-        return np.asarray(sums[0] - sums[1])
-
-    def by_delay(self) -> Iterator[tuple[int, Weights]]:
-        """(delay, weights of that delay), each matrix in the full shape; one pair where the delay is one number."""
-        if isinstance(self.delays, int):
-            yield self.delays, self.weights
-            return
-        values = _stored(self.delays)
-        for delay in np.unique(values):
-            chosen = values == delay
-            yield int(delay), _masked(self.weights, chosen)
-
-
-def _matrix(name: str, what: str, value: Any) -> Weights:
-    """A copy, read-only: dense, or any sparse format as CSR with sorted columns. Raises InputError for no integers."""
-    if hasattr(value, "tocsr"):
-        from scipy.sparse import csr_array
-
-        # of explicit parts: a matrix of numpy's old kind multiplies differently
-        found = value.tocsr().copy()
-        matrix: Any = csr_array((found.data, found.indices, found.indptr), shape=found.shape)
-        matrix.sort_indices()
-        if not matrix.has_canonical_format:
-            if what == "delays":
-                raise InputError(f"{name}: delays, rule: no entry of the sparse matrix twice")
-            matrix = matrix.astype(np.int64)  # so that a sum cannot overflow
-            matrix.sum_duplicates()
-        for part in (matrix.data, matrix.indices, matrix.indptr):
-            _frozen(part)
-    else:
-        matrix = _frozen(np.array(value))
-    if matrix.ndim != 2 or 0 in matrix.shape or matrix.dtype.kind not in "iu":
-        raise InputError(
-            f"{name}: {what} are {matrix.dtype} of shape {matrix.shape}, rule: integers of shape (post, pre), both "
-            "positive"
-        )
-    return cast("Weights", matrix)
-
-
-def _frozen(array: Array) -> Array:
-    array.setflags(write=False)
-    return array
-
-
-def _stored(matrix: Any) -> Array:
-    """Entries of a dense matrix, stored ones of a sparse one."""
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.data)
-
-
-def _same_pattern(a: Any, b: Any) -> bool:
-    return np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
-
-
-def _masked(weights: Any, chosen: Array) -> Weights:
-    """The weights where `chosen` (dense: the shape; CSR: one a stored entry), as CSR."""
-    from scipy.sparse import csr_array
-
-    if isinstance(weights, np.ndarray):
-        return csr_array(np.where(chosen, weights, 0))
-    # a copy, because what drops the zeros works in place
-    part = csr_array((np.where(chosen, weights.data, 0), weights.indices, weights.indptr), weights.shape, copy=True)
-    part.eliminate_zeros()
-    return part
 
 
 @dataclass(eq=False)
@@ -349,21 +193,22 @@ class IntegerNetwork:
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file that `load` reads back equal."""
-        save_arrays(path, KIND, *self._contents())
+        save_arrays(path, KIND, *self.contents())
 
     def digest(self) -> str:
         """sha256 over everything that decides what the network computes."""
-        meta, arrays = self._contents()
+        meta, arrays = self.contents()
         return content_digest(json.dumps(meta, sort_keys=True), arrays)
 
-    def _contents(self) -> tuple[dict[str, Any], dict[str, Array]]:
+    def contents(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """All of it as plain data and arrays, from which `from_contents` makes it again."""
         arrays: dict[str, Array] = {}
         for i, p in enumerate(self.populations):
             arrays |= {f"p{i}/per_neuron": p.per_neuron, f"p{i}/constants": p.constants}
         for i, c in enumerate(self.synapses):
-            arrays |= _matrix_arrays(f"s{i}/weights", c.weights)
+            arrays |= matrix_arrays(f"s{i}/weights", c.weights)
             if not isinstance(c.delays, int):
-                arrays |= _matrix_arrays(f"s{i}/delays", c.delays)
+                arrays |= matrix_arrays(f"s{i}/delays", c.delays)
             if c.always_on is not None:
                 arrays[f"s{i}/always_on"] = c.always_on
         meta = {
@@ -385,16 +230,19 @@ class IntegerNetwork:
         """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
         meta, arrays = load_arrays(path, KIND)
         try:
-            populations = [
-                Population(e["name"], get_model(e["neuron"]), arrays[f"p{i}/per_neuron"], arrays[f"p{i}/constants"])
-                for i, e in enumerate(meta["populations"])
-            ]
-            synapses = [_loaded_synapses(f"s{i}", e, arrays) for i, e in enumerate(meta["synapses"])]
-            return cls(
-                meta["inputs"], tuple(populations), tuple(synapses), meta["connection_delay"], meta["state_bits"]
-            )
+            return cls.from_contents(meta, arrays)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; write it again") from error
+
+    @classmethod
+    def from_contents(cls, meta: Mapping[str, Any], arrays: dict[str, Array]) -> IntegerNetwork:
+        """The network of `contents`; raises what a missing or misshapen entry raises."""
+        populations = [
+            Population(e["name"], get_model(e["neuron"]), arrays[f"p{i}/per_neuron"], arrays[f"p{i}/constants"])
+            for i, e in enumerate(meta["populations"])
+        ]
+        synapses = [loaded_synapses(f"s{i}", e, arrays) for i, e in enumerate(meta["synapses"])]
+        return cls(meta["inputs"], tuple(populations), tuple(synapses), meta["connection_delay"], meta["state_bits"])
 
 
 class HasInteger(Protocol):
@@ -420,28 +268,3 @@ def as_integer(network: IntegerNetwork | HasInteger, tail: int | None = None) ->
             raise InputError(f"tail = {tail}, rule: at least 0")
         found = tail
     return network if isinstance(network, IntegerNetwork) else network.integer(), found
-
-
-def _matrix_arrays(name: str, matrix: Any) -> dict[str, Array]:
-    if isinstance(matrix, np.ndarray):
-        return {name: matrix}
-    return {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
-
-
-def _loaded_matrix(name: str, shape: list[int], arrays: dict[str, Array]) -> Weights:
-    if name in arrays:
-        return arrays[name]
-    from scipy.sparse import csr_array
-
-    matrix = csr_array(tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=tuple(shape))
-    matrix.check_format(full_check=True)
-    return matrix
-
-
-def _loaded_synapses(name: str, entry: dict[str, Any], arrays: dict[str, Array]) -> Synapses:
-    delays = entry["delays"]
-    return Synapses(
-        entry["source"], entry["target"], _loaded_matrix(f"{name}/weights", entry["shape"], arrays), entry["exponent"],
-        _loaded_matrix(f"{name}/delays", entry["shape"], arrays) if delays is None else delays,
-        arrays.get(f"{name}/always_on"), entry["current"], entry["message_bits"],
-    )  # fmt: skip

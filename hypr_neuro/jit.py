@@ -43,8 +43,8 @@ def tagged_functions() -> tuple[Callable[..., Any], ...]:
 
 
 KERNEL_SOURCES = (
-    "fixed_point.py", "float_kernels.py", "forward.py", "jit.py", "lanes.py", "neurons", "sim", "surrogates.py",
-    "train/feedback.py", "train/kernels.py", "train/losses.py", "tuples.py",
+    "fixed_point.py", "float_kernels.py", "forward.py", "graph_forward.py", "jit.py", "lanes.py", "neurons", "sim",
+    "surrogates.py", "train/feedback.py", "train/kernels.py", "train/losses.py", "tuples.py",
 )  # fmt: skip
 """Files and folders of the package whose functions end up in kernels; a test holds every tagged function to it."""
 

@@ -152,6 +152,8 @@ class Network:
             layers.append(_draw_layer(model, s.size, inputs, s.recurrent, s.bias, s.params, rng))
             inputs = s.size
         model = get_model(parsed.readout.neuron)
+        if "tau" not in model.param_names:
+            raise InputError(f"readout.neuron = '{model.name}', rule: a neuron with a time constant tau, which is li")
         tau = {"tau": parsed.readout.tau}
         layers.append(_draw_layer(model, parsed.outputs, inputs, False, parsed.readout.bias, tau, rng))
         return cls(layers, parsed.dt, notes={"spec": parsed.model_dump(mode="json")})

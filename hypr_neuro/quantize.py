@@ -179,12 +179,7 @@ class QuantizedNetwork:
 
     def explain(self) -> list[str]:
         """One line a conversion: name, range of values, scale, range of integers, rounding, clips, rule."""
-        return [
-            f"{r['layer']}.{r['name']}: {r['low']:.6g}..{r['high']:.6g} × {r['scale']:.6g} -> "
-            f"{r['integer_low']}..{r['integer_high']} ({r['rounding']}; {r['clipped']} of {r['count']} clipped; "
-            f"SQNR {_decibel(r['sqnr'])}; {r['rule']})"
-            for r in self.record
-        ]
+        return explained(self.record)
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file that `load` reads back equal."""
@@ -303,10 +298,8 @@ def _quantize_layer(
     matrices = {"input": _input_matrix(layer)} | ({} if layer.recurrent is None else {"recurrent": layer.recurrent})
     room = {k: max(float(np.abs(m).max()), weight_range.get(k, 0.0)) for k, m in matrices.items()}
     fixed = model.to_fixed(layer.params, profile.fixed_format(state_range, max(room.values())))
-    record += [_summary(name, c) for c in fixed.conversions]
-    made = {
-        k: _quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()
-    }
+    record += [conversion_summary(name, c) for c in fixed.conversions]
+    made = {k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()}
     return QuantizedLayer(
         model, made["input"], made.get("recurrent"), layer.bias is not None,
         np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron]),
@@ -315,7 +308,7 @@ def _quantize_layer(
     )  # fmt: skip
 
 
-def _quantize_weights(
+def quantize_weights(
     layer: str,
     key: str,
     matrix: Array,
@@ -324,7 +317,10 @@ def _quantize_weights(
     profile: Profile,
     record: list[dict[str, Any]],
 ) -> Connection:
-    """m = round(w · current_scale / 2^e) with the smallest exponent e at which the largest weight fits."""
+    """m = round(w · current_scale / 2^e) with the smallest exponent e at which the largest weight, `room`, fits.
+
+    matrix : weights in an array of any shape. The conversion is appended to `record`
+    """
     p = profile.precision
     top = (1 << (p.weight_bits.value - 1)) - 1
     low, high = p.weight_exponent_min.value, p.weight_exponent_max.value
@@ -339,11 +335,14 @@ def _quantize_weights(
     mantissa = np.clip(exact, -top, top).astype(np.int64)
     rule = f"weight, {p.weight_bits.value} bits, exponent {needed}"
     clipped = int(np.count_nonzero(exact != mantissa))
-    record.append(_summary(layer, Conversion(key, matrix, scale, mantissa, "nearest, ties to even", clipped, rule)))
+    record.append(
+        conversion_summary(layer, Conversion(key, matrix, scale, mantissa, "nearest, ties to even", clipped, rule))
+    )
     return Connection(mantissa, needed)
 
 
-def _summary(layer: str, c: Conversion) -> dict[str, Any]:
+def conversion_summary(layer: str, c: Conversion) -> dict[str, Any]:
+    """A conversion as plain data, for the record."""
     error = c.integer / c.scale - c.value
     power, noise = float(np.mean(c.value**2)), float(np.mean(error**2))
     sqnr = 10.0 * float(np.log10(power / noise)) if noise > 0 and power > 0 else None
@@ -352,6 +351,16 @@ def _summary(layer: str, c: Conversion) -> dict[str, Any]:
         "integer_low": int(c.integer.min()), "integer_high": int(c.integer.max()), "rounding": c.rounding,
         "clipped": c.clipped, "count": int(c.integer.size), "sqnr": sqnr, "rule": c.rule,
     }  # fmt: skip
+
+
+def explained(record: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Conversions of a record in words, one a line."""
+    return [
+        f"{r['layer']}.{r['name']}: {r['low']:.6g}..{r['high']:.6g} × {r['scale']:.6g} -> "
+        f"{r['integer_low']}..{r['integer_high']} ({r['rounding']}; {r['clipped']} of {r['count']} clipped; "
+        f"SQNR {_decibel(r['sqnr'])}; {r['rule']})"
+        for r in record
+    ]
 
 
 def _decibel(value: float | None) -> str:

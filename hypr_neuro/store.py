@@ -152,6 +152,24 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
         raise FileFormatError(f"file '{path}' is damaged or no {kind} file: {_first_line(error)}") from error
 
 
+def kind_of(path: str | Path) -> str:
+    """The kind of a file of `save_arrays`; raises FileFormatError as `load_arrays` does, for any other file."""
+    import h5py
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileFormatError(f"file '{path}' does not exist; give the path of a network")
+    try:
+        if not is_sealed(path):
+            raise FileFormatError("has no seal: it is truncated or no file of hypr-neuro; write it again")
+        with h5py.File(path, "r") as file:
+            return str(file.attrs["kind"])
+    except FileFormatError as error:
+        raise FileFormatError(f"file '{path}': {error}") from error
+    except Exception as error:  # as in `load_arrays`
+        raise FileFormatError(f"file '{path}' is damaged or no file of hypr-neuro: {_first_line(error)}") from error
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 

@@ -160,7 +160,7 @@ class Sides:
 
         Integers of an unknown scale are taken for those of the other side's.
         """
-        if what == SPIKES:
+        if what == SPIKES or (what == OUTPUT and all(layer in o.spiking for o in self.origins)):
             return None
         scales = [o.scale(layer, what) or 0.0 for o in self.origins]
         integers = all(o.arithmetic == INTEGER for o in self.origins)

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.float_graph import FloatGraph
+from hypr_neuro.graph_quantize import QuantizedGraph
 from hypr_neuro.integer import INPUT, IntegerNetwork, Synapses, as_integer
 from hypr_neuro.network import Network
 from hypr_neuro.quantize import QuantizedNetwork
@@ -49,6 +51,7 @@ class Origin:
     state_scale, current_scale : by layer, state_int = state · state_scale, current_int = current · current_scale; a
         layer of integers without them has no real units
     links : the connections. samples : number of each sample in its data; None: 0, 1, 2, …
+    spiking : layers whose output is spikes, which have no scale
     """
 
     arithmetic: str
@@ -60,6 +63,7 @@ class Origin:
     current_scale: Mapping[str, float] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     samples: tuple[int, ...] | None = None
+    spiking: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.arithmetic not in (FLOAT, INTEGER):
@@ -166,7 +170,8 @@ def _loaded_origin(entry: dict[str, Any] | None) -> Origin | None:
         return None
     links = tuple(Link(e["source"], e["target"], tuple(e["lags"])) for e in entry["links"])
     samples = None if entry["samples"] is None else tuple(entry["samples"])
-    return Origin(**entry | {"links": links, "samples": samples, "layers": tuple(entry["layers"])})
+    names = {key: tuple(entry.get(key, ())) for key in ("layers", "spiking")}
+    return Origin(**entry | names | {"links": links, "samples": samples})
 
 
 def narrowed(array: Array) -> Array:
@@ -184,7 +189,7 @@ def narrowed(array: Array) -> Array:
 
 def with_origin(
     trace: Trace,
-    network: QuantizedNetwork | IntegerNetwork | Network,
+    network: QuantizedNetwork | QuantizedGraph | IntegerNetwork | Network | FloatGraph,
     x: Array | None = None,
     *,
     device: str = "",
@@ -198,6 +203,8 @@ def with_origin(
     numbers = None if samples is None else tuple(int(i) for i in samples)
     if isinstance(network, Network):
         origin = float_origin(network, device, numbers)
+    elif isinstance(network, FloatGraph):
+        origin = graph_origin(network, device, numbers)
     else:
         origin = integer_origin(network, device, numbers)
     found = replace(trace, origin=origin, input=trace.input if x is None else np.asarray(x))
@@ -217,11 +224,22 @@ def float_origin(net: Network, device: str = "", samples: tuple[int, ...] | None
         parts = {"weight": layer.weight, "recurrent": layer.recurrent, "bias": layer.bias, **layer.params}
         arrays |= {f"{name}.{layer.model.name}.{k}": a for k, a in parts.items() if a is not None}
         below = name
-    return Origin(FLOAT, device or FLOAT, names, content_digest("", arrays), links=tuple(links), samples=samples)
+    spiking = tuple(net.name(i) for i in range(len(net.layers) - 1))
+    return Origin(FLOAT, device or FLOAT, names, content_digest("", arrays), links=tuple(links), samples=samples,
+                  spiking=spiking)  # fmt: skip
+
+
+def graph_origin(graph: FloatGraph, device: str = "", samples: tuple[int, ...] | None = None) -> Origin:
+    """Origin of a float graph's run: no latency, real units."""
+    links = tuple(Link(c.source, c.target, (graph.lag(c),)) for c in graph.synapses)
+    return Origin(FLOAT, device or FLOAT, tuple(p.name for p in graph.populations), graph.digest(), links=links,
+                  samples=samples, spiking=_spiking(graph))  # fmt: skip
 
 
 def integer_origin(
-    network: QuantizedNetwork | IntegerNetwork, device: str = "", samples: tuple[int, ...] | None = None
+    network: QuantizedNetwork | QuantizedGraph | IntegerNetwork,
+    device: str = "",
+    samples: tuple[int, ...] | None = None,
 ) -> Origin:
     """Origin of an integer run; an `IntegerNetwork` knows no real units.
 
@@ -237,9 +255,16 @@ def integer_origin(
     if isinstance(network, QuantizedNetwork):
         states = {network.name(i): layer.state_scale for i, layer in enumerate(network.layers)}
         currents = {network.name(i): layer.current_scale for i, layer in enumerate(network.layers)}
+    elif isinstance(network, QuantizedGraph):
+        states, currents = network.state_scale, network.current_scale
     links = tuple(Link(c.source, c.target, tuple(found.lag(c, d) for d in _delays(c))) for c in found.synapses)
     names = tuple(p.name for p in found.populations)
-    return Origin(INTEGER, device or "sim", names, found.digest(), latency, states, currents, links, samples)
+    return Origin(INTEGER, device or "sim", names, found.digest(), latency, states, currents, links, samples,
+                  _spiking(found))  # fmt: skip
+
+
+def _spiking(network: IntegerNetwork | FloatGraph) -> tuple[str, ...]:
+    return tuple(p.name for p in network.populations if not p.model.readout)
 
 
 def _delays(c: Synapses) -> list[int]:

@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NEEDS_DATA = {
     "braille_shifted_sensor": "braille",
     "ecg_on_chip": "ecg",
+    "firmware_ecg": "ecg",
     "train_braille": "braille",
     "train_ecg": "ecg",
 }

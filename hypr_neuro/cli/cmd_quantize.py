@@ -3,39 +3,72 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hypr_neuro.cli.console import command, emit, rows
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, ProfileName, Seed, get_data, get_network
+from hypr_neuro.cli.networks import open_anything
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, ProfileName, Seed, get_data
+
+CALIBRATION = 64
 
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="Float network: .h5 or .nir.")],
+    network: Annotated[Path, typer.Argument(help="Float network or graph: .h5, or .nir of hypr-neuro.")],
     data: Data = "digits",
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
+    groups: Annotated[
+        int | None,
+        typer.Option("--weight-groups", help="Of a graph: most groups of weights a connection (default 2)."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Of a graph: netx, whose recurrent layers have one exponent and no bias line.")
+    ] = None,
+    largest: Annotated[
+        float | None, typer.Option("--largest-weight", help="Of a graph: clip weights to this magnitude.")
+    ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/train"),
     json: Json = False,
 ) -> None:
     """Calibrate on training samples, convert, and show every conversion."""
     from hypr_neuro import stages
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.float_graph import FloatGraph
+    from hypr_neuro.graph_quantize import quantize_graph
+    from hypr_neuro.network import Network
     from hypr_neuro.profile import load_profile
     from hypr_neuro.run_folder import RunFolder
 
-    net, chip, chosen = get_network(network), load_profile(profile), get_data(data, data_dir, seed)
+    found, chip, chosen = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
     folder = RunFolder(out)
-    qnet = stages.quantize_stage(folder, net, chip, chosen)
+    notes: list[str] = []
+    if isinstance(found, FloatGraph):
+        given: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
+        options = {key: value for key, value in given.items() if value is not None}
+        graph = quantize_graph(found, chip, calibration=chosen.part("train").x[:CALIBRATION], **options)
+        graph.save(folder.file("quantized.h5"))
+        record, notes = graph.record, graph.notes
+    elif isinstance(found, Network):
+        if (groups, target, largest) != (None, None, None):
+            raise InputError("--weight-groups, --target and --largest-weight, rule: for graphs; a network of layers "
+                             "has one exponent a connection")  # fmt: skip
+        record = stages.quantize_stage(folder, found, chip, chosen).record
+    else:
+        raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5 or graph.h5")
     if json:
-        emit({"file": str(folder.file("quantized.h5")), "record": qnet.record}, True)
+        emit({"file": str(folder.file("quantized.h5")), "record": record, "notes": notes}, True)
         return
-    lines = [
-        [f"{r['layer']}.{r['name']}", f"{r['low']:.4g}..{r['high']:.4g}", f"{r['integer_low']}..{r['integer_high']}",
-         r["clipped"], "exact" if r["sqnr"] is None else f"{r['sqnr']:.1f} dB", r["rule"]]
-        for r in qnet.record
-    ]  # fmt: skip
-    rows(["what", "value", "integer", "clipped", "SQNR", "rule"], lines, f"Integers for '{chip.name}'")
+    rows(["what", "value", "integer", "clipped", "SQNR", "rule"], [_line(r) for r in record],
+         f"Integers for '{chip.name}'")  # fmt: skip
+    for note in notes:
+        print(note)
     print(folder.file("quantized.h5"))
+
+
+def _line(r: dict[str, Any]) -> list[Any]:
+    return [f"{r['layer']}.{r['name']}", f"{r['low']:.4g}..{r['high']:.4g}", f"{r['integer_low']}..{r['integer_high']}",
+            r["clipped"], "exact" if r["sqnr"] is None else f"{r['sqnr']:.1f} dB", r["rule"]]  # fmt: skip

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.networks import open_network
+from hypr_neuro.cli.graphs import record_all, run_graph_on
+from hypr_neuro.cli.networks import open_anything
 from hypr_neuro.cli.options import Data, DataDir, Json, Seed, get_data, get_network
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="An integer or a float network: .h5 or .nir.")],
+    network: Annotated[Path, typer.Argument(help="Any network or graph, integer or float: .h5 or .nir.")],
     data: Data = "digits",
     data_dir: DataDir = None,
     part: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
@@ -51,20 +52,23 @@ def run(
 
     from hypr_neuro import stages
     from hypr_neuro.errors import InputError
+    from hypr_neuro.float_graph import FloatGraph
     from hypr_neuro.network import Network
+    from hypr_neuro.quantize import QuantizedNetwork
     from hypr_neuro.run_folder import RunFolder
     from hypr_neuro.score import score_readout
     from hypr_neuro.train.loop import evaluate
 
-    if record and trace is None:
-        raise InputError("--record says what --trace keeps; give --trace FILE, too")
-    if trace is not None and not trace.parent.is_dir():
-        raise InputError(f"--trace {trace}: folder '{trace.parent}' does not exist; create it first")
-    net, chosen = open_network(network), get_data(data, data_dir, seed)
+    _check_trace(trace, record)
+    net, chosen = open_anything(network), get_data(data, data_dir, seed)
+    graph = not isinstance(net, (Network, QuantizedNetwork))
+    if graph and (float_network is not None or out is not None):
+        raise InputError(f"'{network}' is a graph: it takes no --network and no --out; `hypr-neuro diff` compares "
+                         "traces")  # fmt: skip
     if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
         raise InputError(f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
                          "quantize it first")  # fmt: skip
-    if out is not None and not isinstance(net, Network):
+    if out is not None and isinstance(net, QuantizedNetwork):
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
         stages.simulate_stage(RunFolder(out), get_network(float_network), net, chosen)
@@ -72,20 +76,34 @@ def run(
     if samples is not None:
         held = held.take(np.arange(min(samples, len(held))))
     with RichConsole(quiet=json).progress("simulate") as advance:
-        kept = _run(net, held, device, _recorded(net, record) if trace is not None else (), advance)
+        if isinstance(net, (Network, QuantizedNetwork)):
+            kept = _run(net, held, device, _recorded(net, record) if trace is not None else (), advance)
+        else:
+            kept = run_graph_on(net, held, device, (record or record_all(net)) if trace is not None else (),
+                                lambda done, total: advance(done, total, ""))  # fmt: skip
     if trace is not None:
         kept.save(trace)
     score = score_readout(kept.readout, held)
     found: dict[str, Any] = {"device": kept.origin.device if kept.origin else device, "samples": len(held),
                              "accuracy": score.accuracy, "over labelled steps": score.labelled, "rates": kept.rates,
                              "synaptic operations": kept.synaptic_operations}  # fmt: skip
-    if not isinstance(net, Network):
+    real = isinstance(net, (Network, FloatGraph))
+    if not real:
         found["saturations and wraps"] = kept.events
     if float_network is not None:
         found["float accuracy"] = evaluate(get_network(float_network), chosen, part).accuracy
     if trace is not None:
         found["trace"] = str(trace)
-    emit(found, json, "Float network" if isinstance(net, Network) else "Integer network")
+    emit(found, json, f"{'Float' if real else 'Integer'} {'graph' if graph else 'network'}")
+
+
+def _check_trace(trace: Path | None, record: list[str] | None) -> None:
+    from hypr_neuro.errors import InputError
+
+    if record and trace is None:
+        raise InputError("--record says what --trace keeps; give --trace FILE, too")
+    if trace is not None and not trace.parent.is_dir():
+        raise InputError(f"--trace {trace}: folder '{trace.parent}' does not exist; create it first")
 
 
 def _recorded(net: QuantizedNetwork | Network, record: list[str] | None) -> Sequence[str]:

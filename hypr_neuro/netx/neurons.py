@@ -14,8 +14,9 @@ documents one; so may the bias. Lava keeps the bias mantissa in 16 bits.
 
 RF: lava-dl turns sinDecay and cosDecay into period and decay, and Lava turns those back into integers, cutting
 fractions off. The way there and back through floating point lowers a number by 1 (of 4096) in two of five pairs: 1538
-and 1270 become 1537 and 1269. Both computations are repeated here, operation by operation. vThMant is one number. The
-bias and the delays of such a layer, which lava-dl drops, are refused.
+and 1270 become 1537 and 1269. Both computations are repeated here, operation by operation. Files may hold eighths,
+which `compilers.netx` writes for pairs that no whole numbers give. vThMant is one number. The bias and the delays of
+such a layer, which lava-dl drops, are refused.
 
 Keys that lava-dl does not read must hold what it takes for granted: refDelay 1, gradedSpike false, wgtExp, weight_exp
 and messageBits 0. theta (vThMant · 2^6), tauRho and scaleRho concern training.
@@ -91,7 +92,7 @@ def _rf(model: str, layer: Fields, fields: Fields, size: int) -> Population:
     for key in ("bias", "delay"):
         if key in layer and np.any(layer.integers(key)):
             raise InputError(f"{layer.path}/{key}, rule: 0, lava-dl drops it from layers of RF neurons; train without")
-    sin, cos = (_each(fields, key, size, size, -4096, 4096) / 4096 for key in ("sinDecay", "cosDecay"))
+    sin, cos = (_eighths(fields, key, size) / 4096 for key in ("sinDecay", "cosDecay"))
     if np.any(sin <= 0):
         raise InputError(f"{fields.path}/sinDecay, rule: above 0, the neuron does not turn otherwise")
     alpha = 1 - np.sqrt(sin**2 + cos**2)
@@ -102,6 +103,15 @@ def _rf(model: str, layer: Fields, fields: Fields, size: int) -> Population:
     except InputError as error:
         raise InputError(f"{fields.path}: sinDecay and cosDecay give {error}") from error
     return Population.of(layer.path, model, size, **values)
+
+
+def _eighths(fields: Fields, key: str, size: int) -> Array:
+    """One multiple of 1/8, -4096..4096, for each neuron."""
+    given = fields.values.get(key)
+    if isinstance(given, (np.ndarray, np.number)) and given.dtype.kind == "f":
+        fields = Fields(f"{fields.path}, times 8,", {key: 8 * given})
+        return np.asarray(_each(fields, key, size, size, -8 * 4096, 8 * 4096) / 8)
+    return _each(fields, key, size, size, -4096, 4096)
 
 
 def _each(fields: Fields, key: str, size: int, channels: int, low: int, high: int) -> Array:

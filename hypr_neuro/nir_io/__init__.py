@@ -1,14 +1,28 @@
 """Networks as NIR graphs, the exchange format of Norse, snnTorch, Sinabs, Rockpool, Lava and others.
 
 `write_nir` writes nodes of the standard, which any NIR reader can run, and in the nodes' metadata all that `read_nir`
-needs to rebuild the network exactly. `read_nir` also imports graphs of other programs. A quantized network is written
-as the float network that its integers stand for; `read_quantized_nir` gives the integers back.
+needs to rebuild the network exactly. `import_nir` reads any graph, of any program, as a FloatGraph; `read_nir` those
+that are a chain of layers, as a Network. A quantized network is written as the float network that its integers stand
+for; `read_quantized_nir` gives the integers back.
 
 Source: Pedersen et al. 2024, Nature Communications, doi 10.1038/s41467-024-52259-9; package `nir`.
 """
 
-from hypr_neuro.nir_io.read import read_nir
+from hypr_neuro.nir_io.imported import Imported
+from hypr_neuro.nir_io.read import import_nir, is_own, read_nir
 from hypr_neuro.nir_io.read_integers import holds_integers, read_quantized_nir
+from hypr_neuro.nir_io.summary import ImportSummary
 from hypr_neuro.nir_io.write import NirSummary, to_graph, write_nir
 
-__all__ = ["NirSummary", "holds_integers", "read_nir", "read_quantized_nir", "to_graph", "write_nir"]
+__all__ = [
+    "ImportSummary",
+    "Imported",
+    "NirSummary",
+    "holds_integers",
+    "import_nir",
+    "is_own",
+    "read_nir",
+    "read_quantized_nir",
+    "to_graph",
+    "write_nir",
+]

@@ -51,7 +51,11 @@ def kind(node: Any) -> str:
 
 def shape_of(node: Any) -> Array:
     """The shape that an Input or Output node declares."""
-    return np.asarray((node.input_type or {}).get("input"))
+    said = node.input_type
+    try:
+        return np.asarray(said.get("input") if isinstance(said, Mapping) else None)
+    except ValueError as error:
+        raise InputError(f"shape {shown(said)} is no array, rule: positive whole numbers") from error
 
 
 def numbers(node: Any, name: str) -> Array:
@@ -98,6 +102,11 @@ def _flatten(path: str, content: Mapping[str, Any], texts: dict[str, Any], array
             texts[path + key] = value
         else:
             arrays[path + key] = np.asarray(value)
+
+
+def shown(value: Any) -> str:
+    """A value of any type for an error: on one line, cut short."""
+    return " ".join(repr(value).split())[:80]
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from hypr_neuro.network import Network
 from hypr_neuro.nir_io.files import one_line
 from hypr_neuro.nir_io.integers import float_network, integer_layer, network_of
 from hypr_neuro.nir_io.nodes import FIELDS, KEY, base_name, kind, naming, node_label, own_metadata
-from hypr_neuro.nir_io.read import open_graph, rebuild
+from hypr_neuro.nir_io.open_graph import open_graph
+from hypr_neuro.nir_io.own import rebuild
 from hypr_neuro.nir_io.write import to_graph
 from hypr_neuro.profile import parse_profile
 from hypr_neuro.quantize import QuantizedNetwork

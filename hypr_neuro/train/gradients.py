@@ -28,7 +28,7 @@ from hypr_neuro.forward import (
     take_workspace,
     time_major,
 )
-from hypr_neuro.network import Network
+from hypr_neuro.network import Layer, Network
 from hypr_neuro.train.engine import LayerEngine, Sums
 from hypr_neuro.train.feedback import Feedback, feedback_matrices, project
 from hypr_neuro.train.losses import Loss, get_loss
@@ -82,13 +82,19 @@ class Setup:
         return self.loss.sum_of is not None or self.penalty is not None
 
 
+def _output_decay(readout: Layer) -> float:
+    """What the readout's output keeps of a step, on average: κ of li, 1 - dv of cuba_li."""
+    params = readout.params
+    return float(np.mean(np.exp(-1.0 / params["tau"]) if "tau" in params else 1.0 - params["dv"]))
+
+
 class Block:
     """A block of samples on its way through the sequence: `observe` all parts first if need be, then `learn` them."""
 
     def __init__(self, setup: Setup, samples: int) -> None:
         self.setup, self.samples = setup, samples
         readout = setup.net.layers[-1]
-        leak = float(np.mean(np.exp(-1.0 / readout.params["tau"]))) if setup.rule.error_feedback else 0.0
+        leak = _output_decay(readout) if setup.rule.error_feedback else 0.0
         self.key, self.workspace = take_workspace(setup.arrays, samples)
         self.engines = [
             LayerEngine(arrays, samples, setup.rule, leak=leak, delay=delay, way_down=way_down, buffers=buffers)

@@ -339,6 +339,7 @@ def test_integer_gradients_point_where_those_of_the_float_rule_do(model: str) ->
 
 STEEP = {
     "alif": {"beta": 60.0},
+    "alif_reset": {"beta": 60.0},
     "brf": {"delta": 1.0, "omega": 0.3, "b_offset": 0.1},
     "lif": {"vth": 0.05},
     "se_adlif": {"a": 1.0, "k": 1000.0, "tau_w": 60.0},

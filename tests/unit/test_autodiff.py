@@ -95,6 +95,14 @@ def alif(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Arra
     return jnp.stack([u, a]), slayer(u - theta)
 
 
+def alif_reset(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
+    alpha, rho = jnp.exp(-1 / p["tau_u"]), jnp.exp(-1 / p["tau_a"])
+    kept = s[0] - (p["b0"] + p["beta"] * s[1]) * z
+    a = rho * s[1] + (1 - rho) * z
+    u = alpha * kept + (1 - alpha) * I
+    return jnp.stack([u, a]), double_gaussian(u - p["b0"] - p["beta"] * a)
+
+
 def se_adlif(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
     alpha, beta = jnp.exp(-1 / p["tau_u"]), jnp.exp(-1 / p["tau_w"])
     u = alpha * s[0] * (1 - z) + (1 - alpha) * (I - s[1])
@@ -117,8 +125,8 @@ def li(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]
     return u[None], u
 
 
-STEP = {"lif": lif, "alif": alif, "se_adlif": se_adlif, "brf": brf, "li": li}
-STATES = {"lif": 2, "alif": 2, "se_adlif": 2, "brf": 3, "li": 1}
+STEP = {"lif": lif, "alif": alif, "alif_reset": alif_reset, "se_adlif": se_adlif, "brf": brf, "li": li}
+STATES = {"lif": 2, "alif": 2, "alif_reset": 2, "se_adlif": 2, "brf": 3, "li": 1}
 NO_RESET = ("brf",)  # the previous spike reaches the state by the recurrent current alone
 
 

@@ -57,9 +57,14 @@ TOLERANCES = {
     # integer parameters are α and ρ in place of τ_u and τ_a
     "alif": Tolerance(1.1e-4, 1.6e-5, 4.5e-5, 1.1e-4, 1.6e-5, 0.012, 3.2e-3, 0.75, 1.0,
                       lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0), 1.2e-4),
+    # the same
+    "alif_reset": Tolerance(1.1e-4, 1.6e-5, 4.5e-5, (1.1e-4, 1e-12, 1.6e-5, 2.4e-5), 1.6e-5, 0.015, 7e-4, 0.85, 1.0,
+                            lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0), 1.2e-4),
     # integer parameters are δω and δ|b'|
     "brf": Tolerance(4e-5, 1e-12, 1e-12, 2e-5, 0.0, 0.015, 1e-3, 0.9, 20.0,
                      lambda p: (p["delta"] * np.sign(p["omega"]), p["delta"] * np.sign(p["b_offset"])), 4e-5),
+    # integer parameters are 1 - du, dv and the bias
+    "cuba_li": Tolerance(1.6e-5, 1e-12, 1e-12, 1e-12, 0.0, 0.0, 4e-4, 1.0, 1.0, lambda p: (-1.0, 1.0, 1.0), 6e-5),
     "lif": Tolerance(1.3e-4, 1e-12, 6e-4, 1e-12, 0.012, 0.012, 1.5e-3, 0.9, 0.4, lambda p: (1.0, 1.0, 1.0, 1.0),
                      2.4e-4),
     # the integer parameter is κ = e^{-1/τ}
@@ -202,6 +207,7 @@ def float_run(model: NeuronModel, params: dict[str, np.ndarray], currents: np.nd
 
 RESTING = {
     "alif": lambda u, p: ((u, 0), u),
+    "alif_reset": lambda u, p: ((u, 0), u),
     "li": lambda u, p: ((u,), u),
     # w rests at round(k a u), which the current has to outweigh
     "se_adlif": lambda u, p: ((u, w := shr(p["ka"] * u, p["m"], p["rounding"])), u + w),

@@ -80,7 +80,8 @@ def expected_jacobian(model: NeuronModel, s_prev: tuple, z_prev: float, current:
     P = jacobian(lambda v: model.float_step(s_prev, z_prev, current, whole(v))[0], p)[:, trainable]
     D = jacobian(lambda v: model.float_step(s_prev, v[0], current, whole(p))[0], (z_prev,))[:, 0]
     if model.float_psi_arg is None:
-        return A, B, np.ones(1), np.zeros(1), P.T, np.zeros(len(trainable)), D
+        output = np.eye(model.d)[-1]  # the output is the last state
+        return A, B, output, np.zeros(model.d), P.T, np.zeros(len(trainable)), D
     C = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, v, whole(p)), state)[0]
     Cp = PSI * jacobian(lambda v: model.float_psi_arg(v, state, whole(p)), s_prev)[0]
     E = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, state, whole(v)), p)[0, trainable]

@@ -40,6 +40,14 @@ def alif(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
     return {"u": u, "a": a}, float(u > theta)
 
 
+def alif_reset(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
+    alpha, rho = exp(-1 / p["tau_u"]), exp(-1 / p["tau_a"])
+    kept = s["u"] - z * (p["b0"] + p["beta"] * s["a"])
+    a = rho * s["a"] + (1 - rho) * z
+    u = alpha * kept + (1 - alpha) * current
+    return {"u": u, "a": a}, float(u > p["b0"] + p["beta"] * a)
+
+
 def se_adlif(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
     alpha, beta = exp(-1 / p["tau_u"]), exp(-1 / p["tau_w"])
     u = alpha * s["u"] * (1 - z) + (1 - alpha) * (current - s["w"])
@@ -54,7 +62,15 @@ def li(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
     return {"u": u}, u
 
 
-EQUATIONS = {"alif": (alif, {}, 1.0), "brf": (brf, {}, 30.0), "li": (li, {}, 1.0), "lif": (lif, {"subtract": 0.0}, 0.4),
+def cuba_li(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
+    u = (1 - p["du"]) * s["u"] + current
+    v = (1 - p["dv"]) * s["v"] + u + p["bias"]
+    return {"u": u, "v": v}, v
+
+
+EQUATIONS = {"alif": (alif, {}, 1.0), "alif_reset": (alif_reset, {}, 1.0),
+             "brf": (brf, {}, 30.0), "cuba_li": (cuba_li, {"bias": 0.1}, 1.0),
+             "li": (li, {}, 1.0), "lif": (lif, {"subtract": 0.0}, 0.4),
              "lif, subtractive": (lif, {"subtract": 1.0}, 0.4), "se_adlif": (se_adlif, {}, 6.0)}  # fmt: skip
 
 

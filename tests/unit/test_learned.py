@@ -124,8 +124,10 @@ def fast(model: NeuronModel, rng: np.random.Generator) -> Values:
 
 ROUNDED = {
     "alif": (0.5, 0.5, 0.5, 0.5),
+    "alif_reset": (0.5, 0.5, 0.5, 0.5),
     # b is of two rounded numbers and a floored root, at δ|ω| = 0.9 off by one for half a unit of wd: 2.6 at worst
     "brf": (0.5, 1.7),
+    "cuba_li": (0.5, 0.5, 0.5),
     "lif": (0.5, 0.5, 0.5, 0.5),
     "li": (0.5,),
     "se_adlif": (0.5, 0.5, 0.5, 0.5, 0.5),
@@ -191,7 +193,9 @@ def brf_range(constants: dict[str, int], own: tuple[int, ...]) -> list[tuple[flo
 
 RANGES = {
     "alif": alif_range,
+    "alif_reset": alif_range,
     "brf": brf_range,
+    "cuba_li": lambda constants, own: [decays(constants, "k"), decays(constants, "k"), states(constants)],
     "lif": lif_range,
     "li": lambda constants, own: [decays(constants, "k")],
     "se_adlif": se_adlif_range,
@@ -248,11 +252,13 @@ class Rule:
 
 RULES = {
     "alif": (),
+    "alif_reset": (),
     "brf": (
         Rule("p'(ω) = -wd / root", lambda p: p["dp"] == max(1 - unit(p), nearest(-unit(p) * p["wd"], root(p)))),
         Rule("no growth", lambda p: (unit(p) + p["cd"]) ** 2 + p["wd"] ** 2 <= unit(p) ** 2),
         Rule("a coefficient", lambda p: abs(p["cd"]) < unit(p)),
     ),
+    "cuba_li": (),
     "lif": (
         Rule("1/vth", lambda p: p["inv_vth"] == (1 << 36) // p["vth"]),
         Rule("a mantissa · 2^6", lambda p: p["vth"] % 64 == 0),
@@ -337,6 +343,6 @@ def test_compiled_changes_equal_python(name: str) -> None:
 def test_only_a_model_with_a_jacobian_says_what_learns() -> None:
     learns = [name for name, model in MODELS.items() if model.fixed_jacobian is not no_integer_form]
     assert learns == LEARNING
-    assert len(learns) == 5
+    assert len(learns) == 7
     with pytest.raises(InputError, match="'rf': rule: learned needs fixed_jacobian"):
         replace(MODELS["rf"], learned=MODELS["li"].learned)

@@ -110,7 +110,7 @@ def test_a_circle_by_another_spelling_of_the_path_is_named(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["loihi", "", "../loihi2", "LOIHI2"])
 def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
-    with pytest.raises(ProfileError, match="known: ideal, loihi1, loihi2"):
+    with pytest.raises(ProfileError, match="known: cortex_m4, ideal, loihi1, loihi2, spinnaker2"):
         load_profile(name)
 
 

@@ -1,0 +1,87 @@
+"""C99 for microcontrollers: static memory, integers only, no library beyond stdint.h.
+
+translate   step functions and rules from their Python syntax tree to C
+plan        what the program holds: rings of what was sent, weights in the smallest form
+network     network.h and network.c
+build       compilers, sizes by section, running on the computer and under qemu
+learn       learn.h and learn.c: a network that learns on the device
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypr_neuro import fixed_point
+from hypr_neuro.compilers import Emitted
+from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.c import network as text
+from hypr_neuro.compilers.c.plan import Plan
+from hypr_neuro.compilers.c.translate import PRELUDE, module
+from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.jit import tagged_functions
+from hypr_neuro.store import make_folder, write_text
+
+if TYPE_CHECKING:
+    from hypr_neuro.integer import Population
+    from hypr_neuro.sim.learn_options import LearnOptions
+
+PACKAGES: tuple[str, ...] = ()
+TAKES_INTEGER = True
+"""An `IntegerNetwork` will do."""
+TEMPLATES = Path(__file__).with_name("templates")
+COPIED = ("Makefile", "main.c", "hn_io.h", "host_io.c", "cortex_m4/startup.c", "cortex_m4/semihosting.c",
+          "cortex_m4/mps2_an386.ld")  # fmt: skip
+
+
+def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOptions | None = None) -> Emitted:
+    """Write the network as C99 into `folder`; the manifest tells what it takes of flash and RAM.
+
+    network.h and network.c are what a program of your own takes, with hn_fixed.h and hn_neurons.h; the rest runs it
+    over samples on a computer and on an emulated Cortex-M4. A compiler is needed for the sizes only.
+
+    learn : also write learn.h and learn.c, a quantized network that learns with these options, see `learn`
+    """
+    integer, tail = as_integer(network)
+    plan = Plan(integer, tail)
+    files = {
+        "network.h": text.header(plan),
+        "network.c": text.source(plan),
+        "hn_fixed.h": fixed_header(),
+        "hn_neurons.h": neurons_header(integer.populations),
+    }
+    for name in COPIED:
+        files[name] = (TEMPLATES / name).read_text(encoding="utf-8")
+    for name, content in files.items():
+        make_folder((folder / name).parent)
+        write_text(folder / name, content)
+    emitted = Emitted(list(files), {"memory": build.memory(folder)})
+    return emitted if learn is None else _with_learning(network, folder, learn, emitted)
+
+
+def _with_learning(network: Any, folder: Path, options: LearnOptions, inference: Emitted) -> Emitted:
+    from hypr_neuro.compilers.c.learn import emit_learning
+
+    learning = emit_learning(network, options, folder)
+    names = [*inference.names, *(name for name in learning.names if name not in inference.names)]
+    return Emitted(names, inference.facts | learning.facts | {"learn": asdict(options)})
+
+
+def fixed_header() -> str:
+    """hn_fixed.h: every rounding and overflow rule."""
+    rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
+    about = "/* Every rounding and overflow rule, translated from hypr_neuro/fixed_point.py. */\n"
+    return _header("HN_FIXED_H", "#include <stdint.h>\n", about, PRELUDE, module(rules))
+
+
+def neurons_header(populations: tuple[Population, ...]) -> str:
+    """hn_neurons.h: the steps of the models of these populations."""
+    rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
+    steps = {p.model.name: p.model.fixed_step for p in populations}
+    about = f"/* Steps of neurons, translated from their Python form: {', '.join(steps)}. */\n"
+    return _header("HN_NEURONS_H", '#include "hn_fixed.h"\n', about, module(steps.values(), rules))
+
+
+def _header(guard: str, include: str, *parts: str) -> str:
+    return "\n".join([f"#ifndef {guard}\n#define {guard}\n\n{include}", *parts, "#endif\n"])

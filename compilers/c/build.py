@@ -1,0 +1,190 @@
+"""Compilers for what `emit` wrote: builds, sizes by section, runs on this computer and on an emulated Cortex-M4.
+
+Nothing here is needed to write the files. What is not installed is reported as such.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.integer import IntegerNetwork
+
+Array = NDArray[Any]
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion")
+SECTIONS = ("text", "rodata", "data", "bss")
+MAIN = "main.c"
+BOARD = ("cortex_m4/startup.c", "cortex_m4/semihosting.c")
+EMULATOR = "qemu-system-arm"
+EMULATE = (EMULATOR, "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none",
+           "-semihosting-config", "enable=on,target=native")  # fmt: skip
+COUNT = ("-icount", "shift=0")
+INSTRUCTIONS_PER_TICK = 40
+"""With a nanosecond an instruction and a board of 25 MHz."""
+LONGEST_RUN = 300
+"""Seconds after which a program that does not end is stopped."""
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler and what it builds for. program : of the compiler. size : prints an object's sections"""
+
+    name: str
+    program: str
+    size: str
+    flags: tuple[str, ...]
+
+    def missing(self) -> str | None:
+        """What is not installed, or None."""
+        for program in (self.program, self.size):
+            if shutil.which(program) is None:
+                return f"{program} is not installed"
+        return None
+
+
+HOST = Toolchain("host", "gcc", "size", ("-O2",))
+SANITIZERS = Toolchain(
+    "sanitizers", "gcc", "size", ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+)
+CORTEX_M4 = Toolchain(
+    "cortex-m4", "arm-none-eabi-gcc", "arm-none-eabi-size", ("-Os", "-mcpu=cortex-m4", "-mthumb", "-ffreestanding")
+)
+
+
+def compile_c(toolchain: Toolchain, arguments: Sequence[str | Path], folder: Path) -> None:
+    """Run the compiler in `folder`, warnings as errors. Raises InputError with its first lines if it fails."""
+    command = [toolchain.program, *STRICT, *toolchain.flags, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        told = "\n".join(done.stderr.splitlines()[:8])
+        raise InputError(f"{' '.join(command)} in {folder} failed:\n{told}")
+
+
+def build(
+    folder: Path,
+    toolchain: Toolchain = HOST,
+    *,
+    trace: bool = False,
+    events: bool = False,
+    ticks: bool = False,
+    sources: Sequence[str] = ("network.c",),
+) -> Path:
+    """The program that runs samples, `folder`/program_<toolchain>; `run` runs it.
+
+    trace : it prints the states and outputs of all populations. events : it also prints counts of events
+    ticks : it prints nothing but how long each sample took. sources : beside main.c
+    """
+    folder = folder.resolve()
+    out = folder / f"program_{toolchain.name}"
+    defines = ["-DHN_TRACE"] * trace + ["-DHN_EVENTS"] * events + ["-DHN_TICKS"] * ticks
+    if toolchain is CORTEX_M4:
+        linked = ["-nostdlib", "-T", "cortex_m4/mps2_an386.ld", *sources, MAIN, *BOARD, "-lgcc"]
+    else:
+        linked = [*sources, MAIN, "host_io.c"]
+    compile_c(toolchain, [*defines, "-o", out, *linked], folder)
+    return out
+
+
+def run(program: Path, samples: Sequence[Array], *, counting: bool = False) -> str:
+    """What the program prints for samples (T, channel) of integers; one for a board runs under qemu.
+
+    counting : every instruction takes a nanosecond of the emulated board's time
+
+    Raises InputError if it fails, such as where a sanitizer found something, or does not end.
+    """
+    lines = [" ".join(map(str, [len(sample), *np.asarray(sample, np.int64).ravel().tolist()])) for sample in samples]
+    emulated = program.name == f"program_{CORTEX_M4.name}"
+    command = [*EMULATE, *(COUNT * counting), "-kernel", str(program)] if emulated else [str(program)]
+    text = "\n".join(lines) + "\n"
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=LONGEST_RUN, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"{' '.join(command)} did not end in {LONGEST_RUN} s; give shorter samples") from error
+    if done.returncode != 0:
+        told = "\n".join(done.stderr.splitlines()[:12])
+        raise InputError(f"{' '.join(command)} ended with {done.returncode}:\n{told}")
+    return done.stdout
+
+
+def instructions_per_step(folder: Path, samples: Sequence[Array], tail: int = 0) -> float:
+    """Instructions of a Cortex-M4 in one call of hn_step, averaged over the samples; needs compiler and emulator.
+
+    What a board takes is more: flash waits, and loads and branches last several cycles.
+    """
+    program = build(folder, CORTEX_M4, ticks=True)
+    ticks = sum(map(int, run(program, samples, counting=True).split()))
+    return ticks * INSTRUCTIONS_PER_TICK / sum(len(sample) + tail for sample in samples)
+
+
+def outputs(printed: str, steps: Sequence[int]) -> list[Array]:
+    """What a program without trace printed: for each sample (steps, output); `steps` with the tail."""
+    rows = np.array(printed.split(), np.int64).reshape(sum(steps), -1)
+    return np.split(rows, np.cumsum(steps)[:-1])
+
+
+def traces(printed: str, network: IntegerNetwork, steps: Sequence[int]) -> list[list[Array]]:
+    """What a program with trace printed: for each sample and population (steps, states + 1, n), outputs last."""
+    shapes = [(p.model.d + 1, p.size) for p in network.populations]
+    ends = np.cumsum([rows * n for rows, n in shapes])
+    return [
+        [part.reshape(len(sample), *shape) for part, shape in zip(np.split(sample, ends[:-1], 1), shapes, strict=True)]
+        for sample in outputs(printed, steps)
+    ]
+
+
+def sizes(folder: Path, toolchain: Toolchain, sources: Sequence[str] = ("network.c",)) -> dict[str, int]:
+    """Bytes of text, rodata, data and bss of these sources together, as compiled and not linked."""
+    total = dict.fromkeys(SECTIONS, 0)
+    with tempfile.TemporaryDirectory() as scratch:
+        for i, name in enumerate(sources):
+            compiled = Path(scratch) / f"{i}.o"
+            compile_c(toolchain, ["-c", name, "-o", compiled], folder)
+            for key, count in section_sizes(compiled, toolchain).items():
+                total[key] += count
+    return total
+
+
+def section_sizes(compiled: Path, toolchain: Toolchain) -> dict[str, int]:
+    """Bytes of the sections of an object or program, .text.* counted as text and so on."""
+    told = subprocess.run(
+        [toolchain.size, "-A", "-d", str(compiled)], capture_output=True, text=True, check=True
+    ).stdout
+    found = dict.fromkeys(SECTIONS, 0)
+    for line in told.splitlines():
+        words = line.split()
+        key = words[0].split(".")[1] if words and words[0].startswith(".") else ""
+        if key in found:
+            found[key] += int(words[1])
+    return found
+
+
+def memory(folder: Path, sources: Sequence[str] = ("network.c",)) -> dict[str, Any]:
+    """For the manifest: flash and RAM on this computer and on a Cortex-M4, null with a reason without a compiler."""
+    found = {}
+    for toolchain in (HOST, CORTEX_M4):
+        reason = toolchain.missing()
+        entry: dict[str, Any] = {"flags": " ".join(toolchain.flags), "compiler": None, "bytes": None, "reason": reason}
+        if reason is None:
+            try:
+                parts = sizes(folder, toolchain, sources)
+                entry["bytes"] = parts | {"flash": parts["text"] + parts["rodata"] + parts["data"],
+                                          "ram": parts["data"] + parts["bss"]}  # fmt: skip
+                entry["compiler"] = _version(toolchain)
+            except InputError as error:
+                entry["reason"] = str(error)
+        found[toolchain.name] = entry
+    return found
+
+
+def _version(toolchain: Toolchain) -> str:
+    told = subprocess.run([toolchain.program, "--version"], capture_output=True, text=True, check=False).stdout
+    return told.splitlines()[0] if told else toolchain.program

@@ -1,0 +1,272 @@
+"""C99 from the syntax tree of a tagged function over arrays: update rules (`sim.updates`) and errors (`sim.errors`).
+
+Beside what `translate` takes: ``while``, entries of arrays that C holds (`CArray`), ``array.shape``, ``np.int64(x)``
+and ``name = np.zeros(length, np.int64)``, which becomes static memory. An array that is only written, each entry in
+one inner loop over its own indices, can be a `Sink`: C hands each entry on where it arises and never holds the array.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypr_neuro.compilers.c.expression import SUM, UNARY, Expression, literal
+from hypr_neuro.compilers.c.names import c_name, safe
+from hypr_neuro.compilers.c.translate import Translator, module
+
+Tagged = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class CArray:
+    """element : C text of an entry, {0} and {1} its indices. shape : C text of the lengths. narrow : its type is"""
+
+    element: str
+    shape: tuple[str, ...]
+    narrow: bool = False
+
+
+@dataclass(frozen=True)
+class Sink:
+    """An array of which C takes each entry as it arises. take : C text of what is done with it, {0} {1} its indices,
+    {2} its value"""
+
+    name: str
+    take: str
+
+
+@dataclass
+class Loops:
+    """A translated function. text : its definition. scratch : lengths, in Python, of the static arrays that it needs
+
+    calls : Python functions that it calls
+    """
+
+    text: str
+    calls: list[Tagged]
+    scratch: dict[str, str] = field(default_factory=dict)
+
+
+class _Open(ast.stmt):
+    """Where a sink's entry begins."""
+
+
+class _Close(ast.stmt):
+    """Where it is complete. indices : names of its loops"""
+
+    def __init__(self, indices: Sequence[str]) -> None:
+        super().__init__()
+        self.indices = tuple(indices)
+
+
+class LoopTranslator(Translator):
+    """One function over arrays on its way to C.
+
+    head : its C declaration. arrays : by argument. given : numbers by argument, C text or integers
+    tuples : arguments that are tuples of arrays. sink : see `Sink`
+    """
+
+    def __init__(
+        self,
+        function: Tagged,
+        head: str,
+        *,
+        arrays: Mapping[str, CArray] | None = None,
+        given: Mapping[str, str | int] | None = None,
+        tuples: Mapping[str, Sequence[CArray]] | None = None,
+        sink: Sink | None = None,
+    ) -> None:
+        super().__init__(function, c_name(function))
+        self.c_head, self.arrays, self.tuples, self.sink = head, dict(arrays or {}), dict(tuples or {}), sink
+        self.scratch: dict[str, str] = {}
+        for name, value in (given or {}).items():
+            self.variables[name] = literal(value) if isinstance(value, int) else Expression(value)
+        if sink is not None:
+            self.arrays[sink.name] = CArray(f"{sink.name}_entry", ())
+
+    def translated(self) -> Loops:
+        """The function; InputError for what is outside the subset."""
+        body = self.body()
+        if self.sink is not None:
+            self._place_sink(body, self.sink.name)
+        for name in sorted(_assigned_inside(body) & self.read - set(self.arguments)):
+            self.variables[name] = Expression(safe(name))
+            self.put(f"int64_t {safe(name)} = 0;")
+        self.block(body)
+        text = "\n".join([f"{self.c_head} {{", *self.lines, "}\n"])
+        return Loops(text, list(self.calls), self.scratch)
+
+    # --- the sink
+
+    def _place_sink(self, body: list[ast.stmt], name: str) -> None:
+        """Mark, in the tree, the one inner loop that writes the array."""
+        writers = [(outer, inner) for outer in _loops(body) for inner in _loops(outer.body) if _writes(inner, name)]
+        if len(writers) != 1:
+            self.refuse(self.tree, name, "written in one loop over its two indices")
+        outer, inner = writers[0]
+        indices = [ast.unparse(outer.target), ast.unparse(inner.target)]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == name and (
+                isinstance(node.ctx, ast.Load) or ast.unparse(node.slice).strip("()") != ", ".join(indices)
+                or all(node is not found for found in ast.walk(inner))
+            ):  # fmt: skip
+                self.refuse(node, ast.unparse(node), f"{name}[{', '.join(indices)}] is only written, in one loop")
+        inner.body = [_Open(), *inner.body, _Close(indices)]
+
+    def do__Open(self, node: _Open) -> None:
+        assert self.sink is not None
+        self.put(f"int64_t {self.sink.name}_entry = 0;")
+
+    def do__Close(self, node: _Close) -> None:
+        assert self.sink is not None
+        indices = [safe(name) for name in node.indices]
+        self.put(self.sink.take.format(*indices, f"{self.sink.name}_entry"))
+
+    # --- statements
+
+    def do_Return(self, node: ast.Return) -> None:
+        if node.value is None:
+            self.refuse(node, "return", "a number at the end, or nothing")
+        self.put(f"return {self.number(node.value).text};")
+
+    def do_While(self, node: ast.While) -> None:
+        if node.orelse:
+            self.refuse(node, "while", "no else")
+        self.put(f"while ({self.number(node.test).text}) {{")
+        self.inside(node.body)
+        self.put("}")
+
+    def do_Assign(self, node: ast.Assign) -> None:
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Subscript):
+            self.put(f"{self._entry(target)} = {self.number(value).text};")
+        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Name) and value.id in self.tuples:
+            for part, array in zip(target.elts, self.tuples[value.id], strict=True):
+                self.arrays[ast.unparse(part)] = array
+        elif isinstance(target, ast.Name) and ast.unparse(value).startswith("np.zeros("):
+            self._zeros(target.id, value)
+        elif isinstance(target, ast.Name) and (found := self._array_of(value)) is not None:
+            self.arrays[target.id] = found
+        else:
+            super().do_Assign(node)
+
+    def _array_of(self, node: ast.expr) -> CArray | None:
+        """The array that an entry of a tuple of arrays is."""
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.tuples:
+            index = node.slice.value if isinstance(node.slice, ast.Constant) else None
+            if not isinstance(index, int) or not 0 <= index < len(self.tuples[node.value.id]):
+                self.refuse(node, ast.unparse(node), "a constant index of the tuple")
+            return self.tuples[node.value.id][index]
+        return None
+
+    def _zeros(self, name: str, call: ast.expr) -> None:
+        assert isinstance(call, ast.Call)
+        if len(call.args) != 2 or ast.unparse(call.args[1]) != "np.int64" or isinstance(call.args[0], ast.Tuple):
+            self.refuse(call, ast.unparse(call), "np.zeros(length, np.int64)")
+        self.scratch[name] = ast.unparse(call.args[0])
+        length = self.number(call.args[0]).text
+        self.arrays[name] = CArray(f"hn_scratch_{name}[{{0}}]", (length,))
+        counter = self.fresh()
+        self.put(f"for (int64_t {counter} = 0; {counter} < {length}; {counter}++) {{")
+        self.put(f"    hn_scratch_{name}[{counter}] = 0;")
+        self.put("}")
+
+    def do_AugAssign(self, node: ast.AugAssign) -> None:
+        if not isinstance(node.target, ast.Subscript):
+            super().do_AugAssign(node)
+            return
+        left = ast.copy_location(ast.Subscript(node.target.value, node.target.slice, ast.Load()), node)
+        total = ast.copy_location(ast.BinOp(left, node.op, node.value), node)
+        self.put(f"{self._entry(node.target)} = {self.number(total).text};")
+
+    # --- expressions
+
+    def _entry(self, node: ast.Subscript) -> str:
+        """C text of an entry of an array."""
+        name = ast.unparse(node.value)
+        if name not in self.arrays:
+            self.refuse(node, ast.unparse(node), "an array among the arguments")
+        indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        return self.arrays[name].element.format(*(self.number(i).at(SUM + 1) for i in indices))
+
+    def of_Subscript(self, node: ast.Subscript) -> Any:
+        if isinstance(node.value, ast.Attribute) and isinstance(node.slice, ast.Constant):
+            return self.of_Attribute(node.value)[int(str(node.slice.value))]
+        if isinstance(node.value, ast.Name) and node.value.id in self.arrays:
+            cast = "(int64_t)" if self.arrays[node.value.id].narrow else ""
+            return Expression(cast + self._entry(node), UNARY, settled=False)
+        return super().of_Subscript(node)
+
+    def of_Attribute(self, node: ast.Attribute) -> tuple[Expression, ...]:
+        name = ast.unparse(node.value)
+        if node.attr != "shape" or name not in self.arrays:
+            self.refuse(node, ast.unparse(node), "the shape of an array")
+        return tuple(Expression(text, UNARY) for text in self.arrays[name].shape)
+
+    def of_Call(self, node: ast.Call) -> Any:
+        if ast.unparse(node.func) == "np.int64" and len(node.args) == 1:
+            return self.number(node.args[0])
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        function = self.function.__globals__.get(name)
+        if inspect.isfunction(function) and _of_simulator(function):
+            self.calls[function] = None
+            arguments = ", ".join(self.number(a).text for a in node.args)
+            return Expression(f"{c_name(function)}({arguments})", settled=False)
+        return super().of_Call(node)
+
+
+def helpers(functions: Sequence[Tagged], defined: Sequence[Tagged]) -> str:
+    """What these functions call outside of themselves, each once, callees first; `defined` stands elsewhere already."""
+    own: dict[Tagged, str] = {}
+    rules: list[Tagged] = []
+
+    def add(function: Tagged) -> None:
+        if not _of_simulator(function):
+            rules.append(function)
+        elif function not in own:
+            arguments = ", ".join(f"int64_t {safe(name)}" for name in inspect.signature(function).parameters)
+            found = LoopTranslator(function, f"static inline int64_t {c_name(function)}({arguments})").translated()
+            for callee in found.calls:
+                add(callee)
+            own[function] = found.text
+
+    for function in functions:
+        add(function)
+    return "\n".join(text for text in (module(rules, defined), *own.values()) if text)
+
+
+def _of_simulator(function: Tagged) -> bool:
+    return function.__module__.startswith("hypr_neuro.sim.")
+
+
+def _loops(body: Sequence[ast.stmt]) -> list[ast.For]:
+    """Loops among these statements, also those under an if."""
+    found = []
+    for statement in body:
+        if isinstance(statement, ast.For):
+            found.append(statement)
+        elif isinstance(statement, ast.If):
+            found += _loops([*statement.body, *statement.orelse])
+    return found
+
+
+def _writes(loop: ast.For, name: str) -> bool:
+    nodes = [n for statement in loop.body for n in ast.walk(statement)]
+    return any(isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == name
+               for n in nodes)  # fmt: skip
+
+
+def _assigned_inside(body: Sequence[ast.stmt]) -> set[str]:
+    """Names that a loop or an if assigns before anything outside of them does."""
+    outside: set[str] = set()
+    found: set[str] = set()
+    for statement in body:
+        stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        if isinstance(statement, (ast.If, ast.For, ast.While)):
+            found |= stored - outside
+        else:
+            outside |= stored
+    return found

@@ -1,0 +1,54 @@
+"""Names of functions and variables in C, and which names of Python mean what."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+
+TUPLES = ("s", "s_prev", "I", "p", "change")
+"""Arguments that are tuples, by the contract of `neurons.base`."""
+STEP = ("s", "z_prev", "I", "p")
+KEYWORDS = frozenset((
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
+    "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
+    "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
+))  # fmt: skip
+
+
+def c_name(function: Callable[..., Any]) -> str:
+    """Name in C: `lif_fixed_step` for `neurons.lif.fixed_step`, `hn_sat` for `fixed_point.sat` and all else."""
+    package, _, module = function.__module__.rpartition(".")
+    return f"{module if package.endswith('neurons') else 'hn'}_{function.__name__}"
+
+
+def nested_names(body: Iterable[ast.stmt]) -> set[str]:
+    """Names that an if or a for assigns before anything outside of them does."""
+    outside: set[str] = set()
+    found: set[str] = set()
+    for statement in body:
+        stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        if isinstance(statement, (ast.If, ast.For)):
+            found |= stored - outside
+        else:
+            outside |= stored
+    return found
+
+
+def safe(name: str) -> str:
+    """The name, or with a line at its end what C would not take."""
+    return f"{name}_" if name in KEYWORDS or name.startswith("hn_t") or name in ("out", "s_out", "events_out") else name
+
+
+_ASCII = {"·": "*", "±": "+-", "−": "-", "≤": "<=", "≥": ">=", "Σ": "sum", "ψ": "psi", "∂": "d", "²": "^2"}
+
+
+def ascii_text(text: str) -> str:
+    """Text for a comment of one line: nothing in it ends a comment, starts one, or is a trigraph."""
+    for old, new in _ASCII.items():
+        text = text.replace(old, new)
+    text = "".join(c if " " <= c <= "~" else "~" for c in text)
+    for mark in ("*/", "/*", "??"):
+        # twice, because replacing can leave one more behind: "???"
+        text = text.replace(mark, " ".join(mark)).replace(mark, " ".join(mark))
+    return text

@@ -1,0 +1,398 @@
+"""C99 from the syntax tree of a tagged function: the rules of `fixed_point` and the integer functions of neurons.
+
+Every number is an int64_t, a comparison 0 or 1. Tuples that a function takes (`TUPLES`) are arrays; tuples inside it
+are taken apart into single variables. What it returns decides the form:
+
+    a number                       int64_t name(…)
+    ((s…), z, events) of a step    int64_t name(…, int64_t s_out[], int64_t *events), returns z
+    any other tuple                void name(…, int64_t out[]), flattened in order
+
+Results are written after all arguments were read, so that s_out may be s. Shifts become `hn_sar` and `hn_shl`, whose
+counts lie in 0..63, ``//`` becomes `hn_floordiv`; `PRELUDE` defines these. Sums and products are those of C: they must
+fit 64 bits, which the neurons' own tests show. What is outside this subset is refused by function, line and construct.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hypr_neuro.compilers.c.expression import (
+    Expression,
+    Shape,
+    Tree,
+    binary,
+    compare,
+    conditional,
+    leaves,
+    literal,
+    logic,
+    mapped,
+    shape_of,
+    unary,
+)
+from hypr_neuro.compilers.c.names import STEP, TUPLES, ascii_text, c_name, nested_names, safe
+from hypr_neuro.errors import InputError
+from hypr_neuro.neurons.base import NeuronModel
+
+__all__ = ["PRELUDE", "STEP", "TUPLES", "Function", "Translator", "c_name", "layout", "leaves", "module", "safe"]
+PRELUDE = (Path(__file__).with_name("templates") / "hn_prelude.h").read_text(encoding="utf-8")
+INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Function:
+    """A translated function: its C name, its definition, what it calls (Python functions) and returns."""
+
+    name: str
+    text: str
+    calls: tuple[Callable[..., Any], ...]
+    returns: Shape
+
+
+def translate(function: Callable[..., Any], name: str | None = None) -> Function:
+    """The function in C, by default under the name `c_name`. Raises InputError for what is outside the subset."""
+    return _translated(function, name or c_name(function))
+
+
+@cache
+def _translated(function: Callable[..., Any], name: str) -> Function:
+    return Translator(function, name).run()
+
+
+def module(functions: Iterable[Callable[..., Any]], defined: Iterable[Callable[..., Any]] = ()) -> str:
+    """These functions and all that they call, each once, callees first; what stands in `defined` is left out."""
+    texts: list[str] = []
+    done: dict[str, Callable[..., Any]] = {c_name(f): f for f in defined}
+
+    def add(function: Callable[..., Any]) -> None:
+        name = c_name(function)
+        if name in done:
+            if done[name] is not function:
+                raise InputError(f"{function.__module__}.{function.__name__}: '{name}' is the C name of a function of "
+                                 f"{done[name].__module__} already; rename one of the two")  # fmt: skip
+            return
+        done[name] = function
+        found = translate(function)
+        for callee in found.calls:
+            add(callee)
+        texts.append(found.text)
+
+    for function in functions:
+        add(function)
+    return "\n".join(texts)
+
+
+def layout(model: NeuronModel) -> dict[str, int]:
+    """Where A, B, C, C' ("late"), P, E and F start in what `<model>_fixed_jacobian` writes, and its length ("size")."""
+    d, n = model.d, len(model.trainable)
+    sizes = {"A": d * d, "B": d, "C": d, "late": d, "P": n * d, "E": n, "F": d}
+    starts, at = {}, 0
+    for key, size in sizes.items():
+        starts[key] = at
+        at += size
+    return starts | {"size": at}
+
+
+class Translator:
+    """One function on its way to C. `run` gives the result; methods are named after the nodes that they translate."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.function, self.name = function, name
+        try:
+            lines, self.first_line = inspect.getsourcelines(function)
+        except (OSError, TypeError) as error:
+            raise InputError(f"{function!r}: has no source, rule: a function that stands in a file") from error
+        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+        if not isinstance(tree, ast.FunctionDef):
+            raise InputError(f"{function!r}: is no definition, rule: a function written with def")
+        self.tree = tree
+        self.arguments = [a.arg for a in self.tree.args.args]
+        self.read = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        self.variables: dict[str, Tree] = {a: Expression(safe(a)) for a in self.arguments if a not in TUPLES}
+        self.calls: dict[Callable[..., Any], None] = {}
+        self.returns: list[Shape] = []
+        self.lines: list[str] = []
+        self.depth, self.temporaries = 1, 0
+
+    def run(self) -> Function:
+        body = self.body()
+        for name in sorted(nested_names(body) & self.read - set(self.arguments)):
+            self.variables[name] = Expression(safe(name))
+            self.put(f"int64_t {safe(name)} = 0;")
+        self.block(body)
+        if len(set(self.returns)) != 1:
+            self.refuse(self.tree, "return", "every way through the function returns the same number of values")
+        text = "".join([*self.comment(), self.head() + " {\n", *self.unused(), *(f"{line}\n" for line in self.lines)])
+        return Function(self.name, text + "}\n", tuple(self.calls), self.returns[0])
+
+    def body(self) -> list[ast.stmt]:
+        return self.tree.body[1:] if ast.get_docstring(self.tree) is not None else self.tree.body
+
+    @property
+    def is_step(self) -> bool:
+        return tuple(self.arguments) == STEP
+
+    def head(self) -> str:
+        arguments = [f"const int64_t {safe(a)}[]" if a in TUPLES else f"int64_t {safe(a)}" for a in self.arguments]
+        shape = self.returns[0]
+        kind = "void" if isinstance(shape, tuple) and not self.is_step else "int64_t"
+        if self.is_step:
+            if not isinstance(shape, tuple) or [isinstance(part, tuple) for part in shape] != [True, False, False]:
+                self.refuse(self.tree, "return", "a step returns (states, z, events)")
+            arguments += ["int64_t s_out[]", "int64_t *events_out"]
+        elif isinstance(shape, tuple):
+            arguments.append("int64_t out[]")
+        return f"static inline {kind} {self.name}({', '.join(arguments)})"
+
+    def comment(self) -> list[str]:
+        """The first line of the docstring, in ASCII."""
+        text = ast.get_docstring(self.tree)
+        return [] if not text else [f"/* {ascii_text(text.splitlines()[0])} */\n"]
+
+    def unused(self) -> list[str]:
+        return [f"{INDENT}(void){safe(a)};\n" for a in self.arguments if a not in self.read]
+
+    def put(self, line: str) -> None:
+        self.lines.append(INDENT * self.depth + line)
+
+    def refuse(self, node: ast.AST, what: str, rule: str) -> NoReturn:
+        line = self.first_line + getattr(node, "lineno", 1) - 1
+        where = f"{self.function.__module__}.{self.function.__name__}"
+        raise InputError(f"{where}, line {line}: {what}: cannot become C, rule: {rule}")
+
+    # --- statements
+
+    def block(self, statements: Iterable[ast.stmt]) -> None:
+        for statement in statements:
+            handler = getattr(self, f"do_{type(statement).__name__}", None)
+            if handler is None:
+                self.refuse(statement, type(statement).__name__, "assignments, if, for over range, return")
+            handler(statement)
+
+    def do_Return(self, node: ast.Return) -> None:
+        if node.value is None:
+            self.refuse(node, "return", "a number or a tuple of numbers")
+        tree = self.value(node.value)
+        self.returns.append(shape_of(tree))
+        if not isinstance(tree, tuple):
+            self.put(f"return {tree.text};")
+            return
+        values = [self.settled(leaf) for leaf in leaves(tree)]
+        targets = [f"out[{i}]" for i in range(len(values))]
+        if self.is_step:
+            targets = [f"s_out[{i}]" for i in range(len(values) - 2)] + ["", "*events_out"]
+        for target, value in zip(targets, values, strict=True):
+            if target:
+                self.put(f"{target} = {value.text};")
+        self.put(f"return {values[-2].text};" if self.is_step else "return;")
+
+    def settled(self, value: Expression) -> Expression:
+        """The value in a form that later writes do not change."""
+        return value if value.settled else self.keep(self.fresh(), value)
+
+    def keep(self, name: str, value: Expression) -> Expression:
+        self.put(f"int64_t {name} = {value.text};")
+        return Expression(name)
+
+    def fresh(self) -> str:
+        self.temporaries += 1
+        return f"hn_t{self.temporaries}"
+
+    def do_Assign(self, node: ast.Assign) -> None:
+        if len(node.targets) != 1:
+            self.refuse(node, "a = b = c", "one target")
+        target, tree = node.targets[0], self.assigned(node.targets[0], node.value)
+        names = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
+        used = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
+        if isinstance(target, ast.Tuple) and names & used:
+            tree = mapped(tree, lambda value: self.keep(self.fresh(), value))
+        self.bind(target, tree)
+
+    def assigned(self, target: ast.expr, value: ast.expr) -> Tree:
+        """Value of the right-hand side; an argument that is a tuple has as many entries as the target names."""
+        if isinstance(value, ast.Name) and value.id in TUPLES and value.id in self.arguments:
+            if not isinstance(target, ast.Tuple):
+                self.refuse(value, value.id, "a tuple argument is taken apart or indexed")
+            return tuple(Expression(f"{safe(value.id)}[{i}]", settled=False) for i in range(len(target.elts)))
+        return self.value(value)
+
+    def bind(self, target: ast.expr, tree: Tree) -> None:
+        if isinstance(target, ast.Tuple):
+            if not isinstance(tree, tuple) or len(tree) != len(target.elts):
+                self.refuse(target, ast.unparse(target), "as many names as values")
+            for part, value in zip(target.elts, tree, strict=True):
+                self.bind(part, value)
+        elif isinstance(target, ast.Name):
+            if target.id in self.read:
+                self.variables[target.id] = self.stored(target.id, safe(target.id), tree, self.variables.get(target.id))
+        else:
+            self.refuse(target, ast.unparse(target), "a name or a tuple of names")
+
+    def stored(self, name: str, c: str, tree: Tree, old: Tree) -> Tree:
+        if isinstance(tree, tuple):
+            if name in self.arguments or (old is not None and shape_of(old) != shape_of(tree)):
+                self.refuse(self.tree, name, "a name keeps its form, a number or a tuple of one shape")
+            olds = old if isinstance(old, tuple) else (None,) * len(tree)
+            return tuple(self.stored("", f"{c}_{i}", t, o) for i, (t, o) in enumerate(zip(tree, olds, strict=True)))
+        if isinstance(old, tuple):
+            self.refuse(self.tree, name, "a name keeps its form, a number or a tuple of one shape")
+        if old is None and self.depth > 1:
+            self.refuse(self.tree, c, "a tuple is first assigned outside of if and for")
+        self.put(f"{'int64_t ' if old is None else ''}{c} = {tree.text};")
+        return Expression(c)
+
+    def do_AugAssign(self, node: ast.AugAssign) -> None:
+        left = ast.copy_location(ast.Name(getattr(node.target, "id", ""), ast.Load()), node)
+        if not left.id:
+            self.refuse(node, ast.unparse(node), "a name on the left")
+        self.bind(node.target, self.value(ast.copy_location(ast.BinOp(left, node.op, node.value), node)))
+
+    def do_If(self, node: ast.If) -> None:
+        self.put(f"if ({self.truth(node.test).text}) {{")
+        self.inside(node.body)
+        if node.orelse:
+            self.put("} else {")
+            self.inside(node.orelse)
+        self.put("}")
+
+    def inside(self, statements: Iterable[ast.stmt]) -> None:
+        self.depth += 1
+        self.block(statements)
+        self.depth -= 1
+
+    def do_For(self, node: ast.For) -> None:
+        call = node.iter
+        ranged = isinstance(call, ast.Call) and ast.unparse(call.func) == "range" and not call.keywords
+        if not (ranged and isinstance(call, ast.Call) and len(call.args) in (1, 2)) or node.orelse:
+            self.refuse(node, "for", "for NAME in range(stop) or range(start, stop), no else")
+        if not isinstance(node.target, ast.Name):
+            self.refuse(node, "for", "one name")
+        ends = [self.settled(self.number(a)).text for a in call.args]
+        counter = self.fresh()
+        start, stop = ends if len(ends) == 2 else ("0", ends[0])
+        self.put(f"for (int64_t {counter} = {start}; {counter} < {stop}; {counter}++) {{")
+        self.depth += 1
+        self.bind(node.target, Expression(counter))
+        self.block(node.body)
+        self.depth -= 1
+        self.put("}")
+
+    def value(self, node: ast.expr) -> Tree:
+        handler = getattr(self, f"of_{type(node).__name__}", None)
+        if handler is None:
+            self.refuse(node, ast.unparse(node), "integers, names, + - * // << >> & | ^, comparisons, if-else, calls")
+        return handler(node)
+
+    def number(self, node: ast.expr) -> Expression:
+        tree = self.value(node)
+        if isinstance(tree, tuple):
+            self.refuse(node, ast.unparse(node), "a number, not a tuple")
+        assert isinstance(tree, Expression)
+        return tree
+
+    def of_Constant(self, node: ast.Constant) -> Expression:
+        if type(node.value) is not int:
+            self.refuse(node, repr(node.value), "only integers")
+        return literal(node.value)
+
+    def of_Name(self, node: ast.Name) -> Tree:
+        if node.id in self.variables:
+            return self.variables[node.id]
+        if node.id in TUPLES and node.id in self.arguments:
+            self.refuse(node, node.id, "a tuple argument is taken apart or indexed")
+        constant = self.function.__globals__.get(node.id)
+        if type(constant) is not int:
+            self.refuse(node, node.id, "arguments, variables and integer constants of the module")
+        return literal(constant)
+
+    def of_Tuple(self, node: ast.Tuple) -> Tree:
+        return tuple(map(self.value, node.elts))
+
+    def of_Subscript(self, node: ast.Subscript) -> Tree:
+        index = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if type(index) is not int:
+            self.refuse(node, ast.unparse(node), "an entry of a tuple has a constant index")
+        if isinstance(node.value, ast.Name) and node.value.id in TUPLES and node.value.id in self.arguments:
+            return Expression(f"{safe(node.value.id)}[{index}]", settled=False)
+        tree = self.value(node.value)
+        if not isinstance(tree, tuple) or index >= len(tree):
+            self.refuse(node, ast.unparse(node), "an entry that the tuple has")
+        return tree[index]
+
+    def of_BinOp(self, node: ast.BinOp) -> Expression:
+        found = binary(type(node.op).__name__, self.number(node.left), self.number(node.right))
+        return found or self.refuse(node, type(node.op).__name__, "+ - * // << >> & | ^")
+
+    def of_UnaryOp(self, node: ast.UnaryOp) -> Expression:
+        take = self.truth if isinstance(node.op, ast.Not) else self.number
+        found = unary(type(node.op).__name__, take(node.operand))
+        return found or self.refuse(node, type(node.op).__name__, "- and not")
+
+    def of_Compare(self, node: ast.Compare) -> Expression:
+        ends = [self.number(e) for e in (node.left, *node.comparators)]
+        pairs = zip([type(o).__name__ for o in node.ops], ends[:-1], ends[1:], strict=True)
+        parts = [compare(*p) or self.refuse(node, p[0], "== != < <= > >=") for p in pairs]
+        return parts[0] if len(parts) == 1 else logic("And", parts)
+
+    def of_BoolOp(self, node: ast.BoolOp) -> Expression:
+        parts = [self.number(v) for v in node.values]
+        if not all(part.boolean for part in parts):
+            self.refuse(node, ast.unparse(node), "and, or of comparisons, unless it decides an if: C gives 0 or 1")
+        return logic(type(node.op).__name__, parts)
+
+    def truth(self, node: ast.expr) -> Expression:
+        """A number of which only matters whether it is 0."""
+        if isinstance(node, ast.BoolOp):
+            return logic(type(node.op).__name__, [self.truth(v) for v in node.values])
+        return self.number(node)
+
+    def of_IfExp(self, node: ast.IfExp) -> Expression:
+        return conditional(self.truth(node.test), self.number(node.body), self.number(node.orelse))
+
+    def of_Call(self, node: ast.Call) -> Tree:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name in ("min", "max") and len(node.args) == 2 and not node.keywords:
+            return Expression(f"hn_{name}({', '.join(self.number(a).text for a in node.args)})", settled=False)
+        function = self.function.__globals__.get(name)
+        if not inspect.isfunction(function) or node.keywords or name in self.variables:
+            self.refuse(node, f"{ast.unparse(node.func)}()", "tagged functions, min and max of two; no keywords")
+        callee = translate(function)
+        self.calls[function] = None
+        names = list(inspect.signature(function).parameters)
+        if len(names) != len(node.args):
+            self.refuse(node, ast.unparse(node), f"{len(names)} arguments")
+        arguments = [self.passed(a, n in TUPLES) for a, n in zip(node.args, names, strict=True)]
+        return self.called(callee, names, arguments)
+
+    def passed(self, node: ast.expr, as_array: bool) -> str:
+        if isinstance(node, ast.Name) and node.id in TUPLES and node.id in self.arguments and as_array:
+            return safe(node.id)
+        tree = self.value(node)
+        if as_array != isinstance(tree, tuple):
+            self.refuse(node, ast.unparse(node), "a tuple where the function takes one, else a number")
+        if not as_array:
+            return str(tree.text)
+        name = self.fresh()
+        values = ", ".join(leaf.text for leaf in leaves(tree))
+        self.put(f"const int64_t {name}[{len(leaves(tree))}] = {{{values}}};")
+        return name
+
+    def called(self, callee: Function, names: list[str], arguments: list[str]) -> Tree:
+        if callee.returns is None:
+            return Expression(f"{callee.name}({', '.join(arguments)})", settled=False)
+        name, count = self.fresh(), len(leaves(callee.returns))
+        self.put(f"int64_t {name}[{count}];")
+        if tuple(names) == STEP:
+            given = ", ".join([*arguments, name, f"&{name}[{count - 1}]"])
+            self.put(f"{name}[{count - 2}] = {callee.name}({given});")
+        else:
+            self.put(f"{callee.name}({', '.join([*arguments, name])});")
+        numbers = iter([Expression(f"{name}[{i}]") for i in range(count)])
+        return mapped(callee.returns, lambda _: next(numbers))

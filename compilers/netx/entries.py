@@ -1,0 +1,199 @@
+"""What a layer's group of a netx file holds, in numbers that lava-dl 0.6.0 hands to Lava unchanged.
+
+======================  ===============================================================================
+lif                     iDecay = du1, vDecay = dv, vThMant = vth / 2^6, bias = bias / 2^6 in 16 bits
+rf, rf_iz               cosDecay and sinDecay that lava-dl and Lava turn into the neuron's, vThMant = vth / 2^6
+weights                 whole numbers, in a range of which lava-dl keeps every one (`netx.weights.check_range`)
+delays                  0..62; none in a recurrent layer or before rf and rf_iz
+======================  ===============================================================================
+
+lava-dl turns cosDecay and sinDecay into period and decay, and Lava turns these back into integers, cutting fractions
+off: half of all pairs come out lower by 1. The neighbours of such a pair are tried for one that comes out right, and
+where there is none, eighths beside it; one of them does but for some pairs of neurons that lose next to nothing.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypr_neuro.compilers.netx.chain import Layer
+from hypr_neuro.compilers.netx.lines import RULE
+from hypr_neuro.errors import InputError
+from hypr_neuro.integer import Population
+from hypr_neuro.netx.neurons import ACTIVATION_SHIFT, BIAS_BITS, DECAY_BITS, LARGEST_THRESHOLD, RF, STATE_EXP
+from hypr_neuro.netx.weights import LARGEST_DELAY, check_range
+from hypr_neuro.neurons.rf import rf_parameters
+
+Array = NDArray[Any]
+UNIT = 1 << ACTIVATION_SHIFT
+BIAS_TOP = (1 << (BIAS_BITS - 1)) - 1
+FITTING = ('quantize a graph with target="netx", or for a profile with precision.weight_exponent_min: 0 and '
+           "weight_exponent_max: 1")  # fmt: skip
+NEIGHBOURS = (*product((0, 1, -1), repeat=2), *product((0, 0.5, -0.5), repeat=2),
+              *product([k / 8 for k in range(-7, 8)], repeat=2))  # fmt: skip
+TYPES = {model: kind for kind, model in RF.items()}
+
+
+def entries(layer: Layer) -> dict[str, Any]:
+    """The group of a layer: arrays, numbers, texts, and groups (dicts). Raises InputError for what netx cannot say."""
+    p = layer.population
+    group: dict[str, Any] = {
+        "type": "dense_rec" if layer.recurrent else "dense",
+        "shape": np.array([layer.size, 1, 1], np.int32),
+        "inFeatures": layer.inputs,
+        "outFeatures": layer.size,
+    }
+    if p.model.name == "lif":
+        group |= _lif(layer)
+    elif p.model.name in TYPES:
+        group["neuron"] = _rf(layer)
+    else:
+        raise InputError(f"population '{p.name}': neuron '{p.model.name}', {RULE}: lif, {', '.join(TYPES)}; choose one "
+                         "of these")  # fmt: skip
+    return group | _weights(layer) | _delay(layer)
+
+
+# ---------------------------------------------------------------- neurons
+
+
+def _lif(layer: Layer) -> dict[str, Any]:
+    p = layer.population
+    values = {name: array.copy() for name, array in p.named().items()}
+    for name, wanted, remedy in (
+        ("lava", 1, "overflow 'lava', what Lava's LIF computes; quantize for a profile with precision.overflow: lava"),
+        ("subtract", 0, "reset to zero; train with subtract 0"),
+    ):
+        if values[name] != wanted:
+            raise InputError(f"population '{p.name}': {name} = {values[name]}, {RULE}: {wanted}, {remedy}")
+    vth = _in_units(p, "vth", values["vth"], 0, LARGEST_THRESHOLD, "change the threshold")
+    bias = _in_units(p, "bias", values["bias"], -BIAS_TOP - 1, BIAS_TOP, "round the bias to such a number first")
+    du1, dv = values["du1"], values["dv"]
+    # the layer's own threshold where a bias can exceed it, so that one number still stands for all
+    own = vth[-1] if vth[-1] < BIAS_TOP else 0
+    for start in layer.helpers:
+        du1, dv = np.append(du1, 4096 if start else du1[-1]), np.append(dv, dv[-1])
+        vth, bias = np.append(vth, 0 if start else own), np.append(bias, 0 if start else own + 1)
+    neuron = {"type": "CUBA", "iDecay": _one_or_each(du1), "vDecay": _one_or_each(dv), "vThMant": _one_or_each(vth),
+              "refDelay": 1, "gradedSpike": False}  # fmt: skip
+    return {"neuron": neuron} | ({"bias": bias.astype(np.int32)} if bias.any() else {})
+
+
+def _in_units(p: Population, name: str, values: Array, low: int, high: int, remedy: str) -> Array:
+    """The values in multiples of 2^6."""
+    for neuron in np.flatnonzero((values % UNIT != 0) | (values < low * UNIT) | (values > high * UNIT))[:1]:
+        raise InputError(f"population '{p.name}', neuron {neuron}: {name} = {values[neuron]}, {RULE}: 2^6 times a "
+                         f"whole number {low}..{high}; {remedy}")  # fmt: skip
+    return values >> ACTIVATION_SHIFT
+
+
+def _one_or_each(values: Array) -> int | Array:
+    """One number where all are equal, as netx documents it; lava-dl takes one for each neuron, too."""
+    return int(values[0]) if np.all(values == values[0]) else values.astype(np.int32)
+
+
+def _rf(layer: Layer) -> dict[str, Any]:
+    p = layer.population
+    values = p.named()
+    for c in layer.recurrent:
+        raise InputError(f"connection {c.name}: {RULE}: no recurrent weights on '{p.model.name}', which "
+                         "lava-dl cannot run; remove the connection")  # fmt: skip
+    for name, wanted in (("state_exp", STATE_EXP), ("decay_bits", DECAY_BITS)):
+        if values[name] != wanted:
+            raise InputError(f"population '{p.name}': {name} = {values[name]}, {RULE}: {wanted}; make the neurons with "
+                             "that number")  # fmt: skip
+    vth = _in_units(p, "vth", values["vth"], 0, LARGEST_THRESHOLD >> 1, "change the threshold")
+    for neuron in np.flatnonzero(vth != vth[0])[:1]:
+        raise InputError(f"population '{p.name}', neuron {neuron}: vth = {vth[neuron] << ACTIVATION_SHIFT}, {RULE}: "
+                         "one for all neurons of a layer; make a network of each")  # fmt: skip
+    cos, sin = _written_decays(p, values["cos_decay"], values["sin_decay"])
+    return {"type": TYPES[p.model.name], "cosDecay": cos, "sinDecay": sin, "vThMant": int(vth[0]), "gradedSpike": False}
+
+
+def _written_decays(p: Population, cos: Array, sin: Array) -> tuple[Array, Array]:
+    """cosDecay and sinDecay (n,) that come out as cos and sin."""
+    written = np.zeros((2, p.size))
+    found = np.zeros(p.size, bool)
+    for step in NEIGHBOURS:
+        tried = np.stack([cos + step[0], sin + step[1]])
+        right = ~found & np.all(_read_decays(tried) == np.stack([cos, sin]), axis=0)
+        written[:, right] = tried[:, right]
+        found |= right
+        if found.all():
+            break
+    for neuron in np.flatnonzero(~found)[:1]:
+        raise InputError(
+            f"population '{p.name}', neuron {neuron}: cos_decay, sin_decay = {cos[neuron]}, {sin[neuron]}, {RULE}: a "
+            "pair, sin above 0, that lava-dl's way over period and decay gives back; raise alpha by 1 / 4096"
+        )
+    whole = np.int32 if np.array_equal(written, np.rint(written)) else np.float64
+    return written[0].astype(whole), written[1].astype(whole)
+
+
+def _read_decays(pair: Array) -> Array:
+    """(cos_decay, sin_decay) that lava-dl and Lava make of cosDecay and sinDecay, operation by operation."""
+    cos, sin = pair / (1 << DECAY_BITS)
+    keep = np.sqrt(sin**2 + cos**2)
+    possible = (sin > 0) & (keep <= 1)
+    cos, sin = np.where(possible, cos, 0.0), np.where(possible, sin, 1.0)
+    alpha = 1 - np.sqrt(sin**2 + cos**2)
+    period = 1 / (np.arctan2(sin, cos) / 2 / np.pi)
+    found = rf_parameters(period, alpha, 1, STATE_EXP, DECAY_BITS)
+    never = np.iinfo(np.int64).min
+    return np.where(possible, np.stack([found["cos_decay"], found["sin_decay"]]), never)
+
+
+# ---------------------------------------------------------------- connections
+
+
+def _weights(layer: Layer) -> dict[str, Any]:
+    if layer.population.model.currents == 2:
+        both = {key: layer.matrix(current) for current, key in enumerate(("real", "imag"))}
+        for key, matrix in both.items():
+            _check_range(f"{layer.names}, {key} part", matrix)
+        return {"weight": {key: _stored(matrix) for key, matrix in both.items()}}
+    # lava-dl raises the weights of a recurrent layer together
+    parts = [layer.matrix(0), *([layer.loop()] if layer.recurrent else [])]
+    _check_range(layer.names, *parts)
+    return dict(zip(("weight", "weight_rec"), map(_stored, parts), strict=False))
+
+
+def _stored(matrix: Array) -> Array:
+    return matrix.astype(np.int32)
+
+
+def _check_range(where: str, *parts: Array) -> None:
+    if not any(part.any() for part in parts):
+        raise InputError(f"{where}: weights of 0 alone, {RULE}: at least one other, lava-dl cannot load them; remove "
+                         "the layer or give it a weight")  # fmt: skip
+    try:
+        check_range(where, *parts)
+    except InputError as error:
+        raise InputError(f"{error}; {FITTING}") from error
+
+
+def _delay(layer: Layer) -> dict[str, Any]:
+    without = layer.recurrent or layer.population.model.currents == 2
+    for c in (c for some in (*layer.forward.values(), layer.recurrent) for c in some):
+        longest = _largest(c.delays)
+        if without and longest:
+            what = "a recurrent layer" if layer.recurrent else f"'{layer.population.model.name}'"
+            raise InputError(f"connection {c.name}: delays up to {longest}, {RULE}: none into {what}, where lava-dl "
+                             "computes something else; remove them or put a layer between")  # fmt: skip
+    delays = layer.delays()
+    longest = _largest(delays)
+    if longest > LARGEST_DELAY:
+        raise InputError(f"{layer.names}: delays up to {longest}, {RULE}: 0..{LARGEST_DELAY}; shorten them")
+    if not longest:
+        return {}
+    return {"delay": delays if isinstance(delays, int) else delays.astype(np.int32)}
+
+
+def _largest(delays: Any) -> int:
+    if isinstance(delays, int):
+        return delays
+    values = delays if isinstance(delays, np.ndarray) else delays.data
+    return int(values.max()) if values.size else 0

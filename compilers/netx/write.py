@@ -1,0 +1,160 @@
+"""Write a network of integers as a netx file, and say what the caller has to send and to expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hypr_neuro.compilers.netx.chain import Chain, chain_of
+from hypr_neuro.compilers.netx.entries import entries
+from hypr_neuro.errors import InputError
+from hypr_neuro.integer import INPUT, HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.store import sealed, write_atomically
+
+Array = NDArray[Any]
+GRADED_BITS = 32
+LARGEST_RAISED = 256
+"""Largest magnitude of a weight after lava-dl has raised it."""
+
+
+@dataclass(frozen=True)
+class NetxSummary:
+    """A netx file that was written.
+
+    inputs : channels of the file's network. channels : numbers of those, the last, that have to be 1 in every step
+    message_bits : what lava-dl's Network has to be loaded with as input_message_bits
+    largest_input : magnitude of input values up to which no sum leaves 32 bits in Lava
+    layers : name of each population's group in the file. neurons : of each population; in the file more may follow
+    helpers : for layers with neurons that only carry a constant current, the numbers of these, the last of the layer
+    tail : steps without input that end a run. readout : the readouts that stay outside, as a network whose input are
+        the spikes of the last layer, see `write_netx`
+    """
+
+    path: Path
+    inputs: int
+    channels: tuple[int, ...]
+    message_bits: int
+    largest_input: int
+    layers: dict[str, str]
+    neurons: dict[str, int]
+    helpers: dict[str, tuple[int, ...]]
+    tail: int
+    readout: IntegerNetwork | None = field(repr=False)
+
+    def input(self, x: ArrayLike) -> Array:
+        """What to send for an input x (…, channel) of the network: x, with channels of ones at its end."""
+        values = np.asarray(x)
+        wanted = self.inputs - len(self.channels)
+        if values.shape[-1:] != (wanted,):
+            raise InputError(f"input of shape {values.shape}, rule: (…, {wanted})")
+        ones = np.ones((*values.shape[:-1], len(self.channels)), values.dtype)
+        return np.concatenate([values, ones], axis=-1)
+
+    def lines(self) -> list[str]:
+        """The summary in words."""
+        found = [f"netx file '{self.path}': {self.inputs} inputs, " + ", ".join(
+            f"{group} = {name}" for name, group in self.layers.items())]  # fmt: skip
+        for channel in self.channels:
+            found.append(f"input channel {channel} has to be 1 in every step, from the first to those after the "
+                         "sample: it carries a constant current")  # fmt: skip
+        for name, numbers in self.helpers.items():
+            for neuron in numbers:
+                found.append(f"neuron {neuron} of {self.layers[name]} fires in every step and carries a constant "
+                             "current; it is none of the network's own")  # fmt: skip
+        if self.message_bits:
+            found.append(f"input values up to {self.largest_input} in magnitude: load the file with "
+                         f"input_message_bits={self.message_bits}; spikes need 0")  # fmt: skip
+        if self.readout is not None:
+            names = ", ".join(p.name for p in self.readout.populations)
+            found.append(f"{names} is not in the file: it reads the spikes of the last layer, on the host")
+        if self.tail:
+            found.append(f"after a sample {self.tail} steps without input, as many as the readout runs behind")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as a compiled folder's summary holds it."""
+        outside = None if self.readout is None else [p.name for p in self.readout.populations]
+        numbers = {key: getattr(self, key) for key in ("inputs", "message_bits", "largest_input", "tail")}
+        numbers["channels"] = list(self.channels)
+        return {"network": self.path.name, **numbers, "layers": self.layers, "neurons": self.neurons,
+                "helpers": {name: list(numbers) for name, numbers in self.helpers.items()},
+                "readout_outside": outside, "lines": self.lines()[1:]}  # fmt: skip
+
+
+def write_netx(
+    network: IntegerNetwork | HasInteger, path: str | Path, *, always_on: str = "refuse", readout: str = "refuse"
+) -> NetxSummary:
+    """Write a network as a netx file, whole or not at all; under lava-dl it has the simulator's spikes and states.
+
+    network : an IntegerNetwork, or what has one, such as a QuantizedNetwork. A chain of `lif`, `rf` and `rf_iz`, the
+        first also with recurrent weights; sparse weights are written out
+    always_on : "refuse", or "channel", which writes constant currents (biases on the current) as lines that are 1 in
+        every step: one more input channel, one more neuron in a layer below (`lines`); the summary names them, and
+        `NetxSummary.input` appends the channel
+    readout : "refuse", or "outside", which leaves readouts (`li`) out of the file; `NetxSummary.readout` is a network
+        that computes them from the spikes of the last layer, with one step of delay as before
+
+    `read_netx` gives back the same integers, but those that only learning uses. Raises InputError for what netx cannot
+    say, naming layer, value, rule and remedy, and for a path that cannot be written.
+    """
+    found, tail = as_integer(network)
+    chain = chain_of(found, always_on, readout)
+    groups = [entries(layer) for layer in chain.layers]
+    content = sealed(_file(groups))
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_atomically(Path(path), write)
+    return _summary(Path(path), found, chain, tail)
+
+
+def _summary(path: Path, network: IntegerNetwork, chain: Chain, tail: int) -> NetxSummary:
+    first = chain.layers[0]
+    given = [c.message_bits for c in network.synapses if c.source == INPUT]
+    bits = max((GRADED_BITS if b is None else b for b in given), default=0)
+    largest = min(network.largest_input(first.population.name), ((1 << 31) - 1) // (LARGEST_RAISED * first.inputs))
+    return NetxSummary(
+        path,
+        inputs=first.inputs,
+        channels=tuple(range(first.below, first.inputs)),
+        message_bits=bits,
+        largest_input=largest if bits else 1,
+        layers={layer.population.name: f"layer/{i}" for i, layer in enumerate(chain.layers)},
+        neurons={layer.population.name: layer.population.size for layer in chain.layers},
+        helpers={
+            layer.population.name: tuple(range(layer.population.size, layer.size))
+            for layer in chain.layers
+            if layer.helpers
+        },
+        tail=tail,
+        readout=chain.readout,
+    )
+
+
+def _file(groups: list[dict[str, Any]]) -> bytes:
+    """An HDF5 file with groups layer/0, layer/1, …"""
+    import h5py
+
+    # in memory first: HDF5 crashes the program when the disk is full
+    buffer = BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for i, group in enumerate(groups):
+            _fill(file.create_group(f"layer/{i}"), group)
+    return buffer.getvalue()
+
+
+def _fill(group: Any, content: dict[str, Any]) -> None:
+    for key, value in content.items():
+        if isinstance(value, dict):
+            _fill(group.create_group(key), value)
+        elif isinstance(value, str):
+            # one text in an array, as slayer writes it
+            group.create_dataset(key, (1,), "S16", [value.encode("ascii")])
+        else:
+            group.create_dataset(key, data=value)

@@ -1,0 +1,171 @@
+"""C of the cores: one program each, tables of the messages between them, a host program that runs all in lockstep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hypr_neuro.compilers.c import network as single
+from hypr_neuro.compilers.c.plan import Plan
+from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, Core, receivers
+
+FUNCTIONS = re.compile(r"\bhn_(reset|step|output|state_0|sent_0|events_0)\b")
+MACROS = re.compile(r"\bHN_(INPUTS|INPUT_LIMIT|OUTPUTS|TAIL|SIZE_0|STATES_0|EVENTS_0|POPULATIONS|NETWORK_H)\b")
+
+
+def own_names(text: str, number: int) -> str:
+    """A single network's C under the names of core `number`, so that all cores fit into one program."""
+    text = FUNCTIONS.sub(rf"core_{number}_\1", text)
+    return MACROS.sub(rf"CORE_{number}_\1", text).replace('"network.h"', f'"core_{number}.h"')
+
+
+def core_files(core: Core, input_limit: int) -> dict[str, str]:
+    """core_<i>.h and core_<i>.c."""
+    plan = core.plan(input_limit)
+    return {
+        f"core_{core.number}.h": own_names(single.header(plan), core.number),
+        f"core_{core.number}.c": own_names(single.source(plan), core.number),
+    }
+
+
+def messages_header(cores: Sequence[Core]) -> str:
+    """messages.h: what each core takes and where its outputs go."""
+    parts = [
+        "/* Messages between cores. What is sent in a step is taken up in the next. */\n#ifndef HN_MESSAGES_H\n"
+        "#define HN_MESSAGES_H\n\n#include <stdint.h>\n",
+        f"/* In the place of a core: the host's input, and a line that is 1 from the second step on. */\n"
+        f"#define HN_HOST ({HOST})\n#define HN_ALWAYS ({ALWAYS})\n#define HN_CORES {len(cores)}\n",
+        "/* A core, or one of the above, and an index there: a neuron that sends, or an input that takes. */\n"
+        "struct hn_message {\n    int16_t core;\n    uint16_t index;\n};\n",
+    ]
+    for core, targets in zip(cores, receivers(cores), strict=True):
+        i = core.number
+        starts = [0]
+        for of_neuron in targets:
+            starts.append(starts[-1] + len(of_neuron))
+        flat = [message for of_neuron in targets for message in of_neuron]
+        parts.append(f"/* Core {i}: where each of its inputs comes from. */\n" + _table(f"core_{i}_in", core.messages))
+        about = f"neuron n sends to core_{i}_out[k], core_{i}_out_start[n] <= k < core_{i}_out_start[n + 1]"
+        parts.append(f"/* Core {i}: {about}. */"
+                     f"\nstatic const uint32_t core_{i}_out_start[{len(starts)}] = "
+                     f"{{{', '.join(map(str, starts))}}};\n" + _table(f"core_{i}_out", flat))  # fmt: skip
+    return "\n".join([*parts, "#endif\n"])
+
+
+def _table(name: str, messages: Sequence[tuple[int, int]]) -> str:
+    rows = messages or [(HOST, 0)]
+    body = "\n".join(f"    {{{core}, {index}}}," for core, index in rows)
+    note = "" if messages else " /* none */"
+    return f"static const struct hn_message {name}[{len(rows)}] = {{{note}\n{body}\n}};\n"
+
+
+def lockstep(plan: Plan, cores: Sequence[Core]) -> str:
+    """network.c of the host program: all cores step by step, under the interface of the single network."""
+    parts = [
+        "/* All cores in one program: each takes what was sent in the step before, then all make a step. */\n"
+        '#include "network.h"\n\n#include "messages.h"',
+        *(f'#include "core_{c.number}.h"' for c in cores),
+        "\nstatic int32_t host[HN_INPUTS];\nstatic int32_t started;",
+        *(_gathered(plan, i) for i in range(len(plan.populations))),
+        *(f"static int32_t in_{c.number}[CORE_{c.number}_INPUTS];" for c in cores),
+        _received(cores), _collect(cores), _reset(cores), _step(cores), _accessors(plan),
+    ]  # fmt: skip
+    return "\n".join(parts)
+
+
+def _gathered(plan: Plan, i: int) -> str:
+    p, line = plan.populations[i], plan.lines[i + 1]
+    return (
+        f"static int32_t state_{i}[{p.model.d * p.size}];\nstatic {line.kind} sent_{i}[{p.size}];\n"
+        f"#ifdef HN_EVENTS\nstatic uint32_t events_{i}[HN_EVENTS_{i}];\n#endif"
+    )
+
+
+def _received(cores: Sequence[Core]) -> str:
+    cases = "".join(f"    case {c.number}:\n        return core_{c.number}_sent_0()[from.index];\n" for c in cores)
+    return (
+        "\n/* What a message holds: what its source sent in the step before. */\n"
+        "static int32_t received(struct hn_message from) {\n    switch (from.core) {\n"
+        f"    case HN_HOST:\n        return host[from.index];\n{cases}"
+        "    default:\n        return started;\n    }\n}\n"
+    )
+
+
+def _collect(cores: Sequence[Core]) -> str:
+    body = []
+    for c in cores:
+        n, d, size = c.stop - c.first, c.network.populations[0].model.d, f"HN_SIZE_{c.layer}"
+        body.append(
+            f"    for (uint32_t i = 0; i < {n}; i++) {{\n"
+            f"        sent_{c.layer}[{c.first} + i] = core_{c.number}_sent_0()[i];\n"
+            f"        for (uint32_t k = 0; k < {d}; k++) {{\n"
+            f"            state_{c.layer}[k * {size} + {c.first} + i] = core_{c.number}_state_0()[k * {n} + i];\n"
+            "        }\n    }"
+        )
+    body.append("#ifdef HN_EVENTS")
+    for layer in sorted({c.layer for c in cores}):
+        own = [c for c in cores if c.layer == layer]
+        total = " + ".join(f"core_{c.number}_events_0()[k]" for c in own)
+        body.append(
+            f"    for (uint32_t k = 0; k < HN_EVENTS_{layer}; k++) {{\n        events_{layer}[k] = {total};\n    }}"
+        )
+    return "\n".join(["static void collect(void) {", *body, "#endif", "}\n"])
+
+
+def _reset(cores: Sequence[Core]) -> str:
+    body = [f"    core_{c.number}_reset();" for c in cores]
+    body.append(
+        "    for (uint32_t i = 0; i < HN_INPUTS; i++) {\n        host[i] = 0;\n    }\n    started = 0;\n    collect();"
+    )
+    return "\n".join(["void hn_reset(void) {", *body, "}\n"])
+
+
+def _step(cores: Sequence[Core]) -> str:
+    body = [
+        f"    for (uint32_t i = 0; i < CORE_{c.number}_INPUTS; i++) {{\n"
+        f"        in_{c.number}[i] = received(core_{c.number}_in[i]);\n    }}"
+        for c in cores
+    ]
+    body += [f"    core_{c.number}_step(in_{c.number});" for c in cores]
+    body.append("    for (uint32_t i = 0; i < HN_INPUTS; i++) {\n        host[i] = input[i];\n    }")
+    body.append("    started = 1;\n    collect();")
+    return "\n".join(["void hn_step(const int32_t input[HN_INPUTS]) {", *body, "}\n"])
+
+
+def _accessors(plan: Plan) -> str:
+    last = len(plan.populations) - 1
+    parts = [f"const int32_t *hn_output(void) {{\n    return sent_{last};\n}}\n"]
+    for i, line in enumerate(plan.lines[1:]):
+        parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_{i};\n}}\n")
+        parts.append(f"const {line.kind} *hn_sent_{i}(void) {{\n    return sent_{i};\n}}\n")
+        parts.append(f"#ifdef HN_EVENTS\nconst uint32_t *hn_events_{i}(void) {{\n    return events_{i};\n}}\n#endif\n")
+    return "\n".join(parts)
+
+
+def makefile(cores: Sequence[Core]) -> str:
+    """make run: all cores in lockstep on this computer; make cores: an object for each, with its size."""
+    names = " ".join(f"core_{c.number}" for c in cores)
+    return f"""# make run: all cores in lockstep on this computer, with the sanitizers; samples by standard input.
+# make cores: each core's program for a Cortex-M4, with its size.
+STRICT = -std=c99 -Wall -Wextra -Werror -pedantic -Wconversion
+SANITIZE = -g -fsanitize=address,undefined -fno-sanitize-recover=all
+CROSS = arm-none-eabi-
+CORES = {names}
+
+run: network
+\t./network
+
+network: $(CORES:=.c) network.c main.c host_io.c $(wildcard *.h)
+\t$(CC) $(STRICT) -O2 $(SANITIZE) $(CFLAGS) -o $@ $(CORES:=.c) network.c main.c host_io.c
+
+cores: $(CORES:=.o)
+\t$(CROSS)size $(CORES:=.o)
+
+%.o: %.c
+\t$(CROSS)gcc $(STRICT) -Os -mcpu=cortex-m4 -mthumb -ffreestanding -c -o $@ $<
+
+clean:
+\trm -f network *.o
+
+.PHONY: run cores clean
+"""

@@ -1,0 +1,48 @@
+"""`hypr-neuro import`: a network of another program, from NIR, netx, .npz or a torch state dict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hypr_neuro.cli.console import command, emit
+from hypr_neuro.cli.options import Json
+
+
+@command
+def run(
+    file: Annotated[Path, typer.Argument(help=".nir, .net (lava-dl), .npz or .pt (trained BRF and ALIF networks).")],
+    dt: Annotated[float | None, typer.Option(help="Seconds a step; NIR does not hold it.")] = None,
+    reset: Annotated[
+        str | None, typer.Option(help="zero or subtract: what a spike does to v; NIR does not say.")
+    ] = None,
+    integrator: Annotated[str | None, typer.Option(help="euler (default) or exact, of NIR's time constants.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="current_first (default) or membrane_first, within a step of NIR's neurons.")
+    ] = None,
+    recurrent_delay: Annotated[int | None, typer.Option(min=1, help="Steps of feedback in NIR (default 1).")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the network; created if need be.")] = Path(
+        "runs/import"
+    ),
+    json: Json = False,
+) -> None:
+    """Read a network, say all that was chosen or left out, and write it as a file of hypr-neuro."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.importing import import_file
+    from hypr_neuro.store import make_folder
+
+    choices: dict[str, Any] = {"dt": dt, "reset": reset, "integrator": integrator, "order": order,
+                               "recurrent_delay": recurrent_delay}  # fmt: skip
+    given = {key: value for key, value in choices.items() if value is not None}
+    found = import_file(file, given)
+    folder = make_folder(out)
+    path = folder / found.file_name
+    if path.exists() and path.resolve() == file.resolve():
+        raise InputError(f"--out {out}: would overwrite '{file}'; choose another folder")
+    found.network.save(path)
+    emit({"file": str(path), "holds": found.holds} | found.facts, json, "Imported")
+    if not json:
+        for line in found.lines:
+            print(line)

@@ -1,0 +1,57 @@
+"""Runs of graphs and of hand-made integer networks, for `simulate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hypr_neuro.data import SequenceData
+    from hypr_neuro.float_graph import FloatGraph
+    from hypr_neuro.graph_quantize import QuantizedGraph
+    from hypr_neuro.integer import IntegerNetwork
+    from hypr_neuro.sim.trace import Trace
+
+    Graph = FloatGraph | QuantizedGraph | IntegerNetwork
+
+FLOAT, SIM, LAVA = "float", "sim", "lava"
+
+
+def record_all(net: Graph) -> list[str]:
+    """Spikes and every state."""
+    from hypr_neuro.graph_quantize import QuantizedGraph
+
+    populations = (net.network if isinstance(net, QuantizedGraph) else net).populations
+    return ["spikes", *sorted({state for p in populations for state in p.model.state_names})]
+
+
+def run_graph_on(
+    net: Graph,
+    held: SequenceData,
+    device: str | None,
+    record: Sequence[str],
+    on_block: Callable[[int, int], None],
+) -> Trace:
+    """What the network did on a device, with its origin and its input."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.float_graph import FloatGraph
+    from hypr_neuro.sim.trace import with_origin
+
+    real = isinstance(net, FloatGraph)
+    name = device or (FLOAT if real else SIM)
+    if name not in ((FLOAT,) if real else (SIM, LAVA)):
+        raise InputError(f"--device {name}, rule: {FLOAT if real else f'{SIM} or {LAVA}'} for this network")
+    if isinstance(net, FloatGraph):
+        from hypr_neuro.sim.graph_trace import graph_trace
+
+        trace = graph_trace(net, held.x, record, on_block=on_block)
+    elif name == LAVA:
+        from hypr_neuro.compilers.lava.integer_trace import lava_trace
+
+        trace = lava_trace(net, held.x, record)
+    else:
+        from hypr_neuro.sim.engine import simulate
+
+        trace = simulate(net, held.x, record, on_block)
+    return with_origin(trace, net, held.x, device=name)

@@ -1,0 +1,99 @@
+"""Files of other programs as networks of hypr-neuro: which reader a file needs, by its ending.
+
+A reader takes (path, choices) and returns an `ImportedFile`; a new format is one more entry of READERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypr_neuro.errors import InputError
+
+if TYPE_CHECKING:
+    from hypr_neuro.float_graph import FloatGraph
+    from hypr_neuro.integer import IntegerNetwork
+    from hypr_neuro.network import Network
+
+    Imported = Network | FloatGraph | IntegerNetwork
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """network, the name under which a run folder keeps it, what it holds in words, facts and lines to show."""
+
+    network: Imported
+    file_name: str
+    holds: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+
+def import_file(path: str | Path, choices: Mapping[str, Any] | None = None) -> ImportedFile:
+    """The network in a file of another program.
+
+    choices : what the format leaves open, by the names of the reader's arguments, such as dt and reset of NIR
+
+    Raises InputError for an ending that no reader takes and for a choice that the reader does not know, and what the
+    reader raises.
+    """
+    path, given = Path(path), dict(choices or {})
+    if path.suffix not in READERS:
+        raise InputError(f"file '{path}': ending '{path.suffix}', rule: {', '.join(READERS)}; rename the file or "
+                         "convert it")  # fmt: skip
+    read, known = READERS[path.suffix]
+    for name, value in given.items():
+        if name not in known:
+            rule = f"rule: {', '.join(known)}" if known else "rule: none, the file says everything"
+            raise InputError(f"{name} = {value!r}: no choice of a {path.suffix} file, {rule}; leave it out")
+    return read(path, given)
+
+
+def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    """A chain that ends in a readout as a network that trains, any other graph as it is."""
+    from hypr_neuro.nir_io import import_nir, is_own, read_nir
+
+    if is_own(path):
+        return ImportedFile(read_nir(path, **choices), "network.h5", "layers, exact: a file of hypr-neuro")
+    found = import_nir(path, **choices)
+    lines = found.summary.lines()
+    chain = found.network()
+    if chain is not None:
+        return ImportedFile(chain, "network.h5", "layers, trainable", {"dt": chain.dt}, lines)
+    graph = found.graph
+    facts = {"dt": graph.dt, "inputs": graph.inputs, "outputs": graph.size,
+             "populations": {p.name: f"{p.size} {p.model.name}" for p in graph.populations}}  # fmt: skip
+    return ImportedFile(graph, "graph.h5", "a graph, for quantize and simulate", facts, lines)
+
+
+def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    from hypr_neuro.checkpoints import import_checkpoint
+
+    net, summary = import_checkpoint(path, **choices)
+    return ImportedFile(net, "network.h5", "layers, trainable", {"dt": net.dt}, summary.lines())
+
+
+def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    from hypr_neuro.netx import read_netx
+
+    found = read_netx(path)
+    network = found.network
+    facts = {"inputs": network.inputs,
+             "populations": {p.name: f"{p.size} {p.model.name}" for p in network.populations}}  # fmt: skip
+    # an input layer with neurons takes scale · data + offset
+    facts |= {"input": f"{found.scale} · data + {found.offset}"} if found.scale is not None else {}
+    return ImportedFile(network, "integer.h5", "integers, for simulate and compile", facts)
+
+
+Reader = Callable[[Path, dict[str, Any]], ImportedFile]
+CHECKPOINT = (_checkpoint, ("dt",))
+READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
+    ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay")),
+    ".npz": CHECKPOINT,
+    ".pt": CHECKPOINT,
+    ".pth": CHECKPOINT,
+    ".net": (_netx, ()),
+}
+"""By ending: the reader and the choices that it takes."""

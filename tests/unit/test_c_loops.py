@@ -1,0 +1,176 @@
+"""Functions over arrays in C: every update rule and every error equals its Python form on random and extreme arrays."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hypr_neuro.compilers.c import fixed_header
+from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
+from hypr_neuro.compilers.c.loops import CArray, LoopTranslator, Sink, helpers
+from hypr_neuro.errors import InputError
+from hypr_neuro.fixed_point import shr_floor
+from hypr_neuro.sim.errors import ERRORS, EXP_TABLE
+from hypr_neuro.sim.updates import UPDATES
+
+Array = Any
+LIBRARY = Toolchain("library", "gcc", "size", ("-O1", "-shared", "-fPIC", "-fsanitize=undefined",
+                                               "-fsanitize-undefined-trap-on-error"))  # fmt: skip
+LIMIT, AVERAGE, FRACTION, BITS = 4, 6, 20, 16
+SHAPES = ((1, 1), (5, 1), (7, 12), (3, 40))
+LONGEST = 64
+needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
+
+
+def rule_loops(function: Any, states: int) -> Any:
+    return LoopTranslator(
+        function,
+        "void NAME(const int32_t gradient[], int64_t hn_tn, int64_t hn_tm, int64_t *state[], int64_t rate,"
+        " int64_t steps[])",
+        arrays={"gradient": CArray("gradient[{0} * hn_tm + {1}]", ("hn_tn", "hn_tm"), narrow=True)},
+        given={"limit": LIMIT, "average_shift": AVERAGE},
+        tuples={"state": [CArray(f"state[{k}][{{0}}]", ()) for k in range(states)]},
+        sink=Sink("step", "steps[{0} * hn_tm + {1}] = {2};"),
+    ).translated()
+
+
+def error_loops(function: Any) -> Any:
+    return LoopTranslator(
+        function, "void NAME(const int32_t output[], int64_t count, int64_t label, int64_t error[])",
+        arrays={"output": CArray("output[{0}]", ("count",), narrow=True), "error": CArray("error[{0}]", ("count",)),
+                "table": CArray("table[{0}]", (), narrow=True)},
+        given={"fraction": FRACTION, "bits": BITS},
+    ).translated()  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """All of them, signed overflow and wide shifts trapped."""
+    folder: Path = tmp_path_factory.mktemp("loops")
+    found = {f"rule_{name}": rule_loops(r.steps, len(r.state(1, 1))) for name, r in UPDATES.items()}
+    found |= {f"error_{name}": error_loops(function) for name, function in ERRORS.items()}
+    calls = list(dict.fromkeys(f for loops in found.values() for f in loops.calls))
+    table = ", ".join(map(str, EXP_TABLE))
+    parts = ['#include "hn_fixed.h"', f"static const int32_t table[256] = {{{table}}};",
+             helpers([f for f in calls if f.__module__ != shr_floor.__module__], _rules())]  # fmt: skip
+    for name, loops in found.items():
+        scratch = "".join(f"static int64_t hn_scratch_{name}_{part}[{LONGEST}];\n" for part in loops.scratch)
+        head, _, body = loops.text.partition("{")
+        head = head.replace("NAME", name)
+        text = f"{head};\n{head}{{{body}"
+        parts.append(scratch + text.replace("hn_scratch_", f"hn_scratch_{name}_"))
+    (folder / "hn_fixed.h").write_text(fixed_header(), encoding="utf-8")
+    # an argument that a rule does not read stands in its head all the same
+    (folder / "loops.c").write_text("\n".join(parts), encoding="utf-8")
+    compile_c(LIBRARY, ["-Wno-unused-parameter", "loops.c", "-o", "loops.so"], folder)
+    return ctypes.CDLL(str(folder / "loops.so"))
+
+
+def _rules() -> list[Any]:
+    from hypr_neuro import fixed_point
+    from hypr_neuro.jit import tagged_functions
+
+    return [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
+
+
+def pointer(array: Array, kind: Any) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(kind))
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", UPDATES)
+def test_rules_equal_their_python_form(library: ctypes.CDLL, name: str, rng: np.random.Generator) -> None:
+    rule, run = UPDATES[name], getattr(library, f"rule_{name}")
+    for shape in SHAPES:
+        wanted = tuple(np.zeros(size, np.int64) for size in rule.state(*shape).values())
+        found = tuple(array.copy() for array in wanted)
+        states = (ctypes.POINTER(ctypes.c_int64) * max(len(found), 1))(*(pointer(a, ctypes.c_int64) for a in found))
+        for top in (1, 50, 1 << 12, 1 << 20, (1 << 30) - 1, 0):
+            gradient = rng.integers(-top, top, shape, endpoint=True).astype(np.int32)
+            rate = int(rng.integers(0, 1 << 27))
+            step, got = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
+            # Python's own integers, as numba's int64
+            rule.steps(gradient.astype(np.int64), wanted, rate, LIMIT, AVERAGE, step)
+            run(pointer(gradient, ctypes.c_int32), ctypes.c_int64(shape[0]), ctypes.c_int64(shape[1]), states,
+                ctypes.c_int64(rate), pointer(got, ctypes.c_int64))  # fmt: skip
+            assert np.array_equal(step, got), f"{shape}, {top}"
+            for one, other in zip(wanted, found, strict=True):
+                assert np.array_equal(one, other)
+        assert any(array.any() for array in wanted) == bool(wanted)
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_equal_their_python_form(library: ctypes.CDLL, name: str, rng: np.random.Generator) -> None:
+    run, seen = getattr(library, f"error_{name}"), set()
+    for trial in range(300):
+        count = int(rng.integers(1, 12))
+        output = rng.integers(-(1 << (trial % 30)), 1 << (trial % 30), count, endpoint=True).astype(np.int32)
+        label, wanted, got = int(rng.integers(count)), np.zeros(count, np.int64), np.zeros(count, np.int64)
+        ERRORS[name](output.astype(np.int64), label, EXP_TABLE, FRACTION, BITS, wanted)
+        run(pointer(output, ctypes.c_int32), ctypes.c_int64(count), ctypes.c_int64(label), pointer(got, ctypes.c_int64))
+        assert np.array_equal(wanted, got), f"{output}, {label}"
+        seen |= set(got.tolist())
+    assert len(seen) > 2
+
+
+def reads_steps(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = rate
+            step[i, j] = step[i, j] + 1
+
+
+def writes_twice(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = rate
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = 0
+
+
+def writes_elsewhere(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    for i in range(gradient.shape[0]):
+        for _j in range(gradient.shape[1]):
+            step[i, 0] = rate
+
+
+def divides(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = rate / 2
+
+
+def calls_numpy(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    largest = np.abs(gradient).max()
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = rate * (gradient[i, j] > largest)
+
+
+def two_dimensions(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    room = np.zeros((3, 3), np.int64)
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = rate + room[0, 0]
+
+
+@pytest.mark.parametrize(("function", "told"), [
+    (reads_steps, r"step\[i, j\]: cannot become C, rule: .*only written"),
+    (writes_twice, r"step: cannot become C, rule: written in one loop over its two indices"),
+    (writes_elsewhere, r"step\[i, 0\]: cannot become C"),
+    (divides, r"Div: cannot become C"),
+    (calls_numpy, r"np.abs"),
+    (two_dimensions, r"np.zeros\(\(3, 3\), np.int64\): cannot become C, rule: np.zeros\(length, np.int64\)"),
+])  # fmt: skip
+def test_what_cannot_become_c_is_refused_by_function_line_and_construct(function: Any, told: str) -> None:
+    line = function.__code__.co_firstlineno
+    with pytest.raises(InputError, match=rf"test_c_loops\.{function.__name__}, line \d+: .*{told}") as refused:
+        rule_loops(function, 0)
+    at = int(str(refused.value).partition("line ")[2].partition(":")[0])
+    assert line <= at < line + 9

@@ -1,0 +1,357 @@
+"""Rules and neurons in C equal their Python form, number by number, without undefined behaviour."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hypr_neuro import fixed_point
+from hypr_neuro.compilers.c.translate import PRELUDE, STEP, TUPLES, c_name, layout, leaves, module, translate
+from hypr_neuro.errors import InputError
+from hypr_neuro.jit import jitable, tagged_functions
+from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel, no_integer_form
+from hypr_neuro.testing import varied
+from hypr_neuro.testing_integer import any_population
+from hypr_neuro.testing_populations import QUANTIZABLE, quantized_population
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+
+STRICT = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion")
+UBSAN = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
+INTEGER = [name for name, model in MODELS.items() if model.integer]
+TOP = (1 << 31) - 1
+BIG = 1 << 61
+EDGE = 8388608
+
+
+# --- functions that use what the neurons' do not
+
+
+@jitable
+def branching(x, y):
+    if x > y:
+        low, high = y, x
+    else:
+        low, high = x, y
+    low, high = high, low
+    pair = (low - high, (x, 3))
+    total = 0
+    for i in range(1, 5):
+        total += i * pair[0]
+        if total < -100 and not (x == 3 or y == 5):
+            return total, pair[1][0]
+    return total | 1, -pair[1][1] - -x - (0 <= x < 10)
+
+
+@jitable
+def chained(a, b):
+    first, _ = branching(a, b)
+    return (first ^ b ^ 5) + (70000 * (a > b)) * (70000 * (a != b)) // 3
+
+
+OWN = (branching, chained)
+
+
+def rule_functions() -> list[Callable]:
+    return [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
+
+
+def model_functions(model: NeuronModel) -> list[Callable]:
+    learned = None if model.learned is None else model.learned.change
+    found = (model.fixed_step, model.psi_index, model.fixed_jacobian, learned)
+    return [f for f in found if f not in (None, no_integer_form)]
+
+
+# --- one program for all of them
+
+
+def entry(function: Callable, sizes: dict[str, int]) -> str:
+    """A C function that takes its arguments and leaves its results one after the other."""
+    arguments, at = [], 0
+    for name in inspect.signature(function).parameters:
+        arguments.append(f"in + {at}" if name in TUPLES else f"in[{at}]")
+        at += sizes.get(name, 1)
+    returns = translate(function).returns
+    name, given = c_name(function), ", ".join(arguments)
+    if returns is None:
+        call = f"out[0] = {name}({given});"
+    elif tuple(inspect.signature(function).parameters) == STEP:
+        count = len(leaves(returns))
+        call = f"out[{count - 2}] = {name}({given}, out, &out[{count - 1}]);"
+    else:
+        call = f"{name}({given}, out);"
+    return f"static void entry_{name}(const int64_t *in, int64_t *out) {{ {call} }}\n"
+
+
+MAIN = """
+typedef void entry_t(const int64_t *in, int64_t *out);
+static entry_t *const entries[] = {%s};
+int main(void) {
+    static int64_t head[4], in[256], out[256];
+    while (fread(head, sizeof head, 1, stdin) == 1) {
+        for (int64_t row = 0; row < head[1]; row++) {
+            if (fread(in, 8, (size_t)head[2], stdin) != (size_t)head[2]) return 1;
+            entries[head[0]](in, out);
+            fwrite(out, 8, (size_t)head[3], stdout);
+        }
+    }
+    return 0;
+}
+"""
+
+
+def sizes_of(model: NeuronModel) -> dict[str, int]:
+    count = len(model.fixed_per_neuron) + len(model.fixed_constants)
+    return {"s": model.d, "s_prev": model.d, "I": model.currents, "p": count, "change": len(model.trainable)}
+
+
+class Program:
+    """The compiled program; `run` gives what a function returns for rows of arguments."""
+
+    def __init__(self, folder: Path) -> None:
+        rules, models = rule_functions(), [MODELS[name] for name in INTEGER]
+        self.names: list[str] = []
+        texts = ["#include <stdint.h>\n#include <stdio.h>\n", PRELUDE]
+        texts.append(module([*rules, *OWN, *(f for m in models for f in model_functions(m))]))
+        sizes = {f: {} for f in (*rules, *OWN)} | {f: sizes_of(m) for m in models for f in model_functions(m)}
+        for function, size in sizes.items():
+            texts.append(entry(function, size))
+            self.names.append(c_name(function))
+        texts.append(MAIN % ", ".join(f"entry_{name}" for name in self.names))
+        source, self.path = folder / "all.c", folder / "all"
+        source.write_text("".join(texts))
+        done = subprocess.run(
+            ["gcc", *STRICT, *UBSAN, str(source), "-o", str(self.path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def run(self, function: Callable, rows: np.ndarray) -> np.ndarray:
+        count = len(leaves(translate(function).returns))
+        head = np.array([self.names.index(c_name(function)), *rows.shape, count], np.int64)
+        done = subprocess.run(
+            [str(self.path)], input=head.tobytes() + rows.astype(np.int64).tobytes(), capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return np.frombuffer(done.stdout, np.int64).reshape(len(rows), count)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return Program(tmp_path_factory.mktemp("translated"))
+
+
+def python_rows(function: Callable, rows: np.ndarray, sizes: dict[str, int]) -> np.ndarray:
+    """What the Python function returns for each row, flattened."""
+    results = []
+    for row in rows.tolist():
+        arguments, at = [], 0
+        for name in inspect.signature(function).parameters:
+            size = sizes.get(name, 1)
+            part = tuple(row[at : at + size])
+            arguments.append(part if name in TUPLES else part[0])
+            at += size
+        results.append([int(v) for v in leaves(function(*arguments))])
+    return np.array(results, dtype=np.int64)
+
+
+# --- rules
+
+
+def numbers(rng: np.random.Generator, low: int, high: int, count: int) -> np.ndarray:
+    """Of all magnitudes, both ends, and small ones."""
+    drawn = rng.integers(low, high, count, endpoint=True) >> rng.integers(0, 62, count)
+    ends = rng.choice([low, high, *(v for v in (-1, 0, 1, -EDGE, EDGE, EDGE + 1) if low <= v <= high)], count)
+    return np.clip(np.where(rng.random(count) < 0.3, ends, drawn), low, high)
+
+
+WORD = (-(1 << 63), (1 << 63) - 1)
+WIDE, SHIFTS, WIDTHS, EXPONENTS = (-BIG, BIG), (0, 60), (2, 60), (-32, 30)
+RANGES = {
+    "shr_floor": (WORD, (0, 63)),
+    "shr_zero": ((-(1 << 63) + 1, (1 << 63) - 1), (0, 63)),
+    "scale_zero": ((-TOP, TOP), (0, 4096), (12, 15)),
+    "shr_nearest": (WIDE, SHIFTS),
+    "shr_stochastic": (WIDE, SHIFTS, (0, (1 << 32) - 1)),
+    "shr": (WIDE, SHIFTS, (0, 2)),
+    "shift": ((-TOP, TOP), EXPONENTS),
+    "shift_nearest": ((-TOP, TOP), EXPONENTS),
+    "sat": (WORD, WIDTHS),
+    "wrap": (WIDE, WIDTHS),
+    "wrap24_lava": (WIDE,),
+    "mix32": ((0, (1 << 32) - 1),),
+    "draw32": (WORD, WORD, WORD, WORD),
+    "isqrt": ((0, (1 << 62) - 1),),
+    "quotient": (WORD, (1, (1 << 63) - 1)),
+}
+
+
+@pytest.mark.parametrize("function", rule_functions(), ids=lambda f: f.__name__)
+def test_rules_equal_python(function: Callable, program: Program, rng: np.random.Generator) -> None:
+    assert function.__name__ in RANGES, "say in RANGES what the new rule takes"
+    rows = np.stack([numbers(rng, *r, 4000) for r in RANGES[function.__name__]], axis=1)
+    np.testing.assert_array_equal(program.run(function, rows), python_rows(function, rows, {}))
+
+
+@pytest.mark.parametrize("function", OWN, ids=lambda f: f.__name__)
+def test_statements_mean_what_they_mean_in_python(
+    function: Callable, program: Program, rng: np.random.Generator
+) -> None:
+    rows = rng.integers(-30, 30, (4000, 2))
+    np.testing.assert_array_equal(program.run(function, rows), python_rows(function, rows, {}))
+
+
+# --- neurons
+
+
+def parameters(rng: np.random.Generator, name: str) -> list[int]:
+    """One neuron's integers and constants: as a profile gives them, or of the widest that one may state."""
+    model = MODELS[name]
+    if name not in QUANTIZABLE:
+        p = any_population(rng, "p", name, 1)
+        return [*map(int, p.per_neuron[:, 0]), *map(int, p.constants)]
+    if rng.random() < 0.5:
+        p = quantized_population(rng, "p", name, 1)
+        return [*map(int, p.per_neuron[:, 0]), *map(int, p.constants)]
+    wide = varied("ideal", precision__state_bits=32, precision__coefficient_bits=17)
+    drawn = {}
+    for q in model.params:
+        low = q.low + 1e-3 * q.open_low
+        drawn[q.name] = np.array([np.clip(rng.choice([low, q.high, q.default]), low, q.high)])
+    if model.validate is not None and model.constrain is not None:
+        model.constrain(drawn)
+    fixed = model.to_fixed(drawn, wide.fixed_format(*map(float, 10.0 ** rng.uniform(-6, 9, 2))))
+    per_neuron = [int(fixed.per_neuron[key][0]) for key in model.fixed_per_neuron]
+    return per_neuron + [fixed.constants[key] for key in model.fixed_constants]
+
+
+def arguments(rng: np.random.Generator, name: str, function: Callable, p: list[int]) -> list[int]:
+    model, row = MODELS[name], []
+    for argument in inspect.signature(function).parameters:
+        if argument in ("s", "s_prev"):
+            states = numbers(rng, -TOP, TOP, model.d) if rng.random() < 0.7 else rng.integers(-EDGE, EDGE, model.d)
+            row += [*map(int, states)]
+        elif argument in ("I", "change"):
+            row += [*map(int, numbers(rng, -TOP, TOP, model.currents if argument == "I" else len(model.trainable)))]
+        else:
+            row += p if argument == "p" else [int(rng.integers(0, 2 if argument == "z_prev" else 1 << 16))]
+    return row
+
+
+@pytest.mark.parametrize("name", INTEGER)
+def test_neurons_equal_python(name: str, program: Program, rng: np.random.Generator) -> None:
+    sets = [parameters(rng, name) for _ in range(100)]
+    for function in model_functions(MODELS[name]):
+        rows = np.array([arguments(rng, name, function, sets[i % len(sets)]) for i in range(2000)], dtype=np.int64)
+        expected = python_rows(function, rows, sizes_of(MODELS[name]))
+        np.testing.assert_array_equal(program.run(function, rows), expected, err_msg=c_name(function))
+        assert not function.__name__.endswith("index") or np.all((expected >= 0) & (expected < PSI_ENTRIES))
+
+
+@pytest.mark.parametrize("name", [n for n in INTEGER if MODELS[n].fixed_jacobian is not no_integer_form])
+def test_layout_says_where_the_parts_of_a_jacobian_start(name: str) -> None:
+    model = MODELS[name]
+    parts = [len(leaves(shape)) for shape in translate(model.fixed_jacobian).returns]
+    starts = layout(model)
+    assert list(starts) == ["A", "B", "C", "late", "P", "E", "F", "size"]
+    assert np.diff(list(starts.values())).tolist() == parts
+
+
+def test_a_step_may_write_over_the_state_that_it_reads(tmp_path: Path) -> None:
+    step = MODELS["rf_iz"].fixed_step
+    text = f"#include <stdint.h>\n{PRELUDE}{module([step])}"
+    body = text[text.index("rf_iz_fixed_step") :]
+    first_write = body.index("s_out[0] =")
+    assert not re.search(r"\bs\[|\bp\[", body[first_write:]), (
+        "every argument is read before the first result is written"
+    )
+
+
+# --- what is refused
+
+
+def loops(x):
+    while x > 0:
+        x = x - 1
+    return x
+
+
+def divides(x):
+    return x / 2
+
+
+def true(x):
+    return True
+
+
+def two_forms(x):
+    if x > 0:
+        return x
+    return x, x
+
+
+def outside(x):
+    return np.int64(x)
+
+
+def unknown(x):
+    return x + UNKNOWN  # noqa: F821
+
+
+def either(x):
+    return x or 5
+
+
+def whole(s):
+    t = s
+    return t
+
+
+def indexed(s, i):
+    return s[i]
+
+
+@pytest.mark.parametrize(
+    ("function", "line", "fault"),
+    [
+        (loops, 1, "While: cannot become C"),
+        (divides, 1, "Div: cannot become C"),
+        (true, 1, "True: cannot become C, rule: only integers"),
+        (two_forms, 0, "every way through the function returns the same number of values"),
+        (outside, 1, r"np.int64\(\): cannot become C"),
+        (unknown, 1, "UNKNOWN: cannot become C"),
+        (either, 1, "x or 5: cannot become C, rule: and, or of comparisons"),
+        (whole, 1, "s: cannot become C, rule: a tuple argument is taken apart or indexed"),
+        (indexed, 1, r"s\[i\]: cannot become C, rule: an entry of a tuple has a constant index"),
+    ],
+)
+def test_what_is_outside_the_subset_is_refused(function: Callable, line: int, fault: str) -> None:
+    first = inspect.getsourcelines(function)[1]
+    with pytest.raises(InputError, match=rf"\.{function.__name__}, line {first + line}: .*{fault}|{fault}"):
+        translate(function)
+
+
+def test_what_has_no_source_or_no_def_is_refused() -> None:
+    namespace: dict[str, Callable] = {}
+    exec("def typed_in(x):\n    return x\n", namespace)
+    with pytest.raises(InputError, match="has no source, rule: a function that stands in a file"):
+        translate(namespace["typed_in"], "typed_in")
+    expression = lambda x: x  # noqa: E731
+    with pytest.raises(InputError, match="is no definition, rule: a function written with def"):
+        translate(expression, "expression")
+
+
+def test_two_functions_of_one_c_name_are_refused() -> None:
+    @jitable
+    def sat(x):
+        return x
+
+    with pytest.raises(InputError, match="'hn_sat' is the C name of a function of"):
+        module([fixed_point.sat, sat])
