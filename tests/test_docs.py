@@ -37,7 +37,10 @@ def test_links_of_the_readme_lead_somewhere() -> None:
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["c.md", "data.md", "learning.md", "learning_memory.md", "simulator.md", "training.md"])
+PAGES = ["c.md", "data.md", "learning.md", "learning_memory.md", "simulator.md", "training.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
