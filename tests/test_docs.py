@@ -15,12 +15,12 @@ import hypr_neuro as hn
 from hypr_neuro.surrogates import slayer
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = runpy.run_path(str(ROOT / "tools" / "make_docs.py"))["PAGES"]
+GENERATED = runpy.run_path(str(ROOT / "tools" / "make_docs.py"))["PAGES"]
 
 
-@pytest.mark.parametrize("name", sorted(PAGES))
+@pytest.mark.parametrize("name", sorted(GENERATED))
 def test_generated_page_is_fresh(name: str) -> None:
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name](), "run: python tools/make_docs.py"
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == GENERATED[name](), "run: python tools/make_docs.py"
 
 
 def test_commands_of_the_readme_and_docs_exist() -> None:
@@ -37,10 +37,10 @@ def test_links_of_the_readme_lead_somewhere() -> None:
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
-PAGES = ["c.md", "data.md", "learning.md", "learning_memory.md", "simulator.md", "training.md"]
+WITH_EXAMPLES = ["c.md", "data.md", "learning.md", "learning_memory.md", "simulator.md", "training.md"]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", WITH_EXAMPLES)
 def test_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks

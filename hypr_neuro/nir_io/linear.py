@@ -55,7 +55,7 @@ def _dense(weight: Array) -> Any:
 
     if weight.ndim == 2:
         return csr_array(weight)
-    return csr_array(block_diag(list(weight.reshape(-1, *weight.shape[-2:]))))
+    return csr_array(block_diag([csr_array(part) for part in weight.reshape(-1, *weight.shape[-2:])]))
 
 
 def _bias(place: Place, leaving: Shape) -> tuple[Array, list[str]]:
