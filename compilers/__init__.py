@@ -18,11 +18,14 @@ import hashlib
 import inspect
 import json
 import platform
+import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pkgutil import iter_modules
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from numpy.typing import NDArray
@@ -32,7 +35,7 @@ from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.place import Placement
 from hypr_neuro.profile import Profile
 from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.store import content_digest, make_folder, write_text
+from hypr_neuro.store import content_digest, make_folder, write_atomically, write_text
 
 Array = NDArray[Any]
 MANIFEST = "manifest.json"
@@ -84,11 +87,7 @@ def compile_network(
     _check_options(module.emit, target, options)
     if "placement" in inspect.signature(module.emit).parameters:
         options["placement"] = placement
-    folder = make_folder(Path(out))
-    (folder / MANIFEST).unlink(missing_ok=True)
-    emitted = module.emit(network, folder, **options)
-    if not isinstance(emitted, Emitted):
-        emitted = Emitted(list(emitted))
+    folder, emitted = _written(module, network, Path(out), options)
     given = {"placement": None if placement is None else placement.as_dict()}
     manifest = (
         given
@@ -107,6 +106,20 @@ def compile_network(
     )
     write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return Artifact(folder, manifest)
+
+
+def _written(module: Any, network: Any, out: Path, options: dict[str, Any]) -> tuple[Path, Emitted]:
+    """The files in `out`: all of them, or none if the target refuses the network half-way."""
+    with TemporaryDirectory(prefix="hypr-neuro-") as made:
+        emitted = module.emit(network, Path(made), **options)
+        if not isinstance(emitted, Emitted):
+            emitted = Emitted(list(emitted))
+        folder = make_folder(out)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for name in emitted.names:
+            make_folder((folder / name).parent)
+            write_atomically(folder / name, partial(shutil.copyfile, Path(made) / name))
+    return folder, emitted
 
 
 def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:

@@ -32,6 +32,8 @@ from hypr_neuro.store import content_digest, load_arrays, save_arrays
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from hypr_neuro.network import Network
+
 Array = NDArray[Any]
 Matrix = Union[Array, "csr_array"]
 KIND = "hypr-neuro float graph"
@@ -182,6 +184,20 @@ class FloatGraph:
             raise InputError(f"connection {c.name}: current {c.current}, '{target.model.name}' has "
                              f"{target.model.currents} input current(s), counted from 0")  # fmt: skip
 
+    @classmethod
+    def from_network(cls, net: Network) -> FloatGraph:
+        """A network of layers as a graph that computes the same; populations have the names of the layers."""
+        populations, synapses, below = [], [], INPUT
+        for i, layer in enumerate(net.layers):
+            name = net.name(i)
+            biases = {} if layer.bias is None else {0: layer.bias}
+            populations.append(FloatPopulation(name, layer.model, layer.params, biases))
+            synapses.append(FloatSynapses(below, name, layer.weight))
+            if layer.recurrent is not None:
+                synapses.append(FloatSynapses(name, name, layer.recurrent))
+            below = name
+        return cls(net.inputs, tuple(populations), tuple(synapses), net.dt, (below,), notes=dict(net.notes))
+
     def population(self, name: str) -> FloatPopulation:
         """The population of that name."""
         return self.populations[self._index[name]]
@@ -247,7 +263,7 @@ class FloatGraph:
             synapses = [_loaded_synapses(i, e, arrays) for i, e in enumerate(meta["synapses"])]
             return cls(meta["inputs"], tuple(populations), tuple(synapses), meta["dt"], tuple(meta["outputs"]),
                        tuple(meta["input_shape"]), meta["notes"])  # fmt: skip
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; import it again") from error
 
 

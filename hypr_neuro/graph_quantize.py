@@ -92,7 +92,7 @@ class QuantizedGraph:
         try:
             network = IntegerNetwork.from_contents(meta.pop("network"), arrays)
             return cls(network, parse_profile(meta.pop("profile"), str(path)), **meta)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise FileFormatError(
                 f"file '{path}': {type(error).__name__} {error}; write it again with quantize"
             ) from error

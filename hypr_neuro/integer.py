@@ -231,7 +231,7 @@ class IntegerNetwork:
         meta, arrays = load_arrays(path, KIND)
         try:
             return cls.from_contents(meta, arrays)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; write it again") from error
 
     @classmethod

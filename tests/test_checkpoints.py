@@ -14,7 +14,9 @@ from hypr_neuro.checkpoints import Summary, import_checkpoint
 from hypr_neuro.compare import compare_inference
 from hypr_neuro.data import SequenceData, load_data
 from hypr_neuro.errors import InputError
+from hypr_neuro.float_graph import FloatGraph
 from hypr_neuro.forward import readout
+from hypr_neuro.graph_quantize import quantize_graph
 from hypr_neuro.network import Network
 from hypr_neuro.quantize import quantize
 from hypr_neuro.score import score_readout
@@ -147,6 +149,15 @@ def test_what_brf_loses_in_integers_is_the_width_of_its_weights(shared_data: Pat
         found[bits] = score_readout(simulate(qnet, test.x).readout, test).accuracy
     assert found[9] - found[8] > 0.004
     assert found[9] == pytest.approx(ACCURACY["brf"], abs=0.003)
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_two_groups_of_weights_lose_less(name: str, shared_data: Path, ecg: SequenceData) -> None:
+    """8-bit weights in two groups of exponents: measured 85.86 (BRF) and 70.83 (ALIF)."""
+    data = scored(ecg, name)
+    test, graph = data.part("test"), FloatGraph.from_network(published(shared_data, name))
+    qgraph = quantize_graph(graph, "loihi2", calibration=data.part("train").x[:64], weight_groups=2)
+    assert score_readout(simulate(qgraph, test.x).readout, test).accuracy > ACCURACY[name] - 0.005
 
 
 def test_an_imported_network_keeps_its_notes_and_can_train_further(shared_data: Path, tmp_path: Path) -> None:

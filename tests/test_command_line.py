@@ -3,60 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import ENVIRONMENT, PROGRAM, answer, program, refusal, small_data
 
 from hypr_neuro.nir_io import read_quantized_nir
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
-
-PROGRAM = [sys.executable, "-c", "from hypr_neuro.cli import main; main()"]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
-
-
-def program(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [*PROGRAM, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=ENVIRONMENT, check=False)
-
-
-def answer(*arguments: str | Path) -> Any:
-    """What a command prints with --json; the command must succeed."""
-    done = program(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def refusal(*arguments: str | Path) -> str:
-    """The one line that a command prints to refuse bad input; exit code 2, nothing on standard output."""
-    done = program(*arguments)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("hypr-neuro: error:")]
-    assert done.returncode == 2, (done.returncode, done.stderr)
-    assert len(lines) == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    return lines[0]
-
-
-def small_data(folder: Path) -> Path:
-    """Two classes in 8 channels: the first or the second half of the channels is busy."""
-    rng = np.random.default_rng(3)
-    arrays = {}
-    for part, count in (("train", 60), ("test", 24)):
-        y = rng.integers(0, 2, count)
-        busy = (np.arange(8) // 4)[None, :] == y[:, None]
-        rate = np.where(busy, 0.6, 0.05)[:, None, :]
-        arrays[f"x_{part}"] = (rng.random((count, 24, 8)) < rate).astype(np.uint8)
-        arrays[f"y_{part}"] = y
-    path = folder / "halves.npz"
-    np.savez(path, **arrays)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -27,19 +27,6 @@ Array = Any
 SPIKING = sorted(name for name, m in MODELS.items() if m.has_float and not m.readout)
 
 
-def chain_of(net: hn.Network) -> FloatGraph:
-    """The same network as a graph."""
-    populations, synapses, below = [], [], "input"
-    for i, layer in enumerate(net.layers):
-        biases = {} if layer.bias is None else {0: layer.bias}
-        populations.append(FloatPopulation(net.name(i), layer.model, layer.params, biases))
-        synapses.append(FloatSynapses(below, net.name(i), layer.weight))
-        if layer.recurrent is not None:
-            synapses.append(FloatSynapses(net.name(i), net.name(i), layer.recurrent))
-        below = net.name(i)
-    return FloatGraph(net.inputs, tuple(populations), tuple(synapses), net.dt, (below,))
-
-
 def small_net(neuron: str, seed: int = 0, bias: bool = False) -> hn.Network:
     spec = {"inputs": 4, "outputs": 3, "layers": [{"neuron": neuron, "size": 7, "bias": bias}]}
     net = hn.Network.build(spec, seed=seed)
@@ -57,7 +44,7 @@ def test_a_chain_runs_like_the_network(neuron: str) -> None:
     net = small_net(neuron, bias=True)
     x = spikes(1)
     expected = float_trace(net, x, ["spikes", *net.layers[0].model.state_names], dtype=np.float64)
-    found = graph_trace(chain_of(net), x, ["spikes", *net.layers[0].model.state_names])
+    found = graph_trace(FloatGraph.from_network(net), x, ["spikes", *net.layers[0].model.state_names])
     assert found.spikes["layers.0"].any()
     np.testing.assert_array_equal(found.spikes["layers.0"], expected.spikes["layers.0"])
     np.testing.assert_allclose(found.readout, expected.readout, rtol=1e-12, atol=1e-12)
@@ -90,7 +77,7 @@ def test_delays_loops_and_biases_arrive_when_the_docstring_says() -> None:
 
 
 def test_results_do_not_depend_on_the_batch() -> None:
-    graph, x = chain_of(small_net("alif")), spikes(2, samples=70)
+    graph, x = FloatGraph.from_network(small_net("alif")), spikes(2, samples=70)
     together = run_graph(graph, x, ["spikes", "u"])
     for i in (0, 63, 64, 69):
         alone = run_graph(graph, x[i : i + 1], ["spikes", "u"])
@@ -187,7 +174,7 @@ def test_a_chain_without_bias_has_the_integers_of_the_network(neuron: str) -> No
     net = small_net(neuron)
     ranges = state_ranges(net, spikes(3))
     expected = hn.quantize(net, "loihi2", calibration=ranges).integer()
-    found = quantize_graph(chain_of(net), "loihi2", calibration=ranges, weight_groups=1)
+    found = quantize_graph(FloatGraph.from_network(net), "loihi2", calibration=ranges, weight_groups=1)
     assert found.network.digest() == expected.digest()
 
 

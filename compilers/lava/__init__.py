@@ -1,15 +1,27 @@
-"""Networks for Lava (lava-nc 0.10.0), the vendor's framework for Loihi: a network of Lava processes from the integers.
+"""Networks for Lava (lava-nc 0.10.0), the vendor's framework for Loihi: a network of Lava processes from the integers,
+and Lava networks of others as integers.
+
+Out, a quantized network in processes that follow our definition:
 
 build      `lava_network`: the processes, with ports that fit into a user's own Lava network
-integer    `lava_integer_network`: an `IntegerNetwork` in Lava's own processes alone; `integer_record` records it,
-           `integer_batch` and `integer_worker` run many in one child process
 learning   `learning_network`: a quantized network that learns; `learning_run` runs it in a child process
            (`learning_worker`), the other `learning_*` are its parts
-child      a worker as a child process, ended with all that Lava started
+run        runs a built network over samples and records it; worker: a program of its own for the device 'lava'
 processes  what Lava itself does not have; Lava searches that folder for process models, so it holds nothing else
 rules      what a network must keep to; imports without Lava
-run        runs a built network over samples and records it
-worker     a program of its own that runs networks for the device 'lava'
+
+Out, any network of integers in Lava's own processes:
+
+integer    `lava_integer_network`: LIF, RF, RF_IZ and connections; `integer_trace` runs samples like the simulator;
+           `integer_record` records, `integer_batch` and `integer_worker` run many in one child process
+
+In:
+
+from_lava  a network of Lava processes as an `IntegerNetwork`: `read_ports` follows the ports, `read_integers` takes
+           the integers of each process
+
+child      a worker as a child process, ended with all that Lava started
+script_*   what `emit` puts beside the network, to run it; `script_netx` is that of the target netx
 
 Importing this package does not import Lava.
 """
@@ -17,25 +29,36 @@ Importing this package does not import Lava.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hypr_neuro.compilers.lava.integer import check_integer_network
 from hypr_neuro.compilers.lava.rules import LAVA, check_network
+from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.store import write_text
-
-if TYPE_CHECKING:
-    from hypr_neuro.quantize import QuantizedNetwork
 
 NETWORK, SCRIPT = "network.h5", "run_lava.py"
 PACKAGES = (LAVA,)
+TAKES_INTEGER = True
 
 
-def emit(qnet: QuantizedNetwork, folder: Path) -> list[str]:
+def emit(network: IntegerNetwork | HasInteger, folder: Path) -> list[str]:
     """Write the network and a script that runs it under Lava into `folder`; the names of the files.
 
-    Raises InputError for what Lava cannot do, see `rules.check_network`. Lava itself is not needed.
+    A `QuantizedNetwork` runs in processes of our own, everything else in Lava's. Raises InputError for what Lava cannot
+    do, see `rules.check_network` and `integer.check_integer_network`. Lava itself is not needed.
     """
-    check_network(qnet)
-    qnet.save(folder / NETWORK)
-    template = Path(__file__).with_name("script.py").read_text(encoding="utf-8")
-    write_text(folder / SCRIPT, template)
+    if isinstance(network, QuantizedNetwork):
+        check_network(network)
+        network.save(folder / NETWORK)
+        script = _script("script_network.py")
+    else:
+        integer, tail = as_integer(network)
+        check_integer_network(integer)
+        integer.save(folder / NETWORK)
+        script = _script("script_integer.py").replace("TAIL = 0", f"TAIL = {tail}", 1)
+    write_text(folder / SCRIPT, script)
     return [NETWORK, SCRIPT]
+
+
+def _script(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

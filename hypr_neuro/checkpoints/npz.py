@@ -48,9 +48,9 @@ def _arrays(path: Path, archive: zipfile.ZipFile) -> dict[str, Array]:
     check_size(path, "all arrays together", sum(member.file_size for member in members))
     for member in members:
         name = member.filename.removesuffix(".npy")
-        if name == member.filename or name in found:
+        if name == member.filename or name in found or not name.isprintable():
             what = "is there twice" if name in found else "is no array"
-            raise FileFormatError(f"checkpoint '{path}': '{member.filename}' {what}, rule: an .npz of plain arrays")
+            raise FileFormatError(f"checkpoint '{path}': {member.filename!r} {what}, rule: an .npz of plain arrays")
         found[name] = _array(path, name, archive.read(member))
     return found
 

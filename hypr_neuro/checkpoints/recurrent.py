@@ -103,7 +103,8 @@ def _dotted(content: Content) -> dict[str, Array]:
         dotted = known.get(name, name)
         if dotted in found:
             raise InputError(f"checkpoint '{content.path}': '{dotted}' is there twice, with dots and with underscores")
-        found[dotted] = array.astype(np.float64)
+        with np.errstate(over="ignore"):  # a longer float beyond float64 becomes inf, refused with the shapes
+            found[dotted] = array.astype(np.float64)
     return found
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.networks import open_anything
 from hypr_neuro.cli.options import Json
+
+if TYPE_CHECKING:
+    from hypr_neuro.sim.learn import LearnOptions
 
 
 @command
@@ -19,6 +22,19 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the files; created if need be.")] = Path(
         "runs/compiled"
     ),
+    learn: Annotated[
+        list[str] | None,
+        typer.Option("--learn", metavar="KEY=VALUE", help="c: also one that learns, as rate=0.3, parameters=all."),
+    ] = None,
+    always_on: Annotated[
+        str | None, typer.Option(help="netx: channel gives lines that are always on an input channel (default refuse).")
+    ] = None,
+    readout: Annotated[
+        str | None, typer.Option(help="netx: outside leaves a readout without spikes to the host (default refuse).")
+    ] = None,
+    per_core: Annotated[
+        int | None, typer.Option("--neurons-per-core", min=1, help="spinnaker2: at most so many.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write what the target needs, with a manifest of hashes, versions and sizes."""
@@ -30,6 +46,30 @@ def run(
     found = open_anything(network)
     if isinstance(found, (Network, FloatGraph)):
         raise InputError(f"'{network}' holds floats, rule: integers; `hypr-neuro quantize {network}` makes them")
-    artifact = compile_network(found, target=target, out=out)
+    options: dict[str, Any] = {"always_on": always_on, "readout": readout, "neurons_per_core": per_core}
+    given = {key: value for key, value in options.items() if value is not None}
+    if learn:
+        given["learn"] = _learn_options(learn)
+    artifact = compile_network(found, target=target, out=out, **given)
     facts = artifact.manifest if json else {"files": list(artifact.manifest["files"])}
     emit({"folder": str(artifact.folder)} | facts, json, f"Compiled for {target}")
+
+
+def _learn_options(given: list[str]) -> LearnOptions:
+    """`LearnOptions` from texts KEY=VALUE; several layers or parameters have commas between them."""
+    from dataclasses import fields
+
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.sim.learn import LearnOptions
+
+    kinds = {field.name: type(field.default) for field in fields(LearnOptions)}
+    found: dict[str, Any] = {}
+    for text in given:
+        key, _, value = text.partition("=")
+        if key not in kinds:
+            raise InputError(f"--learn {text}, rule: KEY=VALUE with one of {', '.join(kinds)}")
+        try:
+            found[key] = tuple(value.split(",")) if kinds[key] is tuple else kinds[key](value)
+        except ValueError:
+            raise InputError(f"--learn {text}, rule: a value of type {kinds[key].__name__}") from None
+    return LearnOptions(**found)

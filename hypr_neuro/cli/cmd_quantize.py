@@ -22,19 +22,23 @@ def run(
     profile: ProfileName = "loihi2",
     groups: Annotated[
         int | None,
-        typer.Option("--weight-groups", help="Of a graph: most groups of weights a connection (default 2)."),
+        typer.Option("--weight-groups", help="As a graph: most groups of weights a connection (default 2)."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Of a graph: netx, whose recurrent layers have one exponent and no bias line.")
+        str | None, typer.Option(help="As a graph: netx, whose recurrent layers have one exponent and no bias line.")
     ] = None,
     largest: Annotated[
-        float | None, typer.Option("--largest-weight", help="Of a graph: clip weights to this magnitude.")
+        float | None, typer.Option("--largest-weight", help="As a graph: clip weights to this magnitude.")
     ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/train"),
     json: Json = False,
 ) -> None:
-    """Calibrate on training samples, convert, and show every conversion."""
+    """Calibrate on training samples, convert, and show every conversion.
+
+    A network of layers has one exponent a connection and may learn; with --weight-groups, --target or --largest-weight
+    it becomes a graph, whose weights keep more of their accuracy but do not learn.
+    """
     from hypr_neuro import stages
     from hypr_neuro.errors import InputError
     from hypr_neuro.float_graph import FloatGraph
@@ -46,16 +50,16 @@ def run(
     found, chip, chosen = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
     folder = RunFolder(out)
     notes: list[str] = []
+    given: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
+    options = {key: value for key, value in given.items() if value is not None}
+    if options and isinstance(found, Network):
+        found = FloatGraph.from_network(found)
+        notes.append("as a graph, which these options are of; it does not learn on chip")
     if isinstance(found, FloatGraph):
-        given: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
-        options = {key: value for key, value in given.items() if value is not None}
         graph = quantize_graph(found, chip, calibration=chosen.part("train").x[:CALIBRATION], **options)
         graph.save(folder.file("quantized.h5"))
-        record, notes = graph.record, graph.notes
+        record, notes = graph.record, [*notes, *graph.notes]
     elif isinstance(found, Network):
-        if (groups, target, largest) != (None, None, None):
-            raise InputError("--weight-groups, --target and --largest-weight, rule: for graphs; a network of layers "
-                             "has one exponent a connection")  # fmt: skip
         record = stages.quantize_stage(folder, found, chip, chosen).record
     else:
         raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5 or graph.h5")

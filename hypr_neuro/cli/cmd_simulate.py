@@ -9,13 +9,14 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.graphs import record_all, run_graph_on
-from hypr_neuro.cli.networks import open_anything
+from hypr_neuro.cli.networks import open_anything, open_float
 from hypr_neuro.cli.options import Data, DataDir, Json, Seed, get_data, get_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypr_neuro.data import SequenceData
+    from hypr_neuro.float_graph import FloatGraph
     from hypr_neuro.network import Network
     from hypr_neuro.quantize import QuantizedNetwork
     from hypr_neuro.sim.trace import Trace
@@ -57,14 +58,14 @@ def run(
     from hypr_neuro.quantize import QuantizedNetwork
     from hypr_neuro.run_folder import RunFolder
     from hypr_neuro.score import score_readout
-    from hypr_neuro.train.loop import evaluate
 
     _check_trace(trace, record)
     net, chosen = open_anything(network), get_data(data, data_dir, seed)
     graph = not isinstance(net, (Network, QuantizedNetwork))
-    if graph and (float_network is not None or out is not None):
-        raise InputError(f"'{network}' is a graph: it takes no --network and no --out; `hypr-neuro diff` compares "
-                         "traces")  # fmt: skip
+    if graph and out is not None:
+        raise InputError(f"'{network}' is a graph: it takes no --out, reports are of layers; --json prints the figures")
+    if isinstance(net, FloatGraph) and float_network is not None:
+        raise InputError(f"'{network}' is a float graph: it takes no --network; `hypr-neuro diff` compares traces")
     if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
         raise InputError(f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
                          "quantize it first")  # fmt: skip
@@ -72,6 +73,7 @@ def run(
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
         stages.simulate_stage(RunFolder(out), get_network(float_network), net, chosen)
+    beside = None if float_network is None else open_float(float_network)
     held = chosen.part(part)
     if samples is not None:
         held = held.take(np.arange(min(samples, len(held))))
@@ -90,11 +92,22 @@ def run(
     real = isinstance(net, (Network, FloatGraph))
     if not real:
         found["saturations and wraps"] = kept.events
-    if float_network is not None:
-        found["float accuracy"] = evaluate(get_network(float_network), chosen, part).accuracy
+    if beside is not None:
+        found["float accuracy"] = _float_accuracy(beside, held)
     if trace is not None:
         found["trace"] = str(trace)
     emit(found, json, f"{'Float' if real else 'Integer'} {'graph' if graph else 'network'}")
+
+
+def _float_accuracy(net: Network | FloatGraph, held: SequenceData) -> float:
+    """Share of right answers of the float network set beside the integers."""
+    from hypr_neuro.network import Network
+    from hypr_neuro.score import score_readout
+    from hypr_neuro.sim.float_trace import float_trace
+    from hypr_neuro.sim.graph_trace import graph_trace
+
+    trace = float_trace(net, held.x) if isinstance(net, Network) else graph_trace(net, held.x)
+    return score_readout(trace.readout, held).accuracy
 
 
 def _check_trace(trace: Path | None, record: list[str] | None) -> None:

@@ -60,6 +60,18 @@ def open_network(path: Path) -> QuantizedNetwork | Network:
     return found
 
 
+def open_float(path: Path) -> Network | FloatGraph:
+    """A float network or float graph, .h5 or .nir."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.float_graph import FloatGraph
+    from hypr_neuro.network import Network
+
+    found = open_anything(path)
+    if not isinstance(found, (Network, FloatGraph)):
+        raise InputError(f"file '{path}' holds integers, rule: a float network or graph")
+    return found
+
+
 def get_quantized(path: Path) -> QuantizedNetwork:
     """An integer network from quantized.h5 or from the .nir of one."""
     from hypr_neuro.nir_io import read_quantized_nir

@@ -77,7 +77,10 @@ class _Reader:
         if self.bytes < 0:
             raise FileFormatError(f"entry {path!r}: the file declares more data than it can hold; write it again")
         value = item[()]
-        return value.decode("utf-8") if isinstance(value, bytes) else value
+        try:
+            return value.decode("utf-8") if isinstance(value, bytes) else value
+        except UnicodeDecodeError as error:
+            raise FileFormatError(f"entry {path!r} is text in another encoding, rule: UTF-8; write it again") from error
 
 
 def one_line(error: Exception) -> str:

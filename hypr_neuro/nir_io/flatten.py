@@ -5,14 +5,14 @@ A nested graph's Input and Output become places that hand on what arrives; those
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import nir
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.nir_io.nodes import kind, node_label
+from hypr_neuro.nir_io.nodes import kind, node_label, shown
 
 PASSAGE = "Passage"
 """Kind of the Input and Output of a nested graph."""
@@ -75,6 +75,9 @@ def _add(flat: Flat, graph: nir.NIRGraph, inside: str, around: tuple[tuple[str, 
     """Add the nodes and edges of a graph; inside : '' or 'outer.'"""
     if len(around) > MAX_NESTING:
         raise InputError(f"node {inside[:40]!r}: graphs nested more than {MAX_NESTING} deep, rule: no cycles")
+    if not isinstance(graph.nodes, Mapping):
+        where = f"node {inside[:-1]!r} (NIRGraph)" if inside else "graph"
+        raise InputError(f"{where}: nodes = {shown(graph.nodes)}, rule: a dict of nodes by name")
     around = ((f"graph '{inside[:-1]}'" if inside else "graph", _mapping(graph)), *around)
     entries, exits = {}, {}
     for name, node in graph.nodes.items():
@@ -111,7 +114,7 @@ def _checked_edges(graph: nir.NIRGraph, inside: str) -> list[tuple[str, str]]:
     """The edges of one graph: both ends there, none twice, none out of an Output or into an Input."""
     where = f"node {inside[:-1]!r} (NIRGraph): inner edge" if inside else "edge"
     seen: set[tuple[str, str]] = set()
-    for a, b in graph.edges:
+    for a, b in _pairs(graph.edges, where):
         for end in (a, b):
             if end not in graph.nodes:
                 raise FileFormatError(f"{where} ({a!r}, {b!r}): node {end!r} does not exist; repair the edge or add "
@@ -123,6 +126,16 @@ def _checked_edges(graph: nir.NIRGraph, inside: str) -> list[tuple[str, str]]:
             raise InputError(f"{where} ({a!r}, {b!r}): leads out of an Output or into an Input, rule: from an Input, "
                              "to an Output; remove it")  # fmt: skip
     return [(a, b) for a, b in graph.edges]
+
+
+def _pairs(edges: Any, where: str) -> list[tuple[str, str]]:
+    """The edges, each a pair; raises FileFormatError for any other."""
+    if not isinstance(edges, (list, tuple, set)):
+        raise FileFormatError(f"{where}s = {shown(edges)}, rule: a list of pairs of names")
+    for edge in edges:
+        if not isinstance(edge, (list, tuple)) or len(edge) != 2 or not all(isinstance(end, Hashable) for end in edge):
+            raise FileFormatError(f"{where} {shown(edge)}, rule: a pair of names; repair it")
+    return [(a, b) for a, b in edges]
 
 
 LINEAR = {"Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten", "Delay", PASSAGE}

@@ -23,7 +23,7 @@ from hypr_neuro.nir_io.expressions import Arriving, Expression
 from hypr_neuro.nir_io.flatten import INTEGRATORS, LINEAR, SPIKING, Flat, Place, flatten
 from hypr_neuro.nir_io.imported import Imported
 from hypr_neuro.nir_io.neurons_in import Neurons, memoryless, neurons_of
-from hypr_neuro.nir_io.nodes import naming
+from hypr_neuro.nir_io.nodes import naming, on_one_line
 from hypr_neuro.nir_io.options import Choice, Options
 from hypr_neuro.nir_io.order import walk
 from hypr_neuro.nir_io.shapes import Shapes, find_shapes
@@ -62,7 +62,7 @@ def import_foreign(graph: nir.NIRGraph, arguments: dict[str, Any], source: str) 
         count_kinds(flat),
         len(flat.edges),
         (*options.choices, *options.without_effect(), START),
-        tuple(_became(flat, parts, order, outputs, closing, synapses)),
+        tuple(map(on_one_line, _became(flat, parts, order, outputs, closing, synapses))),
         (*arriving.notes, *remarks),
         (*shapes.warnings, *_idle(flat, parts, outputs)),
     )

@@ -17,6 +17,8 @@ from hypr_neuro.nir_io.windows import groups, kernel_weight, taps
 
 STEP_TOLERANCE = 1e-3
 """How far from a whole number of steps a delay may be: time constants often went through float32."""
+MAX_STEPS = 1 << 31
+"""Of a Delay node: more is a damaged number."""
 
 
 def matrix_of(place: Place, arriving: Shape, leaving: Shape) -> tuple[Any, Array | None, list[str]]:
@@ -71,11 +73,13 @@ def _bias(place: Place, leaving: Shape) -> tuple[Array, list[str]]:
 def delay_steps(place: Place, shape: Shape, dt: float) -> tuple[Array, list[str]]:
     """Steps by which each number of a Delay node is late, (n,) int64; raises InputError for parts of a step."""
     seconds, note = spread("delay", numbers(place.node, "delay"), shape)
-    exact = seconds / dt
-    steps = np.rint(exact)
-    bad = np.flatnonzero((np.abs(exact - steps) > STEP_TOLERANCE) | (steps < 0))
+    with np.errstate(over="ignore"):
+        exact = seconds / dt
+    # more steps than any connection may have are refused there, by its name
+    steps = np.rint(np.clip(exact, -1.0, MAX_STEPS))
+    bad = np.flatnonzero(~(np.abs(exact - steps) <= STEP_TOLERANCE) | (steps < 0))
     if bad.size:
         i = bad[0]
         raise InputError(f"delay[{i}] = {seconds[i]} s is {exact[i]:.6g} steps of dt = {dt} s, rule: whole steps, 0 or "
-                         "more; choose a dt that divides it, or round it before export")  # fmt: skip
+                         f"more, at most {MAX_STEPS}; choose a dt that divides it, or round it before export")  # fmt: skip
     return steps.astype(np.int64), [note] if note else []

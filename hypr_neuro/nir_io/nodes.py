@@ -51,22 +51,34 @@ def kind(node: Any) -> str:
 
 def shape_of(node: Any) -> Array:
     """The shape that an Input or Output node declares."""
-    said = node.input_type
+    said = field_of(node, "input_type")
+    found = said.get("input") if isinstance(said, Mapping) else None
+    return array_of(found, f"shape {shown(found)} is no array, rule: positive whole numbers")
+
+
+def field_of(node: Any, name: str) -> Any:
+    """A field of a node; raises InputError where it is missing."""
     try:
-        return np.asarray(said.get("input") if isinstance(said, Mapping) else None)
-    except ValueError as error:
-        raise InputError(f"shape {shown(said)} is no array, rule: positive whole numbers") from error
+        return getattr(node, name)
+    except AttributeError as error:
+        raise InputError(f"{name} is missing; build the node with nir.{kind(node)}") from error
+
+
+def array_of(value: Any, refusal: str) -> Array:
+    """The value as an array of any type; raises InputError with this message for what makes none."""
+    try:
+        return np.asarray(value)
+    except Exception as error:  # ragged lists raise ValueError; arrays of other libraries raise what they like
+        raise InputError(refusal) from error
 
 
 def numbers(node: Any, name: str) -> Array:
     """A field of a node as float64; raises InputError for anything but finite real numbers."""
-    try:
-        raw = np.asarray(getattr(node, name))
-    except ValueError as error:
-        raise InputError(f"{name} is no array, rule: real numbers") from error
+    raw = array_of(field_of(node, name), f"{name} is no array, rule: real numbers")
     if raw.dtype.kind not in "iuf":
         raise InputError(f"{name} of type {raw.dtype}, rule: real numbers")
-    values = raw.astype(np.float64)
+    with np.errstate(over="ignore"):  # a longer float beyond float64 becomes inf, refused below
+        values = raw.astype(np.float64)
     if not np.all(np.isfinite(values)):
         index = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
         raise InputError(f"{name}{index} = {values[tuple(index)]}, rule: finite; repair the file that was exported")
@@ -115,7 +127,12 @@ def naming(where: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise type(error)(f"{where}: {error}") from error
+        raise type(error)(on_one_line(f"{where}: {error}")) from error
+
+
+def on_one_line(text: str) -> str:
+    """The text with its line breaks, which a name may hold, written out."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def node_label(name: str, node: Any) -> str:

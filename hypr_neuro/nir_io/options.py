@@ -16,6 +16,7 @@ same for all. An argument that contradicts metadata is refused.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +68,7 @@ def checked(name: str, value: Any) -> Any:
             raise InputError(f"{name} = {shown(value)}, rule: one of {', '.join(WORDS[name])}")
         return plain
     if name == "dt":
-        if not number or not math.isfinite(plain) or plain <= 0:
+        if not number or not 0 < plain <= sys.float_info.max:
             raise InputError(f"dt = {shown(value)}, rule: seconds a step, positive")
         return float(plain)
     if not number or plain != plain // 1 or plain < 0:

@@ -7,6 +7,7 @@ from pathlib import Path
 import nir
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.float_graph import FloatGraph
 from hypr_neuro.network import Network
 from hypr_neuro.nir_io.import_graph import import_foreign
 from hypr_neuro.nir_io.imported import Imported
@@ -16,7 +17,6 @@ from hypr_neuro.nir_io.options import DEFAULTS, Choice, check_arguments
 from hypr_neuro.nir_io.own import rebuild, rebuild_float_graph, written_here
 from hypr_neuro.nir_io.own_graph import holds_graph
 from hypr_neuro.nir_io.summary import ImportSummary
-from hypr_neuro.nir_io.write_graph import as_float_graph
 
 
 def read_nir(path_or_graph: str | Path | nir.NIRGraph, *, dt: float | None = None, reset: str | None = None) -> Network:
@@ -79,7 +79,7 @@ def is_own(path_or_graph: str | Path | nir.NIRGraph) -> bool:
 def _own(graph: nir.NIRGraph, where: str, dt: float | None, reset: str | None) -> Imported:
     """What hypr-neuro wrote, a FloatGraph or a network as one."""
     net = None if holds_graph(graph) else rebuild(graph, dt, reset)
-    made = rebuild_float_graph(graph) if net is None else as_float_graph(net)
+    made = rebuild_float_graph(graph) if net is None else FloatGraph.from_network(net)
     if net is None and (dt not in (None, made.dt) or reset is not None):
         raise InputError(f"dt = {dt}, reset = {reset} were passed, the file says dt = {made.dt} and each population's "
                          "reset; leave them out")  # fmt: skip

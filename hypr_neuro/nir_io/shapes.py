@@ -17,7 +17,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.network import Array
 from hypr_neuro.nir_io.flatten import Flat, Place
-from hypr_neuro.nir_io.nodes import naming, numbers, shape_of, shown
+from hypr_neuro.nir_io.nodes import field_of, naming, numbers, shape_of, shown
 from hypr_neuro.nir_io.windows import AXES, image_shapes, own_input_shape, whole
 
 Shape = tuple[int, ...]
@@ -115,7 +115,7 @@ def _declared(place: Place) -> Shape:
 
 def _flattened(arriving: Shape, node: Any) -> Shape:
     """NIR's Flatten: axes start_dim..end_dim become one."""
-    first, last = (whole(name, getattr(node, name), 1, -1 << 24)[0] for name in ("start_dim", "end_dim"))
+    first, last = (whole(name, field_of(node, name), 1, -1 << 24)[0] for name in ("start_dim", "end_dim"))
     count = len(arriving)
     first, last = max(first + count if first < 0 else first, 0), min(last + count if last < 0 else last, count - 1)
     if first >= last:

@@ -15,7 +15,7 @@ import numpy as np
 from hypr_neuro.convolution import MAX_SYNAPSES, Taps
 from hypr_neuro.errors import InputError
 from hypr_neuro.nir_io.flatten import Place
-from hypr_neuro.nir_io.nodes import numbers, shown
+from hypr_neuro.nir_io.nodes import array_of, field_of, numbers, shown
 
 Shape = tuple[int, ...]
 AXES = {"Conv1d": 1, "Conv2d": 2, "SumPool2d": 2, "AvgPool2d": 2}
@@ -25,18 +25,20 @@ AXES = {"Conv1d": 1, "Conv2d": 2, "SumPool2d": 2, "AvgPool2d": 2}
 def taps(place: Place) -> Taps:
     """Of a node of a kind in AXES; raises InputError for fields that are no such numbers."""
     node, axes = place.node, AXES[place.kind]
-    stride = whole("stride", node.stride, axes, 1)
+    stride = whole("stride", field_of(node, "stride"), axes, 1)
     if place.kind in ("SumPool2d", "AvgPool2d"):
-        kernel, padding = whole("kernel_size", node.kernel_size, axes, 1), whole("padding", node.padding, axes, 0)
+        kernel = whole("kernel_size", field_of(node, "kernel_size"), axes, 1)
+        padding = whole("padding", field_of(node, "padding"), axes, 0)
         return Taps(kernel, stride, padding, padding, (1,) * axes)
-    kernel, dilation = kernel_weight(place).shape[2:], whole("dilation", node.dilation, axes, 1)
-    if not isinstance(node.padding, str):
-        padding = whole("padding", node.padding, axes, 0)
+    kernel, dilation = kernel_weight(place).shape[2:], whole("dilation", field_of(node, "dilation"), axes, 1)
+    said = field_of(node, "padding")
+    if not isinstance(said, str):
+        padding = whole("padding", said, axes, 0)
         return Taps(kernel, stride, padding, padding, dilation)
-    if node.padding == "valid":
+    if said == "valid":
         return Taps(kernel, stride, (0,) * axes, (0,) * axes, dilation)
-    if node.padding != "same" or any(s != 1 for s in stride):
-        raise InputError(f"padding {shown(node.padding)} with stride {list(stride)}, rule: numbers, 'valid', or 'same' "
+    if said != "same" or any(s != 1 for s in stride):
+        raise InputError(f"padding {shown(said)} with stride {list(stride)}, rule: numbers, 'valid', or 'same' "
                          "with a stride of 1")  # fmt: skip
     total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
     return Taps(kernel, stride, tuple(t // 2 for t in total), tuple(t - t // 2 for t in total), dilation)
@@ -53,7 +55,7 @@ def kernel_weight(place: Place) -> Any:
 
 def groups(place: Place) -> int:
     """Groups of a convolution, which divide its output channels."""
-    found = whole("groups", place.node.groups, 1, 1)[0]
+    found = whole("groups", field_of(place.node, "groups"), 1, 1)[0]
     if kernel_weight(place).shape[0] % found:
         raise InputError(f"groups = {found}, rule: divides the {kernel_weight(place).shape[0]} output channels")
     return found
@@ -95,12 +97,10 @@ def image_shapes(place: Place, seen: Shape | None) -> tuple[Shape, Shape]:
 
 def whole(name: str, value: Any, axes: int, low: int) -> Shape:
     """One whole number an axis; one number stands for all."""
-    try:
-        array = np.asarray(value).reshape(-1)
-    except ValueError:  # ragged
-        array = np.array([None])
+    refusal = f"{name} = {shown(value)}, rule: {axes} whole number(s)"
+    array = array_of(value, refusal).reshape(-1)
     if array.dtype.kind not in "iuf" or array.size not in (1, axes) or np.any(array != np.floor(array)):
-        raise InputError(f"{name} = {shown(value)}, rule: {axes} whole number(s)")
+        raise InputError(refusal)
     if np.any(array < low) or np.any(array > 1 << 24):
         raise InputError(f"{name} = {array.tolist()}, rule: at least {low}, at most {1 << 24}")
     return tuple(int(v) for v in np.broadcast_to(array, (axes,)))

@@ -23,7 +23,7 @@ from hypr_neuro.nir_io.agreement import spike_agreement
 from hypr_neuro.nir_io.integers import float_network, integer_metadata
 from hypr_neuro.nir_io.neurons_out import neuron_node, reset_of
 from hypr_neuro.nir_io.nodes import KEY, VERSION, base_name, graph_digest, naming
-from hypr_neuro.nir_io.write_graph import affine, as_float_graph, check_dt, graph_nodes, json_text, population_nodes
+from hypr_neuro.nir_io.write_graph import affine, check_dt, graph_nodes, json_text, population_nodes
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.store import sealed, write_atomically
 
@@ -74,7 +74,7 @@ def _measured(
 ) -> dict[str, dict[str, Any]]:
     """The agreement of the graph's spiking nodes with the network, also put into their metadata."""
     real = float_network(net) if isinstance(net, QuantizedNetwork) else net
-    exact = real if isinstance(real, FloatGraph) else as_float_graph(real)
+    exact = real if isinstance(real, FloatGraph) else FloatGraph.from_network(real)
     found = spike_agreement(exact, graph, node_names(real), sample)
     for name, figures in found.items():
         graph.nodes[name].metadata[KEY]["agreement"] = figures

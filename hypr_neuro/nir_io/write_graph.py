@@ -18,7 +18,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.float_graph import FloatGraph, FloatPopulation, FloatSynapses
 from hypr_neuro.integer import INPUT
-from hypr_neuro.network import Array, Network
+from hypr_neuro.network import Array
 from hypr_neuro.nir_io.neurons_out import neuron_node, reset_of
 from hypr_neuro.nir_io.nodes import KEY, VERSION, graph_digest, naming
 
@@ -42,20 +42,6 @@ def json_text(what: str, value: Any) -> str:
         return json.dumps(value, sort_keys=True)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{what} cannot be stored: {error}; use numbers, strings, lists and dicts of them") from error
-
-
-def as_float_graph(net: Network) -> FloatGraph:
-    """A network of layers as a graph; its populations have the names of its layers."""
-    populations, synapses, below = [], [], INPUT
-    for i, layer in enumerate(net.layers):
-        name = net.name(i)
-        biases = {} if layer.bias is None else {0: layer.bias}
-        populations.append(FloatPopulation(name, layer.model, layer.params, biases))
-        synapses.append(FloatSynapses(below, name, layer.weight))
-        if layer.recurrent is not None:
-            synapses.append(FloatSynapses(name, name, layer.recurrent))
-        below = name
-    return FloatGraph(net.inputs, tuple(populations), tuple(synapses), net.dt, (below,), notes=dict(net.notes))
 
 
 def affine(weight: Array, bias: Array | None) -> nir.Affine:
