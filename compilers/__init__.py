@@ -19,6 +19,7 @@ import inspect
 import json
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -76,8 +77,12 @@ def compile_network(
     placement : where the layers lie on the chip, for targets that need it; kept in the manifest
     options : those of the target's `emit`; kept in the manifest where they are plain data
 
-    The manifest is written last: a folder with a manifest is complete. Raises InputError for an unknown target or
-    option, a target that the profile does not list, or a network that the target cannot express.
+    The manifest is written last: a folder with a manifest is complete. Files of an earlier call, by the manifest found
+    in the folder, are removed where this one does not write them and their sha256 is unchanged, and so are folders that
+    are empty then; files that were added or changed since stay.
+
+    Raises InputError for an unknown target or option, a target that the profile does not list, or a network that the
+    target cannot express.
     """
     known = targets()
     if target not in known:
@@ -101,7 +106,7 @@ def compile_network(
                 "profile": None if profile is None else content_digest(_json(profile.dump()), {}),
             },
             "versions": _versions(getattr(module, "PACKAGES", ())),
-            "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in sorted(emitted.names)},
+            "files": {name: _sha256(folder / name) for name in sorted(emitted.names)},
         }
     )
     write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
@@ -115,25 +120,68 @@ def _written(module: Any, network: Any, out: Path, options: dict[str, Any]) -> t
         if not isinstance(emitted, Emitted):
             emitted = Emitted(list(emitted))
         folder = make_folder(out)
+        earlier = _earlier(folder)
         (folder / MANIFEST).unlink(missing_ok=True)
+        _remove(folder, {name: digest for name, digest in earlier.items() if name not in emitted.names})
         for name in emitted.names:
             make_folder((folder / name).parent)
             write_atomically(folder / name, partial(shutil.copyfile, Path(made) / name))
     return folder, emitted
 
 
+def _earlier(folder: Path) -> dict[str, str]:
+    """sha256 by name of the files that the manifest in `folder` names; none where there is no manifest of ours."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {str(name): str(digest) for name, digest in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _remove(folder: Path, files: dict[str, str]) -> None:
+    """Remove the files whose sha256 is the given one, and folders inside `folder` that are empty then."""
+    root = folder.resolve()
+    for name, digest in files.items():
+        path = root / name
+        # a manifest is text that anyone can write: nothing outside of the folder, nothing through a link
+        if path.resolve() != path or root not in path.parents or not path.is_file() or _sha256(path) != digest:
+            continue
+        with suppress(OSError):
+            path.unlink()
+            for parent in path.parents:
+                if parent == root:
+                    break
+                parent.rmdir()  # ends with an error at the first that holds something
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:
     """The profile that the network was quantized for, which has to list the target; None for one without a profile."""
     if not isinstance(network, QuantizedNetwork):
         as_integer(network)
-        if not getattr(module, "TAKES_INTEGER", False):
-            raise InputError(f"target '{target}' takes a QuantizedNetwork (hn.quantize), not a network of type "
-                             f"{type(network).__name__}")  # fmt: skip
+        if not _takes_integer(module):
+            raise InputError(
+                f"target '{target}' takes a QuantizedNetwork (hn.quantize), not a network of type "
+                f"{type(network).__name__}, which has no layers; targets that take it: {', '.join(_for_graphs())}. For "
+                f"{target} quantize a layered network without --weight-groups, --target and --largest-weight"
+            )
     profile: Profile | None = getattr(network, "profile", None)
     if profile is not None and target not in profile.compilers:
         raise InputError(f"profile '{profile.name}' takes {', '.join(profile.compilers) or 'no target format'} "
                          f"(compilers), not '{target}'; choose another target or profile")  # fmt: skip
     return profile
+
+
+def _takes_integer(module: Any) -> bool:
+    return bool(getattr(module, "TAKES_INTEGER", False))
+
+
+def _for_graphs() -> list[str]:
+    """Targets that take any network of integers."""
+    return [name for name in targets() if _takes_integer(import_module(f"{__name__}.{name}"))]
 
 
 def _check_options(emit: Any, target: str, options: dict[str, Any]) -> None:

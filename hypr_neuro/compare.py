@@ -23,6 +23,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.float_twin import FloatTwin, TwinEpoch
 from hypr_neuro.forward import readout
 from hypr_neuro.hil import open_device
+from hypr_neuro.kinds import require
 from hypr_neuro.learned_values import values_of
 from hypr_neuro.network import Network
 from hypr_neuro.probes import gradient_fidelity, probe
@@ -102,6 +103,9 @@ def compare(
 
     Raises InputError for options or data that do not fit.
     """
+    require("net", net, Network)
+    require("qnet", qnet, QuantizedNetwork)
+    require("data", data, SequenceData)
     options = options or LearnOptions()
     options.check(qnet)
     chosen = data.part(part)

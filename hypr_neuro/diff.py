@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.kinds import require
 from hypr_neuro.sim.align import Key, Number, Pair, Sides
 from hypr_neuro.sim.trace import SPIKES, Link, Trace
 
@@ -142,6 +143,8 @@ def diff(expected: Trace, got: Trace, *, tolerance: float | None = None, window:
 
     Raises InputError for traces of different input or sizes, with nothing in common, or with nothing that decides.
     """
+    require("expected", expected, Trace)
+    require("got", got, Trace)
     if tolerance is not None and not 0 <= tolerance < float("inf"):
         raise InputError(f"tolerance = {tolerance}, rule: 0 or more, in parts of a state's range")
     if window < 0:

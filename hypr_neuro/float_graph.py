@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.integer import INPUT, LARGEST_DELAY
+from hypr_neuro.kinds import require, require_positive
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.store import content_digest, load_arrays, save_arrays
@@ -106,7 +107,8 @@ class FloatSynapses:
         self.weights = _matrix(self.name, self.weights)
         if not isinstance(self.delay, (int, np.integer)) or not 0 <= self.delay <= LARGEST_DELAY:
             raise InputError(
-                f"{self.name}: delay of {self.delay} steps, rule: 0..{LARGEST_DELAY}; a larger dt has fewer"
+                f"{self.name}: delay of {self.delay} steps, rule: 0..{LARGEST_DELAY}; a larger dt makes fewer steps "
+                "of a delay in seconds"
             )
         self.delay = int(self.delay)
 
@@ -128,7 +130,9 @@ def _matrix(name: str, value: Any) -> Matrix:
     if hasattr(value, "tocsr"):
         from scipy.sparse import csr_array
 
-        found: Any = csr_array(value, dtype=np.float64)
+        found: Any = csr_array(value, dtype=np.float64, copy=True)
+        found.sum_duplicates()
+        found.eliminate_zeros()  # one form of a matrix: formats that have no sparse one give the same back
         stored = found.data
     else:
         found = np.array(value, dtype=np.float64)
@@ -164,8 +168,7 @@ class FloatGraph:
             raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
         if self.inputs < 1 or int(np.prod(self.input_shape)) != self.inputs:
             raise InputError(f"inputs = {self.inputs}, input_shape = {self.input_shape}, rule: as many, at least one")
-        if not 0 < self.dt < float("inf"):
-            raise InputError(f"dt = {self.dt} s, rule: positive and finite")
+        require_positive("dt", self.dt, "seconds a step")
         self._index = {name: i for i, name in enumerate(names)}
         if not self.outputs or any(name not in self._index for name in self.outputs):
             raise InputError(f"outputs {self.outputs}, rule: populations of the graph, known: {', '.join(names)}")
@@ -187,6 +190,9 @@ class FloatGraph:
     @classmethod
     def from_network(cls, net: Network) -> FloatGraph:
         """A network of layers as a graph that computes the same; populations have the names of the layers."""
+        from hypr_neuro.network import Network
+
+        require("net", net, Network)
         populations, synapses, below = [], [], INPUT
         for i, layer in enumerate(net.layers):
             name = net.name(i)

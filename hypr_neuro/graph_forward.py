@@ -19,6 +19,7 @@ from hypr_neuro.float_graph import FloatGraph, FloatPopulation, FloatSynapses
 from hypr_neuro.forward import over_blocks
 from hypr_neuro.integer import INPUT
 from hypr_neuro.jit import compile_kernel
+from hypr_neuro.kinds import require
 from hypr_neuro.neurons import get_model
 from hypr_neuro.tuples import LOAD, PICK, STORE
 
@@ -170,6 +171,7 @@ def run_graph(
 
     Raises InputError for a wrong shape, values that are not finite or an unknown name.
     """
+    require("graph", graph, FloatGraph)
     data = checked_input(graph, x)
     kept = _kept(graph, record, data.shape[0], data.shape[1])
 

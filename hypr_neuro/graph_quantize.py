@@ -25,13 +25,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.float_graph import FloatGraph, FloatPopulation, FloatSynapses
 from hypr_neuro.graph_forward import state_ranges
 from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.kinds import require
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantize import conversion_summary, explained, quantize_weights
+from hypr_neuro.quantize import calibration_input, conversion_summary, explained, quantize_weights
 from hypr_neuro.store import load_arrays, save_arrays
 from hypr_neuro.weight_groups import split_by_size
 
@@ -102,7 +104,7 @@ def quantize_graph(
     graph: FloatGraph,
     profile: Profile | str | Path,
     *,
-    calibration: Array | Mapping[str, float],
+    calibration: SequenceData | Array | Mapping[str, float],
     weight_groups: int = 2,
     bias: str | None = None,
     target: str | None = None,
@@ -110,7 +112,8 @@ def quantize_graph(
 ) -> QuantizedGraph:
     """Integers for a profile.
 
-    calibration : samples (sample, T, channel), run in float, or the largest state magnitude by population
+    calibration : data (its first 64 training samples are run in float), an array (sample, T, channel), or the
+        largest state magnitude by population
     weight_groups : most groups of one connection, 1 to 4; a further one has to halve the weights' squared error
     bias : of a constant current, "line" or "membrane", see above; by default a line, for netx on the membrane
     target : "netx" makes integers that a netx file can hold: one exponent for all that leads to a population, no
@@ -121,22 +124,24 @@ def quantize_graph(
     Raises InputError, naming the population or connection, for a neuron without integer form, values outside the
     profile's range, outputs that are not the last population's alone, and delays past 63 steps.
     """
+    require("graph", graph, FloatGraph)
     chip = load_profile(profile)
     if graph.outputs != (graph.populations[-1].name,):
         raise InputError(f"outputs {', '.join(graph.outputs)}, rule: an integer network gives those of its last "
                          f"population, '{graph.populations[-1].name}'; import the graph with one Output")  # fmt: skip
     for p in graph.populations:
         p.model.require_integer(f"population '{p.name}'")
-    ranges = dict(calibration) if isinstance(calibration, Mapping) else state_ranges(graph, np.asarray(calibration))
+    ranges = calibration if isinstance(calibration, Mapping) else state_ranges(graph, calibration_input(calibration))
     bias = bias or ("membrane" if target == NETX else "line")
-    if bias not in BIASES or weight_groups not in range(1, MOST_GROUPS + 1):
-        raise InputError(f"bias = {bias!r}, weight_groups = {weight_groups}, rule: {' or '.join(BIASES)}; "
-                         f"1..{MOST_GROUPS}")  # fmt: skip
+    if bias not in BIASES:
+        raise InputError(f"bias = {bias!r}, rule: {' or '.join(BIASES)}")
+    if weight_groups not in range(1, MOST_GROUPS + 1):
+        raise InputError(f"weight_groups = {weight_groups}, rule: 1 to {MOST_GROUPS}")
     if target not in (None, NETX):
-        raise InputError(f"target = {target!r}, rule: '{NETX}' or None")
+        raise InputError(f"target = {target!r}, rule: '{NETX}', or none given")
     netx = target == NETX
     if largest_weight is not None and not 0 < largest_weight < float("inf"):
-        raise InputError(f"largest_weight = {largest_weight}, rule: positive, or None")
+        raise InputError(f"largest_weight = {largest_weight}, rule: positive and finite")
     parts = _Parts(graph, chip, 1 if netx else weight_groups, bias, netx)
     parts.limit = float("inf") if largest_weight is None else float(largest_weight)
     for p in graph.populations:

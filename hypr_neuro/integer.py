@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.kinds import wrong_kind
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.store import content_digest, load_arrays, save_arrays
@@ -104,6 +105,8 @@ class IntegerNetwork:
 
     inputs : channels of the input. connection_delay : 0 or 1, see above
     state_bits : declared width of the states, for models whose constants do not say it
+    notes : plain data that travels with the network and changes nothing that it computes; "input", {"scale": a,
+        "offset": b}, says that it was made for a · data + b, which the caller computes
     """
 
     inputs: int
@@ -111,6 +114,7 @@ class IntegerNetwork:
     synapses: tuple[Synapses, ...]
     connection_delay: int = 1
     state_bits: int = 24
+    notes: dict[str, Any] = field(default_factory=dict)
     _index: dict[str, int] = field(init=False, repr=False)
     _limits: dict[str, int] = field(init=False, repr=False)
 
@@ -193,7 +197,8 @@ class IntegerNetwork:
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file that `load` reads back equal."""
-        save_arrays(path, KIND, *self.contents())
+        meta, arrays = self.contents()
+        save_arrays(path, KIND, meta | {"notes": self.notes}, arrays)
 
     def digest(self) -> str:
         """sha256 over everything that decides what the network computes."""
@@ -201,7 +206,7 @@ class IntegerNetwork:
         return content_digest(json.dumps(meta, sort_keys=True), arrays)
 
     def contents(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """All of it as plain data and arrays, from which `from_contents` makes it again."""
+        """All that it computes with, as plain data and arrays, from which `from_contents` makes it again."""
         arrays: dict[str, Array] = {}
         for i, p in enumerate(self.populations):
             arrays |= {f"p{i}/per_neuron": p.per_neuron, f"p{i}/constants": p.constants}
@@ -242,7 +247,8 @@ class IntegerNetwork:
             for i, e in enumerate(meta["populations"])
         ]
         synapses = [loaded_synapses(f"s{i}", e, arrays) for i, e in enumerate(meta["synapses"])]
-        return cls(meta["inputs"], tuple(populations), tuple(synapses), meta["connection_delay"], meta["state_bits"])
+        return cls(meta["inputs"], tuple(populations), tuple(synapses), meta["connection_delay"], meta["state_bits"],
+                   dict(meta.get("notes", {})))  # fmt: skip
 
 
 class HasInteger(Protocol):
@@ -259,9 +265,8 @@ def as_integer(network: IntegerNetwork | HasInteger, tail: int | None = None) ->
 
     Raises InputError for a tail below 0.
     """
-    if not isinstance(network, IntegerNetwork) and not hasattr(network, "integer"):
-        raise InputError(f"network is of type {type(network).__name__}, rule: an IntegerNetwork or a quantized network "
-                         "(hn.quantize)")  # fmt: skip
+    if isinstance(network, type) or not (isinstance(network, IntegerNetwork) or hasattr(network, "integer")):
+        raise wrong_kind("network", network, "QuantizedNetwork", "QuantizedGraph", "IntegerNetwork")
     found = 0 if isinstance(network, IntegerNetwork) else network.tail
     if tail is not None:
         if tail < 0:

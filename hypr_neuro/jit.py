@@ -68,7 +68,7 @@ def cache_folder() -> Path:
     import hypr_neuro.sim as sim  # noqa: PLR0402  (mypy knows the mapped package by this form only)
 
     base = os.environ.get("HYPR_NEURO_CACHE")
-    if base is None:
+    if not base:
         import pooch
 
         base = str(pooch.os_cache("hypr-neuro"))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.kinds import require_positive
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.spec import NetworkSpec, Range, parse_spec
@@ -136,8 +137,7 @@ class Network:
                 raise InputError(
                     f"{self.name(i + 1)}: {self.layers[i + 1].inputs} inputs, but layer {i} has {layer.size}"
                 )
-        if not 0 < self.dt < float("inf"):
-            raise InputError(f"dt = {self.dt} s, rule: positive and finite")
+        require_positive("dt", self.dt, "seconds a step")
 
     @classmethod
     def build(cls, spec: NetworkSpec | dict[str, Any] | str | Path, seed: int = 0) -> Network:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import DoesNotFitError
+from hypr_neuro.kinds import require
 from hypr_neuro.learning_memory import LayerMemory, Shape, memory_of
 from hypr_neuro.profile import Profile, load_profile
 from hypr_neuro.quantize import QuantizedNetwork
@@ -79,6 +80,7 @@ def place(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *
 
     Raises DoesNotFitError naming layer, limit, the profile's key and what would fit.
     """
+    require("qnet", qnet, QuantizedNetwork)
     chip = qnet.profile if profile is None else load_profile(profile)
     placement = Placement(chip.name, learning, core_limit=_limit(chip.chip.cores))
     groups = [_split(qnet, i, chip, learning) for i in range(len(qnet.layers))]

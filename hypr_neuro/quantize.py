@@ -18,6 +18,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.forward import LayerForward, readout
 from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.kinds import require
 from hypr_neuro.learned_values import read_values
 from hypr_neuro.network import Layer, Network, layer_name
 from hypr_neuro.neurons import get_model
@@ -27,6 +28,7 @@ from hypr_neuro.store import load_arrays, save_arrays
 
 Array = NDArray[Any]
 KIND = "hypr-neuro quantized network"
+CALIBRATION_SAMPLES = 64
 STATE_SCALES = 64
 """As many powers of two as a state's scale can be."""
 
@@ -239,10 +241,11 @@ def quantize(
         than the network's own. Learning from scratch needs it: exponents come from the range training reaches.
     Raises InputError if a neuron is float only, a range is missing or a weight exponent leaves the profile's range.
     """
+    require("net", net, Network)
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
     profile = load_profile(profile)
-    ranges = calibration if isinstance(calibration, Mapping) else state_ranges(net, _calibration_input(calibration))
+    ranges = calibration if isinstance(calibration, Mapping) else state_ranges(net, calibration_input(calibration))
     record: list[dict[str, Any]] = []
     layers = []
     for i, layer in enumerate(net.layers):
@@ -268,6 +271,7 @@ def state_ranges(net: Network, x: Array) -> dict[str, float]:
 
 def weight_ranges(net: Network) -> dict[str, float]:
     """Largest weight magnitude by connection, bias included where it is an input line; see `quantize`."""
+    require("net", net, Network)
     ranges = {}
     for i, layer in enumerate(net.layers):
         ranges[f"{net.name(i)}.input"] = float(np.abs(_input_matrix(layer)).max())
@@ -276,9 +280,10 @@ def weight_ranges(net: Network) -> dict[str, float]:
     return ranges
 
 
-def _calibration_input(calibration: SequenceData | Array) -> Array:
+def calibration_input(calibration: SequenceData | Array) -> Array:
+    """Samples (sample, T, channel) to calibrate on: of data the first 64 of its training part, arrays as they are."""
     if isinstance(calibration, SequenceData):
-        return calibration.part("train").x[:64]
+        return calibration.part("train").x[:CALIBRATION_SAMPLES]
     return np.asarray(calibration)
 
 
@@ -374,6 +379,8 @@ def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
     quantizing gave keep the exact numbers of `net`, as do parameters that do not learn on a chip.
     Raises InputError if the two do not have the same layers.
     """
+    require("net", net, Network)
+    require("qnet", qnet, QuantizedNetwork)
     shapes = [(layer.model.name, layer.size, layer.inputs) for layer in net.layers]
     if shapes != [(layer.model.name, layer.size, layer.inputs) for layer in qnet.layers]:
         raise InputError(f"float network {shapes} and integer network differ; give the one that was quantized")

@@ -29,7 +29,7 @@ class RunFolder:
     def __init__(self, path: str | Path, create: bool = True) -> None:
         self.path = Path(path)
         if create:
-            make_folder(self.path / "results")
+            make_folder(self.path)
         elif not (self.path / "results").is_dir():
             raise InputError(
                 f"'{self.path}' is no run folder (it has no 'results'); give the --out of an earlier command"
@@ -42,7 +42,7 @@ class RunFolder:
     def write(self, section: str, content: Any) -> Any:
         """Write one section, whole or not at all; returns the content."""
         assert section in SECTIONS, section
-        write_text(self.path / "results" / f"{section}.json", to_json(content))
+        write_text(make_folder(self.path / "results") / f"{section}.json", to_json(content))
         return content
 
     def merge(self, section: str, content: dict[str, Any]) -> dict[str, Any]:

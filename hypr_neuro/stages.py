@@ -27,6 +27,7 @@ from hypr_neuro.compare import (
 from hypr_neuro.data.augment import augment
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, MismatchError
+from hypr_neuro.float_graph import FloatGraph
 from hypr_neuro.forward import readout
 from hypr_neuro.hil import open_device
 from hypr_neuro.network import Network
@@ -173,6 +174,12 @@ def require_equal_networks(one: Network, other: Network) -> None:
             raise MismatchError(f"{one.name(i)}: the network read back differs from the one written")
     if not same:
         raise MismatchError("the network read back has other layers or another dt than the one written")
+
+
+def require_equal_graphs(one: FloatGraph, other: FloatGraph) -> None:
+    """Raise MismatchError unless both graphs compute the same, bit for bit."""
+    if one.digest() != other.digest():
+        raise MismatchError("the graph read back differs from the one written")
 
 
 def quantize_stage(folder: RunFolder, net: Network, profile: Profile, data: SequenceData) -> QuantizedNetwork:

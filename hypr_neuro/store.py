@@ -33,8 +33,12 @@ SEAL_LENGTH = len(SEAL) + 64 + 1
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write` on a temporary file beside `path`, then rename it: `path` is never half-written.
 
-    Raises InputError if the folder is missing or not writable, or the disk is full.
+    A link stays one, what it leads to is written. Raises InputError if the folder is missing or not writable, `path` is
+    something other than a file, or the disk is full.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise InputError(f"cannot write '{path}': it is a folder or a device; give the name of a file")
     temporary = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -69,6 +73,11 @@ def make_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK):
         raise InputError(f"folder '{path}' is not writable; choose a writable place")
     return path
+
+
+def missing(path: Path) -> str:
+    """What is to be said of a path that leads to no file."""
+    return "is a folder" if path.is_dir() else "does not exist"
 
 
 def sealed(content: bytes) -> bytes:
@@ -126,7 +135,7 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
 
     path = Path(path)
     if not path.is_file():
-        raise FileFormatError(f"file '{path}' does not exist; give the path of a {kind} file")
+        raise FileFormatError(f"file '{path}' {missing(path)}; give the path of a {kind} file")
     try:
         if not is_sealed(path):
             raise FileFormatError(f"file '{path}' has no seal: it is truncated or no {kind} file; write it again")
@@ -158,7 +167,7 @@ def kind_of(path: str | Path) -> str:
 
     path = Path(path)
     if not path.is_file():
-        raise FileFormatError(f"file '{path}' does not exist; give the path of a network")
+        raise FileFormatError(f"file '{path}' {missing(path)}; give the path of a network")
     try:
         if not is_sealed(path):
             raise FileFormatError("has no seal: it is truncated or no file of hypr-neuro; write it again")

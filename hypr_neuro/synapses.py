@@ -73,9 +73,7 @@ class Synapses:
         return f"Synapses({self.name}, {kind} {self.shape}, exponent {self.exponent})"
 
     def _check_delays(self) -> None:
-        if isinstance(self.delays, int):
-            low, high = self.delays, self.delays
-        else:
+        if not isinstance(self.delays, int):
             if self.delays.shape != self.shape or self.sparse != (not isinstance(self.delays, np.ndarray)):
                 raise InputError(f"{self.name}: delays of shape {self.delays.shape}, rule: in the form of the weights, "
                                  f"{self.shape}")  # fmt: skip
@@ -83,10 +81,17 @@ class Synapses:
                 raise InputError(
                     f"{self.name}: delays, rule: a sparse matrix of the weights' own pattern, zeros stored"
                 )
-            values = _stored(self.delays)
-            low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+        low, high = self.delay_range
         if low < 0 or high > LARGEST_DELAY:
             raise InputError(f"{self.name}: delays {low} to {high}, rule: 0..{LARGEST_DELAY}")
+
+    @property
+    def delay_range(self) -> tuple[int, int]:
+        """The smallest and the largest delay, 0 where there are no weights."""
+        if isinstance(self.delays, int):
+            return self.delays, self.delays
+        values = _stored(self.delays)
+        return (int(values.min()), int(values.max())) if values.size else (0, 0)
 
     @property
     def name(self) -> str:

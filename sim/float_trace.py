@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.forward import FloatType, LayerForward, block_size, check_input, over_blocks, readout
+from hypr_neuro.kinds import require
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.sim.trace import CURRENT, SPIKES, Trace, float_origin
 
@@ -35,6 +36,7 @@ def float_trace(
 
     Raises InputError for a wrong shape or an unknown name.
     """
+    require("net", net, Network)
     data = np.asarray(x)
     check_input(net, data)
     if 0 in data.shape:

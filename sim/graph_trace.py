@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hypr_neuro.float_graph import FloatGraph
 from hypr_neuro.graph_forward import checked_input, run_graph
 from hypr_neuro.integer import INPUT
+from hypr_neuro.kinds import require
 from hypr_neuro.sim.trace import Trace, graph_origin
 
 Array = NDArray[Any]
@@ -31,6 +32,7 @@ def graph_trace(
 
     Raises InputError for a wrong shape or an unknown name.
     """
+    require("graph", graph, FloatGraph)
     data = checked_input(graph, x)
     run = run_graph(graph, data, record, on_block)
     totals = {name: int(counts.sum()) for name, counts in run.counts.items()}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.kinds import require
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.score import predict
 from hypr_neuro.sim.engine import check_input
@@ -116,6 +117,8 @@ def learn(
 
     Raises InputError for bad options, data that does not fit, or a profile that cannot learn.
     """
+    require("qnet", qnet, QuantizedNetwork)
+    require("data", data, SequenceData)
     options = _options(options, more)
     if not isinstance(epochs, int) or epochs < 1:
         raise InputError(f"epochs = {epochs}, rule: an integer, at least 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.kinds import require
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.sim.updates import UPDATES
 
@@ -49,8 +50,7 @@ class LearnOptions:
 
     def check(self, qnet: QuantizedNetwork) -> None:
         """Raise InputError, naming option and rule."""
-        if not hasattr(qnet, "profile"):
-            raise InputError(f"network is of type {type(qnet).__name__}, rule: a quantized network (hn.quantize)")
+        require("qnet", qnet, QuantizedNetwork)
         self._check_types()
         self._check_update()
         if not 0 < self.rate <= LARGEST_RATE or not 0 < self.decay <= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import called
 from scipy import sparse
 
 from hypr_neuro.compilers import compile_network
-from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.c import build, learn_build
 from hypr_neuro.compilers.c.build import CORTEX_M4, HOST, SANITIZERS, Toolchain
 from hypr_neuro.compilers.c.plan import Dense, Plan, Sparse
 from hypr_neuro.compilers.c.tables import signed_type, unsigned_type
@@ -29,6 +31,7 @@ from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learn_options import LearnOptions
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing import integer_models, random_quantized, random_spikes
 from hypr_neuro.testing_integer import (
@@ -333,19 +336,70 @@ def test_header_states_the_limit_of_the_input(tmp_path: Path) -> None:
     assert "#define HN_INPUT_LIMIT 7\n" in (compiled(few, tmp_path) / "network.h").read_text()
 
 
-def test_text_that_is_no_sample_is_an_error(tmp_path: Path) -> None:
-    needs(SANITIZERS)
-    program = build.build(compiled(small(), tmp_path), SANITIZERS)
-    for text, code in (("1 0 1\n", 0), ("", 0), ("2 0 1 1\n", 1), ("1 0 x\n", 1), ("1 0 99999999999\n", 1)):
-        done = subprocess.run([program], input=text, capture_output=True, text=True, check=False)
-        assert done.returncode == code, (text, done.stderr)
+FAULTS = {
+    "abc": "sample 0: number of steps 'abc', rule: an integer of 0..2147483647",
+    "-3": "sample 0: number of steps '-3', rule: an integer of 0..2147483647",
+    "1 0.5 0": "sample 0, step 0: input value '0.5', rule: an integer of -7..7",
+    "1 0 1 2 1 1 0 8": "sample 1, step 1: input value '8', rule: an integer of -7..7",
+    "1 -8 0": "sample 0, step 0: input value '-8', rule: an integer of -7..7",
+    "1 0 -": "sample 0, step 0: input value '-', rule: an integer of -7..7",
+    "1 4294967296 1": "sample 0, step 0: input value '4294967296', rule: an integer of -7..7",
+    "1 0 99999999999999999999999999": f"sample 0, step 0: input value '{'9' * 23}', rule: an integer of -7..7",
+    "2 0 1 1": "sample 0, step 1: input value missing, the text ends, rule: an integer of -7..7",
+}
+
+
+def told_by(program: Path, text: str) -> tuple[int, str]:
+    """Exit code and error output of a program, under qemu if it is for a board."""
+    command = [*build.EMULATE, "-kernel", str(program)] if CORTEX_M4.name in program.name else [str(program)]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("toolchain", [SANITIZERS, CORTEX_M4], ids=lambda t: t.name)
+def test_text_that_is_no_sample_is_an_error(toolchain: Toolchain, tmp_path: Path) -> None:
+    needs(toolchain)
+    # inputs of 3 bits
+    program = build.build(compiled(small(message_bits=3), tmp_path), toolchain)
+    for text in ("1 0 1\n", "1 -7 \r\n\t0000000000000000000000007", "", "0 1 0 1"):
+        assert told_by(program, text) == (0, ""), text
+    for text, line in FAULTS.items():
+        assert told_by(program, text) == (2, line + "\n"), text
+
+
+def test_labels_and_inputs_of_a_program_that_learns_are_checked(tmp_path: Path) -> None:
+    for toolchain in (SANITIZERS, CORTEX_M4):
+        needs(toolchain)
+        qnet = random_quantized("lif", 0, "loihi2", inputs=1)
+        limit = compiled_to_learn(qnet, tmp_path)
+        program = learn_build.build_learning(tmp_path, toolchain)
+        last = qnet.outputs - 1
+        assert told_by(program, f"2 0 {last} 1 0 -1 0") == (0, "")
+        for text, line in (
+            (f"2 0 {last} 1 0 {last + 1} 1", f"sample 0, step 1: label {last + 1}, rule: an integer of 0..{last}"),
+            ("1 0 -1 1", f"sample 0, step 0: label -1, rule: an integer of 0..{last}"),
+            ("1 0 0 2", "sample 0, step 0: scored '2', rule: an integer of 0..1"),
+            (
+                f"1 {limit + 1} 0 1",
+                f"sample 0, step 0: input value '{limit + 1}', rule: an integer of -{limit}..{limit}",
+            ),
+        ):
+            assert told_by(program, text) == (2, line + "\n"), text
+
+
+def compiled_to_learn(qnet: QuantizedNetwork, folder: Path) -> int:
+    """Compile the network as one that learns; the largest input that it takes."""
+    compile_network(qnet, target="c", out=folder, learn=LearnOptions(rate=0.3))
+    found = re.search(r"HN_LEARN_INPUT_LIMIT = (\d+)", (folder / "learn.h").read_text())
+    assert found is not None
+    return int(found.group(1))
 
 
 def test_a_program_that_fails_is_reported(tmp_path: Path) -> None:
     needs(HOST)
     folder = compiled(small(), tmp_path)
     program = build.build(folder)
-    with pytest.raises(InputError, match="program_host ended with 1"):
+    with pytest.raises(InputError, match=r"program_host ended with 2:\nsample 0, step 1: input value missing"):
         build.run(program, [np.zeros((2, 1), np.int64)])
     (folder / "network.c").write_text("int x = y;\n")
     with pytest.raises(InputError, match=r"network\.c.* failed:\n.*error"):
@@ -370,9 +424,88 @@ def test_makefile_builds_and_runs(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.array(done.stdout.split(), np.int64).reshape(3, 3), expected)
 
 
+@pytest.mark.parametrize("target", ["run", "emulate"])
+def test_make_builds_anew_for_other_flags(target: str, tmp_path: Path) -> None:
+    needs(HOST)
+    if target == "emulate":
+        needs(CORTEX_M4)
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    folder = compiled(small(), tmp_path)
+
+    def made(*flags: str) -> int:
+        command = ["make", "-s", target, *flags]
+        done = subprocess.run(command, cwd=folder, input="1 0 1\n", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return len(done.stdout.split())
+
+    # outputs; states and outputs
+    assert [made(), made("CFLAGS=-DHN_TRACE"), made(), made()] == [3, 9, 3, 3]
+    program = folder / ("network" if target == "run" else "network.elf")
+    before = program.stat().st_mtime_ns
+    made()
+    assert program.stat().st_mtime_ns == before
+
+
+def files_of(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_what_an_earlier_target_wrote_is_removed(tmp_path: Path) -> None:
+    qnet, folder = random_quantized("lif", 0, "loihi2"), tmp_path / "out"
+    first = compile_network(qnet, target="c", out=folder, learn=LearnOptions(rate=0.3)).manifest["files"]
+    assert {"learn.c", "cortex_m4/startup.c"} <= set(first)
+    (folder / "hn_io.h").write_text("/* changed */\n")
+    (folder / "mine.c").write_text("/* added */\n")
+    second = compile_network(qnet, target="lava", out=folder).manifest["files"]
+    assert files_of(folder) == {*second, "manifest.json", "hn_io.h", "mine.c"}
+    assert not (folder / "cortex_m4").exists()
+    compile_network(qnet, target="c", out=folder)
+    assert "network.h5" not in files_of(folder)
+    # what the manifest does not name belongs to someone else
+    (folder / "cortex_m4" / "own.ld").write_text("")
+    compile_network(qnet, target="lava", out=folder)
+    assert files_of(folder) == {*second, "manifest.json", "mine.c", "cortex_m4/own.ld"}
+
+
+def test_a_manifest_removes_nothing_outside_its_folder(tmp_path: Path) -> None:
+    qnet, folder, outside = random_quantized("lif", 0, "loihi2"), tmp_path / "out", tmp_path / "outside"
+    outside.mkdir()
+    compile_network(qnet, target="lava", out=folder)
+    (outside / "kept").write_text("")
+    (folder / "link").symlink_to(outside)
+    empty = hashlib.sha256(b"").hexdigest()
+    names = dict.fromkeys(("../outside/kept", "link/kept", str(outside / "kept"), "link"), empty)
+    for content in ("[]", "no JSON", json.dumps({"files": names})):
+        (folder / "manifest.json").write_text(content)
+        compile_network(qnet, target="c", out=folder)
+        assert (outside / "kept").exists()
+        assert (folder / "link").is_symlink()
+
+
+def test_the_command_tells_flash_and_ram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs(HOST)
+    monkeypatch.setenv("COLUMNS", "200")
+    random_quantized("lif", 0, "spinnaker2").save(tmp_path / "quantized.h5")
+    compile_it = ("compile", tmp_path / "quantized.h5", "--out", tmp_path / "out")
+    done = called(*compile_it, "--learn", "rate=0.3")
+    assert done.returncode == 0, done.stderr
+    memory = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    for key, file in (("memory", "network.c"), ("learning", "learn.c")):
+        of = memory[key]["host"]["bytes"]
+        assert re.search(rf"{file}, host\s+│ flash {of['flash']}, RAM {of['ram']} bytes", done.stdout), done.stdout
+    assert f"eligibilities {memory['learning']['purpose']['eligibilities']}" in done.stdout
+    monkeypatch.setenv("PATH", str(tmp_path))
+    why = "not checked: arm-none-eabi-gcc is not installed"
+    assert f"129024 bytes {why}" in called(*compile_it, "--target", "spinnaker2").stdout
+    assert "network.c, cortex-m4 │ not measured: arm-none-eabi-gcc is not installed" in called(*compile_it).stdout
+
+
 def test_targets_refuse_what_they_do_not_take(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"target 'lava' takes a QuantizedNetwork .*, not a network of type Integer"):
-        compile_network(small(), target="lava", out=tmp_path)
+    with pytest.raises(InputError, match=r"takes a QuantizedNetwork .*no layers; .* take it: c, lava, netx"):
+        compile_network(small(), target="spinnaker2", out=tmp_path)
+    with pytest.raises(InputError, match=r"type IntegerNetwork, rule: .* a graph does not learn: .* --weight-groups"):
+        compile_network(small(), target="c", out=tmp_path, learn=LearnOptions())
     with pytest.raises(InputError, match=r"target 'c' has no option 'colour', known: "):
         compile_network(small(), target="c", out=tmp_path, colour=1)
     qnet = random_quantized("lif", 0, "loihi2")

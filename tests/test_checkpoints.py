@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -229,7 +230,7 @@ def test_every_array_goes_where_it_belongs(neuron: str, dots: bool, tmp_path: Pa
 def test_the_neuron_may_be_named(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", arrays_of())
     assert import_checkpoint(path, "alif_reset")[1].neuron == "alif_reset"
-    with pytest.raises(InputError, match=r"unknown array 'hidden\.tau_mem'"):
+    with pytest.raises(InputError, match=r"hidden\.tau_adp are those of 'alif_reset', and neuron = 'brf'"):
         import_checkpoint(path, "brf")
     with pytest.raises(InputError, match="neuron = 'lif', rule: brf or alif_reset"):
         import_checkpoint(path, "lif")
@@ -293,3 +294,19 @@ def test_omega_too_fast_for_the_step_is_refused(tmp_path: Path) -> None:
     arrays["hidden.omega"][2] = -100.0
     with pytest.raises(InputError, match=r"a\.npz': neuron 'brf': δ\|ω\| = 1 for neuron 2, rule: below 1"):
         import_checkpoint(save(tmp_path / "a.npz", arrays))
+
+
+def test_the_examples_of_the_page_run(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "import.md").read_text(encoding="utf-8")
+    (tmp_path / "ecg").symlink_to(shared_data / "ecg")
+    (tmp_path / "ecg_alif.npz").symlink_to(shared_data / "brf_checkpoints" / "ecg_alif.npz")
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "import.md", "exec"), namespace)
+    printed = capsys.readouterr().out
+    for line in re.findall(r"```text\n(.*?)```", page, re.DOTALL)[0].splitlines():
+        assert line in printed
+    assert "\n0.7" in printed

@@ -1,4 +1,7 @@
-"""The commands, one after the other on each other's files, the demo, bad input, and interruption."""
+"""The commands, one after the other on each other's files, the demo, bad input, and interruption.
+
+Each command runs as a program once, so that all it needs is imported by itself; otherwise in this process.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ import json
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from commands import ENVIRONMENT, PROGRAM, answer, program, refusal, small_data
+from commands import ENVIRONMENT, PROGRAM, answer, called, program, refusal, small_data
 
 from hypr_neuro.nir_io import read_quantized_nir
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
+
+here, refused = partial(answer, run=called), partial(refusal, run=called)
 
 
 @pytest.fixture(scope="module")
@@ -63,29 +69,37 @@ def test_commands_work_on_each_others_files(trained: Path, data: Path, quantized
 
 
 def test_compare_learns_from_scratch(trained: Path, data: Path, quantized: Path, tmp_path: Path) -> None:
-    found = answer(
+    found = here(
         "compare", trained / "network.h5", quantized, "--data", data, "--scratch", "--epochs", "3", "--out", tmp_path
     )
     assert found["epochs"][-1]["device_accuracy"] > 0.85
     assert found["epochs"][-1]["float_accuracy"] > 0.85
 
 
-def test_demo_runs_on_own_data(data: Path, tmp_path: Path) -> None:
-    found = answer("demo", "--data", data, "--epochs", "4", "--out", tmp_path / "run")
+DEMO = ("--epochs", "4", "--seed", "5")
+
+
+@pytest.fixture(scope="module")
+def demo(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A demo's folder, and what the command printed."""
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    return folder, answer("demo", "--data", data, *DEMO, "--out", folder)
+
+
+def test_demo_runs_on_own_data(demo: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = demo
     assert found["nir"]["equal"]
     assert found["learning"]["scratch"]["epochs"]
     lava = found["lava"]
     assert lava.get("equal") is True or "3.10" in lava["skipped"]
-    names = {p.name for p in (tmp_path / "run").iterdir()}
+    names = {p.name for p in folder.iterdir()}
     assert names >= {"report.html", "report.json", "network.h5", "network.nir", "quantized.h5"}
 
 
-def test_the_same_seed_gives_the_same_numbers(data: Path, tmp_path: Path) -> None:
-    one, other = (
-        answer("demo", "--data", data, "--epochs", "2", "--seed", "5", "--out", tmp_path / name) for name in "ab"
-    )
+def test_the_same_seed_gives_the_same_numbers(demo: tuple[Path, dict[str, Any]], data: Path, tmp_path: Path) -> None:
+    again = here("demo", "--data", data, *DEMO, "--out", tmp_path)
     for section in ("training", "accuracy", "learning", "quantization"):
-        assert one[section] == other[section], section
+        assert demo[1][section] == again[section], section
 
 
 def test_a_killed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
@@ -105,7 +119,7 @@ def test_a_killed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> No
     assert checkpoint.exists()
     assert not (tmp_path / "a" / "network.h5").exists(), "the run was over before it could be killed"
     resumed = answer(*arguments, tmp_path / "a")
-    undisturbed = answer(*arguments, tmp_path / "b")
+    undisturbed = here(*arguments, tmp_path / "b")
     assert resumed["test accuracy"] == undisturbed["test accuracy"]
     assert (tmp_path / "a/results/training.json").read_text() == (tmp_path / "b/results/training.json").read_text()
 
@@ -118,7 +132,7 @@ def fixed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
     """A network trained in integers alone, and what the command printed."""
     folder = tmp_path_factory.mktemp("fixed")
     command = ["train", "--data", data, "--arithmetic", "fixed", "--profile", "loihi2", "--epochs", "6"]
-    return folder, answer(*command, "--out", folder)
+    return folder, here(*command, "--out", folder)
 
 
 def test_random_integers_learn_without_a_float_network(fixed: tuple[Path, dict[str, Any]]) -> None:
@@ -130,7 +144,7 @@ def test_random_integers_learn_without_a_float_network(fixed: tuple[Path, dict[s
     told = json.loads((folder / "results" / "training.json").read_text())
     assert [e["epoch"] for e in told["epochs"]] == list(range(6))
     assert json.loads((folder / "results" / "accuracy.json").read_text())["integer"] == found["test accuracy"]
-    assert set(answer("report", folder)["sections"]) >= {"training", "accuracy", "network", "nir", "quantization"}
+    assert set(here("report", folder)["sections"]) >= {"training", "accuracy", "network", "nir", "quantization"}
 
 
 def test_the_start_network_fires_and_its_weights_changed_in_integers(fixed: tuple[Path, dict[str, Any]]) -> None:
@@ -148,13 +162,13 @@ def test_the_start_network_fires_and_its_weights_changed_in_integers(fixed: tupl
 
 def test_integers_go_to_nir_and_back(fixed: tuple[Path, dict[str, Any]], data: Path, tmp_path: Path) -> None:
     learned = fixed[0] / "learned.h5"
-    exported = answer("export", learned, "--out", tmp_path / "again.nir")
+    exported = here("export", learned, "--out", tmp_path / "again.nir")
     assert (exported["holds"], exported["read back"]) == ("integers", "equal")
     one, other = read_quantized_nir(tmp_path / "again.nir"), read_quantized_nir(fixed[0] / "learned.nir")
     for name, weights in QuantizedNetwork.load(learned).weights().items():
         assert np.array_equal(weights, one.weights()[name])
         assert np.array_equal(weights, other.weights()[name])
-    assert answer("export", tmp_path / "again.nir", "--out", tmp_path / "twice.nir")["holds"] == "integers"
+    assert here("export", tmp_path / "again.nir", "--out", tmp_path / "twice.nir")["holds"] == "integers"
 
 
 def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
@@ -173,7 +187,7 @@ def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path)
     killed.wait()
     assert checkpoint.exists()
     assert not (tmp_path / "a" / "learned.h5").exists(), "the run was over before it could be killed"
-    resumed, undisturbed = (answer(*arguments, tmp_path / name) for name in "ab")
+    resumed, undisturbed = answer(*arguments, tmp_path / "a"), here(*arguments, tmp_path / "b")
     assert resumed["test accuracy"] == undisturbed["test accuracy"]
     one, other = (QuantizedNetwork.load(tmp_path / name / "learned.h5") for name in "ab")
     for name, weights in one.weights().items():
@@ -196,20 +210,20 @@ def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path)
 def test_options_of_the_other_arithmetic_are_refused(
     words: list[str], message: str, data: Path, tmp_path: Path
 ) -> None:
-    assert message in refusal("train", "--data", data, *words, "--out", tmp_path / "run")
+    assert message in refused("train", "--data", data, *words, "--out", tmp_path / "run")
     assert not list(tmp_path.glob("run/*.h5"))
 
 
 def test_a_regression_is_refused_in_integers(tmp_path: Path) -> None:
     words = ["--set", "steps=20", "--set", "samples=40", "--arithmetic", "fixed", "--out", tmp_path / "run"]
-    assert "adding' is a regression" in refusal("train", "--data", "adding", *words)
+    assert "adding' is a regression" in refused("train", "--data", "adding", *words)
 
 
 def test_profiles_are_listed_and_shown() -> None:
     assert set(answer("profiles")) >= {"loihi1", "loihi2", "ideal"}
-    facts = answer("profiles", "loihi2")["facts"]
+    facts = here("profiles", "loihi2")["facts"]
     assert all(fact["unit"] and fact["source"] for fact in facts)
-    assert "properties" in answer("profiles", "--schema")
+    assert "properties" in here("profiles", "--schema")
 
 
 def test_help_names_every_command() -> None:
@@ -229,12 +243,12 @@ def bad_npz(folder: Path, **change: Any) -> Path:
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     assert "QTDB_train.mat" in refusal("demo", "--data", "ecg", "--data-dir", tmp_path / "nowhere")
-    assert "--data-dir" in refusal("demo", "--data", "ecg")
+    assert "--data-dir" in refused("demo", "--data", "ecg")
     assert "digits" in refusal("data", "no-such-data")
 
 
 def test_unknown_profile_lists_the_known_ones(data: Path, tmp_path: Path) -> None:
-    line = refusal("demo", "--data", data, "--profile", "loihi9", "--out", tmp_path / "run")
+    line = refused("demo", "--data", data, "--profile", "loihi9", "--out", tmp_path / "run")
     assert "loihi9" in line
     assert "loihi2" in line
     assert not (tmp_path / "run").exists()
@@ -243,7 +257,7 @@ def test_unknown_profile_lists_the_known_ones(data: Path, tmp_path: Path) -> Non
 def test_profile_errors_name_file_and_key(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("extends: loihi2\nprecision: {weight_bitz: {value: 8, unit: bit, source: x}}\n")
-    line = refusal("profiles", path)
+    line = refused("profiles", path)
     assert "mine.yaml" in line
     assert "weight_bitz" in line
 
@@ -261,7 +275,7 @@ def test_profile_errors_name_file_and_key(tmp_path: Path) -> None:
     ],
 )
 def test_bad_data_is_refused_by_key(change: dict[str, Any], words: str, tmp_path: Path) -> None:
-    assert words in refusal("demo", "--data", bad_npz(tmp_path, **change), "--out", tmp_path / "run")
+    assert words in refused("demo", "--data", bad_npz(tmp_path, **change), "--out", tmp_path / "run")
     assert not (tmp_path / "run" / "network.h5").exists()
 
 
@@ -271,9 +285,9 @@ def test_truncated_files_are_refused(trained: Path, quantized: Path, data: Path,
         path = tmp_path / source.name
         path.write_bytes(source.read_bytes()[:keep])
         if source == quantized:
-            line = refusal("place", path, "--out", tmp_path / "run")
+            line = refused("place", path, "--out", tmp_path / "run")
         else:
-            line = refusal("quantize", path, "--data", data, "--out", tmp_path / "run")
+            line = refused("quantize", path, "--data", data, "--out", tmp_path / "run")
         assert path.name in line
     assert not list(tmp_path.glob("run/*.h5"))
 
@@ -286,41 +300,41 @@ def test_altered_files_are_caught(quantized: Path, tmp_path: Path) -> None:
     content[at] ^= 0xFF
     path = tmp_path / "altered.h5"
     path.write_bytes(content)
-    assert "altered.h5" in refusal("place", path)
+    assert "altered.h5" in refused("place", path)
 
 
 def test_data_that_does_not_fit_the_network_is_refused(quantized: Path) -> None:
-    assert "(sample, T, 8)" in refusal("simulate", quantized, "--data", "digits")
+    assert "(sample, T, 8)" in refused("simulate", quantized, "--data", "digits")
 
 
 def test_an_output_that_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    assert "file" in refusal("train", "--data", data, "--epochs", "1", "--out", blocked / "run")
+    assert "file" in refused("train", "--data", data, "--epochs", "1", "--out", blocked / "run")
     assert blocked.read_text() == "in the way"
 
 
 def test_report_of_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
-    assert "no run folder" in refusal("report", tmp_path)
+    assert "no run folder" in refused("report", tmp_path)
 
 
 def test_a_regression_is_trained_and_reported(tmp_path: Path) -> None:
     command = ["train", "--data", "adding", "--set", "steps=20", "--set", "samples=40", "--epochs", "1", "--out"]
-    done = program(*command, tmp_path / "run", "--json")
+    done = called(*command, tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["test squared error"] > 0
     assert json.loads((tmp_path / "run" / "results" / "data.json").read_text())["targets"] == 1
-    assert program("report", tmp_path / "run").returncode == 0
+    assert called("report", tmp_path / "run").returncode == 0
 
 
 @pytest.mark.parametrize(("option", "message"), [("delay", "KEY=VALUE"), ("dealy=3", "unknown option 'dealy'")])
 def test_a_bad_data_option_is_one_line(option: str, message: str, tmp_path: Path) -> None:
-    done = program("train", "--data", "cue", "--set", option, "--out", tmp_path / "run")
+    done = called("train", "--data", "cue", "--set", option, "--out", tmp_path / "run")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert message in done.stderr
 
 
 def test_the_seed_of_data_can_be_set_on_its_own(tmp_path: Path) -> None:
     command = ["train", "--data", "cue", "--set", "delay=20", "--set", "seed=5", "--set", "samples=20", "--epochs", "1"]
-    done = program(*command, "--out", tmp_path / "run")
+    done = called(*command, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr

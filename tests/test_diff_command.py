@@ -1,39 +1,42 @@
-"""`hypr-neuro simulate --trace` and `hypr-neuro diff`: what they print, exit codes, bad files."""
+"""`hypr-neuro simulate --trace` and `hypr-neuro diff`: what they print, exit codes, bad files.
+
+As a program where output and exit code are shown, otherwise in this process.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import ENVIRONMENT, called, program
 
 from hypr_neuro.quantize import quantize
 from hypr_neuro.sim.trace import Trace
 from hypr_neuro.testing import random_network, random_spikes
 
-PROGRAM = [sys.executable, "-c", "from hypr_neuro.cli import main; main()"]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"} | {"COLUMNS": "60"}
-
-
-def program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [*PROGRAM, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT, check=False)
-
 
 def refusal(*arguments: str | Path) -> str:
     """The one line that a command prints to refuse bad input; exit code 2, nothing on standard output."""
-    done = program(*arguments)
+    done = called(*arguments)
     assert (done.returncode, done.stdout) == (2, ""), (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("hypr-neuro: error:")]
     assert len(lines) == 1, done.stderr
     return lines[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow() -> Iterator[None]:
+    """A narrow terminal, for programs and for what is called here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "60")
+        patch.setitem(ENVIRONMENT, "COLUMNS", "60")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     y = np.arange(20) % 3
     np.savez(path / "data.npz", x_train=x[:12], y_train=y[:12], x_test=x[12:], y_test=y[12:])
     for name, out in (("network", "float"), ("quantized", "sim")):
-        done = program("simulate", path / f"{name}.h5", "--data", path / "data.npz", "--trace", path / f"{out}.h5")
+        done = called("simulate", path / f"{name}.h5", "--data", path / "data.npz", "--trace", path / f"{out}.h5")
         assert done.returncode == 0, done.stderr
     return path
 
@@ -74,10 +77,10 @@ def test_simulate_writes_spikes_states_input_and_origin(folder: Path) -> None:
 
 
 def test_a_float_network_is_simulated_in_float(folder: Path) -> None:
-    done = program("simulate", folder / "network.h5", "--data", folder / "data.npz", "--json")
+    done = called("simulate", folder / "network.h5", "--data", folder / "data.npz", "--json")
     found = json.loads(done.stdout)
     assert (found["device"], found["samples"]) == ("float", 8)
-    both = program("simulate", folder / "quantized.h5", "--network", folder / "network.h5", "--data",
+    both = called("simulate", folder / "quantized.h5", "--network", folder / "network.h5", "--data",
                    folder / "data.npz", "--json")  # fmt: skip
     assert found["accuracy"] == json.loads(both.stdout)["float accuracy"]
     assert set(found["rates"]) == {"layers.0", "layers.1"}
@@ -110,7 +113,7 @@ def test_the_table_says_where_and_how_many(folder: Path, altered: Path) -> None:
 
 
 def test_json_holds_the_same(folder: Path, altered: Path) -> None:
-    done = program("diff", folder / "sim.h5", altered, "--json", "--window", "1")
+    done = called("diff", folder / "sim.h5", altered, "--json", "--window", "1")
     found = json.loads(done.stdout)
     assert (done.returncode, found["equal"], found["time"]) == (1, False, "device")
     assert {k: found["first"][k] for k in ("layer", "what", "step", "sample", "neuron", "differing")} == {
@@ -121,13 +124,13 @@ def test_json_holds_the_same(folder: Path, altered: Path) -> None:
 
 
 def test_float_and_integers_are_compared_by_spikes_or_within_a_tolerance(folder: Path) -> None:
-    measured = program("diff", folder / "float.h5", folder / "sim.h5", "--json")
+    measured = called("diff", folder / "float.h5", folder / "sim.h5", "--json")
     found = json.loads(measured.stdout)
     assert found["time"] == "float"
     assert measured.returncode == (0 if found["equal"] else 1)
     assert {d["what"] for d in found["differences"]} <= {"spikes"}
     assert 0 < max(d["share"] for d in found["deviations"]) < 0.05, "weights have 8 bits"
-    strict = program("diff", folder / "float.h5", folder / "sim.h5", "--tolerance", "1e-9")
+    strict = called("diff", folder / "float.h5", folder / "sim.h5", "--tolerance", "1e-9")
     assert strict.returncode == 1
     assert "largest deviation before the sample's first different spike" in strict.stdout
 
@@ -137,7 +140,7 @@ def test_lava_gives_the_simulators_trace(folder: Path) -> None:
     options = ["--device", "lava", "--samples", "2", "--trace", folder / "lava.h5"]
     made = program("simulate", folder / "quantized.h5", "--data", folder / "data.npz", *options)
     assert made.returncode == 0, made.stderr
-    done = program("diff", folder / "sim.h5", folder / "lava.h5")
+    done = called("diff", folder / "sim.h5", folder / "lava.h5")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "note: sample 2, 3, 4, 5, … (6 in all) only in the expected trace",
@@ -147,7 +150,7 @@ def test_lava_gives_the_simulators_trace(folder: Path) -> None:
 
 def test_record_chooses_what_the_trace_keeps(folder: Path, tmp_path: Path) -> None:
     command = ["simulate", folder / "quantized.h5", "--data", folder / "data.npz"]
-    done = program(*command, "--record", "v", "--record", "spikes", "--trace", tmp_path / "v.h5")
+    done = called(*command, "--record", "v", "--record", "spikes", "--trace", tmp_path / "v.h5")
     assert done.returncode == 0, done.stderr
     trace = Trace.load(tmp_path / "v.h5")
     assert ({k: list(v) for k, v in trace.states.items()}, list(trace.spikes)) == (
@@ -181,7 +184,7 @@ def test_bad_files_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
 
 def test_traces_that_do_not_go_together_are_refused(folder: Path, tmp_path: Path) -> None:
     train = ["--data", folder / "data.npz", "--part", "train", "--trace", tmp_path / "train.h5"]
-    done: Any = program("simulate", folder / "quantized.h5", *train)
+    done: Any = called("simulate", folder / "quantized.h5", *train)
     assert done.returncode == 0, done.stderr
     assert "traces of different input: sample 0, step 0, channel" in refusal(
         "diff", folder / "sim.h5", tmp_path / "train.h5"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,19 @@ def test_a_file_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
     assert found.digest() == graph.digest()
     assert found.notes == graph.notes
     np.testing.assert_array_equal(run_graph(found, spikes(seed)).readout, run_graph(graph, spikes(seed)).readout)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nir_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
+    """In the order of the connections, too, which is that of the sums."""
+    graph = random_graph(seed)
+    order = np.random.default_rng(seed).permutation(len(graph.synapses))
+    graph = replace(graph, synapses=tuple(graph.synapses[i] for i in order))
+    hn.write_nir(graph, tmp_path / "graph.nir")
+    found = hn.import_nir(tmp_path / "graph.nir").graph
+    assert [c.name for c in found.synapses] == [c.name for c in graph.synapses]
+    assert found.digest() == graph.digest()
+    assert found.notes == graph.notes
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
@@ -260,7 +274,7 @@ def test_what_has_no_integers_is_refused() -> None:
         quantize_graph(graph, "loihi2", calibration={"a": 1.0})
     with pytest.raises(InputError, match="bias = 'x'"):
         quantize_graph(graph, "loihi2", calibration=spikes(0), bias="x")
-    with pytest.raises(InputError, match="target = 'lava', rule: 'netx' or None"):
+    with pytest.raises(InputError, match="target = 'lava', rule: 'netx', or none given"):
         quantize_graph(graph, "loihi2", calibration=spikes(0), target="lava")
 
 

@@ -79,7 +79,18 @@ def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Pa
     assert compared.returncode in (0, 1), compared.stderr
     assert "hidden" in compared.stdout
     assert "is a graph" in refusal("simulate", quantized, "--data", data, "--out", tmp_path)
-    assert "holds integers" in refusal("simulate", quantized, "--data", data, "--network", quantized)
+    assert "holds a quantized graph" in refusal("simulate", quantized, "--data", data, "--network", quantized)
+
+
+def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -> None:
+    graph = quantized.with_name("graph.h5")
+    written = answer("export", graph, "--out", tmp_path / "ours.nir")
+    assert written["read back"] == "equal"
+    again = answer("import", tmp_path / "ours.nir", "--out", tmp_path)
+    assert hn.FloatGraph.load(again["file"]).digest() == hn.FloatGraph.load(graph).digest()
+    here, there = (answer("simulate", path, "--data", data) for path in (graph, tmp_path / "ours.nir"))
+    assert here == there
+    assert "holds a quantized graph, rule: floats" in refusal("export", quantized, "--out", tmp_path / "q.nir")
 
 
 @pytest.mark.parametrize("target", ["c", "lava"])

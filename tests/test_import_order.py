@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A row imports rows above it; names of one row do not import each other.
 ORDER = (
     ("errors",),
+    ("kinds",),
     ("lanes",),
     ("jit",),
     ("fixed_point", "surrogates", "tuples", "store", "spec"),

@@ -17,13 +17,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from hypr_neuro.compilers import compile_network, targets
 from hypr_neuro.compilers.lava.record import potential_before_reset
 from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, check_sums, require_lava
 from hypr_neuro.errors import HyprError, InputError, MismatchError, MissingPackageError
 from hypr_neuro.hil.lava import LavaDevice
+from hypr_neuro.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.network import Network
+from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.profile import load_profile
 from hypr_neuro.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
@@ -35,7 +38,7 @@ SEED = int(os.environ.get("HYPR_SEED", "0"))
 TOOL: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_golden.py"))
 Recipe, random_network, random_input = TOOL["Recipe"], TOOL["random_network"], TOOL["random_input"]
 RECIPES = {**TOOL["LIF_RECIPES"], **TOOL["BRF_RECIPES"]}
-STEPS = 300
+STEPS = 120
 
 
 def lava_is_here() -> bool:
@@ -177,6 +180,74 @@ def test_compiled_folder_runs_on_its_own(tmp_path: Path) -> None:
             assert np.array_equal(out[name], spikes[:, 0])
 
 
+def sparse_network() -> IntegerNetwork:
+    """One delay for all weights of a connection, one for each of another, both sparse."""
+    parameters = lif_parameters(4000, 100, 2)
+    weights, delays = (csr_array(np.array(rows)) for rows in ([[9, 0, 4], [0, 12, 0]], [[1, 0, 3], [0, 2, 0]]))
+    return IntegerNetwork(
+        2,
+        (Population.of("a", "lif", 3, **parameters), Population.of("b", "lif", 2, **parameters)),
+        (
+            Synapses("input", "a", csr_array(np.array([[9, 0], [0, 9], [8, 0]])), 0, 3),
+            Synapses("a", "b", weights, 0, delays),
+        ),
+    )
+
+
+@needs_lava
+def test_sparse_connections_with_delays_run_without_warnings(tmp_path: Path) -> None:
+    network, x = sparse_network(), np.random.default_rng(SEED).integers(0, 2, (40, 2))
+    script = compile_network(network, target="lava", out=tmp_path).folder / "run_lava.py"
+    np.save(tmp_path / "x.npy", x)
+    done = subprocess.run([sys.executable, script, "x.npy", "out.npz"], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=300, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = simulate(network, x[None], ["spikes"]).spikes
+    with np.load(tmp_path / "out.npz") as out:
+        for name, spikes in expected.items():
+            assert spikes.any()
+            assert np.array_equal(out[name], spikes[:, 0])
+
+
+@pytest.mark.parametrize("kind", ["layers", "integers"])
+def test_scripts_refuse_in_one_line(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = random_network(RECIPES["plain"], SEED) if kind == "layers" else sparse_network()
+    script = compile_network(network, target="lava", out=tmp_path).folder / "run_lava.py"
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(script), run_name="__main__")
+        told = capsys.readouterr()
+        assert (end.value.code, told.out, told.err.count("\n")) == (2, "", 1)
+        return told.err
+
+    right = np.zeros((4, network.inputs), np.int8)
+    large = np.full((4, network.inputs), 1 << 30)
+    for name, x in {"wide": np.zeros((4, 99), int), "float": right + 0.5, "x": right, "large": large}.items():
+        np.save(f"{name}.npy", x)
+    Path("empty.npy").write_bytes(b"")
+    for arguments in ((), ("x.npy",), ("x.npy", "out.npz", "more")):
+        assert refused(*arguments) == "usage: python run_lava.py x.npy out.npz\n"
+    reasons = {"none": "No such file", "empty": "No data", "wide": "int64 of shape (4, 99)", "float": "float64"}
+    for name, why in reasons.items():
+        line = refused(f"{name}.npy", "out.npz")
+        assert line.startswith(f"run_lava.py: error: file '{name}.npy'")
+        assert why in line
+        assert f"rule: .npy with one sample of integers, (T, {network.inputs})" in line
+    assert "can sum to" in refused("large.npy", "out.npz")
+    assert "no/such' does not exist" in refused("x.npy", "no/such/out.npz")
+    Path("network.h5").unlink()
+    assert "network.h5' does not exist" in refused("x.npy", "out.npz")
+    for package in ("numpy", "hypr_neuro.compilers.lava.script_files"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, package, None)
+            assert "; Python 3.10: pip install hypr-neuro lava-nc==0.10.0" in refused("x.npy", "out.npz")
+
+
 @needs_lava
 def test_processes_end_with_the_device() -> None:
     recipe = RECIPES["plain"]
@@ -190,7 +261,7 @@ def test_processes_end_with_the_device() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        device.run(random_input(recipe, SEED, 1, 100_000), on_block=interrupt)
+        device.run(random_input(recipe, SEED, 1, 20_000), on_block=interrupt)
     assert_gone(group, folder)
     assert device.run(random_input(recipe, SEED, 1, 5)).readout.shape == (1, 5, 5), "a new worker takes over"
     group, folder = device._worker.process.pid, device._worker.folder
@@ -209,7 +280,7 @@ recipe = tool["LIF_RECIPES"]["plain"]
 device = open_device("lava")
 device.load(tool["random_network"](recipe, 0))
 say = lambda done, steps: print(device._worker.process.pid, device._worker.folder, flush=True)
-device.run(tool["random_input"](recipe, 0, 1, 100_000), on_block=say)
+device.run(tool["random_input"](recipe, 0, 1, 20_000), on_block=say)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as program:
         assert program.stdout is not None

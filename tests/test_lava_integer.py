@@ -29,7 +29,8 @@ from hypr_neuro.testing_integer import (
 )
 
 SEED = int(os.environ.get("HYPR_SEED", "0"))
-NETWORKS = 210
+# half a second each under Lava; other values of HYPR_SEED run others
+NETWORKS = 105
 EXECUTORS = {"reference": run_of_reference, "simulator": run_of_simulator}
 Cases = dict[str, tuple[IntegerNetwork, Any]]
 Runs = dict[str, list[Any]]
@@ -78,7 +79,7 @@ def test_random_networks_equal_lava(cases: Cases, runs: Runs, who: str) -> None:
 
 
 def test_what_is_drawn_meets_the_edges() -> None:
-    """Each of these at least so often among 210 networks; those of a run counted in the reference."""
+    """Each of these at least so often among 105 networks; those of a run counted in the reference."""
     count: Counter[str] = Counter()
     for network, x in drawn(NETWORKS).values():
         count.update({what for c in network.synapses for what in edges_of_synapses(network, c)})
@@ -89,13 +90,13 @@ def test_what_is_drawn_meets_the_edges() -> None:
                       for event, times in zip(p.model.events, result["events"][0], strict=True) if times})  # fmt: skip
         count["fires"] += any(0 < result["spikes"].mean() < 1 for result in results)
     wanted = {
-        "fires": 150, "graded input": 70, "negative input": 70, "recurrent": 80, "backward": 40, "skip": 35,
-        "double": 25, "sparse": 100, "empty": 30, "stored zero": 20, "one delay": 50, "delay a weight": 100,
-        "delay 63": 10, "always on": 20, "second current": 30, "exponent -8": 2, "exponent 8": 2,
-        "exponent above 8": 30, "mixed": 100, "doubled": 80, "excitatory": 80, "inhibitory": 30, "du1 = 1": 20,
-        "du1 = 4096": 20, "dv = 0": 20, "dv = 4095": 20, "vth = 0": 15, "largest vth": 15, "large bias": 20,
-        "one neuron": 10, "lif: u wrapped": 30, "lif: v saturated": 30,
-        **{f"{m}: {e}": 5 for m in ("rf", "rf_iz") for e in ("re saturated", "im saturated", "current wrapped")},
+        "fires": 75, "graded input": 35, "negative input": 35, "recurrent": 40, "backward": 20, "skip": 17,
+        "double": 12, "sparse": 50, "empty": 15, "stored zero": 10, "one delay": 25, "delay a weight": 50,
+        "delay 63": 5, "always on": 10, "second current": 15, "exponent -8": 1, "exponent 8": 1,
+        "exponent above 8": 15, "mixed": 50, "doubled": 40, "excitatory": 40, "inhibitory": 15, "du1 = 1": 10,
+        "du1 = 4096": 10, "dv = 0": 10, "dv = 4095": 10, "vth = 0": 7, "largest vth": 7, "large bias": 10,
+        "one neuron": 5, "lif: u wrapped": 15, "lif: v saturated": 15,
+        **{f"{m}: {e}": 3 for m in ("rf", "rf_iz") for e in ("re saturated", "im saturated", "current wrapped")},
     }  # fmt: skip
     missing = {what: (count[what], least) for what, least in wanted.items() if count[what] < least}
     assert not missing, f"seed {SEED}: (found, wanted) {missing}"

@@ -16,6 +16,8 @@ from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.netx import read_netx
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.neurons.rf import rf_parameters
+from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.testing import random_quantized
 
 CHANNEL = {"always_on": "channel"}
 
@@ -50,6 +52,10 @@ def delayed_rf() -> IntegerNetwork:
     return replace(network, synapses=tuple(replace(c, delays=1) for c in network.synapses))
 
 
+def brf_and_readout() -> QuantizedNetwork:
+    return random_quantized("brf", 1, "loihi2", hidden=(4,))
+
+
 def recurrent_rf() -> IntegerNetwork:
     network = simple(model="rf")
     return replace(network, synapses=(*network.synapses, Synapses("a", "a", ONE)))
@@ -65,7 +71,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "real part alone": (lambda: replace(simple(model="rf"), synapses=(from_input(),)),
                         r"population 'a': no weights from 'input' into current 1"),
     "constant": (lambda: with_synapses(from_input(always_on=np.array([2])), A_TO_B),
-                 r"connection input -> a: constant current \(always_on\), .* always_on=\"channel\" writes it"),
+                 r"connection input -> a: constant current \(always_on\), rule for netx: none; .hypr-neuro quantize "
+                 r"GRAPH --target netx. .*quantize_graph.* Where its weights fit, always_on=\"channel\" writes"),
     "constant above": (lambda: with_synapses(from_input(), Synapses("a", "b", ONE, always_on=np.array([2]))),
                        r"connection a -> b: constant current .* neurons that fire in every step"),
     "overflow": (lambda: simple(lava=0), r"population 'a': lava = 0, rule for netx: 1, overflow 'lava'"),
@@ -75,14 +82,19 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "large bias": (lambda: simple(bias=64 << 15), r"bias = 2097152, rule for netx: 2\^6 times .* -32768..32767"),
     "model": (lambda: replace(simple(), populations=(refractory(),)),
               r"population 'a': neuron 'lif_refractory', rule for netx: lif, rf, rf_iz"),
+    "model first": (brf_and_readout, r"population 'layers.0': neuron 'brf', rule for netx: lif, rf, rf_iz"),
     "fraction": (lambda: with_synapses(from_input(exponent=-1), A_TO_B),
                  r"connection input -> a: weight \[0, 0\] = 3 · 2\^-1, rule for netx: whole .*exponent_min: 0"),
     "two scales": (lambda: with_synapses(from_input(), Synapses("a", "a", ONE, exponent=-3), A_TO_B),
-                   r"connection a -> a: weight \[0, 0\] = 1 · 2\^-3, .*W and W_rec at one scale"),
+                   r"connection a -> a: weight \[0, 0\] = 1 · 2\^-3, .*have no exponents "
+                   r"\(-3, 0 into the layer\); .hypr-neuro quantize GRAPH --target netx"),
     "range": (lambda: with_synapses(from_input(exponent=7), A_TO_B),
               r"connection input -> a: weights -384..384, rule: -256..254 .*weight_exponent_max: 1"),
     "together": (lambda: with_synapses(from_input(), Synapses("a", "a", ONE, exponent=9), A_TO_B),
                  r"connection input -> a and a -> a: weights -3..512, rule: -256..254"),
+    "groups": (lambda: with_synapses(from_input(((100, -107),), exponent=4), from_input(((8, 9),)), A_TO_B),
+               r"weights -1703..1608, rule: -256..254 [^;]*; between 'input' and 'a' are connections with several "
+               r"exponents, 0, 4, netx has one scale: .hypr-neuro quantize GRAPH --target netx. .* one group"),
     "huge": (lambda: with_synapses(from_input(((1 << 20, -(1 << 20)),), exponent=9), A_TO_B), r"rule: -256..254"),
     "odd": (lambda: with_synapses(from_input(((0, -201),)), A_TO_B), r"odd weights in a range -201..0"),
     "zeros": (lambda: with_synapses(from_input(((0, 0),)), A_TO_B), r"connection input -> a: weights of 0 alone"),

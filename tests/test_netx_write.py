@@ -290,6 +290,37 @@ def test_the_compiled_folders_script_gives_the_spikes(tmp_path: Path) -> None:
             assert np.array_equal(out[name], expected[name][:, 0]), name
 
 
+def test_the_compiled_folders_script_refuses_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compile_network(braille_like(0), target="netx", out=tmp_path, **CHANNEL)
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "run_netx.py"
+
+    def refused(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(script), run_name="__main__")
+        told = capsys.readouterr()
+        assert (end.value.code, told.out, told.err.count("\n")) == (2, "", 1)
+        return told.err
+
+    for name, x in {"x": np.ones((4, 12), int), "wide": np.zeros((4, 13), int), "large": np.full((4, 12), 2)}.items():
+        np.save(f"{name}.npy", x)
+    assert refused() == refused("x.npy") == "usage: python run_netx.py x.npy out.npz\n"
+    for name, why in (("none", "No such file"), ("wide", "int64 of shape (4, 13)"), ("large", "values 2..2")):
+        line = refused(f"{name}.npy", "out.npz")
+        assert why in line
+        assert "rule: .npy with one sample of integers, (T, 12), up to 1 in magnitude" in line
+    assert "folder of 'no/out.npz' does not exist" in refused("x.npy", "no/out.npz")
+    for package in ("lava.lib.dl", "numpy"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, package, None)
+            assert "; Python 3.10: pip install lava-dl==0.6.0" in refused("x.npy", "out.npz")
+    (tmp_path / "network.net").unlink()
+    assert "network.net'; compile the network again" in refused("x.npy", "out.npz")
+
+
 LOADED = """
 import sys
 from pathlib import Path

@@ -541,9 +541,9 @@ def test_recurrent_readout_and_lone_readout_are_refused() -> None:
 
 def test_asks_for_dt_and_reset() -> None:
     graph = foreign_graph(4, True, "LI")
-    with pytest.raises(InputError, match="pass dt in seconds"):
+    with pytest.raises(InputError, match=r"pass dt \(--dt\), in seconds"):
         read_nir(graph, reset="zero")
-    with pytest.raises(InputError, match=r"'lif' \(CubaLIF\).*pass reset='zero' or reset='subtract'"):
+    with pytest.raises(InputError, match=r"'lif' \(CubaLIF\).*pass reset \(--reset\), 'zero' or 'subtract'"):
         read_nir(graph, dt=DT)
     for dt in (0.0, -1.0, np.nan, np.inf, "fast"):
         with pytest.raises(InputError, match=r"dt = .*, rule: seconds a step, positive"):
@@ -626,7 +626,7 @@ def refused(path: Path, match: str, error: type[InputError] = FileFormatError) -
 
 def test_missing_and_foreign_files(tmp_path: Path) -> None:
     refused(tmp_path / "none.nir", "does not exist")
-    refused(tmp_path, "does not exist")
+    refused(tmp_path, "is a folder; give the path of a NIR file")
     for name, content in (("empty", b""), ("text", b"Hello, NIR\n"), ("zeros", bytes(5000))):
         (tmp_path / name).write_bytes(content)
         refused(tmp_path / name, "damaged or no HDF5 file")

@@ -73,8 +73,8 @@ def test_metadata_of_the_nearest_graph_come_first() -> None:
 @pytest.mark.parametrize(
     ("metadata", "arguments", "match"),
     [
-        ({}, {}, r"'n0' \(LIF\) depends on time.*pass dt in seconds"),
-        ({}, {"dt": DT}, r"'n0' \(LIF\): NIR does not say how a spike resets v; pass reset='zero'"),
+        ({}, {}, r"'n0' \(LIF\) depends on time.*pass dt \(--dt\), in seconds"),
+        ({}, {"dt": DT}, r"'n0' \(LIF\): NIR does not say how a spike resets v; pass reset \(--reset\)"),
         (
             {"dt": DT},
             {"dt": 2 * DT, "reset": "zero"},

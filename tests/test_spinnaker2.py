@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +105,28 @@ def test_a_core_is_not_measured_without_a_compiler(tmp_path: Path, monkeypatch: 
     assert {core["reason"] for core in manifest["cores"]} == {"arm-none-eabi-gcc is not installed"}
 
 
+def test_make_builds_anew_for_other_flags(tmp_path: Path) -> None:
+    if build.HOST.missing() or shutil.which("make") is None:
+        pytest.skip("gcc or make is not installed")
+    qnet = random_quantized("lif", 0, PROFILE)
+    compile_network(qnet, target="spinnaker2", out=tmp_path)
+    text = f"1 {'1 ' * qnet.inputs}\n2 0.5\n"
+
+    def made(target: str, *flags: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["make", "-s", target, *flags], cwd=tmp_path, input=text, capture_output=True, text=True,
+                              check=False)  # fmt: skip
+
+    steps = 1 + qnet.tail
+    values = [len(made("run", *flags).stdout.split()) // steps for flags in ((), ("CFLAGS=-DHN_TRACE",), ())]
+    assert values == [qnet.outputs, sum((p.model.d + 1) * p.size for p in qnet.integer().populations), qnet.outputs]
+    assert "sample 1, step 0: input value '0.5', rule: an integer of -" in made("run").stderr
+    if not CORTEX_M4.missing():
+        for flags, optimised in (((), False), (("CFLAGS=-O0",), True), ((), False)):
+            made("cores", *flags)
+            sizes = sum(build.section_sizes(tmp_path / "core_0.o", CORTEX_M4).values())
+            assert (sizes > 2 * build.sizes(tmp_path, CORTEX_M4, ("core_0.c",))["text"]) == optimised
+
+
 @pytest.mark.parametrize("subtract", [0.0, 1.0])
 def test_nir_file_holds_what_py_spinnaker2_reads(subtract: float, tmp_path: Path) -> None:
     qnet = random_quantized("lif", 1, PROFILE, hidden=(6, 4), params={"subtract": subtract})
@@ -144,7 +168,9 @@ def test_faulty_placements_are_refused(tmp_path: Path) -> None:
     other = place(random_quantized("lif", 1, PROFILE, hidden=(3,)))
     with pytest.raises(InputError, match=r"placement: layers\.0 has 5 neurons, rule: each on one core"):
         compile_network(qnet, other, **given)
-    with pytest.raises(InputError, match=r"target 'spinnaker2' takes a QuantizedNetwork"):
+    with pytest.raises(
+        InputError, match=r"target 'spinnaker2' takes a QuantizedNetwork .*no layers; .*: c, lava, netx"
+    ):
         compile_network(qnet.integer(), **given)
     late = replace(qnet, profile=varied(PROFILE, time__connection_delay=0))
     with pytest.raises(InputError, match=r"time\.connection_delay = 0, rule for SpiNNaker2: 1"):

@@ -31,7 +31,7 @@ PACKAGES: tuple[str, ...] = ()
 TAKES_INTEGER = True
 """An `IntegerNetwork` will do."""
 TEMPLATES = Path(__file__).with_name("templates")
-COPIED = ("Makefile", "main.c", "hn_io.h", "host_io.c", "cortex_m4/startup.c", "cortex_m4/semihosting.c",
+COPIED = ("Makefile", "main.c", "hn_io.h", "hn_text.h", "host_io.c", "cortex_m4/startup.c", "cortex_m4/semihosting.c",
           "cortex_m4/mps2_an386.ld")  # fmt: skip
 
 

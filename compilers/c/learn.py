@@ -36,7 +36,8 @@ from hypr_neuro.sim.learn_options import LearnOptions, as_rate
 from hypr_neuro.store import make_folder, write_text
 
 HEADER, SOURCE, MAIN = "learn.h", "learn.c", "learn_main.c"
-COPIED = ("hn_io.h", "host_io.c", "cortex_m4/startup.c", "cortex_m4/semihosting.c", "cortex_m4/mps2_an386.ld")
+COPIED = ("hn_io.h", "hn_text.h", "host_io.c", "cortex_m4/startup.c", "cortex_m4/semihosting.c",
+          "cortex_m4/mps2_an386.ld")  # fmt: skip
 """What `learn_main.c` is built with."""
 
 
@@ -76,7 +77,9 @@ def learning_memory_bytes(qnet: QuantizedNetwork, options: LearnOptions) -> dict
 def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, str]:
     """Text of the files by name."""
     if not isinstance(qnet, QuantizedNetwork):
-        raise InputError(f"network is of type {type(qnet).__name__}, rule: a quantized network (hn.quantize) to learn")
+        raise InputError(f"network is of type {type(qnet).__name__}, rule: a quantized network (hn.quantize) to learn; "
+                         "a graph does not learn: quantize the layered network without --weight-groups, --target and "
+                         "--largest-weight")  # fmt: skip
     plan = Plan(qnet, options)
     return {HEADER: _header(plan), SOURCE: _source(plan)}
 

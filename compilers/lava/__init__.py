@@ -21,7 +21,8 @@ from_lava  a network of Lava processes as an `IntegerNetwork`: `read_ports` foll
            the integers of each process
 
 child      a worker as a child process, ended with all that Lava started
-script_*   what `emit` puts beside the network, to run it; `script_netx` is that of the target netx
+script_*   what `emit` puts beside the network, to run it; `script_netx` is that of the target netx and needs nothing
+           of this package; `script_files` is what the other two share
 
 Importing this package does not import Lava.
 """

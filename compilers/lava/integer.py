@@ -250,13 +250,14 @@ def _connection(c: Synapses) -> Any:
     from lava.utils.weightutils import SignMode
 
     found = lava_weights(c)
+    weights = _for_lava(found.weights)
     arguments: dict[str, Any] = {
-        "weights": _for_lava(found.weights), "weight_exp": found.exponent, "num_weight_bits": 8,
+        "weights": weights, "weight_exp": found.exponent, "num_weight_bits": 8,
         "sign_mode": SignMode[found.sign_mode.upper()], "num_message_bits": _message_bits(c), "name": c.name,
     }  # fmt: skip
     delayed = not isinstance(c.delays, int) or c.delays > 0
     if delayed:
-        arguments["delays"] = c.delays if isinstance(c.delays, int) else _for_lava(c.delays)
+        arguments["delays"] = _delays(c, weights)
     return _process(c.sparse, delayed)(**arguments)
 
 
@@ -273,7 +274,21 @@ def _for_lava(matrix: Any) -> Any:
         return matrix.astype(np.int64)
     from scipy.sparse import csr_matrix
 
-    return csr_matrix(matrix.astype(np.int64))
+    found = csr_matrix(matrix.astype(np.int64))
+    found.eliminate_zeros()
+    return found
+
+
+def _delays(c: Synapses, weights: Any) -> Any:
+    """Delays as Lava takes them; of sparse weights at their own places alone.
+
+    A delay without a weight, such as those that Lava makes of one number, would let DelaySparse store a zero there, in
+    every step, and SciPy warn of that.
+    """
+    if not c.sparse:
+        return c.delays if isinstance(c.delays, int) else _for_lava(c.delays)
+    here = weights.astype(bool).astype(np.int64)
+    return here * c.delays if isinstance(c.delays, int) else here.multiply(_for_lava(c.delays)).tocsr()
 
 
 def _message_bits(c: Synapses) -> int:

@@ -12,22 +12,29 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
+try:
+    import numpy as np
 
-from hypr_neuro.compilers.lava.build import lava_network
-from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.compilers.lava.build import lava_network
+    from hypr_neuro.compilers.lava.rules import check_sums
+    from hypr_neuro.compilers.lava.script_files import read_sample, run_script, write_arrays
+    from hypr_neuro.quantize import QuantizedNetwork
+except ImportError as error:
+    print(f"run_lava.py: error: {error}; Python 3.10: pip install hypr-neuro lava-nc==0.10.0", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 def main(x_file: str, out_file: str) -> None:
+    qnet = QuantizedNetwork.load(Path(__file__).with_name("network.h5"))
+    x = read_sample(x_file, qnet.inputs)
+    check_sums(qnet, int(np.abs(x).max()))
+    network = lava_network(qnet)
+
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Source
 
-    qnet = QuantizedNetwork.load(Path(__file__).with_name("network.h5"))
-    network = lava_network(qnet)
-
-    x = np.load(x_file).astype(np.int64)
     tail = len(qnet.layers)  # each layer runs one step behind the one below
     steps = len(x) + tail
     source = Source(data=np.pad(x, ((0, tail), (0, 0))).T)
@@ -41,8 +48,8 @@ def main(x_file: str, out_file: str) -> None:
     source.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     out = {name: sink.data.get().astype(np.int32).T for name, sink in sinks.items()}
     source.stop()
-    np.savez(out_file, **(out | {"readout": out["readout"][tail:]}))
+    write_arrays(out_file, out | {"readout": out["readout"][tail:]})
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main)

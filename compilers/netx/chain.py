@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.compilers.netx.lines import RULE, Constant, Line, is_line, plan
+from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE, Constant, Line, is_line, plan
 from hypr_neuro.compilers.netx.whole import dense, whole
 from hypr_neuro.errors import InputError
 from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.netx.neurons import RF
 
 Array = NDArray[Any]
+MODELS = ("lif", *RF.values())
+"""Neurons that netx has."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,14 @@ class Layer:
         """Lines from below, constant ones included."""
         return self.below + len(self.lines)
 
+    def groups(self) -> list[tuple[Synapses, ...]]:
+        """Its connections by source and current."""
+        return [*self.forward.values(), self.recurrent]
+
     @property
     def names(self) -> str:
         """Its connections, as errors name them."""
-        parts = [c for some in (*self.forward.values(), self.recurrent) for c in some]
+        parts = [c for some in self.groups() for c in some]
         return "connection " + " and ".join(dict.fromkeys(c.name for c in parts))
 
     def matrix(self, current: int) -> Array:
@@ -91,10 +98,14 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> Chain:
 
     Raises InputError for a network that is no chain of such layers.
     """
+    spiking = [p for p in network.populations if not p.model.readout]
+    for p in spiking:
+        if p.model.name not in MODELS:
+            raise InputError(f"population '{p.name}': neuron '{p.model.name}', {RULE}: {', '.join(MODELS)}; choose one "
+                             "of these")  # fmt: skip
     if network.connection_delay != 1:
         raise InputError(f"network: connection_delay = {network.connection_delay}, {RULE}: 1 (each layer receives one "
                          "step after the one below has sent); quantize for a profile such as loihi2")  # fmt: skip
-    spiking = [p for p in network.populations if not p.model.readout]
     if not spiking:
         raise InputError(f"network: no population sends spikes, {RULE}: at least one layer of spiking neurons")
     outside = _readout(network, spiking[-1], readout)
@@ -150,8 +161,7 @@ def _uniform(layer: Layer) -> int | None:
 
 
 def _sum(parts: tuple[Synapses, ...], layer: Layer) -> Array:
-    together = (*(c for some in layer.forward.values() for c in some), *layer.recurrent)
-    exponents = {c.exponent for c in together} if layer.recurrent else set()
+    exponents = {c.exponent for some in layer.groups() for c in some}
     found: Array = np.sum([whole(c, dense(c.weights), exponents) for c in parts], axis=0)
     return found
 
@@ -161,9 +171,10 @@ def _refuse_lines(connections: list[Synapses], always_on: str) -> None:
         raise InputError(f"always_on = {always_on!r}, rule: 'refuse' or 'channel'")
     for c in connections:
         if c.always_on is not None and always_on == "refuse":
-            raise InputError(f"connection {c.name}: constant current (always_on), {RULE}: none; always_on=\"channel\" "
-                             "writes it as it is, over an input channel that is 1 in every step, or neurons that fire "
-                             "in every step")  # fmt: skip
+            raise InputError(f"connection {c.name}: constant current (always_on), {RULE}: none; {REQUANTIZE} puts it "
+                             "on the membrane. Where its weights fit, always_on=\"channel\" writes it as it is, over "
+                             "an input channel that is 1 in every step, or neurons that fire in every "
+                             "step")  # fmt: skip
 
 
 def _readout(network: IntegerNetwork, last: Population, option: str) -> IntegerNetwork | None:

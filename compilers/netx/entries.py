@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.compilers.netx.chain import Layer
-from hypr_neuro.compilers.netx.lines import RULE
+from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE
 from hypr_neuro.errors import InputError
 from hypr_neuro.integer import Population
 from hypr_neuro.netx.neurons import ACTIVATION_SHIFT, BIAS_BITS, DECAY_BITS, LARGEST_THRESHOLD, RF, STATE_EXP
@@ -31,8 +31,7 @@ from hypr_neuro.neurons.rf import rf_parameters
 Array = NDArray[Any]
 UNIT = 1 << ACTIVATION_SHIFT
 BIAS_TOP = (1 << (BIAS_BITS - 1)) - 1
-FITTING = ('quantize a graph with target="netx", or for a profile with precision.weight_exponent_min: 0 and '
-           "weight_exponent_max: 1")  # fmt: skip
+FITTING = f"{REQUANTIZE}, or for a profile with precision.weight_exponent_min: 0 and weight_exponent_max: 1"
 NEIGHBOURS = (*product((0, 1, -1), repeat=2), *product((0, 0.5, -0.5), repeat=2),
               *product([k / 8 for k in range(-7, 8)], repeat=2))  # fmt: skip
 TYPES = {model: kind for kind, model in RF.items()}
@@ -49,11 +48,8 @@ def entries(layer: Layer) -> dict[str, Any]:
     }
     if p.model.name == "lif":
         group |= _lif(layer)
-    elif p.model.name in TYPES:
-        group["neuron"] = _rf(layer)
     else:
-        raise InputError(f"population '{p.name}': neuron '{p.model.name}', {RULE}: lif, {', '.join(TYPES)}; choose one "
-                         "of these")  # fmt: skip
+        group["neuron"] = _rf(layer)
     return group | _weights(layer) | _delay(layer)
 
 
@@ -153,11 +149,11 @@ def _weights(layer: Layer) -> dict[str, Any]:
     if layer.population.model.currents == 2:
         both = {key: layer.matrix(current) for current, key in enumerate(("real", "imag"))}
         for key, matrix in both.items():
-            _check_range(f"{layer.names}, {key} part", matrix)
+            _check_range(layer, f", {key} part", matrix)
         return {"weight": {key: _stored(matrix) for key, matrix in both.items()}}
     # lava-dl raises the weights of a recurrent layer together
     parts = [layer.matrix(0), *([layer.loop()] if layer.recurrent else [])]
-    _check_range(layer.names, *parts)
+    _check_range(layer, "", *parts)
     return dict(zip(("weight", "weight_rec"), map(_stored, parts), strict=False))
 
 
@@ -165,19 +161,27 @@ def _stored(matrix: Array) -> Array:
     return matrix.astype(np.int32)
 
 
-def _check_range(where: str, *parts: Array) -> None:
-    if not any(part.any() for part in parts):
+def _check_range(layer: Layer, part: str, *matrices: Array) -> None:
+    where = layer.names + part
+    if not any(matrix.any() for matrix in matrices):
         raise InputError(f"{where}: weights of 0 alone, {RULE}: at least one other, lava-dl cannot load them; remove "
                          "the layer or give it a weight")  # fmt: skip
     try:
-        check_range(where, *parts)
+        check_range(where, *matrices)
     except InputError as error:
+        for same in layer.groups():
+            exponents = ", ".join(str(e) for e in sorted({c.exponent for c in same}))
+            if "," in exponents:
+                what = str(error).partition(";")[0]
+                raise InputError(f"{what}; between '{same[0].source}' and '{same[0].target}' are connections with "
+                                 f"several exponents, {exponents}, netx has one scale: {FITTING} and one group of "
+                                 "weights") from error  # fmt: skip
         raise InputError(f"{error}; {FITTING}") from error
 
 
 def _delay(layer: Layer) -> dict[str, Any]:
     without = layer.recurrent or layer.population.model.currents == 2
-    for c in (c for some in (*layer.forward.values(), layer.recurrent) for c in some):
+    for c in (c for some in layer.groups() for c in some):
         longest = _largest(c.delays)
         if without and longest:
             what = "a recurrent layer" if layer.recurrent else f"'{layer.population.model.name}'"

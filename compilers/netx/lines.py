@@ -25,6 +25,8 @@ from hypr_neuro.integer import Population, Synapses
 
 Array = NDArray[Any]
 RULE = "rule for netx"
+REQUANTIZE = '"hypr-neuro quantize GRAPH --target netx" (hn.quantize_graph(graph, profile, target="netx"))'
+"""What makes integers that netx can hold."""
 RELAY = 2
 """Weight that makes a neuron of threshold 0 fire; even, so that no sign mode clears it."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypr_neuro.compilers.netx.lines import RULE
+from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE
 from hypr_neuro.errors import InputError
 from hypr_neuro.integer import Synapses
 
@@ -25,15 +25,14 @@ def dense(matrix: Any) -> Array:
 def whole(c: Synapses, mantissas: Array, exponents: Collection[int] = ()) -> Array:
     """mantissas · 2^exponent of a connection, int64; raises InputError, naming the weight, where that is no integer.
 
-    exponents : of all that leads to the layer, if it is recurrent: the error then names their common scale
+    exponents : of all that leads to the layer: where there are several, the error names their common scale
     """
     if c.exponent >= 0:
         # what exceeds netx's range stays outside it, and 64 bits hold it
         return np.clip(mantissas, -FAR_OUTSIDE, FAR_OUTSIDE) << min(c.exponent, 32)
     for post, pre in np.argwhere(mantissas % (1 << -c.exponent))[:1]:
-        hint = "for a profile with precision.weight_exponent_min: 0"
-        if len(exponents) > 1:
-            hint = f'W and W_rec at one scale (a graph with target="netx"), or {hint}'
+        several = f" ({', '.join(map(str, sorted(exponents)))} into the layer)" if len(exponents) > 1 else ""
         raise InputError(f"connection {c.name}: weight [{post}, {pre}] = {mantissas[post, pre]} · 2^{c.exponent}, "
-                         f"{RULE}: whole numbers, its weights have no exponent; quantize {hint}")  # fmt: skip
+                         f"{RULE}: whole numbers, its weights have no exponents{several}; {REQUANTIZE}, or for a "
+                         "profile with precision.weight_exponent_min: 0")  # fmt: skip
     return mantissas >> -c.exponent

@@ -28,7 +28,7 @@ SRAM_BYTES = 128 * 1024
 """Local code and data memory of a core (SpiNNaker2 datasheet 0.03, 2021)."""
 STACK_BYTES = 2048
 """Left free for the stack. A program of the vendor's libraries around the network needs room, too, and is not here."""
-COPIED = ("main.c", "hn_io.h", "host_io.c")
+COPIED = ("main.c", "hn_io.h", "hn_text.h", "host_io.c")
 NETWORK = "network.nir"
 
 

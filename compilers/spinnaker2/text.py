@@ -151,21 +151,30 @@ STRICT = -std=c99 -Wall -Wextra -Werror -pedantic -Wconversion
 SANITIZE = -g -fsanitize=address,undefined -fno-sanitize-recover=all
 CROSS = arm-none-eabi-
 CORES = {names}
+HOST_BUILD = $(CC) $(STRICT) -O2 $(SANITIZE) $(CFLAGS)
+CORE_BUILD = $(CROSS)gcc $(STRICT) -Os -mcpu=cortex-m4 -mthumb -ffreestanding $(CFLAGS)
+# How programs are built; it is written where that changes, and all of them are built anew.
+STAMP = build_flags.txt
+HEADERS = $(wildcard *.h) $(STAMP)
 
 run: network
 \t./network
 
-network: $(CORES:=.c) network.c main.c host_io.c $(wildcard *.h)
-\t$(CC) $(STRICT) -O2 $(SANITIZE) $(CFLAGS) -o $@ $(CORES:=.c) network.c main.c host_io.c
+network: $(CORES:=.c) network.c main.c host_io.c $(HEADERS)
+\t$(HOST_BUILD) -o $@ $(CORES:=.c) network.c main.c host_io.c
 
 cores: $(CORES:=.o)
 \t$(CROSS)size $(CORES:=.o)
 
-%.o: %.c
-\t$(CROSS)gcc $(STRICT) -Os -mcpu=cortex-m4 -mthumb -ffreestanding -c -o $@ $<
+%.o: %.c $(HEADERS)
+\t$(CORE_BUILD) -c -o $@ $<
+
+$(STAMP): again
+\t@printf '%s\\n' '$(subst ','\\'',$(HOST_BUILD); $(CORE_BUILD))' > $@.new
+\t@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 clean:
-\trm -f network *.o
+\trm -f network *.o $(STAMP)
 
-.PHONY: run cores clean
+.PHONY: run cores again clean
 """

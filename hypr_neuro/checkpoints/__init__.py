@@ -10,6 +10,7 @@ from hypr_neuro.checkpoints.npz import read_npz
 from hypr_neuro.checkpoints.state_dict import read_state_dict
 from hypr_neuro.checkpoints.summary import Summary
 from hypr_neuro.errors import InputError
+from hypr_neuro.kinds import require_path
 from hypr_neuro.network import Network
 
 READERS = {".npz": read_npz, ".pt": read_state_dict, ".pth": read_state_dict}
@@ -28,6 +29,7 @@ def import_checkpoint(path: str | Path, neuron: str | None = None, *, dt: float 
     Raises InputError for names, shapes and numbers that do not fit, FileFormatError for a damaged file, a pickle and
     one that would unpack to more than a gigabyte, MissingPackageError where PyTorch is needed and absent.
     """
+    require_path("path", path, "a checkpoint")
     path = Path(path)
     content = _read(path)
     net, kind = recurrent.network(content, neuron, dt)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.store import missing
 
 Array = NDArray[Any]
 LARGEST = 1 << 30
@@ -45,7 +46,7 @@ class Content:
 def check_file(path: Path) -> None:
     """Raise InputError unless `path` is a file."""
     if not path.is_file():
-        raise InputError(f"checkpoint '{path}' does not exist; give an .npz, .pt or .pth file")
+        raise InputError(f"checkpoint '{path}' {missing(path)}; give an .npz, .pt or .pth file")
 
 
 def check_size(path: Path, name: str, size: int) -> None:

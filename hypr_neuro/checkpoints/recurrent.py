@@ -113,9 +113,14 @@ def _kind(content: Content, arrays: dict[str, Array], neuron: str | None) -> Kin
     known = {kind.neuron: kind for kind in KINDS}
     if neuron is not None and neuron not in known:
         raise InputError(f"neuron = '{neuron}', rule: {' or '.join(known)}, the neurons that checkpoints are read as")
-    if neuron is not None:
-        return known[neuron]
     found = [kind for kind in KINDS if any(name in arrays for name in kind.arrays)]
+    if neuron is not None:
+        if len(found) == 1 and found[0].neuron != neuron:
+            raise InputError(
+                f"checkpoint '{content.path}': {', '.join(found[0].arrays)} are those of '{found[0].neuron}', and "
+                f"neuron = '{neuron}' was passed, which has {', '.join(known[neuron].arrays)}; leave neuron out"
+            )
+        return known[neuron]
     if len(found) != 1:
         wanted = "; ".join(f"{', '.join(kind.arrays)} for {kind.neuron}" for kind in KINDS)
         what = "two neurons" if found else "no known neuron"

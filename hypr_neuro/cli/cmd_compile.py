@@ -51,8 +51,30 @@ def run(
     if learn:
         given["learn"] = _learn_options(learn)
     artifact = compile_network(found, target=target, out=out, **given)
-    facts = artifact.manifest if json else {"files": list(artifact.manifest["files"])}
+    facts = artifact.manifest if json else {"files": list(artifact.manifest["files"])} | _sizes(artifact.manifest)
     emit({"folder": str(artifact.folder)} | facts, json, f"Compiled for {target}")
+
+
+def _sizes(manifest: dict[str, Any]) -> dict[str, str]:
+    """Rows on flash and RAM from what the manifest tells of them, or why they are not known."""
+    found: dict[str, str] = {}
+    for key, what in (("memory", "network.c"), ("learning", "learn.c")):
+        entries = {name: entry for name, entry in manifest.get(key, {}).items() if name != "purpose"}
+        found |= {f"{what}, {name}": _flash_and_ram(entry) for name, entry in entries.items()}
+    if "learning" in manifest:
+        parts = manifest["learning"]["purpose"].items()
+        found["RAM that learns"] = ", ".join(f"{name} {size}" for name, size in parts)
+    for core in manifest.get("cores", ()):
+        name = f"core {core['core']}, {core['layer']}, {core['neurons']} neurons"
+        found[name] = f"{core['bytes']} of {core['limit']} bytes" if core["bytes"] is not None else (
+            f"{core['limit']} bytes not checked: {core['reason']}")  # fmt: skip
+    return found
+
+
+def _flash_and_ram(entry: dict[str, Any]) -> str:
+    if entry["bytes"] is None:
+        return f"not measured: {entry['reason']}"
+    return f"flash {entry['bytes']['flash']}, RAM {entry['bytes']['ram']} bytes"
 
 
 def _learn_options(given: list[str]) -> LearnOptions:
@@ -62,7 +84,7 @@ def _learn_options(given: list[str]) -> LearnOptions:
     from hypr_neuro.errors import InputError
     from hypr_neuro.sim.learn import LearnOptions
 
-    kinds = {field.name: type(field.default) for field in fields(LearnOptions)}
+    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(LearnOptions)}
     found: dict[str, Any] = {}
     for text in given:
         key, _, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""`hypr-neuro export`: a float or an integer network to NIR."""
+"""`hypr-neuro export`: a float or an integer network, or a float graph, to NIR."""
 
 from __future__ import annotations
 
@@ -8,27 +8,34 @@ from typing import Annotated
 import typer
 
 from hypr_neuro.cli.console import command, emit
-from hypr_neuro.cli.networks import open_network
+from hypr_neuro.cli.networks import open_anything, refused
 from hypr_neuro.cli.options import Json
 
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="network.h5 of `train`, or quantized.h5 or learned.h5.")],
+    network: Annotated[Path, typer.Argument(help="network.h5, graph.h5, quantized.h5 of layers or learned.h5.")],
     out: Annotated[Path | None, typer.Option("--out", help="NIR file (default: beside the network).")] = None,
     json: Json = False,
 ) -> None:
     """Write a NIR file, read it back and require it to be equal."""
+    from hypr_neuro.float_graph import FloatGraph
     from hypr_neuro.network import Network
-    from hypr_neuro.nir_io import read_nir, write_nir
-    from hypr_neuro.stages import require_equal_networks
+    from hypr_neuro.nir_io import import_nir, read_nir, write_nir
+    from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.stages import require_equal_graphs, require_equal_networks
     from hypr_neuro.stages_fixed import require_equal_after
 
-    net, path = open_network(network), out or network.with_suffix(".nir")
+    net, path = open_anything(network), out or network.with_suffix(".nir")
+    if not isinstance(net, (Network, FloatGraph, QuantizedNetwork)):
+        raise refused(network, net, "floats, or integers of layers")
     summary = write_nir(net, path)
     if isinstance(net, Network):
         require_equal_networks(net, read_nir(path))
+    elif isinstance(net, FloatGraph):
+        require_equal_graphs(net, import_nir(path).graph)
     else:
         require_equal_after(net, path)
-    emit({"file": str(path), "holds": "floats" if isinstance(net, Network) else "integers", "read back": "equal",
-          "approximations": list(summary.approximations)}, json, "NIR")  # fmt: skip
+    holds = "integers" if isinstance(net, QuantizedNetwork) else "floats"
+    found = {"file": str(path), "holds": holds, "read back": "equal", "approximations": list(summary.approximations)}
+    emit(found, json, "NIR")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -33,16 +33,14 @@ def run(
     from hypr_neuro.importing import import_file
     from hypr_neuro.store import make_folder
 
-    choices: dict[str, Any] = {"dt": dt, "reset": reset, "integrator": integrator, "order": order,
-                               "recurrent_delay": recurrent_delay}  # fmt: skip
-    given = {key: value for key, value in choices.items() if value is not None}
-    found = import_file(file, given)
+    found = import_file(file, dt=dt, reset=reset, integrator=integrator, order=order, recurrent_delay=recurrent_delay)
     folder = make_folder(out)
     path = folder / found.file_name
     if path.exists() and path.resolve() == file.resolve():
         raise InputError(f"--out {out}: would overwrite '{file}'; choose another folder")
     found.network.save(path)
-    emit({"file": str(path), "holds": found.holds} | found.facts, json, "Imported")
+    summary = {"summary": found.lines} if json else {}
+    emit({"file": str(path), "holds": found.holds} | found.facts | summary, json, "Imported")
     if not json:
         for line in found.lines:
             print(line)

@@ -9,9 +9,7 @@ import typer
 
 from hypr_neuro.cli.console import command, emit, rows
 from hypr_neuro.cli.networks import open_anything
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, ProfileName, Seed, get_data
-
-CALIBRATION = 64
+from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, check_channels, get_data
 
 
 @command
@@ -31,7 +29,9 @@ def run(
         float | None, typer.Option("--largest-weight", help="As a graph: clip weights to this magnitude.")
     ] = None,
     seed: Seed = 0,
-    out: Out = Path("runs/train"),
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder; created if need be (default: the network's own).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Calibrate on training samples, convert, and show every conversion.
@@ -48,29 +48,34 @@ def run(
     from hypr_neuro.run_folder import RunFolder
 
     found, chip, chosen = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
-    folder = RunFolder(out)
+    where = network.parent if out is None else out
     notes: list[str] = []
+    if isinstance(found, (Network, FloatGraph)):
+        check_channels(chosen, found.inputs)
     given: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
     options = {key: value for key, value in given.items() if value is not None}
     if options and isinstance(found, Network):
         found = FloatGraph.from_network(found)
         notes.append("as a graph, which these options are of; it does not learn on chip")
     if isinstance(found, FloatGraph):
-        graph = quantize_graph(found, chip, calibration=chosen.part("train").x[:CALIBRATION], **options)
-        graph.save(folder.file("quantized.h5"))
+        graph = quantize_graph(found, chip, calibration=chosen, **options)
+        path = RunFolder(where).file("quantized.h5")
+        graph.save(path)
         record, notes = graph.record, [*notes, *graph.notes]
     elif isinstance(found, Network):
+        folder = RunFolder(where)
+        path = folder.file("quantized.h5")
         record = stages.quantize_stage(folder, found, chip, chosen).record
     else:
         raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5 or graph.h5")
     if json:
-        emit({"file": str(folder.file("quantized.h5")), "record": record, "notes": notes}, True)
+        emit({"file": str(path), "record": record, "notes": notes}, True)
         return
     rows(["what", "value", "integer", "clipped", "SQNR", "rule"], [_line(r) for r in record],
          f"Integers for '{chip.name}'")  # fmt: skip
     for note in notes:
         print(note)
-    print(folder.file("quantized.h5"))
+    print(path)
 
 
 def _line(r: dict[str, Any]) -> list[Any]:

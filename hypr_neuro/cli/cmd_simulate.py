@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.graphs import record_all, run_graph_on
+from hypr_neuro.cli.graphs import encoded, input_encoding, record_all, run_graph_on
 from hypr_neuro.cli.networks import open_anything, open_float
-from hypr_neuro.cli.options import Data, DataDir, Json, Seed, get_data, get_network
+from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, get_data, get_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int, int, str], None]
 
+COUNTED = ("synaptic operations", "saturations and wraps")
+
 
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="Any network or graph, integer or float: .h5 or .nir.")],
     data: Data = "digits",
     data_dir: DataDir = None,
-    part: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    part: Annotated[str, typer.Option(help="train, validation, test or all.")] = "test",
     samples: Annotated[int | None, typer.Option(min=1, help="Only the first samples.")] = None,
     device: Annotated[
         str | None, typer.Option(help="sim (default) or lava for integers; a float network runs in float.")
@@ -73,29 +75,34 @@ def run(
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
         stages.simulate_stage(RunFolder(out), get_network(float_network), net, chosen)
+    check_channels(chosen, net.inputs)
     beside = None if float_network is None else open_float(float_network)
-    held = chosen.part(part)
+    held = chosen if part == "all" else chosen.part(part)
     if samples is not None:
         held = held.take(np.arange(min(samples, len(held))))
+    taken = encoded(net, held)
     with RichConsole(quiet=json).progress("simulate") as advance:
         if isinstance(net, (Network, QuantizedNetwork)):
-            kept = _run(net, held, device, _recorded(net, record) if trace is not None else (), advance)
+            kept = _run(net, taken, device, _recorded(net, record) if trace is not None else (), advance)
         else:
-            kept = run_graph_on(net, held, device, (record or record_all(net)) if trace is not None else (),
+            kept = run_graph_on(net, taken, device, (record or record_all(net)) if trace is not None else (),
                                 lambda done, total: advance(done, total, ""))  # fmt: skip
     if trace is not None:
         kept.save(trace)
     score = score_readout(kept.readout, held)
     found: dict[str, Any] = {"device": kept.origin.device if kept.origin else device, "samples": len(held),
                              "accuracy": score.accuracy, "over labelled steps": score.labelled, "rates": kept.rates,
-                             "synaptic operations": kept.synaptic_operations}  # fmt: skip
-    real = isinstance(net, (Network, FloatGraph))
-    if not real:
-        found["saturations and wraps"] = kept.events
+                             "synaptic operations": kept.synaptic_operations,
+                             "saturations and wraps": kept.events}  # fmt: skip
+    # Lava's own processes count nothing, and nothing saturates in float
+    found = {name: value for name, value in found.items() if value or name not in COUNTED}
+    if (encoding := input_encoding(net)) is not None:
+        found["input"] = "{} · data + {}".format(*encoding)
     if beside is not None:
         found["float accuracy"] = _float_accuracy(beside, held)
     if trace is not None:
         found["trace"] = str(trace)
+    real = isinstance(net, (Network, FloatGraph))
     emit(found, json, f"{'Float' if real else 'Integer'} {'graph' if graph else 'network'}")
 
 

@@ -32,10 +32,9 @@ def command(function: F) -> F:
         except MemoryError:
             fail("not enough memory for this call; use fewer samples or a smaller batch")
         except KeyboardInterrupt:
-            print(
-                "interrupted; given again, the same command goes on from the last finished epoch of train or learn",
-                file=sys.stderr,
-            )
+            goes_on = function.__module__.rpartition("_")[2] in ("train", "learn", "demo")
+            then = "; given again, the same command goes on from where it was last saved" if goes_on else ""
+            print(f"interrupted{then}", file=sys.stderr)
             raise typer.Exit(130) from None
 
     return cast(F, run)
@@ -81,7 +80,9 @@ def rows(headings: list[str], lines: list[list[Any]], title: str = "") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*headings, title=Text(title) if title else None, title_justify="left")
+    table = Table(title=Text(title) if title else None, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for line in lines:
         table.add_row(*(Text(show(v)) for v in line))
     Console().print(table)

@@ -18,6 +18,28 @@ if TYPE_CHECKING:
 FLOAT, SIM, LAVA = "float", "sim", "lava"
 
 
+def input_encoding(net: object) -> tuple[int, int] | None:
+    """(scale, offset) of a network that was made for scale · data + offset (`IntegerNetwork.notes`), else None."""
+    from hypr_neuro.integer import IntegerNetwork
+
+    if not isinstance(net, IntegerNetwork) or "input" not in net.notes:
+        return None
+    return net.notes["input"]["scale"], net.notes["input"]["offset"]
+
+
+def encoded(net: object, held: SequenceData) -> SequenceData:
+    """The data as the network takes it."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    encoding = input_encoding(net)
+    if encoding is None:
+        return held
+    scale, offset = encoding
+    return replace(held, x=np.asarray(held.x).astype(np.int64) * scale + offset)
+
+
 def record_all(net: Graph) -> list[str]:
     """Spikes and every state."""
     from hypr_neuro.graph_quantize import QuantizedGraph
@@ -50,6 +72,7 @@ def run_graph_on(
         from hypr_neuro.compilers.lava.integer_trace import lava_trace
 
         trace = lava_trace(net, held.x, record)
+        on_block(len(held), len(held))
     else:
         from hypr_neuro.sim.engine import simulate
 

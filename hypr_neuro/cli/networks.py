@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hypr_neuro.errors import InputError
     from hypr_neuro.float_graph import FloatGraph
     from hypr_neuro.graph_quantize import QuantizedGraph
     from hypr_neuro.integer import IntegerNetwork
@@ -14,10 +15,23 @@ if TYPE_CHECKING:
 
     Anything = Network | QuantizedNetwork | FloatGraph | QuantizedGraph | IntegerNetwork
 
+HOLDS = {
+    "Network": ("a float network", "`hypr-neuro quantize {path}` makes integers of it"),
+    "QuantizedNetwork": ("a quantized network", "give the network.h5 that it was made from"),
+    "FloatGraph": ("a float graph", "only quantize, simulate, diff, compile and export take graphs"),
+    "QuantizedGraph": (
+        "a quantized graph",
+        "only simulate, diff and compile take it; `hypr-neuro quantize` makes a quantized network of network.h5 "
+        "without --weight-groups, --target and --largest-weight",
+    ),
+    "IntegerNetwork": ("integers without a profile", "only simulate, diff and compile take them"),
+}
+"""By kind of network: what a file of it holds, in words, and the commands that take it."""
+
 
 def open_anything(path: Path) -> Anything:
     """Any network: .nir of hypr-neuro, or an .h5 file of whatever kind."""
-    from hypr_neuro.errors import FileFormatError
+    from hypr_neuro.errors import FileFormatError, InputError
     from hypr_neuro.float_graph import KIND as FLOAT_GRAPH
     from hypr_neuro.float_graph import FloatGraph
     from hypr_neuro.graph_quantize import KIND as QUANTIZED_GRAPH
@@ -26,13 +40,16 @@ def open_anything(path: Path) -> Anything:
     from hypr_neuro.integer import IntegerNetwork
     from hypr_neuro.network import KIND as NETWORK
     from hypr_neuro.network import Network
-    from hypr_neuro.nir_io import holds_integers, read_nir, read_quantized_nir
+    from hypr_neuro.nir_io import holds_integers, is_own, read_own, read_quantized_nir
     from hypr_neuro.quantize import KIND as QUANTIZED
     from hypr_neuro.quantize import QuantizedNetwork
     from hypr_neuro.store import kind_of
 
     if path.suffix == ".nir":
-        return read_quantized_nir(path) if holds_integers(path) else read_nir(path)
+        if not is_own(path):
+            raise InputError(f"file '{path}' is NIR of another program; `hypr-neuro import {path}` makes network.h5 or "
+                             "graph.h5 of it, with --dt and --reset where the file leaves them open")  # fmt: skip
+        return read_quantized_nir(path) if holds_integers(path) else read_own(path)
     loaders: dict[str, Any] = {
         QUANTIZED: QuantizedNetwork,
         NETWORK: Network,
@@ -47,34 +64,30 @@ def open_anything(path: Path) -> Anything:
     return found
 
 
-def open_network(path: Path) -> QuantizedNetwork | Network:
-    """A layered network, of integers or of floats, .h5 or .nir."""
-    from hypr_neuro.errors import InputError
-    from hypr_neuro.network import Network
-    from hypr_neuro.quantize import QuantizedNetwork
-
-    found = open_anything(path)
-    if not isinstance(found, (Network, QuantizedNetwork)):
-        raise InputError(f"file '{path}' holds a graph, rule: layers that end in a readout; only quantize, simulate, "
-                         "diff and compile take graphs")  # fmt: skip
-    return found
-
-
 def open_float(path: Path) -> Network | FloatGraph:
     """A float network or float graph, .h5 or .nir."""
-    from hypr_neuro.errors import InputError
     from hypr_neuro.float_graph import FloatGraph
     from hypr_neuro.network import Network
 
     found = open_anything(path)
     if not isinstance(found, (Network, FloatGraph)):
-        raise InputError(f"file '{path}' holds integers, rule: a float network or graph")
+        raise refused(path, found, "a float network or graph")
     return found
 
 
 def get_quantized(path: Path) -> QuantizedNetwork:
     """An integer network from quantized.h5 or from the .nir of one."""
-    from hypr_neuro.nir_io import read_quantized_nir
     from hypr_neuro.quantize import QuantizedNetwork
 
-    return read_quantized_nir(path) if path.suffix == ".nir" else QuantizedNetwork.load(path)
+    found = open_anything(path)
+    if not isinstance(found, QuantizedNetwork):
+        raise refused(path, found, "a quantized network")
+    return found
+
+
+def refused(path: Path, found: Anything, rule: str) -> InputError:
+    """The error for a file that holds another kind of network than the rule of a command, with what takes it."""
+    from hypr_neuro.errors import InputError
+
+    holds, remedy = HOLDS[type(found).__name__]
+    return InputError(f"file '{path}' holds {holds}, rule: {rule}; {remedy.format(path=path)}")

@@ -44,6 +44,15 @@ def get_data(name: str, folder: Path | None, seed: int, options: list[str] | Non
         ) from error
 
 
+def check_channels(data: SequenceData, channels: int) -> None:
+    """Raise InputError if a network of so many input channels cannot take the data."""
+    from hypr_neuro.errors import InputError
+
+    if data.x.shape[2] != channels:
+        raise InputError(f"data '{data.name}' has {data.x.shape[2]} channels, the network takes {channels}; name the "
+                         "network's data with --data and --data-dir")  # fmt: skip
+
+
 def _key_value(text: str) -> tuple[str, Any]:
     """key=value, the value as YAML reads it: a number, true, false or text."""
     import yaml
@@ -61,10 +70,16 @@ def _key_value(text: str) -> tuple[str, Any]:
 
 def get_network(path: Path) -> Network:
     """A float network from .h5 or .nir."""
+    from hypr_neuro.cli.networks import open_anything, refused
     from hypr_neuro.network import Network
     from hypr_neuro.nir_io import read_nir
 
-    return read_nir(path) if path.suffix == ".nir" else Network.load(path)
+    if path.suffix == ".nir":
+        return read_nir(path)
+    found = open_anything(path)
+    if not isinstance(found, Network):
+        raise refused(path, found, "a float network of layers")
+    return found
 
 
 def data_arguments(name: str, folder: Path | None, options: list[str] | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
+from os import fspath
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypr_neuro.data.npz import load_npz
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.data.smnist import load_smnist
 from hypr_neuro.errors import InputError
+from hypr_neuro.kinds import require_path
 
 LOADERS: dict[str, Callable[..., SequenceData]] = {
     "digits": load_digits, "ecg": load_ecg, "braille": load_braille, "cue": load_cue, "adding": load_adding,
@@ -25,11 +27,13 @@ LOADERS: dict[str, Callable[..., SequenceData]] = {
 }  # fmt: skip
 
 
-def load_data(name: str, folder: str | Path | None = None, /, **options: Any) -> SequenceData:
+def load_data(name: str | Path, folder: str | Path | None = None, /, **options: Any) -> SequenceData:
     """A data set by name, with the folder of its files, or the path of an .npz file (see `data.npz`).
 
     options : those of the data set's loader, as `delay` of "cue"; an unknown one lists them. See docs/data.md.
     """
+    require_path("name", name, "an .npz file or the name of a data set")
+    name = fspath(name)
     if name not in LOADERS and not name.endswith(".npz"):
         raise InputError(f"unknown data '{name}', known: {', '.join(LOADERS)}, or the path of an .npz file")
     loader = LOADERS.get(name, load_npz)

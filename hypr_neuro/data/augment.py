@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.kinds import require
 
 Array = NDArray[Any]
 
@@ -24,6 +25,7 @@ def augment(
 
     Only for one label a sample: labels of single steps would have to move along. Raises InputError otherwise.
     """
+    require("data", data, SequenceData)
     if data.per_step or data.mask is not None:
         raise InputError(f"data '{data.name}': augment is for one label a sample and no mask")
     if copies < 0 or shift < 0 or not (0 <= stretch < 1 and 0 <= drop < 1):

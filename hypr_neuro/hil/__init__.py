@@ -26,8 +26,8 @@ def device_names() -> list[str]:
 def device_class(name: str) -> type[DeviceBase]:
     """The device of that name; an unknown name lists the known ones."""
     classes = _classes()
-    if name not in classes:
-        raise InputError(f"unknown device '{name}', known: {', '.join(sorted(classes))}")
+    if not isinstance(name, str) or name not in classes:
+        raise InputError(f"unknown device {name!r:.60}, known: {', '.join(sorted(classes))}")
     return classes[name]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.kinds import require
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.sim.trace import Trace
 
@@ -83,6 +84,7 @@ class DeviceBase:
     def load(self, qnet: QuantizedNetwork) -> None:
         """Put a copy of the network on the device. Raises InputError for what the device cannot do."""
         self._need_open("load")
+        require("qnet", qnet, QuantizedNetwork)
         self._qnet, self._trace = qnet.copy(), None
 
     def run(self, x: Array, record: Sequence[str] = (), on_block: Progress | None = None) -> Trace:

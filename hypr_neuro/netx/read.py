@@ -30,11 +30,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.integer import INPUT, IntegerNetwork
+from hypr_neuro.kinds import require_path
 from hypr_neuro.netx import neurons
 from hypr_neuro.netx.convolution import Shape
 from hypr_neuro.netx.fields import Fields
 from hypr_neuro.netx.layers import Chain
 from hypr_neuro.nir_io.files import read_tree
+from hypr_neuro.store import missing
 
 Array = NDArray[Any]
 
@@ -105,14 +107,18 @@ def read_netx(
     Raises FileFormatError for a damaged file or one of another kind, InputError for what is not supported; both name
     file and entry.
     """
+    require_path("path", path, "a netx file")
     path = Path(path)
     if not path.is_file():
-        raise FileFormatError(f"file '{path}' does not exist; give the path of a netx file")
+        raise FileFormatError(f"file '{path}' {missing(path)}; give the path of a netx file")
     try:
         chain = Chain(input_shape, input_message_bits)
         for fields in _layers(read_tree(path), layers):
             chain.add(fields)
-        return Netx(chain.network(connection_delay), chain.shapes, chain.scale, chain.offset)
+        network = chain.network(connection_delay)
+        if chain.scale is not None:
+            network.notes["input"] = {"scale": chain.scale, "offset": chain.offset}
+        return Netx(network, chain.shapes, chain.scale, chain.offset)
     except InputError as error:
         raise type(error)(f"file '{path}': {error}") from error
 

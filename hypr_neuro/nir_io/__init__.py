@@ -9,7 +9,7 @@ Source: Pedersen et al. 2024, Nature Communications, doi 10.1038/s41467-024-5225
 """
 
 from hypr_neuro.nir_io.imported import Imported
-from hypr_neuro.nir_io.read import import_nir, is_own, read_nir
+from hypr_neuro.nir_io.read import import_nir, is_own, read_nir, read_own
 from hypr_neuro.nir_io.read_integers import holds_integers, read_quantized_nir
 from hypr_neuro.nir_io.summary import ImportSummary
 from hypr_neuro.nir_io.write import NirSummary, to_graph, write_nir
@@ -22,6 +22,7 @@ __all__ = [
     "import_nir",
     "is_own",
     "read_nir",
+    "read_own",
     "read_quantized_nir",
     "to_graph",
     "write_nir",

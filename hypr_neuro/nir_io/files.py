@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.store import fault_in_child, is_sealed
+from hypr_neuro.store import fault_in_child, is_sealed, missing
 
 MAX_DEPTH = 16
 MAX_ENTRIES = 100_000
@@ -29,7 +29,7 @@ TRIAL_BYTES_PER_SECOND = 1e7
 def read_tree(path: Path) -> dict[str, Any]:
     """The file as nested dicts of arrays and strings; raises FileFormatError, never crashes on a damaged file."""
     if not path.is_file():
-        raise FileFormatError("does not exist; give the path of a NIR file")
+        raise FileFormatError(f"{missing(path)}; give the path of a NIR file")
     try:
         if not is_sealed(path):
             _trial(path)

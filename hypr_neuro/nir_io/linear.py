@@ -80,6 +80,6 @@ def delay_steps(place: Place, shape: Shape, dt: float) -> tuple[Array, list[str]
     bad = np.flatnonzero(~(np.abs(exact - steps) <= STEP_TOLERANCE) | (steps < 0))
     if bad.size:
         i = bad[0]
-        raise InputError(f"delay[{i}] = {seconds[i]} s is {exact[i]:.6g} steps of dt = {dt} s, rule: whole steps, 0 or "
-                         f"more, at most {MAX_STEPS}; choose a dt that divides it, or round it before export")  # fmt: skip
+        raise InputError(f"delay[{i}] = {seconds[i]} s is {exact[i]:.6g} steps of dt = {dt} s, rule: "
+                         f"whole steps, 0 or more, at most {MAX_STEPS}; choose a dt that divides it")  # fmt: skip
     return steps.astype(np.int64), [note] if note else []

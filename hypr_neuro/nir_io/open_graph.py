@@ -13,7 +13,7 @@ import nir
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.nir_io.files import one_line, read_tree
-from hypr_neuro.nir_io.nodes import naming
+from hypr_neuro.nir_io.nodes import naming, shown
 
 MAY_BE_MISSING: dict[str, dict[str, Any]] = {"Conv1d": {"input_shape": None}, "Conv2d": {"input_shape": None}}
 """Fields that a file leaves out when they are None, which HDF5 cannot hold, and nir wants."""
@@ -22,6 +22,8 @@ MAY_BE_MISSING: dict[str, dict[str, Any]] = {"Conv1d": {"input_shape": None}, "C
 def open_graph(path_or_graph: str | Path | nir.NIRGraph) -> tuple[nir.NIRGraph, str]:
     """The graph, its edges and types still unchecked, and how errors name it."""
     if isinstance(path_or_graph, nir.NIRGraph):
+        if not isinstance(path_or_graph.nodes, dict):
+            raise InputError(f"NIR graph: nodes = {shown(path_or_graph.nodes)}, rule: a dict of nodes by name")
         return path_or_graph, "NIR graph"
     if isinstance(path_or_graph, (str, Path)):
         with naming(f"file '{path_or_graph}'"):

@@ -93,7 +93,7 @@ class Options:
         found = self._same_for_all("dt")
         if found is None and needed_by is not None:
             raise InputError(f"{needed_by.label} depends on time, and the graph, which was not written by hypr-neuro, "
-                             "does not say its time step; pass dt in seconds")  # fmt: skip
+                             "does not say its time step; pass dt (--dt), in seconds")  # fmt: skip
         value, origin = found or (DT_WITHOUT_NEED, "default, nothing depends on it")
         return float(self._chosen("dt", value, origin))
 
@@ -114,8 +114,8 @@ class Options:
         if found is not None:
             return str(self._chosen(name, *found))
         if name not in DEFAULTS:
-            raise InputError(f"{place.label}: NIR does not say how a spike resets v; pass reset='zero' or "
-                             "reset='subtract'")  # fmt: skip
+            raise InputError(f"{place.label}: NIR does not say how a spike resets v; pass reset (--reset), "
+                             "'zero' or 'subtract'")  # fmt: skip
         return str(self._chosen(name, DEFAULTS[name], "default"))
 
     def without_effect(self) -> list[Choice]:

@@ -71,6 +71,12 @@ def import_nir(
         return _own(graph, where, dt, reset)
 
 
+def read_own(path: str | Path) -> Network | FloatGraph:
+    """What `write_nir` was given, floats: layers or a graph; of integers what they stand for."""
+    found = import_nir(path)
+    return found.graph if found.exact is None else found.exact
+
+
 def is_own(path_or_graph: str | Path | nir.NIRGraph) -> bool:
     """Whether hypr-neuro wrote the file or graph, so that its metadata hold the exact network."""
     return written_here(open_graph(path_or_graph)[0])

@@ -18,6 +18,7 @@ import nir
 import numpy as np
 
 from hypr_neuro.float_graph import FloatGraph
+from hypr_neuro.kinds import require
 from hypr_neuro.network import Array, Layer, Network
 from hypr_neuro.nir_io.agreement import spike_agreement
 from hypr_neuro.nir_io.integers import float_network, integer_metadata
@@ -95,6 +96,7 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 def to_graph(net: Network | QuantizedNetwork | FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     """The network as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes."""
+    require("net", net, Network, QuantizedNetwork, FloatGraph)
     check_dt(net.dt)
     if isinstance(net, FloatGraph):
         return graph_nodes(net)

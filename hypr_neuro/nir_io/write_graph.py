@@ -77,13 +77,15 @@ def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
         node.metadata = {KEY: _population_metadata(p, graph.dt, bool(losses))}
         nodes[names[p.name]] = node
     sources = {INPUT: flat, **names}
-    written = [_Target(graph, p, names[p.name], sources, nodes, edges).write() for p in graph.populations]
+    written: dict[int, dict[str, Any]] = {}  # by place in the graph: entries of one target stand together here
+    for p in graph.populations:
+        written |= _Target(graph, p, names[p.name], sources, nodes, edges).write()
     nodes["output"] = nir.Output(np.array([graph.size]))
     edges.append((names[graph.outputs[0]], "output"))
     nodes["input"].metadata = {KEY: {
         "version": VERSION, "role": "graph", "dt": float(graph.dt), "notes": json_text("notes", graph.notes),
         "populations": json_text("populations", [[p.name, names[p.name]] for p in graph.populations]),
-        "synapses": json_text("synapses", [entry for entries in written for entry in entries]),
+        "synapses": json_text("synapses", [entry for _, entry in sorted(written.items())]),
         "outputs": json_text("outputs", list(graph.outputs)),
     }}  # fmt: skip
     made = nir.NIRGraph(nodes, edges)
@@ -124,14 +126,16 @@ class _Target:
     ) -> None:
         self.graph, self.p, self.node, self.sources, self.nodes, self.edges = graph, p, node, sources, nodes, edges
 
-    def write(self) -> list[dict[str, Any]]:
-        """Adds them; one entry of the metadata a connection."""
-        biases, entries = dict(self.p.biases), []
-        for c in self.graph.incoming(self.p.name):
+    def write(self) -> dict[int, dict[str, Any]]:
+        """Adds them; one entry of the metadata for each connection, by its place in the graph."""
+        biases, entries = dict(self.p.biases), {}
+        for place, c in enumerate(self.graph.synapses):
+            if c.target != self.p.name:
+                continue
             if c.current:
                 raise InputError(f"{c.name}: input current {c.current}, rule: 0, NIR's neurons have one")
             bias = biases.pop(0, None) if c.delay == 0 and self.graph.forward(c) else None
-            entries.append(self._connection(c, bias))
+            entries[place] = self._connection(c, bias)
         for first, bias in biases.items():
             zeros = np.zeros((self.p.size, self.graph.inputs))
             name = self._add(f"{self.node}_bias", nir.Affine(zeros, bias.copy()))

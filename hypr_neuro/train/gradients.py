@@ -28,6 +28,7 @@ from hypr_neuro.forward import (
     take_workspace,
     time_major,
 )
+from hypr_neuro.kinds import require
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.train.engine import LayerEngine, Sums
 from hypr_neuro.train.feedback import Feedback, feedback_matrices, project
@@ -252,6 +253,7 @@ def gradients(
     Returns ({"layers.0.weight": array, …}, loss). Raises InputError for wrong shapes, labels out of range, a batch
     without a scored step, an unknown rule or loss.
     """
+    require("net", net, Network)
     x, target, scored, kind = batch_arrays(net, x, y, mask, loss)
     samples, steps = scored.shape
     parts = list(chunks(steps, chunk))

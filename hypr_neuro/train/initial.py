@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.forward import LayerArrays, LayerForward
+from hypr_neuro.kinds import require
 from hypr_neuro.network import Network
 
 Array = NDArray[Any]
@@ -20,6 +21,7 @@ def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
     x : (sample, T, channel). target : spikes a neuron and step. At most 2^12; changes `net`.
     Returns the rate that each layer reached, by name.
     """
+    require("net", net, Network)
     values = np.ascontiguousarray(np.asarray(x).transpose(1, 0, 2), dtype=np.float32)
     rates = {}
     for i, layer in enumerate(net.layers[:-1]):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
 from hypr_neuro.forward import FloatType, Rows, readout
+from hypr_neuro.kinds import require
 from hypr_neuro.network import Network
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.score import Score, predict, score_answers, score_readout
@@ -128,6 +129,8 @@ def train(
     data.x may be a memory map: only one sub-sequence of one block of samples is read at a time
     Raises InputError for bad options, HyprError (naming the checkpoint) if the loss is not finite.
     """
+    require("net", net, Network)
+    require("data", data, SequenceData)
     check_fit(net, data)
     if not isinstance(feedback, str):
         raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
@@ -237,6 +240,8 @@ READOUT_BYTES = 200_000_000
 
 def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
     """Accuracy or squared error of the network, float or integers, on one part of the data."""
+    require("net", net, Network, QuantizedNetwork)
+    require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
         held = data.part(part)
         return score_readout(simulate(net, held.x).readout, held)

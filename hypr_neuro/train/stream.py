@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.forward import FloatType, block_size, over_blocks
+from hypr_neuro.kinds import require
 from hypr_neuro.network import Network
 from hypr_neuro.train.feedback import Feedback
 from hypr_neuro.train.gradients import Block, Gradients, Part, RatePenalty, Setup, Total, batch_arrays, make_setup
@@ -41,6 +42,7 @@ def stream_gradients(
     a second time (a list, or an object with its own ``__iter__``, not a generator).
     Raises InputError for a stream without parts, parts of different samples, or bad input as `gradients` does.
     """
+    require("net", net, Network)
     kind, path = get_loss(loss), get_rule(rule)
     if not path.forward:
         raise InputError(f"rule '{rule}' goes back through the whole sequence and cannot run on a stream")

@@ -161,7 +161,7 @@ def test_a_running_simulator_records_and_counts() -> None:
 
 def test_other_things_than_networks_are_named() -> None:
     lif = Population.of("p", "lif", 2, **lif_parameters(du=4095, dv=4095, vth=1))
-    with pytest.raises(InputError, match="network is of type Population, rule: an IntegerNetwork"):
+    with pytest.raises(InputError, match=r"network is of type Population, rule: .*IntegerNetwork; hn.quantize"):
         simulate(lif, np.ones((1, 2, 2), int))  # type: ignore[arg-type]  # the wrong type is the test
     with pytest.raises(InputError, match="population 'a/v', rule: no name starts with another's and '/'"):
         IntegerNetwork(1, (replace(lif, name="a"), replace(lif, name="a/v")), ())

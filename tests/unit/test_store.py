@@ -114,8 +114,8 @@ def test_kind_and_version_are_checked(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "gone.h5", tmp_path):
-        with pytest.raises(FileFormatError, match="does not exist; give the path of a test file"):
+    for path, what in ((tmp_path / "gone.h5", "does not exist"), (tmp_path, "is a folder")):
+        with pytest.raises(FileFormatError, match=f"{what}; give the path of a test file"):
             load_arrays(path, "test")
 
 

@@ -1,6 +1,9 @@
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "hn_io.h"
+
+static int errors;
 
 int hn_get(void) {
     const int c = getchar();
@@ -8,11 +11,21 @@ int hn_get(void) {
 }
 
 void hn_put(char c) {
-    putchar(c);
+    putc(c, errors ? stderr : stdout);
 }
 
 void hn_flush(void) {
-    fflush(stdout);
+    fflush(errors ? stderr : stdout);
+}
+
+void hn_put_errors(void) {
+    hn_flush();
+    errors = 1;
+}
+
+void hn_exit(int code) {
+    hn_flush();
+    exit(code);
 }
 
 uint32_t hn_ticks(void) {

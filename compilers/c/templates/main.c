@@ -4,51 +4,10 @@
  * starts from zero states, and HN_TAIL steps without input follow it. Output: a line a step with hn_output(); compiled
  * with -DHN_TRACE, the states and what was sent of every population instead; with -DHN_EVENTS, after each sample a line
  * with the counts of every population's events. With -DHN_TICKS no more than a line a sample: what hn_ticks() counted
- * during its steps.
+ * during its steps. Values beyond HN_INPUT_LIMIT and all that is no such text end the program, see hn_text.h.
  */
-#include "hn_io.h"
+#include "hn_text.h"
 #include "network.h"
-
-static int failed;
-
-/* The next integer; 0 at the end of the input or at what is no integer, with failed set. */
-static int32_t get_number(void) {
-    int c = hn_get();
-    while (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
-        c = hn_get();
-    }
-    const int minus = c == '-';
-    if (minus) {
-        c = hn_get();
-    }
-    failed = c < '0' || c > '9';
-    int32_t value = 0;
-    for (; c >= '0' && c <= '9'; c = hn_get()) {
-        if (value < -((INT32_MAX - 9) / 10)) {
-            failed = 1;
-            return 0;
-        }
-        value = value * 10 - (c - '0');
-    }
-    return minus ? value : -value;
-}
-
-static void put_number(int32_t value) {
-    char digits[10];
-    int count = 0;
-    uint32_t left = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
-    do {
-        digits[count++] = (char)('0' + left % 10u);
-        left /= 10u;
-    } while (left != 0u);
-    if (value < 0) {
-        hn_put('-');
-    }
-    while (count > 0) {
-        hn_put(digits[--count]);
-    }
-    hn_put(' ');
-}
 
 #define PUT(from, count)                       \
     for (uint32_t k = 0; k < (count); k++) {   \
@@ -89,19 +48,12 @@ static void put_ticks(void) {
 
 int main(void) {
     static int32_t input[HN_INPUTS];
-    for (;;) {
-        const int32_t steps = get_number();
-        if (failed) {
-            break;
-        }
+    int32_t steps;
+    for (; get_number("number of steps", 0, INT32_MAX - HN_TAIL, &steps); sample++) {
         hn_reset();
-        for (int32_t t = 0; t < steps + HN_TAIL; t++) {
+        for (step = 0; step < steps + HN_TAIL; step++) {
             for (uint32_t i = 0; i < HN_INPUTS; i++) {
-                input[i] = t < steps ? get_number() : 0;
-            }
-            if (failed) {
-                hn_flush();
-                return 1;
+                input[i] = step < steps ? need_number("input value", -HN_INPUT_LIMIT, HN_INPUT_LIMIT) : 0;
             }
             const uint32_t start = hn_ticks();
             hn_step(input);
@@ -110,6 +62,7 @@ int main(void) {
         }
         put_events();
         put_ticks();
+        step = -1;
     }
     hn_flush();
     return 0;

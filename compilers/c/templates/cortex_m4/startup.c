@@ -2,10 +2,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../hn_io.h"
+
 extern uint32_t hn_stack_top, hn_data_from, hn_data_start, hn_data_end, hn_bss_start, hn_bss_end;
 int main(void);
 void hn_start(void);
-void hn_exit(int code);
 
 /* gcc may call these for loops and copies; there is no C library here. */
 void *memset(void *to, int value, size_t count);
@@ -40,7 +41,7 @@ void hn_start(void) {
 }
 
 static void fault(void) {
-    hn_exit(2);
+    hn_exit(3);
 }
 
 struct vectors {

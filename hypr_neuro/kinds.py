@@ -1,0 +1,118 @@
+"""Kinds of networks: which of them a call takes, and the way to one from what it was given.
+
+Kinds are known by the names of their classes, so that every module can ask, whatever it imports.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from hypr_neuro.errors import InputError
+
+STEPS: dict[str, dict[str, str]] = {
+    "Imported": {"FloatGraph": "its .graph", "Network": "its .network(), None where the graph is no chain of layers"},
+    "ImportedFile": {"Network": "its .network", "FloatGraph": "its .network", "IntegerNetwork": "its .network"},
+    "Network": {
+        "QuantizedNetwork": "hn.quantize(net, profile, calibration=data)",
+        "FloatGraph": "hn.FloatGraph.from_network(net)",
+    },
+    "FloatGraph": {"QuantizedGraph": "hn.quantize_graph(graph, profile, calibration=data)"},
+    "LearnRun": {"QuantizedNetwork": "its .qnet"},
+    "GraphRun": {"Trace": "hn.graph_trace(graph, x) instead of hn.run_graph"},
+}
+"""By kind, what is made of it, and how."""
+
+OTHERWISE = {
+    "FloatGraph": "graphs neither train nor learn: hn.run_graph, hn.graph_trace, hn.quantize_graph and hn.write_nir "
+    "take them, and .network() of what hn.import_nir gives is the Network of one that is a chain of layers",
+    "QuantizedGraph": "graphs neither train nor learn: hn.simulate, hn.compile and hn.write_netx take those in "
+    "integers, hn.write_nir the FloatGraph that was quantized, and hn.quantize makes a QuantizedNetwork of a Network",
+    "QuantizedNetwork": "integers do not turn into floats again: give the Network that was quantized, or "
+    "hn.dequantize(net, qnet) for the weights it has learned",
+    **dict.fromkeys(
+        ("IntegerNetwork", "Netx", "FromLava"),
+        "hn.simulate, hn.compile and hn.write_netx take it; it has no float form, and does not learn",
+    ),
+}
+"""By kind from which no way leads to what is wanted."""
+
+SOURCES = {
+    "Network": "hn.Network.build(spec) makes one, hn.Network.load(path) and hn.read_nir(path) read one; "
+    "the .network() of an import is None where its graph is no chain of layers",
+    "FloatGraph": "hn.import_nir(path).graph is one, hn.FloatGraph.load(path) reads one",
+    "QuantizedNetwork": "hn.quantize(net, profile, calibration=data) makes one, hn.QuantizedNetwork.load(path) reads "
+    "one",
+    "SequenceData": "hn.load_data(name) gives one, hn.SequenceData(name, x, y, split, classes) holds your own",
+    "Trace": "hn.simulate(qnet, x), hn.float_trace(net, x) and hn.graph_trace(graph, x) give one",
+}
+"""By kind, where one comes from."""
+
+NO_NETWORKS = ("SequenceData", "Trace")
+
+
+def require(name: str, value: object, *wanted: type) -> None:
+    """Raise InputError unless the argument `name` is of one of these classes, with the way there from its value."""
+    if not isinstance(value, wanted):
+        raise wrong_kind(name, value, *(kind.__name__ for kind in wanted))
+
+
+def wrong_kind(name: str, value: object, *wanted: str) -> InputError:
+    """The error for an argument that is of none of these kinds."""
+    rule = " or ".join(filter(None, (", ".join(wanted[:-1]), wanted[-1])))
+    return InputError(f"{_said(name, value)}, rule: {rule}; {_remedy(value, wanted)}")
+
+
+def require_path(name: str, value: object, what: str) -> None:
+    """Raise InputError unless the argument `name` is a path; what : the files it may lead to, in words"""
+    if not isinstance(value, (str, PathLike)):
+        raise InputError(f"{_said(name, value)}, rule: the path of {what}, as text or a Path")
+
+
+def require_positive(name: str, value: Any, rule: str) -> None:
+    """Raise InputError unless the argument `name` is a finite number above 0; rule : in words, with the unit"""
+    try:
+        fits = bool(0 < value < float("inf"))
+    except (TypeError, ValueError):  # no number, or an array of several
+        fits = False
+    if not fits:
+        raise InputError(f"{_said(name, value)}, rule: {rule}, positive and finite")
+
+
+def _said(name: str, value: object) -> str:
+    """The argument and its value, or the type of one that is long."""
+    if isinstance(value, type):
+        return f"{name} is the class {value.__name__} itself"
+    if value is None or isinstance(value, (str, bool, int, float, PathLike)):
+        return f"{name} = {value!r:.80}"
+    return f"{name} is of type {type(value).__name__}"
+
+
+def _remedy(value: object, wanted: tuple[str, ...]) -> str:
+    for kind in type(value).__mro__:
+        way = _way(kind.__name__, wanted)
+        if way:
+            return f"pass {', then '.join(way)}"
+        if kind.__name__ in OTHERWISE and wanted[0] not in NO_NETWORKS:
+            return OTHERWISE[kind.__name__]
+    if isinstance(value, tuple) and value:
+        first = type(value[0]).__name__
+        if first in wanted:
+            return f"pass its first part, the {first}"
+    return SOURCES[wanted[0]]
+
+
+def _way(kind: str, wanted: tuple[str, ...]) -> list[str]:
+    """The shortest chain of STEPS from a kind to a wanted one, [] if there is none."""
+    ways: dict[str, list[str]] = {kind: []}
+    ends = [kind]
+    while ends:
+        here = ends.pop(0)
+        for there, how in STEPS.get(here, {}).items():
+            if there in ways:
+                continue
+            ways[there] = [*ways[here], how]
+            if there in wanted:
+                return ways[there]
+            ends.append(there)
+    return []

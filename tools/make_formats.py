@@ -1,0 +1,330 @@
+"""Write docs/formats.md, what each format can and cannot say, found by trying; a test compares it with the tree.
+
+python tools/make_formats.py
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import runpy
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import nir
+import numpy as np
+
+import hypr_neuro as hn
+from hypr_neuro.checkpoints import READERS as CHECKPOINTS
+from hypr_neuro.checkpoints.recurrent import KINDS
+from hypr_neuro.compilers.lava.from_lava import HARMLESS, RULE
+from hypr_neuro.compilers.lava.learning import check_learning
+from hypr_neuro.errors import DoesNotFitError, InputError, MismatchError
+from hypr_neuro.netx.layers import KEYS
+from hypr_neuro.netx.neurons import LIF, RF
+from hypr_neuro.neurons import MODELS
+from hypr_neuro.nir_io.agreement import RANDOM
+from hypr_neuro.nir_io.flatten import INTEGRATORS, LINEAR, PASSAGE, SPIKING
+from hypr_neuro.nir_io.options import DEFAULTS, WORDS
+from hypr_neuro.nir_io.shapes import ELEMENTWISE
+from hypr_neuro.nir_io.write import IN_FLOAT
+from hypr_neuro.sim.learner import Learner
+from hypr_neuro.sim.reference import simulate_reference
+from hypr_neuro.stages import require_equal_networks
+from hypr_neuro.stages_fixed import require_equal_after
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "formats.md"
+CASES: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "format_cases.py"))
+FIRES = 0.05
+"""Share of neurons and steps with a spike, at least, in the networks of the table of agreement."""
+REFUSALS = (InputError, DoesNotFitError, TypeError)
+Case = Any
+
+
+# ---------------------------------------------------------------- formats: each raises what a user would see
+
+
+def nir_floats(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Written and read back equal; what standard nodes do not carry."""
+    net, path = case.floats(), folder / "floats.nir"
+    summary = hn.write_nir(net, path, **options)
+    if isinstance(net, hn.Network):
+        require_equal_networks(net, hn.read_nir(path))
+    elif hn.import_nir(path).graph.digest() != net.digest():
+        raise MismatchError("the graph read back differs from the one written")
+    return [text.split(": ", 1)[1] for text in summary.approximations]
+
+
+def nir_integers(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Written and read back equal."""
+    made: Any = case.quantized("loihi2")
+    summary = hn.write_nir(made, folder / "integers.nir", **options)
+    require_equal_after(made, folder / "integers.nir")
+    return [text.split(": ", 1)[1] for text in summary.approximations if text != IN_FLOAT]
+
+
+def compiled(target: str, network: Any, folder: Path, **options: Any) -> Sequence[str]:
+    with patch.dict(os.environ, PATH=""):  # no compiler, since nobody asks what memory it takes
+        hn.compile_network(network, target=target, out=folder / target, **options)
+    return ()
+
+
+def netx(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    compiled("netx", case.integer(), folder, **options)
+    hn.read_netx(folder / "netx" / "network.net")
+    return ()
+
+
+def c99(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    return compiled("c", case.quantized("loihi2") if "learn" in options else case.integer(), folder, **options)
+
+
+def spinnaker2(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    return compiled("spinnaker2", case.quantized("spinnaker2"), folder, **options)
+
+
+def lava_alone(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    return compiled("lava", case.integer(), folder, **options)
+
+
+def lava_ours(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    network = case.quantized("loihi2")
+    if "learn" not in options:
+        return compiled("lava", network, folder, **options)
+    check_learning(network, options["learn"])
+    return ()
+
+
+def simulator(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Set up, and run by the definition that it equals, which compiles nothing."""
+    if "learn" in options:
+        Learner(case.quantized("loihi2"), options["learn"])
+    network = case.integer()
+    running = hn.Simulator(network)
+    if "state" in options:
+        running.save(folder / options["state"])
+        running.restore(folder / options["state"])
+    simulate_reference(network, np.ones((1, 6, network.inputs), np.int64))
+    return ()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A column. form : of the case that it takes; where that is missing there is nothing to say
+
+    say : tries a case, gives what is approximate. ways : options that are tried where the case alone is refused
+    """
+
+    heading: str
+    about: str
+    form: str
+    say: Callable[..., Sequence[str]]
+    ways: tuple[Mapping[str, str], ...] = ()
+
+
+FORMATS = (
+    Format("NIR, floats", "`hn.write_nir` of a network or graph. Approximate: standard nodes only resemble the neuron; "
+           "`hn.read_nir` and `hn.import_nir` give back the exact one all the same", "floats", nir_floats),
+    Format("NIR, integers", "`hypr-neuro export` of integers. Other programs get the floats that the integers stand "
+           "for, `hn.read_quantized_nir` the integers themselves", "integer", nir_integers),
+    Format("netx", 'target `netx`, `hn.write_netx`. `readout="outside"` leaves the readout to the host', "integer",
+           netx, ({"always_on": "channel"}, {"readout": "outside"})),
+    Format("C", "target `c`", "integer", c99),
+    Format("SpiNNaker2", "target `spinnaker2`", "integer", spinnaker2),
+    Format("Lava alone", "target `lava` and `lava_integer_network` of an integer network: Lava's own processes and "
+           "nothing else", "integer", lava_alone),
+    Format("Lava with ours", "target `lava` and `lava_network` of layers that `hn.quantize` made: neurons that Lava "
+           "lacks run in a process of ours", "layers", lava_ours),
+    Format("simulator", "`hn.simulate`, `hn.Simulator` and `hn.learn`", "integer", simulator),
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- cells
+
+
+class Notes:
+    """Footnotes, each text once, in the order in which they come up."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def number(self, text: str) -> int:
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def reason(error: Exception, neuron: str, folder: Path) -> str:
+    """What an error says up to the first semicolon or full stop, without this run's folder and the row's neuron."""
+    text = str(error).replace(f"{folder}{os.sep}", "")
+    return re.split(r"; |\. ", text.replace(f"'{neuron}'", "'…'") if neuron else text)[0]
+
+
+def cell(case: Case, form: Format, notes: Notes, folder: Path) -> str:
+    """yes, approximate, the option that it takes, no, or – where there is nothing to say; numbers of footnotes."""
+    if getattr(case, form.form) is None:
+        return "–"
+    refusal = ""
+    for way in ({}, *form.ways):
+        try:
+            remarks = form.say(case, folder, **case.options, **way)
+        except REFUSALS as error:
+            if isinstance(error, TypeError) and "unexpected keyword argument" not in str(error):
+                raise
+            refusal = refusal or reason(error, case.neuron, folder)
+            continue
+        if remarks:
+            return "approximate " + ", ".join(f"({notes.number(text)})" for text in remarks)
+        return "".join(f'`{key}="{value}"`' for key, value in way.items()) or "yes"
+    return f"no ({notes.number(refusal)})"
+
+
+def rows(head: Sequence[str], body: Iterable[Sequence[Any]]) -> list[str]:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *body]
+    return ["| " + " | ".join(map(str, line)) + " |" for line in lines]
+
+
+def tried(corner: str, cases: Iterable[Case], notes: Notes) -> list[str]:
+    """A row a case, a column a format."""
+    with TemporaryDirectory() as name:
+        body = [[case.name, *(cell(case, form, notes, Path(name)) for form in FORMATS)] for case in cases]
+    return rows([corner, *(form.heading for form in FORMATS)], body)
+
+
+# ---------------------------------------------------------------- readers
+
+
+def became(kind: str) -> str:
+    """The neuron that a node of NIR becomes."""
+    values = {name: np.full(2, 2e-3 if "tau" in name else 0.5) for name in ELEMENTWISE[kind]}
+    values |= {name: np.zeros(2) for name in ("v_leak", "v_reset") if name in values}
+    node, weight = getattr(nir, kind)(**values), nir.Linear(np.ones((2, 2)))
+    nodes = {"input": nir.Input(np.array([2])), "weight": weight, "node": node, "output": nir.Output(np.array([2]))}
+    edges = [("input", "weight"), ("weight", "node"), ("node", "output")]
+    found = hn.import_nir(nir.NIRGraph(nodes, edges), dt=1e-4, reset="zero")
+    return str(found.graph.population("node").model.name)
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def named(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def taken() -> list[str]:
+    """What each reader knows, from the tables that it reads by."""
+    kinds = [(named([kind]), f"`{became(kind)}`") for kind in sorted(SPIKING | INTEGRATORS)]
+    arrays = [(f"`{k.neuron}`", named(k.arrays), ", ".join(f"{a} = {b:g}" for a, b in k.constants.items()))
+              for k in KINDS]  # fmt: skip
+    return [
+        *wrapped("**NIR** (`hn.import_nir`, [nir.md](nir.md)): `Input`, `Output`, graphs inside graphs. "
+                 f"{named(sorted(LINEAR - {PASSAGE}))} become weights, delays and constant currents, "
+                 "and of neurons"), "",
+        *rows(["node", "neuron"], kinds), "",
+        *wrapped("**netx** (`hn.read_netx`, [simulator.md](simulator.md)): the neurons "
+                 f"{', '.join(f'`{a}` ({b})' for a, b in (dict.fromkeys(LIF, 'lif') | RF).items())}, and layers with "
+                 "these keys. Any other neuron, layer or key is refused."), "",
+        *rows(["layer", "keys"], [(f"`{kind}`", named(keys)) for kind, keys in KEYS.items()]), "",
+        *wrapped(f"**Checkpoints** (`hn.import_checkpoint`, {named(CHECKPOINTS)}, [import.md](import.md)): one "
+                 "recurrent layer and a leaky readout."), "",
+        *rows(["neuron", "its arrays", "not in the file"], arrays), "",
+        *wrapped(f"**Lava** (`hn.from_lava`, [lava.md](lava.md)): {RULE}, and what hypr-neuro itself makes of "
+                 f"networks. {named(HARMLESS)} may look on."),
+    ]  # fmt: skip
+
+
+def choices() -> list[str]:
+    """Arguments of the readers with their defaults."""
+    found = []
+    for call in (hn.import_nir, hn.import_checkpoint, hn.read_netx, hn.from_lava):
+        for p in list(inspect.signature(call).parameters.values())[1:]:
+            default = DEFAULTS.get(p.name, p.default) if call is hn.import_nir else p.default
+            values = named(WORDS[p.name]) if p.name in WORDS and call is hn.import_nir else ""
+            none = "none, asked for where it matters" if call is hn.import_nir else "what the file holds"
+            found.append((f"`{call.__name__}`", f"`{p.name}`", values, none if default is None else f"`{default}`"))
+    return rows(["reader", "argument", "values", "default"], found)
+
+
+# ---------------------------------------------------------------- agreement
+
+
+def agreement(neuron: str, folder: Path, **params: float) -> tuple[Any, ...]:
+    """A row: weights are doubled until the neurons fire, see `FIRES`."""
+    net = CASES["layered"](neuron, **params)
+    for _ in range(20):
+        found = hn.write_nir(net, folder / "net.nir").agreement["layer0"]
+        if found["rate"] >= FIRES:
+            break
+        net.layers[0].weight *= 2.0
+    what = ", ".join([f"`{neuron}`", *(f"{name} = {value:g}" for name, value in params.items())])
+    return what, *(f"{100 * found[key]:.0f} %" for key in ("equal", "coincidence", "rate", "rate_standard"))
+
+
+def agreements() -> list[str]:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        spiking = [model for model in MODELS.values() if model.has_float and not model.readout]
+        body = [agreement(m.name, folder) for m in spiking
+                if hn.write_nir(CASES["layered"](m.name), folder / "net.nir").approximations]  # fmt: skip
+        body.append(agreement("lif", folder, subtract=1.0))
+    return rows(["neuron", "equal entries", "coincident spikes", "spikes", "spikes of the standard node"], body)
+
+
+# ---------------------------------------------------------------- page
+
+
+def page() -> str:
+    """The whole page."""
+    notes = Notes()
+    neurons = tried("neuron", [CASES["of_model"](name) for name in MODELS], notes)
+    features = tried("feature", CASES["features"](), notes)
+    return "\n".join([
+        "# What each format can and cannot say", "",
+        *wrapped("Generated by `python tools/make_formats.py`, which tries it: for every row it makes a small network "
+                 "and writes it in every format. What it writes to NIR it also reads back, and that has to be equal."),
+        "", "## What goes out", "",
+        *(text for form in FORMATS for text in wrapped(f"- {form.heading}: {form.about}", "  ")), "",
+        *wrapped('yes: as it is. `key="value"`: as it is, with this option of the writer. approximate, no: the numbers '
+                 "below say why. –: what is written there cannot have it to begin with; floats have no exponents, "
+                 "layers no delays and only neurons that have a float form."), "",
+        "### Neurons", "",
+        *wrapped("The neuron alone, `li` and `cuba_li` behind `lif`. Where layers are written (NIR, SpiNNaker2, "
+                 "Lava with ours), with a readout."), "",
+        *neurons, "", "### Features", "", "On `lif`.", "", *features, "", "### Why", "",
+        *wrapped("What the writers say, to the first full stop or semicolon; most messages go on with what to do "
+                 "instead. '…' stands for the row's neuron."), "",
+        *(text for i, note in enumerate(notes.texts, 1) for text in wrapped(f"{i}. {note}", "   ")), "",
+        "## How near the approximations are", "",
+        *wrapped("What other programs make of NIR's standard nodes, against the network that was written: "
+                 f"{CASES['SIZE']} neurons, weights doubled until {100 * FIRES:.0f} % of all entries are spikes; "
+                 f"{RANDOM}. Equal entries: spike or none, of all neurons and steps. Coincident spikes: 2 |A and B| / "
+                 "(|A| + |B|). `hn.write_nir(…).agreement` and the metadata of a file's nodes say the same of your own "
+                 "network, on your own data with `sample=`."), "",
+        *agreements(), "", "## What goes in", "", *taken(), "", "### What a file leaves open", "",
+        *wrapped("Arguments of the readers. The metadata of a NIR graph may say its own; an argument that contradicts "
+                 "them is refused."), "",
+        *choices(),
+    ]) + "\n"  # fmt: skip
+
+
+PAGES = {PAGE.name: page}
+
+
+def main() -> None:
+    """Write the page."""
+    for name, make in PAGES.items():
+        (PAGE.parent / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
