@@ -133,6 +133,13 @@ class IntegerNetwork:
             self._check(connection)
         self._limits = {name: self._largest_input(name) for name in names}
         self._check_sums()
+        self._check_notes()
+
+    def _check_notes(self) -> None:
+        encoding = self.notes.get("input")
+        fits = isinstance(encoding, dict) and set(encoding) == {"scale", "offset"}
+        if encoding is not None and not (fits and all(type(value) is int for value in encoding.values())):
+            raise InputError(f"notes: input = {encoding!r:.60}, rule: whole numbers 'scale' and 'offset'")
 
     def _check(self, c: Synapses) -> None:
         for end, known in ((c.source, [INPUT, *self._index]), (c.target, list(self._index))):

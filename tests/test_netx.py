@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from commands import answer, called
 from scipy.sparse import eye_array
 
 from hypr_neuro.errors import FileFormatError, InputError
@@ -486,6 +488,24 @@ def test_input_and_input_bias_are_the_same_a_step_apart(tmp_path: Path) -> None:
     together = run(aligned.network, constant(image, 30))
     for lag, name in enumerate(together.spikes):
         same(name, together.spikes[name][: 29 - lag], by_input.spikes[name][lag + 1 :])
+
+
+def test_the_program_computes_scale_and_offset(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = {part: rng.integers(0, 3, (n, 20, 60)) for part, n in (("train", 6), ("test", 3))}
+    np.savez(tmp_path / "d.npz", **{f"x_{part}": v for part, v in x.items()},
+             **{f"y_{part}": np.arange(len(v)) % 4 for part, v in x.items()})  # fmt: skip
+    netx = read_netx(write(tmp_path / "a.net", small()))
+    read = answer("import", tmp_path / "a.net", "--out", tmp_path, run=called)
+    assert read["input"].startswith("36 · data + 34")
+    told = answer("simulate", read["file"], "--data", tmp_path / "d.npz", "--trace", tmp_path / "t.h5", run=called)
+    assert told["input"] == "36 · data + 34"
+    wanted, found = simulate(netx, 36 * x["test"] + 34, ("spikes", "v")), Trace.load(tmp_path / "t.h5")
+    for name, spikes in wanted.spikes.items():
+        assert spikes.any()
+        assert np.array_equal(spikes, found.spikes[name])
+    with pytest.raises(InputError, match=r"notes: input = \{'scale': 1\}, rule: whole numbers 'scale' and 'offset'"):
+        replace(netx.network, notes={"input": {"scale": 1}})
 
 
 def test_scale_and_offset_default_to_those_of_lava_dl(tmp_path: Path) -> None:

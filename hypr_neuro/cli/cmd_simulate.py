@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.graphs import encoded, input_encoding, record_all, run_graph_on
+from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_graph_on
 from hypr_neuro.cli.networks import open_anything, open_float
 from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, get_data, get_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hypr_neuro.cli.networks import Anything
     from hypr_neuro.data import SequenceData
     from hypr_neuro.float_graph import FloatGraph
     from hypr_neuro.network import Network
@@ -64,18 +65,12 @@ def run(
     _check_trace(trace, record)
     net, chosen = open_anything(network), get_data(data, data_dir, seed)
     graph = not isinstance(net, (Network, QuantizedNetwork))
-    if graph and out is not None:
-        raise InputError(f"'{network}' is a graph: it takes no --out, reports are of layers; --json prints the figures")
-    if isinstance(net, FloatGraph) and float_network is not None:
-        raise InputError(f"'{network}' is a float graph: it takes no --network; `hypr-neuro diff` compares traces")
-    if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
-        raise InputError(f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
-                         "quantize it first")  # fmt: skip
+    _check_options(net, network, device, float_network, out)
+    check_channels(chosen, net.inputs)
     if out is not None and isinstance(net, QuantizedNetwork):
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
         stages.simulate_stage(RunFolder(out), get_network(float_network), net, chosen)
-    check_channels(chosen, net.inputs)
     beside = None if float_network is None else open_float(float_network)
     held = chosen if part == "all" else chosen.part(part)
     if samples is not None:
@@ -94,15 +89,15 @@ def run(
                              "accuracy": score.accuracy, "over labelled steps": score.labelled, "rates": kept.rates,
                              "synaptic operations": kept.synaptic_operations,
                              "saturations and wraps": kept.events}  # fmt: skip
-    # Lava's own processes count nothing, and nothing saturates in float
-    found = {name: value for name, value in found.items() if value or name not in COUNTED}
+    real = isinstance(net, (Network, FloatGraph))
+    if real or (graph and found["device"] == LAVA):  # nothing saturates in float, Lava's own processes count nothing
+        found = {name: value for name, value in found.items() if value or name not in COUNTED}
     if (encoding := input_encoding(net)) is not None:
         found["input"] = "{} · data + {}".format(*encoding)
     if beside is not None:
         found["float accuracy"] = _float_accuracy(beside, held)
     if trace is not None:
         found["trace"] = str(trace)
-    real = isinstance(net, (Network, FloatGraph))
     emit(found, json, f"{'Float' if real else 'Integer'} {'graph' if graph else 'network'}")
 
 
@@ -115,6 +110,24 @@ def _float_accuracy(net: Network | FloatGraph, held: SequenceData) -> float:
 
     trace = float_trace(net, held.x) if isinstance(net, Network) else graph_trace(net, held.x)
     return score_readout(trace.readout, held).accuracy
+
+
+def _check_options(
+    net: Anything, network: Path, device: str | None, float_network: Path | None, out: Path | None
+) -> None:
+    """Raise InputError for an option that this kind of network does not take."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.float_graph import FloatGraph
+    from hypr_neuro.network import Network
+    from hypr_neuro.quantize import QuantizedNetwork
+
+    if not isinstance(net, (Network, QuantizedNetwork)) and out is not None:
+        raise InputError(f"'{network}' is a graph: it takes no --out, reports are of layers; --json prints the figures")
+    if isinstance(net, FloatGraph) and float_network is not None:
+        raise InputError(f"'{network}' is a float graph: it takes no --network; `hypr-neuro diff` compares traces")
+    if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
+        raise InputError(f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
+                         "quantize it first")  # fmt: skip
 
 
 def _check_trace(trace: Path | None, record: list[str] | None) -> None:
