@@ -304,7 +304,8 @@ def test_altered_files_are_caught(quantized: Path, tmp_path: Path) -> None:
 
 
 def test_data_that_does_not_fit_the_network_is_refused(quantized: Path) -> None:
-    assert "(sample, T, 8)" in refused("simulate", quantized, "--data", "digits")
+    assert "64 channels, the network takes 8" in refused("simulate", quantized, "--data", "digits")
+    assert "(sample, T, 8)" in refused("learn", quantized, "--data", "digits")
 
 
 def test_an_output_that_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:
