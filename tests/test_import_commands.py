@@ -93,6 +93,20 @@ def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -
     assert "holds a quantized graph, rule: floats" in refusal("export", quantized, "--out", tmp_path / "q.nir")
 
 
+def test_no_command_writes_over_what_it_reads(quantized: Path, data: Path, tmp_path: Path) -> None:
+    graph, given = quantized.with_name("graph.h5"), ("--data", data)
+    link = tmp_path / "link.h5"
+    link.symlink_to(quantized)
+    before = [path.read_bytes() for path in (quantized, graph)]
+    for words in (("simulate", quantized, *given, "--trace", quantized), ("simulate", quantized, *given, "--trace",
+                  link), ("simulate", quantized, *given, "--network", graph, "--trace", graph), ("export", graph,
+                  "--out", graph)):  # fmt: skip
+        assert "would be overwritten" in refusal(*words)
+    (tmp_path / "quantized.h5").write_bytes(graph.read_bytes())
+    assert "would be overwritten" in refusal("quantize", tmp_path / "quantized.h5", *given)
+    assert before == [path.read_bytes() for path in (quantized, graph)]
+
+
 @pytest.mark.parametrize("target", ["c", "lava"])
 def test_a_graph_for_targets(target: str, quantized: Path, tmp_path: Path) -> None:
     manifest = answer("compile", quantized, "--target", target, "--out", tmp_path)

@@ -9,7 +9,7 @@ import typer
 
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.networks import open_anything, refused
-from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.options import Json, check_not_read
 
 
 @command
@@ -29,6 +29,7 @@ def run(
     net, path = open_anything(network), out or network.with_suffix(".nir")
     if not isinstance(net, (Network, FloatGraph, QuantizedNetwork)):
         raise refused(network, net, "floats, or integers of layers")
+    check_not_read(path, network)
     summary = write_nir(net, path)
     if isinstance(net, Network):
         require_equal_networks(net, read_nir(path))

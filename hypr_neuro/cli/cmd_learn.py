@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, get_data
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_not_read, get_data
 
 
 @command
@@ -43,6 +43,7 @@ def run(
     from hypr_neuro.sim.learn import LearnOptions
 
     qnet, chosen = get_quantized(network), get_data(data, data_dir, seed)
+    check_not_read(out / "learned.h5", network)
     folder = RunFolder(out)
     options = LearnOptions(
         rate=rate, decay=decay, seed=seed, rule=rule, momentum=momentum, layers=tuple(layer or ()),

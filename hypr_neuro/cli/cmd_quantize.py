@@ -9,7 +9,7 @@ import typer
 
 from hypr_neuro.cli.console import command, emit, rows
 from hypr_neuro.cli.networks import open_anything
-from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, check_channels, get_data
+from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, check_channels, check_not_read, get_data
 
 
 @command
@@ -49,6 +49,7 @@ def run(
 
     found, chip, chosen = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
     where = network.parent if out is None else out
+    check_not_read(where / "quantized.h5", network)
     notes: list[str] = []
     if isinstance(found, (Network, FloatGraph)):
         check_channels(chosen, found.inputs)

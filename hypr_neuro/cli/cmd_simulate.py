@@ -10,7 +10,7 @@ import typer
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_graph_on
 from hypr_neuro.cli.networks import open_anything, open_float
-from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, get_data, get_network
+from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read, get_data, get_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,6 +63,8 @@ def run(
     from hypr_neuro.score import score_readout
 
     _check_trace(trace, record)
+    if trace is not None:
+        check_not_read(trace, network, float_network)
     net, chosen = open_anything(network), get_data(data, data_dir, seed)
     graph = not isinstance(net, (Network, QuantizedNetwork))
     _check_options(net, network, device, float_network, out)

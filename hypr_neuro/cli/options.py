@@ -44,6 +44,15 @@ def get_data(name: str, folder: Path | None, seed: int, options: list[str] | Non
         ) from error
 
 
+def check_not_read(out: Path, *read: Path | None) -> None:
+    """Raise InputError if a file to write is one of those that the command reads."""
+    from hypr_neuro.errors import InputError
+
+    for path in read:
+        if path is not None and out.exists() and path.exists() and out.samefile(path):
+            raise InputError(f"'{out}' would be overwritten, and the command reads it; choose another name or --out")
+
+
 def check_channels(data: SequenceData, channels: int) -> None:
     """Raise InputError if a network of so many input channels cannot take the data."""
     from hypr_neuro.errors import InputError
