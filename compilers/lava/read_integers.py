@@ -174,7 +174,7 @@ def _halved(matrix: Any) -> Any:
 
 
 def _delays(process: Any, matrix: Any) -> Any:
-    """One number, or as the weights: dense, or CSR with their pattern."""
+    """One number, or as the weights: dense, or CSR with their pattern, unless all weights have the same."""
     if not hasattr(process, "delays"):
         return 0
     given = process.delays.init
@@ -188,4 +188,7 @@ def _delays(process: Any, matrix: Any) -> Any:
     if isinstance(matrix, np.ndarray):
         return dense.astype(np.int64)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return _with_data(matrix, dense[rows, matrix.indices].astype(np.int64))
+    found = dense[rows, matrix.indices].astype(np.int64)
+    if (found == found[:1]).all():  # a matrix is how Lava takes one number of sparse weights
+        return int(found[0]) if found.size else 0
+    return _with_data(matrix, found)
