@@ -9,7 +9,8 @@ and `emit` may take options by name (``placement`` among them, which then gets t
 `Emitted`, names and whatever else the manifest should tell.
 
 A compiled folder holds what the target needs and ``manifest.json``: hashes of the inputs, versions, profile, what
-`emit` tells, and the sha256 of every file.
+`emit` tells, and the sha256 of every file as `emit` wrote it. Calls for one folder wait for each other (where the
+platform and the file system have flock), so that files and manifest belong together.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 import platform
 import shutil
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -92,41 +95,72 @@ def compile_network(
     _check_options(module.emit, target, options)
     if "placement" in inspect.signature(module.emit).parameters:
         options["placement"] = placement
-    folder, emitted = _written(module, network, Path(out), options)
-    given = {"placement": None if placement is None else placement.as_dict()}
-    manifest = (
-        given
-        | emitted.facts
-        | {
-            "target": target,
-            "profile": None if profile is None else profile.name,
-            "options": {key: value for key, value in options.items() if isinstance(value, (str, int, float, bool))},
-            "inputs": {
-                "network": network_digest(network),
-                "profile": None if profile is None else content_digest(_json(profile.dump()), {}),
-            },
-            "versions": _versions(getattr(module, "PACKAGES", ())),
-            "files": {name: _sha256(folder / name) for name in sorted(emitted.names)},
-        }
-    )
-    write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    return Artifact(folder, manifest)
-
-
-def _written(module: Any, network: Any, out: Path, options: dict[str, Any]) -> tuple[Path, Emitted]:
-    """The files in `out`: all of them, or none if the target refuses the network half-way."""
     with TemporaryDirectory(prefix="hypr-neuro-") as made:
         emitted = module.emit(network, Path(made), **options)
         if not isinstance(emitted, Emitted):
             emitted = Emitted(list(emitted))
-        folder = make_folder(out)
-        earlier = _earlier(folder)
-        (folder / MANIFEST).unlink(missing_ok=True)
-        _remove(folder, {name: digest for name, digest in earlier.items() if name not in emitted.names})
-        for name in emitted.names:
-            make_folder((folder / name).parent)
-            write_atomically(folder / name, partial(shutil.copyfile, Path(made) / name))
-    return folder, emitted
+        # of what was made here: should others write into `out`, too, their files do not pass for this network's
+        digests = {name: _sha256(Path(made) / name) for name in sorted(emitted.names)}
+        given = {"placement": None if placement is None else placement.as_dict()}
+        described = _described(network, target, module, profile, options)
+        manifest = given | emitted.facts | described | {"files": digests}
+        folder = make_folder(Path(out))
+        with _locked(folder):
+            _move(Path(made), folder, digests)
+            write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    return Artifact(folder, manifest)
+
+
+def _described(
+    network: HasInteger | IntegerNetwork, target: str, module: Any, profile: Profile | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What a manifest says of any target."""
+    return {
+        "target": target,
+        "profile": None if profile is None else profile.name,
+        "options": {key: value for key, value in options.items() if isinstance(value, (str, int, float, bool))},
+        "inputs": {
+            "network": network_digest(network),
+            "profile": None if profile is None else content_digest(_json(profile.dump()), {}),
+        },
+        "versions": _versions(getattr(module, "PACKAGES", ())),
+    }
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Alone among calls of `compile_network` for that folder; not alone where there is no flock.
+
+    The folder itself is locked, which leaves no file behind and ends with the process, however that ends.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = None
+    try:
+        # a folder that cannot be read, a file system without locks: the call goes on without
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            # by name: a process forked meanwhile holds the handle, too
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)
+            os.close(handle)
+
+
+def _move(made: Path, folder: Path, names: Collection[str]) -> None:
+    """Files of these names from the folder `made`; the manifest goes first, and files of an earlier call after it."""
+    earlier = _earlier(folder)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    _remove(folder, {name: digest for name, digest in earlier.items() if name not in names})
+    for name in names:
+        make_folder((folder / name).parent)
+        write_atomically(folder / name, partial(shutil.copyfile, made / name))
 
 
 def _earlier(folder: Path) -> dict[str, str]:

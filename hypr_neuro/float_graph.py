@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Matrix = Union[Array, "csr_array"]
 KIND = "hypr-neuro float graph"
+MOST_NEURONS = 1 << 26
+"""Of one population: 512 MB a parameter."""
 
 
 @dataclass(eq=False, repr=False)
@@ -58,15 +61,17 @@ class FloatPopulation:
     def __post_init__(self) -> None:
         where = f"population '{self.name}'"
         self.model.require_float(where)
-        given = {key: np.asarray(value, dtype=np.float64).reshape(-1) for key, value in self.params.items()}
+        given = {key: _real(f"{where}: {key}", value).reshape(-1) for key, value in self.params.items()}
         for key in given:
             self.model.param(key)
-        sizes = {len(values) for values in given.values()} | ({int(np.prod(self.shape))} if self.shape else set())
+        sizes = {len(values) for values in given.values()} | ({prod(self.shape)} if self.shape else set())
         n = max(sizes, default=1)
-        if n < 1 or not sizes <= {1, n} or (self.shape and int(np.prod(self.shape)) != n):
+        if n < 1 or not sizes <= {1, n} or (self.shape and (prod(self.shape) != n or min(self.shape) < 1)):
             raise InputError(
                 f"{where}: parameters of sizes {sorted(sizes)}, shape {self.shape}, rule: one number or one a neuron"
             )
+        if n > MOST_NEURONS:
+            raise InputError(f"{where}: {n} neurons, rule: at most {MOST_NEURONS}; split the population")
         self.shape = self.shape or (n,)
         self.params = {p.name: np.array(np.broadcast_to(given.get(p.name, np.array([p.default])), (n,)))
                        for p in self.model.params}  # fmt: skip
@@ -74,7 +79,7 @@ class FloatPopulation:
             param.check(where, self.params[param.name])
         if self.model.validate is not None:
             self.model.validate(self.params)
-        self.biases = {int(k): np.array(v, dtype=np.float64) for k, v in sorted(self.biases.items())}
+        self.biases = {int(k): _real(f"{where}: bias", v) for k, v in sorted(self.biases.items())}
         for first, bias in self.biases.items():
             if bias.shape != (n,) or not np.all(np.isfinite(bias)) or not 0 <= first <= LARGEST_DELAY:
                 raise InputError(f"{where}: bias of shape {bias.shape} from step {first}, rule: ({n},), finite, from "
@@ -85,7 +90,7 @@ class FloatPopulation:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
     def float_matrix(self) -> Array:
         """(parameters and coefficients, n), each column the `p` of one neuron's float functions."""
@@ -126,16 +131,40 @@ class FloatSynapses:
         return int(post), int(pre)
 
 
+def _real(where: str, value: Any) -> Array:
+    """A float64 copy; raises InputError for anything but real numbers."""
+    try:
+        raw = np.asarray(value)
+    except ValueError as error:  # lists of different lengths
+        raise InputError(f"{where} is no array ({error}), rule: real numbers") from error
+    _check_real(where, raw.dtype)
+    with np.errstate(over="ignore"):  # a longer float beyond float64 becomes inf, refused by its range
+        return np.array(raw, dtype=np.float64)
+
+
+def _check_real(where: str, dtype: Any) -> None:
+    """Raise InputError for numbers with more than a real part, and for what are no numbers."""
+    if dtype.kind not in "biuf":
+        raise InputError(f"{where} of type {dtype}, rule: real numbers")
+
+
 def _matrix(name: str, value: Any) -> Matrix:
+    """A float64 copy, dense or CSR; raises InputError for indices outside the shape, which scipy would follow."""
     if hasattr(value, "tocsr"):
         from scipy.sparse import csr_array
 
+        _check_real(f"{name}: weights", value.dtype)
+        if hasattr(value, "check_format"):
+            try:
+                value.check_format(full_check=True)
+            except ValueError as error:
+                raise InputError(f"{name}: sparse weights, {error}, rule: indices inside {value.shape}") from error
         found: Any = csr_array(value, dtype=np.float64, copy=True)
         found.sum_duplicates()
         found.eliminate_zeros()  # one form of a matrix: formats that have no sparse one give the same back
         stored = found.data
     else:
-        found = np.array(value, dtype=np.float64)
+        found = _real(f"{name}: weights", value)
         stored = found
     if found.ndim != 2 or 0 in found.shape or not np.all(np.isfinite(stored)):
         raise InputError(f"{name}: weights of shape {found.shape}, rule: (post, pre), both positive, finite")
@@ -166,7 +195,7 @@ class FloatGraph:
         names = [p.name for p in self.populations]
         if not names or len(set(names)) != len(names) or INPUT in names:
             raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
-        if self.inputs < 1 or int(np.prod(self.input_shape)) != self.inputs:
+        if self.inputs < 1 or min(self.input_shape) < 1 or prod(self.input_shape) != self.inputs:
             raise InputError(f"inputs = {self.inputs}, input_shape = {self.input_shape}, rule: as many, at least one")
         require_positive("dt", self.dt, "seconds a step")
         self._index = {name: i for i, name in enumerate(names)}
@@ -277,7 +306,11 @@ def _loaded_population(i: int, entry: dict[str, Any], arrays: dict[str, Array]) 
     model = get_model(entry["neuron"])
     params = {p.name: arrays[f"p{i}/params/{p.name}"] for p in model.params}
     biases = {int(k): arrays[f"p{i}/biases/{k}"] for k in entry["biases"]}
-    return FloatPopulation(entry["name"], model, params, biases, tuple(entry["shape"]))
+    shape = tuple(entry["shape"])
+    for name, values in params.items():  # one number for all is written out in a file: the shape makes no arrays
+        if values.shape != (prod(shape),):
+            raise ValueError(f"population '{entry['name']}': {name} of shape {values.shape} for neurons {shape}")
+    return FloatPopulation(entry["name"], model, params, biases, shape)
 
 
 def _loaded_synapses(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> FloatSynapses:

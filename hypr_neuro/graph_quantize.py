@@ -118,8 +118,9 @@ def quantize_graph(
     bias : of a constant current, "line" or "membrane", see above; by default a line, for netx on the membrane
     target : "netx" makes integers that a netx file can hold: one exponent for all that leads to a population, no
         groups, biases on the membrane in multiples of 2^6
-    largest_weight : clip weights to this magnitude, in real units; a few strong inhibitory weights often cost the
-        others their bits and could be weaker just as well. Clips are counted in the record
+    largest_weight : the exponent is that of weights up to this magnitude, in real units, and larger ones become the
+        largest mantissa; a few strong inhibitory weights often cost the others their bits and could be weaker just as
+        well. Clips are counted in the record
 
     Raises InputError, naming the population or connection, for a neuron without integer form, values outside the
     profile's range, outputs that are not the last population's alone, and delays past 63 steps.

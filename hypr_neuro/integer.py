@@ -123,7 +123,7 @@ class IntegerNetwork:
         names = [p.name for p in self.populations]
         if not names or len(set(names)) != len(names) or INPUT in names:
             raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
-        if self.inputs < 1 or self.connection_delay not in (0, 1):
+        if not isinstance(self.inputs, (int, np.integer)) or self.inputs < 1 or self.connection_delay not in (0, 1):
             raise InputError(f"inputs = {self.inputs}, connection_delay = {self.connection_delay}, rule: >= 1; 0 or 1")
         for one, other in permutations(names, 2):
             if other.startswith(f"{one}/"):

@@ -147,9 +147,14 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
                 raise FileFormatError(f"file '{path}': format version {version}, this program reads {FORMAT_VERSION}")
             text = file["meta"][...].tobytes().decode()
             arrays: dict[str, Array] = {}
+            left = path.stat().st_size  # nothing is packed: arrays take no more than the file
 
             def collect(name: str, item: Any) -> None:
+                nonlocal left
                 if isinstance(item, h5py.Dataset):
+                    left -= int(item.nbytes)
+                    if left < 0:
+                        raise FileFormatError(f"entry '{name}' declares more data than the file holds; write it again")
                     arrays[name] = item[...]
 
             if "arrays" in file:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Weights = Union[Array, "csr_array"]
 LARGEST_DELAY = 63
+LARGEST_MESSAGE = 32
+"""Bits of a message; with 31 every input that the simulator takes is one, and Lava's own messages have 32."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +33,7 @@ class Synapses:
         pattern, zeros stored)
     always_on : (post,) mantissas of a line that fires in every step, part of the same sum; needs one delay for all
     current : which of the target's input currents
-    message_bits : None takes any integers, 0 refuses all but 0 and 1, k refuses magnitudes of 2^k and more
+    message_bits : None takes any integers, 0 refuses all but 0 and 1, k up to 32 refuses magnitudes of 2^k and more
     """
 
     source: str
@@ -58,6 +60,7 @@ class Synapses:
             object.__setattr__(self, name, value)
         if not isinstance(self.exponent, (int, np.integer)) or not -32 <= self.exponent <= 32:
             raise InputError(f"{self.name}: weight exponent {self.exponent}, rule: an integer from -32 to 32")
+        self._check_message()
         self._check_delays()
         if line is not None:
             if not isinstance(delays, int):
@@ -71,6 +74,17 @@ class Synapses:
     def __repr__(self) -> str:
         kind = "sparse" if self.sparse else "dense"
         return f"Synapses({self.name}, {kind} {self.shape}, exponent {self.exponent})"
+
+    def _check_message(self) -> None:
+        bits = self.message_bits
+        if bits is None:
+            return
+        if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not 0 <= bits <= LARGEST_MESSAGE:
+            raise InputError(
+                f"{self.name}: message_bits = {bits!r:.60}, rule: None for any integers, 0 for spikes, or 1 to "
+                f"{LARGEST_MESSAGE}"
+            )
+        object.__setattr__(self, "message_bits", int(bits))
 
     def _check_delays(self) -> None:
         if not isinstance(self.delays, int):
@@ -132,8 +146,12 @@ def _matrix(name: str, what: str, value: Any) -> Weights:
         from scipy.sparse import csr_array
 
         # of explicit parts: a matrix of numpy's old kind multiplies differently
-        found = value.tocsr().copy()
-        matrix: Any = csr_array((found.data, found.indices, found.indptr), shape=found.shape)
+        try:
+            found = value.tocsr().copy()
+            matrix: Any = csr_array((found.data, found.indices, found.indptr), shape=found.shape)
+            matrix.check_format(full_check=True)
+        except ValueError as error:
+            raise InputError(f"{name}: {what}, no sparse matrix: {error}; build it with scipy.sparse") from error
         matrix.sort_indices()
         if not matrix.has_canonical_format:
             if what == "delays":

@@ -97,13 +97,15 @@ class Builder:
     def window(self, source: str) -> str:
         """A convolution or pooling where there are axes for one, else a dense node."""
         shape = self.shapes[source]
-        if len(shape) == 1 or min(shape[1:]) < 2:
+        if len(shape) == 1 or min(shape[1:]) < 3:
             return self.dense(source)
         if len(shape) == 3 and self.rng.random() < 0.4:
             cls = (nir.SumPool2d, nir.AvgPool2d)[self.rng.integers(2)]
             padding = self.rng.integers(0, 2, 2)
-            size = tuple((n + 2 * p - 2) // 2 + 1 for n, p in zip(shape[1:], padding, strict=True))
-            return self.add(cls(np.array([2, 2]), np.array([2, 2]), padding), (shape[0], *size), source)
+            kernel, stride = np.array([2, 3]), np.array([2, 1])
+            axes = zip(shape[1:], kernel, stride, padding, strict=True)
+            size = tuple(int((n + 2 * p - k) // s + 1) for n, k, s, p in axes)
+            return self.add(cls(kernel, stride, padding), (shape[0], *size), source)
         return self.convolution(source, shape)
 
     def convolution(self, source: str, shape: Shape) -> str:

@@ -7,16 +7,21 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from threading import Barrier, get_ident
+from typing import Any
 
 import numpy as np
 import pytest
 from commands import called
 from scipy import sparse
 
+from hypr_neuro import compilers
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c import build, learn_build
 from hypr_neuro.compilers.c.build import CORTEX_M4, HOST, SANITIZERS, Toolchain
@@ -29,6 +34,7 @@ from hypr_neuro.integer import HasInteger, IntegerNetwork, Population, Synapses,
 from hypr_neuro.network import Layer, Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.lif import lif_parameters
+from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learn_options import LearnOptions
@@ -152,12 +158,16 @@ def lif(name: str, size: int, bias: int = 0) -> Population:
 
 
 NOTHING = np.zeros((2, 2), np.int64)
+RF = Population.of("a", "rf", 2, **rf_parameters(9, 0.1, 20, state_exp=6))
+EVEN, ODD = np.array([[254, -4], [6, 0]]), np.array([5, -3])
 EDGES = {
     "no connection": ((lif("a", 2), lif("b", 1, 200)), (), 1),
     "line at once": ((lif("a", 2),), (Synapses("input", "a", NOTHING, always_on=np.array([3, 1])),), 0),
     "latest line": ((lif("a", 2),), (Synapses("input", "a", NOTHING, -1, 63, np.array([5, -3])),), 1),
     "exponent -32": ((lif("a", 1),), (Synapses("input", "a", np.array([[-(1 << 29), 1 << 29]]), -32),), 1),
     "exponent 20": ((lif("a", 1),), (Synapses("input", "a", np.array([[-2, 1]]), 20, message_bits=0),), 1),
+    "odd line beside even weights": ((lif("a", 2),), (Synapses("input", "a", EVEN, always_on=ODD),), 1),
+    "line of the second current": ((RF,), (Synapses("input", "a", EVEN, 0, 0, ODD, current=1),), 1),
     "names": ((lif("/*ψ??/*/", 1), lif("'\"\n\\", 1)), (Synapses("/*ψ??/*/", "'\"\n\\", np.array([[2]])),), 1),
 }
 
@@ -303,6 +313,10 @@ def test_weights_take_the_smaller_form_in_the_smallest_type(rng: np.random.Gener
     assert delivery.weights.weights.tolist() == [[1, 2, -3], [0, 127, 4]]
     assert delivery.exponent == 1
     assert delivery.weights.bytes == 6
+    # a line that is odd has no factor
+    delivery = Plan(small(always_on=np.array([4, 1, -2]))).deliveries[0][0]
+    assert delivery.line is not None
+    assert (delivery.exponent, delivery.line.tolist()) == (0, [4, 1, -2])
     # no smaller type, no factor
     assert Plan(small(weights=np.full((3, 2), 4))).deliveries[0][0].exponent == 0
     few = np.zeros((50, 40), np.int64)
@@ -332,8 +346,41 @@ def test_header_states_the_limit_of_the_input(tmp_path: Path) -> None:
     network = small()
     text = (compiled(network, tmp_path) / "network.h").read_text()
     assert f"#define HN_INPUT_LIMIT {network.largest_input('hidden')}\n" in text
+    assert f"#define HN_INPUT_LOW (-{network.largest_input('hidden')})\n" in text
     few = small(message_bits=3)
     assert "#define HN_INPUT_LIMIT 7\n" in (compiled(few, tmp_path) / "network.h").read_text()
+
+
+@pytest.mark.parametrize("bits", [(0,), (1,), (3,), (None,), (0, 3), (None, 0)], ids=str)
+def test_programs_take_the_inputs_that_the_simulator_takes(bits: tuple[int | None, ...], tmp_path: Path) -> None:
+    needs(HOST)
+    network = small()
+    network = replace(network, synapses=tuple(replace(network.synapses[0], message_bits=b) for b in bits))
+    program = build.build(compiled(network, tmp_path), HOST)
+    top = Plan(network).largest_input
+    answers = set()
+    for value in sorted({-top - 1, -top, -1, 0, 1, top, top + 1}):
+        x = np.array([[[0, value]]])
+        try:
+            expected = " ".join(map(str, simulate(network, x, ["spikes"]).spikes["hidden"][0, 0])) + " \n"
+        except InputError:
+            expected = ""
+        done = subprocess.run([str(program)], input=f"1 0 {value}", capture_output=True, text=True, check=False)
+        assert (done.stdout, done.returncode) == (expected, 0 if expected else 2), (value, done.stderr)
+        answers.add(done.returncode)
+    assert answers == {0, 2}
+
+
+@pytest.mark.parametrize("bits", [-3, 33, 10**9, 1.5, "x", True])
+def test_message_bits_are_checked_when_a_connection_is_made(bits: Any) -> None:
+    with pytest.raises(InputError, match=re.escape(f"input -> hidden: message_bits = {bits!r}, rule: None for any")):
+        small(message_bits=bits)
+
+
+def test_message_bits_of_a_numpy_integer_become_a_plain_one() -> None:
+    found = [small(message_bits=bits).synapses[0].message_bits for bits in (np.int64(32), np.uint8(0), None)]
+    assert [type(bits) for bits in found] == [int, int, type(None)]
+    assert found == [32, 0, None]
 
 
 FAULTS = {
@@ -481,6 +528,65 @@ def test_a_manifest_removes_nothing_outside_its_folder(tmp_path: Path) -> None:
         compile_network(qnet, target="c", out=folder)
         assert (outside / "kept").exists()
         assert (folder / "link").is_symlink()
+
+
+def inconsistent(folder: Path) -> list[str]:
+    """Files whose sha256 is another than the manifest says."""
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    return [
+        name for name, digest in files.items() if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
+    ]
+
+
+def test_calls_for_one_folder_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fcntl", reason="no flock on this platform")
+    barrier, order = Barrier(2, timeout=60), []
+
+    def slowly(path: Path, write: Any) -> None:
+        order.append(get_ident())
+        time.sleep(0.01)
+        write_atomically(path, write)
+
+    write_atomically = compilers.write_atomically
+    monkeypatch.setattr(compilers, "write_atomically", slowly)
+    # the last that is done before files are moved
+    monkeypatch.setattr(build, "memory", lambda folder: {"waited": barrier.wait() >= 0})
+    networks = small(), small(exponent=1)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            order.clear()
+            jobs = [pool.submit(compile_network, network, target="c", out=tmp_path / "out") for network in networks]
+            found = [job.result().manifest for job in jobs]
+            assert sum(a != b for a, b in pairwise(order)) == 1, "files of two calls alternate"
+            kept = json.loads((tmp_path / "out" / "manifest.json").read_text())
+            assert kept in found
+            assert inconsistent(tmp_path / "out") == []
+            assert files_of(tmp_path / "out") == {*kept["files"], "manifest.json"}
+
+
+def test_a_manifest_tells_what_was_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others who write into the folder meanwhile, on a file system without locks, can be found out."""
+    whole = compile_network(small(), target="c", out=tmp_path / "whole").manifest["files"]
+
+    def interfere(path: Path, write: Any) -> None:
+        write_atomically(path, write)
+        if path.name == "network.c":
+            path.write_text("/* of another network */\n")
+
+    write_atomically = compilers.write_atomically
+    monkeypatch.setattr(compilers, "write_atomically", interfere)
+    assert compile_network(small(), target="c", out=tmp_path / "mixed").manifest["files"] == whole
+    assert inconsistent(tmp_path / "whole") == []
+    assert inconsistent(tmp_path / "mixed") == ["network.c"]
+
+
+def test_learn_options_given_twice_are_refused(tmp_path: Path) -> None:
+    random_quantized("lif", 0, "loihi2").save(tmp_path / "quantized.h5")
+    twice = ("--learn", "rate=0.3", "--learn", "rate=0.4")
+    done = called("compile", tmp_path / "quantized.h5", "--out", tmp_path / "out", *twice)
+    assert done.returncode == 2
+    assert "--learn rate=0.4, rule: rate once" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_tells_flash_and_ram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

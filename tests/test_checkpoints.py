@@ -265,6 +265,7 @@ WRONG: dict[str, tuple[Callable[[Arrays], None], str]] = {
     "infinity": (put("out.linear.weight", [[1, 1, 1], [1, -np.inf, 1]]), r"'out.linear.weight'\[1, 1\] = -inf"),
     "τ of 0": (at("hidden.tau_mem", 0.0), r"tau_u\[1\] = 0.0, rule: 0.0 < tau_u"),
     "pruned": (put("hidden.linear.mask", np.eye(3, 5)), "'hidden.linear.mask' differs from 1 in 12 entries"),
+    "one pruned": (put("hidden.linear.mask", 1 - np.eye(3, 5, k=5) - np.eye(3, 5, k=4)), "differs from 1 in 1 entries"),
     "mask of others": (put("hidden.linear.mask", np.ones((3, 4))), r"mask' of shape \(3, 4\), rule: \(3, 5\)"),
     "half an epoch": (put("epoch", 1.5), "'epoch' is a ndarray, rule: one whole number"),
     "epochs": (put("epoch", [1, 2]), "'epoch' is a ndarray"),

@@ -7,9 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
+import nir
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 import hypr_neuro as hn
 from hypr_neuro.errors import FileFormatError, InputError
@@ -22,6 +24,7 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.float_trace import float_trace
 from hypr_neuro.sim.graph_trace import graph_trace
 from hypr_neuro.sim.reference import simulate_reference
+from hypr_neuro.store import load_arrays, save_arrays, sealed
 from hypr_neuro.weight_groups import LEAST_GAIN, rounding_error, split_by_size
 
 Array = Any
@@ -134,6 +137,39 @@ def test_nir_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
     assert found.notes == graph.notes
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a/b", "..", "", "ü\n", "input_flat", "x" * 70_000])
+def test_any_name_of_a_population_goes_through_nir(name: str, tmp_path: Path) -> None:
+    """Nodes have names that HDF5 can hold, all different; the exact ones are in the metadata, and so are the notes."""
+    populations = (lif("a_b_2", 1), lif("a_b", 1), lif(name, 2), lif(f"{name}/", 1), lif("out", 1))
+    synapses = (FloatSynapses("input", name, np.ones((2, 4))), FloatSynapses(name, name, np.ones((2, 2))),
+                FloatSynapses(name, "out", np.ones((1, 2))))  # fmt: skip
+    graph = FloatGraph(4, populations, synapses, 1e-3, ("out",), (2, 2), notes={name: [name]})
+    hn.write_nir(graph, tmp_path / "graph.nir")
+    found = hn.import_nir(tmp_path / "graph.nir").graph
+    assert [p.name for p in found.populations] == [p.name for p in populations]
+    assert found.digest() == graph.digest()
+    assert found.notes == graph.notes
+
+
+def test_notes_of_layers_go_through_nir(tmp_path: Path) -> None:
+    net = small_net("lif")
+    net.notes["a\0\ud800"] = "\ud800\0"
+    hn.write_nir(net, tmp_path / "net.nir")
+    assert hn.read_nir(tmp_path / "net.nir").notes == net.notes
+
+
+def test_neurons_that_hear_nothing_get_no_input_of_their_own(tmp_path: Path) -> None:
+    """nir gives one to each node without an edge; the graph would then have other inputs than the network."""
+    populations = (lif("a", 1), FloatPopulation("deaf", get_model("brf"), {}), lif("out", 1))
+    synapses = (FloatSynapses("input", "a", np.ones((1, 2))), FloatSynapses("a", "out", np.ones((1, 1))),
+                FloatSynapses("deaf", "out", np.ones((1, 1))))  # fmt: skip
+    graph = FloatGraph(2, populations, synapses, 1e-3, ("out",))
+    hn.write_nir(graph, tmp_path / "graph.nir")
+    nodes = nir.read(tmp_path / "graph.nir").nodes
+    assert [name for name, node in nodes.items() if isinstance(node, nir.Input)] == ["input"]
+    assert hn.import_nir(tmp_path / "graph.nir").graph.digest() == graph.digest()
+
+
 def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "graph.h5"
     random_graph(0).save(path)
@@ -146,12 +182,74 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         QuantizedGraph.load(path)
 
 
+def of(key: str, name: str, value: Any) -> Any:
+    """A change of what a file says of population a, or of the connection into it."""
+    return lambda meta, arrays: meta[key][0].__setitem__(name, value)
+
+
+def put(name: str, value: Any) -> Any:
+    """A change of one array of the file."""
+    return lambda meta, arrays: arrays.__setitem__(name, value)
+
+
+FORGED = {
+    "column outside": (put("c0/indices", np.array([0, 2], np.int32)), r"input -> a: sparse weights, .*\(1, 2\)"),
+    "column below 0": (put("c0/indices", np.array([0, -1], np.int32)), "input -> a: sparse weights, "),
+    "rows of others": (put("c0/indptr", np.array([0, 9], np.int32)), "ndex pointer"),
+    "complex weights": (put("c0/data", np.array([1.0, 1j])), "input -> a: weights of type complex128, rule: real"),
+    "weights of text": (put("c0/data", np.array([b"1", b"2"])), "import it again"),
+    "complex parameter": (put("p0/params/vth", np.array([1j])), "population 'a': vth of type complex128, rule: real"),
+    "complex bias": (put("p0/biases/0", np.array([1j])), "population 'a': bias of type complex128, rule: real"),
+    "huge shape": (of("populations", "shape", [1 << 40]), r"'a': du of shape \(1,\) for neurons \(1099511627776,\)"),
+    "shape beyond int64": (of("populations", "shape", [1 << 40, 1 << 40]), r"'a': du of shape \(1,\) for neurons"),
+    "negative shape": (of("populations", "shape", [-1, -1]), r"shape \(-1, -1\), rule"),
+    "huge rows": (of("synapses", "shape", [1 << 40, 2]), "index pointer size"),
+    "huge columns": (of("synapses", "shape", [1, 1 << 40]), r"rule: \(1, 2\)"),
+    "negative input": (lambda meta, arrays: meta.update(input_shape=[-1, -2]), "input_shape"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_sealed_files_that_say_what_cannot_be_are_refused(case: str, tmp_path: Path) -> None:
+    """Neither followed outside of an array, nor made room for, nor cut down to their real part."""
+    change, match = FORGED[case]
+    population = FloatPopulation("a", get_model("lif"), {}, {0: np.ones(1)})
+    synapses = FloatSynapses("input", "a", csr_array(np.ones((1, 2))))
+    FloatGraph(2, (population,), (synapses,), 1e-3, ("a",)).save(tmp_path / "g.h5")
+    meta, arrays = load_arrays(tmp_path / "g.h5", "hypr-neuro float graph")
+    change(meta, arrays)
+    save_arrays(tmp_path / "g.h5", "hypr-neuro float graph", meta, arrays)
+    with pytest.raises(FileFormatError, match=match):
+        FloatGraph.load(tmp_path / "g.h5")
+
+
+def test_a_sealed_file_cannot_ask_for_more_than_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "g.h5"
+    random_graph(0).save(path)
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("arrays/more", (1 << 20,), "f8", chunks=True, compression="gzip")
+    path.write_bytes(sealed(path.read_bytes()))
+    with pytest.raises(FileFormatError, match="entry 'more' declares more data than the file holds"):
+        FloatGraph.load(path)
+
+
+@pytest.mark.parametrize("form", [csr_array, csc_array])
+def test_sparse_weights_with_indices_outside_are_refused(form: Any) -> None:
+    matrix = form(np.ones((3, 3)))
+    matrix.indices[4] = 1 << 20
+    with pytest.raises(InputError, match=r"input -> a: sparse weights, .*, rule: indices inside \(3, 3\)"):
+        FloatSynapses("input", "a", matrix)
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
         ({"source": "x"}, "unknown 'x', known: input, a, b, c"),
         ({"weights": np.ones((6, 5))}, r"weights of shape \(6, 5\), rule: \(6, 4\)"),
         ({"weights": np.full((6, 4), np.nan)}, "finite"),
+        ({"weights": np.full((6, 4), 1j)}, "input -> a: weights of type complex128, rule: real numbers"),
+        ({"weights": csr_array(np.full((6, 4), 1j))}, "input -> a: weights of type complex128, rule: real numbers"),
+        ({"weights": [[1.0], [1.0, 2.0]]}, "input -> a: weights is no array"),
         ({"delay": 64}, "delay of 64 steps, rule: 0..63"),
         ({"current": 1}, r"current 1, 'lif' has 1 input current"),
     ],
@@ -171,6 +269,10 @@ def test_populations_are_checked_by_name() -> None:
         FloatPopulation("a", model, {"vth": np.array([1.0, -1.0])})
     with pytest.raises(InputError, match="bias of shape"):
         FloatPopulation("a", model, {"vth": np.ones(2)}, {0: np.ones(3)})
+    with pytest.raises(InputError, match="population 'a': vth of type complex128, rule: real numbers"):
+        FloatPopulation("a", model, {"vth": np.ones(2) + 0j})
+    with pytest.raises(InputError, match=r"population 'a': 1099511627776 neurons, rule: at most 67108864"):
+        FloatPopulation("a", model, {}, shape=(1 << 40,))
     with pytest.raises(InputError, match="outputs"):
         FloatGraph(1, (lif("a", 1),), (), 1e-3, ("b",))
     with pytest.raises(InputError, match="record: unknown 'w'"):
@@ -255,6 +357,49 @@ def test_a_bias_on_the_membrane_settles_to_the_same_current() -> None:
         quantize_graph(random_graph(0), "loihi2", calibration=spikes(0), bias="membrane")
 
 
+def four_currents() -> FloatGraph:
+    """Four neurons, each with a constant current that no mantissa of 8 bits holds exactly."""
+    currents = {0: np.array([0.7313, -0.2511, 0.01937, 0.4477])}
+    population = FloatPopulation("a", get_model("lif"), {"du": 0.5, "dv": 0.25, "vth": 100.0}, currents, (4,))  # type: ignore[dict-item]
+    return FloatGraph(1, (population,), (FloatSynapses("input", "a", np.ones((4, 1))),), 1e-3, ("a",))
+
+
+def test_two_lines_carry_a_constant_current_to_half_a_unit() -> None:
+    """What the rounding of the first leaves adds up step after step, so a second one brings it."""
+    quantized = quantize_graph(four_currents(), "loihi2", calibration=np.ones((1, 60, 1), np.int8))
+    scale = quantized.current_scale["a"]
+    lines = [c.always_on * 2.0**c.exponent for c in quantized.network.synapses if c.always_on is not None]
+    wanted = four_currents().populations[0].biases[0] * scale
+    assert len(lines) == 2
+    assert np.abs(lines[0] - wanted).max() > 2.0
+    assert np.abs(sum(lines) - wanted).max() <= 0.5
+
+
+def test_a_bias_of_netx_is_the_nearest_multiple() -> None:
+    quantized = quantize_graph(four_currents(), "loihi2", calibration=np.ones((1, 60, 1), np.int8), target="netx")
+    bias = quantized.network.populations[0].named()["bias"]
+    wanted = four_currents().populations[0].biases[0] / 0.5 * quantized.state_scale["a"]
+    assert (bias % 64 == 0).all()
+    assert bias.any()
+    assert np.abs(bias - wanted).max() <= 32.5  # half of 64, and of the rounding to whole numbers before
+
+
+def test_each_group_of_weights_has_the_exponent_that_it_needs() -> None:
+    """Small weights keep their bits beside a large one."""
+    small = np.array([[0.031, -0.017, 0.029, 0.011]])
+    weights = np.concatenate([small, [[4.0]]], axis=1)
+    graph = FloatGraph(5, (lif("a", 1),), (FloatSynapses("input", "a", weights),), 1e-3, ("a",))
+    quantized = quantize_graph(graph, "loihi2", calibration={"a": 8.0})
+    large, rest = quantized.network.synapses
+    assert large.exponent > rest.exponent
+    dense = [c.weights.toarray() * 2.0**c.exponent / quantized.current_scale["a"] for c in (large, rest)]
+    np.testing.assert_allclose(dense[0], [[0, 0, 0, 0, 4.0]], rtol=0.01)
+    step = 2.0**rest.exponent / quantized.current_scale["a"]
+    assert step <= np.abs(small).max() / 32
+    np.testing.assert_allclose(dense[1][:, :4], small, rtol=0, atol=step / 2)
+    assert dense[1][0, 4] == 0.0
+
+
 def test_quantized_graphs_are_saved_whole(tmp_path: Path) -> None:
     quantized = quantize_graph(random_graph(2), "loihi2", calibration=spikes(2))
     quantized.save(tmp_path / "q.h5")
@@ -295,6 +440,16 @@ def test_groups_part_the_weights_and_lower_the_error(seed: int) -> None:
     for (few, more), (many, less) in pairwise(errors):
         assert less * LEAST_GAIN <= more if many > few else less == more
     assert errors[1][0] == 2
+
+
+def test_a_group_that_gains_less_than_half_is_not_made() -> None:
+    """Apart, the three smallest weights would lower the squared error by 1.48: not worth a list of synapses."""
+    weights = np.array([0.723, 0.834, 0.41, 0.14, 0.614, 0.232, 0.747, 0.411, 0.511, 0.978, 0.803, 0.859])
+    octaves = np.floor(np.log2(weights.max() / weights)).astype(int)
+    apart = [sum(rounding_error(weights[part], 127) for part in (octaves < k, octaves >= k)) for k in (1, 2)]
+    gain = rounding_error(weights, 127) / min(apart)
+    assert 1.4 < gain < 1.6
+    assert [mask.all() for mask in split_by_size(weights, 127, 2)] == [True]
 
 
 @pytest.mark.parametrize("weights", [np.ones(4), np.zeros(3), np.zeros(0), np.array([3.0])])

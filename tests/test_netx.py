@@ -508,6 +508,13 @@ def test_the_program_computes_scale_and_offset(tmp_path: Path) -> None:
         replace(netx.network, notes={"input": {"scale": 1}})
 
 
+@pytest.mark.parametrize("bits", [-3, 33, 1.5, True])
+def test_message_bits_out_of_range_are_refused(bits: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.net", small())
+    with pytest.raises(InputError, match="input_message_bits = .*, rule: 0 to 32"):
+        read_netx(path, input_message_bits=bits)
+
+
 def test_scale_and_offset_default_to_those_of_lava_dl(tmp_path: Path) -> None:
     netx = read_netx(write(tmp_path / "a.net", small(**{"0 weight": None, "0 bias": None})))
     assert (netx.scale, netx.offset) == (64, 0)

@@ -9,8 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from hypr_neuro.compilers.netx import write_netx
+from hypr_neuro.compilers.netx import chain, write_netx
 from hypr_neuro.errors import InputError
 from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.netx import read_netx
@@ -56,6 +57,14 @@ def brf_and_readout() -> QuantizedNetwork:
     return random_quantized("brf", 1, "loihi2", hidden=(4,))
 
 
+def wide_and_sparse() -> IntegerNetwork:
+    """2^26 + 2^14 + 1 weights, three of them not 0: dense they would take 512 MB and more."""
+    size = (1 << 13) + 1
+    loop = csr_array((np.array([1, 2, 3]), (np.array([0, 5, size - 1]), np.array([4, 9, 0]))), (size, size))
+    one = Population.of("a", "lif", size, **lif_parameters(100, 100, 10))
+    return IntegerNetwork(2, (one,), (from_input(np.full((size, 2), 2)), Synapses("a", "a", loop)))
+
+
 def recurrent_rf() -> IntegerNetwork:
     network = simple(model="rf")
     return replace(network, synapses=(*network.synapses, Synapses("a", "a", ONE)))
@@ -88,6 +97,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "two scales": (lambda: with_synapses(from_input(), Synapses("a", "a", ONE, exponent=-3), A_TO_B),
                    r"connection a -> a: weight \[0, 0\] = 1 · 2\^-3, .*have no exponents "
                    r"\(-3, 0 into the layer\); .hypr-neuro quantize GRAPH --target netx"),
+    "size": (wide_and_sparse, r"connection a -> a: 67125249 weights, zeros written out, rule for netx: at most "
+             r"67108864; netx has no sparse connections, targets c and lava keep them"),
     "range": (lambda: with_synapses(from_input(exponent=7), A_TO_B),
               r"connection input -> a: weights -384..384, rule: -256..254 .*weight_exponent_max: 1"),
     "together": (lambda: with_synapses(from_input(), Synapses("a", "a", ONE, exponent=9), A_TO_B),
@@ -122,6 +133,15 @@ def test_what_netx_cannot_say_is_refused_by_name(what: str, tmp_path: Path) -> N
         write_netx(build(), tmp_path / "a.net")
     assert "\n" not in str(refusal.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_as_many_weights_as_netx_takes_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = simple()
+    monkeypatch.setattr(chain, "LARGEST_MATRIX", 2)
+    assert write_netx(network, tmp_path / "a.net").neurons == {"a": 1}
+    monkeypatch.setattr(chain, "LARGEST_MATRIX", 1)
+    with pytest.raises(InputError, match=r"connection input -> a: 2 weights, .*, rule for netx: at most 1;"):
+        write_netx(network, tmp_path / "b.net")
 
 
 def test_options_and_lines_without_a_place_are_refused(tmp_path: Path) -> None:

@@ -802,8 +802,8 @@ def bomb(file: h5py.File) -> None:
         (lambda f: replace(f, "node/nodes/lif/r", h5py.ExternalLink("/etc/x.h5", "/r")), "link to elsewhere"),
         (lambda f: replace(f, "node/nodes/lif/r", h5py.Empty("f8")), "'/node/nodes/lif/r' holds no data"),
         (lambda f: f.__setitem__("node/nodes/lif/t", np.dtype("f8")), "'/node/nodes/lif/t' holds no data"),
-        (cycle, "deeper than 16 levels"),
-        (bushy_cycle, "deeper than 16 levels|more than 100000 entries"),
+        (cycle, "deeper than 48 levels, rule: no cycles, at most 16 graphs inside each other"),
+        (bushy_cycle, "deeper than 48 levels|more than 100000 entries"),
         (bomb, "'/node/nodes/fc1/extra': the file declares more data than it can hold"),
     ],
 )
@@ -838,7 +838,7 @@ def test_the_child_reads_the_same_tree(tmp_path: Path) -> None:
     assert subprocess.run(run, check=False).returncode == 0
     with h5py.File(path, "r+") as file:
         cycle(file)
-    assert b"deeper than 16" in subprocess.run(run, check=False, stderr=subprocess.PIPE).stderr
+    assert b"deeper than 48 levels" in subprocess.run(run, check=False, stderr=subprocess.PIPE).stderr
 
 
 # ---------------------------------------------------------------- writing

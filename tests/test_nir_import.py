@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from itertools import pairwise
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,76 @@ def test_parameters_by_channel() -> None:
         import_nir(nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
 
 
+@pytest.mark.parametrize(("node", "factor"), [(nir.AvgPool2d, 1 / 6), (nir.SumPool2d, 1.0)])
+def test_pooling_over_windows_that_are_not_square(node: Any, factor: float) -> None:
+    x = np.random.default_rng(4).normal(size=(2, 4, 3))
+    window = np.array([2, 3])
+    nodes = {"in": nir.Input(np.array([2, 4, 3])), "p": node(window, window, np.array([0, 0])),
+             "out": nir.Output(np.array([2, 2, 1]))}  # fmt: skip
+    _, shown = outputs(import_nir(nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False)).graph, x[None])
+    np.testing.assert_allclose(shown[0], factor * x.reshape(2, 2, 2, 3).sum(axis=(2, 3)).reshape(-1), rtol=1e-12)
+
+
+def ran(last: Any, steps: int, **chosen: str) -> tuple[FloatGraph, np.ndarray, np.ndarray]:
+    """The graph of a readout behind a Linear, its values over random input, and those of the interpreter."""
+    graph = chain(nir.Linear(np.array([[1.0, -2.0], [0.5, 3.0]])), last)
+    x = np.random.default_rng(5).normal(size=(steps, 2))
+    found = import_nir(graph, dt=DT, **chosen).graph
+    shapes = dict.fromkeys(graph.nodes, (2,))
+    wanted = ORACLE["Interpreter"](graph, shapes, {"in": x}, set(), DT, **chosen).run(steps)["out"]
+    return found, outputs(found, x)[1], wanted
+
+
+@pytest.mark.parametrize(("tau", "model"), [(9e5, "li"), (4e6, "cuba_li")])
+def test_a_readout_that_leaks_slowly_keeps_its_gain(tau: float, model: str) -> None:
+    """li up to a time constant of 10^6 steps, cuba_li above."""
+    found, values, wanted = ran(nir.LI(*(np.full(2, v) for v in (tau * DT, 3e5, 0.7))), 12)
+    assert found.populations[-1].model.name == model
+    assert np.abs(wanted).max() > 0.1
+    np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("tau", "model"), [(9.0, "li"), (4e6, "cuba_li")])
+@pytest.mark.parametrize("order", ["current_first", "membrane_first"])
+def test_a_readout_whose_current_lasts_a_step(order: str, tau: float, model: str) -> None:
+    """τ_syn = dt: no synaptic current is left, and still the membrane sees it a step later in one of the orders."""
+    last = nir.CubaLI(*(np.full(2, v) for v in (DT, tau * DT, tau / 4, 0.1, 1.5)))
+    found, values, wanted = ran(last, 12, order=order)
+    assert found.populations[-1].model.name == model
+    assert [c.delay for c in found.synapses] == [int(order == "membrane_first")]
+    assert np.abs(wanted).max() > 0.1
+    np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-9)
+
+
+def test_a_delay_is_the_nearest_whole_number_of_steps() -> None:
+    """In floating point, 3e-4 / 1e-4 is below 3; float32, as many files hold it, is further off."""
+    for seconds, steps in ((3e-4, 3), (np.float32(7e-4), 7), (np.float32(2e-4), 2)):
+        found = import_nir(chain(nir.Delay(np.full(2, seconds)), lif(2, tau=4e-4)), dt=1e-4, reset="zero").graph
+        assert [c.delay for c in found.synapses] == [steps]
+
+
+def parallel_delays(steps: list[int]) -> nir.NIRGraph:
+    """One block for each: what arrives, plus the same so many steps later."""
+    nodes: dict[str, Any] = {"in": nir.Input(np.array([2]))}
+    edges, last = [], "in"
+    for i, delay in enumerate(steps):
+        nodes |= {f"d{i}": nir.Delay(np.full(2, delay * DT)), f"s{i}": nir.Scale(np.ones(2))}
+        edges += [(last, f"s{i}"), (last, f"d{i}"), (f"d{i}", f"s{i}")]
+        last = f"s{i}"
+    nodes |= {"n": lif(2), "out": nir.Output(np.array([2]))}
+    return nir.NIRGraph(nodes, [*edges, (last, "n"), ("n", "out")], type_check=False)
+
+
+def test_ways_of_the_same_delay_are_one_connection() -> None:
+    """2^40 ways through 40 blocks, 41 delays: how many ways there are of each stands in the weights."""
+    found = import_nir(parallel_delays([1] * 40), dt=DT, reset="zero").graph
+    assert [c.delay for c in found.synapses] == list(range(41))
+    gain = found.synapses[0].weights[0, 0]
+    assert [round(c.weights[0, 0] / gain) for c in found.synapses] == [comb(40, k) for k in range(41)]
+    found = import_nir(parallel_delays([1, 2, 4, 8, 16, 32]), dt=DT, reset="zero").graph
+    assert [c.delay for c in found.synapses] == list(range(64))
+
+
 def test_weights_with_leading_axes_are_one_matrix_for_each_index() -> None:
     rng = np.random.default_rng(2)
     weight, bias, x = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3)), rng.normal(size=(2, 4))
@@ -290,6 +361,28 @@ def test_a_graph_from_a_file_is_the_same(tmp_path: Path) -> None:
     back = FloatGraph.load(tmp_path / "g.h5")
     assert np.array_equal(outputs(back, x)[1], outputs(again.graph, x)[1])
     assert back.notes["nir"]["became"] == list(found.summary.became)
+
+
+@pytest.mark.parametrize("levels", [1, 7, 16])
+def test_graphs_inside_each_other_are_the_same_from_a_file(levels: int, tmp_path: Path) -> None:
+    graph = chain(lif(2))
+    for _ in range(levels):
+        graph = chain(graph)
+    graph.nodes["in"].metadata = {"dt": DT}
+    nir.write(tmp_path / "g.nir", graph)
+    name = "n0." * levels + "n0"
+    for what in (graph, tmp_path / "g.nir"):
+        assert [p.name for p in import_nir(what, reset="zero").graph.populations] == [name]
+
+
+def test_more_graphs_inside_each_other_are_refused_in_the_same_words(tmp_path: Path) -> None:
+    graph = chain(lif(2))
+    for _ in range(17):
+        graph = chain(graph)
+    nir.write(tmp_path / "g.nir", graph)
+    for what in (graph, tmp_path / "g.nir"):
+        with pytest.raises(InputError, match="graphs nested more than 16 deep, rule: no cycles; flatten it"):
+            import_nir(what, dt=DT, reset="zero")
 
 
 def own_net() -> Network:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import nir
 import numpy as np
 import pytest
+from commands import answer, called, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.float_graph import FloatGraph
 from hypr_neuro.graph_forward import run_graph
 from hypr_neuro.nir_io import import_nir
 
@@ -88,6 +91,8 @@ def test_metadata_of_the_nearest_graph_come_first() -> None:
             {"dt": DT, "reset": "zero"},
             r"metadata of node 'n0' \(LIF\): integrator = 'rk4', rule",
         ),
+        ({}, {"dt": 1e-320, "reset": "zero"}, "dt = 1e-320 s, rule: 1e-15 to 1e\\+15 s"),
+        ({"dt": 1e300}, {"reset": "zero"}, r"metadata of node 'n0' \(LIF\): dt = 1e\+300 s, rule: 1e-15 to"),
         ({}, {"dt": DT, "reset": "zero", "recurrent_delay": 1.5}, "recurrent_delay = 1.5, rule: whole steps"),
         ({}, {"dt": DT, "reset": "zero", "integrator": "heun"}, "integrator = 'heun', rule: one of euler, exact"),
     ],
@@ -140,7 +145,7 @@ FAULTS: list[tuple[str, Change, list[str]]] = [
      ["nodes 'n0' → 'n1' → 'n2' → 'n0'", "a loop without a neuron"]),
     ("Delay of half a step", node("n0", nir.Delay(np.array([0.0, DT / 2]))), ["'n0' (Delay)", "delay[1]", "0.5 steps"]),
     ("negative Delay", node("n0", nir.Delay(np.array([-DT]))), ["'n0' (Delay)", "delay[0]", "0 or more"]),
-    ("long Delay", node("n0", nir.Delay(np.array([100 * DT]))), ["input -> n1", "100 steps", "0..63"]),
+    ("long Delay", node("n0", nir.Delay(np.array([100 * DT]))), ["'n0' (Delay)", "input is 100 steps late", "0..63"]),
     ("other size", node("n0", nir.Linear(np.ones((3, 2)))), ["'n1' (LIF)", "shape [2]", "'n0' (Linear) sends [3]"]),
     ("Output too large", node("out", nir.Output(np.array([3]))), ["'out' (Output)", "[3]", "'n2' (Scale) sends [2]"]),
     ("huge shape", node("in", nir.Input(np.array([10**12]))), ["'in' (Input)", "[1000000000000]", "at most"]),
@@ -199,6 +204,73 @@ def test_damaged_graphs_are_read_or_refused_on_one_line(seed: int) -> None:
     except InputError as error:
         lines = [str(error)]
     assert all("\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize("blocks", [7, 60])
+def test_delays_that_add_up_past_the_limit_are_refused_at_once(blocks: int) -> None:
+    """Each block doubles the ways; the node at which they become too late is named before they are made."""
+    graph, last = chain(lif(2)), "in"
+    graph.edges.remove(("in", "n0"))
+    for i in range(blocks):
+        graph.nodes |= {f"d{i}": nir.Delay(np.full(2, 2 ** min(i, 30) * DT)), f"s{i}": nir.Scale(np.ones(2))}
+        graph.edges += [(last, f"s{i}"), (last, f"d{i}"), (f"d{i}", f"s{i}")]
+        last = f"s{i}"
+    graph.edges.append((last, "n0"))
+    with pytest.raises(InputError, match=r"'d6' \(Delay\): what it hears of input is 127 steps late, rule: 0\.\.63"):
+        import_nir(graph, dt=DT, reset="zero")
+
+
+def test_the_command_takes_what_the_function_takes(tmp_path: Path) -> None:
+    """recurrent_delay = 0 where a loop has a Delay, and no dt with which the network could not be written again."""
+    graph = chain(lif(2), nir.Linear(np.eye(2)), li(2))
+    graph.nodes["d"] = nir.Delay(np.full(2, 3 * DT))
+    graph.edges += [("n0", "d"), ("d", "n0")]
+    nir.write(tmp_path / "g.nir", graph)
+    chosen = (tmp_path / "g.nir", "--reset", "zero", "--out", tmp_path / "out", "--dt")
+    made = answer("import", *chosen, DT, "--recurrent-delay", "0", run=called)["file"]
+    assert [c.delay for c in FloatGraph.load(made).synapses] == [0, 2, 0]
+    assert "dt = 1e-320 s, rule: 1e-15 to 1e+15 s" in refusal("import", *chosen, "1e-320", run=called)
+    np.savez(tmp_path / "brf.npz", weight=np.ones(2))
+    assert "dt = 1e-320 s, rule: 1e-15" in refusal("import", tmp_path / "brf.npz", "--dt", "1e-320", run=called)
+
+
+def test_a_late_bias_and_numbers_that_hear_nothing() -> None:
+    """A bias is as late as its Delay nodes say; a channel on which nothing arrives may have any delay."""
+    graph = chain(nir.Affine(np.eye(2), np.ones(2)), nir.Delay(np.full(2, 70 * DT)), li(2))
+    graph.nodes["n0"].weight[:] = 0.0
+    with pytest.raises(InputError, match=r"'n1' \(Delay\): what it hears of a bias is 70 steps late"):
+        import_nir(graph, dt=DT)
+    graph = chain(nir.Linear(np.diag([1.0, 0.0])), nir.Delay(np.array([DT, 1e5 * DT])), li(2))
+    assert [c.delay for c in import_nir(graph, dt=DT).graph.synapses] == [1]
+
+
+def test_a_loop_of_64_steps_may_take_all_of_them() -> None:
+    """With recurrent_delay = 0 a connection that closes a loop counts one step less than its Delay nodes."""
+    graph = chain(lif(2, tau=DT))
+    graph.nodes["d"] = nir.Delay(np.full(2, 64 * DT))
+    graph.edges += [("n0", "d"), ("d", "n0")]
+    found = import_nir(graph, dt=DT, reset="zero", recurrent_delay=0).graph
+    assert [c.delay for c in found.synapses] == [0, 63]
+    with pytest.raises(InputError, match=r"n0 -> n0: delay of 64 steps, rule: 0\.\.63"):
+        import_nir(graph, dt=DT, reset="zero")
+
+
+def test_a_graph_may_not_be_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parameters of one number make as many neurons as arrive: a small file could ask for any amount."""
+    cells = {f"n{i}": lif(1) for i in range(4)}
+    nodes = {"in": nir.Input(np.array([1 << 22])), **cells, "out": nir.Output(np.array([1 << 22]))}
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False)
+    match = r"6 nodes send 25165824 numbers together, node 'out' \(Output\) alone 4194304, rule: at most 16777216"
+    with pytest.raises(InputError, match=match):
+        import_nir(graph, dt=DT, reset="zero")
+    monkeypatch.setattr("hypr_neuro.nir_io.expressions.MOST_SYNAPSES", 100)
+    rows = nir.Linear(np.ones((7, 7)))
+    graph = chain(rows, rows, lif(7), inputs=7, outs=7)
+    with pytest.raises(InputError, match=r"'n2' \(LIF\): with it the graph has 147 synapses, rule: at most 100"):
+        import_nir(graph, dt=DT, reset="zero")
+    monkeypatch.setattr("hypr_neuro.nir_io.expressions.MOST_SYNAPSES", 97)
+    with pytest.raises(InputError, match=r"'n1' \(Linear\): with it the graph has 98 synapses, rule: at most 97"):
+        import_nir(graph, dt=DT, reset="zero")
 
 
 def test_what_looks_odd_is_a_warning() -> None:

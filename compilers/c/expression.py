@@ -30,11 +30,20 @@ class Expression:
     @property
     def boolean(self) -> bool:
         """Whether it is 0 or 1 as C's comparisons are."""
-        return self.rank in (COMPARISON, LOGIC) or self.text.startswith("!")
+        return self.rank in (COMPARISON, LOGIC) or self.negated
+
+    @property
+    def negated(self) -> bool:
+        """Whether it is !(…), which gcc wants in brackets where it is compared or its bits are combined."""
+        return self.rank == UNARY and self.text.startswith("!")
 
     def at(self, rank: int) -> str:
         """The text, in brackets if it binds less tightly than that."""
         return self.text if self.rank >= rank else f"({self.text})"
+
+    def apart(self, rank: int) -> str:
+        """As `at`, and in brackets if it is !(…)."""
+        return f"({self.text})" if self.negated else self.at(rank)
 
 
 def literal(value: int) -> Expression:
@@ -66,21 +75,23 @@ def binary(operator: str, left: Expression, right: Expression) -> Expression | N
         chained = left.rank == BITS and f" {sign} " in left.text and all(
             f" {other} " not in left.text for other in BITWISE.values() if other != sign
         )  # fmt: skip
-        first = left.text if chained else left.at(UNARY)
-        return Expression(f"{first} {sign} {right.at(UNARY)}", BITS, left.wide or right.wide, settled=False)
+        first = left.text if chained else left.apart(UNARY)
+        return Expression(f"{first} {sign} {right.apart(UNARY)}", BITS, left.wide or right.wide, settled=False)
     if operator in CALLED:
         return Expression(f"{CALLED[operator]}({left.text}, {right.text})", settled=False)
     return None
 
 
 def unary(operator: str, operand: Expression) -> Expression | None:
-    """-operand or !operand, None for another operator."""
+    """-operand or !operand (operand == 0 for a number), None for another operator."""
     if operator == "USub" and operand.number is not None:
         return literal(-operand.number)
     if operator == "USub":
         # never "--"
         inner = operand.at(UNARY) if operand.rank > UNARY else f"({operand.text})"
         return Expression(f"-{inner}", UNARY, operand.wide, settled=False)
+    if operator == "Not" and not operand.boolean:
+        return compare("Eq", operand, literal(0))
     if operator == "Not":
         return Expression(f"!{operand.at(UNARY)}", UNARY, wide=False, settled=False)
     return None
@@ -90,7 +101,9 @@ def compare(operator: str, left: Expression, right: Expression) -> Expression | 
     """left OP right as 0 or 1, None for another operator."""
     if operator not in COMPARED:
         return None
-    return Expression(f"{left.at(SUM)} {COMPARED[operator]} {right.at(SUM)}", COMPARISON, wide=False, settled=False)
+    return Expression(
+        f"{left.apart(SUM)} {COMPARED[operator]} {right.apart(SUM)}", COMPARISON, wide=False, settled=False
+    )
 
 
 def logic(operator: str, parts: Sequence[Expression]) -> Expression:

@@ -120,6 +120,12 @@ class Plan:
         bits = [c.message_bits for c in self.network.synapses if c.source == INPUT and c.message_bits is not None]
         return min([LARGEST_INPUT, *limits, *(max((1 << b) - 1, 1) for b in bits)])
 
+    @property
+    def lowest_input(self) -> int:
+        """The smallest input value that the simulator takes: 0 where a connection takes spikes alone."""
+        spikes = any(c.message_bits == 0 for c in self.network.synapses if c.source == INPUT)
+        return 0 if spikes else -self.largest_input
+
     def _delivery(self, number: int, c: Synapses, delay: int, weights: Any) -> Delivery | None:
         line = None if c.always_on is None else c.always_on.astype(np.int64)
         if line is not None and not line.any():

@@ -7,6 +7,7 @@ lines of ones (`lines`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from hypr_neuro.netx.neurons import RF
 Array = NDArray[Any]
 MODELS = ("lif", *RF.values())
 """Neurons that netx has."""
+LARGEST_MATRIX = 1 << 26
+"""Weights of one connection: netx has no sparse matrices, zeros are written out."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> Chain:
     outside = _readout(network, spiking[-1], readout)
     connections = [c for c in network.synapses if not network.population(c.target).model.readout]
     _refuse_lines(connections, always_on)
+    _refuse_large(connections)
     layers = [_layer(p, spiking[i - 1] if i else None, network.inputs, connections) for i, p in enumerate(spiking)]
     constants = [[_constant(c) for c in connections if c.target == p.name and c.always_on is not None] for p in spiking]
     planned = plan(spiking, constants, [_uniform(layer) for layer in layers], [bool(a.recurrent) for a in layers])
@@ -177,6 +181,14 @@ def _refuse_lines(connections: list[Synapses], always_on: str) -> None:
                              "step")  # fmt: skip
 
 
+def _refuse_large(connections: list[Synapses]) -> None:
+    for c in connections:
+        if prod(c.shape) > LARGEST_MATRIX:
+            raise InputError(f"connection {c.name}: {prod(c.shape)} weights, zeros written out, {RULE}: at most "
+                             f"{LARGEST_MATRIX}; netx has no sparse connections, targets c and lava keep "
+                             "them")  # fmt: skip
+
+
 def _readout(network: IntegerNetwork, last: Population, option: str) -> IntegerNetwork | None:
     """The network of the readouts; None where there are none."""
     if option not in ("refuse", "outside"):
@@ -188,12 +200,14 @@ def _readout(network: IntegerNetwork, last: Population, option: str) -> IntegerN
         raise InputError(f"population '{readouts[0].name}': neuron '{readouts[0].model.name}' is a readout, {RULE}: "
                          "spiking neurons only; readout=\"outside\" writes the layers below it and hands the readout "
                          "back as a network of its own")  # fmt: skip
+    from scipy.sparse import csr_array
+
     names = {p.name for p in readouts}
     kept = []
     for c in (c for c in network.synapses if c.target in names):
         if c.source != last.name and not is_line(c):
             raise InputError(f"connection {c.name}: {RULE}: a readout outside the file receives from the last layer, "
                              f"'{last.name}', alone")  # fmt: skip
-        weights = c.weights if c.source == last.name else np.zeros((c.shape[0], last.size), np.int64)
+        weights = c.weights if c.source == last.name else csr_array((c.shape[0], last.size), dtype=np.int64)
         kept.append(replace(c, source=INPUT, weights=weights, message_bits=0))
     return IntegerNetwork(last.size, tuple(readouts), tuple(kept), network.connection_delay, network.state_bits)

@@ -92,7 +92,7 @@ def write_netx(
     """Write a network as a netx file, whole or not at all; under lava-dl it has the simulator's spikes and states.
 
     network : an IntegerNetwork, or what has one, such as a QuantizedNetwork. A chain of `lif`, `rf` and `rf_iz`, the
-        first also with recurrent weights; sparse weights are written out
+        first also with recurrent weights; sparse weights are written out, `chain.LARGEST_MATRIX` at most
     always_on : "refuse", or "channel", which writes constant currents (biases on the current) as lines that are 1 in
         every step: one more input channel, one more neuron in a layer below (`lines`); the summary names them, and
         `NetxSummary.input` appends the channel

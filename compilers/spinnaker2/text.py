@@ -10,7 +10,7 @@ from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, Core, receivers
 
 FUNCTIONS = re.compile(r"\bhn_(reset|step|output|state_0|sent_0|events_0)\b")
-MACROS = re.compile(r"\bHN_(INPUTS|INPUT_LIMIT|OUTPUTS|TAIL|SIZE_0|STATES_0|EVENTS_0|POPULATIONS|NETWORK_H)\b")
+MACROS = re.compile(r"\bHN_(INPUT(?:S|_LOW|_LIMIT)|OUTPUTS|TAIL|SIZE_0|STATES_0|EVENTS_0|POPULATIONS|NETWORK_H)\b")
 
 
 def own_names(text: str, number: int) -> str:

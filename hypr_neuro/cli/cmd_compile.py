@@ -90,6 +90,9 @@ def _learn_options(given: list[str]) -> LearnOptions:
         key, _, value = text.partition("=")
         if key not in kinds:
             raise InputError(f"--learn {text}, rule: KEY=VALUE with one of {', '.join(kinds)}")
+        if key in found:
+            raise InputError(f"--learn {text}, rule: {key} once; layers and parameters take several, with commas "
+                             "between them")  # fmt: skip
         try:
             found[key] = tuple(value.split(",")) if kinds[key] is tuple else kinds[key](value)
         except ValueError:

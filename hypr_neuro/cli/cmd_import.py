@@ -22,7 +22,7 @@ def run(
     order: Annotated[
         str | None, typer.Option(help="current_first (default) or membrane_first, within a step of NIR's neurons.")
     ] = None,
-    recurrent_delay: Annotated[int | None, typer.Option(min=1, help="Steps of feedback in NIR (default 1).")] = None,
+    recurrent_delay: Annotated[int | None, typer.Option(min=0, help="Steps of feedback in NIR (default 1).")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the network; created if need be.")] = Path(
         "runs/import"
     ),
@@ -31,8 +31,11 @@ def run(
     """Read a network, say all that was chosen or left out, and write it as a file of hypr-neuro."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.importing import import_file
+    from hypr_neuro.nir_io.options import check_dt
     from hypr_neuro.store import make_folder
 
+    if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
+        check_dt(dt)
     found = import_file(file, dt=dt, reset=reset, integrator=integrator, order=order, recurrent_delay=recurrent_delay)
     folder = make_folder(out)
     path = folder / found.file_name

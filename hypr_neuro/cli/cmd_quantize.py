@@ -26,7 +26,8 @@ def run(
         str | None, typer.Option(help="As a graph: netx, whose recurrent layers have one exponent and no bias line.")
     ] = None,
     largest: Annotated[
-        float | None, typer.Option("--largest-weight", help="As a graph: clip weights to this magnitude.")
+        float | None,
+        typer.Option("--largest-weight", help="As a graph: exponents are for weights up to this; clip larger."),
     ] = None,
     seed: Seed = 0,
     out: Annotated[

@@ -16,6 +16,7 @@ from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.netx import neurons, weights
 from hypr_neuro.netx.convolution import Convolution, Shape
 from hypr_neuro.netx.fields import Fields
+from hypr_neuro.synapses import LARGEST_MESSAGE
 
 Array = NDArray[Any]
 MAX_NEURONS = 1 << 24
@@ -40,6 +41,8 @@ class Chain:
     """
 
     def __init__(self, input_shape: Shape | None, message_bits: int) -> None:
+        if type(message_bits) is not int or not 0 <= message_bits <= LARGEST_MESSAGE:
+            raise InputError(f"input_message_bits = {message_bits!r:.40}, rule: 0 to {LARGEST_MESSAGE}")
         self.populations: list[Population] = []
         self.synapses: list[Synapses] = []
         self.source, self.shape, self.message_bits, self.flat = INPUT, input_shape, message_bits, False

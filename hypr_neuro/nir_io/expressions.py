@@ -16,11 +16,18 @@ import numpy as np
 
 from hypr_neuro.convolution import MAX_SYNAPSES
 from hypr_neuro.errors import InputError
+from hypr_neuro.integer import LARGEST_DELAY
 from hypr_neuro.network import Array
 from hypr_neuro.nir_io.flatten import LINEAR, Flat, Place
 from hypr_neuro.nir_io.linear import delay_steps, diagonal, matrix_of
 from hypr_neuro.nir_io.nodes import naming
 from hypr_neuro.nir_io.shapes import Shapes
+
+LATEST = LARGEST_DELAY + 1
+"""Steps that Delay nodes may add up to; the last one is for a loop with recurrent_delay = 0, which takes one off."""
+
+MOST_SYNAPSES = 1 << 28
+"""Weights of a graph, those of linear nodes on the way between neurons counted: 3 GB."""
 
 
 @dataclass
@@ -60,9 +67,10 @@ class Expression:
         return self.times(diagonal(gain)) if np.any(gain != 1.0) else self
 
     def later(self, steps: Array) -> Expression:
-        """Each number late by its own steps, (n,)."""
+        """Each number late by its own steps, (n,); raises InputError for more than a connection can have."""
+        self._check_delays(steps)
         found = Expression()
-        for d in np.unique(steps):
+        for d in np.unique(steps[steps <= LATEST]):  # later numbers hear nothing
             chosen = Expression(self.terms, self.biases).times(diagonal((steps == d).astype(np.float64)))
             for term in chosen.terms.values():
                 term.eliminate_zeros()
@@ -71,6 +79,16 @@ class Expression:
                 {first + int(d): bias for first, bias in chosen.biases.items() if np.any(bias)},
             ))  # fmt: skip
         return found
+
+    def _check_delays(self, steps: Array) -> None:
+        """Before anything is made: delays that double from node to node would make as many terms as ways."""
+        arriving = [(source, delay, term.nonzero()[0]) for (source, delay), term in self.terms.items()]
+        arriving += [("a bias", first, np.flatnonzero(bias)) for first, bias in self.biases.items()]
+        for source, delay, numbers in arriving:
+            latest = delay + int(steps[numbers].max(initial=0))
+            if latest > LATEST:
+                raise InputError(f"what it hears of {source} is {latest} steps late, rule: 0..{LARGEST_DELAY}; a "
+                                 "larger dt makes fewer steps of a delay in seconds")  # fmt: skip
 
     def with_bias(self, bias: Array | None) -> Expression:
         """Plus a constant from the first step on."""
@@ -96,8 +114,21 @@ class Arriving:
         self.flat, self.shapes, self.before = flat, shapes, flat.before()
         self.leaving, self.dt = dict(sources), dt
         self.notes: list[str] = []
+        self._held: dict[int, Any] = {}
+        self._synapses = 0
         for name in self._order():
-            self.leaving[name] = self._through(flat.places[name])
+            self.leaving[name] = self.held(flat.places[name], self._through(flat.places[name]))
+
+    def held(self, place: Place, found: Expression) -> Expression:
+        """The same, its weights counted; raises InputError, naming the node, where the graph's are too many."""
+        for term in found.terms.values():
+            if id(term) not in self._held:
+                self._held[id(term)] = term  # kept, so that no other gets its id
+                self._synapses += int(term.nnz)
+        if self._synapses > MOST_SYNAPSES:
+            raise InputError(f"{place.label}: with it the graph has {self._synapses} synapses, rule: at most "
+                             f"{MOST_SYNAPSES}, those of linear nodes on the way counted; split the graph")  # fmt: skip
+        return found
 
     def at(self, name: str) -> Expression:
         """The sum of what the nodes before it send."""

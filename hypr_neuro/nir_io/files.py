@@ -17,7 +17,10 @@ import h5py
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.store import fault_in_child, is_sealed, missing
 
-MAX_DEPTH = 16
+MAX_NESTING = 16
+"""Graphs inside each other, the outermost not counted."""
+MAX_DEPTH = 2 * MAX_NESTING + 16
+"""Levels of the HDF5 file: a graph inside another takes two, and some are left for the nodes of the innermost."""
 MAX_ENTRIES = 100_000
 MAX_EXPANSION = 1100
 """deflate packs at most 1032 to 1: a file that declares more than this cannot hold it."""
@@ -57,7 +60,9 @@ class _Reader:
 
     def group(self, group: h5py.Group, path: str, depth: int) -> dict[str, Any]:
         if depth > MAX_DEPTH:
-            raise FileFormatError(f"group {path!r}: deeper than {MAX_DEPTH} levels, rule: no cycles; write it again")
+            where = f"{path[:40]}…"
+            raise FileFormatError(f"group {where!r}: deeper than {MAX_DEPTH} levels, rule: no cycles, at most "
+                                  f"{MAX_NESTING} graphs inside each other; write it again")  # fmt: skip
         found: dict[str, Any] = {}
         for name in group:
             here = f"{path}/{name}"

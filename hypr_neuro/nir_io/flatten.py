@@ -12,11 +12,11 @@ from typing import Any
 import nir
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.nir_io.files import MAX_NESTING
 from hypr_neuro.nir_io.nodes import kind, node_label, shown
 
 PASSAGE = "Passage"
 """Kind of the Input and Output of a nested graph."""
-MAX_NESTING = 16
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def flatten(graph: nir.NIRGraph) -> Flat:
 def _add(flat: Flat, graph: nir.NIRGraph, inside: str, around: tuple[tuple[str, Mapping[str, Any]], ...]) -> None:
     """Add the nodes and edges of a graph; inside : '' or 'outer.'"""
     if len(around) > MAX_NESTING:
-        raise InputError(f"node {inside[:40]!r}: graphs nested more than {MAX_NESTING} deep, rule: no cycles")
+        raise InputError(f"node {inside[:40]!r}: graphs nested more than {MAX_NESTING} deep, rule: no cycles; "
+                         "flatten it before export")  # fmt: skip
     if not isinstance(graph.nodes, Mapping):
         where = f"node {inside[:-1]!r} (NIRGraph)" if inside else "graph"
         raise InputError(f"{where}: nodes = {shown(graph.nodes)}, rule: a dict of nodes by name")

@@ -108,9 +108,10 @@ def _parts(flat: Flat, shapes: Shapes, arriving: Arriving, options: Options) -> 
             continue
         made = neurons_of(place, shapes.leaving[name], options)
         remarks += [f"{place.label}: {note}" for note in made.notes]
-        found = arriving.at(name).scaled(made.gain)
+        found = arriving.held(place, arriving.at(name).scaled(made.gain))
         if made.late:
-            found = found.later(np.full(len(made.gain), made.late))
+            with naming(place.label):
+                found = found.later(np.full(len(made.gain), made.late))
         parts[name] = _part(place, made, found.with_bias(made.current), shapes.leaving[name])
     return parts, remarks
 

@@ -33,6 +33,8 @@ WORDS = {
     "order": ("current_first", "membrane_first"),
 }
 DEFAULTS = {"integrator": "euler", "order": "current_first", "recurrent_delay": 1}
+DT_RANGE = (1e-15, 1e15)
+"""Of dt, read or written: time constants in seconds stay finite."""
 DT_WITHOUT_NEED = 1e-3
 """Seconds a step of a graph in which nothing depends on time."""
 DT_TOLERANCE = 1e-6
@@ -57,6 +59,14 @@ def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: checked(name, value) for name, value in given.items() if value is not None}
 
 
+def check_dt(dt: float) -> None:
+    """Raise InputError for a dt with which time constants would overflow."""
+    low, high = DT_RANGE
+    if not low <= dt <= high:
+        raise InputError(f"dt = {dt} s, rule: {low:g} to {high:g} s, so that time constants stay finite; pass or set "
+                         "another dt")  # fmt: skip
+
+
 def checked(name: str, value: Any) -> Any:
     """A value of one of the choices as a Python float, int or str; raises InputError."""
     plain = value.item() if isinstance(value, (np.generic, np.ndarray)) and np.size(value) == 1 else value
@@ -70,6 +80,7 @@ def checked(name: str, value: Any) -> Any:
     if name == "dt":
         if not number or not 0 < plain <= sys.float_info.max:
             raise InputError(f"dt = {shown(value)}, rule: seconds a step, positive")
+        check_dt(float(plain))
         return float(plain)
     if not number or plain != plain // 1 or plain < 0:
         raise InputError(f"{name} = {shown(value)}, rule: whole steps, 0 or more")

@@ -23,6 +23,8 @@ from hypr_neuro.nir_io.windows import AXES, image_shapes, own_input_shape, whole
 Shape = tuple[int, ...]
 MAX_SIZE = 1 << 24
 """Numbers that leave a node: more is a damaged shape."""
+MAX_TOTAL = 1 << 24
+"""Numbers that leave all nodes together, for which an import takes some 1 GB: parameters of one number are spread."""
 ELEMENTWISE: dict[str, tuple[str, ...]] = {
     "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
@@ -68,7 +70,19 @@ def find_shapes(flat: Flat) -> Shapes:
                 if unknown[b] == 0:
                     ready.append(b)
     _check_edges(flat, shapes)
+    _check_total(flat, shapes)
     return shapes
+
+
+def _check_total(flat: Flat, shapes: Shapes) -> None:
+    """Raise InputError, naming the largest node, for a graph of more numbers than can be held."""
+    sizes = {name: prod(shape) for name, shape in shapes.leaving.items()}
+    total, largest = sum(sizes.values()), max(sizes, key=lambda name: (sizes[name], name))
+    if total > MAX_TOTAL:
+        raise InputError(
+            f"{len(sizes)} nodes send {total} numbers together, {flat.places[largest].label} alone {sizes[largest]}, "
+            f"rule: at most {MAX_TOTAL} in a graph; split it or make it smaller"
+        )
 
 
 def _says_its_shape(place: Place) -> bool:

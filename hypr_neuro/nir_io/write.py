@@ -24,7 +24,8 @@ from hypr_neuro.nir_io.agreement import spike_agreement
 from hypr_neuro.nir_io.integers import float_network, integer_metadata
 from hypr_neuro.nir_io.neurons_out import neuron_node, reset_of
 from hypr_neuro.nir_io.nodes import KEY, VERSION, base_name, graph_digest, naming
-from hypr_neuro.nir_io.write_graph import affine, check_dt, graph_nodes, json_text, population_nodes
+from hypr_neuro.nir_io.options import check_dt
+from hypr_neuro.nir_io.write_graph import affine, graph_nodes, json_text, population_nodes
 from hypr_neuro.quantize import QuantizedNetwork
 from hypr_neuro.store import sealed, write_atomically
 

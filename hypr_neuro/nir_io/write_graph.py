@@ -9,6 +9,7 @@ Neurons are written as `neurons_out` says; the metadata hold what `own_graph` ne
 from __future__ import annotations
 
 import json
+import re
 from math import prod
 from typing import Any
 
@@ -22,18 +23,12 @@ from hypr_neuro.network import Array
 from hypr_neuro.nir_io.neurons_out import neuron_node, reset_of
 from hypr_neuro.nir_io.nodes import KEY, VERSION, graph_digest, naming
 
-DT_RANGE = (1e-15, 1e15)
 LARGEST = 1 << 26
 """Weights of one connection: NIR has no sparse node, zeros are written out."""
+UNSAFE = re.compile(r"[/\x00-\x1f\x7f\ud800-\udfff]")
+"""What HDF5 takes for a path or the end of a name, what breaks lines, and what is no character of UTF-8."""
 Nodes = dict[str, nir.NIRNode]
 Edges = list[tuple[str, str]]
-
-
-def check_dt(dt: float) -> None:
-    """Raise InputError for a dt with which time constants would overflow."""
-    low, high = DT_RANGE
-    if not low <= dt <= high:
-        raise InputError(f"dt = {dt} s, rule: {low} to {high}, so that time constants stay finite; set net.dt")
 
 
 def json_text(what: str, value: Any) -> str:
@@ -50,11 +45,13 @@ def affine(weight: Array, bias: Array | None) -> nir.Affine:
 
 
 def population_nodes(graph: FloatGraph) -> dict[str, str]:
-    """The node of each population: its name without what HDF5 takes for a path, numbered where that is taken."""
-    taken, found = {"input", "output"}, {}
+    """The node of each population: its name without what HDF5 cannot have in one, numbered where that is taken."""
+    taken, found = {"input", "output", "input_flat"}, {}
     for i, p in enumerate(graph.populations):
-        name = p.name.replace("/", "_").strip(".") or f"population{i}"
-        found[p.name] = name if name not in taken else f"{name}_{i}"
+        name = UNSAFE.sub("_", p.name).strip(".") or f"population{i}"
+        found[p.name], k = name, i
+        while found[p.name] in taken:
+            found[p.name], k = f"{name}_{k}", k + 1
         taken.add(found[p.name])
     return found
 
@@ -136,6 +133,8 @@ class _Target:
                 raise InputError(f"{c.name}: input current {c.current}, rule: 0, NIR's neurons have one")
             bias = biases.pop(0, None) if c.delay == 0 and self.graph.forward(c) else None
             entries[place] = self._connection(c, bias)
+        if not entries and not biases:  # nir would give neurons that hear no node an Input of their own
+            biases = {0: np.zeros(self.p.size)}
         for first, bias in biases.items():
             zeros = np.zeros((self.p.size, self.graph.inputs))
             name = self._add(f"{self.node}_bias", nir.Affine(zeros, bias.copy()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 import shutil
@@ -57,7 +58,12 @@ def chained(a, b):
     return (first ^ b ^ 5) + (70000 * (a > b)) * (70000 * (a != b)) // 3
 
 
-OWN = (branching, chained)
+@jitable
+def beyond_an_int(a, b):
+    return ((a > b) | (a == b)) * 70000 * 70000, ((a > b) ^ (a == 3)) * 70000 * 70000
+
+
+OWN = (branching, chained, beyond_an_int)
 
 
 def rule_functions() -> list[Callable]:
@@ -116,12 +122,9 @@ def sizes_of(model: NeuronModel) -> dict[str, int]:
 class Program:
     """The compiled program; `run` gives what a function returns for rows of arguments."""
 
-    def __init__(self, folder: Path) -> None:
-        rules, models = rule_functions(), [MODELS[name] for name in INTEGER]
+    def __init__(self, folder: Path, sizes: dict[Callable, dict[str, int]]) -> None:
         self.names: list[str] = []
-        texts = ["#include <stdint.h>\n#include <stdio.h>\n", PRELUDE]
-        texts.append(module([*rules, *OWN, *(f for m in models for f in model_functions(m))]))
-        sizes = {f: {} for f in (*rules, *OWN)} | {f: sizes_of(m) for m in models for f in model_functions(m)}
+        texts = ["#include <stdint.h>\n#include <stdio.h>\n", PRELUDE, module(sizes)]
         for function, size in sizes.items():
             texts.append(entry(function, size))
             self.names.append(c_name(function))
@@ -134,18 +137,27 @@ class Program:
         assert done.returncode == 0, done.stderr
 
     def run(self, function: Callable, rows: np.ndarray) -> np.ndarray:
-        count = len(leaves(translate(function).returns))
-        head = np.array([self.names.index(c_name(function)), *rows.shape, count], np.int64)
-        done = subprocess.run(
-            [str(self.path)], input=head.tobytes() + rows.astype(np.int64).tobytes(), capture_output=True, check=False
-        )
+        return self.run_all({function: rows})[0]
+
+    def run_all(self, rows: dict[Callable, np.ndarray]) -> list[np.ndarray]:
+        """Several functions, each with its rows."""
+        counts = [len(leaves(translate(function).returns)) for function in rows]
+        given = b""
+        for (function, part), count in zip(rows.items(), counts, strict=True):
+            head = np.array([self.names.index(c_name(function)), *part.shape, count], np.int64)
+            given += head.tobytes() + part.astype(np.int64).tobytes()
+        done = subprocess.run([str(self.path)], input=given, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()
-        return np.frombuffer(done.stdout, np.int64).reshape(len(rows), count)
+        lengths = [len(part) * count for part, count in zip(rows.values(), counts, strict=True)]
+        parts = np.split(np.frombuffer(done.stdout, np.int64), np.cumsum(lengths)[:-1])
+        return [part.reshape(-1, count) for part, count in zip(parts, counts, strict=True)]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return Program(tmp_path_factory.mktemp("translated"))
+    models = [MODELS[name] for name in INTEGER]
+    sizes = {f: {} for f in (*rule_functions(), *OWN)} | {f: sizes_of(m) for m in models for f in model_functions(m)}
+    return Program(tmp_path_factory.mktemp("translated"), sizes)
 
 
 def python_rows(function: Callable, rows: np.ndarray, sizes: dict[str, int]) -> np.ndarray:
@@ -206,6 +218,61 @@ def test_statements_mean_what_they_mean_in_python(
 ) -> None:
     rows = rng.integers(-30, 30, (4000, 2))
     np.testing.assert_array_equal(program.run(function, rows), python_rows(function, rows, {}))
+
+
+# --- one operator inside another
+
+AMOUNT = "0 <= y < 16"
+OPERATIONS = {
+    **{f"x {sign} y": "1" for sign in ("+", "-", "*", "&", "|", "^", "<", "==", ">=")},
+    "x << y": AMOUNT, "x >> y": AMOUNT, "x // y": "y > 0", "-x": "1", "not x": "1", "not x < y": "1",
+    "x if y > 0 else -3": "1", "x < y and y < 1": "1", "x < y or y < 1": "1",
+}  # fmt: skip
+"""Expressions of x and y, and what their C takes."""
+YES_OR_NO = ("a < b", "not a", "a < b and b < 1", "a < b or b < 1")
+
+
+def of(expression: str, x: str, y: str) -> str:
+    return expression.replace("x", x).replace("y", y)
+
+
+def nested() -> dict[str, str]:
+    """Every operator on the left and on the right of every other, of a, b and c; and the rows that each takes."""
+    found = {}
+    for outer, takes in OPERATIONS.items():
+        for inner, also in OPERATIONS.items():
+            left, right = f"({of(inner, 'a', 'b')})", f"({of(inner, 'b', 'c')})"
+            found[of(outer, left, "c")] = f"({of(also, 'a', 'b')}) and ({of(takes, left, 'c')})"
+            found[of(outer, "a", right)] = f"({of(also, 'b', 'c')}) and ({of(takes, 'a', right)})"
+    for sign in ("and", "or"):
+        for part in YES_OR_NO:
+            found |= {f"({part}) {sign} c < 2": "1", f"c < 2 {sign} ({part})": "1", f"not (({part}) {sign} c < 2)": "1"}
+    return found
+
+
+def test_every_operator_inside_every_other_means_what_it_means_in_python(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    expressions = nested()
+    text = "".join(
+        f"def nested_{i}(a, b, c):\n    return {expression}\n\n\ndef takes_{i}(a, b, c):\n    return {takes}\n\n\n"
+        for i, (expression, takes) in enumerate(expressions.items())
+    )
+    (tmp_path / "nested_operators.py").write_text(text)
+    spec = importlib.util.spec_from_file_location("nested_operators", tmp_path / "nested_operators.py")
+    assert spec is not None
+    assert spec.loader is not None
+    written = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(written)
+    functions = [getattr(written, f"nested_{i}") for i in range(len(expressions))]
+    drawn, rows = rng.integers(-9, 10, (400, 3)), {}
+    for i, function in enumerate(functions):
+        rule = getattr(written, f"takes_{i}")
+        rows[function] = drawn[[bool(rule(*row)) for row in drawn.tolist()]]
+        assert len(rows[function]) >= 5
+    results = Program(tmp_path, {f: {} for f in functions}).run_all(rows)
+    for expression, (function, given), result in zip(expressions, rows.items(), results, strict=True):
+        np.testing.assert_array_equal(result, python_rows(function, given, {}), err_msg=expression)
 
 
 # --- neurons
@@ -309,6 +376,10 @@ def either(x):
     return x or 5
 
 
+def raised(x):
+    return (not (x < 3)) + x or x == 2
+
+
 def whole(s):
     t = s
     return t
@@ -328,6 +399,7 @@ def indexed(s, i):
         (outside, 1, r"np.int64\(\): cannot become C"),
         (unknown, 1, "UNKNOWN: cannot become C"),
         (either, 1, "x or 5: cannot become C, rule: and, or of comparisons"),
+        (raised, 1, r"not x < 3\) \+ x or x == 2: cannot become C, rule: and, or of comparisons"),
         (whole, 1, "s: cannot become C, rule: a tuple argument is taken apart or indexed"),
         (indexed, 1, r"s\[i\]: cannot become C, rule: an entry of a tuple has a constant index"),
     ],

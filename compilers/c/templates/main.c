@@ -4,7 +4,8 @@
  * starts from zero states, and HN_TAIL steps without input follow it. Output: a line a step with hn_output(); compiled
  * with -DHN_TRACE, the states and what was sent of every population instead; with -DHN_EVENTS, after each sample a line
  * with the counts of every population's events. With -DHN_TICKS no more than a line a sample: what hn_ticks() counted
- * during its steps. Values beyond HN_INPUT_LIMIT and all that is no such text end the program, see hn_text.h.
+ * during its steps. Values outside of HN_INPUT_LOW to HN_INPUT_LIMIT and all that is no such text end the program, see
+ * hn_text.h.
  */
 #include "hn_text.h"
 #include "network.h"
@@ -53,7 +54,7 @@ int main(void) {
         hn_reset();
         for (step = 0; step < steps + HN_TAIL; step++) {
             for (uint32_t i = 0; i < HN_INPUTS; i++) {
-                input[i] = step < steps ? need_number("input value", -HN_INPUT_LIMIT, HN_INPUT_LIMIT) : 0;
+                input[i] = step < steps ? need_number("input value", HN_INPUT_LOW, HN_INPUT_LIMIT) : 0;
             }
             const uint32_t start = hn_ticks();
             hn_step(input);
