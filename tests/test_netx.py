@@ -511,7 +511,7 @@ def test_the_program_computes_scale_and_offset(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bits", [-3, 33, 1.5, True])
 def test_message_bits_out_of_range_are_refused(bits: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "a.net", small())
-    with pytest.raises(InputError, match="input_message_bits = .*, rule: 0 to 32"):
+    with pytest.raises(InputError, match=r"input_message_bits = .*, rule: 0 to 32"):
         read_netx(path, input_message_bits=bits)
 
 
