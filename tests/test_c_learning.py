@@ -375,6 +375,24 @@ def test_ecg_after_100_samples_equals_the_simulator(profile: str, shared_data: P
 
 
 @needs_arm
+@needs_qemu
+def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: Path, tmp_path: Path) -> None:
+    data, start, options = ecg_start(shared_data, "cortex_m4")
+    hn.compile_network(start, target="c", out=tmp_path, learn=options)
+    scored = np.ones(data.x.shape[1], bool)
+    samples = [(data.x[i].astype(np.int32), data.y[i], scored) for i in range(100)]
+    found = run_learning(build_learning(tmp_path, CORTEX_M4), Plan(start, options), samples)
+    simulator = Learner(start.copy(), options)
+    for i, (sample, (outputs, _)) in enumerate(zip(samples, found, strict=True)):
+        readouts = simulator.sample(*sample, as_rate(options.rate), as_rate(options.parameter_rate))
+        assert np.array_equal(outputs, readouts), f"sample {i}"
+    for i, layer in enumerate(simulator.qnet.layers):
+        weights = np.hstack([c.mantissa for c in layer.connections().values()])
+        assert np.array_equal(found[-1][1][f"weight_{i}"], weights)
+        assert np.array_equal(found[-1][1][f"neuron_{i}"], layer.per_neuron)
+
+
+@needs_arm
 @pytest.mark.parametrize(("profile", "ram"), [("loihi2", 34_000), ("cortex_m4", 24_000)])
 def test_ecg_that_learns_fits_a_microcontroller(profile: str, ram: int, shared_data: Path, tmp_path: Path) -> None:
     _, start, options = ecg_start(shared_data, profile)
