@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.integer import INPUT, LARGEST_DELAY
+from hypr_neuro.integer import INPUT, LARGEST_DELAY, check_ends
 from hypr_neuro.kinds import require, require_positive
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
@@ -202,19 +202,7 @@ class FloatGraph:
         if not self.outputs or any(name not in self._index for name in self.outputs):
             raise InputError(f"outputs {self.outputs}, rule: populations of the graph, known: {', '.join(names)}")
         for c in self.synapses:
-            self._check(c)
-
-    def _check(self, c: FloatSynapses) -> None:
-        for end, known in ((c.source, [INPUT, *self._index]), (c.target, list(self._index))):
-            if end not in known:
-                raise InputError(f"connection {c.name}: unknown '{end}', known: {', '.join(known)}")
-        pre = self.inputs if c.source == INPUT else self.population(c.source).size
-        target = self.population(c.target)
-        if c.shape != (target.size, pre):
-            raise InputError(f"connection {c.name}: weights of shape {c.shape}, rule: ({target.size}, {pre})")
-        if not 0 <= c.current < target.model.currents:
-            raise InputError(f"connection {c.name}: current {c.current}, '{target.model.name}' has "
-                             f"{target.model.currents} input current(s), counted from 0")  # fmt: skip
+            check_ends(c, self.inputs, self.populations)
 
     @classmethod
     def from_network(cls, net: Network) -> FloatGraph:

@@ -14,7 +14,7 @@ added to the target's current (a negative exponent floors, so the sums of differ
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
@@ -99,6 +99,24 @@ class Population:
         return cls(name, record, np.stack(per_neuron) if per_neuron else np.zeros((0, size), np.int64), constants)
 
 
+def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
+    """Raise InputError for a connection, of integers or of floats, whose ends, shape or current a network lacks.
+
+    populations : of the network, each with name, size and model. inputs : channels of the input
+    """
+    by_name = {p.name: p for p in populations}
+    for end, known in ((c.source, [INPUT, *by_name]), (c.target, list(by_name))):
+        if end not in known:
+            raise InputError(f"connection {c.name}: unknown '{end}', known: {', '.join(known)}")
+    pre = inputs if c.source == INPUT else by_name[c.source].size
+    target = by_name[c.target]
+    if c.shape != (target.size, pre):
+        raise InputError(f"connection {c.name}: weights of shape {c.shape}, rule: ({target.size}, {pre})")
+    if not 0 <= c.current < target.model.currents:
+        raise InputError(f"connection {c.name}: current {c.current}, '{target.model.name}' has "
+                         f"{target.model.currents} input current(s), counted from 0")  # fmt: skip
+
+
 @dataclass(eq=False)
 class IntegerNetwork:
     """Populations in the order in which a step computes them, and the connections between them.
@@ -142,16 +160,7 @@ class IntegerNetwork:
             raise InputError(f"notes: input = {encoding!r:.60}, rule: whole numbers 'scale' and 'offset'")
 
     def _check(self, c: Synapses) -> None:
-        for end, known in ((c.source, [INPUT, *self._index]), (c.target, list(self._index))):
-            if end not in known:
-                raise InputError(f"connection {c.name}: unknown '{end}', known: {', '.join(known)}")
-        pre = self.inputs if c.source == INPUT else self.population(c.source).size
-        target = self.population(c.target)
-        if c.shape != (target.size, pre):
-            raise InputError(f"connection {c.name}: weights of shape {c.shape}, rule: ({target.size}, {pre})")
-        if not 0 <= c.current < target.model.currents:
-            raise InputError(f"connection {c.name}: current {c.current}, '{target.model.name}' has "
-                             f"{target.model.currents} input current(s), counted from 0")  # fmt: skip
+        check_ends(c, self.inputs, self.populations)
         if c.always_on is not None and not self.forward(c):
             raise InputError(f"connection {c.name}: always_on, rule: from the input or an earlier population only")
         if c.source != INPUT and self.population(c.source).model.readout:

@@ -580,6 +580,28 @@ def test_a_manifest_tells_what_was_compiled(tmp_path: Path, monkeypatch: pytest.
     assert inconsistent(tmp_path / "mixed") == ["network.c"]
 
 
+def test_an_interrupted_compile_leaves_no_manifest_and_can_be_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_network(small(), target="c", out=tmp_path / "out")
+    whole = files_of(tmp_path / "out")
+
+    def interrupted(path: Path, write: Any) -> None:
+        if path.name == "network.c":
+            raise KeyboardInterrupt
+        write_atomically(path, write)
+
+    write_atomically = compilers.write_atomically
+    with monkeypatch.context() as patched:
+        patched.setattr(compilers, "write_atomically", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compile_network(small(), target="c", out=tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists(), "the folder would count as complete"
+    compile_network(small(), target="c", out=tmp_path / "out")
+    assert files_of(tmp_path / "out") == whole
+    assert inconsistent(tmp_path / "out") == []
+
+
 def test_learn_options_given_twice_are_refused(tmp_path: Path) -> None:
     random_quantized("lif", 0, "loihi2").save(tmp_path / "quantized.h5")
     twice = ("--learn", "rate=0.3", "--learn", "rate=0.4")
