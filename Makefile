@@ -31,9 +31,9 @@ test: setup
 
 test-lava-dl: setup
 	@sh tools/setup_lava_dl.sh '$(VENV_DL)' '$(VENV)'
-	$(VENV_DL)/bin/python -m pytest tests/test_netx.py tests/test_netx_write.py tests/test_nir_readers.py \
-		tests/unit/test_checkpoint_files.py \
-		tests/test_braille_published.py::test_lava_dl_runs_the_netx_file_with_the_simulators_spikes $(ARGS)
+	$(VENV_DL)/bin/python -m pytest tests/files/test_netx.py tests/files/test_netx_write.py tests/files/test_nir_readers.py \
+		tests/files/test_checkpoint_files.py \
+		tests/conformance/test_braille_published.py::test_lava_dl_runs_the_netx_file_with_the_simulators_spikes $(ARGS)
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hypr_neuro.neurons import get_model
-from hypr_neuro.surrogates import SURROGATES
-from hypr_neuro.tuples import DOT, MAD, MATT, ROWS
+from hypr_neuro.numbers.surrogates import SURROGATES
+from hypr_neuro.numbers.unrolled import DOT, MAD, MATT, ROWS
 
 
 class Counted(float):

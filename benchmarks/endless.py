@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import hypr_neuro as hn
-from hypr_neuro.sim.learn_options import LearnOptions, as_rate
-from hypr_neuro.sim.learner import Learner
-from hypr_neuro.sim.learner_state import restore_learner, save_learner
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.state import restore_learner, save_learner
 
 PART, CLASSES, HOLD = 10_000, 4, 50
 
@@ -54,8 +54,11 @@ def run(chip: Learner, first: int, stop: int, report: int) -> None:
             edge = max(float((np.abs(w) == 127).mean()) for w in chip.qnet.weights().values())
             clipped = {k: v for k, v in (chip.clips() | chip.events()).items() if v}
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{(part + 1) * PART:>11,} steps  right {right / (report * PART):.1%}  weights at the edge "
-                  f"{edge:.1%}  peak memory {memory:.0f} MiB  clipped {clipped}", flush=True)  # fmt: skip
+            print(
+                f"{(part + 1) * PART:>11,} steps  right {right / (report * PART):.1%}  weights at the edge "
+                f"{edge:.1%}  peak memory {memory:.0f} MiB  clipped {clipped}",
+                flush=True,
+            )
             right = 0
 
 
@@ -73,8 +76,10 @@ def main(millions: float) -> None:
         for number, one in enumerate((chip, resumed)):
             save_learner(one, Path(folder) / f"{number}.h5")
         same = (Path(folder) / "0.h5").read_bytes() == (Path(folder) / "1.h5").read_bytes()
-    print(f"{chip.updates:,} updates; taken up again at {half * PART:,} steps and run to the end: "
-          f"{'every integer equal' if same else 'DIFFERENT'}")  # fmt: skip
+    print(
+        f"{chip.updates:,} updates; taken up again at {half * PART:,} steps and run to the end: "
+        f"{'every integer equal' if same else 'DIFFERENT'}"
+    )
     if not same:
         sys.exit(1)
 

@@ -3,9 +3,9 @@
     python benchmarks/gap.py ecg FOLDER [seeds] [neurons]
     python benchmarks/gap.py braille FOLDER [seeds] [neurons]
 
-Settings are those of `hypr_neuro.tasks`. Accuracy at the best validation epoch, mean over seeds and each seed; seconds
-an epoch (fastest); peak memory that numpy allocates in one gradient of a batch, at T and at 10·T (the batch's sequences
-ten times in a row). Long: minutes a seed.
+Settings are those of `hypr_neuro.workflow.tasks`. Accuracy at the best validation epoch, mean over seeds and each
+seed; seconds an epoch (fastest); peak memory that numpy allocates in one gradient of a batch, at T and at 10·T (the
+batch's sequences ten times in a row). Long: minutes a seed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import hypr_neuro as hn
-from hypr_neuro.forward import drop_workspaces
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import BRAILLE_NETWORKS, ECG_NETWORKS, Task
+from hypr_neuro.run.forward import drop_workspaces
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import BRAILLE_NETWORKS, ECG_NETWORKS, Task
 
 NETWORKS = {"ecg": ECG_NETWORKS, "braille": BRAILLE_NETWORKS}
 PATHS: tuple[tuple[str, int | None], ...] = (("hypr", None), ("hypr", 64), ("bptt", None))
@@ -38,10 +38,13 @@ def main(name: str, folder: str, seeds: list[int], neurons: list[str]) -> None:
             memory = [_peak(net, data, task, rule, chunk, times) for times in (1, 10)]
             each = ", ".join(f"{100 * a:.1f}" for a in accuracy)
             validation = np.mean([v for _, _, (v, _), _ in found])
-            print(f"{name} {neuron:9} {rule:5} λ = {chunk or 'T':3}  test {100 * np.mean(accuracy):.2f} % ({each}), "
-                  f"labelled {100 * labelled:.2f} %, validation {100 * validation:.1f} %, "
-                  f"{min(s for _, _, (_, s), _ in found):.2f} s an epoch, {memory[0]:.1f} MiB at T, "
-                  f"{memory[1]:.1f} MiB at 10 T", flush=True)  # fmt: skip
+            print(
+                f"{name} {neuron:9} {rule:5} λ = {chunk or 'T':3}  test {100 * np.mean(accuracy):.2f} % ({each}), "
+                f"labelled {100 * labelled:.2f} %, validation {100 * validation:.1f} %, "
+                f"{min(s for _, _, (_, s), _ in found):.2f} s an epoch, {memory[0]:.1f} MiB at T, "
+                f"{memory[1]:.1f} MiB at 10 T",
+                flush=True,
+            )
 
 
 def _train(name: str, folder: str, task: Task, seed: int, rule: str, chunk: int | None) -> tuple[Any, ...]:

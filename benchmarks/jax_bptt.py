@@ -48,8 +48,15 @@ def loss_of(p: dict, x: jax.Array, y: jax.Array) -> jax.Array:
 def make_step(net: Network, x: np.ndarray, y: np.ndarray) -> Callable[[], float]:
     """A call that computes loss and gradients of one batch, and returns the loss."""
     hidden, readout = net.layers
-    p = {"weight": hidden.weight, "recurrent": hidden.recurrent, "bias": hidden.bias, "omega": hidden.params["omega"],
-         "b_offset": hidden.params["b_offset"], "out": readout.weight, "tau": readout.params["tau"]}  # fmt: skip
+    p = {
+        "weight": hidden.weight,
+        "recurrent": hidden.recurrent,
+        "bias": hidden.bias,
+        "omega": hidden.params["omega"],
+        "b_offset": hidden.params["b_offset"],
+        "out": readout.weight,
+        "tau": readout.params["tau"],
+    }
     p = {name: jnp.asarray(value, jnp.float32) for name, value in p.items()}
     inputs, labels = jnp.asarray(x.transpose(1, 0, 2), jnp.float32), jnp.asarray(y.T)
     compiled = jax.jit(jax.value_and_grad(loss_of))

@@ -13,11 +13,11 @@ import numpy as np
 from timing import best
 
 import hypr_neuro as hn
-from hypr_neuro.compilers.lava.learning_run import LavaTask, learn_all_in_lava
+from hypr_neuro.compilers.lava.learning.run import LavaTask, learn_all_in_lava
 from hypr_neuro.errors import MissingPackageError
-from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.sim.learn_options import LearnOptions, as_rate
-from hypr_neuro.sim.learner import Learner
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 
 INPUTS, SIZE, OUTPUTS, INPUT_RATE = 4, 36, 6, 0.3
 UPDATE_EVERY = 100
@@ -30,8 +30,10 @@ def lava_learning(quick: bool) -> None:
     options = LearnOptions(update_on="step", update_every=UPDATE_EVERY)
     weights = _weights_after_updates(qnet, x, label, options)
     before = _each(qnet, x, label, options)
-    print(f"\nlearn, ECG network, BRF {SIZE} recurrent, {INPUTS} inputs, {OUTPUTS} outputs, batch 1, an update every "
-          f"{UPDATE_EVERY} steps, beside Lava's CPU runtime; best blocks")  # fmt: skip
+    print(
+        f"\nlearn, ECG network, BRF {SIZE} recurrent, {INPUTS} inputs, {OUTPUTS} outputs, batch 1, an update every "
+        f"{UPDATE_EVERY} steps, beside Lava's CPU runtime; best blocks"
+    )
     try:
         task = LavaTask(qnet, x[None], label[None], options=options, stream=True, record=False)
         lava = learn_all_in_lava({"ecg": task})["ecg"]
@@ -41,8 +43,10 @@ def lava_learning(quick: bool) -> None:
     for name, after in lava.weights.items():
         assert np.array_equal(after, weights[name]), f"Lava and the simulator learn other weights: {name}"
     each, theirs, median = min(before, _each(qnet, x, label, options)), lava.seconds.min(), np.median(lava.seconds)
-    print(f"  {each * 1e6:.2f} µs a step; Lava {theirs * 1e3:.2f} ms (median {median * 1e3:.2f}), {theirs / each:,.0f} "
-          f"times as long; equal weights after each of {steps // UPDATE_EVERY} updates")  # fmt: skip
+    print(
+        f"  {each * 1e6:.2f} µs a step; Lava {theirs * 1e3:.2f} ms (median {median * 1e3:.2f}), {theirs / each:,.0f} "
+        f"times as long; equal weights after each of {steps // UPDATE_EVERY} updates"
+    )
 
 
 def _task(steps: int) -> tuple[QuantizedNetwork, np.ndarray, np.ndarray]:

@@ -6,12 +6,12 @@ import numpy as np
 from timing import best
 
 import hypr_neuro as hn
-from hypr_neuro.jit import compile_kernel
-from hypr_neuro.lanes import lane32
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import structure
-from hypr_neuro.sim.learn_options import LearnOptions, as_rate
-from hypr_neuro.sim.learner import Learner
+from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.lanes import lane32
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 
 
 def _lanes(x: np.ndarray, c: int, rounds: int) -> None:
@@ -61,11 +61,19 @@ def learning(quick: bool) -> None:
     """Samples of the ECG task's shape and wider ones, updates included."""
     rng, peak = np.random.default_rng(0), lane_rate()
     steps = 130 if quick else 1300
-    print(f"\nlearn in integers, one core, batch 1, profile loihi2: weights 8 bits, states 24, coefficients 16, "
-          f"eligibilities 24 (nearest), error and signal 16, accumulators 31; roofline {peak / 1e9:.0f} G operations "
-          "a second (32 bit)")  # fmt: skip
-    cases = [("brf", 4, 36), ("brf", 64, 96), ("brf", 139, 256), ("lif", 140, 256), ("alif", 139, 256),
-             ("se_adlif", 139, 256)]  # fmt: skip
+    print(
+        f"\nlearn in integers, one core, batch 1, profile loihi2: weights 8 bits, states 24, coefficients 16, "
+        f"eligibilities 24 (nearest), error and signal 16, accumulators 31; roofline {peak / 1e9:.0f} G operations "
+        "a second (32 bit)"
+    )
+    cases = [
+        ("brf", 4, 36),
+        ("brf", 64, 96),
+        ("brf", 139, 256),
+        ("lif", 140, 256),
+        ("alif", 139, 256),
+        ("se_adlif", 139, 256),
+    ]
     for neuron, inputs, size in cases:
         qnet = network(neuron, inputs, size, 6)
         x = (rng.random((steps, inputs)) < 0.1).astype(np.int8)
@@ -75,6 +83,8 @@ def learning(quick: bool) -> None:
         synapses, fan_in = size * chip.layers[0].fan_in, chip.layers[0].fan_in
         share = operations(neuron) * synapses / each / peak
         firing = chip.simulator.populations[0].outputs.mean()
-        print(f"  {neuron:9} {size:4} neurons, fan-in {fan_in:4}, firing {firing:5.1%}: {each * 1e6:7.2f} µs a step, "
-              f"{each / synapses * 1e9:5.2f} ns a synapse, {operations(neuron)} operations each: "
-              f"{share:.0%} of the roofline")  # fmt: skip
+        print(
+            f"  {neuron:9} {size:4} neurons, fan-in {fan_in:4}, firing {firing:5.1%}: {each * 1e6:7.2f} µs a step, "
+            f"{each / synapses * 1e9:5.2f} ns a synapse, {operations(neuron)} operations each: "
+            f"{share:.0%} of the roofline"
+        )

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from timing import best
 
-from hypr_neuro.forward import cpu_count
-from hypr_neuro.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.run.forward import cpu_count
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.sim.simulator import Simulator
@@ -39,8 +39,15 @@ def _case(n: int, target: float, steps: int) -> dict[str, Any]:
     """Even weights, on the grid of Lava's mixed sign mode, and the threshold at which a share `target` fires."""
     rng = np.random.default_rng(0)
     x = (rng.random((steps, CHANNELS)) < INPUT_RATE).astype(np.int8)
-    case = {"x": x, "w_in": 2 * rng.integers(-40, 128, (n, CHANNELS)), "w_rec": 2 * rng.integers(-64, 64, (n, n)),
-            "du": DU, "dv": DV, "warm": WARM, "block": BLOCK}  # fmt: skip
+    case = {
+        "x": x,
+        "w_in": 2 * rng.integers(-40, 128, (n, CHANNELS)),
+        "w_rec": 2 * rng.integers(-64, 64, (n, n)),
+        "du": DU,
+        "dv": DV,
+        "warm": WARM,
+        "block": BLOCK,
+    }
     low, high = 1, 1 << 17
     while high - low > 1:
         middle = (low + high) // 2
@@ -51,8 +58,20 @@ def _case(n: int, target: float, steps: int) -> dict[str, Any]:
 
 def _network(case: dict[str, Any]) -> IntegerNetwork:
     n = len(case["w_in"])
-    lif = Population.of("h", "lif", n, du1=case["du"] + 1, dv=case["dv"], vth=case["vth"] << 6, bias=0, inv_vth=1,
-                        lava=1, subtract=0, k=15, scale_log2=6)  # fmt: skip
+    lif = Population.of(
+        "h",
+        "lif",
+        n,
+        du1=case["du"] + 1,
+        dv=case["dv"],
+        vth=case["vth"] << 6,
+        bias=0,
+        inv_vth=1,
+        lava=1,
+        subtract=0,
+        k=15,
+        scale_log2=6,
+    )
     return IntegerNetwork(CHANNELS, (lif,), (Synapses("input", "h", case["w_in"]), Synapses("h", "h", case["w_rec"])))
 
 
@@ -68,8 +87,10 @@ def _against_reference(case: dict[str, Any]) -> None:
     network, few = _network(case), case["x"][None, :40]
     ours = _each(network, case["x"], 1, BLOCK)
     theirs = best(lambda: simulate_reference(network, few), 1) / few.shape[1]
-    print(f"\nsimulate: {ours * 1e6:.2f} µs a step of 128 neurons; "
-          f"the plain-Python reference takes {theirs / ours:,.0f} times as long")  # fmt: skip
+    print(
+        f"\nsimulate: {ours * 1e6:.2f} µs a step of 128 neurons; "
+        f"the plain-Python reference takes {theirs / ours:,.0f} times as long"
+    )
 
 
 def _against_lava(cases: list[tuple[int, float, dict[str, Any]]]) -> None:
@@ -81,15 +102,19 @@ def _against_lava(cases: list[tuple[int, float, dict[str, Any]]]) -> None:
         before = _each(network, x, 1, BLOCK)
         lava = _lava(case)
         one, many = min(before, _each(network, x, 1, BLOCK)), _each(network, x, 64, BLOCK)
-        print(f"  {n:4} neurons, {spikes[WARM:].mean():5.1%} fire: {one * 1e6:.2f} µs a step, "
-              f"{many * 1e6:.2f} µs a step and sample of 64")  # fmt: skip
+        print(
+            f"  {n:4} neurons, {spikes[WARM:].mean():5.1%} fire: {one * 1e6:.2f} µs a step, "
+            f"{many * 1e6:.2f} µs a step and sample of 64"
+        )
         if lava is None:
             print("       Lava is not installed here")
             continue
         assert np.array_equal(lava["spikes"], spikes), "Lava and the simulator differ"
         theirs = float(lava["times"].min())
-        print(f"       Lava {theirs * 1e3:.2f} ms a step (median {np.median(lava['times']) * 1e3:.2f}), same spikes in "
-              f"{len(x)} steps: {theirs / one:,.0f} and {theirs / many:,.0f} times as long")  # fmt: skip
+        print(
+            f"       Lava {theirs * 1e3:.2f} ms a step (median {np.median(lava['times']) * 1e3:.2f}), same spikes in "
+            f"{len(x)} steps: {theirs / one:,.0f} and {theirs / many:,.0f} times as long"
+        )
 
 
 def _lava(case: dict[str, Any]) -> dict[str, np.ndarray] | None:
@@ -147,8 +172,9 @@ def _driven(n: int) -> tuple[IntegerNetwork, np.ndarray]:
     low, high = 1, 1 << 17
     for _ in range(10):
         middle = int((low * high) ** 0.5)
-        lif = Population.of("h", "lif", n, du1=4096, dv=2048, vth=middle << 6, bias=0, inv_vth=1, lava=1, subtract=0,
-                            k=15, scale_log2=6)  # fmt: skip
+        lif = Population.of(
+            "h", "lif", n, du1=4096, dv=2048, vth=middle << 6, bias=0, inv_vth=1, lava=1, subtract=0, k=15, scale_log2=6
+        )
         network = IntegerNetwork(CHANNELS, (lif,), (Synapses("input", "h", w_in), Synapses("h", "h", w_rec)))
         rate = simulate(network, x[None, :60]).rates["h"]
         low, high = (middle, high) if rate > 0.1 else (low, middle)

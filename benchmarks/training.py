@@ -11,7 +11,7 @@ from counting import operations
 from timing import arithmetic_rate, best
 
 import hypr_neuro as hn
-from hypr_neuro.forward import LayerArrays, drop_workspaces, run_forward, time_major
+from hypr_neuro.run.forward import LayerArrays, drop_workspaces, run_forward, time_major
 from hypr_neuro.train.engine import LayerEngine
 from hypr_neuro.train.rules import get_rule
 
@@ -21,8 +21,12 @@ BATCH, TRAINING_SAMPLES = 16, 556
 
 def ecg_network() -> hn.Network:
     """BRF 36 recurrent and LI readout, as trained on ECG-QTDB, with weights that make a tenth of the neurons fire."""
-    spec = {"inputs": 4, "outputs": 6, "readout": {"tau": [15, 25]},
-            "layers": [{"neuron": "brf", "size": 36, "params": {"omega": [3, 5], "b_offset": [0.1, 1]}}]}  # fmt: skip
+    spec = {
+        "inputs": 4,
+        "outputs": 6,
+        "readout": {"tau": [15, 25]},
+        "layers": [{"neuron": "brf", "size": 36, "params": {"omega": [3, 5], "b_offset": [0.1, 1]}}],
+    }
     net = hn.Network.build(spec, seed=0)
     net.layers[0].weight[...] = 250 * np.abs(net.layers[0].weight)
     return net
@@ -63,22 +67,32 @@ def _stages(net: hn.Network, x: np.ndarray) -> None:
         each = best(call, 15) / (x.shape[1] * block * engine.n)
         counted = operations(engine.layer.model.name)[name[0]]
         least = counted / peak
-        print(f"  {name + '-stage':16} {each * 1e9:6.2f} ns a neuron and step; {counted} operations a neuron, "
-              f"weights apart: {least / each:.0%} of the roofline")  # fmt: skip
+        print(
+            f"  {name + '-stage':16} {each * 1e9:6.2f} ns a neuron and step; {counted} operations a neuron, "
+            f"weights apart: {least / each:.0%} of the roofline"
+        )
 
 
 def _rules(net: hn.Network, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Whole batches, all cores."""
     times = {}
     per_epoch = TRAINING_SAMPLES / BATCH * 1300 / x.shape[1]
-    for name, rule, chunk in (("HYPR λ = T", "hypr", None), ("HYPR λ = 64", "hypr", 64), ("OSTL λ = T", "ostl", None),
-                              ("e-prop λ = T", "eprop", None), ("BPTT", "bptt", None)):  # fmt: skip
-        times[name] = best(lambda rule=rule, chunk=chunk: hn.gradients(
-            net, x, y, rule=rule, chunk=chunk, dtype=np.float32), 7)  # fmt: skip
+    for name, rule, chunk in (
+        ("HYPR λ = T", "hypr", None),
+        ("HYPR λ = 64", "hypr", 64),
+        ("OSTL λ = T", "ostl", None),
+        ("e-prop λ = T", "eprop", None),
+        ("BPTT", "bptt", None),
+    ):
+        times[name] = best(
+            lambda rule=rule, chunk=chunk: hn.gradients(net, x, y, rule=rule, chunk=chunk, dtype=np.float32), 7
+        )
         each = times[name] / (x.shape[0] * x.shape[1] * 36)
-        print(f"  {name:13} {times[name] * 1e3:7.1f} ms a batch of 16, {each * 1e9:5.1f} ns a neuron and step, "
-              f"{times[name] * per_epoch:.2f} s an ECG epoch, "
-              f"{times[name] / times['HYPR λ = T']:.1f} times HYPR λ = T")  # fmt: skip
+        print(
+            f"  {name:13} {times[name] * 1e3:7.1f} ms a batch of 16, {each * 1e9:5.1f} ns a neuron and step, "
+            f"{times[name] * per_epoch:.2f} s an ECG epoch, "
+            f"{times[name] / times['HYPR λ = T']:.1f} times HYPR λ = T"
+        )
     return times
 
 
@@ -92,8 +106,10 @@ def _jax(net: hn.Network, x: np.ndarray, y: np.ndarray, times: dict[str, float])
     each = best(step, 3)
     loss = hn.gradients(net, x, y, rule="bptt", dtype=np.float32)[1]
     assert abs(step() - loss) < 1e-3 * loss, "JAX and hypr-neuro compute different losses"
-    print(f"  BPTT in JAX   {each * 1e3:7.1f} ms a batch, same network and loss: "
-          f"{each / times['HYPR λ = T']:.1f} times HYPR λ = T, {each / times['BPTT']:.1f} times our BPTT")  # fmt: skip
+    print(
+        f"  BPTT in JAX   {each * 1e3:7.1f} ms a batch, same network and loss: "
+        f"{each / times['HYPR λ = T']:.1f} times HYPR λ = T, {each / times['BPTT']:.1f} times our BPTT"
+    )
 
 
 def _stream(steps: int, part: int) -> Iterator[tuple[np.ndarray, np.ndarray, None]]:

@@ -32,16 +32,14 @@ from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from numpy.typing import NDArray
-
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
-from hypr_neuro.place import Placement
-from hypr_neuro.profile import Profile
-from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.store import content_digest, make_folder, write_atomically, write_text
+from hypr_neuro.files.store import content_digest, make_folder, write_atomically, write_text
+from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.placement.place import Placement
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
-Array = NDArray[Any]
 MANIFEST = "manifest.json"
 
 
@@ -204,8 +202,10 @@ def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:
             )
     profile: Profile | None = getattr(network, "profile", None)
     if profile is not None and target not in profile.compilers:
-        raise InputError(f"profile '{profile.name}' takes {', '.join(profile.compilers) or 'no target format'} "
-                         f"(compilers), not '{target}'; choose another target or profile")  # fmt: skip
+        raise InputError(
+            f"profile '{profile.name}' takes {', '.join(profile.compilers) or 'no target format'} "
+            f"(compilers), not '{target}'; choose another target or profile"
+        )
     return profile
 
 

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hypr_neuro as hn
-from hypr_neuro.compare import compare_inference
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import Task
+from hypr_neuro.comparing.compare import compare_inference
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import Task
 
 GAINS = (0.5, 1.0, 2.0)
 """Of a taxel after the shift: half of its events, all of them, each of them twice."""
@@ -32,12 +32,18 @@ SEEDS = 3
 SCORED = 96
 """Steps at the end of a sample that are learned from and scored."""
 TASK = Task(
-    {"layers": [{"neuron": "se_adlif", "size": 96, "params": {"tau_u": [5, 25], "tau_w": [60, 300]}}],
-     "readout": {"tau": [10, 20]}},
-    epochs=25, batch_size=32, rate=0.01, start_rate=0.03,
+    {
+        "layers": [{"neuron": "se_adlif", "size": 96, "params": {"tau_u": [5, 25], "tau_w": [60, 300]}}],
+        "readout": {"tau": [10, 20]},
+    },
+    epochs=25,
+    batch_size=32,
+    rate=0.01,
+    start_rate=0.03,
     training={"schedule": "cosine", "optimizer": {"name": "adam", "beta2": 0.99}, "loss": "sum_of_softmax"},
-    fine_tuning=hn.LearnOptions(rate=0.3, decay=0.8), fine_tuning_epochs=6,
-)  # fmt: skip
+    fine_tuning=hn.LearnOptions(rate=0.3, decay=0.8),
+    fine_tuning_epochs=6,
+)
 
 
 def scored_late(data: hn.SequenceData) -> hn.SequenceData:
@@ -76,8 +82,10 @@ def main(folder: Path, quick: bool) -> None:
         run = hn.compare(net, qnet, worn, epochs=epochs, options=replace(TASK.fine_tuning, seed=seed))
         first, last = run.epochs[0], run.epochs[-1]
         found.append(np.array([first.device_accuracy, last.device_accuracy, last.float_accuracy]))
-        print(f"seed {seed}: {what}\n  after the shift {found[-1][0]:.1%}, learned on chip {found[-1][1]:.1%}, "
-              f"float rule {found[-1][2]:.1%}")  # fmt: skip
+        print(
+            f"seed {seed}: {what}\n  after the shift {found[-1][0]:.1%}, learned on chip {found[-1][1]:.1%}, "
+            f"float rule {found[-1][2]:.1%}"
+        )
     mean = np.mean(found, axis=0)
     print(
         f"mean of {len(found)}: after the shift {mean[0]:.1%}, learned on chip {mean[1]:.1%}, float rule {mean[2]:.1%}"

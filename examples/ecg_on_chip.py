@@ -14,10 +14,10 @@ import sys
 from dataclasses import replace
 
 import hypr_neuro as hn
-from hypr_neuro.profile import load_profile
-from hypr_neuro.stages import fit
-from hypr_neuro.stages_fixed import integer_start
-from hypr_neuro.tasks import TASKS
+from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.stages_fixed import integer_start
+from hypr_neuro.workflow.tasks import TASKS
 
 
 def main(folder: str, seed: int, quick: bool) -> None:
@@ -29,8 +29,10 @@ def main(folder: str, seed: int, quick: bool) -> None:
     options = replace(task.fixed, seed=seed)
     found = hn.compare(net, start, data, epochs=1 if quick else task.fixed_epochs, options=options)
     for entry in found.epochs:
-        print(f"epoch {entry.epoch:2}  on chip {entry.device_accuracy:.1%}  float rule {entry.float_accuracy:.1%}  "
-              f"least gradient cosine {min(entry.cosine.values()):.4f}")  # fmt: skip
+        print(
+            f"epoch {entry.epoch:2}  on chip {entry.device_accuracy:.1%}  float rule {entry.float_accuracy:.1%}  "
+            f"least gradient cosine {min(entry.cosine.values()):.4f}"
+        )
     trained, _ = fit(data, task, seed=seed, epochs=1 if quick else task.epochs)
     print(f"float HYPR with Adam {hn.evaluate(trained, data).accuracy:.1%} of all steps")
 

@@ -25,8 +25,8 @@ import numpy as np
 
 import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import TASKS
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import TASKS
 
 
 def main(folder: str, out: Path, quick: bool) -> None:
@@ -43,9 +43,10 @@ def main(folder: str, out: Path, quick: bool) -> None:
     artifact = hn.compile_network(qnet, target="c", out=out)
     for name, entry in artifact.manifest["memory"].items():
         used = entry["bytes"]
-        print(f"{name:9} {entry['flags']}: " + (
-            f"{used['flash']} bytes of flash, {used['ram']} of RAM" if used else str(entry["reason"])
-        ))  # fmt: skip
+        print(
+            f"{name:9} {entry['flags']}: "
+            + (f"{used['flash']} bytes of flash, {used['ram']} of RAM" if used else str(entry["reason"]))
+        )
 
     samples = data.part("test").x[: 1 if quick else 5].astype(np.int64)
     toolchain = build.CORTEX_M4 if shutil.which(build.EMULATOR) and not build.CORTEX_M4.missing() else build.HOST

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.comparing.probes import probe
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.network import Network
-from hypr_neuro.probes import probe
-from hypr_neuro.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantize import quantize
+from hypr_neuro.graph.network import Network
+from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.train.initial import scale_to_rate
 
 MODELS: dict[str, dict[str, Any]] = {

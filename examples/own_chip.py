@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import hypr_neuro as hn
-from hypr_neuro.compare import compare_inference
-from hypr_neuro.tasks import TASKS
+from hypr_neuro.comparing.compare import compare_inference
+from hypr_neuro.workflow.tasks import TASKS
 
 CHIP = Path(__file__).with_name("own_chip.yaml")
 

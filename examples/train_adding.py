@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 
 import hypr_neuro as hn
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import TASKS
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import TASKS
 
 
 def main(quick: bool) -> None:

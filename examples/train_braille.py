@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 
 import hypr_neuro as hn
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import BRAILLE_NETWORKS
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import BRAILLE_NETWORKS
 
 
 def main(folder: str, quick: bool) -> None:
@@ -25,8 +25,10 @@ def main(folder: str, quick: bool) -> None:
         for rule in ("hypr", "bptt"):
             net, history = fit(data, task, rule=rule, **({"epochs": 1} if quick else {}))
             best = history.epochs[history.best]
-            print(f"{name:9} {rule:5} {hn.evaluate(net, data).accuracy:.1%}; validation {best.validation:.1%} in epoch "
-                  f"{best.epoch}; ridge regression 86.4 %, published 95.0 %")  # fmt: skip
+            print(
+                f"{name:9} {rule:5} {hn.evaluate(net, data).accuracy:.1%}; validation {best.validation:.1%} in epoch "
+                f"{best.epoch}; ridge regression 86.4 %, published 95.0 %"
+            )
 
 
 if __name__ == "__main__":

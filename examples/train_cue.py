@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 
 import hypr_neuro as hn
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import TASKS
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import TASKS
 
 
 def main(delay: int, quick: bool) -> None:
@@ -21,8 +21,10 @@ def main(delay: int, quick: bool) -> None:
     data = hn.load_data("cue", delay=delay, **({"samples": 64} if quick else {}))
     for chunk in (None, 64):
         net, history = fit(data, TASKS["cue"], chunk=chunk, **({"epochs": 1} if quick else {}))
-        print(f"delay {delay}, λ = {chunk or 'T'}: {hn.evaluate(net, data).accuracy:.1%} after {len(history.epochs)} "
-              "epochs; guessing 50 %")  # fmt: skip
+        print(
+            f"delay {delay}, λ = {chunk or 'T'}: {hn.evaluate(net, data).accuracy:.1%} after {len(history.epochs)} "
+            "epochs; guessing 50 %"
+        )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 
 import hypr_neuro as hn
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import ECG_NETWORKS
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import ECG_NETWORKS
 
 PUBLISHED = {("brf", "bptt"): "85.4 %", ("alif", "bptt"): "67.8 %"}
 
@@ -26,9 +26,11 @@ def main(folder: str, quick: bool) -> None:
         for rule in ("hypr", "bptt"):
             net, history = fit(data, task, rule=rule, **({"epochs": 1} if quick else {}))
             score, best = hn.evaluate(net, data), history.epochs[history.best]
-            print(f"{name:9} {rule:5} {score.accuracy:.1%}, {score.labelled:.1%} of the labelled steps; "
-                  f"validation {best.validation:.1%} in epoch {best.epoch}; "
-                  f"published {PUBLISHED.get((name, rule), '–')}")  # fmt: skip
+            print(
+                f"{name:9} {rule:5} {score.accuracy:.1%}, {score.labelled:.1%} of the labelled steps; "
+                f"validation {best.validation:.1%} in epoch {best.epoch}; "
+                f"published {PUBLISHED.get((name, rule), '–')}"
+            )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import sys
 import numpy as np
 
 import hypr_neuro as hn
-from hypr_neuro.stages import fit
-from hypr_neuro.tasks import TASKS
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.tasks import TASKS
 
 
 def main(folder: str | None, quick: bool) -> None:

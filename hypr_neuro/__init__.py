@@ -10,89 +10,91 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hypr_neuro.renamed import install
+
 __version__ = "0.1.0"
 
 _WHERE = {
-    "FloatGraph": "float_graph",
-    "FloatPopulation": "float_graph",
-    "FloatSynapses": "float_graph",
-    "IntegerNetwork": "integer",
-    "LearnOptions": "sim.learn",
-    "Network": "network",
-    "Population": "integer",
-    "Profile": "profile",
-    "QuantizedGraph": "graph_quantize",
-    "QuantizedNetwork": "quantize",
+    "FloatGraph": "graph.float_graph",
+    "FloatPopulation": "graph.float_graph",
+    "FloatSynapses": "graph.float_graph",
+    "IntegerNetwork": "graph.integer",
+    "LearnOptions": "sim.learning.learn",
+    "Network": "graph.network",
+    "Population": "graph.integer",
+    "Profile": "profiles.profile",
+    "QuantizedGraph": "quantizing.graph_quantize",
+    "QuantizedNetwork": "quantizing.quantize",
     "RatePenalty": "train.gradients",
     "SequenceData": "data",
     "Simulator": "sim.simulator",
-    "Synapses": "integer",
-    "Trace": "sim.trace",
+    "Synapses": "graph.integer",
+    "Trace": "traces.trace",
     "augment": "data.augment",
-    "compare": "compare",
+    "compare": "comparing.compare",
     "compile": "compilers:compile_network",
     "compile_network": "compilers",
-    "dequantize": "quantize",
-    "diff": "diff",
+    "dequantize": "quantizing.quantize",
+    "diff": "comparing.diff",
     "encode": "data",
     "evaluate": "train.loop",
-    "float_trace": "sim.float_trace",
+    "float_trace": "traces.float_trace",
     "from_lava": "compilers.lava.from_lava",
     "gradients": "train.gradients",
-    "graph_trace": "sim.graph_trace",
-    "import_checkpoint": "checkpoints",
-    "import_file": "importing",
-    "import_nir": "nir_io",
-    "learn": "sim.learn",
+    "graph_trace": "traces.graph_trace",
+    "import_checkpoint": "exchange.checkpoints",
+    "import_file": "exchange.importing",
+    "import_nir": "exchange.nir",
+    "learn": "sim.learning.learn",
     "load_data": "data",
-    "load_profile": "profile",
-    "open_device": "hil",
-    "place": "place",
-    "quantize": "quantize",
-    "quantize_graph": "graph_quantize",
-    "read_netx": "netx.read",
-    "read_nir": "nir_io",
-    "read_quantized_nir": "nir_io",
-    "run_graph": "graph_forward",
+    "load_profile": "profiles.profile",
+    "open_device": "devices",
+    "place": "placement.place",
+    "quantize": "quantizing.quantize",
+    "quantize_graph": "quantizing.graph_quantize",
+    "read_netx": "exchange.netx.read",
+    "read_nir": "exchange.nir",
+    "read_quantized_nir": "exchange.nir",
+    "run_graph": "run.graph_forward",
     "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
     "stream_gradients": "train.stream",
     "train": "train.loop",
-    "weight_ranges": "quantize",
+    "weight_ranges": "quantizing.quantize",
     "write_netx": "compilers.netx",
-    "write_nir": "nir_io",
+    "write_nir": "exchange.nir",
     "write_report": "report",
 }
 
 if TYPE_CHECKING:
-    from hypr_neuro.checkpoints import import_checkpoint
-    from hypr_neuro.compare import compare
+    from hypr_neuro.comparing.compare import compare
+    from hypr_neuro.comparing.diff import diff
     from hypr_neuro.compilers import compile_network
     from hypr_neuro.compilers import compile_network as compile
     from hypr_neuro.compilers.lava.from_lava import from_lava
     from hypr_neuro.compilers.netx import write_netx
     from hypr_neuro.data import SequenceData, encode, load_data
     from hypr_neuro.data.augment import augment
-    from hypr_neuro.diff import diff
-    from hypr_neuro.float_graph import FloatGraph, FloatPopulation, FloatSynapses
-    from hypr_neuro.graph_forward import run_graph
-    from hypr_neuro.graph_quantize import QuantizedGraph, quantize_graph
-    from hypr_neuro.hil import open_device
-    from hypr_neuro.importing import import_file
-    from hypr_neuro.integer import IntegerNetwork, Population, Synapses
-    from hypr_neuro.network import Network
-    from hypr_neuro.netx.read import read_netx
-    from hypr_neuro.nir_io import import_nir, read_nir, read_quantized_nir, write_nir
-    from hypr_neuro.place import place
-    from hypr_neuro.profile import Profile, load_profile
-    from hypr_neuro.quantize import QuantizedNetwork, dequantize, quantize, weight_ranges
+    from hypr_neuro.devices import open_device
+    from hypr_neuro.exchange.checkpoints import import_checkpoint
+    from hypr_neuro.exchange.importing import import_file
+    from hypr_neuro.exchange.netx.read import read_netx
+    from hypr_neuro.exchange.nir import import_nir, read_nir, read_quantized_nir, write_nir
+    from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+    from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.placement.place import place
+    from hypr_neuro.profiles.profile import Profile, load_profile
+    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph, quantize_graph
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize, quantize, weight_ranges
     from hypr_neuro.report import write_report
+    from hypr_neuro.run.graph_forward import run_graph
     from hypr_neuro.sim.engine import simulate
-    from hypr_neuro.sim.float_trace import float_trace
-    from hypr_neuro.sim.graph_trace import graph_trace
-    from hypr_neuro.sim.learn import LearnOptions, learn
+    from hypr_neuro.sim.learning.learn import LearnOptions, learn
     from hypr_neuro.sim.simulator import Simulator
-    from hypr_neuro.sim.trace import Trace
+    from hypr_neuro.traces.float_trace import float_trace
+    from hypr_neuro.traces.graph_trace import graph_trace
+    from hypr_neuro.traces.trace import Trace
     from hypr_neuro.train.gradients import RatePenalty, gradients
     from hypr_neuro.train.initial import scale_to_rate
     from hypr_neuro.train.loop import evaluate, train
@@ -153,7 +155,7 @@ __all__ = [
 
 
 class _LazyModule(ModuleType):
-    """Submodules named like a public function (`hypr_neuro.compare`) must not hide it once they are imported."""
+    """Submodules named like a public function (`hypr_neuro.train`) must not hide it once they are imported."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _WHERE and getattr(value, "__name__", "") == f"{__name__}.{name}":
@@ -173,3 +175,4 @@ class _LazyModule(ModuleType):
 
 
 sys.modules[__name__].__class__ = _LazyModule
+install()

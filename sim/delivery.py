@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hypr_neuro.integer import IntegerNetwork, Synapses
+from hypr_neuro.graph.integer import IntegerNetwork, Synapses
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.synapses import graded_kernel, sparse_kernel, spikes_kernel
 
-Array = NDArray[Any]
 LARGEST_SHIFT = 31
 NARROW = (1 << 15) - 1
 DENSE_FROM, DENSE_ENTRIES = 20, 1 << 26
@@ -104,8 +103,11 @@ def by_presynaptic(weights: Any, factor: int = 0) -> Sparse:
     from scipy.sparse import csc_array
 
     columns = csc_array(weights)
-    return Sparse(columns.indptr.astype(np.int64), columns.indices.astype(np.int64),
-                  (columns.data.astype(np.int64) >> factor).astype(np.int32))  # fmt: skip
+    return Sparse(
+        columns.indptr.astype(np.int64),
+        columns.indices.astype(np.int64),
+        (columns.data.astype(np.int64) >> factor).astype(np.int32),
+    )
 
 
 def deliveries(network: IntegerNetwork) -> list[Delivery]:

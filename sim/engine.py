@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import chunks
-from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import chunks
 from hypr_neuro.sim.recorder import Recorder
 from hypr_neuro.sim.simulator import Simulator, check_values
-from hypr_neuro.sim.trace import Trace
-
-Array = NDArray[Any]
+from hypr_neuro.traces.trace import Trace
 
 
 def simulate(

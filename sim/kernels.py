@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.fixed_point import shift
-from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane32, plain
 from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.fixed_point import shift
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.lanes import lane32, plain
+from hypr_neuro.numbers.unrolled import HEAD, LOAD, PICK, PUT
 from hypr_neuro.sim.synapses import add_rows, add_sparse, clear, find_active, find_spikes
-from hypr_neuro.tuples import HEAD, LOAD, PICK, PUT
 
 
 @jitable
@@ -121,8 +121,9 @@ def population_kernel(model_name: str) -> Callable[..., None]:
     load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
     lane = lane32 if model.lanes else wide
 
-    def kernel(arriving, outputs, kept, dense, sparse, state, per_neuron, constants, states, currents, events, first,
-               stop):  # fmt: skip
+    def kernel(
+        arriving, outputs, kept, dense, sparse, state, per_neuron, constants, states, currents, events, first, stop
+    ):
         n, before = np.uintp(per_neuron.shape[1]), np.uintp(kept)
         some_dense, some_sparse = dense[0].shape[0] > 0, sparse[0].shape[0] > 0
         # as far back as feedback reaches

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hypr_neuro.integer import Population
+from hypr_neuro.graph.integer import Population
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.delivery import Delivery, Rows, Sparse, by_presynaptic
+from hypr_neuro.sim.history import Line
 from hypr_neuro.sim.kernels import population_kernel
-from hypr_neuro.sim.line import Line
-
-Array = NDArray[Any]
 
 
 class Feedback:
@@ -85,9 +81,21 @@ class PopulationRun:
     def run(self, first: int, stop: int) -> None:
         """The samples first ≤ b < stop of the block that `begin` made room for."""
         kernel = population_kernel(self.population.model.name)
-        kernel(self.arriving, self.line.rows, self.line.kept, self.feedback.dense, self.feedback.sparse,
-               tuple(self.state), self.per_neuron, self.constants, self.states, self.currents, self.events,
-               first, stop)  # fmt: skip
+        kernel(
+            self.arriving,
+            self.line.rows,
+            self.line.kept,
+            self.feedback.dense,
+            self.feedback.sparse,
+            tuple(self.state),
+            self.per_neuron,
+            self.constants,
+            self.states,
+            self.currents,
+            self.events,
+            first,
+            stop,
+        )
 
     @property
     def states(self) -> Array:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import IntegerNetwork, Population
-from hypr_neuro.sim.trace import Trace
+from hypr_neuro.graph.integer import IntegerNetwork, Population
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
     from hypr_neuro.sim.simulator import Simulator
 
-Array = NDArray[Any]
 SPIKES, CURRENT = "spikes", "current"
 
 
@@ -82,8 +81,10 @@ def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:
     exact = {f"{p.name}/{name}" for p in network.populations for name in recordable(p)}
     for name in record:
         if name not in known | exact:
-            raise InputError(f"record: unknown '{name}', known: {', '.join(sorted(known))}, of one population: "
-                             f"{network.populations[0].name}/{min(known)}")  # fmt: skip
+            raise InputError(
+                f"record: unknown '{name}', known: {', '.join(sorted(known))}, of one population: "
+                f"{network.populations[0].name}/{min(known)}"
+            )
 
 
 def _synaptic_operations(simulator: Simulator) -> int:

@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import WidthError
-from hypr_neuro.fixed_point import shift
-from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses, as_integer
-
-Array = NDArray[Any]
+from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses, as_integer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import shift
 
 
 class ReferencePopulation:
@@ -44,8 +42,10 @@ class ReferencePopulation:
         for variable, value in zip(self.model.states, self.states[neuron], strict=True):
             bits = 32 if variable.overflow == "wrap" else self.state_bits
             if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-                raise WidthError(f"{self.name}, neuron {neuron}: {variable.name} = {value} leaves its {bits} bits; "
-                                 f"the model's {variable.overflow} rule is missing a case")  # fmt: skip
+                raise WidthError(
+                    f"{self.name}, neuron {neuron}: {variable.name} = {value} leaves its {bits} bits; "
+                    f"the model's {variable.overflow} rule is missing a case"
+                )
 
 
 class ReferenceSynapses:

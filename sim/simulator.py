@@ -1,30 +1,28 @@
 """Integer simulation: any number of samples at once, in blocks of steps, so that memory does not grow with T.
 
-Time is that of `hypr_neuro.integer`. In a network of layers with connection_delay 1 (Lava, Loihi) layer ℓ runs ℓ steps
-behind float, the readout of L layers L+1, and a run takes T + L + 1 steps. An always-on line fires in every step and
-travels like a spike.
+Time is that of `hypr_neuro.graph.integer`. In a network of layers with connection_delay 1 (Lava, Loihi) layer ℓ runs ℓ
+steps behind float, the readout of L layers L+1, and a run takes T + L + 1 steps. An always-on line fires in every step
+and travels like a spike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.forward import chunks, over_batch
-from hypr_neuro.integer import INPUT, HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import chunks, over_batch
 from hypr_neuro.sim.delivery import Delivery, deliveries
-from hypr_neuro.sim.line import Line
+from hypr_neuro.sim.history import Line
 from hypr_neuro.sim.population import PopulationRun
 from hypr_neuro.sim.recorder import Recorder
-from hypr_neuro.sim.trace import Trace
-from hypr_neuro.store import load_arrays, save_arrays
+from hypr_neuro.traces.trace import Trace
 
-Array = NDArray[Any]
 KIND = "hypr-neuro simulator state"
 BLOCK = 4096
 BLOCK_ENTRIES = 1 << 20
@@ -152,8 +150,10 @@ class Simulator:
         mine = {"network": self.network.digest(), "batch": self.batch}
         for what, value in mine.items():
             if meta.get(what) != value:
-                raise InputError(f"file '{path}': {what} {meta.get(what)}, this simulator has {value}; rule: a state "
-                                 "fits the network and batch that it was saved from")  # fmt: skip
+                raise InputError(
+                    f"file '{path}': {what} {meta.get(what)}, this simulator has {value}; rule: a state "
+                    "fits the network and batch that it was saved from"
+                )
         for name, array in self.running_state().items():
             found = arrays.get(name)
             if found is None or found.shape != array.shape or found.dtype != array.dtype:
@@ -210,7 +210,9 @@ def check_values(network: IntegerNetwork, x: Array) -> Array:
         if c.source == INPUT and c.message_bits is not None:
             top = max((1 << c.message_bits) - 1, 1)
             if high > top or low < (-top if c.message_bits else 0):
-                raise InputError(f"{c.name}: x holds {low} to {high}, rule: {-top if c.message_bits else 0} to {top}, "
-                                 f"message_bits = {c.message_bits}")  # fmt: skip
+                raise InputError(
+                    f"{c.name}: x holds {low} to {high}, rule: {-top if c.message_bits else 0} to {top}, "
+                    f"message_bits = {c.message_bits}"
+                )
     narrow = data.dtype.kind in "iu" and np.can_cast(data.dtype, np.int32)
     return data if narrow else data.astype(np.int8 if data.dtype.kind == "b" else np.int32)

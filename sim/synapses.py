@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.fixed_point import shift
-from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane16, lane32, lowest_bit
+from hypr_neuro.numbers.fixed_point import shift
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.lanes import lane16, lane32, lowest_bit
 
 
 @jitable

@@ -11,13 +11,13 @@ import numpy as np
 from scipy.sparse import csr_array
 
 import hypr_neuro as hn
-from hypr_neuro.integer import INPUT
-from hypr_neuro.network import Layer
+from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
 from hypr_neuro.neurons.rf import rf_parameters
-from hypr_neuro.testing import varied
+from hypr_neuro.testing.networks import varied
 
 INPUTS, SIZE, OUTPUTS = 3, 4, 2
 INTEGER_ONLY: dict[str, dict[str, Any]] = {
@@ -73,8 +73,9 @@ def small(post: int, pre: int) -> Any:
     return (np.arange(post * pre).reshape(post, pre) * 3 % 4 + 1) * (1 - 2 * (np.arange(pre) % 2))
 
 
-def layered(neuron: str, *, readout: str = "li", depth: int = 1, recurrent: bool = False, current: bool = False,
-            **params: Any) -> hn.Network:  # fmt: skip
+def layered(
+    neuron: str, *, readout: str = "li", depth: int = 1, recurrent: bool = False, current: bool = False, **params: Any
+) -> hn.Network:
     """Layers of one neuron under a readout, weights drawn with seed 0; params : of the first layer
 
     current : a constant current into the readout
@@ -108,8 +109,9 @@ def line(source: str, target: str, **options: Any) -> hn.Synapses:
     return hn.Synapses(source, target, **{"weights": weights, "message_bits": 0} | options)
 
 
-def integers(*more: hn.Synapses, names: str = "a", first: Mapping[str, Any] | None = None, delay: int = 1,
-             **lif: Any) -> hn.IntegerNetwork:  # fmt: skip
+def integers(
+    *more: hn.Synapses, names: str = "a", first: Mapping[str, Any] | None = None, delay: int = 1, **lif: Any
+) -> hn.IntegerNetwork:
     """Populations of lif, the first fed by the input with options `first`; lif : its integers"""
     values = lif_parameters(100, 100, 10) | lif
     populations = tuple(hn.Population.of(name, "lif", SIZE, **values) for name in names)
@@ -145,47 +147,114 @@ def features() -> list[Case]:
     by_weight = np.arange(SIZE * INPUTS).reshape(SIZE, INPUTS) % 3
     stochastic = {rounds: "stochastic"}
     return [
-        Case("several layers", lambda: integers(line("a", "b"), names="ab"), lambda: layered("lif", depth=2),
-             lambda: layered("lif", depth=2)),
-        Case("recurrent connection", lambda: integers(line("a", "a")), lambda: layered("lif", recurrent=True),
-             lambda: layered("lif", recurrent=True)),
-        Case("connection that skips a population",
-             lambda: integers(line("a", "b"), line(INPUT, "b"), names="ab"),
-             lambda: graph(wire("a", "b"), wire(INPUT, "b"), names="ab")),
-        Case("connection back to an earlier population",
-             lambda: integers(line("b", "a"), line("a", "b"), names="ab"),
-             lambda: graph(wire("b", "a"), wire("a", "b"), names="ab")),
-        Case("delay of a connection", lambda: integers(first={"delays": 2}),
-             lambda: graph(wire("a", "b", 2), names="ab")),
-        Case("delays, one a weight", lambda: integers(first={"delays": by_weight}),
-             lambda: graph(wire("a", "b"), wire("a", "b", 2), names="ab")),
-        Case("delay of a recurrent connection", lambda: integers(line("a", "a", delays=2)),
-             lambda: graph(wire("a", "a", 2))),
-        Case("connections within a step (connection_delay 0)", lambda: integers(delay=0), plain, plain,
-             {"time__connection_delay": 0}),
-        Case("bias on the membrane", lambda: integers(bias=64), lambda: layered("lif", bias=0.1),
-             lambda: layered("lif", bias=0.1)),
-        Case("constant current (line that is always on)", lambda: integers(first={"always_on": each}),
-             lambda: graph(biases={0: each / 8.0}), lambda: layered("lif", current=True)),
-        Case("decays of each neuron", lambda: integers(dv=100 * each), lambda: layered("lif", dv=0.1 * each),
-             lambda: layered("lif", dv=0.1 * each)),
-        Case("thresholds of each neuron", lambda: integers(vth=640 * each), lambda: layered("lif", vth=0.5 * each),
-             lambda: layered("lif", vth=0.5 * each)),
-        Case("reset by subtraction", lambda: integers(subtract=1), lambda: layered("lif", subtract=1.0),
-             lambda: layered("lif", subtract=1.0)),
+        Case(
+            "several layers",
+            lambda: integers(line("a", "b"), names="ab"),
+            lambda: layered("lif", depth=2),
+            lambda: layered("lif", depth=2),
+        ),
+        Case(
+            "recurrent connection",
+            lambda: integers(line("a", "a")),
+            lambda: layered("lif", recurrent=True),
+            lambda: layered("lif", recurrent=True),
+        ),
+        Case(
+            "connection that skips a population",
+            lambda: integers(line("a", "b"), line(INPUT, "b"), names="ab"),
+            lambda: graph(wire("a", "b"), wire(INPUT, "b"), names="ab"),
+        ),
+        Case(
+            "connection back to an earlier population",
+            lambda: integers(line("b", "a"), line("a", "b"), names="ab"),
+            lambda: graph(wire("b", "a"), wire("a", "b"), names="ab"),
+        ),
+        Case(
+            "delay of a connection", lambda: integers(first={"delays": 2}), lambda: graph(wire("a", "b", 2), names="ab")
+        ),
+        Case(
+            "delays, one a weight",
+            lambda: integers(first={"delays": by_weight}),
+            lambda: graph(wire("a", "b"), wire("a", "b", 2), names="ab"),
+        ),
+        Case(
+            "delay of a recurrent connection",
+            lambda: integers(line("a", "a", delays=2)),
+            lambda: graph(wire("a", "a", 2)),
+        ),
+        Case(
+            "connections within a step (connection_delay 0)",
+            lambda: integers(delay=0),
+            plain,
+            plain,
+            {"time__connection_delay": 0},
+        ),
+        Case(
+            "bias on the membrane",
+            lambda: integers(bias=64),
+            lambda: layered("lif", bias=0.1),
+            lambda: layered("lif", bias=0.1),
+        ),
+        Case(
+            "constant current (line that is always on)",
+            lambda: integers(first={"always_on": each}),
+            lambda: graph(biases={0: each / 8.0}),
+            lambda: layered("lif", current=True),
+        ),
+        Case(
+            "decays of each neuron",
+            lambda: integers(dv=100 * each),
+            lambda: layered("lif", dv=0.1 * each),
+            lambda: layered("lif", dv=0.1 * each),
+        ),
+        Case(
+            "thresholds of each neuron",
+            lambda: integers(vth=640 * each),
+            lambda: layered("lif", vth=0.5 * each),
+            lambda: layered("lif", vth=0.5 * each),
+        ),
+        Case(
+            "reset by subtraction",
+            lambda: integers(subtract=1),
+            lambda: layered("lif", subtract=1.0),
+            lambda: layered("lif", subtract=1.0),
+        ),
         Case("membrane values as output (readout `li`)", of_model("li").integer, plain, plain),
         Case("spikes as output (no readout)", integers, graph),
-        Case("sparse weights", lambda: integers(first={"weights": sparse}),
-             lambda: graph(hn.FloatSynapses(INPUT, "a", sparse / 8.0))),
+        Case(
+            "sparse weights",
+            lambda: integers(first={"weights": sparse}),
+            lambda: graph(hn.FloatSynapses(INPUT, "a", sparse / 8.0)),
+        ),
         Case("groups of weights with exponents of their own", lambda: integers(line(INPUT, "a", exponent=2))),
         Case("negative weight exponents", lambda: integers(first={"exponent": -1}), None, plain, exponent=-1),
-        Case("overflow of the chip (`hardware`)", lambda: integers(lava=0), None, plain,
-             {"precision__overflow": "hardware"}),
-        Case("stochastic rounding of states", lambda: quantized(plain(), "loihi2", stochastic).integer(), None, plain,
-             stochastic),
-        Case("learning, changes rounded stochastically (`learn=`)", integers, plain, plain,
-             options={"learn": hn.LearnOptions()}),
-        Case("learning in a stream without end", integers, plain, plain,
-             options={"learn": hn.LearnOptions(update_on="step")}),
+        Case(
+            "overflow of the chip (`hardware`)",
+            lambda: integers(lava=0),
+            None,
+            plain,
+            {"precision__overflow": "hardware"},
+        ),
+        Case(
+            "stochastic rounding of states",
+            lambda: quantized(plain(), "loihi2", stochastic).integer(),
+            None,
+            plain,
+            stochastic,
+        ),
+        Case(
+            "learning, changes rounded stochastically (`learn=`)",
+            integers,
+            plain,
+            plain,
+            options={"learn": hn.LearnOptions()},
+        ),
+        Case(
+            "learning in a stream without end",
+            integers,
+            plain,
+            plain,
+            options={"learn": hn.LearnOptions(update_on="step")},
+        ),
         Case("state of a running network (`state=`)", integers, plain, plain, options={"state": "state.h5"}),
-    ]  # fmt: skip
+    ]

@@ -21,23 +21,23 @@ import nir
 import numpy as np
 
 import hypr_neuro as hn
-from hypr_neuro.checkpoints import READERS as CHECKPOINTS
-from hypr_neuro.checkpoints.recurrent import KINDS
 from hypr_neuro.compilers.lava.from_lava import HARMLESS, RULE
-from hypr_neuro.compilers.lava.learning import check_learning
+from hypr_neuro.compilers.lava.learning.network import check_learning
 from hypr_neuro.errors import DoesNotFitError, InputError, MismatchError
-from hypr_neuro.netx.layers import KEYS
-from hypr_neuro.netx.neurons import LIF, RF
+from hypr_neuro.exchange.checkpoints import READERS as CHECKPOINTS
+from hypr_neuro.exchange.checkpoints.recurrent import KINDS
+from hypr_neuro.exchange.netx.layers import KEYS
+from hypr_neuro.exchange.netx.neurons import LIF, RF
+from hypr_neuro.exchange.nir.agreement import RANDOM
+from hypr_neuro.exchange.nir.flatten import INTEGRATORS, LINEAR, PASSAGE, SPIKING
+from hypr_neuro.exchange.nir.options import DEFAULTS, WORDS
+from hypr_neuro.exchange.nir.shapes import ELEMENTWISE
+from hypr_neuro.exchange.nir.write import IN_FLOAT
 from hypr_neuro.neurons import MODELS
-from hypr_neuro.nir_io.agreement import RANDOM
-from hypr_neuro.nir_io.flatten import INTEGRATORS, LINEAR, PASSAGE, SPIKING
-from hypr_neuro.nir_io.options import DEFAULTS, WORDS
-from hypr_neuro.nir_io.shapes import ELEMENTWISE
-from hypr_neuro.nir_io.write import IN_FLOAT
-from hypr_neuro.sim.learner import Learner
+from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.reference import simulate_reference
-from hypr_neuro.stages import require_equal_networks
-from hypr_neuro.stages_fixed import require_equal_after
+from hypr_neuro.workflow.stages import require_equal_networks
+from hypr_neuro.workflow.stages_fixed import require_equal_after
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "formats.md"
@@ -130,20 +130,44 @@ class Format:
 
 
 FORMATS = (
-    Format("NIR, floats", "`hn.write_nir` of a network or graph. Approximate: standard nodes only resemble the neuron; "
-           "`hn.read_nir` and `hn.import_nir` give back the exact one all the same", "floats", nir_floats),
-    Format("NIR, integers", "`hypr-neuro export` of integers. Other programs get the floats that the integers stand "
-           "for, `hn.read_quantized_nir` the integers themselves", "integer", nir_integers),
-    Format("netx", 'target `netx`, `hn.write_netx`. `readout="outside"` leaves the readout to the host', "integer",
-           netx, ({"always_on": "channel"}, {"readout": "outside"})),
+    Format(
+        "NIR, floats",
+        "`hn.write_nir` of a network or graph. Approximate: standard nodes only resemble the neuron; "
+        "`hn.read_nir` and `hn.import_nir` give back the exact one all the same",
+        "floats",
+        nir_floats,
+    ),
+    Format(
+        "NIR, integers",
+        "`hypr-neuro export` of integers. Other programs get the floats that the integers stand "
+        "for, `hn.read_quantized_nir` the integers themselves",
+        "integer",
+        nir_integers,
+    ),
+    Format(
+        "netx",
+        'target `netx`, `hn.write_netx`. `readout="outside"` leaves the readout to the host',
+        "integer",
+        netx,
+        ({"always_on": "channel"}, {"readout": "outside"}),
+    ),
     Format("C", "target `c`", "integer", c99),
     Format("SpiNNaker2", "target `spinnaker2`", "integer", spinnaker2),
-    Format("Lava alone", "target `lava` and `lava_integer_network` of an integer network: Lava's own processes and "
-           "nothing else", "integer", lava_alone),
-    Format("Lava with ours", "target `lava` and `lava_network` of layers that `hn.quantize` made: neurons that Lava "
-           "lacks run in a process of ours", "layers", lava_ours),
+    Format(
+        "Lava alone",
+        "target `lava` and `lava_integer_network` of an integer network: Lava's own processes and nothing else",
+        "integer",
+        lava_alone,
+    ),
+    Format(
+        "Lava with ours",
+        "target `lava` and `lava_network` of layers that `hn.quantize` made: neurons that Lava "
+        "lacks run in a process of ours",
+        "layers",
+        lava_ours,
+    ),
     Format("simulator", "`hn.simulate`, `hn.Simulator` and `hn.learn`", "integer", simulator),
-)  # fmt: skip
+)
 
 
 # ---------------------------------------------------------------- cells
@@ -224,23 +248,38 @@ def named(names: Iterable[str]) -> str:
 def taken() -> list[str]:
     """What each reader knows, from the tables that it reads by."""
     kinds = [(named([kind]), f"`{became(kind)}`") for kind in sorted(SPIKING | INTEGRATORS)]
-    arrays = [(f"`{k.neuron}`", named(k.arrays), ", ".join(f"{a} = {b:g}" for a, b in k.constants.items()))
-              for k in KINDS]  # fmt: skip
+    arrays = [
+        (f"`{k.neuron}`", named(k.arrays), ", ".join(f"{a} = {b:g}" for a, b in k.constants.items())) for k in KINDS
+    ]
     return [
-        *wrapped("**NIR** (`hn.import_nir`, [nir.md](nir.md)): `Input`, `Output`, graphs inside graphs. "
-                 f"{named(sorted(LINEAR - {PASSAGE}))} become weights, delays and constant currents, "
-                 "and of neurons"), "",
-        *rows(["node", "neuron"], kinds), "",
-        *wrapped("**netx** (`hn.read_netx`, [simulator.md](simulator.md)): the neurons "
-                 f"{', '.join(f'`{a}` ({b})' for a, b in (dict.fromkeys(LIF, 'lif') | RF).items())}, and layers with "
-                 "these keys. Any other neuron, layer or key is refused."), "",
-        *rows(["layer", "keys"], [(f"`{kind}`", named(keys)) for kind, keys in KEYS.items()]), "",
-        *wrapped(f"**Checkpoints** (`hn.import_checkpoint`, {named(CHECKPOINTS)}, [import.md](import.md)): one "
-                 "recurrent layer and a leaky readout."), "",
-        *rows(["neuron", "its arrays", "not in the file"], arrays), "",
-        *wrapped(f"**Lava** (`hn.from_lava`, [lava.md](lava.md)): {RULE}, and what hypr-neuro itself makes of "
-                 f"networks. {named(HARMLESS)} may look on."),
-    ]  # fmt: skip
+        *wrapped(
+            "**NIR** (`hn.import_nir`, [nir.md](nir.md)): `Input`, `Output`, graphs inside graphs. "
+            f"{named(sorted(LINEAR - {PASSAGE}))} become weights, delays and constant currents, "
+            "and of neurons"
+        ),
+        "",
+        *rows(["node", "neuron"], kinds),
+        "",
+        *wrapped(
+            "**netx** (`hn.read_netx`, [simulator.md](simulator.md)): the neurons "
+            f"{', '.join(f'`{a}` ({b})' for a, b in (dict.fromkeys(LIF, 'lif') | RF).items())}, and layers with "
+            "these keys. Any other neuron, layer or key is refused."
+        ),
+        "",
+        *rows(["layer", "keys"], [(f"`{kind}`", named(keys)) for kind, keys in KEYS.items()]),
+        "",
+        *wrapped(
+            f"**Checkpoints** (`hn.import_checkpoint`, {named(CHECKPOINTS)}, [import.md](import.md)): one "
+            "recurrent layer and a leaky readout."
+        ),
+        "",
+        *rows(["neuron", "its arrays", "not in the file"], arrays),
+        "",
+        *wrapped(
+            f"**Lava** (`hn.from_lava`, [lava.md](lava.md)): {RULE}, and what hypr-neuro itself makes of "
+            f"networks. {named(HARMLESS)} may look on."
+        ),
+    ]
 
 
 def choices() -> list[str]:
@@ -274,8 +313,11 @@ def agreements() -> list[str]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         spiking = [model for model in MODELS.values() if model.has_float and not model.readout]
-        body = [agreement(m.name, folder) for m in spiking
-                if hn.write_nir(CASES["layered"](m.name), folder / "net.nir").approximations]  # fmt: skip
+        body = [
+            agreement(m.name, folder)
+            for m in spiking
+            if hn.write_nir(CASES["layered"](m.name), folder / "net.nir").approximations
+        ]
         body.append(agreement("lif", folder, subtract=1.0))
     return rows(["neuron", "equal entries", "coincident spikes", "spikes", "spikes of the standard node"], body)
 
@@ -288,33 +330,80 @@ def page() -> str:
     notes = Notes()
     neurons = tried("neuron", [CASES["of_model"](name) for name in MODELS], notes)
     features = tried("feature", CASES["features"](), notes)
-    return "\n".join([
-        "# What each format can and cannot say", "",
-        *wrapped("Generated by `python tools/make_formats.py`, which tries it: for every row it makes a small network "
-                 "and writes it in every format. What it writes to NIR it also reads back, and that has to be equal."),
-        "", "## What goes out", "",
-        *(text for form in FORMATS for text in wrapped(f"- {form.heading}: {form.about}", "  ")), "",
-        *wrapped('yes: as it is. `key="value"`: as it is, with this option of the writer. approximate, no: the numbers '
-                 "below say why. –: what is written there cannot have it to begin with; floats have no exponents, "
-                 "layers no delays and only neurons that have a float form."), "",
-        "### Neurons", "",
-        *wrapped("The neuron alone, `li` and `cuba_li` behind `lif`. Where layers are written (NIR, SpiNNaker2, "
-                 "Lava with ours), with a readout."), "",
-        *neurons, "", "### Features", "", "On `lif`.", "", *features, "", "### Why", "",
-        *wrapped("What the writers say, to the first full stop or semicolon; most messages go on with what to do "
-                 "instead. '…' stands for the row's neuron."), "",
-        *(text for i, note in enumerate(notes.texts, 1) for text in wrapped(f"{i}. {note}", "   ")), "",
-        "## How near the approximations are", "",
-        *wrapped("What other programs make of NIR's standard nodes, against the network that was written: "
-                 f"{CASES['SIZE']} neurons, weights doubled until {100 * FIRES:.0f} % of all entries are spikes; "
-                 f"{RANDOM}. Equal entries: spike or none, of all neurons and steps. Coincident spikes: 2 |A and B| / "
-                 "(|A| + |B|). `hn.write_nir(…).agreement` and the metadata of a file's nodes say the same of your own "
-                 "network, on your own data with `sample=`."), "",
-        *agreements(), "", "## What goes in", "", *taken(), "", "### What a file leaves open", "",
-        *wrapped("Arguments of the readers. The metadata of a NIR graph may say its own; an argument that contradicts "
-                 "them is refused."), "",
-        *choices(),
-    ]) + "\n"  # fmt: skip
+    return (
+        "\n".join(
+            [
+                "# What each format can and cannot say",
+                "",
+                *wrapped(
+                    "Generated by `python tools/make_formats.py`, which tries it: for every row it makes a small "
+                    "network and writes it in every format. What it writes to NIR it also reads back, and that has to "
+                    "be equal."
+                ),
+                "",
+                "## What goes out",
+                "",
+                *(text for form in FORMATS for text in wrapped(f"- {form.heading}: {form.about}", "  ")),
+                "",
+                *wrapped(
+                    'yes: as it is. `key="value"`: as it is, with this option of the writer. approximate, no: the '
+                    "numbers below say why. –: what is written there cannot have it to begin with; floats have no "
+                    "exponents, "
+                    "layers no delays and only neurons that have a float form."
+                ),
+                "",
+                "### Neurons",
+                "",
+                *wrapped(
+                    "The neuron alone, `li` and `cuba_li` behind `lif`. Where layers are written (NIR, SpiNNaker2, "
+                    "Lava with ours), with a readout."
+                ),
+                "",
+                *neurons,
+                "",
+                "### Features",
+                "",
+                "On `lif`.",
+                "",
+                *features,
+                "",
+                "### Why",
+                "",
+                *wrapped(
+                    "What the writers say, to the first full stop or semicolon; most messages go on with what to do "
+                    "instead. '…' stands for the row's neuron."
+                ),
+                "",
+                *(text for i, note in enumerate(notes.texts, 1) for text in wrapped(f"{i}. {note}", "   ")),
+                "",
+                "## How near the approximations are",
+                "",
+                *wrapped(
+                    "What other programs make of NIR's standard nodes, against the network that was written: "
+                    f"{CASES['SIZE']} neurons, weights doubled until {100 * FIRES:.0f} % of all entries are spikes; "
+                    f"{RANDOM}. Equal entries: spike or none, of all neurons and steps. Coincident spikes: 2 |A and B| "
+                    "/ (|A| + |B|). `hn.write_nir(…).agreement` and the metadata of a file's nodes say the same of "
+                    "your own network, on your own data with `sample=`."
+                ),
+                "",
+                *agreements(),
+                "",
+                "## What goes in",
+                "",
+                *taken(),
+                "",
+                "### What a file leaves open",
+                "",
+                *wrapped(
+                    "Arguments of the readers. The metadata of a NIR graph may say its own; an argument that "
+                    "contradicts them is refused."
+                ),
+                "",
+                *choices(),
+            ]
+        )
+        + "\n"
+    )
 
 
 PAGES = {PAGE.name: page}

@@ -11,16 +11,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.neurons import get_model
-from hypr_neuro.profile import load_profile
-from hypr_neuro.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
 
-Array = NDArray[Any]
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 K = 15
 """Fraction bits of coefficients."""
@@ -111,11 +109,16 @@ def _layer(
     model, (per_neuron, constants) = get_model(neuron), params
     incoming = _connection(recipe, rng, size, below + recipe.bias_axon)
     return QuantizedLayer(
-        model, incoming, _connection(recipe, rng, size, size) if recurrent else None, recipe.bias_axon,
+        model,
+        incoming,
+        _connection(recipe, rng, size, size) if recurrent else None,
+        recipe.bias_axon,
         np.stack([np.broadcast_to(per_neuron[k], size) for k in model.fixed_per_neuron]).astype(np.int64),
         np.array([constants[k] for k in model.fixed_constants], dtype=np.int64),
-        np.zeros(512, dtype=np.int64), 1.0, 1.0,
-    )  # fmt: skip
+        np.zeros(512, dtype=np.int64),
+        1.0,
+        1.0,
+    )
 
 
 def _connection(recipe: Recipe, rng: np.random.Generator, post: int, pre: int) -> Connection:
@@ -150,8 +153,16 @@ def _brf(rng: np.random.Generator, size: int) -> tuple[dict[str, Array], dict[st
         "gamma": rng.integers(0, one, size),
         "theta": rng.integers(1 << 10, 1 << fraction, size),
     }
-    constants = {"dlt": 10486, "qs": fraction + 20 - K, "k": K, "one": 1 << fraction, "bits": 24, "psi_shift": 11,
-                 "i_shift": int(rng.integers(0, 4)), "rounding": int(rng.integers(0, 3))}  # fmt: skip
+    constants = {
+        "dlt": 10486,
+        "qs": fraction + 20 - K,
+        "k": K,
+        "one": 1 << fraction,
+        "bits": 24,
+        "psi_shift": 11,
+        "i_shift": int(rng.integers(0, 4)),
+        "rounding": int(rng.integers(0, 3)),
+    }
     return per_neuron, constants
 
 
@@ -172,7 +183,7 @@ CASES = {
 
 
 def main() -> None:
-    from hypr_neuro.hil import open_device
+    from hypr_neuro.devices import open_device
 
     GOLDEN.mkdir(exist_ok=True)
     with open_device("lava") as device:

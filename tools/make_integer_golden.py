@@ -2,7 +2,7 @@
 
     python tools/make_integer_golden.py        (Python 3.10 with lava-nc 0.10.0)
 
-A file tests/golden/integer_*.npz holds several networks of `hypr_neuro.testing_integer`, drawn from the seeds below,
+A file tests/golden/integer_*.npz holds several networks of `hypr_neuro.testing.integer`, drawn from the seeds below,
 in numbers, so that they stay when the drawing changes. "meta" describes them and lists the arrays, name to shape,
 that follow each other in "numbers": "{i}/x" (T, channel), "{i}/{population}" (T, d + 1, n), the states of every step,
 then the spikes, and those of the network. (As many files of their own, they would be twice as large.)
@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hypr_neuro.compilers.lava.integer_batch import run_in_lava
-from hypr_neuro.integer import IntegerNetwork, Synapses
-from hypr_neuro.testing_integer import random_integer_input, random_integer_network
+from hypr_neuro.compilers.lava.integers.batch import run_in_lava
+from hypr_neuro.graph.integer import IntegerNetwork, Synapses
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.testing.integer import random_integer_input, random_integer_network
 
-Array = NDArray[Any]
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 FILES = {
     "lif": (("lif",), (8, 14, 21, 25, 46, 51, 85, 104, 107, 117, 132, 137, 145, 146)),
@@ -64,12 +63,16 @@ def description(network: IntegerNetwork) -> dict[str, Any]:
         "populations": [{"name": p.name, "neuron": p.model.name} for p in network.populations],
         "synapses": [
             {
-                "source": c.source, "target": c.target, "exponent": c.exponent, "current": c.current,
-                "message_bits": c.message_bits, "delay": c.delays if isinstance(c.delays, int) else None,
+                "source": c.source,
+                "target": c.target,
+                "exponent": c.exponent,
+                "current": c.current,
+                "message_bits": c.message_bits,
+                "delay": c.delays if isinstance(c.delays, int) else None,
             }
             for c in network.synapses
         ],
-    }  # fmt: skip
+    }
 
 
 def network_arrays(network: IntegerNetwork) -> dict[str, Array]:

@@ -13,26 +13,34 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypr_neuro import fixed_point
 from hypr_neuro.compilers import Emitted
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c import network as text
 from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.compilers.c.translate import PRELUDE, module
-from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
-from hypr_neuro.jit import tagged_functions
-from hypr_neuro.store import make_folder, write_text
+from hypr_neuro.files.store import make_folder, write_text
+from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.numbers import fixed_point
+from hypr_neuro.numbers.jit import tagged_functions
 
 if TYPE_CHECKING:
-    from hypr_neuro.integer import Population
-    from hypr_neuro.sim.learn_options import LearnOptions
+    from hypr_neuro.graph.integer import Population
+    from hypr_neuro.sim.learning.options import LearnOptions
 
 PACKAGES: tuple[str, ...] = ()
 TAKES_INTEGER = True
 """An `IntegerNetwork` will do."""
 TEMPLATES = Path(__file__).with_name("templates")
-COPIED = ("Makefile", "main.c", "hn_io.h", "hn_text.h", "host_io.c", "cortex_m4/startup.c", "cortex_m4/semihosting.c",
-          "cortex_m4/mps2_an386.ld")  # fmt: skip
+COPIED = (
+    "Makefile",
+    "main.c",
+    "hn_io.h",
+    "hn_text.h",
+    "host_io.c",
+    "cortex_m4/startup.c",
+    "cortex_m4/semihosting.c",
+    "cortex_m4/mps2_an386.ld",
+)
 
 
 def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOptions | None = None) -> Emitted:
@@ -61,7 +69,7 @@ def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOpti
 
 
 def _with_learning(network: Any, folder: Path, options: LearnOptions, inference: Emitted) -> Emitted:
-    from hypr_neuro.compilers.c.learn import emit_learning
+    from hypr_neuro.compilers.c.learning.learn import emit_learning
 
     learning = emit_learning(network, options, folder)
     names = [*inference.names, *(name for name in learning.names if name not in inference.names)]
@@ -71,7 +79,7 @@ def _with_learning(network: Any, folder: Path, options: LearnOptions, inference:
 def fixed_header() -> str:
     """hn_fixed.h: every rounding and overflow rule."""
     rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
-    about = "/* Every rounding and overflow rule, translated from hypr_neuro/fixed_point.py. */\n"
+    about = "/* Every rounding and overflow rule, translated from hypr_neuro/numbers/fixed_point.py. */\n"
     return _header("HN_FIXED_H", "#include <stdint.h>\n", about, PRELUDE, module(rules))
 
 

@@ -14,19 +14,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import IntegerNetwork
+from hypr_neuro.graph.integer import IntegerNetwork
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion")
 SECTIONS = ("text", "rodata", "data", "bss")
 MAIN = "main.c"
 BOARD = ("cortex_m4/startup.c", "cortex_m4/semihosting.c")
 EMULATOR = "qemu-system-arm"
-EMULATE = (EMULATOR, "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none",
-           "-semihosting-config", "enable=on,target=native")  # fmt: skip
+EMULATE = (
+    EMULATOR,
+    "-M",
+    "mps2-an386",
+    "-display",
+    "none",
+    "-monitor",
+    "none",
+    "-serial",
+    "none",
+    "-semihosting-config",
+    "enable=on,target=native",
+)
 COUNT = ("-icount", "shift=0")
 INSTRUCTIONS_PER_TICK = 40
 """With a nanosecond an instruction and a board of 25 MHz."""
@@ -176,8 +186,10 @@ def memory(folder: Path, sources: Sequence[str] = ("network.c",)) -> dict[str, A
         if reason is None:
             try:
                 parts = sizes(folder, toolchain, sources)
-                entry["bytes"] = parts | {"flash": parts["text"] + parts["rodata"] + parts["data"],
-                                          "ram": parts["data"] + parts["bss"]}  # fmt: skip
+                entry["bytes"] = parts | {
+                    "flash": parts["text"] + parts["rodata"] + parts["data"],
+                    "ram": parts["data"] + parts["bss"],
+                }
                 entry["compiler"] = _version(toolchain)
             except InputError as error:
                 entry["reason"] = str(error)

@@ -72,9 +72,11 @@ def binary(operator: str, left: Expression, right: Expression) -> Expression | N
         return Expression(f"{first} {sign} {right.at(needed)}", rank, settled=False)
     if operator in BITWISE:
         sign = BITWISE[operator]
-        chained = left.rank == BITS and f" {sign} " in left.text and all(
-            f" {other} " not in left.text for other in BITWISE.values() if other != sign
-        )  # fmt: skip
+        chained = (
+            left.rank == BITS
+            and f" {sign} " in left.text
+            and all(f" {other} " not in left.text for other in BITWISE.values() if other != sign)
+        )
         first = left.text if chained else left.apart(UNARY)
         return Expression(f"{first} {sign} {right.apart(UNARY)}", BITS, left.wide or right.wide, settled=False)
     if operator in CALLED:

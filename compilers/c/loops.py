@@ -109,10 +109,15 @@ class LoopTranslator(Translator):
         outer, inner = writers[0]
         indices = [ast.unparse(outer.target), ast.unparse(inner.target)]
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == name and (
-                isinstance(node.ctx, ast.Load) or ast.unparse(node.slice).strip("()") != ", ".join(indices)
-                or all(node is not found for found in ast.walk(inner))
-            ):  # fmt: skip
+            if (
+                isinstance(node, ast.Subscript)
+                and ast.unparse(node.value) == name
+                and (
+                    isinstance(node.ctx, ast.Load)
+                    or ast.unparse(node.slice).strip("()") != ", ".join(indices)
+                    or all(node is not found for found in ast.walk(inner))
+                )
+            ):
                 self.refuse(node, ast.unparse(node), f"{name}[{', '.join(indices)}] is only written, in one loop")
         inner.body = [_Open(), *inner.body, _Close(indices)]
 
@@ -255,8 +260,9 @@ def _loops(body: Sequence[ast.stmt]) -> list[ast.For]:
 
 def _writes(loop: ast.For, name: str) -> bool:
     nodes = [n for statement in loop.body for n in ast.walk(statement)]
-    return any(isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == name
-               for n in nodes)  # fmt: skip
+    return any(
+        isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == name for n in nodes
+    )
 
 
 def _assigned_inside(body: Sequence[ast.stmt]) -> set[str]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.c.names import ascii_text, c_name
 from hypr_neuro.compilers.c.plan import Delivery, Dense, Line, Plan, Sparse
 from hypr_neuro.compilers.c.tables import number, table, type_of, unsigned_type
-from hypr_neuro.integer import Population
-
-Array = NDArray[Any]
+from hypr_neuro.graph.integer import Population
+from hypr_neuro.numbers.arrays import Array
 
 
 def header(plan: Plan) -> str:
@@ -183,9 +179,10 @@ def _adder(plan: Plan, d: Delivery) -> tuple[str, str]:
     if isinstance(d.weights, Sparse):
         s = d.weights
         form |= {
-            "start": unsigned_type(int(s.starts[-1])), "post": unsigned_type(int(s.post.max(initial=0))),
+            "start": unsigned_type(int(s.starts[-1])),
+            "post": unsigned_type(int(s.post.max(initial=0))),
             "weight": type_of(s.weights),
-        }  # fmt: skip
+        }
         kinds += [form["start"], form["post"], form["weight"]]
         name = "add_sparse_" + "_".join(k.removesuffix("_t") for k in kinds)
         return name, SPARSE.format(name=name, **form)
@@ -227,8 +224,11 @@ def _delivered(plan: Plan, d: Delivery, n: int) -> list[str]:
     if d.line is not None:
         cell = "sums[i]" if _needs_sums(d) else f"current[{d.current * n} + i]" if d.current else "current[i]"
         loop = f"for (uint32_t i = 0; i < {n}; i++) {{\n        {cell} += w{d.number}_line[i];\n    }}"
-        out.append(f"    {loop}" if not d.lag else f"    if (steps >= {d.lag}) {{\n        "
-                   + loop.replace("\n", "\n    ") + "\n    }")  # fmt: skip
+        out.append(
+            f"    {loop}"
+            if not d.lag
+            else f"    if (steps >= {d.lag}) {{\n        " + loop.replace("\n", "\n    ") + "\n    }"
+        )
     if _has_weights(d):
         row = f"sent_{line.name}[{row_of(line, d.back)}]"
         if isinstance(d.weights, Sparse):
@@ -292,14 +292,19 @@ def _interface(plan: Plan) -> str:
 def _reset(plan: Plan) -> str:
     body = []
     for line in plan.lines:
-        body.append(f"    for (uint32_t i = 0; i < {line.rows * line.size}; i++) {{\n"
-                    f"        sent_{line.name}[i / {line.size}][i % {line.size}] = 0;\n    }}")  # fmt: skip
+        body.append(
+            f"    for (uint32_t i = 0; i < {line.rows * line.size}; i++) {{\n"
+            f"        sent_{line.name}[i / {line.size}][i % {line.size}] = 0;\n    }}"
+        )
         if line.rows > 1:
             body.append(f"    newest_{line.name} = 0;")
     for i, p in enumerate(plan.populations):
-        body.append(f"    set_zero(state_p{i}[0], {p.size});" if p.model.d == 1 else
-                    f"    for (uint32_t k = 0; k < {p.model.d}; k++) {{\n        set_zero(state_p{i}[k], {p.size});\n"
-                    "    }")  # fmt: skip
+        body.append(
+            f"    set_zero(state_p{i}[0], {p.size});"
+            if p.model.d == 1
+            else f"    for (uint32_t k = 0; k < {p.model.d}; k++) {{\n        set_zero(state_p{i}[k], {p.size});\n"
+            "    }"
+        )
     if plan.largest_lag:
         body.append("    steps = 0;")
     if not plan.populations[-1].model.readout:

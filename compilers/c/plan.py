@@ -12,13 +12,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.c.tables import BYTES, signed_type, type_of, unsigned_type
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 LARGEST_INPUT = (1 << 31) - 1
 LARGEST_FACTOR = 15
 """Powers of two up to 2^15 that all weights of a connection share are moved into its exponent."""
@@ -139,9 +138,17 @@ class Plan:
         back = lag if source <= target else lag - 1
         title = f"{c.name}, delay {delay}" if delay else c.name
         return Delivery(
-            number, title, source, target, c.current, back, lag, int(c.exponent) + factor,
-            smallest(weights.shape, *matrix, factor), None if line is None else line >> factor,
-        )  # fmt: skip
+            number,
+            title,
+            source,
+            target,
+            c.current,
+            back,
+            lag,
+            int(c.exponent) + factor,
+            smallest(weights.shape, *matrix, factor),
+            None if line is None else line >> factor,
+        )
 
     def _line(self, index: int, found: list[Delivery]) -> Line:
         rows = 1 + max((d.back for d in found if d.source == index), default=0)

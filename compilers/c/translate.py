@@ -75,8 +75,10 @@ def module(functions: Iterable[Callable[..., Any]], defined: Iterable[Callable[.
         name = c_name(function)
         if name in done:
             if done[name] is not function:
-                raise InputError(f"{function.__module__}.{function.__name__}: '{name}' is the C name of a function of "
-                                 f"{done[name].__module__} already; rename one of the two")  # fmt: skip
+                raise InputError(
+                    f"{function.__module__}.{function.__name__}: '{name}' is the C name of a function of "
+                    f"{done[name].__module__} already; rename one of the two"
+                )
             return
         done[name] = function
         found = translate(function)

@@ -31,11 +31,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypr_neuro.compilers.lava.integer import check_integer_network
+from hypr_neuro.compilers.lava.integers.network import check_integer_network
 from hypr_neuro.compilers.lava.rules import LAVA, check_network
-from hypr_neuro.integer import HasInteger, IntegerNetwork, as_integer
-from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.store import write_text
+from hypr_neuro.files.store import write_text
+from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
 NETWORK, SCRIPT = "network.h5", "run_lava.py"
 PACKAGES = (LAVA,)

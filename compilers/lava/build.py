@@ -16,7 +16,7 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, require_lava
-from hypr_neuro.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
 
 MESSAGE_BITS = 32
 """Dense reads whole numbers instead of testing for a spike when this is above 0."""
@@ -108,8 +108,14 @@ def _dense(name: str, connection: Connection, graded: bool) -> Any:
     from lava.proc.dense.process import Dense
     from lava.utils.weightutils import SignMode
 
-    return Dense(weights=2 * connection.mantissa, weight_exp=connection.exponent - 1, num_weight_bits=8,
-                 sign_mode=SignMode.MIXED, num_message_bits=MESSAGE_BITS if graded else 0, name=name)  # fmt: skip
+    return Dense(
+        weights=2 * connection.mantissa,
+        weight_exp=connection.exponent - 1,
+        num_weight_bits=8,
+        sign_mode=SignMode.MIXED,
+        num_message_bits=MESSAGE_BITS if graded else 0,
+        name=name,
+    )
 
 
 def _lif(name: str, size: int, arguments: dict[str, Any]) -> Any:
@@ -124,8 +130,11 @@ def _population(name: str, layer: QuantizedLayer) -> Any:
     per_neuron, constants = np.asarray(layer.per_neuron, np.int64), np.asarray(layer.constants, np.int64)
     # compiled here once: Lava's processes are forked from this one and inherit the kernel
     PopulationStep(layer.model.name, layer.size)(
-        np.zeros(layer.size, np.int64), np.zeros((layer.model.d, layer.size), np.int32),
-        np.zeros(layer.size, np.int32), np.ascontiguousarray(per_neuron), np.ascontiguousarray(constants),
+        np.zeros(layer.size, np.int64),
+        np.zeros((layer.model.d, layer.size), np.int32),
+        np.zeros(layer.size, np.int32),
+        np.ascontiguousarray(per_neuron),
+        np.ascontiguousarray(constants),
         np.zeros(len(layer.model.events), np.int64),
-    )  # fmt: skip
+    )
     return Population(model=layer.model.name, per_neuron=per_neuron, constants=constants, name=name)

@@ -15,8 +15,13 @@ from hypr_neuro.errors import HyprError
 def run_worker(module: str, folder: Path, timeout: float) -> None:
     """Run ``python -m module folder`` for at most `timeout` seconds; HyprError with its last lines if it fails."""
     with open(folder / "log.txt", "wb") as log:
-        worker = subprocess.Popen([sys.executable, "-m", module, str(folder)], stdin=subprocess.DEVNULL, stdout=log,
-                                  stderr=log, start_new_session=True)  # fmt: skip
+        worker = subprocess.Popen(
+            [sys.executable, "-m", module, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         code = worker.wait(timeout)
     except BaseException as error:

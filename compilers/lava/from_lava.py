@@ -22,15 +22,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hypr_neuro.compilers.lava.read_integers import CURRENTS, Weights, kinds, population, weights
 from hypr_neuro.compilers.lava.read_ports import Link, connected, describe, describe_port, links, network_of
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import INPUT, LARGEST_DELAY, IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.integer import INPUT, LARGEST_DELAY, IntegerNetwork, Population, Synapses
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 HARMLESS = ("Monitor", "Read", "LifRecorder")
 """Processes that look at variables of others without changing them."""
 RULE = "LIF, RF, RF_IZ, Dense, DelayDense, Sparse, DelaySparse of Lava"
@@ -66,7 +66,7 @@ class FromLava:
     left_out: tuple[str, ...]
 
     tail = 0
-    """Steps without input at the end of a run, see `hypr_neuro.integer.as_integer`."""
+    """Steps without input at the end of a run, see `hypr_neuro.graph.integer.as_integer`."""
 
     def integer(self) -> IntegerNetwork:
         """The network, so that `simulate` takes what was read as it is."""
@@ -97,8 +97,10 @@ class FromLava:
     def lines(self) -> list[str]:
         """What was read, in words."""
         network = self.network
-        found = [f"{len(network.populations)} populations, {len(network.synapses)} connections, {network.inputs} input "
-                 f"channels, connection_delay {network.connection_delay}"]  # fmt: skip
+        found = [
+            f"{len(network.populations)} populations, {len(network.synapses)} connections, {network.inputs} input "
+            f"channels, connection_delay {network.connection_delay}"
+        ]
         found += [
             f"input channels {i.first}..{i.first + i.size - 1}: {i.name}, {describe(i.process)}" for i in self.inputs
         ]
@@ -119,8 +121,9 @@ def from_lava(process: Any, *, outside: Iterable[Any] = ()) -> FromLava:
     """
     require_lava()
     if not hasattr(process, "in_ports") or not hasattr(process, "out_ports"):
-        raise InputError(f"from_lava takes a Lava process, not a {type(process).__name__}; give any process of the "
-                         "network")  # fmt: skip
+        raise InputError(
+            f"from_lava takes a Lava process, not a {type(process).__name__}; give any process of the network"
+        )
     return _Reader(process, {p.id for p in outside}).read()
 
 
@@ -173,8 +176,13 @@ class _Reader:
         network = IntegerNetwork(max(channels, 1), tuple(populations), tuple(synapses), delay)
         read = {p.id for p in self.neurons} | self.used | {i.process.id for i in inputs}
         left_out = tuple(describe(p) for p in self.processes if p.id not in read)
-        return FromLava(network, tuple(inputs), {self.names[p.id]: tuple(p.s_out.shape) for p in order},
-                        {self.names[p.id]: p for p in order}, left_out)  # fmt: skip
+        return FromLava(
+            network,
+            tuple(inputs),
+            {self.names[p.id]: tuple(p.s_out.shape) for p in order},
+            {self.names[p.id]: p for p in order},
+            left_out,
+        )
 
     def _read_currents(self, process: Any) -> None:
         target = self.names[process.id]
@@ -196,8 +204,10 @@ class _Reader:
         found = weights(sender)
         arriving = [each for source in links(sender.s_in) for each in self._lines(source, found)]
         if len(arriving) > 1 and (found.exponent < 0 or found.message_bits == 0):
-            raise InputError(f"{describe(sender)}: {len(arriving)} ports send to it, rule: one, because it sums them "
-                             "before it tests for a spike or shifts; give each a connection of its own")  # fmt: skip
+            raise InputError(
+                f"{describe(sender)}: {len(arriving)} ports send to it, rule: one, because it sums them "
+                "before it tests for a spike or shifts; give each a connection of its own"
+            )
         for source, columns, line in arriving:
             self._check_sender(source)
             self.sums.append(_Sum(sender.id, source, target, current, found, link.order, columns, line))
@@ -219,11 +229,12 @@ class _Reader:
         if sender.id in self.names or sender.id in self.outside or type(port).__name__ == "InPort":
             return
         if type(sender) in self.connection_kinds or type(sender) is self.line:
-            raise InputError(f"{describe(sender)}: sends to another connection, rule: to neurons; put some "
-                             "between")  # fmt: skip
+            raise InputError(f"{describe(sender)}: sends to another connection, rule: to neurons; put some between")
         if any(connected(p) for p in sender.in_ports.members):
-            raise InputError(f"{describe(sender)} receives and sends, rule inside the network: {RULE}; take what it "
-                             "sends as input with outside=[…]")  # fmt: skip
+            raise InputError(
+                f"{describe(sender)} receives and sends, rule inside the network: {RULE}; take what it "
+                "sends as input with outside=[…]"
+            )
 
     def _refuse_writers(self) -> None:
         """Processes that change variables of the network while it runs, as resets do."""
@@ -231,12 +242,17 @@ class _Reader:
         for process in self.processes:
             ends = [end.process.id for port in process.ref_ports.members for end in port.get_dst_ports()]
             if known & set(ends) and type(process).__name__ not in HARMLESS:
-                raise InputError(f"{describe(process)}: reaches into variables of the network, rule: only "
-                                 f"{', '.join(HARMLESS)} do; remove it")  # fmt: skip
+                raise InputError(
+                    f"{describe(process)}: reaches into variables of the network, rule: only "
+                    f"{', '.join(HARMLESS)} do; remove it"
+                )
 
     def _inputs(self) -> list[LavaInput]:
-        ports = {id(s.source): s.source for s in self.sums if s.source.process.id not in self.names
-                 or type(s.source).__name__ == "InPort"}  # fmt: skip
+        ports = {
+            id(s.source): s.source
+            for s in self.sums
+            if s.source.process.id not in self.names or type(s.source).__name__ == "InPort"
+        }
         found: list[LavaInput] = []
         for port in sorted(ports.values(), key=lambda p: (p.process.id, p.name)):
             first = found[-1].first + found[-1].size if found else 0
@@ -264,15 +280,22 @@ class _Reader:
                         heapq.heappush(ready, id_)
         if len(found) < len(before):
             stuck = ", ".join(self.names[id_] for id_ in before if id_ not in found)
-            raise InputError(f"processes {stuck}: wait for each other in the same step, rule: a loop has weights in "
-                             "it, and a line that is always on beside them needs an exponent of 0 or more")  # fmt: skip
+            raise InputError(
+                f"processes {stuck}: wait for each other in the same step, rule: a loop has weights in "
+                "it, and a line that is always on beside them needs an exponent of 0 or more"
+            )
         by_id = {p.id: p for p in self.neurons}
         return [by_id[id_] for id_ in found]
 
     def _synapses(
-        self, s: _Sum, inputs: list[LavaInput], channels: int, rank: dict[str, int], populations: list[Population],
+        self,
+        s: _Sum,
+        inputs: list[LavaInput],
+        channels: int,
+        rank: dict[str, int],
+        populations: list[Population],
         connection_delay: int,
-    ) -> Synapses:  # fmt: skip
+    ) -> Synapses:
         name = describe_port(s.source)
         place = next((i for i in inputs if i.name == name and i.process is s.source.process), None)
         source = INPUT if place is not None else self.names[s.source.process.id]
@@ -289,8 +312,10 @@ class _Reader:
         else:
             delays = _placed(delays, s, first, pre, extra)
         if extra and _largest(delays) > LARGEST_DELAY:
-            raise InputError(f"connection {source} -> {s.target}: delay {_largest(delays) - 1} beside neurons that "
-                             f"receive in the same step, rule: at most {LARGEST_DELAY - 1}; shorten it")  # fmt: skip
+            raise InputError(
+                f"connection {source} -> {s.target}: delay {_largest(delays) - 1} beside neurons that "
+                f"receive in the same step, rule: at most {LARGEST_DELAY - 1}; shorten it"
+            )
         line = None if s.always_on is None else s.always_on[s.rows]
         matrix = _placed(s.weights.weights, s, first, pre, 0)
         return Synapses(source, s.target, matrix, s.weights.exponent, delays, line, s.current, s.weights.message_bits)
@@ -350,6 +375,7 @@ def _names(neurons: list[Any]) -> dict[int, str]:
 def _buffered(given: LavaInput) -> Array:
     """What a ring buffer sends, (T, *shape)."""
     if type(given.process).__name__ != "RingBuffer":
-        raise InputError(f"input '{given.name}': {describe(given.process)} holds no data, rule: a ring buffer; give "
-                         "arrays")  # fmt: skip
+        raise InputError(
+            f"input '{given.name}': {describe(given.process)} holds no data, rule: a ring buffer; give arrays"
+        )
     return np.moveaxis(np.asarray(given.process.data.init), -1, 0).astype(np.int64)

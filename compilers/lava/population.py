@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.kernels import population_kernel
 from hypr_neuro.sim.population import Feedback
-
-Array = NDArray[Any]
 
 
 class PopulationStep:
@@ -32,7 +28,17 @@ class PopulationStep:
         arriving = np.ascontiguousarray(current, dtype=np.int32)[None, None]
         width = np.int32 if self.model.lanes else np.int64
         self._kernel(
-            arriving, self._outputs, 1, self._feedback.dense, self._feedback.sparse, tuple(state),
-            per_neuron.astype(width), constants, *self._nothing, events[None], 0, 1,
-        )  # fmt: skip
+            arriving,
+            self._outputs,
+            1,
+            self._feedback.dense,
+            self._feedback.sparse,
+            tuple(state),
+            per_neuron.astype(width),
+            constants,
+            *self._nothing,
+            events[None],
+            0,
+            1,
+        )
         output[...] = self._outputs[1]

@@ -12,7 +12,8 @@ AlwaysOn (of this package)         `Synapses.always_on`
 =================================  ==========================================================
 
 What counts is what a process was made with: the `init` of its variables. Weights go through Lava's own clipping and
-truncation (`hypr_neuro.loihi_weights`); mixed ones, all even then, come as 8-bit mantissas with the exponent raised.
+truncation (`hypr_neuro.graph.loihi_weights`); mixed ones, all even then, come as 8-bit mantissas with the exponent
+raised.
 """
 
 from __future__ import annotations
@@ -21,22 +22,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.lava.read_ports import describe
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import Population
-from hypr_neuro.loihi_weights import WEIGHT_BITS, on_grid
+from hypr_neuro.graph.integer import Population
+from hypr_neuro.graph.loihi_weights import WEIGHT_BITS, on_grid
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.lif import ACTIVATION_SHIFT, lif_parameters
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 MESSAGE_BITS = 32
 """From so many bits on a connection takes any whole number."""
 BIAS_BITS = 16
 STATES = ("u", "v", "real", "imag", "state", "output", "a_buff")
-CURRENTS = {"LIF": ("a_in",), "RF": ("a_real_in", "a_imag_in"), "RF_IZ": ("a_real_in", "a_imag_in"),
-            "Population": ("a_in",)}  # fmt: skip
+CURRENTS = {
+    "LIF": ("a_in",),
+    "RF": ("a_real_in", "a_imag_in"),
+    "RF_IZ": ("a_real_in", "a_imag_in"),
+    "Population": ("a_in",),
+}
 """Ports of the neurons' input currents."""
 
 
@@ -99,8 +103,10 @@ def _check_rest(process: Any) -> None:
     """An integer network starts from zero."""
     for name in STATES:
         if hasattr(process, name) and np.any(np.asarray(getattr(process, name).init) != 0):
-            raise InputError(f"{describe(process)}: {name} starts at {getattr(process, name).init}, rule: 0; let Lava "
-                             "start from rest")  # fmt: skip
+            raise InputError(
+                f"{describe(process)}: {name} starts at {getattr(process, name).init}, rule: 0; let Lava "
+                "start from rest"
+            )
 
 
 def _whole(process: Any, name: str, size: int) -> Array:
@@ -115,8 +121,10 @@ def _whole(process: Any, name: str, size: int) -> Array:
 def _refuse_fractions(process: Any, name: str, values: Array) -> None:
     good = values.dtype.kind in "biu" or (values.dtype.kind == "f" and np.array_equal(values, np.rint(values)))
     if not good:
-        raise InputError(f"{describe(process)}: {name} = {values.reshape(-1)[:4].tolist()}…, rule: whole numbers; it "
-                         "is made for Lava's floating-point models")  # fmt: skip
+        raise InputError(
+            f"{describe(process)}: {name} = {values.reshape(-1)[:4].tolist()}…, rule: whole numbers; it "
+            "is made for Lava's floating-point models"
+        )
 
 
 # ---------------------------------------------------------------- connections
@@ -180,8 +188,10 @@ def _delays(process: Any, matrix: Any) -> Any:
     given = process.delays.init
     longest = int(np.max(given)) if isinstance(given, (int, np.integer, np.ndarray)) else int(given.max())
     if longest >= process.a_buff.shape[1]:
-        raise InputError(f"{describe(process)}: delays up to {longest}, max_delay {process.a_buff.shape[1] - 1}, rule: "
-                         "at least as much, Lava drops longer ones")  # fmt: skip
+        raise InputError(
+            f"{describe(process)}: delays up to {longest}, max_delay {process.a_buff.shape[1] - 1}, rule: "
+            "at least as much, Lava drops longer ones"
+        )
     if isinstance(given, (int, np.integer)):
         return int(given)
     dense = given.toarray() if hasattr(given, "toarray") else np.asarray(given)

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -53,16 +51,21 @@ def _order(end: Any, virtual: list[Any]) -> Array:
     index = np.arange(int(np.prod(end.shape))).reshape(end.shape)
     for port in virtual:
         if type(port).__name__ == "ConcatPort":
-            raise InputError(f"port {describe_port(end)}: concatenated with others, rule: not at all, Lava cannot run "
-                             "it; connect each to weights of its own")  # fmt: skip
+            raise InputError(
+                f"port {describe_port(end)}: concatenated with others, rule: not at all, Lava cannot run "
+                "it; connect each to weights of its own"
+            )
         index = port.get_transform_func_fwd()(index)
     return index.reshape(-1)
 
 
 def neighbours(process: Any) -> list[Any]:
     """Processes that have a connection with this one, over any kind of port."""
-    ports = [port for kind in (process.in_ports, process.out_ports, process.ref_ports, process.var_ports)
-             for port in kind.members]  # fmt: skip
+    ports = [
+        port
+        for kind in (process.in_ports, process.out_ports, process.ref_ports, process.var_ports)
+        for port in kind.members
+    ]
     return [end.process for port in ports for end in (*port.get_src_ports(), *port.get_dst_ports())]
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.lava.rules import builtin_lif
 from hypr_neuro.errors import MismatchError
-from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
 
 
 @dataclass
@@ -41,8 +38,11 @@ def read_recorded(
         if wanted:
             found = _states(name, layer, samples, folder)
             states[name] = {s: found[s] for s in wanted}
-    counted = {qnet.name(i): dict(zip(layer.model.events, events[qnet.name(i)], strict=True))
-               for i, layer in enumerate(qnet.layers) if qnet.name(i) in events}  # fmt: skip
+    counted = {
+        qnet.name(i): dict(zip(layer.model.events, events[qnet.name(i)], strict=True))
+        for i, layer in enumerate(qnet.layers)
+        if qnet.name(i) in events
+    }
     return Recorded(readout, outputs, states, counted)
 
 
@@ -81,6 +81,8 @@ def potential_before_reset(name: str, layer: QuantizedLayer, u: Array, v_after: 
     if len(bad):
         step, sample, neuron = (int(i) for i in bad[0])
         at = step, sample, neuron
-        raise MismatchError(f"{name}, sample {sample}, neuron {neuron}, step {step}: Lava's v after the reset = "
-                            f"{v_after[at]}, z = {spikes[at]}; its u gives v = {v[at]} before the reset")  # fmt: skip
+        raise MismatchError(
+            f"{name}, sample {sample}, neuron {neuron}, step {step}: Lava's v after the reset = "
+            f"{v_after[at]}, z = {spikes[at]}; its u gives v = {v[at]} before the reset"
+        )
     return v

@@ -9,13 +9,12 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.neurons.lif import ACTIVATION_SHIFT
-from hypr_neuro.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
 
-Array = NDArray[Any]
 LAVA = "lava-nc"
 WEIGHT_BITS = 8
 DECAY_TOP, THRESHOLD_TOP = 4095, (1 << 17) - 1
@@ -39,12 +38,16 @@ def check_network(qnet: QuantizedNetwork) -> None:
     profile = qnet.profile
     delay = profile.time.connection_delay.value
     if delay != 1:
-        raise InputError(f"profile '{profile.name}': time.connection_delay = {delay}, rule for Lava: 1 (its "
-                         "connections deliver one step later); quantize for a profile such as loihi2")  # fmt: skip
+        raise InputError(
+            f"profile '{profile.name}': time.connection_delay = {delay}, rule for Lava: 1 (its "
+            "connections deliver one step later); quantize for a profile such as loihi2"
+        )
     bits = profile.precision.weight_bits.value
     if bits > WEIGHT_BITS:
-        raise InputError(f"profile '{profile.name}': precision.weight_bits = {bits}, rule for Lava: at most "
-                         f"{WEIGHT_BITS}; quantize for a profile such as loihi2")  # fmt: skip
+        raise InputError(
+            f"profile '{profile.name}': precision.weight_bits = {bits}, rule for Lava: at most "
+            f"{WEIGHT_BITS}; quantize for a profile such as loihi2"
+        )
     for i, layer in enumerate(qnet.layers):
         _check_layer(qnet.name(i), layer)
     check_sums(qnet, 1)
@@ -52,13 +55,16 @@ def check_network(qnet: QuantizedNetwork) -> None:
 
 def _check_layer(name: str, layer: QuantizedLayer) -> None:
     if layer.model.currents != 1:
-        raise InputError(f"{name}: neuron '{layer.model.name}' has {layer.model.currents} input currents, rule for "
-                         "Lava: 1; use another neuron")  # fmt: skip
+        raise InputError(
+            f"{name}: neuron '{layer.model.name}' has {layer.model.currents} input currents, rule for "
+            "Lava: 1; use another neuron"
+        )
     for key, connection in layer.connections().items():
         low, high = int(connection.mantissa.min()), int(connection.mantissa.max())
         if low < -(1 << (WEIGHT_BITS - 1)) or high >= 1 << (WEIGHT_BITS - 1):
-            raise InputError(f"{name}.{key}: weight mantissas {low}..{high}, rule for Lava: "
-                             f"{WEIGHT_BITS} bits, sign included")  # fmt: skip
+            raise InputError(
+                f"{name}.{key}: weight mantissas {low}..{high}, rule for Lava: {WEIGHT_BITS} bits, sign included"
+            )
 
 
 def check_sums(qnet: QuantizedNetwork, largest: int) -> None:
@@ -73,8 +79,10 @@ def check_sums(qnet: QuantizedNetwork, largest: int) -> None:
         if layer.recurrent is not None:
             arriving += _sums(layer.recurrent, 1)[1]
         if max(doubled, arriving) >= 1 << 31:
-            raise InputError(f"{qnet.name(i)}: inputs up to {magnitude} can sum to {max(doubled, arriving)} in Lava, "
-                             "rule: below 2^31; scale the input down")  # fmt: skip
+            raise InputError(
+                f"{qnet.name(i)}: inputs up to {magnitude} can sum to {max(doubled, arriving)} in Lava, "
+                "rule: below 2^31; scale the input down"
+            )
 
 
 def _sums(connection: Connection, magnitude: int) -> tuple[int, int]:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.lava.build import LavaLayer, LavaNetwork, lava_network
-from hypr_neuro.forward import chunks
-from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.run.forward import chunks
 
-Array = NDArray[Any]
 BLOCK = 64
 """Steps between two signs of life."""
 

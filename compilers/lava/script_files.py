@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import HyprError, InputError
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
 
 
 def run_script(main: Callable[[str, str], None]) -> None:

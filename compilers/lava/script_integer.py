@@ -14,9 +14,9 @@ from pathlib import Path
 try:
     import numpy as np
 
-    from hypr_neuro.compilers.lava.integer import check_integer_network, lava_integer_network
+    from hypr_neuro.compilers.lava.integers.network import check_integer_network, lava_integer_network
     from hypr_neuro.compilers.lava.script_files import read_sample, run_script, write_arrays
-    from hypr_neuro.integer import IntegerNetwork
+    from hypr_neuro.graph.integer import IntegerNetwork
 except ImportError as error:
     print(f"run_lava.py: error: {error}; Python 3.10: pip install hypr-neuro lava-nc==0.10.0", file=sys.stderr)
     raise SystemExit(2) from None

@@ -25,7 +25,7 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.run import run_network
 from hypr_neuro.errors import HyprError
-from hypr_neuro.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
 
 def main(folder: str) -> None:
@@ -59,8 +59,9 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 def _carry_out(order: dict[str, Any], answers: TextIO) -> dict[str, list[int]]:
     qnet = QuantizedNetwork.load(order["network"])
     x = np.load(order["x"], allow_pickle=False)
-    return run_network(qnet, x, order["record"], Path(order["out"]),
-                       lambda done, steps: _say(answers, {"done": done, "all": steps}))  # fmt: skip
+    return run_network(
+        qnet, x, order["record"], Path(order["out"]), lambda done, steps: _say(answers, {"done": done, "all": steps})
+    )
 
 
 def _listen(orders: queue.Queue[dict[str, Any]], folder: str) -> None:

@@ -6,8 +6,8 @@ entries  what a layer's group in the file holds, in numbers that lava-dl hands t
 write    `write_netx` and its summary
 
 The file runs in Lava with the simulator's spikes and states, or it is not written: what netx cannot say is refused by
-layer, value and rule. `hypr_neuro.netx` reads the files and states what lava-dl makes of them. A compiled folder also
-holds `compilers/lava/script_netx.py`, a program of its own that runs the file under lava-dl.
+layer, value and rule. `hypr_neuro.exchange.netx` reads the files and states what lava-dl makes of them. A compiled
+folder also holds `compilers/lava/script_netx.py`, a program of its own that runs the file under lava-dl.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from hypr_neuro.compilers import Emitted
 from hypr_neuro.compilers.netx.write import write_netx
-from hypr_neuro.store import write_text
+from hypr_neuro.files.store import write_text
 
 if TYPE_CHECKING:
-    from hypr_neuro.integer import HasInteger, IntegerNetwork
+    from hypr_neuro.graph.integer import HasInteger, IntegerNetwork
 
 __all__ = ["PACKAGES", "TAKES_INTEGER", "emit", "write_netx"]
 

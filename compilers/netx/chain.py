@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE, Constant, Line, is_line, plan
 from hypr_neuro.compilers.netx.whole import dense, whole
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
-from hypr_neuro.netx.neurons import RF
+from hypr_neuro.exchange.netx.neurons import RF
+from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 MODELS = ("lif", *RF.values())
 """Neurons that netx has."""
 LARGEST_MATRIX = 1 << 26
@@ -104,11 +102,14 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> Chain:
     spiking = [p for p in network.populations if not p.model.readout]
     for p in spiking:
         if p.model.name not in MODELS:
-            raise InputError(f"population '{p.name}': neuron '{p.model.name}', {RULE}: {', '.join(MODELS)}; choose one "
-                             "of these")  # fmt: skip
+            raise InputError(
+                f"population '{p.name}': neuron '{p.model.name}', {RULE}: {', '.join(MODELS)}; choose one of these"
+            )
     if network.connection_delay != 1:
-        raise InputError(f"network: connection_delay = {network.connection_delay}, {RULE}: 1 (each layer receives one "
-                         "step after the one below has sent); quantize for a profile such as loihi2")  # fmt: skip
+        raise InputError(
+            f"network: connection_delay = {network.connection_delay}, {RULE}: 1 (each layer receives one "
+            "step after the one below has sent); quantize for a profile such as loihi2"
+        )
     if not spiking:
         raise InputError(f"network: no population sends spikes, {RULE}: at least one layer of spiking neurons")
     outside = _readout(network, spiking[-1], readout)
@@ -129,16 +130,20 @@ def _layer(p: Population, before: Population | None, inputs: int, connections: l
     recurrent: tuple[Synapses, ...] = ()
     for c in (c for c in connections if c.target == p.name and not is_line(c)):
         if c.source not in (below, p.name):
-            raise InputError(f"connection {c.name}: {RULE}: each layer receives from the one before it ('{below}') and "
-                             "from itself; rearrange the network")  # fmt: skip
+            raise InputError(
+                f"connection {c.name}: {RULE}: each layer receives from the one before it ('{below}') and "
+                "from itself; rearrange the network"
+            )
         if c.source == p.name:
             recurrent = _joined(recurrent, c)
         else:
             forward[c.current] = _joined(forward.get(c.current, ()), c)
     missing = [str(k) for k in range(p.model.currents) if k not in forward]
     if missing:
-        raise InputError(f"population '{p.name}': no weights from '{below}' into current {', '.join(missing)}, "
-                         f"{RULE}: some for each current")  # fmt: skip
+        raise InputError(
+            f"population '{p.name}': no weights from '{below}' into current {', '.join(missing)}, "
+            f"{RULE}: some for each current"
+        )
     size = inputs if before is None else before.size
     return Layer(p, size, dict(sorted(forward.items())), recurrent, (), ())
 
@@ -147,8 +152,10 @@ def _joined(parts: tuple[Synapses, ...], c: Synapses) -> tuple[Synapses, ...]:
     for other in parts[:1]:
         one = isinstance(other.delays, int) and isinstance(c.delays, int)
         if not one or other.delays != c.delays:
-            raise InputError(f"connection {c.name}: the second one, with delays of its own, {RULE}: one delay for "
-                             "connections with the same ends; put a layer between")  # fmt: skip
+            raise InputError(
+                f"connection {c.name}: the second one, with delays of its own, {RULE}: one delay for "
+                "connections with the same ends; put a layer between"
+            )
     return (*parts, c)
 
 
@@ -175,18 +182,22 @@ def _refuse_lines(connections: list[Synapses], always_on: str) -> None:
         raise InputError(f"always_on = {always_on!r}, rule: 'refuse' or 'channel'")
     for c in connections:
         if c.always_on is not None and always_on == "refuse":
-            raise InputError(f"connection {c.name}: constant current (always_on), {RULE}: none; {REQUANTIZE} puts it "
-                             "on the membrane. Where its weights fit, always_on=\"channel\" writes it as it is, over "
-                             "an input channel that is 1 in every step, or neurons that fire in every "
-                             "step")  # fmt: skip
+            raise InputError(
+                f"connection {c.name}: constant current (always_on), {RULE}: none; {REQUANTIZE} puts it "
+                'on the membrane. Where its weights fit, always_on="channel" writes it as it is, over '
+                "an input channel that is 1 in every step, or neurons that fire in every "
+                "step"
+            )
 
 
 def _refuse_large(connections: list[Synapses]) -> None:
     for c in connections:
         if prod(c.shape) > LARGEST_MATRIX:
-            raise InputError(f"connection {c.name}: {prod(c.shape)} weights, zeros written out, {RULE}: at most "
-                             f"{LARGEST_MATRIX}; netx has no sparse connections, targets c and lava keep "
-                             "them")  # fmt: skip
+            raise InputError(
+                f"connection {c.name}: {prod(c.shape)} weights, zeros written out, {RULE}: at most "
+                f"{LARGEST_MATRIX}; netx has no sparse connections, targets c and lava keep "
+                "them"
+            )
 
 
 def _readout(network: IntegerNetwork, last: Population, option: str) -> IntegerNetwork | None:
@@ -197,17 +208,21 @@ def _readout(network: IntegerNetwork, last: Population, option: str) -> IntegerN
     if not readouts:
         return None
     if option == "refuse":
-        raise InputError(f"population '{readouts[0].name}': neuron '{readouts[0].model.name}' is a readout, {RULE}: "
-                         "spiking neurons only; readout=\"outside\" writes the layers below it and hands the readout "
-                         "back as a network of its own")  # fmt: skip
+        raise InputError(
+            f"population '{readouts[0].name}': neuron '{readouts[0].model.name}' is a readout, {RULE}: "
+            'spiking neurons only; readout="outside" writes the layers below it and hands the readout '
+            "back as a network of its own"
+        )
     from scipy.sparse import csr_array
 
     names = {p.name for p in readouts}
     kept = []
     for c in (c for c in network.synapses if c.target in names):
         if c.source != last.name and not is_line(c):
-            raise InputError(f"connection {c.name}: {RULE}: a readout outside the file receives from the last layer, "
-                             f"'{last.name}', alone")  # fmt: skip
+            raise InputError(
+                f"connection {c.name}: {RULE}: a readout outside the file receives from the last layer, "
+                f"'{last.name}', alone"
+            )
         weights = c.weights if c.source == last.name else csr_array((c.shape[0], last.size), dtype=np.int64)
         kept.append(replace(c, source=INPUT, weights=weights, message_bits=0))
     return IntegerNetwork(last.size, tuple(readouts), tuple(kept), network.connection_delay, network.state_bits)

@@ -18,22 +18,24 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.netx.chain import Layer
 from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import Population
-from hypr_neuro.netx.neurons import ACTIVATION_SHIFT, BIAS_BITS, DECAY_BITS, LARGEST_THRESHOLD, RF, STATE_EXP
-from hypr_neuro.netx.weights import LARGEST_DELAY, check_range
+from hypr_neuro.exchange.netx.neurons import ACTIVATION_SHIFT, BIAS_BITS, DECAY_BITS, LARGEST_THRESHOLD, RF, STATE_EXP
+from hypr_neuro.exchange.netx.weights import LARGEST_DELAY, check_range
+from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.rf import rf_parameters
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 UNIT = 1 << ACTIVATION_SHIFT
 BIAS_TOP = (1 << (BIAS_BITS - 1)) - 1
 FITTING = f"{REQUANTIZE}, or for a profile with precision.weight_exponent_min: 0 and weight_exponent_max: 1"
-NEIGHBOURS = (*product((0, 1, -1), repeat=2), *product((0, 0.5, -0.5), repeat=2),
-              *product([k / 8 for k in range(-7, 8)], repeat=2))  # fmt: skip
+NEIGHBOURS = (
+    *product((0, 1, -1), repeat=2),
+    *product((0, 0.5, -0.5), repeat=2),
+    *product([k / 8 for k in range(-7, 8)], repeat=2),
+)
 TYPES = {model: kind for kind, model in RF.items()}
 
 
@@ -73,16 +75,24 @@ def _lif(layer: Layer) -> dict[str, Any]:
     for start in layer.helpers:
         du1, dv = np.append(du1, 4096 if start else du1[-1]), np.append(dv, dv[-1])
         vth, bias = np.append(vth, 0 if start else own), np.append(bias, 0 if start else own + 1)
-    neuron = {"type": "CUBA", "iDecay": _one_or_each(du1), "vDecay": _one_or_each(dv), "vThMant": _one_or_each(vth),
-              "refDelay": 1, "gradedSpike": False}  # fmt: skip
+    neuron = {
+        "type": "CUBA",
+        "iDecay": _one_or_each(du1),
+        "vDecay": _one_or_each(dv),
+        "vThMant": _one_or_each(vth),
+        "refDelay": 1,
+        "gradedSpike": False,
+    }
     return {"neuron": neuron} | ({"bias": bias.astype(np.int32)} if bias.any() else {})
 
 
 def _in_units(p: Population, name: str, values: Array, low: int, high: int, remedy: str) -> Array:
     """The values in multiples of 2^6."""
     for neuron in np.flatnonzero((values % UNIT != 0) | (values < low * UNIT) | (values > high * UNIT))[:1]:
-        raise InputError(f"population '{p.name}', neuron {neuron}: {name} = {values[neuron]}, {RULE}: 2^6 times a "
-                         f"whole number {low}..{high}; {remedy}")  # fmt: skip
+        raise InputError(
+            f"population '{p.name}', neuron {neuron}: {name} = {values[neuron]}, {RULE}: 2^6 times a "
+            f"whole number {low}..{high}; {remedy}"
+        )
     return values >> ACTIVATION_SHIFT
 
 
@@ -95,16 +105,21 @@ def _rf(layer: Layer) -> dict[str, Any]:
     p = layer.population
     values = p.named()
     for c in layer.recurrent:
-        raise InputError(f"connection {c.name}: {RULE}: no recurrent weights on '{p.model.name}', which "
-                         "lava-dl cannot run; remove the connection")  # fmt: skip
+        raise InputError(
+            f"connection {c.name}: {RULE}: no recurrent weights on '{p.model.name}', which "
+            "lava-dl cannot run; remove the connection"
+        )
     for name, wanted in (("state_exp", STATE_EXP), ("decay_bits", DECAY_BITS)):
         if values[name] != wanted:
-            raise InputError(f"population '{p.name}': {name} = {values[name]}, {RULE}: {wanted}; make the neurons with "
-                             "that number")  # fmt: skip
+            raise InputError(
+                f"population '{p.name}': {name} = {values[name]}, {RULE}: {wanted}; make the neurons with that number"
+            )
     vth = _in_units(p, "vth", values["vth"], 0, LARGEST_THRESHOLD >> 1, "change the threshold")
     for neuron in np.flatnonzero(vth != vth[0])[:1]:
-        raise InputError(f"population '{p.name}', neuron {neuron}: vth = {vth[neuron] << ACTIVATION_SHIFT}, {RULE}: "
-                         "one for all neurons of a layer; make a network of each")  # fmt: skip
+        raise InputError(
+            f"population '{p.name}', neuron {neuron}: vth = {vth[neuron] << ACTIVATION_SHIFT}, {RULE}: "
+            "one for all neurons of a layer; make a network of each"
+        )
     cos, sin = _written_decays(p, values["cos_decay"], values["sin_decay"])
     return {"type": TYPES[p.model.name], "cosDecay": cos, "sinDecay": sin, "vThMant": int(vth[0]), "gradedSpike": False}
 
@@ -164,8 +179,10 @@ def _stored(matrix: Array) -> Array:
 def _check_range(layer: Layer, part: str, *matrices: Array) -> None:
     where = layer.names + part
     if not any(matrix.any() for matrix in matrices):
-        raise InputError(f"{where}: weights of 0 alone, {RULE}: at least one other, lava-dl cannot load them; remove "
-                         "the layer or give it a weight")  # fmt: skip
+        raise InputError(
+            f"{where}: weights of 0 alone, {RULE}: at least one other, lava-dl cannot load them; remove "
+            "the layer or give it a weight"
+        )
     try:
         check_range(where, *matrices)
     except InputError as error:
@@ -173,9 +190,11 @@ def _check_range(layer: Layer, part: str, *matrices: Array) -> None:
             exponents = ", ".join(str(e) for e in sorted({c.exponent for c in same}))
             if "," in exponents:
                 what = str(error).partition(";")[0]
-                raise InputError(f"{what}; between '{same[0].source}' and '{same[0].target}' are connections with "
-                                 f"several exponents, {exponents}, netx has one scale: {FITTING} and one group of "
-                                 "weights") from error  # fmt: skip
+                raise InputError(
+                    f"{what}; between '{same[0].source}' and '{same[0].target}' are connections with "
+                    f"several exponents, {exponents}, netx has one scale: {FITTING} and one group of "
+                    "weights"
+                ) from error
         raise InputError(f"{error}; {FITTING}") from error
 
 
@@ -185,8 +204,10 @@ def _delay(layer: Layer) -> dict[str, Any]:
         longest = _largest(c.delays)
         if without and longest:
             what = "a recurrent layer" if layer.recurrent else f"'{layer.population.model.name}'"
-            raise InputError(f"connection {c.name}: delays up to {longest}, {RULE}: none into {what}, where lava-dl "
-                             "computes something else; remove them or put a layer between")  # fmt: skip
+            raise InputError(
+                f"connection {c.name}: delays up to {longest}, {RULE}: none into {what}, where lava-dl "
+                "computes something else; remove them or put a layer between"
+            )
     delays = layer.delays()
     longest = _largest(delays)
     if longest > LARGEST_DELAY:

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import Population, Synapses
+from hypr_neuro.graph.integer import Population, Synapses
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 RULE = "rule for netx"
 REQUANTIZE = '"hypr-neuro quantize GRAPH --target netx" (hn.quantize_graph(graph, profile, target="netx"))'
 """What makes integers that netx can hold."""
@@ -60,9 +59,11 @@ def is_line(c: Synapses) -> bool:
 
 
 def plan(
-    populations: Sequence[Population], constants: Sequence[list[Constant]], uniform: Sequence[int | None],
+    populations: Sequence[Population],
+    constants: Sequence[list[Constant]],
+    uniform: Sequence[int | None],
     recurrent: Sequence[bool],
-) -> list[Planned]:  # fmt: skip
+) -> list[Planned]:
     """For each layer the constant lines from below and the steps from which its own helpers fire, from the last down.
 
     uniform : the one delay of what comes from below, None for several
@@ -72,9 +73,11 @@ def plan(
     for i in reversed(range(len(populations))):
         p = populations[i]
         if helpers and p.model.name != "lif":
-            raise InputError(f"population '{p.name}': a neuron of '{p.model.name}' has no bias that makes it fire in "
-                             f"every step, {RULE}: constant currents start at the input or beside 'lif'; put a layer "
-                             "of 'lif' between")  # fmt: skip
+            raise InputError(
+                f"population '{p.name}': a neuron of '{p.model.name}' has no bias that makes it fire in "
+                f"every step, {RULE}: constant currents start at the input or beside 'lif'; put a layer "
+                "of 'lif' between"
+            )
         delayed = p.model.name == "lif" and not recurrent[i]
         lines = _lines(p, i, constants[i], uniform[i], helpers, delayed)
         found.append((lines, helpers))
@@ -110,5 +113,7 @@ def _source(name: str, i: int, total: int, uniform: int | None, delayed: bool) -
             return total - own, own
     if delayed:
         return 0, total
-    raise InputError(f"connection {name}: a constant current of delay {total}, {RULE}: at most {latest} into layer "
-                     f"{i}, which has no delays; shorten it")  # fmt: skip
+    raise InputError(
+        f"connection {name}: a constant current of delay {total}, {RULE}: at most {latest} into layer "
+        f"{i}, which has no delays; shorten it"
+    )

@@ -6,13 +6,12 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import Synapses
+from hypr_neuro.graph.integer import Synapses
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 FAR_OUTSIDE = 1 << 20
 
 
@@ -32,7 +31,9 @@ def whole(c: Synapses, mantissas: Array, exponents: Collection[int] = ()) -> Arr
         return np.clip(mantissas, -FAR_OUTSIDE, FAR_OUTSIDE) << min(c.exponent, 32)
     for post, pre in np.argwhere(mantissas % (1 << -c.exponent))[:1]:
         several = f" ({', '.join(map(str, sorted(exponents)))} into the layer)" if len(exponents) > 1 else ""
-        raise InputError(f"connection {c.name}: weight [{post}, {pre}] = {mantissas[post, pre]} · 2^{c.exponent}, "
-                         f"{RULE}: whole numbers, its weights have no exponents{several}; {REQUANTIZE}, or for a "
-                         "profile with precision.weight_exponent_min: 0")  # fmt: skip
+        raise InputError(
+            f"connection {c.name}: weight [{post}, {pre}] = {mantissas[post, pre]} · 2^{c.exponent}, "
+            f"{RULE}: whole numbers, its weights have no exponents{several}; {REQUANTIZE}, or for a "
+            "profile with precision.weight_exponent_min: 0"
+        )
     return mantissas >> -c.exponent

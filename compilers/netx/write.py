@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hypr_neuro.compilers.netx.chain import Chain, chain_of
 from hypr_neuro.compilers.netx.entries import entries
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import INPUT, HasInteger, IntegerNetwork, as_integer
-from hypr_neuro.store import sealed, write_atomically
+from hypr_neuro.files.store import sealed, write_atomically
+from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 GRADED_BITS = 32
 LARGEST_RAISED = 256
 """Largest magnitude of a weight after lava-dl has raised it."""
@@ -57,18 +57,26 @@ class NetxSummary:
 
     def lines(self) -> list[str]:
         """The summary in words."""
-        found = [f"netx file '{self.path}': {self.inputs} inputs, " + ", ".join(
-            f"{group} = {name}" for name, group in self.layers.items())]  # fmt: skip
+        found = [
+            f"netx file '{self.path}': {self.inputs} inputs, "
+            + ", ".join(f"{group} = {name}" for name, group in self.layers.items())
+        ]
         for channel in self.channels:
-            found.append(f"input channel {channel} has to be 1 in every step, from the first to those after the "
-                         "sample: it carries a constant current")  # fmt: skip
+            found.append(
+                f"input channel {channel} has to be 1 in every step, from the first to those after the "
+                "sample: it carries a constant current"
+            )
         for name, numbers in self.helpers.items():
             for neuron in numbers:
-                found.append(f"neuron {neuron} of {self.layers[name]} fires in every step and carries a constant "
-                             "current; it is none of the network's own")  # fmt: skip
+                found.append(
+                    f"neuron {neuron} of {self.layers[name]} fires in every step and carries a constant "
+                    "current; it is none of the network's own"
+                )
         if self.message_bits:
-            found.append(f"input values up to {self.largest_input} in magnitude: load the file with "
-                         f"input_message_bits={self.message_bits}; spikes need 0")  # fmt: skip
+            found.append(
+                f"input values up to {self.largest_input} in magnitude: load the file with "
+                f"input_message_bits={self.message_bits}; spikes need 0"
+            )
         if self.readout is not None:
             names = ", ".join(p.name for p in self.readout.populations)
             found.append(f"{names} is not in the file: it reads the spikes of the last layer, on the host")
@@ -81,9 +89,15 @@ class NetxSummary:
         outside = None if self.readout is None else [p.name for p in self.readout.populations]
         numbers = {key: getattr(self, key) for key in ("inputs", "message_bits", "largest_input", "tail")}
         numbers["channels"] = list(self.channels)
-        return {"network": self.path.name, **numbers, "layers": self.layers, "neurons": self.neurons,
-                "helpers": {name: list(numbers) for name, numbers in self.helpers.items()},
-                "readout_outside": outside, "lines": self.lines()[1:]}  # fmt: skip
+        return {
+            "network": self.path.name,
+            **numbers,
+            "layers": self.layers,
+            "neurons": self.neurons,
+            "helpers": {name: list(numbers) for name, numbers in self.helpers.items()},
+            "readout_outside": outside,
+            "lines": self.lines()[1:],
+        }
 
 
 def write_netx(

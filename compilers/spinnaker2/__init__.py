@@ -18,10 +18,10 @@ from hypr_neuro.compilers.spinnaker2 import text
 from hypr_neuro.compilers.spinnaker2.cores import Core, cores_of, placed
 from hypr_neuro.compilers.spinnaker2.nir_file import write_readable
 from hypr_neuro.errors import DoesNotFitError
-from hypr_neuro.nir_io import write_nir
-from hypr_neuro.place import Placement
-from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.store import write_text
+from hypr_neuro.exchange.nir import write_nir
+from hypr_neuro.files.store import write_text
+from hypr_neuro.placement.place import Placement
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
 PACKAGES = ("nir", "h5py")
 SRAM_BYTES = 128 * 1024
@@ -72,10 +72,15 @@ def memory(qnet: QuantizedNetwork, cores: list[Core], folder: Path) -> list[dict
     found = []
     for core in cores:
         entry: dict[str, Any] = {
-            "core": core.number, "layer": qnet.name(core.layer), "first_neuron": core.first,
-            "neurons": core.stop - core.first, "messages": len(core.messages), "bytes": None, "reason": reason,
+            "core": core.number,
+            "layer": qnet.name(core.layer),
+            "first_neuron": core.first,
+            "neurons": core.stop - core.first,
+            "messages": len(core.messages),
+            "bytes": None,
+            "reason": reason,
             "limit": SRAM_BYTES - STACK_BYTES,
-        }  # fmt: skip
+        }
         if reason is None:
             entry["bytes"] = sum(build.sizes(folder, build.CORTEX_M4, (f"core_{core.number}.c",)).values())
             _check(entry)

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import INPUT, IntegerNetwork, Population, Synapses
-from hypr_neuro.place import CoreUse, Placement, place
-from hypr_neuro.profile import Quantity
-from hypr_neuro.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.placement.place import CoreUse, Placement, place
+from hypr_neuro.profiles.profile import Quantity
+from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
 
-Array = NDArray[Any]
 HOST, ALWAYS = -1, -2
 """Cores that a message may come from beside the placed ones: the host, and the line that is always on."""
 
@@ -52,9 +50,11 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
     Raises InputError for a placement of another network, and for connections that arrive in the step of sending.
     """
     if int(qnet.profile.time.connection_delay.value) != 1:
-        raise InputError(f"profile '{qnet.profile.name}': time.connection_delay = "
-                         f"{qnet.profile.time.connection_delay.value}, rule for SpiNNaker2: 1, messages arrive in the "
-                         "next step")  # fmt: skip
+        raise InputError(
+            f"profile '{qnet.profile.name}': time.connection_delay = "
+            f"{qnet.profile.time.connection_delay.value}, rule for SpiNNaker2: 1, messages arrive in the "
+            "next step"
+        )
     if placement is not None:
         if neurons_per_core is not None:
             raise InputError("neurons_per_core, rule: with a placement, the placement says it; give one of the two")
@@ -71,11 +71,17 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
 
 def _check_cover(qnet: QuantizedNetwork, cores: Sequence[CoreUse]) -> None:
     for i, layer in enumerate(qnet.layers):
-        found = [n for use in cores if use.layer == qnet.name(i)
-                 for n in range(use.first_neuron, use.first_neuron + use.neurons)]  # fmt: skip
+        found = [
+            n
+            for use in cores
+            if use.layer == qnet.name(i)
+            for n in range(use.first_neuron, use.first_neuron + use.neurons)
+        ]
         if found != list(range(layer.size)):
-            raise InputError(f"placement: {qnet.name(i)} has {layer.size} neurons, rule: each on one core, in order; "
-                             "place this network anew (hn.place)")  # fmt: skip
+            raise InputError(
+                f"placement: {qnet.name(i)} has {layer.size} neurons, rule: each on one core, in order; "
+                "place this network anew (hn.place)"
+            )
 
 
 def cores_of(qnet: QuantizedNetwork, placement: Placement) -> list[Core]:

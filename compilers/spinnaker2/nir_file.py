@@ -15,14 +15,16 @@ from typing import Any
 
 import nir
 
-from hypr_neuro.nir_io.write import to_graph
-from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.store import write_atomically
+from hypr_neuro.exchange.nir.write import to_graph
+from hypr_neuro.files.store import write_atomically
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
 NIR_FILE = "spinnaker2.nir"
 READABLE = (nir.Input, nir.Output, nir.LIF, nir.IF, nir.CubaLIF, nir.Affine, nir.Linear)
-NOTE = ("floating-point numbers that the integers stand for; py-spinnaker2 rounds them anew, so its spikes can differ "
-        "from those of the C programs; the readout is computed on the host from recorded spikes")  # fmt: skip
+NOTE = (
+    "floating-point numbers that the integers stand for; py-spinnaker2 rounds them anew, so its spikes can differ "
+    "from those of the C programs; the readout is computed on the host from recorded spikes"
+)
 NEURONS = (nir.LIF, nir.IF, nir.CubaLIF)
 
 
@@ -36,9 +38,14 @@ def write_readable(qnet: QuantizedNetwork, folder: Path) -> dict[str, Any]:
     buffer = io.BytesIO()
     nir.write(buffer, spiking)
     write_atomically(folder / NIR_FILE, lambda path: _write(path, buffer.getvalue()))
-    return {"file": NIR_FILE, "reason": None, "reader": "spinnaker2.s2_nir.from_nir(graph, ConversionConfig(…))",
-            "config": settings(qnet), "left_out": [qnet.name(len(qnet.layers) - 1)],
-            "note": NOTE}  # fmt: skip
+    return {
+        "file": NIR_FILE,
+        "reason": None,
+        "reader": "spinnaker2.s2_nir.from_nir(graph, ConversionConfig(…))",
+        "config": settings(qnet),
+        "left_out": [qnet.name(len(qnet.layers) - 1)],
+        "note": NOTE,
+    }
 
 
 def settings(qnet: QuantizedNetwork) -> dict[str, Any]:
@@ -47,8 +54,14 @@ def settings(qnet: QuantizedNetwork) -> dict[str, Any]:
     conn_delay 0 : the models that the reader picks, lif_no_delay and lif_curr_exp_no_delay, have no other
     scale_weights : float weights become int8 only when scaled to [-127, 127]
     """
-    return {"dt": qnet.dt, "output_record": ["spikes"], "conn_delay": 0, "scale_weights": True,
-            "integrator": "IntegratorMethod.FORWARD", "reset": f"ResetMethod.{_resets(qnet)[0]}"}  # fmt: skip
+    return {
+        "dt": qnet.dt,
+        "output_record": ["spikes"],
+        "conn_delay": 0,
+        "scale_weights": True,
+        "integrator": "IntegratorMethod.FORWARD",
+        "reset": f"ResetMethod.{_resets(qnet)[0]}",
+    }
 
 
 def _resets(qnet: QuantizedNetwork) -> list[str]:

@@ -46,9 +46,11 @@ def messages_header(cores: Sequence[Core]) -> str:
         flat = [message for of_neuron in targets for message in of_neuron]
         parts.append(f"/* Core {i}: where each of its inputs comes from. */\n" + _table(f"core_{i}_in", core.messages))
         about = f"neuron n sends to core_{i}_out[k], core_{i}_out_start[n] <= k < core_{i}_out_start[n + 1]"
-        parts.append(f"/* Core {i}: {about}. */"
-                     f"\nstatic const uint32_t core_{i}_out_start[{len(starts)}] = "
-                     f"{{{', '.join(map(str, starts))}}};\n" + _table(f"core_{i}_out", flat))  # fmt: skip
+        parts.append(
+            f"/* Core {i}: {about}. */"
+            f"\nstatic const uint32_t core_{i}_out_start[{len(starts)}] = "
+            f"{{{', '.join(map(str, starts))}}};\n" + _table(f"core_{i}_out", flat)
+        )
     return "\n".join([*parts, "#endif\n"])
 
 
@@ -68,8 +70,12 @@ def lockstep(plan: Plan, cores: Sequence[Core]) -> str:
         "\nstatic int32_t host[HN_INPUTS];\nstatic int32_t started;",
         *(_gathered(plan, i) for i in range(len(plan.populations))),
         *(f"static int32_t in_{c.number}[CORE_{c.number}_INPUTS];" for c in cores),
-        _received(cores), _collect(cores), _reset(cores), _step(cores), _accessors(plan),
-    ]  # fmt: skip
+        _received(cores),
+        _collect(cores),
+        _reset(cores),
+        _step(cores),
+        _accessors(plan),
+    ]
     return "\n".join(parts)
 
 

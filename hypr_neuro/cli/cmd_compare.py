@@ -30,10 +30,10 @@ def run(
     """Same data, order, rule and number of updates for both; accuracy, gradients, weights and spikes side by side."""
     from dataclasses import replace
 
-    from hypr_neuro import stages
     from hypr_neuro.errors import InputError
-    from hypr_neuro.run_folder import RunFolder
-    from hypr_neuro.tasks import task_for
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.workflow import stages
+    from hypr_neuro.workflow.tasks import task_for
 
     if scratch and disturb:
         raise InputError("--scratch and --disturb exclude each other; choose one")
@@ -45,9 +45,18 @@ def run(
     count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
     with RichConsole(quiet=json).progress(f"learn on '{device}', float beside it") as advance:
         found = stages.compare_stage(
-            folder, kind, net, qnet, chosen, seed=seed, damage=disturb, epochs=count, options=options,
-            device=device, on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
-        )  # fmt: skip
+            folder,
+            kind,
+            net,
+            qnet,
+            chosen,
+            seed=seed,
+            damage=disturb,
+            epochs=count,
+            options=options,
+            device=device,
+            on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
+        )
     if json:
         emit(found.as_dict(), True)
         return

@@ -12,7 +12,7 @@ from hypr_neuro.cli.networks import open_anything
 from hypr_neuro.cli.options import Json
 
 if TYPE_CHECKING:
-    from hypr_neuro.sim.learn import LearnOptions
+    from hypr_neuro.sim.learning.learn import LearnOptions
 
 
 @command
@@ -40,8 +40,8 @@ def run(
     """Write what the target needs, with a manifest of hashes, versions and sizes."""
     from hypr_neuro.compilers import compile_network
     from hypr_neuro.errors import InputError
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.network import Network
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
 
     found = open_anything(network)
     if isinstance(found, (Network, FloatGraph)):
@@ -66,8 +66,11 @@ def _sizes(manifest: dict[str, Any]) -> dict[str, str]:
         found["RAM that learns"] = ", ".join(f"{name} {size}" for name, size in parts)
     for core in manifest.get("cores", ()):
         name = f"core {core['core']}, {core['layer']}, {core['neurons']} neurons"
-        found[name] = f"{core['bytes']} of {core['limit']} bytes" if core["bytes"] is not None else (
-            f"{core['limit']} bytes not checked: {core['reason']}")  # fmt: skip
+        found[name] = (
+            f"{core['bytes']} of {core['limit']} bytes"
+            if core["bytes"] is not None
+            else (f"{core['limit']} bytes not checked: {core['reason']}")
+        )
     return found
 
 
@@ -82,7 +85,7 @@ def _learn_options(given: list[str]) -> LearnOptions:
     from dataclasses import fields
 
     from hypr_neuro.errors import InputError
-    from hypr_neuro.sim.learn import LearnOptions
+    from hypr_neuro.sim.learning.learn import LearnOptions
 
     kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(LearnOptions)}
     found: dict[str, Any] = {}
@@ -91,8 +94,9 @@ def _learn_options(given: list[str]) -> LearnOptions:
         if key not in kinds:
             raise InputError(f"--learn {text}, rule: KEY=VALUE with one of {', '.join(kinds)}")
         if key in found:
-            raise InputError(f"--learn {text}, rule: {key} once; layers and parameters take several, with commas "
-                             "between them")  # fmt: skip
+            raise InputError(
+                f"--learn {text}, rule: {key} once; layers and parameters take several, with commas between them"
+            )
         try:
             found[key] = tuple(value.split(",")) if kinds[key] is tuple else kinds[key](value)
         except ValueError:

@@ -22,14 +22,19 @@ def run(
     json: Json = False,
 ) -> None:
     """Train, export, quantize, place, simulate, run in Lava, learn on chip, compare, report."""
-    from hypr_neuro.demo import run_demo
+    from hypr_neuro.workflow.demo import run_demo
 
     chosen = get_data(data, data_dir, seed)
     folder = out or Path("runs") / f"demo-{chosen.name}"
     results = run_demo(
-        chosen, folder, RichConsole(quiet=json), profile=profile, seed=seed, epochs=epochs,
+        chosen,
+        folder,
+        RichConsole(quiet=json),
+        profile=profile,
+        seed=seed,
+        epochs=epochs,
         data_arguments=data_arguments(data, data_dir),
-    )  # fmt: skip
+    )
     learning = results["learning"]
     scratch, tuned = learning["scratch"]["epochs"][-1], learning["fine_tuning"]
     summary = {

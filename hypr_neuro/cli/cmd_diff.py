@@ -13,7 +13,7 @@ from hypr_neuro.cli.options import Json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypr_neuro.diff import Arrivals, Diff, Window
+    from hypr_neuro.comparing.diff import Arrivals, Diff, Window
 
 SHOWN = 12
 
@@ -30,8 +30,8 @@ def run(
     json: Json = False,
 ) -> None:
     """First step, layer, sample and neuron at which two traces differ; exit code 0 if equal, 1 if not."""
-    from hypr_neuro.diff import diff
-    from hypr_neuro.sim.trace import Trace
+    from hypr_neuro.comparing.diff import diff
+    from hypr_neuro.traces.trace import Trace
 
     found = diff(Trace.load(expected), Trace.load(got), tolerance=tolerance, window=window)
     if json:
@@ -47,16 +47,20 @@ def _show(found: Diff, tolerance: float | None) -> None:
         print(f"note: {note}")
     if found.differences:
         compared = len(found.differences) + len(found.equal_arrays)
-        lines = [[d.layer, d.what, d.step, d.sample, d.neuron, d.expected, d.got, f"{d.differing} of {d.entries}"]
-                 for d in found.differences]  # fmt: skip
+        lines = [
+            [d.layer, d.what, d.step, d.sample, d.neuron, d.expected, d.got, f"{d.differing} of {d.entries}"]
+            for d in found.differences
+        ]
         headings = ["layer", "what", "first step", "sample", "neuron", "expected", "got", "differ"]
         _table(f"{len(lines)} of {compared} arrays differ; steps in {found.time} time", headings, lines)
     if found.equal_arrays:
         rule = "equal" if tolerance is None else f"equal, states within {tolerance:g} of their range"
         print(f"{rule}: {_by_layer(found.equal_arrays)}")
     if found.deviations:
-        lines = [[d.layer, d.what, f"{d.share:.3g}", f"{d.range:.4g}", d.step, d.sample, d.neuron, d.expected, d.got]
-                 for d in found.deviations]  # fmt: skip
+        lines = [
+            [d.layer, d.what, f"{d.share:.3g}", f"{d.range:.4g}", d.step, d.sample, d.neuron, d.expected, d.got]
+            for d in found.deviations
+        ]
         headings = ["layer", "what", "of its range", "range", "step", "sample", "neuron", "expected", "got"]
         _table("\nlargest deviation before the sample's first different spike, real units", headings, lines)
     if found.window is not None:

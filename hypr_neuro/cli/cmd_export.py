@@ -19,12 +19,12 @@ def run(
     json: Json = False,
 ) -> None:
     """Write a NIR file, read it back and require it to be equal."""
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.network import Network
-    from hypr_neuro.nir_io import import_nir, read_nir, write_nir
-    from hypr_neuro.quantize import QuantizedNetwork
-    from hypr_neuro.stages import require_equal_graphs, require_equal_networks
-    from hypr_neuro.stages_fixed import require_equal_after
+    from hypr_neuro.exchange.nir import import_nir, read_nir, write_nir
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.workflow.stages import require_equal_graphs, require_equal_networks
+    from hypr_neuro.workflow.stages_fixed import require_equal_after
 
     net, path = open_anything(network), out or network.with_suffix(".nir")
     if not isinstance(net, (Network, FloatGraph, QuantizedNetwork)):

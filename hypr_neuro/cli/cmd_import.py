@@ -30,9 +30,9 @@ def run(
 ) -> None:
     """Read a network, say all that was chosen or left out, and write it as a file of hypr-neuro."""
     from hypr_neuro.errors import InputError
-    from hypr_neuro.importing import import_file
-    from hypr_neuro.nir_io.options import check_dt
-    from hypr_neuro.store import make_folder
+    from hypr_neuro.exchange.importing import import_file
+    from hypr_neuro.exchange.nir.options import check_dt
+    from hypr_neuro.files.store import make_folder
 
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)

@@ -36,33 +36,53 @@ def run(
 ) -> None:
     """Let the network learn sample by sample, all in integers; writes learned.h5. An interrupted run goes on."""
     from hypr_neuro.cli.networks import get_quantized
-    from hypr_neuro.hil import open_device
-    from hypr_neuro.run_folder import RunFolder
-    from hypr_neuro.score import score_readout
+    from hypr_neuro.data.score import score_readout
+    from hypr_neuro.devices import open_device
+    from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.sim.engine import simulate
-    from hypr_neuro.sim.learn import LearnOptions
+    from hypr_neuro.sim.learning.learn import LearnOptions
 
     qnet, chosen = get_quantized(network), get_data(data, data_dir, seed)
     check_not_read(out / "learned.h5", network)
     folder = RunFolder(out)
     options = LearnOptions(
-        rate=rate, decay=decay, seed=seed, rule=rule, momentum=momentum, layers=tuple(layer or ()),
-        parameters=tuple(parameter or ()), parameter_rate=parameter_rate, update_every=update_every,
-        update_on=update_on, feedback=feedback,
-    )  # fmt: skip
+        rate=rate,
+        decay=decay,
+        seed=seed,
+        rule=rule,
+        momentum=momentum,
+        layers=tuple(layer or ()),
+        parameters=tuple(parameter or ()),
+        parameter_rate=parameter_rate,
+        update_every=update_every,
+        update_on=update_on,
+        feedback=feedback,
+    )
     options.check(qnet)
     test = chosen.part("test")
     before = score_readout(simulate(qnet, test.x).readout, test).accuracy
     with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
         chip.load(qnet)
-        run = chip.learn(chosen, epochs=epochs, options=options, checkpoint=folder.file("checkpoint"),
-                         on_sample=lambda done, total: advance(done, total, "samples of an epoch"))  # fmt: skip
+        run = chip.learn(
+            chosen,
+            epochs=epochs,
+            options=options,
+            checkpoint=folder.file("checkpoint"),
+            on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
+        )
     path = folder.file("learned.h5")
     run.qnet.save(path)
     last = run.epochs[-1]
     after = score_readout(simulate(run.qnet, test.x).readout, test).accuracy
-    found = {"accuracy before": before, "accuracy after": after,
-             "accuracy while learning": last.online_accuracy, "weights changed": last.weights_changed,
-             "weights saturated": last.weights_saturated, "steps below half a unit": last.dead_zone,
-             "clips": last.clips, "events": last.events, "network": str(path)}  # fmt: skip
+    found = {
+        "accuracy before": before,
+        "accuracy after": after,
+        "accuracy while learning": last.online_accuracy,
+        "weights changed": last.weights_changed,
+        "weights saturated": last.weights_saturated,
+        "steps below half a unit": last.dead_zone,
+        "clips": last.clips,
+        "events": last.events,
+        "network": str(path),
+    }
     emit(found, json, "Learned in integers")

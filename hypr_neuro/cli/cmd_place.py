@@ -22,13 +22,18 @@ def run(
     json: Json = False,
 ) -> None:
     """Split the layers over cores and show what each core uses of its limits."""
-    from hypr_neuro.place import place
-    from hypr_neuro.run_folder import RunFolder
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.placement.place import place
 
     placement = place(get_quantized(network), profile, learning=learning)
     cores = [asdict(use) for use in placement.cores]
-    section = {"fits": True, "learning": learning, "cores_used": len(cores), "cores": placement.core_limit,
-               "per_core": cores}  # fmt: skip
+    section = {
+        "fits": True,
+        "learning": learning,
+        "cores_used": len(cores),
+        "cores": placement.core_limit,
+        "per_core": cores,
+    }
     if out is not None:
         RunFolder(out).merge("placement", section)
     if json:
@@ -38,8 +43,18 @@ def run(
     def of(value: int, limit: int | None) -> str:
         return f"{value}" if limit is None else f"{value} of {limit} ({value / limit:.0%})"
 
-    lines = [[u.core, u.layer, of(u.neurons, u.neuron_limit), u.synapses, of(u.in_axons, u.in_axon_limit),
-              of(u.out_axons, u.out_axon_limit), of(u.memory_bits, u.memory_limit), u.learning_bits]
-             for u in placement.cores]  # fmt: skip
+    lines = [
+        [
+            u.core,
+            u.layer,
+            of(u.neurons, u.neuron_limit),
+            u.synapses,
+            of(u.in_axons, u.in_axon_limit),
+            of(u.out_axons, u.out_axon_limit),
+            of(u.memory_bits, u.memory_limit),
+            u.learning_bits,
+        ]
+        for u in placement.cores
+    ]
     headings = ["core", "layer", "neurons", "synapses", "axons in", "axons out", "memory bits", "of it learning"]
     rows(headings, lines, f"{len(cores)} of {placement.core_limit or '∞'} cores of '{placement.profile}'")

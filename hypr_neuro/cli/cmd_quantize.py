@@ -40,13 +40,13 @@ def run(
     A network of layers has one exponent a connection and may learn; with --weight-groups, --target or --largest-weight
     it becomes a graph, whose weights keep more of their accuracy but do not learn.
     """
-    from hypr_neuro import stages
     from hypr_neuro.errors import InputError
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.graph_quantize import quantize_graph
-    from hypr_neuro.network import Network
-    from hypr_neuro.profile import load_profile
-    from hypr_neuro.run_folder import RunFolder
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.profiles.profile import load_profile
+    from hypr_neuro.quantizing.graph_quantize import quantize_graph
+    from hypr_neuro.workflow import stages
 
     found, chip, chosen = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
     where = network.parent if out is None else out
@@ -73,13 +73,22 @@ def run(
     if json:
         emit({"file": str(path), "record": record, "notes": notes}, True)
         return
-    rows(["what", "value", "integer", "clipped", "SQNR", "rule"], [_line(r) for r in record],
-         f"Integers for '{chip.name}'")  # fmt: skip
+    rows(
+        ["what", "value", "integer", "clipped", "SQNR", "rule"],
+        [_line(r) for r in record],
+        f"Integers for '{chip.name}'",
+    )
     for note in notes:
         print(note)
     print(path)
 
 
 def _line(r: dict[str, Any]) -> list[Any]:
-    return [f"{r['layer']}.{r['name']}", f"{r['low']:.4g}..{r['high']:.4g}", f"{r['integer_low']}..{r['integer_high']}",
-            r["clipped"], "exact" if r["sqnr"] is None else f"{r['sqnr']:.1f} dB", r["rule"]]  # fmt: skip
+    return [
+        f"{r['layer']}.{r['name']}",
+        f"{r['low']:.4g}..{r['high']:.4g}",
+        f"{r['integer_low']}..{r['integer_high']}",
+        r["clipped"],
+        "exact" if r["sqnr"] is None else f"{r['sqnr']:.1f} dB",
+        r["rule"],
+    ]

@@ -18,8 +18,8 @@ def run(
 ) -> None:
     """Write report.html and report.json from whatever the run folder holds."""
     from hypr_neuro.errors import InputError
+    from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.report import write_report
-    from hypr_neuro.run_folder import RunFolder
 
     found = RunFolder(folder, create=False)
     if not found.results():

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from hypr_neuro.cli.networks import Anything
     from hypr_neuro.data import SequenceData
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.network import Network
-    from hypr_neuro.quantize import QuantizedNetwork
-    from hypr_neuro.sim.trace import Trace
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.traces.trace import Trace
 
     Advance = Callable[[int, int, str], None]
 
@@ -54,13 +54,13 @@ def run(
     """Accuracy, firing rates and saturations of a network, beside float if asked for."""
     import numpy as np
 
-    from hypr_neuro import stages
+    from hypr_neuro.data.score import score_readout
     from hypr_neuro.errors import InputError
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.network import Network
-    from hypr_neuro.quantize import QuantizedNetwork
-    from hypr_neuro.run_folder import RunFolder
-    from hypr_neuro.score import score_readout
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.workflow import stages
 
     _check_trace(trace, record)
     if trace is not None:
@@ -82,15 +82,25 @@ def run(
         if isinstance(net, (Network, QuantizedNetwork)):
             kept = _run(net, taken, device, _recorded(net, record) if trace is not None else (), advance)
         else:
-            kept = run_graph_on(net, taken, device, (record or record_all(net)) if trace is not None else (),
-                                lambda done, total: advance(done, total, ""))  # fmt: skip
+            kept = run_graph_on(
+                net,
+                taken,
+                device,
+                (record or record_all(net)) if trace is not None else (),
+                lambda done, total: advance(done, total, ""),
+            )
     if trace is not None:
         kept.save(trace)
     score = score_readout(kept.readout, held)
-    found: dict[str, Any] = {"device": kept.origin.device if kept.origin else device, "samples": len(held),
-                             "accuracy": score.accuracy, "over labelled steps": score.labelled, "rates": kept.rates,
-                             "synaptic operations": kept.synaptic_operations,
-                             "saturations and wraps": kept.events}  # fmt: skip
+    found: dict[str, Any] = {
+        "device": kept.origin.device if kept.origin else device,
+        "samples": len(held),
+        "accuracy": score.accuracy,
+        "over labelled steps": score.labelled,
+        "rates": kept.rates,
+        "synaptic operations": kept.synaptic_operations,
+        "saturations and wraps": kept.events,
+    }
     real = isinstance(net, (Network, FloatGraph))
     if real or (graph and found["device"] == LAVA):  # nothing saturates in float, Lava's own processes count nothing
         found = {name: value for name, value in found.items() if value or name not in COUNTED}
@@ -105,10 +115,10 @@ def run(
 
 def _float_accuracy(net: Network | FloatGraph, held: SequenceData) -> float:
     """Share of right answers of the float network set beside the integers."""
-    from hypr_neuro.network import Network
-    from hypr_neuro.score import score_readout
-    from hypr_neuro.sim.float_trace import float_trace
-    from hypr_neuro.sim.graph_trace import graph_trace
+    from hypr_neuro.data.score import score_readout
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.traces.float_trace import float_trace
+    from hypr_neuro.traces.graph_trace import graph_trace
 
     trace = float_trace(net, held.x) if isinstance(net, Network) else graph_trace(net, held.x)
     return score_readout(trace.readout, held).accuracy
@@ -119,17 +129,19 @@ def _check_options(
 ) -> None:
     """Raise InputError for an option that this kind of network does not take."""
     from hypr_neuro.errors import InputError
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.network import Network
-    from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
     if not isinstance(net, (Network, QuantizedNetwork)) and out is not None:
         raise InputError(f"'{network}' is a graph: it takes no --out, reports are of layers; --json prints the figures")
     if isinstance(net, FloatGraph) and float_network is not None:
         raise InputError(f"'{network}' is a float graph: it takes no --network; `hypr-neuro diff` compares traces")
     if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
-        raise InputError(f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
-                         "quantize it first")  # fmt: skip
+        raise InputError(
+            f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
+            "quantize it first"
+        )
 
 
 def _check_trace(trace: Path | None, record: list[str] | None) -> None:
@@ -149,10 +161,10 @@ def _run(
     net: QuantizedNetwork | Network, held: SequenceData, device: str | None, record: Sequence[str], advance: Advance
 ) -> Trace:
     """What the network did, with its origin and its input."""
-    from hypr_neuro.hil import open_device
-    from hypr_neuro.network import Network
-    from hypr_neuro.sim.float_trace import float_trace
-    from hypr_neuro.sim.trace import with_origin
+    from hypr_neuro.devices import open_device
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.traces.float_trace import float_trace
+    from hypr_neuro.traces.trace import with_origin
 
     name = device or ("float" if isinstance(net, Network) else "sim")
     if isinstance(net, Network):

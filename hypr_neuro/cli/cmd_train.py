@@ -14,7 +14,7 @@ from hypr_neuro.cli.options import Data, DataDir, DataOption, Json, Out, Seed, d
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
-    from hypr_neuro.run_folder import RunFolder
+    from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.train.loop import Epoch
 
 PROFILE = "loihi2"
@@ -52,11 +52,19 @@ def run(
     json: Json = False,
 ) -> None:
     """Train a recurrent spiking network; an interrupted run goes on where it stopped."""
-    from hypr_neuro import stages
-    from hypr_neuro.run_folder import RunFolder
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.workflow import stages
 
-    of_float = {"rule": rule, "chunk": chunk, "batch_size": batch_size, "optimizer": optimizer, "schedule": schedule,
-                "loss": loss, "clip": clip, "patience": patience}  # fmt: skip
+    of_float = {
+        "rule": rule,
+        "chunk": chunk,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "loss": loss,
+        "clip": clip,
+        "patience": patience,
+    }
     of_fixed = {"profile": profile, "decay": decay}
     _check_arithmetic(arithmetic, of_float, of_fixed)
     chosen = get_data(data, data_dir, seed, option)
@@ -91,17 +99,23 @@ def _train_float(
     folder: RunFolder, chosen: SequenceData, words: Mapping[str, Any], seed: int, json: bool
 ) -> dict[str, Any]:
     """Train in float; returns what is printed."""
-    from hypr_neuro import stages
-    from hypr_neuro.tasks import task_for
+    from hypr_neuro.workflow import stages
+    from hypr_neuro.workflow.tasks import task_for
 
     task = task_for(chosen)
     given = {key: value for key, value in words.items() if value is not None and key not in ("spec", "epochs")}
     wanted = words["epochs"] or task.epochs
     with RichConsole(quiet=json).progress("train") as advance:
         stages.train_stage(
-            folder, chosen, task, seed=seed, epochs=words["epochs"], spec=words["spec"], training=given,
+            folder,
+            chosen,
+            task,
+            seed=seed,
+            epochs=words["epochs"],
+            spec=words["spec"],
+            training=given,
             on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {_figure(e, chosen)}"),
-        )  # fmt: skip
+        )
     found = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}
     if chosen.regression:
         return {"test squared error": folder.read("squared_error")["float"]} | found
@@ -115,27 +129,38 @@ def _train_fixed(
     """Train in integers; returns the run folder, made once all is known to fit, and what is printed."""
     from dataclasses import replace
 
-    from hypr_neuro.profile import load_profile
-    from hypr_neuro.run_folder import RunFolder
-    from hypr_neuro.stages_fixed import train_fixed_stage
-    from hypr_neuro.tasks import task_for
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.profiles.profile import load_profile
+    from hypr_neuro.workflow.stages_fixed import train_fixed_stage
+    from hypr_neuro.workflow.tasks import task_for
 
     task, chip = task_for(chosen), load_profile(words["profile"] or PROFILE)
     options = replace(task.fixed, **{k: words[k] for k in ("rate", "decay") if words[k] is not None})
     folder = RunFolder(out)
     with RichConsole(quiet=json).progress("train in integers") as advance:
         made = train_fixed_stage(
-            folder, chosen, task, chip, seed=seed, spec=words["spec"], epochs=words["epochs"], options=options,
+            folder,
+            chosen,
+            task,
+            chip,
+            seed=seed,
+            spec=words["spec"],
+            epochs=words["epochs"],
+            options=options,
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
-        )  # fmt: skip
+        )
     last = folder.read("training")["epochs"][-1]
     return folder, _scores(made.after.accuracy, made.after.labelled) | {
-        "accuracy at the start": made.before.accuracy, "accuracy while learning": last["online_accuracy"],
-        "epochs": last["epoch"] + 1, "weights changed": last["weights_changed"],
-        "weights saturated": last["weights_saturated"], "clips": last["clips"],
-        "start": str(folder.file("quantized.h5")), "network": str(folder.file("learned.h5")),
+        "accuracy at the start": made.before.accuracy,
+        "accuracy while learning": last["online_accuracy"],
+        "epochs": last["epoch"] + 1,
+        "weights changed": last["weights_changed"],
+        "weights saturated": last["weights_saturated"],
+        "clips": last["clips"],
+        "start": str(folder.file("quantized.h5")),
+        "network": str(folder.file("learned.h5")),
         "nir": str(folder.file("learned.nir")),
-    }  # fmt: skip
+    }
 
 
 def _scores(accuracy: float, labelled: float) -> dict[str, Any]:

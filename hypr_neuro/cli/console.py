@@ -49,7 +49,7 @@ def fail(message: str) -> None:
 def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
     """Show a flat mapping as a table, or anything as JSON."""
     if as_json:
-        from hypr_neuro.run_folder import to_json
+        from hypr_neuro.files.run_folder import to_json
 
         print(to_json(content))
         return
@@ -104,8 +104,14 @@ class RichConsole:
         """A bar; the context gives advance(done, total, text)."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                   TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         with Progress(*columns, console=self._console) as bar:
             task = bar.add_task(what, total=1, note="")
 

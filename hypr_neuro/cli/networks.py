@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hypr_neuro.errors import InputError
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.graph_quantize import QuantizedGraph
-    from hypr_neuro.integer import IntegerNetwork
-    from hypr_neuro.network import Network
-    from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.integer import IntegerNetwork
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
     Anything = Network | QuantizedNetwork | FloatGraph | QuantizedGraph | IntegerNetwork
 
@@ -32,23 +32,25 @@ HOLDS = {
 def open_anything(path: Path) -> Anything:
     """Any network: .nir of hypr-neuro, or an .h5 file of whatever kind."""
     from hypr_neuro.errors import FileFormatError, InputError
-    from hypr_neuro.float_graph import KIND as FLOAT_GRAPH
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.graph_quantize import KIND as QUANTIZED_GRAPH
-    from hypr_neuro.graph_quantize import QuantizedGraph
-    from hypr_neuro.integer import KIND as INTEGER
-    from hypr_neuro.integer import IntegerNetwork
-    from hypr_neuro.network import KIND as NETWORK
-    from hypr_neuro.network import Network
-    from hypr_neuro.nir_io import holds_integers, is_own, read_own, read_quantized_nir
-    from hypr_neuro.quantize import KIND as QUANTIZED
-    from hypr_neuro.quantize import QuantizedNetwork
-    from hypr_neuro.store import kind_of
+    from hypr_neuro.exchange.nir import holds_integers, is_own, read_own, read_quantized_nir
+    from hypr_neuro.files.store import kind_of
+    from hypr_neuro.graph.float_graph import KIND as FLOAT_GRAPH
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.integer import KIND as INTEGER
+    from hypr_neuro.graph.integer import IntegerNetwork
+    from hypr_neuro.graph.network import KIND as NETWORK
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.graph_quantize import KIND as QUANTIZED_GRAPH
+    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
+    from hypr_neuro.quantizing.quantize import KIND as QUANTIZED
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
     if path.suffix == ".nir":
         if not is_own(path):
-            raise InputError(f"file '{path}' is NIR of another program; `hypr-neuro import {path}` makes network.h5 or "
-                             "graph.h5 of it, with --dt and --reset where the file leaves them open")  # fmt: skip
+            raise InputError(
+                f"file '{path}' is NIR of another program; `hypr-neuro import {path}` makes network.h5 or "
+                "graph.h5 of it, with --dt and --reset where the file leaves them open"
+            )
         return read_quantized_nir(path) if holds_integers(path) else read_own(path)
     loaders: dict[str, Any] = {
         QUANTIZED: QuantizedNetwork,
@@ -66,8 +68,8 @@ def open_anything(path: Path) -> Anything:
 
 def open_float(path: Path) -> Network | FloatGraph:
     """A float network or float graph, .h5 or .nir."""
-    from hypr_neuro.float_graph import FloatGraph
-    from hypr_neuro.network import Network
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
 
     found = open_anything(path)
     if not isinstance(found, (Network, FloatGraph)):
@@ -77,7 +79,7 @@ def open_float(path: Path) -> Network | FloatGraph:
 
 def get_quantized(path: Path) -> QuantizedNetwork:
     """An integer network from quantized.h5 or from the .nir of one."""
-    from hypr_neuro.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
     found = open_anything(path)
     if not isinstance(found, QuantizedNetwork):

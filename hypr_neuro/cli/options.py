@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
-    from hypr_neuro.network import Network
+    from hypr_neuro.graph.network import Network
 
 Data = Annotated[
     str,
@@ -58,8 +58,10 @@ def check_channels(data: SequenceData, channels: int) -> None:
     from hypr_neuro.errors import InputError
 
     if data.x.shape[2] != channels:
-        raise InputError(f"data '{data.name}' has {data.x.shape[2]} channels, the network takes {channels}; name the "
-                         "network's data with --data and --data-dir")  # fmt: skip
+        raise InputError(
+            f"data '{data.name}' has {data.x.shape[2]} channels, the network takes {channels}; name the "
+            "network's data with --data and --data-dir"
+        )
 
 
 def _key_value(text: str) -> tuple[str, Any]:
@@ -80,8 +82,8 @@ def _key_value(text: str) -> tuple[str, Any]:
 def get_network(path: Path) -> Network:
     """A float network from .h5 or .nir."""
     from hypr_neuro.cli.networks import open_anything, refused
-    from hypr_neuro.network import Network
-    from hypr_neuro.nir_io import read_nir
+    from hypr_neuro.exchange.nir import read_nir
+    from hypr_neuro.graph.network import Network
 
     if path.suffix == ".nir":
         return read_nir(path)

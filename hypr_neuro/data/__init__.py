@@ -19,12 +19,18 @@ from hypr_neuro.data.npz import load_npz
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.data.smnist import load_smnist
 from hypr_neuro.errors import InputError
-from hypr_neuro.kinds import require_path
+from hypr_neuro.graph.kinds import require_path
 
 LOADERS: dict[str, Callable[..., SequenceData]] = {
-    "digits": load_digits, "ecg": load_ecg, "braille": load_braille, "cue": load_cue, "adding": load_adding,
-    "smnist": load_smnist, "shd": load_shd, "ssc": load_ssc,
-}  # fmt: skip
+    "digits": load_digits,
+    "ecg": load_ecg,
+    "braille": load_braille,
+    "cue": load_cue,
+    "adding": load_adding,
+    "smnist": load_smnist,
+    "shd": load_shd,
+    "ssc": load_ssc,
+}
 
 
 def load_data(name: str | Path, folder: str | Path | None = None, /, **options: Any) -> SequenceData:

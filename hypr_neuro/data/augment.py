@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.kinds import require
-
-Array = NDArray[Any]
+from hypr_neuro.graph.kinds import require
+from hypr_neuro.numbers.arrays import Array
 
 
 def augment(
@@ -29,18 +25,27 @@ def augment(
     if data.per_step or data.mask is not None:
         raise InputError(f"data '{data.name}': augment is for one label a sample and no mask")
     if copies < 0 or shift < 0 or not (0 <= stretch < 1 and 0 <= drop < 1):
-        raise InputError(f"augment: copies {copies}, shift {shift}, stretch {stretch}, drop {drop}, "
-                         "rule: 0 <= copies, shift; 0 <= stretch, drop < 1")  # fmt: skip
+        raise InputError(
+            f"augment: copies {copies}, shift {shift}, stretch {stretch}, drop {drop}, "
+            "rule: 0 <= copies, shift; 0 <= stretch, drop < 1"
+        )
     index = data.part_index("train")
-    made = [_altered(data.x[i], np.random.default_rng([seed, c, int(i)]), shift, stretch, drop)
-            for c in range(copies) for i in index]  # fmt: skip
+    made = [
+        _altered(data.x[i], np.random.default_rng([seed, c, int(i)]), shift, stretch, drop)
+        for c in range(copies)
+        for i in index
+    ]
     if not made:
         return data
     again = np.tile(index, copies)
     return SequenceData(
-        data.name, np.concatenate([data.x, np.stack(made)]), np.concatenate([data.y, data.y[again]]),
-        np.concatenate([data.split, data.split[again]]), data.classes, encoder=data.encoder,
-    )  # fmt: skip
+        data.name,
+        np.concatenate([data.x, np.stack(made)]),
+        np.concatenate([data.y, data.y[again]]),
+        np.concatenate([data.split, data.split[again]]),
+        data.classes,
+        encoder=data.encoder,
+    )
 
 
 def _altered(x: Array, rng: np.random.Generator, shift: int, stretch: float, drop: float) -> Array:

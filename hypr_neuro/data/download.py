@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.store import make_folder
+from hypr_neuro.files.store import make_folder
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,13 @@ the steps carry no label; published scores count them as class 0, and so does th
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.data.sequence import SequenceData, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 CLASSES = 6
 
 

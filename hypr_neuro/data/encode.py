@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
 
 
 def _unit_values(signal: Array, method: str) -> Array:

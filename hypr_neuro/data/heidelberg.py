@@ -23,15 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.data.checks import check_whole
 from hypr_neuro.data.download import PublicFile, data_folder, fetch
 from hypr_neuro.data.sequence import SequenceData, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.store import fault_in_child
+from hypr_neuro.files.store import fault_in_child
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 SITE = "https://zenkelab.org/datasets/"
 FILES = {
     data: {part: PublicFile(f"{stem}.zip", f"{SITE}{stem}.zip", md5) for part, (stem, md5) in files.items()}
@@ -147,8 +146,10 @@ def _located(data: str, file: PublicFile, folder: Path) -> Iterator[tuple[Path, 
             with zipfile.ZipFile(archive) as content:
                 content.extract(plain.name, scratch)
         except OSError as error:
-            raise InputError(f"data '{data}': '{archive}' cannot be unpacked into '{scratch}': {error.strerror}; "
-                             "set TMPDIR to a folder with more room") from error  # fmt: skip
+            raise InputError(
+                f"data '{data}': '{archive}' cannot be unpacked into '{scratch}': {error.strerror}; "
+                "set TMPDIR to a folder with more room"
+            ) from error
         except (KeyError, zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise FileFormatError(
                 f"data '{data}': file '{archive}' holds no {plain.name}: {error}; get {file.url}"

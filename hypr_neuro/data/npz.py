@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.data.sequence import PARTS, SequenceData, first_not_finite, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 NEEDED = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -34,8 +33,10 @@ def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> 
     for p, xs, ys in zip(parts, x, y, strict=True):
         _check_labels(path, p, xs, ys)
         if xs.shape[1:] != x[0].shape[1:] or _kind(ys) != _kind(y[0]):
-            raise InputError(f"data '{path}': x_{p} {xs.shape}, y_{p} {ys.dtype} {ys.shape} do not go with "
-                             f"x_{parts[0]} {x[0].shape}, y_{parts[0]} {y[0].dtype} {y[0].shape}")  # fmt: skip
+            raise InputError(
+                f"data '{path}': x_{p} {xs.shape}, y_{p} {ys.dtype} {ys.shape} do not go with "
+                f"x_{parts[0]} {x[0].shape}, y_{parts[0]} {y[0].dtype} {y[0].shape}"
+            )
     split = [np.full(len(a), p, dtype="<U10") for p, a in zip(parts, x, strict=True)]
     if "validation" not in parts:
         split[0] = hold_out_validation(len(x[0]), 0.1, seed)
@@ -73,8 +74,10 @@ def _check_labels(path: Path, part: str, x: Array, y: Array) -> None:
     leading = (x.shape[:1], x.shape[:2])
     shape = y.shape[:-1] if y.dtype.kind == "f" and y.ndim else y.shape
     if y.dtype.kind not in "iuf" or shape not in leading or (y.dtype.kind == "f" and y.shape[-1] == 0):
-        raise InputError(f"data '{path}': y_{part} {y.dtype} of shape {y.shape}, rule: integers, {leading[0]} or "
-                         f"{leading[1]} as x_{part}, or float targets with one more axis")  # fmt: skip
+        raise InputError(
+            f"data '{path}': y_{part} {y.dtype} of shape {y.shape}, rule: integers, {leading[0]} or "
+            f"{leading[1]} as x_{part}, or float targets with one more axis"
+        )
     where = first_not_finite(y)
     if where is not None:
         raise InputError(f"data '{path}': y_{part}{list(where)} = {y[where]}, rule: finite targets; repair or drop it")
@@ -90,8 +93,10 @@ def _labels(path: Path, y: list[Array], classes: int | None) -> tuple[Array, int
     if labels.size == 0 or labels.min() < 0:
         raise InputError(f"data '{path}': labels {labels.min() if labels.size else '(none)'}.., rule: 0, 1, 2, …")
     if classes is None and y[0].min() > 0:
-        raise InputError(f"data '{path}': the lowest label of y_train is {y[0].min()}, rule: classes count from 0; "
-                         f"subtract {y[0].min()}, or pass classes=N if class 0 has no sample")  # fmt: skip
+        raise InputError(
+            f"data '{path}': the lowest label of y_train is {y[0].min()}, rule: classes count from 0; "
+            f"subtract {y[0].min()}, or pass classes=N if class 0 has no sample"
+        )
     if classes is not None and classes <= labels.max():
         raise InputError(f"data '{path}': classes = {classes}, found label {labels.max()}, rule: labels below classes")
     return labels, int(labels.max()) + 1 if classes is None else classes

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.store import content_digest
+from hypr_neuro.files.store import content_digest
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 PARTS = ("train", "validation", "test")
 BLOCK = 1 << 22
 """Values that are looked at in one go, so that x may be a file longer than memory."""
@@ -45,12 +44,15 @@ class SequenceData:
         if self.x.ndim != 3:
             raise InputError(f"data '{self.name}': x of shape {self.x.shape}, rule: (sample, T, channel)")
         if self.x.dtype.kind not in "biuf" or 0 in self.x.shape[:2]:
-            raise InputError(f"data '{self.name}': x {self.x.dtype} of shape {self.x.shape}, rule: real numbers, at "
-                             "least one sample and one step")  # fmt: skip
+            raise InputError(
+                f"data '{self.name}': x {self.x.dtype} of shape {self.x.shape}, rule: real numbers, at "
+                "least one sample and one step"
+            )
         samples, steps = self.x.shape[:2]
         if np.shape(self.split) != (samples,) or not np.isin(self.split, PARTS).all():
-            raise InputError(f"data '{self.name}': split of shape {np.shape(self.split)}, rule: ({samples},) of "
-                             f"{', '.join(PARTS)}")  # fmt: skip
+            raise InputError(
+                f"data '{self.name}': split of shape {np.shape(self.split)}, rule: ({samples},) of {', '.join(PARTS)}"
+            )
         targets = (self.classes,) if self.regression else ()
         if self.y.dtype.kind not in "iuf" or self.y.shape not in ((samples, *targets), (samples, steps, *targets)):
             raise InputError(
@@ -68,8 +70,10 @@ class SequenceData:
                     f"data '{self.name}': {name}{list(where)} = {array[where]}, rule: finite; remove the sample"
                 )
         if not self.regression and self.y.size and (self.y.min() < 0 or self.y.max() >= self.classes):
-            raise InputError(f"data '{self.name}': labels are integers 0..{self.classes - 1}, got {self.y.dtype} "
-                             f"{self.y.min()}..{self.y.max()}")  # fmt: skip
+            raise InputError(
+                f"data '{self.name}': labels are integers 0..{self.classes - 1}, got {self.y.dtype} "
+                f"{self.y.min()}..{self.y.max()}"
+            )
 
     def part(self, name: str) -> SequenceData:
         """The samples of one part, in order; an empty or unknown part is an error."""

@@ -10,17 +10,15 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.data.checks import check_whole
 from hypr_neuro.data.download import PublicFile, data_folder, fetch
 from hypr_neuro.data.sequence import SequenceData, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FILES = {
     part: tuple(PublicFile(name, MIRROR + name, md5) for name, md5 in files)

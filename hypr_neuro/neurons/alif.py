@@ -29,10 +29,7 @@ from math import exp, expm1
 
 import numpy as np
 
-from hypr_neuro.fixed_point import sat, shift, shr, shr_floor
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
-    Array,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -44,7 +41,10 @@ from hypr_neuro.neurons.base import (
 )
 from hypr_neuro.neurons.li import time_constant
 from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
-from hypr_neuro.surrogates import slayer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import sat, shift, shr, shr_floor
+from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.numbers.surrogates import slayer
 
 PSI_RANGE_BITS = 1
 """The ψ table spans ±2 around the threshold: beyond, ψ is below 3e-5."""
@@ -168,8 +168,11 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
     """α, ρ, b0 and β."""
     return (
-        np.exp(-1.0 / params["tau_u"]), np.exp(-1.0 / params["tau_a"]), np.array(params["b0"]), np.array(params["beta"])
-    )  # fmt: skip
+        np.exp(-1.0 / params["tau_u"]),
+        np.exp(-1.0 / params["tau_a"]),
+        np.array(params["b0"]),
+        np.array(params["beta"]),
+    )
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
@@ -189,9 +192,11 @@ def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
 def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
     unit = 2.0 ** constants["k"]
     return (
-        per_neuron["alpha"] / unit, per_neuron["rho"] / unit,
-        per_neuron["b0"] / 2.0 ** constants["f"], per_neuron["beta"] / 2.0 ** constants["m"],
-    )  # fmt: skip
+        per_neuron["alpha"] / unit,
+        per_neuron["rho"] / unit,
+        per_neuron["b0"] / 2.0 ** constants["f"],
+        per_neuron["beta"] / 2.0 ** constants["m"],
+    )
 
 
 @jitable

@@ -29,12 +29,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hypr_neuro.fixed_point import sat, shift, shr
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons import alif
-from hypr_neuro.neurons.base import Array, FixedFormat, FixedParams, NeuronModel, Param, StateVar
+from hypr_neuro.neurons.base import FixedFormat, FixedParams, NeuronModel, Param, StateVar
 from hypr_neuro.neurons.scaling import CURRENT_BITS, threshold_table
-from hypr_neuro.surrogates import double_gaussian
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import sat, shift, shr
+from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.numbers.surrogates import double_gaussian
 
 PSI_RANGE_BITS = 3
 """The ψ table spans ±8 around the threshold: the wide Gaussian has σ = 3."""

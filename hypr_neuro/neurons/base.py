@@ -42,11 +42,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.arrays import Array
 
-Array = NDArray[Any]
 PSI_ENTRIES = 512
 """Entries of a ψ table; the threshold lies between entries 255 and 256, and the two ends are 0."""
 

@@ -25,11 +25,8 @@ from math import sqrt
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.fixed_point import isqrt, quotient, sat, shift, shr, shr_floor
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
-    Array,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -40,7 +37,10 @@ from hypr_neuro.neurons.base import (
     to_integer,
 )
 from hypr_neuro.neurons.scaling import input_shift, psi_table, shared_value
-from hypr_neuro.surrogates import double_gaussian
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import isqrt, quotient, sat, shift, shr, shr_floor
+from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.numbers.surrogates import double_gaussian
 
 DELTA_FRACTION = 20
 DAMPING_BITS = 28

@@ -20,11 +20,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hypr_neuro.fixed_point import sat, shift, shr
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
-    Array,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -35,6 +32,9 @@ from hypr_neuro.neurons.base import (
     to_integer,
 )
 from hypr_neuro.neurons.scaling import input_shift
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import sat, shift, shr
+from hypr_neuro.numbers.jit import jitable
 
 
 def float_coefficients(p):

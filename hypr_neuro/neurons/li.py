@@ -14,11 +14,8 @@ from math import exp, expm1
 
 import numpy as np
 
-from hypr_neuro.fixed_point import sat, shift, shr
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
-    Array,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -29,6 +26,9 @@ from hypr_neuro.neurons.base import (
     to_integer,
 )
 from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import sat, shift, shr
+from hypr_neuro.numbers.jit import jitable
 
 
 def float_coefficients(p):

@@ -26,11 +26,8 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.fixed_point import quotient, sat, scale_zero, shift, shr_floor, shr_nearest, wrap, wrap24_lava
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
     PSI_ENTRIES,
-    Array,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -42,7 +39,10 @@ from hypr_neuro.neurons.base import (
     to_integer,
 )
 from hypr_neuro.neurons.scaling import psi_table, shared_value
-from hypr_neuro.surrogates import slayer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import quotient, sat, scale_zero, shift, shr_floor, shr_nearest, wrap, wrap24_lava
+from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.numbers.surrogates import slayer
 
 Numbers = int | Array
 ACTIVATION_SHIFT = 6

@@ -19,11 +19,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons import lif
-from hypr_neuro.neurons.base import Array, NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.base import NeuronModel, StateVar, check_integers
 from hypr_neuro.neurons.lif import Numbers
 from hypr_neuro.neurons.lif import fixed_step as lif_step
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.jit import jitable
 
 
 @jitable

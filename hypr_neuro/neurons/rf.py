@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.fixed_point import sat, shift, shr_zero, wrap
-from hypr_neuro.jit import jitable
-from hypr_neuro.neurons.base import Array, NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.base import NeuronModel, StateVar, check_integers
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import sat, shift, shr_zero, wrap
+from hypr_neuro.numbers.jit import jitable
 
 Numbers = float | Sequence[float] | Array
 STATE_BITS = 24

@@ -9,10 +9,10 @@ so that the state itself holds values after the reset. Widths of intermediate re
 
 from __future__ import annotations
 
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.rf import CONSTANTS, EVENTS, PER_NEURON, STATES, validate_fixed
 from hypr_neuro.neurons.rf import fixed_step as rf_step
+from hypr_neuro.numbers.jit import jitable
 
 
 @jitable

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.neurons.base import PSI_ENTRIES, Array, FixedFormat
+from hypr_neuro.neurons.base import PSI_ENTRIES, FixedFormat
+from hypr_neuro.numbers.arrays import Array
 
 
 def shared_value(model: str, name: str, values: Array) -> float:

@@ -30,10 +30,7 @@ from math import exp, expm1
 
 import numpy as np
 
-from hypr_neuro.fixed_point import sat, shift, shift_nearest, shr, shr_floor
-from hypr_neuro.jit import jitable
 from hypr_neuro.neurons.base import (
-    Array,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -45,7 +42,10 @@ from hypr_neuro.neurons.base import (
 )
 from hypr_neuro.neurons.li import time_constant
 from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
-from hypr_neuro.surrogates import slayer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import sat, shift, shift_nearest, shr, shr_floor
+from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.numbers.surrogates import slayer
 
 PSI_RANGE_BITS = 1
 """The ψ table spans ±2 around the threshold: beyond, ψ is below 3e-5."""
@@ -62,9 +62,15 @@ def float_coefficients(p):
     tau_u, tau_w, a, b, _, k = p
     alpha, beta, gain_w = exp(-1.0 / tau_u), exp(-1.0 / tau_w), -k * expm1(-1.0 / tau_w)
     return (
-        alpha, -expm1(-1.0 / tau_u), alpha / tau_u / tau_u,
-        beta, gain_w, gain_w * a, gain_w * b, beta / tau_w / tau_w,
-    )  # fmt: skip
+        alpha,
+        -expm1(-1.0 / tau_u),
+        alpha / tau_u / tau_u,
+        beta,
+        gain_w,
+        gain_w * a,
+        gain_w * b,
+        beta / tau_w / tau_w,
+    )
 
 
 @jitable
@@ -195,9 +201,12 @@ def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
     """α, β, k a, k b and θ."""
     k = params["k"]
     return (
-        np.exp(-1.0 / params["tau_u"]), np.exp(-1.0 / params["tau_w"]), k * params["a"], k * params["b"],
+        np.exp(-1.0 / params["tau_u"]),
+        np.exp(-1.0 / params["tau_w"]),
+        k * params["a"],
+        k * params["b"],
         np.array(params["theta"]),
-    )  # fmt: skip
+    )
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
@@ -207,9 +216,11 @@ def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> di
     """
     alpha, beta, ka, kb, theta = values
     found = {
-        **params, "theta": np.clip(theta, MODEL.param("theta").low, MODEL.param("theta").high),
-        "tau_u": time_constant(alpha, LOWEST_TAU_U), "tau_w": time_constant(beta, LOWEST_TAU_W),
-    }  # fmt: skip
+        **params,
+        "theta": np.clip(theta, MODEL.param("theta").low, MODEL.param("theta").high),
+        "tau_u": time_constant(alpha, LOWEST_TAU_U),
+        "tau_w": time_constant(beta, LOWEST_TAU_W),
+    }
     for name, value in (("a", ka), ("b", kb)):
         by_k = np.divide(value, params["k"], out=np.array(params[name], np.float64), where=params["k"] > 0.0)
         found[name] = np.clip(by_k, 0.0, 1.0)

@@ -61,8 +61,12 @@ def structure(model: NeuronModel) -> Structure:
         _Symbol.taken = taken
         A, B, C, late, _, _, F = model.fixed_jacobian(state, state, z, (x,) * model.currents, p, x)
         for key, entries in (("A", A), ("B", B), ("C", C), ("late", late), ("F", F)):
-            there = np.array([[e is x or bool(e) for e in row] if isinstance(row, tuple) else row is x or bool(row)
-                              for row in entries])  # fmt: skip
+            there = np.array(
+                [
+                    [e is x or bool(e) for e in row] if isinstance(row, tuple) else row is x or bool(row)
+                    for row in entries
+                ]
+            )
             found[key] = found.get(key, False) | there
     a = tuple(tuple(bool(v) for v in row) for row in found.pop("A"))
     return Structure(a, **{key: tuple(bool(v) for v in value) for key, value in found.items()})

@@ -34,9 +34,17 @@ INK, MUTED, GRID, ON_BAR = "#1f2a37", "#5a6675", "#e2e7ed", "#fffffe"
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072b2", "#d55e00", "#00916a", "#b8588f", "#a87900", "#2f9fd6"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
 ROLES = {
-    INK: "ink", MUTED: "muted", GRID: "grid", ON_BAR: "on-bar", BLUE: "blue", ORANGE: "orange", GREEN: "green",
-    PINK: "pink", YELLOW: "yellow", SKY: "sky",
-}  # fmt: skip
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    ON_BAR: "on-bar",
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+    PINK: "pink",
+    YELLOW: "yellow",
+    SKY: "sky",
+}
 MARKERS, DASHES = "osD^vP", ("-", "--", "-.", ":")
 MOST_CORES, MOST_LINES, MOST_SPIKES, MARKED_POINTS, WIDE_STEPS = 12, 12, 12_000, 40, 160
 
@@ -305,9 +313,16 @@ def _level(axes: Axes, share: float, label: str) -> None:
     """A horizontal line with its name above its right end."""
     axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
     axes.annotate(
-        label, (1, share), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
-        ha="right", va="bottom", color=MUTED, fontsize=FONT - 1,
-    )  # fmt: skip
+        label,
+        (1, share),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        color=MUTED,
+        fontsize=FONT - 1,
+    )
 
 
 def _core_name(core: Data) -> str:
@@ -331,10 +346,15 @@ def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: 
                 axes.barh(y, loads[name], height=0.85 * step, color=PALETTE[index])
                 inside = 0.8 < loads[name] < 1.02  # beside the bar the label would meet the line of the limit
                 axes.annotate(
-                    percent(loads[name]), (loads[name], y), xytext=(-4 if inside else 4, 0), va="center",
-                    textcoords="offset points", ha="right" if inside else "left", fontsize=FONT - 1.5,
+                    percent(loads[name]),
+                    (loads[name], y),
+                    xytext=(-4 if inside else 4, 0),
+                    va="center",
+                    textcoords="offset points",
+                    ha="right" if inside else "left",
+                    fontsize=FONT - 1.5,
                     color=ON_BAR if inside else INK,
-                )  # fmt: skip
+                )
     keys: Keys = [(name, Patch(color=PALETTE[index])) for index, name in enumerate(resources)]
     axes.set_yticks(range(len(table)), [f"core {label(name, 16)}" for name, _ in table])
     axes.set_ylim(len(table) - 0.5, -0.5)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.report.summary import (
     MARKS,
     chance_level,
@@ -47,7 +48,6 @@ from hypr_neuro.report.values import (
     show,
     texts,
 )
-from hypr_neuro.store import make_folder, write_text
 
 if TYPE_CHECKING:
     from hypr_neuro.report.figures import Drawing
@@ -128,9 +128,18 @@ def _studies(results: Data) -> list[Data]:
     for key, title in STUDIES.items():
         study = whole if whole.reason else part(lookup(learning, key))
         regained = {"device": regained_share(study.data), "float": number(study.data.get("float_regained"))}
-        found.append({"key": key, "title": title, "data": study.data, "reason": study.reason, "regained": regained,
-                      "epochs": epoch_rows(study.data), "gradients": gradient_rows(study.data),
-                      "clips": clip_totals(study.data)})  # fmt: skip
+        found.append(
+            {
+                "key": key,
+                "title": title,
+                "data": study.data,
+                "reason": study.reason,
+                "regained": regained,
+                "epochs": epoch_rows(study.data),
+                "gradients": gradient_rows(study.data),
+                "clips": clip_totals(study.data),
+            }
+        )
     return found
 
 

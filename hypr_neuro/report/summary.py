@@ -71,8 +71,11 @@ def _float_tile(results: Data) -> Tile:
 
 
 def _best_baseline(results: Data) -> tuple[str, float] | None:
-    found = [(name, share) for name, value in pairs(lookup(results, "accuracy", "baselines"))
-             if (share := number(value)) is not None]  # fmt: skip
+    found = [
+        (name, share)
+        for name, value in pairs(lookup(results, "accuracy", "baselines"))
+        if (share := number(value)) is not None
+    ]
     return max(found, key=lambda item: item[1], default=None)
 
 
@@ -194,7 +197,13 @@ def _count(amount: Any, word: str) -> str:
 def sentences(results: Data) -> list[str]:
     """The summary in plain words, from what the results hold."""
     makers: tuple[Callable[[Data], str], ...] = (
-        _say_trained, _say_accuracy, _say_placed, _say_lava, _say_scratch, _say_fine_tuning)  # fmt: skip
+        _say_trained,
+        _say_accuracy,
+        _say_placed,
+        _say_lava,
+        _say_scratch,
+        _say_fine_tuning,
+    )
     return [text for make in makers if (text := make(results))]
 
 
@@ -214,8 +223,11 @@ def _say_trained(results: Data) -> str:
 
 
 def _layers_text(layers: list[Data]) -> str:
-    said = [f"{show(layer.get('size'))} {'recurrent ' if layer.get('recurrent') is True else ''}"
-            f"{show(layer.get('neuron')).upper()} neurons" for layer in layers]  # fmt: skip
+    said = [
+        f"{show(layer.get('size'))} {'recurrent ' if layer.get('recurrent') is True else ''}"
+        f"{show(layer.get('neuron')).upper()} neurons"
+        for layer in layers
+    ]
     if len(said) > 1 and layers[-1].get("name") == "readout":
         said[-1] = f"a readout of {show(layers[-1].get('size'))}"
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"

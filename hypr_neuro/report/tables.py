@@ -45,15 +45,23 @@ def activity_rows(quantization: Data) -> list[Data]:
     rates, agreement = quantization.get("rates"), quantization.get("spike_agreement")
     names = dict.fromkeys([name for name, _ in pairs(rates)] + [name for name, _ in pairs(agreement)])
     return [
-        {"layer": name, "float": lookup(rates, name, "float"), "integer": lookup(rates, name, "integer"),
-         "agreement": lookup(agreement, name)} for name in names
-    ]  # fmt: skip
+        {
+            "layer": name,
+            "float": lookup(rates, name, "float"),
+            "integer": lookup(rates, name, "integer"),
+            "agreement": lookup(agreement, name),
+        }
+        for name in names
+    ]
 
 
 def event_rows(events: Any) -> list[Data]:
     """{layer: {event: count}} as rows."""
-    return [{"layer": layer, "event": event, "count": count} for layer, counts in pairs(events)
-            for event, count in pairs(counts)]  # fmt: skip
+    return [
+        {"layer": layer, "event": event, "count": count}
+        for layer, counts in pairs(events)
+        for event, count in pairs(counts)
+    ]
 
 
 def core_rows(placement: Data) -> list[Data]:
@@ -75,8 +83,10 @@ def core_rows(placement: Data) -> list[Data]:
 
 def epoch_rows(study: Data) -> list[Data]:
     """The epochs of a learning study, clips added up, equal spikes averaged over layers."""
-    return [{**row, "clipped": _total(row.get("clips")), "agreement": _mean(row.get("spike_agreement"))}
-            for row in rows(study.get("epochs"))]  # fmt: skip
+    return [
+        {**row, "clipped": _total(row.get("clips")), "agreement": _mean(row.get("spike_agreement"))}
+        for row in rows(study.get("epochs"))
+    ]
 
 
 def gradient_rows(study: Data) -> list[Data]:
@@ -84,8 +94,10 @@ def gradient_rows(study: Data) -> list[Data]:
     epochs = [row for row in rows(study.get("epochs")) if pairs(row.get("cosine"))]
     if not epochs:
         return []
-    return [{"name": name, "cosine": value, "ratio": lookup(epochs[-1], "norm_ratio", name)}
-            for name, value in pairs(epochs[-1].get("cosine"))]  # fmt: skip
+    return [
+        {"name": name, "cosine": value, "ratio": lookup(epochs[-1], "norm_ratio", name)}
+        for name, value in pairs(epochs[-1].get("cosine"))
+    ]
 
 
 def clip_totals(study: Data) -> Data:

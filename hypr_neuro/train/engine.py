@@ -8,17 +8,13 @@ starts as the unit vector e_j.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hypr_neuro.forward import FloatType, LayerArrays, LayerForward
-from hypr_neuro.network import Layer
+from hypr_neuro.graph.network import Layer
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import FloatType, LayerArrays, LayerForward
 from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.rules.base import Rule
-
-Array = NDArray[Any]
 
 
 class Sums:
@@ -111,10 +107,23 @@ class LayerEngine(LayerForward):
     def _p_stage(self, signal: Array, adjoint: Array, sums: Sums, down: Array | None) -> None:
         weight = self._no_weight if down is None else self._way_down
         self.kernel(
-            self.below, *self.below_events, self.current, self.states, self.outputs, *self.own_events, self.params,
-            signal, adjoint, *sums.arrays(), weight, self.below if down is None else down, self.arrays.recurrent,
-            self._rows, self.leak, self.n,
-        )  # fmt: skip
+            self.below,
+            *self.below_events,
+            self.current,
+            self.states,
+            self.outputs,
+            *self.own_events,
+            self.params,
+            signal,
+            adjoint,
+            *sums.arrays(),
+            weight,
+            self.below if down is None else down,
+            self.arrays.recurrent,
+            self._rows,
+            self.leak,
+            self.n,
+        )
 
     def _add_carried(self, adjoint: Array, eligibility: list[Sums], to: Sums) -> None:
         """to += Σ_j adjoint_j · ε_j."""

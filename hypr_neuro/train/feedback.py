@@ -7,14 +7,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.jit import compile_kernel
-from hypr_neuro.network import Network
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.jit import compile_kernel
 from hypr_neuro.train.kernels import add_product
 
-Array = NDArray[Any]
 Feedback = str | Sequence[Array]
 SEED = 2020
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import (
+from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import (
     FloatType,
     LayerArrays,
     Rows,
@@ -28,15 +29,12 @@ from hypr_neuro.forward import (
     take_workspace,
     time_major,
 )
-from hypr_neuro.kinds import require
-from hypr_neuro.network import Layer, Network
 from hypr_neuro.train.engine import LayerEngine, Sums
 from hypr_neuro.train.feedback import Feedback, feedback_matrices, project
 from hypr_neuro.train.losses import Loss, get_loss
 from hypr_neuro.train.rules import get_rule
 from hypr_neuro.train.rules.base import Rule
 
-Array = NDArray[Any]
 Part = tuple[Array, Array, Array]
 """(x (sample, λ, channel), targets (sample, λ) or (sample, λ, outputs) or (sample,), mask (sample, λ))."""
 Gradients = dict[str, Array]
@@ -257,9 +255,18 @@ def gradients(
     x, target, scored, kind = batch_arrays(net, x, y, mask, loss)
     samples, steps = scored.shape
     parts = list(chunks(steps, chunk))
-    setup = make_setup(net, get_rule(rule), kind, dtype, signal_delay, feedback, penalty,
-                       1.0 / (samples if kind.last_only else np.count_nonzero(scored)), 1.0 / samples,
-                       ways_down)  # fmt: skip
+    setup = make_setup(
+        net,
+        get_rule(rule),
+        kind,
+        dtype,
+        signal_delay,
+        feedback,
+        penalty,
+        1.0 / (samples if kind.last_only else np.count_nonzero(scored)),
+        1.0 / samples,
+        ways_down,
+    )
     if not setup.rule.forward and len(parts) > 1:
         raise InputError(f"chunk = {chunk}, rule: '{rule}' goes back through the whole sequence; leave chunk out")
 
@@ -353,8 +360,10 @@ def batch_arrays(
 
 def _classes(net: Network, y: Array, samples: int, steps: int, loss: Loss) -> Array:
     if y.dtype.kind == "f":
-        raise InputError(f"y {y.dtype} of shape {y.shape}: loss '{loss.name}' is for integer classes; real targets "
-                         "take 'squared_error'")  # fmt: skip
+        raise InputError(
+            f"y {y.dtype} of shape {y.shape}: loss '{loss.name}' is for integer classes; real targets "
+            "take 'squared_error'"
+        )
     shapes = [(samples,)] if loss.targets == "sample" else [(samples,), (samples, steps)]
     if y.shape not in shapes:
         raise InputError(f"y of shape {y.shape}, rule: {' or '.join(map(str, shapes))} for loss '{loss.name}'")

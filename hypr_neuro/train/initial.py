@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hypr_neuro.forward import LayerArrays, LayerForward
-from hypr_neuro.kinds import require
-from hypr_neuro.network import Network
+from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import LayerArrays, LayerForward
 
-Array = NDArray[Any]
 DOUBLINGS = 12
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.jit import compile_kernel, jitable
 from hypr_neuro.neurons import get_model
-from hypr_neuro.surrogates import SURROGATES
-from hypr_neuro.tuples import ADD, DOT, FLUSH, LOAD, MAD, MATT, ROWS, STORE
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.surrogates import SURROGATES
+from hypr_neuro.numbers.unrolled import ADD, DOT, FLUSH, LOAD, MAD, MATT, ROWS, STORE
 
 
 @jitable
@@ -86,9 +86,28 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
     dot, mad, matt, by_rows = DOT[d], MAD[d], MATT[d], ROWS[m, d]
 
     def kernel(
-        below, below_index, below_count, current, states, outputs, index, count, p, signal, adjoint, by_weight,
-        by_recurrent, by_bias, by_param, weight, down, v, rows, leak, neurons,
-    ):  # fmt: skip
+        below,
+        below_index,
+        below_count,
+        current,
+        states,
+        outputs,
+        index,
+        count,
+        p,
+        signal,
+        adjoint,
+        by_weight,
+        by_recurrent,
+        by_bias,
+        by_param,
+        weight,
+        down,
+        v,
+        rows,
+        leak,
+        neurons,
+    ):
         n, size = np.uintp(neurons), np.uintp(current.shape[1])
         inputs, batch, own = np.uintp(by_weight.shape[1]), size // n, by_recurrent.shape[1] > 0
         later, d_current, d_now = adjoint[d], rows[0], rows[1]

@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hypr_neuro.data.score import Score, predict, score_answers, score_readout
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
-from hypr_neuro.forward import FloatType, Rows, readout
-from hypr_neuro.kinds import require
-from hypr_neuro.network import Network
-from hypr_neuro.quantize import QuantizedNetwork
-from hypr_neuro.score import Score, predict, score_answers, score_readout
+from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
+from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.run.forward import FloatType, Rows, readout
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.optimizers import Optimizer, clip_norm, make_optimizer
 
-Array = NDArray[Any]
 CHECKPOINT = "training.h5"
 KIND = "hypr-neuro training checkpoint"
 
@@ -135,12 +134,29 @@ def train(
     if not isinstance(feedback, str):
         raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
     options = Options(
-        rule, epochs, batch_size, chunk, seed, optimizer if isinstance(optimizer, str) else dict(optimizer), rate,
-        schedule, loss or ("squared_error" if data.regression else "per_step_cross_entropy"), clip, patience, average,
-        penalty, feedback, np.dtype(dtype).name,
-    )  # fmt: skip
-    run = _Run(net, make_optimizer(optimizer, rate), History(), _copy(net.arrays()),
-               {} if average is None else _copy(net.arrays()))  # fmt: skip
+        rule,
+        epochs,
+        batch_size,
+        chunk,
+        seed,
+        optimizer if isinstance(optimizer, str) else dict(optimizer),
+        rate,
+        schedule,
+        loss or ("squared_error" if data.regression else "per_step_cross_entropy"),
+        clip,
+        patience,
+        average,
+        penalty,
+        feedback,
+        np.dtype(dtype).name,
+    )
+    run = _Run(
+        net,
+        make_optimizer(optimizer, rate),
+        History(),
+        _copy(net.arrays()),
+        {} if average is None else _copy(net.arrays()),
+    )
     path, described = None, asdict(options)
     if checkpoint is not None:
         path = make_folder(Path(checkpoint)) / CHECKPOINT
@@ -178,14 +194,23 @@ def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | Non
         done = (epoch * updates + i) / (options.epochs * updates)
         run.optimizer.rate = options.rate * SCHEDULES[options.schedule](done)
         grads, value = gradients(
-            run.net, Rows(data.x, batch), data.y[batch], None if data.mask is None else data.mask[batch],
-            rule=options.rule, chunk=options.chunk, loss=options.loss, dtype=np.dtype(options.dtype).type,
-            feedback=options.feedback, penalty=options.penalty,
-        )  # fmt: skip
+            run.net,
+            Rows(data.x, batch),
+            data.y[batch],
+            None if data.mask is None else data.mask[batch],
+            rule=options.rule,
+            chunk=options.chunk,
+            loss=options.loss,
+            dtype=np.dtype(options.dtype).type,
+            feedback=options.feedback,
+            penalty=options.penalty,
+        )
         kept = _kept(run, path)
         if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
-            raise HyprError(f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate "
-                            f"({options.rate}) or set clip; {kept}")  # fmt: skip
+            raise HyprError(
+                f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate "
+                f"({options.rate}) or set clip; {kept}"
+            )
         if options.clip is not None:
             clip_norm(grads, options.clip)
         run.optimizer.update(arrays, grads)
@@ -228,8 +253,10 @@ def check_fit(net: Network, data: SequenceData) -> None:
     and parameters in their ranges."""
     few = net.outputs != data.classes if data.regression else net.outputs < data.classes
     if net.inputs != data.channels or few:
-        raise InputError(f"network: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
-                         f"{data.channels} channels and {data.classes} outputs")  # fmt: skip
+        raise InputError(
+            f"network: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
+            f"{data.channels} channels and {data.classes} outputs"
+        )
     for layer in net.layers:
         layer.check()
 
@@ -314,8 +341,10 @@ class _Run:
         meta, arrays = load_arrays(path, KIND)
         if meta["options"] != options:
             differs = [k for k in options if meta["options"].get(k) != options[k]]
-            raise FileFormatError(f"checkpoint '{path}' is of another run ({', '.join(differs)} differ); "
-                                  "delete it or choose another folder")  # fmt: skip
+            raise FileFormatError(
+                f"checkpoint '{path}' is of another run ({', '.join(differs)} differ); "
+                "delete it or choose another folder"
+            )
         self.history = History([Epoch(**e) for e in meta["epochs"]], meta["best"])
         for name, value in self.net.arrays().items():
             value[...] = arrays[f"net/{name}"]

@@ -16,12 +16,10 @@ from math import exp, fsum, log
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.jit import compile_kernel
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.jit import compile_kernel
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
 
 
 class Optimizer(Protocol):
@@ -149,8 +147,11 @@ class OnChip:
 
 
 _ON_CHIP: dict[str, Callable[[OnChip, str, Array], Array]] = {
-    "factored": OnChip._factored, "layer": OnChip._layer, "sgd": OnChip._sgd, "sign": OnChip._sign,
-}  # fmt: skip
+    "factored": OnChip._factored,
+    "layer": OnChip._layer,
+    "sgd": OnChip._sgd,
+    "sign": OnChip._sign,
+}
 
 
 class Factored(OnChip):

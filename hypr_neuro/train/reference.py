@@ -15,15 +15,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hypr_neuro.network import Layer, Network
-from hypr_neuro.surrogates import SURROGATES
-
-Array = NDArray[Any]
+from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.surrogates import SURROGATES
 
 
 class _LayerReference:

@@ -11,18 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import FloatType, block_size, over_blocks
-from hypr_neuro.kinds import require
-from hypr_neuro.network import Network
+from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import FloatType, block_size, over_blocks
 from hypr_neuro.train.feedback import Feedback
 from hypr_neuro.train.gradients import Block, Gradients, Part, RatePenalty, Setup, Total, batch_arrays, make_setup
 from hypr_neuro.train.losses import get_loss
 from hypr_neuro.train.rules import get_rule
 
-Array = NDArray[Any]
 Stream = Iterable[tuple[Array, Array, Array | None]]
 
 
@@ -50,8 +49,10 @@ def stream_gradients(
         raise InputError(f"loss '{loss}' cannot tell the last step of a stream; mask the other steps instead")
     setup = make_setup(net, path, kind, dtype, None, feedback, penalty, 1.0, 1.0)
     if setup.two_passes and iter(parts) is iter(parts):
-        raise InputError("this loss or penalty needs two passes through the stream; give a list of parts, or an object "
-                         "whose __iter__ starts again")  # fmt: skip
+        raise InputError(
+            "this loss or penalty needs two passes through the stream; give a list of parts, or an object "
+            "whose __iter__ starts again"
+        )
     run = _Run(setup, loss)
     if setup.two_passes:
         run.observe(parts)
@@ -112,8 +113,10 @@ class _Run:
     def _same_labels(self, target: Array) -> None:
         self.labels = target if self.labels is None else self.labels
         if not np.array_equal(target, self.labels):
-            raise InputError(f"a part of the stream has other labels than the first; loss '{self.loss}' has one label "
-                             "a sample for the whole of it")  # fmt: skip
+            raise InputError(
+                f"a part of the stream has other labels than the first; loss '{self.loss}' has one label "
+                "a sample for the whole of it"
+            )
 
     def _open(self, samples: int, steps: int) -> None:
         self.samples, self.size = samples, block_size(self.setup.net, samples, steps, self.setup.dtype)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.kernels import population_kernel
 from hypr_neuro.sim.population import Feedback, PopulationRun
-from hypr_neuro.testing_integer import any_population
+from hypr_neuro.testing.integer import any_population
 
 NEURONS, ROUNDS = 64, 40
 INTEGER = [name for name, model in MODELS.items() if model.integer]

@@ -15,12 +15,12 @@ import pytest
 from scipy import sparse
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.sim.simulator import Simulator
-from hypr_neuro.testing_integer import (
+from hypr_neuro.testing.integer import (
     ALL_MODELS,
     assert_same_run,
     random_integer_input,
@@ -58,7 +58,7 @@ def test_events_blocks_batches_and_a_restored_state_change_nothing(
     for p, run in zip(network.populations, expected, strict=True):
         assert trace.events[p.name] == dict(zip(p.model.events, run["events"].sum(axis=0).tolist(), strict=True))
     monkeypatch.setattr("hypr_neuro.sim.simulator.BLOCK", 7)
-    monkeypatch.setattr("hypr_neuro.forward.cpu_count", lambda: 3)
+    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: 3)
     first = Simulator(network, 3)
     steps = x.transpose(1, 0, 2)
     got = [first.run(steps[:29])]
@@ -74,8 +74,9 @@ def test_events_blocks_batches_and_a_restored_state_change_nothing(
 
 def test_delayed_sums_floor_apart_and_simultaneous_ones_together() -> None:
     """3 + 3 at exponent -1: two sending steps or two delays floor to 1 each, one step to 3."""
-    lif = Population.of("p", "lif", 1, du1=4096, dv=4095, vth=1 << 20, bias=0, inv_vth=1, lava=1, subtract=0, k=15,
-                        scale_log2=6)  # fmt: skip
+    lif = Population.of(
+        "p", "lif", 1, du1=4096, dv=4095, vth=1 << 20, bias=0, inv_vth=1, lava=1, subtract=0, k=15, scale_log2=6
+    )
     x = np.zeros((1, 5, 2), int)
     x[0, 1, 0] = x[0, 0, 1] = 1
     weights, delays = np.array([[3, 3]]), np.array([[0, 1]])

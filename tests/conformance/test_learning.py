@@ -13,12 +13,12 @@ import pytest
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError, WidthError
-from hypr_neuro.quantize import QuantizedNetwork, dequantize
-from hypr_neuro.sim import learner as learner_module
-from hypr_neuro.sim.learn import LearnEpoch, Learner, LearnOptions, learn
-from hypr_neuro.sim.learner_state import restore_learner, save_learner
-from hypr_neuro.sim.learning_reference import LearningReference
-from hypr_neuro.testing import (
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize
+from hypr_neuro.sim.learning import learner as learner_module
+from hypr_neuro.sim.learning.learn import LearnEpoch, Learner, LearnOptions, learn
+from hypr_neuro.sim.learning.reference import LearningReference
+from hypr_neuro.sim.learning.state import restore_learner, save_learner
+from hypr_neuro.testing.networks import (
     assert_equal_traces,
     integer_models,
     random_network,
@@ -61,15 +61,30 @@ CASES = {
     "two layers, no delay": Case((4, 3), "ideal", bias=False),
     "late errors": Case((4, 3), "loihi1", recurrent=False, profile={"time__error_latency": 9}),
     "three layers, late errors": Case((6, 5, 4), "ideal", profile={"time__error_latency": 3}),
-    "narrow": Case(profile={
-        "learning__eligibility_bits": 10, "learning__accumulator_bits": 10, "learning__signal_bits": 6,
-        "learning__eligibility_rounding": "floor", "precision__state_rounding": "zero",
-    }, options={"parameters": ("all",)}),
-    "coarse": Case((4, 3), "ideal", profile={
-        "learning__error_bits": 4, "learning__psi_bits": 4, "learning__eligibility_fraction": 5,
-        "learning__eligibility_rounding": "zero", "precision__weight_bits": 6, "precision__state_rounding": "floor",
-        "precision__coefficient_bits": 12,
-    }, options={"parameters": ("all",)}),
+    "narrow": Case(
+        profile={
+            "learning__eligibility_bits": 10,
+            "learning__accumulator_bits": 10,
+            "learning__signal_bits": 6,
+            "learning__eligibility_rounding": "floor",
+            "precision__state_rounding": "zero",
+        },
+        options={"parameters": ("all",)},
+    ),
+    "coarse": Case(
+        (4, 3),
+        "ideal",
+        profile={
+            "learning__error_bits": 4,
+            "learning__psi_bits": 4,
+            "learning__eligibility_fraction": 5,
+            "learning__eligibility_rounding": "zero",
+            "precision__weight_bits": 6,
+            "precision__state_rounding": "floor",
+            "precision__coefficient_bits": 12,
+        },
+        options={"parameters": ("all",)},
+    ),
     "delayed eligibilities": Case(profile=DELAYED),
     "delayed eligibilities, three layers": Case((4, 3, 3), profile=DELAYED, options={"parameters": ("all",)}),
     "delayed eligibilities, no delay of spikes": Case((4, 3), "ideal", profile=DELAYED),
@@ -98,13 +113,25 @@ CASES = {
     "every step, delayed": Case(profile=DELAYED, options={"update_on": "step", "rule": "sign"}),
     "some layers": Case((4, 3, 3), options={"layers": ("layers.1",), "parameters": ("all",)}),
     "the readout": Case(profile=DELAYED, options={"layers": ("readout",)}),
-}  # fmt: skip
+}
 
 WITHOUT_MODEL = (
-    "linear error", "sign error", "layer rule", "sgd", "sign rule", "momentum", "narrow momentum", "residual",
-    "largest residual, momentum", "random feedback", "neuron parameters, layer rule", "every third sample",
-    "every seventh step", "every step, delayed", "the readout",
-)  # fmt: skip
+    "linear error",
+    "sign error",
+    "layer rule",
+    "sgd",
+    "sign rule",
+    "momentum",
+    "narrow momentum",
+    "residual",
+    "largest residual, momentum",
+    "random feedback",
+    "neuron parameters, layer rule",
+    "every third sample",
+    "every seventh step",
+    "every step, delayed",
+    "the readout",
+)
 """Cases that differ from others in errors, updates, or when they come."""
 
 
@@ -150,8 +177,15 @@ def assert_same(
     expected, got = list(kept(slow)), list(kept(fast))
     assert [entry[:2] for entry in expected] == [entry[:2] for entry in got]
     for (name, what, wanted), (_, _, found) in zip(expected, got, strict=True):
-        assert_equal_traces(wanted, found, seed=seed, layer=name, what=f"{what} after {when}",
-                            axes=tuple("abc"[: wanted.ndim]), case=case)  # fmt: skip
+        assert_equal_traces(
+            wanted,
+            found,
+            seed=seed,
+            layer=name,
+            what=f"{what} after {when}",
+            axes=tuple("abc"[: wanted.ndim]),
+            case=case,
+        )
     assert slow.updates == fast.updates, f"seed {seed}, {when}"
 
 
@@ -159,8 +193,15 @@ def assert_same_gradients(slow: LearningReference, fast: Learner, seed: int, x: 
     expected, got = slow.gradients(x, label, scored), fast.gradients(x, label, scored)
     assert list(expected) == list(got)
     for name, gradient in expected.items():
-        assert_equal_traces(np.array(gradient), got[name].reshape(len(gradient), -1), seed=seed, layer=name,
-                            what="gradient", axes=("neuron", "synapse"), case=(slow.qnet, x))  # fmt: skip
+        assert_equal_traces(
+            np.array(gradient),
+            got[name].reshape(len(gradient), -1),
+            seed=seed,
+            layer=name,
+            what="gradient",
+            axes=("neuron", "synapse"),
+            case=(slow.qnet, x),
+        )
 
 
 def assert_learns_as_defined(
@@ -173,8 +214,15 @@ def assert_learns_as_defined(
     for i in range(samples):
         output = fast.sample(x[i], label[i], scored[i], rate, PARAMETER_RATE)
         wanted = np.array(slow.sample(x[i], label[i], scored[i], rate, PARAMETER_RATE))
-        assert_equal_traces(wanted, output, seed=seed, layer="readout", what=f"output of sample {i}",
-                            axes=("step", "neuron"), case=(qnet, x))  # fmt: skip
+        assert_equal_traces(
+            wanted,
+            output,
+            seed=seed,
+            layer="readout",
+            what=f"output of sample {i}",
+            axes=("step", "neuron"),
+            case=(qnet, x),
+        )
         assert_same(slow, fast, f"sample {i}", seed, (qnet, x))
     assert slow.clips() == fast.clips(), f"seed {seed}"
     return fast
@@ -210,8 +258,9 @@ def test_learning_equals_its_definition(model: str, case: str) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 7])
-@pytest.mark.parametrize("case", ["late errors", "two layers, no delay", "delayed eligibilities, three layers",
-                                  "every seventh step"])  # fmt: skip
+@pytest.mark.parametrize(
+    "case", ["late errors", "two layers, no delay", "delayed eligibilities, three layers", "every seventh step"]
+)
 @pytest.mark.parametrize("model", integer_models())
 def test_learning_does_not_depend_on_the_block_size(
     model: str, case: str, block: int, monkeypatch: pytest.MonkeyPatch
@@ -226,11 +275,13 @@ STREAMS = {
         (4, 3, 3), profile=DELAYED, options={"update_every": 4, "update_on": "step", "parameters": ("all",)}
     ),
     "no delay of spikes, momentum": Case(
-        (4, 3), "ideal", profile=DELAYED | {"learning__momentum_bits": 20, "learning__residual_bits": 6},
+        (4, 3),
+        "ideal",
+        profile=DELAYED | {"learning__momentum_bits": 20, "learning__residual_bits": 6},
         options={"update_every": 11, "update_on": "step", "momentum": 2},
     ),
     "every step": Case((4,), profile={"time__error_latency": 2}, options={"update_on": "step", "rule": "sign"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", STREAMS)
@@ -245,8 +296,15 @@ def test_a_stream_learns_as_defined_wherever_it_is_cut(model: str, case: str) ->
     for start, stop in ((0, 13), (13, 14), (14, 45)):
         part = x[start:stop], label[start:stop], scored[start:stop], RATE, PARAMETER_RATE
         outputs += slow.stream(*part)
-        assert_equal_traces(np.array(outputs[start:]), fast.stream(*part), seed=seed, layer="readout",
-                            what=f"output from step {start}", axes=("step", "neuron"), case=(qnet, x))  # fmt: skip
+        assert_equal_traces(
+            np.array(outputs[start:]),
+            fast.stream(*part),
+            seed=seed,
+            layer="readout",
+            what=f"output from step {start}",
+            axes=("step", "neuron"),
+            case=(qnet, x),
+        )
         assert_same(slow, fast, f"step {stop}", seed, (qnet, x))
     assert slow.clips() == fast.clips()
     for cuts in ((0, 45), (0, 1, 2, 9, 30, 45)):
@@ -401,7 +459,7 @@ def test_only_the_chosen_layers_learn() -> None:
 def test_the_definition_refuses_an_eligibility_that_leaves_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
     qnet = network("brf", 2, "narrow")
     x, label, scored = labelled(2, qnet, 1)
-    monkeypatch.setattr("hypr_neuro.sim.layer_reference.sat", lambda value, bits: value)
+    monkeypatch.setattr("hypr_neuro.sim.learning.reference_layer.sat", lambda value, bits: value)
     with pytest.raises(WidthError, match=r"layers\.\d, neuron \d, synapse \d: eligibility = -?\d+ leaves its 10 bits"):
         LearningReference(qnet, LearnOptions()).gradients(x[0], label[0].tolist(), scored[0].tolist())
 
@@ -433,15 +491,16 @@ def test_learning_resumed_from_a_checkpoint_ends_as_if_undisturbed(model: str, t
     resumed = learn(qnet, data, epochs=3, rate=1.0, decay=0.9, seed=6, checkpoint=tmp_path)
     assert resumed.epochs == undisturbed.epochs
     for name, weights in undisturbed.qnet.weights().items():
-        assert_equal_traces(weights, resumed.qnet.weights()[name], seed=6, layer=name, what="weights",
-                            axes=("neuron", "synapse"))  # fmt: skip
+        assert_equal_traces(
+            weights, resumed.qnet.weights()[name], seed=6, layer=name, what="weights", axes=("neuron", "synapse")
+        )
     assert not np.array_equal(resumed.qnet.weights()["readout.input"], qnet.weights()["readout.input"])
 
 
 def test_learning_cut_inside_an_epoch_goes_on_from_its_last_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hypr_neuro.sim.learn.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("hypr_neuro.sim.learning.learn.SAVE_SECONDS", 0.0)
     qnet = network("brf", 6, "two layers")
     data, seen = data_for(qnet, 6), []
     undisturbed = learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",))
@@ -456,8 +515,16 @@ def test_learning_cut_inside_an_epoch_goes_on_from_its_last_sample(
 
     with pytest.raises(Interrupted):
         learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",), checkpoint=tmp_path, on_sample=stop_at(9))
-    resumed = learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",), checkpoint=tmp_path,
-                    on_sample=lambda done, total: seen.append(done))  # fmt: skip
+    resumed = learn(
+        qnet,
+        data,
+        epochs=2,
+        rate=1.0,
+        seed=6,
+        parameters=("all",),
+        checkpoint=tmp_path,
+        on_sample=lambda done, total: seen.append(done),
+    )
     assert seen == [1, 2, 3, 4, 5, 6, 1, 2, 3, 3, 4, 5, 6], "the ninth sample was not saved and is run again"
     assert resumed.epochs == undisturbed.epochs
     for name, weights in undisturbed.qnet.weights().items():
@@ -487,8 +554,11 @@ def test_a_learning_checkpoint_of_other_options_is_refused(tmp_path: Path) -> No
 def test_a_learning_checkpoint_of_another_start_is_refused(other: str, tmp_path: Path) -> None:
     qnet = network("lif", 6, "recurrent")
     data = data_for(qnet, 6)
-    start = {"weights": network("lif", 7, "recurrent"), "connections": network("lif", 6, "feed-forward"),
-             "profile": random_quantized("lif", 6, "ideal")}.get(other, qnet)  # fmt: skip
+    start = {
+        "weights": network("lif", 7, "recurrent"),
+        "connections": network("lif", 6, "feed-forward"),
+        "profile": random_quantized("lif", 6, "ideal"),
+    }.get(other, qnet)
     learn(start, data_for(qnet, 7) if other == "data" else data, rate=1.0, checkpoint=tmp_path)
     with pytest.raises(FileFormatError, match=r"learning\.h5' is of another run"):
         learn(qnet, data, rate=1.0, epochs=2, checkpoint=tmp_path)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError, WidthError
-from hypr_neuro.quantize import Connection, QuantizedNetwork, quantize
+from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.sim.simulator import Simulator
-from hypr_neuro.testing import (
+from hypr_neuro.testing.networks import (
     assert_equal_traces,
     integer_models,
     random_network,
@@ -50,14 +50,22 @@ def assert_equals_reference(qnet: QuantizedNetwork, x: np.ndarray, seed: int) ->
         name = qnet.name(i)
         if layer.model.readout:
             wanted, got = expected["spikes"][tail:].transpose(1, 0, 2), trace.readout
-            assert_equal_traces(wanted, got, seed=seed, layer=name, what="readout", case=(qnet, x),
-                                axes=("sample", "step", "neuron"))  # fmt: skip
+            assert_equal_traces(
+                wanted, got, seed=seed, layer=name, what="readout", case=(qnet, x), axes=("sample", "step", "neuron")
+            )
         else:
-            assert_equal_traces(expected["spikes"], trace.spikes[name], seed=seed, layer=name, what="spikes",
-                                case=(qnet, x))  # fmt: skip
+            assert_equal_traces(
+                expected["spikes"], trace.spikes[name], seed=seed, layer=name, what="spikes", case=(qnet, x)
+            )
         for j, state in enumerate(layer.model.state_names):
-            assert_equal_traces(expected["states"][:, j], trace.states[name][state], seed=seed, layer=name,
-                                what=f"state {state}", case=(qnet, x))  # fmt: skip
+            assert_equal_traces(
+                expected["states"][:, j],
+                trace.states[name][state],
+                seed=seed,
+                layer=name,
+                what=f"state {state}",
+                case=(qnet, x),
+            )
         wanted_events = dict(zip(layer.model.events, expected["events"].sum(axis=0).tolist(), strict=True))
         assert trace.events[name] == wanted_events, f"seed {seed}, {name}: events"
     return trace.events
@@ -91,8 +99,11 @@ def test_overflows_equal_the_reference_and_are_counted(model: str, overflow: str
     # after many currents of 22 bits
     params = {"brf": {"theta": 0.0}, "lif": {"du": 0.05}}.get(model)
     net = random_network(model, seed, params=params)
-    qnet = quantize(net, varied("loihi2", precision__overflow=overflow, precision__weight_exponent_max=32),
-                    calibration={"layers.0": 0.05, "readout": 1e-4})  # fmt: skip
+    qnet = quantize(
+        net,
+        varied("loihi2", precision__overflow=overflow, precision__weight_exponent_max=32),
+        calibration={"layers.0": 0.05, "readout": 1e-4},
+    )
     for i, layer in enumerate(qnet.layers):
         # as far as 32 bits allow for LIF as in Lava, so that 64 times a sum leaves them
         up = 20 - layer.input.exponent if (model, overflow, i) == ("lif", "lava", 0) else 6
@@ -116,8 +127,11 @@ def test_weight_exponents_of_either_sign_equal_the_reference(exponent: int) -> N
     qnet = random_quantized("lif", 6, "loihi2")
     layer = qnet.layers[0]
     assert layer.recurrent is not None
-    qnet.layers[0] = replace(layer, input=Connection(layer.input.mantissa, exponent),
-                             recurrent=Connection(layer.recurrent.mantissa, -exponent))  # fmt: skip
+    qnet.layers[0] = replace(
+        layer,
+        input=Connection(layer.input.mantissa, exponent),
+        recurrent=Connection(layer.recurrent.mantissa, -exponent),
+    )
     assert_equals_reference(qnet, random_spikes(6, SAMPLES, STEPS, qnet.inputs), 6)
 
 
@@ -149,7 +163,7 @@ def test_threads_change_nothing(model: str, threads: int, monkeypatch: pytest.Mo
     qnet = random_quantized(model, 8, "loihi2", hidden=(5, 4))
     x = random_spikes(8, 7, STEPS, qnet.inputs)
     expected = simulate(qnet, x, record=("spikes",))
-    monkeypatch.setattr("hypr_neuro.forward.cpu_count", lambda: threads)
+    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: threads)
     got = simulate(qnet, x, record=("spikes",))
     assert np.array_equal(got.readout, expected.readout)
     assert got.events == expected.events
@@ -189,7 +203,10 @@ def test_the_block_size_changes_nothing(model: str, monkeypatch: pytest.MonkeyPa
     got = simulate(qnet, x, record=("spikes", *state_names(qnet)))
     assert np.array_equal(got.readout, expected.readout)
     assert (got.events, got.rates, got.synaptic_operations) == (
-        expected.events, expected.rates, expected.synaptic_operations)  # fmt: skip
+        expected.events,
+        expected.rates,
+        expected.synaptic_operations,
+    )
     for name, states in expected.states.items():
         for state, values in states.items():
             assert_equal_traces(values, got.states[name][state], seed=11, layer=name, what=f"state {state}")

@@ -8,9 +8,9 @@ from math import exp
 import numpy as np
 import pytest
 
-from hypr_neuro.fixed_point import ROUNDING, shift, shr
 from hypr_neuro.neurons import get_model
-from hypr_neuro.profile import load_profile
+from hypr_neuro.numbers.fixed_point import ROUNDING, shift, shr
+from hypr_neuro.profiles.profile import load_profile
 
 MODEL, ALIF = get_model("alif_reset"), get_model("alif")
 STEPS = 500
@@ -18,8 +18,12 @@ STEPS = 500
 
 def drawn(seed: int) -> dict[str, float]:
     rng = np.random.default_rng([seed, 20])
-    return {"tau_u": rng.uniform(5, 30), "tau_a": rng.uniform(2, 60), "b0": rng.uniform(0.005, 0.2),
-            "beta": rng.uniform(0.5, 3.0)}  # fmt: skip
+    return {
+        "tau_u": rng.uniform(5, 30),
+        "tau_a": rng.uniform(2, 60),
+        "b0": rng.uniform(0.005, 0.2),
+        "beta": rng.uniform(0.5, 3.0),
+    }
 
 
 def currents(seed: int) -> list[float]:
@@ -115,10 +119,17 @@ def test_constants_are_those_of_the_source() -> None:
 
 
 def test_an_update_leaves_time_constants_at_one_step_or_more() -> None:
-    params = {"tau_u": np.array([0.2, 30.0]), "tau_a": np.array([-1.0, 7.0]), "b0": np.array([-0.1, 0.1]),
-              "beta": np.array([-1.0, 2.0])}  # fmt: skip
+    params = {
+        "tau_u": np.array([0.2, 30.0]),
+        "tau_a": np.array([-1.0, 7.0]),
+        "b0": np.array([-0.1, 0.1]),
+        "beta": np.array([-1.0, 2.0]),
+    }
     assert MODEL.constrain is not None
     MODEL.constrain(params)
     assert {name: values.tolist() for name, values in params.items()} == {
-        "tau_u": [1.0, 30.0], "tau_a": [1.0, 7.0], "b0": [-0.1, 0.1], "beta": [-1.0, 2.0]
-    }  # fmt: skip
+        "tau_u": [1.0, 30.0],
+        "tau_a": [1.0, 7.0],
+        "b0": [-0.1, 0.1],
+        "beta": [-1.0, 2.0],
+    }

@@ -8,7 +8,7 @@ import pytest
 from hypr_neuro.data.augment import augment
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.testing import random_spikes
+from hypr_neuro.testing.networks import random_spikes
 
 
 def samples() -> SequenceData:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.forward import readout
-from hypr_neuro.network import Layer, Network
+from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.surrogates import SURROGATES
+from hypr_neuro.numbers.surrogates import SURROGATES
+from hypr_neuro.run.forward import readout
 from hypr_neuro.train.gradients import gradients
 
 Array = Any
@@ -51,14 +51,28 @@ def network(model: str, content: dict[str, Array]) -> Network:
         for name, (low, span) in FRACTIONS.get(model, {}).items():
             params[name] = low + span * params[name]
         trainable = tuple(k for k in params if k not in STOPPED.get(model, ()))
-        layers.append(Layer(
-            get_model(model), content[f"{own}.linear.kernel"].T, content[f"{own}.recurrent.kernel"].T,
-            content[f"{own}.linear.bias"], params, trainable,
-        ))  # fmt: skip
+        layers.append(
+            Layer(
+                get_model(model),
+                content[f"{own}.linear.kernel"].T,
+                content[f"{own}.recurrent.kernel"].T,
+                content[f"{own}.linear.bias"],
+                params,
+                trainable,
+            )
+        )
         index += 1
     out = "param.output_layer"
-    layers.append(Layer(get_model("li"), content[f"{out}.linear.kernel"].T, None, content[f"{out}.linear.bias"],
-                        {"tau": content[f"{out}.params.tau_u"]}, ("tau",)))  # fmt: skip
+    layers.append(
+        Layer(
+            get_model("li"),
+            content[f"{out}.linear.kernel"].T,
+            None,
+            content[f"{out}.linear.bias"],
+            {"tau": content[f"{out}.params.tau_u"]},
+            ("tau",),
+        )
+    )
     return Network(layers)
 
 
@@ -126,8 +140,11 @@ class Eligibilities:
         self.state = state
         seen = self.output if self.as_authors else spikes
         self.at = before, spikes, self._current(below, seen)
-        self.pre = [below, seen, np.ones((len(below), 1))] if self.layer.recurrent is not None else [
-            below, np.ones((len(below), 1))]  # fmt: skip
+        self.pre = (
+            [below, seen, np.ones((len(below), 1))]
+            if self.layer.recurrent is not None
+            else [below, np.ones((len(below), 1))]
+        )
         return self.output
 
     def learn(self, signal: Array) -> Array:

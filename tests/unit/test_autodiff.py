@@ -23,9 +23,9 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import readout
-from hypr_neuro.network import Network
-from hypr_neuro.testing import random_network, random_spikes, spiking_models
+from hypr_neuro.graph.network import Network
+from hypr_neuro.run.forward import readout
+from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.initial import scale_to_rate
 
@@ -411,8 +411,12 @@ def test_the_oracle_runs_the_same_network(model: str, case: str) -> None:
 def spikes_of(at: Problem, dtype: type) -> list[Array]:
     """The package's outputs of each layer, (T, sample, n)."""
     kept: list[Array] = []
-    readout(at.net, at.x, dtype=dtype, visit=lambda start, runs: kept.extend(
-        run.outputs[1:].reshape(STEPS, SAMPLES, run.n) for run in runs))  # fmt: skip
+    readout(
+        at.net,
+        at.x,
+        dtype=dtype,
+        visit=lambda start, runs: kept.extend(run.outputs[1:].reshape(STEPS, SAMPLES, run.n) for run in runs),
+    )
     return kept
 
 

@@ -13,13 +13,14 @@ from hypr_neuro.compilers.c import fixed_header
 from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
 from hypr_neuro.compilers.c.loops import CArray, LoopTranslator, Sink, helpers
 from hypr_neuro.errors import InputError
-from hypr_neuro.fixed_point import shr_floor
-from hypr_neuro.sim.errors import ERRORS, EXP_TABLE
-from hypr_neuro.sim.updates import UPDATES
+from hypr_neuro.numbers.fixed_point import shr_floor
+from hypr_neuro.sim.learning.errors import ERRORS, EXP_TABLE
+from hypr_neuro.sim.learning.updates import UPDATES
 
 Array = Any
-LIBRARY = Toolchain("library", "gcc", "size", ("-O1", "-shared", "-fPIC", "-fsanitize=undefined",
-                                               "-fsanitize-undefined-trap-on-error"))  # fmt: skip
+LIBRARY = Toolchain(
+    "library", "gcc", "size", ("-O1", "-shared", "-fPIC", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+)
 LIMIT, AVERAGE, FRACTION, BITS = 4, 6, 20, 16
 SHAPES = ((1, 1), (5, 1), (7, 12), (3, 40))
 LONGEST = 64
@@ -40,11 +41,15 @@ def rule_loops(function: Any, states: int) -> Any:
 
 def error_loops(function: Any) -> Any:
     return LoopTranslator(
-        function, "void NAME(const int32_t output[], int64_t count, int64_t label, int64_t error[])",
-        arrays={"output": CArray("output[{0}]", ("count",), narrow=True), "error": CArray("error[{0}]", ("count",)),
-                "table": CArray("table[{0}]", (), narrow=True)},
+        function,
+        "void NAME(const int32_t output[], int64_t count, int64_t label, int64_t error[])",
+        arrays={
+            "output": CArray("output[{0}]", ("count",), narrow=True),
+            "error": CArray("error[{0}]", ("count",)),
+            "table": CArray("table[{0}]", (), narrow=True),
+        },
         given={"fraction": FRACTION, "bits": BITS},
-    ).translated()  # fmt: skip
+    ).translated()
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +60,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     found |= {f"error_{name}": error_loops(function) for name, function in ERRORS.items()}
     calls = list(dict.fromkeys(f for loops in found.values() for f in loops.calls))
     table = ", ".join(map(str, EXP_TABLE))
-    parts = ['#include "hn_fixed.h"', f"static const int32_t table[256] = {{{table}}};",
-             helpers([f for f in calls if f.__module__ != shr_floor.__module__], _rules())]  # fmt: skip
+    parts = [
+        '#include "hn_fixed.h"',
+        f"static const int32_t table[256] = {{{table}}};",
+        helpers([f for f in calls if f.__module__ != shr_floor.__module__], _rules()),
+    ]
     for name, loops in found.items():
         scratch = "".join(f"static int64_t hn_scratch_{name}_{part}[{LONGEST}];\n" for part in loops.scratch)
         head, _, body = loops.text.partition("{")
@@ -71,8 +79,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 def _rules() -> list[Any]:
-    from hypr_neuro import fixed_point
-    from hypr_neuro.jit import tagged_functions
+    from hypr_neuro.numbers import fixed_point
+    from hypr_neuro.numbers.jit import tagged_functions
 
     return [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
 
@@ -95,8 +103,14 @@ def test_rules_equal_their_python_form(library: ctypes.CDLL, name: str, rng: np.
             step, got = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
             # Python's own integers, as numba's int64
             rule.steps(gradient.astype(np.int64), wanted, rate, LIMIT, AVERAGE, step)
-            run(pointer(gradient, ctypes.c_int32), ctypes.c_int64(shape[0]), ctypes.c_int64(shape[1]), states,
-                ctypes.c_int64(rate), pointer(got, ctypes.c_int64))  # fmt: skip
+            run(
+                pointer(gradient, ctypes.c_int32),
+                ctypes.c_int64(shape[0]),
+                ctypes.c_int64(shape[1]),
+                states,
+                ctypes.c_int64(rate),
+                pointer(got, ctypes.c_int64),
+            )
             assert np.array_equal(step, got), f"{shape}, {top}"
             for one, other in zip(wanted, found, strict=True):
                 assert np.array_equal(one, other)
@@ -160,14 +174,17 @@ def two_dimensions(gradient: Any, state: Any, rate: Any, limit: Any, average_shi
             step[i, j] = rate + room[0, 0]
 
 
-@pytest.mark.parametrize(("function", "told"), [
-    (reads_steps, r"step\[i, j\]: cannot become C, rule: .*only written"),
-    (writes_twice, r"step: cannot become C, rule: written in one loop over its two indices"),
-    (writes_elsewhere, r"step\[i, 0\]: cannot become C"),
-    (divides, r"Div: cannot become C"),
-    (calls_numpy, r"np.abs"),
-    (two_dimensions, r"np.zeros\(\(3, 3\), np.int64\): cannot become C, rule: np.zeros\(length, np.int64\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (reads_steps, r"step\[i, j\]: cannot become C, rule: .*only written"),
+        (writes_twice, r"step: cannot become C, rule: written in one loop over its two indices"),
+        (writes_elsewhere, r"step\[i, 0\]: cannot become C"),
+        (divides, r"Div: cannot become C"),
+        (calls_numpy, r"np.abs"),
+        (two_dimensions, r"np.zeros\(\(3, 3\), np.int64\): cannot become C, rule: np.zeros\(length, np.int64\)"),
+    ],
+)
 def test_what_cannot_become_c_is_refused_by_function_line_and_construct(function: Any, told: str) -> None:
     line = function.__code__.co_firstlineno
     with pytest.raises(InputError, match=rf"test_c_loops\.{function.__name__}, line \d+: .*{told}") as refused:

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hypr_neuro import fixed_point
 from hypr_neuro.compilers.c.translate import PRELUDE, STEP, TUPLES, c_name, layout, leaves, module, translate
 from hypr_neuro.errors import InputError
-from hypr_neuro.jit import jitable, tagged_functions
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel, no_integer_form
-from hypr_neuro.testing import varied
-from hypr_neuro.testing_integer import any_population
-from hypr_neuro.testing_populations import QUANTIZABLE, quantized_population
+from hypr_neuro.numbers import fixed_point
+from hypr_neuro.numbers.jit import jitable, tagged_functions
+from hypr_neuro.testing.integer import any_population
+from hypr_neuro.testing.networks import varied
+from hypr_neuro.testing.populations import QUANTIZABLE, quantized_population
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -225,9 +225,16 @@ def test_statements_mean_what_they_mean_in_python(
 AMOUNT = "0 <= y < 16"
 OPERATIONS = {
     **{f"x {sign} y": "1" for sign in ("+", "-", "*", "&", "|", "^", "<", "==", ">=")},
-    "x << y": AMOUNT, "x >> y": AMOUNT, "x // y": "y > 0", "-x": "1", "not x": "1", "not x < y": "1",
-    "x if y > 0 else -3": "1", "x < y and y < 1": "1", "x < y or y < 1": "1",
-}  # fmt: skip
+    "x << y": AMOUNT,
+    "x >> y": AMOUNT,
+    "x // y": "y > 0",
+    "-x": "1",
+    "not x": "1",
+    "not x < y": "1",
+    "x if y > 0 else -3": "1",
+    "x < y and y < 1": "1",
+    "x < y or y < 1": "1",
+}
 """Expressions of x and y, and what their C takes."""
 YES_OR_NO = ("a < b", "not a", "a < b and b < 1", "a < b or b < 1")
 

@@ -7,23 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hypr_neuro import stages
-from hypr_neuro.compare import FloatTwin, compare, dequantize, disturb, gradient_fidelity, in_words
+from hypr_neuro.comparing.compare import FloatTwin, compare, dequantize, disturb, gradient_fidelity, in_words
+from hypr_neuro.comparing.float_device import DeviceTime, FloatDevice
+from hypr_neuro.comparing.twin import arrays_of, matrices, parameter_units
+from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, FileFormatError, InputError, MismatchError
-from hypr_neuro.float_device import DeviceTime, FloatDevice
-from hypr_neuro.float_twin import arrays_of, matrices, parameter_units
-from hypr_neuro.learned_values import values_of
-from hypr_neuro.network import Network
-from hypr_neuro.place import place
-from hypr_neuro.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantize import QuantizedNetwork, quantize
-from hypr_neuro.score import predict
+from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.network import Network
+from hypr_neuro.placement.place import place
+from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
+from hypr_neuro.quantizing.learned_values import values_of
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.learn import LearnOptions, epoch_order
-from hypr_neuro.store import load_arrays, save_arrays
+from hypr_neuro.sim.learning.learn import LearnOptions, epoch_order
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.initial import scale_to_rate
+from hypr_neuro.workflow import stages
 
 
 def data() -> SequenceData:

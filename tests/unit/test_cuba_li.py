@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.network import Layer, Network
+from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.quantize import QuantizedNetwork, quantize
-from hypr_neuro.sim.learn import LearnOptions
-from hypr_neuro.testing import random_network, random_spikes
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.learning.learn import LearnOptions
+from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train.gradients import gradients
 
 CONFORMANCE = Path(__file__).resolve().parents[1] / "conformance"

@@ -95,8 +95,12 @@ def test_ecg_names_what_is_missing_or_damaged(tmp_path: Path, ecg_folder: Path) 
 def arrays(**changes: Any) -> dict[str, Any]:
     """A good file's arrays, some changed; None leaves one out."""
     rng = np.random.default_rng(0)
-    good = {"x_train": rng.random((20, 7, 3)), "y_train": rng.integers(0, 4, 20),
-            "x_test": rng.random((5, 7, 3)), "y_test": np.array([0, 1, 2, 3, 0])}  # fmt: skip
+    good = {
+        "x_train": rng.random((20, 7, 3)),
+        "y_train": rng.integers(0, 4, 20),
+        "x_test": rng.random((5, 7, 3)),
+        "y_test": np.array([0, 1, 2, 3, 0]),
+    }
     return {k: v for k, v in (good | changes).items() if v is not None}
 
 
@@ -258,8 +262,13 @@ def test_unknown_data_lists_the_known_ones(tmp_path: Path) -> None:
 
 
 def sequence(**changes: Any) -> SequenceData:
-    given = {"name": "d", "x": np.zeros((4, 6, 2)), "y": np.array([0, 1, 0, 1]), "classes": 2,
-             "split": np.array(["train", "train", "test", "test"])}  # fmt: skip
+    given = {
+        "name": "d",
+        "x": np.zeros((4, 6, 2)),
+        "y": np.array([0, 1, 0, 1]),
+        "classes": 2,
+        "split": np.array(["train", "train", "test", "test"]),
+    }
     return SequenceData(**(given | changes))
 
 

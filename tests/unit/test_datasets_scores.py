@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hypr_neuro.data.score import Score, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.score import Score, predict, score_readout
 
 
 def targets(y: np.ndarray, mask: np.ndarray | None = None, steps: int = 6) -> SequenceData:

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hypr_neuro as hn
-from hypr_neuro.diff import Diff, diff
+from hypr_neuro.comparing.diff import Diff, diff
 from hypr_neuro.errors import InputError
-from hypr_neuro.quantize import dequantize, quantize
-from hypr_neuro.sim import align
+from hypr_neuro.quantizing.quantize import dequantize, quantize
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.float_trace import float_trace
-from hypr_neuro.sim.trace import Link, Origin, Trace, with_origin
-from hypr_neuro.testing import random_network, random_quantized, random_spikes, varied
+from hypr_neuro.testing.networks import random_network, random_quantized, random_spikes, varied
+from hypr_neuro.traces import align
+from hypr_neuro.traces.float_trace import float_trace
+from hypr_neuro.traces.trace import Link, Origin, Trace, with_origin
 
 CHECKED = settings(deadline=None, derandomize=True, max_examples=60, database=None)
 RECORD = ("spikes", "u", "v")
@@ -55,8 +55,12 @@ def in_units(a: np.ndarray, arithmetic: str) -> np.ndarray:
 def copied(trace: Trace) -> Trace:
     """Arrays of its own, so that a difference can be planted."""
     states = {layer: {s: a.copy() for s, a in by.items()} for layer, by in trace.states.items()}
-    return replace(trace, readout=trace.readout.copy(), states=states,
-                   spikes={layer: a.copy() for layer, a in trace.spikes.items()})  # fmt: skip
+    return replace(
+        trace,
+        readout=trace.readout.copy(),
+        states=states,
+        spikes={layer: a.copy() for layer, a in trace.spikes.items()},
+    )
 
 
 def places(trace: Trace) -> list[tuple[str, str, np.ndarray]]:
@@ -436,9 +440,14 @@ def test_traces_without_an_origin_are_compared_as_they_are() -> None:
 def test_a_trace_without_an_origin_holds_samples_0_1_2() -> None:
     a = made(9, 12, 3, (4, 2), 1)
     b = replace(copied(a), origin=None)
-    a = replace(a, readout=a.readout[::-1], spikes={k: z[:, ::-1] for k, z in a.spikes.items()}, input=None,
-                states={k: {s: v[:, ::-1] for s, v in by.items()} for k, by in a.states.items()},
-                origin=replace(a.origin, samples=(2, 1, 0)))  # fmt: skip
+    a = replace(
+        a,
+        readout=a.readout[::-1],
+        spikes={k: z[:, ::-1] for k, z in a.spikes.items()},
+        input=None,
+        states={k: {s: v[:, ::-1] for s, v in by.items()} for k, by in a.states.items()},
+        origin=replace(a.origin, samples=(2, 1, 0)),
+    )
     assert diff(a, b).equal
     b.spikes["layers.0"][5, 2, 3] ^= 1
     assert found_at(diff(a, b)) == ("layers.0", "spikes", 5, 2, 3)

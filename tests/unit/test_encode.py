@@ -15,8 +15,9 @@ from hypr_neuro.errors import InputError
 
 modest = settings(deadline=None, derandomize=True, max_examples=40, database=None)
 unit_values = hnp.arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=st.floats(0, 1))
-signals = hnp.arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(2, 30), st.integers(1, 3)),
-                     elements=st.floats(-0.2, 0.2)).map(lambda steps: steps.cumsum(axis=1))  # fmt: skip
+signals = hnp.arrays(
+    np.float64, st.tuples(st.integers(1, 3), st.integers(2, 30), st.integers(1, 3)), elements=st.floats(-0.2, 0.2)
+).map(lambda steps: steps.cumsum(axis=1))
 
 
 @modest

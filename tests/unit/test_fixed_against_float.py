@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from hypr_neuro.fixed_point import ROUNDING, shr
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import FixedParams, NeuronModel
-from hypr_neuro.profile import Profile, load_profile
-from hypr_neuro.surrogates import SURROGATES
+from hypr_neuro.numbers.fixed_point import ROUNDING, shr
+from hypr_neuro.numbers.surrogates import SURROGATES
+from hypr_neuro.profiles.profile import Profile, load_profile
 
 NEURONS, STEPS = 8, 150
 
@@ -55,25 +55,70 @@ def decay(tau: float) -> float:
 
 TOLERANCES = {
     # integer parameters are α and ρ in place of τ_u and τ_a
-    "alif": Tolerance(1.1e-4, 1.6e-5, 4.5e-5, 1.1e-4, 1.6e-5, 0.012, 3.2e-3, 0.75, 1.0,
-                      lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0), 1.2e-4),
+    "alif": Tolerance(
+        1.1e-4,
+        1.6e-5,
+        4.5e-5,
+        1.1e-4,
+        1.6e-5,
+        0.012,
+        3.2e-3,
+        0.75,
+        1.0,
+        lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0),
+        1.2e-4,
+    ),
     # the same
-    "alif_reset": Tolerance(1.1e-4, 1.6e-5, 4.5e-5, (1.1e-4, 1e-12, 1.6e-5, 2.4e-5), 1.6e-5, 0.015, 7e-4, 0.85, 1.0,
-                            lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0), 1.2e-4),
+    "alif_reset": Tolerance(
+        1.1e-4,
+        1.6e-5,
+        4.5e-5,
+        (1.1e-4, 1e-12, 1.6e-5, 2.4e-5),
+        1.6e-5,
+        0.015,
+        7e-4,
+        0.85,
+        1.0,
+        lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0),
+        1.2e-4,
+    ),
     # integer parameters are δω and δ|b'|
-    "brf": Tolerance(4e-5, 1e-12, 1e-12, 2e-5, 0.0, 0.015, 1e-3, 0.9, 20.0,
-                     lambda p: (p["delta"] * np.sign(p["omega"]), p["delta"] * np.sign(p["b_offset"])), 4e-5),
+    "brf": Tolerance(
+        4e-5,
+        1e-12,
+        1e-12,
+        2e-5,
+        0.0,
+        0.015,
+        1e-3,
+        0.9,
+        20.0,
+        lambda p: (p["delta"] * np.sign(p["omega"]), p["delta"] * np.sign(p["b_offset"])),
+        4e-5,
+    ),
     # integer parameters are 1 - du, dv and the bias
     "cuba_li": Tolerance(1.6e-5, 1e-12, 1e-12, 1e-12, 0.0, 0.0, 4e-4, 1.0, 1.0, lambda p: (-1.0, 1.0, 1.0), 6e-5),
-    "lif": Tolerance(1.3e-4, 1e-12, 6e-4, 1e-12, 0.012, 0.012, 1.5e-3, 0.9, 0.4, lambda p: (1.0, 1.0, 1.0, 1.0),
-                     2.4e-4),
+    "lif": Tolerance(
+        1.3e-4, 1e-12, 6e-4, 1e-12, 0.012, 0.012, 1.5e-3, 0.9, 0.4, lambda p: (1.0, 1.0, 1.0, 1.0), 2.4e-4
+    ),
     # the integer parameter is κ = e^{-1/τ}
     "li": Tolerance(1.6e-5, 1.6e-5, 1e-12, 1e-12, 0.0, 0.0, 2e-4, 1.0, 1.0, lambda p: (decay(p["tau"]),), 4e-5),
     # integer parameters are α, β, k a and k b; 1 - β, 0.004 here, is off by one part in 300 and its product with k a,
     # ∂w/∂u, by up to 1e-3
-    "se_adlif": Tolerance(1.2e-3, 2e-4, 1e-12, (3.2e-3, 2.1e-3, 1.6e-5, 1.1e-5, 3.6e-4), 1e-12, 0.012, 3.4e-3, 0.8, 6.0,
-                          lambda p: (decay(p["tau_u"]), decay(p["tau_w"]), p["k"], p["k"], 1.0), 1.1e-3),
-}  # fmt: skip
+    "se_adlif": Tolerance(
+        1.2e-3,
+        2e-4,
+        1e-12,
+        (3.2e-3, 2.1e-3, 1.6e-5, 1.1e-5, 3.6e-4),
+        1e-12,
+        0.012,
+        3.4e-3,
+        0.8,
+        6.0,
+        lambda p: (decay(p["tau_u"]), decay(p["tau_w"]), p["k"], p["k"], 1.0),
+        1.1e-3,
+    ),
+}
 
 INTEGER = [name for name, model in MODELS.items() if model.integer and model.has_float]
 CASES = [(model, profile) for model in INTEGER for profile in ("ideal", "loihi1", "loihi2")]
@@ -112,8 +157,16 @@ def test_integer_step_and_jacobian_stay_within_their_tolerance(name: str, profil
     for i in range(NEURONS):
         real = {key: float(values[i]) for key, values in params.items()}
         for _ in range(4):
-            compare_at_a_state(model, fixed, integers(model, fixed, i), real, chip, reach, rng, f"{name}, {profile}, "
-                              f"seed {seed}, neuron {i}")  # fmt: skip
+            compare_at_a_state(
+                model,
+                fixed,
+                integers(model, fixed, i),
+                real,
+                chip,
+                reach,
+                rng,
+                f"{name}, {profile}, seed {seed}, neuron {i}",
+            )
 
 
 def compare_at_a_state(
@@ -138,8 +191,9 @@ def compare_at_a_state(
         assert_within(states[1], stepped, tolerance.step * reach, f"{where}: step")
     if model.surrogate is not None:
         psi = int(fixed.psi_table[model.psi_index(before, after, p)])
-        assert_within(psi / one, SURROGATES[model.surrogate](model.float_psi_arg(*states, values)), tolerance.psi,
-                      f"{where}: ψ")  # fmt: skip
+        assert_within(
+            psi / one, SURROGATES[model.surrogate](model.float_psi_arg(*states, values)), tolerance.psi, f"{where}: ψ"
+        )
     got = whole_jacobian(model.fixed_jacobian(before, after, z, current, p, psi), one, fixed.state_scale)
     wanted = model.float_jacobian(*states, float(z), (current[0] / fixed.current_scale,), values, psi / one)
     A, B, C, Cp, P, E = (np.array(entries) for entries in wanted)
@@ -151,8 +205,13 @@ def compare_at_a_state(
     assert_within(got[1] / one, gain / 2.0**shift, tolerance.B, f"{where}: B")
     assert_within(got[2] / one, C, tolerance.C, f"{where}: C")
     assert_within(got[3] / one, Cp, tolerance.C, f"{where}: C'")
-    for name, ours, theirs, allowed in zip(model.fixed_trainable, got[4] / fixed.state_scale, P / units[:, None],
-                                           np.broadcast_to(tolerance.P, units.shape), strict=True):  # fmt: skip
+    for name, ours, theirs, allowed in zip(
+        model.fixed_trainable,
+        got[4] / fixed.state_scale,
+        P / units[:, None],
+        np.broadcast_to(tolerance.P, units.shape),
+        strict=True,
+    ):
         assert_within(ours, theirs, allowed * reach, f"{where}: P by {name}")
     assert_within(got[5] / one, E / units, tolerance.E, f"{where}: E")
 
@@ -163,8 +222,14 @@ def whole_jacobian(parts: tuple[object, ...], one: float, state_scale: float) ->
     assert not np.any(F * C)
     spike = F / one
     by_params = P @ (C / one) / state_scale + E / one
-    return [A + np.outer(spike, C @ A / one + Cp), B + spike * (C @ B / one), C, Cp,
-            P + np.outer(by_params, spike) * state_scale, E]  # fmt: skip
+    return [
+        A + np.outer(spike, C @ A / one + Cp),
+        B + spike * (C @ B / one),
+        C,
+        Cp,
+        P + np.outer(by_params, spike) * state_scale,
+        E,
+    ]
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypr_neuro import fixed_point as fp
-from hypr_neuro.jit import compile_kernel, tagged_functions
+from hypr_neuro.numbers import fixed_point as fp
+from hypr_neuro.numbers.jit import compile_kernel, tagged_functions
 
 small = settings(deadline=None, derandomize=True, max_examples=60, database=None)
 integers = st.integers(-(1 << 40), 1 << 40)
@@ -81,7 +81,11 @@ def test_lavas_wrap_is_one_addition(x: int) -> None:
 
 def test_wraps_at_their_edges() -> None:
     assert [fp.wrap24_lava(x) for x in (1 << 23, -(1 << 23), (1 << 23) + 1, 3 << 23)] == [
-        1 << 23, 1 << 23, 1 - (1 << 23), 1 << 23]  # fmt: skip
+        1 << 23,
+        1 << 23,
+        1 - (1 << 23),
+        1 << 23,
+    ]
     assert [fp.wrap(x, 24) for x in (1 << 23, -(1 << 23), (1 << 23) - 1)] == [-(1 << 23), -(1 << 23), (1 << 23) - 1]
     assert [fp.sat(x, 8) for x in (-200, -128, -127, 127, 128)] == [-127, -127, -127, 127, 127]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.network import Layer
+from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS, get_model
 
 STEPS = 400
@@ -68,10 +68,16 @@ def cuba_li(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
     return {"u": u, "v": v}, v
 
 
-EQUATIONS = {"alif": (alif, {}, 1.0), "alif_reset": (alif_reset, {}, 1.0),
-             "brf": (brf, {}, 30.0), "cuba_li": (cuba_li, {"bias": 0.1}, 1.0),
-             "li": (li, {}, 1.0), "lif": (lif, {"subtract": 0.0}, 0.4),
-             "lif, subtractive": (lif, {"subtract": 1.0}, 0.4), "se_adlif": (se_adlif, {}, 6.0)}  # fmt: skip
+EQUATIONS = {
+    "alif": (alif, {}, 1.0),
+    "alif_reset": (alif_reset, {}, 1.0),
+    "brf": (brf, {}, 30.0),
+    "cuba_li": (cuba_li, {"bias": 0.1}, 1.0),
+    "li": (li, {}, 1.0),
+    "lif": (lif, {"subtract": 0.0}, 0.4),
+    "lif, subtractive": (lif, {"subtract": 1.0}, 0.4),
+    "se_adlif": (se_adlif, {}, 6.0),
+}
 
 
 def drawn(name: str, seed: int) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.testing import random_network, random_spikes, spiking_models
+from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.losses import LOSSES
 from hypr_neuro.train.reference import reference_gradients

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 import hypr_neuro
-from hypr_neuro import sim, surrogates
-from hypr_neuro.forward import s_stage
-from hypr_neuro.jit import (
+from hypr_neuro import sim
+from hypr_neuro.neurons import MODELS
+from hypr_neuro.numbers import surrogates
+from hypr_neuro.numbers.jit import (
     KERNEL_SOURCES,
     cache_folder,
     compile_kernel,
@@ -29,15 +30,15 @@ from hypr_neuro.jit import (
     source_digest,
     tagged_functions,
 )
-from hypr_neuro.neurons import MODELS
-from hypr_neuro.testing import random_network, random_spikes, spiking_models
+from hypr_neuro.run.forward import s_stage
+from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.rules import RULES
 
 CODE = """
-from hypr_neuro.fixed_point import sat
-from hypr_neuro.jit import compile_kernel
+from hypr_neuro.numbers.fixed_point import sat
+from hypr_neuro.numbers.jit import compile_kernel
 
 def kernel(x):
     return sat(x, 8)
@@ -66,10 +67,20 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
 
 def run(folder: Path) -> str:
     """What the script prints with the copied package and a cache beside it."""
-    environment = os.environ | {"PYTHONPATH": str(folder), "HYPR_NEURO_CACHE": str(folder / "cache"),
-                                "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
-    done = subprocess.run([sys.executable, str(folder / "script.py")], cwd=folder, env=environment, text=True,
-                          capture_output=True, check=False, timeout=300)  # fmt: skip
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "HYPR_NEURO_CACHE": str(folder / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, str(folder / "script.py")],
+        cwd=folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -107,7 +118,7 @@ def test_a_file_without_kernels_does_not_count(copy: Path) -> None:
 def test_an_edited_rule_is_compiled_anew(copy: Path) -> None:
     """numba's own cache would go on with the old rule: it watches the kernel's file, not those it calls."""
     assert run(copy) == "127"
-    edit(copy, "fixed_point.py", "return min(max(x, -top), top)", "return min(max(x, -top), top - 1)")
+    edit(copy, "numbers/fixed_point.py", "return min(max(x, -top), top)", "return min(max(x, -top), top - 1)")
     assert run(copy) == "126"
     assert len(list((copy / "cache" / "kernels").iterdir())) == 2
 
@@ -131,9 +142,16 @@ FUNCTIONS = [pytest.param(getattr(surrogates, name), None, id=name) for name in 
 def arguments(function: Callable, model: str | None, number: Any) -> list[Any]:
     """numba types of the function's arguments, every number a `number`."""
     record = MODELS.get(model or "")
-    counts = {} if record is None else {
-        "s": record.d, "s_prev": record.d, "I": 1, "p": record.float_count,
-    }  # fmt: skip
+    counts = (
+        {}
+        if record is None
+        else {
+            "s": record.d,
+            "s_prev": record.d,
+            "I": 1,
+            "p": record.float_count,
+        }
+    )
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     return [numba.types.UniTuple(number, counts[name]) if name in counts else number for name in names]
 
@@ -177,8 +195,12 @@ def test_kernels_compute_in_the_precision_of_their_arrays(model: str) -> None:
         for name, rule in RULES.items():
             gradients(net, x, y, rule=name, dtype=dtype)
             paths = rule.own_spike, rule.recurrent
-            kernels = [s_stage(model, precision), p_stage(model, precision, *paths, rule.error_feedback),
-                       s_stage("li", precision), p_stage("li", precision, *paths, False)]  # fmt: skip
+            kernels = [
+                s_stage(model, precision),
+                p_stage(model, precision, *paths, rule.error_feedback),
+                s_stage("li", precision),
+                p_stage("li", precision, *paths, False),
+            ]
             for kernel in kernels:
                 assert kernel.overloads
                 for found in kernel.overloads.values():
@@ -259,9 +281,9 @@ def test_exp_neg_counts_large_arguments_as_64(precision: str) -> None:
 TWICE = """
 import json
 import numpy as np
-from hypr_neuro.forward import LayerArrays, s_stage
-from hypr_neuro.jit import cache_folder
-from hypr_neuro.network import Network
+from hypr_neuro.run.forward import LayerArrays, s_stage
+from hypr_neuro.numbers.jit import cache_folder
+from hypr_neuro.graph.network import Network
 from hypr_neuro.train.engine import LayerEngine
 from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.rules import get_rule

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.fixed_point import sat, scale_zero, shift, shr_zero, wrap, wrap24_lava
-from hypr_neuro.jit import compile_kernel, jitable
-from hypr_neuro.lanes import lane16, lane32, lowest_bit, plain
+from hypr_neuro.numbers.fixed_point import sat, scale_zero, shift, shr_zero, wrap, wrap24_lava
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.lanes import lane16, lane32, lowest_bit, plain
 
 
 @jitable
@@ -56,7 +56,7 @@ def run_in_lanes(function: Callable[..., Any], lane: Callable[[Any], Any], x: np
     out = np.zeros((COUNT, x.size), x.dtype)
     import numba
 
-    from hypr_neuro.jit import prepare
+    from hypr_neuro.numbers.jit import prepare
 
     prepare()
     numba.njit(kernel)(x, y, out)
@@ -93,8 +93,9 @@ def test_rules_of_running_numbers_keep_to_32_bits() -> None:
 
     rng = np.random.default_rng(1)
     top = (1 << 31) - 1
-    x = np.concatenate([np.array([-top, top, 1 << 23, -(1 << 23), (1 << 23) + 1, 0, -1, 4095, -4096]),
-                        rng.integers(-top, top, 2000)]).astype(np.int32)  # fmt: skip
+    x = np.concatenate(
+        [np.array([-top, top, 1 << 23, -(1 << 23), (1 << 23) + 1, 0, -1, 4095, -4096]), rng.integers(-top, top, 2000)]
+    ).astype(np.int32)
     f = np.concatenate([np.array([4096, 4096, 0, 1, 4095, 7, 4095, 1, 4096]), rng.integers(0, 4096, 2000)]).astype(
         np.int32
     )

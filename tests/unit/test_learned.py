@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import Population
-from hypr_neuro.jit import compile_kernel
-from hypr_neuro.network import Layer
+from hypr_neuro.graph.integer import Population
+from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import FixedParams, Learned, NeuronModel, no_integer_form
-from hypr_neuro.profile import load_profile
-from hypr_neuro.testing import varied
-from hypr_neuro.tuples import LOAD
+from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.unrolled import LOAD
+from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.testing.networks import varied
 
 Array = np.ndarray
 Values = dict[str, np.ndarray]
@@ -168,9 +168,7 @@ def states(constants: dict[str, int]) -> tuple[float, float]:
 
 def lif_range(constants: dict[str, int], own: tuple[int, ...]) -> list[tuple[float, float]]:
     mantissa = 64 / 2.0 ** constants["scale_log2"]
-    return [
-        (1 / 4096, 1.0), (0.0, 1.0), (mantissa, ((1 << 17) - 1) * mantissa), (-4095 * mantissa, 4095 * mantissa)
-    ]  # fmt: skip
+    return [(1 / 4096, 1.0), (0.0, 1.0), (mantissa, ((1 << 17) - 1) * mantissa), (-4095 * mantissa, 4095 * mantissa)]
 
 
 def alif_range(constants: dict[str, int], own: tuple[int, ...]) -> list[tuple[float, float]]:

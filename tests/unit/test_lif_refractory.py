@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.integer import Population
-from hypr_neuro.jit import compile_kernel
+from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.jit import compile_kernel
 
 SEED = int(os.environ.get("HYPR_SEED", "0"))
-LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("lava_oracle.py")))
+LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "lava_oracle.py"))
 needs_lava = LAVA["needs_lava"]
 STEP, LIF_STEP = get_model("lif_refractory").fixed_step, get_model("lif").fixed_step
 U_WRAPPED, V_SATURATED, CURRENT_WRAPPED = 1, 2, 4
@@ -77,8 +77,15 @@ def test_random_currents_as_in_lava(tmp_path: Path) -> None:
     for (du, dv, vth, bias, period, size), unit, steps in CASES.values():
         arguments = {"du": du, "dv": dv, "vth": vth << unit, "bias_mant": bias << unit, "refractory_period": period}
         x = rng.integers(-size // 2, size + 1, (steps, NEURONS)) << unit
-        orders.append({"process": "lif_refractory", "arguments": arguments, "tag": "floating_pt", "inputs": {"a_in": x},
-                       "states": ["u", "v"]})  # fmt: skip
+        orders.append(
+            {
+                "process": "lif_refractory",
+                "arguments": arguments,
+                "tag": "floating_pt",
+                "inputs": {"a_in": x},
+                "states": ["u", "v"],
+            }
+        )
     for name, order, lava in zip(CASES, orders, LAVA["neurons"](tmp_path, orders), strict=True):
         du, dv, vth, bias, period = order["arguments"].values()
         p = neuron(du1=int(du * 4096), dv=int(dv * 4096), vth=vth << 6, bias=bias << 6, refractory=period)
@@ -110,9 +117,14 @@ def test_a_stored_run_of_lava() -> None:
 def random_case(seed: int) -> tuple[tuple[int, ...], np.ndarray]:
     """Any decays, thresholds and biases, currents up to those that wrap u and saturate v; both overflow modes."""
     rng = np.random.default_rng([SEED, 2, seed])
-    p = neuron(du1=int(rng.integers(1, 4097)), dv=int(rng.integers(0, 4096)), vth=int(rng.integers(1, 1 << 17)) << 6,
-               bias=int(rng.integers(-4095, 4096)) << int(rng.integers(0, 8)), refractory=int(rng.integers(0, 9)),
-               lava=seed % 2)  # fmt: skip
+    p = neuron(
+        du1=int(rng.integers(1, 4097)),
+        dv=int(rng.integers(0, 4096)),
+        vth=int(rng.integers(1, 1 << 17)) << 6,
+        bias=int(rng.integers(-4095, 4096)) << int(rng.integers(0, 8)),
+        refractory=int(rng.integers(0, 9)),
+        lava=seed % 2,
+    )
     size = 1 << int(rng.integers(8, 20))
     return p, rng.integers(-size, size, 200) + size // 4
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import readout
-from hypr_neuro.network import Layer, Network
+from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.testing import random_network, random_spikes, spiking_models
+from hypr_neuro.run.forward import readout
+from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.losses import LOSSES, cross_entropy, get_loss, perceptron, softmax, squared_error
 
@@ -147,18 +147,22 @@ def sigmoid(x: float) -> float:
 BY_HAND = {
     # name: (y, mask, loss, ∂loss/∂bias) for the readouts (0, 1), (0, 1.5), (0, 1.75) of the bias (0, 2)
     "per_step_cross_entropy": (
-        np.array([[1, 0, 0]]), [[1, 1, 0]], (log(1 + 1 / e) + log(1 + exp(1.5))) / 2,
+        np.array([[1, 0, 0]]),
+        [[1, 1, 0]],
+        (log(1 + 1 / e) + log(1 + exp(1.5))) / 2,
         (0.5 * (sigmoid(1.0) - 1.0) + 0.75 * sigmoid(1.5)) / 2,
     ),
     "last_step": (np.array([0]), [[1, 1, 0]], log(1 + exp(1.5)), 0.75 * sigmoid(1.5)),
     "mean_cross_entropy": (np.array([1]), [[1, 0, 1]], log(1 + exp(-1.375)), 0.6875 * (sigmoid(1.375) - 1.0)),
     "sum_of_softmax": (
-        np.array([0]), [[1, 0, 0]], log(1 + exp(2 * sigmoid(1.0) - 1)),
+        np.array([0]),
+        [[1, 0, 0]],
+        log(1 + exp(2 * sigmoid(1.0) - 1)),
         0.5 * sigmoid(2 * sigmoid(1.0) - 1) * 2 * sigmoid(1.0) * (1 - sigmoid(1.0)),
     ),
     "perceptron": (np.array([[0, 1, 0]]), [[1, 1, 1]], (1.0 + 0.0 + 1.75) / 3, (0.5 + 0.875) / 3),
     "squared_error": (np.array([[0.0, 1.0]]), [[0, 1, 1]], (0.25 + 0.5625) / 4, (0.75 * 0.5 + 0.875 * 0.75) / 2),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("chunk", [None, 1, 2])

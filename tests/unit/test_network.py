@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.network import Layer, Network
+from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import no_float_form, no_integer_form
-from hypr_neuro.quantize import QuantizedNetwork, dequantize, quantize
-from hypr_neuro.testing import integer_models, random_network, random_quantized, spiking_models
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize, quantize
+from hypr_neuro.testing.networks import integer_models, random_network, random_quantized, spiking_models
 
 SPEC: dict[str, Any] = {
     "inputs": 4,
@@ -117,8 +117,14 @@ def test_a_missing_description_file_is_named(tmp_path: Path) -> None:
 
 
 def layer(**changes: Any) -> Layer:
-    arguments = {"model": get_model("brf"), "weight": np.ones((3, 2)), "recurrent": np.ones((3, 3)),
-                 "bias": np.zeros(3), "params": {}, "trainable": ("omega",)}  # fmt: skip
+    arguments = {
+        "model": get_model("brf"),
+        "weight": np.ones((3, 2)),
+        "recurrent": np.ones((3, 3)),
+        "bias": np.zeros(3),
+        "params": {},
+        "trainable": ("omega",),
+    }
     return Layer(**(arguments | changes))
 
 
@@ -224,8 +230,12 @@ def test_quantize_names_what_it_cannot_do() -> None:
 
 
 def test_a_float_only_neuron_is_refused_in_integers() -> None:
-    no_integers = {"fixed_step": no_integer_form, "fixed_jacobian": no_integer_form, "to_fixed": no_integer_form,
-                   "learned": None}  # fmt: skip
+    no_integers = {
+        "fixed_step": no_integer_form,
+        "fixed_jacobian": no_integer_form,
+        "to_fixed": no_integer_form,
+        "learned": None,
+    }
     model = replace(get_model("alif"), name="smooth", psi_index=None, **no_integers)
     net = random_network("alif", 6, hidden=(3, 3), inputs=2, outputs=2)
     net.layers[1] = replace(net.layers[1], model=model)

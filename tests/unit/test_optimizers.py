@@ -10,8 +10,8 @@ import pytest
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.network import Network
-from hypr_neuro.testing import random_network, random_spikes
+from hypr_neuro.graph.network import Network
+from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train.loop import SCHEDULES, train
 from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, Factored, OnChip, RMSprop, clip_norm, make_optimizer
 

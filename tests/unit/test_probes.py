@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hypr_neuro.comparing.float_device import FloatDevice, signal_delays
+from hypr_neuro.comparing.probes import cosine_of, dead_share, float_along, probe, ratio_of, saturated_weights
+from hypr_neuro.comparing.scales import gradient_scales
+from hypr_neuro.comparing.twin import arrays_of, named_gradients
+from hypr_neuro.comparing.update_probe import UpdateProbe
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.float_device import FloatDevice, signal_delays
-from hypr_neuro.float_twin import arrays_of, named_gradients
-from hypr_neuro.network import Network
-from hypr_neuro.probes import cosine_of, dead_share, float_along, probe, ratio_of, saturated_weights
-from hypr_neuro.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantize import dequantize, quantize
-from hypr_neuro.scales import gradient_scales
-from hypr_neuro.sim.float_trace import float_trace
-from hypr_neuro.sim.learn import learn
-from hypr_neuro.sim.learn_options import LearnOptions
-from hypr_neuro.sim.learner import Learner
+from hypr_neuro.graph.network import Network
+from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
+from hypr_neuro.quantizing.quantize import dequantize, quantize
+from hypr_neuro.sim.learning.learn import learn
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.traces.float_trace import float_trace
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.reference import reference_gradients
-from hypr_neuro.update_probe import UpdateProbe
 
 Array = Any
 MODELS: dict[str, dict[str, Any]] = {

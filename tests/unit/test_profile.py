@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypr_neuro.errors import InputError, ProfileError
-from hypr_neuro.profile import load_profile, parse_profile, profile_names, profile_schema
+from hypr_neuro.profiles.profile import load_profile, parse_profile, profile_names, profile_schema
 
 
 def written(folder: Path, text: str, name: str = "chip.yaml") -> Path:
@@ -133,8 +133,15 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
         load_profile(written(tmp_path, "a: " + "[" * 5000))
 
 
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers()),
-                   st.dictionaries(st.text(max_size=3), st.integers(), max_size=2))  # fmt: skip
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers()),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
 
 
 @cache

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.integer import Population
-from hypr_neuro.jit import compile_kernel
-from hypr_neuro.network import Layer, Network
+from hypr_neuro.graph.integer import Population
+from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.rf import rf_parameters
+from hypr_neuro.numbers.jit import compile_kernel
 
 SEED = int(os.environ.get("HYPR_SEED", "0"))
-LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("lava_oracle.py")))
+LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "lava_oracle.py"))
 needs_lava = LAVA["needs_lava"]
 MODELS = ("rf", "rf_iz")
 TOP = (1 << 23) - 1
@@ -72,19 +72,57 @@ def test_a_stored_run_of_lava(model: str) -> None:
 
 CASES: dict[str, dict[str, Any]] = {
     # size: largest current; events: those that the case is there for
-    "turns of 2.1 to 60 steps": {"period": [2.1, 3.0, 4.0, 7.3, 10.0, 60.0], "alpha": 0.07, "vth": 1.3, "state_exp": 6,
-                                 "decay_bits": 12, "size": 6},
-    "backwards": {"period": [1.1, 1.3, 1.5, 1.9], "alpha": 0.2, "vth": 4.0, "state_exp": 3, "decay_bits": 12,
-                  "size": 20},
-    "no shift, few bits": {"period": [5.0, 12.0, 30.0], "alpha": 0.1, "vth": 30.7, "state_exp": 0, "decay_bits": 5,
-                           "size": 60},
-    "saturates": {"period": [9.0, 20.0], "alpha": 0.01, "vth": 100.0, "state_exp": 10, "decay_bits": 12, "size": 7000,
-                  "events": RE_SATURATED | IM_SATURATED},
-    "wraps": {"period": [9.0, 20.0], "alpha": 0.3, "vth": 40.0, "state_exp": 12, "decay_bits": 15, "size": 1 << 30,
-              "events": RE_SATURATED | IM_SATURATED | CURRENT_WRAPPED},
-    "a loss a neuron": {"period": 12.0, "alpha": [0.0, 0.001, 0.5, 1.0], "vth": 2.0, "state_exp": 4, "decay_bits": 12,
-                        "size": 10},
-}  # fmt: skip
+    "turns of 2.1 to 60 steps": {
+        "period": [2.1, 3.0, 4.0, 7.3, 10.0, 60.0],
+        "alpha": 0.07,
+        "vth": 1.3,
+        "state_exp": 6,
+        "decay_bits": 12,
+        "size": 6,
+    },
+    "backwards": {
+        "period": [1.1, 1.3, 1.5, 1.9],
+        "alpha": 0.2,
+        "vth": 4.0,
+        "state_exp": 3,
+        "decay_bits": 12,
+        "size": 20,
+    },
+    "no shift, few bits": {
+        "period": [5.0, 12.0, 30.0],
+        "alpha": 0.1,
+        "vth": 30.7,
+        "state_exp": 0,
+        "decay_bits": 5,
+        "size": 60,
+    },
+    "saturates": {
+        "period": [9.0, 20.0],
+        "alpha": 0.01,
+        "vth": 100.0,
+        "state_exp": 10,
+        "decay_bits": 12,
+        "size": 7000,
+        "events": RE_SATURATED | IM_SATURATED,
+    },
+    "wraps": {
+        "period": [9.0, 20.0],
+        "alpha": 0.3,
+        "vth": 40.0,
+        "state_exp": 12,
+        "decay_bits": 15,
+        "size": 1 << 30,
+        "events": RE_SATURATED | IM_SATURATED | CURRENT_WRAPPED,
+    },
+    "a loss a neuron": {
+        "period": 12.0,
+        "alpha": [0.0, 0.001, 0.5, 1.0],
+        "vth": 2.0,
+        "state_exp": 4,
+        "decay_bits": 12,
+        "size": 10,
+    },
+}
 STEPS = 150
 
 
@@ -101,12 +139,20 @@ def case(name: str, seed: int) -> tuple[dict[str, Any], np.ndarray]:
 def test_random_currents_as_in_lava(tmp_path: Path) -> None:
     """Every state and spike of every step, in all cases and both models; parameters as Lava's processes hold them."""
     made = {(model, name): case(name, SEED) for model in MODELS for name in CASES}
-    answers = LAVA["neurons"](tmp_path, [
-        {"process": model, "arguments": arguments, "tag": "fixed_pt", "states": ["real", "imag"],
-         "variables": ["cos_decay", "sin_decay", "vth"],
-         "inputs": {"a_real_in": x[:, :, 0], "a_imag_in": x[:, :, 1]}}
-        for (model, _), (arguments, x) in made.items()
-    ])  # fmt: skip
+    answers = LAVA["neurons"](
+        tmp_path,
+        [
+            {
+                "process": model,
+                "arguments": arguments,
+                "tag": "fixed_pt",
+                "states": ["real", "imag"],
+                "variables": ["cos_decay", "sin_decay", "vth"],
+                "inputs": {"a_real_in": x[:, :, 0], "a_imag_in": x[:, :, 1]},
+            }
+            for (model, _), (arguments, x) in made.items()
+        ],
+    )
     for ((model, name), (arguments, x)), lava in zip(made.items(), answers, strict=True):
         population = Population.of("a", model, x.shape[1], **rf_parameters(**arguments))
         theirs = np.stack([lava["cos_decay"], lava["sin_decay"], np.trunc(lava["vth"])])
@@ -136,13 +182,27 @@ def test_parameters_as_lava_computes_them(tmp_path: Path) -> None:
     rng = np.random.default_rng([SEED, 1])
     periods = np.concatenate([np.arange(1, 361, dtype=float), rng.uniform(1.0, 500.0, 640)])
     for decay_bits, state_exp, vth in ((12, 6, 0.3), (1, 0, 0.7), (30, 15, 3.3)):
-        arguments = {"period": periods.tolist(), "alpha": 0.0 if decay_bits == 12 else 0.07, "vth": vth,
-                     "state_exp": state_exp, "decay_bits": decay_bits}  # fmt: skip
+        arguments = {
+            "period": periods.tolist(),
+            "alpha": 0.0 if decay_bits == 12 else 0.07,
+            "vth": vth,
+            "state_exp": state_exp,
+            "decay_bits": decay_bits,
+        }
         x = np.zeros((1, periods.size), np.int64)
-        (lava,) = LAVA["neurons"](tmp_path, [
-            {"process": "rf", "arguments": arguments, "tag": "fixed_pt", "inputs": {"a_real_in": x, "a_imag_in": x},
-             "states": [], "variables": ["cos_decay", "sin_decay", "vth"]}
-        ])  # fmt: skip
+        (lava,) = LAVA["neurons"](
+            tmp_path,
+            [
+                {
+                    "process": "rf",
+                    "arguments": arguments,
+                    "tag": "fixed_pt",
+                    "inputs": {"a_real_in": x, "a_imag_in": x},
+                    "states": [],
+                    "variables": ["cos_decay", "sin_decay", "vth"],
+                }
+            ],
+        )
         ours = rf_parameters(**arguments)
         for name in ("cos_decay", "sin_decay"):
             assert np.array_equal(ours[name], lava[name]), (name, decay_bits)
@@ -158,8 +218,10 @@ def equation(s: tuple[int, int], a: tuple[int, int], p: tuple[int, ...]) -> tupl
     """re', im' in exact arithmetic, currents inside 32 bits."""
     cos, sin, _, state_exp, decay_bits = p
     re, im = (Fraction(v, 1 << decay_bits) for v in s)
-    full = (trunc(cos * re) - trunc(sin * im) + a[0] * 2**state_exp,
-            trunc(sin * re) + trunc(cos * im) + a[1] * 2**state_exp)  # fmt: skip
+    full = (
+        trunc(cos * re) - trunc(sin * im) + a[0] * 2**state_exp,
+        trunc(sin * re) + trunc(cos * im) + a[1] * 2**state_exp,
+    )
     return max(-TOP, min(TOP, full[0])), max(-TOP, min(TOP, full[1]))
 
 
@@ -169,8 +231,12 @@ def test_a_step_is_the_equation(decay_bits: int) -> None:
     seen = set()
     for _ in range(400):
         s = tuple(int(v) for v in rng.integers(-TOP, TOP + 1, 2) >> rng.integers(0, 23))
-        p = (*(int(v) for v in rng.integers(-one, one + 1, 2)), int(rng.integers(0, TOP)), int(rng.integers(0, 9)),
-             decay_bits)  # fmt: skip
+        p = (
+            *(int(v) for v in rng.integers(-one, one + 1, 2)),
+            int(rng.integers(0, TOP)),
+            int(rng.integers(0, 9)),
+            decay_bits,
+        )
         a = tuple(int(v) for v in rng.integers(-(1 << 22), 1 << 22, 2) >> rng.integers(0, 22))
         re, im = equation(s, a, p)
         assert get_model("rf").fixed_step(s, 0, a, p)[:2] == ((re, im), int(re >= p[2] and im >= 0 and s[1] < 0))
@@ -237,12 +303,17 @@ def test_compiled_steps_give_what_python_gives(model: str) -> None:
             out[i, 0], out[i, 1], out[i, 2], out[i, 3] = s[0], s[1], z, events
 
     rng = np.random.default_rng([SEED, 3])
-    rows = np.stack([
-        *(rng.choice([-TOP, -1, 0, 1, TOP, 12345], 3000) for _ in range(2)),
-        *(rng.choice([-(1 << 31) + 1, (1 << 31) - 1, -3, 0, 7, 1 << 20], 3000) for _ in range(2)),
-        *(rng.choice([-(1 << 30), -777, 0, 1, 1 << 30], 3000) for _ in range(2)),
-        rng.choice([-5, 1, 500, TOP], 3000), rng.choice([0, 6, 31], 3000), rng.choice([1, 12, 30], 3000),
-    ], axis=1)  # fmt: skip
+    rows = np.stack(
+        [
+            *(rng.choice([-TOP, -1, 0, 1, TOP, 12345], 3000) for _ in range(2)),
+            *(rng.choice([-(1 << 31) + 1, (1 << 31) - 1, -3, 0, 7, 1 << 20], 3000) for _ in range(2)),
+            *(rng.choice([-(1 << 30), -777, 0, 1, 1 << 30], 3000) for _ in range(2)),
+            rng.choice([-5, 1, 500, TOP], 3000),
+            rng.choice([0, 6, 31], 3000),
+            rng.choice([1, 12, 30], 3000),
+        ],
+        axis=1,
+    )
     out = np.empty((len(rows), 4), np.int64)
     compile_kernel(kernel)(rows, out)
     for r, found in zip(rows.tolist(), out.tolist(), strict=True):

@@ -11,8 +11,8 @@ import pytest
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.network import Network
-from hypr_neuro.testing import random_network, random_spikes, spiking_models
+from hypr_neuro.graph.network import Network
+from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train import rules
 from hypr_neuro.train.feedback import feedback_matrices, random_feedback
 from hypr_neuro.train.gradients import RatePenalty, gradients
@@ -153,8 +153,8 @@ def test_delays_that_do_not_fit_are_named(delay: tuple[int, ...]) -> None:
 
 def split(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     block_bytes, cores = SPLITS[name]
-    monkeypatch.setattr("hypr_neuro.forward.BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr("hypr_neuro.forward.cpu_count", lambda: cores)
+    monkeypatch.setattr("hypr_neuro.run.forward.BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: cores)
 
 
 @pytest.mark.parametrize(("model", "rule", "dtype"), TRIPLES)
@@ -257,7 +257,7 @@ def test_the_loss_of_a_regression_does_not_depend_on_blocks(monkeypatch: pytest.
     net = random_network("lif", 3)
     found = []
     for size in (1, 1 << 60):
-        monkeypatch.setattr("hypr_neuro.forward.BLOCK_BYTES", size)
+        monkeypatch.setattr("hypr_neuro.run.forward.BLOCK_BYTES", size)
         losses = []
         for seed in range(20):
             y = np.random.default_rng(seed).standard_normal((8, net.outputs))

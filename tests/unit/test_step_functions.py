@@ -18,11 +18,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from hypr_neuro import fixed_point, surrogates
-from hypr_neuro.jit import tagged_functions
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import NeuronModel, no_float_form, no_integer_form
-from hypr_neuro.testing import varied
+from hypr_neuro.numbers import fixed_point, surrogates
+from hypr_neuro.numbers.jit import tagged_functions
+from hypr_neuro.testing.networks import varied
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,39 @@ class Subset:
 
 SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.USub, ast.And, ast.Or, ast.Not)
 INTEGER = Subset(
-    int, (*SIGNS, ast.BitOr, ast.BitAnd), fixed_point, {"min": 2, "max": 2},
-    "a named rule of fixed_point instead", "only integers",
+    int,
+    (*SIGNS, ast.BitOr, ast.BitAnd),
+    fixed_point,
+    {"min": 2, "max": 2},
+    "a named rule of fixed_point instead",
+    "only integers",
     "only rules of fixed_point, min and max of two, other steps",
     "only arguments and integer constants of the module",
-)  # fmt: skip
+)
 FLOAT = Subset(
-    float, (*SIGNS, ast.Div), surrogates, {"min": 2, "max": 2, "abs": 1, "sqrt": 1},
-    "only + - * /", "only floats", "only abs, sqrt, min and max of two, functions of surrogates, other steps",
+    float,
+    (*SIGNS, ast.Div),
+    surrogates,
+    {"min": 2, "max": 2, "abs": 1, "sqrt": 1},
+    "only + - * /",
+    "only floats",
+    "only abs, sqrt, min and max of two, functions of surrogates, other steps",
     "only arguments and float constants of the module",
-)  # fmt: skip
+)
 STATEMENTS = (ast.Assign, ast.Return, ast.Expr, ast.FunctionDef)
 COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
-EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Constant, ast.Tuple,
-               ast.Subscript)  # fmt: skip
+EXPRESSIONS = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.BoolOp,
+    ast.Compare,
+    ast.IfExp,
+    ast.Call,
+    ast.Name,
+    ast.Constant,
+    ast.Tuple,
+    ast.Subscript,
+)
 STEP = ("s", "z_prev", "I", "p")
 PSI_ARGUMENT = ("s_prev", "s", "p")
 JACOBIAN = ("s_prev", "s", "z_prev", "I", "p", "psi")

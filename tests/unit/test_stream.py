@@ -13,9 +13,9 @@ import pytest
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.forward import Rows, readout
-from hypr_neuro.network import Network
-from hypr_neuro.testing import random_network, random_spikes, spiking_models
+from hypr_neuro.graph.network import Network
+from hypr_neuro.run.forward import Rows, readout
+from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.loop import evaluate, train
 from hypr_neuro.train.losses import LOSSES
@@ -92,8 +92,8 @@ def test_a_stream_does_not_depend_on_blocks(loss: str, size: int, monkeypatch: p
     net, *batch = problem("brf", loss)
     parts = cut(*batch, *CUTS["uneven parts"])
     expected = stream_gradients(net, parts, loss=loss)
-    monkeypatch.setattr("hypr_neuro.forward.BLOCK_BYTES", size)
-    monkeypatch.setattr("hypr_neuro.forward.cpu_count", lambda: 1 if size > 1 else 3)
+    monkeypatch.setattr("hypr_neuro.run.forward.BLOCK_BYTES", size)
+    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: 1 if size > 1 else 3)
     assert_close(expected, stream_gradients(net, parts, loss=loss), 0.0)
 
 
@@ -228,12 +228,16 @@ def test_rows_are_those_of_the_array() -> None:
     assert np.array_equal(rows[1:2, 0:8], x[[0]])
 
 
-@pytest.mark.parametrize("run", [
-    lambda net, x, y: gradients(net, x, y, chunk=7)[0],
-    lambda net, x, y: gradients(net, x, y[:, 0], loss="mean_cross_entropy", chunk=7)[0],
-    lambda net, x, y: gradients(net, x, y, rule="bptt")[0],
-    lambda net, x, y: {"readout": readout(net, x, chunk=7)},
-], ids=["gradients", "two passes", "bptt", "readout"])  # fmt: skip
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda net, x, y: gradients(net, x, y, chunk=7)[0],
+        lambda net, x, y: gradients(net, x, y[:, 0], loss="mean_cross_entropy", chunk=7)[0],
+        lambda net, x, y: gradients(net, x, y, rule="bptt")[0],
+        lambda net, x, y: {"readout": readout(net, x, chunk=7)},
+    ],
+    ids=["gradients", "two passes", "bptt", "readout"],
+)
 def test_rows_stand_for_an_array(run: Callable[..., dict[str, Array]]) -> None:
     net, x, y, _ = problem()
     order = np.array([3, 1, 4])

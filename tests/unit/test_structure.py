@@ -11,7 +11,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.structure import spike_rows, structure
-from hypr_neuro.profile import load_profile
+from hypr_neuro.profiles.profile import load_profile
 
 LEARNING = [name for name, model in MODELS.items() if model.learned is not None]
 SAMPLES = 3000

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.compare import float_spikes
-from hypr_neuro.diff import diff
+from hypr_neuro.comparing.compare import float_spikes
+from hypr_neuro.comparing.diff import diff
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.forward import readout
-from hypr_neuro.integer import IntegerNetwork, Population, Synapses
+from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.lif import lif_parameters
-from hypr_neuro.quantize import quantize
+from hypr_neuro.quantizing.quantize import quantize
+from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.float_trace import float_trace
-from hypr_neuro.sim.trace import KIND, Link, Trace, float_origin, integer_origin, narrowed, with_origin
-from hypr_neuro.store import load_arrays, save_arrays
-from hypr_neuro.testing import random_network, random_quantized, random_spikes
+from hypr_neuro.testing.networks import random_network, random_quantized, random_spikes
+from hypr_neuro.traces.float_trace import float_trace
+from hypr_neuro.traces.trace import KIND, Link, Trace, float_origin, integer_origin, narrowed, with_origin
 
 RECORD = ("spikes", "u", "v")
 
@@ -38,8 +38,12 @@ def test_origin_of_integers_says_latency_scale_and_connections() -> None:
     assert origin.state_scale == {qnet.name(i): qnet.layers[i].state_scale for i in range(3)}
     assert origin.scale("layers.1", "current") == qnet.layers[1].current_scale
     assert set(origin.links) == {
-        Link("input", "layers.0", (1,)), Link("layers.0", "layers.0", (1,)), Link("layers.0", "layers.1", (1,)),
-        Link("layers.1", "layers.1", (1,)), Link("layers.1", "readout", (1,))}  # fmt: skip
+        Link("input", "layers.0", (1,)),
+        Link("layers.0", "layers.0", (1,)),
+        Link("layers.0", "layers.1", (1,)),
+        Link("layers.1", "layers.1", (1,)),
+        Link("layers.1", "readout", (1,)),
+    }
     plain = integer_origin(qnet.integer())
     assert (plain.network, plain.latency, plain.state_scale) == (origin.network, origin.latency, {})
 
@@ -49,8 +53,11 @@ def with_delays(delays: np.ndarray, second: str) -> IntegerNetwork:
     layer = random_quantized("lif", 1, "loihi2", hidden=(3,)).layers[0]
     a, b = (Population(name, layer.model, layer.per_neuron, layer.constants) for name in "ab")
     ones = np.ones((3, 3), np.int64)
-    synapses = (Synapses("input", "a", ones), Synapses("input", "b", ones, delays=delays),
-                Synapses(second, "b", ones, delays=2))  # fmt: skip
+    synapses = (
+        Synapses("input", "a", ones),
+        Synapses("input", "b", ones, delays=delays),
+        Synapses(second, "b", ones, delays=2),
+    )
     return IntegerNetwork(3, (a, b), synapses)
 
 
@@ -111,7 +118,7 @@ def test_the_float_trace_keeps_what_was_asked_for_however_samples_are_split(monk
     assert list(whole.spikes) == ["layers.1"]
     kept = {layer: list(by_name) for layer, by_name in whole.states.items()}
     assert kept == {"layers.0": [names[0]], "layers.1": [names[0]], "readout": [names[0], "current"]}
-    monkeypatch.setattr("hypr_neuro.sim.float_trace.block_size", lambda *_: 2)
+    monkeypatch.setattr("hypr_neuro.traces.float_trace.block_size", lambda *_: 2)
     seen: list[tuple[int, int]] = []
     split = float_trace(net, x, ("spikes", "current", *names), on_block=lambda *at: seen.append(at))
     assert diff(whole, split, tolerance=0.0).equal
@@ -164,9 +171,17 @@ def test_a_sealed_trace_with_wrong_shapes_is_refused(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "change",
-    [{"arithmetic": "complex"}, {"layers": []}, {"latency": {"readout": -1}}, {"state_scale": {"readout": 0.0}},
-     {"samples": [1, 1, 1]}, {"samples": [1]}, {"links": 3}, {"unknown": 1}],
-)  # fmt: skip
+    [
+        {"arithmetic": "complex"},
+        {"layers": []},
+        {"latency": {"readout": -1}},
+        {"state_scale": {"readout": 0.0}},
+        {"samples": [1, 1, 1]},
+        {"samples": [1]},
+        {"links": 3},
+        {"unknown": 1},
+    ],
+)
 def test_a_sealed_trace_of_no_sensible_origin_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "t.h5"
     recorded().save(path)
@@ -184,8 +199,14 @@ def test_a_file_of_another_kind_says_what_writes_a_trace(tmp_path: Path) -> None
 
 
 def test_integers_are_narrowed_to_the_type_that_holds_both_ends() -> None:
-    for low, high, kind in ((-128, 127, np.int8), (-129, 0, np.int16), (0, 128, np.int16), (-32769, 0, np.int32),
-                            (0, 32768, np.int32), (0, 1 << 31, np.int64)):  # fmt: skip
+    for low, high, kind in (
+        (-128, 127, np.int8),
+        (-129, 0, np.int16),
+        (0, 128, np.int16),
+        (-32769, 0, np.int32),
+        (0, 32768, np.int32),
+        (0, 1 << 31, np.int64),
+    ):
         array = np.array([low, 0, high], np.int64)
         assert narrowed(array).dtype == kind
         assert np.array_equal(narrowed(array), array)
@@ -195,6 +216,8 @@ def test_a_delay_changes_the_network_s_digest() -> None:
     lif = Population.of("p", "lif", 2, **lif_parameters(du=1, dv=1, vth=1))
     delays = np.array([[0, 1], [2, 3]])
     others: list[Any] = [0, 1, delays, delays.T]
-    origins = [integer_origin(IntegerNetwork(2, (lif,), (Synapses("input", "p", np.ones((2, 2), int), delays=d),)))
-               for d in others]  # fmt: skip
+    origins = [
+        integer_origin(IntegerNetwork(2, (lif,), (Synapses("input", "p", np.ones((2, 2), int), delays=d),)))
+        for d in others
+    ]
     assert len({o.network for o in origins}) == len(others)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
-from hypr_neuro.forward import readout
-from hypr_neuro.network import Network
-from hypr_neuro.score import Score, score_readout
-from hypr_neuro.testing import random_network, random_spikes
+from hypr_neuro.graph.network import Network
+from hypr_neuro.run.forward import readout
+from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train import loop
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.loop import Epoch, History, evaluate, train
@@ -83,10 +83,22 @@ def test_training_resumed_from_a_checkpoint_ends_as_if_undisturbed(name: str, st
 
 
 CHANGES = {
-    "rule": "ostl", "epochs": 2, "batch_size": 3, "chunk": 5, "seed": 9, "optimizer": {"name": "adam", "beta1": 0.8},
-    "rate": 0.03, "schedule": "cosine", "loss": "sum_of_softmax", "clip": 1.0, "patience": 1, "feedback": "random",
-    "penalty": RatePenalty(0.1, 1.0), "dtype": np.float64, "average": 0.5,
-}  # fmt: skip
+    "rule": "ostl",
+    "epochs": 2,
+    "batch_size": 3,
+    "chunk": 5,
+    "seed": 9,
+    "optimizer": {"name": "adam", "beta1": 0.8},
+    "rate": 0.03,
+    "schedule": "cosine",
+    "loss": "sum_of_softmax",
+    "clip": 1.0,
+    "patience": 1,
+    "feedback": "random",
+    "penalty": RatePenalty(0.1, 1.0),
+    "dtype": np.float64,
+    "average": 0.5,
+}
 
 
 @pytest.mark.parametrize("option", CHANGES)
@@ -402,7 +414,7 @@ def nan_after(updates: int) -> Loss:
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hypr_neuro.forward.cpu_count", lambda: 1)  # one block, one call an update
+    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: 1)  # one block, one call an update
     options = {"epochs": 3, "batch_size": 4, "loss": "breaking", "checkpoint": tmp_path}
     net, data = task()
     monkeypatch.setitem(LOSSES, "breaking", nan_after(3))

@@ -12,8 +12,8 @@ from commands import called, refusal
 
 import hypr_neuro as hn
 from hypr_neuro.errors import HyprError, InputError
-from hypr_neuro.importing import ImportedFile
-from hypr_neuro.nir_io import to_graph
+from hypr_neuro.exchange.importing import ImportedFile
+from hypr_neuro.exchange.nir import to_graph
 
 STEPS, CHANNELS, CLASSES = 6, 5, 3
 

@@ -1,6 +1,6 @@
 /* $title
  *
- * Learns on the device as hypr_neuro.sim.learner does, bit for bit. In place of hn_ functions for a network that stays
+ * Learns on the device as hypr_neuro.sim.learning.learner does, bit for bit. In place of hn_ functions for a network that stays
  * as it is, or beside them. Call hn_learn_reset once. Then, for every sample,
  *
  *     hn_learn_begin();

@@ -11,18 +11,16 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from numpy.typing import NDArray
 
-from hypr_neuro.compilers.lava.learning_arrays import Eligibilities, Message, clamped, nearest
-from hypr_neuro.compilers.lava.learning_kernels import jacobian_kernel
-from hypr_neuro.compilers.lava.learning_parameters import ParameterEligibilities
-from hypr_neuro.compilers.lava.learning_update import ParameterUpdate, WeightUpdate
+from hypr_neuro.compilers.lava.learning.arrays import Eligibilities, Message, clamped, nearest
+from hypr_neuro.compilers.lava.learning.kernels import jacobian_kernel
+from hypr_neuro.compilers.lava.learning.parameters import ParameterEligibilities
+from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons, LearningSynapses, OutputError
 from hypr_neuro.neurons import get_model
-from hypr_neuro.sim.errors import EXP_TABLE, error_kernel
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel
 
 
 class _Learning(PyLoihiProcessModel):
@@ -91,8 +89,9 @@ class PyLearningNeurons(_Learning):
         self._by_parameter = np.zeros((trainable, model.d, p["size"]), np.int64)
         self._own = np.zeros((trainable, p["size"]), np.int64)
         self._rule = ParameterEligibilities(model.name, self._widths, p["places"], p["fractions"])
-        self._update = ParameterUpdate(model.name, p["options"], p["size"], p["number"], p["places"],
-                                       p["momentum_bits"])  # fmt: skip
+        self._update = ParameterUpdate(
+            model.name, p["options"], p["size"], p["number"], p["places"], p["momentum_bits"]
+        )
 
     def run_spk(self) -> None:
         if self._schedule.starts(self.t):
@@ -117,9 +116,18 @@ class PyLearningNeurons(_Learning):
     def _take_jacobian(self, rows: Array, signal: Array) -> None:
         top = (1 << (self._widths.entry_bits - 1)) - 1
         self.clips[0] += self._jacobian(
-            self._before, self.state, self._sent_before, self._current, self.per_neuron, self.constants,
-            self.psi_table, top, rows, self._by_parameter, self._own,
-        )  # fmt: skip
+            self._before,
+            self.state,
+            self._sent_before,
+            self._current,
+            self.per_neuron,
+            self.constants,
+            self.psi_table,
+            top,
+            rows,
+            self._by_parameter,
+            self._own,
+        )
         _, B, C, _, _ = self._message.split(rows)
         gain = nearest((B * C).sum(axis=0), self._widths.coefficient_fraction)
         rows[self._message.signal] = signal
@@ -162,8 +170,14 @@ class PyLearningSynapses(_Learning):
         p = proc_params
         self._schedule, self._message = p["schedule"], Message(get_model(p["model"]).d)
         self._rule = Eligibilities(p["model"], p["widths"])
-        self._update = WeightUpdate(p["options"], p["shape"], p["tensor"], weight_bits=p["weight_bits"],
-                                    momentum_bits=p["momentum_bits"], residual_bits=p["residual_bits"])  # fmt: skip
+        self._update = WeightUpdate(
+            p["options"],
+            p["shape"],
+            p["tensor"],
+            weight_bits=p["weight_bits"],
+            momentum_bits=p["momentum_bits"],
+            residual_bits=p["residual_bits"],
+        )
 
     def run_spk(self) -> None:
         if self._schedule.starts(self.t):

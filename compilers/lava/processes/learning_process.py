@@ -8,22 +8,19 @@ error through readout and hidden layers down, all inside the same step; no loop 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
-from numpy.typing import NDArray
 
-from hypr_neuro.compilers.lava.learning_arrays import Message
-from hypr_neuro.compilers.lava.learning_schedule import Schedule
+from hypr_neuro.compilers.lava.learning.arrays import Message
+from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.neurons import get_model
-from hypr_neuro.quantize import QuantizedLayer
-from hypr_neuro.sim.learn_options import LearnOptions
-from hypr_neuro.sim.learning_kernels import Widths
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedLayer
+from hypr_neuro.sim.learning.kernels import Widths
+from hypr_neuro.sim.learning.options import LearnOptions
 
 
 class LearningNeurons(AbstractProcess):
@@ -41,15 +38,40 @@ class LearningNeurons(AbstractProcess):
     record : .npy file (steps, d + 1, n) int32 for states and outputs of every step, made by the caller, or None
     """
 
-    def __init__(self, *, layer: QuantizedLayer, widths: Widths, schedule: Schedule, options: LearnOptions,
-                 rates: Array, number: int, wait: int = 0, delay: int = 0, places: tuple[int, ...] = (),
-                 fractions: tuple[int, ...] = (), momentum_bits: int = 0, record: Path | None = None,
-                 name: str | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        layer: QuantizedLayer,
+        widths: Widths,
+        schedule: Schedule,
+        options: LearnOptions,
+        rates: Array,
+        number: int,
+        wait: int = 0,
+        delay: int = 0,
+        places: tuple[int, ...] = (),
+        fractions: tuple[int, ...] = (),
+        momentum_bits: int = 0,
+        record: Path | None = None,
+        name: str | None = None,
+    ) -> None:
         n, d, p = layer.size, layer.model.d, len(places)
-        super().__init__(model=layer.model.name, size=n, widths=widths, schedule=schedule, options=options,
-                         rates=rates, number=number, wait=wait, delay=delay, places=places, fractions=fractions,
-                         momentum_bits=momentum_bits, record=None if record is None else str(record),
-                         name=name)  # fmt: skip
+        super().__init__(
+            model=layer.model.name,
+            size=n,
+            widths=widths,
+            schedule=schedule,
+            options=options,
+            rates=rates,
+            number=number,
+            wait=wait,
+            delay=delay,
+            places=places,
+            fractions=fractions,
+            momentum_bits=momentum_bits,
+            record=None if record is None else str(record),
+            name=name,
+        )
         self.a_in, self.s_out = InPort(shape=(n,)), OutPort(shape=(n,))
         self.signal_in, self.learn_out = InPort(shape=(n,)), OutPort(shape=(Message(d).rows, n))
         self.state, self.output = Var(shape=(d, n), init=0), Var(shape=(n,), init=0)
@@ -77,18 +99,50 @@ class LearningSynapses(AbstractProcess):
     record : .npy file (updates, n, m) int32 for the weights after each update, made by the caller, or None
     """
 
-    def __init__(self, *, model: str, weights: Array, exponent: int, always_on: bool, widths: Widths,
-                 schedule: Schedule, options: LearnOptions, rates: Array, tensor: int, learns: bool = True,
-                 delay: int = 0, back: tuple[int, int] | None = None, feedback: Array | None = None,
-                 weight_bits: int = 8, momentum_bits: int = 0, residual_bits: int = 0, record: Path | None = None,
-                 name: str | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        model: str,
+        weights: Array,
+        exponent: int,
+        always_on: bool,
+        widths: Widths,
+        schedule: Schedule,
+        options: LearnOptions,
+        rates: Array,
+        tensor: int,
+        learns: bool = True,
+        delay: int = 0,
+        back: tuple[int, int] | None = None,
+        feedback: Array | None = None,
+        weight_bits: int = 8,
+        momentum_bits: int = 0,
+        residual_bits: int = 0,
+        record: Path | None = None,
+        name: str | None = None,
+    ) -> None:
         n, m = weights.shape
         d, inputs = get_model(model).d, m - int(always_on)
-        super().__init__(model=model, exponent=exponent, widths=widths, schedule=schedule, options=options,
-                         rates=rates, tensor=tensor, learns=learns, delay=delay, back=back, feedback=feedback,
-                         weight_bits=weight_bits, momentum_bits=momentum_bits, residual_bits=residual_bits,
-                         shape=(n, m), inputs=inputs, record=None if record is None else str(record),
-                         name=name)  # fmt: skip
+        super().__init__(
+            model=model,
+            exponent=exponent,
+            widths=widths,
+            schedule=schedule,
+            options=options,
+            rates=rates,
+            tensor=tensor,
+            learns=learns,
+            delay=delay,
+            back=back,
+            feedback=feedback,
+            weight_bits=weight_bits,
+            momentum_bits=momentum_bits,
+            residual_bits=residual_bits,
+            shape=(n, m),
+            inputs=inputs,
+            record=None if record is None else str(record),
+            name=name,
+        )
         self.s_in, self.a_out = InPort(shape=(inputs,)), OutPort(shape=(n,))
         self.learn_in, self.back_out = InPort(shape=(Message(d).rows, n)), OutPort(shape=(inputs,))
         self.weights = Var(shape=(n, m), init=np.asarray(weights, np.int64))

@@ -9,11 +9,9 @@ import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
-from numpy.typing import NDArray
 
 from hypr_neuro.neurons import get_model
-
-Array = NDArray[Any]
+from hypr_neuro.numbers.arrays import Array
 
 
 class Population(AbstractProcess):

@@ -1,0 +1,58 @@
+"""Builds and runs of what `learn.emit_learning` wrote: on this computer, under sanitizers, on an emulated Cortex-M4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.c.learning.memory import fields
+from hypr_neuro.compilers.c.learning.plan import Plan
+from hypr_neuro.files.store import make_folder
+from hypr_neuro.numbers.arrays import Array
+
+Sample = tuple[Array, Array, Array]
+"""x (T, channel), label (T,), scored (T,)."""
+SOURCES = ("learn.c",)
+PROGRAM = ("learn.c", "learn_main.c")
+
+
+def build_learning(folder: Path, toolchain: build.Toolchain = build.HOST) -> Path:
+    """The program that learns from samples, `folder`/learn/program_<toolchain>; `run_learning` runs it.
+
+    Raises InputError if the compiler fails.
+    """
+    out = make_folder(folder.resolve() / "learn") / f"program_{toolchain.name}"
+    if toolchain is build.CORTEX_M4:
+        linked = ["-nostdlib", "-T", "cortex_m4/mps2_an386.ld", *PROGRAM, *build.BOARD, "-lgcc"]
+    else:
+        linked = [*PROGRAM, "host_io.c"]
+    build.compile_c(toolchain, ["-o", out, *linked], folder)
+    return out
+
+
+def run_learning(program: Path, plan: Plan, samples: Iterable[Sample]) -> list[tuple[Array, dict[str, Array]]]:
+    """For each sample the readout's (T, outputs), and the arrays of `hn_learned` by name as they stand after it.
+
+    A program for a board runs under qemu. Raises InputError if it fails.
+    """
+    samples = list(samples)
+    # behind the inputs of a step its label, and whether that counts
+    rows = [np.column_stack([x, label, scored]).astype(np.int64) for x, label, scored in samples]
+    printed = iter(build.run(program, rows).splitlines())
+    learned = [f for f in fields(plan) if f.struct == "learned"]
+    ends = np.cumsum([int(np.prod(f.shape)) for f in learned])[:-1]
+    found = []
+    for row in rows:
+        outputs = np.array([next(printed).split() for _ in range(len(row) + plan.tail)], np.int64)
+        parts = np.split(np.array(next(printed).split(), np.int64), ends)
+        delay = plan.qnet.tail
+        found.append(
+            (
+                outputs[delay : delay + len(row)],
+                {f.name: part.reshape(f.shape) for f, part in zip(learned, parts, strict=True)},
+            )
+        )
+    return found

@@ -1,0 +1,159 @@
+"""The three structs in which a learning network keeps all its numbers, each in the smallest type that holds its bits.
+
+`hn_learned` is what learning changes: copy it to keep what was learned. `hn_learn_memory` is what updates remember:
+gradients, momentum, residuals, the rule's own numbers. `hn_learn_run` is what a sample starts without: states,
+eligibilities, what waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from hypr_neuro.compilers.c.learning.plan import Plan, Tensor
+from hypr_neuro.sim.learning.reference_layer import LearningLayer
+from hypr_neuro.sim.learning.updates import UPDATES
+
+STRUCTS = ("learned", "memory", "run")
+BYTES = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8, "uint8_t": 1, "uint32_t": 4}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array, or one number where `shape` is empty. struct : one of `STRUCTS`. section : of the memory report"""
+
+    struct: str
+    section: str
+    name: str
+    kind: str
+    shape: tuple[int, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return BYTES[self.kind] * prod(self.shape)
+
+    @property
+    def text(self) -> str:
+        """Its declaration in C."""
+        return f"{self.kind} {self.name}{''.join(f'[{n}]' for n in self.shape)};"
+
+
+def word(bits: int) -> str:
+    """Smallest signed type that holds numbers of so many bits, sign included."""
+    return next(f"int{size}_t" for size in (8, 16, 32, 64) if bits <= size)
+
+
+def smallest(low: int, high: int) -> str:
+    """Smallest signed type that holds all numbers from low to high."""
+    return word(max((x if x >= 0 else ~x).bit_length() + 1 for x in (low, high)))
+
+
+def fields(plan: Plan) -> list[Field]:
+    """All of them, largest types first in each struct so that no gap is padded."""
+    found = [*_network_fields(plan), *(f for t in plan.tensors for f in _tensor_fields(plan, t))]
+    for i, layer in enumerate(plan.layers):
+        found += _layer_fields(plan, i, layer)
+    order = sorted(found, key=lambda f: -BYTES[f.kind])
+    return [f for f in order if f.bytes]
+
+
+def memory_by_section(plan: Plan) -> dict[str, int]:
+    """Bytes of RAM by what they are for."""
+    total: dict[str, int] = {}
+    for f in fields(plan):
+        total[f.section] = total.get(f.section, 0) + f.bytes
+    return total
+
+
+def struct_text(plan: Plan, struct: str) -> str:
+    """Declarations of the fields of a struct."""
+    return "\n".join(f"    {f.text}" for f in fields(plan) if f.struct == struct)
+
+
+def weight_kind(plan: Plan) -> str:
+    """Type of a weight."""
+    return word(plan.qnet.profile.precision.weight_bits.value)
+
+
+def learned_arrays(plan: Plan) -> str:
+    """X(type, array, entries) of each array of `hn_learned`, a line each of a macro."""
+    found = [f"    X({f.kind}, {f.name}, {prod(f.shape)})" for f in fields(plan) if f.struct == "learned"]
+    return " \\\n".join(found)
+
+
+def _network_fields(plan: Plan) -> list[Field]:
+    qnet = plan.qnet
+    signal = word(qnet.profile.learning.signal_bits.value)
+    hidden = plan.layers[-2].layer.size
+    most = max(layer.layer.size for layer in plan.layers)
+    return [
+        Field("run", "signals", "coming", "int32_t", (qnet.inputs * plan.hop,)),
+        Field("run", "signals", "label", "int32_t", (qnet.tail,)),
+        Field("run", "signals", "scored", "uint8_t", (qnet.tail,)),
+        Field("run", "signals", "late", signal, (plan.latency, hidden) if plan.latency else (0,)),
+        Field("run", "signals", "error", "int64_t", (qnet.outputs,)),
+        Field("run", "signals", "down", "int64_t", (most,) if plan.lowest < plan.last else (0,)),
+        Field("run", "counters", "now", "int32_t"),
+        Field("run", "counters", "length", "int32_t"),
+        Field("run", "counters", "ended", "int32_t"),
+        Field("run", "counters", "label_slot", "int32_t", () if qnet.tail else (0,)),
+        Field("run", "counters", "late_slot", "int32_t", () if plan.latency else (0,)),
+        Field("memory", "counters", "weight_rate", "int32_t"),
+        Field("memory", "counters", "parameter_rate", "int32_t"),
+        Field("memory", "counters", "updates", "uint32_t"),
+        Field("memory", "counters", "since_update", "int32_t"),
+    ]
+
+
+def _layer_fields(plan: Plan, i: int, layer: LearningLayer) -> list[Field]:
+    n, d, model = layer.layer.size, layer.layer.model.d, layer.layer.model
+    synapses, parameters = layer.synapses, len(layer.parameters)
+    state = word(max(32 if v.overflow == "wrap" else layer.state_bits for v in model.states))
+    output, active = state if model.readout else "int8_t", plan.active(i)
+    eligibility, accumulator = word(layer.bits), word(layer.accumulator_bits)
+    signal = word(layer.signal_bits)
+    found = [
+        Field("run", "states", f"state_{i}", state, (n, d)),
+        Field("run", "states", f"before_{i}", state, (n, d) if active else (0,)),
+        Field("run", "states", f"sent_{i}", output, (n,)),
+        Field("run", "states", f"sent_before_{i}", output, (n,)),
+        Field("run", "states", f"current_{i}", "int32_t", (n,) if active else (0,)),
+        Field("run", "states", f"pre_{i}", "int8_t" if i else "int32_t", (synapses,)),
+        Field("run", "signals", f"signal_{i}", signal, (n,) if active else (0,)),
+    ]
+    if plan.passes_down(i) and layer.wait:
+        found.append(Field("run", "waiting", f"gain_{i}", "int32_t", (layer.wait, n)))
+    if layer.wait and active:
+        found.append(Field("run", "counters", f"slot_{i}", "int32_t"))
+    if not layer.learns:
+        return found
+    found += [
+        Field("learned", "weights", f"weight_{i}", weight_kind(plan), (n, synapses)),
+        Field("memory", "gradients", f"gradient_{i}", accumulator, (n, synapses)),
+        Field("run", "eligibilities", f"eligibility_{i}", eligibility, (n, synapses, d)),
+        Field("run", "waiting", f"waiting_{i}", eligibility, (layer.wait, n, synapses) if layer.wait else (0,)),
+    ]
+    if parameters:
+        found += [
+            Field("learned", "parameters", f"neuron_{i}", "int32_t", layer.layer.per_neuron.shape),
+            Field("memory", "gradients", f"parameter_gradient_{i}", accumulator, (n, parameters)),
+            Field("memory", "rule", f"change_{i}", "int32_t", (parameters, n)),
+            Field("run", "eligibilities", f"parameter_eligibility_{i}", eligibility, (n, parameters, d)),
+        ]
+        if layer.wait:
+            found.append(Field("run", "waiting", f"parameter_waiting_{i}", eligibility, (layer.wait, n, parameters)))
+    return found
+
+
+def _tensor_fields(plan: Plan, t: Tensor) -> list[Field]:
+    rules = plan.qnet.profile.learning
+    shape = (t.rows, t.columns)
+    found = [
+        Field("memory", "rule", f"{name}_{t.label}", "int64_t", size)
+        for name, size in UPDATES[plan.options.rule].state(*shape).items()
+    ]
+    if plan.options.momentum:
+        found.append(Field("memory", "rule", f"momentum_{t.label}", word(rules.momentum_bits.value), shape))
+    if rules.residual_bits.value and not t.parameter:
+        found.append(Field("memory", "rule", f"residual_{t.label}", word(rules.residual_bits.value), shape))
+    return found

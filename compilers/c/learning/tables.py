@@ -1,0 +1,70 @@
+"""Constant tables of a learning network in C: what it starts from, psi tables, fixed weights, random feedback."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+from hypr_neuro.compilers.c.learning.memory import fields, smallest, weight_kind
+from hypr_neuro.compilers.c.learning.plan import Plan
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedLayer
+from hypr_neuro.sim.learning.errors import EXP_TABLE, random_feedback
+
+
+def tables(plan: Plan, exponential: bool) -> str:
+    """All of them. exponential : whether the error takes the table of e^-x."""
+    found = [f"static const struct hn_learned start = {{\n{_start(plan)}\n}};\n"]
+    seen: dict[bytes, str] = {}
+    for i, numbers in enumerate(plan.layers):
+        layer = numbers.layer
+        if not numbers.learns:
+            found.append(table(f"weight_{i}", _weights(layer), weight_kind(plan)))
+        if not numbers.parameters:
+            found.append(table(f"neuron_{i}", layer.per_neuron, "int32_t"))
+        if layer.model.psi_index is not None and plan.active(i):
+            key = layer.psi_table.tobytes()
+            found.append(f"#define psi_{i} {seen[key]}\n" if key in seen else table(f"psi_{i}", layer.psi_table))
+            seen.setdefault(key, f"psi_{i}")
+        if plan.passes_down(i) and plan.options.feedback == "random":
+            bits = plan.qnet.profile.precision.weight_bits.value
+            matrix = random_feedback(plan.options.seed, i, layer.size, layer.inputs, bits)
+            found.append(table(f"feedback_weight_{i}", matrix, weight_kind(plan)))
+    if exponential:
+        found.append(table("exponential", EXP_TABLE, "uint16_t"))
+    return "\n".join(found)
+
+
+def table(name: str, array: Array, kind: str | None = None) -> str:
+    """A constant array, in the smallest type that holds it unless `kind` says another."""
+    kind = kind or smallest(int(array.min()), int(array.max()))
+    lengths = "".join(f"[{n}]" for n in array.shape)
+    return f"static const {kind} {name}{lengths} = {initialiser(array)};\n"
+
+
+def initialiser(array: Array) -> str:
+    """Nested braces, rows of numbers wrapped."""
+    if array.ndim > 1:
+        return "{\n" + ",\n".join(textwrap.indent(initialiser(row), "    ") for row in array) + "\n}"
+    numbers = ", ".join(str(int(v)) for v in array)
+    if len(numbers) < 100:
+        return f"{{{numbers}}}"
+    return "{\n" + textwrap.fill(numbers, 110, initial_indent="    ", subsequent_indent="    ") + "\n}"
+
+
+def _start(plan: Plan) -> str:
+    """Initialiser of `hn_learned`, in the order of its fields."""
+    found = []
+    for field in fields(plan):
+        if field.struct == "learned":
+            kind, number = field.name.rsplit("_", 1)
+            layer = plan.layers[int(number)].layer
+            array = _weights(layer) if kind == "weight" else layer.per_neuron
+            found.append(textwrap.indent(f".{field.name} = {initialiser(array)}", "    "))
+    return ",\n".join(found)
+
+
+def _weights(layer: QuantizedLayer) -> Array:
+    """(n, sources): input, always-on line, recurrent."""
+    return np.hstack([connection.mantissa for connection in layer.connections().values()])

@@ -1,0 +1,1 @@
+"""Integer networks in Lava's own processes."""

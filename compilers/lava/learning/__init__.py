@@ -1,0 +1,1 @@
+"""Learning in Lava's processes: the network, its schedule, arrays, kernels and worker."""

@@ -1,0 +1,100 @@
+"""The Jacobians of a layer's neurons in one step; and every kernel of a learning network, made before Lava forks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.compilers.lava.learning.arrays import Message
+from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
+from hypr_neuro.compilers.lava.population import PopulationStep
+from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.unrolled import HEAD, LOAD
+from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel
+from hypr_neuro.sim.learning.kernels import no_psi_index
+from hypr_neuro.sim.learning.layer import LayerLearner
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
+
+
+@cache
+def jacobian_kernel(model_name: str) -> Callable[..., int]:
+    """Kernel that fills `rows` with a step's Jacobian entries, clamped to ±top; returns how many were clamped.
+
+    before, after : (d, n) states. outputs, current : (n,), the outputs before the step and what came in
+    by_parameter : (parameters, d, n) P and own : (parameters, n) E, filled as they are
+    """
+    model = get_model(model_name)
+    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
+    load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+
+    def kernel(
+        before: Any,
+        after: Any,
+        outputs: Any,
+        current: Any,
+        per_neuron: Any,
+        constants: Any,
+        psi_table: Any,
+        top: int,
+        rows: Any,
+        by_parameter: Any,
+        own: Any,
+    ) -> int:
+        shared, clipped = head(constants), 0
+        for i in range(outputs.shape[0]):
+            p = load_p(per_neuron, i) + shared
+            s_prev, s = load_s(before, i), load_s(after, i)
+            psi = psi_table[psi_index(s_prev, s, p)]
+            A, B, C, late, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
+            for j, row in enumerate(A):
+                for k, value in enumerate(row):
+                    rows[j * d + k, i] = value
+            for j, value in enumerate(B):
+                rows[d * d + j, i] = value
+            for j, value in enumerate(C):
+                rows[d * d + d + j, i] = value
+            for j, value in enumerate(late):
+                rows[d * d + 2 * d + j, i] = value
+            for j, value in enumerate(F):
+                rows[d * d + 3 * d + j, i] = value
+            for q, row in enumerate(P):
+                for k, value in enumerate(row):
+                    by_parameter[q, k, i] = value
+            for q, value in enumerate(E):
+                own[q, i] = value
+            for r in range(d * d + 4 * d):
+                kept = min(max(rows[r, i], -top), top)
+                clipped += 1 * (kept != rows[r, i])
+                rows[r, i] = kept
+        return clipped
+
+    return compile_kernel(kernel)
+
+
+def load_kernels(learner: Learner) -> None:
+    """Run every kernel once, on zeros: Lava's processes are forked from this one and inherit them."""
+    for layer in learner.layers:
+        _load_layer(layer, learner.options)
+    rows, label, error = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
+    error_kernel(learner.qnet.profile.learning.error.value)(rows, label, label, EXP_TABLE, 8, 8, error)
+
+
+def _load_layer(learner: LayerLearner, options: LearnOptions) -> None:
+    layer, model = learner.layer, learner.layer.model
+    n, d, trainable, own = layer.size, model.d, len(model.trainable), layer.per_neuron.copy()
+    state, output = np.zeros((d, n), np.int32), np.zeros(n, np.int32)
+    PopulationStep(model.name, n)(output, state, output, own, layer.constants, np.zeros(len(model.events), np.int64))
+    shapes = (Message(d).rows, n), (trainable, d, n), (trainable, n)
+    rows, by_parameter, by_own = (np.zeros(shape, np.int64) for shape in shapes)
+    jacobian_kernel(model.name)(
+        state, state, output, output, own, layer.constants, layer.psi_table, 1, rows, by_parameter, by_own
+    )
+    gradient = np.zeros((n, 1), np.int64)
+    WeightUpdate(options, (n, 1), 0, weight_bits=8, momentum_bits=24, residual_bits=1)(gradient.copy(), gradient, 0)
+    if learner.parameters:
+        ParameterUpdate(model.name, options, n, 0, [0], 24)(own, layer.constants, gradient, trainable, 0)

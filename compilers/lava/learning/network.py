@@ -1,0 +1,212 @@
+"""From a quantized network and options to Lava processes that learn, with the numbers of `sim.learning_reference`.
+
+One process for each layer's neurons, one for each connection, one for the readout's error. A step runs in Lava's
+phases:
+
+spiking   synapses send the weighted sums of what came in one step before, neurons step and send their spikes, which
+          synapses keep for the next step. So a connection takes a step, as with connection_delay = 1
+learning  the error goes to the readout's neurons; these send their Jacobian's entries and learning signals to their
+          synapses, which move eligibilities and gradients and send learning signals down to the neurons below, and so
+          on. No loop is closed in this direction, so all of it happens inside the step; signals to the last hidden
+          layer wait there for error_latency steps. At the end of an update interval each connection changes its
+          weights, which act from the next step on
+
+Nothing here needs Lava but `learning_network`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.compilers.lava.learning.schedule import Schedule
+from hypr_neuro.compilers.lava.rules import require_lava
+from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork
+from hypr_neuro.sim.learning.errors import random_feedback
+from hypr_neuro.sim.learning.layer import parameter_fraction
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.update import tensor_number
+
+
+@dataclass
+class LavaLearningNetwork:
+    """Lava processes that learn.
+
+    neurons, synapses : by the names of layers ("layers.0") and connections ("layers.0.input")
+    s_in : port (inputs,) for spikes or graded values. label_in : port (2,), label and whether it counts, of the
+        readout's own steps, which run `QuantizedNetwork.tail` steps behind the input
+    """
+
+    neurons: dict[str, Any]
+    synapses: dict[str, Any]
+    error: Any
+    s_in: Any
+    label_in: Any
+
+    @property
+    def processes(self) -> list[Any]:
+        return [*self.neurons.values(), *self.synapses.values(), self.error]
+
+
+def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> Learner:
+    """The simulator's learner of the network, which knows every width, shift and delay.
+
+    Raises InputError, naming option, profile or layer, for what cannot learn in Lava as in the simulator.
+    """
+    options.check(qnet)
+    profile = qnet.profile
+    if profile.time.connection_delay.value != 1:
+        raise InputError(
+            f"profile '{profile.name}': time.connection_delay = {profile.time.connection_delay.value}, "
+            "rule for Lava: 1 (its connections deliver one step later); quantize for a profile such as "
+            "loihi2"
+        )
+    for i, layer in enumerate(qnet.layers):
+        if layer.model.currents != 1:
+            raise InputError(
+                f"{qnet.name(i)}: neuron '{layer.model.name}' has {layer.model.currents} input currents, "
+                "rule for Lava: 1; use another neuron"
+            )
+        layer.model.require_learning(qnet.name(i))
+    return Learner(qnet.copy(), options)
+
+
+def sample_steps(learner: Learner, steps: int) -> int:
+    """Device steps of a sample of so many steps: until every layer has learned from all of it."""
+    return steps + learner.qnet.tail + learner.extra
+
+
+def schedule(learner: Learner, index: int, steps: int, stream: bool) -> Schedule:
+    """Of layer `index`, for samples of so many steps."""
+    options = learner.options
+    return Schedule(
+        period=0 if stream else sample_steps(learner, steps),
+        first=learner.qnet.latency(index),
+        own=steps + learner.layers[index].delay,
+        every=options.update_every,
+        on=options.update_on,
+    )
+
+
+def learning_network(
+    qnet: QuantizedNetwork,
+    options: LearnOptions,
+    rates: Array,
+    steps: int,
+    *,
+    stream: bool = False,
+    records: Mapping[str, Path] | None = None,
+) -> LavaLearningNetwork:
+    """The processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
+
+    rates : (samples, 2) integers with 16 fraction bits, of weights and of neuron parameters, for each sample
+    steps : of a sample; it takes `sample_steps`. stream : one sample without end, in which nothing starts anew
+    records : files by the name of a layer or connection, see `LearningNeurons` and `LearningSynapses`
+
+    Raises MissingPackageError without Lava and InputError for what cannot learn there.
+    """
+    require_lava()
+    parts = _Parts(check_learning(qnet, options), np.asarray(rates, np.int64), steps, stream, records or {})
+    names = [qnet.name(i) for i in range(len(qnet.layers))]
+    neurons = {name: parts.neurons(i) for i, name in enumerate(names)}
+    synapses = {
+        f"{name}.{key}": parts.synapses(i, key, connection)
+        for i, name in enumerate(names)
+        for key, connection in qnet.layers[i].connections().items()
+    }
+    for i, name in enumerate(names):
+        for key in qnet.layers[i].connections():
+            connection = synapses[f"{name}.{key}"]
+            connection.a_out.connect(neurons[name].a_in)
+            neurons[name].learn_out.connect(connection.learn_in)
+        if qnet.layers[i].recurrent is not None:
+            neurons[name].s_out.connect(synapses[f"{name}.recurrent"].s_in)
+        if i > 0:
+            neurons[names[i - 1]].s_out.connect(synapses[f"{name}.input"].s_in)
+            synapses[f"{name}.input"].back_out.connect(neurons[names[i - 1]].signal_in)
+    error = parts.error()
+    neurons[names[-1]].s_out.connect(error.o_in)
+    error.error_out.connect(neurons[names[-1]].signal_in)
+    return LavaLearningNetwork(neurons, synapses, error, synapses[f"{names[0]}.input"].s_in, error.label_in)
+
+
+@dataclass
+class _Parts:
+    """Makes the processes, with what the simulator's learner knows of them."""
+
+    learner: Learner
+    rates: Array
+    steps: int
+    stream: bool
+    records: Mapping[str, Path]
+
+    def _shared(self, index: int, name: str) -> dict[str, Any]:
+        layer = self.learner.layers[index]
+        return {
+            "widths": layer.widths,
+            "delay": layer.delay,
+            "schedule": schedule(self.learner, index, self.steps, self.stream),
+            "options": self.learner.options,
+            "rates": self.rates,
+            "momentum_bits": self.learner.qnet.profile.learning.momentum_bits.value,
+            "record": self.records.get(name),
+            "name": name,
+        }
+
+    def neurons(self, index: int) -> Any:
+        from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons
+
+        layer = self.learner.layers[index]
+        wait = self.learner.latency if index == len(self.learner.layers) - 2 else 0
+        fractions = tuple(parameter_fraction(layer.layer, j, layer.widths) for j in layer.parameters)
+        return LearningNeurons(
+            layer=layer.layer,
+            number=index,
+            wait=wait,
+            places=tuple(layer.parameters),
+            fractions=fractions,
+            **self._shared(index, layer.name),
+        )
+
+    def synapses(self, index: int, key: str, connection: Connection) -> Any:
+        from hypr_neuro.compilers.lava.processes.learning_process import LearningSynapses
+
+        learner, layer = self.learner, self.learner.layers[index].layer
+        rules, bits = learner.qnet.profile.learning, learner.qnet.profile.precision.weight_bits.value
+        back, feedback = None, None
+        if key == "input" and index > 0:
+            back = (learner.signal_bits, int(learner.shifts[index - 1]))
+            if learner.options.feedback == "random":
+                feedback = random_feedback(learner.options.seed, index, layer.size, layer.inputs, bits)
+        return LearningSynapses(
+            model=layer.model.name,
+            weights=connection.mantissa,
+            exponent=connection.exponent,
+            always_on=key == "input" and layer.bias_axon,
+            tensor=tensor_number(index, key),
+            learns=learner.layers[index].weights,
+            back=back,
+            feedback=feedback,
+            weight_bits=bits,
+            residual_bits=rules.residual_bits.value,
+            **self._shared(index, f"{learner.qnet.name(index)}.{key}"),
+        )
+
+    def error(self) -> Any:
+        from hypr_neuro.compilers.lava.processes.learning_process import OutputError
+
+        readout, rules = self.learner.layers[-1], self.learner.qnet.profile.learning
+        return OutputError(
+            size=readout.layer.size,
+            error=rules.error.value,
+            bits=self.learner.error_bits,
+            fraction=readout.widths.state_fraction,
+            name="error",
+        )

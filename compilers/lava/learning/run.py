@@ -1,0 +1,194 @@
+"""Networks that learn under Lava's CPU runtime, in a child process (`learning_worker`)."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.compilers.lava.child import last_words, run_worker
+from hypr_neuro.compilers.lava.learning.network import check_learning, sample_steps
+from hypr_neuro.compilers.lava.rules import require_lava
+from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+
+WORKER = "hypr_neuro.compilers.lava.learning.worker"
+
+
+@dataclass
+class LavaTask:
+    """What to learn from.
+
+    x : (sample, T, channel) integers, in the order in which they are shown. label : (sample,) or (sample, T)
+    scored : (sample, T) steps whose output counts, None for all
+    rates : for each sample the integers (rate, parameter_rate) with 16 fraction bits, None for those of the options
+    stream : the only sample is a stream: nothing starts anew, it has no tail, and labels arrive with their input
+    record : keep states and spikes of every step
+    """
+
+    qnet: QuantizedNetwork
+    x: Array
+    label: Array
+    scored: Array | None = None
+    options: LearnOptions = field(default_factory=LearnOptions)
+    rates: Sequence[tuple[int, int]] | None = None
+    stream: bool = False
+    record: bool = True
+
+
+@dataclass
+class LavaLearning:
+    """What a network did and learned; steps are device steps, T and a tail a sample.
+
+    qnet : with the learned weights and neuron parameters. readout : (sample, T, outputs), in a stream of device steps
+    spikes : by layer (sample, steps, n). states : by layer (sample, steps, d, n). weights : by connection (updates,
+        n, m), after each update. clips : everything that was clipped, by the names of `Learner.clips`
+    seconds : a step, in each block of 200 steps of Lava's run, its start left out
+    """
+
+    qnet: QuantizedNetwork
+    readout: Array
+    spikes: dict[str, Array]
+    states: dict[str, Array]
+    weights: dict[str, Array]
+    clips: dict[str, int]
+    seconds: Array
+
+
+def learn_in_lava(
+    qnet: QuantizedNetwork, x: Array, label: Array, *, timeout: float = 600.0, **more: Any
+) -> LavaLearning:
+    """Let a copy of `qnet` learn in Lava processes; the numbers are those of `sim.learner.Learner`.
+
+    more : the other fields of `LavaTask`. timeout : seconds
+
+    Raises InputError for what cannot run, MissingPackageError without Lava and HyprError, with Lava's own words, if
+    the run fails.
+    """
+    return learn_all_in_lava({"task": LavaTask(qnet, x, label, **more)}, timeout=timeout)["task"]
+
+
+def learn_all_in_lava(tasks: Mapping[str, LavaTask], *, timeout: float = 600.0) -> dict[str, LavaLearning]:
+    """The same for several, one after the other in one child process; timeout : seconds for all together."""
+    require_lava()
+    with tempfile.TemporaryDirectory(prefix="hypr-neuro-lava-") as name:
+        folder = Path(name)
+        for key, task in tasks.items():
+            _write(key, task, folder)
+        run_worker(WORKER, folder, timeout)
+        return {key: _read(key, task, folder) for key, task in tasks.items()}
+
+
+# ---------------------------------------------------------------- files for the worker
+
+
+def _write(name: str, task: LavaTask, folder: Path) -> None:
+    learner = check_learning(task.qnet, task.options)
+    data = check_input(task.qnet, task.x)
+    largest = int(np.abs(data.astype(np.int64)).max())
+    if largest > learner.largest:
+        raise InputError(
+            f"x holds magnitudes up to {largest}, rule: at most {learner.largest}, as learning may raise "
+            "any weight; scale the input down"
+        )
+    samples, steps = data.shape[:2]
+    if task.stream and samples != 1:
+        raise InputError(f"stream of {samples} samples, rule: one; join them, or give each a task of its own")
+    if task.stream and task.options.update_on != "step":
+        raise InputError(f"update_on = {task.options.update_on!r} with a stream, rule: 'step' (no sample ends there)")
+    device_steps = steps if task.stream else sample_steps(learner, steps)
+    padded = np.pad(data, ((0, 0), (0, device_steps - steps), (0, 0)))
+    order = {"options": asdict(task.options), "steps": steps, "stream": task.stream, "record": task.record}
+    task.qnet.save(folder / f"{name}.h5")
+    (folder / f"{name}.json").write_text(json.dumps(order), encoding="utf-8")
+    np.savez(
+        folder / f"{name}.npz",
+        x=padded.reshape(-1, data.shape[2]),
+        rates=_rates(task, samples),
+        label=_labels(task, samples, steps, device_steps).reshape(-1, 2),
+    )
+
+
+def _rates(task: LavaTask, samples: int) -> Array:
+    """(samples, 2)."""
+    if task.rates is None:
+        return np.tile([as_rate(task.options.rate), as_rate(task.options.parameter_rate)], (samples, 1))
+    found = np.asarray(task.rates)
+    if found.shape != (samples, 2) or found.dtype.kind not in "iu" or found.min() < 0:
+        raise InputError(
+            f"rates of shape {found.shape} and {found.dtype}, rule: ({samples}, 2), integers from 0 on: "
+            "rate and parameter_rate of each sample, times 2^16"
+        )
+    return found
+
+
+def _labels(task: LavaTask, samples: int, steps: int, device_steps: int) -> Array:
+    """(sample, device step, 2): label and whether it counts, `QuantizedNetwork.tail` steps after their input."""
+    label = np.asarray(task.label)
+    if label.shape not in ((samples,), (samples, steps)):
+        raise InputError(f"label of shape {label.shape}, rule: ({samples},) or ({samples}, {steps})")
+    if label.dtype.kind not in "iu" or label.min() < 0 or label.max() >= task.qnet.outputs:
+        raise InputError(
+            f"label {label.min()}..{label.max()} ({label.dtype}), rule: integers 0..{task.qnet.outputs - 1}"
+        )
+    scored = np.ones((samples, steps), bool) if task.scored is None else np.asarray(task.scored, bool)
+    if scored.shape != (samples, steps):
+        raise InputError(f"scored of shape {scored.shape}, rule: ({samples}, {steps})")
+    both = np.stack([np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps)), scored], axis=2)
+    late = np.pad(both.astype(np.int32), ((0, 0), (task.qnet.tail, device_steps), (0, 0)))
+    return late[:, :device_steps]
+
+
+# ---------------------------------------------------------------- what came of it
+
+
+def _read(name: str, task: LavaTask, folder: Path) -> LavaLearning:
+    error = folder / f"{name}.error.txt"
+    if error.exists():
+        raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {last_words(folder)}")
+    qnet, samples = task.qnet.copy(), len(task.x)
+    names = [qnet.name(i) for i in range(len(qnet.layers))]
+    files = {what: folder / f"{name}.{what}.npy" for what in (*names, *qnet.weights())}
+    steps = {what: _by_sample(np.load(files[what]), samples) for what in names if files[what].exists()}
+    weights = {what: np.load(files[what]) for what in qnet.weights() if files[what].exists()}
+    with np.load(folder / f"{name}.done.npz") as done:
+        end = {key: done[key] for key in done.files}
+    for what, after in weights.items():
+        qnet.weights()[what][...] = after[-1]
+    for what, layer in zip(names, qnet.layers, strict=True):
+        layer.per_neuron[...] = end[f"per_neuron/{what}"]
+    readout = steps[names[-1]][:, :, -1]
+    return LavaLearning(
+        qnet,
+        readout if task.stream else readout[:, qnet.tail : qnet.tail + task.x.shape[1]],
+        {what: rows[:, :, -1] for what, rows in steps.items() if what != names[-1]},
+        {what: rows[:, :, :-1] for what, rows in steps.items()},
+        weights,
+        _clips(names, end),
+        end["seconds"],
+    )
+
+
+def _by_sample(rows: Array, samples: int) -> Array:
+    return rows.reshape(samples, -1, *rows.shape[1:])
+
+
+def _clips(names: list[str], end: dict[str, Array]) -> dict[str, int]:
+    """Of neurons: Jacobians, eligibilities, accumulators; of synapses: eligibilities, accumulators, signals."""
+    found = {"learning signals": 0}
+    for layer in names:
+        own = end[f"clips/{layer}"]
+        synapses = [end[key] for key in (f"clips/{layer}.input", f"clips/{layer}.recurrent") if key in end]
+        found["learning signals"] += int(sum(clips[2] for clips in synapses))
+        found[f"{layer} Jacobians"] = int(own[0])
+        found[f"{layer} eligibilities"] = int(own[1] + sum(clips[0] for clips in synapses))
+        found[f"{layer} accumulators"] = int(own[2] + sum(clips[1] for clips in synapses))
+    return found

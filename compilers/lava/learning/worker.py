@@ -1,0 +1,120 @@
+"""A program of its own that lets networks learn under Lava's CPU runtime, one after the other.
+
+    python -m hypr_neuro.compilers.lava.learning.worker FOLDER
+
+For each NAME.h5 (a quantized network) of FOLDER, NAME.json (options, steps of a sample, stream, record) and NAME.npz
+(x, label, rates) it writes NAME.LAYER.npy, NAME.CONNECTION.npy and NAME.done.npz, see `learning_run`. An error goes
+to NAME.error.txt.
+
+Lava forks its processes and fixes the start method of `multiprocessing`: for a child process, not for a program of a
+user (`learning_run` starts it).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.compilers.lava.learning.kernels import load_kernels
+from hypr_neuro.compilers.lava.learning.network import LavaLearningNetwork, check_learning, learning_network, schedule
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
+
+WARM, BLOCK = 10, 200
+"""Steps at the start that are not timed, and of the blocks that are."""
+
+
+def learn(name: str, folder: Path) -> None:
+    """Let one network learn; a sample after the other in a single run of Lava."""
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.source import RingBuffer
+
+    qnet = QuantizedNetwork.load(folder / f"{name}.h5")
+    order = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    options = LearnOptions(**order["options"] | {k: tuple(order["options"][k]) for k in ("layers", "parameters")})
+    with np.load(folder / f"{name}.npz") as given:
+        x, label, rates = given["x"], given["label"], given["rates"]
+    learner = check_learning(qnet, options)
+    records = _records(name, folder, learner, len(x), order)
+    built = learning_network(qnet, options, rates, order["steps"], stream=order["stream"], records=records)
+    load_kernels(learner)
+    sources = [RingBuffer(data=np.ascontiguousarray(data.T)) for data in (x, label)]
+    sources[0].s_out.connect(built.s_in)
+    sources[1].s_out.connect(built.label_in)
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=_models([*sources, *built.processes]))
+    seconds = []
+    try:
+        for steps in _blocks(len(x)):
+            start = time.perf_counter()
+            sources[0].run(condition=RunSteps(num_steps=steps), run_cfg=config)
+            seconds.append((time.perf_counter() - start) / steps)
+        np.savez(folder / f"{name}.done.npz", seconds=seconds[1:], **_at_the_end(built))
+    finally:
+        sources[0].stop()
+
+
+def _records(name: str, folder: Path, learner: Learner, device_steps: int, order: dict[str, Any]) -> dict[str, Path]:
+    """Empty files for the readout, the weights after each update and, where asked for, states and spikes."""
+    updates = schedule(learner, 0, order["steps"], order["stream"]).updates_until(device_steps)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for learning in learner.layers:
+        layer = learning.layer
+        if order["record"] or layer.model.readout:
+            shapes[learning.name] = (device_steps, layer.model.d + 1, layer.size)
+        if learning.weights and updates:
+            shapes |= {f"{learning.name}.{key}": (updates, *c.mantissa.shape) for key, c in layer.connections().items()}
+    paths = {what: folder / f"{name}.{what}.npy" for what in shapes}
+    for what, path in paths.items():
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shapes[what]).flush()
+    return paths
+
+
+def _models(processes: list[Any]) -> dict[Any, Any]:
+    """The model of each process; Lava's own search through the files of a folder finds the same ones, slowly."""
+    from lava.proc.io.source import PySendModelFixed
+
+    from hypr_neuro.compilers.lava.processes import learning_models as models
+
+    known = {
+        "RingBuffer": PySendModelFixed,
+        "LearningNeurons": models.PyLearningNeurons,
+        "LearningSynapses": models.PyLearningSynapses,
+        "OutputError": models.PyOutputError,
+    }
+    return {process: known[type(process).__name__] for process in processes}
+
+
+def _blocks(steps: int) -> list[int]:
+    """Lengths of the parts of a run."""
+    warm = min(WARM, steps)
+    full, rest = divmod(steps - warm, BLOCK)
+    return [warm, *[BLOCK] * full, *[rest] * (rest > 0)]
+
+
+def _at_the_end(built: LavaLearningNetwork) -> dict[str, Array]:
+    """Clips and integers of neurons that can change, read through Lava's runtime, while it pauses."""
+    found = {f"clips/{name}": process.clips.get() for name, process in (built.neurons | built.synapses).items()}
+    return found | {f"per_neuron/{name}": process.per_neuron.get() for name, process in built.neurons.items()}
+
+
+def main(folder: Path) -> None:
+    for path in sorted(folder.glob("*.h5")):
+        name = path.stem
+        try:
+            learn(name, folder)
+        except Exception:
+            (folder / f"{name}.error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        print(name, flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,270 @@
+"""The float rule with a device's clock: step after step, eligibilities kept one by one, in float64.
+
+The device's time, as `sim.learner` has it: layer i runs (i + 1) · connection_delay steps behind, learns in its own T
+steps of a sample only, and learning signals to the last hidden layer arrive `error_latency` steps late. Where nothing
+is late this is `train.reference`; where something is, the same signals meet the same eligibilities as on the device.
+
+A network runs freely, or along spikes that are given, those of an integer run: currents, states, ψ and Jacobians are
+then float's own answers to these spikes, and what differs from the integers' gradient is the arithmetic of learning
+alone. A spike that enters the state of its own step is forced there by moving the threshold out of the way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from hypr_neuro.comparing.float_kernels import eligibility_kernel, step_kernel
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.neurons.structure import spike_rows
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.errors import random_feedback
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.train.losses import softmax
+
+OUT_OF_REACH = 1e30
+
+
+class DeviceTime:
+    """When things happen: `latencies` of the layers, `waits` of their eligibilities, `error_latency`."""
+
+    def __init__(self, qnet: QuantizedNetwork) -> None:
+        time = qnet.profile.time
+        self.hop, self.error_latency = int(time.connection_delay.value), int(time.error_latency.value)
+        depth = len(qnet.layers)
+        self.latencies, self.tail = [qnet.latency(i) for i in range(depth)], qnet.tail
+        delayed = qnet.profile.learning.eligibility_alignment.value == "delayed"
+        late = signal_delays(qnet)
+        # a signal has waited in the layers above before it waits here
+        self.waits = [sum(late[i:]) if delayed else 0 for i in range(depth - 1)] + [0]
+        self.extra = self.error_latency if delayed else 0
+
+    def steps(self, steps: int) -> int:
+        """Device steps of a sample of `steps` steps."""
+        return steps + self.tail + self.extra
+
+
+def signal_delays(qnet: QuantizedNetwork) -> list[int]:
+    """Steps by which learning signals reach each hidden layer later than the layer above it, in float time."""
+    hop, latency = qnet.profile.time.connection_delay.value, qnet.profile.time.error_latency.value
+    hidden = len(qnet.layers) - 1
+    return [hop + (latency if i == hidden - 1 else 0) for i in range(hidden)]
+
+
+def feedback_weights(qnet: QuantizedNetwork, options: LearnOptions) -> tuple[Array, ...] | None:
+    """Real matrices (n above, n below) over which signals go down to each hidden layer; None: the weights."""
+    if options.feedback == "symmetric":
+        return None
+    bits, found = qnet.profile.precision.weight_bits.value, []
+    for i, layer in enumerate(qnet.layers[1:], start=1):
+        mantissa = random_feedback(options.seed, i, layer.size, layer.inputs, bits)
+        found.append(mantissa * layer.weight_step(layer.input))
+    return tuple(found)
+
+
+def output_error(kind: str, output: Array, label: int) -> Array:
+    """∂L/∂o of one step: "softmax" cross-entropy; "linear" ½ Σ (o - onehot)²; "sign" max o - o_label."""
+    target = np.zeros(len(output))
+    target[label] = 1.0
+    if kind == "linear":
+        return output - target
+    if kind == "sign":
+        found = np.zeros(len(output))
+        found[output.argmax()] = 1.0
+        return found - target
+    return softmax(output) - target
+
+
+class _LayerRun:
+    """One layer: states, eligibilities, what waits, gradients.
+
+    gradient : (n, fan_in), own_gradient : (n, trainable). synapse, own : their eligibilities (n, d, …)
+    """
+
+    def __init__(self, layer: Layer, wait: int, weights: bool, parameters: bool) -> None:
+        self.layer, self.wait, model = layer, wait, layer.model
+        self.learns = weights
+        recurrent = layer.size if layer.recurrent is not None else 0
+        fan_in = layer.inputs + (layer.bias is not None) + recurrent
+        self.gradient = np.zeros((layer.size, fan_in if weights else 0))
+        self.own_gradient = np.zeros((layer.size, len(model.trainable) if parameters else 0))
+        self.by_spike = any(spike_rows(model)) if not model.readout else False
+        self.start()
+        self.refresh()
+
+    def start(self) -> None:
+        """A sample's start: states, eligibilities and what waits 0; gradients stay."""
+        n, d = self.layer.size, self.layer.model.d
+        self.state, self.output = np.zeros((d, n)), np.zeros(n)
+        self.synapse = np.zeros((n, d, self.gradient.shape[1]))
+        self.own = np.zeros((n, d, self.own_gradient.shape[1]))
+        zeros = (np.zeros_like(self.gradient), np.zeros_like(self.own_gradient), np.zeros(n))
+        self.waiting: deque[tuple[Array, Array, Array]] = deque([zeros] * self.wait)
+
+    def refresh(self) -> None:
+        """Take up weights and parameters that have changed."""
+        layer = self.layer
+        parts = [layer.weight, None if layer.bias is None else layer.bias[:, None], layer.recurrent]
+        self.matrix = np.hstack([p for p in parts if p is not None])
+        self.params = layer.float_matrix()
+        if self.by_spike:
+            self.forced = [self.params.copy(), self.params.copy()]
+            place = layer.model.param_names.index("theta")
+            self.forced[0][place], self.forced[1][place] = OUT_OF_REACH, -OUT_OF_REACH
+
+    def forward(self, arriving: Array, always_on: float, spikes: Array | None) -> Array:
+        """One step; along `spikes` (n,) if given. Keeps what learning needs of it."""
+        layer, parts = self.layer, [arriving]
+        if layer.bias is not None:
+            parts.append(np.array([always_on]))
+        if layer.recurrent is not None:
+            parts.append(self.output)
+        self.pre = np.concatenate(parts)
+        self.current = self.matrix @ self.pre
+        self.before, self.output_before, self.p_step = self.state, self.output, self.params
+        if spikes is not None and self.by_spike:
+            self.p_step = np.where(spikes > 0, self.forced[1], self.forced[0])
+        self.state, self.output = np.empty_like(self.before), np.empty_like(self.output_before)
+        step_kernel(layer.model.name)(
+            self.before, self.output_before, self.current, self.p_step, self.state, self.output
+        )
+        if spikes is not None:
+            self.output = spikes
+        return self.output
+
+    def learn(self, signal: Array) -> Array:
+        """Eligibilities and gradient of this step; returns what goes down, B·C g."""
+        e, e_own, gain = np.empty_like(self.gradient), np.empty_like(self.own_gradient), np.empty(len(signal))
+        eligibility_kernel(self.layer.model.name)(
+            self.before,
+            self.state,
+            self.output_before,
+            self.current,
+            self.params,
+            self.p_step,
+            self.pre,
+            self.synapse,
+            self.own,
+            e,
+            e_own,
+            gain,
+        )
+        self.waiting.append((e, e_own, gain))
+        e, e_own, gain = self.waiting.popleft()
+        self.gradient += signal[:, None] * e
+        self.own_gradient += signal[:, None] * e_own
+        return gain * signal
+
+
+class FloatDevice:
+    """A float network that runs and learns with the clock of the device that `qnet` is for.
+
+    net : float network of the same layers; its weights are read again after `refresh`
+    """
+
+    def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
+        self.net, self.time, self.error = net, DeviceTime(qnet), str(qnet.profile.learning.error.value)
+        self.feedback = feedback_weights(qnet, options)
+        chosen = options.learning_parameters(qnet)
+        self.layers = [
+            _LayerRun(layer, wait, options.learns(net.name(i)), bool(chosen[i]))
+            for i, (layer, wait) in enumerate(zip(net.layers, self.time.waits, strict=True))
+        ]
+
+    def refresh(self) -> None:
+        """Take up weights and parameters of `net` that have changed."""
+        for layer in self.layers:
+            layer.refresh()
+
+    def clear(self) -> None:
+        """Gradients to 0."""
+        for layer in self.layers:
+            layer.gradient[...], layer.own_gradient[...] = 0.0, 0.0
+
+    def gradients(self) -> dict[str, Array]:
+        """Sums over steps since `clear`: by connection ("layers.0.input", bias last) and parameter ("layers.0.tau")."""
+        found: dict[str, Array] = {}
+        for i, run in enumerate(self.layers):
+            name, layer = self.net.name(i), run.layer
+            if run.learns:
+                split = layer.inputs + (layer.bias is not None)
+                found[f"{name}.input"] = run.gradient[:, :split].copy()
+                if layer.recurrent is not None:
+                    found[f"{name}.recurrent"] = run.gradient[:, split:].copy()
+            if run.own_gradient.shape[1]:
+                found |= {
+                    f"{name}.{p}": g.copy() for p, g in zip(layer.model.trainable, run.own_gradient.T, strict=True)
+                }
+        return found
+
+    def sample(
+        self,
+        x: Array,
+        label: Array,
+        scored: Array,
+        *,
+        spikes: dict[str, Array] | None = None,
+        on_step: Callable[[], None] | None = None,
+    ) -> Array:
+        """Run x (T, channel) from zero states, add to the gradients; returns the readout (T, outputs).
+
+        label, scored : (T,). spikes : (device steps, n) by hidden layer, of the steps that the run takes or fewer
+        on_step : called at the end of every device step
+
+        Raises InputError for spikes of the wrong shape.
+        """
+        steps, hop = len(x), self.time.hop
+        total = self.time.steps(steps)
+        given = self._forced(spikes, total)
+        for run in self.layers:
+            run.start()
+        late = deque([np.zeros(self.layers[-2].layer.size)] * self.time.error_latency)
+        outputs = np.empty((total, self.net.outputs))
+        silent = np.zeros(self.net.inputs)
+        for t in range(total):
+            arriving = x[t - hop].astype(np.float64) if 0 <= t - hop < steps else silent
+            for i, run in enumerate(self.layers):
+                previous = run.output
+                current = run.forward(arriving, float(t >= hop), None if i >= len(given) else given[i][t])
+                arriving = previous if hop else current
+            outputs[t] = self.layers[-1].output
+            self._learn(t, label, scored, late)
+            if on_step is not None:
+                on_step()
+        return outputs[self.time.tail : self.time.tail + steps]
+
+    def _forced(self, spikes: dict[str, Array] | None, total: int) -> list[Array]:
+        if spikes is None:
+            return []
+        found = []
+        for i, run in enumerate(self.layers[:-1]):
+            train = np.asarray(spikes[self.net.name(i)], np.float64)
+            if train.ndim != 2 or len(train) > total or train.shape[1] != run.layer.size:
+                raise InputError(
+                    f"spikes of {self.net.name(i)}: shape {train.shape}, rule: at most {total} steps, "
+                    f"{run.layer.size} neurons"
+                )
+            # steps past the end reach no gradient
+            found.append(np.concatenate([train, np.zeros((total - len(train), run.layer.size))]))
+        return found
+
+    def _learn(self, t: int, label: Array, scored: Array, late: deque[Array]) -> None:
+        """Learning of device step t, from the readout down."""
+        last, time = len(self.layers) - 1, self.time
+        own = t - time.latencies[last]
+        signal: Array = np.zeros(self.net.outputs)
+        if 0 <= own < len(label) and scored[own]:
+            signal = output_error(self.error, self.layers[last].output, int(label[own]))
+        for i in reversed(range(last + 1)):
+            run = self.layers[i]
+            running = 0 <= t - time.latencies[i] < len(label) + time.waits[i]
+            down = run.learn(signal) if running else np.zeros(run.layer.size)
+            if i > 0:
+                signal = down @ (run.layer.weight if self.feedback is None else self.feedback[i - 1])
+            if i == last:
+                late.append(signal)
+                signal = late.popleft()

@@ -1,0 +1,109 @@
+"""Compiled loops of `float_device`: one layer, one step, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.surrogates import SURROGATES
+from hypr_neuro.numbers.unrolled import LOAD, STORE
+from hypr_neuro.sim.learning.kernels import no_psi_index
+
+
+@cache
+def step_kernel(model_name: str) -> Callable[..., None]:
+    """Kernel (state (d, n), output (n,), current (n,), p, after (d, n), out (n,)): one step of every neuron.
+
+    p : (parameters and coefficients, n). after, out : filled
+    """
+    model = get_model(model_name)
+    step, load_s, load_p, store = model.float_step, LOAD[model.d], LOAD[model.float_count], STORE[model.d]
+
+    def kernel(
+        state: Any,
+        output: Any,
+        current: Any,
+        p: Any,
+        after: Any,
+        out: Any,
+    ) -> None:
+        for i in range(np.uintp(output.shape[0])):
+            s, z = step(load_s(state, i), output[i], (current[i],), load_p(p, i))
+            store(after, i, s)
+            out[i] = z
+
+    return compile_kernel(kernel)
+
+
+@cache
+def eligibility_kernel(model_name: str) -> Callable[..., None]:
+    """Kernel that moves the eligibilities of a layer by one step.
+
+        ε ← A ε + B pre,    e = C ε_t + C' ε_{t-1}         for each synapse
+        η ← A η + P,        e^p = C η_t + C' η_{t-1} + E   for each trainable parameter
+        gain = B·C
+
+    before, after : (d, n) states. output : (n,) outputs of the step before. p : parameters and coefficients; p_step :
+        those that the step was taken with, see `float_device`
+    pre : (m,). synapse : (n, d, m), updated. own : (n, d, trainable), updated. e : (n, m) and e_own : (n, trainable),
+        filled; with m = 0 or no parameters nothing is computed for them. gain : (n,), filled
+    """
+    model = get_model(model_name)
+    d, m, jacobian = model.d, len(model.trainable), model.float_jacobian
+    # a readout has no ψ, and its Jacobian takes no notice of one
+    psi_of, psi_arg = SURROGATES[model.surrogate or "slayer"], model.float_psi_arg or no_psi_index
+    load_s, load_p = LOAD[d], LOAD[model.float_count]
+
+    def kernel(
+        before: Any,
+        after: Any,
+        output: Any,
+        current: Any,
+        p: Any,
+        p_step: Any,
+        pre: Any,
+        synapse: Any,
+        own: Any,
+        e: Any,
+        e_own: Any,
+        gain: Any,
+    ) -> None:
+        fan_in, parameters = e.shape[1], e_own.shape[1]
+        old, new = np.zeros(d), np.zeros(d)
+        for i in range(np.uintp(output.shape[0])):
+            s0, s1 = load_s(before, i), load_s(after, i)
+            psi = psi_of(psi_arg(s0, s1, load_p(p, i)))
+            A, B, C, Cp, P, E = jacobian(s0, s1, output[i], (current[i],), load_p(p_step, i), psi)
+            gain[i] = 0.0
+            for j in range(d):
+                gain[i] += B[j] * C[j]
+            for k in range(fan_in):
+                effect = 0.0
+                for j in range(d):
+                    old[j] = synapse[i, j, k]
+                for j in range(d):
+                    total = B[j] * pre[k]
+                    for h in range(d):
+                        total += A[j][h] * old[h]
+                    synapse[i, j, k] = total
+                    effect += C[j] * total + Cp[j] * old[j]
+                e[i, k] = effect
+            if parameters:
+                for q in range(m):
+                    effect = E[q]
+                    for j in range(d):
+                        old[j] = own[i, j, q]
+                    for j in range(d):
+                        new[j] = P[q][j]
+                        for h in range(d):
+                            new[j] += A[j][h] * old[h]
+                        own[i, j, q] = new[j]
+                        effect += C[j] * new[j] + Cp[j] * old[j]
+                    e_own[i, q] = effect
+
+    return compile_kernel(kernel)

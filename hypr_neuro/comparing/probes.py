@@ -1,0 +1,203 @@
+"""Probes of learning in integers: what the arithmetic does to gradients and weights.
+
+The integer gradient of a sample is set beside the float rule's on the same weights and neuron parameters, in two forms:
+
+free    the float network runs by itself. Recurrent spiking networks are chaotic: a last bit decides a spike, spike
+        trains part, and gradients part with them at any width
+along   the float rule follows the integer run's spikes, and its inputs and labels: currents, states, ψ, Jacobians,
+        eligibilities and the readout's error are float's (`float_device`). What differs is the arithmetic of learning
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.comparing.float_device import DeviceTime, FloatDevice
+from hypr_neuro.comparing.scales import gradient_scales
+from hypr_neuro.comparing.twin import FloatTwin, arrays_of
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.learned_values import gradient_by_value
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
+
+Shares = dict[str, float]
+"""One number each by connection ("layers.0.input"), neuron parameter ("layers.0.omega") or tensor."""
+
+
+@dataclass
+class GradientProbe:
+    """Integer gradients against float's, means over samples; NaN where a gradient is 0.
+
+    cosine, norm_ratio : along the integer run's spikes; ratio: integer norm / float norm
+    free_cosine, free_norm_ratio : against the free float network
+    dead : share of entries that are 0 in integers among those that are not in float, along the same spikes
+    saturated : share of weights at the largest magnitude that their width has, by connection
+    clipped : by tensor, clips a value computed: Jacobians, eligibilities, accumulators, learning signals, states
+    """
+
+    cosine: Shares = field(default_factory=dict)
+    norm_ratio: Shares = field(default_factory=dict)
+    free_cosine: Shares = field(default_factory=dict)
+    free_norm_ratio: Shares = field(default_factory=dict)
+    dead: Shares = field(default_factory=dict)
+    saturated: Shares = field(default_factory=dict)
+    clipped: Shares = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def _mean(values: list[float]) -> float:
+    """Over the samples that have one: a gradient that is 0 has no direction. NaN if none has."""
+    known = [v for v in values if not np.isnan(v)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def probe(
+    net: Network,
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    options: LearnOptions | None = None,
+    *,
+    forms: tuple[str, ...] = ("along", "free"),
+) -> GradientProbe:
+    """Probe the gradients of each sample in `data`; nothing is changed.
+
+    net : the float network that `qnet` was quantized from. forms : of the two, those that are wanted
+
+    Raises InputError for options or data that do not fit.
+    """
+    options = options or LearnOptions()
+    if not len(data) or not set(forms) <= {"along", "free"}:
+        raise InputError(f"probe: {len(data)} samples, forms {forms}, rule: at least one sample; 'along', 'free'")
+    # a learner that is never due for an update: its counters go on from sample to sample
+    learner = Learner(qnet.copy(), replace(options, update_on="sample", update_every=len(data) + 1))
+    real, scales = dequantize(net, qnet), gradient_scales(net, qnet, options)
+    twin = FloatTwin(real, qnet, options) if "free" in forms else None
+    rows: dict[str, list[Shares]] = {}
+    steps = 0
+    for index in range(len(data)):
+        sample = data.take(np.array([index]))
+        x, label, scored = arrays_of(sample)
+        found = integer_gradients(learner, x, label, scored)
+        ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in found.items()}
+        steps += DeviceTime(qnet).steps(len(x))
+        if "along" in forms:
+            along = float_along(real, qnet, sample, options)
+            _note(rows, "cosine", "norm_ratio", ours, along)
+            rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in found.items()})
+        if twin is not None:
+            apart = by_value(real, qnet, options, twin.gradients(sample))
+            _note(rows, "free_cosine", "free_norm_ratio", ours, apart)
+    means = {key: {k: _mean([row[k] for row in shares]) for k in shares[0]} for key, shares in rows.items()}
+    return GradientProbe(**means, saturated=saturated_weights(qnet), clipped=clip_shares(learner, steps))
+
+
+def integer_gradients(learner: Learner, x: Array, label: Array, scored: Array) -> dict[str, Array]:
+    """Gradients of one sample by a learner that holds none and makes no update; its counters move on."""
+    learner.sample(x.astype(np.int32), label, scored, 0)
+    found = {name: np.array(g, dtype=np.int64) for name, g in learner.updater.gradients().items()}
+    for layer in learner.layers:
+        layer.clear()
+    return found
+
+
+def gradient_fidelity(
+    net: Network, qnet: QuantizedNetwork, probe_data: SequenceData, options: LearnOptions
+) -> tuple[Shares, Shares]:
+    """Cosine and norm ratio of integer against free float gradients on the same weights, mean over the samples."""
+    found = probe(net, qnet, probe_data, options, forms=("free",))
+    return found.free_cosine, found.free_norm_ratio
+
+
+def float_along(real: Network, qnet: QuantizedNetwork, sample: SequenceData, options: LearnOptions) -> dict[str, Array]:
+    """Float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each.
+
+    real : float network with the weights of `qnet`, see `quantize.dequantize`
+    """
+    x, label, scored = arrays_of(sample)
+    trace = simulate(qnet, sample.x, record=("spikes",))
+    device = FloatDevice(real, qnet, options)
+    device.sample(x, label, scored, spikes={name: s[:, 0] for name, s in trace.spikes.items()})
+    return by_value(real, qnet, options, device.gradients())
+
+
+def by_value(
+    net: Network, qnet: QuantizedNetwork, options: LearnOptions, found: Mapping[str, Array]
+) -> dict[str, Array]:
+    """What learns of the float gradients `found`, neuron parameters as gradients by value and of shape (n, 1)."""
+    result: dict[str, Array] = {}
+    for i, places in enumerate(options.learning_parameters(qnet)):
+        name, layer = net.name(i), net.layers[i]
+        if not options.learns(name):
+            continue
+        result |= {f"{name}.{key}": found[f"{name}.{key}"] for key in qnet.layers[i].connections()}
+        for j in places:
+            own = f"{name}.{layer.model.trainable[j]}"
+            result[own] = gradient_by_value(layer, j, found[own])[:, None]
+    return result
+
+
+def _note(
+    rows: dict[str, list[Shares]], cosine: str, ratio: str, ours: Mapping[str, Array], real: Mapping[str, Array]
+) -> None:
+    """Append one row of cosines and one of norm ratios, of `ours` against `real`."""
+    rows.setdefault(cosine, []).append({k: cosine_of(g, real[k]) for k, g in ours.items()})
+    rows.setdefault(ratio, []).append({k: ratio_of(g, real[k]) for k, g in ours.items()})
+
+
+def cosine_of(ours: Array, real: Array) -> float:
+    """Σ a b / (|a| |b|), NaN where one is 0."""
+    product = float(np.linalg.norm(ours) * np.linalg.norm(real))
+    return float((ours * real).sum()) / product if product else float("nan")
+
+
+def ratio_of(ours: Array, real: Array) -> float:
+    """|a| / |b|, NaN where b is 0."""
+    norm = float(np.linalg.norm(real))
+    return float(np.linalg.norm(ours)) / norm if norm else float("nan")
+
+
+def dead_share(integer: Array, real: Array) -> float:
+    """Share of entries with integer gradient 0 among those with a float gradient; 0 where there is none."""
+    alive = real.reshape(integer.shape) != 0.0
+    return float(np.count_nonzero(integer[alive] == 0) / max(np.count_nonzero(alive), 1))
+
+
+def saturated_weights(qnet: QuantizedNetwork) -> Shares:
+    """Share of the mantissas at ±(2^(weight_bits - 1) - 1), by connection."""
+    top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+    return {name: float((np.abs(m) == top).mean()) for name, m in qnet.weights().items()}
+
+
+def clip_shares(learner: Learner, steps: int) -> Shares:
+    """Clips and saturations so far, each over the values computed in `steps` device steps.
+
+    An accumulator and an eligibility entry are computed for every synapse, a Jacobian and a state for every neuron;
+    a signal for every hidden neuron. A share is of (synapses or neurons) · steps, so that several entries of one
+    synapse that clip in one step can bring it above 1.
+    """
+    layers, found = learner.qnet.layers, {}
+    neurons = {learner.qnet.name(i): layer.size for i, layer in enumerate(layers)}
+    synapses = {
+        learner.qnet.name(i): sum(c.mantissa.size for c in layer.connections().values())
+        for i, layer in enumerate(layers)
+    }
+    hidden = sum(layer.size for layer in layers[:-1])
+    for key, count in learner.clips().items():
+        layer, _, what = key.partition(" ")
+        of = hidden if key == "learning signals" else synapses[layer] if what != "Jacobians" else neurons[layer]
+        found[key] = count / (of * max(steps, 1))
+    for key, count in learner.events().items():
+        found[key] = count / (neurons[key.partition(" ")[0]] * max(steps, 1))
+    return found

@@ -1,0 +1,53 @@
+"""How large an integer gradient is where float's is 1: a product of the powers of two of every format on the way."""
+
+from __future__ import annotations
+
+from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.learning.layer import parameter_fraction
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
+
+
+def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:
+    """Integer gradient / real gradient, both summed over steps, by connection and neuron parameter.
+
+    With b = error bits, k and fe the fractions of coefficients and eligibilities:
+
+    signal of the readout: 2^(b - 1), of sign errors 2^(b - 1) - 1
+    of a layer below: that above · 2^k β / (weight step 2^fs)
+    gradient: signal · 2^fe β / 2^gs; of a neuron parameter, of fraction fp, signal · 2^fp / 2^max(gs + fe - fp, 0)
+
+    β = integer B / (2^k · real B): where it is not 1, as for BRF, whose δ lies in the weights' scale instead of in B.
+    """
+    learner = Learner(qnet, options)
+    scales: dict[str, float] = {}
+    signal = 2.0 ** (learner.error_bits - 1) - (qnet.profile.learning.error.value == "sign")
+    for i in reversed(range(len(net.layers))):
+        layer, fixed, widths = net.layers[i], qnet.layers[i], learner.layers[i].widths
+        beta = current_gain(layer, fixed, widths.coefficient_fraction)
+        by_weight = signal * beta * 2.0 ** (widths.eligibility_fraction - widths.gradient_shift)
+        scales |= {f"{net.name(i)}.{key}": by_weight for key in fixed.connections()}
+        for j, name in enumerate(layer.model.trainable):
+            fraction = parameter_fraction(fixed, j, widths)
+            dropped = max(widths.gradient_shift + widths.eligibility_fraction - fraction, 0)
+            scales[f"{net.name(i)}.{name}"] = signal * 2.0 ** (fraction - dropped)
+        if i > 0:
+            # what goes down carries the coefficients' fraction and the integer weights' scale
+            shift = widths.coefficient_fraction - int(learner.shifts[i - 1])
+            signal *= 2.0**shift * beta / fixed.weight_step(fixed.input)
+    return scales
+
+
+def current_gain(layer: Layer, fixed: QuantizedLayer, coefficient_fraction: int) -> float:
+    """β of neuron 0 at rest, rounded to the nearest where it is 1 up to the coefficients' rounding."""
+    zero = (0,) * layer.model.d
+    p = tuple(map(int, fixed.per_neuron[:, 0])) + tuple(map(int, fixed.constants))
+    ours = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, 0)[1][0]
+    real_zero = (0.0,) * layer.model.d
+    real_p = tuple(float(v) for v in layer.float_matrix()[:, 0])
+    real = layer.model.float_jacobian(real_zero, real_zero, 0.0, (0.0,), real_p, 0.0)[1][0]
+    # B is whole numbers: half of one is the rounding of this ratio
+    off = 0.5 / max(abs(ours), 1)
+    ratio = float(ours / 2.0**coefficient_fraction / real)
+    return 1.0 if abs(ratio - 1.0) <= 2 * off else ratio

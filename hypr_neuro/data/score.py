@@ -1,0 +1,68 @@
+"""Accuracy or squared error from readouts, the same for float and integer networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.numbers.arrays import Array
+
+
+@dataclass(frozen=True)
+class Score:
+    """accuracy : share of correct samples, or of correct scored steps where labels are per step; NaN for a regression
+
+    labelled : the same over the steps that carry a label in the source (equal to `accuracy` where all do)
+    squared_error : of a regression, mean over targets and over samples, or over scored steps where targets are per
+        step; None for classes
+    """
+
+    accuracy: float
+    labelled: float
+    squared_error: float | None = None
+
+    @property
+    def figure(self) -> float:
+        """What training makes as large as it can: the accuracy, or minus the squared error."""
+        return self.accuracy if self.squared_error is None else -self.squared_error
+
+
+def predict(output: Array, data: SequenceData) -> Array:
+    """Answers of the readout (sample, T, outputs), shaped like the labels.
+
+    Classes: argmax of each step, or argmax of the readout summed over the scored steps of a sample.
+    Regression: the readout itself, or its mean over the scored steps; in the targets' units, so scale integers before.
+    """
+    scored = np.ones(output.shape[:2], bool) if data.mask is None else data.mask
+    if data.regression:
+        real = output[:, :, : data.classes].astype(np.float64)
+        if data.per_step:
+            return np.asarray(real)
+        steps = np.maximum(scored.sum(axis=1), 1)
+        return np.asarray(real.sum(axis=1, where=scored[:, :, None]) / steps[:, None])
+    if data.per_step:
+        return np.asarray(output.argmax(axis=2))
+    exact = output.astype(np.float64 if output.dtype.kind == "f" else np.int64)
+    return np.asarray((exact * scored[:, :, None]).sum(axis=1).argmax(axis=1))
+
+
+def score_readout(output: Array, data: SequenceData) -> Score:
+    """Score of readouts (sample, T, outputs) against the labels or targets of `data`."""
+    return score_answers(predict(output, data), data)
+
+
+def score_answers(answers: Array, data: SequenceData) -> Score:
+    """Score of what `predict` gave for all samples of `data`."""
+    if data.regression:
+        error = (answers - data.y) ** 2
+        if data.mask is not None:
+            error = error[data.mask if data.per_step else data.mask.any(axis=1)]
+        return Score(float("nan"), float("nan"), float(error.mean()))
+    correct = answers == data.y
+    if not data.per_step:
+        share = float(correct.mean())
+        return Score(share, share)
+    accuracy = float(correct[data.mask].mean() if data.mask is not None else correct.mean())
+    return Score(accuracy, float(correct[data.labelled].mean()) if data.labelled is not None else accuracy)

@@ -1,0 +1,217 @@
+"""Device 'lava': Lava's CPU runtime, in a worker process of its own.
+
+The worker (`compilers.lava.worker`) leads a process group, so that Lava's processes end with it: at `close`, after an
+error, a timeout or an interruption, and when this program dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hypr_neuro.compilers.lava.record import Recorded, read_recorded
+from hypr_neuro.compilers.lava.rules import check_network, check_sums, require_lava
+from hypr_neuro.devices.device import DeviceBase, Progress
+from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.engine import check_input
+from hypr_neuro.traces.trace import Trace
+
+WORKER = "hypr_neuro.compilers.lava.worker"
+POLITE, FIRM = 2.0, 15.0
+"""Seconds that the worker gets to end by itself, and its group after SIGTERM: SIGKILL leaves shared memory behind."""
+
+
+class LavaDevice(DeviceBase):
+    """Runs a network under Lava.
+
+    timeout : seconds without a sign of life from Lava (one comes at least every 64 steps) after which it is ended
+    """
+
+    name = "lava"
+    missing: ClassVar[Mapping[str, str]] = {
+        "events": "Lava's own LIF counts neither wraps nor saturations; run on 'sim', which gives the same states",
+        "learn": "it only runs networks; learn on 'sim' and load the learned network here (the same learning as Lava "
+        "processes: hypr_neuro.compilers.lava.learning.run.learn_in_lava)",
+    }
+
+    def __init__(self, timeout: float = 120.0) -> None:
+        super().__init__()
+        if timeout <= 0:
+            raise InputError(f"device 'lava': timeout = {timeout}, rule: above 0 seconds")
+        self.timeout = timeout
+        self._worker: _Worker | None = None
+
+    def open(self) -> None:
+        require_lava()
+        if self._worker is None:
+            self._worker = _Worker(self.timeout)
+        super().open()
+
+    def load(self, qnet: QuantizedNetwork) -> None:
+        check_network(qnet)
+        super().load(qnet)
+
+    def _run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
+        data = check_input(qnet, x)
+        check_sums(qnet, int(np.abs(data.astype(np.int64)).max()))
+        known = {"spikes"} | {s for layer in qnet.layers for s in layer.model.state_names}
+        for name in record:
+            if name not in known:
+                raise InputError(f"record: unknown '{name}', known: {', '.join(sorted(known))}")
+        if self._worker is None:
+            self._worker = _Worker(self.timeout)
+        try:
+            recorded = self._worker.run(qnet, data, record, on_block)
+        except BaseException:
+            # an unfinished run leaves Lava's processes in the middle of a step; the next run gets a new worker
+            self._worker.end()
+            self._worker = None
+            raise
+        return _trace(qnet, data, record, recorded)
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+        super().close()
+
+
+def _trace(qnet: QuantizedNetwork, data: Array, record: Sequence[str], recorded: Recorded) -> Trace:
+    """The simulator's trace from Lava's records; `events` for the layers that count them."""
+    hidden = qnet.layers[:-1]
+    rates, operations = {}, int(np.count_nonzero(data)) * qnet.layers[0].size
+    for i, layer in enumerate(hidden):
+        spikes = recorded.spikes[qnet.name(i)]
+        rates[qnet.name(i)] = float(np.count_nonzero(spikes) / spikes.size)
+        fan_out = qnet.layers[i + 1].size + (layer.size if layer.recurrent is not None else 0)
+        operations += int(np.count_nonzero(spikes)) * fan_out
+    kept = recorded.spikes if "spikes" in record else {}
+    return Trace(recorded.readout, kept, recorded.states, recorded.events, rates, operations)
+
+
+class _Worker:
+    """The worker process and its folder of files."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self.folder = Path(tempfile.mkdtemp(prefix="hypr-neuro-lava-"))
+        self.lines: queue.Queue[bytes] = queue.Queue()
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
+        with open(self.folder / "log.txt", "wb") as log:
+            # not `spawn` of multiprocessing: that runs the user's main script a second time
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", WORKER, str(self.folder)],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        try:
+            self._answer()
+        except BaseException:
+            self.end()
+            raise
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.put(line)
+
+    def run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Recorded:
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            out = Path(name)
+            qnet.save(out / "network.h5")
+            np.save(out / "x.npy", x)
+            self._order(
+                {"network": str(out / "network.h5"), "x": str(out / "x.npy"), "record": list(record), "out": name}
+            )
+            while True:
+                answer = self._answer()
+                if "error" in answer:
+                    raise HyprError(f"device 'lava': {answer['error']}")
+                if "events" in answer:
+                    return read_recorded(qnet, len(x), record, out, answer["events"])
+                if on_block is not None:
+                    on_block(answer["done"], answer["all"])
+
+    def _order(self, order: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def _answer(self) -> dict[str, Any]:
+        """The next line; raises HyprError if the worker dies or is silent for too long."""
+        until = time.monotonic() + self.timeout
+        while True:
+            ended = self.process.poll() is not None
+            try:
+                answer: dict[str, Any] = json.loads(self.lines.get(timeout=0.2))
+                return answer
+            except queue.Empty:
+                if ended:
+                    raise self._died() from None
+            if time.monotonic() > until:
+                raise HyprError(
+                    f"device 'lava': no sign of life for {self.timeout:g} s, worker ended; give "
+                    f"open_device a longer timeout if the network is large{self._log()}"
+                )
+
+    def _died(self) -> HyprError:
+        return HyprError(f"device 'lava': the worker process ended with code {self.process.wait()}{self._log()}")
+
+    def _log(self) -> str:
+        try:
+            lines = (self.folder / "log.txt").read_text(errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return f"; its last line: {lines[-1]}" if lines else ""
+
+    def end(self) -> None:
+        """End the worker and every process that Lava started, and remove the files."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()  # the worker ends its group when its input ends
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(POLITE)
+        for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process ends when it goes on
+            _signal_group(self.process.pid, number)
+        # the reader sees the end of the pipe when the last of Lava's processes, which all inherited it, is gone
+        self.reader.join(FIRM)
+        if self.reader.is_alive() or self.process.poll() is None:
+            _signal_group(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.reader.join(FIRM)
+        self.process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _signal_group(group: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+DEVICE = LavaDevice

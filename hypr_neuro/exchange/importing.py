@@ -1,0 +1,111 @@
+"""Files of other programs as networks of hypr-neuro: which reader a file needs, by its ending.
+
+A reader takes (path, choices) and returns an `ImportedFile`; a new format is one more entry of READERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.kinds import require_path
+
+if TYPE_CHECKING:
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.integer import IntegerNetwork
+    from hypr_neuro.graph.network import Network
+
+    Imported = Network | FloatGraph | IntegerNetwork
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """network, the name under which a run folder keeps it, what it holds in words, facts and lines to show."""
+
+    network: Imported
+    file_name: str
+    holds: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+
+def import_file(path: str | Path, **choices: Any) -> ImportedFile:
+    """The network in a file of another program.
+
+    choices : what the format leaves open, by the names of the reader's arguments, such as dt and reset of NIR; None
+        leaves it open
+
+    Raises InputError for an ending that no reader takes and for a choice that the reader does not know, and what the
+    reader raises.
+    """
+    require_path("path", path, "a file of another program")
+    path, given = Path(path), {name: value for name, value in choices.items() if value is not None}
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; give the file in it: {', '.join(READERS)}")
+    if (ending := path.suffix.lower()) not in READERS:
+        raise InputError(f"file '{path}': ending '{ending}', rule: {', '.join(READERS)}; rename the file or convert it")
+    read, known = READERS[ending]
+    for name, value in given.items():
+        if name not in known:
+            rule = f"rule: {', '.join(known)}" if known else "rule: none, the file says everything"
+            raise InputError(f"{name} = {value!r}: no choice of a {ending} file, {rule}; leave it out")
+    return read(path, given)
+
+
+def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    """A chain that ends in a readout as a network that trains, any other graph as it is."""
+    from hypr_neuro.exchange.nir import import_nir, is_own
+
+    found = import_nir(path, **choices)
+    lines = found.summary.lines()
+    chain = found.exact if is_own(path) else found.network()
+    if chain is not None:
+        return ImportedFile(chain, "network.h5", LAYERS, {"dt": chain.dt}, lines)
+    graph = found.graph
+    facts = {
+        "dt": graph.dt,
+        "inputs": graph.inputs,
+        "outputs": graph.size,
+        "populations": {p.name: f"{p.size} {p.model.name}" for p in graph.populations},
+    }
+    return ImportedFile(graph, "graph.h5", "a graph, for quantize and simulate", facts, lines)
+
+
+def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    from hypr_neuro.exchange.checkpoints import import_checkpoint
+
+    net, summary = import_checkpoint(path, **choices)
+    origin = "argument" if "dt" in choices else "default"
+    lines = [*summary.lines(), f"chosen: dt = {net.dt} ({origin}; a record only, all here counts in steps)"]
+    return ImportedFile(net, "network.h5", LAYERS, {"dt": net.dt}, lines)
+
+
+def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    from hypr_neuro.exchange.netx import read_netx
+
+    found = read_netx(path)
+    network = found.network
+    facts = {"inputs": network.inputs, "populations": {p.name: f"{p.size} {p.model.name}" for p in network.populations}}
+    if found.scale is not None:
+        facts["input"] = f"{found.scale} · data + {found.offset}; simulate computes it, a program of your own has to"
+    lines = [
+        "{}: {} × {} weights, exponent {}, delays {} to {}".format(c.name, *c.shape, c.exponent, *c.delay_range)
+        for c in network.synapses
+    ]
+    return ImportedFile(network, "integer.h5", "integers, for simulate and compile", facts, lines)
+
+
+LAYERS = "layers, which train, quantize and learn"
+Reader = Callable[[Path, dict[str, Any]], ImportedFile]
+CHECKPOINT = (_checkpoint, ("dt",))
+READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
+    ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay")),
+    ".npz": CHECKPOINT,
+    ".pt": CHECKPOINT,
+    ".pth": CHECKPOINT,
+    ".net": (_netx, ()),
+}
+"""By ending: the reader and the choices that it takes."""

@@ -1,0 +1,61 @@
+"""A convolution written out as a sparse matrix.
+
+    out[x, y, o] = Σ_{c, i, j} w[o, c, j, i] · in[x · stride_x - pad_x + i · dil_x, y · stride_y - pad_y + j · dil_y, c]
+
+with in = 0 outside the image: a correlation, as PyTorch and slayer compute it. lava-dl flips the kernel in both
+directions because Lava's Conv is a true convolution, which flips it back. With g groups, output channels of group k
+(out_channels / g in a row) see input channels of group k, and c counts inside the group.
+
+A netx file holds (y, x) where lava-dl turns it into (x, y): kernel (out, in, y, x), stride, padding, dilation (y, x),
+shape (channel, y, x). Neuron (x, y, channel) has the number (x · Y + y) · channels + channel here, as numpy flattens
+the arrays (x, y, channel) of Lava's processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.convolution import Taps, convolution_matrix
+from hypr_neuro.numbers.arrays import Array
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """kernel : (out, in / groups, y, x) integers. stride, padding, dilation : (y, x)"""
+
+    kernel: Array
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(x, y, channel) of the output for an input (x, y, channel); raises InputError where nothing comes out."""
+        out, per_group, *size = self.kernel.shape
+        if self.groups < 1 or out % self.groups or shape[2] != per_group * self.groups:
+            raise InputError(
+                f"weight of shape {self.kernel.shape} in {self.groups} groups over {shape[2]} input channels, rule: "
+                "groups divide the output channels, and weight.shape[1] · groups = input channels"
+            )
+        x, y = self._taps().outputs(shape[:2])
+        if x < 1 or y < 1:
+            raise InputError(f"a kernel (y, x) = {tuple(size)} over an image {shape[1::-1]}, rule: fits at least once")
+        return x, y, out
+
+    def matrix(self, shape: Shape) -> Any:
+        """scipy CSR (outputs, inputs) int32 for an input (x, y, channel), zeros left out."""
+        self.output_shape(shape)
+        return convolution_matrix(
+            self.kernel.swapaxes(2, 3), shape[:2], self._taps(), self.groups, channels_first=False, dtype=np.int32
+        )
+
+    def _taps(self) -> Taps:
+        """The kernel over (x, y)."""
+        padding = self.padding[::-1]
+        return Taps(self.kernel.shape[:1:-1], self.stride[::-1], padding, padding, self.dilation[::-1])

@@ -1,0 +1,193 @@
+"""What arrives at a neuron, composed of the linear nodes on the way: no weight or bias is lost or counted twice.
+
+    y_t = Σ_{source, delay} M[source, delay] z^source_{t-delay} + Σ_{first} bias[first] · [t ≥ first]
+
+A source is the input or a population of neurons. A bias starts to act in the first step, later behind a Delay node.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.flatten import LINEAR, Flat, Place
+from hypr_neuro.exchange.nir.linear import delay_steps, diagonal, matrix_of
+from hypr_neuro.exchange.nir.nodes import naming
+from hypr_neuro.exchange.nir.shapes import Shapes
+from hypr_neuro.graph.convolution import MAX_SYNAPSES
+from hypr_neuro.graph.integer import LARGEST_DELAY
+from hypr_neuro.numbers.arrays import Array
+
+LATEST = LARGEST_DELAY + 1
+"""Steps that Delay nodes may add up to; the last one is for a loop with recurrent_delay = 0, which takes one off."""
+
+MOST_SYNAPSES = 1 << 28
+"""Weights of a graph, those of linear nodes on the way between neurons counted: 3 GB."""
+
+
+@dataclass
+class Expression:
+    """n numbers as sums over sources. terms : scipy CSR (n, size of the source) by source and delay in steps"""
+
+    terms: dict[tuple[str, int], Any] = field(default_factory=dict)
+    biases: dict[int, Array] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, source: str, n: int, first: int = 0, size: int | None = None) -> Expression:
+        """Outputs first..first+n-1 of a source of that size."""
+        from scipy.sparse import csr_array
+
+        parts = (np.ones(n), np.arange(first, first + n), np.arange(n + 1))
+        return cls({(source, 0): csr_array(parts, shape=(n, size or n))})
+
+    def plus(self, other: Expression) -> Expression:
+        """The sum."""
+        found = Expression(dict(self.terms), dict(self.biases))
+        for key, matrix in other.terms.items():
+            found.terms[key] = found.terms[key] + matrix if key in found.terms else matrix
+        for first, bias in other.biases.items():
+            found.biases[first] = found.biases[first] + bias if first in found.biases else bias
+        return found
+
+    def times(self, matrix: Any) -> Expression:
+        """matrix @ self."""
+        terms = {key: matrix @ term for key, term in self.terms.items()}
+        if any(term.nnz > MAX_SYNAPSES for term in terms.values()):
+            raise InputError(
+                f"composed with the nodes before it, it has more than {MAX_SYNAPSES} synapses; export "
+                "fewer linear nodes in a row"
+            )
+        return Expression(terms, {first: matrix @ bias for first, bias in self.biases.items()})
+
+    def scaled(self, gain: Array) -> Expression:
+        """Each number times its gain."""
+        return self.times(diagonal(gain)) if np.any(gain != 1.0) else self
+
+    def later(self, steps: Array) -> Expression:
+        """Each number late by its own steps, (n,); raises InputError for more than a connection can have."""
+        self._check_delays(steps)
+        found = Expression()
+        for d in np.unique(steps[steps <= LATEST]):  # later numbers hear nothing
+            chosen = Expression(self.terms, self.biases).times(diagonal((steps == d).astype(np.float64)))
+            for term in chosen.terms.values():
+                term.eliminate_zeros()
+            found = found.plus(
+                Expression(
+                    {(source, delay + int(d)): term for (source, delay), term in chosen.terms.items() if term.nnz},
+                    {first + int(d): bias for first, bias in chosen.biases.items() if np.any(bias)},
+                )
+            )
+        return found
+
+    def _check_delays(self, steps: Array) -> None:
+        """Before anything is made: delays that double from node to node would make as many terms as ways."""
+        arriving = [(source, delay, term.nonzero()[0]) for (source, delay), term in self.terms.items()]
+        arriving += [("a bias", first, np.flatnonzero(bias)) for first, bias in self.biases.items()]
+        for source, delay, numbers in arriving:
+            latest = delay + int(steps[numbers].max(initial=0))
+            if latest > LATEST:
+                raise InputError(
+                    f"what it hears of {source} is {latest} steps late, rule: 0..{LARGEST_DELAY}; a "
+                    "larger dt makes fewer steps of a delay in seconds"
+                )
+
+    def with_bias(self, bias: Array | None) -> Expression:
+        """Plus a constant from the first step on."""
+        return self if bias is None or not np.any(bias) else self.plus(Expression({}, {0: bias}))
+
+    def only_source(self) -> str | None:
+        """The source whose outputs these are, unchanged and without delay; None if there is none."""
+        if len(self.terms) != 1 or self.biases:
+            return None
+        ((source, delay), matrix), n = next(iter(self.terms.items())), next(iter(self.terms.values())).shape[0]
+        same = (
+            delay == 0 and matrix.shape == (n, n) and matrix.nnz == n and np.array_equal(matrix.diagonal(), np.ones(n))
+        )
+        return source if same else None
+
+
+class Arriving:
+    """What arrives at each node of a flat graph; `notes` on how parameters were read."""
+
+    def __init__(
+        self, flat: Flat, shapes: Shapes, sources: dict[str, Expression], dt: Callable[[Place], float]
+    ) -> None:
+        self.flat, self.shapes, self.before = flat, shapes, flat.before()
+        self.leaving, self.dt = dict(sources), dt
+        self.notes: list[str] = []
+        self._held: dict[int, Any] = {}
+        self._synapses = 0
+        for name in self._order():
+            self.leaving[name] = self.held(flat.places[name], self._through(flat.places[name]))
+
+    def held(self, place: Place, found: Expression) -> Expression:
+        """The same, its weights counted; raises InputError, naming the node, where the graph's are too many."""
+        for term in found.terms.values():
+            if id(term) not in self._held:
+                self._held[id(term)] = term  # kept, so that no other gets its id
+                self._synapses += int(term.nnz)
+        if self._synapses > MOST_SYNAPSES:
+            raise InputError(
+                f"{place.label}: with it the graph has {self._synapses} synapses, rule: at most "
+                f"{MOST_SYNAPSES}, those of linear nodes on the way counted; split the graph"
+            )
+        return found
+
+    def at(self, name: str) -> Expression:
+        """The sum of what the nodes before it send."""
+        found = Expression()
+        for source in sorted(self.before[name]):
+            found = found.plus(self.leaving[source])
+        return found
+
+    def _order(self) -> list[str]:
+        """Linear nodes, each after those that it hears; raises InputError, naming a loop of nothing but such nodes."""
+        linear = [name for name in sorted(self.flat.places) if self.flat.places[name].kind in LINEAR]
+        open_edges = {
+            name: sum(b in self.flat.places and self.flat.places[b].kind in LINEAR for b in self.before[name])
+            for name in linear
+        }
+        after, order = self.flat.after(), []
+        ready = deque(name for name in linear if open_edges[name] == 0)
+        while ready:
+            name = ready.popleft()
+            order.append(name)
+            for b in after[name]:
+                if b in open_edges:
+                    open_edges[b] -= 1
+                    if open_edges[b] == 0:
+                        ready.append(b)
+        if len(order) < len(linear):
+            raise InputError(
+                f"nodes {self._loop(set(linear) - set(order))}: a loop without a neuron, rule: what comes "
+                "back goes through neurons; put one in, or cut an edge"
+            )
+        return order
+
+    def _loop(self, left: set[str]) -> str:
+        """Names along one loop among these nodes, each of which hears another one of them."""
+        way = [min(left)]
+        while way[-1] not in way[:-1]:
+            way.append(min(b for b in self.before[way[-1]] if b in left))
+        loop = way[way.index(way[-1]) :][::-1]
+        return " → ".join(repr(name) for name in loop[:6]) + (" → …" if len(loop) > 6 else "")
+
+    def _through(self, place: Place) -> Expression:
+        """What leaves a linear node."""
+        arriving = self.at(place.name)
+        with naming(place.label):
+            if place.kind == "Delay":
+                steps, notes = delay_steps(place, self.shapes.leaving[place.name], self.dt(place))
+                found = arriving.later(steps)
+            else:
+                matrix, bias, notes = matrix_of(
+                    place, self.shapes.arriving[place.name], self.shapes.leaving[place.name]
+                )
+                found = (arriving if matrix is None else arriving.times(matrix)).with_bias(bias)
+        self.notes += [f"{place.label}: {note}" for note in notes]
+        return found

@@ -1,0 +1,213 @@
+"""What an integer network is in NIR: the float network that its integers stand for, and the integers beside it.
+
+    weight = mantissa · 2^exponent / current_scale          parameters: `model.learned.read` and `params`
+
+The weight nodes hold these products in float64; a product divided by the weight step and rounded is the mantissa again,
+so that they alone carry the weights. Metadata hold what no standard field can: exponents, scales, the integers of each
+neuron and layer, ψ tables, profile and record of conversions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.exchange.nir.nodes import base_name
+from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.brf import DELTA_FRACTION
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.profiles.profile import parse_profile
+from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
+
+Integers = Mapping[str, Any]
+GRID_TOLERANCE = 1e-3
+"""Share of a weight step by which a weight may miss its mantissa: what float32 loses is less."""
+
+
+# ---------------------------------------------------------------- integers to float
+
+
+def float_network(qnet: QuantizedNetwork) -> Network:
+    """The float network that the integers stand for: weights, biases and neuron parameters.
+
+    Raises InputError, naming the layer, for a neuron without float form and for mantissas wider than the profile's.
+    """
+    layers = []
+    for i, layer in enumerate(qnet.layers):
+        for key, connection in layer.connections().items():
+            _check_width(f"{qnet.name(i)}.{key}", connection.mantissa, weight_top(qnet))
+        layers.append(_float_layer(qnet.name(i), layer))
+    return Network(layers, qnet.dt, qnet.encoder)
+
+
+def weight_top(qnet: QuantizedNetwork) -> int:
+    """Largest mantissa of the profile's width."""
+    return (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+
+
+def _check_width(where: str, mantissa: Array, top: int) -> None:
+    if np.any(np.abs(mantissa) > top):
+        raise InputError(
+            f"{where}: mantissas {mantissa.min()}..{mantissa.max()}, rule: ±{top}, the profile's precision.weight_bits"
+        )
+
+
+def _float_layer(name: str, layer: QuantizedLayer) -> Layer:
+    layer.model.require_float(name)
+    weight, bias = layer.input.mantissa * layer.weight_step(layer.input), None
+    if layer.bias_axon:
+        weight, bias = weight[:, :-1], weight[:, -1]
+    recurrent = None
+    if layer.recurrent is not None:
+        recurrent = layer.recurrent.mantissa * layer.weight_step(layer.recurrent)
+    per_neuron = dict(zip(layer.model.fixed_per_neuron, layer.per_neuron, strict=True))
+    constants = {key: layer.constant(key) for key in layer.model.fixed_constants}
+    params = float_params(name, layer.model, per_neuron, constants)
+    return Layer(layer.model, weight, recurrent, bias, params, layer.trainable)
+
+
+def float_params(name: str, model: NeuronModel, per_neuron: Mapping[str, Array], constants: Integers) -> Any:
+    """Parameters by name, (n,) each, that a layer's integers stand for, kept inside their ranges."""
+    if model.learned is None:
+        raise InputError(
+            f"{name}: neuron '{model.name}' does not say what its integers stand for, rule: a model that "
+            "learns on chip (docs/models.md); exchange it as quantized.h5"
+        )
+    size = len(next(iter(per_neuron.values())))
+    others = HELD[model.name](per_neuron, constants) if model.name in HELD else {}
+    start = {
+        p.name: np.broadcast_to(np.asarray(others.get(p.name, p.default), float), (size,)).copy() for p in model.params
+    }
+    found = model.learned.params(start, model.learned.read(per_neuron, constants))
+    lowest = {p.name: np.nextafter(p.low, np.inf) if p.open_low else p.low for p in model.params}
+    return {p.name: np.clip(found[p.name], lowest[p.name], p.high) for p in model.params}
+
+
+def _brf(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
+    return {
+        "delta": constants["dlt"] / 2.0**DELTA_FRACTION,
+        "gamma": per_neuron["gamma"] / 2.0 ** constants["k"],
+        "theta": per_neuron["theta"] / constants["one"],
+    }
+
+
+def _lif(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
+    return {"subtract": float(constants["subtract"])}
+
+
+def _se_adlif(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
+    """k: the integers know only k·a and k·b, with a and b at most 1."""
+    largest = max(int(per_neuron["ka"].max()), int(per_neuron["kb"].max())) / 2.0 ** constants["m"]
+    return {"k": max(120.0, largest)}
+
+
+HELD: dict[str, Callable[[Mapping[str, Array], Integers], dict[str, Any]]] = {
+    "brf": _brf,
+    "lif": _lif,
+    "se_adlif": _se_adlif,
+}
+"""Parameters that do not learn on the chip, from the integers of the models that have some."""
+
+
+# ---------------------------------------------------------------- metadata
+
+
+def integer_metadata(qnet: QuantizedNetwork) -> dict[str, dict[str, Any]]:
+    """What goes beside the nodes, by name of the node."""
+    found: dict[str, dict[str, Any]] = {
+        "input": {"profile": _json(qnet.profile.dump()), "record": _json(qnet.record)},
+    }
+    for i, layer in enumerate(qnet.layers):
+        name = base_name(i, len(qnet.layers))
+        found[name] = {
+            "per_neuron": layer.per_neuron.copy(),
+            "constants": layer.constants.copy(),
+            "psi_table": layer.psi_table.copy(),
+            "state_scale": float(layer.state_scale),
+            "current_scale": float(layer.current_scale),
+        }
+        for key, connection in layer.connections().items():
+            node = f"{name}_{'weight' if key == 'input' else key}"
+            found[node] = {"exponent": int(connection.exponent), "step": layer.weight_step(connection)}
+    return found
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+# ---------------------------------------------------------------- float and metadata to integers
+
+
+def integer_layer(where: str, layer: Layer, entries: Mapping[str, Mapping[str, Any]], top: int) -> QuantizedLayer:
+    """The integers of a layer: mantissas from its weights, all else from metadata.
+
+    entries : metadata of its nodes by role: neuron, weight and, if recurrent, recurrent
+    top : largest mantissa
+
+    Raises FileFormatError, naming the node, for weights off the grid of their step and integers of the wrong shape.
+    """
+    own = entries["neuron"]
+    scale = float(own["current_scale"])
+    matrix = layer.weight if layer.bias is None else np.column_stack([layer.weight, layer.bias])
+    made = {"input": _connection(f"{where}_weight", matrix, entries["weight"], scale, top)}
+    if layer.recurrent is not None:
+        made["recurrent"] = _connection(f"{where}_recurrent", layer.recurrent, entries["recurrent"], scale, top)
+    found = QuantizedLayer(
+        layer.model,
+        made["input"],
+        made.get("recurrent"),
+        layer.bias is not None,
+        np.asarray(own["per_neuron"]),
+        np.asarray(own["constants"]),
+        np.asarray(own["psi_table"]),
+        float(own["state_scale"]),
+        scale,
+        layer.trainable,
+    )
+    if layer.model.validate_fixed is not None:
+        layer.model.validate_fixed(
+            f"node '{where}'",
+            dict(zip(layer.model.fixed_per_neuron, found.per_neuron, strict=True)) | _constants(found),
+        )
+    return found
+
+
+def _constants(layer: QuantizedLayer) -> dict[str, Array]:
+    return {name: np.array([layer.constant(name)]) for name in layer.model.fixed_constants}
+
+
+def _connection(node: str, matrix: Array, entry: Mapping[str, Any], current_scale: float, top: int) -> Connection:
+    exponent = int(entry["exponent"])
+    step = 2.0**exponent / current_scale
+    if float(entry["step"]) != step:
+        raise FileFormatError(
+            f"node '{node}': step = {entry['step']}, rule: 2^{exponent} / {current_scale} = {step}; "
+            "write the file again"
+        )
+    exact = matrix / step
+    mantissa = np.rint(exact)
+    off = np.argwhere(np.abs(exact - mantissa) > GRID_TOLERANCE)
+    if len(off):
+        i, j = (int(v) for v in off[0])
+        raise FileFormatError(
+            f"node '{node}': weight [{i}, {j}] = {matrix[i, j]}, rule: a multiple of its step "
+            f"{step}; write the file again"
+        )
+    if np.any(np.abs(mantissa) > top):
+        raise FileFormatError(
+            f"node '{node}': mantissas {mantissa.min():.0f}..{mantissa.max():.0f}, rule: ±{top}, the "
+            "profile's precision.weight_bits; write the file again"
+        )
+    return Connection(mantissa.astype(np.int64), exponent)
+
+
+def network_of(layers: list[QuantizedLayer], net: Network, head: Mapping[str, Any], where: str) -> QuantizedNetwork:
+    """The integer network of these layers, with the profile and record of the input node's metadata."""
+    profile = parse_profile(json.loads(head["profile"]), where)
+    return QuantizedNetwork(layers, profile, net.dt, net.encoder, json.loads(head["record"]))

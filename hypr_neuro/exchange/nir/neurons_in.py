@@ -1,0 +1,171 @@
+"""Neuron nodes as our neurons: parameters, and the gain by which what arrives is scaled into the weights.
+
+a(τ) = dt/τ by forward Euler, 1 - e^{-dt/τ} exact; v is counted from v_reset, at which it also starts:
+
+    CubaLIF   lif      du = a(τ_syn), dv = a(τ_mem), gain = dv r du w_in, bias = dv (v_leak - v_reset),
+                       vth = v_threshold - v_reset
+    LIF       lif      du = 1, dv = a(τ), gain = dv r, bias and vth as above
+    IF        lif      du = 1, dv = 0, gain = dt r, bias = 0, vth as above
+    Threshold lif      du = dv = 1, gain = 1, vth = threshold: no memory
+    LI        li       κ = 1 - a(τ), gain = r, v_leak on the current
+    CubaLI    cuba_li  du, dv and gain as CubaLIF, bias = dv v_leak; li with gain r w_in where du = 1
+    I         cuba_li  du = 1, dv = 0, gain = dt r
+
+A constant current b in front of a neuron stays a constant current, gain · b, so that du acts on it as on any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.flatten import Place
+from hypr_neuro.exchange.nir.nodes import naming, numbers
+from hypr_neuro.exchange.nir.options import Options
+from hypr_neuro.exchange.nir.shapes import ELEMENTWISE, Shape, spread
+from hypr_neuro.numbers.arrays import Array
+
+RATE_TOLERANCE = 1e-6
+"""dt/τ this near to 1 is 1: time constants often went through float32."""
+ONE_STEP_TAU = 1e-3
+"""τ in steps whose κ = e^{-1/τ} is 0 in float64."""
+LARGEST_TAU = 1e6
+"""Of our li, in steps; slower ones become cuba_li."""
+Values = dict[str, Array]
+
+
+@dataclass
+class Neurons:
+    """Our neurons in place of a node's. late : steps by which all that arrives is later; notes : what is to be said"""
+
+    model: str
+    params: Values
+    gain: Array
+    current: Array | None
+    late: int
+    notes: list[str]
+
+
+def neurons_of(place: Place, shape: Shape, options: Options) -> Neurons:
+    """Raises InputError, naming the node, for values that our neurons cannot have."""
+    with naming(place.label):
+        values, notes = {}, []
+        for name in ELEMENTWISE[place.kind]:
+            values[name], note = spread(name, numbers(place.node, name), shape)
+            notes += [note] if note else []
+    found = _MADE[place.kind](place, values, options)
+    found.notes += notes
+    if np.any(values.get("v_reset", 0.0)):
+        found.notes.append("v is counted from v_reset")
+    return found
+
+
+def _spiking(place: Place, values: Values, du: Array, dv: Array, options: Options) -> Values:
+    """Parameters of lif, v counted from v_reset."""
+    zero = np.zeros(len(du))
+    with naming(place.label):
+        vth = values["v_threshold"] - values["v_reset"]
+        bad = np.flatnonzero(~(vth > 0.0))
+        if bad.size:
+            i = bad[0]
+            raise InputError(
+                f"v_threshold[{i}] = {values['v_threshold'][i]}, rule: above v_reset = "
+                f"{values['v_reset'][i]}; repair the file that was exported"
+            )
+    subtract = float(options.word("reset", place) == "subtract")
+    bias = dv * (values.get("v_leak", zero) - values["v_reset"]) if np.any(dv) else zero
+    return {"du": du, "dv": dv, "vth": vth, "bias": bias, "subtract": np.full(len(du), subtract)}
+
+
+def _cuba_lif(place: Place, values: Values, options: Options) -> Neurons:
+    du, dv = _rate(place, values, "tau_syn", options), _rate(place, values, "tau_mem", options)
+    gain = dv * values["r"] * (du * values["w_in"])
+    return Neurons("lif", _spiking(place, values, du, dv, options), gain, None, _late(place, options), [])
+
+
+def _lif(place: Place, values: Values, options: Options) -> Neurons:
+    dv = _rate(place, values, "tau", options)
+    return Neurons("lif", _spiking(place, values, np.ones(len(dv)), dv, options), dv * values["r"], None, 0, [])
+
+
+def _if(place: Place, values: Values, options: Options) -> Neurons:
+    n = len(values["r"])
+    params = _spiking(place, values, np.ones(n), np.zeros(n), options)
+    return Neurons("lif", params, options.dt(place) * values["r"], None, 0, [])
+
+
+def _threshold(place: Place, values: Values, options: Options) -> Neurons:
+    """A threshold of 0 or less is moved to 1, with as much bias."""
+    vth, notes = values["threshold"], []
+    n, moved = len(vth), np.where(vth > 0.0, 0.0, 1.0 - vth)
+    if np.any(moved):
+        notes = ["thresholds of 0 and less are moved to 1, by a bias: up to the rounding of that sum"]
+    params = {"du": np.ones(n), "dv": np.ones(n), "vth": vth + moved, "bias": moved, "subtract": np.zeros(n)}
+    return Neurons("lif", params, np.ones(n), None, 0, notes)
+
+
+def _li(place: Place, values: Values, options: Options) -> Neurons:
+    return _leaky(values, _rate(place, values, "tau", options), values["r"], 0)
+
+
+def _leaky(values: Values, rate: Array, gain: Array, late: int) -> Neurons:
+    """Without a synaptic current: li, or cuba_li where the time constant is too long for it."""
+    with np.errstate(divide="ignore"):
+        tau = np.maximum(-1.0 / np.log1p(-rate), ONE_STEP_TAU)
+    if np.any(tau > LARGEST_TAU):
+        params = {"du": np.ones(len(rate)), "dv": rate, "bias": rate * values["v_leak"]}
+        return Neurons("cuba_li", params, rate * gain, None, late, [])
+    return Neurons("li", {"tau": tau}, gain, values["v_leak"], late, [])
+
+
+def _cuba_li(place: Place, values: Values, options: Options) -> Neurons:
+    du, dv = _rate(place, values, "tau_syn", options), _rate(place, values, "tau_mem", options)
+    late = _late(place, options)
+    if np.all(du == 1.0):
+        return _leaky(values, dv, values["r"] * values["w_in"], late)
+    params = {"du": du, "dv": dv, "bias": dv * values["v_leak"]}
+    return Neurons("cuba_li", params, dv * values["r"] * (du * values["w_in"]), None, late, [])
+
+
+def _i(place: Place, values: Values, options: Options) -> Neurons:
+    n = len(values["r"])
+    params = {"du": np.ones(n), "dv": np.zeros(n), "bias": np.zeros(n)}
+    return Neurons("cuba_li", params, options.dt(place) * values["r"], None, 0, [])
+
+
+_MADE = {"CubaLIF": _cuba_lif, "LIF": _lif, "IF": _if, "Threshold": _threshold, "LI": _li, "CubaLI": _cuba_li, "I": _i}
+
+
+def memoryless(n: int) -> Values:
+    """Parameters of an li whose output is the current of the same step."""
+    return {"tau": np.full(n, ONE_STEP_TAU)}
+
+
+def _late(place: Place, options: Options) -> int:
+    """One step more where the membrane sees the current of the step before."""
+    return int(options.word("order", place) == "membrane_first")
+
+
+def _rate(place: Place, values: Values, name: str, options: Options) -> Array:
+    """The share of the way that a step goes, in (0, 1]."""
+    dt, exact = options.dt(place), options.word("integrator", place) == "exact"
+    with np.errstate(all="ignore"):
+        rate = dt / values[name]
+    bad = np.flatnonzero(~(values[name] > 0.0) | (not exact and rate > 1.0 + RATE_TOLERANCE))
+    with naming(place.label):
+        if bad.size:
+            rule = (
+                "positive"
+                if exact
+                else (
+                    f"at least dt = {dt} s, forward Euler is unstable below; pass the dt the network was trained with, "
+                    "or integrator='exact' if it was trained so"
+                )
+            )
+            raise InputError(f"{name}[{bad[0]}] = {values[name][bad[0]]} s, rule: {rule}")
+    if exact:
+        found: Array = -np.expm1(-rate)
+        return found
+    return np.where(np.abs(rate - 1.0) <= RATE_TOLERANCE, 1.0, rate)

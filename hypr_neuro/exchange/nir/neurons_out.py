@@ -1,0 +1,138 @@
+"""Neurons as nodes of NIR.
+
+LIF, LI and CUBA LI are exact under forward Euler with the network's dt (equations in `nodes`):
+
+    lif: dt/τ_syn = du, w_in = 1/du, dt/τ_mem = dv, r = 1/dv, v_leak = bias/dv, v_threshold = vth, v_reset = 0
+    li:  dt/τ = 1 - κ, r = 1, v_leak = 0
+    cuba_li: CubaLI with the values of lif, without threshold and reset
+
+Neurons that have no synaptic current, never leak and have no bias (du = 1, dv = 0) are IF and I with r = 1/dt. LIF and
+LI would do for du = 1, but Norse 1.1 ignores their r, and gives the right spikes for CubaLIF.
+
+NIR has no node for the other models. They are written as the LIF that forgets an input impulse at the same rate and
+fires from rest on the same impulse: with the local derivatives A, B, C, C' of the model at rest (no spike, no input),
+
+    s_t = A^t B,   h_t = C s_t + C' s_{t-1},   ρ² = Σ_{t≥1} |s_t|² / Σ_{t≥0} |s_t|²  (256 steps)
+    dt/τ = 1 - ρ,  r = τ/dt,  v_threshold = θ / max_t h_t,  -θ = argument of the surrogate at rest
+
+Oscillation, adaptation and refractoriness are lost there; the summary of `write_nir` says so, and so does
+`approximate` in the node's metadata. Our own reader takes the exact neuron from the metadata.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import nir
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.numbers.arrays import Array
+
+MIN_RATE = 1e-9
+"""Smallest dt/τ that is written: NIR divides by the rates, so a state that never leaks has no finite τ."""
+NEVER = 1e30
+"""Threshold of a neuron that no impulse brings to fire."""
+HORIZON = 256
+
+
+class Neurons(Protocol):
+    """A layer or a population: n neurons of one model, params (n,) each."""
+
+    @property
+    def model(self) -> NeuronModel: ...
+
+    @property
+    def params(self) -> dict[str, Array]: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+def reset_of(layer: Neurons) -> str:
+    """'zero', 'subtract', 'mixed', or 'model' where the reset is part of the model's own dynamics."""
+    subtract = layer.params.get("subtract")
+    if subtract is None:
+        return "model"
+    if np.all(subtract == 0.0):
+        return "zero"
+    return "subtract" if np.all(subtract == 1.0) else "mixed"
+
+
+def neuron_node(layer: Neurons, dt: float) -> tuple[nir.NIRNode, list[str]]:
+    """The standard node of a layer's neurons, and what it does not carry."""
+    name, n = layer.model.name, layer.size
+    if name == "li":
+        with np.errstate(over="ignore"):
+            rate = -np.expm1(-1.0 / layer.params["tau"])
+        return nir.LI(tau=dt / rate, r=np.ones(n), v_leak=np.zeros(n)), []
+    if name not in ("lif", "cuba_li"):
+        return _linearised(layer, dt)
+    kind, values, losses = _euler(layer, dt)
+    if name == "cuba_li":
+        return getattr(nir, kind)(**values), losses
+    if reset_of(layer) != "zero":
+        losses.append("NIR cannot say that the reset is by subtraction; other readers reset to 0 unless they are told")
+    threshold = layer.params["vth"].copy()
+    return getattr(nir, f"{kind}F")(**values, v_threshold=threshold, v_reset=np.zeros(n)), losses
+
+
+def _euler(layer: Neurons, dt: float) -> tuple[str, dict[str, Array], list[str]]:
+    """CubaLI or I, the node's values but threshold and reset, and what these do not carry."""
+    du, dv, bias = (layer.params[name] for name in ("du", "dv", "bias"))
+    if np.all(du == 1.0) and not dv.any() and not bias.any():
+        return "I", {"r": np.full(layer.size, 1.0 / dt)}, []
+    losses = [
+        f"{name} below {MIN_RATE} is written as {MIN_RATE}; NIR needs finite time constants"
+        for name in ("du", "dv")
+        if np.any(layer.params[name] < MIN_RATE)
+    ]
+    fast, slow = np.maximum(du, MIN_RATE), np.maximum(dv, MIN_RATE)
+    rates = {"tau_syn": dt / fast, "tau_mem": dt / slow, "r": 1.0 / slow, "w_in": 1.0 / fast}
+    return "CubaLI", rates | {"v_leak": bias / slow}, losses
+
+
+def _linearised(layer: Neurons, dt: float) -> tuple[nir.NIRNode, list[str]]:
+    """The LIF (LI for a readout) nearest to any other model; see the module's docstring."""
+    try:
+        rest = [_at_rest(layer, j) for j in range(layer.size)]
+    except (ArithmeticError, ValueError) as error:
+        text = f"neuron '{layer.model.name}' cannot run with these parameters ({error})"
+        raise InputError(
+            f"{text}, rule: its step is defined at rest; see the equations of neurons/{layer.model.name}.py"
+        ) from error
+    A, B, C, C_prev, threshold = (np.array([r[k] for r in rest]) for k in range(5))
+    s, h = B, np.einsum("nd,nd->n", C, B)
+    peak, first, energy, later = h.copy(), h.copy(), np.sum(B * B, axis=1), np.zeros(layer.size)
+    with np.errstate(all="ignore"):
+        for _ in range(HORIZON - 1):
+            previous, s = s, np.einsum("nij,nj->ni", A, s)
+            later += np.sum(s * s, axis=1)
+            peak = np.maximum(peak, np.einsum("nd,nd->n", C, s) + np.einsum("nd,nd->n", C_prev, previous))
+        # both sums over as many steps, so that a pure exponential gives its ρ for any horizon
+        kept = np.sqrt(later / (energy + later - np.sum(s * s, axis=1)))
+        rate = np.clip(1.0 - np.nan_to_num(kept), MIN_RATE, 1.0)
+        fires_at = np.nan_to_num(threshold / peak, nan=NEVER, posinf=NEVER, neginf=-NEVER)
+    zeros = np.zeros(layer.size)
+    if layer.model.readout:
+        return nir.LI(tau=dt / rate, r=first / rate, v_leak=zeros), ["written as LI, linearised at rest"]
+    v_threshold = np.where(peak > 0.0, np.clip(fires_at, -NEVER, NEVER), NEVER)
+    node = nir.LIF(tau=dt / rate, r=1.0 / rate, v_leak=zeros, v_threshold=v_threshold, v_reset=zeros.copy())
+    return node, [
+        "NIR has no such neuron; written as the LIF of equal decay that fires from rest on the same impulse, "
+        "other readers run that LIF"
+    ]
+
+
+def _at_rest(layer: Neurons, j: int) -> tuple[Any, Any, Any, Any, float]:
+    """A (d, d), B (d), C (d), C' (d) of neuron j at rest, through states only, and -(surrogate's argument)."""
+    model = layer.model
+    p = model.with_coefficients(tuple(float(layer.params[name][j]) for name in model.param_names))
+    rest, current = (0.0,) * model.d, (0.0,) * model.currents
+    s, _ = model.float_step(rest, 0.0, current, p)
+    A, B = model.float_jacobian(rest, s, 0.0, current, p, 0.0)[:2]
+    C, C_prev = model.float_jacobian(rest, s, 0.0, current, p, 1.0)[2:4]
+    argument = 0.0 if model.float_psi_arg is None else float(model.float_psi_arg(rest, s, p))
+    by_first_current: Array = np.asarray(B, dtype=np.float64).reshape(model.d, -1)[:, 0]
+    return A, by_first_current, C, C_prev, -argument

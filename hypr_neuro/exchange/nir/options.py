@@ -1,0 +1,182 @@
+"""What NIR leaves open, and where each choice came from: metadata of the graph, an argument, or a default.
+
+dt               seconds a step; no default
+reset            "zero": v = v_reset after a spike; "subtract": v -= v_threshold - v_reset; no default
+integrator       "euler": a step moves by dt/τ; "exact": by 1 - e^{-dt/τ}, input held constant over the step
+order            "current_first": the membrane sees the synaptic current of the same step, as in the NIR paper;
+                 "membrane_first": that of the step before, so that all that reaches a neuron with a synaptic current
+                 arrives one step later
+recurrent_delay  steps that a connection takes which closes a loop, on top of its Delay nodes; the default is 1
+
+Metadata say them by these names. reset, integrator and order may differ between neurons: a neuron's own metadata come
+first, then those of the graphs around it, then those of the graph's Input and Output. dt and recurrent_delay are the
+same for all. An argument that contradicts metadata is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.flatten import Flat, Place
+from hypr_neuro.exchange.nir.nodes import shown
+
+WORDS = {
+    "reset": ("zero", "subtract"),
+    "integrator": ("euler", "exact"),
+    "order": ("current_first", "membrane_first"),
+}
+DEFAULTS = {"integrator": "euler", "order": "current_first", "recurrent_delay": 1}
+DT_RANGE = (1e-15, 1e15)
+"""Of dt, read or written: time constants in seconds stay finite."""
+DT_WITHOUT_NEED = 1e-3
+"""Seconds a step of a graph in which nothing depends on time."""
+DT_TOLERANCE = 1e-6
+"""Relative; a dt often went through float32."""
+Found = tuple[Any, str]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing that NIR leaves open: its value and where it came from."""
+
+    name: str
+    value: Any
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value} ({self.origin})"
+
+
+def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are not None, each in its range; raises InputError."""
+    return {name: checked(name, value) for name, value in given.items() if value is not None}
+
+
+def check_dt(dt: float) -> None:
+    """Raise InputError for a dt with which time constants would overflow."""
+    low, high = DT_RANGE
+    if not low <= dt <= high:
+        raise InputError(
+            f"dt = {dt} s, rule: {low:g} to {high:g} s, so that time constants stay finite; pass or set another dt"
+        )
+
+
+def checked(name: str, value: Any) -> Any:
+    """A value of one of the choices as a Python float, int or str; raises InputError."""
+    plain = value.item() if isinstance(value, (np.generic, np.ndarray)) and np.size(value) == 1 else value
+    if isinstance(plain, bytes):
+        plain = plain.decode("utf-8", "replace")
+    number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
+    if name in WORDS:
+        if not isinstance(plain, str) or plain not in WORDS[name]:
+            raise InputError(f"{name} = {shown(value)}, rule: one of {', '.join(WORDS[name])}")
+        return plain
+    if name == "dt":
+        if not number or not 0 < plain <= sys.float_info.max:
+            raise InputError(f"dt = {shown(value)}, rule: seconds a step, positive")
+        check_dt(float(plain))
+        return float(plain)
+    if not number or plain != plain // 1 or plain < 0:
+        raise InputError(f"{name} = {shown(value)}, rule: whole steps, 0 or more")
+    return int(plain)
+
+
+@dataclass
+class Options:
+    """The choices for one graph; `choices` collects those that were made, in the order in which they were needed."""
+
+    flat: Flat
+    arguments: Mapping[str, Any]
+    choices: list[Choice] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._ends = [place.metadata[0] for what in ("Input", "Output") for place in self.flat.of_kind(what)]
+        self._found: dict[str, Found | None] = {}
+
+    def dt(self, needed_by: Place | None) -> float:
+        """Seconds a step; needed_by : a node that depends on it"""
+        found = self._same_for_all("dt")
+        if found is None and needed_by is not None:
+            raise InputError(
+                f"{needed_by.label} depends on time, and the graph, which was not written by hypr-neuro, "
+                "does not say its time step; pass dt (--dt), in seconds"
+            )
+        value, origin = found or (DT_WITHOUT_NEED, "default, nothing depends on it")
+        return float(self._chosen("dt", value, origin))
+
+    def recurrent_delay(self) -> int:
+        """Steps of a connection that closes a loop."""
+        found = self._same_for_all("recurrent_delay")
+        return int(self._chosen("recurrent_delay", *(found or (DEFAULTS["recurrent_delay"], "default"))))
+
+    def word(self, name: str, place: Place) -> str:
+        """reset, integrator or order of one neuron."""
+        said = (_entry(name, *item) for item in (*place.metadata, *self._ends))
+        found = next((f for f in said if f is not None), None)
+        given = self.arguments.get(name)
+        if found is not None and given is not None and found[0] != given:
+            raise InputError(f"{name} = '{given}' was passed, {found[1]} says '{found[0]}'; leave {name} out")
+        if given is not None:
+            return str(self._chosen(name, given, "argument"))
+        if found is not None:
+            return str(self._chosen(name, *found))
+        if name not in DEFAULTS:
+            raise InputError(
+                f"{place.label}: NIR does not say how a spike resets v; pass reset (--reset), 'zero' or 'subtract'"
+            )
+        return str(self._chosen(name, DEFAULTS[name], "default"))
+
+    def without_effect(self) -> list[Choice]:
+        """Arguments that no node asked for."""
+        made = {choice.name for choice in self.choices}
+        return [
+            Choice(name, value, "argument, nothing depends on it")
+            for name, value in self.arguments.items()
+            if name not in made
+        ]
+
+    def _same_for_all(self, name: str) -> Found | None:
+        """The one value that any metadata or the argument say."""
+        if name not in self._found:
+            self._found[name] = self._agreed(name)
+        return self._found[name]
+
+    def _agreed(self, name: str) -> Found | None:
+        said: Found | None = None
+        if name in self.arguments:
+            said = (self.arguments[name], "argument")
+        for place in self.flat.places.values():
+            for item in place.metadata:
+                found = _entry(name, *item)
+                if found is None:
+                    continue
+                if said is not None and not math.isclose(said[0], found[0], rel_tol=DT_TOLERANCE):
+                    raise InputError(
+                        f"{name} = {said[0]} ({said[1]}), but {found[1]} says {found[0]}, rule: one for "
+                        f"all; leave {name} out or repair the metadata"
+                    )
+                said = said or found
+        return said
+
+    def _chosen(self, name: str, value: Any, origin: str) -> Any:
+        choice = Choice(name, value, origin)
+        if choice not in self.choices:
+            self.choices.append(choice)
+        return value
+
+
+def _entry(name: str, label: str, metadata: Mapping[str, Any]) -> Found | None:
+    """(value, origin) if these metadata say it; raises InputError, naming the place, for what is no such value."""
+    if name not in metadata:
+        return None
+    try:
+        return checked(name, metadata[name]), f"metadata of {label}"
+    except InputError as error:
+        raise InputError(f"metadata of {label}: {error}; repair it or remove the entry") from error

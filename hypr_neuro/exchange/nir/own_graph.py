@@ -1,0 +1,48 @@
+"""Float graphs that hypr-neuro wrote: the exact graph from the metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import nir
+import numpy as np
+
+from hypr_neuro.errors import FileFormatError
+from hypr_neuro.exchange.nir.nodes import naming, node_label, own_metadata, shape_of
+from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.neurons import get_model
+
+
+def holds_graph(graph: nir.NIRGraph) -> bool:
+    """Whether the NIR graph was written of a FloatGraph."""
+    return (own_metadata(graph.nodes.get("input")) or {}).get("role") == "graph"
+
+
+def rebuild_graph(graph: nir.NIRGraph, head: dict[str, Any]) -> FloatGraph:
+    """The graph as it was written; head : metadata of its input, verified. Raises what a made-up entry raises."""
+    populations = tuple(_population(graph, name, node) for name, node in json.loads(head["populations"]))
+    synapses = tuple(_synapses(graph, entry) for entry in json.loads(head["synapses"]))
+    shape = tuple(int(n) for n in shape_of(graph.nodes["input"]))
+    inputs, outputs = int(np.prod(shape)), tuple(json.loads(head["outputs"]))
+    return FloatGraph(inputs, populations, synapses, float(head["dt"]), outputs, shape, json.loads(head["notes"]))
+
+
+def _population(graph: nir.NIRGraph, name: str, node: str) -> FloatPopulation:
+    found = graph.nodes[node]
+    entry = own_metadata(found)
+    with naming(node_label(node, found)):
+        if entry is None or entry.get("role") != "population":
+            raise FileFormatError("metadata 'hypr_neuro' of a population is missing; write the file again")
+        biases = {int(first): bias for first, bias in entry.get("biases", {}).items()}
+        shape = tuple(int(n) for n in np.atleast_1d(entry["shape"]))
+        return FloatPopulation(name, get_model(entry["neuron"]), dict(entry["params"]), biases, shape)
+
+
+def _synapses(graph: nir.NIRGraph, entry: dict[str, Any]) -> FloatSynapses:
+    weights: Any = graph.nodes[entry["node"]].weight
+    if entry["sparse"]:
+        from scipy.sparse import csr_array
+
+        weights = csr_array(weights)
+    return FloatSynapses(entry["source"], entry["target"], weights, entry["delay"])

@@ -1,0 +1,100 @@
+"""NIR to network: exact for files of hypr-neuro, by the rules of `import_graph` and `chain` for all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nir
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.import_graph import import_foreign
+from hypr_neuro.exchange.nir.imported import Imported
+from hypr_neuro.exchange.nir.nodes import naming
+from hypr_neuro.exchange.nir.open_graph import open_graph
+from hypr_neuro.exchange.nir.options import DEFAULTS, Choice, check_arguments
+from hypr_neuro.exchange.nir.own import rebuild, rebuild_float_graph, written_here
+from hypr_neuro.exchange.nir.own_graph import holds_graph
+from hypr_neuro.exchange.nir.summary import ImportSummary
+from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.network import Network
+
+
+def read_nir(path_or_graph: str | Path | nir.NIRGraph, *, dt: float | None = None, reset: str | None = None) -> Network:
+    """The network in a NIR file or graph: layers in a chain that ends in a readout; `import_nir` reads any graph.
+
+    dt : seconds a step, for graphs of other programs; NIR itself knows continuous time only
+    reset : 'zero' or 'subtract', what a spike does to v, for graphs of other programs; NIR does not say
+    A file of hypr-neuro carries both; values that contradict it are refused. A file of a quantized network gives the
+    float network that its integers stand for; the integers themselves: `read_quantized_nir`.
+    Raises FileFormatError for a damaged or altered file, InputError for what cannot be imported, naming the node.
+    """
+    arguments = check_arguments({"dt": dt, "reset": reset})
+    graph, where = open_graph(path_or_graph)
+    with naming(where):
+        if holds_graph(graph):
+            raise InputError("holds a graph, rule: layers in a chain that ends in a readout; hn.import_nir reads it")
+        if written_here(graph):
+            return rebuild(graph, dt, reset)
+        return import_foreign(graph, arguments, where).require_network()
+
+
+def import_nir(
+    path_or_graph: str | Path | nir.NIRGraph,
+    *,
+    dt: float | None = None,
+    reset: str | None = None,
+    integrator: str | None = None,
+    order: str | None = None,
+    recurrent_delay: int | None = None,
+) -> Imported:
+    """Any NIR graph as a FloatGraph, and a summary of what was read, chosen and made.
+
+    dt : seconds a step; needed unless metadata say it or nothing depends on time
+    reset : 'zero' or 'subtract', what a spike does to v; needed unless metadata say it or no neuron has a reset
+    integrator : 'euler' (default) or 'exact'. order : 'current_first' (default) or 'membrane_first'
+    recurrent_delay : steps of a connection that closes a loop, 1 by default
+
+    The module `options` defines them. A file of hypr-neuro carries its own; others than these are refused.
+    Raises FileFormatError for a damaged file, InputError for what cannot be imported, naming node or edge.
+    """
+    given = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
+    arguments = check_arguments(given)
+    graph, where = open_graph(path_or_graph)
+    with naming(where):
+        if not written_here(graph):
+            return import_foreign(graph, arguments, where)
+        for name, value in DEFAULTS.items():
+            if arguments.get(name, value) != value:
+                raise InputError(
+                    f"{name} = {arguments[name]} was passed, a file of hypr-neuro has {value}; leave it out"
+                )
+        return _own(graph, where, dt, reset)
+
+
+def read_own(path: str | Path) -> Network | FloatGraph:
+    """What `write_nir` was given, floats: layers or a graph; of integers what they stand for."""
+    found = import_nir(path)
+    return found.graph if found.exact is None else found.exact
+
+
+def is_own(path_or_graph: str | Path | nir.NIRGraph) -> bool:
+    """Whether hypr-neuro wrote the file or graph, so that its metadata hold the exact network."""
+    return written_here(open_graph(path_or_graph)[0])
+
+
+def _own(graph: nir.NIRGraph, where: str, dt: float | None, reset: str | None) -> Imported:
+    """What hypr-neuro wrote, a FloatGraph or a network as one."""
+    net = None if holds_graph(graph) else rebuild(graph, dt, reset)
+    made = rebuild_float_graph(graph) if net is None else FloatGraph.from_network(net)
+    if net is None and (dt not in (None, made.dt) or reset is not None):
+        raise InputError(
+            f"dt = {dt}, reset = {reset} were passed, the file says dt = {made.dt} and each population's "
+            "reset; leave them out"
+        )
+    kinds: dict[str, int] = {}
+    for node in graph.nodes.values():
+        kinds[type(node).__name__] = kinds.get(type(node).__name__, 0) + 1
+    became = [f"{p.name}: {p.size} {p.model.name}" for p in made.populations]
+    choices = (Choice("dt", made.dt, "metadata 'hypr_neuro'"),)
+    summary = ImportSummary(where, dict(sorted(kinds.items())), len(graph.edges), choices, tuple(became), (), ())
+    return Imported(made, summary, exact=net)

@@ -1,0 +1,1 @@
+"""What a network is: its description, populations and connections, in float and in integers; runs nothing."""

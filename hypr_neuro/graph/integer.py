@@ -1,0 +1,306 @@
+"""A network of integers: populations of neurons and the connections between them, all that an executor needs.
+
+`QuantizedNetwork.integer()` gives one, readers of other formats give one, and a user may write one by hand.
+
+Time. A connection delivers what its source sent `lag` steps before:
+
+    lag = delay + connection_delay     from the input or from a population that stands earlier in the order
+    lag = delay + 1                    from the target itself or a later population
+
+and its sum Σ_j m_ij z_j over the spikes of one sending step and one delay is shifted by the exponent before it is
+added to the target's current (a negative exponent floors, so the sums of different delays floor apart, as in Lava).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
+from hypr_neuro.graph.kinds import wrong_kind
+from hypr_neuro.graph.synapses import LARGEST_DELAY, Synapses, Weights, loaded_synapses, matrix_arrays
+from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.numbers.arrays import Array
+
+__all__ = ["INPUT", "LARGEST_DELAY", "HasInteger", "IntegerNetwork", "Population", "Synapses", "Weights", "as_integer"]
+
+KIND = "hypr-neuro integer network"
+INPUT = "input"
+SUM_BITS = 31
+"""A step's weighted sums stay below 2^31 in magnitude, whatever fires."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Population:
+    """n neurons of one model.
+
+    per_neuron : (parameters, n) int64 in the model's order. constants : (constants,) int64, likewise
+    """
+
+    name: str
+    model: NeuronModel
+    per_neuron: Array
+    constants: Array
+
+    def __post_init__(self) -> None:
+        self.model.require_integer(f"population '{self.name}'")
+        n = self.per_neuron.shape[-1]
+        for what, array, shape in (
+            ("per_neuron", self.per_neuron, (len(self.model.fixed_per_neuron), n)),
+            ("constants", self.constants, (len(self.model.fixed_constants),)),
+        ):
+            if array.shape != shape or array.dtype != np.int64 or n == 0:
+                raise InputError(
+                    f"population '{self.name}': {what} is {array.dtype} of shape {array.shape}, rule: int64 of "
+                    f"{shape}, at least one neuron"
+                )
+        for what, array in self.named().items():
+            if np.any(np.abs(array) >= 1 << 31):
+                raise InputError(f"population '{self.name}': {what} = {array.min()}..{array.max()}, rule: 32 bits")
+        if self.model.validate_fixed is not None:
+            self.model.validate_fixed(f"population '{self.name}'", self.named())
+
+    def __repr__(self) -> str:
+        return f"Population('{self.name}', {self.model.name}, {self.size} neurons)"
+
+    @property
+    def size(self) -> int:
+        return int(self.per_neuron.shape[1])
+
+    def named(self) -> dict[str, Array]:
+        """Integer parameters (n,) and constants () by name."""
+        rows = dict(zip(self.model.fixed_per_neuron, self.per_neuron, strict=True))
+        return rows | dict(zip(self.model.fixed_constants, self.constants, strict=True))
+
+    @classmethod
+    def of(cls, name: str, model: str, size: int, **values: int | Array) -> Population:
+        """`size` neurons of the model of that name; every integer parameter and constant by its name.
+
+        A parameter is an array (size,) or one number for all. Raises InputError for a missing or unknown name.
+        """
+        record = get_model(model)
+        record.require_integer(f"population '{name}'")
+        wanted = record.fixed_per_neuron + record.fixed_constants
+        if set(values) != set(wanted):
+            raise InputError(
+                f"population '{name}': parameters {', '.join(sorted(values))}, rule for '{model}': {', '.join(wanted)}"
+            )
+        per_neuron = [np.broadcast_to(np.asarray(values[k], np.int64), (size,)) for k in record.fixed_per_neuron]
+        constants = np.array([int(np.asarray(values[k])) for k in record.fixed_constants], dtype=np.int64)
+        return cls(name, record, np.stack(per_neuron) if per_neuron else np.zeros((0, size), np.int64), constants)
+
+
+def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
+    """Raise InputError for a connection, of integers or of floats, whose ends, shape or current a network lacks.
+
+    populations : of the network, each with name, size and model. inputs : channels of the input
+    """
+    by_name = {p.name: p for p in populations}
+    for end, known in ((c.source, [INPUT, *by_name]), (c.target, list(by_name))):
+        if end not in known:
+            raise InputError(f"connection {c.name}: unknown '{end}', known: {', '.join(known)}")
+    pre = inputs if c.source == INPUT else by_name[c.source].size
+    target = by_name[c.target]
+    if c.shape != (target.size, pre):
+        raise InputError(f"connection {c.name}: weights of shape {c.shape}, rule: ({target.size}, {pre})")
+    if not 0 <= c.current < target.model.currents:
+        raise InputError(
+            f"connection {c.name}: current {c.current}, '{target.model.name}' has "
+            f"{target.model.currents} input current(s), counted from 0"
+        )
+
+
+@dataclass(eq=False)
+class IntegerNetwork:
+    """Populations in the order in which a step computes them, and the connections between them.
+
+    inputs : channels of the input. connection_delay : 0 or 1, see above
+    state_bits : declared width of the states, for models whose constants do not say it
+    notes : plain data that travels with the network and changes nothing that it computes; "input", {"scale": a,
+        "offset": b}, says that it was made for a · data + b, which the caller computes
+    """
+
+    inputs: int
+    populations: tuple[Population, ...]
+    synapses: tuple[Synapses, ...]
+    connection_delay: int = 1
+    state_bits: int = 24
+    notes: dict[str, Any] = field(default_factory=dict)
+    _index: dict[str, int] = field(init=False, repr=False)
+    _limits: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.populations, self.synapses = tuple(self.populations), tuple(self.synapses)
+        names = [p.name for p in self.populations]
+        if not names or len(set(names)) != len(names) or INPUT in names:
+            raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
+        if not isinstance(self.inputs, (int, np.integer)) or self.inputs < 1 or self.connection_delay not in (0, 1):
+            raise InputError(f"inputs = {self.inputs}, connection_delay = {self.connection_delay}, rule: >= 1; 0 or 1")
+        for one, other in permutations(names, 2):
+            if other.startswith(f"{one}/"):
+                raise InputError(f"population '{other}', rule: no name starts with another's and '/', '{one}/' here")
+        self._index = {name: i for i, name in enumerate(names)}
+        for connection in self.synapses:
+            self._check(connection)
+        self._limits = {name: self._largest_input(name) for name in names}
+        self._check_sums()
+        self._check_notes()
+
+    def _check_notes(self) -> None:
+        encoding = self.notes.get("input")
+        fits = isinstance(encoding, dict) and set(encoding) == {"scale", "offset"}
+        if encoding is not None and not (fits and all(type(value) is int for value in encoding.values())):
+            raise InputError(f"notes: input = {encoding!r:.60}, rule: whole numbers 'scale' and 'offset'")
+
+    def _check(self, c: Synapses) -> None:
+        check_ends(c, self.inputs, self.populations)
+        if c.always_on is not None and not self.forward(c):
+            raise InputError(f"connection {c.name}: always_on, rule: from the input or an earlier population only")
+        if c.source != INPUT and self.population(c.source).model.readout:
+            raise InputError(f"connection {c.name}: '{c.source}' is a readout, rule: its states feed no other neuron")
+
+    def _check_sums(self) -> None:
+        """Spikes alone must leave every sum inside 32 bits; `largest_input` says what the input may add."""
+        for p in self.populations:
+            if self.largest_input(p.name) < 1:
+                raise InputError(
+                    f"population '{p.name}': its weighted sums can reach 2^{SUM_BITS}, rule: below; "
+                    "lower weights or exponents"
+                )
+
+    def largest_input(self, target: str) -> int:
+        """Largest magnitude of an input value for which no sum of the population can leave 32 bits."""
+        return self._limits[self.population(target).name]
+
+    def _largest_input(self, target: str) -> int:
+        p = self.population(target)
+        # float64 is exact here: what matters lies below 2^53
+        room, per_unit = np.full((p.model.currents, p.size), 2.0**SUM_BITS - 1), np.zeros((p.model.currents, p.size))
+        for c in self.synapses:
+            if c.target != target:
+                continue
+            up = 2.0 ** max(c.exponent, 0)
+            if c.always_on is not None:
+                room[c.current] -= np.abs(c.always_on.astype(np.float64)) * up
+            if c.source == INPUT:
+                per_unit[c.current] += c.magnitudes * up
+            else:
+                room[c.current] -= c.magnitudes * up
+        return int(np.floor(room / np.maximum(per_unit, 1.0)).min())
+
+    def index(self, name: str) -> int:
+        """Place of a population in the order."""
+        return self._index[name]
+
+    def population(self, name: str) -> Population:
+        """The population of that name; an unknown name lists the known ones."""
+        if name not in self._index:
+            raise InputError(f"unknown population '{name}', known: {', '.join(self._index)}")
+        return self.populations[self._index[name]]
+
+    def forward(self, c: Synapses) -> bool:
+        """Whether the connection leads from the input or an earlier population to a later one."""
+        return c.source == INPUT or self._index[c.source] < self._index[c.target]
+
+    def lag(self, c: Synapses, delay: int) -> int:
+        """Steps from sending to arriving, for weights of that delay."""
+        return delay + (self.connection_delay if self.forward(c) else 1)
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file that `load` reads back equal."""
+        meta, arrays = self.contents()
+        save_arrays(path, KIND, meta | {"notes": self.notes}, arrays)
+
+    def digest(self) -> str:
+        """sha256 over everything that decides what the network computes."""
+        meta, arrays = self.contents()
+        return content_digest(json.dumps(meta, sort_keys=True), arrays)
+
+    def contents(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """All that it computes with, as plain data and arrays, from which `from_contents` makes it again."""
+        arrays: dict[str, Array] = {}
+        for i, p in enumerate(self.populations):
+            arrays |= {f"p{i}/per_neuron": p.per_neuron, f"p{i}/constants": p.constants}
+        for i, c in enumerate(self.synapses):
+            arrays |= matrix_arrays(f"s{i}/weights", c.weights)
+            if not isinstance(c.delays, int):
+                arrays |= matrix_arrays(f"s{i}/delays", c.delays)
+            if c.always_on is not None:
+                arrays[f"s{i}/always_on"] = c.always_on
+        meta = {
+            "inputs": self.inputs,
+            "connection_delay": self.connection_delay,
+            "state_bits": self.state_bits,
+            "populations": [{"name": p.name, "neuron": p.model.name} for p in self.populations],
+            "synapses": [
+                {
+                    "source": c.source,
+                    "target": c.target,
+                    "exponent": c.exponent,
+                    "current": c.current,
+                    "message_bits": c.message_bits,
+                    "shape": list(c.shape),
+                    "delays": c.delays if isinstance(c.delays, int) else None,
+                }
+                for c in self.synapses
+            ],
+        }
+        return meta, arrays
+
+    @classmethod
+    def load(cls, path: str | Path) -> IntegerNetwork:
+        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        meta, arrays = load_arrays(path, KIND)
+        try:
+            return cls.from_contents(meta, arrays)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; write it again") from error
+
+    @classmethod
+    def from_contents(cls, meta: Mapping[str, Any], arrays: dict[str, Array]) -> IntegerNetwork:
+        """The network of `contents`; raises what a missing or misshapen entry raises."""
+        populations = [
+            Population(e["name"], get_model(e["neuron"]), arrays[f"p{i}/per_neuron"], arrays[f"p{i}/constants"])
+            for i, e in enumerate(meta["populations"])
+        ]
+        synapses = [loaded_synapses(f"s{i}", e, arrays) for i, e in enumerate(meta["synapses"])]
+        return cls(
+            meta["inputs"],
+            tuple(populations),
+            tuple(synapses),
+            meta["connection_delay"],
+            meta["state_bits"],
+            dict(meta.get("notes", {})),
+        )
+
+
+class HasInteger(Protocol):
+    """What can be turned into an integer network, such as a `QuantizedNetwork`."""
+
+    def integer(self) -> IntegerNetwork: ...
+
+    @property
+    def tail(self) -> int: ...
+
+
+def as_integer(network: IntegerNetwork | HasInteger, tail: int | None = None) -> tuple[IntegerNetwork, int]:
+    """The integer network and the steps without input that end a run, `tail` where it is given.
+
+    Raises InputError for a tail below 0.
+    """
+    if isinstance(network, type) or not (isinstance(network, IntegerNetwork) or hasattr(network, "integer")):
+        raise wrong_kind("network", network, "QuantizedNetwork", "QuantizedGraph", "IntegerNetwork")
+    found = 0 if isinstance(network, IntegerNetwork) else network.tail
+    if tail is not None:
+        if tail < 0:
+            raise InputError(f"tail = {tail}, rule: at least 0")
+        found = tail
+    return network if isinstance(network, IntegerNetwork) else network.integer(), found

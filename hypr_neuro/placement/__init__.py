@@ -1,0 +1,1 @@
+"""Whether a network fits a chip: cores, memory of inference and of learning, costs."""

@@ -1,0 +1,247 @@
+"""Memory that learning on a chip takes beside the network itself, from the widths of the profile.
+
+Bits of a layer of n neurons with m columns of weights (inputs, always-on line, own neurons), d states, Δ steps for
+which eligibilities wait for their error (0 unless `learning.eligibility_alignment` is "delayed"):
+
+    each synapse   d · eligibility_bits + accumulator_bits + Δ · eligibility_bits
+                   + residual_bits + momentum_bits                       (the last only where momentum is used)
+    each neuron    ψ, the entries of A, B, C, C' and F that are not always 0, the learning signal (D of them in front of
+                   the last hidden layer), the gain for Δ steps where a layer below learns, and, for each parameter that
+                   learns, its eligibilities, accumulator, ring and momentum and its d derivatives
+    the layer      the numbers that the update rule keeps of each connection, such as row and column means
+
+Weights, states and parameters are the network's own and stand apart (`LayerMemory.network_bits`). What lives only while
+one synapse is computed counts nothing. Feedback takes the weights of the layer above where they lie; random feedback is
+drawn again each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from hypr_neuro.graph.network import layer_name
+from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.structure import structure
+from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.updates import UPDATES
+
+ENTRY_MARGIN = 2
+"""Bits of a Jacobian entry above those of a coefficient."""
+SQUARES_DROPPED = 10
+"""Bits dropped at least from squares of gradients before they are averaged."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One layer, or the part of it that a core holds: n neurons, `inputs` columns of weights, `recurrent` more.
+
+    inputs : always-on line included. recurrent : neurons whose spikes come back, 0 for none
+    parameters : how many neuron parameters learn. learns : whether its weights do
+    """
+
+    model: NeuronModel
+    neurons: int
+    inputs: int
+    recurrent: int = 0
+    parameters: int = 0
+    learns: bool = True
+
+    @property
+    def synapses(self) -> int:
+        return self.neurons * (self.inputs + self.recurrent)
+
+
+@dataclass(frozen=True)
+class LayerMemory:
+    """What learning keeps of one layer: each entry (numbers, bits of one).
+
+    per_synapse, per_neuron : of one synapse and of one neuron. layer : of the layer as a whole
+    network : weights, states and parameters of the layer, which it has without learning, too
+    """
+
+    name: str
+    shape: Shape
+    per_synapse: dict[str, tuple[int, int]]
+    per_neuron: dict[str, tuple[int, int]]
+    layer: dict[str, tuple[int, int]]
+    network: dict[str, tuple[int, int]]
+
+    @property
+    def synapse_bits(self) -> int:
+        """Of one synapse."""
+        return _bits(self.per_synapse)
+
+    @property
+    def neuron_bits(self) -> int:
+        """Of one neuron, its synapses apart."""
+        return _bits(self.per_neuron)
+
+    @property
+    def bits(self) -> int:
+        """Of the whole layer, every number in its own width."""
+        return self.shape.synapses * self.synapse_bits + self.shape.neurons * self.neuron_bits + _bits(self.layer)
+
+    @property
+    def whole_bytes(self) -> int:
+        """Of the whole layer, every number in as many bytes as it needs."""
+        return (
+            self.shape.synapses * _whole_bytes(self.per_synapse)
+            + self.shape.neurons * _whole_bytes(self.per_neuron)
+            + _whole_bytes(self.layer)
+        )
+
+    @property
+    def network_bits(self) -> int:
+        """Of weights, states and parameters."""
+        return _bits(self.network)
+
+    @property
+    def network_bytes(self) -> int:
+        """The same, every number in as many bytes as it needs."""
+        return _whole_bytes(self.network)
+
+
+def _bits(entries: dict[str, tuple[int, int]]) -> int:
+    return sum(count * width for count, width in entries.values())
+
+
+def _whole_bytes(entries: dict[str, tuple[int, int]]) -> int:
+    return sum(count * -(-width // 8) for count, width in entries.values())
+
+
+def learning_memory(
+    qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, options: LearnOptions | None = None
+) -> list[LayerMemory]:
+    """Of each layer of a network, in `profile` (default: the one it was quantized for).
+
+    Raises InputError for options that do not fit the network.
+    """
+    options = options or LearnOptions()
+    chosen = options.learning_parameters(qnet)
+    shapes = []
+    for i, layer in enumerate(qnet.layers):
+        recurrent = layer.size if layer.recurrent is not None else 0
+        shapes.append(
+            Shape(
+                layer.model,
+                layer.size,
+                int(layer.input.mantissa.shape[1]),
+                recurrent,
+                len(chosen[i]),
+                options.learns(qnet.name(i)),
+            )
+        )
+    return memory_of(shapes, qnet.profile if profile is None else profile, options)
+
+
+def memory_of(
+    shapes: Sequence[Shape], profile: Profile | str | Path, options: LearnOptions | None = None
+) -> list[LayerMemory]:
+    """Of a network that is given by the shapes of its layers, the readout last."""
+    chip, options = load_profile(profile), options or LearnOptions()
+    waits = waiting_steps(chip, len(shapes))
+    return [_layer_memory(shapes, i, chip, options, waits[i]) for i in range(len(shapes))]
+
+
+def waiting_steps(profile: Profile, layers: int) -> list[int]:
+    """Δ of each layer: steps for which its eligibilities wait until the error of their step arrives."""
+    if profile.learning.eligibility_alignment.value == "none":
+        return [0] * layers
+    hop, latency = int(profile.time.connection_delay.value), profile.time.error_latency.value
+    return [hop * (layers - 1 - i) + (latency if i < layers - 1 else 0) for i in range(layers)]
+
+
+def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOptions, wait: int) -> LayerMemory:
+    shape, rules, precision = shapes[i], chip.learning, chip.precision
+    below_learns = any(s.learns or s.parameters for s in shapes[:i])
+    if not (shape.learns or shape.parameters or below_learns):
+        return LayerMemory(layer_name(i, len(shapes)), shape, {}, {}, {}, _network(shape, chip))
+    per_synapse: dict[str, tuple[int, int]] = {}
+    momentum = rules.momentum_bits.value if options.momentum else 0
+    if shape.learns:
+        per_synapse = _present(
+            {
+                "eligibilities": (shape.model.d, rules.eligibility_bits.value),
+                "accumulator": (1, rules.accumulator_bits.value),
+                "waiting eligibilities": (wait, rules.eligibility_bits.value),
+                "residual": (1, rules.residual_bits.value),
+                "momentum": (1, momentum),
+            }
+        )
+    last = i == len(shapes) - 1
+    entry = precision.coefficient_bits.value + ENTRY_MARGIN
+    signals = 1 + (chip.time.error_latency.value if i == len(shapes) - 2 else 0)
+    per_neuron = {
+        "ψ": (0 if shape.model.readout else 1, rules.psi_bits.value),
+        "Jacobian": (jacobian_entries(shape.model), entry),
+        "learning signals": (signals, rules.error_bits.value if last else rules.signal_bits.value),
+        "waiting gains": (wait if below_learns else 0, entry),
+    }
+    per_neuron |= _of_parameters(shape, chip, momentum, wait, entry)
+    name = layer_name(i, len(shapes))
+    kept: dict[str, tuple[int, int]] = {}
+    if shape.learns:
+        for key, columns in (("input", shape.inputs), ("recurrent", shape.recurrent)):
+            kept |= _normalisers(key, options.rule, shape.neurons, columns, rules.accumulator_bits.value)
+    if shape.parameters:
+        count, width = _kept(options.rule, shape.neurons, 1), _square_bits(rules.accumulator_bits.value)
+        kept["parameters normaliser"] = (shape.parameters * count, width)
+    return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(kept), _network(shape, chip))
+
+
+def jacobian_entries(model: NeuronModel) -> int:
+    """Entries of A, B, C, C' and F that are not always 0."""
+    found = structure(model)
+    return sum(chain(*found.A, found.B, found.C, found.late, found.F))
+
+
+def _of_parameters(shape: Shape, chip: Profile, momentum: int, wait: int, entry: int) -> dict[str, tuple[int, int]]:
+    """Of the neuron parameters that learn: each like a synapse, with its own ∂s/∂p in place of B."""
+    rules, count = chip.learning, shape.parameters
+    return {
+        "parameter eligibilities": (count * shape.model.d, rules.eligibility_bits.value),
+        "parameter derivatives by state": (count * shape.model.d, chip.precision.state_bits.value),
+        "parameter derivatives by output": (count, entry),
+        "parameter accumulators": (count, rules.accumulator_bits.value),
+        "waiting parameter eligibilities": (count * wait, rules.eligibility_bits.value),
+        "parameter momentum": (count, momentum),
+    }
+
+
+def _normalisers(key: str, rule: str, n: int, m: int, accumulator_bits: int) -> dict[str, tuple[int, int]]:
+    return {f"{key} normaliser": (_kept(rule, n, m) if m else 0, _square_bits(accumulator_bits))}
+
+
+def _kept(rule: str, n: int, m: int) -> int:
+    """Numbers that an update rule remembers of a connection of n rows and m columns."""
+    total = 0
+    for shape in UPDATES[rule].state(n, m).values():
+        size = 1
+        for length in shape:
+            size *= length
+        total += size
+    return total
+
+
+def _square_bits(accumulator_bits: int) -> int:
+    """Width of a mean square of gradients."""
+    return 2 * (accumulator_bits - 1) - SQUARES_DROPPED
+
+
+def _network(shape: Shape, chip: Profile) -> dict[str, tuple[int, int]]:
+    """Weights, states and the integers of each neuron (as wide as a state: some are thresholds)."""
+    bits = chip.precision.state_bits.value
+    return {
+        "weights": (shape.synapses, chip.precision.weight_bits.value),
+        "states": (shape.neurons * shape.model.d, bits),
+        "parameters": (shape.neurons * len(shape.model.fixed_per_neuron), bits),
+    }
+
+
+def _present(entries: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    return {name: (count, width) for name, (count, width) in entries.items() if count and width}

@@ -1,0 +1,220 @@
+"""Hardware profiles: one YAML file a chip, every number with unit and source.
+
+A number is written ``{value: 8, unit: bit, source: "…"}``. ``extends: NAME`` takes another profile as the start and
+overrides single keys, so that a study varies one field. What is not published is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hypr_neuro.errors import ProfileError
+from hypr_neuro.graph.spec import describe, load_yaml
+from hypr_neuro.neurons.base import FixedFormat
+from hypr_neuro.numbers.fixed_point import ROUNDING
+
+T = TypeVar("T")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Quantity(_Strict, Generic[T]):
+    """A number with its unit and where it stands."""
+
+    value: T
+    unit: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+
+
+Bits = Quantity[Annotated[int, Field(ge=2, le=32)]]
+Count = Quantity[Annotated[int, Field(ge=0)]]
+Positive = Quantity[Annotated[int, Field(ge=1)]]
+Real = Quantity[Annotated[float, Field(ge=0)]]
+Choice = Quantity[str]
+
+
+def _default(value: Any, unit: str) -> Any:
+    return Quantity(value=value, unit=unit, source="default: a profile that does not say")
+
+
+class Time(_Strict):
+    """When things arrive; see `sim.engine`."""
+
+    connection_delay: Quantity[Literal[0, 1]]
+    error_latency: Quantity[Annotated[int, Field(ge=0, le=64)]]
+
+
+class Precision(_Strict):
+    """Widths in bits (sign included unless said), rounding and overflow rules."""
+
+    weight_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
+    weight_exponent_min: Quantity[Annotated[int, Field(ge=-32, le=0)]]
+    weight_exponent_max: Quantity[Annotated[int, Field(ge=0, le=32)]]
+    state_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
+    state_headroom: Quantity[Annotated[float, Field(ge=1, le=64)]]
+    state_rounding: Quantity[Literal["floor", "zero", "nearest"]]
+    overflow: Quantity[Literal["lava", "hardware"]]
+    coefficient_bits: Quantity[Annotated[int, Field(ge=12, le=17)]]
+    decay_bits: Quantity[Annotated[int, Field(ge=4, le=12)]]
+    threshold_bits: Bits
+    threshold_shift: Quantity[Literal[6]]
+    bias_mantissa_bits: Bits
+    bias_exponent_max: Count
+
+
+class Learning(_Strict):
+    """What learns and in which widths; see `sim.learn`."""
+
+    ability: Quantity[Literal["native", "microcode", "arm", "embedded", "none"]]
+    eligibility_bits: Quantity[Annotated[int, Field(ge=4, le=32)]]
+    eligibility_fraction: Quantity[Annotated[int, Field(ge=0, le=24)]]
+    eligibility_rounding: Quantity[Literal["floor", "zero", "nearest"]]
+    psi_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
+    error_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
+    signal_bits: Quantity[Annotated[int, Field(ge=4, le=24)]]
+    accumulator_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
+    error: Quantity[Literal["softmax", "linear", "sign"]] = _default("softmax", "-")
+    eligibility_alignment: Quantity[Literal["none", "delayed"]] = _default("none", "-")
+    momentum_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] = _default(0, "bit")
+    residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = _default(0, "bit")
+
+
+class Core(_Strict):
+    """Limits of one core; an absent one is not published and not checked."""
+
+    neurons: Positive | None = None
+    in_axons: Positive | None = None
+    out_axons: Positive | None = None
+    synaptic_memory: Positive | None = None
+    fan_in: Positive | None = None
+
+
+class Chip(_Strict):
+    cores: Positive | None = None
+
+
+class Energy(_Strict):
+    """Energy and time of one operation, where published."""
+
+    neuron_update: Real | None = None
+    spike_out: Real | None = None
+    synapse: Real | None = None
+    axon_out: Real | None = None
+    neuron_update_time: Real | None = None
+    spike_out_time: Real | None = None
+    synapse_time: Real | None = None
+    barrier_time: Real | None = None
+
+
+class Profile(_Strict):
+    """One chip. `compilers` names the formats it takes."""
+
+    name: str = Field(min_length=1)
+    description: str
+    time: Time
+    precision: Precision
+    learning: Learning
+    core: Core = Field(default_factory=Core)
+    chip: Chip = Field(default_factory=Chip)
+    energy: Energy = Field(default_factory=Energy)
+    compilers: tuple[str, ...] = ()
+
+    def fixed_format(self, state_range: float, weight_range: float) -> FixedFormat:
+        """What a neuron's `to_fixed` needs, for a layer whose states and weights reach these magnitudes."""
+        p = self.precision
+        return FixedFormat(
+            state_bits=p.state_bits.value,
+            coefficient_bits=p.coefficient_bits.value,
+            decay_bits=p.decay_bits.value,
+            threshold_bits=p.threshold_bits.value,
+            threshold_shift=p.threshold_shift.value,
+            bias_mantissa_bits=p.bias_mantissa_bits.value,
+            bias_exponent_max=p.bias_exponent_max.value,
+            state_range=state_range,
+            headroom=p.state_headroom.value,
+            weight_range=weight_range,
+            weight_bits=p.weight_bits.value,
+            weight_exponent_max=p.weight_exponent_max.value,
+            rounding=ROUNDING[p.state_rounding.value],
+            overflow=p.overflow.value,
+            psi_bits=self.learning.psi_bits.value,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data, as written in the YAML file with everything inherited filled in."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that come with hypr-neuro."""
+    folder = files("hypr_neuro.hardware_profiles")
+    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_profile(name: str | Path | Profile) -> Profile:
+    """A profile by name, or from the path of a YAML file (anything that ends in .yaml or .yml).
+
+    Raises ProfileError naming file and key of whatever is wrong, unknown keys included.
+    """
+    if isinstance(name, Profile):
+        return name
+    path = _find(str(name), None)
+    return parse_profile(_merged(path, ()), str(path))
+
+
+def parse_profile(data: Any, where: str) -> Profile:
+    """A profile from plain data; `where` names the source in errors."""
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        raise ProfileError(f"profile '{where}': {describe(error)}") from error
+
+
+def profile_schema() -> dict[str, Any]:
+    """JSON schema of a profile file, for editors (a file may also hold `extends`)."""
+    schema = Profile.model_json_schema()
+    schema["properties"]["extends"] = {"type": "string", "description": "profile to start from"}
+    return schema
+
+
+def _find(name: str, beside: Path | None) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        path = beside.parent / name if beside and not Path(name).is_absolute() else Path(name)
+        if not path.is_file():
+            raise ProfileError(f"profile file '{path}' does not exist; known names: {', '.join(profile_names())}")
+        return path
+    if name not in profile_names():
+        raise ProfileError(
+            f"unknown profile '{name}', known: {', '.join(profile_names())}, or the path of a .yaml file"
+        )
+    return Path(str(files("hypr_neuro.hardware_profiles").joinpath(f"{name}.yaml")))
+
+
+def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    """The file's content over that of the profile it extends."""
+    path = path.resolve()
+    if str(path) in seen:
+        raise ProfileError(f"profile '{path}': 'extends' goes in a circle: {' -> '.join([*seen, str(path)])}")
+    data = load_yaml(path, "profile")
+    if not isinstance(data, dict):
+        raise ProfileError(f"profile '{path}': a mapping is expected, found {type(data).__name__}")
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise ProfileError(f"profile '{path}': key 'extends' = {base!r}, rule: a name or the path of a .yaml file")
+    return _overlay(_merged(_find(base, path), (*seen, str(path))), data)
+
+
+def _overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlay(merged[key], value) if both else value
+    return merged

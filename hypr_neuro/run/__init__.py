@@ -1,0 +1,1 @@
+"""The float engine: a network forward in time, block by block."""

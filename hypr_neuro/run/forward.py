@@ -1,0 +1,357 @@
+"""The float network forward in time: S-stage kernel and layer state.
+
+Arrays are time-major; batch and neurons share one contiguous axis, entry b·n + i for sample b and neuron i, so that
+the compiler can vectorise over it. Samples do not interact: a batch is run in blocks of samples, on threads, and the
+results do not depend on how it is split. Step functions come in through closures (`jit.py`). Indices are unsigned:
+numba tests signed ones for being negative, and that test keeps the loops from being vectorised.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, lru_cache
+from os import cpu_count
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.unrolled import FLUSH, LOAD, STORE
+
+FloatType = type[Any]
+Result = TypeVar("Result")
+Events = tuple[Array, Array]
+"""Which entries of each step are not 0: index (λ, batch, n+1), of which count (λ, batch) are valid."""
+BLOCK_BYTES = 12_000_000
+"""Working memory of a block of samples: larger ones fall out of the cache, smaller ones cost more calls."""
+
+
+@jitable
+def list_events(values: Any, first: Any, n: Any, index: Any) -> Any:
+    """Fill `index` with the j < n where values[first + j] is not 0; returns how many. No branch: spikes are rare and
+    unpredictable, and each wrong guess of the processor costs more than a whole row of weights."""
+    count = np.uintp(0)
+    for j in range(n):
+        index[count] = j
+        count += np.uintp(values[first + j] != 0.0)
+    return count
+
+
+@jitable
+def add_events(to: Any, base: Any, values: Any, first: Any, rows: Any, n: Any, index: Any, count: Any) -> None:
+    """to[base:base+n] += Σ_j values[first + j] · rows[j] over the `count` listed j, four rows at a time."""
+    fours = count // np.uintp(4) * np.uintp(4)
+    for e in range(np.uintp(0), fours, np.uintp(4)):
+        j0, j1, j2, j3 = np.uintp(index[e]), np.uintp(index[e + 1]), np.uintp(index[e + 2]), np.uintp(index[e + 3])
+        z0, z1, z2, z3 = values[first + j0], values[first + j1], values[first + j2], values[first + j3]
+        r0, r1, r2, r3 = rows[j0], rows[j1], rows[j2], rows[j3]
+        for i in range(n):
+            to[base + i] += (z0 * r0[i] + z1 * r1[i]) + (z2 * r2[i] + z3 * r3[i])
+    for e in range(fours, count):
+        j = np.uintp(index[e])
+        z, row = values[first + j], rows[j]
+        for i in range(n):
+            to[base + i] += z * row[i]
+
+
+@cache
+def events_kernel() -> Callable[..., None]:
+    """Kernel (values (λ, batch·n), n, index, count): list the events of each step."""
+
+    def kernel(values, neurons, index, count):
+        n = np.uintp(neurons)
+        for t in range(values.shape[0]):
+            for b in range(np.uintp(count.shape[1])):
+                count[t, b] = list_events(values[t], b * n, n, index[t, b])
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@cache
+def s_stage(model_name: str, precision: str) -> Callable[..., None]:
+    """Kernel of one layer over a chunk of steps.
+
+    below : (λ, batch·inputs), with its events. weight_t : (inputs, n)
+    recurrent_t : (n, n), or (0, n); rows = sending neurons. bias : (n,)
+    current : (λ, batch·n), filled with the input currents
+    states : (λ+1, d, batch·n); row 0 is the state before the chunk, the others are filled
+    outputs (λ+1, batch·n), index (λ+1, batch, n+1), count (λ+1, batch) : likewise, outputs and their events
+    p : (parameters and coefficients, batch·n)
+    """
+    model = get_model(model_name)
+    step, d, spikes = model.float_step, model.d, not model.readout
+    load_s, load_p, store, flush = LOAD[d], LOAD[model.float_count], STORE[d], FLUSH[d]
+
+    def kernel(
+        below, below_index, below_count, weight_t, recurrent_t, bias, current, states, outputs, index, count, p, neurons
+    ):
+        n = np.uintp(neurons)
+        inputs, size = np.uintp(weight_t.shape[0]), np.uintp(current.shape[1])
+        batch, recurrent = size // n, recurrent_t.shape[0] > 0
+        for t in range(current.shape[0]):
+            x_t, i_t, s0, s1, z0, z1 = below[t], current[t], states[t], states[t + 1], outputs[t], outputs[t + 1]
+            for b in range(batch):
+                base = b * n
+                for i in range(n):
+                    i_t[base + i] = bias[i]
+                add_events(i_t, base, x_t, b * inputs, weight_t, n, below_index[t, b], np.uintp(below_count[t, b]))
+                if recurrent:
+                    add_events(i_t, base, z0, base, recurrent_t, n, index[t, b], np.uintp(count[t, b]))
+            for k in range(size):
+                s, z = step(load_s(s0, k), z0[k], (i_t[k],), load_p(p, k))
+                store(s1, k, flush(s))
+                z1[k] = z
+            if spikes:
+                for b in range(batch):
+                    count[t + 1, b] = list_events(z1, b * n, n, index[t + 1, b])
+
+    return compile_kernel(kernel, precision, disjoint=True)
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cpu_count() or 1)
+
+
+# a forked child has none of its parent's threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def over_batch(batch: int, call: Callable[[int, int], object]) -> None:
+    """call(b0, b1) on equal slices of the batch, one a core."""
+    for _ in over_blocks(batch, max(1, -(-batch // (cpu_count() or 1))), call):
+        pass
+
+
+def over_blocks(samples: int, size: int, call: Callable[[int, int], Result]) -> Iterator[Result]:
+    """call(b0, b1) for blocks of at most `size` samples, on threads; results in the order of the samples."""
+    edges = [(b, min(b + size, samples)) for b in range(0, samples, size)]
+    if len(edges) == 1 or (cpu_count() or 1) == 1:
+        yield from (call(a, b) for a, b in edges)
+        return
+    waiting: deque[Future[Result]] = deque()
+    ahead = 2 * (cpu_count() or 1)  # more would only keep their results in memory
+    try:
+        for a, b in edges:
+            if len(waiting) == ahead:
+                yield waiting.popleft().result()
+            waiting.append(_pool().submit(call, a, b))
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def block_size(net: Network, samples: int, steps: int, dtype: FloatType) -> int:
+    """Samples of a block: working memory near BLOCK_BYTES, and a block for each core."""
+    floats = sum((2 * layer.model.d + 6) * layer.size + layer.inputs for layer in net.layers) * steps
+    fitting = BLOCK_BYTES // max(1, floats * np.dtype(dtype).itemsize)
+    return max(1, min(int(fitting), -(-samples // (cpu_count() or 1))))
+
+
+def chunks(steps: int, chunk: int | None) -> Iterator[slice]:
+    """Consecutive slices of `chunk` steps (None: all at once)."""
+    size = steps if chunk is None else chunk
+    if size < 1:
+        raise InputError(f"chunk = {chunk}, rule: at least 1 step, or None for the whole sequence")
+    for start in range(0, steps, size):
+        yield slice(start, min(start + size, steps))
+
+
+Workspace = list[dict[str, Array]]
+"""Named buffers of each layer, for a block of samples."""
+_idle: dict[Any, list[Workspace]] = {}
+KINDS_KEPT = 4
+LARGEST_KEPT = 4 * BLOCK_BYTES
+
+
+def take_workspace(layers: Sequence[LayerArrays], batch: int) -> tuple[Any, Workspace]:
+    """Buffers that an earlier block of the same kind has left, or new ones; give them back with their key.
+
+    New memory costs as much as the arithmetic on it: the system hands it out page by page, filled with zeros.
+    """
+    key = (batch, *((a.layer.model.name, a.layer.size, a.layer.inputs, np.dtype(a.dtype).name) for a in layers))
+    left = _idle.get(key)
+    try:
+        return key, left.pop() if left else [{} for _ in layers]
+    except IndexError:  # another thread was first
+        return key, [{} for _ in layers]
+
+
+def drop_workspaces() -> None:
+    """Let all idle buffers go."""
+    _idle.clear()
+
+
+def give_workspace(key: Any, workspace: Workspace) -> None:
+    """Keep the buffers for a later block; of more than KINDS_KEPT kinds the oldest is let go, large ones at once."""
+    if sum(a.nbytes for buffers in workspace for a in buffers.values()) > LARGEST_KEPT:
+        return
+    _idle.setdefault(key, []).append(workspace)
+    for old in list(_idle)[:-KINDS_KEPT]:
+        _idle.pop(old, None)
+
+
+class LayerArrays:
+    """A layer's numbers as kernels take them, in one float type: made once, read by every block.
+
+    params : (parameters and coefficients, n). weight, weight_t : (n, inputs), (inputs, n). bias : (n,)
+    recurrent, recurrent_t : (n, n), or (0, n)
+    """
+
+    def __init__(self, layer: Layer, dtype: FloatType) -> None:
+        self.layer, self.dtype = layer, dtype
+        self.params = layer.float_matrix().astype(dtype)
+        self.weight = np.ascontiguousarray(layer.weight, dtype)
+        self.weight_t = np.ascontiguousarray(layer.weight.T, dtype)
+        recurrent = np.zeros((0, layer.size)) if layer.recurrent is None else layer.recurrent
+        self.recurrent = np.ascontiguousarray(recurrent, dtype)
+        self.recurrent_t = np.ascontiguousarray(recurrent.T if len(recurrent) else recurrent, dtype)
+        self.bias = (np.zeros(layer.size) if layer.bias is None else layer.bias).astype(dtype)
+
+
+class LayerForward:
+    """One layer running forward for a block of samples; the state is carried from call to call.
+
+    state : (d, batch·n). output : (batch·n)
+    """
+
+    def __init__(self, arrays: LayerArrays, batch: int, buffers: dict[str, Array] | None = None) -> None:
+        self.arrays, self.layer, self.batch, self.dtype = arrays, arrays.layer, batch, arrays.dtype
+        self.n, self.d, dtype = self.layer.size, self.layer.model.d, self.dtype
+        self.params, self.precision = np.tile(arrays.params, batch), np.dtype(dtype).name
+        self.state = np.zeros((self.d, batch * self.n), dtype)
+        self.output = np.zeros(batch * self.n, dtype)
+        self._buffers: dict[str, Array] = {} if buffers is None else buffers
+
+    def buffer(self, name: str, steps: int, *shape: int, dtype: type[Any] | None = None) -> Array:
+        """An array (steps, *shape) that later calls use again: new memory costs more than the arithmetic on it."""
+        found = self._buffers.get(name)
+        if found is None or found.shape[0] < steps:
+            found = self._buffers[name] = np.empty((steps, *shape), dtype or self.dtype)
+        return found[:steps]
+
+    def forward(self, below: Array, events: Events | None = None) -> Array:
+        """S-stage over one sub-sequence: (λ, batch, inputs) to (λ, batch, n), valid until the next call.
+
+        events : of `below`, where the layer below has them (`events` of that layer)
+        Keeps `below`, `current` (λ, batch·n), `states` (λ+1, d, batch·n), `outputs` (λ+1, batch·n) and `events`.
+        """
+        steps, size = below.shape[0], self.output.size
+        self.below = below.reshape(steps, -1)
+        self.below_events = self._events_of(self.below) if events is None else events
+        self.current = self.buffer("current", steps, size)
+        self.states = self.buffer("states", steps + 1, *self.state.shape)
+        self.outputs = self.buffer("outputs", steps + 1, size)
+        self.states[0], self.outputs[0] = self.state, self.output
+        index = self.buffer("index", steps + 1, self.batch, self.n + 1, dtype=np.uint32)
+        count = self.buffer("count", steps + 1, self.batch, dtype=np.uint32)
+        events_kernel()(self.outputs[:1], self.n, index[:1], count[:1])
+        s_stage(self.layer.model.name, self.precision)(
+            self.below,
+            *self.below_events,
+            self.arrays.weight_t,
+            self.arrays.recurrent_t,
+            self.arrays.bias,
+            self.current,
+            self.states,
+            self.outputs,
+            index,
+            count,
+            self.params,
+            self.n,
+        )
+        self.own_events, self.events = (index[:-1], count[:-1]), (index[1:], count[1:])
+        self.state, self.output = self.states[-1].copy(), self.outputs[-1].copy()
+        return self.outputs[1:].reshape(steps, self.batch, self.n)
+
+    def _events_of(self, below: Array) -> Events:
+        steps, inputs = below.shape[0], self.layer.inputs
+        index = self.buffer("below_index", steps, self.batch, inputs + 1, dtype=np.uint32)
+        count = self.buffer("below_count", steps, self.batch, dtype=np.uint32)
+        events_kernel()(below, inputs, index, count)
+        return index, count
+
+
+def run_forward(layers: Sequence[LayerForward], values: Array) -> Array:
+    """One sub-sequence through all layers: (λ, batch, inputs) to the readout's (λ, batch, outputs)."""
+    events = None
+    for layer in layers:
+        values = layer.forward(values, events)
+        events = layer.events
+    return values
+
+
+class Rows:
+    """Samples `index` of x (sample, T, channel), read only when a sub-sequence of them is asked for.
+
+    x may be a memory map of a file larger than memory.
+    """
+
+    ndim = 3
+
+    def __init__(self, x: Array, index: Array) -> None:
+        self.x, self.index = x, index
+        self.shape = (len(index), *x.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, key: tuple[slice, slice]) -> Array:
+        samples, steps = key
+        return np.stack([self.x[i, steps] for i in self.index[samples]])
+
+
+def time_major(x: Array, dtype: FloatType) -> Array:
+    """(sample, T, channel) of any number type to contiguous (T, sample, channel)."""
+    return np.require(np.asarray(x).transpose(1, 0, 2), dtype, ["C", "W"])
+
+
+def check_input(net: Network, x: Array | Rows) -> None:
+    """Raise InputError unless x is (sample, T, channels of the network)."""
+    if x.ndim != 3 or x.shape[2] != net.inputs:
+        raise InputError(f"x of shape {x.shape}, rule: (sample, T, {net.inputs}) for this network")
+    if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf":
+        raise InputError(f"x of type {x.dtype}, rule: real numbers")
+
+
+def readout(
+    net: Network,
+    x: Array | Rows,
+    *,
+    chunk: int = 256,
+    dtype: FloatType = np.float32,
+    visit: Callable[[int, Sequence[LayerForward]], None] | None = None,
+) -> Array:
+    """Run the network: x (sample, T, channel) to readout (sample, T, outputs); memory for `chunk` steps at a time.
+
+    visit(start, layers) is called after each sub-sequence, with its first step and the layers' runs.
+    """
+    data = x if isinstance(x, (np.ndarray, Rows)) else np.asarray(x)
+    check_input(net, data)
+    out = np.empty((data.shape[0], data.shape[1], net.outputs), dtype)
+    arrays = [LayerArrays(layer, dtype) for layer in net.layers]
+
+    def run(first: int, stop: int) -> None:
+        key, workspace = take_workspace(arrays, stop - first)
+        layers = [LayerForward(a, stop - first, w) for a, w in zip(arrays, workspace, strict=True)]
+        for part in chunks(data.shape[1], chunk):
+            values = run_forward(layers, time_major(data[first:stop, part], dtype))
+            out[first:stop, part] = values.transpose(1, 0, 2)
+            if visit is not None:
+                visit(part.start, layers)
+        give_workspace(key, workspace)
+
+    size = len(data) if visit else block_size(net, len(data), min(chunk, max(1, data.shape[1])), dtype)
+    for _ in over_blocks(len(data), max(1, size), run):
+        pass
+    return out

@@ -1,0 +1,1 @@
+"""What tests share: random networks and populations, comparisons whose failures arrive ready to debug."""

@@ -1,0 +1,302 @@
+"""What a run recorded, where it comes from, and its file.
+
+A trace by itself is arrays. Its `Origin` says what they are: integers or real numbers, in which scale, of which
+samples, and how many steps each layer runs behind float time, so that `hypr_neuro.comparing.diff` can set traces of
+different executors beside each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
+from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Synapses, as_integer
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+
+KIND = "hypr-neuro trace"
+REMEDY = "`hypr-neuro simulate NETWORK --trace FILE` writes one"
+FLOAT, INTEGER = "float", "integer"
+SPIKES, CURRENT = "spikes", "current"
+"""Names of what is no state; a neuron of several currents has "current0", "current1", …"""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A connection: what `source` (a layer or "input") sends in step t arrives at `target` in t + lag, for each lag."""
+
+    source: str
+    target: str
+    lags: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a trace comes from.
+
+    arithmetic : "float" or "integer". device : what ran it, such as "float", "sim" or "lava"
+    network : sha256 of the network's numbers, "" if unknown
+    layers : names in the order in which a step computes them; the last gives the readout
+    latency : by layer, steps behind float time: step k of its arrays is float step k - latency; 0 if not named
+    state_scale, current_scale : by layer, state_int = state · state_scale, current_int = current · current_scale; a
+        layer of integers without them has no real units
+    links : the connections. samples : number of each sample in its data; None: 0, 1, 2, …
+    spiking : layers whose output is spikes, which have no scale
+    """
+
+    arithmetic: str
+    device: str
+    layers: tuple[str, ...]
+    network: str = ""
+    latency: Mapping[str, int] = field(default_factory=dict)
+    state_scale: Mapping[str, float] = field(default_factory=dict)
+    current_scale: Mapping[str, float] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    samples: tuple[int, ...] | None = None
+    spiking: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.arithmetic not in (FLOAT, INTEGER):
+            raise InputError(f"arithmetic = {self.arithmetic!r}, rule: '{FLOAT}' or '{INTEGER}'")
+        if not self.layers or len(set(self.layers)) != len(self.layers):
+            raise InputError(f"layers {self.layers}, rule: at least one, names differ")
+        for layer, steps in self.latency.items():
+            if not isinstance(steps, int) or steps < 0:
+                raise InputError(f"latency of {layer} = {steps}, rule: whole steps, at least 0")
+        for name, scales in (("state_scale", self.state_scale), ("current_scale", self.current_scale)):
+            for layer, scale in scales.items():
+                if not 0 < scale < float("inf"):
+                    raise InputError(f"{name} of {layer} = {scale}, rule: above 0, finite")
+        if self.samples is not None and len(set(self.samples)) != len(self.samples):
+            raise InputError("samples: a number occurs twice, rule: each sample has a number of its own")
+
+    def scale(self, layer: str, what: str) -> float | None:
+        """Integer units of one real unit of a state, a current or the output: 1 in float, None if unknown."""
+        if self.arithmetic == FLOAT:
+            return 1.0
+        return (self.current_scale if what.startswith(CURRENT) else self.state_scale).get(layer)
+
+
+@dataclass
+class Trace:
+    """What a simulation recorded; device time, arrays (T + latency, sample, neuron).
+
+    spikes : by layer name (hidden layers). states : by layer name, then state name, or "current"
+    readout : (sample, T, outputs), already shifted back to float time
+    events : by layer name, {what: count}. rates : mean spikes a neuron and step, by layer name
+    synaptic_operations : weights read for a spike, over the whole run
+    origin : what the numbers are, None if nobody said (`with_origin`). input : (sample, T, channel), if it was kept
+    """
+
+    readout: Array
+    spikes: dict[str, Array]
+    states: dict[str, dict[str, Array]]
+    events: dict[str, dict[str, int]]
+    rates: dict[str, float]
+    synaptic_operations: int
+    origin: Origin | None = None
+    input: Array | None = None
+
+    def check(self, where: str = "trace") -> None:
+        """Raise InputError, naming the array, unless shapes go together and all values are numbers."""
+        if self.readout.ndim != 3:
+            raise InputError(f"{where}: readout of shape {self.readout.shape}, rule: (sample, T, outputs)")
+        samples, steps = self.readout.shape[:2]
+        if self.input is not None and (self.input.ndim != 3 or self.input.shape[:2] != (samples, steps)):
+            raise InputError(
+                f"{where}: input of shape {self.input.shape}, rule: ({samples}, {steps}, channel) as the "
+                f"readout {self.readout.shape}"
+            )
+        for layer, what, array in self.recorded():
+            if array.ndim != 3 or array.shape[1] != samples or array.shape[0] < steps:
+                raise InputError(
+                    f"{where}: {layer}, {what} of shape {array.shape}, rule: ({steps} steps or more, "
+                    f"{samples} samples, neuron) as the readout {self.readout.shape}"
+                )
+        arrays = {f"{layer}, {what}": array for layer, what, array in self.recorded()} | {"readout": self.readout}
+        for name, array in (arrays if self.input is None else arrays | {"input": self.input}).items():
+            if array.dtype.kind not in "biuf" or 0 in array.shape:
+                raise InputError(f"{where}: {name} is {array.dtype} of shape {array.shape}, rule: numbers, not empty")
+        if self.origin is not None and self.origin.samples is not None and len(self.origin.samples) != samples:
+            raise InputError(f"{where}: {len(self.origin.samples)} sample numbers, {samples} samples, rule: as many")
+
+    def recorded(self) -> list[tuple[str, str, Array]]:
+        """(layer, state name, "current" or "spikes", array) of everything kept for each step, the readout apart."""
+        states = [(layer, what, a) for layer, by_name in self.states.items() for what, a in by_name.items()]
+        return states + [(layer, SPIKES, a) for layer, a in self.spikes.items()]
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file that `load` reads back equal; spikes and input in the narrowest integer type."""
+        self.check()
+        arrays = {"readout": self.readout}
+        if self.input is not None:
+            arrays["input"] = narrowed(self.input)
+        names: dict[str, Any] = {"spikes": list(self.spikes), "states": [[k, list(v)] for k, v in self.states.items()]}
+        arrays |= {f"spikes/{i}": narrowed(a) for i, a in enumerate(self.spikes.values())}
+        arrays |= {
+            f"states/{i}/{j}": a
+            for i, by_name in enumerate(self.states.values())
+            for j, a in enumerate(by_name.values())
+        }
+        counted = {
+            "events": list(self.events.items()),
+            "rates": list(self.rates.items()),
+            "synaptic_operations": self.synaptic_operations,
+        }
+        origin = None if self.origin is None else asdict(self.origin)
+        save_arrays(path, KIND, names | counted | {"origin": origin}, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trace:
+        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        try:
+            meta, arrays = load_arrays(path, KIND)
+        except FileFormatError as error:
+            raise FileFormatError(f"{error}; {REMEDY}") from error
+        try:
+            spikes = {name: arrays[f"spikes/{i}"] for i, name in enumerate(meta["spikes"])}
+            states = {
+                name: {state: arrays[f"states/{i}/{j}"] for j, state in enumerate(kept)}
+                for i, (name, kept) in enumerate(meta["states"])
+            }
+            trace = cls(
+                arrays["readout"],
+                spikes,
+                states,
+                dict(meta["events"]),
+                dict(meta["rates"]),
+                meta["synaptic_operations"],
+                _loaded_origin(meta["origin"]),
+                arrays.get("input"),
+            )
+            trace.check()
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; {REMEDY}") from error
+        return trace
+
+
+def _loaded_origin(entry: dict[str, Any] | None) -> Origin | None:
+    if entry is None:
+        return None
+    links = tuple(Link(e["source"], e["target"], tuple(e["lags"])) for e in entry["links"])
+    samples = None if entry["samples"] is None else tuple(entry["samples"])
+    names = {key: tuple(entry.get(key, ())) for key in ("layers", "spiking")}
+    return Origin(**entry | names | {"links": links, "samples": samples})
+
+
+def narrowed(array: Array) -> Array:
+    """Integers in the narrowest signed type that holds them all; real numbers as they are."""
+    if array.dtype.kind == "b":
+        return array.astype(np.int8)
+    if array.dtype.kind not in "iu" or not array.size:
+        return array
+    low, high = int(array.min()), int(array.max())
+    for kind in (np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return array.astype(kind, copy=False)
+    return array
+
+
+def with_origin(
+    trace: Trace,
+    network: QuantizedNetwork | QuantizedGraph | IntegerNetwork | Network | FloatGraph,
+    x: Array | None = None,
+    *,
+    device: str = "",
+    samples: Sequence[int] | None = None,
+) -> Trace:
+    """The same arrays, not copied, with what they are.
+
+    network : what ran. x : its input (sample, T, channel), to keep it. device : "float" or "sim" if not given
+    samples : number of each sample in its data; two traces are compared on the numbers that both have
+    """
+    numbers = None if samples is None else tuple(int(i) for i in samples)
+    if isinstance(network, Network):
+        origin = float_origin(network, device, numbers)
+    elif isinstance(network, FloatGraph):
+        origin = graph_origin(network, device, numbers)
+    else:
+        origin = integer_origin(network, device, numbers)
+    found = replace(trace, origin=origin, input=trace.input if x is None else np.asarray(x))
+    found.check()
+    return found
+
+
+def float_origin(net: Network, device: str = "", samples: tuple[int, ...] | None = None) -> Origin:
+    """Origin of a float run: no latency, real units; recurrent spikes arrive one step later."""
+    names = tuple(net.name(i) for i in range(len(net.layers)))
+    links, below = [], INPUT
+    arrays: dict[str, Array] = {}
+    for name, layer in zip(names, net.layers, strict=True):
+        links.append(Link(below, name, (0,)))
+        if layer.recurrent is not None:
+            links.append(Link(name, name, (1,)))
+        parts = {"weight": layer.weight, "recurrent": layer.recurrent, "bias": layer.bias, **layer.params}
+        arrays |= {f"{name}.{layer.model.name}.{k}": a for k, a in parts.items() if a is not None}
+        below = name
+    spiking = tuple(net.name(i) for i in range(len(net.layers) - 1))
+    return Origin(
+        FLOAT, device or FLOAT, names, content_digest("", arrays), links=tuple(links), samples=samples, spiking=spiking
+    )
+
+
+def graph_origin(graph: FloatGraph, device: str = "", samples: tuple[int, ...] | None = None) -> Origin:
+    """Origin of a float graph's run: no latency, real units."""
+    links = tuple(Link(c.source, c.target, (graph.lag(c),)) for c in graph.synapses)
+    return Origin(
+        FLOAT,
+        device or FLOAT,
+        tuple(p.name for p in graph.populations),
+        graph.digest(),
+        links=links,
+        samples=samples,
+        spiking=_spiking(graph),
+    )
+
+
+def integer_origin(
+    network: QuantizedNetwork | QuantizedGraph | IntegerNetwork,
+    device: str = "",
+    samples: tuple[int, ...] | None = None,
+) -> Origin:
+    """Origin of an integer run; an `IntegerNetwork` knows no real units.
+
+    Latency is connection_delay times the longest chain of forward connections from the input.
+    """
+    found, _ = as_integer(network)
+    latency: dict[str, int] = {INPUT: 0}
+    for p in found.populations:
+        below = [latency[c.source] for c in found.synapses if c.target == p.name and found.forward(c)]
+        latency[p.name] = max(below, default=0) + found.connection_delay
+    del latency[INPUT]
+    states, currents = {}, {}
+    if isinstance(network, QuantizedNetwork):
+        states = {network.name(i): layer.state_scale for i, layer in enumerate(network.layers)}
+        currents = {network.name(i): layer.current_scale for i, layer in enumerate(network.layers)}
+    elif isinstance(network, QuantizedGraph):
+        states, currents = network.state_scale, network.current_scale
+    links = tuple(Link(c.source, c.target, tuple(found.lag(c, d) for d in _delays(c))) for c in found.synapses)
+    names = tuple(p.name for p in found.populations)
+    return Origin(
+        INTEGER, device or "sim", names, found.digest(), latency, states, currents, links, samples, _spiking(found)
+    )
+
+
+def _spiking(network: IntegerNetwork | FloatGraph) -> tuple[str, ...]:
+    return tuple(p.name for p in network.populations if not p.model.readout)
+
+
+def _delays(c: Synapses) -> list[int]:
+    values: Any = c.delays
+    if not isinstance(values, int):
+        return [int(d) for d in np.unique(values.data if c.sparse else values)]
+    return [values]

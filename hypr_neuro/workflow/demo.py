@@ -1,0 +1,158 @@
+"""The whole line in one go: data, training, NIR, integers, cores, simulator, Lava, learning on the chip, report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hypr_neuro.data import SequenceData
+from hypr_neuro.errors import InputError
+from hypr_neuro.files.run_folder import RunFolder
+from hypr_neuro.graph.network import Network
+from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.report import write_report
+from hypr_neuro.workflow import stages
+from hypr_neuro.workflow.tasks import Task, task_for
+
+Advance = Callable[[int, int, str], None]
+
+
+class Console(Protocol):
+    """Where the demo says what it does; the command line has one with progress bars."""
+
+    def say(self, text: str) -> None: ...
+
+    def progress(self, what: str) -> AbstractContextManager[Advance]: ...
+
+
+def require_spikes(data: SequenceData) -> None:
+    """Raise InputError unless x holds integers: the chip takes spikes or graded integers."""
+    if data.x.dtype.kind == "f" and not np.all(data.x == np.rint(data.x)):
+        raise InputError(
+            f"data '{data.name}': x holds fractions, rule: integers (spikes or graded values); "
+            "encode it first (hn.encode) and save the result"
+        )
+
+
+def run_demo(
+    data: SequenceData,
+    out: Path,
+    console: Console,
+    *,
+    profile: str = "loihi2",
+    seed: int = 0,
+    epochs: int | None = None,
+    data_arguments: str = "",
+) -> dict[str, Any]:
+    """Every stage on `data`; returns the results that report.json holds. A stage that was interrupted goes on.
+
+    Raises HyprError for whatever is wrong with data, profile or folder.
+    """
+    require_spikes(data)
+    chip = load_profile(profile)
+    folder, task = RunFolder(out), task_for(data)
+    console.say(
+        f"Data '{data.name}': {len(data)} sequences of {data.steps} steps, {data.channels} channels, "
+        f"{data.classes} classes"
+    )
+    wanted = epochs or task.epochs
+    with console.progress("train float network (HYPR)") as advance:
+        net = stages.train_stage(
+            folder,
+            data,
+            task,
+            seed=seed,
+            epochs=epochs,
+            on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {e.validation:.1%}"),
+        )
+    # only now: a folder that holds another run is refused by training, and must stay as it is
+    shorter = f" --epochs {epochs}" if epochs else ""
+    command = (
+        f"hypr-neuro demo {data_arguments} --profile {profile} --seed {seed}{shorter} --out {shlex.quote(str(out))}"
+    )
+    stages.note_run(folder, f"{data.name} on {chip.name}", command, seed)
+    stages.note_data(folder, data)
+    net = stages.nir_stage(folder, net)
+    console.say("NIR: written, read back, equal")
+    qnet = stages.quantize_stage(folder, net, chip, data)
+    cores = stages.place_stage(folder, qnet, data)
+    console.say(
+        f"Integers for '{chip.name}': {cores['cores_used']} of {cores['cores'] or '∞'} cores, learning memory included"
+    )
+    accuracy = stages.simulate_stage(folder, net, qnet, data)
+    console.say(
+        f"Test accuracy: float {accuracy['float']:.1%}, integer {accuracy['integer']:.1%} "
+        f"({accuracy['difference_points']:+.2f} points)"
+    )
+    lava = stages.lava_stage(folder, qnet, data, task.simulate_in_lava)
+    console.say(
+        "Lava: left out, " + lava["skipped"]
+        if "skipped" in lava
+        else f"Lava: {lava['steps']} steps, spikes and states equal"
+    )
+    _learn(folder, console, net, qnet, data, task, seed)
+    folder.write("commands", repeat_commands(out, profile, seed, data_arguments, wanted))
+    results = folder.results()
+    write_report(results, folder.path)
+    return results
+
+
+def _learn(
+    folder: RunFolder, console: Console, net: Network, qnet: QuantizedNetwork, data: SequenceData, task: Task, seed: int
+) -> None:
+    """Learning from scratch and after a disturbance, each with the float rule beside it."""
+    runs = (
+        ("scratch", "from scratch", task.scratch, task.scratch_epochs),
+        ("fine_tuning", "after a disturbance", task.fine_tuning, task.fine_tuning_epochs),
+    )
+    for kind, words, options, epochs in runs:
+        with console.progress(f"learn on chip {words}") as advance:
+            found = stages.compare_stage(
+                folder,
+                kind,
+                net,
+                qnet,
+                data,
+                seed=seed,
+                damage=kind == "fine_tuning",
+                epochs=epochs,
+                options=options,
+                on_sample=_samples(advance, epochs),
+            )
+        first, last = found.epochs[0], found.epochs[-1]
+        console.say(
+            f"On chip {words}: {first.device_accuracy:.1%} before, {last.device_accuracy:.1%} after; "
+            f"float rule beside it {last.float_accuracy:.1%}"
+        )
+
+
+def _samples(advance: Advance, epochs: int) -> Callable[[int, int], None]:
+    """Progress over all epochs from counts that start anew in each."""
+    seen = [0]
+
+    def report(done: int, total: int) -> None:
+        seen[0] += 1
+        advance(seen[0], total * epochs, "")
+
+    return report
+
+
+def repeat_commands(out: Path, profile: str, seed: int, data_arguments: str, epochs: int) -> list[str]:
+    """The demo's stages as single commands."""
+    data, run = data_arguments or "--data digits", shlex.quote(str(out))
+    return [
+        f"hypr-neuro train {data} --seed {seed} --epochs {epochs} --out {run}",
+        f"hypr-neuro export {run}/network.h5 --out {run}/network.nir",
+        f"hypr-neuro quantize {run}/network.nir {data} --profile {profile} --out {run}",
+        f"hypr-neuro place {run}/quantized.h5 --out {run}",
+        f"hypr-neuro simulate {run}/quantized.h5 {data} --network {run}/network.h5 --out {run}",
+        f"hypr-neuro compare {run}/network.h5 {run}/quantized.h5 {data} --seed {seed} --scratch --out {run}",
+        f"hypr-neuro compare {run}/network.h5 {run}/quantized.h5 {data} --seed {seed} --disturb --out {run}",
+        f"hypr-neuro report {run}",
+    ]

@@ -1,0 +1,426 @@
+"""The stages of a run, each one function: does the work, writes its files and its section of the report.
+
+Used one by one by the commands and in a row by the demo.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.comparing.compare import (
+    Comparison,
+    aligned,
+    compare,
+    compare_inference,
+    disturb,
+    float_spikes,
+    spike_agreement,
+)
+from hypr_neuro.data.augment import augment
+from hypr_neuro.data.score import predict
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.devices import open_device
+from hypr_neuro.errors import InputError, MismatchError
+from hypr_neuro.exchange.nir import read_nir, write_nir
+from hypr_neuro.files.run_folder import RunFolder
+from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.placement.place import estimate, place
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize, state_ranges, weight_ranges
+from hypr_neuro.run.forward import readout
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.learn import LearnOptions
+from hypr_neuro.traces.trace import Trace
+from hypr_neuro.train.initial import scale_to_rate
+from hypr_neuro.train.loop import Epoch, History, evaluate, train
+from hypr_neuro.workflow.tasks import Task
+
+Progress = Callable[[int, int], None]
+
+
+def note_run(folder: RunFolder, title: str, command: str, seed: int) -> None:
+    """What the report says of the run as a whole."""
+    folder.write("title", title)
+    folder.write("command", command)
+    folder.write("seed", seed)
+    folder.write("created", time.strftime("%Y-%m-%d %H:%M:%S"))
+    names = ["hypr-neuro", "numpy", "numba", "nir", "h5py", "scikit-learn", "lava-nc"]
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    folder.write("versions", found)
+
+
+def note_data(folder: RunFolder, data: SequenceData, note: str = "") -> dict[str, Any]:
+    """Section "data"."""
+    return dict(folder.write("data", describe_data(data) | {"note": note}))
+
+
+def describe_data(data: SequenceData) -> dict[str, Any]:
+    """Sizes of the data as plain numbers."""
+    sizes = {part: int(np.sum(data.split == part)) for part in ("train", "validation", "test")}
+    return {
+        "name": data.name,
+        **sizes,
+        "steps": data.steps,
+        "channels": data.channels,
+        "targets" if data.regression else "classes": data.classes,
+        "labels": "per step" if data.per_step else "per sample",
+        "encoder": data.encoder,
+        "events_per_sample": sum(float(np.abs(x).sum()) for x in data.x) / len(data),
+    }
+
+
+def describe_network(net: Network) -> dict[str, Any]:
+    """Layers and sizes as plain data."""
+    layers = [
+        {
+            "name": net.name(i),
+            "neuron": layer.model.name,
+            "size": layer.size,
+            "inputs": layer.inputs,
+            "recurrent": layer.recurrent is not None,
+            "bias": layer.bias is not None or "bias" in layer.trainable,
+            "weights": layer.weight.size + (layer.recurrent.size if layer.recurrent is not None else 0),
+        }
+        for i, layer in enumerate(net.layers)
+    ]
+    return {"dt": net.dt, "layers": layers}
+
+
+def describe_profile(profile: Profile) -> dict[str, Any]:
+    """Every number of a profile with unit and source."""
+    facts = []
+    for group, fields in profile.dump().items():
+        if isinstance(fields, dict):
+            facts += [{"name": f"{group}.{key}", **q} for key, q in fields.items()]
+    return {"name": profile.name, "description": profile.description, "facts": facts}
+
+
+def train_stage(
+    folder: RunFolder,
+    data: SequenceData,
+    task: Task,
+    *,
+    seed: int,
+    epochs: int | None = None,
+    spec: Any = None,
+    training: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Network:
+    """Build and train the float network; writes network.h5 and a checkpoint that an interrupted run goes on from.
+
+    training : options of `train` in place of the task's
+    """
+    started = time.perf_counter()
+    given = dict(training or {}) | ({"epochs": epochs} if epochs else {})
+    net, history = fit(
+        data, task, seed=seed, spec=spec, checkpoint=folder.file("checkpoint"), on_epoch=on_epoch, **given
+    )
+    net.save(folder.file("network.h5"))
+    folder.write("network", describe_network(net))
+    told = {"rule": given.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
+    folder.write("training", told)
+    folder.merge("seconds", {"train": time.perf_counter() - started})
+    score = evaluate(net, data)
+    if score.squared_error is None:
+        folder.merge("accuracy", {"float": score.accuracy, "float_labelled": score.labelled})
+    else:
+        folder.write("squared_error", {"float": score.squared_error})
+    return net
+
+
+def fit(data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, **options: Any) -> tuple[Network, History]:
+    """Build a network by `spec` or the task's and train it; `options` of `train` go before the task's own."""
+    net = build(task.spec(data) if spec is None else spec, data, seed, task.start_rate)
+    if task.augment:
+        data = augment(data, seed=seed, **task.augment)
+    settings = {"epochs": task.epochs, "batch_size": task.batch_size, "rate": task.rate} | task.training | options
+    return net, train(net, data, seed=seed, **settings)
+
+
+def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Network:
+    """A network with random weights, scaled until it fires at `start_rate` on training samples (0: left alone)."""
+    net = Network.build(spec, seed=seed)
+    if net.inputs != data.channels or net.outputs < data.classes:
+        raise InputError(
+            f"network spec: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
+            f"{data.channels} channels and {data.classes} classes"
+        )
+    net.notes["start_rate"] = start_rate
+    if start_rate:
+        scale_to_rate(net, data.part("train").x[:64], start_rate)
+    return net
+
+
+def nir_stage(folder: RunFolder, net: Network) -> Network:
+    """Write network.nir, read it back and require it to be equal."""
+    path = folder.file("network.nir")
+    summary = write_nir(net, path)
+    back = read_nir(path)
+    require_equal_networks(net, back)
+    folder.write("nir", {"file": path.name, "equal": True, "approximations": list(summary.approximations)})
+    return back
+
+
+def require_equal_networks(one: Network, other: Network) -> None:
+    """Raise MismatchError unless every array of both networks is the same, bit for bit."""
+    same = len(one.layers) == len(other.layers) and one.dt == other.dt
+    for i, (a, b) in enumerate(zip(one.layers, other.layers, strict=False)):
+        pairs = [(a.weight, b.weight), (a.recurrent, b.recurrent), (a.bias, b.bias)]
+        pairs += [(a.params[k], b.params.get(k)) for k in a.params]
+        equal = a.model is b.model and all(
+            (x is None and y is None) or (x is not None and y is not None and np.array_equal(x, y)) for x, y in pairs
+        )
+        if not equal:
+            raise MismatchError(f"{one.name(i)}: the network read back differs from the one written")
+    if not same:
+        raise MismatchError("the network read back has other layers or another dt than the one written")
+
+
+def require_equal_graphs(one: FloatGraph, other: FloatGraph) -> None:
+    """Raise MismatchError unless both graphs compute the same, bit for bit."""
+    if one.digest() != other.digest():
+        raise MismatchError("the graph read back differs from the one written")
+
+
+def quantize_stage(folder: RunFolder, net: Network, profile: Profile, data: SequenceData) -> QuantizedNetwork:
+    """Integers for the profile, calibrated on training samples; writes quantized.h5."""
+    started = time.perf_counter()
+    qnet = quantize(net, profile, calibration=data)
+    qnet.save(folder.file("quantized.h5"))
+    folder.write("profile", describe_profile(profile))
+    folder.merge("quantization", {"record": qnet.record})
+    folder.merge("seconds", {"quantize": time.perf_counter() - started})
+    return qnet
+
+
+def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data: SequenceData) -> dict[str, Any]:
+    """Accuracy of float and integer network, saturations, rates, agreement, and the raster of one sample."""
+    started = time.perf_counter()
+    both = compare_inference(net, qnet, data)
+    few = data.part("test").x[:8]
+    real = {name: float(z.mean()) for name, z in float_spikes(net, few).items()}
+    folder.merge(
+        "quantization",
+        {
+            "events": both.events,
+            "spike_agreement": spike_agreement(net, qnet, few),
+            "rates": {k: {"float": real[k], "integer": v} for k, v in both.rates.items()},
+        },
+    )
+    accuracy = folder.merge(
+        "accuracy",
+        {
+            "float": both.float_score.accuracy,
+            "float_labelled": both.float_score.labelled,
+            "integer": both.integer_score.accuracy,
+            "integer_labelled": both.integer_score.labelled,
+            "difference_points": 100 * (both.integer_score.accuracy - both.float_score.accuracy),
+            "agreement": both.agreement,
+            "baselines": baselines(data),
+        },
+    )
+    folder.write("raster", raster(net, qnet, data.part("test").take(np.arange(1))))
+    folder.merge("seconds", {"simulate": time.perf_counter() - started})
+    return accuracy
+
+
+def baselines(data: SequenceData) -> dict[str, float]:
+    """What a simple method reaches: logistic regression on event counts, or the most frequent class."""
+    train_part, test = data.part("train"), data.part("test")
+    if data.per_step:
+        scored = np.ones(test.y.shape, bool) if test.mask is None else test.mask
+        frequent = np.bincount(train_part.y.reshape(-1)).argmax()
+        return {"always the most frequent class": float((test.y == frequent)[scored].mean())}
+    from sklearn.linear_model import LogisticRegression
+
+    def counts(part: SequenceData) -> Array:
+        blocks = np.array_split(part.x.astype(np.float64), 8, axis=1)
+        return np.concatenate([b.mean(axis=1) for b in blocks], axis=1)
+
+    fitted = LogisticRegression(max_iter=5000).fit(counts(train_part), train_part.y)
+    share = float((fitted.predict(counts(test)) == test.y).mean())
+    return {"logistic regression on event counts in 8 time bins": share}
+
+
+def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[str, Any]:
+    """Spikes of the first layer for one sample, float and integer, as [step, neuron] pairs."""
+    name = net.name(0)
+    trace = simulate(qnet, sample.x, record=("spikes",))
+    real = float_spikes(net, sample.x)[name][:, 0]
+    fixed = aligned(qnet, trace.spikes, name, sample.steps)[:, 0]
+    label = "one label a step" if sample.per_step else str(int(sample.y[0]))
+    by_sample = not sample.per_step
+    return {
+        "layer": name,
+        "sample": 0,
+        "steps": sample.steps,
+        "neurons": net.layers[0].size,
+        "float": np.argwhere(real).tolist(),
+        "integer": np.argwhere(fixed).tolist(),
+        "label": label,
+        "predicted_float": str(int(predict(readout(net, sample.x), sample)[0])) if by_sample else "–",
+        "predicted_integer": str(int(predict(trace.readout, sample)[0])) if by_sample else "–",
+    }
+
+
+def place_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, learning: bool = True) -> dict[str, Any]:
+    """Cores, memory, energy and time estimate."""
+    placement = place(qnet, learning=learning)
+    few = data.part("test").x[:8]
+    cost = estimate(placement, qnet, simulate(qnet, few), data.steps, len(few))
+    section = {
+        "fits": True,
+        "learning": learning,
+        "cores_used": len(placement.cores),
+        "cores": placement.core_limit,
+        "per_core": [asdict(use) for use in placement.cores],
+        "spikes_between_cores_per_step": cost.spikes_between_cores,
+        "energy_per_sample_nj": cost.energy_nj,
+        "time_per_sample_us": cost.time_us,
+        "estimate_note": cost.note,
+        "synaptic_operations_per_sample": cost.synaptic_operations,
+    }
+    return dict(folder.write("placement", section))
+
+
+def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, samples: int) -> dict[str, Any]:
+    """Run the same integers as Lava processes and require equal spikes and states; skipped where Lava is absent."""
+    from hypr_neuro.errors import MissingPackageError
+
+    started = time.perf_counter()
+    x = data.part("test").x[:samples]
+    record = ("spikes", *sorted({s for layer in qnet.layers for s in layer.model.state_names}))
+    try:
+        with open_device("lava") as device:
+            device.load(qnet)
+            theirs = device.run(x, record=record)
+    except MissingPackageError as error:
+        return dict(folder.write("lava", {"skipped": str(error)}))
+    ours = simulate(qnet, x, record=record)
+    require_equal_traces(ours, theirs)
+    section = {
+        "equal": True,
+        "samples": len(x),
+        "steps": (data.steps + qnet.latency(len(qnet.layers) - 1)) * len(x),
+        "compared": "spikes and states of every layer in every step",
+        "seconds": time.perf_counter() - started,
+    }
+    return dict(folder.write("lava", section))
+
+
+def require_equal_traces(ours: Trace, theirs: Trace) -> None:
+    """Raise MismatchError naming layer, first step and neuron unless everything recorded is equal."""
+    pairs = [(f"{layer}.spikes", array, theirs.spikes[layer]) for layer, array in ours.spikes.items()]
+    pairs += [
+        (f"{layer}.{state}", array, theirs.states[layer][state])
+        for layer, by_name in ours.states.items()
+        for state, array in by_name.items()
+    ]
+    for name, a, b in pairs:
+        if not np.array_equal(a, b):
+            at = tuple(int(i) for i in np.argwhere(a != b)[0]) if a.shape == b.shape else ()
+            where = (
+                f"step {at[0]}, sample {at[1]}, neuron {at[2]}: {a[at]} here, {b[at]} there" if at else "other shape"
+            )
+            raise MismatchError(f"{name} differs between the simulator and Lava, {where}")
+
+
+def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) -> tuple[Network, QuantizedNetwork]:
+    """A network like `net` with everything drawn anew, in integers with room for the range that training reached.
+
+    Raises InputError if `net` does not say how it was built (imported networks do not).
+    """
+    if "spec" not in net.notes:
+        raise InputError(
+            "learning from scratch needs the network's spec, and this one was imported without; "
+            "train it with hypr-neuro, or let it go on learning instead"
+        )
+    fresh = build(net.notes["spec"], data, seed, float(net.notes.get("start_rate", 0.0)))
+    states = state_ranges(net, data.part("train").x[:64])
+    return fresh, quantize(fresh, profile, calibration=states, weight_range=weight_ranges(net))
+
+
+def learn_stage(
+    folder: RunFolder,
+    kind: str,
+    what: str,
+    net: Network,
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    *,
+    epochs: int,
+    options: LearnOptions,
+    reference: float | None,
+    device: str = "sim",
+    on_epoch: Callable[[str, int], None] | None = None,
+    on_sample: Progress | None = None,
+) -> Comparison:
+    """Learning on the device beside the float rule; writes learned_<kind>.h5 and its part of section "learning".
+
+    reference : accuracy before a disturbance, for the share of lost points regained; None from scratch
+    """
+    started = time.perf_counter()
+    found = compare(
+        net, qnet, data, device=device, epochs=epochs, options=options, on_epoch=on_epoch, on_sample=on_sample
+    )
+    found.device.save(folder.file(f"learned_{kind}.h5"))
+    first, last = found.epochs[0], found.epochs[-1]
+    section: dict[str, Any] = {"what": what, "start_accuracy": first.device_accuracy, **found.as_dict()}
+    if reference is not None:
+        section["reference_accuracy"] = reference
+        section["regained"] = regained(reference, first.device_accuracy, last.device_accuracy)
+        section["float_regained"] = regained(reference, first.float_accuracy, last.float_accuracy)
+    folder.merge("learning", {kind: section})
+    folder.merge("seconds", {f"learn {kind}": time.perf_counter() - started})
+    return found
+
+
+def regained(reference: float, disturbed: float, after: float) -> float:
+    """Share of the lost points that learning brought back; NaN if nothing was lost."""
+    lost = reference - disturbed
+    return (after - disturbed) / lost if lost > 0 else float("nan")
+
+
+def compare_stage(
+    folder: RunFolder,
+    kind: str,
+    net: Network,
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    *,
+    seed: int,
+    damage: bool,
+    epochs: int,
+    options: LearnOptions,
+    **more: Any,
+) -> Comparison:
+    """Learning beside the float rule.
+
+    kind : "scratch" draws network and neuron parameters anew, "fine_tuning" goes on from `qnet`
+    damage : disturb chip and sensor first (`compare.disturb`)
+    """
+    reference: float | None
+    if kind == "scratch":
+        net, qnet = from_scratch(net, qnet.profile, data, seed + 1)
+        what, reference = "from random weights and neuron parameters", None
+    elif damage:
+        reference = compare_inference(net, qnet, data).integer_score.accuracy
+        qnet, data, what = disturb(qnet, data, seed=seed)
+    else:
+        what, reference = "going on from the quantized network", None
+    options = replace(options, seed=seed)
+    return learn_stage(folder, kind, what, net, qnet, data, epochs=epochs, options=options, reference=reference, **more)

@@ -1,0 +1,158 @@
+"""Training in integers alone: random integers learn on the chip's rule from the first sample, without a float network.
+
+Floats stand at the start only, where drawn weights become integers (`quantize`). Exponents and scales come from ranges
+that the task states (`tasks.Task.fixed_weight_range`, `fixed_state_range`), start weights are doubled until the
+*integer* network fires, and every change after that is one of integers, one sample at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.data.score import Score, score_readout
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import InputError, MismatchError
+from hypr_neuro.exchange.nir import read_quantized_nir, write_nir
+from hypr_neuro.files.run_folder import RunFolder
+from hypr_neuro.graph.network import Network
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.learn import learn
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.workflow.stages import build, describe_network, describe_profile
+from hypr_neuro.workflow.tasks import Task
+
+DOUBLINGS = 12
+PROBE = 32
+"""Training samples that say whether a start network fires."""
+
+
+@dataclass
+class FixedTraining:
+    """What came out: the start and the learned network, and their scores on the test part."""
+
+    start: QuantizedNetwork
+    learned: QuantizedNetwork
+    before: Score
+    after: Score
+
+
+def train_fixed_stage(
+    folder: RunFolder,
+    data: SequenceData,
+    task: Task,
+    profile: Profile,
+    *,
+    seed: int,
+    spec: Any = None,
+    epochs: int | None = None,
+    options: LearnOptions | None = None,
+    on_sample: Callable[[int, int], None] | None = None,
+) -> FixedTraining:
+    """Draw a network, make it integers, let it learn; writes quantized.h5, learned.h5, learned.nir and a checkpoint.
+
+    spec : network in place of the task's. options : in place of the task's `fixed`; their seed is `seed`
+    An interrupted run goes on from its last finished epoch, bit for bit.
+
+    Raises InputError for a regression, for data or a network that do not fit, and for a profile that cannot learn.
+    """
+    if data.regression:
+        raise InputError(
+            f"data '{data.name}' is a regression, rule: classes for learning in integers; train it in "
+            "float (--arithmetic float)"
+        )
+    started = time.perf_counter()
+    options = replace(options or task.fixed, seed=seed)
+    net, start = integer_start(data, task, profile, seed, spec)
+    options.check(start)
+    # nothing is written before a checkpoint of another run had its chance to be refused
+    run = learn(
+        start,
+        data,
+        epochs=epochs or task.fixed_epochs,
+        options=options,
+        checkpoint=folder.file("checkpoint"),
+        on_sample=on_sample,
+    )
+    start.save(folder.file("quantized.h5"))
+    folder.write("network", describe_network(net))
+    folder.write("profile", describe_profile(profile))
+    folder.merge("quantization", {"record": start.record})
+    write_learned(folder, run.qnet)
+    told = {
+        "arithmetic": "fixed",
+        "rule": "hypr in integers, batch 1",
+        "options": asdict(options),
+        "epochs": [asdict(e) for e in run.epochs],
+    }
+    folder.write("training", told)
+    test = data.part("test")
+    before, after = (score_readout(simulate(q, test.x).readout, test) for q in (start, run.qnet))
+    folder.merge(
+        "accuracy", {"integer": after.accuracy, "integer_labelled": after.labelled, "integer_start": before.accuracy}
+    )
+    folder.merge("seconds", {"train": time.perf_counter() - started})
+    return FixedTraining(start, run.qnet, before, after)
+
+
+def write_learned(folder: RunFolder, qnet: QuantizedNetwork) -> None:
+    """learned.h5 and learned.nir, the second read back and required to be equal."""
+    qnet.save(folder.file("learned.h5"))
+    path = folder.file("learned.nir")
+    summary = write_nir(qnet, path)
+    require_equal_after(qnet, path)
+    folder.write("nir", {"file": path.name, "equal": True, "approximations": list(summary.approximations)})
+
+
+def require_equal_after(qnet: QuantizedNetwork, path: Path) -> None:
+    """Raise MismatchError unless the NIR file gives every integer back."""
+    back = read_quantized_nir(path)
+    for i, (one, other) in enumerate(zip(qnet.layers, back.layers, strict=True)):
+        arrays = [(getattr(one, key), getattr(other, key)) for key in ("per_neuron", "constants", "psi_table")]
+        same = one.model is other.model and one.connections().keys() == other.connections().keys()
+        for key, connection in one.connections().items() if same else ():
+            arrays.append((connection.mantissa, other.connections()[key].mantissa))
+            same = same and connection.exponent == other.connections()[key].exponent
+        if not same or not all(np.array_equal(a, b) for a, b in arrays):
+            raise MismatchError(f"{qnet.name(i)}: the integers read back differ from those written")
+    if back.profile != qnet.profile or back.dt != qnet.dt:
+        raise MismatchError("the network read back has another profile or dt than the one written")
+
+
+def integer_start(
+    data: SequenceData, task: Task, profile: Profile, seed: int, spec: Any = None
+) -> tuple[Network, QuantizedNetwork]:
+    """Drawn weights and neuron parameters as integers of the task's ranges, each hidden layer firing.
+
+    Each hidden layer's input weights are doubled, from the first layer up, until the integer network fires at the
+    task's `start_rate` on training samples; at most 2^12. Returns the drawn numbers, too.
+    """
+    net = build(task.spec(data) if spec is None else spec, data, seed, 0.0)
+    x = data.part("train").x[:PROBE]
+    qnet = quantize_start(net, task, profile)
+    for i, layer in enumerate(net.layers[:-1]):
+        for _ in range(DOUBLINGS):
+            if not task.start_rate or simulate(qnet, x).rates[net.name(i)] >= task.start_rate:
+                break
+            layer.weight *= 2.0
+            qnet = quantize_start(net, task, profile)
+    return net, qnet
+
+
+def quantize_start(net: Network, task: Task, profile: Profile) -> QuantizedNetwork:
+    """Integers with room for what learning may reach, as the task states it; no data are looked at."""
+    states, weights = {}, {}
+    for i, layer in enumerate(net.layers):
+        kind = "readout" if layer.model.readout else "hidden"
+        states[net.name(i)] = task.fixed_state_range[kind]
+        weights[f"{net.name(i)}.input"] = task.fixed_weight_range["readout" if layer.model.readout else "input"]
+        if layer.recurrent is not None:
+            weights[f"{net.name(i)}.recurrent"] = task.fixed_weight_range["recurrent"]
+    return quantize(net, profile, calibration=states, weight_range=weights)

@@ -1,0 +1,186 @@
+"""Settings that suit a data set: network, training, learning on the chip. What the command line uses by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.sim.learning.options import LearnOptions
+
+
+@dataclass(frozen=True)
+class Task:
+    """network : spec without inputs and outputs. epochs, batch_size, rate : float training with Adam, falling rate
+
+    training : other options of `train`, such as the loss. augment : options of `data.augment`, empty for none
+    start_rate : firing rate to which start weights are scaled, 0 to leave them (see `train.initial`)
+    scratch, fine_tuning : learning on the chip, with the epochs of each. simulate_in_lava : samples run in Lava
+    fixed : training in integers alone, with its epochs. Its start network is made for weights up to
+        `fixed_weight_range` (of "input", "recurrent" and "readout" connections) and states up to `fixed_state_range`
+        (of "hidden" layers and the "readout"): nothing was trained in float that could tell
+    """
+
+    network: dict[str, Any]
+    epochs: int
+    batch_size: int
+    rate: float
+    training: dict[str, Any] = field(default_factory=dict)
+    augment: dict[str, Any] = field(default_factory=dict)
+    start_rate: float = 0.0
+    scratch: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.6))
+    scratch_epochs: int = 3
+    fine_tuning: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.1, decay=0.5))
+    fine_tuning_epochs: int = 3
+    simulate_in_lava: int = 2
+    fixed: LearnOptions = field(default_factory=lambda: LearnOptions(rate=0.5, decay=0.6, parameters=("all",)))
+    fixed_epochs: int = 6
+    fixed_weight_range: dict[str, float] = field(
+        default_factory=lambda: {"input": 12.0, "recurrent": 12.0, "readout": 12.0}
+    )
+    fixed_state_range: dict[str, float] = field(default_factory=lambda: {"hidden": 64.0, "readout": 64.0})
+
+    def spec(self, data: SequenceData) -> dict[str, Any]:
+        """The network's spec for this data."""
+        return {"inputs": data.channels, "outputs": data.classes} | self.network
+
+
+def _layers(
+    neuron: str, sizes: list[int], params: dict[str, Any], tau: Any, *, readout_bias: bool = False
+) -> dict[str, Any]:
+    layers = [{"neuron": neuron, "size": n, "recurrent": True, "bias": True, "params": params} for n in sizes]
+    return {"layers": layers, "readout": {"tau": tau, "bias": readout_bias}}
+
+
+def _brf(size: int, omega: list[float], tau: list[float]) -> dict[str, Any]:
+    return _layers("brf", [size], {"omega": omega, "b_offset": [0.1, 1.0]}, tau)
+
+
+SE_ADLIF = {"tau_u": [5.0, 25.0], "tau_w": [60.0, 300.0], "a": [0.0, 1.0], "b": [0.0, 1.0]}
+ALIF = {"tau_u": 20.0, "tau_a": 100.0}
+
+FAST_ADAM = {"schedule": "cosine", "optimizer": {"name": "adam", "beta2": 0.99}}
+"""Gradients of spiking networks change their size quickly: a shorter memory of it, and rates that end at 0."""
+
+# network and optimizer of Higuchi et al. 2024, fewer epochs
+ECG = Task(
+    _brf(36, [3.0, 5.0], [15.0, 25.0]),
+    epochs=100,
+    batch_size=16,
+    rate=0.1,
+    scratch=LearnOptions(rate=0.15, decay=0.75, parameters=("all",), parameter_rate=6.0),
+    scratch_epochs=8,
+    fine_tuning=LearnOptions(rate=0.2, decay=0.5),
+    fine_tuning_epochs=2,
+    simulate_in_lava=1,
+    # weights that reach 6 only fire a third as often and learn far less; frequencies have a long way to go
+    fixed=LearnOptions(rate=0.3, decay=0.87, parameters=("all",), parameter_rate=6.0),
+    fixed_epochs=24,
+    fixed_weight_range={"input": 24.0, "recurrent": 12.0, "readout": 8.0},
+    fixed_state_range={"hidden": 30.0, "readout": 12.0},
+)
+
+ECG_NETWORKS: dict[str, Task] = {
+    "brf": Task(
+        _layers("brf", [36], {"omega": [3.0, 5.0], "b_offset": [0.1, 1.0]}, [15.0, 25.0], readout_bias=True),
+        epochs=100,
+        batch_size=8,
+        rate=0.03,
+        training=FAST_ADAM,
+    ),
+    "se_adlif": Task(
+        _layers("se_adlif", [64, 64], SE_ADLIF, 3.0),
+        epochs=60,
+        batch_size=32,
+        rate=0.01,
+        start_rate=0.03,
+        training=FAST_ADAM,
+    ),
+    "alif": Task(_layers("alif", [36, 36], ALIF, 5.0), epochs=60, batch_size=16, rate=0.02, training=FAST_ADAM),
+}
+"""Sizes and ranges for ECG-QTDB as in Baronig et al. 2025."""
+
+BY_SAMPLE = FAST_ADAM | {"loss": "sum_of_softmax"}
+FINGERTIP = {"copies": 5, "shift": 16, "stretch": 0.1, "drop": 0.2}
+BRAILLE_NETWORKS: dict[str, Task] = {
+    "se_adlif": Task(
+        _layers("se_adlif", [256], SE_ADLIF, [10.0, 20.0]),
+        epochs=12,
+        batch_size=32,
+        rate=0.005,
+        start_rate=0.03,
+        training=BY_SAMPLE,
+        augment=FINGERTIP,
+    ),
+    "alif": Task(
+        _layers("alif", [128], ALIF, [10.0, 20.0]),
+        epochs=12,
+        batch_size=32,
+        rate=0.01,
+        start_rate=0.03,
+        training=BY_SAMPLE,
+        augment=FINGERTIP,
+    ),
+    "brf": Task(
+        _layers("brf", [128], {"omega": [2.0, 60.0], "b_offset": [0.1, 3.0]}, [10.0, 20.0]),
+        epochs=12,
+        batch_size=32,
+        rate=0.05,
+        start_rate=0.03,
+        training=BY_SAMPLE,
+        augment=FINGERTIP,
+    ),
+}
+
+TASKS: dict[str, Task] = {
+    # period of ω: 2π/(δω) steps; 5..30 is 126..21 steps, the time an image takes down to a few rows
+    "digits": Task(_brf(96, [5.0, 30.0], [7.0, 13.0]), epochs=25, batch_size=16, rate=0.01, scratch_epochs=2),
+    "ecg": ECG,
+    "braille": BRAILLE_NETWORKS["se_adlif"],
+    # damping so weak that the cue still rings after some thousand steps
+    "cue": Task(
+        _layers("brf", [32], {"omega": [1.0, 5.0], "b_offset": [0.001, 0.05]}, 5.0),
+        epochs=40,
+        batch_size=16,
+        rate=0.02,
+        start_rate=0.03,
+    ),
+    "adding": Task(
+        _layers("se_adlif", [64], SE_ADLIF, 20.0, readout_bias=True),
+        epochs=40,
+        batch_size=32,
+        rate=0.01,
+        start_rate=0.05,
+        training=FAST_ADAM,
+    ),
+    "smnist": Task(
+        _layers("brf", [128], {"omega": [3.0, 30.0], "b_offset": [0.1, 1.0]}, 20.0),
+        epochs=20,
+        batch_size=64,
+        rate=0.01,
+        start_rate=0.03,
+    ),
+    "shd": Task(
+        _layers("se_adlif", [128], SE_ADLIF, [10.0, 20.0]),
+        epochs=60,
+        batch_size=64,
+        rate=0.01,
+        start_rate=0.03,
+        training=BY_SAMPLE,
+    ),
+    "ssc": Task(
+        _layers("se_adlif", [256], SE_ADLIF, [10.0, 20.0]),
+        epochs=30,
+        batch_size=128,
+        rate=0.005,
+        start_rate=0.03,
+        training=BY_SAMPLE,
+    ),
+}
+
+OWN_DATA = Task(_brf(64, [4.0, 30.0], [10.0, 20.0]), epochs=40, batch_size=16, rate=0.02, start_rate=0.03)
+
+
+def task_for(data: SequenceData) -> Task:
+    """The settings for a known data set, or those for a user's own sequences."""
+    return TASKS.get(data.name, OWN_DATA)

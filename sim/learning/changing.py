@@ -1,0 +1,80 @@
+"""A simulator whose weights and neuron parameters change between blocks, for learning."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.integer import SUM_BITS
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.delivery import NARROW, Rows
+from hypr_neuro.sim.simulator import Simulator
+
+
+class ChangingSimulator(Simulator):
+    """Runs one sample or stream of a quantized network; `load` takes over what learning changed in it.
+
+    Unlike a `Simulator` it does not check sums anew with every change: `largest_input` holds for any weights of the
+    profile's width.
+    """
+
+    def __init__(self, qnet: QuantizedNetwork) -> None:
+        super().__init__(qnet)
+        self.qnet = qnet
+        top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+        dtype, chunk = (np.int8, NARROW // top) if top < 1 << 7 else (np.int16, max(NARROW // top, 1))
+        for delivery in self.deliveries:
+            pre, post = delivery.shape
+            delivery.weights, delivery.exponent = Rows(np.zeros((pre, post), dtype), chunk), delivery.own_exponent
+            delivery.line = np.zeros(post, np.int32)
+        for p in self.populations:
+            p.load(p.population, self._own[p.population.name])
+        self.load(list(range(len(qnet.layers))))
+
+    def restart(self) -> None:
+        """All states zero, time 0, event counts too; weights stay as they were loaded."""
+        self.time = 0
+        for line in (self.input, *(p.line for p in self.populations)):
+            line.rows[len(line.rows) - line.kept :] = 0
+        for p in self.populations:
+            p.state[...], p.events[...] = 0, 0
+
+    def load(self, layers: list[int]) -> None:
+        """Weights and neuron parameters of these layers as they stand in the network now."""
+        for i in layers:
+            layer, run = self.qnet.layers[i], self.populations[i]
+            for delivery in self._others[run.population.name]:
+                assert isinstance(delivery.weights, Rows)
+                delivery.weights.rows[...] = layer.input.mantissa[:, : layer.inputs].T
+                if layer.bias_axon:
+                    delivery.line[...] = layer.input.mantissa[:, -1]
+            if layer.recurrent is not None:
+                run.feedback.dense[4][0] = layer.recurrent.mantissa.T
+            run.per_neuron[...] = layer.per_neuron
+
+
+def largest_input(qnet: QuantizedNetwork) -> int:
+    """Largest input magnitude for which no sum can leave 32 bits, whatever the weights become.
+
+    Raises InputError, naming the layer, where spikes alone could do that.
+    """
+    top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+    found = 0
+    for i, layer in enumerate(qnet.layers):
+        room, each = (1 << SUM_BITS) - 1, 0
+        for key, connection in layer.connections().items():
+            reach = top << max(connection.exponent, 0)
+            if i == 0 and key == "input":
+                each = reach * layer.inputs
+                room -= reach * int(layer.bias_axon)
+            else:
+                room -= reach * connection.mantissa.shape[1]
+        if room < each or room < 0:
+            raise InputError(
+                f"{qnet.name(i)}: weights of {top} · 2^exponent would let sums reach 2^{SUM_BITS}, rule: "
+                "below, as learning may raise any weight; use fewer inputs or a narrower "
+                "precision.weight_bits"
+            )
+        if i == 0:
+            found = room // each
+    return found

@@ -1,0 +1,268 @@
+"""On-chip-style learning in integers: epochs over the training samples, checkpoints; `learner` does the work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.data.score import predict
+from hypr_neuro.data.sequence import SequenceData, data_digest
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
+from hypr_neuro.graph.kinds import require
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.state import restore_learner, save_learner
+
+STATE, PROGRESS = "learner.h5", "learning.h5"
+KIND = "hypr-neuro learning checkpoint"
+SAVE_SECONDS = 30.0
+"""A checkpoint is written after every epoch, and inside an epoch when the last is older than this."""
+
+
+@dataclass
+class LearnEpoch:
+    """Figures of one epoch of learning: share of samples (or steps) that were right when they were seen.
+
+    weights_saturated, weights_changed : single changes. dead_zone : share of steps, of those that are not 0, below half
+    a unit, which only stochastic rounding lets through. clips : what was clipped in learning. events : of states
+    """
+
+    epoch: int
+    online_accuracy: float
+    rate: float
+    weights_saturated: int
+    weights_changed: int
+    clips: dict[str, int]
+    dead_zone: float = 0.0
+    events: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class LearnRun:
+    """Result of learning: `qnet` with what was learned, one entry an epoch."""
+
+    qnet: QuantizedNetwork
+    epochs: list[LearnEpoch] = field(default_factory=list)
+
+
+@dataclass
+class _Tally:
+    """An epoch under way: samples done, right and scored predictions, and the counters when it began."""
+
+    done: int = 0
+    right: int = 0
+    scored: int = 0
+    counts: list[int] = field(default_factory=list)
+    clips: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, learner: Learner) -> _Tally:
+        return cls(counts=[int(v) for v in learner.updater.counts], clips=learner.clips(), events=learner.events())
+
+    def entry(self, learner: Learner, epoch: int, rate: int) -> LearnEpoch:
+        now = learner.updater.counts
+        saturated, changed, small, seen = (int(v) - old for v, old in zip(now, self.counts, strict=True))
+        clips = {k: v - self.clips[k] for k, v in learner.clips().items()}
+        events = {k: v - self.events[k] for k, v in learner.events().items()}
+        return LearnEpoch(
+            epoch,
+            self.right / max(self.scored, 1),
+            rate / 65536,
+            saturated,
+            changed,
+            clips,
+            small / max(seen, 1),
+            events,
+        )
+
+
+def epoch_order(seed: int, epoch: int, samples: int) -> Array:
+    """The order of samples in an epoch; float training beside the chip uses the same."""
+    return np.random.default_rng([seed, epoch]).permutation(samples)
+
+
+def rates(options: LearnOptions, epochs: int) -> Iterator[tuple[int, int]]:
+    """Integer rates of weights and parameters in each epoch: multiplied by decay (16 fraction bits) every time."""
+    both, decay = [as_rate(options.rate), as_rate(options.parameter_rate)], round(options.decay * 65536)
+    for _ in range(epochs):
+        yield max(both[0], 1), max(both[1], 1)
+        both = [rate * decay >> 16 for rate in both]
+
+
+def learn(
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    *,
+    epochs: int = 1,
+    options: LearnOptions | None = None,
+    checkpoint: str | Path | None = None,
+    on_epoch: Callable[[LearnEpoch, QuantizedNetwork], None] | None = None,
+    on_sample: Callable[[int, int], None] | None = None,
+    before_update: Callable[[Learner], None] | None = None,
+    **more: Any,
+) -> LearnRun:
+    """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
+
+    options : a LearnOptions; or give its fields as keywords (rate=…, seed=…)
+    checkpoint : folder; everything is written there after each epoch, and inside long ones, and a later call goes on
+        from it, bit for bit
+    on_epoch : called with the figures and the network as it is. on_sample : called with (done, in all) of the epoch
+    before_update : called with the learner before every update, for probes
+
+    Raises InputError for bad options, data that does not fit, or a profile that cannot learn.
+    """
+    require("qnet", qnet, QuantizedNetwork)
+    require("data", data, SequenceData)
+    options = _options(options, more)
+    if not isinstance(epochs, int) or epochs < 1:
+        raise InputError(f"epochs = {epochs}, rule: an integer, at least 1")
+    if data.regression:
+        raise InputError(f"data '{data.name}' is a regression, rule: classes for learning in integers")
+    part = data.part("train")
+    check_input(qnet, part.x)
+    if part.classes > qnet.outputs:
+        raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.outputs} outputs")
+    learner = Learner(qnet.copy(), options)
+    learner.before_update = before_update
+    run = LearnRun(learner.qnet)
+    kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)
+    tally = None if kept is None else kept.restore(learner, run)
+    if len(run.epochs) > epochs:
+        raise InputError(
+            f"checkpoint '{checkpoint}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many"
+        )
+    for epoch, both in enumerate(rates(options, epochs)):
+        if epoch < len(run.epochs):
+            continue
+        tally = tally or _Tally.start(learner)
+        _epoch(learner, run, part, epoch, both, tally, kept, on_sample)
+        run.epochs.append(tally.entry(learner, epoch, both[0]))
+        if not run.epochs[-1].weights_changed and run.epochs[-1].online_accuracy < 1.0:
+            warnings.warn(
+                f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
+                "hn.scale_to_rate before quantizing), the rate too small, or no update was due",
+                stacklevel=2,
+            )
+        tally = None
+        if kept is not None:
+            kept.save(learner, run, None)
+        if on_epoch is not None:
+            on_epoch(run.epochs[-1], learner.qnet)
+    return run
+
+
+def _options(options: LearnOptions | None, more: dict[str, Any]) -> LearnOptions:
+    try:
+        return LearnOptions(**({} if options is None else asdict(options)) | more)
+    except TypeError as error:
+        raise InputError(f"learn: {error}; known options: {', '.join(LearnOptions.__dataclass_fields__)}") from error
+
+
+def _epoch(
+    learner: Learner,
+    run: LearnRun,
+    part: SequenceData,
+    epoch: int,
+    both: tuple[int, int],
+    tally: _Tally,
+    kept: _Checkpoint | None,
+    on_sample: Callable[[int, int], None] | None,
+) -> None:
+    """The samples of the epoch that are not done yet."""
+    for index in epoch_order(learner.options.seed, epoch, len(part))[tally.done :]:
+        sample = part.take(np.array([index]))
+        x = check_input(learner.qnet, sample.x)[0]
+        label = np.broadcast_to(sample.y.reshape(-1, 1) if sample.y.ndim == 1 else sample.y, (1, len(x)))[0]
+        scored = np.ones(len(x), bool) if sample.mask is None else sample.mask[0]
+        output = learner.sample(x, np.ascontiguousarray(label), scored, *both)
+        hit = predict(output[None], sample) == sample.y
+        if sample.per_step:
+            hit = hit[0][scored]
+        tally.done, tally.right, tally.scored = tally.done + 1, tally.right + int(hit.sum()), tally.scored + hit.size
+        if on_sample is not None:
+            on_sample(tally.done, len(part))
+        if kept is not None and kept.due():
+            kept.save(learner, run, tally)
+
+
+class _Checkpoint:
+    """A run's folder: the learner's state, and how far the run is."""
+
+    def __init__(self, folder: Path, qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> None:
+        self.path = make_folder(folder) / PROGRESS
+        self.options, self.start, self.last = options, _start_digest(qnet, part), time.monotonic()
+        self.named: Path | None = None
+
+    def due(self) -> bool:
+        return time.monotonic() - self.last > SAVE_SECONDS
+
+    def save(self, learner: Learner, run: LearnRun, tally: _Tally | None) -> None:
+        """The state first, under a name of its own: progress and the state that it names change together."""
+        state = self.path.with_name(f"{learner.samples}.{STATE}")
+        save_learner(learner, state)
+        meta = {
+            "options": asdict(self.options),
+            "start": self.start,
+            "epochs": [asdict(e) for e in run.epochs],
+            "tally": None if tally is None else asdict(tally),
+            "state": state.name,
+            "sha256": hashlib.sha256(state.read_bytes()).hexdigest(),
+        }
+        save_arrays(self.path, KIND, meta, {"updates": np.array(learner.updates)})
+        if self.named is not None and self.named != state:
+            self.named.unlink(missing_ok=True)
+        self.named, self.last = state, time.monotonic()
+
+    def restore(self, learner: Learner, run: LearnRun) -> _Tally | None:
+        """Take up a checkpoint if there is one; one of another start or options is refused, not overwritten."""
+        if not self.path.exists():
+            return None
+        meta, _ = load_arrays(self.path, KIND)
+        missing = {"options", "start", "epochs", "tally", "state", "sha256"} - set(meta)
+        if missing:
+            raise FileFormatError(
+                f"checkpoint '{self.path}' lacks {', '.join(sorted(missing))}; delete it or choose another folder"
+            )
+        wanted = json.loads(json.dumps(asdict(self.options)))
+        if meta["options"] != wanted or meta["start"] != self.start:
+            raise FileFormatError(f"checkpoint '{self.path}' is of another run; delete it or choose another folder")
+        state = self.path.with_name(Path(str(meta["state"])).name)
+        if not state.is_file() or hashlib.sha256(state.read_bytes()).hexdigest() != meta["sha256"]:
+            raise FileFormatError(
+                f"checkpoint '{self.path}': its state '{state.name}' is missing or another; two "
+                "runs may have shared the folder: delete it or choose another"
+            )
+        try:
+            epochs = [LearnEpoch(**e) for e in meta["epochs"]]
+            tally = None if meta["tally"] is None else _Tally(**meta["tally"])
+        except TypeError as error:
+            raise FileFormatError(f"checkpoint '{self.path}': {error}; delete it or choose another folder") from error
+        restore_learner(learner, state)
+        run.epochs, self.named = epochs, state
+        return tally
+
+
+def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:
+    """Hash of network, profile and data, so that a checkpoint is not continued with others."""
+    arrays: dict[str, Array] = dict(qnet.weights())
+    exponents = []
+    for i, layer in enumerate(qnet.layers):
+        arrays |= {f"{i}/{k}": getattr(layer, k) for k in ("per_neuron", "constants", "psi_table")}
+        exponents.append([layer.model.name, layer.bias_axon, *(c.exponent for c in layer.connections().values())])
+    return data_digest(part, json.dumps([qnet.profile.dump(), exponents], sort_keys=True), arrays)
+
+
+__all__ = ["LearnEpoch", "LearnOptions", "LearnRun", "Learner", "epoch_order", "learn", "rates"]

@@ -1,0 +1,127 @@
+"""How a network learns on the chip, beside the widths that the profile states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.kinds import require
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.updates import UPDATES
+
+RATE_FRACTION = 16
+"""Fraction bits of a rate."""
+LARGEST_RATE = 2048
+"""In mantissas: products with gradients then fit 63 bits, and weights of 16 bits move as fast as those of 8 do."""
+
+
+@dataclass(frozen=True)
+class LearnOptions:
+    """Update rule, its rates, when it is applied and to what.
+
+    rate : size of a weight change in mantissa units, at the first epoch: the mean one of rules that normalise, of
+        every one with "sign", of one for a gradient of 1 with "sgd". It falls by `decay` every epoch
+    parameter_rate : the same for neuron parameters, in units of their integers (`neurons.base.Learned`)
+    rule : how a gradient becomes a change, see `sim.updates`. momentum : changes are averaged over about 2^momentum
+        updates, 0 for none; the profile must have room for them (learning.momentum_bits)
+    limit : largest change in units of the mean one ("sgd": of a mantissa). average_shift : normalisers average over
+        about 2^shift updates
+    update_every, update_on : an update after so many samples ("sample"), or device steps ("step")
+    layers : names of the layers that learn (() = all)
+    parameters : neuron parameters that learn, such as "layers.0.omega"; ("all",) for every trainable one of the layers
+        that learn
+    feedback : "symmetric", learning signals go down over the weights; "random", over fixed random numbers
+    seed : of every random number
+    """
+
+    rate: float = 0.5
+    decay: float = 1.0
+    limit: int = 4
+    average_shift: int = 6
+    seed: int = 0
+    layers: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    parameter_rate: float = 1.0
+    update_every: int = 1
+    update_on: str = "sample"
+    rule: str = "factored"
+    momentum: int = 0
+    feedback: str = "symmetric"
+
+    def check(self, qnet: QuantizedNetwork) -> None:
+        """Raise InputError, naming option and rule."""
+        require("qnet", qnet, QuantizedNetwork)
+        self._check_types()
+        self._check_update()
+        if not 0 < self.rate <= LARGEST_RATE or not 0 < self.decay <= 1:
+            raise InputError(
+                f"rate = {self.rate}, decay = {self.decay}, rule: 0 < rate <= {LARGEST_RATE}, 0 < decay <= 1"
+            )
+        if not 0 < self.parameter_rate <= 64:
+            raise InputError(f"parameter_rate = {self.parameter_rate}, rule: 0 < parameter_rate <= 64")
+        if not 1 <= self.limit <= 64 or not 0 <= self.average_shift <= 20:
+            raise InputError(f"limit = {self.limit}, average_shift = {self.average_shift}, rule: 1..64, 0..20")
+        if not 0 <= self.seed < 1 << 32:
+            raise InputError(f"seed = {self.seed}, rule: 0 <= seed < 2^32, the random counter's word")
+        profile = qnet.profile
+        if profile.learning.ability.value == "none":
+            raise InputError(f"profile '{profile.name}' cannot learn (learning.ability: none)")
+        if self.momentum and profile.learning.momentum_bits.value == 0:
+            raise InputError(
+                f"momentum = {self.momentum}, but profile '{profile.name}' keeps none "
+                "(learning.momentum_bits: 0); set it to 24 in a profile of your own"
+            )
+        known = [qnet.name(i) for i in range(len(qnet.layers))]
+        for name in self.layers:
+            if name not in known:
+                raise InputError(f"layers: unknown layer '{name}', known: {', '.join(known)}")
+        self.learning_parameters(qnet)
+
+    def _check_update(self) -> None:
+        if self.update_every < 1 or self.update_on not in ("sample", "step"):
+            raise InputError(
+                f"update_every = {self.update_every}, update_on = {self.update_on!r}, rule: at least 1, "
+                "'sample' or 'step'"
+            )
+        if self.rule not in UPDATES:
+            raise InputError(f"rule = {self.rule!r}, known: {', '.join(sorted(UPDATES))}")
+        if self.feedback not in ("symmetric", "random"):
+            raise InputError(f"feedback = {self.feedback!r}, rule: 'symmetric' or 'random'")
+        if not 0 <= self.momentum <= 12:
+            raise InputError(f"momentum = {self.momentum}, rule: 0..12")
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            value, wanted = getattr(self, field.name), type(field.default)
+            fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
+            if not fits or (wanted is tuple and not all(isinstance(name, str) for name in value)):
+                kind = "names in a tuple" if wanted is tuple else wanted.__name__
+                raise InputError(f"{field.name} = {value!r}, rule: {kind}")
+
+    def learns(self, layer: str) -> bool:
+        """Whether the weights of a layer learn."""
+        return not self.layers or layer in self.layers
+
+    def learning_parameters(self, qnet: QuantizedNetwork) -> tuple[tuple[int, ...], ...]:
+        """For each layer the places, in its `trainable`, of the parameters that learn; InputError for others."""
+        known = [
+            f"{qnet.name(i)}.{p}"
+            for i, layer in enumerate(qnet.layers)
+            for p in layer.model.trainable
+            if self.learns(qnet.name(i)) and layer.model.learned is not None
+        ]
+        chosen = known if "all" in self.parameters else list(self.parameters)
+        for name in chosen:
+            if name not in known:
+                raise InputError(f"parameters: '{name}' does not learn, known: all, {', '.join(known)}")
+        return tuple(
+            tuple(j for j, p in enumerate(layer.model.trainable) if f"{qnet.name(i)}.{p}" in chosen)
+            for i, layer in enumerate(qnet.layers)
+        )
+
+
+def as_rate(rate: float) -> int:
+    """A rate in units of what it changes as the integer that an update takes."""
+    if not 0 <= rate <= LARGEST_RATE:
+        raise InputError(f"rate = {rate}, rule: 0 <= rate <= {LARGEST_RATE}")
+    return round(rate * (1 << RATE_FRACTION))

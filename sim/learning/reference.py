@@ -1,0 +1,272 @@
+"""This is the definition of learning in integers: plain Python ints, one device step after the other.
+
+In device step t every layer runs once, from the input up, each on what reaches it in this step. Then the readout's
+error is taken and learning goes down the same layers, still in step t. A layer outside its window (before its input
+has reached it, or after its last step of a sample) neither learns nor sends anything down. With kc and fe fraction
+bits of coefficients and eligibilities, f those of the layer's states, and the Jacobian A, B, C, C', P, E, F of this
+step (`neurons.base`), its entries but P clipped to coefficient_bits + 2 bits:
+
+An eligibility is d numbers ε, for each synapse, driven by what came in there, pre, and for each neuron parameter that
+learns. b is what drives it and o what reaches the spike past it: b = nearest(B 2^fe / 2^kc) pre, o = 0 of a synapse,
+b = nearest(P_j 2^(fp - f)), o = E_j 2^fp of parameter j, where fp = fe - 4 + kc + log2(unit), 0 to fe + 4, by the unit
+in which the parameter changes. The spike of the own step, F, takes the way over e:
+
+    ε' = sat(round(A ε / 2^kc) + b)                      in rows where the model's F is 0
+    e  = sat(nearest((C ε' + C' ε + o) / 2^kc))
+    ε' = sat(round((A ε + F e) / 2^kc) + b)              in the other rows, where C is 0
+
+A neuron with learning signal g then adds to its gradients (of parameters with gs + fe - fp, at least 0) and sends
+down, for neuron j below,
+
+    G ← sat(G + nearest(g e / 2^gs))
+    down = nearest(B·C / 2^kc) g,   g_j = sat(nearest(Σ_i down_i m_ij / 2^fs))
+
+with m the weights over which the spikes of j travel, or fixed random numbers of their size, gs such that a signal of
+full scale on an eligibility of 1 adds 2^19, and fs such that a quarter of the largest possible sum fits a signal.
+Where eligibilities are delayed, e and B·C are those of Δ steps ago, when the spikes left that the signal judges, and
+windows last Δ longer. Updates are those of `update_reference`; they alone set gradients to 0.
+
+Python ints never wrap, so a missing overflow rule shows as a value outside its declared width; every value is
+checked. Slow on purpose; `learner` must equal it, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from math import exp, inf
+
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import draw32, quotient, sat, shift_nearest, shr_nearest
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.reference_layer import LearningLayer, dot
+from hypr_neuro.sim.learning.reference_update import PRODUCT_BITS, Matrix, Rule, held
+
+RANDOM_FEEDBACK, PARAMETERS = 2048, 1024
+"""First tensor numbers of random feedback and of neuron parameters, of which a layer has up to 16."""
+
+EXP_TABLE = [round(2**15 * exp(-i / 16)) for i in range(256)]
+"""e^{-x} in steps of 1/16, with 15 fraction bits."""
+
+
+class LearningReference:
+    """A network that learns sample after sample, or in a stream; `qnet` is changed in place, as by `learn.Learner`.
+
+    averages, momentum, residual : by name of connection or parameter, see `update_reference.Rule`
+    updates, samples, steps : done so far, device steps counted over all samples and streams
+    """
+
+    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions) -> None:
+        options.check(qnet)
+        self.qnet, self.options = qnet, options
+        self.layers = [LearningLayer(qnet, i, options, wait) for i, wait in enumerate(waiting_steps(qnet))]
+        self.lowest = min(i for i, layer in enumerate(self.layers) if layer.learns)
+        self.rules = {rule.name: rule for i in range(len(self.layers)) for rule in self._rules(i)}
+        self.averages = {name: rule.averages for name, rule in self.rules.items()}
+        self.momentum = {name: rule.momentum for name, rule in self.rules.items() if rule.momentum}
+        self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}
+        self.updates = self.samples = self.steps = self.signal_clips = 0
+        self.streaming = False
+        self.shifts = [feedback_shift(above, qnet) for above in self.layers[1:]]
+        self._start()
+
+    def _rules(self, i: int) -> list[Rule]:
+        layer, profile = self.layers[i], self.qnet.profile
+        if not layer.learns:
+            return []
+        found = [
+            Rule(
+                f"{layer.name}.{key}",
+                (layer.layer.size, c.mantissa.shape[1]),
+                2 * i + (key == "recurrent"),
+                self.options,
+                profile,
+                profile.learning.residual_bits.value,
+            )
+            for key, c in layer.layer.connections().items()
+        ]
+        names = layer.layer.model.trainable
+        return found + [
+            Rule(f"{layer.name}.{names[j]}", (layer.layer.size, 1), PARAMETERS + 16 * i + j, self.options, profile, 0)
+            for j in layer.parameters
+        ]
+
+    def sample(
+        self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int, parameter_rate: int = 0
+    ) -> list[list[int]]:
+        """Run x (T, channel) from zero states, learn where scored, update where one is due; the readout's T outputs.
+
+        rate, parameter_rate : of weights and of neuron parameters, with 16 fraction bits
+        """
+        rates = (rate, parameter_rate)
+        outputs = self._run(x, label, scored, rates)
+        self.samples += 1
+        if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
+            self._update(*rates)
+        return outputs
+
+    def stream(
+        self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int, parameter_rate: int = 0
+    ) -> list[list[int]]:
+        """Run x (steps, channel) on from the last stream, else from zero states; the readout of each device step."""
+        if not self.streaming:
+            self._start()
+        self.streaming = True
+        return [
+            self._device_step(step, (int(k), bool(s)), inf, (rate, parameter_rate))
+            for step, k, s in zip(x, label, scored, strict=True)
+        ]
+
+    def gradients(self, x: Array, label: Sequence[int], scored: Sequence[bool]) -> dict[str, Matrix]:
+        """Gradients of one sample by name, without an update; those that wait for one and all counts are left alone."""
+        kept, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
+        for layer in self.layers:
+            layer.start_gradient()
+        self._run(x, label, scored, None)
+        found = {f"{layer.name}.{k}": g for layer in self.layers for k, g in layer.gradients().items()}
+        for layer, before in zip(self.layers, kept, strict=True):
+            layer.gradient, layer.clips = before
+        self.signal_clips = clips
+        return found
+
+    def clips(self) -> dict[str, int]:
+        """Everything that was clipped so far, by the names of `learn.Learner.clips`."""
+        counts = {f"{layer.name} {key}": n for layer in self.layers for key, n in layer.clips.items()}
+        return {"learning signals": self.signal_clips} | counts
+
+    def _start(self) -> None:
+        """The state before the first step of a sample."""
+        time = self.qnet.profile.time
+        self.now, self.streaming = 0, False
+        for layer in self.layers:
+            layer.start_sample()
+        self.coming = deque([[0] * self.qnet.inputs] * time.connection_delay.value)
+        # labels wait until the readout has seen their step, errors until they reach the hidden layers
+        self.labels = deque([(0, False)] * self.qnet.tail)
+        self.late = deque([[0] * self.layers[-2].layer.size] * time.error_latency.value)
+
+    def _run(
+        self, x: Array, label: Sequence[int], scored: Sequence[bool], rates: tuple[int, int] | None
+    ) -> list[list[int]]:
+        """A sample; its readout. No update where there are no rates."""
+        self._start()
+        steps, outputs = len(x), []
+        silent, unscored = [0] * self.qnet.inputs, (0, False)
+        tail = max(layer.wait + layer.latency for layer in self.layers)
+        for t in range(steps + tail):
+            now, wanted = (x[t], (int(label[t]), bool(scored[t]))) if t < steps else (silent, unscored)
+            outputs.append(self._device_step(now, wanted, steps, rates))
+        return outputs[self.qnet.tail : self.qnet.tail + steps]
+
+    def _device_step(
+        self, x: Sequence[int], label: tuple[int, bool], length: float, rates: tuple[int, int] | None
+    ) -> list[int]:
+        """One step of the device: forward, learning, and an update where one is due; the readout's output.
+
+        length : steps of the sample, which close the windows
+        """
+        hop = self.qnet.profile.time.connection_delay.value
+        self.coming.append([int(v) for v in x])
+        arriving = self.coming.popleft()
+        for layer in self.layers:
+            previous = list(layer.run.outputs)
+            current = layer.forward(arriving, int(self.now >= hop))
+            arriving = previous if hop else current
+        self.labels.append(label)
+        self._learn(*self.labels.popleft(), length)
+        self.now += 1
+        if rates is not None:
+            self.steps += 1
+            if self.options.update_on == "step" and self.steps % self.options.update_every == 0:
+                self._update(*rates)
+        return list(self.layers[-1].run.outputs)
+
+    def _learn(self, label: int, scored: bool, length: float) -> None:
+        """Learning of a device step, from the readout down to the lowest layer that learns."""
+        signal = [0] * self.qnet.outputs
+        if scored:
+            signal = self._error(self.layers[-1].run.outputs, label)
+        for i in reversed(range(self.lowest, len(self.layers))):
+            layer = self.layers[i]
+            inside = 0 <= self.now - layer.latency < length + layer.wait
+            down = layer.learn(signal) if inside else [0] * layer.layer.size
+            if i > self.lowest:
+                signal = self._feedback(i - 1, down)
+            if i == len(self.layers) - 1:
+                self.late.append(signal)
+                signal = self.late.popleft()
+
+    def _error(self, output: list[int], label: int) -> list[int]:
+        """Error of each output, in error_bits bits: its share, itself or [k = first largest], less [k = label]."""
+        kind, bits = self.qnet.profile.learning.error.value, self.qnet.profile.learning.error_bits.value
+        fraction, one = self.layers[-1].state_fraction, 1 << (bits - 1)
+        wanted = [one * (k == label) for k in range(len(output))]
+        if kind == "linear":
+            given = [shift_nearest(o, bits - 1 - fraction) for o in output]
+        elif kind == "softmax":
+            # the table of e^{-x}, steps of 1/16
+            power = [EXP_TABLE[min(shr_nearest(max(output) - o, max(fraction - 4, 0)), 255)] for o in output]
+            given = [quotient((e << bits) + sum(power), 2 * sum(power)) for e in power]
+        else:
+            given = [one * (k == output.index(max(output))) for k in range(len(output))]
+        return [held(sat(g - w, bits), bits, "error") for g, w in zip(given, wanted, strict=True)]
+
+    def _feedback(self, below: int, down: list[int]) -> list[int]:
+        """Learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
+        bits, n = self.qnet.profile.learning.signal_bits.value, self.layers[below].layer.size
+        weights = self.layers[below + 1].layer.input.mantissa
+        signal = []
+        for j in range(n):
+            if self.options.feedback == "random":
+                column = [self._random(below + 1, i * n + j) for i in range(len(down))]
+            else:
+                column = [int(row[j]) for row in weights]
+            total = held(dot(down, column), PRODUCT_BITS, f"{self.layers[below].name}, neuron {j}: feedback")
+            full = shr_nearest(total, self.shifts[below])
+            signal.append(held(sat(full, bits), bits, f"{self.layers[below].name}, neuron {j}: signal"))
+            self.signal_clips += signal[-1] != full
+        return signal
+
+    def _random(self, above: int, place: int) -> int:
+        """Entry of the fixed matrix that carries feedback of the layer `above` down, row by row."""
+        top = (1 << (self.qnet.profile.precision.weight_bits.value - 1)) - 1
+        return draw32(self.options.seed, 0, RANDOM_FEEDBACK + above, place) % (2 * top + 1) - top
+
+    def _update(self, rate: int, parameter_rate: int) -> None:
+        """Change weights and parameters by the gradients, which start anew."""
+        for layer in self.layers:
+            gradients = layer.gradients()
+            for key, c in layer.layer.connections().items():
+                if layer.learns:
+                    rule = self.rules[f"{layer.name}.{key}"]
+                    rule.apply(c.mantissa, rule.changes(gradients[key], rate, self.updates))
+            changes = {}
+            for j in layer.parameters:
+                name = layer.layer.model.trainable[j]
+                changes[j] = self.rules[f"{layer.name}.{name}"].changes(gradients[name], parameter_rate, self.updates)
+            if changes:
+                layer.change_parameters(changes)
+            layer.start_gradient()
+        self.updates += 1
+
+
+def waiting_steps(qnet: QuantizedNetwork) -> list[int]:
+    """For each layer the steps from a spike to the signal that judges it, where eligibilities wait for it, else 0."""
+    hop, latency = qnet.profile.time.connection_delay.value, qnet.profile.time.error_latency.value
+    last = len(qnet.layers) - 1
+    if qnet.profile.learning.eligibility_alignment.value == "none":
+        return [0] * (last + 1)
+    return [(last - i) * hop + (latency if i < last else 0) for i in range(last + 1)]
+
+
+def feedback_shift(above: LearningLayer, qnet: QuantizedNetwork) -> int:
+    """Smallest shift after which the feedback of the layer `above` fits a signal.
+
+    That of a readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the largest.
+    """
+    parts = 2 * 4 if above.is_readout else above.layer.size
+    weight_top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+    signal_top = 1 << (above.signal_bits - 1)
+    largest = parts * weight_top * max(above.largest_gain(), 1) * signal_top
+    return max((largest // 4).bit_length() - (qnet.profile.learning.signal_bits.value - 1), 0)

@@ -1,0 +1,111 @@
+"""All that a learner depends on, to a file and back: what follows is the same, bit for bit, wherever the cut was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.learner import Learner
+
+KIND = "hypr-neuro learner state"
+
+
+def save_learner(learner: Learner, path: str | Path) -> None:
+    """Write weights, neuron parameters, states, eligibilities, gradients, what is under way, averages and counters."""
+    arrays = {name: np.asarray(array) for name, array in _arrays(learner).items()}
+    save_arrays(path, KIND, _meta(learner), arrays)
+
+
+def restore_learner(learner: Learner, path: str | Path) -> None:
+    """Go on where `save_learner` was called.
+
+    learner : of the same network (its weights and neuron parameters may have changed) and options
+
+    Raises FileFormatError for a damaged file, InputError for one of another network or of other options; the learner
+    then stays as it is.
+    """
+    meta, found = load_arrays(path, KIND)
+    for what, value in _identity(learner).items():
+        if meta.get(what) != value:
+            raise InputError(
+                f"file '{path}': its {what} differ from this learner's; rule: a state fits the network "
+                "and options that it was saved from"
+            )
+    mine = _arrays(learner)
+    for name, array in mine.items():
+        if name not in found or found[name].shape != array.shape or found[name].dtype != array.dtype:
+            raise FileFormatError(f"file '{path}': '{name}' is missing or has another shape; save the state again")
+    try:
+        counters = {key: int(meta[key]) for key in ("updates", "steps", "samples", "time")}
+        slots, events = [int(v) for v in meta["slots"]], {k: int(meta["events"][k]) for k in learner.past_events}
+        total = None if meta["total"] is None else int(meta["total"])
+        if len(slots) != len(learner.layers) or any(
+            not 0 <= s < max(layer.delay, 1) for s, layer in zip(slots, learner.layers, strict=True)
+        ):
+            raise ValueError(f"slots {slots}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; save the state again") from error
+    for name, array in mine.items():
+        array[...] = found[name]
+    for layer, slot in zip(learner.layers, slots, strict=True):
+        layer.slot = slot
+    for i, p in enumerate(learner.simulator.populations):
+        p.line.tail = found[f"sim/{i}/sent"]
+    learner.simulator.input.tail = found["sim/input"]
+    learner.simulator.time, learner.total, learner.past_events = counters["time"], total, events
+    learner.updater.updates, learner.steps, learner.samples = (counters[k] for k in ("updates", "steps", "samples"))
+    learner.take_over(everything=True)
+
+
+def _identity(learner: Learner) -> dict[str, Any]:
+    return {"network": structure_digest(learner.qnet), "options": json.loads(json.dumps(asdict(learner.options)))}
+
+
+def _meta(learner: Learner) -> dict[str, Any]:
+    return _identity(learner) | {
+        "updates": learner.updates,
+        "steps": learner.steps,
+        "samples": learner.samples,
+        "time": learner.simulator.time,
+        "total": learner.total,
+        "slots": [layer.slot for layer in learner.layers],
+        "events": learner.past_events,
+    }
+
+
+def structure_digest(qnet: QuantizedNetwork) -> str:
+    """Hash of what learning leaves as it is: models, shapes, exponents, scales, constants, ψ tables, profile."""
+    digest = hashlib.sha256(json.dumps(qnet.profile.dump(), sort_keys=True).encode())
+    for layer in qnet.layers:
+        shapes = [(c.mantissa.shape, c.exponent) for c in layer.connections().values()]
+        digest.update(
+            repr((layer.model.name, shapes, layer.bias_axon, layer.state_scale, layer.current_scale)).encode()
+        )
+        digest.update(layer.constants.tobytes() + layer.psi_table.tobytes())
+    return digest.hexdigest()
+
+
+def _arrays(learner: Learner) -> dict[str, Array]:
+    """Every array by name; not copies, but for what has been sent."""
+    found = {f"weights/{name}": array for name, array in learner.qnet.weights().items()}
+    for i, layer in enumerate(learner.layers):
+        found[f"parameters/{i}"] = layer.layer.per_neuron
+        found |= {f"layer/{i}/{name}": array for name, array in layer.state().items()}
+    found |= {f"update/{name}": array for name, array in learner.updater.state()}
+    found |= {f"queue/{i}": queue for i, queue in enumerate(learner.queues)}
+    found |= {f"sim/{name}": array for name, array in learner.simulator.running_state().items()}
+    return found | {
+        "labels": learner.labels,
+        "scores": learner.scores,
+        "shifts": learner.shifts,
+        "signal clips": learner.signal_clips,
+    }

@@ -1,0 +1,35 @@
+"""Gradients normalised by one number a connection.
+
+R ← R + ⌊(mean G²/2^s - R) / 2^k⌋, starting at the first value seen,  s = `square_shift` of n·m
+step = clip(G_ij · rate / (max(⌊√R⌋, 1) 2^(s/2)), ± limit · rate)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.numbers.fixed_point import isqrt, quotient, shr_floor
+from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.sim.learning.updates.base import UpdateRule, averaged, clipped, squares_dropped
+
+
+@jitable
+def steps(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    """See the module."""
+    mean = state[0]
+    n, m = gradient.shape
+    dropped = squares_dropped(n * m)
+    total = 0
+    for i in range(n):
+        for j in range(m):
+            total += shr_floor(np.int64(gradient[i, j]) * gradient[i, j], dropped)
+    mean[0] = averaged(mean[0], quotient(total, n * m), average_shift)
+    norm = max(isqrt(mean[0]), 1) << (dropped >> 1)
+    for i in range(n):
+        for j in range(m):
+            step[i, j] = clipped(quotient(gradient[i, j] * rate, norm), limit * rate)
+
+
+RULE = UpdateRule("layer", "running mean square of the connection", lambda n, m: {"mean": (1,)}, steps)

@@ -1,0 +1,341 @@
+"""The commands, one after the other on each other's files, the demo, bad input, and interruption.
+
+Each command runs as a program once, so that all it needs is imported by itself; otherwise in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import ENVIRONMENT, PROGRAM, answer, called, program, refusal, small_data
+
+from hypr_neuro.exchange.nir import read_quantized_nir
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.engine import simulate
+
+here, refused = partial(answer, run=called), partial(refusal, run=called)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    found = answer("train", "--data", data, "--epochs", "10", "--out", folder)
+    assert found["test accuracy"] > 0.85
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quantized(trained: Path, data: Path) -> Path:
+    exported = answer("export", trained / "network.h5", "--out", trained / "network.nir")
+    assert exported["read back"] == "equal"
+    made = answer("quantize", trained / "network.nir", "--data", data, "--profile", "loihi2", "--out", trained)
+    assert {r["name"] for r in made["record"]} >= {"input", "recurrent", "κ", "θ"}
+    return Path(made["file"])
+
+
+def test_commands_work_on_each_others_files(trained: Path, data: Path, quantized: Path) -> None:
+    placed = answer("place", quantized, "--out", trained)
+    assert placed["fits"]
+    assert sum(core["neurons"] for core in placed["per_core"]) == 64 + 2
+    scored = answer("simulate", quantized, "--data", data, "--network", trained / "network.h5", "--out", trained)
+    assert abs(scored["accuracy"] - scored["float accuracy"]) <= 0.05
+    learned = answer("learn", quantized, "--data", data, "--out", trained)
+    assert Path(learned["network"]).is_file()
+    assert learned["weights changed"] > 0
+    compared = answer(
+        "compare", trained / "network.nir", quantized, "--data", data, "--disturb", "--epochs", "1", "--out", trained
+    )
+    assert [e["epoch"] for e in compared["epochs"]] == [0, 1]
+    written = answer("report", trained)
+    assert set(written["sections"]) >= {"training", "placement", "accuracy", "learning", "quantization", "raster"}
+    numbers = json.loads((trained / "report.json").read_text())
+    assert (
+        numbers["learning"]["fine_tuning"]["epochs"][1]["device_accuracy"] == compared["epochs"][1]["device_accuracy"]
+    )
+    assert "<html" in (trained / "report.html").read_text()
+
+
+def test_compare_learns_from_scratch(trained: Path, data: Path, quantized: Path, tmp_path: Path) -> None:
+    found = here(
+        "compare", trained / "network.h5", quantized, "--data", data, "--scratch", "--epochs", "3", "--out", tmp_path
+    )
+    assert found["epochs"][-1]["device_accuracy"] > 0.85
+    assert found["epochs"][-1]["float_accuracy"] > 0.85
+
+
+DEMO = ("--epochs", "4", "--seed", "5")
+
+
+@pytest.fixture(scope="module")
+def demo(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A demo's folder, and what the command printed."""
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    return folder, answer("demo", "--data", data, *DEMO, "--out", folder)
+
+
+def test_demo_runs_on_own_data(demo: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = demo
+    assert found["nir"]["equal"]
+    assert found["learning"]["scratch"]["epochs"]
+    lava = found["lava"]
+    assert lava.get("equal") is True or "3.10" in lava["skipped"]
+    names = {p.name for p in folder.iterdir()}
+    assert names >= {"report.html", "report.json", "network.h5", "network.nir", "quantized.h5"}
+
+
+def test_the_same_seed_gives_the_same_numbers(demo: tuple[Path, dict[str, Any]], data: Path, tmp_path: Path) -> None:
+    again = here("demo", "--data", data, *DEMO, "--out", tmp_path)
+    for section in ("training", "accuracy", "learning", "quantization"):
+        assert demo[1][section] == again[section], section
+
+
+def test_a_killed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--data", str(data), "--epochs", "60", "--out"]
+    killed = subprocess.Popen(
+        [*PROGRAM, *arguments, str(tmp_path / "a")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+    )
+    checkpoint = tmp_path / "a" / "checkpoint" / "training.h5"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert checkpoint.exists()
+    assert not (tmp_path / "a" / "network.h5").exists(), "the run was over before it could be killed"
+    resumed = answer(*arguments, tmp_path / "a")
+    undisturbed = here(*arguments, tmp_path / "b")
+    assert resumed["test accuracy"] == undisturbed["test accuracy"]
+    assert (tmp_path / "a/results/training.json").read_text() == (tmp_path / "b/results/training.json").read_text()
+
+
+# ---------------------------------------------------------------- integers alone
+
+
+@pytest.fixture(scope="module")
+def fixed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A network trained in integers alone, and what the command printed."""
+    folder = tmp_path_factory.mktemp("fixed")
+    command = ["train", "--data", data, "--arithmetic", "fixed", "--profile", "loihi2", "--epochs", "6"]
+    return folder, here(*command, "--out", folder)
+
+
+def test_random_integers_learn_without_a_float_network(fixed: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = fixed
+    assert found["test accuracy"] > 0.85 > found["accuracy at the start"]
+    assert found["weights changed"] > 0
+    assert {p.name for p in folder.iterdir()} >= {"quantized.h5", "learned.h5", "learned.nir"}
+    assert not (folder / "network.h5").exists()
+    told = json.loads((folder / "results" / "training.json").read_text())
+    assert [e["epoch"] for e in told["epochs"]] == list(range(6))
+    assert json.loads((folder / "results" / "accuracy.json").read_text())["integer"] == found["test accuracy"]
+    assert set(here("report", folder)["sections"]) >= {"training", "accuracy", "network", "nir", "quantization"}
+
+
+def test_the_start_network_fires_and_its_weights_changed_in_integers(fixed: tuple[Path, dict[str, Any]]) -> None:
+    start, learned = (QuantizedNetwork.load(fixed[0] / name) for name in ("quantized.h5", "learned.h5"))
+    x = np.ones((2, 24, 8), np.int8)
+    assert simulate(start, x).rates["layers.0"] > 0
+    for name, weights in start.weights().items():
+        assert np.any(weights != learned.weights()[name]), name
+    for one, other in zip(start.layers, learned.layers, strict=True):
+        assert np.array_equal(one.constants, other.constants)
+        assert {k: c.exponent for k, c in one.connections().items()} == {
+            k: c.exponent for k, c in other.connections().items()
+        }
+
+
+def test_integers_go_to_nir_and_back(fixed: tuple[Path, dict[str, Any]], data: Path, tmp_path: Path) -> None:
+    learned = fixed[0] / "learned.h5"
+    exported = here("export", learned, "--out", tmp_path / "again.nir")
+    assert (exported["holds"], exported["read back"]) == ("integers", "equal")
+    one, other = read_quantized_nir(tmp_path / "again.nir"), read_quantized_nir(fixed[0] / "learned.nir")
+    for name, weights in QuantizedNetwork.load(learned).weights().items():
+        assert np.array_equal(weights, one.weights()[name])
+        assert np.array_equal(weights, other.weights()[name])
+    assert here("export", tmp_path / "again.nir", "--out", tmp_path / "twice.nir")["holds"] == "integers"
+
+
+def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--data", str(data), "--arithmetic", "fixed", "--epochs", "30", "--out"]
+    killed = subprocess.Popen(
+        [*PROGRAM, *arguments, str(tmp_path / "a")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+    )
+    checkpoint = tmp_path / "a" / "checkpoint" / "learning.h5"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert checkpoint.exists()
+    assert not (tmp_path / "a" / "learned.h5").exists(), "the run was over before it could be killed"
+    resumed, undisturbed = answer(*arguments, tmp_path / "a"), here(*arguments, tmp_path / "b")
+    assert resumed["test accuracy"] == undisturbed["test accuracy"]
+    one, other = (QuantizedNetwork.load(tmp_path / name / "learned.h5") for name in "ab")
+    for name, weights in one.weights().items():
+        assert np.array_equal(weights, other.weights()[name])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--arithmetic", "fixed", "--batch-size", "8"], "--batch-size 8: only with --arithmetic float"),
+        (["--arithmetic", "fixed", "--rule", "hypr"], "--rule hypr: only with --arithmetic float"),
+        (["--arithmetic", "fixed", "--clip", "1"], "--clip 1.0: only with --arithmetic float"),
+        (["--profile", "loihi2"], "--profile loihi2: only with --arithmetic fixed"),
+        (["--decay", "0.5"], "--decay 0.5: only with --arithmetic fixed"),
+        (["--arithmetic", "double"], "--arithmetic double, rule: float or fixed"),
+        (["--arithmetic", "fixed", "--rate", "0"], "rate = 0.0"),
+        (["--arithmetic", "fixed", "--profile", "loihi9"], "loihi9"),
+    ],
+)
+def test_options_of_the_other_arithmetic_are_refused(
+    words: list[str], message: str, data: Path, tmp_path: Path
+) -> None:
+    assert message in refused("train", "--data", data, *words, "--out", tmp_path / "run")
+    assert not list(tmp_path.glob("run/*.h5"))
+
+
+def test_a_regression_is_refused_in_integers(tmp_path: Path) -> None:
+    words = ["--set", "steps=20", "--set", "samples=40", "--arithmetic", "fixed", "--out", tmp_path / "run"]
+    assert "adding' is a regression" in refused("train", "--data", "adding", *words)
+
+
+def test_profiles_are_listed_and_shown() -> None:
+    assert set(answer("profiles")) >= {"loihi1", "loihi2", "ideal"}
+    facts = here("profiles", "loihi2")["facts"]
+    assert all(fact["unit"] and fact["source"] for fact in facts)
+    assert "properties" in here("profiles", "--schema")
+
+
+def test_help_names_every_command() -> None:
+    text = program("--help").stdout
+    first, rest = ("demo", "train", "export", "quantize", "place"), ("simulate", "learn", "compare", "report", "data")
+    for name in (*first, *rest, "diff", "profiles"):
+        assert f" {name} " in text
+
+
+def bad_npz(folder: Path, **change: Any) -> Path:
+    arrays = dict(np.load(small_data(folder)))
+    arrays.update(change)
+    path = folder / "bad.npz"
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    assert "QTDB_train.mat" in refusal("demo", "--data", "ecg", "--data-dir", tmp_path / "nowhere")
+    assert "--data-dir" in refused("demo", "--data", "ecg")
+    assert "digits" in refusal("data", "no-such-data")
+
+
+def test_unknown_profile_lists_the_known_ones(data: Path, tmp_path: Path) -> None:
+    line = refused("demo", "--data", data, "--profile", "loihi9", "--out", tmp_path / "run")
+    assert "loihi9" in line
+    assert "loihi2" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_profile_errors_name_file_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: loihi2\nprecision: {weight_bitz: {value: 8, unit: bit, source: x}}\n")
+    line = refused("profiles", path)
+    assert "mine.yaml" in line
+    assert "weight_bitz" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y_train": None}, "y_train"),
+        ({"x_test": np.zeros((24, 24, 7), np.uint8)}, "x_test"),
+        ({"x_train": np.full((60, 24, 8), np.nan)}, "x_train[0, 0, 0] = nan"),
+        ({"x_train": np.full((60, 24, 8), 0.5)}, "fractions"),
+        ({"y_train": np.zeros((60, 23), np.int64)}, "y_train"),
+        ({"y_train": np.zeros(60)}, "y_train float64"),
+        ({"y_train": np.full(60, -1)}, "labels -1"),
+    ],
+)
+def test_bad_data_is_refused_by_key(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    assert words in refused("demo", "--data", bad_npz(tmp_path, **change), "--out", tmp_path / "run")
+    assert not (tmp_path / "run" / "network.h5").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 2000])
+def test_truncated_files_are_refused(trained: Path, quantized: Path, data: Path, keep: int, tmp_path: Path) -> None:
+    for source in (trained / "network.nir", trained / "network.h5", quantized):
+        path = tmp_path / source.name
+        path.write_bytes(source.read_bytes()[:keep])
+        if source == quantized:
+            line = refused("place", path, "--out", tmp_path / "run")
+        else:
+            line = refused("quantize", path, "--data", data, "--out", tmp_path / "run")
+        assert path.name in line
+    assert not list(tmp_path.glob("run/*.h5"))
+
+
+def test_altered_files_are_caught(quantized: Path, tmp_path: Path) -> None:
+    content = bytearray(quantized.read_bytes())
+    at = len(content) // 2
+    while content[at] == 0:
+        at += 1
+    content[at] ^= 0xFF
+    path = tmp_path / "altered.h5"
+    path.write_bytes(content)
+    assert "altered.h5" in refused("place", path)
+
+
+def test_data_that_does_not_fit_the_network_is_refused(quantized: Path) -> None:
+    assert "64 channels, the network takes 8" in refused("simulate", quantized, "--data", "digits")
+    assert "(sample, T, 8)" in refused("learn", quantized, "--data", "digits")
+
+
+def test_an_output_that_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert "file" in refused("train", "--data", data, "--epochs", "1", "--out", blocked / "run")
+    assert blocked.read_text() == "in the way"
+
+
+def test_report_of_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "no run folder" in refused("report", tmp_path)
+
+
+def test_a_regression_is_trained_and_reported(tmp_path: Path) -> None:
+    command = ["train", "--data", "adding", "--set", "steps=20", "--set", "samples=40", "--epochs", "1", "--out"]
+    done = called(*command, tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test squared error"] > 0
+    assert json.loads((tmp_path / "run" / "results" / "data.json").read_text())["targets"] == 1
+    assert called("report", tmp_path / "run").returncode == 0
+
+
+@pytest.mark.parametrize(("option", "message"), [("delay", "KEY=VALUE"), ("dealy=3", "unknown option 'dealy'")])
+def test_a_bad_data_option_is_one_line(option: str, message: str, tmp_path: Path) -> None:
+    done = called("train", "--data", "cue", "--set", option, "--out", tmp_path / "run")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert message in done.stderr
+
+
+def test_the_seed_of_data_can_be_set_on_its_own(tmp_path: Path) -> None:
+    command = ["train", "--data", "cue", "--set", "delay=20", "--set", "seed=5", "--set", "samples=20", "--epochs", "1"]
+    done = called(*command, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,91 @@
+"""Generated pages are fresh, commands in the README exist, and public names are what they say."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hypr_neuro as hn
+from hypr_neuro.numbers.surrogates import slayer
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = runpy.run_path(str(ROOT / "tools" / "make_docs.py"))["PAGES"]
+
+
+@pytest.mark.parametrize("name", sorted(GENERATED))
+def test_generated_page_is_fresh(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == GENERATED[name](), "run: python tools/make_docs.py"
+
+
+def test_commands_of_the_readme_and_docs_exist() -> None:
+    from hypr_neuro.cli import app
+
+    known = {command.name for command in app.registered_commands}
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        used = set(re.findall(r"(?:^    |`|bin/)hypr-neuro ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+        assert used <= known, (page.name, used - known)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+WITH_EXAMPLES = ["c.md", "data.md", "learning.md", "learning_memory.md", "simulator.md", "training.md"]
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES)
+def test_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), namespace)
+
+
+def test_public_names_can_be_loaded_in_any_order() -> None:
+    names = [n for n in hn.__all__ if n != "__version__"]
+    for order in (names, names[::-1]):
+        lines = ["import hypr_neuro as hn", *(f"assert callable(hn.{n}), {n!r}" for n in order)]
+        done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = hn.no_such_name
+
+
+def test_importing_the_package_loads_no_heavy_package() -> None:
+    heavy = "numba matplotlib sklearn scipy lava nir h5py numpy pydantic"
+    code = f"import sys, hypr_neuro, hypr_neuro.cli; print(*[m for m in {heavy.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_neuron_that_contributing_shows_works(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert code is not None
+    path = tmp_path / "leaky.py"
+    path.write_text(code.group(1), encoding="utf-8")
+    model = runpy.run_path(str(path))["MODEL"]
+    params = {"kappa": np.full(1, 0.9)}
+    fixed = model.to_fixed(params, hn.load_profile("loihi2").fixed_format(state_range=2.0, weight_range=1.0))
+    p = (int(fixed.per_neuron["kappa"][0]), *(fixed.constants[name] for name in model.fixed_constants))
+    v = 0
+    for _ in range(30):
+        (v,), z, _ = model.fixed_step((v,), 0, (round(0.15 * fixed.current_scale),), p)
+        psi = fixed.psi_table[model.psi_index((0,), (v,), p)] / 2**15
+        real = v / fixed.state_scale
+        assert psi == pytest.approx(slayer(real - 1.0), abs=0.02)
+        assert z == int(real > 1.0)
+    drive = round(0.15 * fixed.current_scale) / fixed.current_scale
+    assert real == pytest.approx(drive / (1 - 0.9) * (1 - 0.9**30), abs=1e-4)

@@ -1,0 +1,187 @@
+"""From a file of another program to integers and to every target, on the command line."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import nir
+import numpy as np
+import pytest
+from commands import answer as answer_of
+from commands import called, small_data
+from commands import refusal as refusal_of
+
+import hypr_neuro as hn
+
+answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
+
+CHANNELS, HIDDEN, CLASSES, DT = 8, 6, 2, 1e-3
+
+
+def foreign_graph() -> nir.NIRGraph:
+    """Recurrent CubaLIF neurons and spiking outputs: no layers that end in a readout, so a graph."""
+    rng = np.random.default_rng(1)
+
+    def neurons(n: int) -> nir.CubaLIF:
+        one = np.ones(n)
+        return nir.CubaLIF(
+            tau_syn=2 * DT * one, tau_mem=5 * DT * one, r=5 * one, v_leak=0 * one, v_threshold=one, w_in=2 * one
+        )
+
+    nodes = {
+        "in": nir.Input(np.array([CHANNELS])),
+        "up": nir.Affine(rng.normal(0.2, 0.3, (HIDDEN, CHANNELS)), rng.normal(0, 0.02, HIDDEN)),
+        "hidden": neurons(HIDDEN),
+        "down": nir.Linear(rng.normal(0.3, 0.5, (CLASSES, HIDDEN))),
+        "answer": neurons(CLASSES),
+        "out": nir.Output(np.array([CLASSES])),
+        "back": nir.Linear(rng.normal(0, 0.2, (HIDDEN, HIDDEN))),
+    }
+    chain = ["in", "up", "hidden", "down", "answer", "out"]
+    return nir.NIRGraph(nodes, [*pairwise(chain), ("hidden", "back"), ("back", "hidden")])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("foreign") / "net.nir"
+    nir.write(path, foreign_graph())
+    return path
+
+
+@pytest.fixture(scope="module")
+def quantized(foreign: Path, data: Path) -> Path:
+    imported = answer("import", foreign, "--dt", DT, "--reset", "zero", "--out", foreign.parent)
+    assert Path(imported["file"]).name == "graph.h5"
+    assert answer("quantize", imported["file"], "--data", data, "--out", foreign.parent)["record"]
+    return foreign.parent / "quantized.h5"
+
+
+def test_what_nir_leaves_open_is_printed_and_asked_for(foreign: Path, tmp_path: Path) -> None:
+    line = refusal("import", foreign, "--reset", "zero", "--out", tmp_path / "a")
+    assert "dt" in line
+    assert not (tmp_path / "a").exists()
+    done = called("import", foreign, "--dt", DT, "--reset", "zero", "--out", tmp_path / "a")
+    assert done.returncode == 0, done.stderr
+    for choice in ("dt = 0.001", "reset = zero", "integrator = euler", "order = current_first", "recurrent_delay = 1"):
+        assert choice in done.stdout, done.stdout
+
+
+def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Path) -> None:
+    graph = quantized.with_name("graph.h5")
+    real = answer("simulate", graph, "--data", data, "--trace", tmp_path / "float.h5")
+    fixed = answer("simulate", quantized, "--data", data, "--network", graph, "--trace", tmp_path / "integers.h5")
+    assert fixed["float accuracy"] == real["accuracy"]
+    assert min(*fixed["rates"].values(), *real["rates"].values()) > 0.01
+    compared = called("diff", tmp_path / "float.h5", tmp_path / "integers.h5", "--json")
+    assert compared.returncode in (0, 1), compared.stderr
+    assert "hidden" in compared.stdout
+    assert "is a graph" in refusal("simulate", quantized, "--data", data, "--out", tmp_path)
+    assert "holds a quantized graph" in refusal("simulate", quantized, "--data", data, "--network", quantized)
+
+
+def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -> None:
+    graph = quantized.with_name("graph.h5")
+    written = answer("export", graph, "--out", tmp_path / "ours.nir")
+    assert written["read back"] == "equal"
+    again = answer("import", tmp_path / "ours.nir", "--out", tmp_path)
+    assert hn.FloatGraph.load(again["file"]).digest() == hn.FloatGraph.load(graph).digest()
+    here, there = (answer("simulate", path, "--data", data) for path in (graph, tmp_path / "ours.nir"))
+    assert here == there
+    assert "holds a quantized graph, rule: floats" in refusal("export", quantized, "--out", tmp_path / "q.nir")
+
+
+def test_no_command_writes_over_what_it_reads(quantized: Path, data: Path, tmp_path: Path) -> None:
+    graph, given = quantized.with_name("graph.h5"), ("--data", data)
+    link = tmp_path / "link.h5"
+    link.symlink_to(quantized)
+    before = [path.read_bytes() for path in (quantized, graph)]
+    for words in (
+        ("simulate", quantized, *given, "--trace", quantized),
+        ("simulate", quantized, *given, "--trace", link),
+        ("simulate", quantized, *given, "--network", graph, "--trace", graph),
+        ("export", graph, "--out", graph),
+    ):
+        assert "would be overwritten" in refusal(*words)
+    (tmp_path / "quantized.h5").write_bytes(graph.read_bytes())
+    assert "would be overwritten" in refusal("quantize", tmp_path / "quantized.h5", *given)
+    assert before == [path.read_bytes() for path in (quantized, graph)]
+
+
+@pytest.mark.parametrize("target", ["c", "lava"])
+def test_a_graph_for_targets(target: str, quantized: Path, tmp_path: Path) -> None:
+    manifest = answer("compile", quantized, "--target", target, "--out", tmp_path)
+    assert manifest["target"] == target
+    assert manifest["inputs"]["network"] == hn.QuantizedGraph.load(quantized).integer().digest()
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == {
+        *manifest["files"],
+        "manifest.json",
+    }
+    assert json.loads((tmp_path / "manifest.json").read_text())["files"] == manifest["files"]
+
+
+def test_a_graph_for_netx(quantized: Path, data: Path, tmp_path: Path) -> None:
+    graph = quantized.with_name("graph.h5")
+    answer("quantize", graph, "--target", "netx", "--data", data, "--out", tmp_path)
+    assert answer("compile", tmp_path / "quantized.h5", "--target", "netx", "--out", tmp_path / "netx")["netx"]
+    read = answer("import", tmp_path / "netx" / "network.net", "--out", tmp_path / "read")
+    x = np.load(data)["x_test"][:4]
+    expected = hn.simulate(hn.QuantizedGraph.load(tmp_path / "quantized.h5").integer(), x, record=("spikes",)).spikes
+    found = hn.simulate(hn.IntegerNetwork.load(read["file"]), x, record=("spikes",)).spikes
+    assert [a.sum() > 0 for a in expected.values()] == [True, True]
+    for a, b in zip(expected.values(), found.values(), strict=True):
+        assert np.array_equal(a, b[..., : a.shape[-1]])
+
+
+def test_layers_become_a_graph_for_more_groups(data: Path, tmp_path: Path) -> None:
+    net = hn.Network.build({"inputs": CHANNELS, "outputs": CLASSES, "layers": [{"neuron": "lif", "size": 4}]}, seed=0)
+    net.save(tmp_path / "network.h5")
+    found = answer("quantize", tmp_path / "network.h5", "--data", data, "--weight-groups", "2", "--out", tmp_path)
+    assert "does not learn" in found["notes"][0]
+    assert answer("simulate", found["file"], "--data", data, "--network", tmp_path / "network.h5")["float accuracy"] > 0
+    assert "QuantizedGraph" in refusal("compile", found["file"], "--learn", "rate=0.2", "--out", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_learning_in_c(data: Path, tmp_path: Path) -> None:
+    net = hn.Network.build({"inputs": CHANNELS, "outputs": CLASSES, "layers": [{"neuron": "lif", "size": 4}]}, seed=0)
+    net.save(tmp_path / "network.h5")
+    quantized = answer("quantize", tmp_path / "network.h5", "--data", data, "--out", tmp_path)["file"]
+    options = ("--learn", "rate=0.25", "--learn", "layers=readout,layers.0", "--learn", "update_every=2")
+    found = answer("compile", quantized, "--out", tmp_path / "c", *options)
+    assert found["learn"]["rate"] == 0.25
+    assert {"learn.c", "learn.h", "network.c"} <= set(found["files"])
+    for text, words in (("rate=fast", "type float"), ("speed=1", "one of rate, decay"), ("rule=none", "known: fact")):
+        assert words in refusal("compile", quantized, "--out", tmp_path / "d", "--learn", text)
+    assert "no option 'always_on', known: learn" in refusal(
+        "compile", quantized, "--always-on", "channel", "--out", tmp_path / "d"
+    )
+    assert not (tmp_path / "d").exists()
+
+
+def test_bad_files_and_targets_leave_nothing(foreign: Path, quantized: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    damaged = tmp_path / "damaged.nir"
+    damaged.write_bytes(foreign.read_bytes()[:-700])
+    wrong = tmp_path / "wrong.nir"
+    wrong.write_bytes(foreign.read_bytes())
+    with h5py.File(wrong, "a") as file:
+        file["node/nodes/hidden/tau_mem"][0] = np.nan
+    text = tmp_path / "net.txt"
+    text.write_text("no network")
+    for file, words in ((damaged, "damaged.nir"), (wrong, "'hidden'"), (text, ".nir"), (tmp_path / "no.net", "no.net")):
+        assert words in refusal(
+            "import", file, *(("--dt", DT, "--reset", "zero") if file.suffix == ".nir" else ()), "--out", out
+        )
+    assert "known: c, lava" in refusal("compile", quantized, "--target", "fpga", "--out", out)
+    assert "takes a QuantizedNetwork" in refusal("compile", quantized, "--target", "spinnaker2", "--out", out)
+    assert "holds floats" in refusal("compile", quantized.with_name("graph.h5"), "--out", out)
+    assert not out.exists()

@@ -1,0 +1,449 @@
+"""Learning in generated C: outputs of every step, weights and neuron parameters after every update and all that updates
+remember equal the definition's and the simulator's, bit for bit."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hypr_neuro as hn
+from hypr_neuro.compilers.c.build import CORTEX_M4, EMULATOR, HOST, SANITIZERS, Toolchain, sizes
+from hypr_neuro.compilers.c.learning.build import SOURCES, build_learning, run_learning
+from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes, write_learning
+from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
+from hypr_neuro.compilers.c.learning.plan import Plan
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.network import Layer
+from hypr_neuro.neurons import MODELS, get_model
+from hypr_neuro.neurons.base import no_integer_form
+from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.learning import reference_update as update_reference
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.reference import LearningReference
+from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates.base import UpdateRule
+from hypr_neuro.sim.reference import simulate_reference
+from hypr_neuro.testing.networks import assert_equal_traces, integer_models, random_network, random_spikes, varied
+from hypr_neuro.workflow.stages_fixed import integer_start
+from hypr_neuro.workflow.tasks import TASKS
+
+Array = Any
+STEPS, RATE, PARAMETER_RATE = 30, 60000, 200000
+LARGE_RATE = 1 << 23
+QUICK = replace(LIBRARY, flags=("-O1", *LIBRARY.flags[1:]))
+needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
+needs_arm = pytest.mark.skipif(CORTEX_M4.missing() is not None, reason=str(CORTEX_M4.missing()))
+needs_qemu = pytest.mark.skipif(shutil.which(EMULATOR) is None, reason=f"{EMULATOR} is not installed")
+LEARNING = [name for name in integer_models() if MODELS[name].psi_index is not None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and how it learns. profile : its name and the fields that differ. options : of LearnOptions"""
+
+    hidden: tuple[int, ...] = (4, 3)
+    chip: str = "loihi2"
+    recurrent: bool = True
+    bias: bool = True
+    inputs: int = 4
+    readout: str = "li"
+    profile: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    rate: int = RATE
+
+    def network(self, model: str, seed: int) -> QuantizedNetwork:
+        chip = varied(self.chip, **self.profile)
+        net = random_network(
+            model, seed, hidden=self.hidden, recurrent=self.recurrent, bias=self.bias, inputs=self.inputs
+        )
+        if self.readout != "li":
+            readout, old = get_model(self.readout), net.layers[-1]
+            params = {p.name: np.full(old.size, p.default) for p in readout.params}
+            net.layers[-1] = Layer(readout, old.weight, None, None, params, readout.trainable)
+        return quantize(net, chip, calibration=random_spikes(seed, 4, 60, net.inputs))
+
+
+DELAYED = {"learning__eligibility_alignment": "delayed", "time__error_latency": 3}
+CASES = {
+    "factored, all": Case(options={"parameters": ("all",)}),
+    "layer, momentum, residual, random feedback": Case(
+        (4, 3, 3),
+        profile={"learning__residual_bits": 8, "learning__momentum_bits": 24},
+        options={"momentum": 2, "rule": "layer", "feedback": "random"},
+    ),
+    "sgd, no delay of spikes, every third sample": Case(
+        (4, 3),
+        "ideal",
+        bias=False,
+        options={"rule": "sgd", "update_every": 3, "parameters": ("all",)},
+        rate=LARGE_RATE,
+    ),
+    "sign, delayed eligibilities, every seventh step": Case(
+        profile=DELAYED,
+        options={"rule": "sign", "update_every": 7, "update_on": "step", "parameters": ("all",), "limit": 1},
+    ),
+    "narrow, linear error": Case(
+        profile={
+            "learning__eligibility_bits": 10,
+            "learning__accumulator_bits": 10,
+            "learning__signal_bits": 6,
+            "learning__eligibility_rounding": "floor",
+            "precision__state_rounding": "zero",
+            "learning__error": "linear",
+            "time__error_latency": 9,
+        },
+        options={"parameters": ("all",)},
+    ),
+    "coarse, sign error, delayed, no delay of spikes": Case(
+        (4, 3),
+        "ideal",
+        recurrent=False,
+        profile=DELAYED
+        | {
+            "learning__error_bits": 4,
+            "learning__psi_bits": 4,
+            "learning__eligibility_fraction": 5,
+            "learning__eligibility_rounding": "zero",
+            "precision__weight_bits": 6,
+            "precision__state_rounding": "floor",
+            "precision__coefficient_bits": 12,
+            "learning__error": "sign",
+        },
+        options={"parameters": ("all",)},
+    ),
+    "largest residual and momentum, some layers": Case(
+        (4, 3, 3),
+        profile=DELAYED
+        | {
+            "learning__residual_bits": 16,
+            "learning__momentum_bits": 32,
+            "precision__weight_bits": 5,
+        },
+        options={"momentum": 3, "layers": ("layers.1",), "parameters": ("layers.1." + "{0}",)},
+    ),
+    "a readout of two states": Case((5,), readout="cuba_li", options={"parameters": ("all",)}),
+    "sums of 32 bits only": Case((5,), inputs=24),
+    "the readout": Case((5,), options={"layers": ("readout",), "parameters": ("readout.tau",), "rule": "layer"}),
+}
+
+
+def learn_options(case: Case, model: str, seed: int) -> LearnOptions:
+    """The case's options; {0} stands for the model's first trainable parameter."""
+    options = dict(case.options)
+    if "parameters" in options:
+        options["parameters"] = tuple(name.format(MODELS[model].trainable[0]) for name in options["parameters"])
+    return LearnOptions(seed=seed, **options)
+
+
+def kept(chip: LearnLibrary) -> Iterator[tuple[str, Array]]:
+    """Weights, neuron integers and what updates remember, by the names of `reference_kept`."""
+    for i, numbers in enumerate(chip.plan.layers):
+        if numbers.learns:
+            split = numbers.layer.input.mantissa.shape[1]
+            weights = chip.arrays[f"weight_{i}"]
+            parts = {"input": weights[:, :split], "recurrent": weights[:, split:]}
+            yield from ((f"{numbers.name}.{key}", parts[key]) for key in numbers.layer.connections())
+        if numbers.parameters:
+            yield f"{numbers.name} neurons", chip.arrays[f"neuron_{i}"]
+    for t in chip.plan.tensors:
+        name = f"{chip.qnet.name(t.layer)}.{t.key}"
+        for key, array in chip.arrays.items():
+            if key.endswith(f"_{t.label}"):
+                yield f"{name} {key.removesuffix(f'_{t.label}')}", array
+
+
+def reference_kept(learner: LearningReference) -> dict[str, Array]:
+    """By the names of `kept`."""
+    found: dict[str, Array] = {}
+    for layer in learner.layers:
+        if layer.learns:
+            found |= {f"{layer.name}.{key}": c.mantissa for key, c in layer.layer.connections().items()}
+        if layer.parameters:
+            found[f"{layer.name} neurons"] = layer.layer.per_neuron
+    for name, averages in learner.averages.items():
+        found |= {f"{name} {key}": np.array(values) for key, values in averages.items()}
+    for what in ("momentum", "residual"):
+        found |= {f"{name} {what}": np.array(values) for name, values in getattr(learner, what).items()}
+    return found
+
+
+def assert_kept(slow: LearningReference, fast: LearnLibrary, when: str, seed: int) -> None:
+    wanted, found = reference_kept(slow), dict(kept(fast))
+    assert set(wanted) == set(found)
+    for name, array in wanted.items():
+        assert_equal_traces(
+            array,
+            found[name].astype(np.int64),
+            seed=seed,
+            layer=name,
+            what=f"after {when}",
+            axes=tuple("ab"[: array.ndim]),
+        )
+    assert fast.arrays["updates"].tolist() == [slow.updates]
+
+
+def labelled(seed: int, qnet: QuantizedNetwork, samples: int, steps: int = STEPS) -> tuple[Array, Array, Array]:
+    """x (sample, T, channel), label (sample, T), scored (sample, T)."""
+    rng = np.random.default_rng([seed, 3])
+    x = random_spikes(seed, samples, steps, qnet.inputs).astype(np.int32)
+    return x, rng.integers(0, qnet.outputs, (samples, steps)), rng.random((samples, steps)) < 0.8
+
+
+@needs_gcc
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("model", LEARNING)
+def test_c_learns_as_defined(model: str, case: str, tmp_path: Path) -> None:
+    seed = 11
+    qnet, options = CASES[case].network(model, seed), learn_options(CASES[case], model, seed)
+    x, label, scored = labelled(seed, qnet, 3)
+    fast, slow = LearnLibrary(qnet, options, tmp_path, QUICK), LearningReference(qnet.copy(), options)
+    start = {name: array.copy() for name, array in reference_kept(slow).items()}
+    for i in range(3):
+        sample = x[i] * (i + 1), label[i], scored[i], CASES[case].rate, PARAMETER_RATE
+        wanted = np.array(slow.sample(*sample))
+        assert_equal_traces(
+            wanted, fast.sample(*sample), seed=seed, layer="readout", what=f"sample {i}", axes=("step", "neuron")
+        )
+        assert_kept(slow, fast, f"sample {i}", seed)
+    assert slow.clips() == fast.clips()
+    learned = {name: array for name, array in reference_kept(slow).items() if name.endswith((".input", ".recurrent"))}
+    assert sum(not np.array_equal(array, start[name]) for name, array in learned.items()) >= max(len(learned) - 1, 1)
+    assert "narrow" not in case or sum(slow.clips().values()) > 1000
+
+
+STREAM = Case(
+    profile=DELAYED | {"learning__momentum_bits": 20, "learning__residual_bits": 6},
+    options={"update_every": 11, "update_on": "step", "momentum": 2, "parameters": ("all",)},
+)
+
+
+@needs_gcc
+@pytest.mark.parametrize("model", LEARNING)
+def test_streams_and_samples_follow_each_other(model: str, tmp_path: Path) -> None:
+    """Each starts from zero states, gradients that wait and the count of steps stay; then a stream goes on."""
+    qnet, options = STREAM.network(model, 22), learn_options(STREAM, model, 22)
+    x, label, scored = labelled(22, qnet, 4, 25)
+    fast, slow = LearnLibrary(qnet, options, tmp_path, QUICK), LearningReference(qnet.copy(), options)
+    for i, kind in enumerate(("stream", "sample", "stream", "stream")):
+        if kind == "stream" and i < 3:
+            fast.begin()
+        part = x[i], label[i], scored[i], RATE, PARAMETER_RATE
+        assert np.array_equal(np.array(getattr(slow, kind)(*part)), getattr(fast, kind)(*part)), f"{kind} {i}"
+        assert_kept(slow, fast, f"{kind} {i}", 22)
+    assert slow.updates > 5
+    assert slow.clips() == fast.clips()
+
+
+@needs_gcc
+def test_what_was_learned_runs_without_learning_and_is_taken_back_by_a_reset(tmp_path: Path) -> None:
+    case = CASES["factored, all"]
+    qnet, options = case.network("brf", 12), learn_options(case, "brf", 12)
+    x, label, scored = labelled(12, qnet, 3)
+    chip, slow = LearnLibrary(qnet, options, tmp_path, QUICK), LearningReference(qnet.copy(), options)
+    first = []
+    for i in range(3):
+        first.append(chip.sample(x[i], label[i], scored[i], RATE, PARAMETER_RATE))
+        slow.sample(x[i], label[i], scored[i], RATE, PARAMETER_RATE)
+    # a sample that has ended does so once
+    assert chip.c.hn_learn_tail() == 0
+    runs = [simulate_reference(q, x[:1])[-1]["states"][:, 0, 0] for q in (qnet, slow.qnet)]
+    assert not np.array_equal(*runs)
+    learned = {name: array.copy() for name, array in kept(chip)}
+    assert np.array_equal(chip.infer(x[0]), runs[1])
+    assert all(np.array_equal(learned[name], array) for name, array in kept(chip))
+    chip.c.hn_learn_reset()
+    assert np.array_equal(chip.infer(x[0]), runs[0])
+    for i in range(3):
+        assert np.array_equal(chip.sample(x[i], label[i], scored[i], RATE, PARAMETER_RATE), first[i])
+    assert all(np.array_equal(learned[name], array) for name, array in kept(chip))
+
+
+@needs_gcc
+def test_copies_of_the_three_structs_go_on_from_there(tmp_path: Path) -> None:
+    qnet, options = STREAM.network("se_adlif", 23), learn_options(STREAM, "se_adlif", 23)
+    x, label, scored = (array[0] for array in labelled(23, qnet, 1, 60))
+    chip = LearnLibrary(qnet, options, tmp_path, QUICK)
+    chip.stream(x[:25], label[:25], scored[:25], RATE, PARAMETER_RATE)
+    copies = [bytes(raw) for raw in chip.raw]
+    rest = x[25:], label[25:], scored[25:], RATE, PARAMETER_RATE
+    wanted, after = chip.stream(*rest), [bytes(raw) for raw in chip.raw]
+    assert after != copies
+    for now in (25, (1 << 30) - 5):
+        chip.c.hn_learn_reset()
+        chip.sample(x, label, scored, RATE)
+        for raw, copy in zip(chip.raw, copies, strict=True):
+            ctypes.memmove(raw, copy, len(copy))
+        # a stream does not notice that its count of steps stands still from 2^30 on
+        chip.arrays["now"][...] = now
+        assert np.array_equal(chip.stream(*rest), wanted)
+        chip.arrays["now"][...] = 60
+        assert [bytes(raw) for raw in chip.raw] == after
+
+
+PROGRAMS = [
+    pytest.param("lif", "factored, all", SANITIZERS, marks=needs_gcc, id="lif, sanitizers"),
+    pytest.param(
+        "brf", "layer, momentum, residual, random feedback", SANITIZERS, marks=needs_gcc, id="brf, sanitizers"
+    ),
+    pytest.param(
+        "alif", "coarse, sign error, delayed, no delay of spikes", SANITIZERS, marks=needs_gcc, id="alif, sanitizers"
+    ),
+    pytest.param(
+        "se_adlif",
+        "sign, delayed eligibilities, every seventh step",
+        SANITIZERS,
+        marks=needs_gcc,
+        id="se_adlif, sanitizers",
+    ),
+    pytest.param("brf", "factored, all", CORTEX_M4, marks=(needs_arm, needs_qemu), id="brf, Cortex-M4"),
+    pytest.param(
+        "se_adlif", "narrow, linear error", CORTEX_M4, marks=(needs_arm, needs_qemu), id="se_adlif, Cortex-M4"
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "case", "toolchain"), PROGRAMS)
+def test_programs_learn_as_defined(model: str, case: str, toolchain: Toolchain, tmp_path: Path) -> None:
+    """The program of text under AddressSanitizer and UndefinedBehaviorSanitizer, and on an emulated Cortex-M4.
+
+    The last sample holds the largest values that an input may have.
+    """
+    options = replace(learn_options(CASES[case], model, 13), rate=1.0, parameter_rate=3.0)
+    qnet = CASES[case].network(model, 13)
+    x, label, scored = labelled(13, qnet, 4)
+    write_learning(qnet, options, tmp_path)
+    plan = Plan(qnet, options)
+    x[-1] *= np.where(np.arange(STEPS) % 2 == 0, plan.largest, -plan.largest)[:, None].astype(np.int32)
+    samples = list(zip(x, label, scored, strict=True))
+    found = run_learning(build_learning(tmp_path, toolchain), plan, samples)
+    slow = LearningReference(qnet.copy(), options)
+    for sample, (outputs, learned) in zip(samples, found, strict=True):
+        assert np.array_equal(np.array(slow.sample(*sample, as_rate(1.0), as_rate(3.0))), outputs)
+        for i, layer in enumerate(slow.layers):
+            weights = np.hstack([c.mantissa for c in layer.layer.connections().values()])
+            assert not layer.learns or np.array_equal(weights, learned[f"weight_{i}"])
+            assert not layer.parameters or np.array_equal(layer.layer.per_neuron, learned[f"neuron_{i}"])
+    assert slow.updates >= 4
+
+
+def halved(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    """Half the rate against the sign of gradients above the largest of the update before, in their row."""
+    (largest,) = state
+    n, m = gradient.shape
+    now = np.zeros(n, np.int64)
+    for i in range(n):
+        for j in range(m):
+            size = gradient[i, j] if gradient[i, j] > 0 else -gradient[i, j]
+            now[i] = max(now[i], size)
+            if size > largest[i]:
+                step[i, j] = (rate >> 1) * (1 * (gradient[i, j] > 0) - 1 * (gradient[i, j] < 0))
+        largest[i] = now[i]
+
+
+@needs_gcc
+def test_an_update_rule_is_one_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that C has never seen: its kernel becomes C from its source."""
+    memory: dict[str, Array] = {}
+
+    def steps(rule: Any, gradient: list[list[int]], rate: int) -> list[list[int]]:
+        found = np.zeros(rule.shape, np.int64)
+        state = memory.setdefault(rule.name, np.zeros(rule.shape[0], np.int64))
+        halved(np.array(gradient, np.int64), (state,), rate, 4, 6, found)
+        return [[int(v) for v in row] for row in found]
+
+    monkeypatch.setitem(UPDATES, "halved", UpdateRule("halved", "", lambda n, m: {"largest": (n,)}, halved))
+    monkeypatch.setitem(update_reference.STEPS, "halved", steps)
+    case = Case(options={"rule": "halved", "parameters": ("all",)})
+    qnet, options = case.network("brf", 14), learn_options(case, "brf", 14)
+    x, label, scored = labelled(14, qnet, 4)
+    fast, slow = LearnLibrary(qnet, options, tmp_path, QUICK), LearningReference(qnet.copy(), options)
+    for i in range(4):
+        sample = x[i], label[i], scored[i], RATE, PARAMETER_RATE
+        assert np.array_equal(np.array(slow.sample(*sample)), fast.sample(*sample))
+        found = dict(kept(fast))
+        for name, array in (
+            reference_kept(slow) | {f"{name} largest": array for name, array in memory.items()}
+        ).items():
+            assert np.array_equal(array, found[name]), name
+    assert any(array.any() for array in memory.values())
+
+
+def test_networks_that_cannot_learn_are_refused(tmp_path: Path) -> None:
+    qnet = Case().network("lif", 15)
+    with pytest.raises(InputError, match=r"IntegerNetwork, rule: a quantized network"):
+        write_learning(qnet.integer(), LearnOptions(), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"unknown layer 'layers.7'"):
+        write_learning(qnet, LearnOptions(layers=("layers.7",)), tmp_path)
+    model = replace(qnet.layers[1].model, fixed_jacobian=no_integer_form, psi_index=None, learned=None)
+    qnet.layers[1] = replace(qnet.layers[1], model=model)
+    with pytest.raises(InputError, match=r"layers.1: neuron 'lif' has no integer Jacobian"):
+        write_learning(qnet, LearnOptions(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def ecg_start(shared_data: Path, profile: str) -> tuple[Any, QuantizedNetwork, LearnOptions]:
+    """Data, the start network of 36 BRF neurons and the options with which it learns from scratch."""
+    data, task = hn.load_data("ecg", shared_data / "ecg"), TASKS["ecg"]
+    _, start = integer_start(data, task, load_profile(profile), 1)
+    return data.part("train"), start, replace(task.fixed, seed=1)
+
+
+@needs_gcc
+@pytest.mark.parametrize("profile", ["loihi2", "cortex_m4"])
+def test_ecg_after_100_samples_equals_the_simulator(profile: str, shared_data: Path, tmp_path: Path) -> None:
+    """Weights and neuron parameters learn, 100 samples of 1,300 steps, an update after each."""
+    data, start, options = ecg_start(shared_data, profile)
+    rates = as_rate(options.rate), as_rate(options.parameter_rate)
+    chip, simulator = LearnLibrary(start.copy(), options, tmp_path), Learner(start.copy(), options)
+    scored = np.ones(data.x.shape[1], bool)
+    for i in range(100):
+        sample = data.x[i].astype(np.int32), data.y[i], scored, *rates
+        assert np.array_equal(chip.sample(*sample), simulator.sample(*sample)), f"sample {i}"
+    for i, (layer, before) in enumerate(zip(simulator.qnet.layers, start.layers, strict=True)):
+        weights = np.hstack([c.mantissa for c in layer.connections().values()])
+        assert np.array_equal(chip.arrays[f"weight_{i}"], weights)
+        assert np.array_equal(chip.arrays[f"neuron_{i}"], layer.per_neuron)
+        assert np.mean(layer.input.mantissa != before.input.mantissa) > 0.9
+        assert not np.array_equal(layer.per_neuron, before.per_neuron)
+    assert chip.clips() == simulator.clips()
+
+
+@needs_arm
+@needs_qemu
+def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: Path, tmp_path: Path) -> None:
+    data, start, options = ecg_start(shared_data, "cortex_m4")
+    hn.compile_network(start, target="c", out=tmp_path, learn=options)
+    scored = np.ones(data.x.shape[1], bool)
+    samples = [(data.x[i].astype(np.int32), data.y[i], scored) for i in range(100)]
+    found = run_learning(build_learning(tmp_path, CORTEX_M4), Plan(start, options), samples)
+    simulator = Learner(start.copy(), options)
+    for i, (sample, (outputs, _)) in enumerate(zip(samples, found, strict=True)):
+        readouts = simulator.sample(*sample, as_rate(options.rate), as_rate(options.parameter_rate))
+        assert np.array_equal(outputs, readouts), f"sample {i}"
+    for i, layer in enumerate(simulator.qnet.layers):
+        weights = np.hstack([c.mantissa for c in layer.connections().values()])
+        assert np.array_equal(found[-1][1][f"weight_{i}"], weights)
+        assert np.array_equal(found[-1][1][f"neuron_{i}"], layer.per_neuron)
+
+
+@needs_arm
+@pytest.mark.parametrize(("profile", "ram"), [("loihi2", 34_000), ("cortex_m4", 24_000)])
+def test_ecg_that_learns_fits_a_microcontroller(profile: str, ram: int, shared_data: Path, tmp_path: Path) -> None:
+    _, start, options = ecg_start(shared_data, profile)
+    told = hn.compile_network(start, target="c", out=tmp_path, learn=options).manifest["learning"]
+    assert told["purpose"] == learning_memory_bytes(start, options)
+    assert told[CORTEX_M4.name]["bytes"]["ram"] < ram
+    assert told[CORTEX_M4.name]["bytes"]["flash"] < 14_000
+    # what is not told by purpose: room of the update rule, and gaps of alignment
+    found = sizes(tmp_path, CORTEX_M4, SOURCES)
+    assert 0 <= found["bss"] - sum(told["purpose"].values()) < 400
+    assert found["data"] == 0

@@ -1,0 +1,190 @@
+"""The programs of all cores, run in lockstep, equal the simulator; what a core cannot hold is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+from hypr_neuro.compilers import Artifact, compile_network
+from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.c.build import CORTEX_M4, SANITIZERS
+from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, cores_of, receivers
+from hypr_neuro.errors import DoesNotFitError, InputError
+from hypr_neuro.exchange.nir import read_quantized_nir
+from hypr_neuro.placement.place import place
+from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.testing.integer import assert_same_run, run_of_reference
+from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
+
+PROFILE = "spinnaker2"
+
+
+def assert_cores_equal(qnet: QuantizedNetwork, artifact: Artifact, x: np.ndarray, seed: int) -> int:
+    """Samples x (sample, T, channel): states and outputs of every step; returns how many outputs are not 0."""
+    # the sanitizers compile slowly, and one network in two tells as much
+    toolchain = SANITIZERS if seed % 2 else build.HOST
+    if toolchain.missing():
+        pytest.skip(str(toolchain.missing()))
+    integer, tail = qnet.integer(), qnet.tail
+    sources = ["network.c", *(name for name in artifact.manifest["files"] if re.fullmatch(r"core_\d+\.c", name))]
+    program = build.build(artifact.folder, toolchain, trace=True, sources=sources)
+    got = build.traces(build.run(program, list(x)), integer, [len(s) + tail for s in x])
+    for sample, runs in zip(x, got, strict=True):
+        padded = np.concatenate([sample, np.zeros((tail, qnet.inputs), np.int64)])[None]
+        who = ("simulator", "cores in lockstep")
+        assert_same_run(integer, padded, run_of_reference(integer, padded), runs, seed=seed, who=who)
+    return sum(int(np.count_nonzero(run[:, -1])) for runs in got for run in runs[:-1])
+
+
+def graded(seed: int, inputs: int) -> np.ndarray:
+    spikes = random_spikes(seed, 2, 50, inputs).astype(np.int64)
+    return spikes * np.random.default_rng(seed).integers(-1, 4, spikes.shape)
+
+
+@pytest.mark.parametrize("model", integer_models())
+def test_cores_in_lockstep_equal_the_simulator(model: str, tmp_path: Path) -> None:
+    seed = integer_models().index(model)
+    qnet = random_quantized(model, seed, PROFILE, hidden=(7, 5))
+    artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=3)
+    assert len(artifact.manifest["cores"]) == 3 + 2 + 1
+    assert assert_cores_equal(qnet, artifact, random_spikes(seed, 2, 50, qnet.inputs).astype(np.int64), seed) > 0
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_graded_inputs_and_lines_arrive_a_step_later(bias: bool, tmp_path: Path) -> None:
+    # without recurrence some cores get nothing but the line, or nothing at all
+    qnet = random_quantized("brf", 5, PROFILE, hidden=(4,), recurrent=False, bias=bias)
+    qnet.layers[0].input.mantissa[:2] = 0
+    if bias:
+        qnet.layers[0].input.mantissa[1, -1] = 100
+    artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=1)
+    assert [core["messages"] for core in artifact.manifest["cores"][:2]] == [1, 1]
+    assert assert_cores_equal(qnet, artifact, graded(5, qnet.inputs), 5) > 0
+
+
+def test_every_message_has_a_source_and_a_receiver() -> None:
+    qnet = random_quantized("lif", 2, PROFILE, hidden=(6, 4))
+    cores = cores_of(qnet, place(qnet))
+    assert [core.layer for core in cores] == [0, 1, 2]
+    assert {source for source, _ in cores[0].messages} <= {HOST, ALWAYS, 0}
+    assert {source for source, _ in cores[1].messages} <= {ALWAYS, 0, 1}
+    sent = {
+        (core.number, neuron, *to)
+        for core, row in zip(cores, receivers(cores), strict=True)
+        for neuron, targets in enumerate(row)
+        for to in targets
+    }
+    taken = {
+        (source, index, core.number, channel)
+        for core in cores
+        for channel, (source, index) in enumerate(core.messages)
+        if source >= 0
+    }
+    assert sent == taken
+    assert sent
+
+
+def test_a_core_that_is_too_full_is_refused(tmp_path: Path) -> None:
+    if CORTEX_M4.missing():
+        pytest.skip(str(CORTEX_M4.missing()))
+    qnet = random_quantized("lif", 0, PROFILE, hidden=(370,), inputs=4, bias=False, steps=10)
+    rule = r"core 0 \(layers\.0, 370 neurons\): 1\d{5} bytes of code and data, limit 129024 .*neurons_per_core=(\d+)"
+    with pytest.raises(DoesNotFitError, match=rule):
+        compile_network(qnet, target="spinnaker2", out=tmp_path)
+    assert not (tmp_path / "manifest.json").exists()
+    manifest = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=185).manifest
+    assert [core["neurons"] for core in manifest["cores"]] == [185, 185, 3]
+    assert all(core["bytes"] < core["limit"] for core in manifest["cores"])
+    assert manifest["placement"]["profile"] == PROFILE
+
+
+def test_a_core_is_not_measured_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    manifest = compile_network(random_quantized("lif", 0, PROFILE), target="spinnaker2", out=tmp_path).manifest
+    assert {core["bytes"] for core in manifest["cores"]} == {None}
+    assert {core["reason"] for core in manifest["cores"]} == {"arm-none-eabi-gcc is not installed"}
+
+
+def test_make_builds_anew_for_other_flags(tmp_path: Path) -> None:
+    if build.HOST.missing() or shutil.which("make") is None:
+        pytest.skip("gcc or make is not installed")
+    qnet = random_quantized("lif", 0, PROFILE)
+    compile_network(qnet, target="spinnaker2", out=tmp_path)
+    text = f"1 {'1 ' * qnet.inputs}\n2 0.5\n"
+
+    def made(target: str, *flags: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "-s", target, *flags], cwd=tmp_path, input=text, capture_output=True, text=True, check=False
+        )
+
+    steps = 1 + qnet.tail
+    values = [len(made("run", *flags).stdout.split()) // steps for flags in ((), ("CFLAGS=-DHN_TRACE",), ())]
+    assert values == [qnet.outputs, sum((p.model.d + 1) * p.size for p in qnet.integer().populations), qnet.outputs]
+    assert "sample 1, step 0: input value '0.5', rule: an integer of -" in made("run").stderr
+    if not CORTEX_M4.missing():
+        for flags, optimised in (((), False), (("CFLAGS=-O0",), True), ((), False)):
+            made("cores", *flags)
+            sizes = sum(build.section_sizes(tmp_path / "core_0.o", CORTEX_M4).values())
+            assert (sizes > 2 * build.sizes(tmp_path, CORTEX_M4, ("core_0.c",))["text"]) == optimised
+
+
+@pytest.mark.parametrize("subtract", [0.0, 1.0])
+def test_nir_file_holds_what_py_spinnaker2_reads(subtract: float, tmp_path: Path) -> None:
+    qnet = random_quantized("lif", 1, PROFILE, hidden=(6, 4), params={"subtract": subtract})
+    artifact = compile_network(qnet, target="spinnaker2", out=tmp_path)
+    told = json.loads((tmp_path / "manifest.json").read_text())["py_spinnaker2"]
+    assert told["config"] == {
+        "dt": qnet.dt,
+        "output_record": ["spikes"],
+        "conn_delay": 0,
+        "scale_weights": True,
+        "integrator": "IntegratorMethod.FORWARD",
+        "reset": "ResetMethod.SUBTRACT" if subtract else "ResetMethod.ZERO",
+    }
+    assert told["left_out"] == ["readout"]
+    graph = nir.read(tmp_path / told["file"])
+    kinds = [type(node).__name__ for node in graph.nodes.values()]
+    assert set(kinds) <= {"Input", "Output", "LIF", "CubaLIF", "Affine", "Linear"}
+    assert sum(kind in ("LIF", "CubaLIF") for kind in kinds) == 2
+    (into,) = (a for a, b in graph.edges if isinstance(graph.nodes[b], nir.Output))
+    assert graph.nodes[into].v_threshold.shape == (4,)
+    assert len(graph.edges) == 1 + 4 + 4
+    # the whole network, readout and integers included, stands in the other file
+    back = read_quantized_nir(tmp_path / "network.nir")
+    np.testing.assert_array_equal(back.layers[0].input.mantissa, qnet.layers[0].input.mantissa)
+    assert "network.nir" in artifact.manifest["files"]
+
+
+def test_a_network_that_py_spinnaker2_has_no_neurons_for_gets_no_such_file(tmp_path: Path) -> None:
+    told = compile_network(random_quantized("brf", 1, PROFILE), target="spinnaker2", out=tmp_path).manifest
+    assert told["py_spinnaker2"]["file"] is None
+    assert told["py_spinnaker2"]["reason"].startswith("layers.0: neuron 'brf'; py-spinnaker2's NIR reader takes LIF")
+    assert "spinnaker2.nir" not in told["files"]
+
+
+def test_faulty_placements_are_refused(tmp_path: Path) -> None:
+    qnet = random_quantized("lif", 1, PROFILE)
+    placement = place(qnet)
+    given = {"target": "spinnaker2", "out": tmp_path}
+    with pytest.raises(InputError, match="give one of the two"):
+        compile_network(qnet, placement, neurons_per_core=2, **given)
+    with pytest.raises(InputError, match="neurons_per_core = 0, rule: at least 1"):
+        compile_network(qnet, neurons_per_core=0, **given)
+    other = place(random_quantized("lif", 1, PROFILE, hidden=(3,)))
+    with pytest.raises(InputError, match=r"placement: layers\.0 has 5 neurons, rule: each on one core"):
+        compile_network(qnet, other, **given)
+    with pytest.raises(
+        InputError, match=r"target 'spinnaker2' takes a QuantizedNetwork .*no layers; .*: c, lava, netx"
+    ):
+        compile_network(qnet.integer(), **given)
+    late = replace(qnet, profile=varied(PROFILE, time__connection_delay=0))
+    with pytest.raises(InputError, match=r"time\.connection_delay = 0, rule for SpiNNaker2: 1"):
+        compile_network(late, **given)

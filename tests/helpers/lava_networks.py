@@ -1,0 +1,352 @@
+"""Lava networks built by hand, read by `from_lava` and run by Lava: a program of its own, because Lava forks.
+
+    python tests/helpers/lava_networks.py run FOLDER SEED SEED …       networks drawn here, run by Lava
+    python tests/helpers/lava_networks.py back FOLDER FILE FILE …      networks of ours, to Lava and back; nothing runs
+    python tests/helpers/lava_networks.py refuse FOLDER                networks that are refused, what is said of others
+
+`run` writes SEED.h5 (what was read), SEED.x.npy (its input), SEED.i.npy (states and spikes of population i under Lava)
+and SEED.json (what the network holds), or SEED.error.txt. `back` writes NAME.back.h5 beside NAME.h5, `refuse`
+said.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STEPS = 40
+Rng = np.random.Generator
+
+
+class Built:
+    """Sources, neurons and connections of one network; `met` says what it holds."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng([seed, 31])
+        self.met: set[str] = set()
+        self.sources = [self.source(i) for i in range(int(self.rng.integers(1, 3)))]
+        self.neurons = [self.neuron(i) for i in range(int(self.rng.integers(1, 5)))]
+        self.connections: list[Any] = []
+        for i, neuron in enumerate(self.neurons):
+            for port in self.ports(neuron):
+                before = [*self.sources, *self.neurons[:i]]
+                self.feed(port, before[-1])
+                for _ in range(int(self.rng.integers(0, 3))):
+                    self.feed(port, self.one([*self.sources, *self.neurons]))
+
+    @property
+    def processes(self) -> list[Any]:
+        return [*self.sources, *self.neurons, *self.connections]
+
+    def one(self, values: Any) -> Any:
+        return values[int(self.rng.integers(len(values)))]
+
+    def shape(self) -> tuple[int, ...]:
+        shape = tuple(int(n) for n in self.rng.integers(1, 5, int(self.one([1, 1, 2, 3]))))
+        self.met.add(f"{len(shape)} axes")
+        return shape
+
+    def source(self, i: int) -> Any:
+        from lava.proc.io.source import RingBuffer
+
+        shape = self.shape()
+        data = (self.rng.random((*shape, STEPS)) < 0.4).astype(np.int32)
+        if i == 1:
+            self.met.add("two sources")
+        return RingBuffer(data=data)
+
+    def neuron(self, i: int) -> Any:
+        from lava.proc.lif.process import LIF
+        from lava.proc.rf.process import RF
+        from lava.proc.rf_iz.process import RF_IZ
+
+        kind, shape = self.one([LIF, LIF, LIF, RF, RF_IZ]), self.shape()
+        self.met.add(kind.__name__)
+        if kind is not LIF:
+            return kind(
+                shape=shape,
+                period=float(self.rng.uniform(3, 20)),
+                alpha=float(self.rng.uniform(0, 0.3)),
+                vth=int(self.rng.integers(1, 60)),
+                state_exp=int(self.one([1, 6])),
+                decay_bits=12,
+                name=f"resonator {i}",
+            )
+        bias = self.one([0, 3, self.rng.integers(-20, 40, shape)])
+        return LIF(
+            shape=shape,
+            du=int(self.rng.integers(0, 4096)),
+            dv=int(self.rng.integers(0, 1500)),
+            vth=int(self.one([0, 1, 20, 100])),
+            bias_mant=bias,
+            bias_exp=int(self.one([0, 3, 6])),
+            name=self.one([None, "neurons", f"neurons/{i}"]),
+        )
+
+    def ports(self, neuron: Any) -> list[Any]:
+        return [neuron.a_in] if hasattr(neuron, "a_in") else [neuron.a_real_in, neuron.a_imag_in]
+
+    def moved(self, port: Any, shape: tuple[int, ...]) -> Any:
+        """The port in another shape, over some way there."""
+        if len(port.shape) > 1 and self.rng.random() < 0.5:
+            self.met.add("transposed")
+            port = port.transpose([int(a) for a in self.rng.permutation(len(port.shape))])
+        if port.shape != shape:
+            self.met.add("reshaped")
+            port = port.flatten() if len(shape) == 1 else port.reshape(shape)
+        return port
+
+    def feed(self, port: Any, sender: Any) -> None:
+        """From a sender to a port of neurons, over weights or without any."""
+        size = int(np.prod(port.shape))
+        forward = sender in self.sources or sender.id < port.process.id
+        met_before = sender.s_out in port.get_src_ports()
+        if forward and not met_before and int(np.prod(sender.s_out.shape)) == size and self.rng.random() < 0.5:
+            self.met.add("direct")
+            self.moved(sender.s_out, port.shape).connect(port)
+            return
+        connection = self.connection(size, int(np.prod(sender.s_out.shape)))
+        others = [s for s in self.sources if s is not sender and s.s_out.size == connection.s_in.size]
+        if others and connection.num_message_bits.init and connection.proc_params.get("weight_exp", 0) >= 0:
+            self.met.add("two senders")
+            self.moved(others[0].s_out, connection.s_in.shape).connect(connection.s_in)
+        self.moved(sender.s_out, connection.s_in.shape).connect(connection.s_in)
+        self.moved(connection.a_out, port.shape).connect(port)
+        self.met.add("forward" if forward else "backward")
+
+    def connection(self, post: int, pre: int) -> Any:
+        from lava.proc.dense.process import DelayDense, Dense
+        from lava.proc.sparse.process import DelaySparse, Sparse
+        from lava.utils.weightutils import SignMode
+        from scipy.sparse import csr_matrix
+
+        kind = self.one([Dense, Dense, DelayDense, Sparse, DelaySparse])
+        low, high = self.one([(-60, 90), (-300, 300), (0, 255), (-90, 0)])
+        weights = self.rng.integers(low, high, (post, pre), endpoint=True)
+        given: dict[str, Any] = {"num_message_bits": self.one([0, 0, 1, 24])}
+        modes = (SignMode.MIXED, SignMode.EXCITATORY) if low == 0 else (SignMode.MIXED,)
+        for name, values in (("weight_exp", (-3, 0, 1, 4)), ("num_weight_bits", (8, 7, 3)), ("sign_mode", modes)):
+            if self.rng.random() < 0.6:
+                given[name] = self.one(values)
+                self.met.add(name)
+        delays = self.rng.integers(0, int(self.one([1, 5, 62])), (post, pre), endpoint=True)
+        if kind in (Sparse, DelaySparse):
+            weights = csr_matrix(np.where(self.rng.random(weights.shape) < 0.5, weights, 0))
+            delays = csr_matrix(np.where(weights.toarray() != 0, delays, 0))
+        if kind in (DelayDense, DelaySparse):
+            given["delays"] = delays
+            if kind is DelayDense and self.rng.random() < 0.3:
+                given["delays"] = int(self.rng.integers(0, 10))
+                self.met.add("one delay")
+            if self.rng.random() < 0.3:
+                given["max_delay"] = 63
+        self.met.add(kind.__name__)
+        self.connections.append(kind(weights=weights, **given))
+        return self.connections[-1]
+
+
+def run(built: Built, read: Any, folder: Path, name: str) -> None:
+    """Run the network under Lava, every population of what was read recorded."""
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    from hypr_neuro.compilers.lava.integers.record import record_to
+    from hypr_neuro.compilers.lava.integers.worker import _models
+
+    for i, p in enumerate(read.network.populations):
+        record_to(read.processes[p.name], folder / f"{name}.{i}.npy", p.model.d, STEPS)
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=_models(built.processes))
+    first = built.neurons[0]
+    try:
+        first.run(condition=RunSteps(num_steps=STEPS), run_cfg=config)
+    finally:
+        first.stop()
+
+
+def run_all(folder: Path, seeds: list[str]) -> None:
+    from hypr_neuro.compilers.lava.from_lava import from_lava
+
+    for seed in seeds:
+        try:
+            built = Built(int(seed))
+            read = from_lava(built.one([*built.neurons, *built.connections]))
+            read.network.save(folder / f"{seed}.h5")
+            np.save(folder / f"{seed}.x.npy", read.input())
+            (folder / f"{seed}.json").write_text(json.dumps(sorted(built.met)))
+            run(built, read, folder, seed)
+        except Exception:
+            (folder / f"{seed}.error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+
+
+# ---------------------------------------------------------------- to Lava and back
+
+
+def back(folder: Path, names: list[str]) -> None:
+    from lava.proc.io.source import RingBuffer
+
+    from hypr_neuro.compilers.lava.build import lava_network
+    from hypr_neuro.compilers.lava.from_lava import from_lava
+    from hypr_neuro.compilers.lava.integers.network import lava_integer_network
+    from hypr_neuro.graph.integer import IntegerNetwork
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+
+    for name in names:
+        if name.startswith("quantized"):
+            built: Any = lava_network(QuantizedNetwork.load(folder / f"{name}.h5"))
+            source = RingBuffer(data=np.zeros((*built.s_in.shape, 3), np.int32))
+            source.s_out.connect(built.s_in)
+        else:
+            network = IntegerNetwork.load(folder / f"{name}.h5")
+            source = RingBuffer(data=np.zeros((network.inputs, 3), np.int32))
+            lava_integer_network(network).feed(source.s_out)
+        from_lava(source).network.save(folder / f"{name}.back.h5")
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def chain(*processes: Any) -> Any:
+    """The first process, each connected to the next."""
+    for before, after in pairwise(processes):
+        sends = before.s_out if hasattr(before, "s_out") else before.a_out
+        sends.connect(after.a_in if hasattr(after, "a_in") else after.s_in)
+    return processes[0]
+
+
+def weights(post: int = 2, pre: int = 2, kind: str = "Dense", **options: Any) -> Any:
+    from lava.proc.dense import process
+
+    return getattr(process, kind)(weights=np.ones((post, pre), int), name="weights", **options)
+
+
+def neurons(kind: str = "LIF", **options: Any) -> Any:
+    from lava.proc.lif import process
+
+    if kind == "TernaryLIF":
+        options |= {"vth_hi": 3, "vth_lo": -3}
+    return getattr(process, kind)(shape=(2,), name=kind.lower(), **options)
+
+
+def source(shape: tuple[int, ...] = (2,), steps: int = 3) -> Any:
+    from lava.proc.io.source import RingBuffer
+
+    return RingBuffer(data=np.ones((*shape, steps), np.int32))
+
+
+def two_senders() -> Any:
+    connection = weights()
+    chain(source(), connection, neurons())
+    return chain(source(), connection)
+
+
+def reset() -> Any:
+    from lava.proc.io.reset import Reset
+
+    neuron = neurons()
+    Reset(reset_value=0, interval=4).connect_var(neuron.v)
+    return chain(source(), weights(), neuron)
+
+
+def resonator() -> Any:
+    from lava.proc.rf.process import RF
+
+    neuron = RF(shape=(2,), period=5, alpha=0.1)
+    connection = weights()
+    connection.a_out.connect(neuron.a_real_in)
+    return connection
+
+
+REFUSED: dict[str, Any] = {
+    "fraction": lambda: chain(weights(), neurons(du=0.1)),
+    "weights": lambda: chain(weights(), neurons(), scaled()),
+    "state": lambda: chain(weights(), neurons(v=3)),
+    "between": lambda: chain(source(), weights(), neurons("TernaryLIF"), weights(), neurons()),
+    "reset neurons": lambda: chain(source(), weights(), neurons("LIFReset"), weights(), neurons()),
+    "no neurons": lambda: chain(source(), weights()),
+    "weights twice": lambda: chain(source(), weights(), weights(), neurons()),
+    "two senders": two_senders,
+    "writer": reset,
+    "resonator": resonator,
+    "short buffer": lambda: chain(weights(kind="DelayDense", delays=np.full((2, 2), 5), max_delay=3), neurons()),
+    "delay": lambda: chain(weights(kind="DelayDense", delays=64), neurons()),
+    "long delay": lambda: beside_direct(63),
+    "bits": lambda: chain(weights(num_weight_bits=9), neurons()),
+    "bias": lambda: chain(weights(), neurons(bias_mant=40_000)),
+    "no process": lambda: 3,
+}
+
+
+def scaled() -> Any:
+    from lava.proc.dense.process import Dense
+
+    connection = Dense(weights=np.full((2, 2), 0.5), name="weights")
+    chain(connection, neurons())
+    return connection
+
+
+def beside_direct(delay: int) -> Any:
+    neuron = neurons()
+    chain(source(), neuron)
+    return chain(source(), weights(kind="DelayDense", delays=delay), neuron)
+
+
+def refuse(folder: Path) -> None:
+    """What is said of each network of `REFUSED`, and what is read of others."""
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.monitor.process import Monitor
+
+    from hypr_neuro.compilers.lava.from_lava import from_lava
+    from hypr_neuro.errors import InputError
+
+    said: dict[str, Any] = {}
+    for name, build in REFUSED.items():
+        try:
+            from_lava(build())
+        except InputError as error:
+            said[name] = str(error)
+    first, between, last = source((2, 1)), neurons("TernaryLIF"), neurons()
+    connection, monitor, sink = weights(), Monitor(), Sink(shape=(2,), buffer=3)
+    first.s_out.flatten().connect(connection.s_in)
+    chain(connection, between, weights(), last)
+    chain(last, sink)
+    monitor.probe(last.v, 3)
+    inner = from_lava(last, outside=[between])
+    said["outside"] = {
+        "lines": inner.lines(),
+        "inputs": [i.name for i in inner.inputs],
+        "left_out": inner.left_out,
+        "shapes": inner.shapes,
+    }
+    said["no data"] = message(inner.input)
+    both = neurons()
+    chain(source((2,), 5), both)
+    chain(source((2,), 7), weights(), both)
+    read = from_lava(both)
+    names = [i.name for i in read.inputs]
+    said["lengths"] = message(read.input)
+    said["given"] = read.input({names[0]: np.ones((4, 2)), names[1]: np.zeros((4, 2))}).tolist()
+    said["missing"] = message(lambda: read.input({names[0]: np.ones((4, 2))}))
+    silent = from_lava(chain(neurons(bias_mant=9), weights(), neurons()))
+    said["no input"] = [silent.network.inputs, [p.name for p in silent.network.populations]]
+    (folder / "said.json").write_text(json.dumps(said))
+
+
+def message(call: Any) -> str:
+    from hypr_neuro.errors import InputError
+
+    try:
+        call()
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+if __name__ == "__main__":
+    task, where, *rest = sys.argv[1:]
+    {"run": run_all, "back": back, "refuse": refuse}[task](Path(where), *([rest] if task != "refuse" else []))

@@ -1,0 +1,470 @@
+"""Float graphs: what they compute, their file, and their integers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+import pytest
+from scipy.sparse import csc_array, csr_array
+
+import hypr_neuro as hn
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.store import load_arrays, save_arrays, sealed
+from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.neurons import MODELS, get_model
+from hypr_neuro.quantizing.graph_quantize import QuantizedGraph, quantize_graph
+from hypr_neuro.quantizing.quantize import state_ranges
+from hypr_neuro.quantizing.weight_groups import LEAST_GAIN, rounding_error, split_by_size
+from hypr_neuro.run.graph_forward import run_graph
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.reference import simulate_reference
+from hypr_neuro.traces.float_trace import float_trace
+from hypr_neuro.traces.graph_trace import graph_trace
+
+Array = Any
+SPIKING = sorted(name for name, m in MODELS.items() if m.has_float and not m.readout)
+
+
+def small_net(neuron: str, seed: int = 0, bias: bool = False) -> hn.Network:
+    spec = {"inputs": 4, "outputs": 3, "layers": [{"neuron": neuron, "size": 7, "bias": bias}]}
+    net = hn.Network.build(spec, seed=seed)
+    for layer in net.layers[:-1]:
+        layer.weight *= 40.0  # every model fires
+    return net
+
+
+def spikes(seed: int, samples: int = 5, steps: int = 40, channels: int = 4) -> Array:
+    return (np.random.default_rng(seed).random((samples, steps, channels)) < 0.3).astype(np.int8)
+
+
+@pytest.mark.parametrize("neuron", SPIKING)
+def test_a_chain_runs_like_the_network(neuron: str) -> None:
+    net = small_net(neuron, bias=True)
+    x = spikes(1)
+    expected = float_trace(net, x, ["spikes", *net.layers[0].model.state_names], dtype=np.float64)
+    found = graph_trace(FloatGraph.from_network(net), x, ["spikes", *net.layers[0].model.state_names])
+    assert found.spikes["layers.0"].any()
+    np.testing.assert_array_equal(found.spikes["layers.0"], expected.spikes["layers.0"])
+    np.testing.assert_allclose(found.readout, expected.readout, rtol=1e-12, atol=1e-12)
+    assert found.rates == expected.rates
+    assert found.synaptic_operations == expected.synaptic_operations
+
+
+def lif(name: str, n: int, **params: float) -> FloatPopulation:
+    return FloatPopulation(name, get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.5} | params, shape=(n,))  # type: ignore[dict-item]
+
+
+def test_delays_loops_and_biases_arrive_when_the_docstring_says() -> None:
+    """Memoryless neurons that relay: each connection's lag can be read off the spikes."""
+    one = np.ones((1, 1))
+    populations = (
+        lif("a", 1),
+        lif("b", 1),
+        FloatPopulation("c", get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.5}, {3: np.array([0.7])}, (1,)),
+    )  # type: ignore[dict-item]
+    synapses = (
+        FloatSynapses("input", "a", one, delay=2),
+        FloatSynapses("a", "b", csr_array(one)),
+        FloatSynapses("b", "a", one, delay=1),  # from a later population: lag 2
+    )
+    graph = FloatGraph(1, populations, synapses, 1e-3, ("b", "c"))
+    x = np.zeros((1, 8, 1))
+    x[0, 0] = 1
+    run = run_graph(graph, x)
+    assert run.spikes["a"][:, 0, 0].tolist() == [0, 0, 1, 0, 1, 0, 1, 0]
+    assert run.spikes["b"][:, 0, 0].tolist() == [0, 0, 1, 0, 1, 0, 1, 0]
+    assert run.spikes["c"][:, 0, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert run.readout.shape == (1, 8, 2)
+
+
+def test_results_do_not_depend_on_the_batch() -> None:
+    graph, x = FloatGraph.from_network(small_net("alif")), spikes(2, samples=70)
+    together = run_graph(graph, x, ["spikes", "u"])
+    for i in (0, 63, 64, 69):
+        alone = run_graph(graph, x[i : i + 1], ["spikes", "u"])
+        np.testing.assert_array_equal(together.readout[i], alone.readout[0])
+        np.testing.assert_array_equal(together.states["layers.0"]["u"][:, i], alone.states["layers.0"]["u"][:, 0])
+
+
+def random_graph(seed: int, sparse: bool = True) -> FloatGraph:
+    """Three populations with a skip, a loop over two of them, delays and biases."""
+    rng = np.random.default_rng(seed)
+
+    def weights(post: int, pre: int, scale: float = 0.4) -> Array:
+        found = rng.normal(0, scale, (post, pre)) * (rng.random((post, pre)) < 0.7)
+        return csr_array(found) if sparse and rng.random() < 0.5 else found
+
+    a = {"du": 0.6, "dv": 0.2, "vth": 1.0}
+    populations = (
+        FloatPopulation("a", get_model("lif"), {k: np.full(6, v) for k, v in a.items()}, {0: rng.normal(0, 0.1, 6)}),
+        FloatPopulation("b", get_model("alif"), {"tau_u": np.full(5, 8.0)}, {2: rng.normal(0, 0.2, 5)}),
+        FloatPopulation("c", get_model("lif"), {k: np.full(3, v) for k, v in a.items()}),
+    )
+    synapses = (
+        FloatSynapses("input", "a", weights(6, 4)),
+        FloatSynapses("a", "a", weights(6, 6)),
+        FloatSynapses("a", "b", weights(5, 6, 3.0)),
+        FloatSynapses("input", "b", weights(5, 4, 3.0), delay=2),
+        FloatSynapses("b", "c", weights(3, 5)),
+        FloatSynapses("input", "c", weights(3, 4)),
+    )
+    return FloatGraph(4, populations, synapses, 1e-3, ("c",), notes={"from": "a test"})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_file_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
+    graph = random_graph(seed)
+    graph.save(tmp_path / "graph.h5")
+    found = FloatGraph.load(tmp_path / "graph.h5")
+    assert found.digest() == graph.digest()
+    assert found.notes == graph.notes
+    np.testing.assert_array_equal(run_graph(found, spikes(seed)).readout, run_graph(graph, spikes(seed)).readout)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nir_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
+    """In the order of the connections, too, which is that of the sums."""
+    graph = random_graph(seed)
+    order = np.random.default_rng(seed).permutation(len(graph.synapses))
+    graph = replace(graph, synapses=tuple(graph.synapses[i] for i in order))
+    hn.write_nir(graph, tmp_path / "graph.nir")
+    found = hn.import_nir(tmp_path / "graph.nir").graph
+    assert [c.name for c in found.synapses] == [c.name for c in graph.synapses]
+    assert found.digest() == graph.digest()
+    assert found.notes == graph.notes
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a/b", "..", "", "ü\n", "input_flat", "x" * 70_000])
+def test_any_name_of_a_population_goes_through_nir(name: str, tmp_path: Path) -> None:
+    """Nodes have names that HDF5 can hold, all different; the exact ones are in the metadata, and so are the notes."""
+    populations = (lif("a_b_2", 1), lif("a_b", 1), lif(name, 2), lif(f"{name}/", 1), lif("out", 1))
+    synapses = (
+        FloatSynapses("input", name, np.ones((2, 4))),
+        FloatSynapses(name, name, np.ones((2, 2))),
+        FloatSynapses(name, "out", np.ones((1, 2))),
+    )
+    graph = FloatGraph(4, populations, synapses, 1e-3, ("out",), (2, 2), notes={name: [name]})
+    hn.write_nir(graph, tmp_path / "graph.nir")
+    found = hn.import_nir(tmp_path / "graph.nir").graph
+    assert [p.name for p in found.populations] == [p.name for p in populations]
+    assert found.digest() == graph.digest()
+    assert found.notes == graph.notes
+
+
+def test_notes_of_layers_go_through_nir(tmp_path: Path) -> None:
+    net = small_net("lif")
+    net.notes["a\0\ud800"] = "\ud800\0"
+    hn.write_nir(net, tmp_path / "net.nir")
+    assert hn.read_nir(tmp_path / "net.nir").notes == net.notes
+
+
+def test_neurons_that_hear_nothing_get_no_input_of_their_own(tmp_path: Path) -> None:
+    """nir gives one to each node without an edge; the graph would then have other inputs than the network."""
+    populations = (lif("a", 1), FloatPopulation("deaf", get_model("brf"), {}), lif("out", 1))
+    synapses = (
+        FloatSynapses("input", "a", np.ones((1, 2))),
+        FloatSynapses("a", "out", np.ones((1, 1))),
+        FloatSynapses("deaf", "out", np.ones((1, 1))),
+    )
+    graph = FloatGraph(2, populations, synapses, 1e-3, ("out",))
+    hn.write_nir(graph, tmp_path / "graph.nir")
+    nodes = nir.read(tmp_path / "graph.nir").nodes
+    assert [name for name, node in nodes.items() if isinstance(node, nir.Input)] == ["input"]
+    assert hn.import_nir(tmp_path / "graph.nir").graph.digest() == graph.digest()
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "graph.h5"
+    random_graph(0).save(path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "bad.h5").write_bytes(data)
+    with pytest.raises(FileFormatError, match="sha256"):
+        FloatGraph.load(tmp_path / "bad.h5")
+    with pytest.raises(FileFormatError, match="expected 'hypr-neuro quantized graph'"):
+        QuantizedGraph.load(path)
+
+
+def of(key: str, name: str, value: Any) -> Any:
+    """A change of what a file says of population a, or of the connection into it."""
+    return lambda meta, arrays: meta[key][0].__setitem__(name, value)
+
+
+def put(name: str, value: Any) -> Any:
+    """A change of one array of the file."""
+    return lambda meta, arrays: arrays.__setitem__(name, value)
+
+
+FORGED = {
+    "column outside": (put("c0/indices", np.array([0, 2], np.int32)), r"input -> a: sparse weights, .*\(1, 2\)"),
+    "column below 0": (put("c0/indices", np.array([0, -1], np.int32)), "input -> a: sparse weights, "),
+    "rows of others": (put("c0/indptr", np.array([0, 9], np.int32)), "ndex pointer"),
+    "complex weights": (put("c0/data", np.array([1.0, 1j])), "input -> a: weights of type complex128, rule: real"),
+    "weights of text": (put("c0/data", np.array([b"1", b"2"])), "import it again"),
+    "complex parameter": (put("p0/params/vth", np.array([1j])), "population 'a': vth of type complex128, rule: real"),
+    "complex bias": (put("p0/biases/0", np.array([1j])), "population 'a': bias of type complex128, rule: real"),
+    "huge shape": (of("populations", "shape", [1 << 40]), r"'a': du of shape \(1,\) for neurons \(1099511627776,\)"),
+    "shape beyond int64": (of("populations", "shape", [1 << 40, 1 << 40]), r"'a': du of shape \(1,\) for neurons"),
+    "negative shape": (of("populations", "shape", [-1, -1]), r"shape \(-1, -1\), rule"),
+    "huge rows": (of("synapses", "shape", [1 << 40, 2]), "index pointer size"),
+    "huge columns": (of("synapses", "shape", [1, 1 << 40]), r"rule: \(1, 2\)"),
+    "negative input": (lambda meta, arrays: meta.update(input_shape=[-1, -2]), "input_shape"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_sealed_files_that_say_what_cannot_be_are_refused(case: str, tmp_path: Path) -> None:
+    """Neither followed outside of an array, nor made room for, nor cut down to their real part."""
+    change, match = FORGED[case]
+    population = FloatPopulation("a", get_model("lif"), {}, {0: np.ones(1)})
+    synapses = FloatSynapses("input", "a", csr_array(np.ones((1, 2))))
+    FloatGraph(2, (population,), (synapses,), 1e-3, ("a",)).save(tmp_path / "g.h5")
+    meta, arrays = load_arrays(tmp_path / "g.h5", "hypr-neuro float graph")
+    change(meta, arrays)
+    save_arrays(tmp_path / "g.h5", "hypr-neuro float graph", meta, arrays)
+    with pytest.raises(FileFormatError, match=match):
+        FloatGraph.load(tmp_path / "g.h5")
+
+
+def test_a_sealed_file_cannot_ask_for_more_than_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "g.h5"
+    random_graph(0).save(path)
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("arrays/more", (1 << 20,), "f8", chunks=True, compression="gzip")
+    path.write_bytes(sealed(path.read_bytes()))
+    with pytest.raises(FileFormatError, match="entry 'more' declares more data than the file holds"):
+        FloatGraph.load(path)
+
+
+@pytest.mark.parametrize("form", [csr_array, csc_array])
+def test_sparse_weights_with_indices_outside_are_refused(form: Any) -> None:
+    matrix = form(np.ones((3, 3)))
+    matrix.indices[4] = 1 << 20
+    with pytest.raises(InputError, match=r"input -> a: sparse weights, .*, rule: indices inside \(3, 3\)"):
+        FloatSynapses("input", "a", matrix)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"source": "x"}, "unknown 'x', known: input, a, b, c"),
+        ({"weights": np.ones((6, 5))}, r"weights of shape \(6, 5\), rule: \(6, 4\)"),
+        ({"weights": np.full((6, 4), np.nan)}, "finite"),
+        ({"weights": np.full((6, 4), 1j)}, "input -> a: weights of type complex128, rule: real numbers"),
+        ({"weights": csr_array(np.full((6, 4), 1j))}, "input -> a: weights of type complex128, rule: real numbers"),
+        ({"weights": [[1.0], [1.0, 2.0]]}, "input -> a: weights is no array"),
+        ({"delay": 64}, "delay of 64 steps, rule: 0..63"),
+        ({"current": 1}, r"current 1, 'lif' has 1 input current"),
+    ],
+)
+def test_connections_are_checked_by_name(change: dict[str, Any], match: str) -> None:
+    graph = random_graph(0)
+    given = {"source": "input", "target": "a", "weights": np.ones((6, 4))} | change
+    with pytest.raises(InputError, match=match):
+        FloatGraph(4, graph.populations, (FloatSynapses(**given),), 1e-3, ("c",))
+
+
+def test_populations_are_checked_by_name() -> None:
+    model = get_model("lif")
+    with pytest.raises(InputError, match=r"population 'a': parameters of sizes \[2, 3\]"):
+        FloatPopulation("a", model, {"du": np.ones(2), "dv": np.ones(3)})
+    with pytest.raises(InputError, match=r"population 'a': vth\[1\] = -1.0"):
+        FloatPopulation("a", model, {"vth": np.array([1.0, -1.0])})
+    with pytest.raises(InputError, match="bias of shape"):
+        FloatPopulation("a", model, {"vth": np.ones(2)}, {0: np.ones(3)})
+    with pytest.raises(InputError, match="population 'a': vth of type complex128, rule: real numbers"):
+        FloatPopulation("a", model, {"vth": np.ones(2) + 0j})
+    with pytest.raises(InputError, match=r"population 'a': 1099511627776 neurons, rule: at most 67108864"):
+        FloatPopulation("a", model, {}, shape=(1 << 40,))
+    with pytest.raises(InputError, match="outputs"):
+        FloatGraph(1, (lif("a", 1),), (), 1e-3, ("b",))
+    with pytest.raises(InputError, match="record: unknown 'w'"):
+        run_graph(random_graph(0), spikes(0), ["w"])
+    with pytest.raises(InputError, match=r"x is int8 of shape \(5, 40, 3\)"):
+        run_graph(random_graph(0), spikes(0)[:, :, :3])
+
+
+# ---------------------------------------------------------------- integers
+
+
+@pytest.mark.parametrize("neuron", [name for name in SPIKING if MODELS[name].integer])
+def test_a_chain_without_bias_has_the_integers_of_the_network(neuron: str) -> None:
+    """Both ways to integers are one where they can be: one group, no constant current."""
+    net = small_net(neuron)
+    ranges = state_ranges(net, spikes(3))
+    expected = hn.quantize(net, "loihi2", calibration=ranges).integer()
+    found = quantize_graph(FloatGraph.from_network(net), "loihi2", calibration=ranges, weight_groups=1)
+    assert found.network.digest() == expected.digest()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("profile", ["loihi2", "ideal"])
+def test_the_simulator_equals_the_reference_on_graphs(profile: str, seed: int) -> None:
+    quantized = quantize_graph(random_graph(seed), profile, calibration=spikes(seed))
+    x = spikes(seed + 10, samples=2)
+    names = [p.name for p in quantized.network.populations]
+    trace = simulate(quantized, x, ["spikes"])
+    for name, found in zip(names, simulate_reference(quantized, x), strict=True):
+        np.testing.assert_array_equal(trace.spikes[name], found["spikes"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_skips_and_biases_stay_in_step_with_float_time(seed: int) -> None:
+    """Loihi's connections take a step each; relays show that every path still arrives in the same float step."""
+    rng = np.random.default_rng(seed)
+
+    def relay(name: str, n: int, biases: dict[int, Array]) -> FloatPopulation:
+        return FloatPopulation(name, get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.9}, biases, (n,))  # type: ignore[dict-item]
+
+    def binary(post: int, pre: int) -> Array:
+        return (rng.random((post, pre)) < 0.3).astype(float)
+
+    populations = (relay("a", 6, {}), relay("b", 5, {}), relay("c", 4, {0: np.full(4, 0.25), 5: np.full(4, 0.5)}))
+    synapses = (
+        FloatSynapses("input", "a", binary(6, 4)),
+        FloatSynapses("a", "b", binary(5, 6)),
+        FloatSynapses("b", "c", 0.25 * binary(4, 5)),
+        FloatSynapses("input", "c", 0.5 * binary(4, 4), delay=1),
+        FloatSynapses("a", "a", 0.5 * binary(6, 6)),
+    )
+    graph = FloatGraph(4, populations, synapses, 1e-3, ("c",))
+    x = spikes(seed)
+    expected = run_graph(graph, x)
+    quantized = quantize_graph(graph, "loihi2", calibration=x)
+    assert quantized.latency == {"a": 1, "b": 2, "c": 3}
+    trace = simulate(quantized, x, ["spikes"])
+    assert expected.spikes["c"].any()
+    np.testing.assert_array_equal(trace.readout, expected.readout)
+    for name, late in quantized.latency.items():
+        np.testing.assert_array_equal(trace.spikes[name][late : late + 40], expected.spikes[name])
+
+
+def test_feedback_that_comes_late_is_said() -> None:
+    graph = random_graph(1)
+    looped = FloatGraph(4, graph.populations, (*graph.synapses, FloatSynapses("c", "a", np.ones((6, 3)))), 1e-3, ("c",))
+    notes = quantize_graph(looped, "loihi2", calibration=spikes(0)).notes
+    assert notes == ["c -> a: arrives 2 step(s) later than in float, since 'c' runs so many behind 'a' on this chip"]
+    assert quantize_graph(looped, "ideal", calibration=spikes(0)).notes == []
+
+
+def test_a_bias_on_the_membrane_settles_to_the_same_current() -> None:
+    model = get_model("lif")
+    population = FloatPopulation(
+        "a", model, {"du": np.full(2, 0.5), "dv": 0.25, "vth": 100.0}, {0: np.array([0.5, -1])}
+    )  # type: ignore[dict-item]
+    graph = FloatGraph(1, (population,), (FloatSynapses("input", "a", np.ones((2, 1))),), 1e-3, ("a",))
+    x = np.zeros((1, 60, 1), np.int8)
+    lines = quantize_graph(graph, "loihi2", calibration=x + 1)
+    membrane = quantize_graph(graph, "loihi2", calibration=x + 1, bias="membrane")
+    assert membrane.notes == ["a: constant currents act on the membrane, at once instead of building up"]
+    v = [simulate(q, x, ["v"]).states["a"]["v"][-1, 0] / q.state_scale["a"] for q in (lines, membrane)]
+    np.testing.assert_allclose(v[0], v[1], rtol=1e-3)
+    np.testing.assert_allclose(v[0], [4.0, -8.0], rtol=1e-3)  # b / (du dv)
+    with pytest.raises(InputError, match=r"population 'b' \(alif\): bias='membrane'"):
+        quantize_graph(random_graph(0), "loihi2", calibration=spikes(0), bias="membrane")
+
+
+def four_currents() -> FloatGraph:
+    """Four neurons, each with a constant current that no mantissa of 8 bits holds exactly."""
+    currents = {0: np.array([0.7313, -0.2511, 0.01937, 0.4477])}
+    population = FloatPopulation("a", get_model("lif"), {"du": 0.5, "dv": 0.25, "vth": 100.0}, currents, (4,))  # type: ignore[dict-item]
+    return FloatGraph(1, (population,), (FloatSynapses("input", "a", np.ones((4, 1))),), 1e-3, ("a",))
+
+
+def test_two_lines_carry_a_constant_current_to_half_a_unit() -> None:
+    """What the rounding of the first leaves adds up step after step, so a second one brings it."""
+    quantized = quantize_graph(four_currents(), "loihi2", calibration=np.ones((1, 60, 1), np.int8))
+    scale = quantized.current_scale["a"]
+    lines = [c.always_on * 2.0**c.exponent for c in quantized.network.synapses if c.always_on is not None]
+    wanted = four_currents().populations[0].biases[0] * scale
+    assert len(lines) == 2
+    assert np.abs(lines[0] - wanted).max() > 2.0
+    assert np.abs(sum(lines) - wanted).max() <= 0.5
+
+
+def test_a_bias_of_netx_is_the_nearest_multiple() -> None:
+    quantized = quantize_graph(four_currents(), "loihi2", calibration=np.ones((1, 60, 1), np.int8), target="netx")
+    bias = quantized.network.populations[0].named()["bias"]
+    wanted = four_currents().populations[0].biases[0] / 0.5 * quantized.state_scale["a"]
+    assert (bias % 64 == 0).all()
+    assert bias.any()
+    assert np.abs(bias - wanted).max() <= 32.5  # half of 64, and of the rounding to whole numbers before
+
+
+def test_each_group_of_weights_has_the_exponent_that_it_needs() -> None:
+    """Small weights keep their bits beside a large one."""
+    small = np.array([[0.031, -0.017, 0.029, 0.011]])
+    weights = np.concatenate([small, [[4.0]]], axis=1)
+    graph = FloatGraph(5, (lif("a", 1),), (FloatSynapses("input", "a", weights),), 1e-3, ("a",))
+    quantized = quantize_graph(graph, "loihi2", calibration={"a": 8.0})
+    large, rest = quantized.network.synapses
+    assert large.exponent > rest.exponent
+    dense = [c.weights.toarray() * 2.0**c.exponent / quantized.current_scale["a"] for c in (large, rest)]
+    np.testing.assert_allclose(dense[0], [[0, 0, 0, 0, 4.0]], rtol=0.01)
+    step = 2.0**rest.exponent / quantized.current_scale["a"]
+    assert step <= np.abs(small).max() / 32
+    np.testing.assert_allclose(dense[1][:, :4], small, rtol=0, atol=step / 2)
+    assert dense[1][0, 4] == 0.0
+
+
+def test_quantized_graphs_are_saved_whole(tmp_path: Path) -> None:
+    quantized = quantize_graph(random_graph(2), "loihi2", calibration=spikes(2))
+    quantized.save(tmp_path / "q.h5")
+    found = QuantizedGraph.load(tmp_path / "q.h5")
+    assert found.network.digest() == quantized.network.digest()
+    for key in ("state_scale", "current_scale", "latency", "record", "notes", "dt"):
+        assert getattr(found, key) == getattr(quantized, key), key
+    assert found.explain() == quantized.explain()
+
+
+def test_what_has_no_integers_is_refused() -> None:
+    graph = random_graph(0)
+    both = FloatGraph(4, graph.populations, graph.synapses, 1e-3, ("b", "c"))
+    with pytest.raises(InputError, match="outputs b, c, rule: an integer network gives those of its last population"):
+        quantize_graph(both, "loihi2", calibration=spikes(0))
+    with pytest.raises(InputError, match="calibration lacks 'b', has: a"):
+        quantize_graph(graph, "loihi2", calibration={"a": 1.0})
+    with pytest.raises(InputError, match="bias = 'x'"):
+        quantize_graph(graph, "loihi2", calibration=spikes(0), bias="x")
+    with pytest.raises(InputError, match="target = 'lava', rule: 'netx', or none given"):
+        quantize_graph(graph, "loihi2", calibration=spikes(0), target="lava")
+
+
+# ---------------------------------------------------------------- groups of weights
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_part_the_weights_and_lower_the_error(seed: int) -> None:
+    weights = np.random.default_rng(seed).normal(size=400) ** 5
+    errors = []
+    for groups in (1, 2, 3, 4):
+        masks = split_by_size(weights, 127, groups)
+        assert len(masks) <= groups
+        assert np.array_equal(np.sum(masks, axis=0), np.ones(400))
+        largest = [np.abs(weights[m]).max() for m in masks]
+        assert largest == sorted(largest, reverse=True)
+        errors.append((len(masks), sum(rounding_error(weights[m], 127) for m in masks)))
+    for (few, more), (many, less) in pairwise(errors):
+        assert less * LEAST_GAIN <= more if many > few else less == more
+    assert errors[1][0] == 2
+
+
+def test_a_group_that_gains_less_than_half_is_not_made() -> None:
+    """Apart, the three smallest weights would lower the squared error by 1.48: not worth a list of synapses."""
+    weights = np.array([0.723, 0.834, 0.41, 0.14, 0.614, 0.232, 0.747, 0.411, 0.511, 0.978, 0.803, 0.859])
+    octaves = np.floor(np.log2(weights.max() / weights)).astype(int)
+    apart = [sum(rounding_error(weights[part], 127) for part in (octaves < k, octaves >= k)) for k in (1, 2)]
+    gain = rounding_error(weights, 127) / min(apart)
+    assert 1.4 < gain < 1.6
+    assert [mask.all() for mask in split_by_size(weights, 127, 2)] == [True]
+
+
+@pytest.mark.parametrize("weights", [np.ones(4), np.zeros(3), np.zeros(0), np.array([3.0])])
+def test_nothing_to_part_is_one_group(weights: Array) -> None:
+    assert len(split_by_size(weights, 127, 4)) == 1

@@ -1,0 +1,110 @@
+"""Placement: every limit holds, every neuron has one core, and what does not fit is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hypr_neuro.errors import DoesNotFitError
+from hypr_neuro.graph.network import Network
+from hypr_neuro.placement.learning_memory import learning_memory
+from hypr_neuro.placement.place import axon_bits, estimate, place
+from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
+from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.engine import simulate
+
+
+def network(size: int, inputs: int = 5, neuron: str = "lif") -> Network:
+    return Network.build({"inputs": inputs, "outputs": 3, "layers": [{"neuron": neuron, "size": size}]})
+
+
+def quantized(size: int, inputs: int = 5, neuron: str = "lif") -> QuantizedNetwork:
+    return quantize(network(size, inputs, neuron), "loihi2", calibration={"layers.0": 2.0, "readout": 2.0})
+
+
+def limited(**limits: int) -> Profile:
+    """loihi2 with other limits of a core."""
+    data = load_profile("loihi2").dump()
+    for key, value in limits.items():
+        data["core"][key] = {"value": value, "unit": "-", "source": "test"}
+    return parse_profile(data, "test")
+
+
+@pytest.mark.parametrize("limits", [{"neurons": 7}, {"synaptic_memory": 20_000}, {"neurons": 64, "in_axons": 60}])
+def test_every_neuron_is_on_one_core_and_limits_hold(limits: dict[str, int]) -> None:
+    qnet = quantized(50)
+    placement = place(qnet, limited(**limits))
+    hidden = [use for use in placement.cores if use.layer == "layers.0"]
+    covered = np.concatenate([np.arange(u.first_neuron, u.first_neuron + u.neurons) for u in hidden])
+    assert np.array_equal(covered, np.arange(50))
+    assert max(u.neurons for u in hidden) - min(u.neurons for u in hidden) <= 1
+    for use in placement.cores:
+        assert use.neurons <= limits.get("neurons", 1024)
+        assert use.memory_bits <= limits.get("synaptic_memory", 1 << 20)
+        assert use.in_axons <= limits.get("in_axons", 4096)
+
+
+def test_no_smaller_number_of_cores_would_do() -> None:
+    qnet = quantized(50)
+    chip = limited(synaptic_memory=20_000)
+    used = sum(1 for use in place(qnet, chip).cores if use.layer == "layers.0")
+    larger_group = -(-50 // (used - 1))
+    axons = qnet.layers[0].input.mantissa.shape[1] + 50
+    assert axons * axon_bits(larger_group, 8) > 20_000
+
+
+def test_learning_synapses_take_their_memory() -> None:
+    qnet = quantized(20, neuron="brf")
+    plain, learning = place(qnet).cores[0], place(qnet, learning=True).cores[0]
+    rules = qnet.profile.learning
+    each = 3 * rules.eligibility_bits.value + rules.accumulator_bits.value
+    assert learning.memory_bits - plain.memory_bits == learning.learning_bits > learning.synapses * each
+    assert learning.learning_bits == learning_memory(qnet)[0].bits
+
+
+def test_learning_memory_of_the_cores_adds_up_but_for_the_columns_that_each_keeps() -> None:
+    qnet = quantized(50, neuron="brf")
+    cores = [use for use in place(qnet, limited(neurons=7), learning=True).cores if use.layer == "layers.0"]
+    whole = learning_memory(qnet)[0]
+    columns = qnet.layers[0].input.mantissa.shape[1] + 50
+    _, width = whole.layer["input normaliser"]
+    assert len(cores) == 8
+    assert sum(use.learning_bits for use in cores) == whole.bits + (len(cores) - 1) * columns * width
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"in_axons": 20}, ["layers.0", "in axons", "limit 20", "core.in_axons"]),
+        ({"synaptic_memory": 100}, ["layers.0", "memory bits", "limit 100", "core.synaptic_memory"]),
+        ({"out_axons": 3}, ["layers.0", "out axons", "limit 3", "core.out_axons"]),
+    ],
+)
+def test_what_does_not_fit_is_named(limits: dict[str, int], words: list[str]) -> None:
+    with pytest.raises(DoesNotFitError) as caught:
+        place(quantized(50), limited(**limits))
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_too_many_cores_are_refused() -> None:
+    data = limited(neurons=2).dump()
+    data["chip"]["cores"]["value"] = 10
+    with pytest.raises(DoesNotFitError, match=r"network: 27 cores, limit 10.*chip\.cores"):
+        place(quantized(50), parse_profile(data, "test"))
+
+
+def test_axon_memory_follows_the_published_format() -> None:
+    # 10 synapses of 8 + 4 bits and the entry's 10 bits: 130, in words of 64
+    assert axon_bits(10, 8) == 192
+    # 63 + 1 synapses of 8 + 6 bits: entries of 892 and 24 bits
+    assert axon_bits(64, 8) == 896 + 64
+
+
+def test_estimate_adds_up_published_costs_of_a_silent_network() -> None:
+    qnet = quantized(10)
+    x = np.zeros((2, 8, 5), np.int8)
+    cost = estimate(place(qnet), qnet, simulate(qnet, x), 8, 2)
+    steps, neurons = 8 + 2, 10 + 3
+    assert cost.energy_nj == pytest.approx(steps * neurons * 72.8 / 1e3)
+    assert cost.time_us == pytest.approx(steps * (10 * 9.7 + 1200.0) / 1e3)
+    assert cost.synaptic_operations == 0

@@ -1,0 +1,39 @@
+"""Every module name of version 0.1 still imports, warns, and gives the very module of today's name."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import pytest
+
+from hypr_neuro.renamed import PACKAGE, RENAMED, today
+
+NEED_LAVA = ("compilers.lava.learning", "compilers.lava.integer")
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_is_the_module_of_today(old: str) -> None:
+    if old.startswith(NEED_LAVA) and sys.version_info >= (3, 11):
+        pytest.skip("needs Lava, which exists for Python 3.10 only")
+    new = import_module(f"{PACKAGE}.{RENAMED[old]}")
+    own = (new.__name__, new.__spec__)
+    sys.modules.pop(f"{PACKAGE}.{old}", None)
+    with pytest.warns(DeprecationWarning, match=f"'{PACKAGE}.{old}' is now '{new.__name__}'"):
+        found = import_module(f"{PACKAGE}.{old}")
+    assert found is new
+    assert (new.__name__, new.__spec__) == own
+
+
+def test_modules_of_a_renamed_package_come_along() -> None:
+    assert today("hypr_neuro.nir_io.read") == "hypr_neuro.exchange.nir.read"
+    with pytest.warns(DeprecationWarning, match="is now"):
+        found = import_module("hypr_neuro.nir_io.read")
+    assert found is import_module("hypr_neuro.exchange.nir.read")
+
+
+def test_other_names_are_left_alone() -> None:
+    assert today("hypr_neuro.nothing") is None
+    assert today("numpy.core") is None
+    with pytest.raises(ModuleNotFoundError, match="nothing"):
+        import_module("hypr_neuro.nothing")
