@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.renamed import install
 
-__version__ = "0.1.0"
-
-_WHERE = {
+_MODULES = {
     "FloatGraph": "graph.float_graph",
     "FloatPopulation": "graph.float_graph",
     "FloatSynapses": "graph.float_graph",
+    "HyprError": "errors",
     "IntegerNetwork": "graph.integer",
     "LearnOptions": "sim.learning.learn",
     "Network": "graph.network",
@@ -76,6 +75,7 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData, encode, load_data
     from hypr_neuro.data.augment import augment
     from hypr_neuro.devices import open_device
+    from hypr_neuro.errors import HyprError
     from hypr_neuro.exchange.checkpoints import import_checkpoint
     from hypr_neuro.exchange.importing import import_file
     from hypr_neuro.exchange.netx.read import read_netx
@@ -100,10 +100,13 @@ if TYPE_CHECKING:
     from hypr_neuro.train.loop import evaluate, train
     from hypr_neuro.train.stream import stream_gradients
 
+    __version__: str
+
 __all__ = [
     "FloatGraph",
     "FloatPopulation",
     "FloatSynapses",
+    "HyprError",
     "IntegerNetwork",
     "LearnOptions",
     "Network",
@@ -154,11 +157,18 @@ __all__ = [
 ]
 
 
+def _installed_version() -> str:
+    """Return the version that pyproject.toml states, from the metadata of the installed package."""
+    from importlib.metadata import version
+
+    return version("hypr-neuro")
+
+
 class _LazyModule(ModuleType):
-    """Submodules named like a public function (`hypr_neuro.train`) must not hide it once they are imported."""
+    """Load public names on first use, and keep submodules of the same name (`hypr_neuro.train`) from hiding them."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _WHERE and getattr(value, "__name__", "") == f"{__name__}.{name}":
+        if name in _MODULES and getattr(value, "__name__", "") == f"{__name__}.{name}":
             return
         super().__setattr__(name, value)
 
@@ -166,10 +176,13 @@ class _LazyModule(ModuleType):
         return sorted(__all__)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _WHERE:
+        if name == "__version__":
+            value: Any = _installed_version()
+        elif name in _MODULES:
+            module, _, attribute = _MODULES[name].partition(":")
+            value = getattr(import_module(f"{__name__}.{module}"), attribute or name)
+        else:
             raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-        where, _, attribute = _WHERE[name].partition(":")
-        value = getattr(import_module(f"{__name__}.{where}"), attribute or name)
         super().__setattr__(name, value)
         return value
 

@@ -63,6 +63,12 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
         _ = hn.no_such_name
 
 
+def test_the_version_stands_in_pyproject_alone() -> None:
+    stated = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert stated == [hn.__version__]
+    assert stated[0] not in (ROOT / "hypr_neuro" / "__init__.py").read_text(encoding="utf-8")
+
+
 def test_importing_the_package_loads_no_heavy_package() -> None:
     heavy = "numba matplotlib sklearn scipy lava nir h5py numpy pydantic"
     code = f"import sys, hypr_neuro, hypr_neuro.cli; print(*[m for m in {heavy.split()} if m in sys.modules])"
