@@ -34,9 +34,27 @@ LOADERS: dict[str, Callable[..., SequenceData]] = {
 
 
 def load_data(name: str | Path, folder: str | Path | None = None, /, **options: Any) -> SequenceData:
-    """A data set by name, with the folder of its files, or the path of an .npz file (see `data.npz`).
+    """Return a data set by name, or the sequences of a user's .npz file.
 
-    options : those of the data set's loader, as `delay` of "cue"; an unknown one lists them. See docs/data.md.
+    Parameters
+    ----------
+    name
+        One of `LOADERS`, or the path of an .npz file (see `data.npz`).
+    folder
+        The folder that holds the data set's files, or that the .npz path starts from; None where the data set is
+        generated or downloaded.
+    **options
+        Options of the data set's loader, such as `delay` of "cue"; docs/data.md lists them.
+
+    Returns
+    -------
+    SequenceData
+        Samples, labels or targets, split and scored steps.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, for an option that the loader lacks (it lists those it has), and what the loader raises.
     """
     require_path("name", name, "an .npz file or the name of a data set")
     name = fspath(name)

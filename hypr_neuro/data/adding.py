@@ -17,10 +17,21 @@ from hypr_neuro.data.sequence import SequenceData, split_of_generated
 def load_adding(
     folder: str | Path | None = None, *, steps: int = 100, samples: int = 2000, seed: int = 0
 ) -> SequenceData:
-    """`steps` steps of 2 float32 channels: a value, uniform in [0, 1), and a marker; `folder` is not used.
+    """Return `steps` steps of 2 float32 channels, a value, uniform in [0, 1), and a marker, with the sum as the target.
 
-    The marker is 1 in one step of the first half and one of the second. y : (sample, 1), scored in the last step.
+    The marker is 1 in one step of the first half and in one of the second. y is (sample, 1), scored in the last step.
     A sample depends on the seed, its index and `steps` alone: row i of seeded streams. The last 20 % are for test.
+
+    Parameters
+    ----------
+    folder
+        Not used; every loader takes one.
+    steps
+        Length of a sequence, 2 or more.
+    samples
+        Number of sequences, 5 or more.
+    seed
+        Draws values and marked steps, 0 or more.
     """
     check_whole("adding", 0, seed=seed)
     check_whole("adding", 2, steps=steps)
@@ -28,8 +39,8 @@ def load_adding(
     x = np.zeros((samples, steps, 2), np.float32)
     x[:, :, 0] = np.random.default_rng([seed, 0]).random((samples, steps), dtype=np.float32)
     half = steps // 2
-    place = np.random.default_rng([seed, 1]).random((samples, 2)) * (half, steps - half)
-    marked = place.astype(np.int64) + np.array([0, half])
+    position = np.random.default_rng([seed, 1]).random((samples, 2)) * (half, steps - half)
+    marked = position.astype(np.int64) + np.array([0, half])
     x[np.arange(samples)[:, None], marked, 1] = 1.0
     y = np.take_along_axis(x[:, :, 0], marked, axis=1).sum(axis=1, keepdims=True)
     mask = np.zeros((samples, steps), bool)

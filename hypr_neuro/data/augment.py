@@ -13,13 +13,29 @@ from hypr_neuro.numbers.arrays import Array
 def augment(
     data: SequenceData, copies: int, *, shift: int = 0, stretch: float = 0.0, drop: float = 0.0, seed: int = 0
 ) -> SequenceData:
-    """The data with `copies` altered copies of every training sample behind it; validation and test stay as they are.
+    """Return the data with `copies` altered copies of every training sample appended.
 
-    shift : each copy is moved by up to so many steps, either way, around the end. stretch : and runs up to that
-        share faster or slower. drop : share of its events that is left out
-    seed : copy c of sample i depends on (seed, c, i) alone
+    Validation and test samples stay as they are.
 
-    Only for one label a sample: labels of single steps would have to move along. Raises InputError otherwise.
+    Parameters
+    ----------
+    data
+        Sequences with one label a sample and no mask.
+    copies
+        Altered copies of each training sample.
+    shift
+        Largest shift of a copy in steps, in either direction; what leaves one end enters at the other.
+    stretch
+        Largest change of speed, as a share: a copy runs up to that share faster or slower.
+    drop
+        Probability with which a value of a copy is set to 0.
+    seed
+        Copy c of sample i depends on (seed, c, i) alone.
+
+    Raises
+    ------
+    InputError
+        For labels of single steps or a mask, which would have to move along, and for options out of range.
     """
     require("data", data, SequenceData)
     if data.per_step or data.mask is not None:
@@ -30,27 +46,27 @@ def augment(
             "rule: 0 <= copies, shift; 0 <= stretch, drop < 1"
         )
     index = data.part_index("train")
-    made = [
+    copied = [
         _altered(data.x[i], np.random.default_rng([seed, c, int(i)]), shift, stretch, drop)
         for c in range(copies)
         for i in index
     ]
-    if not made:
+    if not copied:
         return data
-    again = np.tile(index, copies)
+    originals = np.tile(index, copies)
     return SequenceData(
         data.name,
-        np.concatenate([data.x, np.stack(made)]),
-        np.concatenate([data.y, data.y[again]]),
-        np.concatenate([data.split, data.split[again]]),
+        np.concatenate([data.x, np.stack(copied)]),
+        np.concatenate([data.y, data.y[originals]]),
+        np.concatenate([data.split, data.split[originals]]),
         data.classes,
         encoder=data.encoder,
     )
 
 
 def _altered(x: Array, rng: np.random.Generator, shift: int, stretch: float, drop: float) -> Array:
-    """One copy of a sample (T, channel)."""
-    pace = 1.0 + rng.uniform(-stretch, stretch)
-    source = np.minimum(np.rint(np.arange(len(x)) * pace).astype(int), len(x) - 1)
-    moved = np.roll(x[source], int(rng.integers(-shift, shift + 1)), axis=0)
-    return np.asarray(np.where(rng.random(x.shape) < drop, 0, moved), dtype=x.dtype)
+    """Return one altered copy of a sample (T, channel)."""
+    speed = 1.0 + rng.uniform(-stretch, stretch)
+    source = np.minimum(np.rint(np.arange(len(x)) * speed).astype(int), len(x) - 1)
+    shifted = np.roll(x[source], int(rng.integers(-shift, shift + 1)), axis=0)
+    return np.asarray(np.where(rng.random(x.shape) < drop, 0, shifted), dtype=x.dtype)

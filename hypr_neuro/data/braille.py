@@ -21,9 +21,16 @@ CLASSES = 7
 
 
 def load_braille(folder: str | Path | None = None, *, seed: int = 0) -> SequenceData:
-    """256 steps of 5 ms, 12 binary channels, one letter of 7 a sample.
+    """Return 256 steps of 5 ms of 12 binary channels, one letter of 7 a sample.
 
-    Test is the source's validation split 0, validation its split 1 without those, train the rest; `seed` is not used.
+    Test is the source's validation split 0, validation its split 1 without those, train the rest.
+
+    Parameters
+    ----------
+    folder
+        The folder that holds braille_7class.npz.
+    seed
+        Not used, since the split is the source's; every loader takes one.
     """
     if folder is None:
         raise InputError(f"data 'braille' needs a folder with {FILE}; pass --data-dir FOLDER")

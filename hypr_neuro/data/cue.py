@@ -17,9 +17,20 @@ GROUP, SHOWN, RATE = 5, 20, 0.6
 
 
 def load_cue(folder: str | Path | None = None, *, delay: int = 1000, samples: int = 256, seed: int = 0) -> SequenceData:
-    """40 + delay steps of 15 binary channels, two classes in turn; `folder` is not used.
+    """Return 40 + `delay` steps of 15 binary channels, the two classes in turn.
 
     A sample depends on the seed and its index alone: row i of a seeded stream. The last 20 % are for test.
+
+    Parameters
+    ----------
+    folder
+        Not used; every loader takes one.
+    delay
+        Silent steps between cue and recall, 0 or more.
+    samples
+        Number of sequences, 5 or more.
+    seed
+        Draws the spikes, 0 or more.
     """
     check_whole("cue", 0, delay=delay, seed=seed)
     check_whole("cue", 5, samples=samples)

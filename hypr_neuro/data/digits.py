@@ -19,9 +19,16 @@ ENCODER: dict[str, Any] = {"method": "scan", "rows": 8, "hold": HOLD, "levels": 
 
 
 def load_digits(folder: str | Path | None = None, *, seed: int = 0) -> SequenceData:
-    """64 binary steps of 64 channels (8 columns × 8 grey levels), one class of 10 a sample; `folder` is not used.
+    """Return 64 binary steps of 64 channels (8 columns × 8 grey levels), one class of 10 a sample.
 
     The whole image has passed only at the end, so the last row's steps are the scored ones.
+
+    Parameters
+    ----------
+    folder
+        Not used: the images come with scikit-learn.
+    seed
+        Draws the 10 % of the training images that become validation.
     """
     from sklearn.datasets import load_digits as sklearn_digits
 

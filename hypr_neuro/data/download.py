@@ -11,7 +11,7 @@ from hypr_neuro.files.store import make_folder
 
 @dataclass(frozen=True)
 class PublicFile:
-    """md5 : of the file as published, hexadecimal; the data set's docstring says by whom"""
+    """A file as published: its name, address and md5 in hexadecimal; the data set's docstring says by whom."""
 
     name: str
     url: str
@@ -19,7 +19,7 @@ class PublicFile:
 
 
 def data_folder(data: str, folder: str | Path | None) -> Path:
-    """The folder given, which must exist, or the user's cache folder for hypr-neuro."""
+    """Return the folder given, which must exist, or the user's cache folder for hypr-neuro."""
     import pooch
 
     if folder is None:
@@ -30,16 +30,24 @@ def data_folder(data: str, folder: str | Path | None) -> Path:
 
 
 def fetch(data: str, file: PublicFile, folder: Path) -> Path:
-    """Path of the file in `folder`, downloaded if it is not there; raises InputError if it cannot be had unaltered."""
+    """Return the path of the file in `folder`; download it if it is not there.
+
+    Raises
+    ------
+    FileFormatError
+        If the file in `folder` has another md5 than published.
+    InputError
+        If the download fails or gives another md5; nothing is left in the folder then.
+    """
     import pooch
 
     path = folder / file.name
     remedy = f"get {file.url} yourself and put it there"
     if path.is_file():
-        found = pooch.file_hash(str(path), alg="md5")
-        if found != file.md5:
+        digest = pooch.file_hash(str(path), alg="md5")
+        if digest != file.md5:
             raise FileFormatError(
-                f"data '{data}': file '{path}' has md5 {found}, published is {file.md5}; "
+                f"data '{data}': file '{path}' has md5 {digest}, published is {file.md5}; "
                 f"delete it to have it downloaded again, or {remedy}"
             )
         return path

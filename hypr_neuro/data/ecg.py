@@ -20,10 +20,18 @@ CLASSES = 6
 def load_ecg(
     folder: str | Path | None = None, *, keep_last: bool = False, unlabelled: str = "class0", seed: int = 0
 ) -> SequenceData:
-    """1300 steps (1301 with `keep_last`: the last holds -1 in channel 0), 4 binary channels, 6 classes a step.
+    """Return 1300 steps of 4 binary channels, one class of 6 a step.
 
-    unlabelled : "class0" scores unlabelled steps as class 0 (as published), "masked" leaves them out
-    seed : draws the 10 % of the training sequences kept for validation
+    Parameters
+    ----------
+    folder
+        The folder that holds QTDB_train.mat and QTDB_test.mat.
+    keep_last
+        True keeps step 1301, which holds -1 in channel 0.
+    unlabelled
+        "class0" scores unlabelled steps as class 0 (as published), "masked" leaves them out.
+    seed
+        Draws the 10 % of the training sequences that become validation.
     """
     if folder is None:
         raise InputError("data 'ecg' needs a folder with QTDB_train.mat and QTDB_test.mat; pass --data-dir FOLDER")
@@ -42,6 +50,7 @@ def load_ecg(
 
 
 def _read(path: Path) -> tuple[Array, Array]:
+    """Read x (sample, T, 4) and one-hot y (sample, T, 6) of one file."""
     from scipy.io import loadmat
 
     if not path.is_file():

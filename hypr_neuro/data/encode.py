@@ -12,6 +12,7 @@ from hypr_neuro.numbers.arrays import Array
 
 
 def _unit_values(signal: Array, method: str) -> Array:
+    """Return the signal as float64 (sample, feature); raise InputError unless all of it lies in [0, 1]."""
     values = np.asarray(signal, dtype=np.float64)
     if values.ndim != 2:
         raise InputError(f"encoder '{method}': signal of shape {values.shape}, rule: (sample, feature)")
@@ -21,7 +22,7 @@ def _unit_values(signal: Array, method: str) -> Array:
 
 
 def rate(signal: Array, *, steps: int = 64, seed: int = 0, maximum: float = 1.0) -> Array:
-    """Bernoulli spikes: P(x_t = 1) = maximum · value; (sample, feature) to (sample, steps, feature)."""
+    """Draw Bernoulli spikes with P(x_t = 1) = maximum · value: (sample, feature) to (sample, steps, feature)."""
     values = _unit_values(signal, "rate")
     draws = np.random.default_rng(seed).random((values.shape[0], steps, values.shape[1]), dtype=np.float32)
     spikes: Array = (draws < maximum * values[:, None, :]).astype(np.uint8)
@@ -29,7 +30,10 @@ def rate(signal: Array, *, steps: int = 64, seed: int = 0, maximum: float = 1.0)
 
 
 def latency(signal: Array, *, steps: int = 64, threshold: float = 0.0) -> Array:
-    """One spike, earlier for larger values: t = round((1 - value)(steps - 1)); none at or below the threshold."""
+    """Send one spike a feature, earlier for larger values: t = round((1 - value)(steps - 1)).
+
+    Returns (sample, steps, feature); values at or below `threshold` send none.
+    """
     values = _unit_values(signal, "latency")
     time = np.rint((1.0 - values) * (steps - 1)).astype(int)
     spikes = np.arange(steps)[None, :, None] == time[:, None, :]
@@ -37,17 +41,31 @@ def latency(signal: Array, *, steps: int = 64, threshold: float = 0.0) -> Array:
 
 
 def thermometer(signal: Array, *, levels: int = 4, steps: int = 64) -> Array:
-    """Channel j of a feature is on in every step if value > (j + ½)/levels; (sample, steps, feature·levels)."""
+    """Set channel j of a feature in every step if value > (j + ½)/levels; returns (sample, steps, feature·levels)."""
     values = _unit_values(signal, "thermometer")
-    on = values[:, :, None] > (np.arange(levels) + 0.5) / levels
-    held = np.broadcast_to(on.reshape(len(values), 1, -1), (len(values), steps, values.shape[1] * levels))
-    return np.asarray(held, dtype=np.uint8)
+    above = values[:, :, None] > (np.arange(levels) + 0.5) / levels
+    repeated = np.broadcast_to(above.reshape(len(values), 1, -1), (len(values), steps, values.shape[1] * levels))
+    return np.asarray(repeated, dtype=np.uint8)
 
 
 def scan(signal: Array, *, rows: int, hold: int = 8, levels: int = 4) -> Array:
     """Present an image row by row: each of its `rows` is held for `hold` steps in thermometer code.
 
-    signal : (sample, rows·columns), row after row. Returns (sample, rows·hold, columns·levels).
+    Parameters
+    ----------
+    signal : (sample, rows·columns)
+        Grey levels in [0, 1], row after row.
+    rows
+        Rows of an image.
+    hold
+        Steps of each row.
+    levels
+        Grey levels of the thermometer code.
+
+    Returns
+    -------
+    Array
+        (sample, rows·hold, columns·levels) spikes, uint8.
     """
     values = _unit_values(signal, "scan")
     if values.shape[1] % rows:
@@ -57,9 +75,19 @@ def scan(signal: Array, *, rows: int, hold: int = 8, levels: int = 4) -> Array:
 
 
 def level_crossing(signal: Array, *, threshold: float = 0.1) -> Array:
-    """Send-on-delta events: up or down whenever the value has moved by `threshold` since the last event.
+    """Send an event up or down whenever a value has moved by `threshold` since its last event (send-on-delta).
 
-    signal : (sample, T, channel) real. Returns (sample, T, 2·channel): up events, then down events.
+    Parameters
+    ----------
+    signal : (sample, T, channel)
+        Real.
+    threshold
+        Distance between two levels, in the signal's unit.
+
+    Returns
+    -------
+    Array
+        (sample, T, 2·channel) spikes, uint8: the up events of all channels, then the down events.
     """
     values = np.asarray(signal, dtype=np.float64)
     if values.ndim != 3 or not threshold > 0:
@@ -68,8 +96,8 @@ def level_crossing(signal: Array, *, threshold: float = 0.1) -> Array:
             "rule: (sample, T, channel), positive"
         )
     if not np.all(np.isfinite(values)):
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise InputError(f"encoder 'level_crossing': signal{list(where)} = {values[where]}, rule: finite numbers")
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise InputError(f"encoder 'level_crossing': signal{list(index)} = {values[index]}, rule: finite numbers")
     level = values[:, 0].copy()
     events = np.zeros((*values.shape[:2], 2 * values.shape[2]), np.uint8)
     for t in range(values.shape[1]):
@@ -83,7 +111,22 @@ ENCODERS: dict[str, Callable[..., Array]] = {f.__name__: f for f in (rate, laten
 
 
 def encode(signal: Array, method: str, **options: Any) -> Array:
-    """Spikes from real values by the named encoder; an unknown method lists the known ones."""
+    """Return the spikes into which the named encoder turns real values.
+
+    Parameters
+    ----------
+    signal : (sample, feature)
+        Values in [0, 1]; (sample, T, channel) for "level_crossing".
+    method
+        One of `ENCODERS`.
+    **options
+        The encoder's keyword arguments.
+
+    Raises
+    ------
+    InputError
+        For an unknown method (it lists the known ones), an option that the encoder lacks, or values out of range.
+    """
     if method not in ENCODERS:
         raise InputError(f"unknown encoder '{method}', known: {', '.join(sorted(ENCODERS))}")
     try:

@@ -57,7 +57,7 @@ TRIAL_BYTES_PER_SECOND = 2e6
 
 @dataclass(frozen=True)
 class Bins:
-    """steps bins over `duration` s, `channels` groups of neighbouring units; binary, or counts up to 127."""
+    """`steps` bins over `duration` s, `channels` groups of neighbouring units; binary, or counts up to 127."""
 
     steps: int
     duration: float
@@ -65,6 +65,7 @@ class Bins:
     counts: bool
 
     def check(self, data: str) -> None:
+        """Raise InputError, naming the data set, for a number of bins, channels or seconds that cannot be."""
         check_whole(data, 1, steps=self.steps, channels=self.channels)
         if UNITS % self.channels:
             raise InputError(f"data '{data}': channels = {self.channels}, rule: a divisor of {UNITS}, as 140 or 700")
@@ -81,14 +82,26 @@ def load_shd(
     counts: bool = False,
     seed: int = 0,
 ) -> SequenceData:
-    """8156 training and 2264 test samples of `steps` bins and `channels` channels, int8, one class of 20 a sample.
+    """Return 8156 training and 2264 test samples of binned spikes, int8, one class of 20 a sample.
 
-    The default is 250 bins of 4 ms, five neighbouring units to a channel. Spikes
-    later than `duration` are left out; their share is noted in `encoder` as "late" (the longest sample has 1.4 s).
-    counts : False notes that a channel fired in a bin, True how often
-    seed : draws the 10 % of the training samples kept for validation
-    Archives that are not in `folder` (the user's cache if None) are downloaded, 0.2 GB; they are unpacked into the
-    temporary directory (TMPDIR) while they are read. x takes 0.36 GB, 1.8 GB with 700 channels.
+    Archives that are not in `folder` are downloaded, 0.2 GB; they are unpacked into the temporary directory (TMPDIR)
+    while they are read. x takes 0.36 GB, 1.8 GB with 700 channels.
+
+    Parameters
+    ----------
+    folder
+        The folder of the archives; None is the user's cache.
+    steps
+        Number of bins; the default is 250 of 4 ms.
+    duration
+        Length of all bins together in s. Later spikes are left out; their share is noted in `encoder` as "late" (the
+        longest sample has 1.4 s).
+    channels
+        Groups of neighbouring units, a divisor of 700; the default puts five units into a channel.
+    counts
+        False notes that a channel fired in a bin, True how often.
+    seed
+        Draws the 10 % of the training samples that become validation.
     """
     return _load("shd", folder, Bins(steps, duration, channels, counts), seed)
 
@@ -102,49 +115,59 @@ def load_ssc(
     counts: bool = False,
     seed: int = 0,
 ) -> SequenceData:
-    """75466 training, 9981 validation and 20382 test samples, one class of 35 a sample; else as `load_shd`.
+    """Return 75466 training, 9981 validation and 20382 test samples, one class of 35 a sample.
 
-    x takes 3.7 GB, 1.5 GB with steps=100: a memory-mapped temporary file. `seed` is not used: validation has a file.
+    x takes 3.7 GB, 1.5 GB with steps=100: a memory-mapped temporary file.
+
+    Parameters
+    ----------
+    folder, steps, duration, channels, counts
+        As in `load_shd`.
+    seed
+        Not used: validation has a file of its own.
     """
     return _load("ssc", folder, Bins(steps, duration, channels, counts), seed)
 
 
 def _load(data: str, folder: str | Path | None, bins: Bins, seed: int) -> SequenceData:
+    """Bin all files of a data set into one array."""
     bins.check(data)
-    where = data_folder(data, folder)
+    source = data_folder(data, folder)
     with ExitStack() as stack:
-        paths = [stack.enter_context(_located(data, file, where)) for file in FILES[data].values()]
+        paths = [stack.enter_context(_located(data, file, source)) for file in FILES[data].values()]
         labels = [_labels(data, shown, path) for shown, path in paths]
         x = _empty((sum(map(len, labels)), bins.steps, bins.channels))
-        start, late = 0, [0, 0]
+        first_sample, spikes = 0, [0, 0]
         for (shown, path), y in zip(paths, labels, strict=True):
             with _opened(data, shown, path) as file:
                 for i, lengths, times, units in _blocks(file, max(1, BLOCK // x[0].size)):
                     _check(data, shown, i, lengths, times, units)
-                    dropped = _bin(lengths, times, units, bins, x[start + i : start + i + len(lengths)])
-                    late = [late[0] + dropped, late[1] + len(times)]
-            start += len(y)
+                    after_last = _bin(
+                        lengths, times, units, bins, x[first_sample + i : first_sample + i + len(lengths)]
+                    )
+                    spikes = [spikes[0] + after_last, spikes[1] + len(times)]
+            first_sample += len(y)
     split = [np.full(len(y), part, dtype="<U10") for part, y in zip(FILES[data], labels, strict=True)]
     if "validation" not in FILES[data]:
         split[0] = hold_out_validation(len(labels[0]), 0.1, seed)
-    encoder = {"method": "bins", **vars(bins), "late": late[0] / max(late[1], 1)}
+    encoder = {"method": "bins", **vars(bins), "late": spikes[0] / max(spikes[1], 1)}
     y = np.concatenate(labels)
     return SequenceData(data, x, y, np.concatenate(split), CLASSES[data], encoder=encoder)
 
 
 @contextmanager
 def _located(data: str, file: PublicFile, folder: Path) -> Iterator[tuple[Path, Path]]:
-    """(name for messages, path) of an HDF5 file that may be opened: from the archive, or as found after a trial."""
-    plain = folder / file.name.removesuffix(".zip")
-    if plain.is_file() and not (folder / file.name).is_file():
-        _trial(data, plain)
-        yield plain, plain
+    """Yield (path for messages, path) of an HDF5 file that may be opened: from the archive, or a tried one."""
+    unpacked = folder / file.name.removesuffix(".zip")
+    if unpacked.is_file() and not (folder / file.name).is_file():
+        _trial(data, unpacked)
+        yield unpacked, unpacked
         return
     archive = fetch(data, file, folder)
     with tempfile.TemporaryDirectory(prefix="hypr-neuro-") as scratch:
         try:
             with zipfile.ZipFile(archive) as content:
-                content.extract(plain.name, scratch)
+                content.extract(unpacked.name, scratch)
         except OSError as error:
             raise InputError(
                 f"data '{data}': '{archive}' cannot be unpacked into '{scratch}': {error.strerror}; "
@@ -152,13 +175,13 @@ def _located(data: str, file: PublicFile, folder: Path) -> Iterator[tuple[Path, 
             ) from error
         except (KeyError, zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise FileFormatError(
-                f"data '{data}': file '{archive}' holds no {plain.name}: {error}; get {file.url}"
+                f"data '{data}': file '{archive}' holds no {unpacked.name}: {error}; get {file.url}"
             ) from error
-        yield archive, Path(scratch) / plain.name
+        yield archive, Path(scratch) / unpacked.name
 
 
 def _trial(data: str, path: Path) -> None:
-    """Read the file in a child process; raises FileFormatError if that crashes or does not end."""
+    """Read the file in a child process; raise FileFormatError if that crashes or does not end."""
     fault = fault_in_child(Path(__file__), path, TRIAL_SECONDS + path.stat().st_size / TRIAL_BYTES_PER_SECOND)
     if fault:
         raise FileFormatError(f"data '{data}': file '{path}' is damaged: {fault}; delete it")
@@ -166,7 +189,7 @@ def _trial(data: str, path: Path) -> None:
 
 @contextmanager
 def _opened(data: str, shown: Path, path: Path) -> Iterator[Any]:
-    """The open file; whatever HDF5 raises inside becomes a FileFormatError that names it."""
+    """Yield the open file; whatever HDF5 raises inside becomes a FileFormatError that names it."""
     import h5py
 
     try:
@@ -182,70 +205,73 @@ def _opened(data: str, shown: Path, path: Path) -> Iterator[Any]:
 
 
 def _labels(data: str, shown: Path, path: Path) -> Array:
-    """(sample,) classes of a file whose structure is right."""
+    """Return the classes (sample,) of a file whose structure is right."""
     import h5py
 
     with _opened(data, shown, path) as file:
-        labels, lists = file["labels"], [file["spikes/times"], file["spikes/units"]]
-        kinds = [h5py.check_vlen_dtype(item.dtype) for item in lists]
-        right = labels.ndim == 1 and labels.dtype.kind in "iu" and all(item.shape == labels.shape for item in lists)
-        if not right or [k and k.kind for k in kinds] not in (["f", "u"], ["f", "i"]):
+        labels, nodes = file["labels"], [file["spikes/times"], file["spikes/units"]]
+        kinds = [h5py.check_vlen_dtype(item.dtype) for item in nodes]
+        fits = labels.ndim == 1 and labels.dtype.kind in "iu" and all(item.shape == labels.shape for item in nodes)
+        if not fits or [k and k.kind for k in kinds] not in (["f", "u"], ["f", "i"]):
             raise FileFormatError(
                 f"data '{data}': file '{shown}' has labels {labels.dtype} {labels.shape}, spikes/times {kinds[0]} "
-                f"{lists[0].shape}, spikes/units {kinds[1]} {lists[1].shape}, rule: integers (N,), lists of floats "
+                f"{nodes[0].shape}, spikes/units {kinds[1]} {nodes[1].shape}, rule: integers (N,), lists of floats "
                 "(N,), lists of integers (N,)"
             )
         if not 0 < len(labels) <= path.stat().st_size:
             raise FileFormatError(f"data '{data}': file '{shown}' declares {len(labels)} samples and cannot hold them")
         y: Array = labels[...].astype(np.int64)
     if y.min() < 0 or y.max() >= CLASSES[data]:
-        at = int(np.flatnonzero((y < 0) | (y >= CLASSES[data]))[0])
+        wrong = int(np.flatnonzero((y < 0) | (y >= CLASSES[data]))[0])
         raise FileFormatError(
-            f"data '{data}': file '{shown}': label {y[at]} of sample {at}, rule: 0..{CLASSES[data] - 1}"
+            f"data '{data}': file '{shown}': label {y[wrong]} of sample {wrong}, rule: 0..{CLASSES[data] - 1}"
         )
     return y
 
 
 def _blocks(file: Any, size: int) -> Iterator[tuple[int, Array, Array, Array]]:
-    """(index of the first sample, spikes of each sample (n, 2), all times, all units) of `size` samples at a time."""
+    """Yield (index of the first sample, spikes of each sample (n, 2), times, units) of `size` samples at a time."""
     times, units = file["spikes/times"], file["spikes/units"]
     for start in range(0, len(times), size):
-        pair = [list(item[start : start + size]) for item in (times, units)]
-        lengths = np.array([[len(a) for a in lists] for lists in pair]).T
-        yield start, lengths, *(np.concatenate(lists) for lists in pair)
+        block = [list(item[start : start + size]) for item in (times, units)]
+        lengths = np.array([[len(a) for a in vectors] for vectors in block]).T
+        yield start, lengths, *(np.concatenate(vectors) for vectors in block)
 
 
 def _check(data: str, shown: Path, first: int, lengths: Array, times: Array, units: Array) -> None:
-    """Raises FileFormatError, naming the sample, unless times are finite, not negative and as many as units < 700."""
+    """Raise FileFormatError, naming the sample, unless times are finite, not negative and as many as units < 700."""
     sample = first + np.repeat(np.arange(len(lengths)), lengths[:, 0])
     if np.any(lengths[:, 0] != lengths[:, 1]):
-        at = int(np.argmax(lengths[:, 0] != lengths[:, 1]))
-        found, rule = f"{lengths[at, 0]} times and {lengths[at, 1]} units in sample {first + at}", "one unit a time"
-    elif np.any(wrong := ~(np.isfinite(times) & (times >= 0))):
-        at = int(np.argmax(wrong))
-        found, rule = f"time {times[at]} in sample {sample[at]}", "seconds, 0 or more"
-    elif np.any(wrong := (units < 0) | (units >= UNITS)):
-        at = int(np.argmax(wrong))
-        found, rule = f"unit {units[at]} in sample {sample[at]}", f"0..{UNITS - 1}"
+        index = int(np.argmax(lengths[:, 0] != lengths[:, 1]))
+        fault, rule = (
+            f"{lengths[index, 0]} times and {lengths[index, 1]} units in sample {first + index}",
+            "one unit a time",
+        )
+    elif np.any(faulty := ~(np.isfinite(times) & (times >= 0))):
+        index = int(np.argmax(faulty))
+        fault, rule = f"time {times[index]} in sample {sample[index]}", "seconds, 0 or more"
+    elif np.any(faulty := (units < 0) | (units >= UNITS)):
+        index = int(np.argmax(faulty))
+        fault, rule = f"unit {units[index]} in sample {sample[index]}", f"0..{UNITS - 1}"
     else:
         return
-    raise FileFormatError(f"data '{data}': file '{shown}': {found}, rule: {rule}")
+    raise FileFormatError(f"data '{data}': file '{shown}': {fault}, rule: {rule}")
 
 
 def _bin(lengths: Array, times: Array, units: Array, bins: Bins, x: Array) -> int:
-    """Count spikes into x (sample, step, channel); returns how many came after the last bin."""
+    """Count spikes into x (sample, step, channel); return how many came after the last bin."""
     sample = np.repeat(np.arange(len(lengths)), lengths[:, 0])
     step = np.floor(times.astype(np.float64) * (bins.steps / bins.duration))
-    kept = step < bins.steps
-    row = sample[kept] * bins.steps + step[kept].astype(np.int64)
-    channel = units[kept].astype(np.int64) // (UNITS // bins.channels)
-    found = np.bincount(row * bins.channels + channel, minlength=x.size)
-    x[...] = np.minimum(found, 127 if bins.counts else 1).reshape(x.shape)
-    return int(np.count_nonzero(~kept))
+    in_time = step < bins.steps
+    bin_index = sample[in_time] * bins.steps + step[in_time].astype(np.int64)
+    channel = units[in_time].astype(np.int64) // (UNITS // bins.channels)
+    tally = np.bincount(bin_index * bins.channels + channel, minlength=x.size)
+    x[...] = np.minimum(tally, 127 if bins.counts else 1).reshape(x.shape)
+    return int(np.count_nonzero(~in_time))
 
 
 def _empty(shape: tuple[int, ...]) -> Array:
-    """int8 array in memory, or, where it is large, in a temporary file that is gone when the array is."""
+    """Return an int8 array in memory, or, where it is large, in a temporary file that is gone when the array is."""
     size = int(np.prod(shape))
     if size <= LARGEST_IN_MEMORY:
         return np.empty(shape, np.int8)

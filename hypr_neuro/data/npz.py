@@ -23,7 +23,21 @@ NEEDED = ("x_train", "y_train", "x_test", "y_test")
 def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> SequenceData:
     """Read the file; errors name the file and the key.
 
-    classes : number of classes, where y_train does not show it: some never occur, class 0 among them
+    Parameters
+    ----------
+    path
+        Of the .npz file.
+    classes
+        Number of classes, where y_train does not show it: some never occur, class 0 among them.
+    seed
+        Draws the 10 % of the training samples that become validation, where the file has no validation part.
+
+    Raises
+    ------
+    InputError
+        For a missing key, a shape or type that is not in the module's docstring, or a value that is not finite.
+    FileFormatError
+        For a damaged file, or one that is no .npz of plain arrays.
     """
     path = Path(path)
     content = read_arrays(path, NEEDED)
@@ -46,7 +60,7 @@ def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> 
 
 
 def read_arrays(path: Path, needed: Sequence[str]) -> dict[str, Array]:
-    """All arrays of an .npz; raises InputError, naming the file, if it or a needed key is missing or damaged."""
+    """Return all arrays of an .npz; raise InputError, naming the file, if it or a needed key is missing or damaged."""
     if not path.is_file():
         raise InputError(f"data file '{path}' does not exist; give an .npz with keys {', '.join(needed)}")
     try:
@@ -62,15 +76,17 @@ def read_arrays(path: Path, needed: Sequence[str]) -> dict[str, Array]:
 
 
 def _absent(path: Path, key: str) -> Array:
+    """Raise the error for a missing key."""
     raise InputError(f"data '{path}': key '{key}' is missing")
 
 
 def _kind(y: Array) -> tuple[Any, ...]:
-    """What must be the same in all parts: classes or targets, per sample or per step, and how many targets."""
+    """Return what must be the same in all parts: classes or targets, per sample or per step, and how many targets."""
     return (y.dtype.kind == "f", y.ndim, y.shape[-1] if y.dtype.kind == "f" else 0)
 
 
 def _check_labels(path: Path, part: str, x: Array, y: Array) -> None:
+    """Raise InputError unless y fits x in shape and type and is finite."""
     leading = (x.shape[:1], x.shape[:2])
     shape = y.shape[:-1] if y.dtype.kind == "f" and y.ndim else y.shape
     if y.dtype.kind not in "iuf" or shape not in leading or (y.dtype.kind == "f" and y.shape[-1] == 0):
@@ -78,18 +94,18 @@ def _check_labels(path: Path, part: str, x: Array, y: Array) -> None:
             f"data '{path}': y_{part} {y.dtype} of shape {y.shape}, rule: integers, {leading[0]} or "
             f"{leading[1]} as x_{part}, or float targets with one more axis"
         )
-    where = first_not_finite(y)
-    if where is not None:
-        raise InputError(f"data '{path}': y_{part}{list(where)} = {y[where]}, rule: finite targets; repair or drop it")
+    index = first_not_finite(y)
+    if index is not None:
+        raise InputError(f"data '{path}': y_{part}{list(index)} = {y[index]}, rule: finite targets; repair or drop it")
 
 
 def _labels(path: Path, y: list[Array], classes: int | None) -> tuple[Array, int]:
-    """(labels of all parts, number of outputs)."""
+    """Return (labels of all parts, number of outputs)."""
     if y[0].dtype.kind == "f":
         if classes is not None:
             raise InputError(f"data '{path}': classes = {classes} and float y_train, rule: classes need integer labels")
         return np.concatenate(y), int(y[0].shape[-1])
-    labels = np.concatenate([a.astype(np.int64) for a in y])
+    labels = np.concatenate([part.astype(np.int64) for part in y])
     if labels.size == 0 or labels.min() < 0:
         raise InputError(f"data '{path}': labels {labels.min() if labels.size else '(none)'}.., rule: 0, 1, 2, …")
     if classes is None and y[0].min() > 0:
@@ -103,6 +119,7 @@ def _labels(path: Path, y: list[Array], classes: int | None) -> tuple[Array, int
 
 
 def _mask(path: Path, content: dict[str, Array], parts: list[str], x: list[Array]) -> Array | None:
+    """Return the scored steps (sample, T) of all parts, None if no part has a mask."""
     if not any(f"mask_{p}" in content for p in parts):
         return None
     masks = [content.get(f"mask_{p}", np.ones(a.shape[:2], bool)) for p, a in zip(parts, x, strict=True)]
@@ -117,12 +134,13 @@ def _mask(path: Path, content: dict[str, Array], parts: list[str], x: list[Array
 
 
 def _checked(path: Path, content: dict[str, Array], key: str) -> Array:
+    """Return the numbers (sample, T, channel) under `key`; raise InputError for anything else."""
     array = content[key]
     if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "biuf":
         raise InputError(
             f"data '{path}': {key} {array.dtype} of shape {array.shape}, rule: numbers (sample, T, channel)"
         )
-    where = first_not_finite(array)
-    if where is not None:
-        raise InputError(f"data '{path}': {key}{list(where)} = {array[where]}, rule: finite numbers; repair or drop it")
+    index = first_not_finite(array)
+    if index is not None:
+        raise InputError(f"data '{path}': {key}{list(index)} = {array[index]}, rule: finite numbers; repair or drop it")
     return array.astype(np.int8) if array.dtype == bool else array

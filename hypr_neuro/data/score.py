@@ -12,11 +12,17 @@ from hypr_neuro.numbers.arrays import Array
 
 @dataclass(frozen=True)
 class Score:
-    """accuracy : share of correct samples, or of correct scored steps where labels are per step; NaN for a regression
+    """Accuracy or squared error of a network on a data set.
 
-    labelled : the same over the steps that carry a label in the source (equal to `accuracy` where all do)
-    squared_error : of a regression, mean over targets and over samples, or over scored steps where targets are per
-        step; None for classes
+    Attributes
+    ----------
+    accuracy
+        Share of correct samples, or of correct scored steps where labels are per step; NaN for a regression.
+    labelled
+        The same over the steps that carry a label in the source (equal to `accuracy` where all do).
+    squared_error
+        Of a regression, mean over targets and over samples, or over scored steps where targets are per step; None for
+        classes.
     """
 
     accuracy: float
@@ -25,12 +31,12 @@ class Score:
 
     @property
     def figure(self) -> float:
-        """What training makes as large as it can: the accuracy, or minus the squared error."""
+        """Return what training makes as large as it can: the accuracy, or minus the squared error."""
         return self.accuracy if self.squared_error is None else -self.squared_error
 
 
 def predict(output: Array, data: SequenceData) -> Array:
-    """Answers of the readout (sample, T, outputs), shaped like the labels.
+    """Return the answers of a readout (sample, T, outputs), shaped like the labels.
 
     Classes: argmax of each step, or argmax of the readout summed over the scored steps of a sample.
     Regression: the readout itself, or its mean over the scored steps; in the targets' units, so scale integers before.
@@ -49,12 +55,12 @@ def predict(output: Array, data: SequenceData) -> Array:
 
 
 def score_readout(output: Array, data: SequenceData) -> Score:
-    """Score of readouts (sample, T, outputs) against the labels or targets of `data`."""
+    """Return the score of readouts (sample, T, outputs) against the labels or targets of `data`."""
     return score_answers(predict(output, data), data)
 
 
 def score_answers(answers: Array, data: SequenceData) -> Score:
-    """Score of what `predict` gave for all samples of `data`."""
+    """Return the score of what `predict` gave for all samples of `data`."""
     if data.regression:
         error = (answers - data.y) ** 2
         if data.mask is not None:

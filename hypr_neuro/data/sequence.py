@@ -22,13 +22,25 @@ BLOCK = 1 << 22
 class SequenceData:
     """Labelled sequences.
 
-    x : (sample, T, channel) spikes or graded values; may be a numpy memory map, of which only what is asked for is read
-    y : integer classes (sample,) or (sample, T); or, for a regression, float targets (sample, targets) or
-        (sample, T, targets)
-    split : (sample,) of "train", "validation", "test"
-    mask : (sample, T) steps that count in loss and score, None = all
-    labelled : (sample, T) steps that carry a label in the source, None = all; for the second score only
-    classes : number of outputs: classes, or targets of a regression. encoder : how x was made, kept with the network
+    Attributes
+    ----------
+    name
+        Of the data set, for messages and reports.
+    x : (sample, T, channel)
+        Spikes or graded values; may be a numpy memory map, of which only what is asked for is read.
+    y
+        Integer classes (sample,) or (sample, T); or, for a regression, float targets (sample, targets) or (sample, T,
+        targets).
+    split : (sample,)
+        Of "train", "validation", "test".
+    classes
+        Number of outputs: classes, or targets of a regression.
+    mask : (sample, T)
+        Steps that count in loss and score, None = all.
+    labelled : (sample, T)
+        Steps that carry a label in the source, None = all; for the second score only.
+    encoder
+        How x was made, kept with the network.
     """
 
     name: str
@@ -64,10 +76,10 @@ class SequenceData:
             if array is not None and array.shape != (samples, steps):
                 raise InputError(f"data '{self.name}': {name} of shape {array.shape}, rule: ({samples}, {steps})")
         for name, array in (("x", self.x), ("y", self.y)):
-            where = first_not_finite(array)
-            if where is not None:
+            index = first_not_finite(array)
+            if index is not None:
                 raise InputError(
-                    f"data '{self.name}': {name}{list(where)} = {array[where]}, rule: finite; remove the sample"
+                    f"data '{self.name}': {name}{list(index)} = {array[index]}, rule: finite; remove the sample"
                 )
         if not self.regression and self.y.size and (self.y.min() < 0 or self.y.max() >= self.classes):
             raise InputError(
@@ -76,46 +88,46 @@ class SequenceData:
             )
 
     def part(self, name: str) -> SequenceData:
-        """The samples of one part, in order; an empty or unknown part is an error."""
+        """Return the samples of one part, in order; an empty or unknown part is an error."""
         return self.take(self.part_index(name))
 
     def part_index(self, name: str) -> Array:
-        """Which samples belong to a part; an empty or unknown part is an error."""
+        """Return the indices of the samples of a part; an empty or unknown part is an error."""
         if name not in PARTS:
             raise InputError(f"data '{self.name}': unknown part '{name}', known: {', '.join(PARTS)}")
-        found = np.flatnonzero(self.split == name)
-        if not len(found):
+        members = np.flatnonzero(self.split == name)
+        if not len(members):
             raise InputError(f"data '{self.name}': no sample in part '{name}'")
-        return found
+        return members
 
     def labels(self) -> SequenceData:
-        """The same without channels: enough to score readouts, and nothing of x is read."""
-        found = copy(self)
-        vars(found)["x"] = np.empty((len(self), self.steps, 0), np.int8)
-        return found
+        """Return the same without channels: enough to score readouts, and nothing of x is read."""
+        unread = copy(self)
+        vars(unread)["x"] = np.empty((len(self), self.steps, 0), np.int8)
+        return unread
 
     def few(self, count: int) -> SequenceData:
-        """At most `count` samples of each part, spread over it, for a quick try."""
+        """Return at most `count` samples of each part, spread over it, for a quick try."""
         parts = [np.flatnonzero(self.split == part) for part in PARTS]
         return self.take(np.concatenate([p[:: max(1, -(-len(p) // count))] for p in parts]))
 
     def take(self, index: Array) -> SequenceData:
-        """The samples of that index, in its order; consecutive ones are a view of the arrays, not a copy."""
+        """Return the samples of that index, in its order; consecutive ones are a view of the arrays, not a copy."""
         rows = self._rows(np.asarray(index))
-        found = copy(self)  # what was checked once needs no second check
+        taken = copy(self)  # what was checked once needs no second check
         arrays = {key: getattr(self, key) for key in ("x", "y", "split", "mask", "labelled")}
-        vars(found).update({key: a if a is None else np.asarray(a[rows]) for key, a in arrays.items()})
-        return found
+        vars(taken).update({key: a if a is None else np.asarray(a[rows]) for key, a in arrays.items()})
+        return taken
 
     def _rows(self, index: Array) -> Array | slice:
-        """A run of consecutive samples as a slice, any other index as it is."""
-        run = index.ndim == 1 and index.dtype.kind in "iu" and 0 < len(index) <= len(self)
-        if run and index[0] >= 0 and index[-1] < len(self) and np.all(np.diff(index) == 1):
+        """Return consecutive samples as a slice, any other index as it is."""
+        consecutive = index.ndim == 1 and index.dtype.kind in "iu" and 0 < len(index) <= len(self)
+        if consecutive and index[0] >= 0 and index[-1] < len(self) and np.all(np.diff(index) == 1):
             return slice(int(index[0]), int(index[-1]) + 1)
         return index
 
     def batches(self, size: int, order: Array | None = None) -> Iterator[SequenceData]:
-        """Consecutive batches of `size` samples, in `order`; the last may be smaller."""
+        """Yield consecutive batches of `size` samples, in `order`; the last may be smaller."""
         index = np.arange(len(self)) if order is None else order
         for start in range(0, len(index), size):
             yield self.take(index[start : start + size])
@@ -125,25 +137,30 @@ class SequenceData:
 
     @property
     def steps(self) -> int:
+        """Return the number of time steps T."""
         return int(self.x.shape[1])
 
     @property
     def channels(self) -> int:
+        """Return the number of input channels."""
         return int(self.x.shape[2])
 
     @property
     def regression(self) -> bool:
-        """y are float targets, not classes."""
+        """Return whether y are float targets, not classes."""
         return self.y.dtype.kind == "f"
 
     @property
     def per_step(self) -> bool:
-        """One label or row of targets a step, not one a sample."""
+        """Return whether there is one label or row of targets a step, not one a sample."""
         return self.y.ndim == (3 if self.regression else 2)
 
 
 def first_not_finite(array: Array) -> tuple[int, ...] | None:
-    """Index of the first value that is NaN or infinite, None if there is none; reads a block of samples at a time."""
+    """Return the index of the first value that is NaN or infinite, None if there is none.
+
+    A block of samples is read at a time, so that the array may be a file longer than memory.
+    """
     if array.dtype.kind != "f" or not array.size:
         return None
     rows = max(1, BLOCK * len(array) // array.size)
@@ -156,13 +173,13 @@ def first_not_finite(array: Array) -> tuple[int, ...] | None:
 
 
 def data_digest(data: SequenceData, meta: str, arrays: Mapping[str, Array]) -> str:
-    """sha256 over what a run starts from: samples, labels, mask, split, and the arrays and text given."""
+    """Return the sha256 over what a run starts from: samples, labels, mask, split, and the arrays and text given."""
     parts = {"x": data.x, "y": data.y, "split": data.split.astype("S10")} | dict(arrays)
     return content_digest(meta, parts if data.mask is None else parts | {"mask": data.mask})
 
 
 def hold_out_validation(train: int, share: float, seed: int) -> Array:
-    """Split of `train` samples, a random `share` of them for validation: (train,) of names."""
+    """Return the split of `train` samples, a random `share` of them for validation: (train,) of names."""
     split = np.full(train, "train", dtype="<U10")
     count = max(1, round(share * train)) if train > 1 else 0
     chosen = np.random.default_rng(seed).permutation(train)[:count]
@@ -171,6 +188,6 @@ def hold_out_validation(train: int, share: float, seed: int) -> Array:
 
 
 def split_of_generated(samples: int, seed: int) -> Array:
-    """Split of a generated data set: the last 20 % for test, a random 10 % of the others for validation."""
+    """Return the split of a generated data set: the last 20 % for test, a random 10 % of the others for validation."""
     test = round(0.2 * samples)
     return np.concatenate([hold_out_validation(samples - test, 0.1, seed), np.full(test, "test")])

@@ -39,18 +39,26 @@ SIDE, CLASSES, PERMUTATION_SEED = 28, 10, 0
 def load_smnist(
     folder: str | Path | None = None, *, permuted: bool = False, scored: int = SIDE, seed: int = 0
 ) -> SequenceData:
-    """784 steps of one float32 channel, the grey level 0..1 of each pixel, row by row; one class of 10 a sample.
+    """Return 784 steps of one float32 channel, the grey levels 0..1 of the pixels row by row; one class of 10 a sample.
 
-    permuted : the pixels in one fixed random order, the same for all (its seed is 0, whatever `seed` is)
-    scored : last steps that count in loss and score; the whole image has passed only at the end
-    seed : draws the 10 % of the training images kept for validation
-    Files that are not in `folder` (the user's cache if None) are downloaded, 11 MB.
+    Files that are not in `folder` are downloaded, 11 MB.
+
+    Parameters
+    ----------
+    folder
+        The folder of the four idx files; None is the user's cache.
+    permuted
+        True puts the pixels into one fixed random order, the same for all (its seed is 0, whatever `seed` is).
+    scored
+        Last steps that count in loss and score; the whole image has passed only at the end.
+    seed
+        Draws the 10 % of the training images that become validation.
     """
     check_whole("smnist", 1, scored=scored)
     if scored > SIDE * SIDE:
         raise InputError(f"data 'smnist': scored = {scored}, rule: at most {SIDE * SIDE} steps")
-    where = data_folder("smnist", folder)
-    parts = [_part(*(fetch("smnist", file, where) for file in files)) for files in FILES.values()]
+    source = data_folder("smnist", folder)
+    parts = [_part(*(fetch("smnist", file, source) for file in files)) for files in FILES.values()]
     images, y = (np.concatenate(pair) for pair in zip(*parts, strict=True))
     if permuted:
         images = images[:, np.random.default_rng(PERMUTATION_SEED).permutation(SIDE * SIDE)]
@@ -64,7 +72,10 @@ def load_smnist(
 
 
 def read_idx(path: Path, dimensions: int) -> Array:
-    """Array of bytes in an idx file: 0, 0, 8 (unsigned bytes), number of dimensions, sizes (4 bytes each), values."""
+    """Return the bytes of an idx file as an array.
+
+    The file holds 0, 0, 8 (unsigned bytes), the number of dimensions, sizes (4 bytes each), values.
+    """
     try:
         with gzip.open(path) as file:
             content = file.read()
@@ -84,7 +95,7 @@ def read_idx(path: Path, dimensions: int) -> Array:
 
 
 def _part(images: Path, labels: Path) -> tuple[Array, Array]:
-    """(sample, 784) grey levels and (sample,) classes."""
+    """Return grey levels (sample, 784) and classes (sample,)."""
     x, y = read_idx(images, 3), read_idx(labels, 1)
     if x.shape != (len(y), SIDE, SIDE):
         raise FileFormatError(

@@ -53,23 +53,23 @@ class RunFolder:
             )
 
     def file(self, name: str) -> Path:
-        """Path of an artefact."""
+        """Return the path of an artefact."""
         return self.path / name
 
     def write(self, section: str, content: Any) -> Any:
-        """Write one section, whole or not at all; returns the content."""
+        """Write one section, whole or not at all; return the content."""
         assert section in SECTIONS, section
         write_text(make_folder(self.path / "results") / f"{section}.json", to_json(content))
         return content
 
     def merge(self, section: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Write one section over what it already holds."""
+        """Write one section over what it already holds; return all of it."""
         merged: dict[str, Any] = (self.read(section) or {}) | content
         self.write(section, merged)
         return merged
 
     def read(self, section: str) -> Any:
-        """One section, None if it has not been written."""
+        """Return one section, None if it has not been written."""
         path = self.path / "results" / f"{section}.json"
         if not path.is_file():
             return None
@@ -79,17 +79,18 @@ class RunFolder:
             raise FileFormatError(f"'{path}' is damaged ({error}); run the command that writes it again") from error
 
     def results(self) -> dict[str, Any]:
-        """Every section that is there."""
-        found = {section: self.read(section) for section in SECTIONS}
-        return {k: v for k, v in found.items() if v is not None}
+        """Return every section that has been written."""
+        sections = {section: self.read(section) for section in SECTIONS}
+        return {k: v for k, v in sections.items() if v is not None}
 
 
 def to_json(content: Any) -> str:
-    """JSON text; numpy numbers become plain ones, NaN and infinity null."""
+    """Return JSON text; numpy numbers become plain ones, NaN and infinity null."""
     return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    """Return the value in Python's own types."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -32,8 +32,12 @@ SEAL_LENGTH = len(SEAL) + 64 + 1
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write` on a temporary file beside `path`, then rename it: `path` is never half-written.
 
-    A link stays one, what it leads to is written. Raises InputError if the folder is missing or not writable, `path` is
-    something other than a file, or the disk is full.
+    A link stays one, what it leads to is written.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or not writable, `path` is something other than a file, or the disk is full.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
@@ -60,11 +64,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _write_utf8(path: Path, text: str) -> None:
+    """Write text in UTF-8."""
     path.write_text(text, encoding="utf-8")
 
 
 def make_folder(path: Path) -> Path:
-    """Create an output folder; raises InputError, naming the path, if that is not possible."""
+    """Create an output folder and return it; raise InputError, naming the path, if that is not possible."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -75,28 +80,28 @@ def make_folder(path: Path) -> Path:
 
 
 def missing(path: Path) -> str:
-    """What is to be said of a path that leads to no file."""
+    """Return the words of an error for a path that leads to no file."""
     return "is a folder" if path.is_dir() else "does not exist"
 
 
 def sealed(content: bytes) -> bytes:
-    """The content of a file with its sha256 appended."""
+    """Return the content of a file with its sha256 appended."""
     return content + SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether the file ends with our seal; raises FileFormatError if it does and the content is another."""
+    """Return whether the file ends with our seal; raise FileFormatError if it does and the content is another."""
     data = path.read_bytes()
-    content, line = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
-    if not line.startswith(SEAL):
+    content, seal = data[:-SEAL_LENGTH], data[-SEAL_LENGTH:]
+    if not seal.startswith(SEAL):
         return False
-    if hashlib.sha256(content).hexdigest().encode() != line[len(SEAL) : -1]:
+    if hashlib.sha256(content).hexdigest().encode() != seal[len(SEAL) : -1]:
         raise FileFormatError("its content does not match its sha256, it was altered; write it again")
     return True
 
 
 def content_digest(meta: str, arrays: Mapping[str, Array]) -> str:
-    """sha256 over metadata and arrays (name, type, shape, bytes), independent of a file's layout."""
+    """Return the sha256 over metadata and arrays (name, type, shape, bytes), independent of a file's layout."""
     digest = hashlib.sha256(meta.encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -106,7 +111,19 @@ def content_digest(meta: str, arrays: Mapping[str, Array]) -> str:
 
 
 def save_arrays(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Write one HDF5 file of this kind; see the module's docstring."""
+    """Write one HDF5 file of this kind, as the module's docstring states it.
+
+    Parameters
+    ----------
+    path
+        File to write, whole or not at all.
+    kind
+        What the file holds, for `load_arrays` and `kind_of`.
+    meta
+        Whatever JSON can hold.
+    arrays
+        By name; a name with slashes makes groups.
+    """
     import h5py
 
     buffer = BytesIO()
@@ -126,9 +143,12 @@ def save_arrays(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
 
 
 def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read a file of `save_arrays`; (metadata, arrays).
+    """Read a file of `save_arrays`; return (metadata, arrays).
 
-    Raises FileFormatError for a missing, truncated or altered file, or one of another kind or version.
+    Raises
+    ------
+    FileFormatError
+        For a missing, truncated or altered file, or one of another kind or version.
     """
     import h5py
 
@@ -139,20 +159,20 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
         if not is_sealed(path):
             raise FileFormatError(f"file '{path}' has no seal: it is truncated or no {kind} file; write it again")
         with h5py.File(path, "r") as file:
-            found, version = str(file.attrs.get("kind")), file.attrs.get("version")
-            if found != kind:
-                raise FileFormatError(f"file '{path}' holds '{found}', expected '{kind}'")
+            stored, version = str(file.attrs.get("kind")), file.attrs.get("version")
+            if stored != kind:
+                raise FileFormatError(f"file '{path}' holds '{stored}', expected '{kind}'")
             if version != FORMAT_VERSION:
                 raise FileFormatError(f"file '{path}': format version {version}, this program reads {FORMAT_VERSION}")
             text = file["meta"][...].tobytes().decode()
             arrays: dict[str, Array] = {}
-            left = path.stat().st_size  # nothing is packed: arrays take no more than the file
+            remaining = path.stat().st_size  # nothing is packed: arrays take no more than the file
 
             def collect(name: str, item: Any) -> None:
-                nonlocal left
+                nonlocal remaining
                 if isinstance(item, h5py.Dataset):
-                    left -= int(item.nbytes)
-                    if left < 0:
+                    remaining -= int(item.nbytes)
+                    if remaining < 0:
                         raise FileFormatError(f"entry '{name}' declares more data than the file holds; write it again")
                     arrays[name] = item[...]
 
@@ -166,7 +186,7 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
 
 
 def kind_of(path: str | Path) -> str:
-    """The kind of a file of `save_arrays`; raises FileFormatError as `load_arrays` does, for any other file."""
+    """Return the kind of a file of `save_arrays`; raise FileFormatError as `load_arrays` does, for any other file."""
     import h5py
 
     path = Path(path)
@@ -184,13 +204,14 @@ def kind_of(path: str | Path) -> str:
 
 
 def _first_line(error: Exception) -> str:
+    """Return the first line of an error's text, or its type where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def fault_in_child(script: Path, path: Path, limit: float) -> str:
-    """What goes wrong when a child process runs `script` on a file: it crashes, or does not end in `limit` seconds.
+    """Return what goes wrong when a child process runs `script` on a file: it crashes, or exceeds `limit` seconds.
 
-    "" if neither. An exception of the child counts as nothing: the parent will meet it and can name it.
+    The text is empty if neither happens. An exception of the child counts as nothing: the parent meets it and names it.
     """
     if not sys.executable:
         return ""
