@@ -6,15 +6,19 @@ VENV ?= .venv
 VENV_DL ?= .venv-dl
 PYTHON ?=
 ARGS ?=
+JOBS ?= auto
 
-.PHONY: help setup demo test test-lava-dl lint bench clean
+.PHONY: help setup setup-lava-dl demo test test-lava-dl quick lint format docs bench clean
 
 help:
 	@echo 'make setup   set up .venv and nothing else'
 	@echo 'make demo    train, quantize, learn on chip and report, on real data'
-	@echo 'make test    run the test suite'
+	@echo 'make test    run the test suite, on JOBS processes (as many as there are cores)'
+	@echo 'make quick   run the tests of what was edited'
 	@echo 'make test-lava-dl  what needs torch: lava-dl, NIR readers, state dicts; in an environment of its own (5.5 GB)'
 	@echo 'make lint    style (ruff) and types (mypy, strict)'
+	@echo 'make format  lay the code out and sort its imports (ruff)'
+	@echo 'make docs    write the generated pages anew'
 	@echo 'make bench   run the benchmarks'
 	@echo 'make clean   remove build products and caches; environments and runs/ stay'
 	@echo
@@ -27,18 +31,32 @@ demo: setup
 	$(VENV)/bin/hypr-neuro demo $(ARGS)
 
 test: setup
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
-test-lava-dl: setup
+setup-lava-dl: setup
 	@sh tools/setup_lava_dl.sh '$(VENV_DL)' '$(VENV)'
+
+test-lava-dl: setup-lava-dl
 	$(VENV_DL)/bin/python -m pytest tests/files/test_netx.py tests/files/test_netx_write.py tests/files/test_nir_readers.py \
 		tests/files/test_checkpoint_files.py \
 		tests/conformance/test_braille_published.py::test_lava_dl_runs_the_netx_file_with_the_simulators_spikes $(ARGS)
+
+quick: setup
+	$(VENV)/bin/python tools/quick.py -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python tools/typecheck.py
+
+format: setup
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+docs: setup
+	$(VENV)/bin/python tools/make_docs.py
+	$(VENV)/bin/python tools/make_formats.py
+	$(VENV)/bin/python tools/make_learning_memory.py
 
 bench: setup
 	$(VENV)/bin/python benchmarks/run.py $(ARGS)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "hypr_neuro" / "neurons"
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 
 
@@ -23,6 +24,37 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name the group of each test; `--dist loadgroup` gives a group to one worker whole.
+
+    Tests that share a fixture of their module are one group, since it may have started Lava; of the others those of one
+    neuron model in one file are, since they wait for the same kernels.
+    """
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def group_of(item: pytest.Item) -> str:
+    """The group of one test."""
+    file = item.path.stem
+    fixtures = getattr(item, "_fixtureinfo", None)
+    shared = () if fixtures is None else fixtures.name2fixturedefs.values()
+    if any(d.scope != "function" and d.baseid.endswith(".py") for definitions in shared for d in definitions):
+        return file
+    parameters = getattr(item, "callspec", None)
+    values = () if parameters is None else parameters.params.values()
+    models = [name for name in map(model_name, values) if name]
+    return f"{file}-{models[0] if models else getattr(item, 'originalname', item.name)}"
+
+
+def model_name(value: object) -> str:
+    """The name of the neuron model that a parameter of a test is or names, "" for anything else."""
+    name = value if isinstance(value, str) else getattr(value, "name", "")
+    return name if isinstance(name, str) and (FOLDER / f"{name}.py").is_file() else ""
 
 
 def pytest_report_header() -> str:

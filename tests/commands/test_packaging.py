@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[2]
 MAPPED = ("sim", "compilers", "hardware_profiles")  # folders of the repository, installed inside hypr_neuro
 BUILT_FROM = ("hypr_neuro", *MAPPED, "pyproject.toml", "README.md", "LICENSE")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("hypr_neuro", "sim", "compilers", "hardware_profiles")
 
