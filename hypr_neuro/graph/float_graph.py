@@ -25,6 +25,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
+from hypr_neuro.graph.clock import Clock
 from hypr_neuro.graph.integer import INPUT, LARGEST_DELAY, check_ends
 from hypr_neuro.graph.kinds import require, require_positive
 from hypr_neuro.neurons import get_model
@@ -205,6 +206,8 @@ class FloatGraph:
             raise InputError(f"outputs {self.outputs}, rule: populations of the graph, known: {', '.join(names)}")
         for c in self.synapses:
             check_ends(c, self.inputs, self.populations)
+        # in float, connections take no time of their own
+        self.clock = Clock(tuple(names), tuple((c.source, c.target) for c in self.synapses), connection_delay=0)
 
     @classmethod
     def from_network(cls, net: Network) -> FloatGraph:
@@ -233,11 +236,11 @@ class FloatGraph:
 
     def forward(self, c: FloatSynapses) -> bool:
         """Whether the connection comes from the input or from an earlier population."""
-        return c.source == INPUT or self._index[c.source] < self._index[c.target]
+        return self.clock.forward(c.source, c.target)
 
     def lag(self, c: FloatSynapses) -> int:
         """Steps from sending to arriving."""
-        return c.delay + (0 if self.forward(c) else 1)
+        return self.clock.lag(c.source, c.target, c.delay)
 
     @property
     def size(self) -> int:

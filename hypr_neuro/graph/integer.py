@@ -24,6 +24,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
+from hypr_neuro.graph.clock import INPUT, Clock
 from hypr_neuro.graph.kinds import wrong_kind
 from hypr_neuro.graph.synapses import LARGEST_DELAY, Synapses, Weights, loaded_synapses, matrix_arrays
 from hypr_neuro.neurons import get_model
@@ -33,7 +34,6 @@ from hypr_neuro.numbers.arrays import Array
 __all__ = ["INPUT", "LARGEST_DELAY", "HasInteger", "IntegerNetwork", "Population", "Synapses", "Weights", "as_integer"]
 
 KIND = "hypr-neuro integer network"
-INPUT = "input"
 SUM_BITS = 31
 """A step's weighted sums stay below 2^31 in magnitude, whatever fires."""
 
@@ -134,6 +134,7 @@ class IntegerNetwork:
     connection_delay: int = 1
     state_bits: int = 24
     notes: dict[str, Any] = field(default_factory=dict)
+    clock: Clock = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _limits: dict[str, int] = field(init=False, repr=False)
 
@@ -148,6 +149,8 @@ class IntegerNetwork:
             if other.startswith(f"{one}/"):
                 raise InputError(f"population '{other}', rule: no name starts with another's and '/', '{one}/' here")
         self._index = {name: i for i, name in enumerate(names)}
+        ends = tuple((c.source, c.target) for c in self.synapses)
+        self.clock = Clock(tuple(names), ends, self.connection_delay)
         for connection in self.synapses:
             self._check(connection)
         self._limits = {name: self._largest_input(name) for name in names}
@@ -208,11 +211,11 @@ class IntegerNetwork:
 
     def forward(self, c: Synapses) -> bool:
         """Whether the connection leads from the input or an earlier population to a later one."""
-        return c.source == INPUT or self._index[c.source] < self._index[c.target]
+        return self.clock.forward(c.source, c.target)
 
     def lag(self, c: Synapses, delay: int) -> int:
         """Steps from sending to arriving, for weights of that delay."""
-        return delay + (self.connection_delay if self.forward(c) else 1)
+        return self.clock.lag(c.source, c.target, delay)
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file that `load` reads back equal."""

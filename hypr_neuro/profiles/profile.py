@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hypr_neuro.errors import ProfileError
+from hypr_neuro.graph.clock import Clock, clock_of_layers
 from hypr_neuro.graph.spec import describe, load_yaml
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
@@ -145,6 +146,20 @@ class Profile(_Strict):
             overflow=p.overflow.value,
             psi_bits=self.learning.psi_bits.value,
         )
+
+    def clock(self, layers: int) -> Clock:
+        """Make the clock of a chain of so many layers, the readout included, under these time rules."""
+        return clock_of_layers(layers, *self._time_rules)
+
+    def graph_clock(self, populations: tuple[str, ...], connections: tuple[tuple[str, str], ...]) -> Clock:
+        """Make the clock of populations in their order and connections (source, target), under these time rules."""
+        return Clock(populations, connections, *self._time_rules)
+
+    @property
+    def _time_rules(self) -> tuple[int, int, bool]:
+        """connection_delay, error_latency and whether eligibilities wait for their signal."""
+        time, aligned = self.time, self.learning.eligibility_alignment.value == "delayed"
+        return int(time.connection_delay.value), int(time.error_latency.value), aligned
 
     def dump(self) -> dict[str, Any]:
         """Plain data, as written in the YAML file with everything inherited filled in."""

@@ -168,11 +168,12 @@ class _Parts:
     """What was converted so far; attributes as in `QuantizedGraph`."""
 
     def __init__(self, graph: FloatGraph, profile: Profile, groups: int, bias: str, netx: bool) -> None:
-        self.graph, self.profile, self.hop = graph, profile, int(profile.time.connection_delay.value)
+        self.graph, self.profile = graph, profile
+        clock = profile.graph_clock(graph.clock.populations, graph.clock.connections)
         self.groups, self.bias, self.netx = groups, bias, netx
         self.limit = float("inf")
         self.top = (1 << (profile.precision.weight_bits.value - 1)) - 1
-        self.latency = _latencies(graph, self.hop)
+        self.hop, self.latency = clock.connection_delay, dict(clock.latencies)
         self.populations: list[Population] = []
         self.synapses: list[Synapses] = []
         self.state_scale: dict[str, float] = {}
@@ -296,13 +297,3 @@ def _like(matrix: Any, values: Array) -> Any:
     from scipy.sparse import csr_array
 
     return csr_array((values, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
-
-
-def _latencies(graph: FloatGraph, hop: int) -> dict[str, int]:
-    """Steps behind float time: the longest chain of forward connections from the input."""
-    found = {INPUT: 0}
-    for p in graph.populations:
-        below = [found[c.source] for c in graph.incoming(p.name) if graph.forward(c)]
-        found[p.name] = max(below, default=0) + hop
-    del found[INPUT]
-    return found

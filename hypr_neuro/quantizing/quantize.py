@@ -16,6 +16,7 @@ import numpy as np
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.clock import Clock
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Layer, Network, layer_name
@@ -134,9 +135,14 @@ class QuantizedNetwork:
         """'layers.0', …, 'readout'."""
         return layer_name(index, len(self.layers))
 
+    @property
+    def clock(self) -> Clock:
+        """When its layers run and learn, under the profile's time rules."""
+        return self.profile.clock(len(self.layers))
+
     def latency(self, index: int) -> int:
         """Steps by which layer `index` runs behind float time."""
-        return (index + 1) * int(self.profile.time.connection_delay.value)
+        return self.clock.latency(index)
 
     def weights(self) -> dict[str, Array]:
         """Every mantissa array by name, such as 'layers.0.input'; not copies."""
@@ -149,7 +155,7 @@ class QuantizedNetwork:
     @property
     def tail(self) -> int:
         """Steps without input after which the readout has seen a whole sample."""
-        return self.latency(len(self.layers) - 1)
+        return self.clock.tail
 
     def integer(self) -> IntegerNetwork:
         """The network as executors run it; it shares the arrays of weights and parameters."""
@@ -164,7 +170,7 @@ class QuantizedNetwork:
             if layer.recurrent is not None:
                 synapses.append(Synapses(name, name, layer.recurrent.mantissa, layer.recurrent.exponent))
             below = name
-        delay = int(self.profile.time.connection_delay.value)
+        delay = self.clock.connection_delay
         bits = int(self.profile.precision.state_bits.value)
         return IntegerNetwork(self.inputs, tuple(populations), tuple(synapses), delay, bits)
 

@@ -270,14 +270,10 @@ def integer_origin(
 ) -> Origin:
     """Origin of an integer run; an `IntegerNetwork` knows no real units.
 
-    Latency is connection_delay times the longest chain of forward connections from the input.
+    Latency is that of `graph.clock`.
     """
     found, _ = as_integer(network)
-    latency: dict[str, int] = {INPUT: 0}
-    for p in found.populations:
-        below = [latency[c.source] for c in found.synapses if c.target == p.name and found.forward(c)]
-        latency[p.name] = max(below, default=0) + found.connection_delay
-    del latency[INPUT]
+    latency = dict(found.clock.latencies)
     states, currents = {}, {}
     if isinstance(network, QuantizedNetwork):
         states = {network.name(i): layer.state_scale for i, layer in enumerate(network.layers)}

@@ -1,0 +1,151 @@
+"""When things happen on a device: the one answer for executors, compilers, placement and the float side.
+
+Time is counted in device steps. In a step every population computes once, in its order; a spike needs
+`connection_delay` steps along a connection that leads forward in this order, and one along any other, which finds its
+target computed already. So a population runs behind the input, and what it has to learn comes back later still:
+
+    lag          from sending to arriving: delay + connection_delay forward, delay + 1 backward
+    latency      steps by which a population runs behind the input: connection_delay times the longest chain of
+                 forward connections that lead to it
+    signal lag   steps by which the learning signal that reaches a population is behind what the population did
+    waiting      of the signal lag, what eligibilities wait for: all of it where they are aligned, else nothing
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from hypr_neuro.graph.network import layer_name
+
+INPUT = "input"
+"""Source of the connections that come from outside."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Steps of a sample in which a layer learns.
+
+    Attributes
+    ----------
+    first : int
+        Device step of the sample in which the layer's own step 0 falls.
+    steps : int
+        How many device steps it learns from there on.
+    """
+
+    first: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time rules of a device applied to populations and the connections between them.
+
+    Parameters
+    ----------
+    populations : tuple of str
+        Names in the order in which a step computes them; the last one is the output that errors are taken of.
+    connections : tuple of (str, str)
+        Source and target of each connection, the source a population or `INPUT`.
+    connection_delay : int
+        Steps that a forward connection adds to its own delay.
+    error_latency : int
+        Steps by which an error reaches the populations in front of the output later than the connections alone make
+        it.
+    aligned : bool
+        Whether eligibilities wait for the signal that judges them.
+    """
+
+    populations: tuple[str, ...]
+    connections: tuple[tuple[str, str], ...]
+    connection_delay: int
+    error_latency: int = 0
+    aligned: bool = False
+    _place: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places = {INPUT: -1} | {name: i for i, name in enumerate(self.populations)}
+        object.__setattr__(self, "_place", places)
+
+    # --- connections and populations
+
+    def forward(self, source: str, target: str) -> bool:
+        """Tell whether a connection leads from the input or an earlier population to a later one."""
+        return self._place[source] < self._place[target]
+
+    def lag(self, source: str, target: str, delay: int = 0) -> int:
+        """Count the steps from sending to arriving over a connection of that delay."""
+        return delay + (self.connection_delay if self.forward(source, target) else 1)
+
+    @cached_property
+    def latencies(self) -> dict[str, int]:
+        """Steps by which each population runs behind the input, by name."""
+        found = {INPUT: 0}
+        for name in self.populations:
+            below = (found[s] for s, target in self.connections if target == name and self.forward(s, name))
+            found[name] = max(below, default=0) + self.connection_delay
+        return {name: found[name] for name in self.populations}
+
+    def latency(self, index: int) -> int:
+        """Count the steps by which the population at this place runs behind the input."""
+        return self.latencies[self.populations[index]]
+
+    @property
+    def output(self) -> int:
+        """Place of the population that errors are taken of."""
+        return len(self.populations) - 1
+
+    # --- runs
+
+    @property
+    def tail(self) -> int:
+        """Steps without input after which the output has seen a whole sample."""
+        return self.latency(self.output)
+
+    def run_steps(self, steps: int) -> int:
+        """Count the device steps of a sample of `steps` steps that is only run."""
+        return steps + self.tail
+
+    # --- learning
+
+    def signal_wait(self, index: int) -> int:
+        """Count the steps that a signal waits in front of a population before it meets anything there.
+
+        `error_latency` for those that the output's own signal reaches over a connection, 0 for all others.
+        """
+        feeds = (self.populations[index], self.populations[self.output]) in self.connections
+        return self.error_latency if feeds and index != self.output else 0
+
+    def signal_lag(self, index: int) -> int:
+        """Count the steps by which the signal that reaches a population is behind what it did there."""
+        late = self.error_latency if index != self.output else 0
+        return self.latency(self.output) - self.latency(index) + late
+
+    def signal_step(self, index: int) -> int:
+        """Count the steps by which a layer's signal is later, in its own time, than that of the layer above it."""
+        return self.signal_lag(index) - (self.signal_lag(index + 1) if index != self.output else 0)
+
+    def waiting(self, index: int) -> int:
+        """Count the steps for which eligibilities of a population wait for their signal."""
+        return self.signal_lag(index) if self.aligned else 0
+
+    @property
+    def learning_tail(self) -> int:
+        """Steps without input after which every population has learned from a whole sample."""
+        return max(self.latency(i) + self.waiting(i) for i in range(len(self.populations)))
+
+    def learning_steps(self, steps: int) -> int:
+        """Count the device steps of a sample of `steps` steps that is learned from."""
+        return steps + self.learning_tail
+
+    def window(self, index: int, steps: int) -> Window:
+        """Tell when a population learns in a sample of `steps` steps."""
+        return Window(self.latency(index), steps + self.waiting(index))
+
+
+@lru_cache
+def clock_of_layers(layers: int, connection_delay: int, error_latency: int = 0, aligned: bool = False) -> Clock:
+    """Make the clock of a chain of so many layers, the readout included; arguments as of `Clock`."""
+    names = tuple(layer_name(i, layers) for i in range(layers))
+    return Clock(names, tuple(zip((INPUT, *names), names, strict=False)), connection_delay, error_latency, aligned)
