@@ -1,52 +1,27 @@
 """Compiled loops of learning in integers, batch 1: Jacobians, eligibilities and gradients of one layer.
 
-For synapse (i, k) of a layer, in every step of its window,
-
-    ε_j ← sat(round((A_j ε + F_j e) / 2^kc) + b_j pre_k),        b = round(B 2^fe / 2^kc)
-    e   = sat(round((C ε_t + C' ε_{t-1}) / 2^kc))
-    G   ← sat(G + round(g_i e / 2^gs))
-
-with the entries of `fixed_jacobian` (kc fraction bits, clamped to `entry bits`), ε and e with fe fraction bits, g_i the
-learning signal. Rows with F_j are taken after e, which does not depend on them. A neuron parameter has one eligibility
-η a neuron, with fp fraction bits (`layer_learner.parameter_fraction`); P 2^(fp - state fraction) arrives in place of
-b pre, E 2^fp is added to the sum of its e, and its gradient takes round(g e / 2^(gs + fe - fp)).
-
-A block runs in tiles: Jacobians of all neurons for a few steps first, vectors over neurons; then neuron by neuron, its
-eligibilities through these steps, vectors over synapses, which stay in the first cache.
+They loop over the functions of `eligibility`, which has the equations. A block runs in tiles: Jacobians of all neurons
+for a few steps first, vectors over neurons; then neuron by neuron, its eligibilities through these steps, vectors over
+synapses, which stay in the first cache. Synapses run in 32 bits (`eligibility_lanes`) where their widths allow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import structure
-from hypr_neuro.numbers.fixed_point import NEAREST, ZERO, shr_nearest
+from hypr_neuro.numbers.fixed_point import ZERO, sat
 from hypr_neuro.numbers.jit import compile_kernel, jitable
 from hypr_neuro.numbers.lanes import lane32
-from hypr_neuro.numbers.unrolled import DOT, HEAD, LOAD, PICK, PUT
-from hypr_neuro.sim.learning.entries import (
-    ARRIVE,
-    CLAMP,
-    CLAMP_ENTRIES,
-    DIFFERENT,
-    GET_INTS,
-    GET_LANES,
-    HIGH,
-    LOW,
-    NARROW,
-    PUT_ENTRIES,
-    SCALED,
-    TIMES,
-    WIDE,
-    narrow,
-    wide,
-)
+from hypr_neuro.numbers.unrolled import HEAD, LOAD, PICK, PUT
+from hypr_neuro.numbers.unrolling import unrolled
+from hypr_neuro.sim.learning import eligibility, eligibility_lanes
+from hypr_neuro.sim.learning.entries import present, read_entries, those_there, write_entries
 
 TILE = 32
 """Steps of a tile."""
@@ -76,51 +51,26 @@ def no_psi_index(s_prev: Any, s: Any, p: Any) -> int:
 
 @jitable
 def same(x: Any) -> Any:
-    """Stands for `lane32` and for splitting where numbers need 64 bits."""
+    """Stands for `lane32` where numbers need 64 bits."""
     return x
 
 
 @jitable
-def high_of(x: Any) -> Any:
-    """x / 2^12, floored."""
-    return x >> 12
-
-
-@jitable
-def low_of(x: Any) -> Any:
-    """The 12 bits that `high_of` drops."""
-    return x & 4095
-
-
-@jitable
-def narrow_increment(g: Any, e: Any, gs: Any) -> Any:
-    """round(g e / 2^gs) in 32 bits, e in parts above and below 2^gs."""
-    return g * (e >> gs) + ((g * (e & ((1 << gs) - 1)) + ((1 << gs) >> 1)) >> gs)
-
-
-@jitable
-def wide_increment(g: Any, e: Any, gs: Any) -> Any:
-    """round(g e / 2^gs)."""
-    return shr_nearest(g * e, gs)
-
-
-def has_entries(model_name: str) -> tuple[bool, ...]:
-    """For each array of `entries` whether the model has it."""
-    found = structure(get_model(model_name))
-    return (*chain.from_iterable(found.A), *found.B, *found.C, *found.late, *found.F)
+def same_entries(A: Any, B: Any, C: Any, late: Any, F: Any) -> Any:
+    """Stands for `eligibility_lanes.entries_in_lanes` where numbers need 64 bits."""
+    return A, B, C, late, F
 
 
 @cache
 def jacobian_tile(model_name: str) -> Callable[..., Any]:
     """Function that fills entries and gains B·C of the steps from `start` to `stop`; how many entries were clamped."""
-    model = get_model(model_name)
-    d, jacobian, has = model.d, model.fixed_jacobian, has_entries(model_name)
-    psi_index = model.psi_index or no_psi_index
-    put_entries, clamp_entries, dot, load_s = PUT_ENTRIES[d], CLAMP_ENTRIES[d], DOT[d], LOAD[d]
-    load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    model, there = get_model(model_name), present(model_name)
+    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
+    write, clamp, gain_of = (unrolled(f, d) for f in (write_entries, eligibility.clamp_jacobian, eligibility.gain))
+    load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
 
     def fill(sent, states, currents, per_neuron, constants, psi_table, entries, gains, start, stop, widths):
-        n, k, top = np.uintp(per_neuron.shape[1]), widths[0], (1 << (widths[6] - 1)) - 1
+        n = np.uintp(per_neuron.shape[1])
         shared = head(constants)
         clipped = 0
         for t in range(start, stop):
@@ -131,10 +81,10 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
                 s_prev, s = load_s(before, i), load_s(after, i)
                 psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
                 A, B, C, late, _, _, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
-                A, B, C, late, F, lost = clamp_entries(A, B, C, late, F, top)
-                clipped += lost
-                put_entries(entries, u, i, A, B, C, late, F, has)
-                gain[i] = shr_nearest(dot(B, C), k)
+                A, B, C, late, F, count = clamp(A, B, C, late, F, widths.entry_bits)
+                clipped += count
+                write(entries, u, i, A, B, C, late, F, there)
+                gain[i] = gain_of(B, C, widths.coefficient_fraction)
         return clipped
 
     return jitable(fill)
@@ -146,44 +96,39 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
 
     lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
     """
-    d, has = get_model(model_name).d, has_entries(model_name)
-    pick, put, dot, times, clamp, different = PICK[d], PUT[d], DOT[d], TIMES[d], CLAMP[d], DIFFERENT[d]
-    arrive = ARRIVE[d]
-    get, rows, finish = (GET_LANES[d], NARROW[d], narrow) if lanes else (GET_INTS[d], WIDE[d], wide)
-    high, low, high_part, low_part = (HIGH[d], LOW[d], high_of, low_of) if lanes else (same, same, same, same)
-    lane, increment = (lane32, narrow_increment) if lanes else (same, wide_increment)
+    d, there = get_model(model_name).d, present(model_name)
+    pick, put, read, only = PICK[d], PUT[d], unrolled(read_entries, d), unrolled(those_there, d)
+    by_current, by_synapse = unrolled(eligibility.drive_of_current, d), unrolled(eligibility.drive_of_synapse, d)
+    arithmetic = eligibility_lanes if lanes else eligibility
+    step, gradient_step = unrolled(arithmetic.eligibility_step, d), arithmetic.gradient_step
+    lane = lane32 if lanes else same
+    taken = unrolled(eligibility_lanes.entries_in_lanes, d) if lanes else same_entries
+    with_current = there[1]
 
     def advance(pre, entries, signal, eligibility, gradient, ring, slot, i, start, stop, lost, over, clips, widths):
-        k, fe, rounding, gs = widths[0], widths[1], widths[3], widths[4]
-        top, most = lane((1 << (widths[2] - 1)) - 1), lane((1 << (widths[5] - 1)) - 1)
-        half, nearest, zero = lane(((1 << k) >> 1) * (rounding == NEAREST)), lane((1 << k) >> 1), lane(0)
+        kc, fe, rounding, bits = widths[0], widths[1], widths[3], widths[2]
+        gs, accumulator_bits, zero = widths[4], widths[5], lane(0)
         eligible, total, waiting = pick(eligibility, i), gradient[i], ring[0, i]
         for s in range(np.uintp(pre.shape[1])):
             lost[s], over[s] = 0, 0
         for t in range(start, stop):
-            A, B, C, late, F = get(entries, t - start, i, has)
-            b, g, arriving = arrive(B, fe, k, has), lane(signal[t, i]), pre[t]
+            A, B, C, late, F = read(entries, t - start, i, there)
+            A, B, C, late, F = taken(A, B, C, late, F)
+            drive, g, arriving = only(by_current(B, fe, kc), with_current), lane(signal[t, i]), pre[t]
             if delayed:
                 waiting = ring[(slot + t) % np.uintp(ring.shape[0]), i]
             for s in range(np.uintp(pre.shape[1])):
-                old = lane(pick(eligible, s))
-                h, l, add = high(old), low(old), times(b, lane(arriving[s]))
-                kept = clamp(rows(A, h, l, F, zero, zero, add, half, rounding, k), top)
-                full = finish(dot(C, high(kept)) + dot(late, h), dot(C, low(kept)) + dot(late, l), nearest, NEAREST, k)
-                e = min(max(full, -top), top)
-                whole = rows(A, h, l, F, high_part(e), low_part(e), add, half, rounding, k)
-                new = clamp(whole, top)
+                old, b = lane(pick(eligible, s)), by_synapse(drive, lane(arriving[s]))
+                new, e, clipped = step(old, A, C, late, F, b, zero, kc, rounding, bits)
                 put(eligible, s, new)
                 # a sum in a variable would be gathered from its vector at every step
-                lost[s] = lane32(lost[s]) + lane32((different(new, whole) | (e ^ full)) != 0)
+                lost[s] = lane32(lost[s]) + lane32(clipped)
                 effect = e
                 if delayed:
                     effect = lane(waiting[s])
                     waiting[s] = e
-                sum_ = lane(total[s]) + increment(g, effect, gs)
-                limited = min(max(sum_, -most), most)
-                total[s] = limited
-                over[s] = lane32(over[s]) + lane32(limited != sum_)
+                total[s], clipped = gradient_step(lane(total[s]), g, effect, gs, accumulator_bits)
+                over[s] = lane32(over[s]) + lane32(clipped)
         for s in range(np.uintp(pre.shape[1])):
             clips[ELIGIBILITY_CLIPS] += lost[s]
             clips[ACCUMULATOR_CLIPS] += over[s]
@@ -272,11 +217,11 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
     eligibility. Others as `learning_kernel`
     """
     model = get_model(model_name)
-    d, jacobian = model.d, model.fixed_jacobian
-    psi_index = model.psi_index or no_psi_index
-    clamp_entries, dot, load_s, pick, put, clamp = CLAMP_ENTRIES[d], DOT[d], LOAD[d], PICK[d], PUT[d], CLAMP[d]
-    rows, scaled, different = WIDE[d], SCALED[d], DIFFERENT[d]
+    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
+    load_s, pick, put = LOAD[d], PICK[d], PUT[d]
     load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    clamp, driven = unrolled(eligibility.clamp_jacobian, d), unrolled(eligibility.drive_of_parameter, d)
+    step, gradient_step = unrolled(eligibility.eligibility_step, d), eligibility.gradient_step
 
     def kernel(
         sent,
@@ -294,9 +239,8 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
         fp,
         widths,
     ):
-        n, k, rounding = np.uintp(per_neuron.shape[1]), widths[0], widths[3]
-        gs = max(widths[4] + widths[1] - fp, 0)
-        top, most, limit = (1 << (widths[2] - 1)) - 1, (1 << (widths[5] - 1)) - 1, (1 << (widths[6] - 1)) - 1
+        n, kc, rounding, bits, entry_bits = np.uintp(per_neuron.shape[1]), widths[0], widths[3], widths[2], widths[6]
+        gs, exponent = max(widths[4] + widths[1] - fp, 0), fp - widths[7]
         shared, lost, over, clipped = head(constants), 0, 0, 0
         for t in range(np.uintp(sent.shape[0])):
             before, after, fired, current, g = states[t], states[t + np.uintp(1)], sent[t], currents[t], signal[t]
@@ -306,24 +250,19 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
                 s_prev, s = load_s(before, i), load_s(after, i)
                 psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
                 A, B, C, late, P, E, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
-                A, B, C, late, F, _ = clamp_entries(A, B, C, late, F, limit)
-                direct = min(max(E[parameter], -limit), limit)
-                add, old = scaled(P[parameter], fp - widths[7]), pick(eligibility, i)
-                kept = clamp(rows(A, old, old, F, 0, 0, add, 0, rounding, k), top)
-                full = shr_nearest(dot(C, kept) + dot(late, old) + (direct << fp), k)
-                e = min(max(full, -top), top)
-                whole = rows(A, old, old, F, e, e, add, 0, rounding, k)
-                new = clamp(whole, top)
-                put(eligibility, i, new)
-                lost += 1 * ((different(new, whole) | (e ^ full)) != 0)
+                A, B, C, late, F, _ = clamp(A, B, C, late, F, entry_bits)
+                direct = sat(E[parameter], entry_bits)
                 clipped += 1 * (direct != E[parameter])
+                drive = driven(P[parameter], exponent)
+                new, e, was_lost = step(pick(eligibility, i), A, C, late, F, drive, direct << fp, kc, rounding, bits)
+                put(eligibility, i, new)
+                lost += 1 * was_lost
                 effect = e
                 if delayed:
                     effect = np.int64(waiting[i])
                     waiting[i] = e
-                total = gradient[i] + shr_nearest(g[i] * effect, gs)
-                gradient[i] = min(max(total, -most), most)
-                over += 1 * (gradient[i] != total)
+                gradient[i], was_over = gradient_step(gradient[i], g[i], effect, gs, widths[5])
+                over += 1 * was_over
         clips[JACOBIAN_CLIPS] += clipped
         clips[ELIGIBILITY_CLIPS] += lost
         clips[ACCUMULATOR_CLIPS] += over

@@ -10,11 +10,11 @@ import numpy as np
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import ROUNDING
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.learning.entries import entry_arrays
 from hypr_neuro.sim.learning.kernels import (
     TILE,
     Widths,
     fits_lanes,
-    has_entries,
     learning_kernel,
     parameter_kernel,
 )
@@ -105,8 +105,8 @@ class LayerLearner:
         }
         self.slot = 0
         self.clips = np.zeros(3, np.int64)
-        self._entries = tuple(
-            np.zeros((TILE, n) if there else (1, 1), np.int32) for there in has_entries(self.layer.model.name)
+        self._entries = entry_arrays(
+            self.layer.model.name, lambda there: np.zeros((TILE, n) if there else (1, 1), np.int32)
         )
         self._counts = (np.zeros(padded, np.int32), np.zeros(padded, np.int32))
         self._gains = np.zeros((TILE, n), np.int64)
