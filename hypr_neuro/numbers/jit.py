@@ -5,23 +5,22 @@ importing neuron files needs no compiler. Before the first kernel is compiled, `
 ``register_jitable``, which leaves each function unchanged and lets compiled code call it, always inlined: a call in a
 loop stops the vectoriser.
 
-numba's disk cache sees neither an edit of a function that a kernel closes over nor of one that it calls. The cache
-folder is therefore named by the hash of the sources that kernels are made of: an edit starts an empty cache.
+Machine code is kept on disk under a name made of all the functions that a kernel reaches, see `kernel_cache`: an edit
+compiles those kernels anew that it concerns.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import sys
 import threading
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from types import CellType, FunctionType
 from typing import Any, TypeVar, cast
 
 import numpy as np
+
+from hypr_neuro.numbers import kernel_cache, lanes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,55 +41,14 @@ def tagged_functions() -> tuple[Callable[..., Any], ...]:
     return tuple(_tagged)
 
 
-KERNEL_SOURCES = (
-    "comparing/float_kernels.py",
-    "neurons",
-    "numbers",
-    "run",
-    "sim",
-    "train/feedback.py",
-    "train/kernels.py",
-    "train/losses.py",
-)
-"""Files and folders of the package whose functions end up in kernels; a test holds every tagged function to it."""
-
-
-def source_digest(package: Path, simulator: Path) -> str:
-    """First 16 hex digits of the sha256 over `KERNEL_SOURCES`, names included.
-
-    package : folder of hypr_neuro. simulator : folder of hypr_neuro.sim, which an editable install maps elsewhere
-    """
-    digest = hashlib.sha256()
-    for name in KERNEL_SOURCES:
-        path = simulator if name == "sim" else package / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{name}/{file.name}".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def cache_folder() -> Path:
-    """Folder of compiled kernels for exactly these sources (``HYPR_NEURO_CACHE`` moves its parent)."""
-    import hypr_neuro.sim as sim  # noqa: PLR0402  (mypy knows the mapped package by this form only)
-
-    base = os.environ.get("HYPR_NEURO_CACHE")
-    if not base:
-        import pooch
-
-        base = str(pooch.os_cache("hypr-neuro"))
-    return Path(base) / "kernels" / source_digest(Path(__file__).parents[1], Path(next(iter(sim.__path__))))
-
-
 @lru_cache(maxsize=1)
 def _set_up_compiler() -> None:
-    """Name the cache folder, and let the vectoriser test more pointers for overlap before it gives up (8 by default).
+    """Let the vectoriser test more pointers for overlap before it gives up (8 by default).
 
     The learning loops touch ten arrays at once; with the default they stay scalar, three times slower.
     """
     import llvmlite.binding
-    import numba
 
-    numba.config.CACHE_DIR = str(cache_folder())
     for option in ("--runtime-memory-check-threshold=128", "--memory-check-merge-threshold=1000"):
         llvmlite.binding.set_option("hypr-neuro", option)
 
@@ -99,10 +57,8 @@ def prepare() -> None:
     """Make every tagged function callable from compiled code; cheap when there is nothing new."""
     from numba.extending import register_jitable
 
-    from hypr_neuro.numbers.lanes import register
-
     _set_up_compiler()
-    register()
+    lanes.register()
     while _unregistered:
         register_jitable(forceinline=True)(_unregistered.pop())
 
@@ -121,31 +77,36 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
         if precision == "float32":
             function = single_precision(function)
         prepare()
-    options: dict[str, Any] = {"pipeline_class": _disjoint_arguments()} if disjoint else {}
-    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    compiled._cache._cache_file.__class__ = _cache_file()
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    pipeline = {"pipeline_class": _disjoint_arguments()} if disjoint else {}
+    extensions = sys.modules[__name__], kernel_cache, lanes
+    named = tuple(options.items()), disjoint
+
+    def digest() -> str:
+        return kernel_cache.kernel_digest(function, named, extensions, _callable_from_kernels)
+
+    compiled: Any = numba.njit(**options, **pipeline)(_renamed(function, digest()))
+    kernel_cache.attach_cache(compiled, digest)
     return cast(F, compiled)
 
 
-@lru_cache(maxsize=1)
-def _cache_file() -> type[Any]:
-    """numba's cache file, but machine code is stored under a name made of what it is.
+def _renamed(function: Callable[..., Any], digest: str) -> Callable[..., Any]:
+    """A copy of the kernel whose name, and with it the symbols of its machine code, no other kernel has.
 
-    numba numbers the files of one function. Two processes that compile it for two models at the same time choose the
-    same number, and the next process runs the code of the wrong one. Here they can only lose an entry of the index,
-    which costs compiling once more.
+    numba numbers the functions of a process to tell their symbols apart. Kernels that different processes stored may
+    have the same number, and meet in a third process: where all kernels of a stage are called alike, one could be taken
+    for the other.
     """
-    from numba.core.caching import IndexDataCacheFile
+    code, names = function.__code__, function.__globals__
+    copy = FunctionType(code, names, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__, copy.__module__ = function.__kwdefaults__, function.__module__
+    copy.__qualname__ = f"{function.__qualname__}_{digest[:16]}"
+    return copy
 
-    class NamedByKey(IndexDataCacheFile):  # type: ignore[misc]  # numba's class has no types
-        def save(self, key: Any, data: Any) -> None:
-            name = f"{self._index_name.removesuffix('.nbi')}.{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}.nbc"
-            self._save_data(name, data)
-            overloads = self._load_index()
-            overloads[key] = name
-            self._save_index(overloads)
 
-    return NamedByKey
+def _callable_from_kernels(function: Any) -> bool:
+    """Whether compiled code may call the function: it is tagged, a twin of one that is, or a function of lanes."""
+    return function in _tagged or function in _twins or function.__module__ == lanes.__name__
 
 
 @lru_cache(maxsize=1)
@@ -162,14 +123,14 @@ def _disjoint_arguments() -> type[Any]:
 
 
 _singles: dict[Callable[..., Any], Callable[..., Any]] = {}
+_twins: set[Callable[..., Any]] = set()
 
 
 def single_precision(function: F) -> F:
     """The function with every float literal in 32 bits, the tagged functions that it calls likewise.
 
     To numba a literal is a 64-bit number, and float32 · float64 is float64: without this, kernels on float32 arrays
-    would compute in 64 bits, with half the vector lanes. The twin of a tagged function is stored in its module, so
-    that the disk cache names it by reference.
+    would compute in 64 bits, with half the vector lanes.
     """
     if function in _singles:
         return cast(F, _singles[function])
@@ -181,7 +142,7 @@ def single_precision(function: F) -> F:
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
     if function in _tagged:
         twin.__qualname__ = twin.__name__ = f"{function.__name__}__float32"
-        setattr(sys.modules[function.__module__], twin.__name__, twin)
+        _twins.add(twin)
         _unregistered.append(twin)
     _singles[function] = twin
     return cast(F, twin)

@@ -1,50 +1,77 @@
-"""Compiled kernels are cached for exactly the sources they were compiled from, and compute in one precision."""
+"""Compiled kernels are cached for exactly the functions they are made of, and compute in one precision."""
 
 from __future__ import annotations
 
-import ast
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from math import exp
+from enum import IntEnum
+from fractions import Fraction
+from functools import partial
+from math import exp, log
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
+import llvmlite
 import numba
 import numpy as np
 import pytest
 
 import hypr_neuro
 from hypr_neuro import sim
-from hypr_neuro.neurons import MODELS
-from hypr_neuro.numbers import surrogates
-from hypr_neuro.numbers.jit import (
-    KERNEL_SOURCES,
-    cache_folder,
-    compile_kernel,
-    prepare,
-    single_precision,
-    source_digest,
-    tagged_functions,
-)
+from hypr_neuro.numbers import kernel_cache, lanes, surrogates
 from hypr_neuro.run.forward import s_stage
+from hypr_neuro.numbers.jit import compile_kernel, jitable, prepare, single_precision, tagged_functions
+from hypr_neuro.numbers.kernel_cache import cache_folder, kernel_digest, prune
+from hypr_neuro.neurons import MODELS
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.rules import RULES
 
-CODE = """
+PARTS = """
 from hypr_neuro.numbers.fixed_point import sat
+from hypr_neuro.numbers.jit import jitable
+
+STEP = 3
+UNUSED = 5
+
+@jitable
+def limited(x):
+    '''Within the range of eight bits.'''
+    return sat(x, 8) + STEP
+"""
+CODE = """
+import json
 from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.neurons import MODELS
+from parts import limited
 
-def kernel(x):
-    return sat(x, 8)
+def step_of(name):
+    step = MODELS[name].fixed_step
 
-if __name__ == "__main__":
-    print(int(compile_kernel(kernel)(1000)))
+    def kernel(s, z, I, p):
+        return step(s, z, I, p)[0]
+
+    return compile_kernel(kernel)
+
+def of_parts(x):
+    return limited(x)
+
+kernels = {"parts": (compile_kernel(of_parts), (1000,))}
+for name in ("lif", "alif"):
+    model = MODELS[name]
+    numbers = tuple(range(1, 1 + len(model.fixed_per_neuron) + len(model.fixed_constants)))
+    kernels[name] = step_of(name), ((9,) * model.d, 1, (7,) * model.currents, numbers)
+results = {name: kernel(*arguments) for name, (kernel, arguments) in kernels.items()}
+compiled = [name for name, (kernel, _) in kernels.items() if kernel.stats.cache_misses]
+assert all(bool(kernel.stats.cache_hits) != bool(kernel.stats.cache_misses) for kernel, _ in kernels.values())
+print(json.dumps([results, compiled]))
 """
 
 
@@ -54,12 +81,13 @@ def copy(tmp_path: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(hypr_neuro.__file__).parent, tmp_path / "hypr_neuro", ignore=ignore)
     shutil.copytree(next(iter(sim.__path__)), tmp_path / "hypr_neuro" / "sim", ignore=ignore)
+    (tmp_path / "parts.py").write_text(PARTS)
     (tmp_path / "script.py").write_text(CODE)
     return tmp_path
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:
-    path = folder / "hypr_neuro" / name
+    path = folder / name
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
@@ -67,65 +95,284 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
 
 def run(folder: Path) -> str:
     """What the script prints with the copied package and a cache beside it."""
-    environment = os.environ | {
-        "PYTHONPATH": str(folder),
-        "HYPR_NEURO_CACHE": str(folder / "cache"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, str(folder / "script.py")],
-        cwd=folder,
-        env=environment,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
+    environment = os.environ | {"PYTHONPATH": str(folder), "HYPR_NEURO_CACHE": str(folder / "cache"),
+                                "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+    done = subprocess.run([sys.executable, str(folder / "script.py")], cwd=folder, env=environment, text=True,
+                          capture_output=True, check=False, timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def test_an_edited_step_function_changes_the_digest(copy: Path) -> None:
-    package = copy / "hypr_neuro"
-    seen = [source_digest(package, package / "sim")]
-    assert source_digest(package, package / "sim") == seen[0]
-    edit(copy, "neurons/lif.py", "z_prev * (vth if subtract else s[1])", "z_prev * s[1]")
-    seen.append(source_digest(package, package / "sim"))
-    edit(copy, "sim/kernels.py", "disjoint=True", "disjoint=False")
-    seen.append(source_digest(package, package / "sim"))
-    (package / "neurons" / "new.py").write_text("")
-    seen.append(source_digest(package, package / "sim"))
-    assert len(set(seen)) == 4
+def outcome(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """What each kernel of the script returns, and which ones were compiled and not found in the cache."""
+    results, compiled = json.loads(run(folder))
+    return results, compiled
 
 
-def test_every_file_with_kernels_or_their_parts_counts_in_the_digest(copy: Path) -> None:
-    package = copy / "hypr_neuro"
-    counted = [package / name for name in KERNEL_SOURCES]
-    for path in package.rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        if names & {"jitable", "compile_kernel"}:
-            assert any(path == c or c in path.parents for c in counted), f"{path.relative_to(package)}: KERNEL_SOURCES"
+EVERY = ["parts", "lif", "alif"]
+EDITS = [
+    ("hypr_neuro/neurons/lif.py", "reset = z_prev * (vth", "reset = 2 * z_prev * (vth", ["lif"], ["lif"]),
+    # two levels down; LIF's numbers here stay within the range
+    ("hypr_neuro/fixed_point.py", "-top), top)", "-top), top - 1)", EVERY, ["parts", "alif"]),
+    ("parts.py", "STEP = 3", "STEP = 4", ["parts"], ["parts"]),
+    # the compiler's extension, its results unchanged
+    ("hypr_neuro/lanes.py", "value.type.width > bits", "value.type.width >= bits + 1", EVERY, []),
+]
+"""File, text, new text, the kernels that are compiled anew, and those of them that give another result."""
+EDITS_OF_NOTHING = [
+    ("parts.py", "UNUSED = 5", "UNUSED = 6\n# a comment that moves what follows"),
+    ("parts.py", "Within the range of eight bits.", "In eight bits."),
+    ("hypr_neuro/neurons/lif.py", "@jitable", "# a comment\n\n\n@jitable"),
+    ("hypr_neuro/errors.py", '"""Exceptions', '"""All exceptions'),
+    ("hypr_neuro/lanes.py", "import operator", "import operator  # for the table below"),
+]
 
 
-def test_a_file_without_kernels_does_not_count(copy: Path) -> None:
-    package = copy / "hypr_neuro"
-    before = source_digest(package, package / "sim")
-    edit(copy, "errors.py", '"""Exceptions', '"""All exceptions')
-    assert source_digest(package, package / "sim") == before
-
-
-def test_an_edited_rule_is_compiled_anew(copy: Path) -> None:
-    """numba's own cache would go on with the old rule: it watches the kernel's file, not those it calls."""
-    assert run(copy) == "127"
-    edit(copy, "numbers/fixed_point.py", "return min(max(x, -top), top)", "return min(max(x, -top), top - 1)")
-    assert run(copy) == "126"
-    assert len(list((copy / "cache" / "kernels").iterdir())) == 2
+def test_an_edit_compiles_anew_what_it_concerns_and_nothing_else(copy: Path) -> None:
+    """numba's own cache would go on with the old code: it watches the kernel's file, not those it calls."""
+    before, compiled = outcome(copy)
+    assert (before["parts"], compiled) == (130, EVERY)
+    for file, old, new in EDITS_OF_NOTHING:
+        edit(copy, file, old, new)
+    assert outcome(copy) == (before, [])
+    for file, old, new, concerned, changed in EDITS:
+        edit(copy, file, old, new)
+        after, compiled = outcome(copy)
+        assert compiled == concerned, file
+        assert [kernel for kernel in EVERY if after[kernel] != before[kernel]] == changed, file
+        before = after
 
 
 def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
-    assert cache_folder().parent == tmp_path / "kernels"
+    assert cache_folder() == tmp_path / "kernels"
+
+
+# --- what a digest counts
+
+
+def kernel_of(value: Any) -> Callable:
+    def kernel(x):
+        return x, value
+
+    return kernel
+
+
+def digest(function: Callable, options: Any = (), modules: tuple[ModuleType, ...] = ()) -> str:
+    return kernel_digest(
+        function, options, modules, lambda f: f in tagged_functions() or f.__module__ == lanes.__name__
+    )
+
+
+@jitable
+def scaled(x: Any, by: int = 2) -> Any:
+    return x * by
+
+
+@jitable
+def even(n: int) -> bool:
+    return n == 0 or odd(n - 1)
+
+
+@jitable
+def odd(n: int) -> bool:
+    return n != 0 and even(n - 1)
+
+
+class Colour(IntEnum):
+    RED = 1
+    BLUE = 2
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
+PLAIN = [
+    None,
+    1,
+    2,
+    True,
+    1.0,
+    0.0,
+    -0.0,
+    "1",
+    "a",
+    b"a",
+    (1, 2),
+    (1, (2,)),
+    [1, 2],
+    ("12",),
+    (),
+    Pair(1, 2),
+    Pair(2, 1),
+]
+KEYED = [{"a": 1}, {"a": 2}, {"b": 1}, {1, 2}, {1, 3}, Colour.RED, Colour.BLUE]
+TYPES = [np.int32, np.uintp, np.dtype("i4"), np.dtype("i8"), numba.int32, numba.int64, Colour, Pair, float]
+SCALARS = [np.int32(1), np.int64(1), np.float32(1)]
+ARRAYS = [
+    np.arange(3),
+    np.arange(1, 4),
+    np.arange(3, dtype=np.int32),
+    np.repeat(np.arange(3), 2)[::2],
+    np.arange(6).reshape(2, 3),
+    np.arange(6).reshape(3, 2),
+    np.arange(6).reshape(2, 3, order="F"),
+]
+FUNCTIONS_OF_LIBRARIES = [np.zeros, np.add, min, max, log, exp, np, math]
+OWN_FUNCTIONS = [lanes.lane16, lanes.lane32, scaled, even, odd, surrogates.exp_neg]
+VALUES = [*PLAIN, *KEYED, *TYPES, *SCALARS, *ARRAYS, *FUNCTIONS_OF_LIBRARIES, *OWN_FUNCTIONS]
+
+
+def compiled_functions() -> list[Any]:
+    plain, disjoint = compile_kernel(scaled), compile_kernel(scaled, disjoint=True)
+    return [single_precision(surrogates.exp_neg), plain, disjoint, numba.njit(scaled)]
+
+
+def test_each_value_gives_a_digest_of_its_own() -> None:
+    known = {*tagged_functions(), single_precision(surrogates.exp_neg), lanes.lane16, lanes.lane32}
+    values = VALUES + compiled_functions()
+    found = [kernel_digest(kernel_of(value), (), (), known.__contains__) for value in values]
+    assert found == [kernel_digest(kernel_of(value), (), (), known.__contains__) for value in values]
+    same = [(values[i], values[j]) for j in range(len(found)) for i in range(j) if found[i] == found[j]]
+    assert not same
+
+
+def test_a_set_counts_without_its_order() -> None:
+    assert digest(kernel_of({"a", "b"})) == digest(kernel_of({"b", "a"}))
+
+
+@pytest.mark.parametrize("value", [object(), np.array([None]), Fraction(1, 2), partial(scaled, by=3), [].append, Path])
+def test_what_has_no_digest_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"kernel_of.<locals>.kernel names .*could not be told from another's; use "):
+        digest(kernel_of(value))
+
+
+def test_a_function_that_is_not_tagged_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"names the function .*kernel_of, which is not tagged.*put @jitable before it"):
+        digest(kernel_of((1, kernel_of)))
+
+
+def variant(text: str, **names: Any) -> str:
+    """Digest of the function f of this source."""
+    space = {"__name__": "variant", "scaled": scaled, "np": np, **names}
+    exec(text, space)
+    return digest(space["f"])
+
+
+BASE = "def f(x, n=1):\n    y = scaled(x) + A\n    return [y * 2 + i for i in range(n)]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("* 2", "* 3"), ("* 2", "* 2.0"), ("n=1", "n=2"), ("n=1", "*, n=1"), ("+ i", "- i"), ("range", "list"), ("A", "B"),
+     ("scaled(x)", "x"), ("scaled(x)", "scaled(x, 2)")],
+)  # fmt: skip
+def test_an_edit_inside_changes_the_digest(old: str, new: str) -> None:
+    assert old in BASE
+    assert variant(BASE.replace(old, new), A=1, B=1) != variant(BASE, A=1, B=1)
+
+
+def test_globals_count_where_they_are_read() -> None:
+    assert variant(BASE, A=1) != variant(BASE, A=2)
+    assert variant(BASE, A=1, B=1) == variant(BASE, A=1, B=2)
+    inside = "def f(x):\n    def g(y):\n        return y + A\n    return g(x)"
+    assert variant(inside, A=1) != variant(inside, A=2)
+
+
+def test_attributes_of_modules_count() -> None:
+    def module(step: int) -> ModuleType:
+        made = ModuleType("parts")
+        made.__dict__.update(STEP=step, UNUSED=step)
+        return made
+
+    text = "def f(x):\n    return x + parts.{}"
+    assert variant(text.format("STEP"), parts=module(1)) != variant(text.format("STEP"), parts=module(2))
+    assert variant(text.format("OTHER"), parts=module(1)) == variant(text.format("OTHER"), parts=module(2))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [BASE.replace("    y =", "    'A docstring.'\n    y ="), "# a comment\n\n" + BASE, BASE.replace("n=1", "n: int=1")],
+)
+def test_comments_docstrings_and_annotations_do_not_count(text: str) -> None:
+    assert text != BASE
+    assert variant("from __future__ import annotations\n" + text, A=1) == variant(
+        "from __future__ import annotations\n" + BASE, A=1
+    )
+
+
+def test_a_text_that_is_docstring_and_value_counts() -> None:
+    text = "def f(x):\n    'one'\n    return 'one'"
+    assert variant(text) != variant(text.replace("one", "two"))
+
+
+def test_options_versions_and_extensions_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = digest(kernel_of(1))
+    assert digest(kernel_of(1), ("disjoint",)) != base
+    assert digest(kernel_of(1), (), (lanes,)) != base
+    for where, name in ((numba, "__version__"), (np, "__version__"), (llvmlite, "__version__"), (numba.config, "OPT")):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, "another")
+            assert digest(kernel_of(1)) != base
+    assert digest(kernel_of(1)) == base
+
+
+# --- files
+
+
+def test_a_folder_that_cannot_be_made_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path / "file"))
+    assert made(3)(2) == 6
+
+
+def test_kernels_are_loaded_from_a_folder_for_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
+    made(3)(2)
+    kernel, other = made(3), made(5)
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(type(kernel._cache._cache_file), "_open_for_write", refuse)
+    assert (kernel(2), other(2)) == (6, 10)
+    assert kernel.stats.cache_hits
+    assert len(list(tmp_path.rglob("*.nbc"))) == 1
+
+
+def test_kernels_long_unused_and_the_oldest_of_too_many_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, day = 1e9, 86400
+    for age, name in ((0, "new.nbc"), (29, "used.nbc"), (31, "unused.nbc"), (31, "old/index.nbi"), (31, "other.txt")):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(10))
+        os.utime(path, (now - age * day, now - age * day))
+    prune(tmp_path, now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.nbc", "other.txt", "used.nbc"]
+    monkeypatch.setattr(kernel_cache, "LARGEST_CACHE", 15)
+    prune(tmp_path, now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.nbc", "other.txt"]
+
+
+def test_a_kernel_that_is_loaded_counts_as_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
+    made(3)(2)
+    (path,) = tmp_path.rglob("*.nbc")
+    os.utime(path, (1e9, 1e9))
+    made(3)(2)
+    assert path.stat().st_mtime > 1.1e9
+
+
+def test_recompiling_does_not_take_the_stored_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
+    kernel = made(3)
+    kernel(2)
+    kernel._cache.flush()
+    assert not list(tmp_path.rglob("*.nbc"))
 
 
 # --- 32 bits all the way
@@ -142,16 +389,9 @@ FUNCTIONS = [pytest.param(getattr(surrogates, name), None, id=name) for name in 
 def arguments(function: Callable, model: str | None, number: Any) -> list[Any]:
     """numba types of the function's arguments, every number a `number`."""
     record = MODELS.get(model or "")
-    counts = (
-        {}
-        if record is None
-        else {
-            "s": record.d,
-            "s_prev": record.d,
-            "I": 1,
-            "p": record.float_count,
-        }
-    )
+    counts = {} if record is None else {
+        "s": record.d, "s_prev": record.d, "I": 1, "p": record.float_count,
+    }  # fmt: skip
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     return [numba.types.UniTuple(number, counts[name]) if name in counts else number for name in names]
 
@@ -195,12 +435,8 @@ def test_kernels_compute_in_the_precision_of_their_arrays(model: str) -> None:
         for name, rule in RULES.items():
             gradients(net, x, y, rule=name, dtype=dtype)
             paths = rule.own_spike, rule.recurrent
-            kernels = [
-                s_stage(model, precision),
-                p_stage(model, precision, *paths, rule.error_feedback),
-                s_stage("li", precision),
-                p_stage("li", precision, *paths, False),
-            ]
+            kernels = [s_stage(model, precision), p_stage(model, precision, *paths, rule.error_feedback),
+                       s_stage("li", precision), p_stage("li", precision, *paths, False)]  # fmt: skip
             for kernel in kernels:
                 assert kernel.overloads
                 for found in kernel.overloads.values():
@@ -208,15 +444,13 @@ def test_kernels_compute_in_the_precision_of_their_arrays(model: str) -> None:
                     assert precision in str(found.type_annotation)
 
 
-def test_a_twin_stands_in_the_module_of_its_function() -> None:
-    """The disk cache names it by reference; each process makes it once."""
+def test_a_twin_is_made_once() -> None:
     before = len(tagged_functions())
     for function in (surrogates.exp_neg, surrogates.slayer, MODELS["brf"].float_jacobian):
         twin = single_precision(function)
         assert twin is single_precision(function)
         assert twin is not function
         assert twin.__qualname__ == twin.__name__ == f"{function.__name__}__float32"
-        assert getattr(sys.modules[function.__module__], twin.__name__) is twin
         assert not any(type(c) is np.float32 for c in function.__code__.co_consts), "the function itself is unchanged"
         assert not any(type(c) is float for c in twin.__code__.co_consts)
     called = single_precision(surrogates.slayer).__globals__["exp_neg"]
@@ -282,7 +516,7 @@ TWICE = """
 import json
 import numpy as np
 from hypr_neuro.run.forward import LayerArrays, s_stage
-from hypr_neuro.numbers.jit import cache_folder
+from hypr_neuro.numbers.kernel_cache import cache_folder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.train.engine import LayerEngine
 from hypr_neuro.train.kernels import p_stage
@@ -324,13 +558,14 @@ def made(factor: int) -> Callable[[int], int]:
 def test_kernels_compiled_by_two_processes_at_once_do_not_share_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each sees the index as it was before the other wrote it."""
-    prepare()
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    kernels = [made(3), made(5)]
-    for kernel in kernels:
-        with monkeypatch.context() as stale:
-            stale.setattr(type(kernel._cache._cache_file), "_load_index", lambda self: {})
-            kernel(2)
+    """Nor are their symbols called alike: numba would number the first kernel of each process 1."""
+    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
+    for factor in (3, 5):
+        assert made(factor)(2) == 2 * factor
     assert len(list(tmp_path.rglob("*.nbc"))) == 2
-    assert [made(3)(2), made(5)(2)] == [6, 10]
+    for order in ((3, 5), (5, 3)):
+        kernels = [made(factor) for factor in order]
+        assert [kernel(2) for kernel in kernels] == [2 * factor for factor in order]
+        assert all(kernel.stats.cache_hits for kernel in kernels)
+        names = {found.fndesc.qualname for kernel in kernels for found in kernel.overloads.values()}
+        assert len(names) == 2
