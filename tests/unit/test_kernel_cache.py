@@ -24,11 +24,11 @@ import pytest
 
 import hypr_neuro
 from hypr_neuro import sim
+from hypr_neuro.neurons import MODELS
 from hypr_neuro.numbers import kernel_cache, lanes, surrogates
-from hypr_neuro.run.forward import s_stage
 from hypr_neuro.numbers.jit import compile_kernel, jitable, prepare, single_precision, tagged_functions
 from hypr_neuro.numbers.kernel_cache import cache_folder, kernel_digest, prune
-from hypr_neuro.neurons import MODELS
+from hypr_neuro.run.forward import s_stage
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.kernels import p_stage
@@ -113,10 +113,10 @@ EVERY = ["parts", "lif", "alif"]
 EDITS = [
     ("hypr_neuro/neurons/lif.py", "reset = z_prev * (vth", "reset = 2 * z_prev * (vth", ["lif"], ["lif"]),
     # two levels down; LIF's numbers here stay within the range
-    ("hypr_neuro/fixed_point.py", "-top), top)", "-top), top - 1)", EVERY, ["parts", "alif"]),
+    ("hypr_neuro/numbers/fixed_point.py", "-top), top)", "-top), top - 1)", EVERY, ["parts", "alif"]),
     ("parts.py", "STEP = 3", "STEP = 4", ["parts"], ["parts"]),
     # the compiler's extension, its results unchanged
-    ("hypr_neuro/lanes.py", "value.type.width > bits", "value.type.width >= bits + 1", EVERY, []),
+    ("hypr_neuro/numbers/lanes.py", "value.type.width > bits", "value.type.width >= bits + 1", EVERY, []),
 ]
 """File, text, new text, the kernels that are compiled anew, and those of them that give another result."""
 EDITS_OF_NOTHING = [
@@ -124,7 +124,7 @@ EDITS_OF_NOTHING = [
     ("parts.py", "Within the range of eight bits.", "In eight bits."),
     ("hypr_neuro/neurons/lif.py", "@jitable", "# a comment\n\n\n@jitable"),
     ("hypr_neuro/errors.py", '"""Exceptions', '"""All exceptions'),
-    ("hypr_neuro/lanes.py", "import operator", "import operator  # for the table below"),
+    ("hypr_neuro/numbers/lanes.py", "import operator", "import operator  # for the table below"),
 ]
 
 
