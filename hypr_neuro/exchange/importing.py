@@ -23,7 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """network, the name under which a run folder keeps it, what it holds in words, facts and lines to show."""
+    """A file of another program as a network, with what a command says of it and keeps.
+
+    Attributes
+    ----------
+    network
+        The network that was read.
+    file_name
+        Name under which a run folder keeps it.
+    holds
+        What it holds, in words.
+    facts
+        Sizes and settings by name, for the table that a command prints.
+    lines
+        How the file was read, one line each.
+    """
 
     network: Imported
     file_name: str
@@ -33,38 +47,45 @@ class ImportedFile:
 
 
 def import_file(path: str | Path, **choices: Any) -> ImportedFile:
-    """The network in a file of another program.
+    """Return the network in a file of another program.
 
-    choices : what the format leaves open, by the names of the reader's arguments, such as dt and reset of NIR; None
-        leaves it open
+    Parameters
+    ----------
+    path
+        Of the file; its ending decides which reader takes it, see `READERS`.
+    **choices
+        What the format leaves open, by the names of the reader's arguments, such as dt and reset of NIR; None leaves it
+        open.
 
-    Raises InputError for an ending that no reader takes and for a choice that the reader does not know, and what the
-    reader raises.
+    Raises
+    ------
+    InputError
+        For an ending that no reader takes, for a choice that the reader does not know, and what the reader raises.
     """
     require_path("path", path, "a file of another program")
-    path, given = Path(path), {name: value for name, value in choices.items() if value is not None}
+    path, chosen = Path(path), {name: value for name, value in choices.items() if value is not None}
     if path.is_dir():
         raise InputError(f"'{path}' is a folder; give the file in it: {', '.join(READERS)}")
     if (ending := path.suffix.lower()) not in READERS:
         raise InputError(f"file '{path}': ending '{ending}', rule: {', '.join(READERS)}; rename the file or convert it")
     read, known = READERS[ending]
-    for name, value in given.items():
+    for name, value in chosen.items():
         if name not in known:
             rule = f"rule: {', '.join(known)}" if known else "rule: none, the file says everything"
             raise InputError(f"{name} = {value!r}: no choice of a {ending} file, {rule}; leave it out")
-    return read(path, given)
+    return read(path, chosen)
 
 
 def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
-    """A chain that ends in a readout as a network that trains, any other graph as it is."""
+    """Read a chain that ends in a readout as a network that trains, any other graph as it is."""
     from hypr_neuro.exchange.nir import import_nir, is_own
 
-    found = import_nir(path, **choices)
-    lines = found.summary.lines()
-    chain = found.exact if is_own(path) else found.network()
+    imported = import_nir(path, **choices)
+    lines = imported.summary.lines()
+    chain = imported.exact if is_own(path) else imported.network()
     if chain is not None:
         return ImportedFile(chain, "network.h5", LAYERS, {"dt": chain.dt}, lines)
-    graph = found.graph
+    graph = imported.graph
     facts = {
         "dt": graph.dt,
         "inputs": graph.inputs,
@@ -75,6 +96,7 @@ def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
 
 
 def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    """Read a checkpoint as a network that trains."""
     from hypr_neuro.exchange.checkpoints import import_checkpoint
 
     net, summary = import_checkpoint(path, **choices)
@@ -84,13 +106,14 @@ def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
 
 
 def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
+    """Read a netx file as a network of integers."""
     from hypr_neuro.exchange.netx import read_netx
 
-    found = read_netx(path)
-    network = found.network
+    netx = read_netx(path)
+    network = netx.network
     facts = {"inputs": network.inputs, "populations": {p.name: f"{p.size} {p.model.name}" for p in network.populations}}
-    if found.scale is not None:
-        facts["input"] = f"{found.scale} · data + {found.offset}; simulate computes it, a program of your own has to"
+    if netx.scale is not None:
+        facts["input"] = f"{netx.scale} · data + {netx.offset}; simulate computes it, a program of your own has to"
     lines = [
         "{}: {} × {} weights, exponent {}, delays {} to {}".format(c.name, *c.shape, c.exponent, *c.delay_range)
         for c in network.synapses

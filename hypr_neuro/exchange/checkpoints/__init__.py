@@ -18,16 +18,28 @@ READERS = {".npz": read_npz, ".pt": read_state_dict, ".pth": read_state_dict}
 
 
 def import_checkpoint(path: str | Path, neuron: str | None = None, *, dt: float = 1e-3) -> tuple[Network, Summary]:
-    """The network of a checkpoint and what was read: an .npz of arrays, or a state dict of PyTorch (.pt, .pth).
-
-    neuron : model of the hidden layer, "brf" or "alif_reset"; by default the one whose arrays the file holds
-    dt : seconds a step, for the network's record: no file states it, and no neuron here depends on it
+    """Return the network of a checkpoint and what was read: an .npz of arrays, or a state dict of PyTorch (.pt, .pth).
 
     Nothing of the file is left out without the summary saying so; the network's notes hold it too, under "checkpoint".
     Arrays, names and shapes: `checkpoints.recurrent`.
 
-    Raises InputError for names, shapes and numbers that do not fit, FileFormatError for a damaged file, a pickle and
-    one that would unpack to more than a gigabyte, MissingPackageError where PyTorch is needed and absent.
+    Parameters
+    ----------
+    path
+        Of the file.
+    neuron
+        Model of the hidden layer, "brf" or "alif_reset"; by default the one whose arrays the file holds.
+    dt
+        Seconds a step, for the network's record: no file states it, and no neuron here depends on it.
+
+    Raises
+    ------
+    InputError
+        For names, shapes and numbers that do not fit.
+    FileFormatError
+        For a damaged file, a pickle and a file that would unpack to more than a gigabyte.
+    MissingPackageError
+        Where PyTorch is needed and absent.
     """
     require_path("path", path, "a checkpoint")
     path = Path(path)
@@ -43,6 +55,7 @@ def import_checkpoint(path: str | Path, neuron: str | None = None, *, dt: float 
 
 
 def _read(path: Path) -> Content:
+    """Read the file with the reader of its ending."""
     if path.suffix.lower() not in READERS:
         raise InputError(f"checkpoint '{path}': unknown ending '{path.suffix}', known: {', '.join(READERS)}")
     return READERS[path.suffix.lower()](path)

@@ -20,10 +20,16 @@ LARGEST = 1 << 30
 class Content:
     """One file as read.
 
-    path, container : the file, and "npz" or "torch"
-    arrays : numbers as stored, by the names that the file gives them
-    left_out : what of the file is no array of the network, by name, with the reason
-    epoch : epoch at which it was saved, None where the file does not say
+    Attributes
+    ----------
+    path, container
+        The file, and "npz" or "torch".
+    arrays
+        Numbers as stored, by the names that the file gives them.
+    left_out
+        What of the file is no array of the network, by name, with the reason.
+    epoch
+        Epoch at which it was saved, None where the file does not say.
     """
 
     path: Path
@@ -33,7 +39,7 @@ class Content:
     epoch: int | None = None
 
     def keep_epoch(self, value: Any) -> None:
-        """`value` as the epoch; refused unless it is one whole number."""
+        """Take `value` as the epoch; raise InputError unless it is one whole number."""
         number = np.asarray(value if isinstance(value, (np.ndarray, np.generic, int, float)) else None)
         whole = number.ndim == 0 and number.dtype.kind in "iuf" and np.isfinite(number)
         if not whole or int(number) != number:

@@ -27,7 +27,7 @@ READ_HEADER: dict[tuple[int, int], Callable[..., Any]] = {
 
 
 def read_npz(path: Path) -> Content:
-    """All arrays of the file; raises FileFormatError, naming file and array, where one cannot be trusted or read."""
+    """Return all arrays of the file; raise FileFormatError, naming file and array, for one that cannot be read."""
     check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -42,20 +42,21 @@ def read_npz(path: Path) -> Content:
 
 
 def _arrays(path: Path, archive: zipfile.ZipFile) -> dict[str, Array]:
+    """Return the arrays by name, after names and sizes are checked."""
     members = archive.infolist()
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     check_size(path, "all arrays together", sum(member.file_size for member in members))
     for member in members:
         name = member.filename.removesuffix(".npy")
-        if name == member.filename or name in found or not name.isprintable():
-            what = "is there twice" if name in found else "is no array"
-            raise FileFormatError(f"checkpoint '{path}': {member.filename!r} {what}, rule: an .npz of plain arrays")
-        found[name] = _array(path, name, archive.read(member))
-    return found
+        if name == member.filename or name in arrays or not name.isprintable():
+            fault = "is there twice" if name in arrays else "is no array"
+            raise FileFormatError(f"checkpoint '{path}': {member.filename!r} {fault}, rule: an .npz of plain arrays")
+        arrays[name] = _array(path, name, archive.read(member))
+    return arrays
 
 
 def _array(path: Path, name: str, data: bytes) -> Array:
-    """The numbers of one .npy; header and length have to agree."""
+    """Return the numbers of one .npy; header and length have to agree."""
     stream = BytesIO(data)
     try:
         version = npy.read_magic(stream)
@@ -67,10 +68,10 @@ def _array(path: Path, name: str, data: bytes) -> Array:
         raise FileFormatError(
             f"checkpoint '{path}': '{name}' holds {kind}, rule: plain numbers; save it with numpy.savez of float arrays"
         )
-    size, there = prod(shape) * dtype.itemsize, len(data) - stream.tell()
-    if any(n < 0 for n in shape) or size != there:
+    size, stored = prod(shape) * dtype.itemsize, len(data) - stream.tell()
+    if any(n < 0 for n in shape) or size != stored:
         raise FileFormatError(
-            f"checkpoint '{path}': '{name}' says {dtype} of shape {shape}, {size} bytes, but holds {there}"
+            f"checkpoint '{path}': '{name}' says {dtype} of shape {shape}, {size} bytes, but holds {stored}"
         )
     flat = np.frombuffer(data, dtype, prod(shape), stream.tell())
     return flat.reshape(shape, order="F" if fortran else "C")

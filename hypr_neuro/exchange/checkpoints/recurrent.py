@@ -34,8 +34,20 @@ READOUT = "o_t = κ o_{t-1} + (1 - κ) W_out z_t,  κ = e^{-1/|out.tau_mem|}"
 class Kind:
     """One hidden neuron: its model, where the model's parameters come from, its constants and equations in the source.
 
-    arrays : parameter of the model by the array's name. constants : parameters that the file does not hold
-    absolute : whether the array is taken by its absolute value here, not in the model's own equations
+    Attributes
+    ----------
+    neuron
+        Name of the model.
+    arrays
+        Parameter of the model by the array's name.
+    constants
+        Parameters that the file does not hold.
+    absolute
+        Whether the array is taken by its absolute value here, not in the model's own equations.
+    equations
+        As the source computes them.
+    caution
+        What the file cannot tell, or "".
     """
 
     neuron: str
@@ -75,14 +87,14 @@ KINDS = (
 
 
 def network(content: Content, neuron: str | None, dt: float) -> tuple[Network, Kind]:
-    """The network of these arrays; raises InputError naming the file, the array and the rule."""
+    """Return the network of these arrays; raise InputError naming the file, the array and the rule."""
     arrays = _dotted(content)
     kind = _kind(content, arrays, neuron)
     _check_names(content, arrays, kind)
     size, inputs = _sizes(content, arrays, kind)
     _check_mask(content, arrays)
     weight = arrays[WEIGHT]
-    params = {own: np.abs(arrays[name]) if kind.absolute else arrays[name] for name, own in kind.arrays.items()}
+    params = {param: np.abs(arrays[name]) if kind.absolute else arrays[name] for name, param in kind.arrays.items()}
     fixed = {name: np.full(size, value) for name, value in kind.constants.items()}
     trained, tau = tuple(kind.arrays.values()), np.abs(arrays[OUT_TAU])
     try:
@@ -94,42 +106,43 @@ def network(content: Content, neuron: str | None, dt: float) -> tuple[Network, K
 
 
 def _dotted(content: Content) -> dict[str, Array]:
-    """float64 arrays by their names with dots; those of unknown names keep them."""
+    """Return float64 arrays by their names with dots; those of unknown names keep them."""
     known = {name.replace(".", "_"): name for name in (*SHARED, MASK, *(a for kind in KINDS for a in kind.arrays))}
-    found: dict[str, Array] = {}
+    by_name: dict[str, Array] = {}
     for name, array in content.arrays.items():
         dotted = known.get(name, name)
-        if dotted in found:
+        if dotted in by_name:
             raise InputError(f"checkpoint '{content.path}': '{dotted}' is there twice, with dots and with underscores")
         with np.errstate(over="ignore"):  # a longer float beyond float64 becomes inf, refused with the shapes
-            found[dotted] = array.astype(np.float64)
-    return found
+            by_name[dotted] = array.astype(np.float64)
+    return by_name
 
 
 def _kind(content: Content, arrays: dict[str, Array], neuron: str | None) -> Kind:
-    """The one whose arrays are there, or the one asked for."""
+    """Return the neuron whose arrays the file holds, or the one asked for."""
     known = {kind.neuron: kind for kind in KINDS}
     if neuron is not None and neuron not in known:
         raise InputError(f"neuron = '{neuron}', rule: {' or '.join(known)}, the neurons that checkpoints are read as")
-    found = [kind for kind in KINDS if any(name in arrays for name in kind.arrays)]
+    matching = [kind for kind in KINDS if any(name in arrays for name in kind.arrays)]
     if neuron is not None:
-        if len(found) == 1 and found[0].neuron != neuron:
+        if len(matching) == 1 and matching[0].neuron != neuron:
             raise InputError(
-                f"checkpoint '{content.path}': {', '.join(found[0].arrays)} are those of '{found[0].neuron}', and "
+                f"checkpoint '{content.path}': {', '.join(matching[0].arrays)} are those of '{matching[0].neuron}', and "
                 f"neuron = '{neuron}' was passed, which has {', '.join(known[neuron].arrays)}; leave neuron out"
             )
         return known[neuron]
-    if len(found) != 1:
+    if len(matching) != 1:
         wanted = "; ".join(f"{', '.join(kind.arrays)} for {kind.neuron}" for kind in KINDS)
-        what = "two neurons" if found else "no known neuron"
+        count = "two neurons" if matching else "no known neuron"
         raise InputError(
-            f"checkpoint '{content.path}': parameters of {what}, rule: {wanted}; found: "
+            f"checkpoint '{content.path}': parameters of {count}, rule: {wanted}; found: "
             f"{', '.join(content.arrays) or 'no arrays'}"
         )
-    return found[0]
+    return matching[0]
 
 
 def _check_names(content: Content, arrays: dict[str, Array], kind: Kind) -> None:
+    """Raise InputError for an array that is unknown or missing."""
     needed = (*SHARED, *kind.arrays)
     for name, array in arrays.items():
         if name not in needed and name != MASK:
@@ -143,7 +156,7 @@ def _check_names(content: Content, arrays: dict[str, Array], kind: Kind) -> None
 
 
 def _sizes(content: Content, arrays: dict[str, Array], kind: Kind) -> tuple[int, int]:
-    """(H, C); all shapes and all numbers are checked."""
+    """Return (H, C); all shapes and all numbers are checked."""
     weight = arrays[WEIGHT]
     size, columns = weight.shape if weight.ndim == 2 else (0, 0)
     if not 0 < size < columns:
@@ -163,13 +176,15 @@ def _sizes(content: Content, arrays: dict[str, Array], kind: Kind) -> tuple[int,
             )
     for name, array in arrays.items():
         if not np.all(np.isfinite(array)):
-            at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            raise InputError(f"checkpoint '{content.path}': '{name}'{list(at)} = {array[at]}, rule: finite numbers")
+            index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise InputError(
+                f"checkpoint '{content.path}': '{name}'{list(index)} = {array[index]}, rule: finite numbers"
+            )
     return size, columns - size
 
 
 def _check_mask(content: Content, arrays: dict[str, Array]) -> None:
-    """A mask of ones says nothing and is left out; any other would change the weights."""
+    """Drop a mask of ones, which says nothing; raise InputError for any other, which would change the weights."""
     if MASK not in arrays:
         return
     pruned = int(np.count_nonzero(arrays[MASK] != 1.0))

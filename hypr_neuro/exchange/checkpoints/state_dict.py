@@ -23,9 +23,14 @@ OF_TRAINING = ("optimizer", "optimiser", "scheduler")
 
 
 def read_state_dict(path: Path) -> Content:
-    """All tensors of the model; what else the file holds is named in `left_out`, or refused by name.
+    """Return all tensors of the model; what else the file holds is named in `left_out`, or refused by name.
 
-    Raises MissingPackageError without torch, FileFormatError for a damaged file and one that needs pickle.
+    Raises
+    ------
+    MissingPackageError
+        Without torch.
+    FileFormatError
+        For a damaged file and one that needs pickle.
     """
     check_file(path)
     loaded = _load(path, _torch(path))
@@ -35,7 +40,7 @@ def read_state_dict(path: Path) -> Content:
 
 
 def content_of(path: Path, loaded: Mapping[Any, Any]) -> Content:
-    """`Content` of what torch.load gave; tensors are anything with `detach`."""
+    """Return the `Content` of what torch.load gave; tensors are anything with `detach`."""
     content = Content(path, "torch", {})
     state = loaded
     if MODEL in loaded:
@@ -63,7 +68,7 @@ def content_of(path: Path, loaded: Mapping[Any, Any]) -> Content:
 
 
 def _leave_out(content: Content, name: str, value: Any) -> None:
-    """Beside the model's state dict: state of the training, and single values."""
+    """Note what lies beside the model's state dict: state of the training, and single values; refuse anything else."""
     if name == "epoch":
         content.keep_epoch(_plain(value))
     elif isinstance(value, Mapping) and any(part in name.lower() for part in OF_TRAINING):
@@ -78,12 +83,12 @@ def _leave_out(content: Content, name: str, value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The number in a tensor of one; anything else as it is."""
+    """Return the number in a tensor of one; anything else as it is."""
     return value.item() if hasattr(value, "detach") and value.numel() == 1 else value
 
 
 def _numbers(path: Path, name: str, tensor: Any) -> Array:
-    """float64; exact for every float type of torch."""
+    """Return the tensor in float64, which is exact for every float type of torch."""
     try:
         if tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
             raise TypeError("complex, sparse or quantized")
@@ -93,6 +98,7 @@ def _numbers(path: Path, name: str, tensor: Any) -> Array:
 
 
 def _torch(path: Path) -> Any:
+    """Return the module torch."""
     try:
         return import_module("torch")
     except ImportError as error:
@@ -103,6 +109,7 @@ def _torch(path: Path) -> Any:
 
 
 def _load(path: Path, torch: Any) -> Any:
+    """Return what torch.load gives, without running code of the file."""
     if zipfile.is_zipfile(path):
         _check_archive(path)
     try:
@@ -119,7 +126,7 @@ def _load(path: Path, torch: Any) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Unpacked sizes first: torch would unpack a compressed record of any size."""
+    """Check unpacked sizes first: torch would unpack a compressed record of any size."""
     try:
         with zipfile.ZipFile(path) as archive:
             check_size(path, "all records together", sum(member.file_size for member in archive.infolist()))

@@ -27,7 +27,17 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Convolution:
-    """kernel : (out, in / groups, y, x) integers. stride, padding, dilation : (y, x)"""
+    """A kernel of integers and how it moves over an image.
+
+    Attributes
+    ----------
+    kernel : (out, in / groups, y, x)
+        Integers.
+    stride, padding, dilation
+        (y, x).
+    groups
+        Groups of input and of output channels that belong together.
+    """
 
     kernel: Array
     stride: tuple[int, int]
@@ -36,7 +46,7 @@ class Convolution:
     groups: int
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(x, y, channel) of the output for an input (x, y, channel); raises InputError where nothing comes out."""
+        """Return (x, y, channel) of the output for an input (x, y, channel); raise InputError for an empty output."""
         out, per_group, *size = self.kernel.shape
         if self.groups < 1 or out % self.groups or shape[2] != per_group * self.groups:
             raise InputError(
@@ -49,13 +59,13 @@ class Convolution:
         return x, y, out
 
     def matrix(self, shape: Shape) -> Any:
-        """scipy CSR (outputs, inputs) int32 for an input (x, y, channel), zeros left out."""
+        """Return the scipy CSR (outputs, inputs) int32 for an input (x, y, channel), zeros left out."""
         self.output_shape(shape)
         return convolution_matrix(
             self.kernel.swapaxes(2, 3), shape[:2], self._taps(), self.groups, channels_first=False, dtype=np.int32
         )
 
     def _taps(self) -> Taps:
-        """The kernel over (x, y)."""
+        """Return the kernel over (x, y)."""
         padding = self.padding[::-1]
         return Taps(self.kernel.shape[:1:-1], self.stride[::-1], padding, padding, self.dilation[::-1])

@@ -16,7 +16,7 @@ LARGEST = 1 << 31
 
 @dataclass(frozen=True)
 class Fields:
-    """A group: `path` names it in errors, `values` holds arrays, numbers, strings and groups (dicts)."""
+    """A group of the file: `path` names it in errors, `values` holds arrays, numbers, strings and groups (dicts)."""
 
     path: str
     values: Mapping[str, Any]
@@ -25,14 +25,14 @@ class Fields:
         return key in self.values
 
     def group(self, key: str) -> Fields:
-        """The group of that name."""
+        """Return the group of that name."""
         value = self._value(key)
         if not isinstance(value, Mapping):
             raise FileFormatError(f"{self.path}/{key} is no group; export the network again")
         return Fields(f"{self.path}/{key}", value)
 
     def text(self, key: str) -> str:
-        """A string, alone or as the only entry of an array, as slayer writes a layer's type."""
+        """Return a string, alone or as the only entry of an array, as slayer writes a layer's type."""
         value = self._value(key)
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.reshape(-1)[0]
@@ -43,7 +43,7 @@ class Fields:
         return value
 
     def integers(self, key: str, low: int = -LARGEST, high: int = LARGEST - 1) -> Array:
-        """Whole numbers low..high, of any number type and shape, as int64.
+        """Return whole numbers low..high, of any number type and shape, as int64.
 
         lava-dl cuts fractions off weights and biases toward 0; such files are refused here.
         """
@@ -51,24 +51,24 @@ class Fields:
         array = np.asarray(value) if not isinstance(value, (Mapping, str)) else np.array(None)
         if array.dtype.kind not in "biuf" or not array.size:
             raise FileFormatError(f"{self.path}/{key} holds no numbers; export the network again")
-        bad = ~np.isfinite(array) | (array != np.floor(array)) | (array < low) | (array > high)
-        if bad.any():
-            at = [int(i) for i in np.argwhere(bad)[0]] if array.ndim else ""
+        faulty = ~np.isfinite(array) | (array != np.floor(array)) | (array < low) | (array > high)
+        if faulty.any():
+            index = [int(i) for i in np.argwhere(faulty)[0]] if array.ndim else ""
             raise InputError(
-                f"{self.path}/{key}{at} = {array[bad].flat[0]}, rule: whole numbers {low}..{high}; quantize the "
+                f"{self.path}/{key}{index} = {array[faulty].flat[0]}, rule: whole numbers {low}..{high}; quantize the "
                 "network before it is exported"
             )
         return array.astype(np.int64)
 
     def integer(self, key: str, low: int = -LARGEST, high: int = LARGEST - 1) -> int:
-        """One whole number low..high, alone or as the only entry of an array."""
+        """Return one whole number low..high, alone or as the only entry of an array."""
         array = self.integers(key, low, high)
         if array.size != 1:
             raise FileFormatError(f"{self.path}/{key} has shape {array.shape}, rule: one number")
         return int(array.reshape(-1)[0])
 
     def pair(self, key: str, low: int) -> tuple[int, int]:
-        """(y, x): two whole numbers from `low` on, or one that stands for both."""
+        """Return (y, x): two whole numbers from `low` on, or one that stands for both."""
         array = self.integers(key, low, 1 << 16)
         if array.size == 1:
             return (int(array.reshape(-1)[0]),) * 2
@@ -86,11 +86,12 @@ class Fields:
                 )
 
     def refuse_unless(self, key: str, value: int, reason: str) -> None:
-        """Raise InputError if the key is there and holds another number."""
-        if key in self and (found := self.integer(key)) != value:
-            raise InputError(f"{self.path}/{key} = {found}, rule: {value}, {reason}")
+        """Raise InputError if the group has the key and another number under it."""
+        if key in self and (stated := self.integer(key)) != value:
+            raise InputError(f"{self.path}/{key} = {stated}, rule: {value}, {reason}")
 
     def _value(self, key: str) -> Any:
+        """Return the value under a key; raise FileFormatError where it is missing."""
         if key not in self.values:
             raise FileFormatError(f"{self.path} has no entry '{key}'; export the network again")
         return self.values[key]

@@ -43,11 +43,25 @@ KEYS = {
 }
 
 
-class Chain:
-    """What was read so far: populations, synapses and, of the layer that was read last, `source` and `shape`.
+class NetworkBuilder:
+    """Turn layer after layer of a file into populations and synapses.
 
-    shapes : of the "input" and of every population. scale, offset : see `read.Netx`
-    message_bits : of what that layer sends. flat : whether a layer `flatten` came since
+    Attributes
+    ----------
+    populations, synapses
+        What was read so far.
+    source
+        The population of the layer that was read last, or the input.
+    shape
+        Of that layer; None while nothing says the shape of the input.
+    message_bits
+        Bits of the messages that layer sends.
+    flat
+        Whether a layer `flatten` came since.
+    shapes
+        Of the "input" and of every population.
+    scale, offset
+        See `read.Netx`.
     """
 
     def __init__(self, input_shape: Shape | None, message_bits: int) -> None:
@@ -64,26 +78,27 @@ class Chain:
             self.shapes[INPUT] = input_shape
 
     def add(self, layer: Fields) -> None:
-        """Take the next layer; raises FileFormatError or InputError, naming the entry."""
-        kind = layer.text("type")
-        if kind not in KEYS:
+        """Take the next layer; raise FileFormatError or InputError, naming the entry."""
+        layer_type = layer.text("type")
+        if layer_type not in KEYS:
             hint = f"; layers={layer.path.split('/')[1]} reads those before it" if self.populations else ""
-            raise InputError(f"{layer.path}/type = {kind!r} is not supported, rule: {', '.join(KEYS)}{hint}")
-        layer.refuse_others(KEYS[kind])
-        steps = {"input": self._input, "flatten": self._flatten, "conv": self._conv, "dense_rec": self._recurrent}
-        if kind == "dense":
+            raise InputError(f"{layer.path}/type = {layer_type!r} is not supported, rule: {', '.join(KEYS)}{hint}")
+        layer.refuse_others(KEYS[layer_type])
+        readers = {"input": self._input, "flatten": self._flatten, "conv": self._conv, "dense_rec": self._recurrent}
+        if layer_type == "dense":
             (self._complex if neurons.is_complex(layer) else self._dense)(layer)
         else:
-            steps[kind](layer)
+            readers[layer_type](layer)
 
     def network(self, connection_delay: int) -> IntegerNetwork:
-        """All that was read."""
+        """Return the network of all layers that were read."""
         if not self.populations:
             raise InputError("no layer with neurons was read, rule: at least one; raise `layers`")
         inputs = size_of(INPUT, self.shapes[INPUT])
         return IntegerNetwork(inputs, tuple(self.populations), tuple(self.synapses), connection_delay)
 
     def _input(self, layer: Fields) -> None:
+        """Take an input layer: a shape, or neurons whose bias the data are."""
         if layer.path != "layer/0":
             raise InputError(f"{layer.path}: an input layer, rule: only the first layer is one")
         shape = _file_shape(layer)
@@ -96,14 +111,15 @@ class Chain:
             raise InputError(f"{layer.path}: weight or bias without neurons, rule: lava-dl reads neither; remove it")
 
     def _input_neurons(self, layer: Fields, shape: Shape) -> None:
+        """Add the neurons of an input layer behind an identity."""
         if neurons.is_complex(layer):
             raise InputError(f"{layer.path}: an input layer of RF neurons, which lava-dl cannot run; use a dense layer")
         self.scale = layer.integer("weight") if "weight" in layer else 64
         self.offset = layer.integer("bias") if "bias" in layer else 0
         # the bias of an input layer is no neuron's, but belongs to the data
-        without = Fields(layer.path, {key: value for key, value in layer.values.items() if key != "bias"})
+        unbiased = Fields(layer.path, {key: value for key, value in layer.values.items() if key != "bias"})
         size = size_of(layer.path, shape)
-        population = neurons.population(without, size, shape[-1])
+        population = neurons.population(unbiased, size, shape[-1])
         if np.any(population.per_neuron[population.model.fixed_per_neuron.index("du1")] != 4096):
             raise InputError(
                 f"{layer.path}/neuron/iDecay, rule: 4096 in an input layer, whose data act as bias; a "
@@ -113,6 +129,7 @@ class Chain:
         self._advance(population, shape)
 
     def _flatten(self, layer: Fields) -> None:
+        """Note that the dense layer behind numbers neurons in the file's order."""
         if self.shape is None:
             raise InputError(f"{layer.path}: flatten, rule: comes after a layer with a shape; give input_shape")
         size = size_of(layer.path, self.shape)
@@ -121,6 +138,7 @@ class Chain:
         self.flat = True
 
     def _conv(self, layer: Fields) -> None:
+        """Add a convolution, written out as a sparse matrix, and its neurons."""
         if self.flat or self.shape is None or len(self.shape) != 3:
             raise InputError(
                 f"{layer.path}: a convolution over shape {self.shape}, rule: (x, y, channel), not "
@@ -147,6 +165,7 @@ class Chain:
         self._advance(neurons.population(layer, size, shape[-1]), shape)
 
     def _dense(self, layer: Fields) -> None:
+        """Add a dense layer."""
         size = _dense_size(layer)
         matrix = weights.matrix(layer, "weight", size)
         weights.check_range(f"{layer.path}/weight", matrix)
@@ -156,28 +175,30 @@ class Chain:
         self._advance(neurons.population(layer, size, size), (size,))
 
     def _recurrent(self, layer: Fields) -> None:
+        """Add a dense layer with weights on itself."""
         if neurons.is_complex(layer):
             raise InputError(f"{layer.path}: recurrent RF neurons, which lava-dl cannot run; use a layer 'dense'")
         size = _dense_size(layer)
-        matrix, loop = (weights.matrix(layer, key, size) for key in ("weight", "weight_rec"))
-        if loop.shape != (size, size):
-            raise FileFormatError(f"{layer.path}/weight_rec has shape {loop.shape}, rule: {(size, size)}")
-        weights.check_range(f"{layer.path}/weight, weight_rec", matrix, loop)
+        matrix, recurrent = (weights.matrix(layer, key, size) for key in ("weight", "weight_rec"))
+        if recurrent.shape != (size, size):
+            raise FileFormatError(f"{layer.path}/weight_rec has shape {recurrent.shape}, rule: {(size, size)}")
+        weights.check_range(f"{layer.path}/weight, weight_rec", matrix, recurrent)
         self._connect(layer, matrix[:, self._columns(layer, matrix)])
-        self.synapses.append(Synapses(layer.path, layer.path, loop, message_bits=0))
+        self.synapses.append(Synapses(layer.path, layer.path, recurrent, message_bits=0))
         self._advance(neurons.population(layer, size, size), (size,))
 
     def _complex(self, layer: Fields) -> None:
-        size, both = _dense_size(layer), layer.group("weight")
-        both.refuse_others(("real", "imag"))
+        """Add a dense layer of resonators: real weights into current 0, imaginary ones into current 1."""
+        size, parts = _dense_size(layer), layer.group("weight")
+        parts.refuse_others(("real", "imag"))
         for current, key in enumerate(("real", "imag")):
-            matrix = weights.matrix(both, key, size)
-            weights.check_range(f"{both.path}/{key}", matrix)
+            matrix = weights.matrix(parts, key, size)
+            weights.check_range(f"{parts.path}/{key}", matrix)
             self._connect(layer, matrix[:, self._columns(layer, matrix)], current=current)
         self._advance(neurons.population(layer, size, size), (size,))
 
     def _columns(self, layer: Fields, matrix: Array) -> Array:
-        """For each neuron before a dense layer, in our order, its column in the file."""
+        """Return the file's column for each neuron before a dense layer, in our order."""
         if self.shape is None:
             self.shapes[INPUT] = self.shape = (matrix.shape[1],)
         size = size_of(layer.path, self.shape)
@@ -192,19 +213,19 @@ class Chain:
         return np.arange(size).reshape(self.shape[::-1]).transpose().reshape(-1)
 
     def _connect(self, layer: Fields, matrix: Any, message_bits: int | None = None, **options: Any) -> None:
-        """From the layer before to this one."""
+        """Add the connection from the layer before to this one."""
         bits = self.message_bits if message_bits is None else message_bits
         self.synapses.append(Synapses(self.source, layer.path, matrix, message_bits=bits, **options))
 
     def _advance(self, population: Population, shape: Shape) -> None:
-        """These neurons, which send spikes, become the layer before."""
+        """Make these neurons, which send spikes, the layer before."""
         self.populations.append(population)
         self.shapes[population.name] = self.shape = shape
         self.source, self.message_bits, self.flat = population.name, 0, False
 
 
 def size_of(where: str, shape: Shape) -> int:
-    """Neurons of a shape; raises InputError for none, or more than anything here can hold."""
+    """Return the neurons of a shape; raise InputError for none, or more than a network can hold."""
     size = 1
     for n in shape:
         size *= int(n)
@@ -214,17 +235,19 @@ def size_of(where: str, shape: Shape) -> int:
 
 
 def _file_shape(layer: Fields) -> Shape:
-    """(x, y, channel) or (n,) of a layer; files have the reverse order."""
+    """Return (x, y, channel) or (n,) of a layer; files have the reverse order."""
     shape = tuple(int(n) for n in layer.integers("shape", 1, MAX_NEURONS).reshape(-1)[::-1])
     size_of(f"{layer.path}/shape", shape)
     return shape
 
 
 def _dense_size(layer: Fields) -> int:
+    """Return the neurons of a dense layer."""
     return size_of(f"{layer.path}/shape", _file_shape(layer))
 
 
 def _convolution(layer: Fields) -> Convolution:
+    """Return the convolution of a layer."""
     kernel = layer.integers("weight")
     if kernel.ndim == 5 and kernel.shape[4] == 1:  # slayer's kernels have an axis of time
         kernel = kernel[..., 0]
@@ -235,6 +258,7 @@ def _convolution(layer: Fields) -> Convolution:
 
 
 def _identity(size: int) -> Any:
+    """Return the identity as scipy CSR, int32."""
     from scipy.sparse import csr_array
 
     return csr_array((np.ones(size, np.int32), np.arange(size), np.arange(size + 1)), shape=(size, size))

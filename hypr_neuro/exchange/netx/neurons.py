@@ -46,23 +46,34 @@ ACCUMULATOR = {"type": "CUBA", "iDecay": 0, "vDecay": 4096, "vThMant": 1 << 17}
 
 
 def population(layer: Fields, size: int, channels: int) -> Population:
-    """The neurons of a layer, named as its group; `channels` in each place, `size` where the layer has no places."""
+    """Return the neurons of a layer, named as its group.
+
+    Parameters
+    ----------
+    layer
+        The group of the layer.
+    size
+        Neurons of the layer.
+    channels
+        Neurons at each (x, y), which share their numbers; `size` where the layer has no places.
+    """
     fields = layer.group("neuron") if "neuron" in layer else Fields(f"{layer.path}/neuron", ACCUMULATOR)
-    kind = fields.text("type")
+    neuron_type = fields.text("type")
     _refuse_unused(fields)
-    if kind in LIF:
+    if neuron_type in LIF:
         return _lif(layer, fields, size, channels)
-    if kind in RF:
-        return _rf(RF[kind], layer, fields, size)
-    raise InputError(f"{fields.path}/type = {kind!r} is not supported, rule: {', '.join((*LIF, *RF))}")
+    if neuron_type in RF:
+        return _rf(RF[neuron_type], layer, fields, size)
+    raise InputError(f"{fields.path}/type = {neuron_type!r} is not supported, rule: {', '.join((*LIF, *RF))}")
 
 
 def is_complex(layer: Fields) -> bool:
-    """Whether the layer's neurons take a real and an imaginary current."""
+    """Return whether the layer's neurons take a real and an imaginary current."""
     return "neuron" in layer and layer.group("neuron").text("type") in RF
 
 
 def _refuse_unused(fields: Fields) -> None:
+    """Raise InputError where keys that lava-dl does not read hold other than it takes for granted."""
     fields.refuse_unless("refDelay", 1, "lava-dl runs no refractory period")
     fields.refuse_unless("gradedSpike", 0, "lava-dl's neurons send 0 or 1")
     fields.refuse_unless("messageBits", 0, "lava-dl's neurons send 0 or 1")
@@ -71,20 +82,22 @@ def _refuse_unused(fields: Fields) -> None:
 
 
 def _lif(layer: Fields, fields: Fields, size: int, channels: int) -> Population:
+    """Return LIF neurons; shifts of `vThMant` and bias are Loihi's."""
     fields.refuse_others(("type", "iDecay", "vDecay", "vThMant", *UNUSED))
     du1 = _each(fields, "iDecay", size, channels, 0, 4096)
     dv = _each(fields, "vDecay", size, channels, 0, 4096)
     vth = _each(fields, "vThMant", size, channels, 0, LARGEST_THRESHOLD) << ACTIVATION_SHIFT
     bias: Array = np.zeros(size, np.int64)
     if "bias" in layer:
-        top = 1 << (BIAS_BITS - 1)
-        bias = _each(layer, "bias", size, channels, -top, top - 1) << ACTIVATION_SHIFT
+        limit = 1 << (BIAS_BITS - 1)
+        bias = _each(layer, "bias", size, channels, -limit, limit - 1) << ACTIVATION_SHIFT
     inv_vth = (1 << 36) // np.maximum(vth, 1 << ACTIVATION_SHIFT)
     constants = {"lava": 1, "subtract": 0, "k": 12, "scale_log2": SCALE_LOG2}
     return Population.of(layer.path, "lif", size, du1=du1, dv=dv, vth=vth, bias=bias, inv_vth=inv_vth, **constants)
 
 
 def _rf(model: str, layer: Fields, fields: Fields, size: int) -> Population:
+    """Return resonators from the pair that Lava computes of sinDecay and cosDecay."""
     fields.refuse_others(("type", "sinDecay", "cosDecay", "vThMant", *UNUSED))
     for key in ("bias", "delay"):
         if key in layer and np.any(layer.integers(key)):
@@ -103,16 +116,16 @@ def _rf(model: str, layer: Fields, fields: Fields, size: int) -> Population:
 
 
 def _eighths(fields: Fields, key: str, size: int) -> Array:
-    """One multiple of 1/8, -4096..4096, for each neuron."""
-    given = fields.values.get(key)
-    if isinstance(given, (np.ndarray, np.number)) and given.dtype.kind == "f":
-        fields = Fields(f"{fields.path}, times 8,", {key: 8 * given})
+    """Return one multiple of 1/8, -4096..4096, for each neuron."""
+    stored = fields.values.get(key)
+    if isinstance(stored, (np.ndarray, np.number)) and stored.dtype.kind == "f":
+        fields = Fields(f"{fields.path}, times 8,", {key: 8 * stored})
         return np.asarray(_each(fields, key, size, size, -8 * 4096, 8 * 4096) / 8)
     return _each(fields, key, size, size, -4096, 4096)
 
 
 def _each(fields: Fields, key: str, size: int, channels: int, low: int, high: int) -> Array:
-    """One number for each neuron: from one for all, or from one for each channel, the last axis."""
+    """Return one number for each neuron: from one for all, or from one for each channel, the last axis."""
     array = fields.integers(key, low, high)
     if array.size == 1:
         return np.full(size, int(array.reshape(-1)[0]), np.int64)

@@ -32,7 +32,7 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.netx import neurons
 from hypr_neuro.exchange.netx.convolution import Shape
 from hypr_neuro.exchange.netx.fields import Fields
-from hypr_neuro.exchange.netx.layers import Chain
+from hypr_neuro.exchange.netx.layers import NetworkBuilder
 from hypr_neuro.exchange.nir.files import read_tree
 from hypr_neuro.files.store import missing
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork
@@ -44,10 +44,15 @@ from hypr_neuro.numbers.arrays import Array
 class Netx:
     """A netx file that was read.
 
-    network : populations are named as their groups in the file, "layer/0", "layer/1", …
-    shapes : of the "input" and of every population, (x, y, channel) or (n,)
-    scale, offset : of an input layer that has neurons: input = scale · data + offset, whole numbers; lava-dl's 64 and 0
-        where the file does not say. None where the input layer has no neurons
+    Attributes
+    ----------
+    network
+        Populations are named as their groups in the file, "layer/0", "layer/1", ….
+    shapes
+        Of the "input" and of every population, (x, y, channel) or (n,).
+    scale, offset
+        Of an input layer that has neurons: input = scale · data + offset, whole numbers; lava-dl's 64 and 0 where the
+        file does not say. None where the input layer has no neurons.
     """
 
     network: IntegerNetwork
@@ -59,32 +64,39 @@ class Netx:
     """Steps without input at the end of a run, see `hypr_neuro.graph.integer.as_integer`."""
 
     def integer(self) -> IntegerNetwork:
-        """The network, so that `simulate` takes what was read as it is."""
+        """Return the network, so that `simulate` takes what was read as it is."""
         return self.network
 
     def shaped(self, name: str, array: Array) -> Array:
-        """An array (…, n) of a population or of the "input" as (…, x, y, channel)."""
+        """Return an array (…, n) of a population or of the "input" as (…, x, y, channel)."""
         if name not in self.shapes:
             raise InputError(f"unknown population '{name}', known: {', '.join(self.shapes)}")
         return array.reshape(*array.shape[:-1], *self.shapes[name])
 
     def with_input_bias(self, mantissa: ArrayLike) -> IntegerNetwork:
-        """The network whose input layer has this bias, (x, y, channel) or flat, in 16 bits, beside what it receives.
+        """Return the network whose input layer has this bias beside what it receives.
 
         This is what lava-dl's users set as `net.in_layer.neuron.bias_mant.init`; run it with an input of zeros.
+
+        Parameters
+        ----------
+        mantissa : (x, y, channel)
+            Or flat; whole numbers of 16 bits.
         """
         if self.scale is None:
             raise InputError("the input layer has no neurons, rule: a bias needs some; give spikes as input")
-        first = self.network.populations[0]
-        values, top = np.asarray(mantissa), 1 << (neurons.BIAS_BITS - 1)
-        if values.size != first.size or np.any((values != np.floor(values)) | (values < -top) | (values >= top)):
+        input_layer = self.network.populations[0]
+        values, limit = np.asarray(mantissa), 1 << (neurons.BIAS_BITS - 1)
+        if values.size != input_layer.size or np.any(
+            (values != np.floor(values)) | (values < -limit) | (values >= limit)
+        ):
             raise InputError(
-                f"input bias of shape {values.shape}, rule: {self.shapes[INPUT]}, whole numbers {-top}..{top - 1}"
+                f"input bias of shape {values.shape}, rule: {self.shapes[INPUT]}, whole numbers {-limit}..{limit - 1}"
             )
-        per_neuron = first.per_neuron.copy()
-        row = first.model.fixed_per_neuron.index("bias")
+        per_neuron = input_layer.per_neuron.copy()
+        row = input_layer.model.fixed_per_neuron.index("bias")
         per_neuron[row] = values.reshape(-1).astype(np.int64) << neurons.ACTIVATION_SHIFT
-        populations = (replace(first, per_neuron=per_neuron), *self.network.populations[1:])
+        populations = (replace(input_layer, per_neuron=per_neuron), *self.network.populations[1:])
         return replace(self.network, populations=populations)
 
 
@@ -96,38 +108,50 @@ def read_netx(
     input_message_bits: int = 0,
     connection_delay: int = 1,
 ) -> Netx:
-    """The network of a netx file.
+    """Return the network of a netx file.
 
-    layers : read so many groups of `layer` only, from 0 on; all by default (lava-dl: num_layers)
-    input_shape : (x, y, channel) for a file that starts with a convolution and has no input layer
-    input_message_bits : 0 for an input of spikes, k for one of integers below 2^k in magnitude; without effect where
-        the input layer has neurons
-    connection_delay : 1 as Lava runs the network, 0 for all layers in one step; see the module's docstring
+    Parameters
+    ----------
+    path
+        Of the file.
+    layers
+        Number of groups of `layer` to read, from 0 on; all by default (lava-dl: num_layers).
+    input_shape : (x, y, channel)
+        For a file that starts with a convolution and has no input layer.
+    input_message_bits
+        0 for an input of spikes, k for one of integers below 2^k in magnitude; without effect where the input layer has
+        neurons.
+    connection_delay
+        1 as Lava runs the network, 0 for all layers in one step; see the module's docstring.
 
-    Raises FileFormatError for a damaged file or one of another kind, InputError for what is not supported; both name
-    file and entry.
+    Raises
+    ------
+    FileFormatError
+        For a damaged file or one of another kind; the error names file and entry.
+    InputError
+        For what is not supported; the error names file and entry.
     """
     require_path("path", path, "a netx file")
     path = Path(path)
     if not path.is_file():
         raise FileFormatError(f"file '{path}' {missing(path)}; give the path of a netx file")
     try:
-        chain = Chain(input_shape, input_message_bits)
+        builder = NetworkBuilder(input_shape, input_message_bits)
         for fields in _layers(read_tree(path), layers):
-            chain.add(fields)
-        network = chain.network(connection_delay)
-        if chain.scale is not None:
-            network.notes["input"] = {"scale": chain.scale, "offset": chain.offset}
-        return Netx(network, chain.shapes, chain.scale, chain.offset)
+            builder.add(fields)
+        network = builder.network(connection_delay)
+        if builder.scale is not None:
+            network.notes["input"] = {"scale": builder.scale, "offset": builder.offset}
+        return Netx(network, builder.shapes, builder.scale, builder.offset)
     except InputError as error:
         raise type(error)(f"file '{path}': {error}") from error
 
 
 def _layers(tree: dict[str, Any], count: int | None) -> list[Fields]:
-    """Groups layer/0, layer/1, …"""
-    found = tree.get("layer")
-    if not isinstance(found, dict) or not found or set(found) != {str(i) for i in range(len(found))}:
+    """Return the groups layer/0, layer/1 and so on."""
+    groups = tree.get("layer")
+    if not isinstance(groups, dict) or not groups or set(groups) != {str(i) for i in range(len(groups))}:
         raise FileFormatError("holds no netx network, rule: a group 'layer' with groups 0, 1, …; export it again")
-    if count is not None and not 1 <= count <= len(found):
-        raise InputError(f"layers = {count}, rule: 1..{len(found)} for this file")
-    return [Fields("layer", found).group(str(i)) for i in range(len(found))][:count]
+    if count is not None and not 1 <= count <= len(groups):
+        raise InputError(f"layers = {count}, rule: 1..{len(groups)} for this file")
+    return [Fields("layer", groups).group(str(i)) for i in range(len(groups))][:count]

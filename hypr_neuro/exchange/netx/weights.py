@@ -31,7 +31,7 @@ LARGEST_DELAY = 62
 
 
 def matrix(fields: Fields, key: str, rows: int) -> Array:
-    """Weights (rows, inputs), int32; a vector is read row by row."""
+    """Return weights (rows, inputs), int32; a vector is read row by row."""
     array = fields.integers(key)
     if array.size % rows or (array.ndim > 1 and array.shape != (rows, array.size // rows)):
         raise FileFormatError(f"{fields.path}/{key} has shape {array.shape}, rule: ({rows}, inputs)")
@@ -41,30 +41,30 @@ def matrix(fields: Fields, key: str, rows: int) -> Array:
 def check_range(path: str, *parts: Array) -> None:
     """Raise InputError, naming the matrix, for weights that lava-dl would change; `parts` are raised together."""
     low, high = min(int(p.min()) for p in parts), max(int(p.max()) for p in parts)
-    bottom, top = (-256, 254) if low < 0 < high else (-255, 255)
+    low_limit, high_limit = (-256, 254) if low < 0 < high else (-255, 255)
     for value in (low, high):
-        if not bottom <= value <= top:
+        if not low_limit <= value <= high_limit:
             raise InputError(
-                f"{path}: weights {low}..{high}, rule: {bottom}..{top} for these signs, lava-dl would change {value}; "
-                "quantize to 8 bits"
+                f"{path}: weights {low}..{high}, rule: {low_limit}..{high_limit} for these signs, "
+                f"lava-dl would change {value}; quantize to 8 bits"
             )
-    room, mixed, odd = _room(low, high), low < 0 <= high, any(np.any(part & 1) for part in parts)
+    exponent, mixed, odd = _raised_by(low, high), low < 0 <= high, any(np.any(part & 1) for part in parts)
     for part in parts:
         least, most = int(part.min()), int(part.max())
-        if least < 0 and most <= 0 and least << room == -256:
+        if least < 0 and most <= 0 and least << exponent == -256:
             raise InputError(
                 f"{path}: no positive weight and least {least}, rule: not a power of two, lava-dl would raise it to "
                 "-256, which Lava clips; add an input with a positive weight, or change the scale"
             )
-        if mixed and odd and room == 0 and (least, most) != (0, 0) and (least >= 0 or most <= 0):
+        if mixed and odd and exponent == 0 and (least, most) != (0, 0) and (least >= 0 or most <= 0):
             raise InputError(
                 f"{path}: odd weights in a range {low}..{high}, {least}..{most} in one matrix, rule: even ones, "
                 "or both signs in each matrix; lava-dl would set that matrix to 0"
             )
 
 
-def _room(low: int, high: int) -> int:
-    """The k by which lava-dl raises weights low..high."""
+def _raised_by(low: int, high: int) -> int:
+    """Return the k by which lava-dl raises weights low..high."""
     k = 0
     while max(high, 0) << (k + 1) <= (254 if low < 0 else 255) and -min(low, 0) << (k + 1) <= 256 and k < 8:
         k += 1
@@ -72,7 +72,10 @@ def _room(low: int, high: int) -> int:
 
 
 def delays(fields: Fields, shape: tuple[int, int]) -> int | Array:
-    """Delays of a dense layer's weights (post, pre): one number, or an array of that shape; fractions are cut off."""
+    """Return the delays of a dense layer's weights (post, pre): one number, or an array of that shape.
+
+    Fractions of a step are cut off.
+    """
     if "delay" not in fields:
         return 0
     value = Fields(fields.path, {"delay": np.floor(_numbers(fields))}).integers("delay", 0, LARGEST_DELAY)
@@ -87,11 +90,12 @@ def delays(fields: Fields, shape: tuple[int, int]) -> int | Array:
             f"{fields.path}/delay has shape {value.shape}, rule: one number, ({shape[0]},) for neurons, ({shape[1]},) "
             f"for inputs, or {shape}"
         )
-    full = np.ascontiguousarray(np.broadcast_to(value, shape))
-    return int(full.flat[0]) if np.all(full == full.flat[0]) else full
+    by_synapse = np.ascontiguousarray(np.broadcast_to(value, shape))
+    return int(by_synapse.flat[0]) if np.all(by_synapse == by_synapse.flat[0]) else by_synapse
 
 
 def _numbers(fields: Fields) -> Array:
+    """Return the delays as stored."""
     value = np.asarray(fields.values["delay"])
     if value.dtype.kind not in "iuf":
         raise FileFormatError(f"{fields.path}/delay holds no numbers; export the network again")
