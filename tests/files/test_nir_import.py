@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import import_nir, is_own, read_nir, to_graph, write_nir
-from hypr_neuro.exchange.nir.order import walk
+from hypr_neuro.exchange.nir.order import population_order
 from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Network
 from hypr_neuro.run.graph_forward import run_graph
@@ -78,7 +78,7 @@ loops = st.dictionaries(st.sampled_from("abcdefg"), st.lists(st.sampled_from(["i
 @given(loops)
 def test_connections_lead_forward_but_those_that_close_a_loop(sources: dict[str, list[str]]) -> None:
     heard = {t: [s for s in dict.fromkeys(ss) if s in sources or s == "input"] for t, ss in sources.items()}
-    order, closing = walk(heard)
+    order, closing = population_order(heard)
     assert sorted(order) == sorted(sources)
     reach = {name: {name} for name in sources}
     for _ in sources:
@@ -97,7 +97,7 @@ def test_connections_lead_forward_but_those_that_close_a_loop(sources: dict[str,
 def test_a_deep_chain_of_loops_needs_no_recursion() -> None:
     names = [f"{i:05}" for i in range(3000)]
     sources = {b: [a, b] for a, b in pairwise(["input", *names])}
-    assert walk(sources) == (names, {(n, n) for n in names})
+    assert population_order(sources) == (names, {(n, n) for n in names})
 
 
 # ---------------------------------------------------------------- published graphs

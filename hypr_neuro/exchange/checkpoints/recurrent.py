@@ -127,8 +127,8 @@ def _kind(content: Content, arrays: dict[str, Array], neuron: str | None) -> Kin
     if neuron is not None:
         if len(matching) == 1 and matching[0].neuron != neuron:
             raise InputError(
-                f"checkpoint '{content.path}': {', '.join(matching[0].arrays)} are those of '{matching[0].neuron}', and "
-                f"neuron = '{neuron}' was passed, which has {', '.join(known[neuron].arrays)}; leave neuron out"
+                f"checkpoint '{content.path}': {', '.join(matching[0].arrays)} are those of '{matching[0].neuron}', "
+                f"and neuron = '{neuron}' was passed, which has {', '.join(known[neuron].arrays)}; leave neuron out"
             )
         return known[neuron]
     if len(matching) != 1:

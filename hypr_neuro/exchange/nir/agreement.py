@@ -29,34 +29,45 @@ DIGITS = 4
 
 
 def random_input(channels: int) -> Array:
-    """Spikes (sample, T, channel) for a network of which no data are given."""
+    """Return spikes (sample, T, channel) for a network of which no data are given."""
     return (np.random.default_rng(SEED).random((SAMPLES, STEPS, channels)) < RATE).astype(np.int8)
 
 
 def spike_agreement(
     exact: FloatGraph, standard: nir.NIRGraph, names: Mapping[str, str], x: Array | None
 ) -> dict[str, dict[str, Any]]:
-    """By spiking node: "equal", "coincidence", "rate" of the network, "rate_standard" and "input".
+    """Return by spiking node: "equal", "coincidence", "rate" of the network, "rate_standard" and "input".
 
-    names : node of each population of `exact`. x : samples (sample, T, channel), random spikes if None
     Empty where the standard nodes cannot run with the network's dt.
+
+    Parameters
+    ----------
+    exact
+        The network.
+    standard
+        The nodes that other programs run.
+    names
+        Node of each population of `exact`.
+    x : (sample, T, channel)
+        Samples; random spikes if None.
     """
     data = random_input(exact.inputs) if x is None else np.asarray(x)
-    said = RANDOM if x is None else f"{data.shape[0]} given samples of {data.shape[1]} steps"
+    origin = RANDOM if x is None else f"{data.shape[0]} given samples of {data.shape[1]} steps"
     try:
-        other = import_foreign(_without_metadata(standard), {"dt": exact.dt, "reset": "zero"}, "NIR graph").graph
+        imported = import_foreign(_without_metadata(standard), {"dt": exact.dt, "reset": "zero"}, "NIR graph").graph
     except InputError:
         return {}
-    ours, theirs = run_graph(exact, data), run_graph(other, data)
-    found = {}
+    ours, theirs = run_graph(exact, data), run_graph(imported, data)
+    agreement = {}
     for population, node in names.items():
         if population in ours.spikes and node in theirs.spikes:
             a, b = ours.spikes[population] != 0, theirs.spikes[node] != 0
-            found[node] = _measure(a, b) | {"input": said}
-    return found
+            agreement[node] = _measure(a, b) | {"input": origin}
+    return agreement
 
 
 def _measure(a: Array, b: Array) -> dict[str, float]:
+    """Return the figures of two rasters of spikes."""
     spikes = int(a.sum()) + int(b.sum())
     coincidence = 2.0 * float(np.sum(a & b)) / spikes if spikes else 1.0
     figures = {
@@ -69,11 +80,11 @@ def _measure(a: Array, b: Array) -> dict[str, float]:
 
 
 def _without_metadata(graph: nir.NIRGraph) -> nir.NIRGraph:
-    """The same nodes as another program sees them; arrays are shared."""
+    """Return the same nodes as another program sees them; arrays are shared."""
     nodes = {}
     for name, node in graph.nodes.items():
-        bare = object.__new__(type(node))
-        bare.__dict__.update(node.__dict__)
-        bare.metadata = {key: value for key, value in node.metadata.items() if key != KEY}
-        nodes[name] = bare
+        copy = object.__new__(type(node))
+        copy.__dict__.update(node.__dict__)
+        copy.metadata = {key: value for key, value in node.metadata.items() if key != KEY}
+        nodes[name] = copy
     return nir.NIRGraph(nodes, list(graph.edges), type_check=False)

@@ -27,9 +27,19 @@ FIXED = {"LIF": ("du",), "IF": ("du", "dv"), "Threshold": ("du", "dv"), "I": ("d
 
 
 def chain_network(graph: FloatGraph, places: Mapping[str, Place]) -> Network:
-    """The network of a graph; places : the node that became each population, by name
+    """Return the network of a graph that is a chain of layers.
 
-    Raises InputError, naming the node, for a graph that is no such chain; the error says that import_nir takes it.
+    Parameters
+    ----------
+    graph
+        The graph.
+    places
+        The node that became each population, by name.
+
+    Raises
+    ------
+    InputError
+        For a graph that is no such chain, naming the node; the error says that import_nir takes it.
     """
     _check_end(graph, places)
     below, layers = INPUT, []
@@ -45,22 +55,23 @@ def chain_network(graph: FloatGraph, places: Mapping[str, Place]) -> Network:
 
 
 def _connections(graph: FloatGraph, population: FloatPopulation, below: str) -> tuple[Array, Array | None]:
-    """Weights from the layer below and from the population itself."""
-    found: dict[str, Array] = {}
+    """Return weights from the layer below and from the population itself."""
+    weights: dict[str, Array] = {}
     for c in graph.incoming(population.name):
         if c.source not in (below, population.name):
             raise InputError(f"hears '{c.source}', rule: '{below}' and itself, as in a chain of layers; {ANY}")
         if c.delay:
             raise InputError(f"hears '{c.source}' {c.delay} steps later, rule: without delays in a Network; {ANY}")
-        found[c.source] = _dense(c)
-    if below not in found:
+        weights[c.source] = _dense(c)
+    if below not in weights:
         raise InputError(f"does not hear '{below}', rule: a chain of layers; {ANY}")
-    if population.model.readout and population.name in found:
+    if population.model.readout and population.name in weights:
         raise InputError(f"feedback to itself, rule: a readout has none; remove it, or {ANY}")
-    return found[below], found.get(population.name)
+    return weights[below], weights.get(population.name)
 
 
 def _dense(c: FloatSynapses) -> Array:
+    """Return the weights with zeros written out."""
     if isinstance(c.weights, np.ndarray):
         return c.weights
     if prod(c.shape) > MAX_DENSE:
@@ -71,18 +82,18 @@ def _dense(c: FloatSynapses) -> Array:
 
 
 def _bias(population: FloatPopulation) -> tuple[Array | None, dict[str, Array]]:
-    """(the layer's bias, parameters)"""
+    """Return (the layer's bias, parameters)."""
     params = dict(population.params)
-    late = [first for first in population.biases if first]
-    if late:
-        raise InputError(f"a constant current from step {late[0]} on, rule: from the start in a Network; {ANY}")
+    delayed = [first for first in population.biases if first]
+    if delayed:
+        raise InputError(f"a constant current from step {delayed[0]} on, rule: from the start in a Network; {ANY}")
     current = population.biases.get(0)
     if population.model.bias_on == "current" or current is None:
         return current, params
-    bad = np.flatnonzero((current != 0.0) & (params["du"] != 1.0))
-    if bad.size:
+    faulty = np.flatnonzero((current != 0.0) & (params["du"] != 1.0))
+    if faulty.size:
         raise InputError(
-            f"bias[{bad[0]}] = {current[bad[0]]:.6g} on its current, rule: 0 where dt/tau_syn < 1, since "
+            f"bias[{faulty[0]}] = {current[faulty[0]]:.6g} on its current, rule: 0 where dt/tau_syn < 1, since "
             f"the bias of {population.model.name} acts on v; {ANY}"
         )
     params["bias"] = params["bias"] + current
@@ -90,7 +101,7 @@ def _bias(population: FloatPopulation) -> tuple[Array | None, dict[str, Array]]:
 
 
 def _check_end(graph: FloatGraph, places: Mapping[str, Place]) -> None:
-    """Spiking layers, then one readout, which is the output."""
+    """Raise InputError unless spiking layers are followed by one readout, which is the output."""
     *hidden, last = graph.populations
     label = places[last.name].label
     for population in hidden:

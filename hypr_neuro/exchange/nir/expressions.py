@@ -32,30 +32,38 @@ MOST_SYNAPSES = 1 << 28
 
 @dataclass
 class Expression:
-    """n numbers as sums over sources. terms : scipy CSR (n, size of the source) by source and delay in steps"""
+    """n numbers as sums over sources.
+
+    Attributes
+    ----------
+    terms
+        Scipy CSR (n, size of the source) by source and delay in steps.
+    biases : (n,)
+        Constants by the step from which they act.
+    """
 
     terms: dict[tuple[str, int], Any] = field(default_factory=dict)
     biases: dict[int, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, source: str, n: int, first: int = 0, size: int | None = None) -> Expression:
-        """Outputs first..first+n-1 of a source of that size."""
+        """Return outputs first..first+n-1 of a source of that size."""
         from scipy.sparse import csr_array
 
         parts = (np.ones(n), np.arange(first, first + n), np.arange(n + 1))
         return cls({(source, 0): csr_array(parts, shape=(n, size or n))})
 
     def plus(self, other: Expression) -> Expression:
-        """The sum."""
-        found = Expression(dict(self.terms), dict(self.biases))
+        """Return the sum."""
+        total = Expression(dict(self.terms), dict(self.biases))
         for key, matrix in other.terms.items():
-            found.terms[key] = found.terms[key] + matrix if key in found.terms else matrix
+            total.terms[key] = total.terms[key] + matrix if key in total.terms else matrix
         for first, bias in other.biases.items():
-            found.biases[first] = found.biases[first] + bias if first in found.biases else bias
-        return found
+            total.biases[first] = total.biases[first] + bias if first in total.biases else bias
+        return total
 
     def times(self, matrix: Any) -> Expression:
-        """matrix @ self."""
+        """Return matrix @ self."""
         terms = {key: matrix @ term for key, term in self.terms.items()}
         if any(term.nnz > MAX_SYNAPSES for term in terms.values()):
             raise InputError(
@@ -65,30 +73,30 @@ class Expression:
         return Expression(terms, {first: matrix @ bias for first, bias in self.biases.items()})
 
     def scaled(self, gain: Array) -> Expression:
-        """Each number times its gain."""
+        """Return each number times its gain."""
         return self.times(diagonal(gain)) if np.any(gain != 1.0) else self
 
-    def later(self, steps: Array) -> Expression:
-        """Each number late by its own steps, (n,); raises InputError for more than a connection can have."""
+    def delayed(self, steps: Array) -> Expression:
+        """Return each number delayed by its own steps, (n,); raise InputError for more than a connection can have."""
         self._check_delays(steps)
-        found = Expression()
+        total = Expression()
         for d in np.unique(steps[steps <= LATEST]):  # later numbers hear nothing
-            chosen = Expression(self.terms, self.biases).times(diagonal((steps == d).astype(np.float64)))
-            for term in chosen.terms.values():
+            part = Expression(self.terms, self.biases).times(diagonal((steps == d).astype(np.float64)))
+            for term in part.terms.values():
                 term.eliminate_zeros()
-            found = found.plus(
+            total = total.plus(
                 Expression(
-                    {(source, delay + int(d)): term for (source, delay), term in chosen.terms.items() if term.nnz},
-                    {first + int(d): bias for first, bias in chosen.biases.items() if np.any(bias)},
+                    {(source, delay + int(d)): term for (source, delay), term in part.terms.items() if term.nnz},
+                    {first + int(d): bias for first, bias in part.biases.items() if np.any(bias)},
                 )
             )
-        return found
+        return total
 
     def _check_delays(self, steps: Array) -> None:
-        """Before anything is made: delays that double from node to node would make as many terms as ways."""
-        arriving = [(source, delay, term.nonzero()[0]) for (source, delay), term in self.terms.items()]
-        arriving += [("a bias", first, np.flatnonzero(bias)) for first, bias in self.biases.items()]
-        for source, delay, numbers in arriving:
+        """Raise InputError first: delays that double from node to node make too many terms."""
+        incoming = [(source, delay, term.nonzero()[0]) for (source, delay), term in self.terms.items()]
+        incoming += [("a bias", first, np.flatnonzero(bias)) for first, bias in self.biases.items()]
+        for source, delay, numbers in incoming:
             latest = delay + int(steps[numbers].max(initial=0))
             if latest > LATEST:
                 raise InputError(
@@ -97,11 +105,11 @@ class Expression:
                 )
 
     def with_bias(self, bias: Array | None) -> Expression:
-        """Plus a constant from the first step on."""
+        """Return the sum with a constant that acts from the first step on."""
         return self if bias is None or not np.any(bias) else self.plus(Expression({}, {0: bias}))
 
     def only_source(self) -> str | None:
-        """The source whose outputs these are, unchanged and without delay; None if there is none."""
+        """Return the source whose outputs these are, unchanged and without delay; None if there is none."""
         if len(self.terms) != 1 or self.biases:
             return None
         ((source, delay), matrix), n = next(iter(self.terms.items())), next(iter(self.terms.values())).shape[0]
@@ -111,57 +119,68 @@ class Expression:
         return source if same else None
 
 
-class Arriving:
-    """What arrives at each node of a flat graph; `notes` on how parameters were read."""
+class NodeInputs:
+    """Compute what arrives at each node of a flat graph.
+
+    Attributes
+    ----------
+    outputs
+        What leaves each node, by name.
+    notes
+        How parameters were read.
+    """
 
     def __init__(
         self, flat: Flat, shapes: Shapes, sources: dict[str, Expression], dt: Callable[[Place], float]
     ) -> None:
-        self.flat, self.shapes, self.before = flat, shapes, flat.before()
-        self.leaving, self.dt = dict(sources), dt
+        self.flat, self.shapes, self.predecessors = flat, shapes, flat.predecessors()
+        self.outputs, self.dt = dict(sources), dt
         self.notes: list[str] = []
-        self._held: dict[int, Any] = {}
+        self._counted: dict[int, Any] = {}
         self._synapses = 0
         for name in self._order():
-            self.leaving[name] = self.held(flat.places[name], self._through(flat.places[name]))
+            self.outputs[name] = self.count_weights(flat.places[name], self._output(flat.places[name]))
 
-    def held(self, place: Place, found: Expression) -> Expression:
-        """The same, its weights counted; raises InputError, naming the node, where the graph's are too many."""
-        for term in found.terms.values():
-            if id(term) not in self._held:
-                self._held[id(term)] = term  # kept, so that no other gets its id
+    def count_weights(self, place: Place, expression: Expression) -> Expression:
+        """Return the expression, its weights counted; raise InputError, naming the node, for too many in the graph."""
+        for term in expression.terms.values():
+            if id(term) not in self._counted:
+                self._counted[id(term)] = term  # kept, so that no other gets its id
                 self._synapses += int(term.nnz)
         if self._synapses > MOST_SYNAPSES:
             raise InputError(
                 f"{place.label}: with it the graph has {self._synapses} synapses, rule: at most "
                 f"{MOST_SYNAPSES}, those of linear nodes on the way counted; split the graph"
             )
-        return found
+        return expression
 
-    def at(self, name: str) -> Expression:
-        """The sum of what the nodes before it send."""
-        found = Expression()
-        for source in sorted(self.before[name]):
-            found = found.plus(self.leaving[source])
-        return found
+    def sum_into(self, name: str) -> Expression:
+        """Return the sum of what the nodes before this one send."""
+        total = Expression()
+        for source in sorted(self.predecessors[name]):
+            total = total.plus(self.outputs[source])
+        return total
 
     def _order(self) -> list[str]:
-        """Linear nodes, each after those that it hears; raises InputError, naming a loop of nothing but such nodes."""
+        """Return the linear nodes, each after those that it hears; raise InputError, naming a loop of them."""
         linear = [name for name in sorted(self.flat.places) if self.flat.places[name].kind in LINEAR]
         open_edges = {
-            name: sum(b in self.flat.places and self.flat.places[b].kind in LINEAR for b in self.before[name])
+            name: sum(
+                successor in self.flat.places and self.flat.places[successor].kind in LINEAR
+                for successor in self.predecessors[name]
+            )
             for name in linear
         }
-        after, order = self.flat.after(), []
+        successors, order = self.flat.successors(), []
         ready = deque(name for name in linear if open_edges[name] == 0)
         while ready:
             name = ready.popleft()
             order.append(name)
-            for b in after[name]:
-                if b in open_edges:
-                    open_edges[b] -= 1
-                    if open_edges[b] == 0:
-                        ready.append(b)
+            for successor in successors[name]:
+                if successor in open_edges:
+                    open_edges[successor] -= 1
+                    if open_edges[successor] == 0:
+                        ready.append(successor)
         if len(order) < len(linear):
             raise InputError(
                 f"nodes {self._loop(set(linear) - set(order))}: a loop without a neuron, rule: what comes "
@@ -169,25 +188,23 @@ class Arriving:
             )
         return order
 
-    def _loop(self, left: set[str]) -> str:
-        """Names along one loop among these nodes, each of which hears another one of them."""
-        way = [min(left)]
-        while way[-1] not in way[:-1]:
-            way.append(min(b for b in self.before[way[-1]] if b in left))
-        loop = way[way.index(way[-1]) :][::-1]
+    def _loop(self, remaining: set[str]) -> str:
+        """Return names along one loop among these nodes, each of which hears another one of them."""
+        path = [min(remaining)]
+        while path[-1] not in path[:-1]:
+            path.append(min(source for source in self.predecessors[path[-1]] if source in remaining))
+        loop = path[path.index(path[-1]) :][::-1]
         return " → ".join(repr(name) for name in loop[:6]) + (" → …" if len(loop) > 6 else "")
 
-    def _through(self, place: Place) -> Expression:
-        """What leaves a linear node."""
-        arriving = self.at(place.name)
+    def _output(self, place: Place) -> Expression:
+        """Return what leaves a linear node."""
+        incoming = self.sum_into(place.name)
         with naming(place.label):
             if place.kind == "Delay":
-                steps, notes = delay_steps(place, self.shapes.leaving[place.name], self.dt(place))
-                found = arriving.later(steps)
+                steps, notes = delay_steps(place, self.shapes.outputs[place.name], self.dt(place))
+                output = incoming.delayed(steps)
             else:
-                matrix, bias, notes = matrix_of(
-                    place, self.shapes.arriving[place.name], self.shapes.leaving[place.name]
-                )
-                found = (arriving if matrix is None else arriving.times(matrix)).with_bias(bias)
+                matrix, bias, notes = matrix_of(place, self.shapes.inputs[place.name], self.shapes.outputs[place.name])
+                output = (incoming if matrix is None else incoming.times(matrix)).with_bias(bias)
         self.notes += [f"{place.label}: {note}" for note in notes]
-        return found
+        return output

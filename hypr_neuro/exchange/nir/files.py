@@ -30,7 +30,7 @@ TRIAL_BYTES_PER_SECOND = 1e7
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """The file as nested dicts of arrays and strings; raises FileFormatError, never crashes on a damaged file."""
+    """Return the file as nested dicts of arrays and strings; raise FileFormatError, never crash, for a damaged file."""
     if not path.is_file():
         raise FileFormatError(f"{missing(path)}; give the path of a NIR file")
     try:
@@ -45,39 +45,47 @@ def read_tree(path: Path) -> dict[str, Any]:
 
 
 def _trial(path: Path) -> None:
-    """Read the file in a child process; raises FileFormatError if that crashes or does not end."""
+    """Read the file in a child process; raise FileFormatError if that crashes or does not end."""
     fault = fault_in_child(SCRIPT, path, TRIAL_SECONDS + path.stat().st_size / TRIAL_BYTES_PER_SECOND)
     if fault:
         raise FileFormatError(f"damaged: {fault}; write it again")
 
 
 class _Reader:
-    """An HDF5 tree as nested dicts, with a budget of depth, entries and bytes; plain links only."""
+    """Read an HDF5 tree into nested dicts, with a budget of depth, entries and bytes; plain links only."""
 
     def __init__(self, file_size: int) -> None:
         self.entries = MAX_ENTRIES
         self.bytes = MAX_EXPANSION * file_size + 1_000_000
 
     def group(self, group: h5py.Group, path: str, depth: int) -> dict[str, Any]:
+        """Return the entries of a group; raise FileFormatError where the budget is spent."""
         if depth > MAX_DEPTH:
             where = f"{path[:40]}…"
             raise FileFormatError(
                 f"group {where!r}: deeper than {MAX_DEPTH} levels, rule: no cycles, at most "
                 f"{MAX_NESTING} graphs inside each other; write it again"
             )
-        found: dict[str, Any] = {}
+        entries: dict[str, Any] = {}
         for name in group:
-            here = f"{path}/{name}"
+            entry_path = f"{path}/{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise FileFormatError(f"entry {here!r} is a link to elsewhere, rule: a NIR file holds its own data")
+                raise FileFormatError(
+                    f"entry {entry_path!r} is a link to elsewhere, rule: a NIR file holds its own data"
+                )
             self.entries -= 1
             if self.entries < 0:
                 raise FileFormatError(f"more than {MAX_ENTRIES} entries, rule: no cycles; write it again")
             item = group[name]
-            found[name] = self.group(item, here, depth + 1) if isinstance(item, h5py.Group) else self.value(item, here)
-        return found
+            entries[name] = (
+                self.group(item, entry_path, depth + 1)
+                if isinstance(item, h5py.Group)
+                else self.value(item, entry_path)
+            )
+        return entries
 
     def value(self, item: Any, path: str) -> Any:
+        """Return an array, a number or a text; raise FileFormatError where the budget is spent."""
         if not isinstance(item, h5py.Dataset) or item.shape is None:
             raise FileFormatError(f"entry {path!r} holds no data, rule: groups and datasets only; write it again")
         self.bytes -= int(item.nbytes)
@@ -91,7 +99,7 @@ class _Reader:
 
 
 def one_line(error: Exception) -> str:
-    """Type and first line of another library's exception."""
+    """Return type and first line of another library's exception."""
     text = (str(error).splitlines() or [""])[0][:300]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

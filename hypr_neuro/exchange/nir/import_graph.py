@@ -16,13 +16,13 @@ import nir
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.exchange.nir.expressions import Arriving, Expression
+from hypr_neuro.exchange.nir.expressions import Expression, NodeInputs
 from hypr_neuro.exchange.nir.flatten import INTEGRATORS, LINEAR, SPIKING, Flat, Place, flatten
 from hypr_neuro.exchange.nir.imported import Imported
-from hypr_neuro.exchange.nir.neurons_in import Neurons, memoryless, neurons_of
+from hypr_neuro.exchange.nir.neurons_in import ConvertedNeurons, convert_neurons, memoryless
 from hypr_neuro.exchange.nir.nodes import naming, on_one_line
 from hypr_neuro.exchange.nir.options import Choice, Options
-from hypr_neuro.exchange.nir.order import walk
+from hypr_neuro.exchange.nir.order import population_order
 from hypr_neuro.exchange.nir.shapes import Shapes, find_shapes
 from hypr_neuro.exchange.nir.summary import ImportSummary, count_kinds
 from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
@@ -36,60 +36,63 @@ START = Choice("start", "v at v_reset (LI, CubaLI, I: at 0), synaptic currents a
 
 @dataclass
 class _Part:
-    """One population in the making. arriving : what reaches current 0, in the units of its weights"""
+    """One population in the making; `expression` is what reaches current 0, in the units of its weights."""
 
     place: Place
     population: FloatPopulation
-    arriving: Expression
+    expression: Expression
 
 
 def import_foreign(graph: nir.NIRGraph, arguments: dict[str, Any], source: str) -> Imported:
-    """The graph of another program; raises InputError, naming node or edge, rule and remedy."""
+    """Return the graph of another program; raise InputError, naming node or edge, rule and remedy."""
     flat = flatten(graph)
     _check_ends(flat)
     shapes, options = find_shapes(flat), Options(flat, arguments)
     inputs, sources = _input_sources(flat, shapes)
     with np.errstate(all="ignore"):  # what overflows is refused by what it becomes part of
-        arriving = Arriving(flat, shapes, sources, options.dt)
-        parts, remarks = _parts(flat, shapes, arriving, options)
-        outputs = _outputs(flat, arriving, parts)
-    order, closing = walk({name: sorted({s for s, _ in part.arriving.terms}) for name, part in parts.items()})
+        node_inputs = NodeInputs(flat, shapes, sources, options.dt)
+        parts, remarks = _parts(flat, shapes, node_inputs, options)
+        outputs = _outputs(flat, node_inputs, parts)
+    heard = {name: sorted({source for source, _ in part.expression.terms}) for name, part in parts.items()}
+    order, closing = population_order(heard)
     synapses = _synapses(parts, order, closing, options)
     dt = options.dt(None)
-    shape = shapes.leaving[flat.of_kind("Input")[0].name] if len(flat.of_kind("Input")) == 1 else (inputs,)
+    shape = shapes.outputs[flat.of_kind("Input")[0].name] if len(flat.of_kind("Input")) == 1 else (inputs,)
     summary = ImportSummary(
         source,
         count_kinds(flat),
         len(flat.edges),
         (*options.choices, *options.without_effect(), START),
         tuple(map(on_one_line, _became(flat, parts, order, outputs, closing, synapses))),
-        (*arriving.notes, *remarks),
+        (*node_inputs.notes, *remarks),
         (*shapes.warnings, *_idle(flat, parts, outputs)),
     )
     populations = tuple(parts[name].population for name in order)
-    made = FloatGraph(inputs, populations, tuple(synapses), dt, tuple(outputs), shape, {"nir": summary.plain()})
-    return Imported(made, summary, {name: parts[name].place for name in order})
+    graph_read = FloatGraph(inputs, populations, tuple(synapses), dt, tuple(outputs), shape, {"nir": summary.plain()})
+    return Imported(graph_read, summary, {name: parts[name].place for name in order})
 
 
 def _check_ends(flat: Flat) -> None:
-    """There are Inputs and Outputs; linear nodes and Outputs hear a node, linear nodes and each of several Inputs lead
-    to one."""
+    """Raise InputError unless every Input and linear node leads on, and every Output and linear node hears a node.
+
+    There is at least one Input and one Output; a single Input may lead nowhere.
+    """
     for what in ("Input", "Output"):
         if not flat.of_kind(what):
             raise InputError(f"0 nodes of type {what}, rule: at least one; add it")
-    before, after = flat.before(), flat.after()
+    predecessors, successors = flat.predecessors(), flat.successors()
     for name, place in flat.places.items():
-        if (place.kind in LINEAR or place.kind == "Output") and not before[name]:
+        if (place.kind in LINEAR or place.kind == "Output") and not predecessors[name]:
             raise InputError(f"{place.label} hears no node, rule: at least one; connect or remove it")
         several = place.kind == "Input" and len(flat.of_kind("Input")) > 1
-        if (place.kind in LINEAR or several) and not after[name]:
+        if (place.kind in LINEAR or several) and not successors[name]:
             raise InputError(f"{place.label} leads to no node, rule: at least one; connect or remove it")
 
 
 def _input_sources(flat: Flat, shapes: Shapes) -> tuple[int, dict[str, Expression]]:
-    """Channels of the input, and what leaves each Input and each neuron."""
+    """Return the channels of the input, and what leaves each Input and each neuron."""
     places = flat.of_kind("Input")
-    sizes = [prod(shapes.leaving[p.name]) for p in places]
+    sizes = [prod(shapes.outputs[p.name]) for p in places]
     starts = np.cumsum([0, *sizes])
     sources = {
         p.name: Expression.of(INPUT, n, int(first), sum(sizes))
@@ -97,82 +100,85 @@ def _input_sources(flat: Flat, shapes: Shapes) -> tuple[int, dict[str, Expressio
     }
     for place in flat.places.values():
         if place.kind in SPIKING | INTEGRATORS:
-            sources[place.name] = Expression.of(place.name, prod(shapes.leaving[place.name]))
+            sources[place.name] = Expression.of(place.name, prod(shapes.outputs[place.name]))
     return sum(sizes), sources
 
 
-def _parts(flat: Flat, shapes: Shapes, arriving: Arriving, options: Options) -> tuple[dict[str, _Part], list[str]]:
-    """Populations by name, in the order of names, and remarks on how their parameters were read."""
+def _parts(flat: Flat, shapes: Shapes, node_inputs: NodeInputs, options: Options) -> tuple[dict[str, _Part], list[str]]:
+    """Return populations by name, in the order of names, and remarks on how their parameters were read."""
     parts, remarks = {}, []
     for name in sorted(flat.places):
         place = flat.places[name]
         if place.kind not in SPIKING | INTEGRATORS:
             continue
-        made = neurons_of(place, shapes.leaving[name], options)
-        remarks += [f"{place.label}: {note}" for note in made.notes]
-        found = arriving.held(place, arriving.at(name).scaled(made.gain))
-        if made.late:
+        neurons = convert_neurons(place, shapes.outputs[name], options)
+        remarks += [f"{place.label}: {note}" for note in neurons.notes]
+        expression = node_inputs.count_weights(place, node_inputs.sum_into(name).scaled(neurons.gain))
+        if neurons.delay:
             with naming(place.label):
-                found = found.later(np.full(len(made.gain), made.late))
-        parts[name] = _part(place, made, found.with_bias(made.current), shapes.leaving[name])
+                expression = expression.delayed(np.full(len(neurons.gain), neurons.delay))
+        parts[name] = _part(place, neurons, expression.with_bias(neurons.current), shapes.outputs[name])
     return parts, remarks
 
 
-def _part(place: Place, made: Neurons, arriving: Expression, shape: tuple[int, ...]) -> _Part:
+def _part(place: Place, neurons: ConvertedNeurons, expression: Expression, shape: tuple[int, ...]) -> _Part:
+    """Return the population that a node becomes."""
     if place.name == INPUT:
         raise InputError(f"{place.label}: the name of the input here; rename it")
     with naming(place.label):
         return _Part(
-            place, FloatPopulation(place.name, get_model(made.model), made.params, arriving.biases, shape), arriving
+            place,
+            FloatPopulation(place.name, get_model(neurons.model), neurons.params, expression.biases, shape),
+            expression,
         )
 
 
-def _outputs(flat: Flat, arriving: Arriving, parts: dict[str, _Part]) -> list[str]:
-    """Populations that the Outputs show; readouts are added to `parts` where there is none."""
-    found = []
+def _outputs(flat: Flat, node_inputs: NodeInputs, parts: dict[str, _Part]) -> list[str]:
+    """Return the populations that the Outputs show; readouts are added to `parts` where there is none."""
+    names = []
     for place in flat.of_kind("Output"):
-        shown = arriving.at(place.name)
-        name = shown.only_source()
+        expression = node_inputs.sum_into(place.name)
+        name = expression.only_source()
         if name is None or name == INPUT:
-            n, shape = prod(arriving.shapes.arriving[place.name]), arriving.shapes.arriving[place.name]
-            made = Neurons("li", memoryless(n), np.ones(n), None, 0, [])
-            parts[place.name], name = _part(place, made, shown, shape), place.name
-        found.append(name)
-    return found
+            n, shape = prod(node_inputs.shapes.inputs[place.name]), node_inputs.shapes.inputs[place.name]
+            readout = ConvertedNeurons("li", memoryless(n), np.ones(n), None, 0, [])
+            parts[place.name], name = _part(place, readout, expression, shape), place.name
+        names.append(name)
+    return names
 
 
 def _synapses(
     parts: dict[str, _Part], order: list[str], closing: set[tuple[str, str]], options: Options
 ) -> list[FloatSynapses]:
-    """Connections in the order of their targets, then of their sources; those that close a loop take longer."""
-    found, place_in = [], {INPUT: -1, **{name: i for i, name in enumerate(order)}}
-    extra = options.recurrent_delay() - 1 if closing else 0
+    """Return connections in the order of their targets, then of their sources; those that close a loop take longer."""
+    synapses, position = [], {INPUT: -1, **{name: i for i, name in enumerate(order)}}
+    loop_delay = options.recurrent_delay() - 1 if closing else 0
     for target in order:
-        terms = parts[target].arriving.terms
-        for source, delay in sorted(terms, key=lambda key: (place_in[key[0]], key[1])):
+        terms = parts[target].expression.terms
+        for source, delay in sorted(terms, key=lambda key: (position[key[0]], key[1])):
             matrix: Any = terms[source, delay]
-            late = delay + (extra if (source, target) in closing else 0)
-            if late < 0:
+            steps = delay + (loop_delay if (source, target) in closing else 0)
+            if steps < 0:
                 raise InputError(
                     f"connection {source} -> {target} closes a loop without a Delay, recurrent_delay = 0, "
                     "rule: at least one step; pass 1"
                 )
             weights = matrix.toarray() if matrix.nnz >= DENSE_FROM * prod(matrix.shape) else matrix
-            found.append(FloatSynapses(source, target, weights, late))
-    return found
+            synapses.append(FloatSynapses(source, target, weights, steps))
+    return synapses
 
 
 def _idle(flat: Flat, parts: dict[str, _Part], outputs: list[str]) -> list[str]:
-    """Inputs and neurons that are not connected as one would expect."""
-    after, before = flat.after(), flat.before()
-    heard = {s for part in parts.values() for s, _ in part.arriving.terms} | set(outputs)
-    text = [f"{place.label} leads to no node" for place in flat.of_kind("Input") if not after[place.name]]
+    """Return remarks on inputs and neurons that are not connected as one would expect."""
+    successors, predecessors = flat.successors(), flat.predecessors()
+    heard = {s for part in parts.values() for s, _ in part.expression.terms} | set(outputs)
+    remarks = [f"{place.label} leads to no node" for place in flat.of_kind("Input") if not successors[place.name]]
     for name, part in parts.items():
-        if not before[name]:
-            text.append(f"{part.place.label} hears no node, it runs on its own parameters")
+        if not predecessors[name]:
+            remarks.append(f"{part.place.label} hears no node, it runs on its own parameters")
         if name not in heard:
-            text.append(f"{part.place.label}: nothing reads its output, it is computed all the same")
-    return text
+            remarks.append(f"{part.place.label}: nothing reads its output, it is computed all the same")
+    return remarks
 
 
 def _became(
@@ -183,7 +189,7 @@ def _became(
     closing: set[tuple[str, str]],
     synapses: list[FloatSynapses],
 ) -> list[str]:
-    """What became what, one line each."""
+    """Return what became what, one line each."""
     lines = []
     inputs, ends = flat.of_kind("Input"), flat.of_kind("Output")
     if len(inputs) > 1:

@@ -17,7 +17,16 @@ from hypr_neuro.graph.network import Network
 class Imported:
     """A graph and what the import says of it.
 
-    places : the node that became each population, by name. exact : the network of a file of hypr-neuro
+    Attributes
+    ----------
+    graph
+        The graph, which runs and quantizes.
+    summary
+        What was read, chosen and made.
+    places
+        The node that became each population, by name.
+    exact
+        The network of a file of hypr-neuro.
     """
 
     graph: FloatGraph
@@ -26,12 +35,12 @@ class Imported:
     exact: Network | None = field(default=None, repr=False)
 
     def network(self) -> Network | None:
-        """The graph as a Network, which trains, if it is a chain of layers that ends in a readout; else None."""
+        """Return the graph as a Network, which trains, if it is a chain of layers that ends in a readout; else None."""
         try:
             return self.require_network()
         except InputError:
             return None
 
     def require_network(self) -> Network:
-        """The same; raises InputError, naming the node, for a graph that is no such chain."""
+        """Return the same; raise InputError, naming the node, for a graph that is no such chain."""
         return self.exact if self.exact is not None else chain_network(self.graph, self.places)

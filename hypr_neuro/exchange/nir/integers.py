@@ -33,9 +33,12 @@ GRID_TOLERANCE = 1e-3
 
 
 def float_network(qnet: QuantizedNetwork) -> Network:
-    """The float network that the integers stand for: weights, biases and neuron parameters.
+    """Return the float network that the integers stand for: weights, biases and neuron parameters.
 
-    Raises InputError, naming the layer, for a neuron without float form and for mantissas wider than the profile's.
+    Raises
+    ------
+    InputError
+        For a neuron without float form and for mantissas wider than the profile's; the error names the layer.
     """
     layers = []
     for i, layer in enumerate(qnet.layers):
@@ -46,11 +49,12 @@ def float_network(qnet: QuantizedNetwork) -> Network:
 
 
 def weight_top(qnet: QuantizedNetwork) -> int:
-    """Largest mantissa of the profile's width."""
+    """Return the largest mantissa of the profile's width."""
     return (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
 
 
 def _check_width(where: str, mantissa: Array, top: int) -> None:
+    """Raise InputError for mantissas beyond ±`top`."""
     if np.any(np.abs(mantissa) > top):
         raise InputError(
             f"{where}: mantissas {mantissa.min()}..{mantissa.max()}, rule: ±{top}, the profile's precision.weight_bits"
@@ -58,6 +62,7 @@ def _check_width(where: str, mantissa: Array, top: int) -> None:
 
 
 def _float_layer(name: str, layer: QuantizedLayer) -> Layer:
+    """Return the float layer of a layer of integers."""
     layer.model.require_float(name)
     weight, bias = layer.input.mantissa * layer.weight_step(layer.input), None
     if layer.bias_axon:
@@ -72,23 +77,25 @@ def _float_layer(name: str, layer: QuantizedLayer) -> Layer:
 
 
 def float_params(name: str, model: NeuronModel, per_neuron: Mapping[str, Array], constants: Integers) -> Any:
-    """Parameters by name, (n,) each, that a layer's integers stand for, kept inside their ranges."""
+    """Return the parameters by name, (n,) each, that a layer's integers stand for, kept inside their ranges."""
     if model.learned is None:
         raise InputError(
             f"{name}: neuron '{model.name}' does not say what its integers stand for, rule: a model that "
             "learns on chip (docs/models.md); exchange it as quantized.h5"
         )
     size = len(next(iter(per_neuron.values())))
-    others = HELD[model.name](per_neuron, constants) if model.name in HELD else {}
+    not_learned = NOT_LEARNED[model.name](per_neuron, constants) if model.name in NOT_LEARNED else {}
     start = {
-        p.name: np.broadcast_to(np.asarray(others.get(p.name, p.default), float), (size,)).copy() for p in model.params
+        p.name: np.broadcast_to(np.asarray(not_learned.get(p.name, p.default), float), (size,)).copy()
+        for p in model.params
     }
-    found = model.learned.params(start, model.learned.read(per_neuron, constants))
+    params = model.learned.params(start, model.learned.read(per_neuron, constants))
     lowest = {p.name: np.nextafter(p.low, np.inf) if p.open_low else p.low for p in model.params}
-    return {p.name: np.clip(found[p.name], lowest[p.name], p.high) for p in model.params}
+    return {p.name: np.clip(params[p.name], lowest[p.name], p.high) for p in model.params}
 
 
 def _brf(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
+    """Return what does not learn in a BRF."""
     return {
         "delta": constants["dlt"] / 2.0**DELTA_FRACTION,
         "gamma": per_neuron["gamma"] / 2.0 ** constants["k"],
@@ -97,16 +104,17 @@ def _brf(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]
 
 
 def _lif(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
+    """Return what does not learn in a LIF."""
     return {"subtract": float(constants["subtract"])}
 
 
 def _se_adlif(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
-    """k: the integers know only k·a and k·b, with a and b at most 1."""
+    """Return k of an SE-adLIF: the integers know only k·a and k·b, with a and b at most 1."""
     largest = max(int(per_neuron["ka"].max()), int(per_neuron["kb"].max())) / 2.0 ** constants["m"]
     return {"k": max(120.0, largest)}
 
 
-HELD: dict[str, Callable[[Mapping[str, Array], Integers], dict[str, Any]]] = {
+NOT_LEARNED: dict[str, Callable[[Mapping[str, Array], Integers], dict[str, Any]]] = {
     "brf": _brf,
     "lif": _lif,
     "se_adlif": _se_adlif,
@@ -118,13 +126,13 @@ HELD: dict[str, Callable[[Mapping[str, Array], Integers], dict[str, Any]]] = {
 
 
 def integer_metadata(qnet: QuantizedNetwork) -> dict[str, dict[str, Any]]:
-    """What goes beside the nodes, by name of the node."""
-    found: dict[str, dict[str, Any]] = {
+    """Return what goes beside the nodes, by name of the node."""
+    metadata: dict[str, dict[str, Any]] = {
         "input": {"profile": _json(qnet.profile.dump()), "record": _json(qnet.record)},
     }
     for i, layer in enumerate(qnet.layers):
         name = base_name(i, len(qnet.layers))
-        found[name] = {
+        metadata[name] = {
             "per_neuron": layer.per_neuron.copy(),
             "constants": layer.constants.copy(),
             "psi_table": layer.psi_table.copy(),
@@ -133,11 +141,12 @@ def integer_metadata(qnet: QuantizedNetwork) -> dict[str, dict[str, Any]]:
         }
         for key, connection in layer.connections().items():
             node = f"{name}_{'weight' if key == 'input' else key}"
-            found[node] = {"exponent": int(connection.exponent), "step": layer.weight_step(connection)}
-    return found
+            metadata[node] = {"exponent": int(connection.exponent), "step": layer.weight_step(connection)}
+    return metadata
 
 
 def _json(value: Any) -> str:
+    """Return JSON text with sorted keys."""
     return json.dumps(value, sort_keys=True)
 
 
@@ -145,44 +154,57 @@ def _json(value: Any) -> str:
 
 
 def integer_layer(where: str, layer: Layer, entries: Mapping[str, Mapping[str, Any]], top: int) -> QuantizedLayer:
-    """The integers of a layer: mantissas from its weights, all else from metadata.
+    """Return the integers of a layer: mantissas from its weights, all else from metadata.
 
-    entries : metadata of its nodes by role: neuron, weight and, if recurrent, recurrent
-    top : largest mantissa
+    Parameters
+    ----------
+    where
+        Name of the layer's neuron node.
+    layer
+        The float layer that the file holds.
+    entries
+        Metadata of its nodes by role: neuron, weight and, if recurrent, recurrent.
+    top
+        Largest mantissa.
 
-    Raises FileFormatError, naming the node, for weights off the grid of their step and integers of the wrong shape.
+    Raises
+    ------
+    FileFormatError
+        For weights off the grid of their step and integers of the wrong shape; the error names the node.
     """
-    own = entries["neuron"]
-    scale = float(own["current_scale"])
+    integers = entries["neuron"]
+    scale = float(integers["current_scale"])
     matrix = layer.weight if layer.bias is None else np.column_stack([layer.weight, layer.bias])
-    made = {"input": _connection(f"{where}_weight", matrix, entries["weight"], scale, top)}
+    connections = {"input": _connection(f"{where}_weight", matrix, entries["weight"], scale, top)}
     if layer.recurrent is not None:
-        made["recurrent"] = _connection(f"{where}_recurrent", layer.recurrent, entries["recurrent"], scale, top)
-    found = QuantizedLayer(
+        connections["recurrent"] = _connection(f"{where}_recurrent", layer.recurrent, entries["recurrent"], scale, top)
+    quantized = QuantizedLayer(
         layer.model,
-        made["input"],
-        made.get("recurrent"),
+        connections["input"],
+        connections.get("recurrent"),
         layer.bias is not None,
-        np.asarray(own["per_neuron"]),
-        np.asarray(own["constants"]),
-        np.asarray(own["psi_table"]),
-        float(own["state_scale"]),
+        np.asarray(integers["per_neuron"]),
+        np.asarray(integers["constants"]),
+        np.asarray(integers["psi_table"]),
+        float(integers["state_scale"]),
         scale,
         layer.trainable,
     )
     if layer.model.validate_fixed is not None:
         layer.model.validate_fixed(
             f"node '{where}'",
-            dict(zip(layer.model.fixed_per_neuron, found.per_neuron, strict=True)) | _constants(found),
+            dict(zip(layer.model.fixed_per_neuron, quantized.per_neuron, strict=True)) | _constants(quantized),
         )
-    return found
+    return quantized
 
 
 def _constants(layer: QuantizedLayer) -> dict[str, Array]:
+    """Return the constants of a layer by name."""
     return {name: np.array([layer.constant(name)]) for name in layer.model.fixed_constants}
 
 
 def _connection(node: str, matrix: Array, entry: Mapping[str, Any], current_scale: float, top: int) -> Connection:
+    """Return the mantissas of a matrix and their exponent; raise FileFormatError where it is off the grid."""
     exponent = int(entry["exponent"])
     step = 2.0**exponent / current_scale
     if float(entry["step"]) != step:
@@ -192,9 +214,9 @@ def _connection(node: str, matrix: Array, entry: Mapping[str, Any], current_scal
         )
     exact = matrix / step
     mantissa = np.rint(exact)
-    off = np.argwhere(np.abs(exact - mantissa) > GRID_TOLERANCE)
-    if len(off):
-        i, j = (int(v) for v in off[0])
+    misses = np.argwhere(np.abs(exact - mantissa) > GRID_TOLERANCE)
+    if len(misses):
+        i, j = (int(v) for v in misses[0])
         raise FileFormatError(
             f"node '{node}': weight [{i}, {j}] = {matrix[i, j]}, rule: a multiple of its step "
             f"{step}; write the file again"
@@ -208,6 +230,6 @@ def _connection(node: str, matrix: Array, entry: Mapping[str, Any], current_scal
 
 
 def network_of(layers: list[QuantizedLayer], net: Network, head: Mapping[str, Any], where: str) -> QuantizedNetwork:
-    """The integer network of these layers, with the profile and record of the input node's metadata."""
+    """Return the integer network of these layers, with the profile and record of the input node's metadata."""
     profile = parse_profile(json.loads(head["profile"]), where)
     return QuantizedNetwork(layers, profile, net.dt, net.encoder, json.loads(head["record"]))

@@ -10,7 +10,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.nodes import numbers
-from hypr_neuro.exchange.nir.shapes import Shape, spread
+from hypr_neuro.exchange.nir.shapes import Shape, for_each_neuron
 from hypr_neuro.exchange.nir.windows import groups, kernel_weight, taps
 from hypr_neuro.graph.convolution import convolution_matrix
 from hypr_neuro.numbers.arrays import Array
@@ -21,30 +21,30 @@ MAX_STEPS = 1 << 31
 """Of a Delay node: more is a damaged number."""
 
 
-def matrix_of(place: Place, arriving: Shape, leaving: Shape) -> tuple[Any, Array | None, list[str]]:
-    """(scipy CSR (outputs, inputs) or None for the identity, bias (outputs,) or None, notes) of a linear node."""
+def matrix_of(place: Place, input_shape: Shape, output_shape: Shape) -> tuple[Any, Array | None, list[str]]:
+    """Return (scipy CSR (outputs, inputs) or None for the identity, bias (outputs,) or None, notes) of a node."""
     kind, node = place.kind, place.node
     if kind in ("Affine", "Linear"):
-        bias, notes = _bias(place, leaving) if kind == "Affine" else (None, [])
+        bias, notes = _bias(place, output_shape) if kind == "Affine" else (None, [])
         return _dense(numbers(node, "weight")), bias, notes
     if kind == "Scale":
-        scale, note = spread("scale", numbers(node, "scale"), leaving)
+        scale, note = for_each_neuron("scale", numbers(node, "scale"), output_shape)
         return diagonal(scale), None, [note] if note else []
     if kind in ("Conv1d", "Conv2d"):
         weight = kernel_weight(place)
-        found = convolution_matrix(weight, arriving[1:], taps(place), groups(place), True, np.float64)
-        bias, notes = _bias(place, leaving) if getattr(node, "bias", None) is not None else (None, [])
-        return found, bias, [n for n in notes if "a channel" not in n]
+        matrix = convolution_matrix(weight, input_shape[1:], taps(place), groups(place), True, np.float64)
+        bias, notes = _bias(place, output_shape) if getattr(node, "bias", None) is not None else (None, [])
+        return matrix, bias, [n for n in notes if "a channel" not in n]
     if kind in ("SumPool2d", "AvgPool2d"):
         window = taps(place)
         factor = 1.0 / prod(window.kernel) if kind == "AvgPool2d" else 1.0
-        weight = np.full((arriving[0], 1, *window.kernel), factor)
-        return convolution_matrix(weight, arriving[1:], window, arriving[0], True, np.float64), None, []
+        weight = np.full((input_shape[0], 1, *window.kernel), factor)
+        return convolution_matrix(weight, input_shape[1:], window, input_shape[0], True, np.float64), None, []
     return None, None, []
 
 
 def diagonal(values: Array) -> Any:
-    """scipy CSR with these on its diagonal, zeros stored."""
+    """Return a scipy CSR with these values on its diagonal, zeros stored."""
     from scipy.sparse import csr_array
 
     n = len(values)
@@ -52,7 +52,7 @@ def diagonal(values: Array) -> Any:
 
 
 def _dense(weight: Array) -> Any:
-    """A weight (…, outputs, inputs): one block for each index of the leading axes."""
+    """Return the matrix of a weight (…, outputs, inputs): one block for each index of the leading axes."""
     from scipy.sparse import block_diag, csr_array
 
     if weight.ndim == 2:
@@ -60,26 +60,27 @@ def _dense(weight: Array) -> Any:
     return csr_array(block_diag([csr_array(part) for part in weight.reshape(-1, *weight.shape[-2:])]))
 
 
-def _bias(place: Place, leaving: Shape) -> tuple[Array, list[str]]:
+def _bias(place: Place, output_shape: Shape) -> tuple[Array, list[str]]:
+    """Return the bias of each output, and how it was read."""
     values = numbers(place.node, "bias")
     if place.kind in ("Conv1d", "Conv2d") and values.size != 1:
-        if values.shape != leaving[:1]:
-            raise InputError(f"bias of shape {values.shape}, rule: {leaving[:1]}, one number a channel; repair it")
-        values = values.reshape(-1, *(1,) * (len(leaving) - 1))
-    bias, note = spread("bias", values, leaving)
+        if values.shape != output_shape[:1]:
+            raise InputError(f"bias of shape {values.shape}, rule: {output_shape[:1]}, one number a channel; repair it")
+        values = values.reshape(-1, *(1,) * (len(output_shape) - 1))
+    bias, note = for_each_neuron("bias", values, output_shape)
     return bias, [note] if note else []
 
 
 def delay_steps(place: Place, shape: Shape, dt: float) -> tuple[Array, list[str]]:
-    """Steps by which each number of a Delay node is late, (n,) int64; raises InputError for parts of a step."""
-    seconds, note = spread("delay", numbers(place.node, "delay"), shape)
+    """Return the steps by which a Delay node delays each number, (n,) int64; raise InputError for parts of a step."""
+    seconds, note = for_each_neuron("delay", numbers(place.node, "delay"), shape)
     with np.errstate(over="ignore"):
         exact = seconds / dt
     # more steps than any connection may have are refused there, by its name
     steps = np.rint(np.clip(exact, -1.0, MAX_STEPS))
-    bad = np.flatnonzero(~(np.abs(exact - steps) <= STEP_TOLERANCE) | (steps < 0))
-    if bad.size:
-        i = bad[0]
+    faulty = np.flatnonzero(~(np.abs(exact - steps) <= STEP_TOLERANCE) | (steps < 0))
+    if faulty.size:
+        i = faulty[0]
         raise InputError(
             f"delay[{i}] = {seconds[i]} s is {exact[i]:.6g} steps of dt = {dt} s, rule: "
             f"whole steps, 0 or more, at most {MAX_STEPS}; choose a dt that divides it"

@@ -24,7 +24,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.nodes import naming, numbers
 from hypr_neuro.exchange.nir.options import Options
-from hypr_neuro.exchange.nir.shapes import ELEMENTWISE, Shape, spread
+from hypr_neuro.exchange.nir.shapes import ELEMENTWISE, Shape, for_each_neuron
 from hypr_neuro.numbers.arrays import Array
 
 RATE_TOLERANCE = 1e-6
@@ -37,39 +37,55 @@ Values = dict[str, Array]
 
 
 @dataclass
-class Neurons:
-    """Our neurons in place of a node's. late : steps by which all that arrives is later; notes : what is to be said"""
+class ConvertedNeurons:
+    """Our neurons in place of a node's.
+
+    Attributes
+    ----------
+    model
+        Name of our model.
+    params : (n,)
+        Each, by name.
+    gain : (n,)
+        Factor of what arrives.
+    current : (n,)
+        Constant current, None for none.
+    delay
+        Steps by which all that arrives is delayed.
+    notes
+        How parameters were read.
+    """
 
     model: str
     params: Values
     gain: Array
     current: Array | None
-    late: int
+    delay: int
     notes: list[str]
 
 
-def neurons_of(place: Place, shape: Shape, options: Options) -> Neurons:
-    """Raises InputError, naming the node, for values that our neurons cannot have."""
+def convert_neurons(place: Place, shape: Shape, options: Options) -> ConvertedNeurons:
+    """Return our neurons for a node; raise InputError, naming the node, for values that they cannot have."""
     with naming(place.label):
         values, notes = {}, []
         for name in ELEMENTWISE[place.kind]:
-            values[name], note = spread(name, numbers(place.node, name), shape)
+            values[name], note = for_each_neuron(name, numbers(place.node, name), shape)
             notes += [note] if note else []
-    found = _MADE[place.kind](place, values, options)
-    found.notes += notes
+    converted = CONVERTERS[place.kind](place, values, options)
+    converted.notes += notes
     if np.any(values.get("v_reset", 0.0)):
-        found.notes.append("v is counted from v_reset")
-    return found
+        converted.notes.append("v is counted from v_reset")
+    return converted
 
 
 def _spiking(place: Place, values: Values, du: Array, dv: Array, options: Options) -> Values:
-    """Parameters of lif, v counted from v_reset."""
+    """Return parameters of lif, v counted from v_reset."""
     zero = np.zeros(len(du))
     with naming(place.label):
         vth = values["v_threshold"] - values["v_reset"]
-        bad = np.flatnonzero(~(vth > 0.0))
-        if bad.size:
-            i = bad[0]
+        faulty = np.flatnonzero(~(vth > 0.0))
+        if faulty.size:
+            i = faulty[0]
             raise InputError(
                 f"v_threshold[{i}] = {values['v_threshold'][i]}, rule: above v_reset = "
                 f"{values['v_reset'][i]}; repair the file that was exported"
@@ -79,83 +95,101 @@ def _spiking(place: Place, values: Values, du: Array, dv: Array, options: Option
     return {"du": du, "dv": dv, "vth": vth, "bias": bias, "subtract": np.full(len(du), subtract)}
 
 
-def _cuba_lif(place: Place, values: Values, options: Options) -> Neurons:
+def _cuba_lif(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+    """Convert a CubaLIF."""
     du, dv = _rate(place, values, "tau_syn", options), _rate(place, values, "tau_mem", options)
     gain = dv * values["r"] * (du * values["w_in"])
-    return Neurons("lif", _spiking(place, values, du, dv, options), gain, None, _late(place, options), [])
+    return ConvertedNeurons(
+        "lif", _spiking(place, values, du, dv, options), gain, None, _extra_delay(place, options), []
+    )
 
 
-def _lif(place: Place, values: Values, options: Options) -> Neurons:
+def _lif(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+    """Convert a LIF."""
     dv = _rate(place, values, "tau", options)
-    return Neurons("lif", _spiking(place, values, np.ones(len(dv)), dv, options), dv * values["r"], None, 0, [])
+    return ConvertedNeurons(
+        "lif", _spiking(place, values, np.ones(len(dv)), dv, options), dv * values["r"], None, 0, []
+    )
 
 
-def _if(place: Place, values: Values, options: Options) -> Neurons:
+def _if(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+    """Convert an IF."""
     n = len(values["r"])
     params = _spiking(place, values, np.ones(n), np.zeros(n), options)
-    return Neurons("lif", params, options.dt(place) * values["r"], None, 0, [])
+    return ConvertedNeurons("lif", params, options.dt(place) * values["r"], None, 0, [])
 
 
-def _threshold(place: Place, values: Values, options: Options) -> Neurons:
-    """A threshold of 0 or less is moved to 1, with as much bias."""
+def _threshold(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+    """Convert a Threshold; a threshold of 0 or less is moved to 1, with as much bias."""
     vth, notes = values["threshold"], []
-    n, moved = len(vth), np.where(vth > 0.0, 0.0, 1.0 - vth)
-    if np.any(moved):
+    n, raised_by = len(vth), np.where(vth > 0.0, 0.0, 1.0 - vth)
+    if np.any(raised_by):
         notes = ["thresholds of 0 and less are moved to 1, by a bias: up to the rounding of that sum"]
-    params = {"du": np.ones(n), "dv": np.ones(n), "vth": vth + moved, "bias": moved, "subtract": np.zeros(n)}
-    return Neurons("lif", params, np.ones(n), None, 0, notes)
+    params = {"du": np.ones(n), "dv": np.ones(n), "vth": vth + raised_by, "bias": raised_by, "subtract": np.zeros(n)}
+    return ConvertedNeurons("lif", params, np.ones(n), None, 0, notes)
 
 
-def _li(place: Place, values: Values, options: Options) -> Neurons:
+def _li(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+    """Convert an LI."""
     return _leaky(values, _rate(place, values, "tau", options), values["r"], 0)
 
 
-def _leaky(values: Values, rate: Array, gain: Array, late: int) -> Neurons:
-    """Without a synaptic current: li, or cuba_li where the time constant is too long for it."""
+def _leaky(values: Values, rate: Array, gain: Array, delay: int) -> ConvertedNeurons:
+    """Return neurons without a synaptic current: li, or cuba_li where the time constant is too long for it."""
     with np.errstate(divide="ignore"):
         tau = np.maximum(-1.0 / np.log1p(-rate), ONE_STEP_TAU)
     if np.any(tau > LARGEST_TAU):
         params = {"du": np.ones(len(rate)), "dv": rate, "bias": rate * values["v_leak"]}
-        return Neurons("cuba_li", params, rate * gain, None, late, [])
-    return Neurons("li", {"tau": tau}, gain, values["v_leak"], late, [])
+        return ConvertedNeurons("cuba_li", params, rate * gain, None, delay, [])
+    return ConvertedNeurons("li", {"tau": tau}, gain, values["v_leak"], delay, [])
 
 
-def _cuba_li(place: Place, values: Values, options: Options) -> Neurons:
+def _cuba_li(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+    """Convert a CubaLI."""
     du, dv = _rate(place, values, "tau_syn", options), _rate(place, values, "tau_mem", options)
-    late = _late(place, options)
+    delay = _extra_delay(place, options)
     if np.all(du == 1.0):
-        return _leaky(values, dv, values["r"] * values["w_in"], late)
+        return _leaky(values, dv, values["r"] * values["w_in"], delay)
     params = {"du": du, "dv": dv, "bias": dv * values["v_leak"]}
-    return Neurons("cuba_li", params, dv * values["r"] * (du * values["w_in"]), None, late, [])
+    return ConvertedNeurons("cuba_li", params, dv * values["r"] * (du * values["w_in"]), None, delay, [])
 
 
-def _i(place: Place, values: Values, options: Options) -> Neurons:
+def _i(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+    """Convert an I."""
     n = len(values["r"])
     params = {"du": np.ones(n), "dv": np.zeros(n), "bias": np.zeros(n)}
-    return Neurons("cuba_li", params, options.dt(place) * values["r"], None, 0, [])
+    return ConvertedNeurons("cuba_li", params, options.dt(place) * values["r"], None, 0, [])
 
 
-_MADE = {"CubaLIF": _cuba_lif, "LIF": _lif, "IF": _if, "Threshold": _threshold, "LI": _li, "CubaLI": _cuba_li, "I": _i}
+CONVERTERS = {
+    "CubaLIF": _cuba_lif,
+    "LIF": _lif,
+    "IF": _if,
+    "Threshold": _threshold,
+    "LI": _li,
+    "CubaLI": _cuba_li,
+    "I": _i,
+}
 
 
 def memoryless(n: int) -> Values:
-    """Parameters of an li whose output is the current of the same step."""
+    """Return parameters of an li whose output is the current of the same step."""
     return {"tau": np.full(n, ONE_STEP_TAU)}
 
 
-def _late(place: Place, options: Options) -> int:
-    """One step more where the membrane sees the current of the step before."""
+def _extra_delay(place: Place, options: Options) -> int:
+    """Return 1 where the membrane sees the current of the step before, else 0."""
     return int(options.word("order", place) == "membrane_first")
 
 
 def _rate(place: Place, values: Values, name: str, options: Options) -> Array:
-    """The share of the way that a step goes, in (0, 1]."""
+    """Return the share of the way that a step goes, in (0, 1]."""
     dt, exact = options.dt(place), options.word("integrator", place) == "exact"
     with np.errstate(all="ignore"):
         rate = dt / values[name]
-    bad = np.flatnonzero(~(values[name] > 0.0) | (not exact and rate > 1.0 + RATE_TOLERANCE))
+    faulty = np.flatnonzero(~(values[name] > 0.0) | (not exact and rate > 1.0 + RATE_TOLERANCE))
     with naming(place.label):
-        if bad.size:
+        if faulty.size:
             rule = (
                 "positive"
                 if exact
@@ -164,8 +198,8 @@ def _rate(place: Place, values: Values, name: str, options: Options) -> Array:
                     "or integrator='exact' if it was trained so"
                 )
             )
-            raise InputError(f"{name}[{bad[0]}] = {values[name][bad[0]]} s, rule: {rule}")
+            raise InputError(f"{name}[{faulty[0]}] = {values[name][faulty[0]]} s, rule: {rule}")
     if exact:
-        found: Array = -np.expm1(-rate)
-        return found
+        share: Array = -np.expm1(-rate)
+        return share
     return np.where(np.abs(rate - 1.0) <= RATE_TOLERANCE, 1.0, rate)

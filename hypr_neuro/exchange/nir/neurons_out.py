@@ -37,21 +37,24 @@ NEVER = 1e30
 HORIZON = 256
 
 
-class Neurons(Protocol):
+class NeuronGroup(Protocol):
     """A layer or a population: n neurons of one model, params (n,) each."""
 
     @property
-    def model(self) -> NeuronModel: ...
+    def model(self) -> NeuronModel:
+        """Return the neurons' model."""
 
     @property
-    def params(self) -> dict[str, Array]: ...
+    def params(self) -> dict[str, Array]:
+        """Return the parameters by name, (n,) each."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Return the number of neurons n."""
 
 
-def reset_of(layer: Neurons) -> str:
-    """'zero', 'subtract', 'mixed', or 'model' where the reset is part of the model's own dynamics."""
+def reset_of(layer: NeuronGroup) -> str:
+    """Return 'zero', 'subtract', 'mixed', or 'model' where the reset is part of the model's own dynamics."""
     subtract = layer.params.get("subtract")
     if subtract is None:
         return "model"
@@ -60,8 +63,8 @@ def reset_of(layer: Neurons) -> str:
     return "subtract" if np.all(subtract == 1.0) else "mixed"
 
 
-def neuron_node(layer: Neurons, dt: float) -> tuple[nir.NIRNode, list[str]]:
-    """The standard node of a layer's neurons, and what it does not carry."""
+def neuron_node(layer: NeuronGroup, dt: float) -> tuple[nir.NIRNode, list[str]]:
+    """Return the standard node of a layer's neurons, and what it does not carry."""
     name, n = layer.model.name, layer.size
     if name == "li":
         with np.errstate(over="ignore"):
@@ -78,8 +81,8 @@ def neuron_node(layer: Neurons, dt: float) -> tuple[nir.NIRNode, list[str]]:
     return getattr(nir, f"{kind}F")(**values, v_threshold=threshold, v_reset=np.zeros(n)), losses
 
 
-def _euler(layer: Neurons, dt: float) -> tuple[str, dict[str, Array], list[str]]:
-    """CubaLI or I, the node's values but threshold and reset, and what these do not carry."""
+def _euler(layer: NeuronGroup, dt: float) -> tuple[str, dict[str, Array], list[str]]:
+    """Return CubaLI or I, the node's values but threshold and reset, and what these do not carry."""
     du, dv, bias = (layer.params[name] for name in ("du", "dv", "bias"))
     if np.all(du == 1.0) and not dv.any() and not bias.any():
         return "I", {"r": np.full(layer.size, 1.0 / dt)}, []
@@ -93,8 +96,8 @@ def _euler(layer: Neurons, dt: float) -> tuple[str, dict[str, Array], list[str]]
     return "CubaLI", rates | {"v_leak": bias / slow}, losses
 
 
-def _linearised(layer: Neurons, dt: float) -> tuple[nir.NIRNode, list[str]]:
-    """The LIF (LI for a readout) nearest to any other model; see the module's docstring."""
+def _linearised(layer: NeuronGroup, dt: float) -> tuple[nir.NIRNode, list[str]]:
+    """Return the LIF (LI for a readout) nearest to any other model; see the module's docstring."""
     try:
         rest = [_at_rest(layer, j) for j in range(layer.size)]
     except (ArithmeticError, ValueError) as error:
@@ -104,15 +107,15 @@ def _linearised(layer: Neurons, dt: float) -> tuple[nir.NIRNode, list[str]]:
         ) from error
     A, B, C, C_prev, threshold = (np.array([r[k] for r in rest]) for k in range(5))
     s, h = B, np.einsum("nd,nd->n", C, B)
-    peak, first, energy, later = h.copy(), h.copy(), np.sum(B * B, axis=1), np.zeros(layer.size)
+    peak, first, energy, after_first = h.copy(), h.copy(), np.sum(B * B, axis=1), np.zeros(layer.size)
     with np.errstate(all="ignore"):
         for _ in range(HORIZON - 1):
             previous, s = s, np.einsum("nij,nj->ni", A, s)
-            later += np.sum(s * s, axis=1)
+            after_first += np.sum(s * s, axis=1)
             peak = np.maximum(peak, np.einsum("nd,nd->n", C, s) + np.einsum("nd,nd->n", C_prev, previous))
         # both sums over as many steps, so that a pure exponential gives its ρ for any horizon
-        kept = np.sqrt(later / (energy + later - np.sum(s * s, axis=1)))
-        rate = np.clip(1.0 - np.nan_to_num(kept), MIN_RATE, 1.0)
+        decay = np.sqrt(after_first / (energy + after_first - np.sum(s * s, axis=1)))
+        rate = np.clip(1.0 - np.nan_to_num(decay), MIN_RATE, 1.0)
         fires_at = np.nan_to_num(threshold / peak, nan=NEVER, posinf=NEVER, neginf=-NEVER)
     zeros = np.zeros(layer.size)
     if layer.model.readout:
@@ -125,8 +128,8 @@ def _linearised(layer: Neurons, dt: float) -> tuple[nir.NIRNode, list[str]]:
     ]
 
 
-def _at_rest(layer: Neurons, j: int) -> tuple[Any, Any, Any, Any, float]:
-    """A (d, d), B (d), C (d), C' (d) of neuron j at rest, through states only, and -(surrogate's argument)."""
+def _at_rest(layer: NeuronGroup, j: int) -> tuple[Any, Any, Any, Any, float]:
+    """Return A (d, d), B (d), C (d), C' (d) of neuron j at rest, through states only, and -(surrogate's argument)."""
     model = layer.model
     p = model.with_coefficients(tuple(float(layer.params[name][j]) for name in model.param_names))
     rest, current = (0.0,) * model.d, (0.0,) * model.currents

@@ -40,24 +40,24 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 
 def base_name(index: int, count: int) -> str:
-    """Name of the neuron node of layer `index` of `count`; dots are left out, other tools make attributes of names."""
+    """Return the name of the neuron node of layer `index` of `count`; dots would trouble tools that make attributes."""
     return "readout" if index == count - 1 else f"layer{index}"
 
 
 def kind(node: Any) -> str:
-    """The node's NIR type, such as 'CubaLIF'."""
+    """Return the node's NIR type, such as 'CubaLIF'."""
     return type(node).__name__
 
 
 def shape_of(node: Any) -> Array:
-    """The shape that an Input or Output node declares."""
-    said = field_of(node, "input_type")
-    found = said.get("input") if isinstance(said, Mapping) else None
-    return array_of(found, f"shape {shown(found)} is no array, rule: positive whole numbers")
+    """Return the shape that an Input or Output node declares."""
+    declared = field_of(node, "input_type")
+    shape = declared.get("input") if isinstance(declared, Mapping) else None
+    return array_of(shape, f"shape {short_repr(shape)} is no array, rule: positive whole numbers")
 
 
 def field_of(node: Any, name: str) -> Any:
-    """A field of a node; raises InputError where it is missing."""
+    """Return a field of a node; raise InputError where it is missing."""
     try:
         return getattr(node, name)
     except AttributeError as error:
@@ -65,7 +65,7 @@ def field_of(node: Any, name: str) -> Any:
 
 
 def array_of(value: Any, refusal: str) -> Array:
-    """The value as an array of any type; raises InputError with this message for what makes none."""
+    """Return the value as an array of any type; raise InputError with this message for what makes none."""
     try:
         return np.asarray(value)
     except Exception as error:  # ragged lists raise ValueError; arrays of other libraries raise what they like
@@ -73,7 +73,7 @@ def array_of(value: Any, refusal: str) -> Array:
 
 
 def numbers(node: Any, name: str) -> Array:
-    """A field of a node as float64; raises InputError for anything but finite real numbers."""
+    """Return a field of a node as float64; raise InputError for anything but finite real numbers."""
     raw = array_of(field_of(node, name), f"{name} is no array, rule: real numbers")
     if raw.dtype.kind not in "iuf":
         raise InputError(f"{name} of type {raw.dtype}, rule: real numbers")
@@ -86,14 +86,14 @@ def numbers(node: Any, name: str) -> Array:
 
 
 def own_metadata(node: Any) -> dict[str, Any] | None:
-    """Our entry in a node's metadata, None where another program wrote the node."""
+    """Return our entry in a node's metadata, None where another program wrote the node."""
     metadata = getattr(node, "metadata", None)
     entry = metadata.get(KEY) if isinstance(metadata, dict) else None
     return entry if isinstance(entry, dict) else None
 
 
 def graph_digest(graph: nir.NIRGraph) -> str:
-    """sha256 over all nodes (type, arrays, shapes, our metadata) and edges, whatever their order in the file."""
+    """Return the sha256 over all nodes (type, arrays, shapes, our metadata) and edges, in whatever order."""
     texts: dict[str, Any] = {"edges": sorted([str(a), str(b)] for a, b in graph.edges)}
     arrays: dict[str, Array] = {}
     for name, node in graph.nodes.items():
@@ -116,8 +116,8 @@ def _flatten(path: str, content: Mapping[str, Any], texts: dict[str, Any], array
             arrays[path + key] = np.asarray(value)
 
 
-def shown(value: Any) -> str:
-    """A value of any type for an error: on one line, cut short."""
+def short_repr(value: Any) -> str:
+    """Return a value of any type for an error: on one line, cut short."""
     return " ".join(repr(value).split())[:80]
 
 
@@ -131,10 +131,10 @@ def naming(where: str) -> Iterator[None]:
 
 
 def on_one_line(text: str) -> str:
-    """The text with its line breaks, which a name may hold, written out."""
+    """Return the text with its line breaks, which a name may hold, written out."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def node_label(name: str, node: Any) -> str:
-    """\"node 'fc1' (Affine)\"; quotes as Python's, so that a name with line breaks stays on one line."""
+    """Return "node 'fc1' (Affine)"; quotes as Python's, so that a name with line breaks stays on one line."""
     return f"node {name!r} ({kind(node)})"

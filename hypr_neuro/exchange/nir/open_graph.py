@@ -13,17 +13,17 @@ import nir
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.nir.files import one_line, read_tree
-from hypr_neuro.exchange.nir.nodes import naming, shown
+from hypr_neuro.exchange.nir.nodes import naming, short_repr
 
 MAY_BE_MISSING: dict[str, dict[str, Any]] = {"Conv1d": {"input_shape": None}, "Conv2d": {"input_shape": None}}
 """Fields that a file leaves out when they are None, which HDF5 cannot hold, and nir wants."""
 
 
 def open_graph(path_or_graph: str | Path | nir.NIRGraph) -> tuple[nir.NIRGraph, str]:
-    """The graph, its edges and types still unchecked, and how errors name it."""
+    """Return the graph, its edges and types still unchecked, and how errors name it."""
     if isinstance(path_or_graph, nir.NIRGraph):
         if not isinstance(path_or_graph.nodes, dict):
-            raise InputError(f"NIR graph: nodes = {shown(path_or_graph.nodes)}, rule: a dict of nodes by name")
+            raise InputError(f"NIR graph: nodes = {short_repr(path_or_graph.nodes)}, rule: a dict of nodes by name")
         return path_or_graph, "NIR graph"
     if isinstance(path_or_graph, (str, Path)):
         with naming(f"file '{path_or_graph}'"):
@@ -31,27 +31,29 @@ def open_graph(path_or_graph: str | Path | nir.NIRGraph) -> tuple[nir.NIRGraph, 
     raise InputError(f"a {type(path_or_graph).__name__} was given, rule: the path of a NIR file or a nir.NIRGraph")
 
 
-def _graph(tree: Any, inside: str) -> nir.NIRGraph:
-    """Nodes built by nir, one by one, so that the node at fault has a name; inside : 'outer.' for a nested graph"""
+def _graph(tree: Any, prefix: str) -> nir.NIRGraph:
+    """Build nodes by nir, one by one, so that the node at fault has a name; `prefix` is 'outer.' for a nested graph."""
     if not isinstance(tree, dict) or not isinstance(tree.get("nodes"), dict) or "edges" not in tree:
-        missing = "node/nodes and node/edges are" if not inside else f"nodes or edges of {inside[:-1]!r} are"
+        missing = "node/nodes and node/edges are" if not prefix else f"nodes or edges of {prefix[:-1]!r} are"
         raise FileFormatError(f"holds no NIR graph ({missing} missing); export a whole NIRGraph")
-    nodes = {name: _node(inside + name, entry) for name, entry in tree["nodes"].items()}
+    nodes = {name: _node(prefix + name, entry) for name, entry in tree["nodes"].items()}
     metadata = tree.get("metadata")
-    graph = nir.NIRGraph(nodes, _edges(tree["edges"], inside), type_check=False)
+    graph = nir.NIRGraph(nodes, _edges(tree["edges"], prefix), type_check=False)
     graph.metadata = metadata if isinstance(metadata, dict) else {}
     return graph
 
 
-def _edges(entry: Any, inside: str) -> list[tuple[str, str]]:
+def _edges(entry: Any, prefix: str) -> list[tuple[str, str]]:
+    """Return the edges as pairs of names."""
     try:
         return [(_text(a), _text(b)) for a, b in entry]
     except (TypeError, ValueError) as error:
-        where = "node/edges" if not inside else f"edges of {inside[:-1]!r}"
+        where = "node/edges" if not prefix else f"edges of {prefix[:-1]!r}"
         raise FileFormatError(f"{where} is no list of pairs of names ({one_line(error)}); write it again") from error
 
 
 def _text(value: Any) -> str:
+    """Return a name as text."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if isinstance(value, str):
@@ -60,6 +62,7 @@ def _text(value: Any) -> str:
 
 
 def _node(name: str, entry: Any) -> nir.NIRNode:
+    """Build one node by nir."""
     type_name = entry.get("type") if isinstance(entry, dict) else None
     if not isinstance(type_name, str):
         raise FileFormatError(f"node {name!r} has no type, rule: each NIR node is a group with an entry 'type'")

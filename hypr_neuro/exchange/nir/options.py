@@ -25,7 +25,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Flat, Place
-from hypr_neuro.exchange.nir.nodes import shown
+from hypr_neuro.exchange.nir.nodes import short_repr
 
 WORDS = {
     "reset": ("zero", "subtract"),
@@ -39,7 +39,7 @@ DT_WITHOUT_NEED = 1e-3
 """Seconds a step of a graph in which nothing depends on time."""
 DT_TOLERANCE = 1e-6
 """Relative; a dt often went through float32."""
-Found = tuple[Any, str]
+Stated = tuple[Any, str]
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Choice:
 
 
 def check_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that are not None, each in its range; raises InputError."""
-    return {name: checked(name, value) for name, value in given.items() if value is not None}
+    """Return the arguments that are not None, each in its range; raise InputError."""
+    return {name: checked_option(name, value) for name, value in given.items() if value is not None}
 
 
 def check_dt(dt: float) -> None:
@@ -68,23 +68,23 @@ def check_dt(dt: float) -> None:
         )
 
 
-def checked(name: str, value: Any) -> Any:
-    """A value of one of the choices as a Python float, int or str; raises InputError."""
+def checked_option(name: str, value: Any) -> Any:
+    """Return a value of one of the choices as a Python float, int or str; raise InputError."""
     plain = value.item() if isinstance(value, (np.generic, np.ndarray)) and np.size(value) == 1 else value
     if isinstance(plain, bytes):
         plain = plain.decode("utf-8", "replace")
     number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
     if name in WORDS:
         if not isinstance(plain, str) or plain not in WORDS[name]:
-            raise InputError(f"{name} = {shown(value)}, rule: one of {', '.join(WORDS[name])}")
+            raise InputError(f"{name} = {short_repr(value)}, rule: one of {', '.join(WORDS[name])}")
         return plain
     if name == "dt":
         if not number or not 0 < plain <= sys.float_info.max:
-            raise InputError(f"dt = {shown(value)}, rule: seconds a step, positive")
+            raise InputError(f"dt = {short_repr(value)}, rule: seconds a step, positive")
         check_dt(float(plain))
         return float(plain)
     if not number or plain != plain // 1 or plain < 0:
-        raise InputError(f"{name} = {shown(value)}, rule: whole steps, 0 or more")
+        raise InputError(f"{name} = {short_repr(value)}, rule: whole steps, 0 or more")
     return int(plain)
 
 
@@ -98,35 +98,35 @@ class Options:
 
     def __post_init__(self) -> None:
         self._ends = [place.metadata[0] for what in ("Input", "Output") for place in self.flat.of_kind(what)]
-        self._found: dict[str, Found | None] = {}
+        self._agreed_values: dict[str, Stated | None] = {}
 
     def dt(self, needed_by: Place | None) -> float:
-        """Seconds a step; needed_by : a node that depends on it"""
-        found = self._same_for_all("dt")
-        if found is None and needed_by is not None:
+        """Return seconds a step; `needed_by` is a node that depends on it."""
+        stated = self._same_for_all("dt")
+        if stated is None and needed_by is not None:
             raise InputError(
                 f"{needed_by.label} depends on time, and the graph, which was not written by hypr-neuro, "
                 "does not say its time step; pass dt (--dt), in seconds"
             )
-        value, origin = found or (DT_WITHOUT_NEED, "default, nothing depends on it")
+        value, origin = stated or (DT_WITHOUT_NEED, "default, nothing depends on it")
         return float(self._chosen("dt", value, origin))
 
     def recurrent_delay(self) -> int:
-        """Steps of a connection that closes a loop."""
-        found = self._same_for_all("recurrent_delay")
-        return int(self._chosen("recurrent_delay", *(found or (DEFAULTS["recurrent_delay"], "default"))))
+        """Return the steps of a connection that closes a loop."""
+        stated = self._same_for_all("recurrent_delay")
+        return int(self._chosen("recurrent_delay", *(stated or (DEFAULTS["recurrent_delay"], "default"))))
 
     def word(self, name: str, place: Place) -> str:
-        """reset, integrator or order of one neuron."""
-        said = (_entry(name, *item) for item in (*place.metadata, *self._ends))
-        found = next((f for f in said if f is not None), None)
+        """Return reset, integrator or order of one neuron."""
+        entries = (_entry(name, *item) for item in (*place.metadata, *self._ends))
+        stated = next((entry for entry in entries if entry is not None), None)
         given = self.arguments.get(name)
-        if found is not None and given is not None and found[0] != given:
-            raise InputError(f"{name} = '{given}' was passed, {found[1]} says '{found[0]}'; leave {name} out")
+        if stated is not None and given is not None and stated[0] != given:
+            raise InputError(f"{name} = '{given}' was passed, {stated[1]} says '{stated[0]}'; leave {name} out")
         if given is not None:
             return str(self._chosen(name, given, "argument"))
-        if found is not None:
-            return str(self._chosen(name, *found))
+        if stated is not None:
+            return str(self._chosen(name, *stated))
         if name not in DEFAULTS:
             raise InputError(
                 f"{place.label}: NIR does not say how a spike resets v; pass reset (--reset), 'zero' or 'subtract'"
@@ -134,7 +134,7 @@ class Options:
         return str(self._chosen(name, DEFAULTS[name], "default"))
 
     def without_effect(self) -> list[Choice]:
-        """Arguments that no node asked for."""
+        """Return the arguments that no node asked for."""
         made = {choice.name for choice in self.choices}
         return [
             Choice(name, value, "argument, nothing depends on it")
@@ -142,41 +142,43 @@ class Options:
             if name not in made
         ]
 
-    def _same_for_all(self, name: str) -> Found | None:
-        """The one value that any metadata or the argument say."""
-        if name not in self._found:
-            self._found[name] = self._agreed(name)
-        return self._found[name]
+    def _same_for_all(self, name: str) -> Stated | None:
+        """Return the one value that any metadata or the argument say."""
+        if name not in self._agreed_values:
+            self._agreed_values[name] = self._agreed(name)
+        return self._agreed_values[name]
 
-    def _agreed(self, name: str) -> Found | None:
-        said: Found | None = None
+    def _agreed(self, name: str) -> Stated | None:
+        """Return that value; raise InputError where two of them differ."""
+        agreed: Stated | None = None
         if name in self.arguments:
-            said = (self.arguments[name], "argument")
+            agreed = (self.arguments[name], "argument")
         for place in self.flat.places.values():
             for item in place.metadata:
-                found = _entry(name, *item)
-                if found is None:
+                stated = _entry(name, *item)
+                if stated is None:
                     continue
-                if said is not None and not math.isclose(said[0], found[0], rel_tol=DT_TOLERANCE):
+                if agreed is not None and not math.isclose(agreed[0], stated[0], rel_tol=DT_TOLERANCE):
                     raise InputError(
-                        f"{name} = {said[0]} ({said[1]}), but {found[1]} says {found[0]}, rule: one for "
+                        f"{name} = {agreed[0]} ({agreed[1]}), but {stated[1]} says {stated[0]}, rule: one for "
                         f"all; leave {name} out or repair the metadata"
                     )
-                said = said or found
-        return said
+                agreed = agreed or stated
+        return agreed
 
     def _chosen(self, name: str, value: Any, origin: str) -> Any:
+        """Note a choice and return its value."""
         choice = Choice(name, value, origin)
         if choice not in self.choices:
             self.choices.append(choice)
         return value
 
 
-def _entry(name: str, label: str, metadata: Mapping[str, Any]) -> Found | None:
-    """(value, origin) if these metadata say it; raises InputError, naming the place, for what is no such value."""
+def _entry(name: str, label: str, metadata: Mapping[str, Any]) -> Stated | None:
+    """Return (value, origin) if these metadata say it; raise InputError, naming the place, for another value."""
     if name not in metadata:
         return None
     try:
-        return checked(name, metadata[name]), f"metadata of {label}"
+        return checked_option(name, metadata[name]), f"metadata of {label}"
     except InputError as error:
         raise InputError(f"metadata of {label}: {error}; repair it or remove the entry") from error

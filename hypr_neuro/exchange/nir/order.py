@@ -7,39 +7,46 @@ from collections.abc import Mapping, Sequence
 from hypr_neuro.graph.integer import INPUT
 
 
-def walk(sources: Mapping[str, Sequence[str]]) -> tuple[list[str], set[tuple[str, str]]]:
-    """(order, closing): the reverse postorder of a depth-first walk, and the connections that lead back in it.
+def population_order(sources: Mapping[str, Sequence[str]]) -> tuple[list[str], set[tuple[str, str]]]:
+    """Return (order, closing): the reverse postorder of a depth-first walk, and the connections that lead back in it.
 
-    sources : for each population those that it hears, the input among them. The walk starts at the input, then at
-        populations that hear nothing, then at any that are left; of two ways it takes that of the first name first. A
-        connection leads back if and only if it closes a loop of the walk; all others lead forward.
+    The walk starts at the input, then at populations that hear nothing, then at any that are left; of two paths it
+    takes that of the first name first. A connection leads back if and only if it closes a loop of the walk; all
+    others lead forward.
+
+    Parameters
+    ----------
+    sources
+        For each population those that it hears, the input among them.
     """
-    hearers: dict[str, list[str]] = {name: [] for name in [INPUT, *sources]}
+    targets: dict[str, list[str]] = {name: [] for name in [INPUT, *sources]}
     for target in sorted(sources, reverse=True):  # the last one walked stands first
         for source in sources[target]:
-            hearers[source].append(target)
-    finished: list[str] = []
+            targets[source].append(target)
+    postorder: list[str] = []
     seen: set[str] = set()
     for root in [INPUT, *sorted(sources, key=lambda name: (bool(sources[name]), name), reverse=False)]:
-        _visit(root, hearers, seen, finished)
-    order = [name for name in reversed(finished) if name != INPUT]
-    at = {name: i for i, name in enumerate(order)}
-    closing = {(s, t) for t, heard in sources.items() for s in heard if s != INPUT and at[s] >= at[t]}
+        _visit(root, targets, seen, postorder)
+    order = [name for name in reversed(postorder) if name != INPUT]
+    position = {name: i for i, name in enumerate(order)}
+    closing = {
+        (s, t) for t, presynaptic in sources.items() for s in presynaptic if s != INPUT and position[s] >= position[t]
+    }
     return order, closing
 
 
-def _visit(root: str, hearers: Mapping[str, Sequence[str]], seen: set[str], finished: list[str]) -> None:
-    """Depth first from one population, without recursion; those that are done go to `finished`."""
+def _visit(root: str, targets: Mapping[str, Sequence[str]], seen: set[str], postorder: list[str]) -> None:
+    """Walk depth first from one population, without recursion; append those that are done to `postorder`."""
     if root in seen:
         return
     seen.add(root)
-    way = [(root, iter(hearers[root]))]
-    while way:
-        name, ahead = way[-1]
-        following = next((n for n in ahead if n not in seen), None)
-        if following is None:
-            finished.append(name)
-            way.pop()
+    path = [(root, iter(targets[root]))]
+    while path:
+        name, unvisited = path[-1]
+        next_name = next((n for n in unvisited if n not in seen), None)
+        if next_name is None:
+            postorder.append(name)
+            path.pop()
         else:
-            seen.add(following)
-            way.append((following, iter(hearers[following])))
+            seen.add(next_name)
+            path.append((next_name, iter(targets[next_name])))

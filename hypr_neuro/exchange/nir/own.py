@@ -19,12 +19,12 @@ from hypr_neuro.neurons import get_model
 
 
 def written_here(graph: nir.NIRGraph) -> bool:
-    """Whether hypr-neuro wrote the graph."""
+    """Return whether hypr-neuro wrote the graph."""
     return any(own_metadata(node) is not None for node in graph.nodes.values())
 
 
 def rebuild(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network:
-    """The exact network of a graph that hypr-neuro wrote, after its sha256 is verified."""
+    """Return the exact network of a graph that hypr-neuro wrote, after its sha256 is verified."""
     try:
         head = _verified(graph, "network")
         layers = [_layer(graph, i, int(head["layers"])) for i in range(int(head["layers"]))]
@@ -40,7 +40,7 @@ def rebuild(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network
 
 
 def rebuild_float_graph(graph: nir.NIRGraph) -> FloatGraph:
-    """The exact FloatGraph of a graph that hypr-neuro wrote of one, after its sha256 is verified."""
+    """Return the exact FloatGraph of a graph that hypr-neuro wrote of one, after its sha256 is verified."""
     try:
         return rebuild_graph(graph, _verified(graph, "graph"))
     except InputError:
@@ -52,7 +52,7 @@ def rebuild_float_graph(graph: nir.NIRGraph) -> FloatGraph:
 
 
 def _verified(graph: nir.NIRGraph, role: str) -> dict[str, Any]:
-    """Our metadata of the input, the digest of the whole graph checked."""
+    """Return our metadata of the input, the digest of the whole graph checked."""
     head = _entry(graph, "input", role)
     if head.get("sha256") != _digest(graph):
         raise FileFormatError(
@@ -63,6 +63,7 @@ def _verified(graph: nir.NIRGraph, role: str) -> dict[str, Any]:
 
 
 def _digest(graph: nir.NIRGraph) -> str | None:
+    """Return the digest of the graph, None where it holds an object in place of an array."""
     try:
         return graph_digest(graph)
     except (TypeError, ValueError, AttributeError):  # an object in place of an array
@@ -70,7 +71,7 @@ def _digest(graph: nir.NIRGraph) -> str | None:
 
 
 def _entry(graph: nir.NIRGraph, name: str, role: str) -> dict[str, Any]:
-    """Our metadata of a node, its version and role checked."""
+    """Return our metadata of a node, its version and role checked."""
     if name not in graph.nodes:
         raise FileFormatError(f"node {name!r} is missing, the file was altered; write it again")
     label, entry = node_label(name, graph.nodes[name]), own_metadata(graph.nodes[name])
@@ -84,6 +85,7 @@ def _entry(graph: nir.NIRGraph, name: str, role: str) -> dict[str, Any]:
 
 
 def _layer(graph: nir.NIRGraph, index: int, count: int) -> Layer:
+    """Return a layer from the metadata of its nodes."""
     name = base_name(index, count)
     entry = _entry(graph, name, "neuron")
     with naming(node_label(name, graph.nodes[name])):
@@ -108,7 +110,7 @@ def _layer(graph: nir.NIRGraph, index: int, count: int) -> Layer:
 
 
 def _check_agreement(net: Network, dt: float | None, reset: str | None) -> None:
-    """A file of hypr-neuro carries dt and reset; what the caller passes may repeat them, not change them."""
+    """Raise InputError where the caller passes another dt or reset than the file carries."""
     if dt is not None and dt != net.dt:
         raise InputError(f"dt = {dt} s was passed, the file says {net.dt} s; leave dt out, this file carries its own")
     for i, layer in enumerate(net.layers):

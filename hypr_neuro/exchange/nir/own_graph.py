@@ -15,12 +15,15 @@ from hypr_neuro.neurons import get_model
 
 
 def holds_graph(graph: nir.NIRGraph) -> bool:
-    """Whether the NIR graph was written of a FloatGraph."""
+    """Return whether the NIR graph was written of a FloatGraph."""
     return (own_metadata(graph.nodes.get("input")) or {}).get("role") == "graph"
 
 
 def rebuild_graph(graph: nir.NIRGraph, head: dict[str, Any]) -> FloatGraph:
-    """The graph as it was written; head : metadata of its input, verified. Raises what a made-up entry raises."""
+    """Return the graph as it was written, from the verified metadata `head` of its input.
+
+    Raises whatever a made-up entry raises.
+    """
     populations = tuple(_population(graph, name, node) for name, node in json.loads(head["populations"]))
     synapses = tuple(_synapses(graph, entry) for entry in json.loads(head["synapses"]))
     shape = tuple(int(n) for n in shape_of(graph.nodes["input"]))
@@ -29,9 +32,10 @@ def rebuild_graph(graph: nir.NIRGraph, head: dict[str, Any]) -> FloatGraph:
 
 
 def _population(graph: nir.NIRGraph, name: str, node: str) -> FloatPopulation:
-    found = graph.nodes[node]
-    entry = own_metadata(found)
-    with naming(node_label(node, found)):
+    """Return a population from the metadata of its node."""
+    neurons = graph.nodes[node]
+    entry = own_metadata(neurons)
+    with naming(node_label(node, neurons)):
         if entry is None or entry.get("role") != "population":
             raise FileFormatError("metadata 'hypr_neuro' of a population is missing; write the file again")
         biases = {int(first): bias for first, bias in entry.get("biases", {}).items()}
@@ -40,6 +44,7 @@ def _population(graph: nir.NIRGraph, name: str, node: str) -> FloatPopulation:
 
 
 def _synapses(graph: nir.NIRGraph, entry: dict[str, Any]) -> FloatSynapses:
+    """Return a connection from the weights of its node."""
     weights: Any = graph.nodes[entry["node"]].weight
     if entry["sparse"]:
         from scipy.sparse import csr_array

@@ -20,13 +20,27 @@ from hypr_neuro.graph.network import Network
 
 
 def read_nir(path_or_graph: str | Path | nir.NIRGraph, *, dt: float | None = None, reset: str | None = None) -> Network:
-    """The network in a NIR file or graph: layers in a chain that ends in a readout; `import_nir` reads any graph.
+    """Return the network in a NIR file or graph: a chain of layers that ends in a readout.
 
-    dt : seconds a step, for graphs of other programs; NIR itself knows continuous time only
-    reset : 'zero' or 'subtract', what a spike does to v, for graphs of other programs; NIR does not say
-    A file of hypr-neuro carries both; values that contradict it are refused. A file of a quantized network gives the
-    float network that its integers stand for; the integers themselves: `read_quantized_nir`.
-    Raises FileFormatError for a damaged or altered file, InputError for what cannot be imported, naming the node.
+    `import_nir` reads any graph. A file of hypr-neuro carries dt and reset; values that contradict it are refused. A
+    file of a quantized network gives the float network that its integers stand for; the integers themselves:
+    `read_quantized_nir`.
+
+    Parameters
+    ----------
+    path_or_graph
+        A file, or a graph of the package `nir`.
+    dt
+        Seconds a step, for graphs of other programs; NIR itself knows continuous time only.
+    reset
+        'zero' or 'subtract', what a spike does to v, for graphs of other programs; NIR does not say.
+
+    Raises
+    ------
+    FileFormatError
+        For a damaged or altered file.
+    InputError
+        For what cannot be imported; the error names the node.
     """
     arguments = check_arguments({"dt": dt, "reset": reset})
     graph, where = open_graph(path_or_graph)
@@ -47,15 +61,31 @@ def import_nir(
     order: str | None = None,
     recurrent_delay: int | None = None,
 ) -> Imported:
-    """Any NIR graph as a FloatGraph, and a summary of what was read, chosen and made.
+    """Return any NIR graph as a FloatGraph, and a summary of what was read, chosen and made.
 
-    dt : seconds a step; needed unless metadata say it or nothing depends on time
-    reset : 'zero' or 'subtract', what a spike does to v; needed unless metadata say it or no neuron has a reset
-    integrator : 'euler' (default) or 'exact'. order : 'current_first' (default) or 'membrane_first'
-    recurrent_delay : steps of a connection that closes a loop, 1 by default
+    The module `options` defines the choices. A file of hypr-neuro carries its own; others than these are refused.
 
-    The module `options` defines them. A file of hypr-neuro carries its own; others than these are refused.
-    Raises FileFormatError for a damaged file, InputError for what cannot be imported, naming node or edge.
+    Parameters
+    ----------
+    path_or_graph
+        A file, or a graph of the package `nir`.
+    dt
+        Seconds a step; needed unless metadata say it or nothing depends on time.
+    reset
+        'zero' or 'subtract', what a spike does to v; needed unless metadata say it or no neuron has a reset.
+    integrator
+        'euler' (default) or 'exact'.
+    order
+        'current_first' (default) or 'membrane_first'.
+    recurrent_delay
+        Steps of a connection that closes a loop, 1 by default.
+
+    Raises
+    ------
+    FileFormatError
+        For a damaged file.
+    InputError
+        For what cannot be imported; the error names node or edge.
     """
     given = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
     arguments = check_arguments(given)
@@ -72,29 +102,29 @@ def import_nir(
 
 
 def read_own(path: str | Path) -> Network | FloatGraph:
-    """What `write_nir` was given, floats: layers or a graph; of integers what they stand for."""
-    found = import_nir(path)
-    return found.graph if found.exact is None else found.exact
+    """Return what `write_nir` was given, floats: layers or a graph; of integers what they stand for."""
+    imported = import_nir(path)
+    return imported.graph if imported.exact is None else imported.exact
 
 
 def is_own(path_or_graph: str | Path | nir.NIRGraph) -> bool:
-    """Whether hypr-neuro wrote the file or graph, so that its metadata hold the exact network."""
+    """Return whether hypr-neuro wrote the file or graph, so that its metadata hold the exact network."""
     return written_here(open_graph(path_or_graph)[0])
 
 
 def _own(graph: nir.NIRGraph, where: str, dt: float | None, reset: str | None) -> Imported:
-    """What hypr-neuro wrote, a FloatGraph or a network as one."""
+    """Return what hypr-neuro wrote, a FloatGraph or a network as one."""
     net = None if holds_graph(graph) else rebuild(graph, dt, reset)
-    made = rebuild_float_graph(graph) if net is None else FloatGraph.from_network(net)
-    if net is None and (dt not in (None, made.dt) or reset is not None):
+    graph_read = rebuild_float_graph(graph) if net is None else FloatGraph.from_network(net)
+    if net is None and (dt not in (None, graph_read.dt) or reset is not None):
         raise InputError(
-            f"dt = {dt}, reset = {reset} were passed, the file says dt = {made.dt} and each population's "
+            f"dt = {dt}, reset = {reset} were passed, the file says dt = {graph_read.dt} and each population's "
             "reset; leave them out"
         )
     kinds: dict[str, int] = {}
     for node in graph.nodes.values():
         kinds[type(node).__name__] = kinds.get(type(node).__name__, 0) + 1
-    became = [f"{p.name}: {p.size} {p.model.name}" for p in made.populations]
-    choices = (Choice("dt", made.dt, "metadata 'hypr_neuro'"),)
+    became = [f"{p.name}: {p.size} {p.model.name}" for p in graph_read.populations]
+    choices = (Choice("dt", graph_read.dt, "metadata 'hypr_neuro'"),)
     summary = ImportSummary(where, dict(sorted(kinds.items())), len(graph.edges), choices, tuple(became), (), ())
-    return Imported(made, summary, exact=net)
+    return Imported(graph_read, summary, exact=net)

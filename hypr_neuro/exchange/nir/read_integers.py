@@ -29,9 +29,14 @@ ROUNDING = 1e-9
 
 
 def read_quantized_nir(path_or_graph: str | Path | nir.NIRGraph) -> QuantizedNetwork:
-    """The integer network in a NIR file or graph, equal to the one that `write_nir` was given.
+    """Return the integer network in a NIR file or graph, equal to the one that `write_nir` was given.
 
-    Raises FileFormatError for a damaged or altered file, naming the node; InputError for a file without integers.
+    Raises
+    ------
+    FileFormatError
+        For a damaged or altered file; the error names the node.
+    InputError
+        For a file without integers.
     """
     graph, where = open_graph(path_or_graph)
     with naming(where):
@@ -54,12 +59,13 @@ def read_quantized_nir(path_or_graph: str | Path | nir.NIRGraph) -> QuantizedNet
 
 
 def holds_integers(path_or_graph: str | Path | nir.NIRGraph) -> bool:
-    """Whether the file or graph was written of a quantized network."""
+    """Return whether the file or graph was written of a quantized network."""
     graph, _ = open_graph(path_or_graph)
     return "integers" in (own_metadata(graph.nodes.get("input")) or {})
 
 
 def _network(graph: nir.NIRGraph, net: Network, where: str) -> QuantizedNetwork:
+    """Return the integer network of a rebuilt one."""
     head = _integers(graph, "input")
     bits = parse_profile(json.loads(head["profile"]), where).precision.weight_bits.value
     layers = []
@@ -78,7 +84,7 @@ def _network(graph: nir.NIRGraph, net: Network, where: str) -> QuantizedNetwork:
 
 
 def _integers(graph: nir.NIRGraph, name: str) -> dict[str, Any]:
-    """The entry "integers" in our metadata of a node."""
+    """Return the entry "integers" in our metadata of a node."""
     entry = (own_metadata(graph.nodes[name]) or {}).get("integers")
     if not isinstance(entry, dict):
         raise FileFormatError(
@@ -88,19 +94,20 @@ def _integers(graph: nir.NIRGraph, name: str) -> dict[str, Any]:
 
 
 def _require_agreement(graph: nir.NIRGraph, net: Network, qnet: QuantizedNetwork) -> None:
-    """Standard nodes and parameters are those of the integers, up to rounding."""
+    """Raise FileFormatError unless standard nodes and parameters are those of the integers, up to rounding."""
     expected, _ = to_graph(qnet)
     for name, node in expected.nodes.items():
-        found = graph.nodes[name]
+        stored = graph.nodes[name]
         for field in FIELDS[kind(node)]:
-            _same(node_label(name, found), field, getattr(node, field), getattr(found, field))
+            _require_close(node_label(name, stored), field, getattr(node, field), getattr(stored, field))
     for i, (layer, real) in enumerate(zip(net.layers, float_network(qnet).layers, strict=True)):
         name = base_name(i, len(net.layers))
         for key, values in real.params.items():
-            _same(node_label(name, graph.nodes[name]), key, values, layer.params[key])
+            _require_close(node_label(name, graph.nodes[name]), key, values, layer.params[key])
 
 
-def _same(where: str, field: str, expected: Any, found: Any) -> None:
-    found = np.asarray(found)
-    if found.shape != np.shape(expected) or not np.allclose(found, expected, rtol=ROUNDING, atol=0.0):
+def _require_close(where: str, field: str, expected: Any, stored: Any) -> None:
+    """Raise FileFormatError unless a field is the expected one, up to rounding."""
+    stored = np.asarray(stored)
+    if stored.shape != np.shape(expected) or not np.allclose(stored, expected, rtol=ROUNDING, atol=0.0):
         raise FileFormatError(f"{where}: {field} is not what its integers stand for; write the file again")

@@ -16,8 +16,8 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Flat, Place
-from hypr_neuro.exchange.nir.nodes import field_of, naming, numbers, shape_of, shown
-from hypr_neuro.exchange.nir.windows import AXES, image_shapes, own_input_shape, whole
+from hypr_neuro.exchange.nir.nodes import field_of, naming, numbers, shape_of, short_repr
+from hypr_neuro.exchange.nir.windows import AXES, image_shapes, own_input_shape, whole_numbers
 from hypr_neuro.numbers.arrays import Array
 
 Shape = tuple[int, ...]
@@ -41,34 +41,36 @@ ELEMENTWISE: dict[str, tuple[str, ...]] = {
 
 @dataclass
 class Shapes:
-    """Shapes by node, and what is to be said about them."""
+    """Shapes of what arrives at and leaves each node, by name, and warnings about them."""
 
-    arriving: dict[str, Shape] = field(default_factory=dict)
-    leaving: dict[str, Shape] = field(default_factory=dict)
+    inputs: dict[str, Shape] = field(default_factory=dict)
+    outputs: dict[str, Shape] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
 def find_shapes(flat: Flat) -> Shapes:
-    """Shapes of all nodes; raises InputError, naming the node, where they do not fit."""
-    shapes, before, after = Shapes(), flat.before(), flat.after()
+    """Return the shapes of all nodes; raise InputError, naming the node, where they do not fit."""
+    shapes, predecessors, successors = Shapes(), flat.predecessors(), flat.successors()
     waiting = {name for name, place in flat.places.items() if not _says_its_shape(place)}
     for name in flat.places.keys() - waiting:
         _resolve(flat.places[name], None, shapes)
-    unknown = {name: sum(b in waiting for b in before[name]) for name in waiting}
-    ready = deque(sorted(name for name in waiting if before[name] and not unknown[name]))
+    open_sources = {name: sum(neighbour in waiting for neighbour in predecessors[name]) for name in waiting}
+    ready = deque(sorted(name for name in waiting if predecessors[name] and not open_sources[name]))
     while waiting:
         if not ready:  # a loop, or nothing arrives: whoever knows most
-            heard = {name: sum(b in shapes.leaving for b in before[name]) for name in waiting}
-            ready.append(max(sorted(waiting), key=lambda name: (heard[name] > 0, not before[name])))
+            known_sources = {
+                name: sum(neighbour in shapes.outputs for neighbour in predecessors[name]) for name in waiting
+            }
+            ready.append(max(sorted(waiting), key=lambda name: (known_sources[name] > 0, not predecessors[name])))
         name = ready.popleft()
         waiting.discard(name)
-        seen = [shapes.leaving[b] for b in before[name] if b in shapes.leaving]
-        _resolve(flat.places[name], max(seen, key=len, default=None), shapes)
-        for b in after[name]:
-            if b in waiting:
-                unknown[b] -= 1
-                if unknown[b] == 0:
-                    ready.append(b)
+        known = [shapes.outputs[neighbour] for neighbour in predecessors[name] if neighbour in shapes.outputs]
+        _resolve(flat.places[name], max(known, key=len, default=None), shapes)
+        for neighbour in successors[name]:
+            if neighbour in waiting:
+                open_sources[neighbour] -= 1
+                if open_sources[neighbour] == 0:
+                    ready.append(neighbour)
     _check_edges(flat, shapes)
     _check_total(flat, shapes)
     return shapes
@@ -76,7 +78,7 @@ def find_shapes(flat: Flat) -> Shapes:
 
 def _check_total(flat: Flat, shapes: Shapes) -> None:
     """Raise InputError, naming the largest node, for a graph of more numbers than can be held."""
-    sizes = {name: prod(shape) for name, shape in shapes.leaving.items()}
+    sizes = {name: prod(shape) for name, shape in shapes.outputs.items()}
     total, largest = sum(sizes.values()), max(sizes, key=lambda name: (sizes[name], name))
     if total > MAX_TOTAL:
         raise InputError(
@@ -86,76 +88,84 @@ def _check_total(flat: Flat, shapes: Shapes) -> None:
 
 
 def _says_its_shape(place: Place) -> bool:
+    """Return whether the node's own fields give its shape."""
     if place.kind in AXES:
         with naming(place.label):
             return own_input_shape(place) is not None
     return place.kind not in ELEMENTWISE and place.kind != "Flatten"
 
 
-def _resolve(place: Place, seen: Shape | None, shapes: Shapes) -> None:
+def _resolve(place: Place, known: Shape | None, shapes: Shapes) -> None:
+    """Note the shapes of a node; `known` is that of what arrives, None where it is not known."""
     with naming(place.label):
-        arriving, leaving = _shapes_of(place, seen)
-        for shape in (arriving, leaving):
+        input_shape, output_shape = _shapes_of(place, known)
+        for shape in (input_shape, output_shape):
             if not shape or min(shape) < 1 or prod(shape) > MAX_SIZE:
                 raise InputError(f"shape {list(shape)}, rule: positive whole numbers, at most {MAX_SIZE} together")
-    shapes.arriving[place.name], shapes.leaving[place.name] = arriving, leaving
+    shapes.inputs[place.name], shapes.outputs[place.name] = input_shape, output_shape
 
 
-def _shapes_of(place: Place, seen: Shape | None) -> tuple[Shape, Shape]:
-    """Of one node; seen : shape of what arrives, None if that is not known"""
+def _shapes_of(place: Place, known: Shape | None) -> tuple[Shape, Shape]:
+    """Return shapes of what arrives at a node and leaves it; `known` is that of what arrives, or None."""
     if place.kind in AXES:
-        return image_shapes(place, seen)
+        return image_shapes(place, known)
     if place.kind in ("Affine", "Linear"):
         weight = numbers(place.node, "weight").shape
         if len(weight) < 2 or 0 in weight:
             raise InputError(f"weight of shape {weight}, rule: (neurons, inputs), both positive; repair it")
         return (*weight[:-2], weight[-1]), weight[:-1]
     if place.kind in ELEMENTWISE:
-        shape = _elementwise(place, seen)
+        shape = _elementwise(place, known)
         return shape, shape
     if place.kind == "Flatten":
-        arriving = seen or _declared(place)
-        return arriving, _flattened(arriving, place.node)
+        input_shape = known or _declared(place)
+        return input_shape, _flattened(input_shape, place.node)
     return (_declared(place),) * 2
 
 
 def _declared(place: Place) -> Shape:
-    """The shape that an Input, Output or Flatten says."""
+    """Return the shape that an Input, Output or Flatten says."""
     raw = shape_of(place.node)
     if raw.dtype.kind not in "iu" or raw.ndim > 1:
-        raise InputError(f"shape {shown(raw.tolist())}, rule: positive whole numbers")
+        raise InputError(f"shape {short_repr(raw.tolist())}, rule: positive whole numbers")
     return tuple(int(v) for v in raw.reshape(-1))
 
 
-def _flattened(arriving: Shape, node: Any) -> Shape:
-    """NIR's Flatten: axes start_dim..end_dim become one."""
-    first, last = (whole(name, field_of(node, name), 1, -1 << 24)[0] for name in ("start_dim", "end_dim"))
-    count = len(arriving)
+def _flattened(input_shape: Shape, node: Any) -> Shape:
+    """Return what NIR's Flatten makes of a shape: axes start_dim..end_dim become one."""
+    first, last = (whole_numbers(name, field_of(node, name), 1, -1 << 24)[0] for name in ("start_dim", "end_dim"))
+    count = len(input_shape)
     first, last = max(first + count if first < 0 else first, 0), min(last + count if last < 0 else last, count - 1)
     if first >= last:
-        return arriving
-    return (*arriving[:first], prod(arriving[first : last + 1]), *arriving[last + 1 :])
+        return input_shape
+    return (*input_shape[:first], prod(input_shape[first : last + 1]), *input_shape[last + 1 :])
 
 
-def _elementwise(place: Place, seen: Shape | None) -> Shape:
-    """The parameters' own shape, or that of what arrives where they are one number, or one a channel."""
-    own = max((numbers(place.node, name).shape for name in ELEMENTWISE[place.kind]), key=prod)
-    if seen is None:
-        return own or (1,)
-    fits = prod(own) == 1 or _by_channel(own, seen) or (len(own) == len(seen) and _broadcasts(own, seen))
-    return seen if fits and prod(own) != prod(seen) else own or (1,)
+def _elementwise(place: Place, known: Shape | None) -> Shape:
+    """Return the parameters' own shape, or that of what arrives where they are one number, or one a channel."""
+    declared = max((numbers(place.node, name).shape for name in ELEMENTWISE[place.kind]), key=prod)
+    if known is None:
+        return declared or (1,)
+    fits = (
+        prod(declared) == 1
+        or _by_channel(declared, known)
+        or (len(declared) == len(known) and _broadcasts(declared, known))
+    )
+    return known if fits and prod(declared) != prod(known) else declared or (1,)
 
 
-def _by_channel(own: Shape, shape: Shape) -> bool:
-    return len(own) == 1 and len(shape) > 1 and own[0] == shape[0]
+def _by_channel(declared: Shape, shape: Shape) -> bool:
+    """Return whether the parameters are one number a channel."""
+    return len(declared) == 1 and len(shape) > 1 and declared[0] == shape[0]
 
 
-def _broadcasts(own: Shape, shape: Shape) -> bool:
-    return all(a in (1, b) for a, b in zip(own, shape, strict=True))
+def _broadcasts(declared: Shape, shape: Shape) -> bool:
+    """Return whether the parameters have axes of length 1 where they do not have the shape's."""
+    return all(a in (1, b) for a, b in zip(declared, shape, strict=True))
 
 
-def spread(name: str, values: Array, shape: Shape) -> tuple[Array, str]:
-    """A parameter for each neuron, (n,), and what is to be said of it ('' if nothing); raises InputError."""
+def for_each_neuron(name: str, values: Array, shape: Shape) -> tuple[Array, str]:
+    """Return a parameter for each neuron, (n,), and how it was read ('' if as it stands); raise InputError."""
     if values.size == 1 or _bare(values.shape) == _bare(shape):
         return np.array(np.broadcast_to(values.reshape(-1), (prod(shape),))), ""
     if len(values.shape) == len(shape) and _broadcasts(values.shape, shape):
@@ -175,14 +185,14 @@ def spread(name: str, values: Array, shape: Shape) -> tuple[Array, str]:
 
 
 def _bare(shape: Shape) -> Shape:
-    """Without axes of length 1."""
+    """Return the shape without axes of length 1."""
     return tuple(n for n in shape if n != 1)
 
 
 def _check_edges(flat: Flat, shapes: Shapes) -> None:
-    """As many numbers arrive as leave; a warning where they are arranged otherwise."""
+    """Raise InputError unless as many numbers arrive as leave; add a warning where they are arranged otherwise."""
     for a, b in flat.edges:
-        sent, taken = shapes.leaving[a], shapes.arriving[b]
+        sent, taken = shapes.outputs[a], shapes.inputs[b]
         if sent == taken:
             continue
         text = f"shape {list(taken)}, but {flat.places[a].label} sends {list(sent)}"

@@ -14,9 +14,22 @@ from hypr_neuro.exchange.nir.options import Choice
 class ImportSummary:
     """All that `import_nir` read, chose and made.
 
-    nodes : number of nodes of each kind, nested ones included. edges : between them
-    choices : what NIR leaves open, each with its origin
-    became : one line a population and output. remarks : how parameters were read. warnings : what to look at
+    Attributes
+    ----------
+    source
+        The file, as errors name it.
+    nodes
+        Number of nodes of each kind, nested ones included.
+    edges
+        Number of edges between them.
+    choices
+        What NIR leaves open, each with its origin.
+    became
+        One line a population and output.
+    remarks
+        How parameters were read.
+    warnings
+        What to look at.
     """
 
     source: str
@@ -28,7 +41,7 @@ class ImportSummary:
     warnings: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """Everything, one line each."""
+        """Return everything, one line each."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.nodes.items())
         return [
             f"{self.source}: {sum(self.nodes.values())} nodes ({kinds}), {self.edges} edges",
@@ -39,7 +52,7 @@ class ImportSummary:
         ]
 
     def plain(self) -> dict[str, Any]:
-        """What was chosen and said as plain data, for the graph's notes."""
+        """Return what was chosen and said as plain data, for the graph's notes."""
         choices = [{"name": c.name, "value": c.value, "origin": c.origin} for c in self.choices]
         return {
             "choices": choices,
@@ -50,5 +63,5 @@ class ImportSummary:
 
 
 def count_kinds(flat: Flat) -> dict[str, int]:
-    """Nodes by kind, in alphabetical order; ends of nested graphs count as what they are."""
+    """Return the number of nodes of each kind, in alphabetical order; ends of nested graphs count as what they are."""
     return dict(sorted(Counter(type(place.node).__name__ for place in flat.places.values()).items()))

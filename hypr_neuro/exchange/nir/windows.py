@@ -14,7 +14,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Place
-from hypr_neuro.exchange.nir.nodes import array_of, field_of, numbers, shown
+from hypr_neuro.exchange.nir.nodes import array_of, field_of, numbers, short_repr
 from hypr_neuro.graph.convolution import MAX_SYNAPSES, Taps
 
 Shape = tuple[int, ...]
@@ -23,30 +23,31 @@ AXES = {"Conv1d": 1, "Conv2d": 2, "SumPool2d": 2, "AvgPool2d": 2}
 
 
 def taps(place: Place) -> Taps:
-    """Of a node of a kind in AXES; raises InputError for fields that are no such numbers."""
+    """Return how the kernel of a node of a kind in AXES lies; raise InputError for fields that are no such numbers."""
     node, axes = place.node, AXES[place.kind]
-    stride = whole("stride", field_of(node, "stride"), axes, 1)
+    stride = whole_numbers("stride", field_of(node, "stride"), axes, 1)
     if place.kind in ("SumPool2d", "AvgPool2d"):
-        kernel = whole("kernel_size", field_of(node, "kernel_size"), axes, 1)
-        padding = whole("padding", field_of(node, "padding"), axes, 0)
+        kernel = whole_numbers("kernel_size", field_of(node, "kernel_size"), axes, 1)
+        padding = whole_numbers("padding", field_of(node, "padding"), axes, 0)
         return Taps(kernel, stride, padding, padding, (1,) * axes)
-    kernel, dilation = kernel_weight(place).shape[2:], whole("dilation", field_of(node, "dilation"), axes, 1)
-    said = field_of(node, "padding")
-    if not isinstance(said, str):
-        padding = whole("padding", said, axes, 0)
+    kernel, dilation = kernel_weight(place).shape[2:], whole_numbers("dilation", field_of(node, "dilation"), axes, 1)
+    padding_given = field_of(node, "padding")
+    if not isinstance(padding_given, str):
+        padding = whole_numbers("padding", padding_given, axes, 0)
         return Taps(kernel, stride, padding, padding, dilation)
-    if said == "valid":
+    if padding_given == "valid":
         return Taps(kernel, stride, (0,) * axes, (0,) * axes, dilation)
-    if said != "same" or any(s != 1 for s in stride):
+    if padding_given != "same" or any(s != 1 for s in stride):
         raise InputError(
-            f"padding {shown(said)} with stride {list(stride)}, rule: numbers, 'valid', or 'same' with a stride of 1"
+            f"padding {short_repr(padding_given)} with stride {list(stride)}, "
+            "rule: numbers, 'valid', or 'same' with a stride of 1"
         )
     total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
     return Taps(kernel, stride, tuple(t // 2 for t in total), tuple(t - t // 2 for t in total), dilation)
 
 
 def kernel_weight(place: Place) -> Any:
-    """Weight (out, in / groups, *kernel) of a convolution; raises InputError for another number of axes."""
+    """Return the weight (out, in / groups, *kernel) of a convolution; raise InputError for another number of axes."""
     weight = numbers(place.node, "weight")
     if weight.ndim != 2 + AXES[place.kind] or 0 in weight.shape:
         raise InputError(
@@ -57,54 +58,58 @@ def kernel_weight(place: Place) -> Any:
 
 
 def groups(place: Place) -> int:
-    """Groups of a convolution, which divide its output channels."""
-    found = whole("groups", field_of(place.node, "groups"), 1, 1)[0]
-    if kernel_weight(place).shape[0] % found:
-        raise InputError(f"groups = {found}, rule: divides the {kernel_weight(place).shape[0]} output channels")
-    return found
+    """Return the groups of a convolution, which divide its output channels."""
+    count = whole_numbers("groups", field_of(place.node, "groups"), 1, 1)[0]
+    if kernel_weight(place).shape[0] % count:
+        raise InputError(f"groups = {count}, rule: divides the {kernel_weight(place).shape[0]} output channels")
+    return count
 
 
 def own_input_shape(place: Place) -> Shape | None:
-    """(C, *axes) that a convolution says it takes, None if it does not; poolings never do."""
+    """Return (C, *axes) that a convolution says it takes, None if it does not; poolings never do."""
     if getattr(place.node, "input_shape", None) is None:
         return None
-    axes = whole("input_shape", place.node.input_shape, AXES[place.kind], 1)
+    axes = whole_numbers("input_shape", place.node.input_shape, AXES[place.kind], 1)
     return (kernel_weight(place).shape[1] * groups(place), *axes)
 
 
-def image_shapes(place: Place, seen: Shape | None) -> tuple[Shape, Shape]:
-    """Shapes of input and output; seen : shape of what arrives"""
-    said, axes = own_input_shape(place), AXES[place.kind]
-    if said is None and seen is None:
+def image_shapes(place: Place, known: Shape | None) -> tuple[Shape, Shape]:
+    """Return the shapes of input and output; `known` is that of what arrives, None where it is not known."""
+    declared, axes = own_input_shape(place), AXES[place.kind]
+    if declared is None and known is None:
         raise InputError("its input has no known shape; set input_shape, or the shape of the Input")
-    arriving = said if said is not None else seen or ()
-    while len(arriving) > axes + 1 and arriving[0] == 1:
-        arriving = arriving[1:]
-    if len(arriving) != axes + 1:
-        raise InputError(f"shape {list(arriving)} arrives, rule: channels and {axes} axes; set the shape of the Input")
-    channels = arriving[0]
+    input_shape = declared if declared is not None else known or ()
+    while len(input_shape) > axes + 1 and input_shape[0] == 1:
+        input_shape = input_shape[1:]
+    if len(input_shape) != axes + 1:
+        raise InputError(
+            f"shape {list(input_shape)} arrives, rule: channels and {axes} axes; set the shape of the Input"
+        )
+    channels = input_shape[0]
     if place.kind in ("Conv1d", "Conv2d"):
         weight = kernel_weight(place)
-        if weight.shape[1] * groups(place) != arriving[0]:
+        if weight.shape[1] * groups(place) != input_shape[0]:
             raise InputError(
-                f"weight of shape {weight.shape} in {groups(place)} groups over {arriving[0]} channels, "
+                f"weight of shape {weight.shape} in {groups(place)} groups over {input_shape[0]} channels, "
                 "rule: weight.shape[1] · groups = channels of the input; repair it"
             )
         channels = weight.shape[0]
-    outputs = taps(place).outputs(arriving[1:])
+    outputs = taps(place).outputs(input_shape[1:])
     if channels * prod(outputs) * prod(taps(place).kernel) > MAX_SYNAPSES:
         raise InputError(
-            f"a kernel of {list(taps(place).kernel)} over {list(arriving)} makes more than {MAX_SYNAPSES} "
+            f"a kernel of {list(taps(place).kernel)} over {list(input_shape)} makes more than {MAX_SYNAPSES} "
             "synapses; repair it"
         )
     if any(n < 1 for n in outputs):
-        raise InputError(f"a kernel of {list(taps(place).kernel)} over {list(arriving[1:])}, rule: fits at least once")
-    return arriving, (channels, *outputs)
+        raise InputError(
+            f"a kernel of {list(taps(place).kernel)} over {list(input_shape[1:])}, rule: fits at least once"
+        )
+    return input_shape, (channels, *outputs)
 
 
-def whole(name: str, value: Any, axes: int, low: int) -> Shape:
-    """One whole number an axis; one number stands for all."""
-    refusal = f"{name} = {shown(value)}, rule: {axes} whole number(s)"
+def whole_numbers(name: str, value: Any, axes: int, low: int) -> Shape:
+    """Return one whole number an axis; one number stands for all."""
+    refusal = f"{name} = {short_repr(value)}, rule: {axes} whole number(s)"
     array = array_of(value, refusal).reshape(-1)
     if array.dtype.kind not in "iuf" or array.size not in (1, axes) or np.any(array != np.floor(array)):
         raise InputError(refusal)

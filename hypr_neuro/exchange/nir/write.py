@@ -37,8 +37,16 @@ IN_FLOAT = "the network is one of integers; other readers run the numbers that t
 class NirSummary:
     """What `write_nir` wrote.
 
-    approximations : one line for each thing that another reader will not run exactly
-    agreement : where there are any, by spiking node how far the standard nodes stray from the network, measured
+    Attributes
+    ----------
+    path
+        Of the file.
+    nodes, edges
+        How many the graph has.
+    approximations
+        One line for each thing that another reader will not run exactly.
+    agreement
+        Where there are any, by spiking node how far the standard nodes stray from the network, measured.
     """
 
     path: Path
@@ -53,14 +61,24 @@ def write_nir(
 ) -> NirSummary:
     """Write the network as a NIR file, whole or not at all; `read_nir` gives it back equal, `import_nir` a graph.
 
-    sample : samples (sample, T, channel) on which to measure how far standard nodes that are only an approximation
-        stray from the network; random spikes if None
-
     A quantized network is written as the float network that its integers stand for, with the integers in the metadata;
     `read_quantized_nir` gives it back equal, `read_nir` that float network.
 
-    Raises InputError for values that are not finite or out of range, an encoder or notes that JSON cannot hold,
-    and a path that cannot be written.
+    Parameters
+    ----------
+    net
+        The network.
+    path
+        File to write.
+    sample : (sample, T, channel)
+        Input on which to measure how far standard nodes that are only an approximation stray from the network; random
+        spikes if None.
+
+    Raises
+    ------
+    InputError
+        For values that are not finite or out of range, an encoder or notes that JSON cannot hold, and a path that
+        cannot be written.
     """
     graph, approximations = to_graph(net)
     agreement = _measured(net, graph, sample) if [a for a in approximations if a != IN_FLOAT] else {}
@@ -75,29 +93,30 @@ def write_nir(
 def _measured(
     net: Network | QuantizedNetwork | FloatGraph, graph: nir.NIRGraph, sample: Array | None
 ) -> dict[str, dict[str, Any]]:
-    """The agreement of the graph's spiking nodes with the network, also put into their metadata."""
+    """Return the agreement of the graph's spiking nodes with the network, and put it into their metadata."""
     real = float_network(net) if isinstance(net, QuantizedNetwork) else net
     exact = real if isinstance(real, FloatGraph) else FloatGraph.from_network(real)
-    found = spike_agreement(exact, graph, node_names(real), sample)
-    for name, figures in found.items():
+    agreement = spike_agreement(exact, graph, node_names(real), sample)
+    for name, figures in agreement.items():
         graph.nodes[name].metadata[KEY]["agreement"] = figures
     graph.nodes["input"].metadata[KEY]["sha256"] = graph_digest(graph)
-    return found
+    return agreement
 
 
 def node_names(net: Network | FloatGraph) -> dict[str, str]:
-    """The neuron node of each layer or population."""
+    """Return the neuron node of each layer or population."""
     if isinstance(net, FloatGraph):
         return population_nodes(net)
     return {net.name(i): base_name(i, len(net.layers)) for i in range(len(net.layers))}
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes to a file."""
     path.write_bytes(content)
 
 
 def to_graph(net: Network | QuantizedNetwork | FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
-    """The network as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes."""
+    """Return the network as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes."""
     require("net", net, Network, QuantizedNetwork, FloatGraph)
     check_dt(net.dt)
     if isinstance(net, FloatGraph):
@@ -110,7 +129,7 @@ def to_graph(net: Network | QuantizedNetwork | FloatGraph) -> tuple[nir.NIRGraph
 def _graph_of(
     net: Network, integers: Mapping[str, Any], approximations: list[str]
 ) -> tuple[nir.NIRGraph, tuple[str, ...]]:
-    """The graph; integers : entries of the metadata by name of the node, of a quantized network"""
+    """Return the graph of layers; `integers` are a quantized network's entries of the metadata by node."""
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array([net.inputs]))}
     edges: list[tuple[str, str]] = []
     approximations = list(approximations)
@@ -139,7 +158,7 @@ def _graph_of(
 
 
 def _weight_nodes(name: str, index: int, layer: Layer) -> dict[str, nir.NIRNode]:
-    """Input weights, with the bias on the current, and recurrent weights, float64 as they are."""
+    """Return the nodes of input weights, with the bias on the current, and recurrent weights, float64 as they are."""
     nodes: dict[str, nir.NIRNode] = {f"{name}_weight": affine(layer.weight.copy(), layer.bias)}
     if layer.recurrent is not None:
         nodes[f"{name}_recurrent"] = affine(layer.recurrent.copy(), None)
@@ -149,6 +168,7 @@ def _weight_nodes(name: str, index: int, layer: Layer) -> dict[str, nir.NIRNode]
 
 
 def _network_metadata(net: Network) -> dict[str, Any]:
+    """Return the metadata of the input node: all of the network that is no layer."""
     return {
         "version": VERSION,
         "role": "network",
@@ -160,7 +180,7 @@ def _network_metadata(net: Network) -> dict[str, Any]:
 
 
 def _layer_metadata(layer: Layer, index: int, dt: float, approximate: bool) -> dict[str, Any]:
-    """All that is not in the weight nodes; what stands here twice is for other readers."""
+    """Return all that is not in the weight nodes; what stands here twice is for other readers."""
     return {
         "version": VERSION,
         "role": "neuron",

@@ -32,7 +32,7 @@ Edges = list[tuple[str, str]]
 
 
 def json_text(what: str, value: Any) -> str:
-    """`value` as JSON; raises InputError, naming `what`, for what JSON cannot hold."""
+    """Return `value` as JSON; raise InputError, naming `what`, for what JSON cannot hold."""
     try:
         return json.dumps(value, sort_keys=True)
     except (TypeError, ValueError, RecursionError) as error:
@@ -40,26 +40,29 @@ def json_text(what: str, value: Any) -> str:
 
 
 def affine(weight: Array, bias: Array | None) -> nir.Affine:
-    """Weights as an Affine node, bias 0 where there is none: Sinabs 2.0 knows no Linear."""
+    """Return weights as an Affine node, bias 0 where there is none: Sinabs 2.0 knows no Linear."""
     return nir.Affine(weight, np.zeros(weight.shape[0]) if bias is None else bias.copy())
 
 
 def population_nodes(graph: FloatGraph) -> dict[str, str]:
-    """The node of each population: its name without what HDF5 cannot have in one, numbered where that is taken."""
-    taken, found = {"input", "output", "input_flat"}, {}
+    """Return the node of each population: its name without what HDF5 refuses in one, numbered where that is taken."""
+    taken, names = {"input", "output", "input_flat"}, {}
     for i, p in enumerate(graph.populations):
         name = UNSAFE.sub("_", p.name).strip(".") or f"population{i}"
-        found[p.name], k = name, i
-        while found[p.name] in taken:
-            found[p.name], k = f"{name}_{k}", k + 1
-        taken.add(found[p.name])
-    return found
+        names[p.name], k = name, i
+        while names[p.name] in taken:
+            names[p.name], k = f"{name}_{k}", k + 1
+        taken.add(names[p.name])
+    return names
 
 
 def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
-    """The graph as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes.
+    """Return the graph as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes.
 
-    Raises InputError for several outputs, for several input currents and for connections too large to write out.
+    Raises
+    ------
+    InputError
+        For several outputs, for several input currents and for connections too large to write out.
     """
     if len(graph.outputs) != 1:
         raise InputError(f"outputs {', '.join(graph.outputs)}, rule: one population; NIR has one output")
@@ -76,7 +79,7 @@ def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     sources = {INPUT: flat, **names}
     written: dict[int, dict[str, Any]] = {}  # by place in the graph: entries of one target stand together here
     for p in graph.populations:
-        written |= _Target(graph, p, names[p.name], sources, nodes, edges).write()
+        written |= _TargetNodes(graph, p, names[p.name], sources, nodes, edges).write()
     nodes["output"] = nir.Output(np.array([graph.size]))
     edges.append((names[graph.outputs[0]], "output"))
     nodes["input"].metadata = {
@@ -90,13 +93,13 @@ def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
             "outputs": json_text("outputs", list(graph.outputs)),
         }
     }
-    made = nir.NIRGraph(nodes, edges)
-    nodes["input"].metadata[KEY]["sha256"] = graph_digest(made)
-    return made, tuple(approximations)
+    written_graph = nir.NIRGraph(nodes, edges)
+    nodes["input"].metadata[KEY]["sha256"] = graph_digest(written_graph)
+    return written_graph, tuple(approximations)
 
 
 def _flat_input(graph: FloatGraph, nodes: Nodes, edges: Edges) -> str:
-    """The node that gives the input as one axis."""
+    """Return the node that gives the input as one axis."""
     shape = graph.input_shape
     if len(shape) == 1:
         return "input"
@@ -106,6 +109,7 @@ def _flat_input(graph: FloatGraph, nodes: Nodes, edges: Edges) -> str:
 
 
 def _population_metadata(p: FloatPopulation, dt: float, approximate: bool) -> dict[str, Any]:
+    """Return all of a population that its standard node does not say exactly."""
     return {
         "version": VERSION,
         "role": "population",
@@ -120,8 +124,8 @@ def _population_metadata(p: FloatPopulation, dt: float, approximate: bool) -> di
     }
 
 
-class _Target:
-    """All that leads to one population, as nodes and edges."""
+class _TargetNodes:
+    """Write all that leads to one population, as nodes and edges."""
 
     def __init__(
         self, graph: FloatGraph, p: FloatPopulation, node: str, sources: dict[str, str], nodes: Nodes, edges: Edges
@@ -129,7 +133,7 @@ class _Target:
         self.graph, self.p, self.node, self.sources, self.nodes, self.edges = graph, p, node, sources, nodes, edges
 
     def write(self) -> dict[int, dict[str, Any]]:
-        """Adds them; one entry of the metadata for each connection, by its place in the graph."""
+        """Add them; return one entry of the metadata for each connection, by its place in the graph."""
         biases, entries = dict(self.p.biases), {}
         for place, c in enumerate(self.graph.synapses):
             if c.target != self.p.name:
@@ -152,6 +156,7 @@ class _Target:
         return entries
 
     def _connection(self, c: FloatSynapses, bias: Array | None) -> dict[str, Any]:
+        """Add the nodes of one connection; return its entry of the metadata."""
         if prod(c.shape) > LARGEST:
             raise InputError(
                 f"{c.name}: {prod(c.shape)} weights, zeros written out, rule: at most {LARGEST}; NIR has "
@@ -175,11 +180,11 @@ class _Target:
         }
 
     def _add(self, name: str, node: nir.NIRNode) -> str:
-        """Add a node under this name, numbered where it is taken."""
-        found, k = name, 1
-        while found in self.nodes:
+        """Add a node under this name, numbered where it is taken; return the name."""
+        free_name, k = name, 1
+        while free_name in self.nodes:
             k += 1
-            found = f"{name}_{k}"
+            free_name = f"{name}_{k}"
         node.metadata = {KEY: {"version": VERSION, "role": "connection"}}
-        self.nodes[found] = node
-        return found
+        self.nodes[free_name] = node
+        return free_name
