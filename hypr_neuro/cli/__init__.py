@@ -35,15 +35,15 @@ ORDER = (
 
 
 def main() -> None:
-    """Entry point of the program."""
+    """Run the program."""
     app()
 
 
 def _register() -> None:
-    """Every module `cmd_<name>` of this folder is a command, in the order of the work."""
-    found = {info.name[4:]: info.name for info in iter_modules(__path__) if info.name.startswith("cmd_")}
-    for name in sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n)):
-        module = import_module(f"{__name__}.{found[name]}")
+    """Make every module `cmd_<name>` of this folder a command, in the order of the work."""
+    modules = {info.name[4:]: info.name for info in iter_modules(__path__) if info.name.startswith("cmd_")}
+    for name in sorted(modules, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n)):
+        module = import_module(f"{__name__}.{modules[name]}")
         app.command(name)(module.run)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import RichConsole, command, emit, rows
+from hypr_neuro.cli.console import RichConsole, command, emit, print_table
 from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, get_data, get_network
 
@@ -27,7 +27,7 @@ def run(
     out: Out = Path("runs/compare"),
     json: Json = False,
 ) -> None:
-    """Same data, order, rule and number of updates for both; accuracy, gradients, weights and spikes side by side."""
+    """Learn on a device and in float: same data, order, rule and number of updates; show both side by side."""
     from dataclasses import replace
 
     from hypr_neuro.errors import InputError
@@ -37,19 +37,19 @@ def run(
 
     if scratch and disturb:
         raise InputError("--scratch and --disturb exclude each other; choose one")
-    net, qnet, chosen = get_network(network), get_quantized(quantized), get_data(data, data_dir, seed)
-    folder, task = RunFolder(out), task_for(chosen)
+    net, qnet, sequences = get_network(network), get_quantized(quantized), get_data(data, data_dir, seed)
+    folder, task = RunFolder(out), task_for(sequences)
     kind = "scratch" if scratch else "fine_tuning"
     default = task.scratch if scratch else task.fine_tuning
     options = default if rate is None else replace(default, rate=rate)
     count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
     with RichConsole(quiet=json).progress(f"learn on '{device}', float beside it") as advance:
-        found = stages.compare_stage(
+        comparison = stages.compare_stage(
             folder,
             kind,
             net,
             qnet,
-            chosen,
+            sequences,
             seed=seed,
             damage=disturb,
             epochs=count,
@@ -58,11 +58,11 @@ def run(
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
         )
     if json:
-        emit(found.as_dict(), True)
+        emit(comparison.as_dict(), True)
         return
-    lines = [
+    table_rows = [
         [e.epoch, e.device_accuracy, e.float_accuracy, e.weight_distance, min(e.cosine.values()), e.weights_saturated]
-        for e in found.epochs
+        for e in comparison.epochs
     ]
     headings = ["epoch", "device accuracy", "float accuracy", "weight distance", "least gradient cosine", "saturated"]
-    rows(headings, lines, found.rule)
+    print_table(headings, table_rows, comparison.rule)

@@ -43,62 +43,63 @@ def run(
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
 
-    found = open_anything(network)
-    if isinstance(found, (Network, FloatGraph)):
+    net = open_anything(network)
+    if isinstance(net, (Network, FloatGraph)):
         raise InputError(f"'{network}' holds floats, rule: integers; `hypr-neuro quantize {network}` makes them")
     options: dict[str, Any] = {"always_on": always_on, "readout": readout, "neurons_per_core": per_core}
-    given = {key: value for key, value in options.items() if value is not None}
+    chosen = {key: value for key, value in options.items() if value is not None}
     if learn:
-        given["learn"] = _learn_options(learn)
-    artifact = compile_network(found, target=target, out=out, **given)
+        chosen["learn"] = _learn_options(learn)
+    artifact = compile_network(net, target=target, out=out, **chosen)
     facts = artifact.manifest if json else {"files": list(artifact.manifest["files"])} | _sizes(artifact.manifest)
     emit({"folder": str(artifact.folder)} | facts, json, f"Compiled for {target}")
 
 
 def _sizes(manifest: dict[str, Any]) -> dict[str, str]:
-    """Rows on flash and RAM from what the manifest tells of them, or why they are not known."""
-    found: dict[str, str] = {}
-    for key, what in (("memory", "network.c"), ("learning", "learn.c")):
+    """Return rows on flash and RAM from what the manifest tells of them, or why they are not known."""
+    sizes: dict[str, str] = {}
+    for key, program in (("memory", "network.c"), ("learning", "learn.c")):
         entries = {name: entry for name, entry in manifest.get(key, {}).items() if name != "purpose"}
-        found |= {f"{what}, {name}": _flash_and_ram(entry) for name, entry in entries.items()}
+        sizes |= {f"{program}, {name}": _flash_and_ram(entry) for name, entry in entries.items()}
     if "learning" in manifest:
         parts = manifest["learning"]["purpose"].items()
-        found["RAM that learns"] = ", ".join(f"{name} {size}" for name, size in parts)
+        sizes["RAM that learns"] = ", ".join(f"{name} {size}" for name, size in parts)
     for core in manifest.get("cores", ()):
         name = f"core {core['core']}, {core['layer']}, {core['neurons']} neurons"
-        found[name] = (
+        sizes[name] = (
             f"{core['bytes']} of {core['limit']} bytes"
             if core["bytes"] is not None
             else (f"{core['limit']} bytes not checked: {core['reason']}")
         )
-    return found
+    return sizes
 
 
 def _flash_and_ram(entry: dict[str, Any]) -> str:
+    """Return flash and RAM of one program in words."""
     if entry["bytes"] is None:
         return f"not measured: {entry['reason']}"
     return f"flash {entry['bytes']['flash']}, RAM {entry['bytes']['ram']} bytes"
 
 
 def _learn_options(given: list[str]) -> LearnOptions:
-    """`LearnOptions` from texts KEY=VALUE; several layers or parameters have commas between them."""
+    """Return `LearnOptions` from texts KEY=VALUE; several layers or parameters have commas between them."""
     from dataclasses import fields
 
     from hypr_neuro.errors import InputError
     from hypr_neuro.sim.learning.learn import LearnOptions
 
-    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(LearnOptions)}
-    found: dict[str, Any] = {}
+    types: dict[str, Any] = {field.name: type(field.default) for field in fields(LearnOptions)}
+    options: dict[str, Any] = {}
     for text in given:
         key, _, value = text.partition("=")
-        if key not in kinds:
-            raise InputError(f"--learn {text}, rule: KEY=VALUE with one of {', '.join(kinds)}")
-        if key in found:
+        if key not in types:
+            raise InputError(f"--learn {text}, rule: KEY=VALUE with one of {', '.join(types)}")
+        if key in options:
             raise InputError(
                 f"--learn {text}, rule: {key} once; layers and parameters take several, with commas between them"
             )
         try:
-            found[key] = tuple(value.split(",")) if kinds[key] is tuple else kinds[key](value)
+            options[key] = tuple(value.split(",")) if types[key] is tuple else types[key](value)
         except ValueError:
-            raise InputError(f"--learn {text}, rule: a value of type {kinds[key].__name__}") from None
-    return LearnOptions(**found)
+            raise InputError(f"--learn {text}, rule: a value of type {types[key].__name__}") from None
+    return LearnOptions(**options)

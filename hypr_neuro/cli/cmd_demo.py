@@ -24,10 +24,10 @@ def run(
     """Train, export, quantize, place, simulate, run in Lava, learn on chip, compare, report."""
     from hypr_neuro.workflow.demo import run_demo
 
-    chosen = get_data(data, data_dir, seed)
-    folder = out or Path("runs") / f"demo-{chosen.name}"
+    sequences = get_data(data, data_dir, seed)
+    folder = out or Path("runs") / f"demo-{sequences.name}"
     results = run_demo(
-        chosen,
+        sequences,
         folder,
         RichConsole(quiet=json),
         profile=profile,

@@ -38,5 +38,5 @@ def run(
     else:
         require_equal_after(net, path)
     holds = "integers" if isinstance(net, QuantizedNetwork) else "floats"
-    found = {"file": str(path), "holds": holds, "read back": "equal", "approximations": list(summary.approximations)}
-    emit(found, json, "NIR")
+    facts = {"file": str(path), "holds": holds, "read back": "equal", "approximations": list(summary.approximations)}
+    emit(facts, json, "NIR")

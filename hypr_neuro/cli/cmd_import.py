@@ -36,14 +36,16 @@ def run(
 
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)
-    found = import_file(file, dt=dt, reset=reset, integrator=integrator, order=order, recurrent_delay=recurrent_delay)
+    imported = import_file(
+        file, dt=dt, reset=reset, integrator=integrator, order=order, recurrent_delay=recurrent_delay
+    )
     folder = make_folder(out)
-    path = folder / found.file_name
+    path = folder / imported.file_name
     if path.exists() and path.resolve() == file.resolve():
         raise InputError(f"--out {out}: would overwrite '{file}'; choose another folder")
-    found.network.save(path)
-    summary = {"summary": found.lines} if json else {}
-    emit({"file": str(path), "holds": found.holds} | found.facts | summary, json, "Imported")
+    imported.network.save(path)
+    summary = {"summary": imported.lines} if json else {}
+    emit({"file": str(path), "holds": imported.holds} | imported.facts | summary, json, "Imported")
     if not json:
-        for line in found.lines:
+        for line in imported.lines:
             print(line)

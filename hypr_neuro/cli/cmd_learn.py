@@ -42,7 +42,7 @@ def run(
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learning.learn import LearnOptions
 
-    qnet, chosen = get_quantized(network), get_data(data, data_dir, seed)
+    qnet, sequences = get_quantized(network), get_data(data, data_dir, seed)
     check_not_read(out / "learned.h5", network)
     folder = RunFolder(out)
     options = LearnOptions(
@@ -59,22 +59,22 @@ def run(
         feedback=feedback,
     )
     options.check(qnet)
-    test = chosen.part("test")
+    test = sequences.part("test")
     before = score_readout(simulate(qnet, test.x).readout, test).accuracy
     with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
         chip.load(qnet)
-        run = chip.learn(
-            chosen,
+        result = chip.learn(
+            sequences,
             epochs=epochs,
             options=options,
             checkpoint=folder.file("checkpoint"),
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
         )
     path = folder.file("learned.h5")
-    run.qnet.save(path)
-    last = run.epochs[-1]
-    after = score_readout(simulate(run.qnet, test.x).readout, test).accuracy
-    found = {
+    result.qnet.save(path)
+    last = result.epochs[-1]
+    after = score_readout(simulate(result.qnet, test.x).readout, test).accuracy
+    facts = {
         "accuracy before": before,
         "accuracy after": after,
         "accuracy while learning": last.online_accuracy,
@@ -85,4 +85,4 @@ def run(
         "events": last.events,
         "network": str(path),
     }
-    emit(found, json, "Learned in integers")
+    emit(facts, json, "Learned in integers")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import command, emit, rows
+from hypr_neuro.cli.console import command, emit, print_table
 from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.cli.options import Json
 
@@ -40,21 +40,21 @@ def run(
         emit(section, True)
         return
 
-    def of(value: int, limit: int | None) -> str:
+    def used_of(value: int, limit: int | None) -> str:
         return f"{value}" if limit is None else f"{value} of {limit} ({value / limit:.0%})"
 
-    lines = [
+    table_rows = [
         [
-            u.core,
-            u.layer,
-            of(u.neurons, u.neuron_limit),
-            u.synapses,
-            of(u.in_axons, u.in_axon_limit),
-            of(u.out_axons, u.out_axon_limit),
-            of(u.memory_bits, u.memory_limit),
-            u.learning_bits,
+            use.core,
+            use.layer,
+            used_of(use.neurons, use.neuron_limit),
+            use.synapses,
+            used_of(use.in_axons, use.in_axon_limit),
+            used_of(use.out_axons, use.out_axon_limit),
+            used_of(use.memory_bits, use.memory_limit),
+            use.learning_bits,
         ]
-        for u in placement.cores
+        for use in placement.cores
     ]
     headings = ["core", "layer", "neurons", "synapses", "axons in", "axons out", "memory bits", "of it learning"]
-    rows(headings, lines, f"{len(cores)} of {placement.core_limit or '∞'} cores of '{placement.profile}'")
+    print_table(headings, table_rows, f"{len(cores)} of {placement.core_limit or '∞'} cores of '{placement.profile}'")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import command, emit, rows
+from hypr_neuro.cli.console import command, emit, print_table
 from hypr_neuro.cli.options import Json
 
 
@@ -24,12 +24,12 @@ def run(
         emit(profile_schema(), True)
         return
     if name is None:
-        listed = {n: load_profile(n).description for n in profile_names()}
-        emit(listed, json, "Profiles")
+        descriptions = {n: load_profile(n).description for n in profile_names()}
+        emit(descriptions, json, "Profiles")
         return
-    shown = describe_profile(load_profile(name))
+    facts = describe_profile(load_profile(name))
     if json:
-        emit(shown, True)
+        emit(facts, True)
         return
-    lines = [[f["name"], f["value"], f["unit"], f["source"]] for f in shown["facts"]]
-    rows(["key", "value", "unit", "source"], lines, f"{shown['name']}: {shown['description']}")
+    table_rows = [[f["name"], f["value"], f["unit"], f["source"]] for f in facts["facts"]]
+    print_table(["key", "value", "unit", "source"], table_rows, f"{facts['name']}: {facts['description']}")

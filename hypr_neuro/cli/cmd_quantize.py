@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hypr_neuro.cli.console import command, emit, rows
+from hypr_neuro.cli.console import command, emit, print_table
 from hypr_neuro.cli.networks import open_anything
 from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, check_channels, check_not_read, get_data
 
@@ -48,34 +48,34 @@ def run(
     from hypr_neuro.quantizing.graph_quantize import quantize_graph
     from hypr_neuro.workflow import stages
 
-    found, chip, chosen = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
-    where = network.parent if out is None else out
-    check_not_read(where / "quantized.h5", network)
+    net, chip, sequences = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
+    folder_path = network.parent if out is None else out
+    check_not_read(folder_path / "quantized.h5", network)
     notes: list[str] = []
-    if isinstance(found, (Network, FloatGraph)):
-        check_channels(chosen, found.inputs)
-    given: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
-    options = {key: value for key, value in given.items() if value is not None}
-    if options and isinstance(found, Network):
-        found = FloatGraph.from_network(found)
+    if isinstance(net, (Network, FloatGraph)):
+        check_channels(sequences, net.inputs)
+    graph_options: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
+    options = {key: value for key, value in graph_options.items() if value is not None}
+    if options and isinstance(net, Network):
+        net = FloatGraph.from_network(net)
         notes.append("as a graph, which these options are of; it does not learn on chip")
-    if isinstance(found, FloatGraph):
-        graph = quantize_graph(found, chip, calibration=chosen, **options)
-        path = RunFolder(where).file("quantized.h5")
+    if isinstance(net, FloatGraph):
+        graph = quantize_graph(net, chip, calibration=sequences, **options)
+        path = RunFolder(folder_path).file("quantized.h5")
         graph.save(path)
         record, notes = graph.record, [*notes, *graph.notes]
-    elif isinstance(found, Network):
-        folder = RunFolder(where)
+    elif isinstance(net, Network):
+        folder = RunFolder(folder_path)
         path = folder.file("quantized.h5")
-        record = stages.quantize_stage(folder, found, chip, chosen).record
+        record = stages.quantize_stage(folder, net, chip, sequences).record
     else:
         raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5 or graph.h5")
     if json:
         emit({"file": str(path), "record": record, "notes": notes}, True)
         return
-    rows(
+    print_table(
         ["what", "value", "integer", "clipped", "SQNR", "rule"],
-        [_line(r) for r in record],
+        [_record_row(r) for r in record],
         f"Integers for '{chip.name}'",
     )
     for note in notes:
@@ -83,7 +83,8 @@ def run(
     print(path)
 
 
-def _line(r: dict[str, Any]) -> list[Any]:
+def _record_row(r: dict[str, Any]) -> list[Any]:
+    """Return the row of one conversion."""
     return [
         f"{r['layer']}.{r['name']}",
         f"{r['low']:.4g}..{r['high']:.4g}",

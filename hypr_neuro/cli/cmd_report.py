@@ -21,8 +21,8 @@ def run(
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.report import write_report
 
-    found = RunFolder(folder, create=False)
-    if not found.results():
+    run_folder = RunFolder(folder, create=False)
+    if not run_folder.results():
         raise InputError(f"run folder '{folder}' holds no section yet; give it as --out to train, quantize or compare")
-    page, numbers = write_report(found.results(), found.path)
-    emit({"page": str(page), "numbers": str(numbers), "sections": list(found.results())}, json, "Report")
+    page, numbers = write_report(run_folder.results(), run_folder.path)
+    emit({"page": str(page), "numbers": str(numbers), "sections": list(run_folder.results())}, json, "Report")

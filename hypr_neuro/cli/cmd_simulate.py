@@ -51,7 +51,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Accuracy, firing rates and saturations of a network, beside float if asked for."""
+    """Run a network: accuracy, firing rates and saturations, beside float if asked for."""
     import numpy as np
 
     from hypr_neuro.data.score import score_readout
@@ -65,63 +65,67 @@ def run(
     _check_trace(trace, record)
     if trace is not None:
         check_not_read(trace, network, float_network)
-    net, chosen = open_anything(network), get_data(data, data_dir, seed)
-    graph = not isinstance(net, (Network, QuantizedNetwork))
+    net, sequences = open_anything(network), get_data(data, data_dir, seed)
+    is_graph = not isinstance(net, (Network, QuantizedNetwork))
     _check_options(net, network, device, float_network, out)
-    check_channels(chosen, net.inputs)
+    check_channels(sequences, net.inputs)
     if out is not None and isinstance(net, QuantizedNetwork):
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
-        stages.simulate_stage(RunFolder(out), get_network(float_network), net, chosen)
-    beside = None if float_network is None else open_float(float_network)
-    held = chosen if part == "all" else chosen.part(part)
+        stages.simulate_stage(RunFolder(out), get_network(float_network), net, sequences)
+    float_net = None if float_network is None else open_float(float_network)
+    samples_run = sequences if part == "all" else sequences.part(part)
     if samples is not None:
-        held = held.take(np.arange(min(samples, len(held))))
-    taken = encoded(net, held)
+        samples_run = samples_run.take(np.arange(min(samples, len(samples_run))))
+    encoded_samples = encoded(net, samples_run)
     with RichConsole(quiet=json).progress("simulate") as advance:
         if isinstance(net, (Network, QuantizedNetwork)):
-            kept = _run(net, taken, device, _recorded(net, record) if trace is not None else (), advance)
+            recorded = _run(
+                net, encoded_samples, device, _record_of_layers(net, record) if trace is not None else (), advance
+            )
         else:
-            kept = run_graph_on(
+            recorded = run_graph_on(
                 net,
-                taken,
+                encoded_samples,
                 device,
                 (record or record_all(net)) if trace is not None else (),
                 lambda done, total: advance(done, total, ""),
             )
     if trace is not None:
-        kept.save(trace)
-    score = score_readout(kept.readout, held)
-    found: dict[str, Any] = {
-        "device": kept.origin.device if kept.origin else device,
-        "samples": len(held),
+        recorded.save(trace)
+    score = score_readout(recorded.readout, samples_run)
+    facts: dict[str, Any] = {
+        "device": recorded.origin.device if recorded.origin else device,
+        "samples": len(samples_run),
         "accuracy": score.accuracy,
         "over labelled steps": score.labelled,
-        "rates": kept.rates,
-        "synaptic operations": kept.synaptic_operations,
-        "saturations and wraps": kept.events,
+        "rates": recorded.rates,
+        "synaptic operations": recorded.synaptic_operations,
+        "saturations and wraps": recorded.events,
     }
-    real = isinstance(net, (Network, FloatGraph))
-    if real or (graph and found["device"] == LAVA):  # nothing saturates in float, Lava's own processes count nothing
-        found = {name: value for name, value in found.items() if value or name not in COUNTED}
+    is_float = isinstance(net, (Network, FloatGraph))
+    if is_float or (
+        is_graph and facts["device"] == LAVA
+    ):  # nothing saturates in float, Lava's own processes count nothing
+        facts = {name: value for name, value in facts.items() if value or name not in COUNTED}
     if (encoding := input_encoding(net)) is not None:
-        found["input"] = "{} · data + {}".format(*encoding)
-    if beside is not None:
-        found["float accuracy"] = _float_accuracy(beside, held)
+        facts["input"] = "{} · data + {}".format(*encoding)
+    if float_net is not None:
+        facts["float accuracy"] = _float_accuracy(float_net, samples_run)
     if trace is not None:
-        found["trace"] = str(trace)
-    emit(found, json, f"{'Float' if real else 'Integer'} {'graph' if graph else 'network'}")
+        facts["trace"] = str(trace)
+    emit(facts, json, f"{'Float' if is_float else 'Integer'} {'graph' if is_graph else 'network'}")
 
 
-def _float_accuracy(net: Network | FloatGraph, held: SequenceData) -> float:
-    """Share of right answers of the float network set beside the integers."""
+def _float_accuracy(net: Network | FloatGraph, sequences: SequenceData) -> float:
+    """Return the share of right answers of the float network set beside the integers."""
     from hypr_neuro.data.score import score_readout
     from hypr_neuro.graph.network import Network
     from hypr_neuro.traces.float_trace import float_trace
     from hypr_neuro.traces.graph_trace import graph_trace
 
-    trace = float_trace(net, held.x) if isinstance(net, Network) else graph_trace(net, held.x)
-    return score_readout(trace.readout, held).accuracy
+    trace = float_trace(net, sequences.x) if isinstance(net, Network) else graph_trace(net, sequences.x)
+    return score_readout(trace.readout, sequences).accuracy
 
 
 def _check_options(
@@ -145,6 +149,7 @@ def _check_options(
 
 
 def _check_trace(trace: Path | None, record: list[str] | None) -> None:
+    """Raise InputError for --record without --trace, and for a trace in a folder that does not exist."""
     from hypr_neuro.errors import InputError
 
     if record and trace is None:
@@ -153,14 +158,19 @@ def _check_trace(trace: Path | None, record: list[str] | None) -> None:
         raise InputError(f"--trace {trace}: folder '{trace.parent}' does not exist; create it first")
 
 
-def _recorded(net: QuantizedNetwork | Network, record: list[str] | None) -> Sequence[str]:
+def _record_of_layers(net: QuantizedNetwork | Network, record: list[str] | None) -> Sequence[str]:
+    """Return what to record: what was asked for, or spikes and every state."""
     return record or ["spikes", *sorted({s for layer in net.layers for s in layer.model.state_names})]
 
 
 def _run(
-    net: QuantizedNetwork | Network, held: SequenceData, device: str | None, record: Sequence[str], advance: Advance
+    net: QuantizedNetwork | Network,
+    sequences: SequenceData,
+    device: str | None,
+    record: Sequence[str],
+    advance: Advance,
 ) -> Trace:
-    """What the network did, with its origin and its input."""
+    """Return what the network did, with its origin and its input."""
     from hypr_neuro.devices import open_device
     from hypr_neuro.graph.network import Network
     from hypr_neuro.traces.float_trace import float_trace
@@ -168,9 +178,9 @@ def _run(
 
     name = device or ("float" if isinstance(net, Network) else "sim")
     if isinstance(net, Network):
-        kept = float_trace(net, held.x, record, on_block=lambda done, total: advance(done, total, "samples"))
-        return with_origin(kept, net, held.x, device=name)
+        recorded = float_trace(net, sequences.x, record, on_block=lambda done, total: advance(done, total, "samples"))
+        return with_origin(recorded, net, sequences.x, device=name)
     with open_device(name) as chip:
         chip.load(net)
-        traced = chip.run(held.x, record, on_block=lambda done, total: advance(done, total, "steps"))
-    return with_origin(traced, net, held.x, device=name)
+        recorded = chip.run(sequences.x, record, on_block=lambda done, total: advance(done, total, "steps"))
+    return with_origin(recorded, net, sequences.x, device=name)

@@ -55,7 +55,7 @@ def run(
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.workflow import stages
 
-    of_float = {
+    float_options = {
         "rule": rule,
         "chunk": chunk,
         "batch_size": batch_size,
@@ -65,68 +65,68 @@ def run(
         "clip": clip,
         "patience": patience,
     }
-    of_fixed = {"profile": profile, "decay": decay}
-    _check_arithmetic(arithmetic, of_float, of_fixed)
-    chosen = get_data(data, data_dir, seed, option)
-    both = {"spec": spec, "epochs": epochs, "rate": rate}
+    fixed_options = {"profile": profile, "decay": decay}
+    _check_arithmetic(arithmetic, float_options, fixed_options)
+    sequences = get_data(data, data_dir, seed, option)
+    shared = {"spec": spec, "epochs": epochs, "rate": rate}
     if arithmetic == "fixed":
-        folder, found = _train_fixed(out, chosen, both | of_fixed, seed, json)
+        folder, facts = _train_fixed(out, sequences, shared | fixed_options, seed, json)
     else:
         folder = RunFolder(out)
-        found = _train_float(folder, chosen, both | of_float, seed, json)
-    words = {"arithmetic": None if arithmetic == "float" else arithmetic} | both | of_float | of_fixed
-    flags = [f"--{key.replace('_', '-')}={value}" for key, value in words.items() if value is not None]
+        facts = _train_float(folder, sequences, shared | float_options, seed, json)
+    settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if value is not None]
     command_line = f"hypr-neuro train {data_arguments(data, data_dir, option)} --seed {seed} {shlex.join(flags)}"
-    stages.note_run(folder, chosen.name, command_line.strip(), seed)
-    stages.note_data(folder, chosen)
-    emit(found, json, "Trained" if arithmetic == "float" else "Trained in integers")
+    stages.note_run(folder, sequences.name, command_line.strip(), seed)
+    stages.note_data(folder, sequences)
+    emit(facts, json, "Trained" if arithmetic == "float" else "Trained in integers")
 
 
-def _check_arithmetic(arithmetic: str, of_float: Mapping[str, Any], of_fixed: Mapping[str, Any]) -> None:
-    """Refuse an unknown arithmetic, and options that only the other one takes."""
+def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_options: Mapping[str, Any]) -> None:
+    """Raise InputError for an unknown arithmetic, and for options that only the other one takes."""
     from hypr_neuro.errors import InputError
 
     if arithmetic not in ("float", "fixed"):
         raise InputError(f"--arithmetic {arithmetic}, rule: float or fixed")
-    other, strangers = ("fixed", of_fixed) if arithmetic == "float" else ("float", of_float)
-    for key, value in strangers.items():
+    other, refused = ("fixed", fixed_options) if arithmetic == "float" else ("float", float_options)
+    for key, value in refused.items():
         if value is not None:
             name = f"--{key.replace('_', '-')} {value}"
             raise InputError(f"{name}: only with --arithmetic {other}; leave it out, or train with that")
 
 
 def _train_float(
-    folder: RunFolder, chosen: SequenceData, words: Mapping[str, Any], seed: int, json: bool
+    folder: RunFolder, sequences: SequenceData, settings: Mapping[str, Any], seed: int, json: bool
 ) -> dict[str, Any]:
-    """Train in float; returns what is printed."""
+    """Train in float; return what is printed."""
     from hypr_neuro.workflow import stages
     from hypr_neuro.workflow.tasks import task_for
 
-    task = task_for(chosen)
-    given = {key: value for key, value in words.items() if value is not None and key not in ("spec", "epochs")}
-    wanted = words["epochs"] or task.epochs
+    task = task_for(sequences)
+    training = {key: value for key, value in settings.items() if value is not None and key not in ("spec", "epochs")}
+    epochs = settings["epochs"] or task.epochs
     with RichConsole(quiet=json).progress("train") as advance:
         stages.train_stage(
             folder,
-            chosen,
+            sequences,
             task,
             seed=seed,
-            epochs=words["epochs"],
-            spec=words["spec"],
-            training=given,
-            on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {_figure(e, chosen)}"),
+            epochs=settings["epochs"],
+            spec=settings["spec"],
+            training=training,
+            on_epoch=lambda e: advance(e.epoch + 1, epochs, f"loss {e.loss:.3f}, validation {_figure(e, sequences)}"),
         )
-    found = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}
-    if chosen.regression:
-        return {"test squared error": folder.read("squared_error")["float"]} | found
+    facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}
+    if sequences.regression:
+        return {"test squared error": folder.read("squared_error")["float"]} | facts
     accuracy = folder.read("accuracy")
-    return _scores(accuracy["float"], accuracy["float_labelled"]) | found
+    return _scores(accuracy["float"], accuracy["float_labelled"]) | facts
 
 
 def _train_fixed(
-    out: Path, chosen: SequenceData, words: Mapping[str, Any], seed: int, json: bool
+    out: Path, sequences: SequenceData, settings: Mapping[str, Any], seed: int, json: bool
 ) -> tuple[RunFolder, dict[str, Any]]:
-    """Train in integers; returns the run folder, made once all is known to fit, and what is printed."""
+    """Train in integers; return the run folder, made once all is known to fit, and what is printed."""
     from dataclasses import replace
 
     from hypr_neuro.files.run_folder import RunFolder
@@ -134,24 +134,24 @@ def _train_fixed(
     from hypr_neuro.workflow.stages_fixed import train_fixed_stage
     from hypr_neuro.workflow.tasks import task_for
 
-    task, chip = task_for(chosen), load_profile(words["profile"] or PROFILE)
-    options = replace(task.fixed, **{k: words[k] for k in ("rate", "decay") if words[k] is not None})
+    task, chip = task_for(sequences), load_profile(settings["profile"] or PROFILE)
+    options = replace(task.fixed, **{k: settings[k] for k in ("rate", "decay") if settings[k] is not None})
     folder = RunFolder(out)
     with RichConsole(quiet=json).progress("train in integers") as advance:
-        made = train_fixed_stage(
+        trained = train_fixed_stage(
             folder,
-            chosen,
+            sequences,
             task,
             chip,
             seed=seed,
-            spec=words["spec"],
-            epochs=words["epochs"],
+            spec=settings["spec"],
+            epochs=settings["epochs"],
             options=options,
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
         )
     last = folder.read("training")["epochs"][-1]
-    return folder, _scores(made.after.accuracy, made.after.labelled) | {
-        "accuracy at the start": made.before.accuracy,
+    return folder, _scores(trained.after.accuracy, trained.after.labelled) | {
+        "accuracy at the start": trained.before.accuracy,
         "accuracy while learning": last["online_accuracy"],
         "epochs": last["epoch"] + 1,
         "weights changed": last["weights_changed"],
@@ -164,9 +164,10 @@ def _train_fixed(
 
 
 def _scores(accuracy: float, labelled: float) -> dict[str, Any]:
-    """Test accuracy, and that over labelled steps where it differs."""
+    """Return the test accuracy, and that over labelled steps where it differs."""
     return {"test accuracy": accuracy} | ({} if accuracy == labelled else {"over labelled steps": labelled})
 
 
 def _figure(epoch: Epoch, data: SequenceData) -> str:
+    """Return the validation figure of an epoch as text."""
     return f"squared error {-epoch.validation:.4f}" if data.regression else f"{epoch.validation:.1%}"

@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def command(function: F) -> F:
-    """A command whose errors become one line on standard error and exit code 2; Ctrl-C gives 130."""
+    """Return a command whose errors become one line on standard error and exit code 2; Ctrl-C gives 130."""
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -32,9 +32,9 @@ def command(function: F) -> F:
         except MemoryError:
             fail("not enough memory for this call; use fewer samples or a smaller batch")
         except KeyboardInterrupt:
-            goes_on = function.__module__.rpartition("_")[2] in ("train", "learn", "demo")
-            then = "; given again, the same command goes on from where it was last saved" if goes_on else ""
-            print(f"interrupted{then}", file=sys.stderr)
+            resumes = function.__module__.rpartition("_")[2] in ("train", "learn", "demo")
+            hint = "; given again, the same command goes on from where it was last saved" if resumes else ""
+            print(f"interrupted{hint}", file=sys.stderr)
             raise typer.Exit(130) from None
 
     return cast(F, run)
@@ -66,7 +66,7 @@ def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
 
 
 def show(value: Any) -> str:
-    """A value as short text."""
+    """Return a value as short text."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -74,7 +74,7 @@ def show(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
 
 
-def rows(headings: list[str], lines: list[list[Any]], title: str = "") -> None:
+def print_table(headings: list[str], table_rows: list[list[Any]], title: str = "") -> None:
     """Print a table with headings."""
     from rich.console import Console
     from rich.table import Table
@@ -83,13 +83,13 @@ def rows(headings: list[str], lines: list[list[Any]], title: str = "") -> None:
     table = Table(title=Text(title) if title else None, title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(show(v)) for v in line))
+    for cells in table_rows:
+        table.add_row(*(Text(show(v)) for v in cells))
     Console().print(table)
 
 
 class RichConsole:
-    """Says what happens and shows progress on standard error, so that standard output stays for results."""
+    """Say what happens and show progress on standard error, so that standard output stays for results."""
 
     def __init__(self, quiet: bool = False) -> None:
         from rich.console import Console
@@ -97,11 +97,12 @@ class RichConsole:
         self._console = Console(stderr=True, quiet=quiet)
 
     def say(self, text: str) -> None:
+        """Print one line of text as it is."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[int, int, str], None]]:
-        """A bar; the context gives advance(done, total, text)."""
+    def progress(self, label: str) -> Iterator[Callable[[int, int, str], None]]:
+        """Show a bar; the context gives advance(done, total, text)."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
@@ -113,7 +114,7 @@ class RichConsole:
             TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=self._console) as bar:
-            task = bar.add_task(what, total=1, note="")
+            task = bar.add_task(label, total=1, note="")
 
             def advance(done: int, total: int, note: str) -> None:
                 bar.update(task, completed=done, total=total, note=note)

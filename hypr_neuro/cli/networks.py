@@ -30,7 +30,7 @@ HOLDS = {
 
 
 def open_anything(path: Path) -> Anything:
-    """Any network: .nir of hypr-neuro, or an .h5 file of whatever kind."""
+    """Return any network: .nir of hypr-neuro, or an .h5 file of whatever kind."""
     from hypr_neuro.errors import FileFormatError, InputError
     from hypr_neuro.exchange.nir import holds_integers, is_own, read_own, read_quantized_nir
     from hypr_neuro.files.store import kind_of
@@ -62,34 +62,34 @@ def open_anything(path: Path) -> Anything:
     kind = kind_of(path)
     if kind not in loaders:
         raise FileFormatError(f"file '{path}' holds '{kind}', rule: one of {', '.join(loaders)}")
-    found: Anything = loaders[kind].load(path)
-    return found
+    net: Anything = loaders[kind].load(path)
+    return net
 
 
 def open_float(path: Path) -> Network | FloatGraph:
-    """A float network or float graph, .h5 or .nir."""
+    """Return a float network or float graph, .h5 or .nir."""
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
 
-    found = open_anything(path)
-    if not isinstance(found, (Network, FloatGraph)):
-        raise refused(path, found, "a float network or graph")
-    return found
+    net = open_anything(path)
+    if not isinstance(net, (Network, FloatGraph)):
+        raise refused(path, net, "a float network or graph")
+    return net
 
 
 def get_quantized(path: Path) -> QuantizedNetwork:
-    """An integer network from quantized.h5 or from the .nir of one."""
+    """Return an integer network from quantized.h5 or from the .nir of one."""
     from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
-    found = open_anything(path)
-    if not isinstance(found, QuantizedNetwork):
-        raise refused(path, found, "a quantized network")
-    return found
+    net = open_anything(path)
+    if not isinstance(net, QuantizedNetwork):
+        raise refused(path, net, "a quantized network")
+    return net
 
 
-def refused(path: Path, found: Anything, rule: str) -> InputError:
-    """The error for a file that holds another kind of network than the rule of a command, with what takes it."""
+def refused(path: Path, net: Anything, rule: str) -> InputError:
+    """Return the error for a file that holds another kind of network than a command takes, with what takes it."""
     from hypr_neuro.errors import InputError
 
-    holds, remedy = HOLDS[type(found).__name__]
+    holds, remedy = HOLDS[type(net).__name__]
     return InputError(f"file '{path}' holds {holds}, rule: {rule}; {remedy.format(path=path)}")

@@ -28,7 +28,7 @@ ProfileName = Annotated[str, typer.Option("--profile", help="Name of a profile, 
 
 
 def get_data(name: str, folder: Path | None, seed: int, options: list[str] | None = None) -> SequenceData:
-    """The data set that --data and --data-dir name, with the options of --set."""
+    """Return the data set that --data and --data-dir name, with the options of --set."""
     from hypr_neuro.data import load_data
     from hypr_neuro.errors import HyprError, InputError
 
@@ -65,7 +65,7 @@ def check_channels(data: SequenceData, channels: int) -> None:
 
 
 def _key_value(text: str) -> tuple[str, Any]:
-    """key=value, the value as YAML reads it: a number, true, false or text."""
+    """Return (key, value) of a text key=value, the value as YAML reads it: a number, true, false or text."""
     import yaml
 
     from hypr_neuro.errors import InputError
@@ -80,21 +80,21 @@ def _key_value(text: str) -> tuple[str, Any]:
 
 
 def get_network(path: Path) -> Network:
-    """A float network from .h5 or .nir."""
+    """Return a float network from .h5 or .nir."""
     from hypr_neuro.cli.networks import open_anything, refused
     from hypr_neuro.exchange.nir import read_nir
     from hypr_neuro.graph.network import Network
 
     if path.suffix == ".nir":
         return read_nir(path)
-    found = open_anything(path)
-    if not isinstance(found, Network):
-        raise refused(path, found, "a float network of layers")
-    return found
+    net = open_anything(path)
+    if not isinstance(net, Network):
+        raise refused(path, net, "a float network of layers")
+    return net
 
 
 def data_arguments(name: str, folder: Path | None, options: list[str] | None = None) -> str:
-    """The same options as text, for the report."""
+    """Return the same options as text, for the report."""
     import shlex
 
     words = ["--data", name, *(["--data-dir", str(folder)] if folder else [])]

@@ -26,7 +26,7 @@ class _Strict(BaseModel):
 
 
 class Quantity(_Strict, Generic[T]):
-    """A number with its unit and where it stands."""
+    """A number with its unit and its source."""
 
     value: T
     unit: str = Field(min_length=1)
@@ -41,6 +41,7 @@ Choice = Quantity[str]
 
 
 def _default(value: Any, unit: str) -> Any:
+    """Return the value of a profile that does not say."""
     return Quantity(value=value, unit=unit, source="default: a profile that does not say")
 
 
@@ -97,6 +98,8 @@ class Core(_Strict):
 
 
 class Chip(_Strict):
+    """Limits of the whole chip."""
+
     cores: Positive | None = None
 
 
@@ -114,7 +117,7 @@ class Energy(_Strict):
 
 
 class Profile(_Strict):
-    """One chip. `compilers` names the formats it takes."""
+    """One chip; `compilers` names the formats it takes."""
 
     name: str = Field(min_length=1)
     description: str
@@ -127,7 +130,15 @@ class Profile(_Strict):
     compilers: tuple[str, ...] = ()
 
     def fixed_format(self, state_range: float, weight_range: float) -> FixedFormat:
-        """What a neuron's `to_fixed` needs, for a layer whose states and weights reach these magnitudes."""
+        """Return what a neuron's `to_fixed` needs.
+
+        Parameters
+        ----------
+        state_range
+            Largest magnitude of the layer's states, in real units.
+        weight_range
+            Largest magnitude of its weights.
+        """
         p = self.precision
         return FixedFormat(
             state_bits=p.state_bits.value,
@@ -162,20 +173,29 @@ class Profile(_Strict):
         return int(time.connection_delay.value), int(time.error_latency.value), aligned
 
     def dump(self) -> dict[str, Any]:
-        """Plain data, as written in the YAML file with everything inherited filled in."""
+        """Return plain data, as written in the YAML file with everything inherited filled in."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
 def profile_names() -> list[str]:
-    """Names of the profiles that come with hypr-neuro."""
+    """Return the names of the profiles that come with hypr-neuro."""
     folder = files("hypr_neuro.hardware_profiles")
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 def load_profile(name: str | Path | Profile) -> Profile:
-    """A profile by name, or from the path of a YAML file (anything that ends in .yaml or .yml).
+    """Return a profile.
 
-    Raises ProfileError naming file and key of whatever is wrong, unknown keys included.
+    Parameters
+    ----------
+    name
+        Of a profile that comes with hypr-neuro, the path of a YAML file (anything that ends in .yaml or .yml), or a
+        profile, which is returned as it is.
+
+    Raises
+    ------
+    ProfileError
+        For whatever is wrong, unknown keys included; the error names file and key.
     """
     if isinstance(name, Profile):
         return name
@@ -184,7 +204,7 @@ def load_profile(name: str | Path | Profile) -> Profile:
 
 
 def parse_profile(data: Any, where: str) -> Profile:
-    """A profile from plain data; `where` names the source in errors."""
+    """Return a profile from plain data; `where` names the source in errors."""
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
@@ -192,15 +212,16 @@ def parse_profile(data: Any, where: str) -> Profile:
 
 
 def profile_schema() -> dict[str, Any]:
-    """JSON schema of a profile file, for editors (a file may also hold `extends`)."""
+    """Return the JSON schema of a profile file, for editors (a file may also hold `extends`)."""
     schema = Profile.model_json_schema()
     schema["properties"]["extends"] = {"type": "string", "description": "profile to start from"}
     return schema
 
 
-def _find(name: str, beside: Path | None) -> Path:
+def _find(name: str, relative_to: Path | None) -> Path:
+    """Return the file of a name or path; a relative path starts from the folder of the file that extends it."""
     if name.endswith((".yaml", ".yml")):
-        path = beside.parent / name if beside and not Path(name).is_absolute() else Path(name)
+        path = relative_to.parent / name if relative_to and not Path(name).is_absolute() else Path(name)
         if not path.is_file():
             raise ProfileError(f"profile file '{path}' does not exist; known names: {', '.join(profile_names())}")
         return path
@@ -212,7 +233,7 @@ def _find(name: str, beside: Path | None) -> Path:
 
 
 def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
-    """The file's content over that of the profile it extends."""
+    """Return the file's content over that of the profile it extends."""
     path = path.resolve()
     if str(path) in seen:
         raise ProfileError(f"profile '{path}': 'extends' goes in a circle: {' -> '.join([*seen, str(path)])}")
@@ -227,9 +248,10 @@ def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
     return _overlay(_merged(_find(base, path), (*seen, str(path))), data)
 
 
-def _overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+def _overlay(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the keys of `override` put over it, level by level."""
     merged = dict(base)
-    for key, value in top.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _overlay(merged[key], value) if both else value
+    for key, value in override.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlay(merged[key], value) if nested else value
     return merged

@@ -80,7 +80,7 @@ STYLE: dict[str, Any] = {
 }
 
 
-Keys = list[tuple[str, Artist]]  # the legend: names and what stands before them
+Legend = list[tuple[str, Artist]]  # the legend: names and what stands before them
 
 
 @dataclass(frozen=True)
@@ -101,25 +101,26 @@ class Curve:
 
     @property
     def y(self) -> list[float]:
+        """Return the values of all points."""
         return [y for _, y in self.points]
 
 
 def curve(label: str, epochs: Sequence[Data], *keys: str) -> Curve:
-    """Points (epoch, value under `keys`) of the rows that hold both."""
-    found = ((number(row.get("epoch")), number(lookup(row, *keys))) for row in epochs)
-    return Curve(label, [(x, y) for x, y in found if x is not None and y is not None])
+    """Return the points (epoch, value under `keys`) of the rows that hold both."""
+    points = ((number(row.get("epoch")), number(lookup(row, *keys))) for row in epochs)
+    return Curve(label, [(x, y) for x, y in points if x is not None and y is not None])
 
 
 # ---- the figures
 
 
 def training_loss(training: Data) -> Drawing | None:
-    """Loss against the epoch."""
+    """Draw the loss against the epoch."""
     line = curve("loss", rows(training.get("epochs")), "loss")
     if not line.points:
         return None
 
-    def draw(axes: Axes) -> Keys:
+    def draw(axes: Axes) -> Legend:
         _plot(axes, [line])
         axes.set_ylabel("training loss")
         return []
@@ -129,13 +130,13 @@ def training_loss(training: Data) -> Drawing | None:
 
 
 def validation(training: Data) -> Drawing | None:
-    """Validation accuracy against the epoch, the kept epoch marked."""
+    """Draw the validation accuracy against the epoch, the epoch whose weights were kept marked."""
     line = curve("validation", rows(training.get("epochs")), "validation")
     if not line.points:
         return None
     best = [point for point in line.points if point[0] == number(training.get("best"))]
 
-    def draw(axes: Axes) -> Keys:
+    def draw(axes: Axes) -> Legend:
         _plot(axes, [line])
         for x, y in best:
             axes.plot(x, y, "o", color=ORANGE, markersize=9, fillstyle="none", markeredgewidth=2)
@@ -154,7 +155,7 @@ REFERENCES = {"scratch": "trained offline", "fine_tuning": "before the disturban
 
 
 def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
-    """Accuracy on the device beside float, both learning from the same samples in the same order."""
+    """Draw the accuracy on the device beside float, both learning from the same samples in the same order."""
     epochs = rows(study.get("epochs"))
     names = {"device_accuracy": "on the chip", "float_accuracy": "in float", "online_accuracy": "while learning"}
     lines = [line for name, label in names.items() if (line := curve(label, epochs, name)).points]
@@ -165,22 +166,22 @@ def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
     if chance is not None and min(y for line in lines for y in line.y) < 2 * chance:
         levels.append((chance, "chance"))
 
-    def draw(axes: Axes) -> Keys:
+    def draw(axes: Axes) -> Legend:
         keys = _plot(axes, lines)
         _share_axis(axes, "test accuracy", [y for line in lines for y in line.y] + [share for share, _ in levels])
         for share, label in levels:
             _level(axes, share, f"{label}, {percent(share)}")
         return keys
 
-    said = ", ".join(f"{line.label} {percent(line.y[-1])}" for line in lines)
-    caption = f"Accuracy after each pass over the data, epoch 0 before learning; at the end {said}."
+    final_text = ", ".join(f"{line.label} {percent(line.y[-1])}" for line in lines)
+    caption = f"Accuracy after each pass over the data, epoch 0 before learning; at the end {final_text}."
     if any(line.label == "while learning" for line in lines):
         caption += " “While learning” counts each sample before its own update."
     return _figure(f"learning-{key}", draw, caption)
 
 
 def cosine(key: str, study: Data) -> Drawing | None:
-    """Cosine between the chip's gradient and float's for each parameter."""
+    """Draw the cosine between the chip's gradient and float's for each parameter."""
     epochs = rows(study.get("epochs"))
     names = dict.fromkeys(name for row in epochs for name, _ in pairs(row.get("cosine")))
     lines = [line for name in names if (line := curve(name, epochs, "cosine", name)).points]
@@ -189,7 +190,7 @@ def cosine(key: str, study: Data) -> Drawing | None:
     lines, left_out = lines[:MOST_LINES], len(lines) - MOST_LINES
     lowest = min((min(line.y), line.label) for line in lines)
 
-    def draw(axes: Axes) -> Keys:
+    def draw(axes: Axes) -> Legend:
         keys = _plot(axes, lines)
         span = max(1 - lowest[0], 1e-3)
         axes.set(ylabel="gradient cosine", ylim=(1 - 1.1 * span, 1 + 0.08 * span))
@@ -203,7 +204,7 @@ def cosine(key: str, study: Data) -> Drawing | None:
 
 
 def cores(placement: Data) -> Drawing | None:
-    """Utilisation of each core, the fullest ones if there are many."""
+    """Draw the utilisation of each core, of the fullest ones if there are many."""
     table = [(_core_name(core), _loads(core)) for core in rows(placement.get("per_core"))]
     table = [row for row in table if row[1]]
     if not table:
@@ -213,7 +214,7 @@ def cores(placement: Data) -> Drawing | None:
     resources = [name for name in RESOURCES if any(name in loads for _, loads in shown)]
     top = max(max(loads.values()) for _, loads in shown)
 
-    def draw(axes: Axes) -> Keys:
+    def draw(axes: Axes) -> Legend:
         keys = _bars(axes, shown, resources)
         axes.set(xlim=(0, max(1.12, 1.15 * top)), xlabel="share of the core's limit")
         axes.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
@@ -240,9 +241,9 @@ RESOURCES = {
 TICKS = ((BLUE, 2.0, -0.4, 0.4), (ORANGE, 3.0, 0.0, 0.9), (PINK, 3.0, -0.9, 0.0))
 
 
-def raster(data: Data) -> Drawing | None:
-    """Spikes of one sample, float and integers over each other."""
-    spikes = {name: _spikes(data.get(name)) for name in ("float", "integer")}
+def raster(section: Data) -> Drawing | None:
+    """Draw the spikes of one sample, float and integers over each other."""
+    spikes = {name: _spikes(section.get(name)) for name in ("float", "integer")}
     everything = spikes["float"] | spikes["integer"]
     if not everything:
         return None
@@ -255,11 +256,11 @@ def raster(data: Data) -> Drawing | None:
     }
     steps, neurons = int(end) + 1, int(max(neuron for _, neuron in everything)) + 1
     if end == max(step for step, _ in everything):
-        steps = max(steps, int(min(number(data.get("steps")) or 0, 1e6)))
-    neurons = max(neurons, int(min(number(data.get("neurons")) or 0, 1e6)))
+        steps = max(steps, int(min(number(section.get("steps")) or 0, 1e6)))
+    neurons = max(neurons, int(min(number(section.get("neurons")) or 0, 1e6)))
 
-    def draw(axes: Axes) -> Keys:
-        keys: Keys = []
+    def draw(axes: Axes) -> Legend:
+        keys: Legend = []
         tall = max(1.0, neurons / 60)
         for (color, width, low, high), (name, group) in zip(TICKS, groups.items(), strict=True):
             axes.add_patch(_ticks(group, low * tall, high * tall, color, width))
@@ -271,7 +272,7 @@ def raster(data: Data) -> Drawing | None:
         return keys
 
     counts = ", ".join(f"{show(len(group))} {name}" for name, group in groups.items())
-    caption = f"Spikes of {show(data.get('layer'))} in sample {show(data.get('sample'))}: {counts}."
+    caption = f"Spikes of {show(section.get('layer'))} in sample {show(section.get('sample'))}: {counts}."
     caption += f" Only the first {steps} steps are drawn." if len(shown) < len(everything) else ""
     return _figure("raster", draw, caption, height=300, wide=steps > WIDE_STEPS)
 
@@ -279,9 +280,9 @@ def raster(data: Data) -> Drawing | None:
 # ---- parts of figures
 
 
-def _plot(axes: Axes, lines: Sequence[Curve]) -> Keys:
-    """Curves over the epoch, told apart by colour, dash and marker."""
-    keys: Keys = []
+def _plot(axes: Axes, lines: Sequence[Curve]) -> Legend:
+    """Plot curves over the epoch, told apart by colour, dash and marker."""
+    keys: Legend = []
     for index, line in enumerate(lines):
         marked = len(line.points) <= MARKED_POINTS
         (drawn,) = axes.plot(
@@ -298,6 +299,7 @@ def _plot(axes: Axes, lines: Sequence[Curve]) -> Keys:
 
 
 def _share_axis(axes: Axes, label: str, shares: Sequence[float]) -> None:
+    """Scale the axis of shares so that all fit, with ticks in percent."""
     low, high = min(shares), max(shares)
     pad = max(0.06 * (high - low), 0.01)
     axes.set(ylabel=label, ylim=(low - pad, high + 2 * pad))  # above: room for the name of a level
@@ -306,11 +308,12 @@ def _share_axis(axes: Axes, label: str, shares: Sequence[float]) -> None:
 
 
 def _percent_tick(share: float, _position: int | None = None) -> str:
+    """Return the text of a tick."""
     return f"{round(100 * share, 6):g} %"
 
 
 def _level(axes: Axes, share: float, label: str) -> None:
-    """A horizontal line with its name above its right end."""
+    """Draw a horizontal line with its name above its right end."""
     axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
     axes.annotate(
         label,
@@ -326,18 +329,19 @@ def _level(axes: Axes, share: float, label: str) -> None:
 
 
 def _core_name(core: Data) -> str:
+    """Return number and layer of a core."""
     layer = core.get("layer")
     return f"{show(core.get('core'))} ({show(layer)})" if layer else show(core.get("core"))
 
 
 def _loads(core: Data) -> dict[str, float]:
-    """Share of each limit in use, where use and limit are known."""
+    """Return the share of each limit in use, where use and limit are known."""
     known = ((name, number(core.get(used)), number(core.get(limit))) for name, (used, limit) in RESOURCES.items())
     return {name: used / limit for name, used, limit in known if used is not None and limit is not None and limit >= 1}
 
 
-def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: Sequence[str]) -> Keys:
-    """Bars of every core, one for each resource."""
+def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: Sequence[str]) -> Legend:
+    """Draw bars of every core, one for each resource."""
     step = 0.8 / len(resources)
     for index, name in enumerate(resources):
         for row, (_, loads) in enumerate(table):
@@ -355,7 +359,7 @@ def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: 
                     fontsize=FONT - 1.5,
                     color=ON_BAR if inside else INK,
                 )
-    keys: Keys = [(name, Patch(color=PALETTE[index])) for index, name in enumerate(resources)]
+    keys: Legend = [(name, Patch(color=PALETTE[index])) for index, name in enumerate(resources)]
     axes.set_yticks(range(len(table)), [f"core {label(name, 16)}" for name, _ in table])
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
@@ -365,24 +369,24 @@ def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: 
 
 
 def _spikes(value: Any) -> set[tuple[float, float]]:
-    """The well-formed (step, neuron) pairs of a list."""
-    found = set()
+    """Return the well-formed (step, neuron) pairs of a list."""
+    spikes = set()
     for pair in value if isinstance(value, list) else []:
         if isinstance(pair, list) and len(pair) == 2:
             step, neuron = number(pair[0]), number(pair[1])
             if step is not None and neuron is not None and 0 <= step < 1e6 and 0 <= neuron < 1e6:
-                found.add((step, neuron))
-    return found
+                spikes.add((step, neuron))
+    return spikes
 
 
 def _last_step(spikes: set[tuple[float, float]]) -> float:
-    """The last step drawn, so that at most MOST_SPIKES spikes are."""
+    """Return the last step drawn, so that at most MOST_SPIKES spikes are."""
     steps = sorted(step for step, _ in spikes)
     return steps[-1] if len(steps) <= MOST_SPIKES else max(steps[0], steps[MOST_SPIKES] - 1)
 
 
 def _ticks(spikes: Sequence[tuple[float, float]], low: float, high: float, color: str, width: float) -> PathPatch:
-    """A short upright line for each spike, all in one path."""
+    """Return a short upright line for each spike, all in one path."""
     vertices = [(step, neuron + end) for step, neuron in spikes for end in (low, high)]
     outline = Outline(vertices or [(0, 0)], [Outline.MOVETO, Outline.LINETO] * len(spikes) or [Outline.MOVETO])
     return PathPatch(outline, fill=False, edgecolor=color, linewidth=width, capstyle="butt")
@@ -392,15 +396,15 @@ def _ticks(spikes: Sequence[tuple[float, float]], low: float, high: float, color
 
 
 def label(text: str, most: int = 24) -> str:
-    """A name for a legend or an axis: short, and never hidden by a leading underscore."""
+    """Return a name for a legend or an axis: short, and never hidden by a leading underscore."""
     short = text if len(text) <= most else text[: most - 1] + "…"
     return f"\u200b{short}" if short.startswith("_") else short
 
 
 def _figure(
-    name: str, draw: Callable[[Axes], Keys], caption: str, *, height: float = HEIGHT, wide: bool = False
+    name: str, draw: Callable[[Axes], Legend], caption: str, *, height: float = HEIGHT, wide: bool = False
 ) -> Drawing:
-    """One pair of axes, drawn by `draw`, with its legend above."""
+    """Return one pair of axes, drawn by `draw`, with its legend above."""
     width = WIDE if wide else WIDTH
     with warnings.catch_warnings(), matplotlib.rc_context():
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*")  # the browser has the fonts that matplotlib lacks
@@ -415,22 +419,23 @@ def _figure(
     return Drawing(_inline(svg.getvalue(), name, caption), caption, wide)
 
 
-def _add_legend(figure: Figure, keys: Keys, width: float, height: float) -> None:
+def _add_legend(figure: Figure, keys: Legend, width: float, height: float) -> None:
+    """Add the legend above the axes and make the figure taller for its rows."""
     labels = [label(name) for name, _ in keys]
     columns = _columns(labels, width)
-    more_rows = math.ceil(len(labels) / columns) - 1
-    figure.set_size_inches(width / 72, (height + 1.5 * FONT * more_rows) / 72)
+    extra_rows = math.ceil(len(labels) / columns) - 1
+    figure.set_size_inches(width / 72, (height + 1.5 * FONT * extra_rows) / 72)
     handles = [handle for _, handle in keys]
     figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.4)
 
 
 def _columns(labels: Sequence[str], width: float) -> int:
-    """As many columns as fit, each as wide as the longest label."""
+    """Return as many columns as fit, each as wide as the longest label."""
     return max(1, min(len(labels), int(width // (0.55 * FONT * max(map(len, labels)) + 34))))
 
 
 def _inline(svg: str, name: str, caption: str) -> Markup:
-    """The SVG element for use inside HTML; see the module's docstring."""
+    """Return the SVG element for use inside HTML; see the module's docstring."""
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         parent.tag = _local(parent.tag)
@@ -447,11 +452,12 @@ def _inline(svg: str, name: str, caption: str) -> Markup:
 
 
 def _local(name: str) -> str:
+    """Return a tag or attribute without its namespace."""
     return name.rpartition("}")[2]
 
 
 def _attribute(key: str, value: str, name: str) -> str:
-    """One attribute: ids and references get the figure's name, colours become CSS variables."""
+    """Return one attribute: ids and references get the figure's name, colours become CSS variables."""
     if key == "id":
         return f"{name}-{value}"
     if key == "href":
@@ -461,9 +467,11 @@ def _attribute(key: str, value: str, name: str) -> str:
 
 
 def _color(code: str) -> str:
+    """Return the page's variable for a colour of the drawing."""
     return f"var(--fig-{ROLES[code]})" if code in ROLES else code
 
 
 def _view_box(svg: str) -> str:
-    found = re.search(r'viewBox="([^"]*)"', svg)
-    return found[1] if found else f"0 0 {WIDTH} {HEIGHT}"
+    """Return the drawing's view box."""
+    match = re.search(r'viewBox="([^"]*)"', svg)
+    return match[1] if match else f"0 0 {WIDTH} {HEIGHT}"

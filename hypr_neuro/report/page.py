@@ -58,10 +58,21 @@ STUDIES = {"scratch": "From random weights", "fine_tuning": "Fine-tuning after a
 
 
 def write_report(results: Data, folder: Path) -> tuple[Path, Path]:
-    """Write report.html and report.json into `folder`, which is created; returns their paths.
+    """Write report.html and report.json into `folder`, which is created; return their paths.
 
     Both are rendered before either is written, and each is written whole or not at all.
-    Raises InputError if `results` is no dict or the folder is not writable.
+
+    Parameters
+    ----------
+    results
+        Sections of a run by name, as `RunFolder.results` gives them.
+    folder
+        Run folder.
+
+    Raises
+    ------
+    InputError
+        If `results` is no dict or the folder is not writable.
     """
     if not isinstance(results, Mapping):
         raise InputError(f"results = {type(results).__name__}, rule: a dict of sections; pass the dict of a run")
@@ -75,18 +86,18 @@ def write_report(results: Data, folder: Path) -> tuple[Path, Path]:
 
 
 def render_json(results: Data) -> str:
-    """The results as JSON; NaN and infinity, which JSON lacks, become null."""
+    """Return the results as JSON; NaN and infinity, which JSON lacks, become null."""
     return json.dumps(finite(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def render_page(results: Data) -> str:
-    """The HTML page of cleaned results."""
+    """Return the HTML page of cleaned results."""
     import jinja2
     from markupsafe import Markup
 
-    here = Path(__file__).parent
+    template_folder = Path(__file__).parent
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here),
+        loader=jinja2.FileSystemLoader(template_folder),
         autoescape=True,
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
@@ -94,12 +105,12 @@ def render_page(results: Data) -> str:
     )
     environment.filters |= {"show": show, "rows": rows, "pairs": pairs, "texts": texts, "quantity": quantity}
     environment.tests["number"] = lambda value: number(value) is not None
-    css = Markup((here / "style.css").read_text(encoding="utf-8"))
+    css = Markup((template_folder / "style.css").read_text(encoding="utf-8"))
     return environment.get_template("report.html.j2").render(css=css, **context(results))
 
 
 def context(results: Data) -> Data:
-    """Everything the template reads."""
+    """Return everything that the template reads."""
     parts = {name: part(results.get(name)) for name in SECTIONS}
     return {
         "results": results,
@@ -121,14 +132,14 @@ def context(results: Data) -> Data:
 
 
 def _studies(results: Data) -> list[Data]:
-    """Both learning studies with their tables; a reason given for all of learning holds for each."""
+    """Return both learning studies with their tables; a reason given for all of learning holds for each."""
     learning = results.get("learning")
-    whole = part(learning)
-    found = []
+    all_learning = part(learning)
+    studies = []
     for key, title in STUDIES.items():
-        study = whole if whole.reason else part(lookup(learning, key))
+        study = all_learning if all_learning.reason else part(lookup(learning, key))
         regained = {"device": regained_share(study.data), "float": number(study.data.get("float_regained"))}
-        found.append(
+        studies.append(
             {
                 "key": key,
                 "title": title,
@@ -140,11 +151,11 @@ def _studies(results: Data) -> list[Data]:
                 "clips": clip_totals(study.data),
             }
         )
-    return found
+    return studies
 
 
 def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
-    """The drawings by name; one without data is left out."""
+    """Return the drawings by name; one without data is left out."""
     from hypr_neuro.report import figures
 
     drawn: list[tuple[str, Drawing | None]] = [
@@ -160,4 +171,5 @@ def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
 
 
 def _present(drawn: Iterable[tuple[str, Drawing | None]]) -> Iterable[tuple[str, Drawing]]:
+    """Return the drawings that have data."""
     return ((name, drawing) for name, drawing in drawn if drawing is not None)

@@ -37,7 +37,7 @@ MARKS = {"good": "✓", "fair": "!", "poor": "✕", "none": "–"}
 
 
 def tiles(results: Data) -> list[Tile]:
-    """The tiles of the summary, in reading order."""
+    """Return the tiles of the summary, in reading order."""
     return [
         _float_tile(results),
         _integer_tile(results),
@@ -49,10 +49,12 @@ def tiles(results: Data) -> list[Tile]:
 
 
 def _absent(label: str, section: Any) -> Tile:
+    """Return the tile of a section that was not run."""
     return Tile(label, NOTHING, "not run", "none", part(section).reason.removeprefix("Skipped: "))
 
 
 def _float_tile(results: Data) -> Tile:
+    """Return the tile of the float network, judged by the best baseline or by guessing."""
     label, accuracy = "Float network", number(lookup(results, "accuracy", "float"))
     if accuracy is None:
         return _absent(label, results.get("accuracy"))
@@ -71,20 +73,23 @@ def _float_tile(results: Data) -> Tile:
 
 
 def _best_baseline(results: Data) -> tuple[str, float] | None:
-    found = [
+    """Return name and accuracy of the best baseline."""
+    known = [
         (name, share)
         for name, value in pairs(lookup(results, "accuracy", "baselines"))
         if (share := number(value)) is not None
     ]
-    return max(found, key=lambda item: item[1], default=None)
+    return max(known, key=lambda item: item[1], default=None)
 
 
 def chance_level(results: Data) -> float | None:
+    """Return the accuracy of guessing, None where there are no classes."""
     classes = number(lookup(results, "data", "classes"))
     return 1 / classes if classes is not None and classes >= 2 else None
 
 
 def _integer_tile(results: Data) -> Tile:
+    """Return the tile of the integer network, judged by its distance to float."""
     label, accuracy = "In integers", number(lookup(results, "accuracy", "integer"))
     if accuracy is None:
         return _absent(label, results.get("accuracy"))
@@ -93,21 +98,21 @@ def _integer_tile(results: Data) -> Tile:
         return Tile(label, percent(accuracy), "measured", "none", "test accuracy")
     verdict, kind = _grade(difference, (-1, "kept"), (-3, "small loss"), "large loss")
     agreement = number(lookup(results, "accuracy", "agreement"))
-    same = f"; {percent(agreement)} of the predictions are the same" if agreement is not None else ""
-    return Tile(label, percent(accuracy), verdict, kind, f"{points(difference)} against float{same}")
+    agreeing = f"; {percent(agreement)} of the predictions are the same" if agreement is not None else ""
+    return Tile(label, percent(accuracy), verdict, kind, f"{points(difference)} against float{agreeing}")
 
 
 def integer_difference(results: Data) -> float | None:
-    """Integer accuracy minus float accuracy in percentage points."""
-    given = number(lookup(results, "accuracy", "difference_points"))
-    share = [number(lookup(results, "accuracy", name)) for name in ("integer", "float")]
-    if given is not None or share[0] is None or share[1] is None:
-        return given
-    return 100 * (share[0] - share[1])
+    """Return integer accuracy minus float accuracy in percentage points."""
+    stated = number(lookup(results, "accuracy", "difference_points"))
+    shares = [number(lookup(results, "accuracy", name)) for name in ("integer", "float")]
+    if stated is not None or shares[0] is None or shares[1] is None:
+        return stated
+    return 100 * (shares[0] - shares[1])
 
 
 def _grade(value: float, good: tuple[float, str], fair: tuple[float, str], poor: str) -> tuple[str, str]:
-    """Verdict and kind by the lower limits of good and fair, in percentage points or shares."""
+    """Return verdict and kind by the lower limits of good and fair, in percentage points or shares."""
     value = round(value, 9)
     if value >= good[0]:
         return good[1], "good"
@@ -115,6 +120,7 @@ def _grade(value: float, good: tuple[float, str], fair: tuple[float, str], poor:
 
 
 def _scratch_tile(results: Data) -> Tile:
+    """Return the tile of learning from random weights, judged by float learning."""
     label, study = "Learning on the chip", lookup(results, "learning", "scratch")
     epochs = rows(lookup(study, "epochs"))
     device, floating = last(epochs, "device_accuracy"), last(epochs, "float_accuracy")
@@ -131,12 +137,14 @@ def _scratch_tile(results: Data) -> Tile:
 
 
 def _start(study: Any) -> float | None:
-    given = number(lookup(study, "start_accuracy"))
+    """Return the accuracy before learning."""
+    stated = number(lookup(study, "start_accuracy"))
     epochs = rows(lookup(study, "epochs"))
-    return given if given is not None or not epochs else number(epochs[0].get("device_accuracy"))
+    return stated if stated is not None or not epochs else number(epochs[0].get("device_accuracy"))
 
 
 def _fine_tuning_tile(results: Data) -> Tile:
+    """Return the tile of learning after a disturbance, judged by the share of lost points that it won back."""
     label, study = "Fine-tuning on the chip", lookup(results, "learning", "fine_tuning")
     regained, start = regained_share(study), _start(study)
     device = last(rows(lookup(study, "epochs")), "device_accuracy")
@@ -154,16 +162,17 @@ def _fine_tuning_tile(results: Data) -> Tile:
 
 
 def regained_share(study: Any) -> float | None:
-    """Share of the points lost to the disturbance that learning on the chip won back."""
-    given = number(lookup(study, "regained"))
+    """Return the share of the points lost to the disturbance that learning on the chip won back."""
+    stated = number(lookup(study, "regained"))
     device = last(rows(lookup(study, "epochs")), "device_accuracy")
     start, reference = _start(study), number(lookup(study, "reference_accuracy"))
-    if given is not None or device is None or start is None or reference is None or reference <= start:
-        return given
+    if stated is not None or device is None or start is None or reference is None or reference <= start:
+        return stated
     return (device - start) / (reference - start)
 
 
 def _fit_tile(results: Data) -> Tile:
+    """Return the tile of the placement."""
     label, placement = "On the chip", part(results.get("placement"))
     fits = placement.data.get("fits")
     if not isinstance(fits, bool):
@@ -176,18 +185,20 @@ def _fit_tile(results: Data) -> Tile:
 
 
 def _lava_tile(results: Data) -> Tile:
+    """Return the tile of the run in Lava."""
     label, lava = "Against Lava", part(results.get("lava"))
     equal = lava.data.get("equal")
     if not isinstance(equal, bool):
         return _absent(label, results.get("lava"))
     samples, steps = (number(lava.data.get(key)) for key in ("samples", "steps"))
     figure = "bit for bit" if steps is None else f"{show(int(steps))} steps"
-    of = f" in {_count(samples, 'sample')}" if samples is not None else ""
-    detail = f"{show(lava.data.get('compared') or 'all integers')}{of}"
+    in_samples = f" in {_count(samples, 'sample')}" if samples is not None else ""
+    detail = f"{show(lava.data.get('compared') or 'all integers')}{in_samples}"
     return Tile(label, figure, "equal" if equal else "differs", "good" if equal else "poor", detail)
 
 
 def _count(amount: Any, word: str) -> str:
+    """Return an amount with its word, in the plural where it is not one."""
     value = number(amount)
     if value is None:
         return f"{NOTHING} {word}s"
@@ -195,7 +206,7 @@ def _count(amount: Any, word: str) -> str:
 
 
 def sentences(results: Data) -> list[str]:
-    """The summary in plain words, from what the results hold."""
+    """Return the summary in plain words, from what the results hold."""
     makers: tuple[Callable[[Data], str], ...] = (
         _say_trained,
         _say_accuracy,
@@ -208,6 +219,7 @@ def sentences(results: Data) -> list[str]:
 
 
 def _say_trained(results: Data) -> str:
+    """Say what was trained on what."""
     layers = rows(lookup(results, "network", "layers"))
     name = lookup(results, "data", "name")
     if not layers and not name:
@@ -223,17 +235,19 @@ def _say_trained(results: Data) -> str:
 
 
 def _layers_text(layers: list[Data]) -> str:
-    said = [
+    """Return the layers in words."""
+    texts = [
         f"{show(layer.get('size'))} {'recurrent ' if layer.get('recurrent') is True else ''}"
         f"{show(layer.get('neuron')).upper()} neurons"
         for layer in layers
     ]
-    if len(said) > 1 and layers[-1].get("name") == "readout":
-        said[-1] = f"a readout of {show(layers[-1].get('size'))}"
-    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+    if len(texts) > 1 and layers[-1].get("name") == "readout":
+        texts[-1] = f"a readout of {show(layers[-1].get('size'))}"
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def _say_accuracy(results: Data) -> str:
+    """Say the accuracies of float and integer network."""
     floating, integer = (number(lookup(results, "accuracy", key)) for key in ("float", "integer"))
     if floating is None:
         return ""
@@ -248,6 +262,7 @@ def _say_accuracy(results: Data) -> str:
 
 
 def _say_placed(results: Data) -> str:
+    """Say whether the network fits the chip."""
     placement = part(results.get("placement")).data
     if not isinstance(placement.get("fits"), bool):
         return ""
@@ -258,6 +273,7 @@ def _say_placed(results: Data) -> str:
 
 
 def _say_lava(results: Data) -> str:
+    """Say whether Lava agrees."""
     equal = part(results.get("lava")).data.get("equal")
     if not isinstance(equal, bool):
         return ""
@@ -265,23 +281,25 @@ def _say_lava(results: Data) -> str:
 
 
 def _say_scratch(results: Data) -> str:
+    """Say what learning from random weights reaches."""
     epochs = rows(lookup(results, "learning", "scratch", "epochs"))
     device, floating = last(epochs, "device_accuracy"), last(epochs, "float_accuracy")
     if device is None:
         return ""
-    beside = f", the same learning in float {percent(floating)}" if floating is not None else ""
-    return f"Learning on the chip from random weights reaches {percent(device)}{beside}."
+    float_text = f", the same learning in float {percent(floating)}" if floating is not None else ""
+    return f"Learning on the chip from random weights reaches {percent(device)}{float_text}."
 
 
 def _say_fine_tuning(results: Data) -> str:
+    """Say what learning after a disturbance wins back."""
     study = lookup(results, "learning", "fine_tuning")
     regained, floating = regained_share(study), number(lookup(study, "float_regained"))
     if regained is None:
         return ""
     device, reference = last(rows(lookup(study, "epochs")), "device_accuracy"), lookup(study, "reference_accuracy")
     if regained > 1 and device is not None and number(reference) is not None:
-        said = f"all of the points lost and more: {percent(device)}, before the disturbance {percent(reference)}"
+        text = f"all of the points lost and more: {percent(device)}, before the disturbance {percent(reference)}"
     else:
-        beside = f" (in float {percent(floating, 0)})" if floating is not None else ""
-        said = f"{percent(regained, 0)} of the points lost{beside}"
-    return f"After a disturbance, learning on the chip wins back {said}."
+        float_text = f" (in float {percent(floating, 0)})" if floating is not None else ""
+        text = f"{percent(regained, 0)} of the points lost{float_text}"
+    return f"After a disturbance, learning on the chip wins back {text}."

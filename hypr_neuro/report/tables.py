@@ -17,18 +17,18 @@ from hypr_neuro.report.values import (
 
 
 def accuracy_rows(accuracy: Data) -> list[Data]:
-    """Float, integers and baselines: name, share of all, share of the labelled steps."""
-    found = [
+    """Return float, integers and baselines: name, share of all, share of the labelled steps."""
+    table = [
         {"name": "Float network", "share": accuracy.get("float"), "labelled": accuracy.get("float_labelled")},
         {"name": "Integers", "share": accuracy.get("integer"), "labelled": accuracy.get("integer_labelled")},
     ]
-    found += [{"name": f"Baseline: {name}", "share": share} for name, share in pairs(accuracy.get("baselines"))]
-    found = [row for row in found if number(row["share"]) is not None]
-    return [{**row, "differs": number(row.get("labelled")) not in (None, row["share"])} for row in found]
+    table += [{"name": f"Baseline: {name}", "share": share} for name, share in pairs(accuracy.get("baselines"))]
+    table = [row for row in table if number(row["share"]) is not None]
+    return [{**row, "differs": number(row.get("labelled")) not in (None, row["share"])} for row in table]
 
 
 def record_rows(quantization: Data) -> list[Data]:
-    """How each number became an integer, ranges and counts in one text each."""
+    """Return how each number became an integer, ranges and counts in one text each."""
     return [
         {
             **row,
@@ -41,7 +41,7 @@ def record_rows(quantization: Data) -> list[Data]:
 
 
 def activity_rows(quantization: Data) -> list[Data]:
-    """One row a layer: rates of float and integers, share of equal spikes."""
+    """Return one row a layer: rates of float and integers, share of equal spikes."""
     rates, agreement = quantization.get("rates"), quantization.get("spike_agreement")
     names = dict.fromkeys([name for name, _ in pairs(rates)] + [name for name, _ in pairs(agreement)])
     return [
@@ -56,7 +56,7 @@ def activity_rows(quantization: Data) -> list[Data]:
 
 
 def event_rows(events: Any) -> list[Data]:
-    """{layer: {event: count}} as rows."""
+    """Return {layer: {event: count}} as rows."""
     return [
         {"layer": layer, "event": event, "count": count}
         for layer, counts in pairs(events)
@@ -65,7 +65,7 @@ def event_rows(events: Any) -> list[Data]:
 
 
 def core_rows(placement: Data) -> list[Data]:
-    """One row a core, each resource as "used of limit"."""
+    """Return one row a core, each resource as "used of limit"."""
     return [
         {
             "core": core.get("core"),
@@ -82,7 +82,7 @@ def core_rows(placement: Data) -> list[Data]:
 
 
 def epoch_rows(study: Data) -> list[Data]:
-    """The epochs of a learning study, clips added up, equal spikes averaged over layers."""
+    """Return the epochs of a learning study, clips added up, equal spikes averaged over layers."""
     return [
         {**row, "clipped": _total(row.get("clips")), "agreement": _mean(row.get("spike_agreement"))}
         for row in rows(study.get("epochs"))
@@ -90,7 +90,7 @@ def epoch_rows(study: Data) -> list[Data]:
 
 
 def gradient_rows(study: Data) -> list[Data]:
-    """Cosine and norm ratio of each connection in the last epoch."""
+    """Return cosine and norm ratio of each connection in the last epoch."""
     epochs = [row for row in rows(study.get("epochs")) if pairs(row.get("cosine"))]
     if not epochs:
         return []
@@ -101,7 +101,7 @@ def gradient_rows(study: Data) -> list[Data]:
 
 
 def clip_totals(study: Data) -> Data:
-    """Clips by name, added up over the epochs; only those that happened."""
+    """Return the clips by name, added up over the epochs; only those that happened."""
     totals: Data = {}
     for row in rows(study.get("epochs")):
         for name, value in pairs(row.get("clips")):
@@ -110,11 +110,12 @@ def clip_totals(study: Data) -> Data:
 
 
 def _mean(shares: Any) -> float | None:
-    """A share, or the mean of the shares of several layers."""
-    found = [value for _, share in pairs(shares) if (value := number(share)) is not None]
-    return sum(found) / len(found) if found else number(shares)
+    """Return a share, or the mean of the shares of several layers."""
+    values = [value for _, share in pairs(shares) if (value := number(share)) is not None]
+    return sum(values) / len(values) if values else number(shares)
 
 
 def _total(counts: Any) -> int | None:
-    found = [number(value) for _, value in pairs(counts)]
-    return int(sum(value for value in found if value is not None)) if found else None
+    """Return the sum of the numbers of a dict, None where it holds none."""
+    numbers = [number(value) for _, value in pairs(counts)]
+    return int(sum(value for value in numbers if value is not None)) if numbers else None

@@ -18,7 +18,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]
 
 
 def clean(value: Any) -> Any:
-    """Plain dicts, lists, numbers and printable strings; anything else becomes its text."""
+    """Return plain dicts, lists, numbers and printable strings; anything else becomes its text."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (np.generic, np.ndarray)):
@@ -31,6 +31,7 @@ def clean(value: Any) -> Any:
 
 
 def finite(value: Any) -> Any:
+    """Return the value with None in place of NaN and infinity."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -42,44 +43,47 @@ def finite(value: Any) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None for everything else (and for what no measurement gives, so that sums stay finite)."""
+    """Return a finite number, or None for everything else.
+
+    Numbers beyond what a measurement gives count as none, so that sums stay finite.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if -LARGEST < value < LARGEST else None
 
 
 def lookup(value: Any, *keys: str) -> Any:
-    """``value[key][key]…``, or None where a step is missing."""
+    """Return ``value[key][key]…``, or None where a step is missing."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def rows(value: Any) -> list[Data]:
-    """The dicts of a list; [] for anything else."""
+    """Return the dicts of a list; [] for anything else."""
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def pairs(value: Any) -> list[tuple[str, Any]]:
-    """The items of a dict; [] for anything else."""
+    """Return the items of a dict; [] for anything else."""
     return list(value.items()) if isinstance(value, dict) else []
 
 
 def texts(value: Any) -> list[str]:
-    """The entries of a list as text; [] for anything else."""
+    """Return the entries of a list as text; [] for anything else."""
     return [show(item) for item in value] if isinstance(value, list) else []
 
 
 def last(table: list[Data], key: str) -> float | None:
-    """The last number under `key`."""
-    found = [value for row in table if (value := number(row.get(key))) is not None]
-    return found[-1] if found else None
+    """Return the last number under `key`."""
+    values = [value for row in table if (value := number(row.get(key))) is not None]
+    return values[-1] if values else None
 
 
 def common(table: list[Data], key: str) -> str:
-    """The text that all rows have under `key`; "" if they differ."""
-    found = {show(row.get(key)) for row in table}
-    return found.pop() if len(found) == 1 else ""
+    """Return the text that all rows have under `key`; "" if they differ."""
+    shared = {show(row.get(key)) for row in table}
+    return shared.pop() if len(shared) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Part:
 
 
 def part(value: Any) -> Part:
-    """A section of the results; an empty or missing one gets a reason."""
+    """Return a section of the results; an empty or missing one gets a reason."""
     if isinstance(value, dict) and value.get("skipped"):
         return Part({}, f"Skipped: {show(value['skipped'])}")
     if isinstance(value, dict) and any(key != "skipped" for key in value):
@@ -103,7 +107,15 @@ def part(value: Any) -> Part:
 
 
 def show(value: Any, kind: str = "") -> str:
-    """Text of a value; `kind`: "pct" writes a share in percent, "fine" six digits, "sqnr" takes None for exact."""
+    """Return the text of a value.
+
+    Parameters
+    ----------
+    value
+        Anything.
+    kind
+        "pct" writes a share in percent, "fine" six digits, "sqnr" takes None for exact.
+    """
     if kind == "sqnr" and value is None:
         return "exact"
     if kind == "pct" and number(value) is not None:
@@ -118,6 +130,7 @@ def show(value: Any, kind: str = "") -> str:
 
 
 def _number_text(value: float, digits: int) -> str:
+    """Return a number with so many significant digits, thousands apart."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if number(value) is None:
@@ -133,7 +146,7 @@ def _number_text(value: float, digits: int) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.917 -> "91.7 %"; a share that only rounding would make whole keeps its digits, as in 99.97 %."""
+    """Return a share in percent, 0.917 as "91.7 %"; one that rounding alone would make whole keeps its digits."""
     if share is None:
         return NOTHING
     while digits < 4 and share != 1 and round(100 * share, digits) == 100:
@@ -142,7 +155,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def points(difference: float | None) -> str:
-    """-0.3 -> "−0.3 points"."""
+    """Return a difference in percentage points, -0.3 as "−0.3 points"."""
     if difference is None:
         return NOTHING
     rounded = round(difference, 1) + 0.0
@@ -150,22 +163,22 @@ def points(difference: float | None) -> str:
 
 
 def out_of(used: Any, limit: Any) -> str:
-    """ "64 of 1024", or the first alone without a limit."""
+    """Return text such as "64 of 1024", or the first number alone without a limit."""
     return show(used) if number(limit) is None else f"{show(used)} of {show(limit)}"
 
 
 def span(low: Any, high: Any) -> str:
-    """Lowest and highest value, or the one value that both are."""
+    """Return lowest and highest value, or the one value that both are."""
     return show(low) if low == high else f"{show(low)} … {show(high)}"
 
 
 def quantity(value: Any, unit: str) -> str:
-    """A number with its unit."""
+    """Return a number with its unit."""
     return show(value) if number(value) is None else f"{show(value)}{SPACE}{unit}"
 
 
 def bytes_text(bits: Any) -> str:
-    """Bits as bytes or KiB."""
+    """Return bits as bytes or KiB."""
     size = number(bits)
     if size is None:
         return NOTHING

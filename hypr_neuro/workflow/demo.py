@@ -1,4 +1,4 @@
-"""The whole line in one go: data, training, NIR, integers, cores, simulator, Lava, learning on the chip, report."""
+"""Run all stages in one go: data, training, NIR, integers, cores, simulator, Lava, learning on the chip, report."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ Advance = Callable[[int, int, str], None]
 class Console(Protocol):
     """Where the demo says what it does; the command line has one with progress bars."""
 
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """Show one line of text."""
 
-    def progress(self, what: str) -> AbstractContextManager[Advance]: ...
+    def progress(self, label: str) -> AbstractContextManager[Advance]:
+        """Show a bar; the context gives advance(done, total, text)."""
+        ...
 
 
 def require_spikes(data: SequenceData) -> None:
@@ -50,9 +53,29 @@ def run_demo(
     epochs: int | None = None,
     data_arguments: str = "",
 ) -> dict[str, Any]:
-    """Every stage on `data`; returns the results that report.json holds. A stage that was interrupted goes on.
+    """Run every stage on `data`; return the results that report.json holds. A stage that was interrupted goes on.
 
-    Raises HyprError for whatever is wrong with data, profile or folder.
+    Parameters
+    ----------
+    data
+        Sequences of spikes or graded integers.
+    out
+        Run folder, created if need be.
+    console
+        Takes what the demo says.
+    profile
+        Name or path of the chip's profile.
+    seed
+        Of everything random.
+    epochs
+        Of float training, None for the task's.
+    data_arguments
+        Options of the command line that name `data`, for the commands in the report.
+
+    Raises
+    ------
+    HyprError
+        For whatever is wrong with data, profile or folder.
     """
     require_spikes(data)
     chip = load_profile(profile)
@@ -61,7 +84,7 @@ def run_demo(
         f"Data '{data.name}': {len(data)} sequences of {data.steps} steps, {data.channels} channels, "
         f"{data.classes} classes"
     )
-    wanted = epochs or task.epochs
+    total_epochs = epochs or task.epochs
     with console.progress("train float network (HYPR)") as advance:
         net = stages.train_stage(
             folder,
@@ -69,7 +92,7 @@ def run_demo(
             task,
             seed=seed,
             epochs=epochs,
-            on_epoch=lambda e: advance(e.epoch + 1, wanted, f"loss {e.loss:.3f}, validation {e.validation:.1%}"),
+            on_epoch=lambda e: advance(e.epoch + 1, total_epochs, f"loss {e.loss:.3f}, validation {e.validation:.1%}"),
         )
     # only now: a folder that holds another run is refused by training, and must stay as it is
     shorter = f" --epochs {epochs}" if epochs else ""
@@ -97,7 +120,7 @@ def run_demo(
         else f"Lava: {lava['steps']} steps, spikes and states equal"
     )
     _learn(folder, console, net, qnet, data, task, seed)
-    folder.write("commands", repeat_commands(out, profile, seed, data_arguments, wanted))
+    folder.write("commands", repeat_commands(out, profile, seed, data_arguments, total_epochs))
     results = folder.results()
     write_report(results, folder.path)
     return results
@@ -106,14 +129,14 @@ def run_demo(
 def _learn(
     folder: RunFolder, console: Console, net: Network, qnet: QuantizedNetwork, data: SequenceData, task: Task, seed: int
 ) -> None:
-    """Learning from scratch and after a disturbance, each with the float rule beside it."""
+    """Learn from scratch and after a disturbance, each with the float rule beside it."""
     runs = (
         ("scratch", "from scratch", task.scratch, task.scratch_epochs),
         ("fine_tuning", "after a disturbance", task.fine_tuning, task.fine_tuning_epochs),
     )
-    for kind, words, options, epochs in runs:
-        with console.progress(f"learn on chip {words}") as advance:
-            found = stages.compare_stage(
+    for kind, description, options, epochs in runs:
+        with console.progress(f"learn on chip {description}") as advance:
+            comparison = stages.compare_stage(
                 folder,
                 kind,
                 net,
@@ -125,26 +148,26 @@ def _learn(
                 options=options,
                 on_sample=_samples(advance, epochs),
             )
-        first, last = found.epochs[0], found.epochs[-1]
+        first, last = comparison.epochs[0], comparison.epochs[-1]
         console.say(
-            f"On chip {words}: {first.device_accuracy:.1%} before, {last.device_accuracy:.1%} after; "
+            f"On chip {description}: {first.device_accuracy:.1%} before, {last.device_accuracy:.1%} after; "
             f"float rule beside it {last.float_accuracy:.1%}"
         )
 
 
 def _samples(advance: Advance, epochs: int) -> Callable[[int, int], None]:
-    """Progress over all epochs from counts that start anew in each."""
-    seen = [0]
+    """Return a callback that reports progress over all epochs from counts that start anew in each."""
+    count = [0]
 
     def report(done: int, total: int) -> None:
-        seen[0] += 1
-        advance(seen[0], total * epochs, "")
+        count[0] += 1
+        advance(count[0], total * epochs, "")
 
     return report
 
 
 def repeat_commands(out: Path, profile: str, seed: int, data_arguments: str, epochs: int) -> list[str]:
-    """The demo's stages as single commands."""
+    """Return the demo's stages as single commands."""
     data, run = data_arguments or "--data digits", shlex.quote(str(out))
     return [
         f"hypr-neuro train {data} --seed {seed} --epochs {epochs} --out {run}",

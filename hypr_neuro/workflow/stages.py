@@ -48,28 +48,28 @@ Progress = Callable[[int, int], None]
 
 
 def note_run(folder: RunFolder, title: str, command: str, seed: int) -> None:
-    """What the report says of the run as a whole."""
+    """Write what the report says of the run as a whole: title, command, seed, time, versions."""
     folder.write("title", title)
     folder.write("command", command)
     folder.write("seed", seed)
     folder.write("created", time.strftime("%Y-%m-%d %H:%M:%S"))
     names = ["hypr-neuro", "numpy", "numba", "nir", "h5py", "scikit-learn", "lava-nc"]
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in names:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    folder.write("versions", found)
+            versions[name] = "not installed"
+    folder.write("versions", versions)
 
 
 def note_data(folder: RunFolder, data: SequenceData, note: str = "") -> dict[str, Any]:
-    """Section "data"."""
+    """Write section "data" and return it."""
     return dict(folder.write("data", describe_data(data) | {"note": note}))
 
 
 def describe_data(data: SequenceData) -> dict[str, Any]:
-    """Sizes of the data as plain numbers."""
+    """Return the sizes of the data as plain numbers."""
     sizes = {part: int(np.sum(data.split == part)) for part in ("train", "validation", "test")}
     return {
         "name": data.name,
@@ -84,7 +84,7 @@ def describe_data(data: SequenceData) -> dict[str, Any]:
 
 
 def describe_network(net: Network) -> dict[str, Any]:
-    """Layers and sizes as plain data."""
+    """Return layers and sizes as plain data."""
     layers = [
         {
             "name": net.name(i),
@@ -101,7 +101,7 @@ def describe_network(net: Network) -> dict[str, Any]:
 
 
 def describe_profile(profile: Profile) -> dict[str, Any]:
-    """Every number of a profile with unit and source."""
+    """Return every number of a profile with unit and source."""
     facts = []
     for group, fields in profile.dump().items():
         if isinstance(fields, dict):
@@ -120,19 +120,41 @@ def train_stage(
     training: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Network:
-    """Build and train the float network; writes network.h5 and a checkpoint that an interrupted run goes on from.
+    """Build and train the float network; write network.h5 and a checkpoint that an interrupted run goes on from.
 
-    training : options of `train` in place of the task's
+    Parameters
+    ----------
+    folder
+        Run folder.
+    data
+        Sequences with their split.
+    task
+        Settings that suit the data.
+    seed
+        Draws start weights and the order of samples.
+    epochs
+        In place of the task's.
+    spec
+        Network in place of the task's.
+    training
+        Options of `train` in place of the task's.
+    on_epoch
+        Called with each epoch as it ends.
+
+    Returns
+    -------
+    Network
+        The trained network.
     """
     started = time.perf_counter()
-    given = dict(training or {}) | ({"epochs": epochs} if epochs else {})
+    options = dict(training or {}) | ({"epochs": epochs} if epochs else {})
     net, history = fit(
-        data, task, seed=seed, spec=spec, checkpoint=folder.file("checkpoint"), on_epoch=on_epoch, **given
+        data, task, seed=seed, spec=spec, checkpoint=folder.file("checkpoint"), on_epoch=on_epoch, **options
     )
     net.save(folder.file("network.h5"))
     folder.write("network", describe_network(net))
-    told = {"rule": given.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
-    folder.write("training", told)
+    section = {"rule": options.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
+    folder.write("training", section)
     folder.merge("seconds", {"train": time.perf_counter() - started})
     score = evaluate(net, data)
     if score.squared_error is None:
@@ -152,7 +174,7 @@ def fit(data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, **op
 
 
 def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Network:
-    """A network with random weights, scaled until it fires at `start_rate` on training samples (0: left alone)."""
+    """Return a network with random weights, scaled until it fires at `start_rate` on training samples (0: unscaled)."""
     net = Network.build(spec, seed=seed)
     if net.inputs != data.channels or net.outputs < data.classes:
         raise InputError(
@@ -169,10 +191,10 @@ def nir_stage(folder: RunFolder, net: Network) -> Network:
     """Write network.nir, read it back and require it to be equal."""
     path = folder.file("network.nir")
     summary = write_nir(net, path)
-    back = read_nir(path)
-    require_equal_networks(net, back)
+    read_back = read_nir(path)
+    require_equal_networks(net, read_back)
     folder.write("nir", {"file": path.name, "equal": True, "approximations": list(summary.approximations)})
-    return back
+    return read_back
 
 
 def require_equal_networks(one: Network, other: Network) -> None:
@@ -197,7 +219,7 @@ def require_equal_graphs(one: FloatGraph, other: FloatGraph) -> None:
 
 
 def quantize_stage(folder: RunFolder, net: Network, profile: Profile, data: SequenceData) -> QuantizedNetwork:
-    """Integers for the profile, calibrated on training samples; writes quantized.h5."""
+    """Make integers for the profile, calibrated on training samples; write quantized.h5 and return the network."""
     started = time.perf_counter()
     qnet = quantize(net, profile, calibration=data)
     qnet.save(folder.file("quantized.h5"))
@@ -208,28 +230,28 @@ def quantize_stage(folder: RunFolder, net: Network, profile: Profile, data: Sequ
 
 
 def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data: SequenceData) -> dict[str, Any]:
-    """Accuracy of float and integer network, saturations, rates, agreement, and the raster of one sample."""
+    """Write accuracy of float and integer network, saturations, rates, agreement, and the raster of one sample."""
     started = time.perf_counter()
-    both = compare_inference(net, qnet, data)
-    few = data.part("test").x[:8]
-    real = {name: float(z.mean()) for name, z in float_spikes(net, few).items()}
+    inference = compare_inference(net, qnet, data)
+    samples = data.part("test").x[:8]
+    float_rates = {name: float(z.mean()) for name, z in float_spikes(net, samples).items()}
     folder.merge(
         "quantization",
         {
-            "events": both.events,
-            "spike_agreement": spike_agreement(net, qnet, few),
-            "rates": {k: {"float": real[k], "integer": v} for k, v in both.rates.items()},
+            "events": inference.events,
+            "spike_agreement": spike_agreement(net, qnet, samples),
+            "rates": {k: {"float": float_rates[k], "integer": v} for k, v in inference.rates.items()},
         },
     )
     accuracy = folder.merge(
         "accuracy",
         {
-            "float": both.float_score.accuracy,
-            "float_labelled": both.float_score.labelled,
-            "integer": both.integer_score.accuracy,
-            "integer_labelled": both.integer_score.labelled,
-            "difference_points": 100 * (both.integer_score.accuracy - both.float_score.accuracy),
-            "agreement": both.agreement,
+            "float": inference.float_score.accuracy,
+            "float_labelled": inference.float_score.labelled,
+            "integer": inference.integer_score.accuracy,
+            "integer_labelled": inference.integer_score.labelled,
+            "difference_points": 100 * (inference.integer_score.accuracy - inference.float_score.accuracy),
+            "agreement": inference.agreement,
             "baselines": baselines(data),
         },
     )
@@ -239,7 +261,7 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
 
 
 def baselines(data: SequenceData) -> dict[str, float]:
-    """What a simple method reaches: logistic regression on event counts, or the most frequent class."""
+    """Return what a simple method reaches: logistic regression on event counts, or the most frequent class."""
     train_part, test = data.part("train"), data.part("test")
     if data.per_step:
         scored = np.ones(test.y.shape, bool) if test.mask is None else test.mask
@@ -257,11 +279,11 @@ def baselines(data: SequenceData) -> dict[str, float]:
 
 
 def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[str, Any]:
-    """Spikes of the first layer for one sample, float and integer, as [step, neuron] pairs."""
+    """Return the spikes of the first layer for one sample, float and integer, as [step, neuron] pairs."""
     name = net.name(0)
     trace = simulate(qnet, sample.x, record=("spikes",))
-    real = float_spikes(net, sample.x)[name][:, 0]
-    fixed = aligned(qnet, trace.spikes, name, sample.steps)[:, 0]
+    float_raster = float_spikes(net, sample.x)[name][:, 0]
+    integer_raster = aligned(qnet, trace.spikes, name, sample.steps)[:, 0]
     label = "one label a step" if sample.per_step else str(int(sample.y[0]))
     by_sample = not sample.per_step
     return {
@@ -269,8 +291,8 @@ def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[s
         "sample": 0,
         "steps": sample.steps,
         "neurons": net.layers[0].size,
-        "float": np.argwhere(real).tolist(),
-        "integer": np.argwhere(fixed).tolist(),
+        "float": np.argwhere(float_raster).tolist(),
+        "integer": np.argwhere(integer_raster).tolist(),
         "label": label,
         "predicted_float": str(int(predict(readout(net, sample.x), sample)[0])) if by_sample else "–",
         "predicted_integer": str(int(predict(trace.readout, sample)[0])) if by_sample else "–",
@@ -278,10 +300,10 @@ def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[s
 
 
 def place_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, learning: bool = True) -> dict[str, Any]:
-    """Cores, memory, energy and time estimate."""
+    """Write cores, memory, energy and time estimate; return the section."""
     placement = place(qnet, learning=learning)
-    few = data.part("test").x[:8]
-    cost = estimate(placement, qnet, simulate(qnet, few), data.steps, len(few))
+    samples = data.part("test").x[:8]
+    cost = estimate(placement, qnet, simulate(qnet, samples), data.steps, len(samples))
     section = {
         "fits": True,
         "learning": learning,
@@ -307,11 +329,11 @@ def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, sa
     try:
         with open_device("lava") as device:
             device.load(qnet)
-            theirs = device.run(x, record=record)
+            lava_trace = device.run(x, record=record)
     except MissingPackageError as error:
         return dict(folder.write("lava", {"skipped": str(error)}))
-    ours = simulate(qnet, x, record=record)
-    require_equal_traces(ours, theirs)
+    sim_trace = simulate(qnet, x, record=record)
+    require_equal_traces(sim_trace, lava_trace)
     section = {
         "equal": True,
         "samples": len(x),
@@ -322,27 +344,32 @@ def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, sa
     return dict(folder.write("lava", section))
 
 
-def require_equal_traces(ours: Trace, theirs: Trace) -> None:
+def require_equal_traces(sim_trace: Trace, lava_trace: Trace) -> None:
     """Raise MismatchError naming layer, first step and neuron unless everything recorded is equal."""
-    pairs = [(f"{layer}.spikes", array, theirs.spikes[layer]) for layer, array in ours.spikes.items()]
+    pairs = [(f"{layer}.spikes", array, lava_trace.spikes[layer]) for layer, array in sim_trace.spikes.items()]
     pairs += [
-        (f"{layer}.{state}", array, theirs.states[layer][state])
-        for layer, by_name in ours.states.items()
+        (f"{layer}.{state}", array, lava_trace.states[layer][state])
+        for layer, by_name in sim_trace.states.items()
         for state, array in by_name.items()
     ]
     for name, a, b in pairs:
         if not np.array_equal(a, b):
-            at = tuple(int(i) for i in np.argwhere(a != b)[0]) if a.shape == b.shape else ()
-            where = (
-                f"step {at[0]}, sample {at[1]}, neuron {at[2]}: {a[at]} here, {b[at]} there" if at else "other shape"
+            index = tuple(int(i) for i in np.argwhere(a != b)[0]) if a.shape == b.shape else ()
+            position = (
+                f"step {index[0]}, sample {index[1]}, neuron {index[2]}: {a[index]} here, {b[index]} there"
+                if index
+                else "other shape"
             )
-            raise MismatchError(f"{name} differs between the simulator and Lava, {where}")
+            raise MismatchError(f"{name} differs between the simulator and Lava, {position}")
 
 
 def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) -> tuple[Network, QuantizedNetwork]:
-    """A network like `net` with everything drawn anew, in integers with room for the range that training reached.
+    """Return a network like `net`, all drawn anew, in float and in integers with room for what training reached.
 
-    Raises InputError if `net` does not say how it was built (imported networks do not).
+    Raises
+    ------
+    InputError
+        If `net` does not say how it was built (imported networks do not).
     """
     if "spec" not in net.notes:
         raise InputError(
@@ -357,7 +384,7 @@ def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) 
 def learn_stage(
     folder: RunFolder,
     kind: str,
-    what: str,
+    description: str,
     net: Network,
     qnet: QuantizedNetwork,
     data: SequenceData,
@@ -369,28 +396,52 @@ def learn_stage(
     on_epoch: Callable[[str, int], None] | None = None,
     on_sample: Progress | None = None,
 ) -> Comparison:
-    """Learning on the device beside the float rule; writes learned_<kind>.h5 and its part of section "learning".
+    """Learn on the device beside the float rule; write learned_<kind>.h5 and its part of section "learning".
 
-    reference : accuracy before a disturbance, for the share of lost points regained; None from scratch
+    Parameters
+    ----------
+    folder
+        Run folder.
+    kind
+        "scratch" or "fine_tuning", the name of the part.
+    description
+        What is learned, in words.
+    net, qnet
+        The network in float and in integers.
+    data
+        Sequences with their split.
+    epochs, options
+        Of learning.
+    reference
+        Accuracy before a disturbance, for the share of lost points regained; None from scratch.
+    device
+        Where the integers learn.
+    on_epoch, on_sample
+        Called as learning goes on.
+
+    Returns
+    -------
+    Comparison
+        Accuracy, gradients, weights and spikes of both.
     """
     started = time.perf_counter()
-    found = compare(
+    comparison = compare(
         net, qnet, data, device=device, epochs=epochs, options=options, on_epoch=on_epoch, on_sample=on_sample
     )
-    found.device.save(folder.file(f"learned_{kind}.h5"))
-    first, last = found.epochs[0], found.epochs[-1]
-    section: dict[str, Any] = {"what": what, "start_accuracy": first.device_accuracy, **found.as_dict()}
+    comparison.device.save(folder.file(f"learned_{kind}.h5"))
+    first, last = comparison.epochs[0], comparison.epochs[-1]
+    section: dict[str, Any] = {"what": description, "start_accuracy": first.device_accuracy, **comparison.as_dict()}
     if reference is not None:
         section["reference_accuracy"] = reference
         section["regained"] = regained(reference, first.device_accuracy, last.device_accuracy)
         section["float_regained"] = regained(reference, first.float_accuracy, last.float_accuracy)
     folder.merge("learning", {kind: section})
     folder.merge("seconds", {f"learn {kind}": time.perf_counter() - started})
-    return found
+    return comparison
 
 
 def regained(reference: float, disturbed: float, after: float) -> float:
-    """Share of the lost points that learning brought back; NaN if nothing was lost."""
+    """Return the share of the lost points that learning brought back; NaN if nothing was lost."""
     lost = reference - disturbed
     return (after - disturbed) / lost if lost > 0 else float("nan")
 
@@ -406,21 +457,44 @@ def compare_stage(
     damage: bool,
     epochs: int,
     options: LearnOptions,
-    **more: Any,
+    **run_options: Any,
 ) -> Comparison:
-    """Learning beside the float rule.
+    """Learn beside the float rule, from scratch, after a disturbance or going on as it is.
 
-    kind : "scratch" draws network and neuron parameters anew, "fine_tuning" goes on from `qnet`
-    damage : disturb chip and sensor first (`compare.disturb`)
+    Parameters
+    ----------
+    folder
+        Run folder.
+    kind
+        "scratch" draws network and neuron parameters anew, "fine_tuning" goes on from `qnet`.
+    net, qnet
+        The network in float and in integers.
+    data
+        Sequences with their split.
+    seed
+        Of everything random.
+    damage
+        Disturb chip and sensor first (`compare.disturb`).
+    epochs, options
+        Of learning.
+    **run_options
+        Device and callbacks of `learn_stage`.
+
+    Returns
+    -------
+    Comparison
+        Accuracy, gradients, weights and spikes of both.
     """
     reference: float | None
     if kind == "scratch":
         net, qnet = from_scratch(net, qnet.profile, data, seed + 1)
-        what, reference = "from random weights and neuron parameters", None
+        description, reference = "from random weights and neuron parameters", None
     elif damage:
         reference = compare_inference(net, qnet, data).integer_score.accuracy
-        qnet, data, what = disturb(qnet, data, seed=seed)
+        qnet, data, description = disturb(qnet, data, seed=seed)
     else:
-        what, reference = "going on from the quantized network", None
+        description, reference = "going on from the quantized network", None
     options = replace(options, seed=seed)
-    return learn_stage(folder, kind, what, net, qnet, data, epochs=epochs, options=options, reference=reference, **more)
+    return learn_stage(
+        folder, kind, description, net, qnet, data, epochs=epochs, options=options, reference=reference, **run_options
+    )

@@ -56,12 +56,40 @@ def train_fixed_stage(
     options: LearnOptions | None = None,
     on_sample: Callable[[int, int], None] | None = None,
 ) -> FixedTraining:
-    """Draw a network, make it integers, let it learn; writes quantized.h5, learned.h5, learned.nir and a checkpoint.
+    """Draw a network, make it integers, let it learn; write quantized.h5, learned.h5, learned.nir and a checkpoint.
 
-    spec : network in place of the task's. options : in place of the task's `fixed`; their seed is `seed`
     An interrupted run goes on from its last finished epoch, bit for bit.
 
-    Raises InputError for a regression, for data or a network that do not fit, and for a profile that cannot learn.
+    Parameters
+    ----------
+    folder
+        Run folder.
+    data
+        Sequences with classes.
+    task
+        Settings that suit the data.
+    profile
+        Chip whose integers learn.
+    seed
+        Draws start weights; also the seed of `options`.
+    spec
+        Network in place of the task's.
+    epochs
+        In place of the task's.
+    options
+        In place of the task's `fixed`.
+    on_sample
+        Called with (samples done, samples of the epoch).
+
+    Returns
+    -------
+    FixedTraining
+        The start and the learned network with their scores.
+
+    Raises
+    ------
+    InputError
+        For a regression, for data or a network that do not fit, and for a profile that cannot learn.
     """
     if data.regression:
         raise InputError(
@@ -73,7 +101,7 @@ def train_fixed_stage(
     net, start = integer_start(data, task, profile, seed, spec)
     options.check(start)
     # nothing is written before a checkpoint of another run had its chance to be refused
-    run = learn(
+    result = learn(
         start,
         data,
         epochs=epochs or task.fixed_epochs,
@@ -85,25 +113,25 @@ def train_fixed_stage(
     folder.write("network", describe_network(net))
     folder.write("profile", describe_profile(profile))
     folder.merge("quantization", {"record": start.record})
-    write_learned(folder, run.qnet)
-    told = {
+    write_learned(folder, result.qnet)
+    section = {
         "arithmetic": "fixed",
         "rule": "hypr in integers, batch 1",
         "options": asdict(options),
-        "epochs": [asdict(e) for e in run.epochs],
+        "epochs": [asdict(e) for e in result.epochs],
     }
-    folder.write("training", told)
+    folder.write("training", section)
     test = data.part("test")
-    before, after = (score_readout(simulate(q, test.x).readout, test) for q in (start, run.qnet))
+    before, after = (score_readout(simulate(q, test.x).readout, test) for q in (start, result.qnet))
     folder.merge(
         "accuracy", {"integer": after.accuracy, "integer_labelled": after.labelled, "integer_start": before.accuracy}
     )
     folder.merge("seconds", {"train": time.perf_counter() - started})
-    return FixedTraining(start, run.qnet, before, after)
+    return FixedTraining(start, result.qnet, before, after)
 
 
 def write_learned(folder: RunFolder, qnet: QuantizedNetwork) -> None:
-    """learned.h5 and learned.nir, the second read back and required to be equal."""
+    """Write learned.h5 and learned.nir; the second is read back and required to be equal."""
     qnet.save(folder.file("learned.h5"))
     path = folder.file("learned.nir")
     summary = write_nir(qnet, path)
@@ -113,8 +141,8 @@ def write_learned(folder: RunFolder, qnet: QuantizedNetwork) -> None:
 
 def require_equal_after(qnet: QuantizedNetwork, path: Path) -> None:
     """Raise MismatchError unless the NIR file gives every integer back."""
-    back = read_quantized_nir(path)
-    for i, (one, other) in enumerate(zip(qnet.layers, back.layers, strict=True)):
+    read_back = read_quantized_nir(path)
+    for i, (one, other) in enumerate(zip(qnet.layers, read_back.layers, strict=True)):
         arrays = [(getattr(one, key), getattr(other, key)) for key in ("per_neuron", "constants", "psi_table")]
         same = one.model is other.model and one.connections().keys() == other.connections().keys()
         for key, connection in one.connections().items() if same else ():
@@ -122,17 +150,17 @@ def require_equal_after(qnet: QuantizedNetwork, path: Path) -> None:
             same = same and connection.exponent == other.connections()[key].exponent
         if not same or not all(np.array_equal(a, b) for a, b in arrays):
             raise MismatchError(f"{qnet.name(i)}: the integers read back differ from those written")
-    if back.profile != qnet.profile or back.dt != qnet.dt:
+    if read_back.profile != qnet.profile or read_back.dt != qnet.dt:
         raise MismatchError("the network read back has another profile or dt than the one written")
 
 
 def integer_start(
     data: SequenceData, task: Task, profile: Profile, seed: int, spec: Any = None
 ) -> tuple[Network, QuantizedNetwork]:
-    """Drawn weights and neuron parameters as integers of the task's ranges, each hidden layer firing.
+    """Return drawn weights and parameters in float, and as integers of the task's ranges, each hidden layer firing.
 
     Each hidden layer's input weights are doubled, from the first layer up, until the integer network fires at the
-    task's `start_rate` on training samples; at most 2^12. Returns the drawn numbers, too.
+    task's `start_rate` on training samples; at most 2^12.
     """
     net = build(task.spec(data) if spec is None else spec, data, seed, 0.0)
     x = data.part("train").x[:PROBE]
@@ -147,7 +175,7 @@ def integer_start(
 
 
 def quantize_start(net: Network, task: Task, profile: Profile) -> QuantizedNetwork:
-    """Integers with room for what learning may reach, as the task states it; no data are looked at."""
+    """Return integers with room for what learning may reach, as the task states it; no data are looked at."""
     states, weights = {}, {}
     for i, layer in enumerate(net.layers):
         kind = "readout" if layer.model.readout else "hidden"

@@ -11,14 +11,35 @@ from hypr_neuro.sim.learning.options import LearnOptions
 
 @dataclass(frozen=True)
 class Task:
-    """network : spec without inputs and outputs. epochs, batch_size, rate : float training with Adam, falling rate
+    """Settings that suit a data set.
 
-    training : other options of `train`, such as the loss. augment : options of `data.augment`, empty for none
-    start_rate : firing rate to which start weights are scaled, 0 to leave them (see `train.initial`)
-    scratch, fine_tuning : learning on the chip, with the epochs of each. simulate_in_lava : samples run in Lava
-    fixed : training in integers alone, with its epochs. Its start network is made for weights up to
-        `fixed_weight_range` (of "input", "recurrent" and "readout" connections) and states up to `fixed_state_range`
-        (of "hidden" layers and the "readout"): nothing was trained in float that could tell
+    Attributes
+    ----------
+    network
+        Spec without inputs and outputs.
+    epochs, batch_size, rate
+        Float training with Adam, falling rate.
+    training
+        Other options of `train`, such as the loss.
+    augment
+        Options of `data.augment`, empty for none.
+    start_rate
+        Firing rate to which start weights are scaled, 0 to leave them (see `train.initial`).
+    scratch, fine_tuning
+        Learning on the chip.
+    scratch_epochs, fine_tuning_epochs
+        Epochs of each.
+    simulate_in_lava
+        Samples run in Lava.
+    fixed
+        Training in integers alone.
+    fixed_epochs
+        Its epochs.
+    fixed_weight_range
+        Largest weights of "input", "recurrent" and "readout" connections for which its start network is made: nothing
+        was trained in float that could tell.
+    fixed_state_range
+        Likewise, largest states of "hidden" layers and the "readout".
     """
 
     network: dict[str, Any]
@@ -41,18 +62,20 @@ class Task:
     fixed_state_range: dict[str, float] = field(default_factory=lambda: {"hidden": 64.0, "readout": 64.0})
 
     def spec(self, data: SequenceData) -> dict[str, Any]:
-        """The network's spec for this data."""
+        """Return the network's spec for this data."""
         return {"inputs": data.channels, "outputs": data.classes} | self.network
 
 
 def _layers(
     neuron: str, sizes: list[int], params: dict[str, Any], tau: Any, *, readout_bias: bool = False
 ) -> dict[str, Any]:
+    """Return the spec of equal recurrent layers, one for each size, and a readout."""
     layers = [{"neuron": neuron, "size": n, "recurrent": True, "bias": True, "params": params} for n in sizes]
     return {"layers": layers, "readout": {"tau": tau, "bias": readout_bias}}
 
 
 def _brf(size: int, omega: list[float], tau: list[float]) -> dict[str, Any]:
+    """Return the spec of one layer of BRF neurons."""
     return _layers("brf", [size], {"omega": omega, "b_offset": [0.1, 1.0]}, tau)
 
 
@@ -182,5 +205,5 @@ OWN_DATA = Task(_brf(64, [4.0, 30.0], [10.0, 20.0]), epochs=40, batch_size=16, r
 
 
 def task_for(data: SequenceData) -> Task:
-    """The settings for a known data set, or those for a user's own sequences."""
+    """Return the settings for a known data set, or those for a user's own sequences."""
     return TASKS.get(data.name, OWN_DATA)
