@@ -36,6 +36,8 @@ RENAMED = {
     "compilers.lava.learning_schedule": "compilers.lava.learning.schedule",
     "compilers.lava.learning_update": "compilers.lava.learning.update",
     "compilers.lava.learning_worker": "compilers.lava.learning.worker",
+    "compilers.netx.lines": "compilers.netx.constant_currents",
+    "compilers.netx.whole": "compilers.netx.weights",
     "convolution": "graph.convolution",
     "demo": "workflow.demo",
     "diff": "comparing.diff",

@@ -1,9 +1,10 @@
 """netx files (HDF5, ending .net) for lava-dl 0.6.0: networks of integers that `lava.lib.dl.netx.hdf5.Network` loads.
 
-chain    `Chain`: the network as layers one after the other; what they cannot be is refused
-lines    constant currents as lines of ones; whole: weights without exponents
-entries  what a layer's group in the file holds, in numbers that lava-dl hands to Lava unchanged
-write    `write_netx` and its summary
+chain              `LayerChain`: the network as layers one after the other; what they cannot be is refused
+constant_currents  constant currents as input axons that are 1 in every step
+weights            weights without exponents
+entries            what a layer's group in the file holds, in numbers that lava-dl hands to Lava unchanged
+write              `write_netx` and its summary
 
 The file runs in Lava with the simulator's spikes and states, or it is not written: what netx cannot say is refused by
 layer, value and rule. `hypr_neuro.exchange.netx` reads the files and states what lava-dl makes of them. A compiled
@@ -35,10 +36,29 @@ def emit(
 ) -> Emitted:
     """Write the network, its summary and a script that runs it under lava-dl into `folder`.
 
-    always_on, readout : see `write_netx`. A readout that stays outside goes to "readout.h5", an `IntegerNetwork`
-        whose input are the spikes of the last layer
+    lava-dl itself is not needed.
 
-    Raises InputError for what netx cannot say. lava-dl itself is not needed.
+    Parameters
+    ----------
+    network
+        A network of integers, or what has one.
+    folder
+        Where the files go.
+    always_on
+        See `write_netx`.
+    readout
+        See `write_netx`; a readout that stays outside goes to "readout.h5", an `IntegerNetwork` whose input are the
+        spikes of the last layer.
+
+    Returns
+    -------
+    Emitted
+        Names of the files and what the manifest says of them.
+
+    Raises
+    ------
+    InputError
+        For what netx cannot say.
     """
     summary = write_netx(network, folder / NETWORK, always_on=always_on, readout=readout)
     names = [NETWORK, SUMMARY, SCRIPT]

@@ -1,7 +1,7 @@
 """A network of integers as the layers that a netx file holds: each receives from the one before, and from itself.
 
 Several connections with the same ends and delay become one, the sum of their whole weights. Constant currents become
-lines of ones (`lines`).
+axons that are always 1 (`constant_currents`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from math import prod
 
 import numpy as np
 
-from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE, Constant, Line, is_line, plan
-from hypr_neuro.compilers.netx.whole import dense, whole
+from hypr_neuro.compilers.netx.constant_currents import (
+    REQUANTIZE,
+    RULE,
+    Constant,
+    ConstantAxon,
+    is_constant_current,
+    place_constants,
+)
+from hypr_neuro.compilers.netx.weights import dense_integers, whole_weights
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.netx.neurons import RF
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
@@ -25,79 +32,96 @@ LARGEST_MATRIX = 1 << 26
 
 
 @dataclass(frozen=True)
-class Layer:
+class NetxLayer:
     """One layer of the file.
 
-    population : its neurons, without those that only carry constant currents. below : lines without the constant ones
-    forward : what comes from the layer below, by current. recurrent : what comes from itself
-    lines : constant lines from below, each after the ordinary ones. helpers : steps from which those neurons fire in
-        every step that carry constant currents for the layer above, each after the ordinary ones
+    Attributes
+    ----------
+    population
+        Its neurons, without those that only carry constant currents.
+    axons_below
+        Inputs from the layer below, without the constant ones.
+    forward
+        What comes from the layer below, by current.
+    recurrent
+        What comes from itself.
+    constant_axons
+        Constant inputs from below, each after the ordinary ones.
+    helpers
+        Steps from which those neurons fire in every step that carry constant currents for the layer above, each after
+        the ordinary ones.
     """
 
     population: Population
-    below: int
+    axons_below: int
     forward: dict[int, tuple[Synapses, ...]]
     recurrent: tuple[Synapses, ...]
-    lines: tuple[Line, ...]
+    constant_axons: tuple[ConstantAxon, ...]
     helpers: tuple[int, ...]
 
     @property
     def size(self) -> int:
+        """Return the neurons of the layer, helpers included."""
         return self.population.size + len(self.helpers)
 
     @property
     def inputs(self) -> int:
-        """Lines from below, constant ones included."""
-        return self.below + len(self.lines)
+        """Return the inputs from below, constant ones included."""
+        return self.axons_below + len(self.constant_axons)
 
     def groups(self) -> list[tuple[Synapses, ...]]:
-        """Its connections by source and current."""
+        """Return its connections by source and current."""
         return [*self.forward.values(), self.recurrent]
 
     @property
-    def names(self) -> str:
-        """Its connections, as errors name them."""
-        parts = [c for some in self.groups() for c in some]
+    def label(self) -> str:
+        """Return its connections, as errors name them."""
+        parts = [c for group in self.groups() for c in group]
         return "connection " + " and ".join(dict.fromkeys(c.name for c in parts))
 
     def matrix(self, current: int) -> Array:
-        """Whole weights (size, inputs) from below into a current, int64."""
-        found = np.zeros((self.size, self.inputs), np.int64)
-        found[: self.population.size, : self.below] = _sum(self.forward[current], self)
-        for i, line in enumerate(self.lines):
-            found[:, self.below + i] = line.weights.get(current, 0)
-        return found
+        """Return whole weights (size, inputs) from below into a current, int64."""
+        matrix = np.zeros((self.size, self.inputs), np.int64)
+        matrix[: self.population.size, : self.axons_below] = _sum(self.forward[current], self)
+        for i, axon in enumerate(self.constant_axons):
+            matrix[:, self.axons_below + i] = axon.weights.get(current, 0)
+        return matrix
 
-    def loop(self) -> Array:
-        """Whole recurrent weights (size, size), int64."""
+    def recurrent_matrix(self) -> Array:
+        """Return whole recurrent weights (size, size), int64."""
         n = self.population.size
-        found = np.zeros((self.size, self.size), np.int64)
-        found[:n, :n] = _sum(self.recurrent, self)
-        return found
+        matrix = np.zeros((self.size, self.size), np.int64)
+        matrix[:n, :n] = _sum(self.recurrent, self)
+        return matrix
 
     def delays(self) -> int | Array:
-        """Delays of the weights from below: one number, or (size, inputs)."""
-        given = self.forward[0][0].delays
-        if isinstance(given, int) and all(line.delay == given for line in self.lines):
-            return given
-        found = np.zeros((self.size, self.inputs), np.int64)
-        found[: self.population.size, : self.below] = given if isinstance(given, int) else dense(given)
-        found[:, self.below :] = [line.delay for line in self.lines]
-        return found
+        """Return the delays of the weights from below: one number, or (size, inputs)."""
+        uniform = self.forward[0][0].delays
+        if isinstance(uniform, int) and all(axon.delay == uniform for axon in self.constant_axons):
+            return uniform
+        matrix = np.zeros((self.size, self.inputs), np.int64)
+        matrix[: self.population.size, : self.axons_below] = (
+            uniform if isinstance(uniform, int) else dense_integers(uniform)
+        )
+        matrix[:, self.axons_below :] = [axon.delay for axon in self.constant_axons]
+        return matrix
 
 
 @dataclass(frozen=True)
-class Chain:
-    """layers : of the file, in order. readout : the readouts as a network whose input is the last layer's spikes"""
+class LayerChain:
+    """The layers of the file in order, and the readouts as a network whose input is the last layer's spikes."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[NetxLayer, ...]
     readout: IntegerNetwork | None
 
 
-def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> Chain:
-    """The layers of a network; see `write.write_netx` for the options.
+def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> LayerChain:
+    """Return the layers of a network; see `write.write_netx` for the options.
 
-    Raises InputError for a network that is no chain of such layers.
+    Raises
+    ------
+    InputError
+        For a network that is no chain of such layers.
     """
     spiking = [p for p in network.populations if not p.model.readout]
     for p in spiking:
@@ -112,26 +136,30 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> Chain:
         )
     if not spiking:
         raise InputError(f"network: no population sends spikes, {RULE}: at least one layer of spiking neurons")
-    outside = _readout(network, spiking[-1], readout)
+    readout_network = _readout_network(network, spiking[-1], readout)
     connections = [c for c in network.synapses if not network.population(c.target).model.readout]
-    _refuse_lines(connections, always_on)
+    _refuse_constants(connections, always_on)
     _refuse_large(connections)
     layers = [_layer(p, spiking[i - 1] if i else None, network.inputs, connections) for i, p in enumerate(spiking)]
     constants = [[_constant(c) for c in connections if c.target == p.name and c.always_on is not None] for p in spiking]
-    planned = plan(spiking, constants, [_uniform(layer) for layer in layers], [bool(a.recurrent) for a in layers])
-    found = [replace(a, lines=lines, helpers=helpers) for a, (lines, helpers) in zip(layers, planned, strict=True)]
-    return Chain(tuple(found), outside)
+    placed = place_constants(
+        spiking, constants, [_uniform(layer) for layer in layers], [bool(a.recurrent) for a in layers]
+    )
+    finished = [
+        replace(a, constant_axons=axons, helpers=helpers) for a, (axons, helpers) in zip(layers, placed, strict=True)
+    ]
+    return LayerChain(tuple(finished), readout_network)
 
 
-def _layer(p: Population, before: Population | None, inputs: int, connections: list[Synapses]) -> Layer:
-    """The layer of a population above `before` (None: the input), without constant currents."""
-    below = INPUT if before is None else before.name
+def _layer(p: Population, layer_below: Population | None, inputs: int, connections: list[Synapses]) -> NetxLayer:
+    """Return the layer of a population above another one (None: the input), without constant currents."""
+    source = INPUT if layer_below is None else layer_below.name
     forward: dict[int, tuple[Synapses, ...]] = {}
     recurrent: tuple[Synapses, ...] = ()
-    for c in (c for c in connections if c.target == p.name and not is_line(c)):
-        if c.source not in (below, p.name):
+    for c in (c for c in connections if c.target == p.name and not is_constant_current(c)):
+        if c.source not in (source, p.name):
             raise InputError(
-                f"connection {c.name}: {RULE}: each layer receives from the one before it ('{below}') and "
+                f"connection {c.name}: {RULE}: each layer receives from the one before it ('{source}') and "
                 "from itself; rearrange the network"
             )
         if c.source == p.name:
@@ -141,17 +169,18 @@ def _layer(p: Population, before: Population | None, inputs: int, connections: l
     missing = [str(k) for k in range(p.model.currents) if k not in forward]
     if missing:
         raise InputError(
-            f"population '{p.name}': no weights from '{below}' into current {', '.join(missing)}, "
+            f"population '{p.name}': no weights from '{source}' into current {', '.join(missing)}, "
             f"{RULE}: some for each current"
         )
-    size = inputs if before is None else before.size
-    return Layer(p, size, dict(sorted(forward.items())), recurrent, (), ())
+    size = inputs if layer_below is None else layer_below.size
+    return NetxLayer(p, size, dict(sorted(forward.items())), recurrent, (), ())
 
 
 def _joined(parts: tuple[Synapses, ...], c: Synapses) -> tuple[Synapses, ...]:
+    """Return the connections with one more; raise InputError where their delays differ."""
     for other in parts[:1]:
-        one = isinstance(other.delays, int) and isinstance(c.delays, int)
-        if not one or other.delays != c.delays:
+        uniform = isinstance(other.delays, int) and isinstance(c.delays, int)
+        if not uniform or other.delays != c.delays:
             raise InputError(
                 f"connection {c.name}: the second one, with delays of its own, {RULE}: one delay for "
                 "connections with the same ends; put a layer between"
@@ -160,24 +189,27 @@ def _joined(parts: tuple[Synapses, ...], c: Synapses) -> tuple[Synapses, ...]:
 
 
 def _constant(c: Synapses) -> Constant:
+    """Return the constant current of a connection."""
     assert c.always_on is not None
-    assert isinstance(c.delays, int)  # a line needs one delay for all, which Synapses has checked
-    return Constant(c.name, c.current, c.delays, whole(c, c.always_on.astype(np.int64)[:, None])[:, 0])
+    assert isinstance(c.delays, int)  # a constant current needs one delay for all, which Synapses has checked
+    return Constant(c.name, c.current, c.delays, whole_weights(c, c.always_on.astype(np.int64)[:, None])[:, 0])
 
 
-def _uniform(layer: Layer) -> int | None:
-    """The one delay of the weights from below, None where they have several."""
-    given = layer.forward[0][0].delays
-    return given if isinstance(given, int) else None
+def _uniform(layer: NetxLayer) -> int | None:
+    """Return the one delay of the weights from below, None where they have several."""
+    delays = layer.forward[0][0].delays
+    return delays if isinstance(delays, int) else None
 
 
-def _sum(parts: tuple[Synapses, ...], layer: Layer) -> Array:
-    exponents = {c.exponent for some in layer.groups() for c in some}
-    found: Array = np.sum([whole(c, dense(c.weights), exponents) for c in parts], axis=0)
-    return found
+def _sum(parts: tuple[Synapses, ...], layer: NetxLayer) -> Array:
+    """Return the sum of the whole weights of some connections."""
+    exponents = {c.exponent for group in layer.groups() for c in group}
+    total: Array = np.sum([whole_weights(c, dense_integers(c.weights), exponents) for c in parts], axis=0)
+    return total
 
 
-def _refuse_lines(connections: list[Synapses], always_on: str) -> None:
+def _refuse_constants(connections: list[Synapses], always_on: str) -> None:
+    """Raise InputError for constant currents, unless the option lets them become axons."""
     if always_on not in ("refuse", "channel"):
         raise InputError(f"always_on = {always_on!r}, rule: 'refuse' or 'channel'")
     for c in connections:
@@ -191,6 +223,7 @@ def _refuse_lines(connections: list[Synapses], always_on: str) -> None:
 
 
 def _refuse_large(connections: list[Synapses]) -> None:
+    """Raise InputError for a matrix that is too large to be written out."""
     for c in connections:
         if prod(c.shape) > LARGEST_MATRIX:
             raise InputError(
@@ -200,8 +233,8 @@ def _refuse_large(connections: list[Synapses]) -> None:
             )
 
 
-def _readout(network: IntegerNetwork, last: Population, option: str) -> IntegerNetwork | None:
-    """The network of the readouts; None where there are none."""
+def _readout_network(network: IntegerNetwork, last: Population, option: str) -> IntegerNetwork | None:
+    """Return the network of the readouts; None where there are none."""
     if option not in ("refuse", "outside"):
         raise InputError(f"readout = {option!r}, rule: 'refuse' or 'outside'")
     readouts = [p for p in network.populations if p.model.readout]
@@ -216,13 +249,13 @@ def _readout(network: IntegerNetwork, last: Population, option: str) -> IntegerN
     from scipy.sparse import csr_array
 
     names = {p.name for p in readouts}
-    kept = []
+    synapses = []
     for c in (c for c in network.synapses if c.target in names):
-        if c.source != last.name and not is_line(c):
+        if c.source != last.name and not is_constant_current(c):
             raise InputError(
                 f"connection {c.name}: {RULE}: a readout outside the file receives from the last layer, "
                 f"'{last.name}', alone"
             )
         weights = c.weights if c.source == last.name else csr_array((c.shape[0], last.size), dtype=np.int64)
-        kept.append(replace(c, source=INPUT, weights=weights, message_bits=0))
-    return IntegerNetwork(last.size, tuple(readouts), tuple(kept), network.connection_delay, network.state_bits)
+        synapses.append(replace(c, source=INPUT, weights=weights, message_bits=0))
+    return IntegerNetwork(last.size, tuple(readouts), tuple(synapses), network.connection_delay, network.state_bits)

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.compilers.netx.chain import Layer
-from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE
+from hypr_neuro.compilers.netx.chain import NetxLayer
+from hypr_neuro.compilers.netx.constant_currents import REQUANTIZE, RULE
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.netx.neurons import ACTIVATION_SHIFT, BIAS_BITS, DECAY_BITS, LARGEST_THRESHOLD, RF, STATE_EXP
 from hypr_neuro.exchange.netx.weights import LARGEST_DELAY, check_range
@@ -39,8 +39,8 @@ NEIGHBOURS = (
 TYPES = {model: kind for kind, model in RF.items()}
 
 
-def entries(layer: Layer) -> dict[str, Any]:
-    """The group of a layer: arrays, numbers, texts, and groups (dicts). Raises InputError for what netx cannot say."""
+def entries(layer: NetxLayer) -> dict[str, Any]:
+    """Return the group of a layer: arrays, numbers, texts, and groups (dicts); raise InputError for what netx lacks."""
     p = layer.population
     group: dict[str, Any] = {
         "type": "dense_rec" if layer.recurrent else "dense",
@@ -58,23 +58,24 @@ def entries(layer: Layer) -> dict[str, Any]:
 # ---------------------------------------------------------------- neurons
 
 
-def _lif(layer: Layer) -> dict[str, Any]:
+def _lif(layer: NetxLayer) -> dict[str, Any]:
+    """Return the entries of LIF neurons, helpers after the population's own."""
     p = layer.population
     values = {name: array.copy() for name, array in p.named().items()}
-    for name, wanted, remedy in (
+    for name, required, remedy in (
         ("lava", 1, "overflow 'lava', what Lava's LIF computes; quantize for a profile with precision.overflow: lava"),
         ("subtract", 0, "reset to zero; train with subtract 0"),
     ):
-        if values[name] != wanted:
-            raise InputError(f"population '{p.name}': {name} = {values[name]}, {RULE}: {wanted}, {remedy}")
+        if values[name] != required:
+            raise InputError(f"population '{p.name}': {name} = {values[name]}, {RULE}: {required}, {remedy}")
     vth = _in_units(p, "vth", values["vth"], 0, LARGEST_THRESHOLD, "change the threshold")
     bias = _in_units(p, "bias", values["bias"], -BIAS_TOP - 1, BIAS_TOP, "round the bias to such a number first")
     du1, dv = values["du1"], values["dv"]
     # the layer's own threshold where a bias can exceed it, so that one number still stands for all
-    own = vth[-1] if vth[-1] < BIAS_TOP else 0
-    for start in layer.helpers:
-        du1, dv = np.append(du1, 4096 if start else du1[-1]), np.append(dv, dv[-1])
-        vth, bias = np.append(vth, 0 if start else own), np.append(bias, 0 if start else own + 1)
+    threshold = vth[-1] if vth[-1] < BIAS_TOP else 0
+    for first_step in layer.helpers:
+        du1, dv = np.append(du1, 4096 if first_step else du1[-1]), np.append(dv, dv[-1])
+        vth, bias = np.append(vth, 0 if first_step else threshold), np.append(bias, 0 if first_step else threshold + 1)
     neuron = {
         "type": "CUBA",
         "iDecay": _one_or_each(du1),
@@ -87,7 +88,7 @@ def _lif(layer: Layer) -> dict[str, Any]:
 
 
 def _in_units(p: Population, name: str, values: Array, low: int, high: int, remedy: str) -> Array:
-    """The values in multiples of 2^6."""
+    """Return the values in multiples of 2^6."""
     for neuron in np.flatnonzero((values % UNIT != 0) | (values < low * UNIT) | (values > high * UNIT))[:1]:
         raise InputError(
             f"population '{p.name}', neuron {neuron}: {name} = {values[neuron]}, {RULE}: 2^6 times a "
@@ -97,11 +98,12 @@ def _in_units(p: Population, name: str, values: Array, low: int, high: int, reme
 
 
 def _one_or_each(values: Array) -> int | Array:
-    """One number where all are equal, as netx documents it; lava-dl takes one for each neuron, too."""
+    """Return one number where all are equal, as netx documents it; lava-dl takes one for each neuron, too."""
     return int(values[0]) if np.all(values == values[0]) else values.astype(np.int32)
 
 
-def _rf(layer: Layer) -> dict[str, Any]:
+def _rf(layer: NetxLayer) -> dict[str, Any]:
+    """Return the entry of resonators."""
     p = layer.population
     values = p.named()
     for c in layer.recurrent:
@@ -109,10 +111,10 @@ def _rf(layer: Layer) -> dict[str, Any]:
             f"connection {c.name}: {RULE}: no recurrent weights on '{p.model.name}', which "
             "lava-dl cannot run; remove the connection"
         )
-    for name, wanted in (("state_exp", STATE_EXP), ("decay_bits", DECAY_BITS)):
-        if values[name] != wanted:
+    for name, required in (("state_exp", STATE_EXP), ("decay_bits", DECAY_BITS)):
+        if values[name] != required:
             raise InputError(
-                f"population '{p.name}': {name} = {values[name]}, {RULE}: {wanted}; make the neurons with that number"
+                f"population '{p.name}': {name} = {values[name]}, {RULE}: {required}; make the neurons with that number"
             )
     vth = _in_units(p, "vth", values["vth"], 0, LARGEST_THRESHOLD >> 1, "change the threshold")
     for neuron in np.flatnonzero(vth != vth[0])[:1]:
@@ -125,59 +127,62 @@ def _rf(layer: Layer) -> dict[str, Any]:
 
 
 def _written_decays(p: Population, cos: Array, sin: Array) -> tuple[Array, Array]:
-    """cosDecay and sinDecay (n,) that come out as cos and sin."""
+    """Return cosDecay and sinDecay (n,) that come out as cos and sin."""
     written = np.zeros((2, p.size))
-    found = np.zeros(p.size, bool)
+    solved = np.zeros(p.size, bool)
     for step in NEIGHBOURS:
-        tried = np.stack([cos + step[0], sin + step[1]])
-        right = ~found & np.all(_read_decays(tried) == np.stack([cos, sin]), axis=0)
-        written[:, right] = tried[:, right]
-        found |= right
-        if found.all():
+        candidates = np.stack([cos + step[0], sin + step[1]])
+        exact = ~solved & np.all(_read_decays(candidates) == np.stack([cos, sin]), axis=0)
+        written[:, exact] = candidates[:, exact]
+        solved |= exact
+        if solved.all():
             break
-    for neuron in np.flatnonzero(~found)[:1]:
+    for neuron in np.flatnonzero(~solved)[:1]:
         raise InputError(
             f"population '{p.name}', neuron {neuron}: cos_decay, sin_decay = {cos[neuron]}, {sin[neuron]}, {RULE}: a "
             "pair, sin above 0, that lava-dl's way over period and decay gives back; raise alpha by 1 / 4096"
         )
-    whole = np.int32 if np.array_equal(written, np.rint(written)) else np.float64
-    return written[0].astype(whole), written[1].astype(whole)
+    number_type = np.int32 if np.array_equal(written, np.rint(written)) else np.float64
+    return written[0].astype(number_type), written[1].astype(number_type)
 
 
 def _read_decays(pair: Array) -> Array:
-    """(cos_decay, sin_decay) that lava-dl and Lava make of cosDecay and sinDecay, operation by operation."""
+    """Return (cos_decay, sin_decay) that lava-dl and Lava make of cosDecay and sinDecay, operation by operation."""
     cos, sin = pair / (1 << DECAY_BITS)
-    keep = np.sqrt(sin**2 + cos**2)
-    possible = (sin > 0) & (keep <= 1)
+    decay_factor = np.sqrt(sin**2 + cos**2)
+    possible = (sin > 0) & (decay_factor <= 1)
     cos, sin = np.where(possible, cos, 0.0), np.where(possible, sin, 1.0)
     alpha = 1 - np.sqrt(sin**2 + cos**2)
     period = 1 / (np.arctan2(sin, cos) / 2 / np.pi)
-    found = rf_parameters(period, alpha, 1, STATE_EXP, DECAY_BITS)
-    never = np.iinfo(np.int64).min
-    return np.where(possible, np.stack([found["cos_decay"], found["sin_decay"]]), never)
+    parameters = rf_parameters(period, alpha, 1, STATE_EXP, DECAY_BITS)
+    impossible = np.iinfo(np.int64).min
+    return np.where(possible, np.stack([parameters["cos_decay"], parameters["sin_decay"]]), impossible)
 
 
 # ---------------------------------------------------------------- connections
 
 
-def _weights(layer: Layer) -> dict[str, Any]:
+def _weights(layer: NetxLayer) -> dict[str, Any]:
+    """Return the entries of the weights."""
     if layer.population.model.currents == 2:
-        both = {key: layer.matrix(current) for current, key in enumerate(("real", "imag"))}
-        for key, matrix in both.items():
+        by_part = {key: layer.matrix(current) for current, key in enumerate(("real", "imag"))}
+        for key, matrix in by_part.items():
             _check_range(layer, f", {key} part", matrix)
-        return {"weight": {key: _stored(matrix) for key, matrix in both.items()}}
+        return {"weight": {key: _stored(matrix) for key, matrix in by_part.items()}}
     # lava-dl raises the weights of a recurrent layer together
-    parts = [layer.matrix(0), *([layer.loop()] if layer.recurrent else [])]
+    parts = [layer.matrix(0), *([layer.recurrent_matrix()] if layer.recurrent else [])]
     _check_range(layer, "", *parts)
     return dict(zip(("weight", "weight_rec"), map(_stored, parts), strict=False))
 
 
 def _stored(matrix: Array) -> Array:
+    """Return weights as the file holds them."""
     return matrix.astype(np.int32)
 
 
-def _check_range(layer: Layer, part: str, *matrices: Array) -> None:
-    where = layer.names + part
+def _check_range(layer: NetxLayer, part: str, *matrices: Array) -> None:
+    """Raise InputError for weights that lava-dl would change or cannot load."""
+    where = layer.label + part
     if not any(matrix.any() for matrix in matrices):
         raise InputError(
             f"{where}: weights of 0 alone, {RULE}: at least one other, lava-dl cannot load them; remove "
@@ -186,38 +191,40 @@ def _check_range(layer: Layer, part: str, *matrices: Array) -> None:
     try:
         check_range(where, *matrices)
     except InputError as error:
-        for same in layer.groups():
-            exponents = ", ".join(str(e) for e in sorted({c.exponent for c in same}))
+        for group in layer.groups():
+            exponents = ", ".join(str(e) for e in sorted({c.exponent for c in group}))
             if "," in exponents:
-                what = str(error).partition(";")[0]
+                reason = str(error).partition(";")[0]
                 raise InputError(
-                    f"{what}; between '{same[0].source}' and '{same[0].target}' are connections with "
+                    f"{reason}; between '{group[0].source}' and '{group[0].target}' are connections with "
                     f"several exponents, {exponents}, netx has one scale: {FITTING} and one group of "
                     "weights"
                 ) from error
         raise InputError(f"{error}; {FITTING}") from error
 
 
-def _delay(layer: Layer) -> dict[str, Any]:
-    without = layer.recurrent or layer.population.model.currents == 2
-    for c in (c for some in layer.groups() for c in some):
+def _delay(layer: NetxLayer) -> dict[str, Any]:
+    """Return the entry of the delays, if any; raise InputError where lava-dl would compute otherwise."""
+    undelayed = layer.recurrent or layer.population.model.currents == 2
+    for c in (c for group in layer.groups() for c in group):
         longest = _largest(c.delays)
-        if without and longest:
-            what = "a recurrent layer" if layer.recurrent else f"'{layer.population.model.name}'"
+        if undelayed and longest:
+            target = "a recurrent layer" if layer.recurrent else f"'{layer.population.model.name}'"
             raise InputError(
-                f"connection {c.name}: delays up to {longest}, {RULE}: none into {what}, where lava-dl "
+                f"connection {c.name}: delays up to {longest}, {RULE}: none into {target}, where lava-dl "
                 "computes something else; remove them or put a layer between"
             )
     delays = layer.delays()
     longest = _largest(delays)
     if longest > LARGEST_DELAY:
-        raise InputError(f"{layer.names}: delays up to {longest}, {RULE}: 0..{LARGEST_DELAY}; shorten them")
+        raise InputError(f"{layer.label}: delays up to {longest}, {RULE}: 0..{LARGEST_DELAY}; shorten them")
     if not longest:
         return {}
     return {"delay": delays if isinstance(delays, int) else delays.astype(np.int32)}
 
 
 def _largest(delays: Any) -> int:
+    """Return the longest delay."""
     if isinstance(delays, int):
         return delays
     values = delays if isinstance(delays, np.ndarray) else delays.data

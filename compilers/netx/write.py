@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hypr_neuro.compilers.netx.chain import Chain, chain_of
+from hypr_neuro.compilers.netx.chain import LayerChain, chain_of
 from hypr_neuro.compilers.netx.entries import entries
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import sealed, write_atomically
@@ -26,13 +26,28 @@ LARGEST_RAISED = 256
 class NetxSummary:
     """A netx file that was written.
 
-    inputs : channels of the file's network. channels : numbers of those, the last, that have to be 1 in every step
-    message_bits : what lava-dl's Network has to be loaded with as input_message_bits
-    largest_input : magnitude of input values up to which no sum leaves 32 bits in Lava
-    layers : name of each population's group in the file. neurons : of each population; in the file more may follow
-    helpers : for layers with neurons that only carry a constant current, the numbers of these, the last of the layer
-    tail : steps without input that end a run. readout : the readouts that stay outside, as a network whose input are
-        the spikes of the last layer, see `write_netx`
+    Attributes
+    ----------
+    path
+        Of the file.
+    inputs
+        Channels of the file's network.
+    channels
+        Numbers of those, the last, that have to be 1 in every step.
+    message_bits
+        What lava-dl's Network has to be loaded with as input_message_bits.
+    largest_input
+        Magnitude of input values up to which no sum leaves 32 bits in Lava.
+    layers
+        Name of each population's group in the file.
+    neurons
+        Number of neurons of each population; in the file more may follow.
+    helpers
+        For layers with neurons that only carry a constant current, the numbers of these, the last of the layer.
+    tail
+        Steps without input that end a run.
+    readout
+        The readouts that stay outside, as a network whose input are the spikes of the last layer, see `write_netx`.
     """
 
     path: Path
@@ -47,46 +62,46 @@ class NetxSummary:
     readout: IntegerNetwork | None = field(repr=False)
 
     def input(self, x: ArrayLike) -> Array:
-        """What to send for an input x (…, channel) of the network: x, with channels of ones at its end."""
+        """Return what to send for an input x (…, channel) of the network: x, with channels of ones at its end."""
         values = np.asarray(x)
-        wanted = self.inputs - len(self.channels)
-        if values.shape[-1:] != (wanted,):
-            raise InputError(f"input of shape {values.shape}, rule: (…, {wanted})")
+        channels = self.inputs - len(self.channels)
+        if values.shape[-1:] != (channels,):
+            raise InputError(f"input of shape {values.shape}, rule: (…, {channels})")
         ones = np.ones((*values.shape[:-1], len(self.channels)), values.dtype)
         return np.concatenate([values, ones], axis=-1)
 
     def lines(self) -> list[str]:
-        """The summary in words."""
-        found = [
+        """Return the summary in words."""
+        text = [
             f"netx file '{self.path}': {self.inputs} inputs, "
             + ", ".join(f"{group} = {name}" for name, group in self.layers.items())
         ]
         for channel in self.channels:
-            found.append(
+            text.append(
                 f"input channel {channel} has to be 1 in every step, from the first to those after the "
                 "sample: it carries a constant current"
             )
         for name, numbers in self.helpers.items():
             for neuron in numbers:
-                found.append(
+                text.append(
                     f"neuron {neuron} of {self.layers[name]} fires in every step and carries a constant "
                     "current; it is none of the network's own"
                 )
         if self.message_bits:
-            found.append(
+            text.append(
                 f"input values up to {self.largest_input} in magnitude: load the file with "
                 f"input_message_bits={self.message_bits}; spikes need 0"
             )
         if self.readout is not None:
             names = ", ".join(p.name for p in self.readout.populations)
-            found.append(f"{names} is not in the file: it reads the spikes of the last layer, on the host")
+            text.append(f"{names} is not in the file: it reads the spikes of the last layer, on the host")
         if self.tail:
-            found.append(f"after a sample {self.tail} steps without input, as many as the readout runs behind")
-        return found
+            text.append(f"after a sample {self.tail} steps without input, as many as the readout runs behind")
+        return text
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, as a compiled folder's summary holds it."""
-        outside = None if self.readout is None else [p.name for p in self.readout.populations]
+        """Return plain data, as a compiled folder's summary holds it."""
+        readout_names = None if self.readout is None else [p.name for p in self.readout.populations]
         numbers = {key: getattr(self, key) for key in ("inputs", "message_bits", "largest_input", "tail")}
         numbers["channels"] = list(self.channels)
         return {
@@ -95,7 +110,7 @@ class NetxSummary:
             "layers": self.layers,
             "neurons": self.neurons,
             "helpers": {name: list(numbers) for name, numbers in self.helpers.items()},
-            "readout_outside": outside,
+            "readout_outside": readout_names,
             "lines": self.lines()[1:],
         }
 
@@ -105,19 +120,35 @@ def write_netx(
 ) -> NetxSummary:
     """Write a network as a netx file, whole or not at all; under lava-dl it has the simulator's spikes and states.
 
-    network : an IntegerNetwork, or what has one, such as a QuantizedNetwork. A chain of `lif`, `rf` and `rf_iz`, the
-        first also with recurrent weights; sparse weights are written out, `chain.LARGEST_MATRIX` at most
-    always_on : "refuse", or "channel", which writes constant currents (biases on the current) as lines that are 1 in
-        every step: one more input channel, one more neuron in a layer below (`lines`); the summary names them, and
-        `NetxSummary.input` appends the channel
-    readout : "refuse", or "outside", which leaves readouts (`li`) out of the file; `NetxSummary.readout` is a network
-        that computes them from the spikes of the last layer, with one step of delay as before
+    `read_netx` gives back the same integers, but those that only learning uses.
 
-    `read_netx` gives back the same integers, but those that only learning uses. Raises InputError for what netx cannot
-    say, naming layer, value, rule and remedy, and for a path that cannot be written.
+    Parameters
+    ----------
+    network
+        An IntegerNetwork, or what has one, such as a QuantizedNetwork. A chain of `lif`, `rf` and `rf_iz`, the first
+        also with recurrent weights; sparse weights are written out, `chain.LARGEST_MATRIX` at most.
+    path
+        File to write.
+    always_on
+        "refuse", or "channel", which writes constant currents (biases on the current) as axons that are 1 in every
+        step: one more input channel, one more neuron in a layer below (`constant_currents`); the summary names them,
+        and `NetxSummary.input` appends the channel.
+    readout
+        "refuse", or "outside", which leaves readouts (`li`) out of the file; `NetxSummary.readout` is a network that
+        computes them from the spikes of the last layer, with one step of delay as before.
+
+    Returns
+    -------
+    NetxSummary
+        What to send to the file's network and what to expect of it.
+
+    Raises
+    ------
+    InputError
+        For what netx cannot say, naming layer, value, rule and remedy, and for a path that cannot be written.
     """
-    found, tail = as_integer(network)
-    chain = chain_of(found, always_on, readout)
+    integer_network, tail = as_integer(network)
+    chain = chain_of(integer_network, always_on, readout)
     groups = [entries(layer) for layer in chain.layers]
     content = sealed(_file(groups))
 
@@ -125,18 +156,19 @@ def write_netx(
         temporary.write_bytes(content)
 
     write_atomically(Path(path), write)
-    return _summary(Path(path), found, chain, tail)
+    return _summary(Path(path), integer_network, chain, tail)
 
 
-def _summary(path: Path, network: IntegerNetwork, chain: Chain, tail: int) -> NetxSummary:
+def _summary(path: Path, network: IntegerNetwork, chain: LayerChain, tail: int) -> NetxSummary:
+    """Return the summary of a file."""
     first = chain.layers[0]
-    given = [c.message_bits for c in network.synapses if c.source == INPUT]
-    bits = max((GRADED_BITS if b is None else b for b in given), default=0)
+    bits_of_inputs = [c.message_bits for c in network.synapses if c.source == INPUT]
+    bits = max((GRADED_BITS if b is None else b for b in bits_of_inputs), default=0)
     largest = min(network.largest_input(first.population.name), ((1 << 31) - 1) // (LARGEST_RAISED * first.inputs))
     return NetxSummary(
         path,
         inputs=first.inputs,
-        channels=tuple(range(first.below, first.inputs)),
+        channels=tuple(range(first.axons_below, first.inputs)),
         message_bits=bits,
         largest_input=largest if bits else 1,
         layers={layer.population.name: f"layer/{i}" for i, layer in enumerate(chain.layers)},
@@ -152,7 +184,7 @@ def _summary(path: Path, network: IntegerNetwork, chain: Chain, tail: int) -> Ne
 
 
 def _file(groups: list[dict[str, Any]]) -> bytes:
-    """An HDF5 file with groups layer/0, layer/1, …"""
+    """Return the bytes of an HDF5 file with groups layer/0, layer/1 and so on."""
     import h5py
 
     # in memory first: HDF5 crashes the program when the disk is full
@@ -164,6 +196,7 @@ def _file(groups: list[dict[str, Any]]) -> bytes:
 
 
 def _fill(group: Any, content: dict[str, Any]) -> None:
+    """Write entries into a group, dicts as groups inside it."""
     for key, value in content.items():
         if isinstance(value, dict):
             _fill(group.create_group(key), value)

@@ -37,39 +37,58 @@ def emit(
 ) -> Emitted:
     """Write a C program for each core, tables of their messages, a host program and NIR files into `folder`.
 
-    placement : by default as few cores as the profile's limits allow, at most `neurons_per_core` neurons each
-
     The manifest tells what each core takes of its 128 KB, measured with arm-none-eabi-gcc, or why it was not measured.
-    Raises DoesNotFitError, naming the core, for one that takes more; InputError for a network that has connections
-    within a step.
+
+    Parameters
+    ----------
+    qnet
+        The quantized network.
+    folder
+        Where the files go.
+    placement
+        By default as few cores as the profile's limits allow, at most `neurons_per_core` neurons each.
+    neurons_per_core
+        Limit of neurons on a core, beside the profile's.
+
+    Returns
+    -------
+    Emitted
+        Names of the files and what the manifest says of them.
+
+    Raises
+    ------
+    DoesNotFitError
+        For a core that takes more, naming it.
+    InputError
+        For a network that has connections within a step.
     """
-    cut = placed(qnet, placement, neurons_per_core)
-    cores = cores_of(qnet, cut)
-    whole = Plan(qnet.integer(), qnet.tail)
+    split = placed(qnet, placement, neurons_per_core)
+    cores = cores_of(qnet, split)
+    network_plan = Plan(qnet.integer(), qnet.tail)
     files = {
-        "network.h": single.header(whole),
-        "network.c": text.lockstep(whole, cores),
+        "network.h": single.header(network_plan),
+        "network.c": text.lockstep(network_plan, cores),
         "messages.h": text.messages_header(cores),
         "Makefile": text.makefile(cores),
         "hn_fixed.h": fixed_header(),
-        "hn_neurons.h": neurons_header(whole.populations),
+        "hn_neurons.h": neurons_header(network_plan.populations),
     }
     for core in cores:
-        files |= text.core_files(core, whole.largest_input)
+        files |= text.core_files(core, network_plan.largest_input)
     files |= {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in COPIED}
     for name, content in files.items():
         write_text(folder / name, content)
-    measured = memory(qnet, cores, folder)
+    core_memory = memory(qnet, cores, folder)
     write_nir(qnet, folder / NETWORK)
     readable = write_readable(qnet, folder)
     names = [*files, NETWORK, *([readable["file"]] if readable["file"] else [])]
-    return Emitted(names, {"cores": measured, "py_spinnaker2": readable, "placement": cut.as_dict()})
+    return Emitted(names, {"cores": core_memory, "py_spinnaker2": readable, "placement": split.as_dict()})
 
 
 def memory(qnet: QuantizedNetwork, cores: list[Core], folder: Path) -> list[dict[str, Any]]:
-    """What each core holds and takes; bytes are null, with a reason, where no compiler measures them."""
+    """Return what each core holds and takes; bytes are null, with a reason, where no compiler measures them."""
     reason = build.CORTEX_M4.missing()
-    found = []
+    entries = []
     for core in cores:
         entry: dict[str, Any] = {
             "core": core.number,
@@ -84,11 +103,12 @@ def memory(qnet: QuantizedNetwork, cores: list[Core], folder: Path) -> list[dict
         if reason is None:
             entry["bytes"] = sum(build.sizes(folder, build.CORTEX_M4, (f"core_{core.number}.c",)).values())
             _check(entry)
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
 def _check(entry: dict[str, Any]) -> None:
+    """Raise DoesNotFitError for a core that takes more memory than it has."""
     if entry["bytes"] > entry["limit"]:
         fits = max(entry["neurons"] * entry["limit"] // entry["bytes"], 1)
         raise DoesNotFitError(

@@ -28,8 +28,18 @@ HOST, ALWAYS = -1, -2
 class Core:
     """One core's program.
 
-    layer : index. neurons : first ≤ i < stop of the layer. network : its own network, see above
-    messages : for each input of that network the core and the index there that it comes from
+    Attributes
+    ----------
+    number
+        Of the core.
+    layer
+        Index of its layer.
+    first, stop
+        Its neurons, first ≤ i < stop of the layer.
+    network
+        Its own network, see the module's docstring.
+    messages
+        For each input of that network the core and the index there that it comes from.
     """
 
     number: int
@@ -40,14 +50,17 @@ class Core:
     messages: tuple[tuple[int, int], ...]
 
     def plan(self, input_limit: int) -> Plan:
-        """What its C program holds; only cores of the first layer see values beyond 0 and 1."""
+        """Return what its C program holds; only cores of the first layer see values beyond 0 and 1."""
         return Plan(self.network, 0, input_limit if self.layer == 0 else 1)
 
 
 def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core: int | None) -> Placement:
-    """The given placement, or a new one for the network's profile with at most so many neurons a core.
+    """Return the given placement, or a new one for the network's profile with at most so many neurons a core.
 
-    Raises InputError for a placement of another network, and for connections that arrive in the step of sending.
+    Raises
+    ------
+    InputError
+        For a placement of another network, and for connections that arrive in the step of sending.
     """
     if int(qnet.profile.time.connection_delay.value) != 1:
         raise InputError(
@@ -70,14 +83,15 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
 
 
 def _check_cover(qnet: QuantizedNetwork, cores: Sequence[CoreUse]) -> None:
+    """Raise InputError unless each neuron stands on one core, in order."""
     for i, layer in enumerate(qnet.layers):
-        found = [
+        placed_neurons = [
             n
             for use in cores
             if use.layer == qnet.name(i)
             for n in range(use.first_neuron, use.first_neuron + use.neurons)
         ]
-        if found != list(range(layer.size)):
+        if placed_neurons != list(range(layer.size)):
             raise InputError(
                 f"placement: {qnet.name(i)} has {layer.size} neurons, rule: each on one core, in order; "
                 "place this network anew (hn.place)"
@@ -85,22 +99,25 @@ def _check_cover(qnet: QuantizedNetwork, cores: Sequence[CoreUse]) -> None:
 
 
 def cores_of(qnet: QuantizedNetwork, placement: Placement) -> list[Core]:
-    """The programs of all cores, in the placement's order."""
+    """Return the programs of all cores, in the placement's order."""
     names = [qnet.name(i) for i in range(len(qnet.layers))]
-    homes: list[list[tuple[int, int]]] = [[] for _ in names]
+    neurons_at: list[list[tuple[int, int]]] = [[] for _ in names]
     for number, use in enumerate(placement.cores):
-        homes[names.index(use.layer)] += [(number, i) for i in range(use.neurons)]
-    return [_core(qnet, number, names.index(use.layer), use, homes) for number, use in enumerate(placement.cores)]
+        neurons_at[names.index(use.layer)] += [(number, i) for i in range(use.neurons)]
+    return [_core(qnet, number, names.index(use.layer), use, neurons_at) for number, use in enumerate(placement.cores)]
 
 
-def _core(qnet: QuantizedNetwork, number: int, index: int, use: CoreUse, homes: list[list[tuple[int, int]]]) -> Core:
+def _core(
+    qnet: QuantizedNetwork, number: int, index: int, use: CoreUse, neurons_at: list[list[tuple[int, int]]]
+) -> Core:
+    """Return the program of one core: the weights of its neurons over the messages that they need."""
     layer = qnet.layers[index]
     rows = slice(use.first_neuron, use.first_neuron + use.neurons)
-    below = homes[index - 1] if index else [(HOST, i) for i in range(qnet.inputs)]
+    presynaptic = neurons_at[index - 1] if index else [(HOST, i) for i in range(qnet.inputs)]
     # the input matrix's last column is the always-on line, where there is one
-    columns = [(layer.input.mantissa[rows], below + [(ALWAYS, 0)] * layer.bias_axon, layer.input.exponent)]
+    columns = [(layer.input.mantissa[rows], presynaptic + [(ALWAYS, 0)] * layer.bias_axon, layer.input.exponent)]
     if layer.recurrent is not None:
-        columns.append((layer.recurrent.mantissa[rows], homes[index], layer.recurrent.exponent))
+        columns.append((layer.recurrent.mantissa[rows], neurons_at[index], layer.recurrent.exponent))
     messages: list[tuple[int, int]] = []
     blocks = []
     for matrix, sources, exponent in columns:
@@ -121,7 +138,7 @@ def _network(
     inputs: int,
     index: int,
 ) -> IntegerNetwork:
-    """blocks : (weights, number of the first input that they take, exponent)"""
+    """Return a core's network; `blocks` are (weights, number of the first input that they take, exponent)."""
     per_neuron = np.ascontiguousarray(layer.per_neuron[:, rows])
     population = Population(name, layer.model, per_neuron, layer.constants)
     synapses = []
@@ -134,10 +151,10 @@ def _network(
 
 
 def receivers(cores: Sequence[Core]) -> list[list[list[tuple[int, int]]]]:
-    """For each core and neuron of it, (core, input there) of all that its output goes to."""
-    found: list[list[list[tuple[int, int]]]] = [[[] for _ in range(core.stop - core.first)] for core in cores]
+    """Return for each core and neuron of it (core, input there) of all that its output goes to."""
+    targets: list[list[list[tuple[int, int]]]] = [[[] for _ in range(core.stop - core.first)] for core in cores]
     for core in cores:
         for channel, (source, index) in enumerate(core.messages):
             if source >= 0:
-                found[source][index].append((core.number, channel))
-    return found
+                targets[source][index].append((core.number, channel))
+    return targets

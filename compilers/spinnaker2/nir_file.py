@@ -29,7 +29,7 @@ NEURONS = (nir.LIF, nir.IF, nir.CubaLIF)
 
 
 def write_readable(qnet: QuantizedNetwork, folder: Path) -> dict[str, Any]:
-    """Write the spiking layers as `NIR_FILE`, if py-spinnaker2 has their neurons; what the manifest says of it."""
+    """Write the spiking layers as `NIR_FILE`, if py-spinnaker2 has their neurons; return the manifest's entry."""
     graph, _ = to_graph(qnet)
     reason = _reason(qnet)
     if reason is not None:
@@ -49,10 +49,10 @@ def write_readable(qnet: QuantizedNetwork, folder: Path) -> dict[str, Any]:
 
 
 def settings(qnet: QuantizedNetwork) -> dict[str, Any]:
-    """Arguments of `ConversionConfig` for these files.
+    """Return the arguments of `ConversionConfig` for these files.
 
-    conn_delay 0 : the models that the reader picks, lif_no_delay and lif_curr_exp_no_delay, have no other
-    scale_weights : float weights become int8 only when scaled to [-127, 127]
+    conn_delay is 0, since the models that the reader picks, lif_no_delay and lif_curr_exp_no_delay, have no other.
+    scale_weights is set: float weights become int8 only when scaled to [-127, 127].
     """
     return {
         "dt": qnet.dt,
@@ -65,11 +65,12 @@ def settings(qnet: QuantizedNetwork) -> dict[str, Any]:
 
 
 def _resets(qnet: QuantizedNetwork) -> list[str]:
+    """Return the reset of each spiking layer."""
     return ["SUBTRACT" if layer.constant("subtract") else "ZERO" for layer in qnet.layers[:-1]]
 
 
 def _reason(qnet: QuantizedNetwork) -> str | None:
-    """Why py-spinnaker2 cannot read the network, or None."""
+    """Return why py-spinnaker2 cannot read the network, or None."""
     for i, layer in enumerate(qnet.layers[:-1]):
         if layer.model.name != "lif":
             return f"{qnet.name(i)}: neuron '{layer.model.name}'; py-spinnaker2's NIR reader takes LIF, IF and CubaLIF"
@@ -79,19 +80,23 @@ def _reason(qnet: QuantizedNetwork) -> str | None:
 
 
 def without_readout(graph: nir.NIRGraph) -> nir.NIRGraph:
-    """The graph whose Output reads the last spiking node: py-spinnaker2 records the neurons that lead to an Output."""
+    """Return the graph whose Output reads the last spiking node.
+
+    py-spinnaker2 records the neurons that lead to an Output.
+    """
     spiking = [name for name, node in graph.nodes.items() if isinstance(node, NEURONS)]
-    kept: dict[str, nir.NIRNode] = {}
+    readable: dict[str, nir.NIRNode] = {}
     for name, node in graph.nodes.items():
-        leads = [b for a, b in graph.edges if a == name]
-        into_readout = any(b in graph.nodes and not isinstance(graph.nodes[b], READABLE) for b in leads)
+        targets = [b for a, b in graph.edges if a == name]
+        into_readout = any(b in graph.nodes and not isinstance(graph.nodes[b], READABLE) for b in targets)
         if isinstance(node, READABLE) and not isinstance(node, nir.Output) and not into_readout:
-            kept[name] = node
+            readable[name] = node
     last = spiking[-1]
-    kept["output"] = nir.Output(graph.nodes[last].output_type)
-    edges = [(a, b) for a, b in graph.edges if a in kept and b in kept and b != "output"]
-    return nir.NIRGraph(kept, [*edges, (last, "output")])
+    readable["output"] = nir.Output(graph.nodes[last].output_type)
+    edges = [(a, b) for a, b in graph.edges if a in readable and b in readable and b != "output"]
+    return nir.NIRGraph(readable, [*edges, (last, "output")])
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write bytes to a file."""
     path.write_bytes(content)

@@ -14,13 +14,13 @@ MACROS = re.compile(r"\bHN_(INPUT(?:S|_LOW|_LIMIT)|OUTPUTS|TAIL|SIZE_0|STATES_0|
 
 
 def own_names(text: str, number: int) -> str:
-    """A single network's C under the names of core `number`, so that all cores fit into one program."""
+    """Return a single network's C under the names of core `number`, so that all cores fit into one program."""
     text = FUNCTIONS.sub(rf"core_{number}_\1", text)
     return MACROS.sub(rf"CORE_{number}_\1", text).replace('"network.h"', f'"core_{number}.h"')
 
 
 def core_files(core: Core, input_limit: int) -> dict[str, str]:
-    """core_<i>.h and core_<i>.c."""
+    """Return core_<i>.h and core_<i>.c by name."""
     plan = core.plan(input_limit)
     return {
         f"core_{core.number}.h": own_names(single.header(plan), core.number),
@@ -29,7 +29,7 @@ def core_files(core: Core, input_limit: int) -> dict[str, str]:
 
 
 def messages_header(cores: Sequence[Core]) -> str:
-    """messages.h: what each core takes and where its outputs go."""
+    """Return messages.h: what each core takes and where its outputs go."""
     parts = [
         "/* Messages between cores. What is sent in a step is taken up in the next. */\n#ifndef HN_MESSAGES_H\n"
         "#define HN_MESSAGES_H\n\n#include <stdint.h>\n",
@@ -41,20 +41,21 @@ def messages_header(cores: Sequence[Core]) -> str:
     for core, targets in zip(cores, receivers(cores), strict=True):
         i = core.number
         starts = [0]
-        for of_neuron in targets:
-            starts.append(starts[-1] + len(of_neuron))
-        flat = [message for of_neuron in targets for message in of_neuron]
+        for receivers_of_neuron in targets:
+            starts.append(starts[-1] + len(receivers_of_neuron))
+        messages = [message for receivers_of_neuron in targets for message in receivers_of_neuron]
         parts.append(f"/* Core {i}: where each of its inputs comes from. */\n" + _table(f"core_{i}_in", core.messages))
-        about = f"neuron n sends to core_{i}_out[k], core_{i}_out_start[n] <= k < core_{i}_out_start[n + 1]"
+        meaning = f"neuron n sends to core_{i}_out[k], core_{i}_out_start[n] <= k < core_{i}_out_start[n + 1]"
         parts.append(
-            f"/* Core {i}: {about}. */"
+            f"/* Core {i}: {meaning}. */"
             f"\nstatic const uint32_t core_{i}_out_start[{len(starts)}] = "
-            f"{{{', '.join(map(str, starts))}}};\n" + _table(f"core_{i}_out", flat)
+            f"{{{', '.join(map(str, starts))}}};\n" + _table(f"core_{i}_out", messages)
         )
     return "\n".join([*parts, "#endif\n"])
 
 
 def _table(name: str, messages: Sequence[tuple[int, int]]) -> str:
+    """Return a table of messages in C."""
     rows = messages or [(HOST, 0)]
     body = "\n".join(f"    {{{core}, {index}}}," for core, index in rows)
     note = "" if messages else " /* none */"
@@ -62,7 +63,7 @@ def _table(name: str, messages: Sequence[tuple[int, int]]) -> str:
 
 
 def lockstep(plan: Plan, cores: Sequence[Core]) -> str:
-    """network.c of the host program: all cores step by step, under the interface of the single network."""
+    """Return network.c of the host program: all cores step by step, under the interface of the single network."""
     parts = [
         "/* All cores in one program: each takes what was sent in the step before, then all make a step. */\n"
         '#include "network.h"\n\n#include "messages.h"',
@@ -80,14 +81,16 @@ def lockstep(plan: Plan, cores: Sequence[Core]) -> str:
 
 
 def _gathered(plan: Plan, i: int) -> str:
-    p, line = plan.populations[i], plan.lines[i + 1]
+    """Declare the states, outputs and counts of one layer."""
+    p, output = plan.populations[i], plan.lines[i + 1]
     return (
-        f"static int32_t state_{i}[{p.model.d * p.size}];\nstatic {line.kind} sent_{i}[{p.size}];\n"
+        f"static int32_t state_{i}[{p.model.d * p.size}];\nstatic {output.kind} sent_{i}[{p.size}];\n"
         f"#ifdef HN_EVENTS\nstatic uint32_t events_{i}[HN_EVENTS_{i}];\n#endif"
     )
 
 
 def _received(cores: Sequence[Core]) -> str:
+    """Define `received`: what a message holds."""
     cases = "".join(f"    case {c.number}:\n        return core_{c.number}_sent_0()[from.index];\n" for c in cores)
     return (
         "\n/* What a message holds: what its source sent in the step before. */\n"
@@ -98,6 +101,7 @@ def _received(cores: Sequence[Core]) -> str:
 
 
 def _collect(cores: Sequence[Core]) -> str:
+    """Define `collect`: the cores' states and outputs put together by layer."""
     body = []
     for c in cores:
         n, d, size = c.stop - c.first, c.network.populations[0].model.d, f"HN_SIZE_{c.layer}"
@@ -110,8 +114,8 @@ def _collect(cores: Sequence[Core]) -> str:
         )
     body.append("#ifdef HN_EVENTS")
     for layer in sorted({c.layer for c in cores}):
-        own = [c for c in cores if c.layer == layer]
-        total = " + ".join(f"core_{c.number}_events_0()[k]" for c in own)
+        of_layer = [c for c in cores if c.layer == layer]
+        total = " + ".join(f"core_{c.number}_events_0()[k]" for c in of_layer)
         body.append(
             f"    for (uint32_t k = 0; k < HN_EVENTS_{layer}; k++) {{\n        events_{layer}[k] = {total};\n    }}"
         )
@@ -119,6 +123,7 @@ def _collect(cores: Sequence[Core]) -> str:
 
 
 def _reset(cores: Sequence[Core]) -> str:
+    """Define `hn_reset`."""
     body = [f"    core_{c.number}_reset();" for c in cores]
     body.append(
         "    for (uint32_t i = 0; i < HN_INPUTS; i++) {\n        host[i] = 0;\n    }\n    started = 0;\n    collect();"
@@ -127,6 +132,7 @@ def _reset(cores: Sequence[Core]) -> str:
 
 
 def _step(cores: Sequence[Core]) -> str:
+    """Define `hn_step`."""
     body = [
         f"    for (uint32_t i = 0; i < CORE_{c.number}_INPUTS; i++) {{\n"
         f"        in_{c.number}[i] = received(core_{c.number}_in[i]);\n    }}"
@@ -139,17 +145,21 @@ def _step(cores: Sequence[Core]) -> str:
 
 
 def _accessors(plan: Plan) -> str:
+    """Define the functions that return states, outputs and counts."""
     last = len(plan.populations) - 1
     parts = [f"const int32_t *hn_output(void) {{\n    return sent_{last};\n}}\n"]
-    for i, line in enumerate(plan.lines[1:]):
+    for i, output in enumerate(plan.lines[1:]):
         parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_{i};\n}}\n")
-        parts.append(f"const {line.kind} *hn_sent_{i}(void) {{\n    return sent_{i};\n}}\n")
+        parts.append(f"const {output.kind} *hn_sent_{i}(void) {{\n    return sent_{i};\n}}\n")
         parts.append(f"#ifdef HN_EVENTS\nconst uint32_t *hn_events_{i}(void) {{\n    return events_{i};\n}}\n#endif\n")
     return "\n".join(parts)
 
 
 def makefile(cores: Sequence[Core]) -> str:
-    """make run: all cores in lockstep on this computer; make cores: an object for each, with its size."""
+    """Return the Makefile.
+
+    `make run` runs all cores in lockstep on this computer, `make cores` makes an object for each, with its size.
+    """
     names = " ".join(f"core_{c.number}" for c in cores)
     return f"""# make run: all cores in lockstep on this computer, with the sanitizers; samples by standard input.
 # make cores: each core's program for a Cortex-M4, with its size.

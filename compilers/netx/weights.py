@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.compilers.netx.lines import REQUANTIZE, RULE
+from hypr_neuro.compilers.netx.constant_currents import REQUANTIZE, RULE
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import Synapses
 from hypr_neuro.numbers.arrays import Array
@@ -15,16 +15,23 @@ from hypr_neuro.numbers.arrays import Array
 FAR_OUTSIDE = 1 << 20
 
 
-def dense(matrix: Any) -> Array:
-    """Weights or delays (post, pre) as an int64 array."""
-    found: Array = (matrix if isinstance(matrix, np.ndarray) else matrix.toarray()).astype(np.int64)
-    return found
+def dense_integers(matrix: Any) -> Array:
+    """Return weights or delays (post, pre) as an int64 array."""
+    integers: Array = (matrix if isinstance(matrix, np.ndarray) else matrix.toarray()).astype(np.int64)
+    return integers
 
 
-def whole(c: Synapses, mantissas: Array, exponents: Collection[int] = ()) -> Array:
-    """mantissas · 2^exponent of a connection, int64; raises InputError, naming the weight, where that is no integer.
+def whole_weights(c: Synapses, mantissas: Array, exponents: Collection[int] = ()) -> Array:
+    """Return mantissas · 2^exponent of a connection, int64; raise InputError, naming the weight, for a fraction.
 
-    exponents : of all that leads to the layer: where there are several, the error names their common scale
+    Parameters
+    ----------
+    c
+        The connection.
+    mantissas : (post, pre)
+        Integers.
+    exponents
+        Of all that leads to the layer: where there are several, the error names their common scale.
     """
     if c.exponent >= 0:
         # what exceeds netx's range stays outside it, and 64 bits hold it
