@@ -32,10 +32,24 @@ INTEGER_ONLY: dict[str, dict[str, Any]] = {
 class Case:
     """One thing to say, in the forms in which networks come; each is made where a format asks for it.
 
-    floats : a Network or FloatGraph; None: nothing that floats have. integer : an IntegerNetwork
-    layers : the Network that is quantized for formats which take no other integers; None: layers cannot say it
-    profile : values of the profile that it is quantized for. options : of the writer. exponent : of layer 0's weights
-    neuron : what the case is about, if it is a neuron
+    Attributes
+    ----------
+    name
+        The row's heading.
+    integer
+        Makes an IntegerNetwork.
+    floats
+        Makes a Network or FloatGraph; None: nothing that floats have.
+    layers
+        Makes the Network that is quantized for formats which take no other integers; None: layers cannot say it.
+    profile
+        Values of the profile that it is quantized for.
+    options
+        Of the writer.
+    exponent
+        Of layer 0's weights.
+    neuron
+        What the case is about, if it is a neuron.
     """
 
     name: str
@@ -48,37 +62,51 @@ class Case:
     neuron: str = ""
 
     def quantized(self, profile: str) -> hn.QuantizedNetwork | hn.IntegerNetwork:
-        """For a profile; the integers themselves where layers cannot say it."""
+        """Return the network for a profile; the integers themselves where layers cannot say it."""
         if self.layers is None:
             return self.integer()
-        made = quantized(self.layers(), profile, self.profile)
+        qnet = quantized(self.layers(), profile, self.profile)
         if self.exponent is not None:
-            made.layers[0].input.exponent = self.exponent
-        return made
+            qnet.layers[0].input.exponent = self.exponent
+        return qnet
 
 
 def quantized(net: hn.Network, profile: str, values: Mapping[str, Any]) -> hn.QuantizedNetwork:
-    """In integers, every state up to 4; values : of the profile that differ from the one of that name"""
+    """Return a network in integers, every state up to 4; `values` are those of the profile that differ."""
     ranges = {net.name(i): 4.0 for i in range(len(net.layers))}
     return hn.quantize(net, chip(profile, tuple(values.items())), calibration=ranges)
 
 
 @cache
 def chip(profile: str, values: tuple[tuple[str, Any], ...]) -> hn.Profile:
+    """Return a profile with some values changed."""
     return varied(profile, **dict(values))
 
 
-def small(post: int, pre: int) -> Any:
-    """Whole weights -4..4, none of them 0."""
+def whole_weights(post: int, pre: int) -> Any:
+    """Return whole weights -4..4, none of them 0."""
     return (np.arange(post * pre).reshape(post, pre) * 3 % 4 + 1) * (1 - 2 * (np.arange(pre) % 2))
 
 
 def layered(
     neuron: str, *, readout: str = "li", depth: int = 1, recurrent: bool = False, current: bool = False, **params: Any
 ) -> hn.Network:
-    """Layers of one neuron under a readout, weights drawn with seed 0; params : of the first layer
+    """Return layers of one neuron under a readout, weights drawn with seed 0.
 
-    current : a constant current into the readout
+    Parameters
+    ----------
+    neuron
+        Model of the layers.
+    readout
+        Model of the readout.
+    depth
+        Number of layers.
+    recurrent
+        Whether they have recurrent weights.
+    current
+        Whether a constant current goes into the readout.
+    **params
+        Parameters of the first layer.
     """
     layers = [{"neuron": neuron, "size": SIZE, "recurrent": recurrent} for _ in range(depth)]
     net = hn.Network.build({"inputs": INPUTS, "outputs": OUTPUTS, "layers": layers, "readout": {"bias": current}})
@@ -92,95 +120,103 @@ def layered(
 
 
 def graph(*synapses: hn.FloatSynapses, names: str = "a", biases: Mapping[int, Any] | None = None) -> hn.FloatGraph:
-    """Populations of lif, the first fed by the input; the last is the output."""
+    """Return populations of lif, the first fed by the input; the last is the output."""
     lif = MODELS["lif"]
     populations = [hn.FloatPopulation(name, lif, {"vth": np.full(SIZE, 0.5)}, biases or {}) for name in names]
-    first = hn.FloatSynapses(INPUT, names[0], small(SIZE, INPUTS) / 8.0)
+    first = hn.FloatSynapses(INPUT, names[0], whole_weights(SIZE, INPUTS) / 8.0)
     return hn.FloatGraph(INPUTS, tuple(populations), (first, *synapses), 1e-3, (names[-1],))
 
 
-def wire(source: str, target: str, delay: int = 0) -> hn.FloatSynapses:
-    return hn.FloatSynapses(source, target, small(SIZE, INPUTS if source == INPUT else SIZE) / 8.0, delay)
+def float_connection(source: str, target: str, delay: int = 0) -> hn.FloatSynapses:
+    """Return a connection of floats."""
+    return hn.FloatSynapses(source, target, whole_weights(SIZE, INPUTS if source == INPUT else SIZE) / 8.0, delay)
 
 
-def line(source: str, target: str, **options: Any) -> hn.Synapses:
-    """A connection of integers; spikes only, unless options say otherwise."""
-    weights = small(SIZE, INPUTS if source == INPUT else SIZE)
+def connection(source: str, target: str, **options: Any) -> hn.Synapses:
+    """Return a connection of integers; spikes only, unless options say otherwise."""
+    weights = whole_weights(SIZE, INPUTS if source == INPUT else SIZE)
     return hn.Synapses(source, target, **{"weights": weights, "message_bits": 0} | options)
 
 
 def integers(
-    *more: hn.Synapses, names: str = "a", first: Mapping[str, Any] | None = None, delay: int = 1, **lif: Any
+    *synapses: hn.Synapses, names: str = "a", first: Mapping[str, Any] | None = None, delay: int = 1, **lif: Any
 ) -> hn.IntegerNetwork:
-    """Populations of lif, the first fed by the input with options `first`; lif : its integers"""
+    """Return populations of lif, the first fed by the input with options `first`; `lif` are its integers."""
     values = lif_parameters(100, 100, 10) | lif
     populations = tuple(hn.Population.of(name, "lif", SIZE, **values) for name in names)
-    return hn.IntegerNetwork(INPUTS, populations, (line(INPUT, names[0], **first or {}), *more), delay)
+    return hn.IntegerNetwork(INPUTS, populations, (connection(INPUT, names[0], **first or {}), *synapses), delay)
 
 
 def of_model(name: str) -> Case:
-    """The smallest network with that neuron: alone, or as the readout of lif."""
+    """Return the smallest network with that neuron: alone, or as the readout of lif."""
     model = MODELS[name]
 
     def net() -> hn.Network:
         return layered("lif", readout=name) if model.readout else layered(name)
 
     @cache
-    def whole() -> hn.IntegerNetwork:
+    def integer_network() -> hn.IntegerNetwork:
         if name in INTEGER_ONLY:
             p = hn.Population.of("a", name, SIZE, **INTEGER_ONLY[name])
-            return hn.IntegerNetwork(INPUTS, (p,), tuple(line(INPUT, "a", current=k) for k in range(model.currents)))
+            return hn.IntegerNetwork(
+                INPUTS, (p,), tuple(connection(INPUT, "a", current=k) for k in range(model.currents))
+            )
         p = quantized(net(), "loihi2", {}).integer().populations[1 if model.readout else 0]
         if not model.readout:
-            return hn.IntegerNetwork(INPUTS, (replace(p, name="a"),), (line(INPUT, "a"),))
-        below = hn.Population.of("below", "lif", SIZE, **lif_parameters(100, 100, 10))
-        up = line("below", "a", weights=small(p.size, SIZE))
-        return hn.IntegerNetwork(INPUTS, (below, replace(p, name="a")), (line(INPUT, "below"), up))
+            return hn.IntegerNetwork(INPUTS, (replace(p, name="a"),), (connection(INPUT, "a"),))
+        lif_below = hn.Population.of("below", "lif", SIZE, **lif_parameters(100, 100, 10))
+        into_readout = connection("below", "a", weights=whole_weights(p.size, SIZE))
+        return hn.IntegerNetwork(INPUTS, (lif_below, replace(p, name="a")), (connection(INPUT, "below"), into_readout))
 
-    return Case(f"`{name}`", whole, net, net if model.has_float else None, neuron=name)
+    return Case(f"`{name}`", integer_network, net, net if model.has_float else None, neuron=name)
 
 
 def features() -> list[Case]:
-    """What networks have beside neurons, shown on lif."""
-    plain, each = lambda: layered("lif"), np.arange(1, SIZE + 1)
-    sparse, rounds = csr_array(small(SIZE, INPUTS) * np.eye(SIZE, INPUTS, dtype=int)), "precision__state_rounding"
+    """Return what networks have beside neurons, shown on lif."""
+    plain, by_neuron = lambda: layered("lif"), np.arange(1, SIZE + 1)
+    sparse, rounding_key = (
+        csr_array(whole_weights(SIZE, INPUTS) * np.eye(SIZE, INPUTS, dtype=int)),
+        "precision__state_rounding",
+    )
     by_weight = np.arange(SIZE * INPUTS).reshape(SIZE, INPUTS) % 3
-    stochastic = {rounds: "stochastic"}
+    stochastic = {rounding_key: "stochastic"}
     return [
         Case(
             "several layers",
-            lambda: integers(line("a", "b"), names="ab"),
+            lambda: integers(connection("a", "b"), names="ab"),
             lambda: layered("lif", depth=2),
             lambda: layered("lif", depth=2),
         ),
         Case(
             "recurrent connection",
-            lambda: integers(line("a", "a")),
+            lambda: integers(connection("a", "a")),
             lambda: layered("lif", recurrent=True),
             lambda: layered("lif", recurrent=True),
         ),
         Case(
             "connection that skips a population",
-            lambda: integers(line("a", "b"), line(INPUT, "b"), names="ab"),
-            lambda: graph(wire("a", "b"), wire(INPUT, "b"), names="ab"),
+            lambda: integers(connection("a", "b"), connection(INPUT, "b"), names="ab"),
+            lambda: graph(float_connection("a", "b"), float_connection(INPUT, "b"), names="ab"),
         ),
         Case(
             "connection back to an earlier population",
-            lambda: integers(line("b", "a"), line("a", "b"), names="ab"),
-            lambda: graph(wire("b", "a"), wire("a", "b"), names="ab"),
+            lambda: integers(connection("b", "a"), connection("a", "b"), names="ab"),
+            lambda: graph(float_connection("b", "a"), float_connection("a", "b"), names="ab"),
         ),
         Case(
-            "delay of a connection", lambda: integers(first={"delays": 2}), lambda: graph(wire("a", "b", 2), names="ab")
+            "delay of a connection",
+            lambda: integers(first={"delays": 2}),
+            lambda: graph(float_connection("a", "b", 2), names="ab"),
         ),
         Case(
             "delays, one a weight",
             lambda: integers(first={"delays": by_weight}),
-            lambda: graph(wire("a", "b"), wire("a", "b", 2), names="ab"),
+            lambda: graph(float_connection("a", "b"), float_connection("a", "b", 2), names="ab"),
         ),
         Case(
             "delay of a recurrent connection",
-            lambda: integers(line("a", "a", delays=2)),
-            lambda: graph(wire("a", "a", 2)),
+            lambda: integers(connection("a", "a", delays=2)),
+            lambda: graph(float_connection("a", "a", 2)),
         ),
         Case(
             "connections within a step (connection_delay 0)",
@@ -197,21 +233,21 @@ def features() -> list[Case]:
         ),
         Case(
             "constant current (line that is always on)",
-            lambda: integers(first={"always_on": each}),
-            lambda: graph(biases={0: each / 8.0}),
+            lambda: integers(first={"always_on": by_neuron}),
+            lambda: graph(biases={0: by_neuron / 8.0}),
             lambda: layered("lif", current=True),
         ),
         Case(
             "decays of each neuron",
-            lambda: integers(dv=100 * each),
-            lambda: layered("lif", dv=0.1 * each),
-            lambda: layered("lif", dv=0.1 * each),
+            lambda: integers(dv=100 * by_neuron),
+            lambda: layered("lif", dv=0.1 * by_neuron),
+            lambda: layered("lif", dv=0.1 * by_neuron),
         ),
         Case(
             "thresholds of each neuron",
-            lambda: integers(vth=640 * each),
-            lambda: layered("lif", vth=0.5 * each),
-            lambda: layered("lif", vth=0.5 * each),
+            lambda: integers(vth=640 * by_neuron),
+            lambda: layered("lif", vth=0.5 * by_neuron),
+            lambda: layered("lif", vth=0.5 * by_neuron),
         ),
         Case(
             "reset by subtraction",
@@ -226,7 +262,7 @@ def features() -> list[Case]:
             lambda: integers(first={"weights": sparse}),
             lambda: graph(hn.FloatSynapses(INPUT, "a", sparse / 8.0)),
         ),
-        Case("groups of weights with exponents of their own", lambda: integers(line(INPUT, "a", exponent=2))),
+        Case("groups of weights with exponents of their own", lambda: integers(connection(INPUT, "a", exponent=2))),
         Case("negative weight exponents", lambda: integers(first={"exponent": -1}), None, plain, exponent=-1),
         Case(
             "overflow of the chip (`hardware`)",

@@ -17,7 +17,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def profiles_page() -> str:
-    """Every profile with every number, and how to write one."""
+    """Return every profile with every number, and how to write one."""
     parts = [
         "# Profiles",
         "",
@@ -31,22 +31,22 @@ def profiles_page() -> str:
         "`hypr-neuro profiles FILE` checks it, `hypr-neuro profiles --schema` prints the JSON schema for editors.",
     ]
     for name in profile_names():
-        shown = describe_profile(load_profile(name))
+        profile = describe_profile(load_profile(name))
         parts += [
             "",
             f"## {name}",
             "",
-            shown["description"] + ".",
+            profile["description"] + ".",
             "",
             "| key | value | unit | source |",
             "|---|---|---|---|",
         ]
-        parts += [f"| {f['name']} | {f['value']} | {f['unit']} | {f['source']} |" for f in shown["facts"]]
+        parts += [f"| {f['name']} | {f['value']} | {f['unit']} | {f['source']} |" for f in profile["facts"]]
     return "\n".join(parts) + "\n"
 
 
 def models_page() -> str:
-    """Neuron models and devices: what there is and what it can do."""
+    """Return neuron models and devices: what there is and what it can do."""
     parts = [
         "# Neurons and devices",
         "",
@@ -69,7 +69,7 @@ def models_page() -> str:
 
 
 def _facts(model: NeuronModel) -> list[str]:
-    """One line each: forms, states, source; what the integer form takes and counts."""
+    """Return a line each on forms, states and source, and on what the integer form takes and counts."""
     states = ", ".join(f"{v.name} ({v.overflow})" if model.integer and v.overflow else v.name for v in model.states)
     only = "" if model.integer else "Float only, no integer form. "
     if not model.has_float:
@@ -84,7 +84,7 @@ def _facts(model: NeuronModel) -> list[str]:
 
 
 def _parameters(model: NeuronModel) -> list[str]:
-    """Table of the float form's parameters."""
+    """Return a table of the float form's parameters."""
     rows = ["| parameter | unit | default | range | trained in float | meaning |", "|---|---|---|---|---|---|"]
     for p in model.params:
         low = f"{'(' if p.open_low else '['}{p.low:g}, {p.high:g}]"

@@ -52,7 +52,7 @@ Case = Any
 
 
 def nir_floats(case: Case, folder: Path, **options: Any) -> Sequence[str]:
-    """Written and read back equal; what standard nodes do not carry."""
+    """Write and read back equal; return what standard nodes do not carry."""
     net, path = case.floats(), folder / "floats.nir"
     summary = hn.write_nir(net, path, **options)
     if isinstance(net, hn.Network):
@@ -63,38 +63,44 @@ def nir_floats(case: Case, folder: Path, **options: Any) -> Sequence[str]:
 
 
 def nir_integers(case: Case, folder: Path, **options: Any) -> Sequence[str]:
-    """Written and read back equal."""
-    made: Any = case.quantized("loihi2")
-    summary = hn.write_nir(made, folder / "integers.nir", **options)
-    require_equal_after(made, folder / "integers.nir")
+    """Write and read back equal; return what standard nodes do not carry."""
+    qnet: Any = case.quantized("loihi2")
+    summary = hn.write_nir(qnet, folder / "integers.nir", **options)
+    require_equal_after(qnet, folder / "integers.nir")
     return [text.split(": ", 1)[1] for text in summary.approximations if text != IN_FLOAT]
 
 
 def compiled(target: str, network: Any, folder: Path, **options: Any) -> Sequence[str]:
+    """Compile the network for a target."""
     with patch.dict(os.environ, PATH=""):  # no compiler, since nobody asks what memory it takes
         hn.compile_network(network, target=target, out=folder / target, **options)
     return ()
 
 
 def netx(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Write a netx file and read it."""
     compiled("netx", case.integer(), folder, **options)
     hn.read_netx(folder / "netx" / "network.net")
     return ()
 
 
 def c99(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Compile for C."""
     return compiled("c", case.quantized("loihi2") if "learn" in options else case.integer(), folder, **options)
 
 
 def spinnaker2(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Compile for SpiNNaker2."""
     return compiled("spinnaker2", case.quantized("spinnaker2"), folder, **options)
 
 
 def lava_alone(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Compile a network of integers for Lava."""
     return compiled("lava", case.integer(), folder, **options)
 
 
 def lava_ours(case: Case, folder: Path, **options: Any) -> Sequence[str]:
+    """Compile layers for Lava, or check that they may learn there."""
     network = case.quantized("loihi2")
     if "learn" not in options:
         return compiled("lava", network, folder, **options)
@@ -117,9 +123,20 @@ def simulator(case: Case, folder: Path, **options: Any) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Format:
-    """A column. form : of the case that it takes; where that is missing there is nothing to say
+    """A column of the tables.
 
-    say : tries a case, gives what is approximate. ways : options that are tried where the case alone is refused
+    Attributes
+    ----------
+    heading
+        Of the column.
+    about
+        What is written, for the list above the tables.
+    form
+        Of the case that it takes; where that is missing there is nothing to say.
+    say
+        Tries a case, returns what is approximate.
+    ways
+        Options that are tried where the case alone is refused.
     """
 
     heading: str
@@ -180,25 +197,26 @@ class Notes:
         self.texts: list[str] = []
 
     def number(self, text: str) -> int:
+        """Return the number of a footnote, a new one for a new text."""
         if text not in self.texts:
             self.texts.append(text)
         return self.texts.index(text) + 1
 
 
 def reason(error: Exception, neuron: str, folder: Path) -> str:
-    """What an error says up to the first semicolon or full stop, without this run's folder and the row's neuron."""
+    """Return what an error says up to the first semicolon or full stop, without this run's folder and row's neuron."""
     text = str(error).replace(f"{folder}{os.sep}", "")
     return re.split(r"; |\. ", text.replace(f"'{neuron}'", "'…'") if neuron else text)[0]
 
 
 def cell(case: Case, form: Format, notes: Notes, folder: Path) -> str:
-    """yes, approximate, the option that it takes, no, or – where there is nothing to say; numbers of footnotes."""
+    """Return yes, approximate, the option that it takes, no, or – where there is nothing to say; with footnotes."""
     if getattr(case, form.form) is None:
         return "–"
     refusal = ""
-    for way in ({}, *form.ways):
+    for option in ({}, *form.ways):
         try:
-            remarks = form.say(case, folder, **case.options, **way)
+            remarks = form.say(case, folder, **case.options, **option)
         except REFUSALS as error:
             if isinstance(error, TypeError) and "unexpected keyword argument" not in str(error):
                 raise
@@ -206,48 +224,50 @@ def cell(case: Case, form: Format, notes: Notes, folder: Path) -> str:
             continue
         if remarks:
             return "approximate " + ", ".join(f"({notes.number(text)})" for text in remarks)
-        return "".join(f'`{key}="{value}"`' for key, value in way.items()) or "yes"
+        return "".join(f'`{key}="{value}"`' for key, value in option.items()) or "yes"
     return f"no ({notes.number(refusal)})"
 
 
-def rows(head: Sequence[str], body: Iterable[Sequence[Any]]) -> list[str]:
-    """A table in Markdown."""
+def markdown_table(head: Sequence[str], body: Iterable[Sequence[Any]]) -> list[str]:
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *body]
     return ["| " + " | ".join(map(str, line)) + " |" for line in lines]
 
 
-def tried(corner: str, cases: Iterable[Case], notes: Notes) -> list[str]:
-    """A row a case, a column a format."""
+def table_by_trying(corner: str, cases: Iterable[Case], notes: Notes) -> list[str]:
+    """Return a table of a row a case, a column a format."""
     with TemporaryDirectory() as name:
         body = [[case.name, *(cell(case, form, notes, Path(name)) for form in FORMATS)] for case in cases]
-    return rows([corner, *(form.heading for form in FORMATS)], body)
+    return markdown_table([corner, *(form.heading for form in FORMATS)], body)
 
 
 # ---------------------------------------------------------------- readers
 
 
-def became(kind: str) -> str:
-    """The neuron that a node of NIR becomes."""
+def neuron_of_node(kind: str) -> str:
+    """Return the neuron that a node of NIR becomes."""
     values = {name: np.full(2, 2e-3 if "tau" in name else 0.5) for name in ELEMENTWISE[kind]}
     values |= {name: np.zeros(2) for name in ("v_leak", "v_reset") if name in values}
     node, weight = getattr(nir, kind)(**values), nir.Linear(np.ones((2, 2)))
     nodes = {"input": nir.Input(np.array([2])), "weight": weight, "node": node, "output": nir.Output(np.array([2]))}
     edges = [("input", "weight"), ("weight", "node"), ("node", "output")]
-    found = hn.import_nir(nir.NIRGraph(nodes, edges), dt=1e-4, reset="zero")
-    return str(found.graph.population("node").model.name)
+    imported = hn.import_nir(nir.NIRGraph(nodes, edges), dt=1e-4, reset="zero")
+    return str(imported.graph.population("node").model.name)
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
+    """Return the lines of a paragraph."""
     return textwrap.wrap(text, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def named(names: Iterable[str]) -> str:
+    """Return names as code, with commas between them."""
     return ", ".join(f"`{name}`" for name in names)
 
 
-def taken() -> list[str]:
-    """What each reader knows, from the tables that it reads by."""
-    kinds = [(named([kind]), f"`{became(kind)}`") for kind in sorted(SPIKING | INTEGRATORS)]
+def what_readers_take() -> list[str]:
+    """Return what each reader knows, from the tables that it reads by."""
+    kinds = [(named([kind]), f"`{neuron_of_node(kind)}`") for kind in sorted(SPIKING | INTEGRATORS)]
     arrays = [
         (f"`{k.neuron}`", named(k.arrays), ", ".join(f"{a} = {b:g}" for a, b in k.constants.items())) for k in KINDS
     ]
@@ -258,7 +278,7 @@ def taken() -> list[str]:
             "and of neurons"
         ),
         "",
-        *rows(["node", "neuron"], kinds),
+        *markdown_table(["node", "neuron"], kinds),
         "",
         *wrapped(
             "**netx** (`hn.read_netx`, [simulator.md](simulator.md)): the neurons "
@@ -266,14 +286,14 @@ def taken() -> list[str]:
             "these keys. Any other neuron, layer or key is refused."
         ),
         "",
-        *rows(["layer", "keys"], [(f"`{kind}`", named(keys)) for kind, keys in KEYS.items()]),
+        *markdown_table(["layer", "keys"], [(f"`{kind}`", named(keys)) for kind, keys in KEYS.items()]),
         "",
         *wrapped(
             f"**Checkpoints** (`hn.import_checkpoint`, {named(CHECKPOINTS)}, [import.md](import.md)): one "
             "recurrent layer and a leaky readout."
         ),
         "",
-        *rows(["neuron", "its arrays", "not in the file"], arrays),
+        *markdown_table(["neuron", "its arrays", "not in the file"], arrays),
         "",
         *wrapped(
             f"**Lava** (`hn.from_lava`, [lava.md](lava.md)): {RULE}, and what hypr-neuro itself makes of "
@@ -283,33 +303,36 @@ def taken() -> list[str]:
 
 
 def choices() -> list[str]:
-    """Arguments of the readers with their defaults."""
-    found = []
+    """Return the arguments of the readers with their defaults."""
+    table_rows = []
     for call in (hn.import_nir, hn.import_checkpoint, hn.read_netx, hn.from_lava):
         for p in list(inspect.signature(call).parameters.values())[1:]:
             default = DEFAULTS.get(p.name, p.default) if call is hn.import_nir else p.default
             values = named(WORDS[p.name]) if p.name in WORDS and call is hn.import_nir else ""
             none = "none, asked for where it matters" if call is hn.import_nir else "what the file holds"
-            found.append((f"`{call.__name__}`", f"`{p.name}`", values, none if default is None else f"`{default}`"))
-    return rows(["reader", "argument", "values", "default"], found)
+            table_rows.append(
+                (f"`{call.__name__}`", f"`{p.name}`", values, none if default is None else f"`{default}`")
+            )
+    return markdown_table(["reader", "argument", "values", "default"], table_rows)
 
 
 # ---------------------------------------------------------------- agreement
 
 
 def agreement(neuron: str, folder: Path, **params: float) -> tuple[Any, ...]:
-    """A row: weights are doubled until the neurons fire, see `FIRES`."""
+    """Return a row of the table of agreement; weights are doubled until the neurons fire, see `FIRES`."""
     net = CASES["layered"](neuron, **params)
     for _ in range(20):
-        found = hn.write_nir(net, folder / "net.nir").agreement["layer0"]
-        if found["rate"] >= FIRES:
+        figures = hn.write_nir(net, folder / "net.nir").agreement["layer0"]
+        if figures["rate"] >= FIRES:
             break
         net.layers[0].weight *= 2.0
-    what = ", ".join([f"`{neuron}`", *(f"{name} = {value:g}" for name, value in params.items())])
-    return what, *(f"{100 * found[key]:.0f} %" for key in ("equal", "coincidence", "rate", "rate_standard"))
+    heading = ", ".join([f"`{neuron}`", *(f"{name} = {value:g}" for name, value in params.items())])
+    return heading, *(f"{100 * figures[key]:.0f} %" for key in ("equal", "coincidence", "rate", "rate_standard"))
 
 
 def agreements() -> list[str]:
+    """Return the table of how near the approximations are."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         spiking = [model for model in MODELS.values() if model.has_float and not model.readout]
@@ -319,91 +342,89 @@ def agreements() -> list[str]:
             if hn.write_nir(CASES["layered"](m.name), folder / "net.nir").approximations
         ]
         body.append(agreement("lif", folder, subtract=1.0))
-    return rows(["neuron", "equal entries", "coincident spikes", "spikes", "spikes of the standard node"], body)
+    return markdown_table(
+        ["neuron", "equal entries", "coincident spikes", "spikes", "spikes of the standard node"], body
+    )
 
 
 # ---------------------------------------------------------------- page
 
 
+def prose(text: str) -> list[str]:
+    """Return paragraphs with their lines broken anew, a blank line after each; headings stay as they are."""
+    lines: list[str] = []
+    for paragraph in textwrap.dedent(text).strip().split("\n\n"):
+        lines += [*([paragraph] if paragraph.startswith("#") else wrapped(" ".join(paragraph.split()))), ""]
+    return lines
+
+
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     notes = Notes()
-    neurons = tried("neuron", [CASES["of_model"](name) for name in MODELS], notes)
-    features = tried("feature", CASES["features"](), notes)
-    return (
-        "\n".join(
-            [
-                "# What each format can and cannot say",
-                "",
-                *wrapped(
-                    "Generated by `python tools/make_formats.py`, which tries it: for every row it makes a small "
-                    "network and writes it in every format. What it writes to NIR it also reads back, and that has to "
-                    "be equal."
-                ),
-                "",
-                "## What goes out",
-                "",
-                *(text for form in FORMATS for text in wrapped(f"- {form.heading}: {form.about}", "  ")),
-                "",
-                *wrapped(
-                    'yes: as it is. `key="value"`: as it is, with this option of the writer. approximate, no: the '
-                    "numbers below say why. –: what is written there cannot have it to begin with; floats have no "
-                    "exponents, "
-                    "layers no delays and only neurons that have a float form."
-                ),
-                "",
-                "### Neurons",
-                "",
-                *wrapped(
-                    "The neuron alone, `li` and `cuba_li` behind `lif`. Where layers are written (NIR, SpiNNaker2, "
-                    "Lava with ours), with a readout."
-                ),
-                "",
-                *neurons,
-                "",
-                "### Features",
-                "",
-                "On `lif`.",
-                "",
-                *features,
-                "",
-                "### Why",
-                "",
-                *wrapped(
-                    "What the writers say, to the first full stop or semicolon; most messages go on with what to do "
-                    "instead. '…' stands for the row's neuron."
-                ),
-                "",
-                *(text for i, note in enumerate(notes.texts, 1) for text in wrapped(f"{i}. {note}", "   ")),
-                "",
-                "## How near the approximations are",
-                "",
-                *wrapped(
-                    "What other programs make of NIR's standard nodes, against the network that was written: "
-                    f"{CASES['SIZE']} neurons, weights doubled until {100 * FIRES:.0f} % of all entries are spikes; "
-                    f"{RANDOM}. Equal entries: spike or none, of all neurons and steps. Coincident spikes: 2 |A and B| "
-                    "/ (|A| + |B|). `hn.write_nir(…).agreement` and the metadata of a file's nodes say the same of "
-                    "your own network, on your own data with `sample=`."
-                ),
-                "",
-                *agreements(),
-                "",
-                "## What goes in",
-                "",
-                *taken(),
-                "",
-                "### What a file leaves open",
-                "",
-                *wrapped(
-                    "Arguments of the readers. The metadata of a NIR graph may say its own; an argument that "
-                    "contradicts them is refused."
-                ),
-                "",
-                *choices(),
-            ]
-        )
-        + "\n"
-    )
+    neuron_table = table_by_trying("neuron", [CASES["of_model"](name) for name in MODELS], notes)
+    feature_table = table_by_trying("feature", CASES["features"](), notes)
+    parts = [
+        *prose("""
+            # What each format can and cannot say
+
+            Generated by `python tools/make_formats.py`, which tries it: for every row it makes a small network and
+            writes it in every format. What it writes to NIR it also reads back, and that has to be equal.
+
+            ## What goes out
+        """),
+        *(line for form in FORMATS for line in wrapped(f"- {form.heading}: {form.about}", "  ")),
+        "",
+        *prose("""
+            yes: as it is. `key="value"`: as it is, with this option of the writer. approximate, no: the numbers below
+            say why. –: what is written there cannot have it to begin with; floats have no exponents, layers no delays
+            and only neurons that have a float form.
+
+            ### Neurons
+
+            The neuron alone, `li` and `cuba_li` behind `lif`. Where layers are written (NIR, SpiNNaker2, Lava with
+            ours), with a readout.
+        """),
+        *neuron_table,
+        "",
+        *prose("""
+            ### Features
+
+            On `lif`.
+        """),
+        *feature_table,
+        "",
+        *prose("""
+            ### Why
+
+            What the writers say, to the first full stop or semicolon; most messages go on with what to do instead. '…'
+            stands for the row's neuron.
+        """),
+        *(line for i, note in enumerate(notes.texts, 1) for line in wrapped(f"{i}. {note}", "   ")),
+        "",
+        *prose(f"""
+            ## How near the approximations are
+
+            What other programs make of NIR's standard nodes, against the network that was written: {CASES["SIZE"]}
+            neurons, weights doubled until {100 * FIRES:.0f} % of all entries are spikes; {RANDOM}. Equal entries: spike
+            or none, of all neurons and steps. Coincident spikes: 2 |A and B| / (|A| + |B|).
+            `hn.write_nir(…).agreement` and the metadata of a file's nodes say the same of your own network, on your own
+            data with `sample=`.
+        """),
+        *agreements(),
+        "",
+        "## What goes in",
+        "",
+        *what_readers_take(),
+        "",
+        *prose("""
+            ### What a file leaves open
+
+            Arguments of the readers. The metadata of a NIR graph may say its own; an argument that contradicts them is
+            refused.
+        """),
+        *choices(),
+    ]
+    return "\n".join(parts) + "\n"
 
 
 PAGES = {PAGE.name: page}

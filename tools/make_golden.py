@@ -28,9 +28,32 @@ K = 15
 class Recipe:
     """What a random network is like.
 
-    neuron : model of the hidden layers. sizes : of the hidden layers. graded : largest input, 1 for spikes
-    weights : largest mantissa. exponent : of input and recurrent weights, None = random in -7..7
-    du1, dv : decays of LIF, None = random. vth : largest threshold mantissa. bias : largest bias exponent, -1 for none
+    Attributes
+    ----------
+    neuron
+        Model of the hidden layers.
+    sizes
+        Of the hidden layers.
+    inputs
+        Channels of the input.
+    recurrent
+        Whether hidden layers have recurrent weights.
+    bias_axon
+        Whether layers have a bias axon.
+    rate
+        Probability of an input spike.
+    graded
+        Largest input, 1 for spikes.
+    weights
+        Largest mantissa.
+    exponent
+        Of input and recurrent weights, None = random in -7..7.
+    du1, dv
+        Decays of LIF, None = random.
+    vth
+        Largest threshold mantissa.
+    bias
+        Largest bias exponent, -1 for none.
     """
 
     neuron: str = "lif"
@@ -72,19 +95,19 @@ BRF_RECIPES = {
 
 
 def random_network(recipe: Recipe, seed: int) -> QuantizedNetwork:
-    """A network drawn directly in integers, extremes included, with an LI readout; profile loihi2."""
+    """Return a network drawn directly in integers, extremes included, with an LI readout; profile loihi2."""
     rng = np.random.default_rng(seed)
     profile = load_profile("loihi2")
-    layers, below = [], recipe.inputs
+    layers, presynaptic = [], recipe.inputs
     for size in recipe.sizes:
-        layers.append(_hidden(recipe, rng, below, size))
-        below = size
-    readout = _layer("li", _li(rng, 5), rng, recipe, below, 5, recurrent=False)
+        layers.append(_hidden(recipe, rng, presynaptic, size))
+        presynaptic = size
+    readout = _layer("li", _li(rng, 5), rng, recipe, presynaptic, 5, recurrent=False)
     return QuantizedNetwork([*layers, readout], profile, 1e-3)
 
 
 def random_input(recipe: Recipe, seed: int, samples: int, steps: int) -> Array:
-    """(sample, T, channel): spikes at `rate`, times values of either sign up to `graded`."""
+    """Return (sample, T, channel): spikes at `rate`, times values of either sign up to `graded`."""
     rng = np.random.default_rng([seed, 1])
     spikes = rng.random((samples, steps, recipe.inputs)) < recipe.rate
     if recipe.graded == 1:
@@ -92,9 +115,10 @@ def random_input(recipe: Recipe, seed: int, samples: int, steps: int) -> Array:
     return spikes * rng.integers(-recipe.graded, recipe.graded, spikes.shape, endpoint=True)
 
 
-def _hidden(recipe: Recipe, rng: np.random.Generator, below: int, size: int) -> QuantizedLayer:
+def _hidden(recipe: Recipe, rng: np.random.Generator, presynaptic: int, size: int) -> QuantizedLayer:
+    """Return a hidden layer."""
     params = _lif(recipe, rng, size) if recipe.neuron == "lif" else _brf(rng, size)
-    return _layer(recipe.neuron, params, rng, recipe, below, size, recipe.recurrent)
+    return _layer(recipe.neuron, params, rng, recipe, presynaptic, size, recipe.recurrent)
 
 
 def _layer(
@@ -102,15 +126,16 @@ def _layer(
     params: tuple[dict[str, Array], dict[str, int]],
     rng: np.random.Generator,
     recipe: Recipe,
-    below: int,
+    presynaptic: int,
     size: int,
     recurrent: bool,
 ) -> QuantizedLayer:
+    """Return a layer with random weights."""
     model, (per_neuron, constants) = get_model(neuron), params
-    incoming = _connection(recipe, rng, size, below + recipe.bias_axon)
+    input_connection = _connection(recipe, rng, size, presynaptic + recipe.bias_axon)
     return QuantizedLayer(
         model,
-        incoming,
+        input_connection,
         _connection(recipe, rng, size, size) if recurrent else None,
         recipe.bias_axon,
         np.stack([np.broadcast_to(per_neuron[k], size) for k in model.fixed_per_neuron]).astype(np.int64),
@@ -122,6 +147,7 @@ def _layer(
 
 
 def _connection(recipe: Recipe, rng: np.random.Generator, post: int, pre: int) -> Connection:
+    """Return random weights (post, pre) of a layer."""
     exponent = int(rng.integers(-7, 8)) if recipe.exponent is None else recipe.exponent
     # some rows are all of one sign: Lava would take another grid for a matrix without negative weights
     low = -recipe.weights if rng.random() < 0.8 else 0
@@ -130,6 +156,7 @@ def _connection(recipe: Recipe, rng: np.random.Generator, post: int, pre: int) -
 
 
 def _lif(recipe: Recipe, rng: np.random.Generator, size: int) -> tuple[dict[str, Array], dict[str, int]]:
+    """Return integers of LIF neurons and of their layer."""
     vth = int(rng.integers(recipe.vth // 2, recipe.vth, endpoint=True)) << 6
     bias = np.zeros(size, np.int64)
     if recipe.bias >= 0:
@@ -145,6 +172,7 @@ def _lif(recipe: Recipe, rng: np.random.Generator, size: int) -> tuple[dict[str,
 
 
 def _brf(rng: np.random.Generator, size: int) -> tuple[dict[str, Array], dict[str, int]]:
+    """Return integers of BRF neurons and of their layer."""
     one, fraction = 1 << K, 16
     per_neuron = {
         "wd": rng.integers(0, one // 4, size),
@@ -167,6 +195,7 @@ def _brf(rng: np.random.Generator, size: int) -> tuple[dict[str, Array], dict[st
 
 
 def _li(rng: np.random.Generator, size: int) -> tuple[dict[str, Array], dict[str, int]]:
+    """Return integers of a readout and of its layer."""
     kappa = rng.integers(0, 1 << K, size, endpoint=True)
     constants = {"k": K, "i_shift": int(rng.integers(0, 10)), "bits": 24, "rounding": int(rng.integers(0, 3))}
     return {"kappa": kappa, "gain": (1 << K) - kappa}, constants
@@ -183,6 +212,7 @@ CASES = {
 
 
 def main() -> None:
+    """Write the golden files."""
     from hypr_neuro.devices import open_device
 
     GOLDEN.mkdir(exist_ok=True)
@@ -194,13 +224,14 @@ def main() -> None:
             trace = device.run(x, ["spikes", *sorted(states)])
             arrays = {"x": x.astype(np.int32), "readout": trace.readout}
             arrays |= {f"{layer}/spikes": z.astype(np.int8) for layer, z in trace.spikes.items()}
-            arrays |= {f"{layer}/{s}": a for layer, kept in trace.states.items() for s, a in kept.items()}
+            arrays |= {f"{layer}/{s}": a for layer, by_state in trace.states.items() for s, a in by_state.items()}
             path = GOLDEN / f"lava_{name}.npz"
             np.savez_compressed(path, **_network_arrays(qnet), **arrays)
             print(f"{path.name}: {path.stat().st_size} bytes, rates {trace.rates}")
 
 
 def _network_arrays(qnet: QuantizedNetwork) -> dict[str, Array]:
+    """Return the arrays from which a test builds the network."""
     arrays, layers = {}, []
     for i, layer in enumerate(qnet.layers):
         arrays |= {f"network/{i}/{k}": c.mantissa.astype(np.int16) for k, c in layer.connections().items()}

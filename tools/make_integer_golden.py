@@ -32,6 +32,7 @@ FILES = {
 
 
 def main() -> None:
+    """Write the golden files."""
     GOLDEN.mkdir(exist_ok=True)
     for file, (models, seeds) in FILES.items():
         networks = [random_integer_network(seed, models) for seed in seeds]
@@ -51,13 +52,13 @@ def main() -> None:
             "arrays": {name: a.shape for name, a in arrays.items()},
         }
         path = GOLDEN / f"integer_{file}.npz"
-        np.savez_compressed(path, meta=np.array(json.dumps(meta)), numbers=in_a_row(list(arrays.values())))
+        np.savez_compressed(path, meta=np.array(json.dumps(meta)), numbers=concatenated(list(arrays.values())))
         rates = {name: [round(float(a[:, -1].mean()), 2) for a in run] for name, run in runs.items()}
         print(f"{path.name}: {path.stat().st_size} bytes, firing {rates}")
 
 
 def description(network: IntegerNetwork) -> dict[str, Any]:
-    """All that is not an array."""
+    """Return all of a network that is not an array."""
     return {
         "inputs": network.inputs,
         "populations": [{"name": p.name, "neuron": p.model.name} for p in network.populations],
@@ -76,7 +77,7 @@ def description(network: IntegerNetwork) -> dict[str, Any]:
 
 
 def network_arrays(network: IntegerNetwork) -> dict[str, Array]:
-    """Names beside those of `description`'s lists: p{i}/… and s{i}/…, CSR as data, indices and indptr."""
+    """Return arrays by name: p{i}/… and s{i}/… beside `description`'s lists, CSR as data, indices and indptr."""
     arrays: dict[str, Array] = {}
     for i, p in enumerate(network.populations):
         arrays |= {f"p{i}/per_neuron": p.per_neuron, f"p{i}/constants": p.constants}
@@ -86,9 +87,10 @@ def network_arrays(network: IntegerNetwork) -> dict[str, Array]:
 
 
 def _matrices(c: Synapses) -> dict[str, Array]:
-    found = {"weights": c.weights} if isinstance(c.delays, int) else {"weights": c.weights, "delays": c.delays}
+    """Return the arrays of one connection."""
+    matrices = {"weights": c.weights} if isinstance(c.delays, int) else {"weights": c.weights, "delays": c.delays}
     arrays: dict[str, Array] = {} if c.always_on is None else {"always_on": c.always_on}
-    for name, matrix in found.items():
+    for name, matrix in matrices.items():
         if isinstance(matrix, np.ndarray):
             arrays[name] = matrix
         else:
@@ -96,8 +98,8 @@ def _matrices(c: Synapses) -> dict[str, Array]:
     return arrays
 
 
-def in_a_row(arrays: list[Array]) -> Array:
-    """All entries of all arrays, int32."""
+def concatenated(arrays: list[Array]) -> Array:
+    """Return all entries of all arrays, int32."""
     numbers = np.concatenate([a.reshape(-1).astype(np.int64) for a in arrays])
     if not np.array_equal(numbers, numbers.astype(np.int32)):
         raise SystemExit("a number leaves 32 bits")

@@ -31,7 +31,7 @@ LARGE_RATE = 1 << 26
 
 @dataclass(frozen=True)
 class Case:
-    """A network and how it learns. profile : fields that differ from `chip`. options : of LearnOptions"""
+    """A network and how it learns: `profile` are fields that differ from `chip`, `options` those of LearnOptions."""
 
     hidden: tuple[int, ...] = (4, 3)
     chip: str = "loihi2"
@@ -97,7 +97,7 @@ PARAMETER_RATE = 200000
 
 
 def samples_of(case: Case, seed: int, qnet: QuantizedNetwork) -> dict[str, Array]:
-    """x (sample, T, channel), label and scored (sample, T)."""
+    """Return x (sample, T, channel), label and scored (sample, T)."""
     rng = np.random.default_rng([seed, 3])
     x = random_spikes(seed, SAMPLES, STEPS, qnet.inputs).astype(np.int32)
     x *= rng.integers(1, case.graded, x.shape, endpoint=True, dtype=np.int32)
@@ -106,7 +106,7 @@ def samples_of(case: Case, seed: int, qnet: QuantizedNetwork) -> dict[str, Array
 
 
 def network_data(qnet: QuantizedNetwork) -> dict[str, Any]:
-    """Everything that the numbers of a network depend on."""
+    """Return everything that the numbers of a network depend on."""
     layers = [
         {
             "neuron": layer.model.name,
@@ -124,11 +124,11 @@ def network_data(qnet: QuantizedNetwork) -> dict[str, Any]:
 
 
 def learned(qnet: QuantizedNetwork, options: LearnOptions, rate: int, data: dict[str, Array]) -> dict[str, Any]:
-    """What the definition computes; `qnet` learns."""
+    """Return what the definition computes; `qnet` learns."""
     reference = LearningReference(qnet, options)
-    both = [(data["x"][i], data["label"][i].tolist(), data["scored"][i].tolist()) for i in range(SAMPLES)]
-    gradients = reference.gradients(*both[0])
-    readouts = [reference.sample(*sample, rate, PARAMETER_RATE) for sample in both]
+    samples = [(data["x"][i], data["label"][i].tolist(), data["scored"][i].tolist()) for i in range(SAMPLES)]
+    gradients = reference.gradients(*samples[0])
+    readouts = [reference.sample(*sample, rate, PARAMETER_RATE) for sample in samples]
     return {
         "gradients": gradients,
         "readouts": readouts,
@@ -141,31 +141,32 @@ def learned(qnet: QuantizedNetwork, options: LearnOptions, rate: int, data: dict
 
 
 def rule_state(learner: Any) -> dict[str, list[int]]:
-    """What updates remember: running averages, momentum and residuals, by kind and tensor."""
-    found = {
+    """Return what updates remember: running averages, momentum and residuals, by kind and tensor."""
+    state = {
         f"{key} average of {name}": np.ravel(values)
         for name, averages in learner.averages.items()
         for key, values in averages.items()
     }
-    for what in ("momentum", "residual"):
-        found |= {f"{what} of {name}": np.ravel(values) for name, values in getattr(learner, what).items()}
-    return {name: values.tolist() for name, values in found.items()}
+    for kind in ("momentum", "residual"):
+        state |= {f"{kind} of {name}": np.ravel(values) for name, values in getattr(learner, kind).items()}
+    return {name: values.tolist() for name, values in state.items()}
 
 
-def made(model: str, case: Case, seed: int) -> dict[str, Any]:
-    """All of one case."""
+def case_data(model: str, case: Case, seed: int) -> dict[str, Any]:
+    """Return all of one case."""
     chip = varied(case.chip, **case.profile)
     qnet = random_quantized(model, seed, chip, hidden=case.hidden, recurrent=case.recurrent, bias=case.bias)
     options, data = LearnOptions(seed=seed, **case.options), samples_of(case, seed, qnet)
-    given = {"network": network_data(qnet), "options": asdict(options), "rates": [case.rate, PARAMETER_RATE]}
-    given |= {key: array.tolist() for key, array in data.items()}
-    return given | {"learned": learned(qnet, options, case.rate, data)}
+    inputs = {"network": network_data(qnet), "options": asdict(options), "rates": [case.rate, PARAMETER_RATE]}
+    inputs |= {key: array.tolist() for key, array in data.items()}
+    return inputs | {"learned": learned(qnet, options, case.rate, data)}
 
 
 def main() -> None:
+    """Write the golden files."""
     GOLDEN.mkdir(exist_ok=True)
     for number, model in enumerate(integer_models()):
-        cases = {name: made(model, case, 100 * number + place) for place, (name, case) in enumerate(CASES.items())}
+        cases = {name: case_data(model, case, 100 * number + place) for place, (name, case) in enumerate(CASES.items())}
         path = GOLDEN / f"learning_{model}.npz"
         text = json.dumps(cases, separators=(",", ":")).encode("ascii")
         np.savez_compressed(path, cases=np.frombuffer(text, np.uint8))

@@ -36,17 +36,18 @@ None of it depends on the length of a sample.
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [HEAD, "## One synapse, one neuron", "", _widths()]
     parts += ["| profile | neuron | bits a synapse | bytes a synapse | bits a neuron |", "|---|---|---|---|---|"]
     parts += [_row(chip, name) for chip in map(load_profile, profile_names()) for name in LEARNING]
-    parts += ["", *_options(), "", *_beside()]
+    parts += ["", *_options(), "", *_published_comparison()]
     return "\n".join(parts) + "\n"
 
 
 def _widths() -> str:
+    """Return the introduction of the table of widths."""
     return (
-        _text("""
+        _paragraph("""
         A layer that learns its weights by the default options. The mean squares of rows and columns that the default
         rule keeps come on top, one number a row and a column. `li` is the readout.
     """)
@@ -54,25 +55,27 @@ def _widths() -> str:
     )
 
 
-def _text(paragraph: str) -> str:
-    """One paragraph, its lines broken anew."""
+def _paragraph(paragraph: str) -> str:
+    """Return one paragraph, its lines broken anew."""
     return fill(" ".join(paragraph.split()), 120, break_long_words=False, break_on_hyphens=False)
 
 
-def _layers(name: str, chip: Profile, **more: int) -> list[LayerMemory]:
-    """One hidden layer of a model before a readout, or the readout after one."""
+def _layers(name: str, chip: Profile, **options: int) -> list[LayerMemory]:
+    """Return one hidden layer of a model before a readout, or the readout after one."""
     hidden = name if name in HIDDEN else "lif"
-    shapes = [Shape(get_model(hidden), 1, 1, 1, **more), Shape(get_model("li"), 1, 1)]
+    shapes = [Shape(get_model(hidden), 1, 1, 1, **options), Shape(get_model("li"), 1, 1)]
     return memory_of(shapes, chip)
 
 
 def _row(chip: Profile, name: str) -> str:
+    """Return the row of one model on one chip."""
     memory = _layers(name, chip)[0 if name in HIDDEN else 1]
     bits = memory.synapse_bits
     return f"| {chip.name} | `{name}` | {bits} | {bits / 8:.1f} | {memory.neuron_bits} |"
 
 
-def _with(chip: Profile, **changes: object) -> Profile:
+def _changed(chip: Profile, **changes: object) -> Profile:
+    """Return a profile with other values for learning."""
     data = chip.dump()
     for key, value in changes.items():
         entry = data["learning"].setdefault(key, {"unit": "-", "source": "this page"})
@@ -81,14 +84,14 @@ def _with(chip: Profile, **changes: object) -> Profile:
 
 
 def _options() -> list[str]:
-    """What options of a profile add, for one model."""
+    """Return what options of a profile add, for one model."""
     base = load_profile("loihi2")
     model = "brf"
     plain = _layers(model, base)[0]
     cases = {
         "as the profile is": plain,
-        "eligibility_alignment: delayed": _layers(model, _with(base, eligibility_alignment="delayed"))[0],
-        "residual_bits: 8": _layers(model, _with(base, residual_bits=8))[0],
+        "eligibility_alignment: delayed": _layers(model, _changed(base, eligibility_alignment="delayed"))[0],
+        "residual_bits: 8": _layers(model, _changed(base, residual_bits=8))[0],
         "every neuron parameter learns": _layers(model, base, parameters=len(get_model(model).trainable))[0],
     }
     lines = [
@@ -109,21 +112,22 @@ PER_HIDDEN = ("two eligibilities", "the filtered product of eligibility and ψ")
 
 
 def published_arrays() -> int:
-    """Bytes of the arrays that the authors' C program keeps of each weight, in single precision."""
+    """Return the bytes of the arrays that the authors' C program keeps of each weight, in single precision."""
     hidden = NEURONS * (INPUTS + NEURONS)
     return WORD * (4 * (hidden + NEURONS * OUTPUTS) + 3 * hidden)
 
 
-def _beside() -> list[str]:
+def _published_comparison() -> list[str]:
+    """Return the comparison with the published figure."""
     weights = NEURONS * (INPUTS + NEURONS + OUTPUTS)
     total = published_arrays()
-    article = _text("""
+    article = _paragraph("""
         Rostami, Vogginger, Yan and Mayr 2022, *E-prop on SpiNNaker 2: Exploring online learning in spiking RNNs on
         neuromorphic hardware*, Frontiers in Neuroscience 16, doi 10.3389/fnins.2022.1018006, train a recurrent network
         for keyword spotting (Google Speech Commands) on a prototype of SpiNNaker 2. The abstract states an accuracy of
         91.12 % "while requiring only 680 KB of memory for training the network with 25 K weights".
     """)
-    program = _text(f"""
+    program = _paragraph(f"""
         The shape below is that of the authors' C program (github.com/AmirhosseinR/e-prop-on-gsc, `c/inc/models.h`), on
         which, as its README says, the program on the chip is based: {INPUTS} inputs (2 channels of 40), {NEURONS}
         recurrent adaptive LIF neurons, {OUTPUTS} outputs, no biases, {weights:,} weights, batch 1, Adam, single
@@ -132,7 +136,7 @@ def _beside() -> list[str]:
         these arrays (copies that only test code needs left out). It agrees with the published figure, which then counts
         these seven numbers a hidden weight, the weight itself among them; the article's own breakdown was not at hand.
     """)
-    ours = _text("""
+    ours = _paragraph("""
         The same shape in integers, profile `loihi2`, default rule (gradients normalised by rows and columns in place of
         Adam's two moments). *Packed*: every number in its own width; *whole bytes*: in as many bytes as it needs. The
         network is its weights, states and the neurons' own integers. KB are 1000 bytes.
@@ -149,10 +153,11 @@ def _beside() -> list[str]:
         "| neurons | learning, packed | network, packed | sum, packed | sum, whole bytes | of 680 KB |",
         "|---|---|---|---|---|---|",
     ]
-    return lines + [_compared(name) for name in HIDDEN]
+    return lines + [_comparison_row(name) for name in HIDDEN]
 
 
-def _compared(name: str) -> str:
+def _comparison_row(name: str) -> str:
+    """Return the row of one model."""
     shapes = [Shape(get_model(name), NEURONS, INPUTS, NEURONS), Shape(get_model("li"), OUTPUTS, NEURONS)]
     memory = memory_of(shapes, "loihi2")
     learning, network = (sum(getattr(m, key) for m in memory) / 8e3 for key in ("bits", "network_bits"))

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def source_folders() -> dict[str, str]:
-    """Installed folder -> folder of the repository, nested packages first, as setuptools maps them."""
+    """Return installed folder -> folder of the repository, nested packages first, as setuptools maps them."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     mapping = settings["tool"]["setuptools"]["package-dir"]
     return {package.replace(".", "/"): mapping[package] for package in sorted(mapping, reverse=True)}
@@ -42,7 +42,7 @@ def link_sources(target: Path) -> None:
 
 
 def run_mypy(target: Path, arguments: list[str]) -> tuple[int, str]:
-    """mypy's exit code and messages, with the repository's paths in them."""
+    """Return mypy's exit code and messages, with the repository's paths in them."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
     command += ["--cache-dir", str(ROOT / ".mypy_cache"), "--python-version", version, "-p", "hypr_neuro", *arguments]
@@ -54,6 +54,7 @@ def run_mypy(target: Path, arguments: list[str]) -> tuple[int, str]:
 
 
 def main() -> int:
+    """Check the types; return mypy's exit code."""
     target = ROOT / ".types"
     link_sources(target)
     code, output = run_mypy(target, sys.argv[1:])
