@@ -56,7 +56,8 @@ class Unrolled(dict[Any, Callable[..., Any]]):
         file = f"<{self.namespace['__name__']}.{name}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
         exec(compile(text, file, "exec", dont_inherit=True), self.namespace)
-        return jitable(self.namespace[name])
+        function: Callable[..., Any] = jitable(self.namespace[name])
+        return function
 
 
 def listed(count: int, entry: str) -> str:
