@@ -12,6 +12,8 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.jit import compile_kernel
 from hypr_neuro.numbers.surrogates import SURROGATES
 from hypr_neuro.numbers.unrolled import LOAD, STORE
+from hypr_neuro.numbers.unrolling import unrolled
+from hypr_neuro.sim.learning import eligibility
 from hypr_neuro.sim.learning.kernels import no_psi_index
 
 
@@ -55,9 +57,12 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
     """
     model = get_model(model_name)
     d, m, jacobian = model.d, len(model.trainable), model.float_jacobian
+    advance, driven, dot = (
+        unrolled(f, d) for f in (eligibility.float_eligibility_step, eligibility.drive_of_synapse, eligibility.dot)
+    )
     # a readout has no ψ, and its Jacobian takes no notice of one
     psi_of, psi_arg = SURROGATES[model.surrogate or "slayer"], model.float_psi_arg or no_psi_index
-    load_s, load_p = LOAD[d], LOAD[model.float_count]
+    load_s, load_p, store = LOAD[d], LOAD[model.float_count], STORE[d]
 
     def kernel(
         before: Any,
@@ -74,36 +79,17 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
         gain: Any,
     ) -> None:
         fan_in, parameters = e.shape[1], e_own.shape[1]
-        old, new = np.zeros(d), np.zeros(d)
         for i in range(np.uintp(output.shape[0])):
             s0, s1 = load_s(before, i), load_s(after, i)
             psi = psi_of(psi_arg(s0, s1, load_p(p, i)))
             A, B, C, Cp, P, E = jacobian(s0, s1, output[i], (current[i],), load_p(p_step, i), psi)
-            gain[i] = 0.0
-            for j in range(d):
-                gain[i] += B[j] * C[j]
+            gain[i] = dot(B, C)
             for k in range(fan_in):
-                effect = 0.0
-                for j in range(d):
-                    old[j] = synapse[i, j, k]
-                for j in range(d):
-                    total = B[j] * pre[k]
-                    for h in range(d):
-                        total += A[j][h] * old[h]
-                    synapse[i, j, k] = total
-                    effect += C[j] * total + Cp[j] * old[j]
-                e[i, k] = effect
+                new, e[i, k] = advance(load_s(synapse[i], k), A, C, Cp, driven(B, pre[k]), 0.0)
+                store(synapse[i], k, new)
             if parameters:
                 for q in range(m):
-                    effect = E[q]
-                    for j in range(d):
-                        old[j] = own[i, j, q]
-                    for j in range(d):
-                        new[j] = P[q][j]
-                        for h in range(d):
-                            new[j] += A[j][h] * old[h]
-                        own[i, j, q] = new[j]
-                        effect += C[j] * new[j] + Cp[j] * old[j]
-                    e_own[i, q] = effect
+                    new, e_own[i, q] = advance(load_s(own[i], q), A, C, Cp, P[q], E[q])
+                    store(own[i], q, new)
 
     return compile_kernel(kernel)

@@ -160,3 +160,21 @@ def test_32_bits_do_at_the_widths_that_they_are_used_for(model: str, d: int, rou
             lost, over = lost + found[0][2], over + found[0][4]
     assert lost > 100
     assert over > 100
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+def test_without_rounding_or_limits_integers_are_real_numbers(d: int) -> None:
+    """Spikes of the own step stand in F and e there, and in A, C and b here."""
+    rng = np.random.default_rng(d)
+    A, C, late, F = jacobians(rng, d, 5, 40)
+    old, drive, direct = (rng.integers(-9, 10, shape) for shape in ((40, d), (40, d), 40))
+    for o, a, c, at_late, f, b, direct_ in as_tuples(old, A, C, late, F, drive, direct):
+        new, e, lost = eligibility.eligibility_step(o, a, c, at_late, f, b, direct_, 0, NEAREST, 60)
+        assert not lost
+        # e = C (A ε + b) + C' ε + o, which the rows with F take up
+        by_state = [sum(c[j] * a[j][k] for j in range(d)) + at_late[k] for k in range(d)]
+        by_drive = sum(x * y for x, y in zip(c, b, strict=True)) + direct_
+        whole = tuple(tuple(x + y * by_state[k] for k, x in enumerate(row)) for row, y in zip(a, f, strict=True))
+        driven = tuple(x + y * by_drive for x, y in zip(b, f, strict=True))
+        for function in (eligibility.float_eligibility_step, unrolled(eligibility.float_eligibility_step, d)):
+            assert function(o, whole, c, at_late, driven, direct_) == (new, e)
