@@ -31,6 +31,7 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize
 from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnOptions
+from hypr_neuro.sim.learning.updates import UPDATES
 
 PROBE_SAMPLES = 4
 
@@ -144,21 +145,13 @@ def _quick_turns() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-RULES = {
-    "factored": "gradients normalised by row and column",
-    "layer": "gradients normalised by connection",
-    "sgd": "gradients as they are",
-    "sign": "signs of gradients",
-}
-
-
 def in_words(options: LearnOptions) -> str:
     """The rule of both sides for a report."""
     many, what = options.update_every, options.update_on
     parts = [
         "HYPR eligibilities, batch 1",
         f"update after every {what}" if many == 1 else f"update after every {many} {what}s",
-        RULES.get(options.rule, options.rule),
+        UPDATES[options.rule].description,
         f"rate {options.rate} weight steps, × {options.decay} an epoch",
     ]
     if options.momentum:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any, Protocol
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.sim.learning.update import real_momentum_step
+from hypr_neuro.sim.learning.updates import UPDATES
 
 
 class Optimizer(Protocol):
@@ -71,20 +73,12 @@ class RMSprop:
             value[...] = value - self.rate * g / (np.sqrt(v) + self.epsilon)
 
 
-SGD_SHIFT = 19
-"""Of on-chip "sgd": the chip's gradient is 2^19 where a full-scale learning signal meets an eligibility of 1."""
-
-
 class OnChip:
     """The update of on-chip learning, in float: w ← w - lsb · step, a step in units of one weight step of the chip.
 
-    rule : step, with rate r, limit l and averages x ← x + 2^-k (… - x) that start at the first gradient's values
-        "factored"  clip(r g_ij / √(R_i C_j / mean R), ±l r), R_i of mean_j g_ij², C_j of mean_i g_ij²
-        "layer"     clip(r g_ij / √R, ±l r), R of mean g²
-        "sgd"       clip(r 2^-19 scale g_ij, ±l), scale: size of the chip's integer gradient where float's is 1
-        "sign"      r sign(g_ij)
-    momentum : μ > 0 averages steps, M ← M + 2^-μ (step - M), step = M
-    lsb, scale : by name of array; arrays that `lsb` does not name stay as they are
+    rule : of `sim.learning.updates`, whose `real` makes the steps. momentum : μ > 0 averages them
+    lsb : size of a weight step, by name of array; arrays that it does not name stay as they are
+    scale : size of the chip's integer gradient where float's is 1, by name of array
     """
 
     def __init__(
@@ -98,8 +92,8 @@ class OnChip:
         momentum: int = 0,
         scale: Mapping[str, float] | None = None,
     ) -> None:
-        if rule not in _ON_CHIP:
-            raise InputError(f"unknown rule '{rule}', known: {', '.join(sorted(_ON_CHIP))}")
+        if rule not in UPDATES:
+            raise InputError(f"unknown rule '{rule}', known: {', '.join(sorted(UPDATES))}")
         self.rate, self.lsb, self.rule, self.limit = rate, dict(lsb), rule, limit
         self.average_shift, self.momentum, self.scale = average_shift, momentum, dict(scale or {})
         self.state: dict[str, Array] = {}
@@ -110,48 +104,16 @@ class OnChip:
 
     def step(self, name: str, gradient: Array) -> Array:
         """Step of one array (n, m) in weight steps; averages and momentum move on."""
-        step = _ON_CHIP[self.rule](self, name, gradient.astype(np.float64))
+        rule, gradient = UPDATES[self.rule], gradient.astype(np.float64)
+        state = [
+            self.state.setdefault(f"{key}/{name}", np.zeros(shape))
+            for key, shape in rule.state(*gradient.shape).items()
+        ]
+        step = rule.real(gradient, tuple(state), self.rate, self.limit, self.average_shift, self.scale.get(name, 1.0))
         if self.momentum:
             old = self.state.get(f"m/{name}", np.zeros_like(step))
-            step = self.state[f"m/{name}"] = np.asarray(old + (step - old) / (1 << self.momentum))
+            step = self.state[f"m/{name}"] = np.asarray(real_momentum_step(step, old, self.momentum))
         return step
-
-    def _factored(self, name: str, g: Array) -> Array:
-        square = g * g
-        row = self._average(f"row/{name}", square.mean(axis=1))
-        column = self._average(f"column/{name}", square.mean(axis=0))
-        if not np.any(row):
-            return np.zeros_like(g)
-        return self._normalised(g, np.sqrt(row)[:, None] * np.sqrt(column)[None, :] / np.sqrt(row.mean()))
-
-    def _layer(self, name: str, g: Array) -> Array:
-        return self._normalised(g, np.sqrt(self._average(f"mean/{name}", np.array([[np.mean(g * g)]]))))
-
-    def _sgd(self, name: str, g: Array) -> Array:
-        step = self.rate / 2**SGD_SHIFT * self.scale.get(name, 1.0) * g
-        return np.asarray(np.clip(step, -self.limit, self.limit))
-
-    def _sign(self, name: str, g: Array) -> Array:
-        return np.asarray(self.rate * np.sign(g))
-
-    def _normalised(self, g: Array, norm: Array) -> Array:
-        norm = np.broadcast_to(norm, g.shape)
-        step = np.divide(g, norm, out=np.zeros_like(g), where=norm > 0)
-        return np.asarray(self.rate * np.clip(step, -self.limit, self.limit))
-
-    def _average(self, name: str, value: Array) -> Array:
-        """Entries that are 0 so far take the value, as on the chip."""
-        old = self.state.get(name, np.zeros_like(value))
-        self.state[name] = np.where(old == 0.0, value, old + (value - old) / (1 << self.average_shift))
-        return self.state[name]
-
-
-_ON_CHIP: dict[str, Callable[[OnChip, str, Array], Array]] = {
-    "factored": OnChip._factored,
-    "layer": OnChip._layer,
-    "sgd": OnChip._sgd,
-    "sign": OnChip._sign,
-}
 
 
 class Factored(OnChip):

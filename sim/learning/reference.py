@@ -24,7 +24,7 @@ down, for neuron j below,
 with m the weights over which the spikes of j travel, or fixed random numbers of their size, gs such that a signal of
 full scale on an eligibility of 1 adds 2^19, and fs such that a quarter of the largest possible sum fits a signal.
 Where eligibilities are delayed, e and B·C are those of Δ steps ago, when the spikes left that the signal judges, and
-windows last Δ longer. Updates are those of `update_reference`; they alone set gradients to 0.
+windows last Δ longer. Updates are those of `reference_update`; they alone set gradients to 0.
 
 Python ints never wrap, so a missing overflow rule shows as a value outside its declared width; every value is
 checked. Slow on purpose; `learner` must equal it, bit for bit.
@@ -38,10 +38,11 @@ from math import exp, inf
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import draw32, quotient, sat, shift_nearest, shr_nearest
+from hypr_neuro.numbers.words import held
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reference_layer import LearningLayer, dot
-from hypr_neuro.sim.learning.reference_update import PRODUCT_BITS, Matrix, Rule, held
+from hypr_neuro.sim.learning.reference_update import PRODUCT_BITS, Matrix, Rule
 
 RANDOM_FEEDBACK, PARAMETERS = 2048, 1024
 """First tensor numbers of random feedback and of neuron parameters, of which a layer has up to 16."""
@@ -240,11 +241,12 @@ class LearningReference:
             for key, c in layer.layer.connections().items():
                 if layer.learns:
                     rule = self.rules[f"{layer.name}.{key}"]
-                    rule.apply(c.mantissa, rule.changes(gradients[key], rate, self.updates))
+                    rule.change_weights(c.mantissa, gradients[key], rate, self.updates)
             changes = {}
             for j in layer.parameters:
                 name = layer.layer.model.trainable[j]
-                changes[j] = self.rules[f"{layer.name}.{name}"].changes(gradients[name], parameter_rate, self.updates)
+                rule = self.rules[f"{layer.name}.{name}"]
+                changes[j] = rule.change_parameters(gradients[name], parameter_rate, self.updates)
             if changes:
                 layer.change_parameters(changes)
             layer.start_gradient()

@@ -13,9 +13,11 @@ from typing import Any
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.structure import spike_rows
 from hypr_neuro.numbers.fixed_point import ROUNDING, sat, shift, shift_nearest, shr, shr_floor, shr_nearest
+from hypr_neuro.numbers.words import held
 from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.reference_update import GRADIENT_FRACTION, PRODUCT_BITS, Matrix, held
+from hypr_neuro.sim.learning.reference_update import PRODUCT_BITS, Matrix
+from hypr_neuro.sim.learning.updates.base import GRADIENT_FRACTION
 from hypr_neuro.sim.reference import ReferencePopulation
 
 PARAMETER_SHIFT = 4

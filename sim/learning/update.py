@@ -1,23 +1,21 @@
 """The end of an update: momentum, stochastic rounding, saturation; the rule that makes the steps is in `updates`.
 
-    M ← sat(M + round((step - M) / 2^μ)), step = M                               with momentum, in `momentum_bits`
-    change = stochastic_round(step / 2^(16-r))                                   one draw a weight
-    W ← W - change clamped to ±top 2^r,  W = w 2^r + residual,  w = round(W / 2^r)
-
-With r = `residual_bits` 0 that is w ← sat(w - change). With more, a weight keeps that many bits below its mantissa,
-which it learns with but does not send.
+Written once, on single numbers (`momentum_step`, `rounded_step`, `weight_step`): the kernels here, which the simulator
+and Lava call, loop over them, the reference runs them on words (`numbers.words`), and C is their syntax tree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest, shr_stochastic
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.jit import compile_kernel, jitable
 from hypr_neuro.numbers.unrolled import HEAD, LOAD
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates.base import STEP_FRACTION
 
 PARAMETER_TENSORS = 1024
 """First word of the random counter for neuron parameters."""
@@ -25,11 +23,58 @@ SATURATED, CHANGED, SMALL, SEEN = range(4)
 """Entries of `counts`: weights that saturated, that changed; steps but 0 below half a unit, all steps but 0."""
 
 
+@jitable
+def momentum_step(step: Any, momentum: Any, shift: Any, bits: Any) -> Any:
+    """Average steps: M + nearest((step - M) / 2^shift), saturated to `bits` bits; it takes the step's place."""
+    return sat(momentum + shr_nearest(step - momentum, shift), bits)
+
+
+def real_momentum_step(step: Any, momentum: Any, shift: int) -> Any:
+    """Average steps in real numbers: M + (step - M) / 2^shift."""
+    return momentum + (step - momentum) / (1 << shift)
+
+
+@jitable
+def rounded_step(step: Any, residual_bits: Any, seed: Any, update: Any, tensor: Any, place: Any) -> Any:
+    """Round a step to units of 2^-residual_bits of a mantissa, up with the probability of what is dropped.
+
+    seed, update, tensor, place : words of the random counter; place is i m + j of an entry (i, j)
+    """
+    return shr_stochastic(step, STEP_FRACTION - residual_bits, draw32(seed, update, tensor, place))
+
+
+@jitable
+def weight_step(
+    weight: Any,
+    residual: Any,
+    step: Any,
+    bits: Any,
+    residual_bits: Any,
+    seed: Any,
+    update: Any,
+    tensor: Any,
+    place: Any,
+) -> Any:
+    """Take a step off a weight of `bits` bits: its mantissa, its residual, and whether it saturated.
+
+        W ← w 2^r + residual - rounded step, clamped to ±top 2^r;  w = nearest(W / 2^r), residual = W - w 2^r
+
+    With r = `residual_bits` 0 that is w ← sat(w - rounded step), residual 0. With more, a weight keeps that many bits
+    below its mantissa, which it learns with but does not send.
+    """
+    full = (weight << residual_bits) + residual - rounded_step(step, residual_bits, seed, update, tensor, place)
+    top = ((1 << (bits - 1)) - 1) << residual_bits
+    kept = min(max(full, -top), top)
+    mantissa = shr_nearest(kept, residual_bits)
+    return mantissa, kept - (mantissa << residual_bits), kept != full
+
+
 @cache
 def step_kernel(rule: str) -> Callable[..., None]:
     """Kernel (gradient, state, rate, limit, average_shift, momentum, μ, bits, step): the rule, then momentum.
 
-    gradient : (n, m). state : as the rule has it. momentum : (n, m), used if μ > 0. step : (n, m) int64, filled
+    gradient : (n, m) int64. state : as the rule has it. momentum : (n, m), used if μ > 0. step : (n, m) int64, zeros
+        that are filled
     """
     steps = UPDATES[rule].steps
 
@@ -38,7 +83,7 @@ def step_kernel(rule: str) -> Callable[..., None]:
         if mu > 0:
             for i in range(step.shape[0]):
                 for j in range(step.shape[1]):
-                    momentum[i, j] = sat(momentum[i, j] + shr_nearest(step[i, j] - momentum[i, j], mu), bits)
+                    momentum[i, j] = momentum_step(step[i, j], momentum[i, j], mu, bits)
                     step[i, j] = momentum[i, j]
 
     return compile_kernel(kernel)
@@ -52,24 +97,21 @@ def weight_kernel() -> Callable[..., None]:
     """
 
     def kernel(mantissa, residual, step, bits, residual_bits, seed, update, tensor, counts):
-        top = ((1 << (bits - 1)) - 1) << residual_bits
-        down = 16 - residual_bits
+        m, unit = step.shape[1], 1 << (STEP_FRACTION - residual_bits)
         for i in range(step.shape[0]):
-            for j in range(step.shape[1]):
+            for j in range(m):
                 if step[i, j] == 0:
                     continue
-                counts[SEEN] += 1
-                counts[SMALL] += 1 * (2 * abs(step[i, j]) < (1 << down))
-                change = shr_stochastic(step[i, j], down, draw32(seed, update, tensor, i * step.shape[1] + j))
                 before = mantissa[i, j]
-                full = (before << residual_bits) - change
+                left = residual[i, j] if residual_bits > 0 else 0
+                mantissa[i, j], left, saturated = weight_step(
+                    before, left, step[i, j], bits, residual_bits, seed, update, tensor, i * m + j
+                )
                 if residual_bits > 0:
-                    full += residual[i, j]
-                kept = min(max(full, -top), top)
-                counts[SATURATED] += 1 * (kept != full)
-                mantissa[i, j] = shr_nearest(kept, residual_bits)
-                if residual_bits > 0:
-                    residual[i, j] = kept - (mantissa[i, j] << residual_bits)
+                    residual[i, j] = left
+                counts[SEEN] += 1
+                counts[SMALL] += 1 * (2 * abs(step[i, j]) < unit)
+                counts[SATURATED] += 1 * saturated
                 counts[CHANGED] += 1 * (mantissa[i, j] != before)
 
     return compile_kernel(kernel)
@@ -92,7 +134,7 @@ def parameter_update_kernel(model_name: str) -> Callable[..., None]:
         shared = head(constants)
         for i in range(per_neuron.shape[1]):
             for j in range(step.shape[0]):
-                step[j, i] = shr_stochastic(step[j, i], 16, draw32(seed, update, tensor + j, i))
+                step[j, i] = rounded_step(step[j, i], 0, seed, update, tensor + j, i)
             new = change_of(load_p(per_neuron, i) + shared, load_change(step, i))
             for j in range(per_neuron.shape[0]):
                 per_neuron[j, i] = new[j]

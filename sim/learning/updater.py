@@ -85,7 +85,7 @@ class Updater:
         self.updates += 1
 
     def _steps(self, name: str, gradient: Array, rate: int) -> Array:
-        step = np.empty(gradient.shape, np.int64)
+        step = np.zeros(gradient.shape, np.int64)
         step_kernel(self.rule.name)(
             gradient,
             tuple(self.averages[name].values()),

@@ -11,15 +11,21 @@ from hypr_neuro.compilers.c.learning.memory import weight_kind, word
 from hypr_neuro.compilers.c.learning.plan import Plan, Tensor
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, Sink
 from hypr_neuro.compilers.c.names import c_name
+from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.errors import InputError
-from hypr_neuro.sim.learning.reference_update import STEP_FRACTION
+from hypr_neuro.numbers import fixed_point
+from hypr_neuro.numbers.jit import tagged_functions
+from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
 
 
 def rule_loops(plan: Plan) -> Loops:
     """The update rule as a C function of a tensor and a rate."""
     rule = UPDATES[plan.options.rule]
-    states = [CArray(f"hn_tensor->state[{k}][{{0}}]", ()) for k in range(len(rule.state(1, 1)))]
+    places = {1: "{0}", 2: "{0} * hn_tensor->m + {1}"}
+    states = [
+        CArray(f"hn_tensor->state[{k}][{places[len(shape)]}]", ()) for k, shape in enumerate(rule.state(1, 1).values())
+    ]
     return LoopTranslator(
         rule.steps,
         "static void rule(const struct tensor *hn_tensor, int64_t rate)",
@@ -49,9 +55,9 @@ def update_text(plan: Plan, loops: Loops) -> str:
         change_field=lines(1, ["int32_t *change;"] if parameters else []),
         count=len(plan.tensors),
         tensors=lines(1, [_entry(plan, t, residual) for t in plan.tensors]),
+        functions=_functions(bool(momentum)),
         momentum=lines(1, _momentum(plan) if momentum else []),
         parameter=lines(1, _parameter(plan) if parameters else []),
-        seed=plan.options.seed,
         weight=lines(2, _weight(plan, residual)),
         rule=_scratch(plan, loops) + loops.text,
         neurons="\n".join(_neurons(plan, i) for i, layer in enumerate(plan.layers) if layer.parameters),
@@ -62,6 +68,12 @@ def update_text(plan: Plan, loops: Loops) -> str:
     )
 
 
+def _functions(momentum: bool) -> str:
+    """What becomes of a step, from its definition."""
+    rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
+    return module([*[momentum_step] * momentum, weight_step], rules)
+
+
 def _entry(plan: Plan, t: Tensor, residual: int) -> str:
     """One row of the table."""
     memory, sources = "hn_learn_memory.", plan.layers[t.layer].synapses
@@ -69,7 +81,8 @@ def _entry(plan: Plan, t: Tensor, residual: int) -> str:
         stride, gradient = len(plan.layers[t.layer].parameters), f"parameter_gradient_{t.layer}[0][{t.first}]"
     else:
         stride, gradient = sources, f"gradient_{t.layer}[0][{t.first}]"
-    states = [f"{memory}{name}_{t.label}" for name in UPDATES[plan.options.rule].state(t.rows, t.columns)]
+    shapes = UPDATES[plan.options.rule].state(t.rows, t.columns)
+    states = [f"{memory}{name}_{t.label}{'[0]' * (len(shape) - 1)}" for name, shape in shapes.items()]
     parts = [f".gradient = &{memory}{gradient}"]
     if states:
         parts.append(f".state = {{{', '.join(states)}}}")
@@ -87,33 +100,34 @@ def _entry(plan: Plan, t: Tensor, residual: int) -> str:
 def _momentum(plan: Plan) -> list[str]:
     bits, mu = plan.qnet.profile.learning.momentum_bits.value, plan.options.momentum
     return [
-        f"step = hn_sat(t->momentum[place] + hn_shr_nearest(step - t->momentum[place], {mu}), {bits});",
+        f"step = {c_name(momentum_step)}(step, t->momentum[place], {mu}, {bits});",
         f"t->momentum[place] = ({word(bits)})step;",
     ]
 
 
 def _parameter(plan: Plan) -> list[str]:
-    draw = f"hn_draw32({plan.options.seed}, hn_learn_memory.updates, t->number, place)"
     return [
         "if (t->change) {",
-        f"    t->change[place] = (int32_t)hn_shr_stochastic(step, {STEP_FRACTION}, {draw});",
+        f"    t->change[place] = (int32_t){c_name(rounded_step)}(step, 0, {_random(plan)});",
         "    return;",
         "}",
     ]
 
 
+def _random(plan: Plan) -> str:
+    """Words of the random counter."""
+    return f"{plan.options.seed}, hn_learn_memory.updates, t->number, place"
+
+
 def _weight(plan: Plan, residual: int) -> list[str]:
     bits, kind = plan.qnet.profile.precision.weight_bits.value, weight_kind(plan)
-    change = f"hn_shr_stochastic(step, {STEP_FRACTION - residual}, draw)"
-    if not residual:
-        return [f"*weight = ({kind})hn_sat(*weight - {change}, {bits});"]
-    top = ((1 << (bits - 1)) - 1) << residual
-    return [
-        f"const int64_t full = hn_shl(*weight, {residual}) + t->residual[place] - {change};",
-        f"const int64_t kept = hn_min(hn_max(full, -INT64_C({top})), INT64_C({top}));",
-        f"*weight = ({kind})hn_shr_nearest(kept, {residual});",
-        f"t->residual[place] = ({word(residual)})(kept - hn_shl(*weight, {residual}));",
+    left = "t->residual[place]" if residual else "0"
+    found = [
+        "int64_t changed[3];",
+        f"{c_name(weight_step)}(*weight, {left}, step, {bits}, {residual}, {_random(plan)}, changed);",
+        f"*weight = ({kind})changed[0];",
     ]
+    return found + [f"t->residual[place] = ({word(residual)})changed[1];"] * bool(residual)
 
 
 def _scratch(plan: Plan, loops: Loops) -> str:

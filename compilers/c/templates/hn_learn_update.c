@@ -14,13 +14,13 @@ static const struct tensor tensors[$count] = {
 $tensors
 };
 
+$functions
 /* Takes a step of the rule, with 16 fraction bits, off the entry (i, j). */
 static void hn_take(const struct tensor *t, int64_t i, int64_t j, int64_t step) {
     const int64_t place = i * t->m + j;
 $momentum
 $parameter
     if (step != 0) {
-        const int64_t draw = hn_draw32($seed, hn_learn_memory.updates, t->number, place);
         $weight_type *weight = t->weight + i * t->stride + j;
 $weight
     }

@@ -23,7 +23,7 @@ class Steps:
 
     def __call__(self, gradient: Array, rate: int) -> Array:
         """Steps (n, m) with 16 fraction bits."""
-        o, step = self.options, np.empty(gradient.shape, np.int64)
+        o, step = self.options, np.zeros(gradient.shape, np.int64)
         step_kernel(o.rule)(
             np.ascontiguousarray(gradient),
             tuple(self.averages.values()),

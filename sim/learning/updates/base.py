@@ -1,7 +1,7 @@
 """The record that an update rule is.
 
 A rule turns the gradient G (n × m) of a connection into steps with 16 fraction bits, in mantissa units: what a weight
-should go down by. `sim.update` does the rest: momentum, stochastic rounding, saturation.
+should go down by. `sim.learning.update` does the rest: momentum, stochastic rounding, saturation.
 """
 
 from __future__ import annotations
@@ -10,35 +10,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.numbers.jit import jitable
 
-STEP_FRACTION = 16
+STEP_FRACTION, GRADIENT_FRACTION = 16, 19
+"""Of a step in mantissas, and of a gradient: a signal of full scale on an eligibility of 1 adds 2^19."""
 
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """One rule.
+    """One rule, in integers and in real numbers.
 
-    state : names of what it remembers of a connection, with the shape of each for n rows and m columns
-    steps : jitable (gradient, state, rate, limit, average_shift, step) -> None; state is a tuple of int64 arrays in
-        the order of `state` (updated), step (n, m) int64 is filled
+    description : what it does to gradients, as reports say it
+    state : names of what it remembers of a connection, with the shape of each for n rows and m columns, (n,) or (n, m)
+    steps : jitable (gradient, state, rate, limit, average_shift, step) -> None; gradient (n, m) of 64 bits, state a
+        tuple of int64 arrays in the order of `state` (updated), step (n, m) int64, all 0, is filled. The simulator and
+        Lava compile it, C is its syntax tree, and the reference runs it on words
+    real : the same in real numbers, (gradient, state, rate, limit, average_shift, scale) -> step in mantissas; state of
+        float64 arrays (updated), scale the size of the integer gradient where this one is 1
     """
 
     name: str
     description: str
     state: Callable[[int, int], dict[str, tuple[int, ...]]]
     steps: Callable[..., None]
-
-
-def square_shift(n: int, m: int) -> int:
-    """Bits dropped from squares of 32-bit gradients so that a sum of n or m of them fits 63 bits; even, at least 10."""
-    return 10 + 2 * max(0, -(-(max(n, m).bit_length() - 11) // 2))
+    real: Callable[..., Array]
 
 
 @jitable
 def squares_dropped(count: Any) -> Any:
-    """`square_shift` in kernels: for sums of at most `count` squares."""
+    """Count the bits that 32-bit gradients squared lose so that a sum of `count` fits 63 bits; even, at least 10."""
     bits = 0
     while count >> bits:
         bits += 1
@@ -55,3 +59,14 @@ def averaged(old: int, value: int, average_shift: int) -> int:
 def clipped(step: int, top: int) -> int:
     """step clamped to ±top."""
     return min(max(step, -top), top)
+
+
+def real_averaged(old: Array, value: Array, average_shift: int) -> Array:
+    """`averaged` in real numbers, of every entry."""
+    return np.where(old == 0.0, value, old + (value - old) / (1 << average_shift))
+
+
+def real_normalised(gradient: Array, norm: Array, rate: float, limit: float) -> Array:
+    """rate · clip(G / norm, ±limit), 0 where the norm is 0."""
+    step = np.divide(gradient, np.broadcast_to(norm, gradient.shape), out=np.zeros_like(gradient), where=norm > 0)
+    return np.asarray(rate * np.clip(step, -limit, limit))

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_nearest
 from hypr_neuro.numbers.jit import jitable
-from hypr_neuro.sim.learning.updates.base import UpdateRule, clipped
+from hypr_neuro.sim.learning.updates.base import GRADIENT_FRACTION, STEP_FRACTION, UpdateRule, clipped
 
 
 @jitable
@@ -18,7 +21,12 @@ def steps(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, 
     """See the module."""
     for i in range(gradient.shape[0]):
         for j in range(gradient.shape[1]):
-            step[i, j] = clipped(shr_nearest(gradient[i, j] * rate, 19), limit << 16)
+            step[i, j] = clipped(shr_nearest(gradient[i, j] * rate, GRADIENT_FRACTION), limit << STEP_FRACTION)
 
 
-RULE = UpdateRule("sgd", "no normaliser", lambda n, m: {}, steps)
+def real(gradient: Array, state: Any, rate: float, limit: float, average_shift: int, scale: float) -> Array:
+    """See the module, in real numbers."""
+    return np.asarray(np.clip(rate / 2**GRADIENT_FRACTION * scale * gradient, -limit, limit))
+
+
+RULE = UpdateRule("sgd", "gradients as they are", lambda n, m: {}, steps, real)

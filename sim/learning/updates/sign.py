@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.sim.learning.updates.base import UpdateRule
 
@@ -16,4 +19,9 @@ def steps(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, 
             step[i, j] = rate * (1 * (gradient[i, j] > 0) - 1 * (gradient[i, j] < 0))
 
 
-RULE = UpdateRule("sign", "the gradient's sign", lambda n, m: {}, steps)
+def real(gradient: Array, state: Any, rate: float, limit: float, average_shift: int, scale: float) -> Array:
+    """See the module, in real numbers."""
+    return np.asarray(rate * np.sign(gradient))
+
+
+RULE = UpdateRule("sign", "signs of gradients", lambda n, m: {}, steps, real)
