@@ -15,7 +15,7 @@ from hypr_neuro.compilers.c import TEMPLATES, build, fixed_header, neurons_heade
 from hypr_neuro.compilers.c import network as single
 from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.compilers.spinnaker2 import text
-from hypr_neuro.compilers.spinnaker2.cores import Core, cores_of, placed
+from hypr_neuro.compilers.spinnaker2.cores import CoreProgram, cores_of, placed
 from hypr_neuro.compilers.spinnaker2.nir_file import write_readable
 from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.exchange.nir import write_nir
@@ -85,7 +85,7 @@ def emit(
     return Emitted(names, {"cores": core_memory, "py_spinnaker2": readable, "placement": split.as_dict()})
 
 
-def memory(qnet: QuantizedNetwork, cores: list[Core], folder: Path) -> list[dict[str, Any]]:
+def memory(qnet: QuantizedNetwork, cores: list[CoreProgram], folder: Path) -> list[dict[str, Any]]:
     """Return what each core holds and takes; bytes are null, with a reason, where no compiler measures them."""
     reason = build.CORTEX_M4.missing()
     entries = []

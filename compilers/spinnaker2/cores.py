@@ -25,7 +25,7 @@ HOST, ALWAYS = -1, -2
 
 
 @dataclass(frozen=True)
-class Core:
+class CoreProgram:
     """One core's program.
 
     Attributes
@@ -98,7 +98,7 @@ def _check_cover(qnet: QuantizedNetwork, cores: Sequence[CoreUse]) -> None:
             )
 
 
-def cores_of(qnet: QuantizedNetwork, placement: Placement) -> list[Core]:
+def cores_of(qnet: QuantizedNetwork, placement: Placement) -> list[CoreProgram]:
     """Return the programs of all cores, in the placement's order."""
     names = [qnet.name(i) for i in range(len(qnet.layers))]
     neurons_at: list[list[tuple[int, int]]] = [[] for _ in names]
@@ -109,7 +109,7 @@ def cores_of(qnet: QuantizedNetwork, placement: Placement) -> list[Core]:
 
 def _core(
     qnet: QuantizedNetwork, number: int, index: int, use: CoreUse, neurons_at: list[list[tuple[int, int]]]
-) -> Core:
+) -> CoreProgram:
     """Return the program of one core: the weights of its neurons over the messages that they need."""
     layer = qnet.layers[index]
     rows = slice(use.first_neuron, use.first_neuron + use.neurons)
@@ -126,7 +126,7 @@ def _core(
         messages += [sources[j] for j in used]
     messages = messages or [(HOST if index == 0 else ALWAYS, 0)]
     network = _network(layer, qnet, f"core {number}", rows, blocks, len(messages), index)
-    return Core(number, index, use.first_neuron, rows.stop, network, tuple(messages))
+    return CoreProgram(number, index, use.first_neuron, rows.stop, network, tuple(messages))
 
 
 def _network(
@@ -150,7 +150,7 @@ def _network(
     return IntegerNetwork(inputs, (population,), tuple(synapses), connection_delay=0, state_bits=bits)
 
 
-def receivers(cores: Sequence[Core]) -> list[list[list[tuple[int, int]]]]:
+def receivers(cores: Sequence[CoreProgram]) -> list[list[list[tuple[int, int]]]]:
     """Return for each core and neuron of it (core, input there) of all that its output goes to."""
     targets: list[list[list[tuple[int, int]]]] = [[[] for _ in range(core.stop - core.first)] for core in cores]
     for core in cores:

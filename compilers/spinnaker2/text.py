@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hypr_neuro.compilers.c import network as single
 from hypr_neuro.compilers.c.plan import Plan
-from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, Core, receivers
+from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, CoreProgram, receivers
 
 FUNCTIONS = re.compile(r"\bhn_(reset|step|output|state_0|sent_0|events_0)\b")
 MACROS = re.compile(r"\bHN_(INPUT(?:S|_LOW|_LIMIT)|OUTPUTS|TAIL|SIZE_0|STATES_0|EVENTS_0|POPULATIONS|NETWORK_H)\b")
@@ -19,7 +19,7 @@ def own_names(text: str, number: int) -> str:
     return MACROS.sub(rf"CORE_{number}_\1", text).replace('"network.h"', f'"core_{number}.h"')
 
 
-def core_files(core: Core, input_limit: int) -> dict[str, str]:
+def core_files(core: CoreProgram, input_limit: int) -> dict[str, str]:
     """Return core_<i>.h and core_<i>.c by name."""
     plan = core.plan(input_limit)
     return {
@@ -28,7 +28,7 @@ def core_files(core: Core, input_limit: int) -> dict[str, str]:
     }
 
 
-def messages_header(cores: Sequence[Core]) -> str:
+def messages_header(cores: Sequence[CoreProgram]) -> str:
     """Return messages.h: what each core takes and where its outputs go."""
     parts = [
         "/* Messages between cores. What is sent in a step is taken up in the next. */\n#ifndef HN_MESSAGES_H\n"
@@ -62,7 +62,7 @@ def _table(name: str, messages: Sequence[tuple[int, int]]) -> str:
     return f"static const struct hn_message {name}[{len(rows)}] = {{{note}\n{body}\n}};\n"
 
 
-def lockstep(plan: Plan, cores: Sequence[Core]) -> str:
+def lockstep(plan: Plan, cores: Sequence[CoreProgram]) -> str:
     """Return network.c of the host program: all cores step by step, under the interface of the single network."""
     parts = [
         "/* All cores in one program: each takes what was sent in the step before, then all make a step. */\n"
@@ -89,7 +89,7 @@ def _gathered(plan: Plan, i: int) -> str:
     )
 
 
-def _received(cores: Sequence[Core]) -> str:
+def _received(cores: Sequence[CoreProgram]) -> str:
     """Define `received`: what a message holds."""
     cases = "".join(f"    case {c.number}:\n        return core_{c.number}_sent_0()[from.index];\n" for c in cores)
     return (
@@ -100,7 +100,7 @@ def _received(cores: Sequence[Core]) -> str:
     )
 
 
-def _collect(cores: Sequence[Core]) -> str:
+def _collect(cores: Sequence[CoreProgram]) -> str:
     """Define `collect`: the cores' states and outputs put together by layer."""
     body = []
     for c in cores:
@@ -122,7 +122,7 @@ def _collect(cores: Sequence[Core]) -> str:
     return "\n".join(["static void collect(void) {", *body, "#endif", "}\n"])
 
 
-def _reset(cores: Sequence[Core]) -> str:
+def _reset(cores: Sequence[CoreProgram]) -> str:
     """Define `hn_reset`."""
     body = [f"    core_{c.number}_reset();" for c in cores]
     body.append(
@@ -131,7 +131,7 @@ def _reset(cores: Sequence[Core]) -> str:
     return "\n".join(["void hn_reset(void) {", *body, "}\n"])
 
 
-def _step(cores: Sequence[Core]) -> str:
+def _step(cores: Sequence[CoreProgram]) -> str:
     """Define `hn_step`."""
     body = [
         f"    for (uint32_t i = 0; i < CORE_{c.number}_INPUTS; i++) {{\n"
@@ -155,7 +155,7 @@ def _accessors(plan: Plan) -> str:
     return "\n".join(parts)
 
 
-def makefile(cores: Sequence[Core]) -> str:
+def makefile(cores: Sequence[CoreProgram]) -> str:
     """Return the Makefile.
 
     `make run` runs all cores in lockstep on this computer, `make cores` makes an object for each, with its size.

@@ -6,6 +6,7 @@ overrides single keys, so that a study varies one field. What is not published i
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -18,6 +19,8 @@ from hypr_neuro.graph.spec import describe, load_yaml
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
 
+FORMAT_FIELDS = {entry.name for entry in fields(FixedFormat)}
+"""What a neuron's `to_fixed` needs; most of it a profile says under the same name."""
 T = TypeVar("T")
 
 
@@ -139,22 +142,13 @@ class Profile(_Strict):
         weight_range
             Largest magnitude of its weights.
         """
-        p = self.precision
+        given = {key: quantity.value for key, quantity in self.precision if key in FORMAT_FIELDS}
         return FixedFormat(
-            state_bits=p.state_bits.value,
-            coefficient_bits=p.coefficient_bits.value,
-            decay_bits=p.decay_bits.value,
-            threshold_bits=p.threshold_bits.value,
-            threshold_shift=p.threshold_shift.value,
-            bias_mantissa_bits=p.bias_mantissa_bits.value,
-            bias_exponent_max=p.bias_exponent_max.value,
+            **given,
             state_range=state_range,
-            headroom=p.state_headroom.value,
             weight_range=weight_range,
-            weight_bits=p.weight_bits.value,
-            weight_exponent_max=p.weight_exponent_max.value,
-            rounding=ROUNDING[p.state_rounding.value],
-            overflow=p.overflow.value,
+            headroom=self.precision.state_headroom.value,
+            rounding=ROUNDING[self.precision.state_rounding.value],
             psi_bits=self.learning.psi_bits.value,
         )
 

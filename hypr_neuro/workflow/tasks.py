@@ -125,34 +125,17 @@ ECG_NETWORKS: dict[str, Task] = {
 
 BY_SAMPLE = FAST_ADAM | {"loss": "sum_of_softmax"}
 FINGERTIP = {"copies": 5, "shift": 16, "stretch": 0.1, "drop": 0.2}
+
+
+def _braille(network: dict[str, Any], rate: float) -> Task:
+    """Return the settings of a Braille network."""
+    return Task(network, 12, 32, rate, training=BY_SAMPLE, augment=FINGERTIP, start_rate=0.03)
+
+
 BRAILLE_NETWORKS: dict[str, Task] = {
-    "se_adlif": Task(
-        _layers("se_adlif", [256], SE_ADLIF, [10.0, 20.0]),
-        epochs=12,
-        batch_size=32,
-        rate=0.005,
-        start_rate=0.03,
-        training=BY_SAMPLE,
-        augment=FINGERTIP,
-    ),
-    "alif": Task(
-        _layers("alif", [128], ALIF, [10.0, 20.0]),
-        epochs=12,
-        batch_size=32,
-        rate=0.01,
-        start_rate=0.03,
-        training=BY_SAMPLE,
-        augment=FINGERTIP,
-    ),
-    "brf": Task(
-        _layers("brf", [128], {"omega": [2.0, 60.0], "b_offset": [0.1, 3.0]}, [10.0, 20.0]),
-        epochs=12,
-        batch_size=32,
-        rate=0.05,
-        start_rate=0.03,
-        training=BY_SAMPLE,
-        augment=FINGERTIP,
-    ),
+    "se_adlif": _braille(_layers("se_adlif", [256], SE_ADLIF, [10.0, 20.0]), 0.005),
+    "alif": _braille(_layers("alif", [128], ALIF, [10.0, 20.0]), 0.01),
+    "brf": _braille(_layers("brf", [128], {"omega": [2.0, 60.0], "b_offset": [0.1, 3.0]}, [10.0, 20.0]), 0.05),
 }
 
 TASKS: dict[str, Task] = {

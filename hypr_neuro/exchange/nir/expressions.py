@@ -31,7 +31,7 @@ MOST_SYNAPSES = 1 << 28
 
 
 @dataclass
-class Expression:
+class WeightedSum:
     """n numbers as sums over sources.
 
     Attributes
@@ -46,23 +46,23 @@ class Expression:
     biases: dict[int, Array] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, source: str, n: int, first: int = 0, size: int | None = None) -> Expression:
+    def of(cls, source: str, n: int, first: int = 0, size: int | None = None) -> WeightedSum:
         """Return outputs first..first+n-1 of a source of that size."""
         from scipy.sparse import csr_array
 
         parts = (np.ones(n), np.arange(first, first + n), np.arange(n + 1))
         return cls({(source, 0): csr_array(parts, shape=(n, size or n))})
 
-    def plus(self, other: Expression) -> Expression:
+    def plus(self, other: WeightedSum) -> WeightedSum:
         """Return the sum."""
-        total = Expression(dict(self.terms), dict(self.biases))
+        total = WeightedSum(dict(self.terms), dict(self.biases))
         for key, matrix in other.terms.items():
             total.terms[key] = total.terms[key] + matrix if key in total.terms else matrix
         for first, bias in other.biases.items():
             total.biases[first] = total.biases[first] + bias if first in total.biases else bias
         return total
 
-    def times(self, matrix: Any) -> Expression:
+    def times(self, matrix: Any) -> WeightedSum:
         """Return matrix @ self."""
         terms = {key: matrix @ term for key, term in self.terms.items()}
         if any(term.nnz > MAX_SYNAPSES for term in terms.values()):
@@ -70,22 +70,22 @@ class Expression:
                 f"composed with the nodes before it, it has more than {MAX_SYNAPSES} synapses; export "
                 "fewer linear nodes in a row"
             )
-        return Expression(terms, {first: matrix @ bias for first, bias in self.biases.items()})
+        return WeightedSum(terms, {first: matrix @ bias for first, bias in self.biases.items()})
 
-    def scaled(self, gain: Array) -> Expression:
+    def scaled(self, gain: Array) -> WeightedSum:
         """Return each number times its gain."""
         return self.times(diagonal(gain)) if np.any(gain != 1.0) else self
 
-    def delayed(self, steps: Array) -> Expression:
+    def delayed(self, steps: Array) -> WeightedSum:
         """Return each number delayed by its own steps, (n,); raise InputError for more than a connection can have."""
         self._check_delays(steps)
-        total = Expression()
+        total = WeightedSum()
         for d in np.unique(steps[steps <= LATEST]):  # later numbers hear nothing
-            part = Expression(self.terms, self.biases).times(diagonal((steps == d).astype(np.float64)))
+            part = WeightedSum(self.terms, self.biases).times(diagonal((steps == d).astype(np.float64)))
             for term in part.terms.values():
                 term.eliminate_zeros()
             total = total.plus(
-                Expression(
+                WeightedSum(
                     {(source, delay + int(d)): term for (source, delay), term in part.terms.items() if term.nnz},
                     {first + int(d): bias for first, bias in part.biases.items() if np.any(bias)},
                 )
@@ -104,9 +104,9 @@ class Expression:
                     "larger dt makes fewer steps of a delay in seconds"
                 )
 
-    def with_bias(self, bias: Array | None) -> Expression:
+    def with_bias(self, bias: Array | None) -> WeightedSum:
         """Return the sum with a constant that acts from the first step on."""
-        return self if bias is None or not np.any(bias) else self.plus(Expression({}, {0: bias}))
+        return self if bias is None or not np.any(bias) else self.plus(WeightedSum({}, {0: bias}))
 
     def only_source(self) -> str | None:
         """Return the source whose outputs these are, unchanged and without delay; None if there is none."""
@@ -131,7 +131,7 @@ class NodeInputs:
     """
 
     def __init__(
-        self, flat: Flat, shapes: Shapes, sources: dict[str, Expression], dt: Callable[[Place], float]
+        self, flat: Flat, shapes: Shapes, sources: dict[str, WeightedSum], dt: Callable[[Place], float]
     ) -> None:
         self.flat, self.shapes, self.predecessors = flat, shapes, flat.predecessors()
         self.outputs, self.dt = dict(sources), dt
@@ -141,7 +141,7 @@ class NodeInputs:
         for name in self._order():
             self.outputs[name] = self.count_weights(flat.places[name], self._output(flat.places[name]))
 
-    def count_weights(self, place: Place, expression: Expression) -> Expression:
+    def count_weights(self, place: Place, expression: WeightedSum) -> WeightedSum:
         """Return the expression, its weights counted; raise InputError, naming the node, for too many in the graph."""
         for term in expression.terms.values():
             if id(term) not in self._counted:
@@ -154,9 +154,9 @@ class NodeInputs:
             )
         return expression
 
-    def sum_into(self, name: str) -> Expression:
+    def sum_into(self, name: str) -> WeightedSum:
         """Return the sum of what the nodes before this one send."""
-        total = Expression()
+        total = WeightedSum()
         for source in sorted(self.predecessors[name]):
             total = total.plus(self.outputs[source])
         return total
@@ -196,7 +196,7 @@ class NodeInputs:
         loop = path[path.index(path[-1]) :][::-1]
         return " → ".join(repr(name) for name in loop[:6]) + (" → …" if len(loop) > 6 else "")
 
-    def _output(self, place: Place) -> Expression:
+    def _output(self, place: Place) -> WeightedSum:
         """Return what leaves a linear node."""
         incoming = self.sum_into(place.name)
         with naming(place.label):

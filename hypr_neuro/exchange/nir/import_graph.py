@@ -16,12 +16,12 @@ import nir
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.exchange.nir.expressions import Expression, NodeInputs
+from hypr_neuro.exchange.nir.expressions import NodeInputs, WeightedSum
 from hypr_neuro.exchange.nir.flatten import INTEGRATORS, LINEAR, SPIKING, Flat, Place, flatten
 from hypr_neuro.exchange.nir.imported import Imported
 from hypr_neuro.exchange.nir.neurons_in import ConvertedNeurons, convert_neurons, memoryless
 from hypr_neuro.exchange.nir.nodes import naming, on_one_line
-from hypr_neuro.exchange.nir.options import Choice, Options
+from hypr_neuro.exchange.nir.options import Choice, GraphChoices
 from hypr_neuro.exchange.nir.order import population_order
 from hypr_neuro.exchange.nir.shapes import Shapes, find_shapes
 from hypr_neuro.exchange.nir.summary import ImportSummary, count_kinds
@@ -40,29 +40,29 @@ class _Part:
 
     place: Place
     population: FloatPopulation
-    expression: Expression
+    expression: WeightedSum
 
 
 def import_foreign(graph: nir.NIRGraph, arguments: dict[str, Any], source: str) -> Imported:
     """Return the graph of another program; raise InputError, naming node or edge, rule and remedy."""
     flat = flatten(graph)
     _check_ends(flat)
-    shapes, options = find_shapes(flat), Options(flat, arguments)
+    shapes, choices = find_shapes(flat), GraphChoices(flat, arguments)
     inputs, sources = _input_sources(flat, shapes)
     with np.errstate(all="ignore"):  # what overflows is refused by what it becomes part of
-        node_inputs = NodeInputs(flat, shapes, sources, options.dt)
-        parts, remarks = _parts(flat, shapes, node_inputs, options)
+        node_inputs = NodeInputs(flat, shapes, sources, choices.dt)
+        parts, remarks = _parts(flat, shapes, node_inputs, choices)
         outputs = _outputs(flat, node_inputs, parts)
     heard = {name: sorted({source for source, _ in part.expression.terms}) for name, part in parts.items()}
     order, closing = population_order(heard)
-    synapses = _synapses(parts, order, closing, options)
-    dt = options.dt(None)
+    synapses = _synapses(parts, order, closing, choices)
+    dt = choices.dt(None)
     shape = shapes.outputs[flat.of_kind("Input")[0].name] if len(flat.of_kind("Input")) == 1 else (inputs,)
     summary = ImportSummary(
         source,
         count_kinds(flat),
         len(flat.edges),
-        (*options.choices, *options.without_effect(), START),
+        (*choices.choices, *choices.without_effect(), START),
         tuple(map(on_one_line, _became(flat, parts, order, outputs, closing, synapses))),
         (*node_inputs.notes, *remarks),
         (*shapes.warnings, *_idle(flat, parts, outputs)),
@@ -89,29 +89,31 @@ def _check_ends(flat: Flat) -> None:
             raise InputError(f"{place.label} leads to no node, rule: at least one; connect or remove it")
 
 
-def _input_sources(flat: Flat, shapes: Shapes) -> tuple[int, dict[str, Expression]]:
+def _input_sources(flat: Flat, shapes: Shapes) -> tuple[int, dict[str, WeightedSum]]:
     """Return the channels of the input, and what leaves each Input and each neuron."""
     places = flat.of_kind("Input")
     sizes = [prod(shapes.outputs[p.name]) for p in places]
     starts = np.cumsum([0, *sizes])
     sources = {
-        p.name: Expression.of(INPUT, n, int(first), sum(sizes))
+        p.name: WeightedSum.of(INPUT, n, int(first), sum(sizes))
         for p, n, first in zip(places, sizes, starts[:-1], strict=True)
     }
     for place in flat.places.values():
         if place.kind in SPIKING | INTEGRATORS:
-            sources[place.name] = Expression.of(place.name, prod(shapes.outputs[place.name]))
+            sources[place.name] = WeightedSum.of(place.name, prod(shapes.outputs[place.name]))
     return sum(sizes), sources
 
 
-def _parts(flat: Flat, shapes: Shapes, node_inputs: NodeInputs, options: Options) -> tuple[dict[str, _Part], list[str]]:
+def _parts(
+    flat: Flat, shapes: Shapes, node_inputs: NodeInputs, choices: GraphChoices
+) -> tuple[dict[str, _Part], list[str]]:
     """Return populations by name, in the order of names, and remarks on how their parameters were read."""
     parts, remarks = {}, []
     for name in sorted(flat.places):
         place = flat.places[name]
         if place.kind not in SPIKING | INTEGRATORS:
             continue
-        neurons = convert_neurons(place, shapes.outputs[name], options)
+        neurons = convert_neurons(place, shapes.outputs[name], choices)
         remarks += [f"{place.label}: {note}" for note in neurons.notes]
         expression = node_inputs.count_weights(place, node_inputs.sum_into(name).scaled(neurons.gain))
         if neurons.delay:
@@ -121,7 +123,7 @@ def _parts(flat: Flat, shapes: Shapes, node_inputs: NodeInputs, options: Options
     return parts, remarks
 
 
-def _part(place: Place, neurons: ConvertedNeurons, expression: Expression, shape: tuple[int, ...]) -> _Part:
+def _part(place: Place, neurons: ConvertedNeurons, expression: WeightedSum, shape: tuple[int, ...]) -> _Part:
     """Return the population that a node becomes."""
     if place.name == INPUT:
         raise InputError(f"{place.label}: the name of the input here; rename it")
@@ -148,11 +150,11 @@ def _outputs(flat: Flat, node_inputs: NodeInputs, parts: dict[str, _Part]) -> li
 
 
 def _synapses(
-    parts: dict[str, _Part], order: list[str], closing: set[tuple[str, str]], options: Options
+    parts: dict[str, _Part], order: list[str], closing: set[tuple[str, str]], choices: GraphChoices
 ) -> list[FloatSynapses]:
     """Return connections in the order of their targets, then of their sources; those that close a loop take longer."""
     synapses, position = [], {INPUT: -1, **{name: i for i, name in enumerate(order)}}
-    loop_delay = options.recurrent_delay() - 1 if closing else 0
+    loop_delay = choices.recurrent_delay() - 1 if closing else 0
     for target in order:
         terms = parts[target].expression.terms
         for source, delay in sorted(terms, key=lambda key: (position[key[0]], key[1])):

@@ -23,7 +23,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.nodes import naming, numbers
-from hypr_neuro.exchange.nir.options import Options
+from hypr_neuro.exchange.nir.options import GraphChoices
 from hypr_neuro.exchange.nir.shapes import ELEMENTWISE, Shape, for_each_neuron
 from hypr_neuro.numbers.arrays import Array
 
@@ -64,21 +64,21 @@ class ConvertedNeurons:
     notes: list[str]
 
 
-def convert_neurons(place: Place, shape: Shape, options: Options) -> ConvertedNeurons:
+def convert_neurons(place: Place, shape: Shape, choices: GraphChoices) -> ConvertedNeurons:
     """Return our neurons for a node; raise InputError, naming the node, for values that they cannot have."""
     with naming(place.label):
         values, notes = {}, []
         for name in ELEMENTWISE[place.kind]:
             values[name], note = for_each_neuron(name, numbers(place.node, name), shape)
             notes += [note] if note else []
-    converted = CONVERTERS[place.kind](place, values, options)
+    converted = CONVERTERS[place.kind](place, values, choices)
     converted.notes += notes
     if np.any(values.get("v_reset", 0.0)):
         converted.notes.append("v is counted from v_reset")
     return converted
 
 
-def _spiking(place: Place, values: Values, du: Array, dv: Array, options: Options) -> Values:
+def _spiking(place: Place, values: Values, du: Array, dv: Array, choices: GraphChoices) -> Values:
     """Return parameters of lif, v counted from v_reset."""
     zero = np.zeros(len(du))
     with naming(place.label):
@@ -90,36 +90,36 @@ def _spiking(place: Place, values: Values, du: Array, dv: Array, options: Option
                 f"v_threshold[{i}] = {values['v_threshold'][i]}, rule: above v_reset = "
                 f"{values['v_reset'][i]}; repair the file that was exported"
             )
-    subtract = float(options.word("reset", place) == "subtract")
+    subtract = float(choices.word("reset", place) == "subtract")
     bias = dv * (values.get("v_leak", zero) - values["v_reset"]) if np.any(dv) else zero
     return {"du": du, "dv": dv, "vth": vth, "bias": bias, "subtract": np.full(len(du), subtract)}
 
 
-def _cuba_lif(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+def _cuba_lif(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert a CubaLIF."""
-    du, dv = _rate(place, values, "tau_syn", options), _rate(place, values, "tau_mem", options)
+    du, dv = _rate(place, values, "tau_syn", choices), _rate(place, values, "tau_mem", choices)
     gain = dv * values["r"] * (du * values["w_in"])
     return ConvertedNeurons(
-        "lif", _spiking(place, values, du, dv, options), gain, None, _extra_delay(place, options), []
+        "lif", _spiking(place, values, du, dv, choices), gain, None, _extra_delay(place, choices), []
     )
 
 
-def _lif(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+def _lif(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert a LIF."""
-    dv = _rate(place, values, "tau", options)
+    dv = _rate(place, values, "tau", choices)
     return ConvertedNeurons(
-        "lif", _spiking(place, values, np.ones(len(dv)), dv, options), dv * values["r"], None, 0, []
+        "lif", _spiking(place, values, np.ones(len(dv)), dv, choices), dv * values["r"], None, 0, []
     )
 
 
-def _if(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+def _if(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert an IF."""
     n = len(values["r"])
-    params = _spiking(place, values, np.ones(n), np.zeros(n), options)
-    return ConvertedNeurons("lif", params, options.dt(place) * values["r"], None, 0, [])
+    params = _spiking(place, values, np.ones(n), np.zeros(n), choices)
+    return ConvertedNeurons("lif", params, choices.dt(place) * values["r"], None, 0, [])
 
 
-def _threshold(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+def _threshold(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert a Threshold; a threshold of 0 or less is moved to 1, with as much bias."""
     vth, notes = values["threshold"], []
     n, raised_by = len(vth), np.where(vth > 0.0, 0.0, 1.0 - vth)
@@ -129,9 +129,9 @@ def _threshold(place: Place, values: Values, options: Options) -> ConvertedNeuro
     return ConvertedNeurons("lif", params, np.ones(n), None, 0, notes)
 
 
-def _li(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+def _li(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert an LI."""
-    return _leaky(values, _rate(place, values, "tau", options), values["r"], 0)
+    return _leaky(values, _rate(place, values, "tau", choices), values["r"], 0)
 
 
 def _leaky(values: Values, rate: Array, gain: Array, delay: int) -> ConvertedNeurons:
@@ -144,21 +144,21 @@ def _leaky(values: Values, rate: Array, gain: Array, delay: int) -> ConvertedNeu
     return ConvertedNeurons("li", {"tau": tau}, gain, values["v_leak"], delay, [])
 
 
-def _cuba_li(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+def _cuba_li(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert a CubaLI."""
-    du, dv = _rate(place, values, "tau_syn", options), _rate(place, values, "tau_mem", options)
-    delay = _extra_delay(place, options)
+    du, dv = _rate(place, values, "tau_syn", choices), _rate(place, values, "tau_mem", choices)
+    delay = _extra_delay(place, choices)
     if np.all(du == 1.0):
         return _leaky(values, dv, values["r"] * values["w_in"], delay)
     params = {"du": du, "dv": dv, "bias": dv * values["v_leak"]}
     return ConvertedNeurons("cuba_li", params, dv * values["r"] * (du * values["w_in"]), None, delay, [])
 
 
-def _i(place: Place, values: Values, options: Options) -> ConvertedNeurons:
+def _i(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert an I."""
     n = len(values["r"])
     params = {"du": np.ones(n), "dv": np.zeros(n), "bias": np.zeros(n)}
-    return ConvertedNeurons("cuba_li", params, options.dt(place) * values["r"], None, 0, [])
+    return ConvertedNeurons("cuba_li", params, choices.dt(place) * values["r"], None, 0, [])
 
 
 CONVERTERS = {
@@ -177,14 +177,14 @@ def memoryless(n: int) -> Values:
     return {"tau": np.full(n, ONE_STEP_TAU)}
 
 
-def _extra_delay(place: Place, options: Options) -> int:
+def _extra_delay(place: Place, choices: GraphChoices) -> int:
     """Return 1 where the membrane sees the current of the step before, else 0."""
-    return int(options.word("order", place) == "membrane_first")
+    return int(choices.word("order", place) == "membrane_first")
 
 
-def _rate(place: Place, values: Values, name: str, options: Options) -> Array:
+def _rate(place: Place, values: Values, name: str, choices: GraphChoices) -> Array:
     """Return the share of the way that a step goes, in (0, 1]."""
-    dt, exact = options.dt(place), options.word("integrator", place) == "exact"
+    dt, exact = choices.dt(place), choices.word("integrator", place) == "exact"
     with np.errstate(all="ignore"):
         rate = dt / values[name]
     faulty = np.flatnonzero(~(values[name] > 0.0) | (not exact and rate > 1.0 + RATE_TOLERANCE))

@@ -89,7 +89,7 @@ def checked_option(name: str, value: Any) -> Any:
 
 
 @dataclass
-class Options:
+class GraphChoices:
     """The choices for one graph; `choices` collects those that were made, in the order in which they were needed."""
 
     flat: Flat
