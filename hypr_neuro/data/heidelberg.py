@@ -137,20 +137,19 @@ def _load(data: str, folder: str | Path | None, bins: Bins, seed: int) -> Sequen
         paths = [stack.enter_context(_located(data, file, source)) for file in FILES[data].values()]
         labels = [_labels(data, shown, path) for shown, path in paths]
         x = _empty((sum(map(len, labels)), bins.steps, bins.channels))
-        first_sample, spikes = 0, [0, 0]
+        first, spikes, dropped = 0, 0, 0
         for (shown, path), y in zip(paths, labels, strict=True):
             with _opened(data, shown, path) as file:
                 for i, lengths, times, units in _blocks(file, max(1, BLOCK // x[0].size)):
                     _check(data, shown, i, lengths, times, units)
-                    after_last = _bin(
-                        lengths, times, units, bins, x[first_sample + i : first_sample + i + len(lengths)]
-                    )
-                    spikes = [spikes[0] + after_last, spikes[1] + len(times)]
-            first_sample += len(y)
+                    block = x[first + i : first + i + len(lengths)]
+                    dropped += _bin(lengths, times, units, bins, block)
+                    spikes += len(times)
+            first += len(y)
     split = [np.full(len(y), part, dtype="<U10") for part, y in zip(FILES[data], labels, strict=True)]
     if "validation" not in FILES[data]:
         split[0] = hold_out_validation(len(labels[0]), 0.1, seed)
-    encoder = {"method": "bins", **vars(bins), "late": spikes[0] / max(spikes[1], 1)}
+    encoder = {"method": "bins", **vars(bins), "late": dropped / max(spikes, 1)}
     y = np.concatenate(labels)
     return SequenceData(data, x, y, np.concatenate(split), CLASSES[data], encoder=encoder)
 
