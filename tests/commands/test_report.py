@@ -478,7 +478,7 @@ def test_unwritable_folder_leaves_nothing(tmp_path: Path) -> None:
 
 def test_results_have_to_be_a_dict(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="results = list"):
-        write_report([1], tmp_path)  # type: ignore[arg-type]
+        write_report([1], tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -374,7 +374,7 @@ def test_an_update_rule_is_one_function(tmp_path: Path, monkeypatch: pytest.Monk
 def test_networks_that_cannot_learn_are_refused(tmp_path: Path) -> None:
     qnet = Case().network("lif", 15)
     with pytest.raises(InputError, match=r"IntegerNetwork, rule: a quantized network"):
-        write_learning(qnet.integer(), LearnOptions(), tmp_path)  # type: ignore[arg-type]
+        write_learning(qnet.integer(), LearnOptions(), tmp_path)
     with pytest.raises(InputError, match=r"unknown layer 'layers.7'"):
         write_learning(qnet, LearnOptions(layers=("layers.7",)), tmp_path)
     model = replace(qnet.layers[1].model, fixed_jacobian=no_integer_form, psi_index=None, learned=None)

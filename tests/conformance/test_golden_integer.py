@@ -101,7 +101,7 @@ def test_first_difference_is_named_and_kept(tmp_path: Path, monkeypatch: pytest.
         r"Lava -?\d+, simulator -?\d+; case in ",
     ) as found:
         assert_same_run(network, x, expected, got, seed=3, who=("Lava", "simulator"))
-    folder = Path(re.search(r"case in (\S+)$", str(found.value))[1])  # type: ignore[index]
+    folder = Path(re.search(r"case in (\S+)$", str(found.value))[1])
     again = IntegerNetwork.load(folder / "network.h5")
     assert_same_run(
         again, x, expected, run_of_reference(again, np.load(folder / "x.npy")), seed=3, who=("Lava", "kept")

@@ -214,7 +214,7 @@ def test_bad_connections_are_named(changed: dict[str, object], message: str) -> 
     lif = Population.of("p", "lif", 2, du1=1, dv=0, vth=64, bias=0, inv_vth=1, lava=1, subtract=0, k=15, scale_log2=6)
     connection = Synapses("input", "p", np.ones((2, 4), int))
     with pytest.raises(InputError, match=message):
-        IntegerNetwork(4, (lif,), (replace(connection, **changed),))  # type: ignore[arg-type]
+        IntegerNetwork(4, (lif,), (replace(connection, **changed),))
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ REFUSED: dict[tuple[str, str], Callable[[Path], Any]] = {
         quantized("lif", time__connection_delay=0), target="lava", out=path
     ),
     (LEARNING, "netx"): lambda path: hn.compile_network(lif(), target="netx", out=path, learn=hn.LearnOptions()),
-    (LEARNING, "NIR, floats"): lambda path: hn.write_nir(random_network("lif", 0), path, learn=True),  # type: ignore[call-arg]
+    (LEARNING, "NIR, floats"): lambda path: hn.write_nir(random_network("lif", 0), path, learn=True),
 }
 
 

@@ -376,7 +376,7 @@ def outside(x):
 
 
 def unknown(x):
-    return x + UNKNOWN  # noqa: F821
+    return x + UNKNOWN  # noqa: F821  (a name that nothing defines is the test)
 
 
 def either(x):
@@ -422,7 +422,7 @@ def test_what_has_no_source_or_no_def_is_refused() -> None:
     exec("def typed_in(x):\n    return x\n", namespace)
     with pytest.raises(InputError, match="has no source, rule: a function that stands in a file"):
         translate(namespace["typed_in"], "typed_in")
-    expression = lambda x: x  # noqa: E731
+    expression = lambda x: x  # noqa: E731  (a lambda with a name is the test)
     with pytest.raises(InputError, match="is no definition, rule: a function written with def"):
         translate(expression, "expression")
 

@@ -57,7 +57,7 @@ def test_a_chain_runs_like_the_network(neuron: str) -> None:
 
 
 def lif(name: str, n: int, **params: float) -> FloatPopulation:
-    return FloatPopulation(name, get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.5} | params, shape=(n,))  # type: ignore[dict-item]
+    return FloatPopulation(name, get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.5} | params, shape=(n,))
 
 
 def test_delays_loops_and_biases_arrive_when_the_docstring_says() -> None:
@@ -67,7 +67,7 @@ def test_delays_loops_and_biases_arrive_when_the_docstring_says() -> None:
         lif("a", 1),
         lif("b", 1),
         FloatPopulation("c", get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.5}, {3: np.array([0.7])}, (1,)),
-    )  # type: ignore[dict-item]
+    )
     synapses = (
         FloatSynapses("input", "a", one, delay=2),
         FloatSynapses("a", "b", csr_array(one)),
@@ -320,7 +320,7 @@ def test_skips_and_biases_stay_in_step_with_float_time(seed: int) -> None:
     rng = np.random.default_rng(seed)
 
     def relay(name: str, n: int, biases: dict[int, Array]) -> FloatPopulation:
-        return FloatPopulation(name, get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.9}, biases, (n,))  # type: ignore[dict-item]
+        return FloatPopulation(name, get_model("lif"), {"du": 1.0, "dv": 1.0, "vth": 0.9}, biases, (n,))
 
     def binary(post: int, pre: int) -> Array:
         return (rng.random((post, pre)) < 0.3).astype(float)
@@ -357,7 +357,7 @@ def test_a_bias_on_the_membrane_settles_to_the_same_current() -> None:
     model = get_model("lif")
     population = FloatPopulation(
         "a", model, {"du": np.full(2, 0.5), "dv": 0.25, "vth": 100.0}, {0: np.array([0.5, -1])}
-    )  # type: ignore[dict-item]
+    )
     graph = FloatGraph(1, (population,), (FloatSynapses("input", "a", np.ones((2, 1))),), 1e-3, ("a",))
     x = np.zeros((1, 60, 1), np.int8)
     lines = quantize_graph(graph, "loihi2", calibration=x + 1)
@@ -373,7 +373,7 @@ def test_a_bias_on_the_membrane_settles_to_the_same_current() -> None:
 def four_currents() -> FloatGraph:
     """Four neurons, each with a constant current that no mantissa of 8 bits holds exactly."""
     currents = {0: np.array([0.7313, -0.2511, 0.01937, 0.4477])}
-    population = FloatPopulation("a", get_model("lif"), {"du": 0.5, "dv": 0.25, "vth": 100.0}, currents, (4,))  # type: ignore[dict-item]
+    population = FloatPopulation("a", get_model("lif"), {"du": 0.5, "dv": 0.25, "vth": 100.0}, currents, (4,))
     return FloatGraph(1, (population,), (FloatSynapses("input", "a", np.ones((4, 1))),), 1e-3, ("a",))
 
 
