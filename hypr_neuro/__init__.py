@@ -19,12 +19,14 @@ _MODULES = {
     "HyprError": "errors",
     "IntegerNetwork": "graph.integer",
     "LearnOptions": "sim.learning.learn",
+    "Loss": "train.losses",
     "Network": "graph.network",
     "Population": "graph.integer",
     "Profile": "profiles.profile",
     "QuantizedGraph": "quantizing.graph_quantize",
     "QuantizedNetwork": "quantizing.quantize",
-    "RatePenalty": "train.gradients",
+    "RatePenalty": "train.losses",
+    "Rule": "train.rules.base",
     "SequenceData": "data",
     "Simulator": "sim.simulator",
     "Synapses": "graph.integer",
@@ -47,6 +49,7 @@ _MODULES = {
     "learn": "sim.learning.learn",
     "load_data": "data",
     "load_profile": "profiles.profile",
+    "online_gradients": "train.online",
     "open_device": "devices",
     "place": "placement.place",
     "quantize": "quantizing.quantize",
@@ -95,9 +98,12 @@ if TYPE_CHECKING:
     from hypr_neuro.traces.float_trace import float_trace
     from hypr_neuro.traces.graph_trace import graph_trace
     from hypr_neuro.traces.trace import Trace
-    from hypr_neuro.train.gradients import RatePenalty, gradients
+    from hypr_neuro.train.gradients import gradients
     from hypr_neuro.train.initial import scale_to_rate
     from hypr_neuro.train.loop import evaluate, train
+    from hypr_neuro.train.losses import Loss, RatePenalty
+    from hypr_neuro.train.online import online_gradients
+    from hypr_neuro.train.rules.base import Rule
     from hypr_neuro.train.stream import stream_gradients
 
     __version__: str
@@ -109,12 +115,14 @@ __all__ = [
     "HyprError",
     "IntegerNetwork",
     "LearnOptions",
+    "Loss",
     "Network",
     "Population",
     "Profile",
     "QuantizedGraph",
     "QuantizedNetwork",
     "RatePenalty",
+    "Rule",
     "SequenceData",
     "Simulator",
     "Synapses",
@@ -138,6 +146,7 @@ __all__ = [
     "learn",
     "load_data",
     "load_profile",
+    "online_gradients",
     "open_device",
     "place",
     "quantize",

@@ -15,7 +15,7 @@ from hypr_neuro.cli.options import Data, DataDir, DataOption, Json, Out, Seed, d
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.train.loop import Epoch
+    from hypr_neuro.train.run import Epoch
 
 PROFILE = "loihi2"
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
 from os import cpu_count
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -75,12 +75,12 @@ def events_kernel() -> Callable[..., None]:
 
 
 @cache
-def s_stage(model_name: str, precision: str) -> Callable[..., None]:
+def s_stage(model_name: str, precision: str, noisy: bool = False) -> Callable[..., None]:
     """Kernel of one layer over a chunk of steps.
 
     below : (λ, batch·inputs), with its events. weight_t : (inputs, n)
     recurrent_t : (n, n), or (0, n); rows = sending neurons. bias : (n,)
-    current : (λ, batch·n), filled with the input currents
+    current : (λ, batch·n), filled with the input currents; if `noisy`, they are added to what it holds
     states : (λ+1, d, batch·n); row 0 is the state before the chunk, the others are filled
     outputs (λ+1, batch·n), index (λ+1, batch, n+1), count (λ+1, batch) : likewise, outputs and their events
     p : (parameters and coefficients, batch·n)
@@ -100,7 +100,7 @@ def s_stage(model_name: str, precision: str) -> Callable[..., None]:
             for b in range(batch):
                 base = b * n
                 for i in range(n):
-                    i_t[base + i] = bias[i]
+                    i_t[base + i] = i_t[base + i] + bias[i] if noisy else bias[i]
                 add_events(i_t, base, x_t, b * inputs, weight_t, n, below_index[t, b], np.uintp(below_count[t, b]))
                 if recurrent:
                     add_events(i_t, base, z0, base, recurrent_t, n, index[t, b], np.uintp(count[t, b]))
@@ -219,19 +219,34 @@ class LayerArrays:
         self.bias = (np.zeros(layer.size) if layer.bias is None else layer.bias).astype(dtype)
 
 
+class Noise(Protocol):
+    """What fills (λ, batch·n) with the noise on a layer's currents, from step `time` on."""
+
+    time: int
+
+    def fill(self, out: Array) -> None: ...
+
+
 class LayerForward:
     """One layer running forward for a block of samples; the state is carried from call to call.
 
-    state : (d, batch·n). output : (batch·n)
+    state : (d, batch·n). output : (batch·n). noise : on the currents, or None; `drawn` (λ, batch·n) is the last one
     """
 
-    def __init__(self, arrays: LayerArrays, batch: int, buffers: dict[str, Array] | None = None) -> None:
+    def __init__(
+        self, arrays: LayerArrays, batch: int, buffers: dict[str, Array] | None = None, noise: Noise | None = None
+    ) -> None:
         self.arrays, self.layer, self.batch, self.dtype = arrays, arrays.layer, batch, arrays.dtype
         self.n, self.d, dtype = self.layer.size, self.layer.model.d, self.dtype
         self.params, self.precision = np.tile(arrays.params, batch), np.dtype(dtype).name
         self.state = np.zeros((self.d, batch * self.n), dtype)
         self.output = np.zeros(batch * self.n, dtype)
         self._buffers: dict[str, Array] = {} if buffers is None else buffers
+        self.noise = noise
+
+    def take_over(self, arrays: LayerArrays) -> None:
+        """Go on with other weights and parameters of the same layer."""
+        self.arrays, self.params = arrays, np.tile(arrays.params, self.batch)
 
     def buffer(self, name: str, steps: int, *shape: int, dtype: type[Any] | None = None) -> Array:
         """An array (steps, *shape) that later calls use again: new memory costs more than the arithmetic on it."""
@@ -250,13 +265,17 @@ class LayerForward:
         self.below = below.reshape(steps, -1)
         self.below_events = self._events_of(self.below) if events is None else events
         self.current = self.buffer("current", steps, size)
+        if self.noise is not None:
+            self.drawn = self.buffer("noise", steps, size)
+            self.noise.fill(self.drawn)
+            self.current[...] = self.drawn
         self.states = self.buffer("states", steps + 1, *self.state.shape)
         self.outputs = self.buffer("outputs", steps + 1, size)
         self.states[0], self.outputs[0] = self.state, self.output
         index = self.buffer("index", steps + 1, self.batch, self.n + 1, dtype=np.uint32)
         count = self.buffer("count", steps + 1, self.batch, dtype=np.uint32)
         events_kernel()(self.outputs[:1], self.n, index[:1], count[:1])
-        s_stage(self.layer.model.name, self.precision)(
+        s_stage(self.layer.model.name, self.precision, self.noise is not None)(
             self.below,
             *self.below_events,
             self.arrays.weight_t,

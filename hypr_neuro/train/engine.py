@@ -12,8 +12,8 @@ import numpy as np
 
 from hypr_neuro.graph.network import Layer
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.run.forward import FloatType, LayerArrays, LayerForward
-from hypr_neuro.train.kernels import p_stage
+from hypr_neuro.run.forward import FloatType, LayerArrays, LayerForward, Noise
+from hypr_neuro.train.kernels import current_stage, p_stage
 from hypr_neuro.train.rules.base import Rule
 
 
@@ -41,7 +41,7 @@ class LayerEngine(LayerForward):
     """A layer that runs forward and gives gradients by a rule.
 
     leak : κ of the readout, for a rule with error feedback. delay : steps by which learning signals arrive late
-    way_down : (n, inputs) over which signals go to the layer below, by default the weights
+    way_down : (n, inputs) over which signals go to the layer below, by default the weights. noise : on the currents
 
     Carried from one sub-sequence to the next, beside the state:
     eligibility : one `Sums` for each state and, if the rule needs it, one for the last spike (or its filtered trace);
@@ -58,30 +58,44 @@ class LayerEngine(LayerForward):
         leak: float = 0.0,
         delay: int = 0,
         way_down: Array | None = None,
+        noise: Noise | None = None,
         buffers: dict[str, Array] | None = None,
     ) -> None:
-        super().__init__(arrays, batch, buffers)
+        super().__init__(arrays, batch, buffers, noise)
         layer, dtype = self.layer, self.dtype
         filtered = rule.error_feedback and not layer.model.readout
         self.kernel = p_stage(layer.model.name, self.precision, rule.own_spike, rule.recurrent, filtered)
         spike_returns = rule.own_spike and layer.model.float_spike_jacobian is not None
-        self.carried = self.d + int(spike_returns or filtered)
+        self.of_current = rule.eligibility == "current"
+        self.carried = 0 if self.of_current else self.d + int(spike_returns or filtered)
         self.leak, self.gradient = dtype(leak), Sums(layer, batch, dtype)
         self.eligibility: list[Sums] = []
         self.late = np.zeros((delay, self.output.size), dtype)
-        self._way_down = arrays.weight if way_down is None else np.ascontiguousarray(way_down, dtype)
+        self._way_down = None if way_down is None else np.ascontiguousarray(way_down, dtype)
         self._no_weight = np.zeros((self.n, 0), dtype)
         self._rows = np.zeros((2, self.output.size), dtype)
 
     def backward(self, signal: Array, down: Array | None) -> None:
         """P-stage for learning signals (λ, batch·n); adds to `gradient`, and to `down` (λ, batch·inputs) if given."""
+        signal = self._delayed(signal)
+        if self.of_current:
+            self._current_stage(signal)
+            return
         adjoint = np.zeros((self.d + 1, self.output.size), self.dtype)
-        self._p_stage(self._delayed(signal), adjoint, self.gradient, down)
+        self._p_stage(signal, adjoint, self.gradient, down)
         if self.eligibility:
             self._add_carried(adjoint, self.eligibility, self.gradient)
 
+    def take_over(self, arrays: LayerArrays) -> None:
+        """Go on with other weights and parameters; the gradient starts anew, eligibilities stay."""
+        super().take_over(arrays)
+        for array in self.gradient.arrays():
+            array[...] = 0.0
+
     def carry_eligibilities(self) -> None:
         """ε_λ = Φ ε_0 + Σ_t M_t ⊗ pre_t, by one P-stage without signal for each carried number."""
+        if self.carried == 0:
+            return
         silent = self.buffer("silent", self.current.shape[0], self.output.size)
         silent[...] = 0.0
         moved = []
@@ -104,8 +118,23 @@ class LayerEngine(LayerForward):
         self.late = queue[signal.shape[0] :].copy()
         return np.ascontiguousarray(queue[: signal.shape[0]])
 
+    def _current_stage(self, signal: Array) -> None:
+        sums = self.gradient
+        current_stage()(
+            self.below,
+            *self.below_events,
+            self.outputs,
+            *self.own_events,
+            signal,
+            sums.weight,
+            sums.recurrent,
+            sums.bias,
+            self.n,
+        )
+
     def _p_stage(self, signal: Array, adjoint: Array, sums: Sums, down: Array | None) -> None:
-        weight = self._no_weight if down is None else self._way_down
+        way_down = self.arrays.weight if self._way_down is None else self._way_down
+        weight = self._no_weight if down is None else way_down
         self.kernel(
             self.below,
             *self.below_events,

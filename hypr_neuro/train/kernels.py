@@ -148,3 +148,38 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
                     add_product(later, base, d_current, base, v)
 
     return compile_kernel(kernel, precision, disjoint=True)
+
+
+@cache
+def current_stage() -> Callable[..., None]:
+    """Kernel that turns signals ∂L/∂I_t into gradients: weights get Σ_t signal_t ⊗ pre_t, biases Σ_t signal_t.
+
+    Arguments as in `p_stage`.
+    """
+
+    def kernel(
+        below,
+        below_index,
+        below_count,
+        outputs,
+        index,
+        count,
+        signal,
+        by_weight,
+        by_recurrent,
+        by_bias,
+        neurons,
+    ):
+        n, size = np.uintp(neurons), np.uintp(signal.shape[1])
+        inputs, batch, own = np.uintp(by_weight.shape[1]), size // n, by_recurrent.shape[1] > 0
+        for back in range(signal.shape[0]):
+            t = signal.shape[0] - 1 - back
+            for k in range(size):
+                by_bias[k] += signal[t, k]
+            for b in range(batch):
+                base = b * n
+                add_outer(by_weight[b], below[t], b * inputs, signal[t], base, n, below_index[t, b], below_count[t, b])
+                if own:
+                    add_outer(by_recurrent[b], outputs[t], base, signal[t], base, n, index[t, b], count[t, b])
+
+    return compile_kernel(kernel, disjoint=True)

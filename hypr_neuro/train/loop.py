@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from math import cos, pi
 from pathlib import Path
 from typing import Any
@@ -14,45 +13,29 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.data.score import Score, predict, score_answers, score_readout
-from hypr_neuro.data.sequence import SequenceData, data_digest
-from hypr_neuro.errors import FileFormatError, HyprError, InputError
-from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.files.store import make_folder
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows, readout
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.train.gradients import RatePenalty, gradients
-from hypr_neuro.train.optimizers import Optimizer, clip_norm, make_optimizer
-
-CHECKPOINT = "training.h5"
-KIND = "hypr-neuro training checkpoint"
-
-
-@dataclass
-class Epoch:
-    """Figures of one epoch. validation : accuracy, of a regression minus the squared error, NaN without such a part."""
-
-    epoch: int
-    rate: float
-    loss: float
-    validation: float
-
-
-@dataclass
-class History:
-    """Epochs of one training run; `best` is the epoch whose weights were kept."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-    best: int = -1
+from hypr_neuro.train.block import Found
+from hypr_neuro.train.gradients import batch_gradients
+from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
+from hypr_neuro.train.online import check_online, online_gradients
+from hypr_neuro.train.optimizers import clip_norm, make_optimizer
+from hypr_neuro.train.rules import RuleChoice, get_rule
+from hypr_neuro.train.run import CHECKPOINT, Epoch, History, Run, copies, start_digest
 
 
 @dataclass(frozen=True)
 class Options:
     """Everything that decides how a run goes on; see `train`."""
 
-    rule: str
+    rule: str | dict[str, Any]
     epochs: int
     batch_size: int
     chunk: int | None
@@ -67,11 +50,12 @@ class Options:
     penalty: RatePenalty | None
     feedback: str
     dtype: str
+    update_every: int | None
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise InputError(f"schedule = '{self.schedule}', rule: one of {', '.join(SCHEDULES)}")
-        for name in ("epochs", "batch_size", "patience"):
+        for name in ("epochs", "batch_size", "patience", "update_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} = {value}, rule: at least 1")
@@ -83,6 +67,14 @@ class Options:
             raise InputError(f"clip = {self.clip}, rule: positive")
         if self.average is not None and not 0 <= self.average < 1:
             raise InputError(f"average = {self.average}, rule: 0 <= average < 1")
+
+    def described(self) -> dict[str, Any]:
+        """Give what a checkpoint has to agree with, as it comes back from one.
+
+        Options that 0.1 did not have stand in it only where they are set.
+        """
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return found if self.update_every is not None else {k: v for k, v in found.items() if k != "update_every"}
 
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -97,7 +89,7 @@ def train(
     net: Network,
     data: SequenceData,
     *,
-    rule: str = "hypr",
+    rule: RuleChoice = "hypr",
     epochs: int = 60,
     batch_size: int = 16,
     chunk: int | None = None,
@@ -105,24 +97,27 @@ def train(
     optimizer: str | Mapping[str, Any] = "adam",
     rate: float = 0.01,
     schedule: str = "linear",
-    loss: str | None = None,
+    loss: LossChoice | None = None,
     clip: float | None = None,
     patience: int | None = None,
     average: float | None = None,
     penalty: RatePenalty | None = None,
     feedback: str = "symmetric",
     dtype: FloatType = np.float32,
+    update_every: int | None = None,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> History:
     """Train `net` in place; afterwards it holds the weights of the epoch that did best on the validation part.
 
     rule, chunk, feedback, penalty, loss : as in `gradients`; loss None: "per_step_cross_entropy", for a regression
-        "squared_error"
+        "squared_error". A checkpoint knows a loss that is a function by its name
     optimizer : "adam", "rmsprop", "sgd", or {"name": "sgd", "momentum": 0.8} with its settings
     schedule : of the rate, "linear" and "cosine" end at 0, "constant" keeps it
     clip : largest norm of the gradient over all arrays. patience : stop after that many epochs without a better one
     average : a; validation and the result take the running mean of the weights, w̄ ← a w̄ + (1-a) w after each update
+    update_every : update after so many steps inside each sequence, see `online_gradients`; None: as the rule says, or
+        after each batch
     checkpoint : folder; after each epoch everything is written there, and a later call with the same network, data
         and options goes on from it, bit for bit as if it had not been interrupted
     data.x may be a memory map: only one sub-sequence of one block of samples is read at a time
@@ -133,8 +128,9 @@ def train(
     check_fit(net, data)
     if not isinstance(feedback, str):
         raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
+    chosen, kind = get_rule(rule), get_loss(loss or ("squared_error" if data.regression else "per_step_cross_entropy"))
     options = Options(
-        rule,
+        rule if isinstance(rule, str) else asdict(chosen),
         epochs,
         batch_size,
         chunk,
@@ -142,27 +138,33 @@ def train(
         optimizer if isinstance(optimizer, str) else dict(optimizer),
         rate,
         schedule,
-        loss or ("squared_error" if data.regression else "per_step_cross_entropy"),
+        kind.name,
         clip,
         patience,
         average,
         penalty,
         feedback,
         np.dtype(dtype).name,
+        chosen.update_every if update_every is None else update_every,
     )
-    run = _Run(
+    if options.update_every is not None:
+        check_online(chosen, kind, penalty)
+    run = Run(
         net,
         make_optimizer(optimizer, rate),
+        chosen,
+        kind,
         History(),
-        _copy(net.arrays()),
-        {} if average is None else _copy(net.arrays()),
+        copies(net.arrays()),
+        {} if average is None else copies(net.arrays()),
+        chosen.start(net) if chosen.keeps_means else None,
     )
-    path, described = None, asdict(options)
+    path, described = None, options.described()
     if checkpoint is not None:
         path = make_folder(Path(checkpoint)) / CHECKPOINT
-        described["data or start weights"] = _digest(net, data)
+        described["data or start weights"] = start_digest(net, data)
         run.restore(path, described)
-    while not run.done(options):
+    while not run.done(options.epochs, options.patience):
         loss_value = _one_epoch(run, data, options, path)
         with run.averaged():
             held = np.any(data.split == "validation")
@@ -184,42 +186,23 @@ def train(
     return run.history
 
 
-def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | None) -> float:
+def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None) -> float:
     """All training samples once, in an order of their own for each epoch; returns the mean loss."""
-    epoch, index, arrays = len(run.history.epochs), data.part_index("train"), run.net.arrays()
+    epoch, index = len(run.history.epochs), data.part_index("train")
     order = index[np.random.default_rng([options.seed, epoch]).permutation(len(index))]
-    updates, total, silent = -(-len(order) // options.batch_size), 0.0, epoch == 0
+    # a rule with signals of its own may leave the readout without any
+    updates, total, silent = -(-len(order) // options.batch_size), 0.0, epoch == 0 and not run.rule.uses("error")
     for i in range(updates):
         batch = order[i * options.batch_size : (i + 1) * options.batch_size]
         done = (epoch * updates + i) / (options.epochs * updates)
         run.optimizer.rate = options.rate * SCHEDULES[options.schedule](done)
-        grads, value = gradients(
-            run.net,
-            Rows(data.x, batch),
-            data.y[batch],
-            None if data.mask is None else data.mask[batch],
-            rule=options.rule,
-            chunk=options.chunk,
-            loss=options.loss,
-            dtype=np.dtype(options.dtype).type,
-            feedback=options.feedback,
-            penalty=options.penalty,
-        )
-        kept = _kept(run, path)
-        if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
-            raise HyprError(
-                f"loss = {value} in epoch {epoch}, update {i}: training diverged; lower rate "
-                f"({options.rate}) or set clip; {kept}"
-            )
-        if options.clip is not None:
-            clip_norm(grads, options.clip)
-        run.optimizer.update(arrays, grads)
-        remedy = f"lower rate ({options.rate}) or set clip; {kept}"
-        _keep_in_range(run.net, f"epoch {epoch}, update {i}: training diverged; {remedy}")
-        silent = silent and not np.any(grads["readout.weight"])
-        for name, mean in run.mean.items():
-            run.mean[name] = mean + (1.0 - (options.average or 0.0)) * (arrays[name] - mean)
-        total += value * len(batch)
+        where, losses, penalties = f"epoch {epoch}, update {i}", 0.0, []
+        for found in _gradients(run, data, options, batch, epoch * len(order) + i * options.batch_size):
+            _update(run, found, options, where, _kept(run, path))
+            silent = silent and not np.any(found.gradients["readout.weight"])
+            losses += found.loss
+            penalties.append(found.penalty)
+        total += (losses + sum(penalties) / len(penalties)) * len(batch)
     if silent:
         last = run.net.name(len(run.net.layers) - 2)
         warnings.warn(
@@ -230,7 +213,42 @@ def _one_epoch(run: _Run, data: SequenceData, options: Options, path: Path | Non
     return total / len(order)
 
 
-def _kept(run: _Run, path: Path | None) -> str:
+def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sample: int) -> Iterator[Found]:
+    """The gradients of one batch, one for each update. sample : how many samples training has seen before"""
+    arrays = run.net, Rows(data.x, batch), data.y[batch], None if data.mask is None else data.mask[batch]
+    chosen: dict[str, Any] = {
+        "rule": run.rule,
+        "chunk": options.chunk,
+        "loss": run.loss,
+        "dtype": np.dtype(options.dtype).type,
+        "feedback": options.feedback,
+        "means": run.means,
+        "seed": options.seed,
+        "sample": sample,
+    }
+    if options.update_every is None:
+        yield batch_gradients(*arrays, penalty=options.penalty, **chosen)
+    else:
+        yield from online_gradients(*arrays, update_every=options.update_every, **chosen)
+
+
+def _update(run: Run, found: Found, options: Options, where: str, kept: str) -> None:
+    """Change the weights by one gradient, and everything that follows them."""
+    grads, arrays = found.gradients, run.net.arrays()
+    value, remedy = found.loss + found.penalty, f"lower rate ({options.rate}) or set clip; {kept}"
+    if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
+        raise HyprError(f"loss = {value} in {where}: training diverged; {remedy}")
+    if options.clip is not None:
+        clip_norm(grads, options.clip)
+    run.optimizer.update(arrays, grads)
+    _keep_in_range(run.net, f"{where}: training diverged; {remedy}")
+    for name, mean in run.mean.items():
+        run.mean[name] = mean + (1.0 - (options.average or 0.0)) * (arrays[name] - mean)
+    if run.means is not None:
+        run.rule.move(run.means, arrays | found.rates | {"loss": np.array(found.loss)}, grads)
+
+
+def _kept(run: Run, path: Path | None) -> str:
     """Where the last good state is, for a message."""
     if path is not None and path.exists():
         return f"the last good state is in '{path}'"
@@ -279,86 +297,3 @@ def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "t
         rows = index[start : start + size]
         answers.append(predict(readout(net, Rows(data.x, rows)), labels.take(rows)))
     return score_answers(np.concatenate(answers), labels.take(index))
-
-
-@dataclass
-class _Run:
-    """State of a training run between epochs. mean : running mean of the weights, empty if there is none."""
-
-    net: Network
-    optimizer: Optimizer
-    history: History
-    best: dict[str, Array]
-    mean: dict[str, Array]
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """For the time of the block the network holds the running mean of its weights, if there is one."""
-        arrays = self.net.arrays()
-        kept = _copy({name: arrays[name] for name in self.mean})
-        for name, mean in self.mean.items():
-            arrays[name][...] = mean
-        try:
-            yield
-        finally:
-            for name, own in kept.items():
-                arrays[name][...] = own
-
-    def done(self, options: Options) -> bool:
-        """All epochs are run, or the last `patience` of them brought no higher validation."""
-        figures = [e.validation for e in self.history.epochs]
-        if len(figures) >= options.epochs:
-            return True
-        if options.patience is None or not figures or np.isnan(figures[-1]):
-            return False
-        return len(figures) - 1 - int(np.argmax(figures)) >= options.patience
-
-    def note(self, entry: Epoch) -> None:
-        """Append the epoch and keep its weights if it is the best so far (or there is nothing to judge by).
-
-        Small validation parts reach their top early: of epochs with the same figure the one of lower loss is kept.
-        """
-        epochs = self.history.epochs
-        epochs.append(entry)
-        best = epochs[max(self.history.best, 0)]
-        tied = entry.validation == best.validation and entry.loss < best.loss
-        if self.history.best < 0 or tied or not entry.validation <= best.validation:
-            self.history.best = entry.epoch
-            self.best = _copy(self.net.arrays())
-
-    def save(self, path: Path, options: dict[str, Any]) -> None:
-        meta = {"options": options, "epochs": [asdict(e) for e in self.history.epochs], "best": self.history.best}
-        arrays = {f"net/{k}": v for k, v in self.net.arrays().items()}
-        arrays |= {f"best/{k}": v for k, v in self.best.items()}
-        arrays |= {f"mean/{k}": v for k, v in self.mean.items()}
-        arrays |= {f"state/{k}": v for k, v in self.optimizer.state.items()}
-        save_arrays(path, KIND, meta, arrays)
-
-    def restore(self, path: Path, options: dict[str, Any]) -> None:
-        """Take up a checkpoint if there is one; one of another run is refused, not overwritten."""
-        if not path.exists():
-            return
-        meta, arrays = load_arrays(path, KIND)
-        if meta["options"] != options:
-            differs = [k for k in options if meta["options"].get(k) != options[k]]
-            raise FileFormatError(
-                f"checkpoint '{path}' is of another run ({', '.join(differs)} differ); "
-                "delete it or choose another folder"
-            )
-        self.history = History([Epoch(**e) for e in meta["epochs"]], meta["best"])
-        for name, value in self.net.arrays().items():
-            value[...] = arrays[f"net/{name}"]
-            self.best[name] = arrays[f"best/{name}"]
-            if name in self.mean:
-                self.mean[name] = arrays[f"mean/{name}"]
-        self.optimizer.state = {k[6:]: v for k, v in arrays.items() if k.startswith("state/")}
-
-
-def _copy(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: array.copy() for name, array in arrays.items()}
-
-
-def _digest(net: Network, data: SequenceData) -> str:
-    """Hash of the start weights and the data, so that a checkpoint is not continued with others."""
-    arrays = net.arrays() | {f"{i}/{k}": v for i, layer in enumerate(net.layers) for k, v in layer.params.items()}
-    return data_digest(data, json.dumps([layer.model.name for layer in net.layers]), arrays)

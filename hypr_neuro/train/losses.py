@@ -5,6 +5,9 @@ weight : (λ, batch), 0 where a step is not scored
 
 A loss of single steps adds up step by step. A loss of the whole sequence is a function of S = Σ_t m_t h(o_t), so a
 first pass through the sequence adds up S, and a second takes the derivative ∂L/∂o_t = m_t h'(o_t) ∂L/∂S.
+
+A loss of the user's own is a function like `cross_entropy`, or a `Loss` made of one; an error that is known beforehand
+is `GIVEN`.
 """
 
 from __future__ import annotations
@@ -26,8 +29,9 @@ from hypr_neuro.numbers.jit import compile_kernel
 class Loss:
     """One loss; either `step`, or `sum_of` with `mean`, is used.
 
-    targets : "step" one class a step (one a sample stands for all its steps), "sample" one class a sample, "real"
-    step : (output, target, weight) -> (loss of each sample (batch,), ∂L/∂o)
+    targets : "step" one class a step (one a sample stands for all its steps), "sample" one class a sample, "real",
+        "any" classes where y holds integers and else real numbers, "error" ∂L/∂o itself
+    step : (output, target, weight) -> (loss of each sample (batch,), ∂L/∂o), both linear in weight
     last_only : only a sample's last scored step counts
     sum_of : h is "outputs" or "softmax". mean : L is taken at S / Σ_t m_t
     """
@@ -67,6 +71,21 @@ class Loss:
             chance = softmax(output)
             signal = chance * (signal - (chance * signal).sum(axis=2, keepdims=True))
         return np.asarray(signal.astype(output.dtype, copy=False))
+
+
+@dataclass(frozen=True)
+class RatePenalty:
+    """strength · mean over samples and a layer's neurons of (rate - target)², rate = spikes a step; summed over
+    layers."""
+
+    target: float
+    strength: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.target <= 1 and 0 <= self.strength < float("inf")):
+            raise InputError(
+                f"rate penalty: target {self.target}, strength {self.strength}, rule: 0 <= target <= 1, 0 <= strength"
+            )
 
 
 @cache
@@ -142,8 +161,45 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def get_loss(name: str) -> Loss:
-    """The loss of that name; an unknown name lists the known ones."""
-    if name not in LOSSES:
-        raise InputError(f"unknown loss '{name}', known: {', '.join(sorted(LOSSES))}")
-    return LOSSES[name]
+def _given(output: Array, error: Array, weight: Array) -> tuple[Array, Array]:
+    """L_b = Σ_t e_tb · o_tb over scored steps, whose derivative ∂L/∂o_tb is e_tb."""
+    error = np.where(weight[:, :, None] > 0, error, 0.0).astype(output.dtype)
+    by_step = np.sum(error * output, axis=2, dtype=np.float64)
+    return np.array([fsum(column) for column in by_step.T.tolist()]), error
+
+
+GIVEN = Loss("errors", "error", _given)
+"""The loss whose derivative is the target."""
+
+StepLoss = Callable[[Array, Array, Array], tuple[Array, Array]]
+LossChoice = str | Loss | StepLoss
+"""A loss by its name, or of the user's own: a `Loss`, or a function as `Loss.step`."""
+
+
+def get_loss(chosen: LossChoice) -> Loss:
+    """Find the loss of that name, an unknown name lists the known ones; or make one of a function."""
+    if isinstance(chosen, Loss):
+        return chosen
+    if isinstance(chosen, str):
+        if chosen not in LOSSES:
+            raise InputError(f"unknown loss '{chosen}', known: {', '.join(sorted(LOSSES))}")
+        return LOSSES[chosen]
+    if not callable(chosen):
+        raise InputError(f"loss = {chosen!r}, rule: a name, a Loss or a function (output, target, weight)")
+    return _own_loss(chosen)
+
+
+def _own_loss(function: StepLoss) -> Loss:
+    """A function as a loss of single steps, named by where it is defined; what it returns is checked."""
+    name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+    def step(output: Array, target: Array, weight: Array) -> tuple[Array, Array]:
+        loss, error = (np.asarray(found) for found in function(output, target, weight))
+        if loss.shape != output.shape[1:2] or error.shape != output.shape:
+            raise InputError(
+                f"loss '{name}' returned arrays {loss.shape} and {error.shape}, rule: the loss of each sample "
+                f"{output.shape[1:2]} and its derivative by the outputs {output.shape}"
+            )
+        return loss, np.ascontiguousarray(error, output.dtype)
+
+    return Loss(name, "any", step)

@@ -17,10 +17,13 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, block_size, over_blocks
+from hypr_neuro.train.batch import batch_arrays
+from hypr_neuro.train.block import Block, Gradients, Part, Setup, Total, blocks_of
 from hypr_neuro.train.feedback import Feedback
-from hypr_neuro.train.gradients import Block, Gradients, Part, RatePenalty, Setup, Total, batch_arrays, make_setup
-from hypr_neuro.train.losses import get_loss
-from hypr_neuro.train.rules import get_rule
+from hypr_neuro.train.gradients import make_setup
+from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
+from hypr_neuro.train.rules import RuleChoice, get_rule
+from hypr_neuro.train.rules.base import Means
 
 Stream = Iterable[tuple[Array, Array, Array | None]]
 
@@ -29,32 +32,37 @@ def stream_gradients(
     net: Network,
     parts: Stream,
     *,
-    rule: str = "hypr",
-    loss: str = "per_step_cross_entropy",
+    rule: RuleChoice = "hypr",
+    loss: LossChoice = "per_step_cross_entropy",
     dtype: FloatType = np.float32,
     feedback: Feedback = "symmetric",
     penalty: RatePenalty | None = None,
+    means: Means | None = None,
+    seed: int = 0,
+    sample: int = 0,
 ) -> tuple[Gradients, float]:
-    """What `gradients` gives for the parts joined, up to rounding, in memory of one part.
+    """Compute what `gradients` gives for the parts joined, up to rounding, in memory of one part.
 
-    Losses of the whole sequence and rate penalties take two passes: `parts` must then start again when it is iterated
-    a second time (a list, or an object with its own ``__iter__``, not a generator).
+    Losses of the whole sequence, rate penalties and rules with a hook `regularizer`, `reward` or `error` take two
+    passes: `parts` must then start again when it is iterated a second time (a list, or an object with its own
+    ``__iter__``, not a generator).
     Raises InputError for a stream without parts, parts of different samples, or bad input as `gradients` does.
     """
     require("net", net, Network)
     kind, path = get_loss(loss), get_rule(rule)
     if not path.forward:
-        raise InputError(f"rule '{rule}' goes back through the whole sequence and cannot run on a stream")
+        raise InputError(f"rule '{path.name}' goes back through the whole sequence and cannot run on a stream")
     if kind.last_only:
-        raise InputError(f"loss '{loss}' cannot tell the last step of a stream; mask the other steps instead")
-    setup = make_setup(net, path, kind, dtype, None, feedback, penalty, 1.0, 1.0)
-    if setup.two_passes and iter(parts) is iter(parts):
+        raise InputError(f"loss '{kind.name}' cannot tell the last step of a stream; mask the other steps instead")
+    setup = make_setup(net, path, kind, dtype, None, feedback, penalty, 1.0, 1.0, means=means, seed=seed, sample=sample)
+    twice = setup.two_passes or path.uses("error") or path.uses("regularizer")
+    if twice and iter(parts) is iter(parts):
         raise InputError(
-            "this loss or penalty needs two passes through the stream; give a list of parts, or an object "
+            "this loss, penalty or rule needs two passes through the stream; give a list of parts, or an object "
             "whose __iter__ starts again"
         )
-    run = _Run(setup, loss)
-    if setup.two_passes:
+    run = _Run(setup, kind)
+    if twice:
         run.observe(parts)
     return run.learn(parts)
 
@@ -62,7 +70,7 @@ def stream_gradients(
 class _Run:
     """The blocks of samples of one stream; they go through each part side by side."""
 
-    def __init__(self, setup: Setup, loss: str) -> None:
+    def __init__(self, setup: Setup, loss: LossChoice) -> None:
         self.setup, self.loss = setup, loss
         self.blocks: list[Block] = []
         self.size = self.samples = 0
@@ -70,14 +78,16 @@ class _Run:
 
     def observe(self, parts: Stream) -> None:
         """First pass."""
-        scored = 0
+        scored = steps = 0
         for part in self._checked(parts):
-            scored += int(np.count_nonzero(part[2]))
+            scored, steps = scored + int(np.count_nonzero(part[2])), steps + part[2].shape[1]
             self._each(lambda block, own: block.observe(own), part)
         # learning signals can be scaled to means at once
-        self.setup = replace(self.setup, per_step=1.0 / max(1, scored), per_sample=1.0 / max(1, self.samples))
+        per_step, per_sample = 1.0 / max(1, scored), 1.0 / max(1, self.samples)
+        self.setup = replace(self.setup, steps=steps, per_step=per_step, per_sample=per_sample)
         for block in self.blocks:
             block.setup = self.setup
+            block.own_loss *= self.setup.per_step
             block.restart()
 
     def learn(self, parts: Stream) -> tuple[Gradients, float]:
@@ -88,13 +98,15 @@ class _Run:
             self._each(lambda block, own: block.learn(own, observed=observed, carry=True), part)
         if not scored:
             raise InputError("the stream has no scored step; at least one is needed")
-        total = Total(self.setup.net)
+        total = Total(self.setup)
         for i, block in enumerate(self.blocks):
             block.finish(target[i * self.size : (i + 1) * self.size])
             total.add(block)
+            block.close()
         # gradients are linear in the learning signals, so the mean can as well be taken at the end
         factor = 1.0 if observed else 1.0 / scored
-        return total.gradients(factor), total.loss * factor
+        found = total.found(factor)
+        return found.gradients, found.loss + found.penalty
 
     def _checked(self, parts: Stream) -> Iterator[Part]:
         for x, y, mask in parts:
@@ -114,14 +126,13 @@ class _Run:
         self.labels = target if self.labels is None else self.labels
         if not np.array_equal(target, self.labels):
             raise InputError(
-                f"a part of the stream has other labels than the first; loss '{self.loss}' has one label "
+                f"a part of the stream has other labels than the first; loss '{self.setup.loss.name}' has one label "
                 "a sample for the whole of it"
             )
 
     def _open(self, samples: int, steps: int) -> None:
         self.samples, self.size = samples, block_size(self.setup.net, samples, steps, self.setup.dtype)
-        starts = range(0, samples, self.size)
-        self.blocks = [Block(self.setup, min(self.size, samples - first)) for first in starts]
+        self.blocks = blocks_of(self.setup, samples, self.size)
 
     def _each(self, call: Any, part: Part) -> None:
         x, target, mask = part

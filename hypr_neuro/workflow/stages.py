@@ -41,7 +41,8 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions
 from hypr_neuro.traces.trace import Trace
 from hypr_neuro.train.initial import scale_to_rate
-from hypr_neuro.train.loop import Epoch, History, evaluate, train
+from hypr_neuro.train.loop import evaluate, train
+from hypr_neuro.train.run import Epoch, History
 from hypr_neuro.workflow.tasks import Task
 
 Progress = Callable[[int, int], None]

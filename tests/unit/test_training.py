@@ -19,8 +19,9 @@ from hypr_neuro.run.forward import readout
 from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train import loop
 from hypr_neuro.train.gradients import RatePenalty, gradients
-from hypr_neuro.train.loop import Epoch, History, evaluate, train
+from hypr_neuro.train.loop import evaluate, train
 from hypr_neuro.train.losses import LOSSES, Loss, cross_entropy
+from hypr_neuro.train.run import Epoch, History
 
 Array = Any
 SAMPLES, STEPS = 12, 20
@@ -454,13 +455,13 @@ def test_parameters_driven_out_of_their_range_stop_training_as_divergence() -> N
 
 def test_samples_come_in_another_order_in_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    own = loop.gradients
+    own = loop.batch_gradients
 
     def spy(net: Network, x: Any, *arguments: Any, **options: Any) -> Any:
         seen.append(x.index.tolist())
         return own(net, x, *arguments, **options)
 
-    monkeypatch.setattr(loop, "gradients", spy)
+    monkeypatch.setattr(loop, "batch_gradients", spy)
     net, data = task()
     train(net, data, epochs=2, batch_size=len(data))
     assert sorted(seen[0]) == sorted(seen[1]) == np.flatnonzero(data.split == "train").tolist()

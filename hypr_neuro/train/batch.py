@@ -1,0 +1,87 @@
+"""One batch of float training, checked: inputs, targets, and the steps that the loss scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import Rows, check_input
+from hypr_neuro.train.losses import Loss, LossChoice, get_loss
+
+
+def batch_arrays(
+    net: Network, x: Array | Rows, y: Array, mask: Array | None, loss: LossChoice, *, empty: bool = False
+) -> tuple[Array | Rows, Array, Array, Loss]:
+    """Check a batch: x, targets (sample,) or (sample, T) or (sample, T, outputs), the steps that the loss scores.
+
+    empty : a mask without any scored step is allowed
+    """
+    kind = get_loss(loss)
+    x, y = x if isinstance(x, (np.ndarray, Rows)) else np.asarray(x), np.asarray(y)
+    check_input(net, x)
+    samples, steps = x.shape[:2]
+    if not empty and 0 in (samples, steps):
+        raise InputError(f"x of shape {x.shape}, rule: at least one sample and one step")
+    scored = np.ones((samples, steps), bool) if mask is None else np.asarray(mask, dtype=bool)
+    if scored.shape != (samples, steps):
+        raise InputError(f"mask of shape {scored.shape}, rule: ({samples}, {steps})")
+    if not (empty or scored.any()):
+        raise InputError(
+            "mask leaves no scored step in this batch; at least one is needed: drop such samples or take larger batches"
+        )
+    return x, _target(net, y, scored, kind), kind.mask(scored), kind
+
+
+def _target(net: Network, y: Array, scored: Array, loss: Loss) -> Array:
+    """y as the loss takes it."""
+    samples, steps = scored.shape
+    if loss.targets == "error" and y.shape != (samples, steps, net.outputs):
+        raise InputError(f"errors of shape {y.shape}, rule: ({samples}, {steps}, {net.outputs}), one a step and output")
+    if loss.targets in ("real", "error") or (loss.targets == "any" and y.dtype.kind == "f"):
+        return _real_target(net, y, scored, "errors" if loss.targets == "error" else "y")
+    return _classes(net, y, samples, steps, loss)
+
+
+def reward_array(reward: Array | None, samples: int, steps: int) -> Array | None:
+    """Check factors of the learning signals: (sample,) or (sample, T) as (sample, 1) or (sample, T)."""
+    if reward is None:
+        return None
+    found = np.asarray(reward)
+    if found.shape not in ((samples,), (samples, steps)) or found.dtype.kind not in "fiub":
+        raise InputError(
+            f"reward {found.dtype} of shape {found.shape}, rule: numbers ({samples},) or ({samples}, {steps})"
+        )
+    if not np.all(np.isfinite(found)):
+        raise InputError("reward holds a number that is not finite; give 0 to samples or steps without a reward")
+    return found.reshape(samples, -1).astype(np.float64)
+
+
+def _classes(net: Network, y: Array, samples: int, steps: int, loss: Loss) -> Array:
+    if y.dtype.kind == "f":
+        raise InputError(
+            f"y {y.dtype} of shape {y.shape}: loss '{loss.name}' is for integer classes; real targets "
+            "take 'squared_error'"
+        )
+    shapes = [(samples,)] if loss.targets == "sample" else [(samples,), (samples, steps)]
+    if y.shape not in shapes:
+        raise InputError(f"y of shape {y.shape}, rule: {' or '.join(map(str, shapes))} for loss '{loss.name}'")
+    if y.dtype.kind not in "iu":
+        raise InputError(f"y of type {y.dtype}, rule: integer labels for loss '{loss.name}'")
+    if y.size and (y.min() < 0 or y.max() >= net.outputs):
+        raise InputError(
+            f"label {y.max() if y.max() >= net.outputs else y.min()}, rule: 0 <= y < {net.outputs} outputs"
+        )
+    return np.ascontiguousarray(y, dtype=np.int64)
+
+
+def _real_target(net: Network, y: Array, scored: Array, name: str) -> Array:
+    samples, steps = scored.shape
+    shapes = [(samples, net.outputs), (samples, steps, net.outputs)]
+    if y.shape not in shapes or y.dtype.kind not in "fiub":
+        raise InputError(f"{name} {y.dtype} of shape {y.shape}, rule: numbers {shapes[0]} or {shapes[1]}")
+    y = y if y.ndim == 3 else np.broadcast_to(y[:, None], (samples, steps, net.outputs))
+    if not np.all(np.isfinite(y[scored])):
+        raise InputError(f"{name} holds a number that is not finite; remove the sample or mask the step")
+    return y.astype(np.float64)

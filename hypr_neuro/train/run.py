@@ -1,0 +1,134 @@
+"""State of a training run between epochs, and the checkpoint that holds all of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.data.sequence import SequenceData, data_digest
+from hypr_neuro.errors import FileFormatError
+from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.train.losses import Loss
+from hypr_neuro.train.optimizers import Optimizer
+from hypr_neuro.train.rules.base import Means, Rule
+
+CHECKPOINT = "training.h5"
+KIND = "hypr-neuro training checkpoint"
+
+
+@dataclass
+class Epoch:
+    """Figures of one epoch. validation : accuracy, of a regression minus the squared error, NaN without such a part."""
+
+    epoch: int
+    rate: float
+    loss: float
+    validation: float
+
+
+@dataclass
+class History:
+    """Epochs of one training run; `best` is the epoch whose weights were kept."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best: int = -1
+
+
+@dataclass
+class Run:
+    """State of a training run between epochs.
+
+    mean : running mean of the weights, empty if there is none. means : those that the rule keeps, or None
+    """
+
+    net: Network
+    optimizer: Optimizer
+    rule: Rule
+    loss: Loss
+    history: History
+    best: dict[str, Array]
+    mean: dict[str, Array]
+    means: Means | None
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """For the time of the block the network holds the running mean of its weights, if there is one."""
+        arrays = self.net.arrays()
+        kept = copies({name: arrays[name] for name in self.mean})
+        for name, mean in self.mean.items():
+            arrays[name][...] = mean
+        try:
+            yield
+        finally:
+            for name, own in kept.items():
+                arrays[name][...] = own
+
+    def done(self, epochs: int, patience: int | None) -> bool:
+        """All epochs are run, or the last `patience` of them brought no higher validation."""
+        figures = [e.validation for e in self.history.epochs]
+        if len(figures) >= epochs:
+            return True
+        if patience is None or not figures or np.isnan(figures[-1]):
+            return False
+        return len(figures) - 1 - int(np.argmax(figures)) >= patience
+
+    def note(self, entry: Epoch) -> None:
+        """Append the epoch and keep its weights if it is the best so far (or there is nothing to judge by).
+
+        Small validation parts reach their top early: of epochs with the same figure the one of lower loss is kept.
+        """
+        epochs = self.history.epochs
+        epochs.append(entry)
+        best = epochs[max(self.history.best, 0)]
+        tied = entry.validation == best.validation and entry.loss < best.loss
+        if self.history.best < 0 or tied or not entry.validation <= best.validation:
+            self.history.best = entry.epoch
+            self.best = copies(self.net.arrays())
+
+    def save(self, path: Path, options: dict[str, Any]) -> None:
+        meta = {"options": options, "epochs": [asdict(e) for e in self.history.epochs], "best": self.history.best}
+        arrays = {f"net/{k}": v for k, v in self.net.arrays().items()}
+        arrays |= {f"best/{k}": v for k, v in self.best.items()}
+        arrays |= {f"mean/{k}": v for k, v in self.mean.items()}
+        arrays |= {f"state/{k}": v for k, v in self.optimizer.state.items()}
+        arrays |= {f"means/{k}": v for k, v in (self.means or {}).items()}
+        save_arrays(path, KIND, meta, arrays)
+
+    def restore(self, path: Path, options: dict[str, Any]) -> None:
+        """Take up a checkpoint if there is one; one of another run is refused, not overwritten."""
+        if not path.exists():
+            return
+        meta, arrays = load_arrays(path, KIND)
+        if meta["options"] != options:
+            differs = [k for k in options if meta["options"].get(k) != options[k]]
+            raise FileFormatError(
+                f"checkpoint '{path}' is of another run ({', '.join(differs)} differ); "
+                "delete it or choose another folder"
+            )
+        self.history = History([Epoch(**e) for e in meta["epochs"]], meta["best"])
+        for name, value in self.net.arrays().items():
+            value[...] = arrays[f"net/{name}"]
+            self.best[name] = arrays[f"best/{name}"]
+            if name in self.mean:
+                self.mean[name] = arrays[f"mean/{name}"]
+        self.optimizer.state = {k[6:]: v for k, v in arrays.items() if k.startswith("state/")}
+        if self.means is not None:
+            self.means = {k[6:]: v for k, v in arrays.items() if k.startswith("means/")}
+
+
+def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def start_digest(net: Network, data: SequenceData) -> str:
+    """Hash of the start weights and the data, so that a checkpoint is not continued with others."""
+    arrays = net.arrays() | {f"{i}/{k}": v for i, layer in enumerate(net.layers) for k, v in layer.params.items()}
+    return data_digest(data, json.dumps([layer.model.name for layer in net.layers]), arrays)
