@@ -275,7 +275,9 @@ class LayerForward:
         index = self.buffer("index", steps + 1, self.batch, self.n + 1, dtype=np.uint32)
         count = self.buffer("count", steps + 1, self.batch, dtype=np.uint32)
         events_kernel()(self.outputs[:1], self.n, index[:1], count[:1])
-        s_stage(self.layer.model.name, self.precision, self.noise is not None)(
+        name, precision = self.layer.model.name, self.precision
+        kernel = s_stage(name, precision) if self.noise is None else s_stage(name, precision, True)
+        kernel(
             self.below,
             *self.below_events,
             self.arrays.weight_t,

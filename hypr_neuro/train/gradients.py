@@ -207,8 +207,6 @@ def make_setup(
         )
     if rule.eligibility == "current" and penalty is not None:
         raise InputError(f"penalty with rule '{rule.name}', rule: its signals meet currents, those of rates spikes")
-    for layer in net.layers:
-        layer.check()
     setup = Setup(
         net,
         (),
@@ -234,6 +232,8 @@ def make_setup(
 def with_weights(setup: Setup, feedback: Feedback) -> Setup:
     """Take the weights that the network has now: arrays of the layers, feedback matrices, penalty of the rule."""
     net, added = setup.net, None
+    for layer in net.layers:
+        layer.check()
     if setup.rule.uses("regularizer"):
         assert setup.means is not None
         added = setup.rule.regularizer(net.arrays(), setup.means)

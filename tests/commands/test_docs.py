@@ -95,3 +95,52 @@ def test_the_neuron_that_contributing_shows_works(tmp_path: Path) -> None:
         assert z == int(real > 1.0)
     drive = round(0.15 * fixed.current_scale) / fixed.current_scale
     assert real == pytest.approx(drive / (1 - 0.9) * (1 - 0.9**30), abs=1e-4)
+
+
+def section_of(title: str) -> str:
+    """The first code block of a section of CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {title}\n.*?```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found.group(1)
+
+
+def small_data() -> tuple[hn.Network, hn.SequenceData]:
+    """A network that fires, and some samples."""
+    rng = np.random.default_rng(0)
+    net = hn.Network.build({"inputs": 4, "outputs": 3, "layers": [{"neuron": "lif", "size": 6}]}, seed=0)
+    x, split = (rng.random((8, 40, 4)) < 0.3).astype(np.int8), np.array(["train"] * 8)
+    hn.scale_to_rate(net, x, 0.05)
+    return net, hn.SequenceData("toy", x, rng.integers(0, 3, 8), split, 3)
+
+
+def test_the_learning_rule_that_contributing_shows_is_found_and_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hypr_neuro.train import rules
+
+    (tmp_path / "homeostasis.py").write_text(section_of("Add a learning rule"), encoding="utf-8")
+    monkeypatch.setattr(rules, "__path__", [*rules.__path__, str(tmp_path)])
+    monkeypatch.setattr(rules, "RULES", rules._load())
+    net, data = small_data()
+    rates = []
+    for target in (0.0, 0.5):
+        trained = net.copy()
+        rule = {"name": "homeostasis", "target": target, "strength": 30.0}
+        hn.train(trained, data, rule=rule, epochs=30, rate=0.02)
+        rates.append(float(hn.float_trace(trained, data.x, ("spikes",)).spikes["layers.0"].mean()))
+    assert rates[0] < 0.5 * rates[1], rates
+    del sys.modules["hypr_neuro.train.rules.homeostasis"]
+
+
+def test_the_loss_that_contributing_shows_is_the_one_it_derives() -> None:
+    namespace: dict[str, object] = {}
+    exec(compile(section_of("Add a loss"), "CONTRIBUTING.md", "exec"), namespace)
+    net, data = small_data()
+    gradient, loss = hn.gradients(net, data.x, data.y, loss=namespace["hinge"], rule="bptt")
+    moved = net.copy()
+    moved.layers[-1].weight[1, 2] += 1e-6
+    after = hn.gradients(moved, data.x, data.y, loss=namespace["hinge"], rule="bptt")[1]
+    assert (after - loss) / 1e-6 == pytest.approx(gradient["readout.weight"][1, 2], rel=1e-3)
+    history = hn.train(net, data, loss=namespace["hinge"], epochs=20, rate=0.05)
+    assert history.epochs[-1].loss < 0.9 * history.epochs[0].loss

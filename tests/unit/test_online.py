@@ -111,6 +111,15 @@ def test_what_needs_the_whole_sequence_is_refused_inside_it(options: dict[str, A
             online_gradients(net, data.x, data.y, update_every=5, **options)
 
 
+def test_parameters_that_leave_their_range_inside_a_sequence_are_named() -> None:
+    net, x, y, _ = problem()
+    run = online_gradients(net, x, y, update_every=12)
+    next(run)
+    net.layers[0].params["du"][1] = 1.5
+    with pytest.raises(InputError, match=r"du\[1\] = 1.5, rule: 0.0 <= du <= 1.0"):
+        next(run)
+
+
 @pytest.mark.parametrize("every", [0, -1, 2.0])
 def test_an_interval_is_a_whole_number_of_steps(every: float) -> None:
     net, x, y, _ = problem()
