@@ -20,7 +20,7 @@ RENAMED = {
     "compilers.c.learn_layer": "compilers.c.learning.layer",
     "compilers.c.learn_library": "compilers.c.learning.library",
     "compilers.c.learn_memory": "compilers.c.learning.memory",
-    "compilers.c.learn_plan": "compilers.c.learning.plan",
+    "compilers.c.learn_plan": "compilers.c.learning.limits",
     "compilers.c.learn_source": "compilers.c.learning.source",
     "compilers.c.learn_tables": "compilers.c.learning.tables",
     "compilers.c.learn_update": "compilers.c.learning.update",

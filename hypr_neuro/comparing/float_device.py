@@ -1,8 +1,8 @@
 """The float rule with a device's clock: step after step, eligibilities kept one by one, in float64.
 
-The device's time, as `sim.learner` has it: layer i runs (i + 1) · connection_delay steps behind, learns in its own T
-steps of a sample only, and learning signals to the last hidden layer arrive `error_latency` steps late. Where nothing
-is late this is `train.reference`; where something is, the same signals meet the same eligibilities as on the device.
+The device's time is that of `graph.clock`: layers run behind each other, learn in their own steps of a sample only, and
+learning signals to the last hidden layer arrive `error_latency` steps late. Where nothing is late this is
+`train.reference`; where something is, the same signals meet the same eligibilities as on the device.
 
 A network runs freely, or along spikes that are given, those of an integer run: currents, states, ψ and Jacobians are
 then float's own answers to these spikes, and what differs from the integers' gradient is the arithmetic of learning
@@ -22,48 +22,19 @@ from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons.structure import spike_rows
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
-from hypr_neuro.sim.learning.errors import random_feedback
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.train.losses import softmax
 
 OUT_OF_REACH = 1e30
 
 
-class DeviceTime:
-    """When things happen: `latencies` of the layers, `waits` of their eligibilities, `error_latency`."""
-
-    def __init__(self, qnet: QuantizedNetwork) -> None:
-        time = qnet.profile.time
-        self.hop, self.error_latency = int(time.connection_delay.value), int(time.error_latency.value)
-        depth = len(qnet.layers)
-        self.latencies, self.tail = [qnet.latency(i) for i in range(depth)], qnet.tail
-        delayed = qnet.profile.learning.eligibility_alignment.value == "delayed"
-        late = signal_delays(qnet)
-        # a signal has waited in the layers above before it waits here
-        self.waits = [sum(late[i:]) if delayed else 0 for i in range(depth - 1)] + [0]
-        self.extra = self.error_latency if delayed else 0
-
-    def steps(self, steps: int) -> int:
-        """Device steps of a sample of `steps` steps."""
-        return steps + self.tail + self.extra
-
-
-def signal_delays(qnet: QuantizedNetwork) -> list[int]:
-    """Steps by which learning signals reach each hidden layer later than the layer above it, in float time."""
-    hop, latency = qnet.profile.time.connection_delay.value, qnet.profile.time.error_latency.value
-    hidden = len(qnet.layers) - 1
-    return [hop + (latency if i == hidden - 1 else 0) for i in range(hidden)]
-
-
-def feedback_weights(qnet: QuantizedNetwork, options: LearnOptions) -> tuple[Array, ...] | None:
+def feedback_weights(plan: LearningPlan) -> tuple[Array, ...] | None:
     """Real matrices (n above, n below) over which signals go down to each hidden layer; None: the weights."""
-    if options.feedback == "symmetric":
+    if plan.feedback is None:
         return None
-    bits, found = qnet.profile.precision.weight_bits.value, []
-    for i, layer in enumerate(qnet.layers[1:], start=1):
-        mantissa = random_feedback(options.seed, i, layer.size, layer.inputs, bits)
-        found.append(mantissa * layer.weight_step(layer.input))
-    return tuple(found)
+    steps = (above.layer.weight_step(above.layer.input) for above in plan.layers[1:])
+    return tuple(matrix * step for matrix, step in zip(plan.feedback, steps, strict=True))
 
 
 def output_error(kind: str, output: Array, label: int) -> Array:
@@ -167,12 +138,12 @@ class FloatDevice:
     """
 
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
-        self.net, self.time, self.error = net, DeviceTime(qnet), str(qnet.profile.learning.error.value)
-        self.feedback = feedback_weights(qnet, options)
-        chosen = options.learning_parameters(qnet)
+        plan = LearningPlan(qnet, options)
+        self.net, self.plan, self.clock, self.error = net, plan, plan.clock, plan.error
+        self.feedback = feedback_weights(plan)
         self.layers = [
-            _LayerRun(layer, wait, options.learns(net.name(i)), bool(chosen[i]))
-            for i, (layer, wait) in enumerate(zip(net.layers, self.time.waits, strict=True))
+            _LayerRun(layer, fixed.waiting, fixed.learns, bool(fixed.parameters))
+            for layer, fixed in zip(net.layers, plan.layers, strict=True)
         ]
 
     def refresh(self) -> None:
@@ -217,25 +188,25 @@ class FloatDevice:
 
         Raises InputError for spikes of the wrong shape.
         """
-        steps, hop = len(x), self.time.hop
-        total = self.time.steps(steps)
+        steps, delay, tail = len(x), self.clock.connection_delay, self.clock.tail
+        total = self.clock.learning_steps(steps)
         given = self._forced(spikes, total)
         for run in self.layers:
             run.start()
-        late = deque([np.zeros(self.layers[-2].layer.size)] * self.time.error_latency)
+        late = deque([np.zeros(self.layers[-2].layer.size)] * self.plan.layers[-2].signal_wait)
         outputs = np.empty((total, self.net.outputs))
         silent = np.zeros(self.net.inputs)
         for t in range(total):
-            arriving = x[t - hop].astype(np.float64) if 0 <= t - hop < steps else silent
+            arriving = x[t - delay].astype(np.float64) if 0 <= t - delay < steps else silent
             for i, run in enumerate(self.layers):
                 previous = run.output
-                current = run.forward(arriving, float(t >= hop), None if i >= len(given) else given[i][t])
-                arriving = previous if hop else current
+                current = run.forward(arriving, float(t >= delay), None if i >= len(given) else given[i][t])
+                arriving = previous if delay else current
             outputs[t] = self.layers[-1].output
             self._learn(t, label, scored, late)
             if on_step is not None:
                 on_step()
-        return outputs[self.time.tail : self.time.tail + steps]
+        return outputs[tail : tail + steps]
 
     def _forced(self, spikes: dict[str, Array] | None, total: int) -> list[Array]:
         if spikes is None:
@@ -254,14 +225,14 @@ class FloatDevice:
 
     def _learn(self, t: int, label: Array, scored: Array, late: deque[Array]) -> None:
         """Learning of device step t, from the readout down."""
-        last, time = len(self.layers) - 1, self.time
-        own = t - time.latencies[last]
+        last, own = len(self.layers) - 1, t - self.clock.tail
         signal: Array = np.zeros(self.net.outputs)
         if 0 <= own < len(label) and scored[own]:
             signal = output_error(self.error, self.layers[last].output, int(label[own]))
         for i in reversed(range(last + 1)):
             run = self.layers[i]
-            running = 0 <= t - time.latencies[i] < len(label) + time.waits[i]
+            window = self.clock.window(i, len(label))
+            running = 0 <= t - window.first < window.steps
             down = run.learn(signal) if running else np.zeros(run.layer.size)
             if i > 0:
                 signal = down @ (run.layer.weight if self.feedback is None else self.feedback[i - 1])

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.comparing.float_device import DeviceTime, FloatDevice
+from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.scales import gradient_scales
 from hypr_neuro.comparing.twin import FloatTwin, arrays_of
 from hypr_neuro.data.sequence import SequenceData
@@ -91,7 +91,7 @@ def probe(
         x, label, scored = arrays_of(sample)
         found = integer_gradients(learner, x, label, scored)
         ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in found.items()}
-        steps += DeviceTime(qnet).steps(len(x))
+        steps += qnet.clock.learning_steps(len(x))
         if "along" in forms:
             along = float_along(real, qnet, sample, options)
             _note(rows, "cosine", "norm_ratio", ours, along)
@@ -176,7 +176,7 @@ def dead_share(integer: Array, real: Array) -> float:
 
 def saturated_weights(qnet: QuantizedNetwork) -> Shares:
     """Share of the mantissas at ±(2^(weight_bits - 1) - 1), by connection."""
-    top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+    top = qnet.profile.precision.weight_top
     return {name: float((np.abs(m) == top).mean()) for name, m in qnet.weights().items()}
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
-from hypr_neuro.sim.learning.layer import parameter_fraction
-from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 
 def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:
@@ -20,21 +19,20 @@ def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions)
 
     β = integer B / (2^k · real B): where it is not 1, as for BRF, whose δ lies in the weights' scale instead of in B.
     """
-    learner = Learner(qnet, options)
+    plan = LearningPlan(qnet, options)
     scales: dict[str, float] = {}
-    signal = 2.0 ** (learner.error_bits - 1) - (qnet.profile.learning.error.value == "sign")
+    signal = 2.0 ** (plan.error_bits - 1) - (plan.error == "sign")
     for i in reversed(range(len(net.layers))):
-        layer, fixed, widths = net.layers[i], qnet.layers[i], learner.layers[i].widths
+        layer, fixed, widths = net.layers[i], qnet.layers[i], plan.layers[i].widths
         beta = current_gain(layer, fixed, widths.coefficient_fraction)
         by_weight = signal * beta * 2.0 ** (widths.eligibility_fraction - widths.gradient_shift)
         scales |= {f"{net.name(i)}.{key}": by_weight for key in fixed.connections()}
-        for j, name in enumerate(layer.model.trainable):
-            fraction = parameter_fraction(fixed, j, widths)
-            dropped = max(widths.gradient_shift + widths.eligibility_fraction - fraction, 0)
-            scales[f"{net.name(i)}.{name}"] = signal * 2.0 ** (fraction - dropped)
+        scales |= {
+            f"{net.name(i)}.{p.name}": signal * 2.0 ** (p.fraction - p.dropped) for p in plan.layers[i].parameters
+        }
         if i > 0:
             # what goes down carries the coefficients' fraction and the integer weights' scale
-            shift = widths.coefficient_fraction - int(learner.shifts[i - 1])
+            shift = widths.coefficient_fraction - plan.signal_shifts[i - 1]
             signal *= 2.0**shift * beta / fixed.weight_step(fixed.input)
     return scales
 

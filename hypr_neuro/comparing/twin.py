@@ -12,7 +12,7 @@ from threading import Event
 
 import numpy as np
 
-from hypr_neuro.comparing.float_device import FloatDevice, feedback_weights, signal_delays
+from hypr_neuro.comparing.float_device import FloatDevice, feedback_weights
 from hypr_neuro.comparing.scales import gradient_scales
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
@@ -21,6 +21,7 @@ from hypr_neuro.quantizing.learned_values import gradient_by_value, values_of, w
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.learn import epoch_order, rates
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.loop import evaluate
 from hypr_neuro.train.optimizers import OnChip
@@ -45,13 +46,12 @@ class FloatTwin:
     """
 
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
-        options.check(qnet)
+        plan = LearningPlan(qnet, options)
         self.net, self.qnet, self.options = net, qnet, options
         self.stopped = Event()
-        aligned = qnet.profile.learning.eligibility_alignment.value == "delayed"
-        self.delays = [0] * (len(net.layers) - 1) if aligned else signal_delays(qnet)
-        self.feedback, self.error = feedback_weights(qnet, options), str(qnet.profile.learning.error.value)
-        self.chosen = options.learning_parameters(qnet)
+        self.delays = signal_delays(plan)
+        self.feedback, self.error = feedback_weights(plan), plan.error
+        self.chosen = [layer.places for layer in plan.layers]
         for layer, places in zip(net.layers, self.chosen, strict=True):
             names = {layer.model.trainable[j] for j in places} | set(layer.trainable)
             layer.trainable = tuple(p for p in layer.model.trainable if p in names)
@@ -160,6 +160,11 @@ class FloatTwin:
             }
             write_values(layer, changed)
         self.updates += 1
+
+
+def signal_delays(plan: LearningPlan) -> list[int]:
+    """Steps by which signals reach each hidden layer later than the layer above, as far as nothing waits for them."""
+    return [0 if plan.clock.aligned else plan.clock.signal_step(i) for i in range(plan.last)]
 
 
 def weight_steps(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:

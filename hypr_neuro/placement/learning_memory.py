@@ -29,9 +29,8 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.widths import Widths, layer_widths
 
-ENTRY_MARGIN = 2
-"""Bits of a Jacobian entry above those of a coefficient."""
 SQUARES_DROPPED = 10
 """Bits dropped at least from squares of gradients before they are averaged."""
 
@@ -144,20 +143,12 @@ def memory_of(
 ) -> list[LayerMemory]:
     """Of a network that is given by the shapes of its layers, the readout last."""
     chip, options = load_profile(profile), options or LearnOptions()
-    waits = waiting_steps(chip, len(shapes))
-    return [_layer_memory(shapes, i, chip, options, waits[i]) for i in range(len(shapes))]
+    return [_layer_memory(shapes, i, chip, options) for i in range(len(shapes))]
 
 
-def waiting_steps(profile: Profile, layers: int) -> list[int]:
-    """Δ of each layer: steps for which its eligibilities wait until the error of their step arrives."""
-    if profile.learning.eligibility_alignment.value == "none":
-        return [0] * layers
-    hop, latency = int(profile.time.connection_delay.value), profile.time.error_latency.value
-    return [hop * (layers - 1 - i) + (latency if i < layers - 1 else 0) for i in range(layers)]
-
-
-def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOptions, wait: int) -> LayerMemory:
-    shape, rules, precision = shapes[i], chip.learning, chip.precision
+def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOptions) -> LayerMemory:
+    shape, rules, clock = shapes[i], chip.learning, chip.clock(len(shapes))
+    widths, wait = layer_widths(chip, readout=i == clock.output), clock.waiting(i)
     below_learns = any(s.learns or s.parameters for s in shapes[:i])
     if not (shape.learns or shape.parameters or below_learns):
         return LayerMemory(layer_name(i, len(shapes)), shape, {}, {}, {}, _network(shape, chip))
@@ -166,30 +157,27 @@ def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: Learn
     if shape.learns:
         per_synapse = _present(
             {
-                "eligibilities": (shape.model.d, rules.eligibility_bits.value),
-                "accumulator": (1, rules.accumulator_bits.value),
-                "waiting eligibilities": (wait, rules.eligibility_bits.value),
+                "eligibilities": (shape.model.d, widths.eligibility_bits),
+                "accumulator": (1, widths.accumulator_bits),
+                "waiting eligibilities": (wait, widths.eligibility_bits),
                 "residual": (1, rules.residual_bits.value),
                 "momentum": (1, momentum),
             }
         )
-    last = i == len(shapes) - 1
-    entry = precision.coefficient_bits.value + ENTRY_MARGIN
-    signals = 1 + (chip.time.error_latency.value if i == len(shapes) - 2 else 0)
     per_neuron = {
         "ψ": (0 if shape.model.readout else 1, rules.psi_bits.value),
-        "Jacobian": (jacobian_entries(shape.model), entry),
-        "learning signals": (signals, rules.error_bits.value if last else rules.signal_bits.value),
-        "waiting gains": (wait if below_learns else 0, entry),
+        "Jacobian": (jacobian_entries(shape.model), widths.entry_bits),
+        "learning signals": (1 + clock.signal_wait(i), widths.signal_bits),
+        "waiting gains": (wait if below_learns else 0, widths.entry_bits),
     }
-    per_neuron |= _of_parameters(shape, chip, momentum, wait, entry)
+    per_neuron |= _of_parameters(shape, widths, momentum, wait)
     name = layer_name(i, len(shapes))
     kept: dict[str, tuple[int, int]] = {}
     if shape.learns:
         for key, columns in (("input", shape.inputs), ("recurrent", shape.recurrent)):
-            kept |= _normalisers(key, options.rule, shape.neurons, columns, rules.accumulator_bits.value)
+            kept |= _normalisers(key, options.rule, shape.neurons, columns, widths.accumulator_bits)
     if shape.parameters:
-        count, width = _kept(options.rule, shape.neurons, 1), _square_bits(rules.accumulator_bits.value)
+        count, width = _kept(options.rule, shape.neurons, 1), _square_bits(widths.accumulator_bits)
         kept["parameters normaliser"] = (shape.parameters * count, width)
     return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(kept), _network(shape, chip))
 
@@ -200,15 +188,15 @@ def jacobian_entries(model: NeuronModel) -> int:
     return sum(chain(*found.A, found.B, found.C, found.late, found.F))
 
 
-def _of_parameters(shape: Shape, chip: Profile, momentum: int, wait: int, entry: int) -> dict[str, tuple[int, int]]:
+def _of_parameters(shape: Shape, widths: Widths, momentum: int, wait: int) -> dict[str, tuple[int, int]]:
     """Of the neuron parameters that learn: each like a synapse, with its own ∂s/∂p in place of B."""
-    rules, count = chip.learning, shape.parameters
+    count = shape.parameters
     return {
-        "parameter eligibilities": (count * shape.model.d, rules.eligibility_bits.value),
-        "parameter derivatives by state": (count * shape.model.d, chip.precision.state_bits.value),
-        "parameter derivatives by output": (count, entry),
-        "parameter accumulators": (count, rules.accumulator_bits.value),
-        "waiting parameter eligibilities": (count * wait, rules.eligibility_bits.value),
+        "parameter eligibilities": (count * shape.model.d, widths.eligibility_bits),
+        "parameter derivatives by state": (count * shape.model.d, widths.state_bits),
+        "parameter derivatives by output": (count, widths.entry_bits),
+        "parameter accumulators": (count, widths.accumulator_bits),
+        "waiting parameter eligibilities": (count * wait, widths.eligibility_bits),
         "parameter momentum": (count, momentum),
     }
 

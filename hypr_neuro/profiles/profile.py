@@ -72,6 +72,11 @@ class Precision(_Strict):
     bias_mantissa_bits: Bits
     bias_exponent_max: Count
 
+    @property
+    def weight_top(self) -> int:
+        """Largest magnitude of a weight's integer, 2^(weight_bits - 1) - 1."""
+        return (1 << (self.weight_bits.value - 1)) - 1
+
 
 class Learning(_Strict):
     """What learns and in which widths; see `sim.learn`."""

@@ -172,7 +172,7 @@ class _Parts:
         clock = profile.graph_clock(graph.clock.populations, graph.clock.connections)
         self.groups, self.bias, self.netx = groups, bias, netx
         self.limit = float("inf")
-        self.top = (1 << (profile.precision.weight_bits.value - 1)) - 1
+        self.top = profile.precision.weight_top
         self.hop, self.latency = clock.connection_delay, dict(clock.latencies)
         self.populations: list[Population] = []
         self.synapses: list[Synapses] = []

@@ -357,7 +357,7 @@ def quantize_weights(
     matrix : weights in an array of any shape. The conversion is appended to `record`
     """
     p = profile.precision
-    top = (1 << (p.weight_bits.value - 1)) - 1
+    top = p.weight_top
     low, high = p.weight_exponent_min.value, p.weight_exponent_max.value
     needed = int(np.ceil(np.log2(max(room * current_scale / top, 2.0**low))))
     if needed > high:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
-from hypr_neuro.graph.integer import SUM_BITS
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.delivery import NARROW, Rows
 from hypr_neuro.sim.simulator import Simulator
@@ -14,14 +12,14 @@ from hypr_neuro.sim.simulator import Simulator
 class ChangingSimulator(Simulator):
     """Runs one sample or stream of a quantized network; `load` takes over what learning changed in it.
 
-    Unlike a `Simulator` it does not check sums anew with every change: `largest_input` holds for any weights of the
-    profile's width.
+    Unlike a `Simulator` it does not check sums anew with every change: `LearningPlan.largest_input` holds for any
+    weights of the profile's width.
     """
 
     def __init__(self, qnet: QuantizedNetwork) -> None:
         super().__init__(qnet)
         self.qnet = qnet
-        top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+        top = qnet.profile.precision.weight_top
         dtype, chunk = (np.int8, NARROW // top) if top < 1 << 7 else (np.int16, max(NARROW // top, 1))
         for delivery in self.deliveries:
             pre, post = delivery.shape
@@ -51,30 +49,3 @@ class ChangingSimulator(Simulator):
             if layer.recurrent is not None:
                 run.feedback.dense[4][0] = layer.recurrent.mantissa.T
             run.per_neuron[...] = layer.per_neuron
-
-
-def largest_input(qnet: QuantizedNetwork) -> int:
-    """Largest input magnitude for which no sum can leave 32 bits, whatever the weights become.
-
-    Raises InputError, naming the layer, where spikes alone could do that.
-    """
-    top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
-    found = 0
-    for i, layer in enumerate(qnet.layers):
-        room, each = (1 << SUM_BITS) - 1, 0
-        for key, connection in layer.connections().items():
-            reach = top << max(connection.exponent, 0)
-            if i == 0 and key == "input":
-                each = reach * layer.inputs
-                room -= reach * int(layer.bias_axon)
-            else:
-                room -= reach * connection.mantissa.shape[1]
-        if room < each or room < 0:
-            raise InputError(
-                f"{qnet.name(i)}: weights of {top} · 2^exponent would let sums reach 2^{SUM_BITS}, rule: "
-                "below, as learning may raise any weight; use fewer inputs or a narrower "
-                "precision.weight_bits"
-            )
-        if i == 0:
-            found = room // each
-    return found

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import draw32, quotient, sat, shift_nearest, shr_nearest
+from hypr_neuro.numbers.fixed_point import quotient, sat, shift_nearest, shr_nearest
 from hypr_neuro.numbers.jit import compile_kernel, jitable
 
 EXP_ENTRIES, EXP_STEP_LOG2, EXP_FRACTION = 256, 4, 15
 EXP_TABLE: Array = np.rint(2.0**EXP_FRACTION * np.exp(-np.arange(EXP_ENTRIES) / 2.0**EXP_STEP_LOG2)).astype(np.int64)
 """e^{-x} in steps of 1/16, with 15 fraction bits."""
-FEEDBACK_TENSORS = 2048
-"""First word of the random counter for feedback."""
 
 
 @jitable
@@ -103,10 +101,3 @@ def feedback_kernel() -> Callable[..., None]:
         clips[0] += lost
 
     return compile_kernel(kernel, disjoint=True)
-
-
-def random_feedback(seed: int, above: int, rows: int, columns: int, weight_bits: int) -> Array:
-    """Fixed (rows, columns) numbers in place of the weights of layer `above`, uniform over the mantissas' range."""
-    top = (1 << (weight_bits - 1)) - 1
-    draws = [draw32(seed, 0, FEEDBACK_TENSORS + above, i) % (2 * top + 1) - top for i in range(rows * columns)]
-    return np.array(draws, dtype=np.int64).reshape(rows, columns)

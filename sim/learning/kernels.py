@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,22 +22,10 @@ from hypr_neuro.numbers.unrolled import HEAD, LOAD, PICK, PUT
 from hypr_neuro.numbers.unrolling import unrolled
 from hypr_neuro.sim.learning import eligibility, eligibility_lanes
 from hypr_neuro.sim.learning.entries import present, read_entries, those_there, write_entries
+from hypr_neuro.sim.learning.widths import Widths
 
 TILE = 32
 """Steps of a tile."""
-
-
-class Widths(NamedTuple):
-    """Widths of a layer as kernels take them; `gradient_shift` is gs."""
-
-    coefficient_fraction: int
-    eligibility_fraction: int
-    eligibility_bits: int
-    rounding: int
-    gradient_shift: int
-    accumulator_bits: int
-    entry_bits: int
-    state_fraction: int
 
 
 JACOBIAN_CLIPS, ELIGIBILITY_CLIPS, ACCUMULATOR_CLIPS = range(3)

@@ -8,57 +8,13 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import ROUNDING
-from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
 from hypr_neuro.sim.learning.entries import entry_arrays
-from hypr_neuro.sim.learning.kernels import (
-    TILE,
-    Widths,
-    fits_lanes,
-    learning_kernel,
-    parameter_kernel,
-)
+from hypr_neuro.sim.learning.kernels import TILE, fits_lanes, learning_kernel, parameter_kernel
+from hypr_neuro.sim.learning.plan import LayerPlan
 from hypr_neuro.sim.population import PopulationRun
 
 VECTOR = 16
 """Synapses of a neuron are padded to a multiple of this, with inputs that never fire: whole vectors only."""
-GRADIENT_UNIT = 19
-ENTRY_HEADROOM = 2
-"""Bits that an entry of the Jacobian has more than a coefficient."""
-
-
-def layer_widths(qnet: QuantizedNetwork, index: int, signal_bits: int) -> Widths:
-    """Widths of a layer; a full-scale signal that meets an eligibility of 1 adds 2^19 to the gradient in a step.
-
-    Fewer bits lose the signals of lower layers, which are small: with 2^15 the gradient of the first of two SE-adLIF
-    layers had a cosine of 0.994 to float, with 2^19 0.9998.
-    """
-    rules, precision = qnet.profile.learning, qnet.profile.precision
-    fraction = rules.eligibility_fraction.value
-    return Widths(
-        precision.coefficient_bits.value - 1,
-        fraction,
-        rules.eligibility_bits.value,
-        ROUNDING[rules.eligibility_rounding.value],
-        max(signal_bits - 1 + fraction - GRADIENT_UNIT, 0),
-        rules.accumulator_bits.value,
-        precision.coefficient_bits.value + ENTRY_HEADROOM,
-        round(np.log2(qnet.layers[index].state_scale)),
-    )
-
-
-def parameter_fraction(layer: QuantizedLayer, parameter: int, widths: Widths) -> int:
-    """Fraction bits of the eligibilities of a neuron parameter.
-
-    4 fewer than those of synapses for a decay or a frequency, whose unit is a coefficient's: its eligibilities reach
-    hundreds. More, in proportion to the unit of change, for what moves the state less: ∂w/∂(k a) is small, as k a is
-    not.
-    """
-    assert layer.model.learned is not None
-    constants = dict(zip(layer.model.fixed_constants, map(int, layer.constants), strict=True))
-    unit = round(np.log2(layer.model.learned.units(constants)[parameter]))
-    fraction = widths.eligibility_fraction
-    return int(np.clip(fraction - 4 + widths.coefficient_fraction + unit, 0, fraction + 4))
 
 
 @dataclass
@@ -73,35 +29,24 @@ class Parameter:
 class LayerLearner:
     """Learning of one layer, for one sample or stream.
 
-    weights : whether its weights learn. chosen : places, in `trainable`, of its neuron parameters that learn
-    delay : steps for which e waits for its signal, 0 where what is there today meets it
+    plan : what it is made of. delay : steps for which e waits for its signal, 0 where what is there today meets it
     eligibility (d, n, synapses), gradient (n, synapses), ring (delay, n, synapses), padded; gain_ring (delay, n)
     """
 
-    def __init__(
-        self,
-        qnet: QuantizedNetwork,
-        index: int,
-        *,
-        weights: bool,
-        chosen: tuple[int, ...],
-        signal_bits: int,
-        delay: int,
-    ) -> None:
-        self.layer: QuantizedLayer = qnet.layers[index]
-        self.name, self.weights, self.signal_bits, self.delay = qnet.name(index), weights, signal_bits, delay
-        self.widths = layer_widths(qnet, index, signal_bits)
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan, self.layer, self.name = plan, plan.layer, plan.name
+        self.weights, self.widths = plan.learns, plan.widths
+        self.delay = delay = plan.waiting
         n, d = self.layer.size, self.layer.model.d
-        own = n if self.layer.recurrent is not None else 0
-        self.fan_in = self.layer.input.mantissa.shape[1] + own
-        padded = -(-self.fan_in // VECTOR) * VECTOR if weights else 0
+        self.fan_in = plan.synapses
+        padded = -(-self.fan_in // VECTOR) * VECTOR if self.weights else 0
         self.eligibility = np.zeros((d, n, padded), np.int32)
         self.gradient = np.zeros((n, padded), np.int32)
         self.ring = np.zeros((max(delay, 1), n, padded if delay else 0), np.int32)
         self.gain_ring = np.zeros((max(delay, 1), n), np.int64)
         self.parameters = {
             j: Parameter(np.zeros((d, n), np.int32), np.zeros(n, np.int64), np.zeros((max(delay, 1), n), np.int64))
-            for j in chosen
+            for j in plan.places
         }
         self.slot = 0
         self.clips = np.zeros(3, np.int64)
@@ -161,8 +106,9 @@ class LayerLearner:
             self.clips,
             self.widths,
         )
-        for j, p in self.parameters.items():
-            parameter_kernel(layer.model.name, j, self.delay > 0)(
+        for fixed in self.plan.parameters:
+            p = self.parameters[fixed.place]
+            parameter_kernel(layer.model.name, fixed.place, self.delay > 0)(
                 sent,
                 states,
                 currents,
@@ -173,7 +119,7 @@ class LayerLearner:
                 p.ring,
                 self.slot,
                 self.clips,
-                parameter_fraction(layer, j, self.widths),
+                fixed.fraction,
                 self.widths,
             )
         self.slot = (self.slot + len(sent)) % max(self.delay, 1)
@@ -182,7 +128,7 @@ class LayerLearner:
     def _lanes(self, largest: int) -> bool:
         """Whether 32 bits will do."""
         if largest not in self._fits:
-            self._fits[largest] = fits_lanes(self.layer.model.name, self.widths, self.signal_bits, largest)
+            self._fits[largest] = fits_lanes(self.layer.model.name, self.widths, self.widths.signal_bits, largest)
         return self._fits[largest]
 
     def _arriving(self, below: Array, on: Array, sent: Array, dtype: type[Any]) -> Array:
@@ -220,15 +166,3 @@ class LayerLearner:
         for j, p in self.parameters.items():
             found |= {f"{j}/eligibility": p.eligibility, f"{j}/gradient": p.gradient, f"{j}/ring": p.ring}
         return found
-
-    def gain_bound(self) -> int:
-        """Largest |B·C| of the layer, with coefficient fraction bits: at rest, with the largest ψ of the table."""
-        zero, psi = (0,) * self.layer.model.d, int(np.abs(self.layer.psi_table).max())
-        largest = 0
-        for column in self.layer.per_neuron.T:
-            p = tuple(map(int, column)) + tuple(map(int, self.layer.constants))
-            _, B, C, _, _, _, _ = self.layer.model.fixed_jacobian(zero, zero, 0, (0,), p, psi)
-            largest = max(
-                largest, abs(sum(b * c for b, c in zip(B, C, strict=True))) >> self.widths.coefficient_fraction
-            )
-        return largest

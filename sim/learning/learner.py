@@ -18,15 +18,15 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
-from hypr_neuro.sim.learning.changing import ChangingSimulator, largest_input
-from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel, feedback_kernel, random_feedback
+from hypr_neuro.sim.learning.changing import ChangingSimulator
+from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel, feedback_kernel
 from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.options import LARGEST_RATE, RATE_FRACTION, LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updater import Updater
 from hypr_neuro.sim.simulator import check_values
 
 BLOCK = 2048
-PRODUCT_BITS = 63
 
 
 class Learner:
@@ -37,31 +37,14 @@ class Learner:
     """
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions | None = None) -> None:
-        options = options or LearnOptions()
-        options.check(qnet)
-        self.qnet, self.options = qnet, options
-        rules, depth = qnet.profile.learning, len(qnet.layers)
-        self.error_bits, self.signal_bits = rules.error_bits.value, rules.signal_bits.value
-        self.latency = qnet.profile.time.error_latency.value
-        chosen, aligned = options.learning_parameters(qnet), rules.eligibility_alignment.value == "delayed"
-        late = signal_lags(qnet)
-        self.layers = [
-            LayerLearner(
-                qnet,
-                i,
-                weights=options.learns(qnet.name(i)),
-                chosen=chosen[i],
-                signal_bits=self.error_bits if i == depth - 1 else self.signal_bits,
-                delay=late[i] if aligned else 0,
-            )
-            for i in range(depth)
-        ]
-        self.lowest = min(i for i, layer in enumerate(self.layers) if layer.weights)
-        self.extra = self.latency if aligned and depth > 1 else 0
-        self.largest = largest_input(qnet)
+        self.plan = plan = LearningPlan(qnet, options)
+        self.qnet, self.options = qnet, plan.options
+        self.layers = [LayerLearner(layer) for layer in plan.layers]
+        self.largest = plan.largest_input
         self.simulator = ChangingSimulator(qnet)
-        self.updater = Updater(qnet, self.layers, options)
-        self.shifts = np.array([self._feedback_shift(i) for i in range(depth - 1)], dtype=np.int64)
+        self.updater = Updater(plan, self.layers)
+        # of the network as it was when it began to learn: a restored learner takes over those of the saved one
+        self.shifts = np.array(plan.signal_shifts, dtype=np.int64)
         self.before_update: Callable[[Learner], None] | None = None
         self.steps = self.samples = 0
         self.signal_clips = np.zeros(1, np.int64)
@@ -73,23 +56,6 @@ class Learner:
     def updates(self) -> int:
         """Updates done so far."""
         return self.updater.updates
-
-    def _feedback_shift(self, below: int) -> int:
-        """Shift after which the feedback from the layer above just fits the signal's width.
-
-        That of the readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the
-        largest possible, which no network gets near.
-        """
-        above = self.layers[below + 1]
-        top = (1 << (self.qnet.profile.precision.weight_bits.value - 1)) - 1
-        parts = 2 * 4 if above is self.layers[-1] else above.layer.size
-        largest = parts * top * max(above.gain_bound(), 1) << (above.signal_bits - 1)
-        if largest.bit_length() > PRODUCT_BITS:
-            raise InputError(
-                f"{above.name}: feedback sums can need {largest.bit_length()} bits, rule: {PRODUCT_BITS}; lower "
-                "learning.signal_bits or precision.weight_bits in the profile"
-            )
-        return max((largest >> 2).bit_length() - (self.signal_bits - 1), 0)
 
     def sample(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
         """Run x (T, channel) from zero states, learn from label (T,) where scored (T,); the readout (T, outputs).
@@ -105,7 +71,7 @@ class Learner:
     def _sample(self, x: Array, label: Array, scored: Array, rates: tuple[int, int] | None) -> Array:
         """A sample without the update at its end; without those inside it too where `rates` is None."""
         self._restart(len(x))
-        end = np.zeros(self.qnet.tail + self.extra, np.int64)
+        end = np.zeros(self.plan.clock.learning_tail, np.int64)
         padded = np.concatenate([x, np.zeros((len(end), x.shape[1]), x.dtype)])
         outputs = self._run(padded, np.concatenate([label, end]), np.concatenate([scored, end != 0]), rates)
         return outputs[self.qnet.tail : self.qnet.tail + len(x)]
@@ -148,11 +114,9 @@ class Learner:
         self.simulator.restart()
         for layer in self.layers:
             layer.restart()
-        self.total, hidden = total, self.layers[:-1]
-        # signals on their way to a hidden layer: those to the last one wait for `error_latency`
-        self.queues = [
-            np.zeros((self.latency if layer is hidden[-1] else 0, layer.layer.size), np.int64) for layer in hidden
-        ]
+        self.total = total
+        # signals on their way to a hidden layer
+        self.queues = [np.zeros((layer.signal_wait, layer.size), np.int64) for layer in self.plan.layers[:-1]]
         self.labels, self.scores = np.zeros(self.qnet.tail, np.int64), np.zeros(self.qnet.tail, bool)
 
     def _checked(self, x: Array, label: Array, scored: Array, rates: tuple[int, int]) -> tuple[Array, Array, Array]:
@@ -205,48 +169,50 @@ class Learner:
         """One block of device steps: forward, error, then learning from the readout down."""
         sim, steps, time = self.simulator, len(x), self.simulator.time
         populations = sim.populations
-        kept = [i >= self.lowest for i in range(len(populations))]
+        kept = [self.plan.active(i) for i in range(len(populations))]
         sim.block(x, kept, kept)
         readout = populations[-1].outputs
         self.labels, label = _queued(self.labels, label)
         self.scores, scored = _queued(self.scores, scored)
         signal = self._errors(readout, label, scored)
-        delay = self.qnet.latency(0)
+        delay = self.plan.clock.connection_delay
         on = np.arange(time, time + steps) >= delay
         sources = [INPUT, *(run.population.name for run in populations)]
-        for i in reversed(range(self.lowest, len(populations))):
-            first, learner = self.qnet.latency(i), self.layers[i]
-            last = time + steps if self.total is None else first + self.total + learner.delay
-            active = slice(max(first - time, 0), min(max(last - time, 0), steps))
+        for i in reversed(range(self.plan.lowest, len(populations))):
+            learner = self.layers[i]
+            active = self._window(i, time, steps)
             now = learner.run(populations[i], sim.sent(sources[i], delay), 1 if i else largest, on, signal, active)
-            if i > self.lowest:
+            if self.plan.passes_down(i):
                 signal = self._feedback(i - 1, now)
         return np.asarray(readout)
 
+    def _window(self, i: int, time: int, steps: int) -> slice:
+        """The steps of a block in which layer i learns; those of a stream have no end."""
+        window = self.plan.clock.window(i, 0 if self.total is None else self.total)
+        end = time + steps if self.total is None else window.first + window.steps
+        return slice(max(window.first - time, 0), min(max(end - time, 0), steps))
+
     def _errors(self, readout: Array, label: Array, scored: Array) -> Array:
         errors = np.empty(readout.shape, np.int64)
-        error_kernel(self.qnet.profile.learning.error.value)(
-            readout, label, scored, EXP_TABLE, self.layers[-1].widths.state_fraction, self.error_bits, errors
+        widths = self.plan.layers[-1].widths
+        error_kernel(self.plan.error)(
+            readout, label, scored, EXP_TABLE, widths.state_fraction, widths.signal_bits, errors
         )
         return errors
 
     def _feedback(self, below: int, now: Array) -> Array:
         """Learning signals that the layer `below` receives in this block, later ones kept in its queue."""
-        signal = np.empty((len(now), self.layers[below].layer.size), np.int64)
-        feedback_kernel()(now, self.down[below], int(self.shifts[below]), self.signal_bits, signal, self.signal_clips)
+        plan = self.plan.layers[below]
+        signal, bits = np.empty((len(now), plan.size), np.int64), plan.widths.signal_bits
+        feedback_kernel()(now, self.down[below], int(self.shifts[below]), bits, signal, self.signal_clips)
         self.queues[below], signal = _queued(self.queues[below], signal)
         return signal
 
     def _down(self) -> None:
         """Matrices over which signals go down, from each layer but the first."""
-        bits = self.qnet.profile.precision.weight_bits.value
-        if self.options.feedback == "random":
+        if self.plan.feedback is not None:
             if not hasattr(self, "down"):
-                self.down = [
-                    random_feedback(self.options.seed, i, layer.size, layer.inputs, bits).astype(np.int32)
-                    for i, layer in enumerate(self.qnet.layers)
-                    if i > 0
-                ]
+                self.down = [matrix.astype(np.int32) for matrix in self.plan.feedback]
         else:
             self.down = [
                 np.ascontiguousarray(layer.input.mantissa[:, : layer.inputs], dtype=np.int32)
@@ -288,14 +254,6 @@ class Learner:
     def events(self) -> dict[str, int]:
         """Saturations and wraps of states so far, by "layer event"."""
         return {key: self.past_events[key] + count for key, count in self._events().items()}
-
-
-def signal_lags(qnet: QuantizedNetwork) -> list[int]:
-    """Steps by which the signal that reaches each layer is behind the layer's own: connection delays and latency."""
-    hop, latency, lags = qnet.profile.time.connection_delay.value, qnet.profile.time.error_latency.value, [0]
-    for i in reversed(range(len(qnet.layers) - 1)):
-        lags.insert(0, lags[0] + hop + (latency if i == len(qnet.layers) - 2 else 0))
-    return lags
 
 
 def _queued(queue: Array, new: Array) -> tuple[Array, Array]:

@@ -150,7 +150,7 @@ class LayerPlan:
 
     @property
     def first_parameter_number(self) -> int:
-        """Tensor number of the model's first trainable parameter; the others follow."""
+        """Tensor number of the model's first trainable parameter; the others follow in their order."""
         return PARAMETER_TENSORS + PARAMETERS_OF_A_LAYER * self.index
 
     def largest_gain(self) -> int:
@@ -218,7 +218,7 @@ class LearningPlan:
     @property
     def weight_top(self) -> int:
         """Largest magnitude of a weight."""
-        return (1 << (self.weight_bits - 1)) - 1
+        return self.qnet.profile.precision.weight_top
 
     def active(self, i: int) -> bool:
         """Tell whether signals reach layer i, so that its Jacobian is computed."""
@@ -231,6 +231,11 @@ class LearningPlan:
     def tensors_of(self, i: int) -> tuple[Tensor, ...]:
         """Tensors of layer i."""
         return tuple(t for t in self.tensors if t.layer == i)
+
+    @staticmethod
+    def connection_number(layer: int, key: str) -> int:
+        """Tensor number of a connection of a layer, whether it learns or not: 2 · layer, + 1 for "recurrent"."""
+        return 2 * layer + int(key == "recurrent")
 
     def _layer(self, i: int, places: tuple[int, ...]) -> LayerPlan:
         qnet, layer, name = self.qnet, self.qnet.layers[i], self.qnet.name(i)
@@ -259,7 +264,7 @@ class LearningPlan:
             return []
         i, found, first = layer.index, [], 0
         for key, connection in layer.layer.connections().items():
-            columns, number = int(connection.mantissa.shape[1]), 2 * i + (key == "recurrent")
+            columns, number = int(connection.mantissa.shape[1]), self.connection_number(i, key)
             name = f"{layer.name}.{key}"
             found.append(Tensor(i, name, key, number, layer.size, columns, first, None, self.residual_bits))
             first += columns

@@ -17,8 +17,6 @@ from hypr_neuro.numbers.unrolled import HEAD, LOAD
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.sim.learning.updates.base import STEP_FRACTION
 
-PARAMETER_TENSORS = 1024
-"""First word of the random counter for neuron parameters."""
 SATURATED, CHANGED, SMALL, SEEN = range(4)
 """Entries of `counts`: weights that saturated, that changed; steps but 0 below half a unit, all steps but 0."""
 
@@ -140,8 +138,3 @@ def parameter_update_kernel(model_name: str) -> Callable[..., None]:
                 per_neuron[j, i] = new[j]
 
     return compile_kernel(kernel)
-
-
-def tensor_number(layer: int, connection: str) -> int:
-    """Word of the random counter for a connection: 2·layer, + 1 for recurrent ones."""
-    return 2 * layer + int(connection == "recurrent")

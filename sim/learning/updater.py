@@ -7,16 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.layer import LayerLearner
-from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.update import (
-    PARAMETER_TENSORS,
-    parameter_update_kernel,
-    step_kernel,
-    tensor_number,
-    weight_kernel,
-)
+from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan, Tensor
+from hypr_neuro.sim.learning.update import parameter_update_kernel, step_kernel, weight_kernel
 from hypr_neuro.sim.learning.updates import UPDATES
 
 
@@ -27,18 +20,15 @@ class Updater:
     tensor, empty where there is none. counts : see `update`
     """
 
-    def __init__(self, qnet: QuantizedNetwork, layers: Sequence[LayerLearner], options: LearnOptions) -> None:
-        self.qnet, self.layers, self.options, self.updates = qnet, layers, options, 0
-        rules = qnet.profile.learning
-        self.momentum_bits, self.residual_bits = rules.momentum_bits.value, rules.residual_bits.value
-        self.rule = UPDATES[options.rule]
-        shapes = {name: (g.shape if g.ndim == 2 else (len(g), 1)) for name, g in self.gradients().items()}
+    def __init__(self, plan: LearningPlan, layers: Sequence[LayerLearner]) -> None:
+        self.plan, self.layers, self.options, self.updates = plan, layers, plan.options, 0
+        self.rule = UPDATES[plan.options.rule]
         self.averages = {
-            name: {key: np.zeros(size, np.int64) for key, size in self.rule.state(*shape).items()}
-            for name, shape in shapes.items()
+            t.name: {key: np.zeros(size, np.int64) for key, size in self.rule.state(*t.shape).items()}
+            for t in plan.tensors
         }
-        self.momentum = {k: np.zeros(shape, np.int64) for k, shape in shapes.items() if options.momentum}
-        self.residual = {k: np.zeros(shapes[k], np.int64) for k in qnet.weights() if self.residual_bits and k in shapes}
+        self.momentum = {t.name: np.zeros(t.shape, np.int64) for t in plan.tensors if plan.options.momentum}
+        self.residual = {t.name: np.zeros(t.shape, np.int64) for t in plan.tensors if t.residual_bits}
         self.counts = np.zeros(4, np.int64)
 
     def gradients(self) -> dict[str, Array]:
@@ -54,35 +44,41 @@ class Updater:
 
     def update(self, rate: int, parameter_rate: int) -> None:
         """One update of everything that learns."""
-        bits, seed = self.qnet.profile.precision.weight_bits.value, self.options.seed
-        nothing = np.zeros((0, 0), np.int64)
-        for i, learner in enumerate(self.layers):
-            if not learner.weights:
+        for plan, learner in zip(self.plan.layers, self.layers, strict=True):
+            if not plan.learns:
                 continue
-            layer = learner.layer
-            for key, gradient in learner.connection_gradients().items():
-                name = f"{learner.name}.{key}"
-                step = self._steps(name, np.ascontiguousarray(gradient, dtype=np.int64), rate)
-                weight_kernel()(
-                    layer.connections()[key].mantissa,
-                    self.residual.get(name, nothing),
-                    step,
-                    bits,
-                    self.residual_bits,
-                    seed,
-                    self.updates,
-                    tensor_number(i, key),
-                    self.counts,
-                )
-            if learner.parameters:
-                steps = np.zeros((len(layer.model.trainable), layer.size), np.int64)
-                for j, p in learner.parameters.items():
-                    name = f"{learner.name}.{layer.model.trainable[j]}"
-                    steps[j] = self._steps(name, p.gradient[:, None], parameter_rate)[:, 0]
+            tensors, steps = (
+                self.plan.tensors_of(plan.index),
+                np.zeros((len(plan.model.trainable), plan.size), np.int64),
+            )
+            gradients = learner.connection_gradients()
+            for tensor in tensors:
+                if tensor.place is None:
+                    self._change(plan, tensor, gradients[tensor.key], rate)
+                else:
+                    gradient = learner.parameters[tensor.place].gradient[:, None]
+                    steps[tensor.place] = self._steps(tensor.name, gradient, parameter_rate)[:, 0]
+            if plan.parameters:
+                layer, first = plan.layer, plan.first_parameter_number
                 parameter_update_kernel(layer.model.name)(
-                    layer.per_neuron, layer.constants, steps, seed, self.updates, PARAMETER_TENSORS + 16 * i
+                    layer.per_neuron, layer.constants, steps, self.options.seed, self.updates, first
                 )
         self.updates += 1
+
+    def _change(self, layer: LayerPlan, tensor: Tensor, gradient: Array, rate: int) -> None:
+        """The update of a connection."""
+        step = self._steps(tensor.name, np.ascontiguousarray(gradient, dtype=np.int64), rate)
+        weight_kernel()(
+            layer.layer.connections()[tensor.key].mantissa,
+            self.residual.get(tensor.name, np.zeros((0, 0), np.int64)),
+            step,
+            self.plan.weight_bits,
+            tensor.residual_bits,
+            self.options.seed,
+            self.updates,
+            tensor.number,
+            self.counts,
+        )
 
     def _steps(self, name: str, gradient: Array, rate: int) -> Array:
         step = np.zeros(gradient.shape, np.int64)
@@ -94,7 +90,7 @@ class Updater:
             self.options.average_shift,
             self.momentum.get(name, np.zeros((0, 0), np.int64)),
             self.options.momentum,
-            max(self.momentum_bits, 1),
+            max(self.plan.momentum_bits, 1),
             step,
         )
         return step

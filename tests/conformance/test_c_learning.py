@@ -18,7 +18,7 @@ from hypr_neuro.compilers.c.build import CORTEX_M4, EMULATOR, HOST, SANITIZERS, 
 from hypr_neuro.compilers.c.learning.build import SOURCES, build_learning, run_learning
 from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes, write_learning
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
-from hypr_neuro.compilers.c.learning.plan import Plan
+from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS, get_model
@@ -27,6 +27,7 @@ from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.sim.learning.updates.base import UpdateRule
@@ -320,8 +321,9 @@ def test_programs_learn_as_defined(model: str, case: str, toolchain: Toolchain, 
     qnet = CASES[case].network(model, 13)
     x, label, scored = labelled(13, qnet, 4)
     write_learning(qnet, options, tmp_path)
-    plan = Plan(qnet, options)
-    x[-1] *= np.where(np.arange(STEPS) % 2 == 0, plan.largest, -plan.largest)[:, None].astype(np.int32)
+    plan = LearningPlan(qnet, options)
+    limit = input_limit(plan)
+    x[-1] *= np.where(np.arange(STEPS) % 2 == 0, limit, -limit)[:, None].astype(np.int32)
     samples = list(zip(x, label, scored, strict=True))
     found = run_learning(build_learning(tmp_path, toolchain), plan, samples)
     slow = LearningReference(qnet.copy(), options)
@@ -418,7 +420,7 @@ def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: 
     hn.compile_network(start, target="c", out=tmp_path, learn=options)
     scored = np.ones(data.x.shape[1], bool)
     samples = [(data.x[i].astype(np.int32), data.y[i], scored) for i in range(100)]
-    found = run_learning(build_learning(tmp_path, CORTEX_M4), Plan(start, options), samples)
+    found = run_learning(build_learning(tmp_path, CORTEX_M4), LearningPlan(start, options), samples)
     simulator = Learner(start.copy(), options)
     for i, (sample, (outputs, _)) in enumerate(zip(samples, found, strict=True)):
         readouts = simulator.sample(*sample, as_rate(options.rate), as_rate(options.parameter_rate))

@@ -309,8 +309,8 @@ def test_processes_learn_in_a_program_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_schedule_counts_updates_and_windows() -> None:
-    learner = check_learning(network(("brf",)), LearnOptions(update_every=2))
-    by_sample = schedule(learner, 0, 10, stream=False)
+    plan = check_learning(network(("brf",)), LearnOptions(update_every=2))
+    by_sample = schedule(plan, 0, 10, stream=False)
     assert by_sample.period == 12
     assert [t for t in range(48) if by_sample.updates(t)] == [23, 47]
     assert [t for t in range(24) if by_sample.learns(t)] == [*range(1, 11), *range(13, 23)]
@@ -346,7 +346,7 @@ def test_inputs_that_larger_weights_could_not_take_are_refused(monkeypatch: pyte
     monkeypatch.setattr("hypr_neuro.compilers.lava.learning.run.require_lava", lambda: None)
     qnet = network(("brf",))
     qnet.layers[0].input.mantissa[...] = 1
-    largest = check_learning(qnet, LearnOptions()).largest
+    largest = check_learning(qnet, LearnOptions()).largest_input
     with pytest.raises(InputError, match=rf"magnitudes up to {largest + 1}, rule: at most {largest}, as learning may"):
         learn_in_lava(qnet, np.full((1, 5, 4), largest + 1), np.array([0]))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.comparing.compare import FloatTwin, compare, dequantize, disturb, gradient_fidelity, in_words
-from hypr_neuro.comparing.float_device import DeviceTime, FloatDevice
+from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.twin import arrays_of, matrices, parameter_units
 from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData
@@ -208,7 +208,7 @@ def test_updates_by_steps_are_those_by_samples_where_both_fall_together() -> Non
     net, options = two_layers(), LearnOptions(parameters=("all",), rule="layer")
     # with a connection delay a bias line would fire in upper layers before float's first step
     profile = chip(0, eligibility_alignment="delayed")
-    steps = DeviceTime(quantize(net, profile, calibration=data())).steps(data().steps)
+    steps = quantize(net, profile, calibration=data()).clock.learning_steps(data().steps)
     by_sample = twin_of(net, profile, replace(options, update_every=2))
     by_step = twin_of(net, profile, replace(options, update_on="step", update_every=2 * steps))
     for index in range(5):

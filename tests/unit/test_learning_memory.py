@@ -17,7 +17,6 @@ from hypr_neuro.placement.learning_memory import (
     jacobian_entries,
     learning_memory,
     memory_of,
-    waiting_steps,
 )
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.testing.networks import random_quantized, varied
@@ -77,8 +76,8 @@ def test_late_errors_keep_eligibilities_and_gains_waiting() -> None:
     rules = late.dump()
     rules["learning"]["eligibility_alignment"] = {"value": "delayed", "unit": "-", "source": "test"}
     delayed = type(late).model_validate(rules)
-    assert waiting_steps(late, 3) == [0, 0, 0]
-    assert waiting_steps(delayed, 3) == [5, 4, 0]
+    assert [late.clock(3).waiting(i) for i in range(3)] == [0, 0, 0]
+    assert [delayed.clock(3).waiting(i) for i in range(3)] == [5, 4, 0]
     plain, found = learning_memory(qnet, late), learning_memory(qnet, delayed)
     assert [b.synapse_bits - a.synapse_bits for a, b in zip(plain, found, strict=True)] == [5 * 24, 4 * 24, 0]
     # nothing below the first layer takes its gain

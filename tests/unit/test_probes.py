@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.comparing.float_device import FloatDevice, signal_delays
+from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.probes import cosine_of, dead_share, float_along, probe, ratio_of, saturated_weights
 from hypr_neuro.comparing.scales import gradient_scales
-from hypr_neuro.comparing.twin import arrays_of, named_gradients
+from hypr_neuro.comparing.twin import arrays_of, named_gradients, signal_delays
 from hypr_neuro.comparing.update_probe import UpdateProbe
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
@@ -69,7 +69,7 @@ def test_the_float_device_gives_the_gradients_of_the_definition(neuron: str, pro
     sample = replace(sample, mask=np.random.default_rng(0).random((1, 30)) < 0.7)
     device = FloatDevice(net, qnet, EVERYTHING)
     device.sample(*arrays_of(sample))
-    expected, _ = reference_gradients(net, sample.x, sample.y, sample.mask, signal_delay=signal_delays(qnet))
+    expected, _ = reference_gradients(net, sample.x, sample.y, sample.mask, signal_delay=signal_delays(device.plan))
     found = device.gradients()
     for name, g in named_gradients(net, expected).items():
         np.testing.assert_allclose(found[name], g * sample.mask.sum(), rtol=1e-9, atol=1e-12, err_msg=name)

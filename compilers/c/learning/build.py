@@ -9,9 +9,9 @@ import numpy as np
 
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.learning.memory import fields
-from hypr_neuro.compilers.c.learning.plan import Plan
 from hypr_neuro.files.store import make_folder
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 Sample = tuple[Array, Array, Array]
 """x (T, channel), label (T,), scored (T,)."""
@@ -33,7 +33,7 @@ def build_learning(folder: Path, toolchain: build.Toolchain = build.HOST) -> Pat
     return out
 
 
-def run_learning(program: Path, plan: Plan, samples: Iterable[Sample]) -> list[tuple[Array, dict[str, Array]]]:
+def run_learning(program: Path, plan: LearningPlan, samples: Iterable[Sample]) -> list[tuple[Array, dict[str, Array]]]:
     """For each sample the readout's (T, outputs), and the arrays of `hn_learned` by name as they stand after it.
 
     A program for a board runs under qemu. Raises InputError if it fails.
@@ -46,9 +46,9 @@ def run_learning(program: Path, plan: Plan, samples: Iterable[Sample]) -> list[t
     ends = np.cumsum([int(np.prod(f.shape)) for f in learned])[:-1]
     found = []
     for row in rows:
-        outputs = np.array([next(printed).split() for _ in range(len(row) + plan.tail)], np.int64)
+        outputs = np.array([next(printed).split() for _ in range(plan.clock.learning_steps(len(row)))], np.int64)
         parts = np.split(np.array(next(printed).split(), np.int64), ends)
-        delay = plan.qnet.tail
+        delay = plan.clock.tail
         found.append(
             (
                 outputs[delay : delay + len(row)],

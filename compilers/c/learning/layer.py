@@ -11,13 +11,13 @@ from itertools import product
 from pathlib import Path
 from string import Template
 
+from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import Field, fields, weight_kind
-from hypr_neuro.compilers.c.learning.plan import Plan
 from hypr_neuro.compilers.c.learning.source import Drive, Source, largest_drive, source_lines
 from hypr_neuro.compilers.c.names import c_name
 from hypr_neuro.compilers.c.translate import layout
 from hypr_neuro.neurons.structure import structure
-from hypr_neuro.sim.learning.reference_layer import LearningLayer
+from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -36,9 +36,9 @@ def lines(indent: int, found: Sequence[str]) -> str:
 class LayerText:
     """One layer of a plan in C."""
 
-    def __init__(self, plan: Plan, i: int) -> None:
+    def __init__(self, plan: LearningPlan, i: int) -> None:
         self.plan, self.i = plan, i
-        self.numbers: LearningLayer = plan.layers[i]
+        self.numbers: LayerPlan = plan.layers[i]
         self.layer, self.model = self.numbers.layer, self.numbers.layer.model
         self.kinds = {f.name: f for f in fields(plan)}
         self.at, self.structure = layout(self.model), structure(self.model)
@@ -83,7 +83,7 @@ class LayerText:
 
     def _forward(self) -> str:
         run, i, line = "run->", self.i, int(self.layer.bias_axon)
-        fill = [f"run->pre_{i}[{self.layer.inputs}] = run->now >= {self.plan.hop};"] if line else []
+        fill = [f"run->pre_{i}[{self.layer.inputs}] = run->now >= {self.plan.clock.connection_delay};"] if line else []
         currents = self._sum("pre", 0, self.split, self.layer.input.exponent)
         if self.layer.recurrent is not None:
             fill += [
@@ -138,9 +138,9 @@ class LayerText:
 
     def _active(self) -> str:
         slot, advance = [], []
-        if self.numbers.wait:
+        if self.numbers.waiting:
             slot = [f"const int32_t slot = run->slot_{self.i};"]
-            advance = [f"run->slot_{self.i} = slot + 1 == {self.numbers.wait} ? 0 : slot + 1;"]
+            advance = [f"run->slot_{self.i} = slot + 1 == {self.numbers.waiting} ? 0 : slot + 1;"]
         psi = "0;"
         if self.model.psi_index is not None:
             psi = f"psi_{self.i}[{c_name(self.model.psi_index)}(before, after, p)];"
@@ -163,7 +163,7 @@ class LayerText:
         found = [(f"a{r}{c}", self.at["A"] + r * d + c) for r, c in product(range(d), repeat=2) if s.A[r][c]]
         for letter, key, there in (("b", "B", s.B), ("c", "C", s.C), ("l", "late", s.late), ("f", "F", s.F)):
             found += [(f"{letter}{r}", self.at[key] + r) for r in range(d) if there[r]]
-        found += [(f"e{q}", self.at["E"] + j) for q, j in enumerate(self.numbers.parameters)]
+        found += [(f"e{q}", self.at["E"] + p.place) for q, p in enumerate(self.numbers.parameters)]
         text = []
         for name, place in found:
             text.append(f"HN_FACTOR {name} = entry(j[{place}]);")
@@ -177,10 +177,10 @@ class LayerText:
     def _gain(self) -> str:
         if not self.plan.passes_down(self.i):
             return "\0"
-        s, k = self.structure, self.numbers.coefficient_fraction
+        s, k = self.structure, self.numbers.widths.coefficient_fraction
         both = " + ".join(f"(int64_t)b{r} * c{r}" for r in range(self.model.d) if s.B[r] and s.C[r]) or "0"
         text = [f"int64_t gain = hn_shr_nearest({both}, {k});"]
-        if self.numbers.wait:
+        if self.numbers.waiting:
             text += [
                 "{",
                 "    const int64_t today = gain;",
@@ -194,10 +194,10 @@ class LayerText:
         if not self.numbers.learns:
             return "\0"
         n, i = self.numbers, self.i
-        there, k, fe = self.structure.B, n.coefficient_fraction, n.fraction
+        there, k, fe = self.structure.B, n.widths.coefficient_fraction, n.widths.eligibility_fraction
         rows = [r for r in range(self.model.d) if there[r]]
         head = [f"HN_FACTOR drive{r} = (int32_t)hn_shr_nearest(hn_shl(b{r}, {fe}), {k});" for r in rows]
-        largest = largest_drive(n) * (1 if i else self.plan.largest)
+        largest = largest_drive(n) * (1 if i else input_limit(self.plan))
         drives = tuple(Drive((f"drive{r}", "x"), largest) if there[r] else None for r in range(self.model.d))
         source = Source(
             drives,
@@ -206,7 +206,7 @@ class LayerText:
             f"run->waiting_{i}[slot][i][k]",
             f"hn_learn_memory.gradient_{i}[i][k]",
             self._source_kinds,
-            n.gradient_shift,
+            n.widths.gradient_shift,
         )
         body = [*[f"const int32_t x = run->pre_{i}[k];"] * bool(rows), *source_lines(i, n, source)]
         loop = [f"for (int32_t k = 0; k < {n.synapses}; k++) {{", *("    " + line for line in body), "}"]
@@ -215,20 +215,19 @@ class LayerText:
     def _parameters(self) -> str:
         """Eligibilities and gradients of the neuron parameters that learn."""
         text, n, i = [], self.numbers, self.i
-        for q, j in enumerate(n.parameters):
-            fraction, start = n.parameter_fractions[j], self.at["P"] + j * self.model.d
-            up = fraction - n.state_fraction
+        for q, p in enumerate(n.parameters):
+            start, up = self.at["P"] + p.place * self.model.d, p.fraction - n.widths.state_fraction
             drives = tuple(Drive((f"hn_shift_nearest(j[{start + r}], {up})",), None) for r in range(self.model.d))
             source = Source(
                 drives,
-                f"hn_shl(e{q}, {fraction})",
+                f"hn_shl(e{q}, {p.fraction})",
                 f"run->parameter_eligibility_{i}[i][{q}]",
                 f"run->parameter_waiting_{i}[slot][i][{q}]",
                 f"hn_learn_memory.parameter_gradient_{i}[i][{q}]",
                 self._source_kinds,
-                max(n.gradient_shift + n.fraction - fraction, 0),
+                p.dropped,
             )
-            text += [f"{{ /* {self.model.trainable[j]} */", *("    " + s for s in source_lines(i, n, source)), "}"]
+            text += [f"{{ /* {p.name} */", *("    " + s for s in source_lines(i, n, source)), "}"]
         return "\n" + lines(2, text) if text else "\0"
 
     @property
@@ -246,9 +245,9 @@ class LayerText:
             **self.names,
             below=below.name,
             under=i - 1,
-            shift=plan.shifts[i - 1],
+            shift=plan.signal_shifts[i - 1],
             matrix=f"feedback_weight_{i}" if random else self.weights,
             over="fixed random numbers" if random else "its weights",
-            signal_bits=below.signal_bits,
+            signal_bits=below.widths.signal_bits,
             signal_type=self.kinds[f"signal_{i - 1}"].kind,
         )

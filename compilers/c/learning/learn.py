@@ -5,7 +5,7 @@ parameters after every update. All memory is static and every number in the smal
 (`learn_memory`). Step functions, error and update rule come from their own syntax trees (`translate`, `loops`), so a
 new neuron, error or rule stays one file. Input values must stay inside `HN_LEARN_INPUT_LIMIT`.
 
-learn_plan     the numbers of each layer, from the definition of learning
+limits         what the words of C allow, beside the numbers of the `LearningPlan`
 learn_memory   the three structs that hold everything, and bytes by purpose
 learn_layer    a layer's step, Jacobian and the way down; learn_source  eligibility and gradient of a synapse
 learn_update   the rule, momentum, rounding; learn_tables  constants
@@ -22,8 +22,8 @@ from hypr_neuro.compilers import Emitted
 from hypr_neuro.compilers.c.build import memory
 from hypr_neuro.compilers.c.learning.build import SOURCES
 from hypr_neuro.compilers.c.learning.layer import TEMPLATES, LayerText, lines, template
+from hypr_neuro.compilers.c.learning.limits import input_limit, signal_queue
 from hypr_neuro.compilers.c.learning.memory import fields, learned_arrays, memory_by_section, struct_text
-from hypr_neuro.compilers.c.learning.plan import Plan
 from hypr_neuro.compilers.c.learning.tables import tables
 from hypr_neuro.compilers.c.learning.update import rule_loops, update_text
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, helpers
@@ -34,6 +34,7 @@ from hypr_neuro.numbers.jit import tagged_functions
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 HEADER, SOURCE, MAIN = "learn.h", "learn.c", "learn_main.c"
 COPIED = (
@@ -78,7 +79,7 @@ def write_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) 
 
 def learning_memory_bytes(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, int]:
     """Bytes of RAM by what they are for: weights, parameters, eligibilities, gradients, rule, waiting, states, …."""
-    return memory_by_section(Plan(qnet, options))
+    return memory_by_section(LearningPlan(qnet, options))
 
 
 def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, str]:
@@ -89,16 +90,16 @@ def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, 
             "a graph does not learn: quantize the layered network without --weight-groups, --target and "
             "--largest-weight"
         )
-    plan = Plan(qnet, options)
+    plan = LearningPlan(qnet, options)
     return {HEADER: _header(plan), SOURCE: _source(plan)}
 
 
-def _title(plan: Plan) -> str:
-    names = ", ".join(f"{layer.name} {layer.layer.size} {layer.layer.model.name}" for layer in plan.layers)
+def _title(plan: LearningPlan) -> str:
+    names = ", ".join(f"{layer.name} {layer.size} {layer.model.name}" for layer in plan.layers)
     return f"{names}; profile {plan.qnet.profile.name}, rule {plan.options.rule}"
 
 
-def _header(plan: Plan) -> str:
+def _header(plan: LearningPlan) -> str:
     by_step = plan.options.update_on == "step"
     output = next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}")
     every = plan.options.update_every
@@ -108,9 +109,9 @@ def _header(plan: Plan) -> str:
         title=_title(plan),
         inputs=plan.qnet.inputs,
         outputs=plan.qnet.outputs,
-        delay=plan.qnet.tail,
-        tail=plan.tail,
-        largest=plan.largest,
+        delay=plan.clock.tail,
+        tail=plan.clock.learning_tail,
+        largest=input_limit(plan),
         layers=len(plan.layers),
         output=output,
         stream="" if by_step else "; weights then stay (options: update_on)",
@@ -122,17 +123,17 @@ def _header(plan: Plan) -> str:
     )
 
 
-def _source(plan: Plan) -> str:
+def _source(plan: LearningPlan) -> str:
     error, rule, options = _error_loops(plan), rule_loops(plan), plan.options
-    numbers = plan.layers[-1]
+    widths = plan.layers[-1].widths
     by_step = options.update_on == "step"
     return template(
         "hn_learn.c",
         title=_title(plan),
         functions=_functions(plan, [*error.calls, *rule.calls]),
         tables=tables(plan, "exponential[" in error.text),
-        entry_bits=numbers.entry_bits,
-        eligibility_bits=numbers.bits,
+        entry_bits=widths.entry_bits,
+        eligibility_bits=widths.eligibility_bits,
         layers="\n".join(LayerText(plan, i).text() for i in range(len(plan.layers))),
         error=error.text,
         update=update_text(plan, rule),
@@ -147,11 +148,11 @@ def _source(plan: Plan) -> str:
     )
 
 
-def _functions(plan: Plan, called: list[Callable[..., Any]]) -> str:
+def _functions(plan: LearningPlan, called: list[Callable[..., Any]]) -> str:
     """Rules and step functions, each once."""
     wanted = list(called)
     for i, layer in enumerate(plan.layers):
-        model = layer.layer.model
+        model = layer.model
         wanted.append(model.fixed_step)
         if plan.active(i):
             wanted += [model.fixed_jacobian] + ([model.psi_index] if model.psi_index is not None else [])
@@ -160,34 +161,38 @@ def _functions(plan: Plan, called: list[Callable[..., Any]]) -> str:
     return helpers(list(dict.fromkeys(wanted)), [f for f in tagged_functions() if f.__module__ == fixed_point.__name__])
 
 
-def _error_loops(plan: Plan) -> Loops:
+def _error_loops(plan: LearningPlan) -> Loops:
     """The error of the readout as a C function of its outputs and the label."""
-    rules, numbers = plan.qnet.profile.learning, plan.layers[-1]
+    widths = plan.layers[-1].widths
     output = next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}")
     return LoopTranslator(
-        ERRORS[rules.error.value],
+        ERRORS[plan.error],
         f"static void error_of(const {output} output[HN_LEARN_OUTPUTS], int64_t label)",
         arrays={
             "output": CArray("output[{0}]", (str(plan.qnet.outputs),), narrow=True),
             "error": CArray("hn_learn_run.error[{0}]", (str(plan.qnet.outputs),)),
             "table": CArray("exponential[{0}]", (), narrow=True),
         },
-        given={"fraction": numbers.state_fraction, "bits": rules.error_bits.value},
+        given={"fraction": widths.state_fraction, "bits": widths.signal_bits},
     ).translated()
 
 
-def _forward(plan: Plan) -> list[str]:
+def _forward(plan: LearningPlan) -> list[str]:
     """Every layer once, from the input up."""
-    found = ["forward_0(run->coming);", "memcpy(run->coming, input, sizeof run->coming);"] if plan.hop else []
+    found = (
+        ["forward_0(run->coming);", "memcpy(run->coming, input, sizeof run->coming);"]
+        if plan.clock.connection_delay
+        else []
+    )
     found = found or ["forward_0(input);"]
-    below = "sent_before" if plan.hop else "sent"
+    below = "sent_before" if plan.clock.connection_delay else "sent"
     return found + [f"forward_{i}(run->{below}_{i - 1});" for i in range(1, len(plan.layers))]
 
 
-def _learn(plan: Plan) -> list[str]:
+def _learn(plan: LearningPlan) -> list[str]:
     """Error, then each layer that signals reach, from the readout down."""
-    last, found = plan.last, []
-    if plan.qnet.tail:
+    last, delay, found = plan.last, plan.clock.tail, []
+    if delay:
         found += [
             "const int32_t new_label = label;",
             "const int new_scored = scored != 0;",
@@ -195,7 +200,7 @@ def _learn(plan: Plan) -> list[str]:
             "scored = run->scored[run->label_slot];",
             "run->label[run->label_slot] = new_label;",
             "run->scored[run->label_slot] = (uint8_t)new_scored;",
-            f"run->label_slot = run->label_slot + 1 == {plan.qnet.tail} ? 0 : run->label_slot + 1;",
+            f"run->label_slot = run->label_slot + 1 == {delay} ? 0 : run->label_slot + 1;",
         ]
     kind = next(f.kind for f in fields(plan) if f.name == f"signal_{last}")
     found += [
@@ -208,20 +213,20 @@ def _learn(plan: Plan) -> list[str]:
     ]
     for i in range(last, plan.lowest - 1, -1):
         layer = plan.layers[i]
-        found += [f"if (inside({layer.latency}, {layer.wait})) {{", f"    learn_{i}();"]
+        found += [f"if (inside({layer.latency}, {layer.waiting})) {{", f"    learn_{i}();"]
         if plan.passes_down(i):
             found += ["} else {", "    memset(run->down, 0, sizeof run->down);"]
         found.append("}")
         if plan.passes_down(i):
             found.append(f"feedback_{i}();")
-        if i == last and plan.latency:
+        if i == last and signal_queue(plan):
             found += _late(plan)
     return found
 
 
-def _late(plan: Plan) -> list[str]:
+def _late(plan: LearningPlan) -> list[str]:
     """Signals of the last hidden layer wait."""
-    signal, n = f"run->signal_{plan.last - 1}[k]", plan.layers[-2].layer.size
+    signal, n = f"run->signal_{plan.last - 1}[k]", plan.layers[-2].size
     kind = next(f.kind for f in fields(plan) if f.name == "late")
     return [
         f"for (int32_t k = 0; k < {n}; k++) {{",
@@ -229,7 +234,7 @@ def _late(plan: Plan) -> list[str]:
         f"    run->late[run->late_slot][k] = {signal};",
         f"    {signal} = waited;",
         "}",
-        f"run->late_slot = run->late_slot + 1 == {plan.latency} ? 0 : run->late_slot + 1;",
+        f"run->late_slot = run->late_slot + 1 == {signal_queue(plan)} ? 0 : run->late_slot + 1;",
     ]
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from hypr_neuro.compilers.c.build import Toolchain, compile_c
 from hypr_neuro.compilers.c.learning.learn import SOURCE, write_learning
 from hypr_neuro.compilers.c.learning.memory import STRUCTS, fields
-from hypr_neuro.compilers.c.learning.plan import Plan
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 LIBRARY = Toolchain("library", "gcc", "size", ("-O2", "-shared", "-fPIC", "-DHN_LEARN_COUNTS"))
 FILE = "learn.so"
@@ -33,7 +33,7 @@ class LearnLibrary:
     ) -> None:
         write_learning(qnet, options, folder)
         compile_c(toolchain, [SOURCE, "-o", FILE], folder)
-        self.c, self.qnet, self.plan = ctypes.CDLL(str(folder.resolve() / FILE)), qnet, Plan(qnet, options)
+        self.c, self.qnet, self.plan = ctypes.CDLL(str(folder.resolve() / FILE)), qnet, LearningPlan(qnet, options)
         self.c.hn_learn_output.restype = ctypes.POINTER(ctypes.c_int32)
         self.raw: list[Any] = []
         self.arrays = {name: array for struct in STRUCTS for name, array in self._struct(struct)}

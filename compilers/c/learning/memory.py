@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from hypr_neuro.compilers.c.learning.plan import Plan, Tensor
-from hypr_neuro.sim.learning.reference_layer import LearningLayer
+from hypr_neuro.compilers.c.learning.limits import signal_queue
+from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan, Tensor
 from hypr_neuro.sim.learning.updates import UPDATES
 
 STRUCTS = ("learned", "memory", "run")
@@ -48,7 +48,12 @@ def smallest(low: int, high: int) -> str:
     return word(max((x if x >= 0 else ~x).bit_length() + 1 for x in (low, high)))
 
 
-def fields(plan: Plan) -> list[Field]:
+def label(tensor: Tensor) -> str:
+    """A tensor's name in C, such as input_0."""
+    return f"{tensor.key}_{tensor.layer}"
+
+
+def fields(plan: LearningPlan) -> list[Field]:
     """All of them, largest types first in each struct so that no gap is padded."""
     found = [*_network_fields(plan), *(f for t in plan.tensors for f in _tensor_fields(plan, t))]
     for i, layer in enumerate(plan.layers):
@@ -57,7 +62,7 @@ def fields(plan: Plan) -> list[Field]:
     return [f for f in order if f.bytes]
 
 
-def memory_by_section(plan: Plan) -> dict[str, int]:
+def memory_by_section(plan: LearningPlan) -> dict[str, int]:
     """Bytes of RAM by what they are for."""
     total: dict[str, int] = {}
     for f in fields(plan):
@@ -65,39 +70,38 @@ def memory_by_section(plan: Plan) -> dict[str, int]:
     return total
 
 
-def struct_text(plan: Plan, struct: str) -> str:
+def struct_text(plan: LearningPlan, struct: str) -> str:
     """Declarations of the fields of a struct."""
     return "\n".join(f"    {f.text}" for f in fields(plan) if f.struct == struct)
 
 
-def weight_kind(plan: Plan) -> str:
+def weight_kind(plan: LearningPlan) -> str:
     """Type of a weight."""
-    return word(plan.qnet.profile.precision.weight_bits.value)
+    return word(plan.weight_bits)
 
 
-def learned_arrays(plan: Plan) -> str:
+def learned_arrays(plan: LearningPlan) -> str:
     """X(type, array, entries) of each array of `hn_learned`, a line each of a macro."""
     found = [f"    X({f.kind}, {f.name}, {prod(f.shape)})" for f in fields(plan) if f.struct == "learned"]
     return " \\\n".join(found)
 
 
-def _network_fields(plan: Plan) -> list[Field]:
-    qnet = plan.qnet
-    signal = word(qnet.profile.learning.signal_bits.value)
-    hidden = plan.layers[-2].layer.size
+def _network_fields(plan: LearningPlan) -> list[Field]:
+    qnet, late, delay = plan.qnet, signal_queue(plan), plan.clock.tail
+    hidden, signal = plan.layers[-2].size, word(plan.layers[-2].widths.signal_bits)
     most = max(layer.layer.size for layer in plan.layers)
     return [
-        Field("run", "signals", "coming", "int32_t", (qnet.inputs * plan.hop,)),
-        Field("run", "signals", "label", "int32_t", (qnet.tail,)),
-        Field("run", "signals", "scored", "uint8_t", (qnet.tail,)),
-        Field("run", "signals", "late", signal, (plan.latency, hidden) if plan.latency else (0,)),
+        Field("run", "signals", "coming", "int32_t", (qnet.inputs * plan.clock.connection_delay,)),
+        Field("run", "signals", "label", "int32_t", (delay,)),
+        Field("run", "signals", "scored", "uint8_t", (delay,)),
+        Field("run", "signals", "late", signal, (late, hidden) if late else (0,)),
         Field("run", "signals", "error", "int64_t", (qnet.outputs,)),
-        Field("run", "signals", "down", "int64_t", (most,) if plan.lowest < plan.last else (0,)),
+        Field("run", "signals", "down", "int64_t", (most,) if plan.passes_down(plan.last) else (0,)),
         Field("run", "counters", "now", "int32_t"),
         Field("run", "counters", "length", "int32_t"),
         Field("run", "counters", "ended", "int32_t"),
-        Field("run", "counters", "label_slot", "int32_t", () if qnet.tail else (0,)),
-        Field("run", "counters", "late_slot", "int32_t", () if plan.latency else (0,)),
+        Field("run", "counters", "label_slot", "int32_t", () if delay else (0,)),
+        Field("run", "counters", "late_slot", "int32_t", () if late else (0,)),
         Field("memory", "counters", "weight_rate", "int32_t"),
         Field("memory", "counters", "parameter_rate", "int32_t"),
         Field("memory", "counters", "updates", "uint32_t"),
@@ -105,13 +109,13 @@ def _network_fields(plan: Plan) -> list[Field]:
     ]
 
 
-def _layer_fields(plan: Plan, i: int, layer: LearningLayer) -> list[Field]:
-    n, d, model = layer.layer.size, layer.layer.model.d, layer.layer.model
+def _layer_fields(plan: LearningPlan, i: int, layer: LayerPlan) -> list[Field]:
+    n, d, model, widths = layer.size, layer.model.d, layer.model, layer.widths
     synapses, parameters = layer.synapses, len(layer.parameters)
-    state = word(max(32 if v.overflow == "wrap" else layer.state_bits for v in model.states))
+    state = word(max(32 if v.overflow == "wrap" else widths.state_bits for v in model.states))
     output, active = state if model.readout else "int8_t", plan.active(i)
-    eligibility, accumulator = word(layer.bits), word(layer.accumulator_bits)
-    signal = word(layer.signal_bits)
+    eligibility, accumulator = word(widths.eligibility_bits), word(widths.accumulator_bits)
+    signal = word(widths.signal_bits)
     found = [
         Field("run", "states", f"state_{i}", state, (n, d)),
         Field("run", "states", f"before_{i}", state, (n, d) if active else (0,)),
@@ -121,9 +125,9 @@ def _layer_fields(plan: Plan, i: int, layer: LearningLayer) -> list[Field]:
         Field("run", "states", f"pre_{i}", "int8_t" if i else "int32_t", (synapses,)),
         Field("run", "signals", f"signal_{i}", signal, (n,) if active else (0,)),
     ]
-    if plan.passes_down(i) and layer.wait:
-        found.append(Field("run", "waiting", f"gain_{i}", "int32_t", (layer.wait, n)))
-    if layer.wait and active:
+    if plan.passes_down(i) and layer.waiting:
+        found.append(Field("run", "waiting", f"gain_{i}", "int32_t", (layer.waiting, n)))
+    if layer.waiting and active:
         found.append(Field("run", "counters", f"slot_{i}", "int32_t"))
     if not layer.learns:
         return found
@@ -131,7 +135,7 @@ def _layer_fields(plan: Plan, i: int, layer: LearningLayer) -> list[Field]:
         Field("learned", "weights", f"weight_{i}", weight_kind(plan), (n, synapses)),
         Field("memory", "gradients", f"gradient_{i}", accumulator, (n, synapses)),
         Field("run", "eligibilities", f"eligibility_{i}", eligibility, (n, synapses, d)),
-        Field("run", "waiting", f"waiting_{i}", eligibility, (layer.wait, n, synapses) if layer.wait else (0,)),
+        Field("run", "waiting", f"waiting_{i}", eligibility, (layer.waiting, n, synapses) if layer.waiting else (0,)),
     ]
     if parameters:
         found += [
@@ -140,20 +144,18 @@ def _layer_fields(plan: Plan, i: int, layer: LearningLayer) -> list[Field]:
             Field("memory", "rule", f"change_{i}", "int32_t", (parameters, n)),
             Field("run", "eligibilities", f"parameter_eligibility_{i}", eligibility, (n, parameters, d)),
         ]
-        if layer.wait:
-            found.append(Field("run", "waiting", f"parameter_waiting_{i}", eligibility, (layer.wait, n, parameters)))
+        if layer.waiting:
+            found.append(Field("run", "waiting", f"parameter_waiting_{i}", eligibility, (layer.waiting, n, parameters)))
     return found
 
 
-def _tensor_fields(plan: Plan, t: Tensor) -> list[Field]:
-    rules = plan.qnet.profile.learning
-    shape = (t.rows, t.columns)
+def _tensor_fields(plan: LearningPlan, t: Tensor) -> list[Field]:
     found = [
-        Field("memory", "rule", f"{name}_{t.label}", "int64_t", size)
-        for name, size in UPDATES[plan.options.rule].state(*shape).items()
+        Field("memory", "rule", f"{name}_{label(t)}", "int64_t", size)
+        for name, size in UPDATES[plan.options.rule].state(*t.shape).items()
     ]
     if plan.options.momentum:
-        found.append(Field("memory", "rule", f"momentum_{t.label}", word(rules.momentum_bits.value), shape))
-    if rules.residual_bits.value and not t.parameter:
-        found.append(Field("memory", "rule", f"residual_{t.label}", word(rules.residual_bits.value), shape))
+        found.append(Field("memory", "rule", f"momentum_{label(t)}", word(plan.momentum_bits), t.shape))
+    if t.residual_bits:
+        found.append(Field("memory", "rule", f"residual_{label(t)}", word(t.residual_bits), t.shape))
     return found

@@ -7,13 +7,13 @@ import textwrap
 import numpy as np
 
 from hypr_neuro.compilers.c.learning.memory import fields, smallest, weight_kind
-from hypr_neuro.compilers.c.learning.plan import Plan
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedLayer
-from hypr_neuro.sim.learning.errors import EXP_TABLE, random_feedback
+from hypr_neuro.sim.learning.errors import EXP_TABLE
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 
-def tables(plan: Plan, exponential: bool) -> str:
+def tables(plan: LearningPlan, exponential: bool) -> str:
     """All of them. exponential : whether the error takes the table of e^-x."""
     found = [f"static const struct hn_learned start = {{\n{_start(plan)}\n}};\n"]
     seen: dict[bytes, str] = {}
@@ -27,10 +27,8 @@ def tables(plan: Plan, exponential: bool) -> str:
             key = layer.psi_table.tobytes()
             found.append(f"#define psi_{i} {seen[key]}\n" if key in seen else table(f"psi_{i}", layer.psi_table))
             seen.setdefault(key, f"psi_{i}")
-        if plan.passes_down(i) and plan.options.feedback == "random":
-            bits = plan.qnet.profile.precision.weight_bits.value
-            matrix = random_feedback(plan.options.seed, i, layer.size, layer.inputs, bits)
-            found.append(table(f"feedback_weight_{i}", matrix, weight_kind(plan)))
+        if plan.passes_down(i) and plan.feedback is not None:
+            found.append(table(f"feedback_weight_{i}", plan.feedback[i - 1], weight_kind(plan)))
     if exponential:
         found.append(table("exponential", EXP_TABLE, "uint16_t"))
     return "\n".join(found)
@@ -53,7 +51,7 @@ def initialiser(array: Array) -> str:
     return "{\n" + textwrap.fill(numbers, 110, initial_indent="    ", subsequent_indent="    ") + "\n}"
 
 
-def _start(plan: Plan) -> str:
+def _start(plan: LearningPlan) -> str:
     """Initialiser of `hn_learned`, in the order of its fields."""
     found = []
     for field in fields(plan):

@@ -7,19 +7,19 @@ steps is kept.
 from __future__ import annotations
 
 from hypr_neuro.compilers.c.learning.layer import lines, template
-from hypr_neuro.compilers.c.learning.memory import weight_kind, word
-from hypr_neuro.compilers.c.learning.plan import Plan, Tensor
+from hypr_neuro.compilers.c.learning.memory import label, weight_kind, word
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, Sink
 from hypr_neuro.compilers.c.names import c_name
 from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
+from hypr_neuro.sim.learning.plan import LearningPlan, Tensor
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
 
 
-def rule_loops(plan: Plan) -> Loops:
+def rule_loops(plan: LearningPlan) -> Loops:
     """The update rule as a C function of a tensor and a rate."""
     rule = UPDATES[plan.options.rule]
     places = {1: "{0}", 2: "{0} * hn_tensor->m + {1}"}
@@ -40,17 +40,16 @@ def rule_loops(plan: Plan) -> Loops:
     ).translated()
 
 
-def update_text(plan: Plan, loops: Loops) -> str:
+def update_text(plan: LearningPlan, loops: Loops) -> str:
     """Everything from the table of what learns to `update`."""
-    rules = plan.qnet.profile.learning
-    residual, momentum = rules.residual_bits.value, plan.options.momentum
+    residual, momentum = plan.residual_bits, plan.options.momentum
     states, parameters = len(UPDATES[plan.options.rule].state(1, 1)), any(t.parameter for t in plan.tensors)
     return template(
         "hn_learn_update.c",
-        gradient_type=word(rules.accumulator_bits.value),
+        gradient_type=word(plan.layers[-1].widths.accumulator_bits),
         weight_type=weight_kind(plan),
         state_field=lines(1, [f"int64_t *state[{states}];"] if states else []),
-        momentum_field=lines(1, [f"{word(rules.momentum_bits.value)} *momentum;"] if momentum else []),
+        momentum_field=lines(1, [f"{word(plan.momentum_bits)} *momentum;"] if momentum else []),
         residual_field=lines(1, [f"{word(residual)} *residual;"] if residual else []),
         change_field=lines(1, ["int32_t *change;"] if parameters else []),
         count=len(plan.tensors),
@@ -74,7 +73,7 @@ def _functions(momentum: bool) -> str:
     return module([*[momentum_step] * momentum, weight_step], rules)
 
 
-def _entry(plan: Plan, t: Tensor, residual: int) -> str:
+def _entry(plan: LearningPlan, t: Tensor, residual: int) -> str:
     """One row of the table."""
     memory, sources = "hn_learn_memory.", plan.layers[t.layer].synapses
     if t.parameter:
@@ -82,30 +81,30 @@ def _entry(plan: Plan, t: Tensor, residual: int) -> str:
     else:
         stride, gradient = sources, f"gradient_{t.layer}[0][{t.first}]"
     shapes = UPDATES[plan.options.rule].state(t.rows, t.columns)
-    states = [f"{memory}{name}_{t.label}{'[0]' * (len(shape) - 1)}" for name, shape in shapes.items()]
+    states = [f"{memory}{name}_{label(t)}{'[0]' * (len(shape) - 1)}" for name, shape in shapes.items()]
     parts = [f".gradient = &{memory}{gradient}"]
     if states:
         parts.append(f".state = {{{', '.join(states)}}}")
     if plan.options.momentum:
-        parts.append(f".momentum = {memory}momentum_{t.label}[0]")
+        parts.append(f".momentum = {memory}momentum_{label(t)}[0]")
     if t.parameter:
         parts.append(f".change = {memory}change_{t.layer}[{t.first}]")
     else:
         parts.append(f".weight = &hn_learned.weight_{t.layer}[0][{t.first}]")
-        parts += [f".residual = {memory}residual_{t.label}[0]"] * bool(residual)
+        parts += [f".residual = {memory}residual_{label(t)}[0]"] * bool(residual)
     parts.append(f".number = {t.number}, .n = {t.rows}, .m = {t.columns}, .stride = {stride}")
     return f"{{{', '.join(parts)}}},"
 
 
-def _momentum(plan: Plan) -> list[str]:
-    bits, mu = plan.qnet.profile.learning.momentum_bits.value, plan.options.momentum
+def _momentum(plan: LearningPlan) -> list[str]:
+    bits, mu = plan.momentum_bits, plan.options.momentum
     return [
         f"step = {c_name(momentum_step)}(step, t->momentum[place], {mu}, {bits});",
         f"t->momentum[place] = ({word(bits)})step;",
     ]
 
 
-def _parameter(plan: Plan) -> list[str]:
+def _parameter(plan: LearningPlan) -> list[str]:
     return [
         "if (t->change) {",
         f"    t->change[place] = (int32_t){c_name(rounded_step)}(step, 0, {_random(plan)});",
@@ -114,13 +113,13 @@ def _parameter(plan: Plan) -> list[str]:
     ]
 
 
-def _random(plan: Plan) -> str:
+def _random(plan: LearningPlan) -> str:
     """Words of the random counter."""
     return f"{plan.options.seed}, hn_learn_memory.updates, t->number, place"
 
 
-def _weight(plan: Plan, residual: int) -> list[str]:
-    bits, kind = plan.qnet.profile.precision.weight_bits.value, weight_kind(plan)
+def _weight(plan: LearningPlan, residual: int) -> list[str]:
+    bits, kind = plan.weight_bits, weight_kind(plan)
     left = "t->residual[place]" if residual else "0"
     found = [
         "int64_t changed[3];",
@@ -130,7 +129,7 @@ def _weight(plan: Plan, residual: int) -> list[str]:
     return found + [f"t->residual[place] = ({word(residual)})changed[1];"] * bool(residual)
 
 
-def _scratch(plan: Plan, loops: Loops) -> str:
+def _scratch(plan: LearningPlan, loops: Loops) -> str:
     """Static arrays of the rule, as long as any tensor needs them."""
     text = ""
     for name, length in loops.scratch.items():
@@ -147,13 +146,13 @@ def eval_length(length: str, t: Tensor) -> int:
     return known[length]
 
 
-def _neurons(plan: Plan, i: int) -> str:
+def _neurons(plan: LearningPlan, i: int) -> str:
     """Function that takes changes off the neuron parameters of a layer."""
     layer = plan.layers[i]
-    model = layer.layer.model
+    model = layer.model
     assert model.learned is not None
     rows = len(model.fixed_per_neuron)
-    taken = [f"change[{j}] = hn_learn_memory.change_{i}[{q}][i];" for q, j in enumerate(layer.parameters)]
+    taken = [f"change[{p.place}] = hn_learn_memory.change_{i}[{q}][i];" for q, p in enumerate(layer.parameters)]
     return template(
         "hn_learn_neurons.c",
         i=i,
@@ -166,7 +165,7 @@ def _neurons(plan: Plan, i: int) -> str:
     )
 
 
-def _after(plan: Plan) -> list[str]:
+def _after(plan: LearningPlan) -> list[str]:
     """Neurons change, gradients start anew."""
     found = [f"change_neurons_{i}();" for i, layer in enumerate(plan.layers) if layer.parameters]
     for i, layer in enumerate(plan.layers):

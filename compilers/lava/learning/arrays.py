@@ -15,7 +15,7 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import spike_rows
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift_nearest, shr, shr_nearest
-from hypr_neuro.sim.learning.kernels import Widths
+from hypr_neuro.sim.learning.widths import Widths
 
 
 def clamped(x: Array, bits: int) -> Array:

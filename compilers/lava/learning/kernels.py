@@ -16,9 +16,8 @@ from hypr_neuro.numbers.jit import compile_kernel
 from hypr_neuro.numbers.unrolled import HEAD, LOAD
 from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel
 from hypr_neuro.sim.learning.kernels import no_psi_index
-from hypr_neuro.sim.learning.layer import LayerLearner
-from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan
 
 
 @cache
@@ -76,16 +75,16 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
     return compile_kernel(kernel)
 
 
-def load_kernels(learner: Learner) -> None:
+def load_kernels(plan: LearningPlan) -> None:
     """Run every kernel once, on zeros: Lava's processes are forked from this one and inherit them."""
-    for layer in learner.layers:
-        _load_layer(layer, learner.options)
+    for layer in plan.layers:
+        _load_layer(layer, plan.options)
     rows, label, error = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
-    error_kernel(learner.qnet.profile.learning.error.value)(rows, label, label, EXP_TABLE, 8, 8, error)
+    error_kernel(plan.error)(rows, label, label, EXP_TABLE, 8, 8, error)
 
 
-def _load_layer(learner: LayerLearner, options: LearnOptions) -> None:
-    layer, model = learner.layer, learner.layer.model
+def _load_layer(plan: LayerPlan, options: LearnOptions) -> None:
+    layer, model = plan.layer, plan.model
     n, d, trainable, own = layer.size, model.d, len(model.trainable), layer.per_neuron.copy()
     state, output = np.zeros((d, n), np.int32), np.zeros(n, np.int32)
     PopulationStep(model.name, n)(output, state, output, own, layer.constants, np.zeros(len(model.events), np.int64))
@@ -96,5 +95,5 @@ def _load_layer(learner: LayerLearner, options: LearnOptions) -> None:
     )
     gradient = np.zeros((n, 1), np.int64)
     WeightUpdate(options, (n, 1), 0, weight_bits=8, momentum_bits=24, residual_bits=1)(gradient.copy(), gradient, 0)
-    if learner.parameters:
+    if plan.parameters:
         ParameterUpdate(model.name, options, n, 0, [0], 24)(own, layer.constants, gradient, trainable, 0)

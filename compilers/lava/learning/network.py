@@ -28,11 +28,8 @@ from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork
-from hypr_neuro.sim.learning.errors import random_feedback
-from hypr_neuro.sim.learning.layer import parameter_fraction
-from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.update import tensor_number
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 
 @dataclass
@@ -55,8 +52,8 @@ class LavaLearningNetwork:
         return [*self.neurons.values(), *self.synapses.values(), self.error]
 
 
-def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> Learner:
-    """The simulator's learner of the network, which knows every width, shift and delay.
+def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPlan:
+    """The plan of a copy of the network, which learns in its place.
 
     Raises InputError, naming option, profile or layer, for what cannot learn in Lava as in the simulator.
     """
@@ -75,21 +72,16 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> Learner:
                 "rule for Lava: 1; use another neuron"
             )
         layer.model.require_learning(qnet.name(i))
-    return Learner(qnet.copy(), options)
+    return LearningPlan(qnet.copy(), options)
 
 
-def sample_steps(learner: Learner, steps: int) -> int:
-    """Device steps of a sample of so many steps: until every layer has learned from all of it."""
-    return steps + learner.qnet.tail + learner.extra
-
-
-def schedule(learner: Learner, index: int, steps: int, stream: bool) -> Schedule:
+def schedule(plan: LearningPlan, index: int, steps: int, stream: bool) -> Schedule:
     """Of layer `index`, for samples of so many steps."""
-    options = learner.options
+    options, window = plan.options, plan.clock.window(index, steps)
     return Schedule(
-        period=0 if stream else sample_steps(learner, steps),
-        first=learner.qnet.latency(index),
-        own=steps + learner.layers[index].delay,
+        period=0 if stream else plan.clock.learning_steps(steps),
+        first=window.first,
+        own=window.steps,
         every=options.update_every,
         on=options.update_on,
     )
@@ -107,7 +99,7 @@ def learning_network(
     """The processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
 
     rates : (samples, 2) integers with 16 fraction bits, of weights and of neuron parameters, for each sample
-    steps : of a sample; it takes `sample_steps`. stream : one sample without end, in which nothing starts anew
+    steps : of a sample; it takes `Clock.learning_steps`. stream : one sample without end, in which nothing starts anew
     records : files by the name of a layer or connection, see `LearningNeurons` and `LearningSynapses`
 
     Raises MissingPackageError without Lava and InputError for what cannot learn there.
@@ -139,23 +131,23 @@ def learning_network(
 
 @dataclass
 class _Parts:
-    """Makes the processes, with what the simulator's learner knows of them."""
+    """Makes the processes of a plan."""
 
-    learner: Learner
+    plan: LearningPlan
     rates: Array
     steps: int
     stream: bool
     records: Mapping[str, Path]
 
     def _shared(self, index: int, name: str) -> dict[str, Any]:
-        layer = self.learner.layers[index]
+        layer = self.plan.layers[index]
         return {
             "widths": layer.widths,
-            "delay": layer.delay,
-            "schedule": schedule(self.learner, index, self.steps, self.stream),
-            "options": self.learner.options,
+            "delay": layer.waiting,
+            "schedule": schedule(self.plan, index, self.steps, self.stream),
+            "options": self.plan.options,
             "rates": self.rates,
-            "momentum_bits": self.learner.qnet.profile.learning.momentum_bits.value,
+            "momentum_bits": self.plan.momentum_bits,
             "record": self.records.get(name),
             "name": name,
         }
@@ -163,50 +155,47 @@ class _Parts:
     def neurons(self, index: int) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons
 
-        layer = self.learner.layers[index]
-        wait = self.learner.latency if index == len(self.learner.layers) - 2 else 0
-        fractions = tuple(parameter_fraction(layer.layer, j, layer.widths) for j in layer.parameters)
+        layer = self.plan.layers[index]
         return LearningNeurons(
             layer=layer.layer,
-            number=index,
-            wait=wait,
-            places=tuple(layer.parameters),
-            fractions=fractions,
+            tensor=layer.first_parameter_number,
+            wait=layer.signal_wait,
+            places=layer.places,
+            fractions=tuple(p.fraction for p in layer.parameters),
             **self._shared(index, layer.name),
         )
 
     def synapses(self, index: int, key: str, connection: Connection) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import LearningSynapses
 
-        learner, layer = self.learner, self.learner.layers[index].layer
-        rules, bits = learner.qnet.profile.learning, learner.qnet.profile.precision.weight_bits.value
+        plan, layer = self.plan, self.plan.layers[index]
         back, feedback = None, None
         if key == "input" and index > 0:
-            back = (learner.signal_bits, int(learner.shifts[index - 1]))
-            if learner.options.feedback == "random":
-                feedback = random_feedback(learner.options.seed, index, layer.size, layer.inputs, bits)
+            back = (plan.layers[index - 1].widths.signal_bits, plan.signal_shifts[index - 1])
+            feedback = None if plan.feedback is None else plan.feedback[index - 1]
         return LearningSynapses(
             model=layer.model.name,
             weights=connection.mantissa,
             exponent=connection.exponent,
-            always_on=key == "input" and layer.bias_axon,
-            tensor=tensor_number(index, key),
-            learns=learner.layers[index].weights,
+            always_on=key == "input" and layer.layer.bias_axon,
+            tensor=plan.connection_number(index, key),
+            learns=layer.learns,
             back=back,
             feedback=feedback,
-            weight_bits=bits,
-            residual_bits=rules.residual_bits.value,
-            **self._shared(index, f"{learner.qnet.name(index)}.{key}"),
+            weight_bits=plan.weight_bits,
+            residual_bits=plan.residual_bits,
+            **self._shared(index, f"{layer.name}.{key}"),
         )
 
     def error(self) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import OutputError
 
-        readout, rules = self.learner.layers[-1], self.learner.qnet.profile.learning
+        readout = self.plan.layers[-1]
+        widths = readout.widths
         return OutputError(
-            size=readout.layer.size,
-            error=rules.error.value,
-            bits=self.learner.error_bits,
-            fraction=readout.widths.state_fraction,
+            size=readout.size,
+            error=self.plan.error,
+            bits=widths.signal_bits,
+            fraction=widths.state_fraction,
             name="error",
         )

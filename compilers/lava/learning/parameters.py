@@ -9,7 +9,7 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.learning.arrays import Eligibilities, clamped, nearest, shifted
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.sim.learning.kernels import Widths
+from hypr_neuro.sim.learning.widths import Widths
 
 
 class ParameterEligibilities:
@@ -18,8 +18,7 @@ class ParameterEligibilities:
     def __init__(self, model: str, widths: Widths, places: Sequence[int], fractions: Sequence[int]) -> None:
         self.widths, self.places, self.fractions = widths, list(places), np.array(fractions, np.int64)
         self._rule = Eligibilities(model, widths)
-        shifts = widths.gradient_shift + widths.eligibility_fraction - self.fractions
-        self._shifts: Any = np.maximum(shifts, 0)
+        self._shifts: Any = np.array([widths.parameter_shift(fraction) for fraction in fractions], np.int64)
 
     def advance(self, old: Array, rows: Array, by_parameter: Array, own: Array) -> tuple[Array, Array, int, int]:
         """η of the next step, e, and how many entries of E and how many eligibilities were clamped.

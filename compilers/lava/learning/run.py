@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.compilers.lava.child import last_words, run_worker
-from hypr_neuro.compilers.lava.learning.network import check_learning, sample_steps
+from hypr_neuro.compilers.lava.learning.network import check_learning
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.numbers.arrays import Array
@@ -91,12 +91,12 @@ def learn_all_in_lava(tasks: Mapping[str, LavaTask], *, timeout: float = 600.0) 
 
 
 def _write(name: str, task: LavaTask, folder: Path) -> None:
-    learner = check_learning(task.qnet, task.options)
+    plan = check_learning(task.qnet, task.options)
     data = check_input(task.qnet, task.x)
     largest = int(np.abs(data.astype(np.int64)).max())
-    if largest > learner.largest:
+    if largest > plan.largest_input:
         raise InputError(
-            f"x holds magnitudes up to {largest}, rule: at most {learner.largest}, as learning may raise "
+            f"x holds magnitudes up to {largest}, rule: at most {plan.largest_input}, as learning may raise "
             "any weight; scale the input down"
         )
     samples, steps = data.shape[:2]
@@ -104,7 +104,7 @@ def _write(name: str, task: LavaTask, folder: Path) -> None:
         raise InputError(f"stream of {samples} samples, rule: one; join them, or give each a task of its own")
     if task.stream and task.options.update_on != "step":
         raise InputError(f"update_on = {task.options.update_on!r} with a stream, rule: 'step' (no sample ends there)")
-    device_steps = steps if task.stream else sample_steps(learner, steps)
+    device_steps = steps if task.stream else plan.clock.learning_steps(steps)
     padded = np.pad(data, ((0, 0), (0, device_steps - steps), (0, 0)))
     order = {"options": asdict(task.options), "steps": steps, "stream": task.stream, "record": task.record}
     task.qnet.save(folder / f"{name}.h5")

@@ -8,7 +8,7 @@ import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.update import PARAMETER_TENSORS, parameter_update_kernel, step_kernel, weight_kernel
+from hypr_neuro.sim.learning.update import parameter_update_kernel, step_kernel, weight_kernel
 from hypr_neuro.sim.learning.updates import UPDATES
 
 
@@ -73,12 +73,15 @@ class WeightUpdate:
 
 
 class ParameterUpdate:
-    """The update of the neuron parameters of layer number `layer`; places : of those that learn, in `trainable`."""
+    """The update of a layer's neuron parameters.
+
+    tensor : number of the first trainable one. places : of those that learn, in `trainable`
+    """
 
     def __init__(
-        self, model: str, options: LearnOptions, size: int, layer: int, places: Sequence[int], momentum_bits: int
+        self, model: str, options: LearnOptions, size: int, tensor: int, places: Sequence[int], momentum_bits: int
     ) -> None:
-        self.model, self.seed, self.tensor = model, options.seed, PARAMETER_TENSORS + 16 * layer
+        self.model, self.seed, self.tensor = model, options.seed, tensor
         self.steps = {j: Steps(options, (size, 1), momentum_bits) for j in places}
         self.updates = 0
 

@@ -25,8 +25,8 @@ from hypr_neuro.compilers.lava.learning.kernels import load_kernels
 from hypr_neuro.compilers.lava.learning.network import LavaLearningNetwork, check_learning, learning_network, schedule
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
-from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 WARM, BLOCK = 10, 200
 """Steps at the start that are not timed, and of the blocks that are."""
@@ -43,10 +43,10 @@ def learn(name: str, folder: Path) -> None:
     options = LearnOptions(**order["options"] | {k: tuple(order["options"][k]) for k in ("layers", "parameters")})
     with np.load(folder / f"{name}.npz") as given:
         x, label, rates = given["x"], given["label"], given["rates"]
-    learner = check_learning(qnet, options)
-    records = _records(name, folder, learner, len(x), order)
+    plan = check_learning(qnet, options)
+    records = _records(name, folder, plan, len(x), order)
     built = learning_network(qnet, options, rates, order["steps"], stream=order["stream"], records=records)
-    load_kernels(learner)
+    load_kernels(plan)
     sources = [RingBuffer(data=np.ascontiguousarray(data.T)) for data in (x, label)]
     sources[0].s_out.connect(built.s_in)
     sources[1].s_out.connect(built.label_in)
@@ -62,16 +62,15 @@ def learn(name: str, folder: Path) -> None:
         sources[0].stop()
 
 
-def _records(name: str, folder: Path, learner: Learner, device_steps: int, order: dict[str, Any]) -> dict[str, Path]:
+def _records(name: str, folder: Path, plan: LearningPlan, device_steps: int, order: dict[str, Any]) -> dict[str, Path]:
     """Empty files for the readout, the weights after each update and, where asked for, states and spikes."""
-    updates = schedule(learner, 0, order["steps"], order["stream"]).updates_until(device_steps)
+    updates = schedule(plan, 0, order["steps"], order["stream"]).updates_until(device_steps)
     shapes: dict[str, tuple[int, ...]] = {}
-    for learning in learner.layers:
-        layer = learning.layer
-        if order["record"] or layer.model.readout:
-            shapes[learning.name] = (device_steps, layer.model.d + 1, layer.size)
-        if learning.weights and updates:
-            shapes |= {f"{learning.name}.{key}": (updates, *c.mantissa.shape) for key, c in layer.connections().items()}
+    for layer in plan.layers:
+        if order["record"] or layer.readout:
+            shapes[layer.name] = (device_steps, layer.model.d + 1, layer.size)
+        if updates:
+            shapes |= {t.name: (updates, *t.shape) for t in plan.tensors_of(layer.index) if not t.parameter}
     paths = {what: folder / f"{name}.{what}.npy" for what in shapes}
     for what, path in paths.items():
         np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shapes[what]).flush()

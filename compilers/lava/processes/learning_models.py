@@ -90,7 +90,7 @@ class PyLearningNeurons(_Learning):
         self._own = np.zeros((trainable, p["size"]), np.int64)
         self._rule = ParameterEligibilities(model.name, self._widths, p["places"], p["fractions"])
         self._update = ParameterUpdate(
-            model.name, p["options"], p["size"], p["number"], p["places"], p["momentum_bits"]
+            model.name, p["options"], p["size"], p["tensor"], p["places"], p["momentum_bits"]
         )
 
     def run_spk(self) -> None:

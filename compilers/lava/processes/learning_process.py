@@ -19,8 +19,8 @@ from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedLayer
-from hypr_neuro.sim.learning.kernels import Widths
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.widths import Widths
 
 
 class LearningNeurons(AbstractProcess):
@@ -33,7 +33,8 @@ class LearningNeurons(AbstractProcess):
     for their signal; clips (3,) of Jacobians, eligibilities and accumulators.
 
     wait : steps that a learning signal is under way. delay : steps for which eligibilities wait for theirs
-    number : of the layer. places : of the trainable parameters that learn. fractions : bits of their eligibilities
+    tensor : number of the layer's first trainable parameter. places : of the trainable parameters that learn
+    fractions : bits of their eligibilities
     rates : (samples, 2) of weights and parameters, in each sample
     record : .npy file (steps, d + 1, n) int32 for states and outputs of every step, made by the caller, or None
     """
@@ -46,7 +47,7 @@ class LearningNeurons(AbstractProcess):
         schedule: Schedule,
         options: LearnOptions,
         rates: Array,
-        number: int,
+        tensor: int,
         wait: int = 0,
         delay: int = 0,
         places: tuple[int, ...] = (),
@@ -63,7 +64,7 @@ class LearningNeurons(AbstractProcess):
             schedule=schedule,
             options=options,
             rates=rates,
-            number=number,
+            tensor=tensor,
             wait=wait,
             delay=delay,
             places=places,
