@@ -37,15 +37,13 @@ from collections.abc import Sequence
 from math import exp, inf
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import draw32, quotient, sat, shift_nearest, shr_nearest
-from hypr_neuro.numbers.words import held
+from hypr_neuro.numbers.fixed_point import quotient, sat, shift_nearest, shr_nearest
+from hypr_neuro.numbers.words import WORD_BITS, held
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer, dot
-from hypr_neuro.sim.learning.reference_update import PRODUCT_BITS, Matrix, Rule
-
-RANDOM_FEEDBACK, PARAMETERS = 2048, 1024
-"""First tensor numbers of random feedback and of neuron parameters, of which a layer has up to 16."""
+from hypr_neuro.sim.learning.reference_update import Matrix, Rule
 
 EXP_TABLE = [round(2**15 * exp(-i / 16)) for i in range(256)]
 """e^{-x} in steps of 1/16, with 15 fraction bits."""
@@ -59,39 +57,16 @@ class LearningReference:
     """
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions) -> None:
-        options.check(qnet)
+        self.plan = plan = LearningPlan(qnet, options)
         self.qnet, self.options = qnet, options
-        self.layers = [LearningLayer(qnet, i, options, wait) for i, wait in enumerate(waiting_steps(qnet))]
-        self.lowest = min(i for i, layer in enumerate(self.layers) if layer.learns)
-        self.rules = {rule.name: rule for i in range(len(self.layers)) for rule in self._rules(i)}
+        self.layers = [LearningLayer(layer) for layer in plan.layers]
+        self.rules = {tensor.name: Rule(tensor, plan) for tensor in plan.tensors}
         self.averages = {name: rule.averages for name, rule in self.rules.items()}
         self.momentum = {name: rule.momentum for name, rule in self.rules.items() if rule.momentum}
         self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}
         self.updates = self.samples = self.steps = self.signal_clips = 0
         self.streaming = False
-        self.shifts = [feedback_shift(above, qnet) for above in self.layers[1:]]
         self._start()
-
-    def _rules(self, i: int) -> list[Rule]:
-        layer, profile = self.layers[i], self.qnet.profile
-        if not layer.learns:
-            return []
-        found = [
-            Rule(
-                f"{layer.name}.{key}",
-                (layer.layer.size, c.mantissa.shape[1]),
-                2 * i + (key == "recurrent"),
-                self.options,
-                profile,
-                profile.learning.residual_bits.value,
-            )
-            for key, c in layer.layer.connections().items()
-        ]
-        names = layer.layer.model.trainable
-        return found + [
-            Rule(f"{layer.name}.{names[j]}", (layer.layer.size, 1), PARAMETERS + 16 * i + j, self.options, profile, 0)
-            for j in layer.parameters
-        ]
 
     def sample(
         self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int, parameter_rate: int = 0
@@ -138,14 +113,14 @@ class LearningReference:
 
     def _start(self) -> None:
         """The state before the first step of a sample."""
-        time = self.qnet.profile.time
+        clock = self.plan.clock
         self.now, self.streaming = 0, False
         for layer in self.layers:
             layer.start_sample()
-        self.coming = deque([[0] * self.qnet.inputs] * time.connection_delay.value)
+        self.coming = deque([[0] * self.qnet.inputs] * clock.connection_delay)
         # labels wait until the readout has seen their step, errors until they reach the hidden layers
-        self.labels = deque([(0, False)] * self.qnet.tail)
-        self.late = deque([[0] * self.layers[-2].layer.size] * time.error_latency.value)
+        self.labels = deque([(0, False)] * clock.tail)
+        self.late = deque([[0] * self.layers[-2].layer.size] * self.plan.layers[-2].signal_wait)
 
     def _run(
         self, x: Array, label: Sequence[int], scored: Sequence[bool], rates: tuple[int, int] | None
@@ -154,11 +129,11 @@ class LearningReference:
         self._start()
         steps, outputs = len(x), []
         silent, unscored = [0] * self.qnet.inputs, (0, False)
-        tail = max(layer.wait + layer.latency for layer in self.layers)
-        for t in range(steps + tail):
+        for t in range(self.plan.clock.learning_steps(steps)):
             now, wanted = (x[t], (int(label[t]), bool(scored[t]))) if t < steps else (silent, unscored)
             outputs.append(self._device_step(now, wanted, steps, rates))
-        return outputs[self.qnet.tail : self.qnet.tail + steps]
+        tail = self.plan.clock.tail
+        return outputs[tail : tail + steps]
 
     def _device_step(
         self, x: Sequence[int], label: tuple[int, bool], length: float, rates: tuple[int, int] | None
@@ -167,13 +142,13 @@ class LearningReference:
 
         length : steps of the sample, which close the windows
         """
-        hop = self.qnet.profile.time.connection_delay.value
+        delay = self.plan.clock.connection_delay
         self.coming.append([int(v) for v in x])
         arriving = self.coming.popleft()
         for layer in self.layers:
             previous = list(layer.run.outputs)
-            current = layer.forward(arriving, int(self.now >= hop))
-            arriving = previous if hop else current
+            current = layer.forward(arriving, int(self.now >= delay))
+            arriving = previous if delay else current
         self.labels.append(label)
         self._learn(*self.labels.popleft(), length)
         self.now += 1
@@ -188,11 +163,11 @@ class LearningReference:
         signal = [0] * self.qnet.outputs
         if scored:
             signal = self._error(self.layers[-1].run.outputs, label)
-        for i in reversed(range(self.lowest, len(self.layers))):
+        for i in reversed(range(self.plan.lowest, len(self.layers))):
             layer = self.layers[i]
             inside = 0 <= self.now - layer.latency < length + layer.wait
             down = layer.learn(signal) if inside else [0] * layer.layer.size
-            if i > self.lowest:
+            if self.plan.passes_down(i):
                 signal = self._feedback(i - 1, down)
             if i == len(self.layers) - 1:
                 self.late.append(signal)
@@ -200,8 +175,8 @@ class LearningReference:
 
     def _error(self, output: list[int], label: int) -> list[int]:
         """Error of each output, in error_bits bits: its share, itself or [k = first largest], less [k = label]."""
-        kind, bits = self.qnet.profile.learning.error.value, self.qnet.profile.learning.error_bits.value
-        fraction, one = self.layers[-1].state_fraction, 1 << (bits - 1)
+        kind, widths = self.plan.error, self.plan.layers[-1].widths
+        bits, fraction, one = widths.signal_bits, widths.state_fraction, widths.largest_signal
         wanted = [one * (k == label) for k in range(len(output))]
         if kind == "linear":
             given = [shift_nearest(o, bits - 1 - fraction) for o in output]
@@ -215,24 +190,18 @@ class LearningReference:
 
     def _feedback(self, below: int, down: list[int]) -> list[int]:
         """Learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
-        bits, n = self.qnet.profile.learning.signal_bits.value, self.layers[below].layer.size
-        weights = self.layers[below + 1].layer.input.mantissa
+        layer, fixed = self.plan.layers[below], self.plan.feedback
+        bits, weights = layer.widths.signal_bits, self.layers[below + 1].layer.input.mantissa
+        if fixed is not None:
+            weights = fixed[below]
         signal = []
-        for j in range(n):
-            if self.options.feedback == "random":
-                column = [self._random(below + 1, i * n + j) for i in range(len(down))]
-            else:
-                column = [int(row[j]) for row in weights]
-            total = held(dot(down, column), PRODUCT_BITS, f"{self.layers[below].name}, neuron {j}: feedback")
-            full = shr_nearest(total, self.shifts[below])
+        for j in range(layer.size):
+            column = [int(row[j]) for row in weights]
+            total = held(dot(down, column), WORD_BITS, f"{self.layers[below].name}, neuron {j}: feedback")
+            full = shr_nearest(total, self.plan.signal_shifts[below])
             signal.append(held(sat(full, bits), bits, f"{self.layers[below].name}, neuron {j}: signal"))
             self.signal_clips += signal[-1] != full
         return signal
-
-    def _random(self, above: int, place: int) -> int:
-        """Entry of the fixed matrix that carries feedback of the layer `above` down, row by row."""
-        top = (1 << (self.qnet.profile.precision.weight_bits.value - 1)) - 1
-        return draw32(self.options.seed, 0, RANDOM_FEEDBACK + above, place) % (2 * top + 1) - top
 
     def _update(self, rate: int, parameter_rate: int) -> None:
         """Change weights and parameters by the gradients, which start anew."""
@@ -251,24 +220,3 @@ class LearningReference:
                 layer.change_parameters(changes)
             layer.start_gradient()
         self.updates += 1
-
-
-def waiting_steps(qnet: QuantizedNetwork) -> list[int]:
-    """For each layer the steps from a spike to the signal that judges it, where eligibilities wait for it, else 0."""
-    hop, latency = qnet.profile.time.connection_delay.value, qnet.profile.time.error_latency.value
-    last = len(qnet.layers) - 1
-    if qnet.profile.learning.eligibility_alignment.value == "none":
-        return [0] * (last + 1)
-    return [(last - i) * hop + (latency if i < last else 0) for i in range(last + 1)]
-
-
-def feedback_shift(above: LearningLayer, qnet: QuantizedNetwork) -> int:
-    """Smallest shift after which the feedback of the layer `above` fits a signal.
-
-    That of a readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the largest.
-    """
-    parts = 2 * 4 if above.is_readout else above.layer.size
-    weight_top = (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
-    signal_top = 1 << (above.signal_bits - 1)
-    largest = parts * weight_top * max(above.largest_gain(), 1) * signal_top
-    return max((largest // 4).bit_length() - (qnet.profile.learning.signal_bits.value - 1), 0)

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from math import log2
 from typing import Any
 
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.structure import spike_rows
-from hypr_neuro.numbers.fixed_point import ROUNDING, sat, shift, shift_nearest, shr, shr_floor, shr_nearest
-from hypr_neuro.numbers.words import held
-from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork
-from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.reference_update import PRODUCT_BITS, Matrix
-from hypr_neuro.sim.learning.updates.base import GRADIENT_FRACTION
+from hypr_neuro.numbers.fixed_point import sat, shift, shift_nearest, shr, shr_nearest
+from hypr_neuro.numbers.words import WORD_BITS, held
+from hypr_neuro.quantizing.quantize import Connection
+from hypr_neuro.sim.learning.plan import LayerPlan
+from hypr_neuro.sim.learning.reference_update import Matrix
 from hypr_neuro.sim.reference import ReferencePopulation
-
-PARAMETER_SHIFT = 4
-"""Fraction bits that eligibilities of neuron parameters lack, which are larger than those of weights."""
 
 
 class LearningLayer:
@@ -34,28 +29,18 @@ class LearningLayer:
     clips : entries of Jacobians, eligibilities (once a step, e and all of ε together) and gradients that were clipped
     """
 
-    def __init__(self, qnet: QuantizedNetwork, index: int, options: LearnOptions, wait: int) -> None:
-        rules, precision = qnet.profile.learning, qnet.profile.precision
-        self.layer, self.name, self.wait = qnet.layers[index], qnet.name(index), wait
-        self.learns = not options.layers or self.name in options.layers
-        self.is_readout = index == len(qnet.layers) - 1
-        self.latency = qnet.latency(index)
-        self.parameters = [
-            j
-            for j, name in enumerate(self.layer.model.trainable)
-            if self.learns and ("all" in options.parameters or f"{self.name}.{name}" in options.parameters)
-        ]
-        self.state_bits, self.state_fraction = precision.state_bits.value, int(log2(self.layer.state_scale))
-        self.coefficient_fraction = precision.coefficient_bits.value - 1
-        self.entry_bits = precision.coefficient_bits.value + 2
-        self.fraction, self.bits = rules.eligibility_fraction.value, rules.eligibility_bits.value
-        self.rounding = ROUNDING[rules.eligibility_rounding.value]
-        self.accumulator_bits = rules.accumulator_bits.value
-        self.signal_bits = rules.error_bits.value if self.is_readout else rules.signal_bits.value
-        self.gradient_shift = max(self.signal_bits - 1 + self.fraction - GRADIENT_FRACTION, 0)
-        self.parameter_fractions = self._parameter_fractions()
+    def __init__(self, plan: LayerPlan) -> None:
+        self.layer, self.name, self.learns, self.synapses = plan.layer, plan.name, plan.learns, plan.synapses
+        self.latency, self.wait = plan.latency, plan.waiting
+        self.parameters = list(plan.places)
+        self.parameter_fractions = {p.place: p.fraction for p in plan.parameters}
+        w = self.widths = plan.widths
+        self.state_bits, self.state_fraction, self.entry_bits = w.state_bits, w.state_fraction, w.entry_bits
+        self.coefficient_fraction, self.fraction = w.coefficient_fraction, w.eligibility_fraction
+        self.bits, self.rounding, self.accumulator_bits = w.eligibility_bits, w.rounding, w.accumulator_bits
+        # of the gradient of each source
+        self.dropped = [w.gradient_shift] * self.synapses + [p.dropped for p in plan.parameters]
         self.spike_rows = spike_rows(self.layer.model)
-        self.synapses = sum(c.mantissa.shape[1] for c in self.layer.connections().values())
         self.clips = {"Jacobians": 0, "eligibilities": 0, "accumulators": 0}
         self.start_sample()
         self.start_gradient()
@@ -103,28 +88,11 @@ class LearningLayer:
         effects, gains = self.waiting.popleft()
         for i, g in enumerate(signal):
             for k, e in enumerate(effects[i]):
-                added = shr_nearest(held(g * e, PRODUCT_BITS, f"{self._at(i, k)}: g e"), self._dropped(k))
+                added = shr_nearest(held(g * e, WORD_BITS, f"{self._at(i, k)}: g e"), self.dropped[k])
                 self.gradient[i][k] = self._clipped(
                     "accumulators", self.gradient[i][k] + added, self.accumulator_bits, f"{self._at(i, k)}: gradient"
                 )
         return [gain * g for gain, g in zip(gains, signal, strict=True)]
-
-    def _parameter_fractions(self) -> dict[int, int]:
-        """fp by parameter: a parameter that changes in larger units moves the state less in their terms."""
-        model = self.layer.model
-        assert model.learned is not None
-        constants = dict(zip(model.fixed_constants, map(int, self.layer.constants), strict=True))
-        units = [round(log2(unit)) for unit in model.learned.units(constants)]
-        most = self.fraction + PARAMETER_SHIFT
-        start = self.fraction - PARAMETER_SHIFT + self.coefficient_fraction
-        return {j: min(max(start + units[j], 0), most) for j in self.parameters}
-
-    def _dropped(self, source: int) -> int:
-        """Bits that a product of signal and e drops before it is added to the gradient."""
-        if source < self.synapses:
-            return self.gradient_shift
-        fraction = self.parameter_fractions[self.parameters[source - self.synapses]]
-        return max(self.gradient_shift + self.fraction - fraction, 0)
 
     def _sources(self, i: int, B: list[int], P: Any, E: dict[int, int]) -> Iterable[tuple[list[int], int]]:
         """For each source of eligibility what drives the states, (d,) with its fraction bits, and the spike itself."""
@@ -150,12 +118,12 @@ class LearningLayer:
             return value
 
         def stepped(row: int, e: int) -> int:
-            moved = shr(held(dot(A[row], old) + F[row] * e, PRODUCT_BITS, f"{at}: A ε"), kc, self.rounding)
-            full = held(moved + held(drive[row], PRODUCT_BITS, f"{at}: b"), PRODUCT_BITS, f"{at}: A ε + b")
+            moved = shr(held(dot(A[row], old) + F[row] * e, WORD_BITS, f"{at}: A ε"), kc, self.rounding)
+            full = held(moved + held(drive[row], WORD_BITS, f"{at}: b"), WORD_BITS, f"{at}: A ε + b")
             return kept(full, "eligibility")
 
         new = [0 if by_spike else stepped(row, 0) for row, by_spike in enumerate(self.spike_rows)]
-        total = held(dot(C, new) + dot(late, old) + direct, PRODUCT_BITS, f"{at}: C ε")
+        total = held(dot(C, new) + dot(late, old) + direct, WORD_BITS, f"{at}: C ε")
         e = kept(shr_nearest(total, kc), "effect")
         for row, by_spike in enumerate(self.spike_rows):
             if by_spike:
@@ -219,15 +187,6 @@ class LearningLayer:
             for row, value in enumerate(model.learned.change(p, change)):
                 self.layer.per_neuron[row, i] = held(value, 32, f"{self.name}, neuron {i}: {names[row]}")
         self.run.params = ReferencePopulation(self._population(), self.state_bits).params
-
-    def largest_gain(self) -> int:
-        """Largest |B·C|, with coefficient fraction bits: at rest, with the largest ψ of the table."""
-        layer, psi = self.layer, max(abs(int(entry)) for entry in self.layer.psi_table)
-        zero, gains = (0,) * layer.model.d, []
-        for p in self.run.params:
-            _, B, C, *_ = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, psi)
-            gains.append(shr_floor(abs(dot(B, C)), self.coefficient_fraction))
-        return max(gains)
 
 
 def weighted_sums(connection: Connection, pre: list[int]) -> list[int]:

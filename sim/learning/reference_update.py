@@ -9,15 +9,12 @@ once, by the model's `learned.change`.
 from __future__ import annotations
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.words import WORD_BITS, Table, Word, held, on_words, told
-from hypr_neuro.profiles.profile import Profile
-from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.numbers.words import Table, Word, held, on_words, told
+from hypr_neuro.sim.learning.plan import LearningPlan, Tensor
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
 
 Matrix = list[list[int]]
-PRODUCT_BITS = WORD_BITS
-"""Sums and products of the kernels are 64 bits wide; nothing here may need more."""
 
 
 class Rule:
@@ -26,25 +23,16 @@ class Rule:
     averages : state of the update rule, by name. momentum, residual : (n, m), empty where there is none
     """
 
-    def __init__(
-        self,
-        name: str,
-        shape: tuple[int, int],
-        tensor: int,
-        options: LearnOptions,
-        profile: Profile,
-        residual_bits: int,
-    ) -> None:
-        self.name, self.shape, self.tensor, self.options = name, shape, tensor, options
-        self.residual_bits, self.momentum_bits = residual_bits, profile.learning.momentum_bits.value
-        self.weight_bits = profile.precision.weight_bits.value
-        n, m = shape
-        self.rule = UPDATES[options.rule]
+    def __init__(self, tensor: Tensor, plan: LearningPlan) -> None:
+        self.name, self.shape, self.tensor, self.options = tensor.name, tensor.shape, tensor.number, plan.options
+        self.residual_bits, self.momentum_bits = tensor.residual_bits, plan.momentum_bits
+        self.weight_bits = plan.weight_bits
+        (n, m), self.rule = self.shape, UPDATES[plan.options.rule]
         self.averages = {
-            key: Table(lengths, what=f"{name}, {key}").numbers() for key, lengths in self.rule.state(n, m).items()
+            key: Table(lengths, what=f"{self.name}, {key}").numbers() for key, lengths in self.rule.state(n, m).items()
         }
-        self.momentum: Matrix = [[0] * m for _ in range(n)] if options.momentum else []
-        self.residual: Matrix = [[0] * m for _ in range(n)] if residual_bits else []
+        self.momentum: Matrix = [[0] * m for _ in range(n)] if plan.options.momentum else []
+        self.residual: Matrix = [[0] * m for _ in range(n)] if self.residual_bits else []
 
     def change_parameters(self, gradient: Matrix, rate: int, update: int) -> Matrix:
         """Return what to take off neuron parameters, (n, 1)."""

@@ -15,16 +15,16 @@ from math import log2
 from typing import NamedTuple
 
 from hypr_neuro.numbers.fixed_point import ROUNDING
+from hypr_neuro.numbers.words import WORD_BITS
 from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.sim.learning.updates.base import GRADIENT_FRACTION
 
-GRADIENT_FRACTION = 19
-"""Fraction bits of a gradient whose unit is a signal of full scale on an eligibility of 1."""
 ENTRY_HEADROOM = 2
 """Bits that an entry of the Jacobian has more than a coefficient."""
 PARAMETER_SHIFT = 4
 """Fraction bits that eligibilities of neuron parameters have less, or at most more, than those of synapses."""
-PRODUCT_BITS = 63
-"""Bits of the magnitude that a product or a sum of products may have, in a signed word of 64."""
+PRODUCT_BITS = WORD_BITS - 1
+"""Bits of the magnitude that a product or a sum of products may have."""
 
 
 class Widths(NamedTuple):
