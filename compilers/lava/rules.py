@@ -36,7 +36,7 @@ def require_lava() -> None:
 def check_network(qnet: QuantizedNetwork) -> None:
     """Raise InputError, naming profile or layer, for what Lava cannot run as the simulator does."""
     profile = qnet.profile
-    delay = profile.time.connection_delay.value
+    delay = qnet.clock.connection_delay
     if delay != 1:
         raise InputError(
             f"profile '{profile.name}': time.connection_delay = {delay}, rule for Lava: 1 (its "

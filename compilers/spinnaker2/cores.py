@@ -62,11 +62,11 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
     InputError
         For a placement of another network, and for connections that arrive in the step of sending.
     """
-    if int(qnet.profile.time.connection_delay.value) != 1:
+    delay = qnet.clock.connection_delay
+    if delay != 1:
         raise InputError(
-            f"profile '{qnet.profile.name}': time.connection_delay = "
-            f"{qnet.profile.time.connection_delay.value}, rule for SpiNNaker2: 1, messages arrive in the "
-            "next step"
+            f"profile '{qnet.profile.name}': time.connection_delay = {delay}, rule for SpiNNaker2: 1, messages arrive "
+            "in the next step"
         )
     if placement is not None:
         if neurons_per_core is not None:

@@ -147,25 +147,25 @@ def memory_of(
 
 
 def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOptions) -> LayerMemory:
-    shape, rules, clock = shapes[i], chip.learning, chip.clock(len(shapes))
+    shape, clock = shapes[i], chip.clock(len(shapes))
     widths, wait = layer_widths(chip, readout=i == clock.output), clock.waiting(i)
     below_learns = any(s.learns or s.parameters for s in shapes[:i])
     if not (shape.learns or shape.parameters or below_learns):
         return LayerMemory(layer_name(i, len(shapes)), shape, {}, {}, {}, _network(shape, chip))
     per_synapse: dict[str, tuple[int, int]] = {}
-    momentum = rules.momentum_bits.value if options.momentum else 0
+    momentum = widths.momentum_bits if options.momentum else 0
     if shape.learns:
         per_synapse = _present(
             {
                 "eligibilities": (shape.model.d, widths.eligibility_bits),
                 "accumulator": (1, widths.accumulator_bits),
                 "waiting eligibilities": (wait, widths.eligibility_bits),
-                "residual": (1, rules.residual_bits.value),
+                "residual": (1, widths.residual_bits),
                 "momentum": (1, momentum),
             }
         )
     per_neuron = {
-        "ψ": (0 if shape.model.readout else 1, rules.psi_bits.value),
+        "ψ": (0 if shape.model.readout else 1, widths.psi_bits),
         "Jacobian": (jacobian_entries(shape.model), widths.entry_bits),
         "learning signals": (1 + clock.signal_wait(i), widths.signal_bits),
         "waiting gains": (wait if below_learns else 0, widths.entry_bits),

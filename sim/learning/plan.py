@@ -199,11 +199,11 @@ class LearningPlan:
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions | None = None) -> None:
         options = options or LearnOptions()
         options.check(qnet)
-        rules = qnet.profile.learning
+        widths = layer_widths(qnet.profile, readout=True)
         self.qnet, self.options, self.clock = qnet, options, qnet.clock
-        self.error, self.error_bits = str(rules.error.value), int(rules.error_bits.value)
-        self.weight_bits = int(qnet.profile.precision.weight_bits.value)
-        self.momentum_bits, self.residual_bits = int(rules.momentum_bits.value), int(rules.residual_bits.value)
+        self.error, self.error_bits = str(qnet.profile.learning.error.value), widths.signal_bits
+        self.weight_bits, self.momentum_bits = widths.weight_bits, widths.momentum_bits
+        self.residual_bits = widths.residual_bits
         chosen = options.learning_parameters(qnet)
         self.layers = tuple(self._layer(i, chosen[i]) for i in range(len(qnet.layers)))
         self.lowest = min(layer.index for layer in self.layers if layer.learns)

@@ -40,6 +40,8 @@ class Widths(NamedTuple):
         Code of the rounding of an eligibility's step, see `numbers.fixed_point.ROUNDING`.
     gradient_shift : int
         gs, see the module.
+    weight_bits, momentum_bits, residual_bits, psi_bits : int
+        Of a weight, of its momentum, of what it keeps below its integer, of ψ; 0 where the device keeps none.
     """
 
     coefficient_fraction: int
@@ -52,6 +54,10 @@ class Widths(NamedTuple):
     state_fraction: int
     signal_bits: int
     state_bits: int
+    weight_bits: int
+    momentum_bits: int
+    residual_bits: int
+    psi_bits: int
 
     @property
     def largest_signal(self) -> int:
@@ -103,4 +109,8 @@ def layer_widths(profile: Profile, *, readout: bool, state_scale: float = 1.0) -
         state_fraction=round(log2(state_scale)),
         signal_bits=signal_bits,
         state_bits=precision.state_bits.value,
+        weight_bits=precision.weight_bits.value,
+        momentum_bits=rules.momentum_bits.value,
+        residual_bits=rules.residual_bits.value,
+        psi_bits=rules.psi_bits.value,
     )

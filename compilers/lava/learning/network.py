@@ -58,10 +58,10 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPla
     Raises InputError, naming option, profile or layer, for what cannot learn in Lava as in the simulator.
     """
     options.check(qnet)
-    profile = qnet.profile
-    if profile.time.connection_delay.value != 1:
+    delay = qnet.clock.connection_delay
+    if delay != 1:
         raise InputError(
-            f"profile '{profile.name}': time.connection_delay = {profile.time.connection_delay.value}, "
+            f"profile '{qnet.profile.name}': time.connection_delay = {delay}, "
             "rule for Lava: 1 (its connections deliver one step later); quantize for a profile such as "
             "loihi2"
         )

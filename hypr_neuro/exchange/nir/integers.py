@@ -50,7 +50,7 @@ def float_network(qnet: QuantizedNetwork) -> Network:
 
 def weight_top(qnet: QuantizedNetwork) -> int:
     """Return the largest mantissa of the profile's width."""
-    return (1 << (qnet.profile.precision.weight_bits.value - 1)) - 1
+    return qnet.profile.precision.weight_top
 
 
 def _check_width(where: str, mantissa: Array, top: int) -> None:
