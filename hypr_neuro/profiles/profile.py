@@ -167,7 +167,7 @@ class Profile(_Strict):
 
     @property
     def _time_rules(self) -> tuple[int, int, bool]:
-        """connection_delay, error_latency and whether eligibilities wait for their signal."""
+        """Return connection_delay, error_latency and whether eligibilities wait for their signal."""
         time, aligned = self.time, self.learning.eligibility_alignment.value == "delayed"
         return int(time.connection_delay.value), int(time.error_latency.value), aligned
 

@@ -37,7 +37,7 @@ def read_tree(path: Path) -> dict[str, Any]:
         if not is_sealed(path):
             _trial(path)
         with h5py.File(path, "r") as file:
-            return _Reader(path.stat().st_size).group(file, "", 0)
+            return _TreeReader(path.stat().st_size).group(file, "", 0)
     except InputError:
         raise
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ValueError on damaged files
@@ -51,7 +51,7 @@ def _trial(path: Path) -> None:
         raise FileFormatError(f"damaged: {fault}; write it again")
 
 
-class _Reader:
+class _TreeReader:
     """Read an HDF5 tree into nested dicts, with a budget of depth, entries and bytes; plain links only."""
 
     def __init__(self, file_size: int) -> None:
@@ -107,4 +107,4 @@ def one_line(error: Exception) -> str:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     with h5py.File(target, "r") as trial:
-        _Reader(target.stat().st_size).group(trial, "", 0)
+        _TreeReader(target.stat().st_size).group(trial, "", 0)
