@@ -35,7 +35,7 @@ def main(quick: bool) -> None:
     trace = hn.simulate(qnet, test.x, record=("spikes",))
     scores = (trace.readout * test.mask[:, :, None]).sum(axis=1)
     print(f"integer        {(scores.argmax(axis=1) == test.y).mean():.1%}, spikes {trace.spikes['layers.0'].shape}")
-    print(f"cores          {len(hn.place(qnet, learning=True).cores)}")
+    print(f"cores          {hn.place(qnet, learning=True).used}")
 
     if quick:
         train = np.flatnonzero(data.split == "train")

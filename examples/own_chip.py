@@ -27,7 +27,7 @@ def main(quick: bool) -> None:
         print(
             f"{qnet.profile.name:9} {qnet.profile.precision.weight_bits.value} bit weights: "
             f"float {both.float_score.accuracy:.1%}, integer {both.integer_score.accuracy:.1%}, "
-            f"{len(hn.place(qnet).cores)} cores"
+            f"{hn.place(qnet).used} cores"
         )
 
 

@@ -72,6 +72,7 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
         if neurons_per_core is not None:
             raise InputError("neurons_per_core, rule: with a placement, the placement says it; give one of the two")
         _check_cover(qnet, placement.cores)
+        _check_alone(placement)
         return placement
     profile = qnet.profile
     if neurons_per_core is not None:
@@ -79,7 +80,17 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
             raise InputError(f"neurons_per_core = {neurons_per_core}, rule: at least 1")
         limit = Quantity(value=neurons_per_core, unit="neuron", source="option neurons_per_core")
         profile = profile.model_copy(update={"core": profile.core.model_copy(update={"neurons": limit})})
-    return replace(place(qnet, profile), profile=qnet.profile.name)
+    made = replace(place(qnet, profile), profile=qnet.profile.name)
+    _check_alone(made)
+    return made
+
+
+def _check_alone(placement: Placement) -> None:
+    if placement.shared:
+        raise InputError(
+            f"placement: {placement.used} cores hold several layers each, rule for SpiNNaker2: one layer a core; "
+            "make the layers smaller"
+        )
 
 
 def _check_cover(qnet: QuantizedNetwork, cores: Sequence[CoreUse]) -> None:

@@ -30,7 +30,7 @@ def run(
     section = {
         "fits": True,
         "learning": learning,
-        "cores_used": len(cores),
+        "cores_used": placement.used,
         "cores": placement.core_limit,
         "per_core": cores,
     }
@@ -57,4 +57,6 @@ def run(
         for use in placement.cores
     ]
     headings = ["core", "layer", "neurons", "synapses", "axons in", "axons out", "memory bits", "of it learning"]
-    print_table(headings, table_rows, f"{len(cores)} of {placement.core_limit or '∞'} cores of '{placement.profile}'")
+    print_table(
+        headings, table_rows, f"{placement.used} of {placement.core_limit or '∞'} cores of '{placement.profile}'"
+    )

@@ -1,8 +1,9 @@
 """Placement: which neurons go on which core, what that uses of each limit, and what a sample costs.
 
-A layer is split into equal groups of neurons, as few as the limits allow. A core that holds n neurons of a layer
-receives one axon for each of the layer's inputs (the always-on line and, if recurrent, its own neurons included) and
-stores that axon's synapses:
+A layer is split into equal groups of neurons, as few as the limits allow, each on a core of its own. Where a chip has
+fewer cores than that takes, layers share cores: neurons fill the cores in their order, each as far as every limit
+allows for the sum of what is on it. A core that holds n neurons of a layer receives one axon for each of the layer's
+inputs (the always-on line and, if recurrent, its own neurons included) and stores that axon's synapses:
 
     bits of an axon = Σ over entries of ≤ 63 synapses: count · (weight bits + index bits) + 10, rounded up to 64
 
@@ -12,7 +13,10 @@ neurons and axons of each core.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +37,7 @@ MEMORY_WORD_BITS = 64
 
 @dataclass
 class CoreUse:
-    """One core: what it holds and what it uses; limits are None where the profile has none."""
+    """Neurons of one layer on one core, and what they use; limits are None where the profile has none."""
 
     core: int
     layer: str
@@ -52,12 +56,22 @@ class CoreUse:
 
 @dataclass
 class Placement:
-    """cores in order of layers; `as_dict` is what the command line writes."""
+    """cores in order of layers, one entry for each layer on a core; `as_dict` is what the command line writes."""
 
     profile: str
     learning: bool
     cores: list[CoreUse] = field(default_factory=list)
     core_limit: int | None = None
+
+    @property
+    def used(self) -> int:
+        """Number of cores that hold neurons."""
+        return len({use.core for use in self.cores})
+
+    @property
+    def shared(self) -> bool:
+        """Whether any core holds neurons of several layers."""
+        return self.used < len(self.cores)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -83,20 +97,91 @@ def place(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *
     require("qnet", qnet, QuantizedNetwork)
     chip = qnet.profile if profile is None else load_profile(profile)
     placement = Placement(chip.name, learning, core_limit=_limit(chip.chip.cores))
-    groups = [_split(qnet, i, chip, learning) for i in range(len(qnet.layers))]
+    groups = _on_cores_of_their_own([_split(qnet, i, chip, learning) for i in range(len(qnet.layers))])
+    if placement.core_limit is not None and _count(groups) > placement.core_limit:
+        groups = _on_shared_cores(qnet, chip, learning)
     for i, layer in enumerate(qnet.layers):
         # an output goes once to every core that reads it: the next layer's and, if recurrent, its own layer's
-        targets = (len(groups[i + 1]) if i + 1 < len(groups) else 0) + (len(groups[i]) if layer.recurrent else 0)
+        readers = (groups[i + 1] if i + 1 < len(groups) else []) + (groups[i] if layer.recurrent else [])
         start = 0
-        for size in groups[i]:
-            use = _core_use(len(placement.cores), qnet, i, size, chip, learning)
-            use.first_neuron, use.out_axons = start, size * targets
-            _check(use.layer, "out axons", use.out_axons, use.out_axon_limit, chip, "core.out_axons")
+        for core, size in groups[i]:
+            use = _core_use(core, qnet, i, size, chip, learning)
+            use.first_neuron, use.out_axons = start, size * len({reader for reader, _ in readers})
             placement.cores.append(use)
             start += size
-    needed = len(placement.cores)
-    _check("network", "cores", needed, placement.core_limit, chip, "chip.cores")
+    for where, axons, limit in _out_axons(placement):
+        _check(where, "out axons", axons, limit, chip, "core.out_axons")
+    _check("network", "cores", placement.used, placement.core_limit, chip, "chip.cores")
     return placement
+
+
+Groups = list[list[tuple[int, int]]]
+"""For each layer (core, neurons), in the order of its neurons."""
+
+
+def _on_cores_of_their_own(sizes: list[list[int]]) -> Groups:
+    """Give every group of every layer the next core."""
+    numbers = count()
+    return [[(next(numbers), size) for size in layer] for layer in sizes]
+
+
+def _on_shared_cores(qnet: QuantizedNetwork, chip: Profile, learning: bool) -> Groups:
+    """Fill the cores in their order with the neurons of one layer after the other, and open a core where none has room.
+
+    The limits of a core hold for the sum of what is on it.
+    """
+    held: list[list[CoreUse]] = []
+    groups: Groups = [[] for _ in qnet.layers]
+    for i, layer in enumerate(qnet.layers):
+        left = layer.size
+        for core in count():
+            if not left:
+                break
+            if core == len(held):
+                held.append([])
+            neurons = _room(held[core], qnet, i, left, chip, learning)
+            if neurons:
+                held[core].append(_core_use(core, qnet, i, neurons, chip, learning))
+                groups[i].append((core, neurons))
+                left -= neurons
+    return groups
+
+
+def _room(held: list[CoreUse], qnet: QuantizedNetwork, index: int, most: int, chip: Profile, learning: bool) -> int:
+    """Return how many neurons of a layer, at most `most`, a core takes beside what it holds."""
+
+    def fits(neurons: int) -> bool:
+        return _within([*held, _core_use(0, qnet, index, neurons, chip, learning)], chip)
+
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _within(parts: list[CoreUse], chip: Profile) -> bool:
+    """Whether what is on one core keeps to its limits, output axons aside."""
+    last = parts[-1]
+    sums = (
+        (sum(use.neurons for use in parts), last.neuron_limit),
+        (sum(use.in_axons for use in parts), last.in_axon_limit),
+        (last.in_axons, _limit(chip.core.fan_in)),
+        (sum(use.memory_bits for use in parts), last.memory_limit),
+    )
+    return all(limit is None or value <= limit for value, limit in sums)
+
+
+def _count(groups: Groups) -> int:
+    return len({core for layer in groups for core, _ in layer})
+
+
+def _out_axons(placement: Placement) -> Iterator[tuple[str, int, int | None]]:
+    """Yield for every core what to call it, its output axons and their limit."""
+    for core in dict.fromkeys(use.core for use in placement.cores):
+        parts = [use for use in placement.cores if use.core == core]
+        where = parts[0].layer if len(parts) == 1 else f"core {core} ({', '.join(use.layer for use in parts)})"
+        yield where, sum(use.out_axons for use in parts), parts[0].out_axon_limit
 
 
 def _limit(quantity: Any) -> int | None:
@@ -155,14 +240,7 @@ def _split(qnet: QuantizedNetwork, index: int, chip: Profile, learning: bool) ->
     name, layer = qnet.name(index), qnet.layers[index]
 
     def fits(neurons: int) -> bool:
-        use = _core_use(0, qnet, index, neurons, chip, learning)
-        pairs = (
-            (use.neurons, use.neuron_limit),
-            (use.in_axons, use.in_axon_limit),
-            (use.in_axons, _limit(chip.core.fan_in)),
-            (use.memory_bits, use.memory_limit),
-        )
-        return all(limit is None or value <= limit for value, limit in pairs)
+        return _within([_core_use(0, qnet, index, neurons, chip, learning)], chip)
 
     largest = next((n for n in range(layer.size, 0, -1) if fits(n)), 0)
     if largest == 0:
@@ -170,8 +248,8 @@ def _split(qnet: QuantizedNetwork, index: int, chip: Profile, learning: bool) ->
         _check(name, "synapses of one neuron", one.in_axons, _limit(chip.core.fan_in), chip, "core.fan_in")
         _check(name, "in axons of one neuron", one.in_axons, one.in_axon_limit, chip, "core.in_axons")
         _check(name, "memory bits of one neuron", one.memory_bits, one.memory_limit, chip, "core.synaptic_memory")
-    count = -(-layer.size // largest)
-    return [layer.size // count + (1 if i < layer.size % count else 0) for i in range(count)]
+    groups = -(-layer.size // largest)
+    return [layer.size // groups + (1 if i < layer.size % groups else 0) for i in range(groups)]
 
 
 def _check(where: str, what: str, value: int, limit: int | None, chip: Profile, key: str) -> None:
@@ -229,10 +307,10 @@ def _time(
     ):
         return None
     synapses = sum(use.synapses for use in placement.cores)
-    slowest = 0.0
+    duration: dict[int, float] = defaultdict(float)
     for use in placement.cores:
         fired = spikes.get(use.layer, 0.0) / run_steps * use.neurons / _size(qnet, use.layer)
         read = operations / run_steps * use.synapses / synapses
         busy = use.neurons * chip.neuron_update_time.value + fired * chip.spike_out_time.value
-        slowest = max(slowest, busy + read * chip.synapse_time.value)
-    return run_steps * (slowest + chip.barrier_time.value) / 1e3
+        duration[use.core] += busy + read * chip.synapse_time.value
+    return run_steps * (max(duration.values()) + chip.barrier_time.value) / 1e3

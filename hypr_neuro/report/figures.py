@@ -26,7 +26,7 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
-from hypr_neuro.report.values import Data, lookup, number, pairs, percent, rows, show
+from hypr_neuro.report.values import Data, lookup, number, pairs, percent, rows, show, whole_cores
 
 WIDTH, WIDE, HEIGHT = 350, 800, 225  # points; a column of the page, its full width, the height of a curve
 FONT = 10.5
@@ -205,7 +205,7 @@ def cosine(key: str, study: Data) -> Drawing | None:
 
 def cores(placement: Data) -> Drawing | None:
     """Draw the utilisation of each core, of the fullest ones if there are many."""
-    table = [(_core_name(core), _loads(core)) for core in rows(placement.get("per_core"))]
+    table = [(_core_name(core), _loads(core)) for core in whole_cores(placement)]
     table = [row for row in table if row[1]]
     if not table:
         return None

@@ -13,6 +13,7 @@ from hypr_neuro.report.values import (
     pairs,
     rows,
     span,
+    whole_cores,
 )
 
 
@@ -77,7 +78,7 @@ def core_rows(placement: Data) -> list[Data]:
             "out_axons": out_of(core.get("out_axons"), core.get("out_axon_limit")),
             "learning": bytes_text(core.get("learning_bits")),
         }
-        for core in rows(placement.get("per_core"))
+        for core in whole_cores(placement)
     ]
 
 

@@ -64,6 +64,29 @@ def rows(value: Any) -> list[Data]:
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
+ADDED = ("neurons", "synapses", "in_axons", "out_axons", "memory_bits", "learning_bits")
+"""What the layers on one core use together."""
+
+
+def whole_cores(placement: Data) -> list[Data]:
+    """Return one entry a core: what its layers use added up, their names in a row."""
+    found: list[Data] = []
+    at: dict[float, Data] = {}
+    for part in rows(placement.get("per_core")):
+        core = number(part.get("core"))
+        if core is None or core not in at:
+            found.append(dict(part))
+            if core is not None:
+                at[core] = found[-1]
+            continue
+        whole = at[core]
+        whole["layer"] = f"{whole.get('layer')}, {part.get('layer')}"
+        for name in ADDED:
+            a, b = number(whole.get(name)), number(part.get(name))
+            whole[name] = None if a is None or b is None else int(a + b)
+    return found
+
+
 def pairs(value: Any) -> list[tuple[str, Any]]:
     """Return the items of a dict; [] for anything else."""
     return list(value.items()) if isinstance(value, dict) else []

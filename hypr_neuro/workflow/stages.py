@@ -308,7 +308,7 @@ def place_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, l
     section = {
         "fits": True,
         "learning": learning,
-        "cores_used": len(placement.cores),
+        "cores_used": placement.used,
         "cores": placement.core_limit,
         "per_core": [asdict(use) for use in placement.cores],
         "spikes_between_cores_per_step": cost.spikes_between_cores,

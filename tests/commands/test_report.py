@@ -548,6 +548,13 @@ def test_long_raster_is_cut_and_says_so() -> None:
     assert "Only the first 600 steps are drawn" in text
 
 
+def test_layers_that_share_a_core_are_one_row() -> None:
+    hidden = sample_placement()["per_core"][0] | {"core": 0, "layer": "layers.0", "neurons": 50, "neuron_limit": 64}
+    readout = hidden | {"layer": "readout", "neurons": 3}
+    text = page_text({"placement": {"fits": True, "per_core": [hidden, readout]}})
+    assert "0 layers.0, readout 53 of 64" in text
+
+
 def test_many_cores_show_the_fullest() -> None:
     core = sample_placement()["per_core"][0]
     cores = [core | {"core": i, "neurons": i} for i in range(120)]

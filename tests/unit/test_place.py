@@ -93,6 +93,51 @@ def test_too_many_cores_are_refused() -> None:
         place(quantized(50), parse_profile(data, "test"))
 
 
+def with_cores(cores: int, **limits: int) -> Profile:
+    """`limited` with that many cores."""
+    data = limited(**limits).dump()
+    data["chip"]["cores"]["value"] = cores
+    return parse_profile(data, "test")
+
+
+def test_a_chip_of_one_core_holds_a_network() -> None:
+    """Its limits hold for the sum of its layers: what just fits, and what just does not."""
+    qnet = quantized(50)
+    apart = place(qnet, limited())
+    assert (apart.used, apart.shared) == (2, False)
+    needs = {
+        "neurons": sum(use.neurons for use in apart.cores),
+        "in_axons": sum(use.in_axons for use in apart.cores),
+        "synaptic_memory": sum(use.memory_bits for use in apart.cores),
+        "out_axons": 50,  # each spike goes to the one core that reads it
+    }
+    together = place(qnet, with_cores(1, **needs))
+    assert (together.used, together.shared) == (1, True)
+    assert [(use.core, use.layer, use.neurons) for use in together.cores] == [(0, "layers.0", 50), (0, "readout", 3)]
+    for name, value in needs.items():
+        message = r"core 0 \(layers.0, readout\): 50 out axons.*core\.out_axons" if name == "out_axons" else r"2 cores"
+        with pytest.raises(DoesNotFitError, match=message):
+            place(qnet, with_cores(1, **{name: value - 1}))
+
+
+def test_layers_share_cores_only_where_the_chip_has_too_few() -> None:
+    """50 and 3 neurons at 20 a core: four cores apart; three if the readout joins the last one."""
+    qnet = quantized(50)
+    apart, shared = (place(qnet, with_cores(cores, neurons=20)) for cores in (4, 3))
+    assert [(use.core, use.neurons) for use in apart.cores] == [(0, 17), (1, 17), (2, 16), (3, 3)]
+    assert [(use.core, use.neurons) for use in shared.cores] == [(0, 20), (1, 20), (2, 10), (2, 3)]
+    assert [use.first_neuron for use in shared.cores] == [0, 20, 40, 0]
+    # hidden neurons send to the three cores of their own layer, the last of which holds the readout too
+    assert [use.out_axons for use in shared.cores] == [60, 60, 30, 0]
+
+
+def test_an_estimate_takes_a_shared_core_as_one() -> None:
+    qnet = quantized(10)
+    x = np.zeros((2, 8, 5), np.int8)
+    cost = estimate(place(qnet, with_cores(1)), qnet, simulate(qnet, x), 8, 2)
+    assert cost.time_us == pytest.approx(10 * ((10 + 3) * 9.7 + 1200.0) / 1e3)
+
+
 def test_axon_memory_follows_the_published_format() -> None:
     # 10 synapses of 8 + 4 bits and the entry's 10 bits: 130, in words of 64
     assert axon_bits(10, 8) == 192
