@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "hypr_neuro" / "neurons"
+MODELS = frozenset(path.stem for path in (ROOT / "hypr_neuro" / "neurons").glob("*.py"))
+"""Names of neuron models, those of the few other files beside them included; nothing is imported."""
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 
 
@@ -54,7 +55,7 @@ def group_of(item: pytest.Item) -> str:
 def model_name(value: object) -> str:
     """The name of the neuron model that a parameter of a test is or names, "" for anything else."""
     name = value if isinstance(value, str) else getattr(value, "name", "")
-    return name if isinstance(name, str) and (FOLDER / f"{name}.py").is_file() else ""
+    return name if isinstance(name, str) and name in MODELS else ""
 
 
 def pytest_report_header() -> str:

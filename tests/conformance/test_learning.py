@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_records import record_of
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError, WidthError
@@ -394,37 +395,30 @@ def test_integer_gradients_point_where_those_of_the_float_rule_do(model: str) ->
     found = LearningReference(qnet, LearnOptions(parameters=("all",))).gradients(x[0], label[0], [True] * 60)
     for i, layer in enumerate(net.layers):
         ours = {key.rsplit(".", 1)[1]: np.array(g, float) for key, g in found.items() if key.startswith(qnet.name(i))}
-        assert layer.model.learned is not None
-        values = layer.model.learned.values
         for key, gradient in ours.items():
             name = {"input": "weight"}.get(key, key)
             if f"{qnet.name(i)}.{name}" not in exact:
                 assert key == "bias"  # a float network without biases does not train those of LIF
                 continue
             by_value = np.ones(1)
-            if key in layer.model.trainable:
+            if layer.model.learned is not None and key in layer.model.trainable:
+                values = layer.model.learned.values
                 j, small = layer.model.trainable.index(key), 1e-6
                 moved = layer.params | {key: layer.params[key] * (1 + small)}
                 by_value = ((values(moved)[j] - values(layer.params)[j]) / (small * layer.params[key]))[:, None]
             a, b = (gradient * by_value).ravel(), exact[f"{qnet.name(i)}.{name}"].ravel()
             cosine = float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-            # those of k a and k b are numbers below 10 here
-            wanted = 0.9 if model == "se_adlif" and key in ("a", "b") else 0.99
-            assert cosine > wanted, f"{qnet.name(i)}.{key}: cosine {cosine:.4f}"
+            assert cosine > record_of(layer.model.name).cosines.get(key, 0.99), (
+                f"{qnet.name(i)}.{key}: cosine {cosine:.4f}"
+            )
 
 
-STEEP = {
-    "alif": {"beta": 60.0},
-    "alif_reset": {"beta": 60.0},
-    "brf": {"delta": 1.0, "omega": 0.3, "b_offset": 0.1},
-    "lif": {"vth": 0.05},
-    "se_adlif": {"a": 1.0, "k": 1000.0, "tau_w": 60.0},
-}
+STEEP = {name: record_of(name).steep for name in integer_models() if record_of(name).steep is not None}
 """Parameters with which entries of the Jacobian pass 4, the largest that they may be."""
 
 
 @pytest.mark.parametrize("alignment", ["none", "delayed"])
-@pytest.mark.parametrize("model", integer_models())
+@pytest.mark.parametrize("model", STEEP)
 def test_entries_of_the_jacobian_are_clipped_as_defined(model: str, alignment: str) -> None:
     profile = varied("loihi2", learning__eligibility_alignment=alignment)
     qnet = random_quantized(model, 13, profile, hidden=(4, 3), params=STEEP[model])

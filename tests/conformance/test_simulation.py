@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_records import record_of
 
 from hypr_neuro.errors import InputError, WidthError
 from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork, quantize
@@ -95,10 +96,7 @@ def test_graded_and_negative_inputs_equal_the_reference(model: str) -> None:
 def test_overflows_equal_the_reference_and_are_counted(model: str, overflow: str) -> None:
     """Weights far above the calibrated range: states saturate and wrap in every way the model has."""
     seed = 4
-    # q of BRF can only grow so far while the threshold is as large as a saturated u; on hardware, u of LIF wraps only
-    # after many currents of 22 bits
-    params = {"brf": {"theta": 0.0}, "lif": {"du": 0.05}}.get(model)
-    net = random_network(model, seed, params=params)
+    net = random_network(model, seed, params=dict(record_of(model).overflowing))
     qnet = quantize(
         net,
         varied("loihi2", precision__overflow=overflow, precision__weight_exponent_max=32),

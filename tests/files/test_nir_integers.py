@@ -9,6 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from model_records import record_of
 
 from hypr_neuro.cli.networks import get_quantized, open_anything
 from hypr_neuro.errors import FileFormatError, InputError
@@ -118,15 +119,12 @@ def test_parameters_are_those_that_were_quantized_up_to_a_rounding(model: str) -
     stands_for = float_network(quantize(net, "ideal", calibration=x))
     for layer, found in zip(net.layers, stands_for.layers, strict=True):
         for name, values in layer.params.items():
-            if name == "k":
-                continue  # integers know k·a and k·b alone
-            # du and dv have 12 bits, all else 16
-            bound = 2.0**-12 if model == "lif" else 2.0**-16
+            factor = record_of(layer.model.name).read_back.get(name, 1.0)
+            if factor is None:
+                continue
             rate = 1.0 / values if name.startswith("tau") else values
             got = 1.0 / found.params[name] if name.startswith("tau") else found.params[name]
-            # ω and b' stand in the integers as δω and δb'
-            unit = 100.0 if name in ("omega", "b_offset") else 1.0
-            assert np.abs(got - rate).max() <= 2 * bound * unit, name
+            assert np.abs(got - rate).max() <= 2 * factor * 2.0**-16, name
 
 
 @pytest.mark.parametrize("model", LEARNING)

@@ -1,4 +1,4 @@
-"""Gradients of every rule against automatic differentiation: JAX in float64, on step functions written a second time.
+"""Gradients of every rule against automatic differentiation: JAX in float64, on the equations of the models' records.
 
 Nothing of the package enters the oracle but weights and parameters. It is put together from three derivatives:
 
@@ -21,9 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from model_records import Maths, record_of
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons import get_model
 from hypr_neuro.run.forward import readout
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import RatePenalty, gradients
@@ -41,12 +43,8 @@ CASES = {
     "feed-forward, no bias": {"recurrent": False, "bias": False},
     "two layers": {"hidden": (5, 4)},
 }
-SUBTRACTIVE = "subtractive reset"
-ALL_CASES = CASES | {SUBTRACTIVE: {"params": {"subtract": 1.0}}}
-PAIRS = [(model, case) for model in spiking_models() for case in CASES] + [
-    ("lif", SUBTRACTIVE),
-    ("each model", "stack"),
-]
+FORMS = [(model, case) for model in spiking_models() for case in record_of(model).cases]
+PAIRS = [(model, case) for model in spiking_models() for case in CASES] + [*FORMS, ("each model", "stack")]
 RULES = ("bptt", "hypr", "ostl", "eprop")
 LOCAL = RULES[1:]
 IN_SINGLE = [(model, case, "hypr") for model, case in PAIRS] + [
@@ -76,70 +74,19 @@ def spike(psi: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return theta
 
 
-def normal(x: Array, sigma: float) -> Array:
-    return jnp.exp(-(x**2) / (2 * sigma**2)) / (sigma * jnp.sqrt(2 * jnp.pi))
-
-
-slayer = spike(lambda x: 0.2 * 5 / 2 * jnp.exp(-5 * jnp.abs(x)))
-double_gaussian = spike(lambda x: (1.15 * normal(x, 0.5) - 0.30 * normal(x, 3.0)) / 2)
-
-
-def lif(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
-    u = (1 - p["du"]) * s[0] + I
-    reset = jnp.where(p["subtract"] == 1, s[1] - p["vth"] * z, s[1] * (1 - z))
-    v = (1 - p["dv"]) * reset + u + p["bias"]
-    return jnp.stack([u, v]), slayer((v - p["vth"]) / p["vth"])
-
-
-def alif(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
-    alpha, rho = jnp.exp(-1 / p["tau_u"]), jnp.exp(-1 / p["tau_a"])
-    a = rho * s[1] + (1 - rho) * z
-    theta = p["b0"] + p["beta"] * a
-    u = alpha * s[0] + (1 - alpha) * I - theta * z
-    return jnp.stack([u, a]), slayer(u - theta)
-
-
-def alif_reset(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
-    alpha, rho = jnp.exp(-1 / p["tau_u"]), jnp.exp(-1 / p["tau_a"])
-    kept = s[0] - (p["b0"] + p["beta"] * s[1]) * z
-    a = rho * s[1] + (1 - rho) * z
-    u = alpha * kept + (1 - alpha) * I
-    return jnp.stack([u, a]), double_gaussian(u - p["b0"] - p["beta"] * a)
-
-
-def se_adlif(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
-    alpha, beta = jnp.exp(-1 / p["tau_u"]), jnp.exp(-1 / p["tau_w"])
-    u = alpha * s[0] * (1 - z) + (1 - alpha) * (I - s[1])
-    fired = slayer(u - p["theta"])
-    w = beta * s[1] + (1 - beta) * (p["a"] * u * (1 - fired) + p["b"] * z) * p["k"]
-    return jnp.stack([u, w]), fired
-
-
-def brf(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
-    (u, v, q), delta, omega = s, p["delta"], jnp.abs(p["omega"])
-    c = (-1 + jnp.sqrt(1 - (delta * omega) ** 2)) / delta - jnp.abs(p["b_offset"]) - q
-    u, v = u + delta * (c * u - omega * v + I), v + delta * (omega * u + c * v)
-    fired = double_gaussian(u - p["theta"] - q)
-    return jnp.stack([u, v, p["gamma"] * q + fired]), fired
-
-
-def li(s: Array, z: Array, I: Array, p: dict[str, Array]) -> tuple[Array, Array]:
-    kappa = jnp.exp(-1 / p["tau"])
-    u = kappa * s[0] + (1 - kappa) * I
-    return u[None], u
-
-
-STEP = {"lif": lif, "alif": alif, "alif_reset": alif_reset, "se_adlif": se_adlif, "brf": brf, "li": li}
-STATES = {"lif": 2, "alif": 2, "alif_reset": 2, "se_adlif": 2, "brf": 3, "li": 1}
-NO_RESET = ("brf",)  # the previous spike reaches the state by the recurrent current alone
+@cache
+def maths(model: str) -> Maths:
+    """Functions for the equation of a model, its spike with the derivative that its record states."""
+    psi, plain = record_of(model).psi, Maths(jnp.exp, jnp.sqrt, jnp.abs, jnp.where, lambda x: x)
+    return plain if psi is None else plain._replace(spike=spike(lambda x: psi(x, plain)))
 
 
 def current(model: str, p: dict[str, Array], y: Array, z: Array) -> Array:
-    """W y + V z + b; LIF's bias acts on v instead."""
+    """W y + V z + b; a bias on the state is in the equation instead."""
     total = y @ p["weight"].T
     if "recurrent" in p:
         total += z @ p["recurrent"].T
-    return total + p["bias"] if "bias" in p and model != "lif" else total
+    return total + p["bias"] if "bias" in p and get_model(model).bias_on == "current" else total
 
 
 # --- losses of the readout o (sample, T, outputs); m (sample, T) is 1 where a step is scored, else 0
@@ -193,11 +140,13 @@ def run(model: str, p: dict[str, Array], y: Array, reset: float, recurrent: floa
 
     def step(before: tuple[Array, Array], y_t: Array) -> Any:
         s, z = before
-        after = STEP[model](s, gate(reset, z), current(model, p, y_t, gate(recurrent, z)), p)
-        return after, (after[1], s, z)
+        after, out = equation(s, gate(reset, z), current(model, p, y_t, gate(recurrent, z)), p, maths(model))
+        return (jnp.stack(after), out), (out, s, z)
+
+    equation = record_of(model).equation
 
     silent = jnp.zeros((y.shape[1], len(p["weight"])))
-    return jax.lax.scan(step, (jnp.stack([silent] * STATES[model]), silent), y)[1]
+    return jax.lax.scan(step, (jnp.stack([silent] * get_model(model).d), silent), y)[1]
 
 
 forward = jax.jit(run, static_argnums=0)
@@ -244,7 +193,10 @@ def through_step(model: str, p: dict[str, Array], y: Array, states: Array, befor
     """∂<signal_t, z_t>/∂y_t, what the step starts from held constant."""
 
     def one(y_t: Array, s: Array, z: Array, g: Array) -> Array:
-        return jax.vjp(lambda y_t: STEP[model](s, z, current(model, p, y_t, z), p)[1], y_t)[1](g)[0]
+        def output(y_t: Array) -> Array:
+            return record_of(model).equation(s, z, current(model, p, y_t, z), p, maths(model))[1]
+
+        return jax.vjp(output, y_t)[1](g)[0]
 
     return jax.vmap(one)(y, states, before, signal)
 
@@ -269,8 +221,6 @@ def trace_of(net: Network, x: Array) -> Trace:
     trace = Trace(tuple(layer.model.name for layer in net.layers), [], [], [], [], [])
     y = jnp.asarray(x.transpose(1, 0, 2), jnp.float64)
     for layer, model in zip(net.layers, trace.models, strict=True):
-        if model not in STEP:
-            pytest.fail(f"no oracle for neuron '{model}': add its step to STEP and STATES of {__file__}")
         own = {"weight": layer.weight, "recurrent": layer.recurrent, "bias": layer.bias}
         trace.params.append(layer.params | {k: a for k, a in own.items() if a is not None})
         trace.inputs.append(y)
@@ -341,7 +291,11 @@ def stack(seed: int) -> Network:
 
 @cache
 def problem(model: str, case: str, seed: int = SEED) -> Problem:
-    net = stack(seed) if case == "stack" else random_network(model, seed, **ALL_CASES[case])
+    if case == "stack":
+        net = stack(seed)
+    else:
+        options = CASES[case] if case in CASES else {"params": record_of(model).cases[case]}
+        net = random_network(model, seed, **options)
     x = random_spikes(seed, SAMPLES, STEPS, net.inputs)
     rng = np.random.default_rng([seed, 6])
     each_step, one = rng.integers(0, net.outputs, (SAMPLES, STEPS)), rng.integers(0, net.outputs, SAMPLES)
@@ -469,7 +423,7 @@ def test_rules_that_drop_a_path_differ(model: str) -> None:
     own = {rule: hidden(found(model, "recurrent", rule)[0]) for rule in RULES}
     assert difference(own["hypr"], own["bptt"])[0] > 0.01
     assert difference(own["hypr"], own["eprop"])[0] > 0.01
-    if model in NO_RESET:
+    if get_model(model).float_spike_jacobian is None:  # it reaches the state by the recurrent current alone
         assert difference(own["hypr"], own["ostl"])[0] < 1e-12
     else:
         assert difference(own["hypr"], own["ostl"])[0] > 0.01

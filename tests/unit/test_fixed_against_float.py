@@ -1,4 +1,4 @@
-"""Integers against float, model by model, within tolerances that are measured and stated here.
+"""Integers against float, model by model, within tolerances that are measured and stated in each model's record.
 
 Measured over 30 seeds × 60 neurons (runs of alif and se_adlif: 200 × 8), profiles ideal, loihi1 and loihi2, states up
 to 1.5 to 10 times the default threshold: the largest difference is at most the tolerance and more than half of it. A
@@ -8,124 +8,29 @@ by that of its threshold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from model_records import Tolerance, record_of
 
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import FixedParams, NeuronModel
-from hypr_neuro.numbers.fixed_point import ROUNDING, shr
+from hypr_neuro.numbers.fixed_point import ROUNDING
 from hypr_neuro.numbers.surrogates import SURROGATES
 from hypr_neuro.profiles.profile import Profile, load_profile
 
 NEURONS, STEPS = 8, 150
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """Largest difference of integer and float.
-
-    A, B, C : entries of the Jacobian (C' as C), for the same ψ. P : in parts of the state range, for all
-        parameters or for each. E, psi : absolute
-    trajectory : states over 150 steps, in parts of the state range, up to the first spike that differs
-    alike : smallest share of neuron-steps before that spike
-    drive : currents of the trajectories. param_units : derivative of the integer parameters by the float ones
-    step : states after one step from equal ones, in parts of the state range, unless one saturates or a spike differs
-    """
-
-    A: float
-    B: float
-    C: float
-    P: float | tuple[float, ...]
-    E: float
-    psi: float
-    trajectory: float
-    alike: float
-    drive: float
-    param_units: Callable[[dict[str, float]], tuple[float, ...]]
-    step: float
-
-
-def decay(tau: float) -> float:
-    """Derivative of e^{-1/τ} by τ."""
-    return float(np.exp(-1 / tau) / tau**2)
-
-
-TOLERANCES = {
-    # integer parameters are α and ρ in place of τ_u and τ_a
-    "alif": Tolerance(
-        1.1e-4,
-        1.6e-5,
-        4.5e-5,
-        1.1e-4,
-        1.6e-5,
-        0.012,
-        3.2e-3,
-        0.75,
-        1.0,
-        lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0),
-        1.2e-4,
-    ),
-    # the same
-    "alif_reset": Tolerance(
-        1.1e-4,
-        1.6e-5,
-        4.5e-5,
-        (1.1e-4, 1e-12, 1.6e-5, 2.4e-5),
-        1.6e-5,
-        0.015,
-        7e-4,
-        0.85,
-        1.0,
-        lambda p: (decay(p["tau_u"]), decay(p["tau_a"]), 1.0, 1.0),
-        1.2e-4,
-    ),
-    # integer parameters are δω and δ|b'|
-    "brf": Tolerance(
-        4e-5,
-        1e-12,
-        1e-12,
-        2e-5,
-        0.0,
-        0.015,
-        1e-3,
-        0.9,
-        20.0,
-        lambda p: (p["delta"] * np.sign(p["omega"]), p["delta"] * np.sign(p["b_offset"])),
-        4e-5,
-    ),
-    # integer parameters are 1 - du, dv and the bias
-    "cuba_li": Tolerance(1.6e-5, 1e-12, 1e-12, 1e-12, 0.0, 0.0, 4e-4, 1.0, 1.0, lambda p: (-1.0, 1.0, 1.0), 6e-5),
-    "lif": Tolerance(
-        1.3e-4, 1e-12, 6e-4, 1e-12, 0.012, 0.012, 1.5e-3, 0.9, 0.4, lambda p: (1.0, 1.0, 1.0, 1.0), 2.4e-4
-    ),
-    # the integer parameter is κ = e^{-1/τ}
-    "li": Tolerance(1.6e-5, 1.6e-5, 1e-12, 1e-12, 0.0, 0.0, 2e-4, 1.0, 1.0, lambda p: (decay(p["tau"]),), 4e-5),
-    # integer parameters are α, β, k a and k b; 1 - β, 0.004 here, is off by one part in 300 and its product with k a,
-    # ∂w/∂u, by up to 1e-3
-    "se_adlif": Tolerance(
-        1.2e-3,
-        2e-4,
-        1e-12,
-        (3.2e-3, 2.1e-3, 1.6e-5, 1.1e-5, 3.6e-4),
-        1e-12,
-        0.012,
-        3.4e-3,
-        0.8,
-        6.0,
-        lambda p: (decay(p["tau_u"]), decay(p["tau_w"]), p["k"], p["k"], 1.0),
-        1.1e-3,
-    ),
-}
-
 INTEGER = [name for name, model in MODELS.items() if model.integer and model.has_float]
 CASES = [(model, profile) for model in INTEGER for profile in ("ideal", "loihi1", "loihi2")]
 
 
-def test_every_model_states_its_tolerance() -> None:
-    assert TOLERANCES.keys() == set(INTEGER)
+def tolerance_of(name: str) -> Tolerance:
+    tolerance = record_of(name).tolerance
+    assert tolerance is not None, f"tests/models/{name}.py states no tolerance"
+    return tolerance
 
 
 def layer(model: NeuronModel, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -180,7 +85,7 @@ def compare_at_a_state(
     where: str,
 ) -> None:
     """One random state: its step, ψ of the table against the surrogate, then both Jacobians for the table's ψ."""
-    tolerance, one = TOLERANCES[model.name], 2.0 ** (chip.precision.coefficient_bits.value - 1)
+    tolerance, one = tolerance_of(model.name), 2.0 ** (chip.precision.coefficient_bits.value - 1)
     before = tuple(int(v) for v in np.rint(rng.uniform(-reach, reach, model.d) * fixed.state_scale))
     z, current = int(rng.integers(0, 2)) * (not model.readout), (int(rng.uniform(-2, 2) * fixed.current_scale),)
     after, spike, events = model.fixed_step(before, z, current, p)
@@ -235,9 +140,9 @@ def whole_jacobian(parts: tuple[object, ...], one: float, state_scale: float) ->
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(("name", "profile"), CASES)
 def test_integer_states_follow_float_within_their_tolerance(name: str, profile: str, seed: int) -> None:
-    model, tolerance, rng = MODELS[name], TOLERANCES[name], np.random.default_rng([seed, 7])
+    model, tolerance, rng = MODELS[name], tolerance_of(name), np.random.default_rng([seed, 7])
     params = layer(model, rng)
-    currents = rng.normal(0.3, 1.0, (STEPS, NEURONS)) * tolerance.drive
+    currents = rng.normal(0.3, 1.0, (STEPS, NEURONS)) * record_of(name).drive
     reach = float(np.abs(float_run(model, params, currents)[0]).max())
     fixed = model.to_fixed(params, load_profile(profile).fixed_format(reach, float(np.abs(currents).max())))
     sums = np.rint(currents * fixed.current_scale).astype(int)
@@ -270,14 +175,7 @@ def float_run(model: NeuronModel, params: dict[str, np.ndarray], currents: np.nd
     return states, outputs
 
 
-RESTING = {
-    "alif": lambda u, p: ((u, 0), u),
-    "alif_reset": lambda u, p: ((u, 0), u),
-    "li": lambda u, p: ((u,), u),
-    # w rests at round(k a u), which the current has to outweigh
-    "se_adlif": lambda u, p: ((u, w := shr(p["ka"] * u, p["m"], p["rounding"])), u + w),
-}
-"""State at rest and the current that keeps it there, from the potential and the parameters."""
+RESTING = [name for name in INTEGER if record_of(name).at_rest is not None]
 
 
 @pytest.mark.parametrize("rounding", ROUNDING.values(), ids=list(ROUNDING))
@@ -292,7 +190,7 @@ def test_a_state_at_rest_stays_exactly_where_it_is(name: str, rounding: int) -> 
         p = dict(zip(names, integers(model, fixed, i), strict=True)) | {"i_shift": 0}
         below = max(p.get("theta", p.get("b0", 0)), 1000)
         for u in rng.integers(-below, below, 20).tolist():
-            state, current = RESTING[name](u, p)
+            state, current = record_of(name).at_rest(u, p)
             assert model.fixed_step(state, 0, (current,), tuple(p.values()))[0] == state, f"neuron {i}, u = {u}"
 
 

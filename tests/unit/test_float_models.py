@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import exp, sqrt
 from typing import Any
 
 import numpy as np
 import pytest
+from model_records import PLAIN, record_of
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Layer
@@ -16,68 +15,8 @@ from hypr_neuro.neurons import MODELS, get_model
 STEPS = 400
 
 
-def brf(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
-    w, delta = abs(p["omega"]), p["delta"]
-    c = (-1 + sqrt(1 - (delta * w) ** 2)) / delta - abs(p["b_offset"]) - s["q"]
-    u = s["u"] + delta * (c * s["u"] - w * s["v"] + current)
-    v = s["v"] + delta * (w * s["u"] + c * s["v"])
-    spike = float(u - p["theta"] - s["q"] > 0)
-    return {"u": u, "v": v, "q": p["gamma"] * s["q"] + spike}, spike
-
-
-def lif(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
-    u = (1 - p["du"]) * s["u"] + current
-    kept = s["v"] - p["vth"] * z if p["subtract"] else s["v"] * (1 - z)
-    v = (1 - p["dv"]) * kept + u + p["bias"]
-    return {"u": u, "v": v}, float(v > p["vth"])
-
-
-def alif(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
-    alpha, rho = exp(-1 / p["tau_u"]), exp(-1 / p["tau_a"])
-    a = rho * s["a"] + (1 - rho) * z
-    theta = p["b0"] + p["beta"] * a
-    u = alpha * s["u"] + (1 - alpha) * current - theta * z
-    return {"u": u, "a": a}, float(u > theta)
-
-
-def alif_reset(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
-    alpha, rho = exp(-1 / p["tau_u"]), exp(-1 / p["tau_a"])
-    kept = s["u"] - z * (p["b0"] + p["beta"] * s["a"])
-    a = rho * s["a"] + (1 - rho) * z
-    u = alpha * kept + (1 - alpha) * current
-    return {"u": u, "a": a}, float(u > p["b0"] + p["beta"] * a)
-
-
-def se_adlif(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
-    alpha, beta = exp(-1 / p["tau_u"]), exp(-1 / p["tau_w"])
-    u = alpha * s["u"] * (1 - z) + (1 - alpha) * (current - s["w"])
-    spike = float(u > p["theta"])
-    w = beta * s["w"] + (1 - beta) * (p["a"] * u * (1 - spike) + p["b"] * z) * p["k"]
-    return {"u": u, "w": w}, spike
-
-
-def li(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
-    kappa = exp(-1 / p["tau"])
-    u = kappa * s["u"] + (1 - kappa) * current
-    return {"u": u}, u
-
-
-def cuba_li(s: dict, z: float, current: float, p: dict) -> tuple[dict, float]:
-    u = (1 - p["du"]) * s["u"] + current
-    v = (1 - p["dv"]) * s["v"] + u + p["bias"]
-    return {"u": u, "v": v}, v
-
-
-EQUATIONS = {
-    "alif": (alif, {}, 1.0),
-    "alif_reset": (alif_reset, {}, 1.0),
-    "brf": (brf, {}, 30.0),
-    "cuba_li": (cuba_li, {"bias": 0.1}, 1.0),
-    "li": (li, {}, 1.0),
-    "lif": (lif, {"subtract": 0.0}, 0.4),
-    "lif, subtractive": (lif, {"subtract": 1.0}, 0.4),
-    "se_adlif": (se_adlif, {}, 6.0),
-}
+FLOAT = [name for name, model in MODELS.items() if model.has_float]
+FORMS = [(name, form) for name in FLOAT for form in ("", *record_of(name).cases)]
 
 
 def drawn(name: str, seed: int) -> dict[str, float]:
@@ -89,26 +28,21 @@ def drawn(name: str, seed: int) -> dict[str, float]:
     return found
 
 
-def test_every_float_model_has_its_equations_here() -> None:
-    assert {name.split(",")[0] for name in EQUATIONS} == {name for name, model in MODELS.items() if model.has_float}
-
-
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("name", "case"), EQUATIONS.items(), ids=list(EQUATIONS))
-def test_float_step_is_the_equation(name: str, case: tuple[Callable, dict, float], seed: int) -> None:
+@pytest.mark.parametrize(("name", "form"), FORMS)
+def test_float_step_is_the_equation(name: str, form: str, seed: int) -> None:
     """400 steps of random current; states to 1e-9 of the trajectory's range, every spike equal."""
-    equation, fixed, drive = case
-    model = get_model(name.split(",", maxsplit=1)[0])
-    params = drawn(model.name, seed) | fixed
+    model, record = get_model(name), record_of(name)
+    params = drawn(name, seed) | dict(record.cases.get(form, {}))
     p = model.with_coefficients(tuple(params[k] for k in model.param_names))
-    current = np.random.default_rng([seed, 9]).normal(0.3, 1.0, STEPS) * drive
-    s, z, wanted, z_wanted = (0.0,) * model.d, 0.0, dict.fromkeys(model.state_names, 0.0), 0.0
+    current = np.random.default_rng([seed, 9]).normal(0.3, 1.0, STEPS) * record.drive
+    s, z, wanted, z_wanted = (0.0,) * model.d, 0.0, (0.0,) * model.d, 0.0
     spikes, reach = 0.0, 1.0
     for t, i in enumerate(current.tolist()):
         s, z = model.float_step(s, z, (i,), p)
-        wanted, z_wanted = equation(wanted, z_wanted, i, params)
-        reach, where = max(reach, *map(abs, wanted.values())), f"{name}, seed {seed}, step {t}"
-        np.testing.assert_allclose(s, list(wanted.values()), rtol=0, atol=1e-9 * reach, err_msg=where)
+        wanted, z_wanted = record.equation(wanted, z_wanted, i, params, PLAIN)
+        reach, where = max(reach, *map(abs, wanted)), f"{name}, seed {seed}, step {t}"
+        np.testing.assert_allclose(s, wanted, rtol=0, atol=1e-9 * reach, err_msg=where)
         assert z == pytest.approx(z_wanted, abs=1e-9), where
         spikes += z > 0
     assert model.readout or 0.01 < spikes / STEPS < 0.9

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_records import record_of
 
 from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.probes import cosine_of, dead_share, float_along, probe, ratio_of, saturated_weights
@@ -21,17 +22,12 @@ from hypr_neuro.quantizing.quantize import dequantize, quantize
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.testing.networks import integer_models
 from hypr_neuro.traces.float_trace import float_trace
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.reference import reference_gradients
 
 Array = Any
-MODELS: dict[str, dict[str, Any]] = {
-    "lif": {"dv": [0.03, 0.2]},
-    "alif": {"tau_u": [10, 30], "tau_a": [60, 200]},
-    "se_adlif": {"tau_u": [5, 25], "tau_w": [60, 300], "a": [0, 1], "b": [0, 1]},
-    "brf": {"omega": [5, 10], "b_offset": [0.1, 1]},
-}
 STEPS, CLASSES = 60, 3
 EVERYTHING = LearnOptions(parameters=("all",))
 
@@ -43,7 +39,12 @@ def data(samples: int = 2, steps: int = STEPS) -> SequenceData:
 
 
 def network(neuron: str, layers: int = 2) -> Network:
-    hidden = {"neuron": neuron, "size": 8, "recurrent": True, "params": MODELS[neuron]}
+    hidden = {
+        "neuron": neuron,
+        "size": 8,
+        "recurrent": True,
+        "params": {k: list(v) for k, v in record_of(neuron).ranges.items()},
+    }
     net = Network.build({"inputs": 6, "outputs": CLASSES, "layers": [hidden] * layers}, seed=1)
     scale_to_rate(net, data().x, 0.05)
     return net
@@ -61,7 +62,7 @@ def narrow(**learning: int) -> Profile:
 
 
 @pytest.mark.parametrize("profile", ["ideal", "loihi2"])
-@pytest.mark.parametrize("neuron", MODELS)
+@pytest.mark.parametrize("neuron", integer_models())
 def test_the_float_device_gives_the_gradients_of_the_definition(neuron: str, profile: str) -> None:
     net = network(neuron)
     qnet = quantize(net, profile, calibration=data())
@@ -75,7 +76,7 @@ def test_the_float_device_gives_the_gradients_of_the_definition(neuron: str, pro
         np.testing.assert_allclose(found[name], g * sample.mask.sum(), rtol=1e-9, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("neuron", MODELS)
+@pytest.mark.parametrize("neuron", integer_models())
 def test_along_its_own_spikes_the_float_network_runs_freely(neuron: str) -> None:
     net = network(neuron)
     qnet, sample = quantize(net, "ideal", calibration=data()), data(1)
@@ -116,7 +117,7 @@ def test_spikes_of_the_wrong_shape_are_refused() -> None:
 # --- integer gradients against it
 
 
-@pytest.mark.parametrize("neuron", MODELS)
+@pytest.mark.parametrize("neuron", integer_models())
 def test_integer_gradients_point_along_floats_at_the_profiles_widths(neuron: str) -> None:
     net, given = network(neuron), data()
     for profile in ("loihi1", "loihi2", "ideal"):
@@ -125,7 +126,7 @@ def test_integer_gradients_point_along_floats_at_the_profiles_widths(neuron: str
         assert all(0.97 < ratio < 1.03 for ratio in found.norm_ratio.values()), (profile, found.norm_ratio)
 
 
-@pytest.mark.parametrize("neuron", MODELS)
+@pytest.mark.parametrize("neuron", integer_models())
 def test_gradients_of_neuron_parameters_do_too(neuron: str) -> None:
     net, given = network(neuron), data()
     found = probe(net, quantize(net, "ideal", calibration=given), given, EVERYTHING, forms=("along",))

@@ -1,0 +1,198 @@
+"""Find what tests know of each neuron: one file a model, `tests/models/<name>.py`, that defines `RECORD`.
+
+A record holds what no test can derive from the model itself: its equations written a second time, how far integers may
+be from floats, which parameters drive it to its ends. Tests loop over the models of the package and ask `record_of`;
+no test names a model to know this.
+"""
+
+from __future__ import annotations
+
+import math
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from hypr_neuro.neurons import MODELS
+
+FOLDER = Path(__file__).resolve().parents[1] / "models"
+Array = Any
+Params = dict[str, np.ndarray]
+Constants = Mapping[str, int]
+Ends = list[tuple[float, float]]
+
+
+class Maths(NamedTuple):
+    """Functions that an equation calls, of plain numbers or of traced arrays alike; `spike` is Θ."""
+
+    exp: Callable[[Array], Array]
+    sqrt: Callable[[Array], Array]
+    abs: Callable[[Array], Array]
+    where: Callable[[Array, Array, Array], Array]
+    spike: Callable[[Array], Array]
+
+
+PLAIN = Maths(np.exp, np.sqrt, np.abs, np.where, lambda x: 1.0 * (x > 0))
+
+
+def slayer(x: Array, m: Maths) -> Array:
+    """Return ψ of SLAYER: steepness 5, height 0.5."""
+    return 0.2 * 5 / 2 * m.exp(-5 * m.abs(x))
+
+
+def double_gaussian(x: Array, m: Maths) -> Array:
+    """Return ψ of a narrow bell less a wide one."""
+
+    def normal(sigma: float) -> Array:
+        return m.exp(-(x**2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
+
+    return (1.15 * normal(0.5) - 0.30 * normal(3.0)) / 2
+
+
+def decay(tau: float) -> float:
+    """Return the derivative of e^{-1/τ} by τ."""
+    return float(np.exp(-1 / tau) / tau**2)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """State the largest difference of integer and float; a test holds to it, and its message says what was found.
+
+    step : states after one step from equal ones, in parts of the state range, unless one saturates or a spike differs
+    A, B, C : entries of the Jacobian (C' as C), for the same ψ
+    P : in parts of the state range, for all parameters or for each
+    E, psi : absolute
+    trajectory : states over 150 steps, in parts of the state range, up to the first spike that differs
+    alike : smallest share of neuron-steps before that spike
+    param_units : derivative of the integer parameters by the float ones, (parameters of a neuron) -> one for each
+        trainable
+    """
+
+    step: float
+    A: float
+    B: float
+    C: float
+    P: float | tuple[float, ...]
+    E: float
+    psi: float
+    trajectory: float
+    alike: float
+    param_units: Callable[[dict[str, float]], tuple[float, ...]]
+
+
+class Rule(NamedTuple):
+    """One rule between a neuron's integers, by name, that a change has to keep."""
+
+    text: str
+    holds: Callable[[dict[str, int]], bool]
+
+
+def _as_drawn(params: Params, rng: np.random.Generator) -> Params:
+    return params
+
+
+def _as_before(change: tuple[int, ...], before: tuple[float, ...], units: tuple[float, ...]) -> tuple[float, ...]:
+    return before
+
+
+def _always(p: tuple[int, ...], changed: tuple[int, ...]) -> bool:
+    return True
+
+
+def _never(p: tuple[int, ...], changed: tuple[int, ...], change: tuple[int, ...]) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class LearnedRecord:
+    """What tests must know of the parameters that learn on a chip, the model's `learned`.
+
+    rounded : how far quantizing may put each value off, in units of change; stated, and reached to nine tenths by the
+        first two
+    ends : (constants, the neuron's integers after a change) -> both ends of each value
+    rules : between the integers of a neuron
+    draw : parameters for `rounded`, from those that every test draws
+    start : (change, values, units) -> the values that a change starts from
+    settled : (integers, integers after a change) -> whether the rules hold; where not, they are as they were quantized
+    keeps : (integers, integers after a change, change) -> whether every value stays as it was
+    """
+
+    rounded: tuple[float, ...]
+    ends: Callable[[Constants, tuple[int, ...]], Ends]
+    rules: tuple[Rule, ...] = ()
+    draw: Callable[[Params, np.random.Generator], Params] = _as_drawn
+    start: Callable[[tuple[int, ...], tuple[float, ...], tuple[float, ...]], tuple[float, ...]] = _as_before
+    settled: Callable[[tuple[int, ...], tuple[int, ...]], bool] = _always
+    keeps: Callable[[tuple[int, ...], tuple[int, ...], tuple[int, ...]], bool] = _never
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What tests must know of a neuron; what a model does not have (a float form, say) is left out.
+
+    equation : one step as the publication writes it, (states, output of the previous step, current, parameters, maths)
+        -> (states, output), with `Maths` alone, so that it can be traced
+    psi : derivative of the spike, (argument, maths); None for a readout
+    cases : parameters that switch between forms of the neuron, by a name for each; `{}` has none
+    drive : size of random currents at which a neuron with default parameters is neither silent nor always on
+    tolerance : between integers and floats
+    at_rest : (potential, integers by name) -> (states, current), a state that this current leaves exactly as it is;
+        None where the integers of the model have none
+    learned : of the parameters that learn on a chip
+    steep : parameters with which entries of the Jacobian pass 4, the largest that they may be on a chip; None: none do
+    overflowing : parameters with which every event can happen
+    ranges : of parameters, (lowest, highest), in which integer gradients point along those of floats
+    cosines : smallest cosine between integer and float gradients by a parameter where 0.99 is too much
+    read_back : factor of a parameter's rounding, over that of a rate in [0, 1], when integers are read as floats; by
+        name, None: integers do not tell this parameter
+    integers : of one neuron, by name, for a model without a float form
+    draw : (generator, neurons, sum at which they may fire) -> integers by name, of a model without a float form
+    """
+
+    equation: Callable[[Any, Array, Array, Mapping[str, Array], Maths], tuple[tuple[Array, ...], Array]] | None = None
+    psi: Callable[[Array, Maths], Array] | None = None
+    cases: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    drive: float = 1.0
+    tolerance: Tolerance | None = None
+    at_rest: Callable[[int, dict[str, int]], tuple[tuple[int, ...], int]] | None = None
+    learned: LearnedRecord | None = None
+    steep: Mapping[str, float] | None = None
+    overflowing: Mapping[str, float] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    cosines: Mapping[str, float] = field(default_factory=dict)
+    read_back: Mapping[str, float | None] = field(default_factory=dict)
+    integers: Mapping[str, Any] = field(default_factory=dict)
+    draw: Callable[[np.random.Generator, int, float], dict[str, Any]] | None = None
+
+
+def missing(name: str) -> list[str]:
+    """Return the fields that the record of a model has to fill and does not."""
+    model, record = MODELS[name], record_of(name)
+    both = model.has_float and model.integer
+    needed = {
+        "equation": model.has_float,
+        "psi": model.has_float and not model.readout,
+        "tolerance": both,
+        "learned": model.learned is not None,
+        "integers": not model.has_float,
+    }
+    return [key for key, wanted in needed.items() if wanted and not getattr(record, key)]
+
+
+@cache
+def record_of(name: str) -> ModelRecord:
+    """Return the record of a model; fails the test, naming the file to write, where there is none."""
+    path = FOLDER / f"{name}.py"
+    record = runpy.run_path(str(path)).get("RECORD") if path.is_file() else None
+    if not isinstance(record, ModelRecord):
+        pytest.fail(
+            f"no record of neuron '{name}': write tests/models/{name}.py with RECORD = ModelRecord(...), its equation, "
+            "ψ and tolerances (tests/helpers/model_records.py says what each field is; CONTRIBUTING.md, Add a neuron)",
+            pytrace=False,
+        )
+    return record
