@@ -40,9 +40,10 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import quotient, sat, shift_nearest, shr_nearest
 from hypr_neuro.numbers.words import WORD_BITS, held
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.eligibility import dot
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
-from hypr_neuro.sim.learning.reference_layer import LearningLayer, dot
+from hypr_neuro.sim.learning.reference_layer import LearningLayer
 from hypr_neuro.sim.learning.reference_update import Matrix, Rule
 
 EXP_TABLE = [round(2**15 * exp(-i / 16)) for i in range(256)]

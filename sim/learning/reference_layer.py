@@ -1,22 +1,35 @@
 """This is the definition of learning in one layer: its step, eligibilities, gradients and what it sends down.
 
-The equations stand in `learning_reference`; Δ, how long e and B·C wait for their signal, is `wait` here.
+The equations stand in `sim.learning.reference`, their arithmetic in `eligibility`, which runs on Python's integers
+here; every result is held to its width. Δ, how long e and B·C wait for their signal, is `wait`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from hypr_neuro.graph.integer import Population
-from hypr_neuro.neurons.structure import spike_rows
-from hypr_neuro.numbers.fixed_point import sat, shift, shift_nearest, shr, shr_nearest
+from hypr_neuro.numbers.fixed_point import shift
 from hypr_neuro.numbers.words import WORD_BITS, held
 from hypr_neuro.quantizing.quantize import Connection
+from hypr_neuro.sim.learning.eligibility import (
+    changes,
+    clamp_jacobian,
+    clamped,
+    drive_of_current,
+    drive_of_parameter,
+    drive_of_synapse,
+    eligibility_step,
+    gain,
+    gradient_step,
+)
 from hypr_neuro.sim.learning.plan import LayerPlan
 from hypr_neuro.sim.learning.reference_update import Matrix
 from hypr_neuro.sim.reference import ReferencePopulation
+
+Row = tuple[int, ...]
 
 
 class LearningLayer:
@@ -40,7 +53,7 @@ class LearningLayer:
         self.bits, self.rounding, self.accumulator_bits = w.eligibility_bits, w.rounding, w.accumulator_bits
         # of the gradient of each source
         self.dropped = [w.gradient_shift] * self.synapses + [p.dropped for p in plan.parameters]
-        self.spike_rows = spike_rows(self.layer.model)
+        self._check_words()
         self.clips = {"Jacobians": 0, "eligibilities": 0, "accumulators": 0}
         self.start_sample()
         self.start_gradient()
@@ -73,11 +86,11 @@ class LearningLayer:
         return list(self.run.outputs)
 
     def learn(self, signal: list[int]) -> list[int]:
-        """Eligibilities and gradient of this step; returns what goes down to the layer below."""
+        """Take eligibilities and gradient through this step; return what goes down to the layer below."""
         effects, gains = [], []
         for i in range(self.layer.size):
             A, B, C, late, P, E, F = self._jacobian(i)
-            gains.append(shr_nearest(dot(B, C), self.coefficient_fraction))
+            gains.append(gain(B, C, self.coefficient_fraction))
             effects.append(
                 [
                     self._effect(i, k, drive, direct, A, C, late, F)
@@ -88,51 +101,32 @@ class LearningLayer:
         effects, gains = self.waiting.popleft()
         for i, g in enumerate(signal):
             for k, e in enumerate(effects[i]):
-                added = shr_nearest(held(g * e, WORD_BITS, f"{self._at(i, k)}: g e"), self.dropped[k])
-                self.gradient[i][k] = self._clipped(
-                    "accumulators", self.gradient[i][k] + added, self.accumulator_bits, f"{self._at(i, k)}: gradient"
-                )
-        return [gain * g for gain, g in zip(gains, signal, strict=True)]
+                total, clipped = gradient_step(self.gradient[i][k], g, e, self.dropped[k], self.accumulator_bits)
+                self.gradient[i][k] = held(total, self.accumulator_bits, f"{self._at(i, k)}: gradient")
+                self.clips["accumulators"] += clipped
+        return [today * g for today, g in zip(gains, signal, strict=True)]
 
-    def _sources(self, i: int, B: list[int], P: Any, E: dict[int, int]) -> Iterable[tuple[list[int], int]]:
+    def _sources(self, i: int, B: Row, P: Any, E: dict[int, int]) -> Iterable[tuple[Row, int]]:
         """For each source of eligibility what drives the states, (d,) with its fraction bits, and the spike itself."""
         if not self.learns:
             return
-        by_current = [shr_nearest(x << self.fraction, self.coefficient_fraction) for x in B]
+        by_current = drive_of_current(B, self.fraction, self.coefficient_fraction)
         for pre in self.pre:
-            yield [b * pre for b in by_current], 0
-        for j in self.parameters:
-            up = self.parameter_fractions[j] - self.state_fraction
-            yield [shift_nearest(x, up) for x in P[j]], E[j] << self.parameter_fractions[j]
+            yield drive_of_synapse(by_current, pre), 0
+        for j, fraction in self.parameter_fractions.items():
+            yield drive_of_parameter(P[j], fraction - self.state_fraction), E[j] << fraction
 
-    def _effect(
-        self, i: int, k: int, drive: list[int], direct: int, A: Matrix, C: list[int], late: list[int], F: list[int]
-    ) -> int:
+    def _effect(self, i: int, k: int, drive: Row, direct: int, A: Any, C: Row, late: Row, F: Row) -> int:
         """e of one source, whose eligibility takes its step."""
         at, kc, old = self._at(i, k), self.coefficient_fraction, self.eligibility[i][k]
-        clipped = []
+        for b in drive:
+            held(b, WORD_BITS - 1, f"{at}: b")
+        new, e, clipped = eligibility_step(old, A, C, late, F, drive, direct, kc, self.rounding, self.bits)
+        self.eligibility[i][k] = tuple([held(x, self.bits, f"{at}: eligibility") for x in new])
+        self.clips["eligibilities"] += clipped
+        return held(e, self.bits, f"{at}: effect")
 
-        def kept(full: int, what: str) -> int:
-            value = held(sat(full, self.bits), self.bits, f"{at}: {what}")
-            clipped.append(value != full)
-            return value
-
-        def stepped(row: int, e: int) -> int:
-            moved = shr(held(dot(A[row], old) + F[row] * e, WORD_BITS, f"{at}: A ε"), kc, self.rounding)
-            full = held(moved + held(drive[row], WORD_BITS, f"{at}: b"), WORD_BITS, f"{at}: A ε + b")
-            return kept(full, "eligibility")
-
-        new = [0 if by_spike else stepped(row, 0) for row, by_spike in enumerate(self.spike_rows)]
-        total = held(dot(C, new) + dot(late, old) + direct, WORD_BITS, f"{at}: C ε")
-        e = kept(shr_nearest(total, kc), "effect")
-        for row, by_spike in enumerate(self.spike_rows):
-            if by_spike:
-                new[row] = stepped(row, e)
-        self.clips["eligibilities"] += any(clipped)
-        self.eligibility[i][k] = tuple(new)
-        return e
-
-    def _jacobian(self, i: int) -> tuple[Matrix, list[int], list[int], list[int], Any, dict[int, int], list[int]]:
+    def _jacobian(self, i: int) -> tuple[Any, Row, Row, Row, Any, dict[int, int], Row]:
         """A, B, C, C', P, E by place of the parameters that learn, and F."""
         model, p = self.layer.model, self.run.params[i]
         before, after = self.states_before[i], self.run.states[i]
@@ -141,26 +135,26 @@ class LearningLayer:
         A, B, C, late, P, E, F = model.fixed_jacobian(
             before, after, self.outputs_before[i], (self.currents[i],), p, psi
         )
-        where = f"{self.name}, neuron {i}"
+        given = tuple([E[j] for j in self.parameters])
+        learned = clamped(given, self.entry_bits)
+        A, B, C, late, F, count = clamp_jacobian(A, B, C, late, F, self.entry_bits)
+        self.clips["Jacobians"] += count + changes(given, learned)
+        for name, row in (*(("A", row) for row in A), ("B", B), ("C", C), ("C'", late), ("F", F), ("E", learned)):
+            for entry in row:
+                held(entry, self.entry_bits, f"{self.name}, neuron {i}: entry of {name}")
+        return A, B, C, late, P, dict(zip(self.parameters, learned, strict=True)), F
 
-        def row(name: str, entries: Sequence[int]) -> list[int]:
-            return [self._clipped("Jacobians", x, self.entry_bits, f"{where}: entry of {name}") for x in entries]
-
-        learned = row("E", [E[j] for j in self.parameters])
-        return (
-            [row("A", entries) for entries in A],
-            row("B", B),
-            row("C", C),
-            row("C'", late),
-            P,
-            dict(zip(self.parameters, learned, strict=True)),
-            row("F", F),
+    def _check_words(self) -> None:
+        """Raise WidthError where a sum of products can leave 64 bits, whatever is learned, b of `_effect` apart."""
+        d, entry, e = self.layer.model.d, self.entry_bits - 1, self.bits - 1
+        # of A ε and F e, or of C ε and C' ε; then what reaches the spike directly, and half a unit
+        products = max(d + 1, 2 * d) << (entry + e)
+        direct = 1 << (entry + max(self.parameter_fractions.values(), default=0))
+        held(products + direct + (1 << self.coefficient_fraction), WORD_BITS - 1, f"{self.name}: largest A ε or C ε")
+        added = 1 << (self.widths.signal_bits - 1 + e)
+        held(
+            added + (1 << max(self.dropped)) + (1 << self.accumulator_bits), WORD_BITS, f"{self.name}: largest G + g e"
         )
-
-    def _clipped(self, counter: str, full: int, bits: int, what: str) -> int:
-        value = held(sat(full, bits), bits, what)
-        self.clips[counter] += value != full
-        return value
 
     def _at(self, i: int, k: int) -> str:
         synapse = k < self.synapses
@@ -193,8 +187,3 @@ def weighted_sums(connection: Connection, pre: list[int]) -> list[int]:
     """(Σ_j m_ij pre_j) shifted by the connection's exponent, for every i."""
     sums = [sum(int(m) * z for m, z in zip(row, pre, strict=True)) for row in connection.mantissa]
     return [shift(total, connection.exponent) for total in sums]
-
-
-def dot(a: Sequence[int], b: Sequence[int]) -> int:
-    """Σ a_j b_j."""
-    return sum(x * y for x, y in zip(a, b, strict=True))

@@ -453,7 +453,7 @@ def test_only_the_chosen_layers_learn() -> None:
 def test_the_definition_refuses_an_eligibility_that_leaves_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
     qnet = network("brf", 2, "narrow")
     x, label, scored = labelled(2, qnet, 1)
-    monkeypatch.setattr("hypr_neuro.sim.learning.reference_layer.sat", lambda value, bits: value)
+    monkeypatch.setattr("hypr_neuro.sim.learning.eligibility.sat", lambda value, bits: value)
     with pytest.raises(WidthError, match=r"layers\.\d, neuron \d, synapse \d: eligibility = -?\d+ leaves its 10 bits"):
         LearningReference(qnet, LearnOptions()).gradients(x[0], label[0].tolist(), scored[0].tolist())
 
