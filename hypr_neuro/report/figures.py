@@ -94,7 +94,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a plot: a label and points (x, y), all finite."""
+    """One curve of a plot: a label and points (x, y), all finite."""
 
     label: str
     points: list[tuple[float, float]]
@@ -105,7 +105,7 @@ class Curve:
         return [y for _, y in self.points]
 
 
-def curve(label: str, epochs: Sequence[Data], *keys: str) -> Curve:
+def curve_of(label: str, epochs: Sequence[Data], *keys: str) -> Curve:
     """Return the points (epoch, value under `keys`) of the rows that hold both."""
     points = ((number(row.get("epoch")), number(lookup(row, *keys))) for row in epochs)
     return Curve(label, [(x, y) for x, y in points if x is not None and y is not None])
@@ -116,31 +116,31 @@ def curve(label: str, epochs: Sequence[Data], *keys: str) -> Curve:
 
 def training_loss(training: Data) -> Drawing | None:
     """Draw the loss against the epoch."""
-    line = curve("loss", rows(training.get("epochs")), "loss")
-    if not line.points:
+    curve = curve_of("loss", rows(training.get("epochs")), "loss")
+    if not curve.points:
         return None
 
     def draw(axes: Axes) -> Legend:
-        _plot(axes, [line])
+        _plot(axes, [curve])
         axes.set_ylabel("training loss")
         return []
 
-    first, final = show(line.y[0]), show(line.y[-1])
+    first, final = show(curve.y[0]), show(curve.y[-1])
     return _figure("loss", draw, f"Training loss: {first} in the first epoch, {final} in the last.")
 
 
 def validation(training: Data) -> Drawing | None:
     """Draw the validation accuracy against the epoch, the epoch whose weights were kept marked."""
-    line = curve("validation", rows(training.get("epochs")), "validation")
-    if not line.points:
+    curve = curve_of("validation", rows(training.get("epochs")), "validation")
+    if not curve.points:
         return None
-    best = [point for point in line.points if point[0] == number(training.get("best"))]
+    best = [point for point in curve.points if point[0] == number(training.get("best"))]
 
     def draw(axes: Axes) -> Legend:
-        _plot(axes, [line])
+        _plot(axes, [curve])
         for x, y in best:
             axes.plot(x, y, "o", color=ORANGE, markersize=9, fillstyle="none", markeredgewidth=2)
-        _share_axis(axes, "validation accuracy", line.y)
+        _share_axis(axes, "validation accuracy", curve.y)
         return []
 
     caption = "Validation accuracy after each epoch."
@@ -158,24 +158,24 @@ def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
     """Draw the accuracy on the device beside float, both learning from the same samples in the same order."""
     epochs = rows(study.get("epochs"))
     names = {"device_accuracy": "on the chip", "float_accuracy": "in float", "online_accuracy": "while learning"}
-    lines = [line for name, label in names.items() if (line := curve(label, epochs, name)).points]
-    if not lines:
+    curves = [curve for name, label in names.items() if (curve := curve_of(label, epochs, name)).points]
+    if not curves:
         return None
     reference = number(study.get("reference_accuracy"))
     levels = [] if reference is None else [(reference, REFERENCES.get(key, "reference"))]
-    if chance is not None and min(y for line in lines for y in line.y) < 2 * chance:
+    if chance is not None and min(y for curve in curves for y in curve.y) < 2 * chance:
         levels.append((chance, "chance"))
 
     def draw(axes: Axes) -> Legend:
-        keys = _plot(axes, lines)
-        _share_axis(axes, "test accuracy", [y for line in lines for y in line.y] + [share for share, _ in levels])
+        keys = _plot(axes, curves)
+        _share_axis(axes, "test accuracy", [y for curve in curves for y in curve.y] + [share for share, _ in levels])
         for share, label in levels:
             _level(axes, share, f"{label}, {percent(share)}")
         return keys
 
-    final_text = ", ".join(f"{line.label} {percent(line.y[-1])}" for line in lines)
+    final_text = ", ".join(f"{curve.label} {percent(curve.y[-1])}" for curve in curves)
     caption = f"Accuracy after each pass over the data, epoch 0 before learning; at the end {final_text}."
-    if any(line.label == "while learning" for line in lines):
+    if any(curve.label == "while learning" for curve in curves):
         caption += " “While learning” counts each sample before its own update."
     return _figure(f"learning-{key}", draw, caption)
 
@@ -184,14 +184,14 @@ def cosine(key: str, study: Data) -> Drawing | None:
     """Draw the cosine between the chip's gradient and float's for each parameter."""
     epochs = rows(study.get("epochs"))
     names = dict.fromkeys(name for row in epochs for name, _ in pairs(row.get("cosine")))
-    lines = [line for name in names if (line := curve(name, epochs, "cosine", name)).points]
-    if not lines:
+    curves = [curve for name in names if (curve := curve_of(name, epochs, "cosine", name)).points]
+    if not curves:
         return None
-    lines, left_out = lines[:MOST_LINES], len(lines) - MOST_LINES
-    lowest = min((min(line.y), line.label) for line in lines)
+    curves, left_out = curves[:MOST_LINES], len(curves) - MOST_LINES
+    lowest = min((min(curve.y), curve.label) for curve in curves)
 
     def draw(axes: Axes) -> Legend:
-        keys = _plot(axes, lines)
+        keys = _plot(axes, curves)
         span = max(1 - lowest[0], 1e-3)
         axes.set(ylabel="gradient cosine", ylim=(1 - 1.1 * span, 1 + 0.08 * span))
         axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
@@ -280,19 +280,19 @@ def raster(section: Data) -> Drawing | None:
 # ---- parts of figures
 
 
-def _plot(axes: Axes, lines: Sequence[Curve]) -> Legend:
+def _plot(axes: Axes, curves: Sequence[Curve]) -> Legend:
     """Plot curves over the epoch, told apart by colour, dash and marker."""
     keys: Legend = []
-    for index, line in enumerate(lines):
-        marked = len(line.points) <= MARKED_POINTS
+    for index, curve in enumerate(curves):
+        marked = len(curve.points) <= MARKED_POINTS
         (drawn,) = axes.plot(
-            [x for x, _ in line.points],
-            line.y,
+            [x for x, _ in curve.points],
+            curve.y,
             color=PALETTE[index % len(PALETTE)],
             linestyle=DASHES[(index + index // len(PALETTE)) % len(DASHES)],
             marker=MARKERS[index % len(MARKERS)] if marked else "",
         )
-        keys.append((line.label, drawn))
+        keys.append((curve.label, drawn))
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     return keys
