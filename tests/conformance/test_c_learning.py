@@ -19,6 +19,7 @@ from hypr_neuro.compilers.c.learning.build import SOURCES, build_learning, run_l
 from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes, write_learning
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
 from hypr_neuro.compilers.c.learning.limits import input_limit
+from hypr_neuro.compilers.c.learning.memory import label
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS, get_model
@@ -155,10 +156,9 @@ def kept(chip: LearnLibrary) -> Iterator[tuple[str, Array]]:
         if numbers.parameters:
             yield f"{numbers.name} neurons", chip.arrays[f"neuron_{i}"]
     for t in chip.plan.tensors:
-        name = f"{chip.qnet.name(t.layer)}.{t.key}"
         for key, array in chip.arrays.items():
-            if key.endswith(f"_{t.label}"):
-                yield f"{name} {key.removesuffix(f'_{t.label}')}", array
+            if key.endswith(f"_{label(t)}"):
+                yield f"{t.name} {key.removesuffix(f'_{label(t)}')}", array
 
 
 def reference_kept(learner: LearningReference) -> dict[str, Array]:
