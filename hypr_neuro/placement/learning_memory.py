@@ -29,10 +29,8 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates.base import squares_dropped
 from hypr_neuro.sim.learning.widths import Widths, layer_widths
-
-SQUARES_DROPPED = 10
-"""Bits dropped at least from squares of gradients before they are averaged."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: Learn
     widths, wait = layer_widths(chip, readout=i == clock.output), clock.waiting(i)
     below_learns = any(s.learns or s.parameters for s in shapes[:i])
     if not (shape.learns or shape.parameters or below_learns):
-        return LayerMemory(layer_name(i, len(shapes)), shape, {}, {}, {}, _network(shape, chip))
+        return LayerMemory(layer_name(i, len(shapes)), shape, {}, {}, {}, _network(shape, widths))
     per_synapse: dict[str, tuple[int, int]] = {}
     momentum = widths.momentum_bits if options.momentum else 0
     if shape.learns:
@@ -179,7 +177,7 @@ def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: Learn
     if shape.parameters:
         count, width = _kept(options.rule, shape.neurons, 1), _square_bits(widths.accumulator_bits)
         kept["parameters normaliser"] = (shape.parameters * count, width)
-    return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(kept), _network(shape, chip))
+    return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(kept), _network(shape, widths))
 
 
 def jacobian_entries(model: NeuronModel) -> int:
@@ -218,14 +216,14 @@ def _kept(rule: str, n: int, m: int) -> int:
 
 def _square_bits(accumulator_bits: int) -> int:
     """Width of a mean square of gradients."""
-    return 2 * (accumulator_bits - 1) - SQUARES_DROPPED
+    return 2 * (accumulator_bits - 1) - int(squares_dropped(1))
 
 
-def _network(shape: Shape, chip: Profile) -> dict[str, tuple[int, int]]:
+def _network(shape: Shape, widths: Widths) -> dict[str, tuple[int, int]]:
     """Weights, states and the integers of each neuron (as wide as a state: some are thresholds)."""
-    bits = chip.precision.state_bits.value
+    bits = widths.state_bits
     return {
-        "weights": (shape.synapses, chip.precision.weight_bits.value),
+        "weights": (shape.synapses, widths.weight_bits),
         "states": (shape.neurons * shape.model.d, bits),
         "parameters": (shape.neurons * len(shape.model.fixed_per_neuron), bits),
     }

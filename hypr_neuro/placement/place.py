@@ -267,7 +267,7 @@ def estimate(placement: Placement, qnet: QuantizedNetwork, trace: Trace, steps: 
     busiest core and one barrier. None where the profile has no figures. Learning is not included: no energy of
     learning is published.
     """
-    chip, run_steps = qnet.profile.energy, steps + qnet.latency(len(qnet.layers) - 1)
+    chip, run_steps = qnet.profile.energy, qnet.clock.run_steps(steps)
     spikes = {name: rate * run_steps * _size(qnet, name) for name, rate in trace.rates.items()}
     operations = trace.synaptic_operations / samples
     messages = sum(

@@ -338,7 +338,7 @@ def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, sa
     section = {
         "equal": True,
         "samples": len(x),
-        "steps": (data.steps + qnet.latency(len(qnet.layers) - 1)) * len(x),
+        "steps": qnet.clock.run_steps(data.steps) * len(x),
         "compared": "spikes and states of every layer in every step",
         "seconds": time.perf_counter() - started,
     }

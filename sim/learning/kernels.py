@@ -258,7 +258,7 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
     return compile_kernel(kernel, disjoint=True)
 
 
-def fits_lanes(model_name: str, widths: Widths, signal_bits: int, largest_pre: int) -> bool:
+def fits_lanes(model_name: str, widths: Widths, largest_pre: int) -> bool:
     """Whether every intermediate result of `eligibility_tile` fits 32 bits.
 
     Entries of 18 and eligibilities of 24 bits, split at 2^12: four products of 2^17 · 2^12, or 2^17 · 2^11, and half a
@@ -275,7 +275,7 @@ def fits_lanes(model_name: str, widths: Widths, signal_bits: int, largest_pre: i
         and w.coefficient_fraction >= 12
         and w.eligibility_fraction <= 13
         and w.rounding != ZERO
-        and signal_bits + w.eligibility_bits - 2 - w.gradient_shift <= 30
-        and signal_bits - 1 + w.gradient_shift <= 29
+        and w.signal_bits + w.eligibility_bits - 2 - w.gradient_shift <= 30
+        and w.signal_bits - 1 + w.gradient_shift <= 29
         and largest_pre.bit_length() + w.entry_bits - 1 + w.eligibility_fraction - w.coefficient_fraction <= 29
     )

@@ -128,7 +128,7 @@ class LayerLearner:
     def _lanes(self, largest: int) -> bool:
         """Whether 32 bits will do."""
         if largest not in self._fits:
-            self._fits[largest] = fits_lanes(self.layer.model.name, self.widths, self.widths.signal_bits, largest)
+            self._fits[largest] = fits_lanes(self.layer.model.name, self.widths, largest)
         return self._fits[largest]
 
     def _arriving(self, below: Array, on: Array, sent: Array, dtype: type[Any]) -> Array:

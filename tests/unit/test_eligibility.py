@@ -12,8 +12,10 @@ import pytest
 
 from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ZERO
 from hypr_neuro.numbers.unrolling import unrolled
+from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.sim.learning import eligibility, eligibility_lanes
-from hypr_neuro.sim.learning.kernels import Widths, fits_lanes
+from hypr_neuro.sim.learning.kernels import fits_lanes
+from hypr_neuro.sim.learning.widths import layer_widths
 
 Rng = np.random.Generator
 
@@ -142,7 +144,15 @@ def test_32_bits_do_at_the_widths_that_they_are_used_for(model: str, d: int, rou
         (13, 4, 10, 15, 6, 2**15 - 1),
     ):
         gs = max(signal_bits - 1 + fe - 19, 0)
-        while not fits_lanes(model, widths := Widths(kc, fe, bits, rounding, gs, 31, entry_bits, 12), signal_bits, pre):
+        fixed = layer_widths(load_profile("loihi2"), readout=False)._replace(
+            coefficient_fraction=kc,
+            eligibility_fraction=fe,
+            eligibility_bits=bits,
+            rounding=rounding,
+            entry_bits=entry_bits,
+            signal_bits=signal_bits,
+        )
+        while not fits_lanes(model, widths := fixed._replace(gradient_shift=gs), pre):
             gs += 1
             assert gs < 31, f"no shift lets {widths} fit"
         A, C, late, F = jacobians(rng, d, entry_bits, 150)
