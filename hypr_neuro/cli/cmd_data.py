@@ -9,12 +9,12 @@ import typer
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.options import DataDir, Json, get_data
 
-NAMES = "digits, ecg, braille, cue, adding, smnist, shd, ssc, or the path of an .npz file."
-
 
 @command
 def run(
-    name: Annotated[str, typer.Argument(help=NAMES)] = "digits",
+    name: Annotated[
+        str, typer.Argument(help="Name of a data set (docs/data.md), or the path of an .npz file.")
+    ] = "digits",
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:

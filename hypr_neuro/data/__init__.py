@@ -1,36 +1,43 @@
-"""Data sets: one file each; `load_data` finds them by name or reads a user's .npz."""
+"""Data sets: `load_data` finds them by name or reads a user's .npz.
+
+A file of this folder that defines a function ``load_<name>`` adds the data set of that name; nothing else is edited.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from inspect import signature
 from os import fspath
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
-from hypr_neuro.data.adding import load_adding
-from hypr_neuro.data.braille import load_braille
-from hypr_neuro.data.cue import load_cue
-from hypr_neuro.data.digits import load_digits
-from hypr_neuro.data.ecg import load_ecg
 from hypr_neuro.data.encode import encode
-from hypr_neuro.data.heidelberg import load_shd, load_ssc
 from hypr_neuro.data.npz import load_npz
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.data.smnist import load_smnist
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require_path
 
-LOADERS: dict[str, Callable[..., SequenceData]] = {
-    "digits": load_digits,
-    "ecg": load_ecg,
-    "braille": load_braille,
-    "cue": load_cue,
-    "adding": load_adding,
-    "smnist": load_smnist,
-    "shd": load_shd,
-    "ssc": load_ssc,
-}
+Loader = Callable[..., SequenceData]
+
+
+def _load() -> dict[str, Loader]:
+    """Import every file of the folder; return the functions ``load_<name>`` that they define, by name."""
+    found: dict[str, Loader] = {}
+    for info in iter_modules(__path__):
+        module = import_module(f"{__name__}.{info.name}")
+        for name, value in vars(module).items():
+            if (
+                name.startswith("load_")
+                and getattr(value, "__module__", "") == module.__name__
+                and value is not load_npz
+            ):
+                found[name.removeprefix("load_")] = value
+    return dict(sorted(found.items()))
+
+
+LOADERS: dict[str, Loader] = _load()
 
 
 def load_data(name: str | Path, folder: str | Path | None = None, /, **options: Any) -> SequenceData:

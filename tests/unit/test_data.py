@@ -251,7 +251,9 @@ def refusal(path: Path) -> str | None:
 
 
 def test_unknown_data_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"unknown data 'mnist', known: digits, ecg, .*, or the path of an \.npz file"):
+    with pytest.raises(
+        InputError, match=r"unknown data 'mnist', known: adding, braille, .*, or the path of an \.npz file"
+    ):
         load_data("mnist")
     with pytest.raises(InputError, match="data 'cue': unknown option 'dely', known: delay, samples, seed"):
         load_data("cue", dely=10)
