@@ -19,7 +19,9 @@ def run(
     epochs: Annotated[int, typer.Option(min=1)] = 1,
     rate: Annotated[float, typer.Option(help="Mean weight change at first, in weight steps.")] = 0.2,
     decay: Annotated[float, typer.Option(help="Factor on the rates from epoch to epoch.")] = 0.5,
-    rule: Annotated[str, typer.Option(help="Update rule: factored, layer, sgd or sign.")] = "factored",
+    rule: Annotated[
+        str, typer.Option(help="Update rule, see docs/learning.md; others are refused with those known.")
+    ] = "factored",
     momentum: Annotated[int, typer.Option(help="Changes averaged over about 2^N updates; 0: none.")] = 0,
     layer: Annotated[list[str] | None, typer.Option(help="A layer that learns, e.g. readout (default: all).")] = None,
     parameter: Annotated[

@@ -22,9 +22,9 @@ from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons.structure import spike_rows
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
-from hypr_neuro.train.losses import softmax
 
 OUT_OF_REACH = 1e30
 
@@ -38,16 +38,10 @@ def feedback_weights(plan: LearningPlan) -> tuple[Array, ...] | None:
 
 
 def output_error(kind: str, output: Array, label: int) -> Array:
-    """∂L/∂o of one step: "softmax" cross-entropy; "linear" ½ Σ (o - onehot)²; "sign" max o - o_label."""
+    """∂L/∂o of one step, by the error of that name in real numbers."""
     target = np.zeros(len(output))
     target[label] = 1.0
-    if kind == "linear":
-        return output - target
-    if kind == "sign":
-        found = np.zeros(len(output))
-        found[output.argmax()] = 1.0
-        return found - target
-    return softmax(output) - target
+    return ERRORS[kind].real(output, target)
 
 
 class _LayerRun:

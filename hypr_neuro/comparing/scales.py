@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 
@@ -13,7 +14,7 @@ def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions)
 
     With b = error bits, k and fe the fractions of coefficients and eligibilities:
 
-    signal of the readout: 2^(b - 1), of sign errors 2^(b - 1) - 1
+    signal of the readout: that of the error (`OutputError.one`), mostly 2^(b - 1)
     of a layer below: that above · 2^k β / (weight step 2^fs)
     gradient: signal · 2^fe β / 2^gs; of a neuron parameter, of fraction fp, signal · 2^fp / 2^max(gs + fe - fp, 0)
 
@@ -21,7 +22,7 @@ def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions)
     """
     plan = LearningPlan(qnet, options)
     scales: dict[str, float] = {}
-    signal = 2.0 ** (plan.error_bits - 1) - (plan.error == "sign")
+    signal = float(ERRORS[plan.error].one(plan.error_bits))
     for i in reversed(range(len(net.layers))):
         layer, fixed, widths = net.layers[i], qnet.layers[i], plan.layers[i].widths
         beta = current_gain(layer, fixed, widths.coefficient_fraction)

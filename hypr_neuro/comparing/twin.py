@@ -19,15 +19,15 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.learned_values import gradient_by_value, values_of, write_values
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.errors import ERRORS
+from hypr_neuro.sim.learning.errors.base import OutputError
 from hypr_neuro.sim.learning.learn import epoch_order, rates
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.loop import evaluate
+from hypr_neuro.train.losses import Loss, get_loss
 from hypr_neuro.train.optimizers import OnChip
-
-LOSSES = {"softmax": "per_step_cross_entropy", "linear": "squared_error", "sign": "perceptron"}
-"""Loss whose derivative is the error of that name, "linear" up to outputs/2."""
 
 
 @dataclass(frozen=True)
@@ -128,15 +128,15 @@ class FloatTwin:
         if not scored:
             empty = {name: np.zeros_like(a, np.float64) for name, a in self.net.arrays().items()}
             return named_gradients(self.net, empty)
-        factor, target = float(scored), sample.y
-        if self.error == "linear":
-            factor, target = factor * self.net.outputs / 2, np.eye(self.net.outputs)[sample.y]
+        loss, outputs = loss_of(ERRORS[self.error]), self.net.outputs
+        factor = scored * ERRORS[self.error].loss_scale(outputs)
+        target = np.eye(outputs)[sample.y] if loss.targets == "real" else sample.y
         found, _ = gradients(
             self.net,
             sample.x,
             target,
             sample.mask,
-            loss=LOSSES[self.error],
+            loss=loss,
             dtype=np.float32,
             signal_delay=self.delays,
             ways_down=self.feedback,
@@ -165,6 +165,18 @@ class FloatTwin:
 def signal_delays(plan: LearningPlan) -> list[int]:
     """Steps by which signals reach each hidden layer later than the layer above, as far as nothing waits for them."""
     return [0 if plan.clock.aligned else plan.clock.signal_step(i) for i in range(plan.last)]
+
+
+def loss_of(error: OutputError) -> Loss:
+    """Return the training loss whose derivative is this error; of one without such a loss, its value is not known."""
+    if error.loss:
+        return get_loss(error.loss)
+
+    def step(output: Array, label: Array, weight: Array) -> tuple[Array, Array]:
+        target = np.eye(output.shape[2], dtype=output.dtype)[label]
+        return np.full(output.shape[1], np.nan), np.asarray(weight[:, :, None] * error.real(output, target))
+
+    return Loss(error.name, "step", step)
 
 
 def weight_steps(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:

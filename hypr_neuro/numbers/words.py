@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from hypr_neuro.errors import WidthError
 
 WORD_BITS = 64
+LOWEST, LARGEST = -(1 << (WORD_BITS - 1)), (1 << (WORD_BITS - 1)) - 1
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -31,18 +32,29 @@ class Word(int):
 
 
 def _checked(name: str) -> Callable[..., Any]:
-    plain, shifts = getattr(int, name), name in ("__lshift__", "__rshift__", "__rlshift__", "__rrshift__")
+    plain, new = getattr(int, name), int.__new__
 
     def operation(self: Word, *other: Any) -> Any:
-        if other and not hasattr(other[0], "__index__"):
-            return NotImplemented
-        count = (self if name.startswith("__r") and name != "__rshift__" else other[0]) if shifts else 0
+        value = plain(self, *other)
+        if value is NotImplemented:
+            if not hasattr(other[0], "__index__"):
+                return value
+            value = plain(self, operator.index(other[0]))
+        if LOWEST <= value <= LARGEST:
+            return new(Word, value)
+        raise WidthError(f"{_place()}: {value} leaves its {WORD_BITS} bits; a rule that keeps it inside is missing")
+
+    return operation
+
+
+def _shifting(name: str) -> Callable[..., Any]:
+    shifted, count_is_self = _checked(name), name in ("__rlshift__", "__rrshift__")
+
+    def operation(self: Word, other: Any) -> Any:
+        count = self if count_is_self else other
         if not 0 <= count < WORD_BITS:
             raise WidthError(f"{_place()}: shift by {int(count)}, rule: 0 to {WORD_BITS - 1}")
-        value = plain(int(self), *map(operator.index, other))
-        if not -(1 << (WORD_BITS - 1)) <= value < 1 << (WORD_BITS - 1):
-            raise WidthError(f"{_place()}: {value} leaves its {WORD_BITS} bits; a rule that keeps it inside is missing")
-        return Word(value)
+        return shifted(self, other)
 
     return operation
 
@@ -50,14 +62,18 @@ def _checked(name: str) -> Callable[..., Any]:
 def _place() -> str:
     """Name the function, file and line whose operation this is."""
     frame = sys._getframe(2)
+    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
+        frame = frame.f_back
     return f"{frame.f_code.co_name} ({frame.f_code.co_filename.rpartition('/')[2]}, line {frame.f_lineno})"
 
 
-for _name in ("add", "sub", "mul", "floordiv", "mod", "lshift", "rshift", "and", "or", "xor"):
+for _name in ("add", "sub", "mul", "floordiv", "mod", "and", "or", "xor"):
     setattr(Word, f"__{_name}__", _checked(f"__{_name}__"))
     setattr(Word, f"__r{_name}__", _checked(f"__r{_name}__"))
-for _name in ("neg", "abs", "invert"):
-    setattr(Word, f"__{_name}__", _checked(f"__{_name}__"))
+for _name in ("__lshift__", "__rshift__", "__rlshift__", "__rrshift__"):
+    setattr(Word, _name, _shifting(_name))
+for _name in ("__neg__", "__abs__", "__invert__"):
+    setattr(Word, _name, _checked(_name))
 
 
 class Table:
@@ -72,7 +88,8 @@ class Table:
 
     def __init__(self, shape: Sequence[int], bits: int = WORD_BITS, what: str = "entry") -> None:
         self.shape, self.bits, self.what = tuple(shape), bits, what
-        self._entries = {place: Word(0) for place in product(*map(range, self.shape))}
+        places = range(self.shape[0]) if len(self.shape) == 1 else product(*map(range, self.shape))
+        self._entries: dict[Any, Word] = dict.fromkeys(places, Word(0))
 
     @classmethod
     def of(cls, values: Any, bits: int = WORD_BITS, what: str = "entry") -> Table:
@@ -80,27 +97,35 @@ class Table:
         rows = len(values) and hasattr(values[0], "__len__")
         table = cls((len(values), len(values[0])) if rows else (len(values),), bits, what)
         for place in table._entries:
-            table[place] = values[place[0]][place[1]] if rows else values[place[0]]
+            table[place] = values[place[0]][place[1]] if rows else values[place]
         return table
 
     def __getitem__(self, place: Any) -> Word:
-        return self._entries[self._known(place)]
+        try:
+            return self._entries[place]
+        except KeyError:
+            raise self._outside(place) from None
 
     def __setitem__(self, place: Any, value: Any) -> None:
-        place = self._known(place)
-        self._entries[place] = Word(held(operator.index(value), self.bits, f"{self.what} {list(map(int, place))}"))
+        if place not in self._entries:
+            raise self._outside(place)
+        number = operator.index(value)
+        if number.bit_length() >= self.bits:
+            held(number, self.bits, f"{self.what} {_plain(place)}")
+        self._entries[place] = Word(number)
 
-    def _known(self, place: Any) -> tuple[int, ...]:
-        known: tuple[int, ...] = place if isinstance(place, tuple) else (place,)
-        if known not in self._entries:
-            raise WidthError(f"{self.what}: no entry {list(map(int, known))} in shape {list(self.shape)}")
-        return known
+    def _outside(self, place: Any) -> WidthError:
+        return WidthError(f"{self.what}: no entry {_plain(place)} in shape {list(self.shape)}")
 
     def numbers(self) -> list[Any]:
         """Return the entries as plain ints, in rows where there are two lengths."""
         found = [int(v) for v in self._entries.values()]
         m = self.shape[-1]
         return found if len(self.shape) == 1 else [found[i : i + m] for i in range(0, len(found), m)]
+
+
+def _plain(place: Any) -> list[int]:
+    return [int(i) for i in place] if isinstance(place, tuple) else [int(place)]
 
 
 def on_words(function: F) -> F:

@@ -11,7 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from hypr_neuro.errors import ProfileError
 from hypr_neuro.graph.clock import Clock, clock_of_layers
@@ -41,6 +42,22 @@ Count = Quantity[Annotated[int, Field(ge=0)]]
 Positive = Quantity[Annotated[int, Field(ge=1)]]
 Real = Quantity[Annotated[float, Field(ge=0)]]
 Choice = Quantity[str]
+
+
+def error_names() -> list[str]:
+    """List the errors that a profile may name: the files of `sim/learning/errors` (`base` is none)."""
+    folder = files("hypr_neuro.sim.learning.errors")
+    names = (entry.name.removesuffix(".py") for entry in folder.iterdir() if entry.name.endswith(".py"))
+    return sorted(name for name in names if name not in ("__init__", "base"))
+
+
+def _known_error(name: str) -> str:
+    if name not in error_names():
+        raise PydanticCustomError("unknown_error", "unknown error, known: {known}", {"known": ", ".join(error_names())})
+    return name
+
+
+ErrorName = Annotated[str, AfterValidator(_known_error), Field(json_schema_extra={"enum": list(error_names())})]
 
 
 def _default(value: Any, unit: str) -> Any:
@@ -89,7 +106,7 @@ class Learning(_Strict):
     error_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
     signal_bits: Quantity[Annotated[int, Field(ge=4, le=24)]]
     accumulator_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
-    error: Quantity[Literal["softmax", "linear", "sign"]] = _default("softmax", "-")
+    error: Quantity[ErrorName] = _default("softmax", "-")
     eligibility_alignment: Quantity[Literal["none", "delayed"]] = _default("none", "-")
     momentum_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] = _default(0, "bit")
     residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = _default(0, "bit")

@@ -19,7 +19,7 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.changing import ChangingSimulator
-from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel, feedback_kernel
+from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.options import LARGEST_RATE, RATE_FRACTION, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -193,12 +193,8 @@ class Learner:
         return slice(max(window.first - time, 0), min(max(end - time, 0), steps))
 
     def _errors(self, readout: Array, label: Array, scored: Array) -> Array:
-        errors = np.empty(readout.shape, np.int64)
         widths = self.plan.layers[-1].widths
-        error_kernel(self.plan.error)(
-            readout, label, scored, EXP_TABLE, widths.state_fraction, widths.signal_bits, errors
-        )
-        return errors
+        return output_errors(self.plan.error, readout, label, scored, widths.state_fraction, widths.signal_bits)
 
     def _feedback(self, below: int, now: Array) -> Array:
         """Learning signals that the layer `below` receives in this block, later ones kept in its queue."""

@@ -18,13 +18,14 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import SUM_BITS
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import draw32, shr_floor
+from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.learning.feedback import random_feedback
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.widths import PRODUCT_BITS, Widths, layer_widths
 
-PARAMETER_TENSORS, FEEDBACK_TENSORS = 1024, 2048
-"""First numbers of neuron parameters and of fixed feedback weights; connections start at 0."""
+PARAMETER_TENSORS = 1024
+"""First number of neuron parameters; connections start at 0, fixed feedback weights behind both (`feedback`)."""
 PARAMETERS_OF_A_LAYER = 16
 """Numbers that the parameters of one layer may take."""
 CURRENTS = 1
@@ -322,18 +323,14 @@ class LearningPlan:
     def feedback(self) -> tuple[Array, ...] | None:
         """Fixed (n above, n below) numbers over which signals reach each hidden layer; None: the weights themselves.
 
-        Uniform over the range of a mantissa: entry e of the feedback from layer i is
-        draw32(seed, 0, 2048 + i, e) mod (2 top + 1) - top.
+        Uniform over the range of a mantissa, see `feedback.feedback_weight`.
         """
         if self.options.feedback == "symmetric":
             return None
-        return tuple(self._random_feedback(above) for above in self.layers[1:])
-
-    def _random_feedback(self, above: LayerPlan) -> Array:
-        rows, columns, top = above.size, above.layer.inputs, self.weight_top
-        number, seed = FEEDBACK_TENSORS + above.index, self.options.seed
-        draws = [draw32(seed, 0, number, entry) % (2 * top + 1) - top for entry in range(rows * columns)]
-        return np.array(draws, dtype=np.int64).reshape(rows, columns)
+        return tuple(
+            random_feedback(self.options.seed, above.index, above.size, above.layer.inputs, self.weight_bits)
+            for above in self.layers[1:]
+        )
 
 
 def _parameters(name: str, layer: QuantizedLayer, places: tuple[int, ...], widths: Widths) -> tuple[ParameterPlan, ...]:

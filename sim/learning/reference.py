@@ -34,26 +34,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from math import exp, inf
+from math import inf
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import quotient, sat, shift_nearest, shr_nearest
-from hypr_neuro.numbers.words import WORD_BITS, held
+from hypr_neuro.numbers.words import WORD_BITS, Table, Word, held, on_words, told
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.eligibility import dot
+from hypr_neuro.sim.learning.errors import ERRORS
+from hypr_neuro.sim.learning.feedback import learning_signal
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
 from hypr_neuro.sim.learning.reference_update import Matrix, Rule
 
-EXP_TABLE = [round(2**15 * exp(-i / 16)) for i in range(256)]
-"""e^{-x} in steps of 1/16, with 15 fraction bits."""
-
 
 class LearningReference:
     """A network that learns sample after sample, or in a stream; `qnet` is changed in place, as by `learn.Learner`.
 
-    averages, momentum, residual : by name of connection or parameter, see `update_reference.Rule`
+    averages, momentum, residual : by name of connection or parameter, see `reference_update.Rule`
     updates, samples, steps : done so far, device steps counted over all samples and streams
     """
 
@@ -67,6 +65,8 @@ class LearningReference:
         self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}
         self.updates = self.samples = self.steps = self.signal_clips = 0
         self.streaming = False
+        error = ERRORS[plan.error]
+        self.error_of, self.error_table = on_words(error.integer), Table.of(error.table.tolist())
         self._start()
 
     def sample(
@@ -175,19 +175,12 @@ class LearningReference:
                 signal = self.late.popleft()
 
     def _error(self, output: list[int], label: int) -> list[int]:
-        """Error of each output, in error_bits bits: its share, itself or [k = first largest], less [k = label]."""
-        kind, widths = self.plan.error, self.plan.layers[-1].widths
-        bits, fraction, one = widths.signal_bits, widths.state_fraction, widths.largest_signal
-        wanted = [one * (k == label) for k in range(len(output))]
-        if kind == "linear":
-            given = [shift_nearest(o, bits - 1 - fraction) for o in output]
-        elif kind == "softmax":
-            # the table of e^{-x}, steps of 1/16
-            power = [EXP_TABLE[min(shr_nearest(max(output) - o, max(fraction - 4, 0)), 255)] for o in output]
-            given = [quotient((e << bits) + sum(power), 2 * sum(power)) for e in power]
-        else:
-            given = [one * (k == output.index(max(output))) for k in range(len(output))]
-        return [held(sat(g - w, bits), bits, "error") for g, w in zip(given, wanted, strict=True)]
+        """Error of each output, in error_bits bits, by its definition run on words."""
+        widths, error = self.plan.layers[-1].widths, Table((len(output),), what="error")
+        fraction, bits = Word(widths.state_fraction), Word(widths.signal_bits)
+        with told("readout"):
+            self.error_of(Table.of(output), label, self.error_table, fraction, bits, error)
+        return [held(value, widths.signal_bits, "error") for value in error.numbers()]
 
     def _feedback(self, below: int, down: list[int]) -> list[int]:
         """Learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
@@ -199,9 +192,9 @@ class LearningReference:
         for j in range(layer.size):
             column = [int(row[j]) for row in weights]
             total = held(dot(down, column), WORD_BITS, f"{self.layers[below].name}, neuron {j}: feedback")
-            full = shr_nearest(total, self.plan.signal_shifts[below])
-            signal.append(held(sat(full, bits), bits, f"{self.layers[below].name}, neuron {j}: signal"))
-            self.signal_clips += signal[-1] != full
+            value, clipped = learning_signal(Word(total), self.plan.signal_shifts[below], bits)
+            signal.append(held(int(value), bits, f"{self.layers[below].name}, neuron {j}: signal"))
+            self.signal_clips += clipped
         return signal
 
     def _update(self, rate: int, parameter_rate: int) -> None:

@@ -27,10 +27,9 @@ class Rule:
         self.name, self.shape, self.tensor, self.options = tensor.name, tensor.shape, tensor.number, plan.options
         self.residual_bits, self.momentum_bits = tensor.residual_bits, plan.momentum_bits
         self.weight_bits = plan.weight_bits
-        (n, m), self.rule = self.shape, UPDATES[plan.options.rule]
-        self.averages = {
-            key: Table(lengths, what=f"{self.name}, {key}").numbers() for key, lengths in self.rule.state(n, m).items()
-        }
+        (n, m), rule = self.shape, UPDATES[plan.options.rule]
+        self.rule_steps = on_words(rule.steps)
+        self.averages = {key: Table(lengths).numbers() for key, lengths in rule.state(n, m).items()}
         self.momentum: Matrix = [[0] * m for _ in range(n)] if plan.options.momentum else []
         self.residual: Matrix = [[0] * m for _ in range(n)] if self.residual_bits else []
 
@@ -62,7 +61,7 @@ class Rule:
         state = {key: Table.of(values, what=f"{self.name}, {key}") for key, values in self.averages.items()}
         step = Table(self.shape, what=f"{self.name}, step")
         with told(self.name):
-            on_words(self.rule.steps)(
+            self.rule_steps(
                 Table.of(gradient), tuple(state.values()), Word(rate), Word(o.limit), Word(o.average_shift), step
             )
         for key, table in state.items():

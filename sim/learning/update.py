@@ -96,21 +96,28 @@ def weight_kernel() -> Callable[..., None]:
 
     def kernel(mantissa, residual, step, bits, residual_bits, seed, update, tensor, counts):
         m, unit = step.shape[1], 1 << (STEP_FRACTION - residual_bits)
+        saturations = changes = small = seen = 0
         for i in range(step.shape[0]):
             for j in range(m):
                 if step[i, j] == 0:
                     continue
-                before = mantissa[i, j]
-                left = residual[i, j] if residual_bits > 0 else 0
-                mantissa[i, j], left, saturated = weight_step(
+                before, left = mantissa[i, j], 0
+                if residual_bits > 0:
+                    left = residual[i, j]
+                new, left, saturated = weight_step(
                     before, left, step[i, j], bits, residual_bits, seed, update, tensor, i * m + j
                 )
+                mantissa[i, j] = new
                 if residual_bits > 0:
                     residual[i, j] = left
-                counts[SEEN] += 1
-                counts[SMALL] += 1 * (2 * abs(step[i, j]) < unit)
-                counts[SATURATED] += 1 * saturated
-                counts[CHANGED] += 1 * (mantissa[i, j] != before)
+                seen += 1
+                small += 1 * (2 * abs(step[i, j]) < unit)
+                saturations += 1 * saturated
+                changes += 1 * (new != before)
+        counts[SATURATED] += saturations
+        counts[CHANGED] += changes
+        counts[SMALL] += small
+        counts[SEEN] += seen
 
     return compile_kernel(kernel)
 

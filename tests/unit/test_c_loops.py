@@ -14,7 +14,7 @@ from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
 from hypr_neuro.compilers.c.loops import CArray, LoopTranslator, Sink, helpers
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.fixed_point import shr_floor
-from hypr_neuro.sim.learning.errors import ERRORS, EXP_TABLE
+from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.updates import UPDATES
 
 Array = Any
@@ -57,9 +57,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """All of them, signed overflow and wide shifts trapped."""
     folder: Path = tmp_path_factory.mktemp("loops")
     found = {f"rule_{name}": rule_loops(r.steps, len(r.state(1, 1))) for name, r in UPDATES.items()}
-    found |= {f"error_{name}": error_loops(function) for name, function in ERRORS.items()}
+    found |= {f"error_{name}": error_loops(error.integer) for name, error in ERRORS.items()}
     calls = list(dict.fromkeys(f for loops in found.values() for f in loops.calls))
-    table = ", ".join(map(str, EXP_TABLE))
+    table = ", ".join(map(str, ERRORS["softmax"].table))
     parts = [
         '#include "hn_fixed.h"',
         f"static const int32_t table[256] = {{{table}}};",
@@ -125,7 +125,7 @@ def test_errors_equal_their_python_form(library: ctypes.CDLL, name: str, rng: np
         count = int(rng.integers(1, 12))
         output = rng.integers(-(1 << (trial % 30)), 1 << (trial % 30), count, endpoint=True).astype(np.int32)
         label, wanted, got = int(rng.integers(count)), np.zeros(count, np.int64), np.zeros(count, np.int64)
-        ERRORS[name](output.astype(np.int64), label, EXP_TABLE, FRACTION, BITS, wanted)
+        ERRORS[name].integer(output.astype(np.int64), label, ERRORS[name].table, FRACTION, BITS, wanted)
         run(pointer(output, ctypes.c_int32), ctypes.c_int64(count), ctypes.c_int64(label), pointer(got, ctypes.c_int64))
         assert np.array_equal(wanted, got), f"{output}, {label}"
         seen |= set(got.tolist())

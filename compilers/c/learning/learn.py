@@ -27,14 +27,17 @@ from hypr_neuro.compilers.c.learning.memory import fields, learned_arrays, memor
 from hypr_neuro.compilers.c.learning.tables import tables
 from hypr_neuro.compilers.c.learning.update import rule_loops, update_text
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, helpers
+from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.errors import ERRORS
+from hypr_neuro.sim.learning.feedback import learning_signal
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.update import momentum_step, weight_step
 
 HEADER, SOURCE, MAIN = "learn.h", "learn.c", "learn_main.c"
 COPIED = (
@@ -131,7 +134,7 @@ def _source(plan: LearningPlan) -> str:
         "hn_learn.c",
         title=_title(plan),
         functions=_functions(plan, [*error.calls, *rule.calls]),
-        tables=tables(plan, "exponential[" in error.text),
+        tables=tables(plan),
         entry_bits=widths.entry_bits,
         eligibility_bits=widths.eligibility_bits,
         layers="\n".join(LayerText(plan, i).text() for i in range(len(plan.layers))),
@@ -158,7 +161,14 @@ def _functions(plan: LearningPlan, called: list[Callable[..., Any]]) -> str:
             wanted += [model.fixed_jacobian] + ([model.psi_index] if model.psi_index is not None else [])
         if layer.parameters and model.learned is not None:
             wanted.append(model.learned.change)
-    return helpers(list(dict.fromkeys(wanted)), [f for f in tagged_functions() if f.__module__ == fixed_point.__name__])
+    rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
+    return "\n".join([helpers(list(dict.fromkeys(wanted)), rules), module(_steps(plan), rules)])
+
+
+def _steps(plan: LearningPlan) -> list[Callable[..., Any]]:
+    """What becomes of a signal on its way down, and of a step of the update rule."""
+    found: list[Callable[..., Any]] = [learning_signal] if plan.passes_down(plan.last) else []
+    return found + [momentum_step] * bool(plan.options.momentum) + [weight_step]
 
 
 def _error_loops(plan: LearningPlan) -> Loops:
@@ -166,12 +176,12 @@ def _error_loops(plan: LearningPlan) -> Loops:
     widths = plan.layers[-1].widths
     output = next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}")
     return LoopTranslator(
-        ERRORS[plan.error],
+        ERRORS[plan.error].integer,
         f"static void error_of(const {output} output[HN_LEARN_OUTPUTS], int64_t label)",
         arrays={
             "output": CArray("output[{0}]", (str(plan.qnet.outputs),), narrow=True),
             "error": CArray("hn_learn_run.error[{0}]", (str(plan.qnet.outputs),)),
-            "table": CArray("exponential[{0}]", (), narrow=True),
+            "table": CArray("error_table[{0}]", (), narrow=True),
         },
         given={"fraction": widths.state_fraction, "bits": widths.signal_bits},
     ).translated()

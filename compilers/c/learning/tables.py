@@ -9,12 +9,12 @@ import numpy as np
 from hypr_neuro.compilers.c.learning.memory import fields, smallest, weight_kind
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedLayer
-from hypr_neuro.sim.learning.errors import EXP_TABLE
+from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.plan import LearningPlan
 
 
-def tables(plan: LearningPlan, exponential: bool) -> str:
-    """All of them. exponential : whether the error takes the table of e^-x."""
+def tables(plan: LearningPlan) -> str:
+    """Return all of them, that of the error last."""
     found = [f"static const struct hn_learned start = {{\n{_start(plan)}\n}};\n"]
     seen: dict[bytes, str] = {}
     for i, numbers in enumerate(plan.layers):
@@ -29,8 +29,10 @@ def tables(plan: LearningPlan, exponential: bool) -> str:
             seen.setdefault(key, f"psi_{i}")
         if plan.passes_down(i) and plan.feedback is not None:
             found.append(table(f"feedback_weight_{i}", plan.feedback[i - 1], weight_kind(plan)))
-    if exponential:
-        found.append(table("exponential", EXP_TABLE, "uint16_t"))
+    constants = ERRORS[plan.error].table
+    if constants.size:
+        low, high = int(constants.min()), int(constants.max())
+        found.append(table("error_table", constants, "uint16_t" if low >= 0 and high < 1 << 16 else None))
     return "\n".join(found)
 
 

@@ -10,10 +10,7 @@ from hypr_neuro.compilers.c.learning.layer import lines, template
 from hypr_neuro.compilers.c.learning.memory import label, weight_kind, word
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, Sink
 from hypr_neuro.compilers.c.names import c_name
-from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.errors import InputError
-from hypr_neuro.numbers import fixed_point
-from hypr_neuro.numbers.jit import tagged_functions
 from hypr_neuro.sim.learning.plan import LearningPlan, Tensor
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
@@ -54,7 +51,6 @@ def update_text(plan: LearningPlan, loops: Loops) -> str:
         change_field=lines(1, ["int32_t *change;"] if parameters else []),
         count=len(plan.tensors),
         tensors=lines(1, [_entry(plan, t, residual) for t in plan.tensors]),
-        functions=_functions(bool(momentum)),
         momentum=lines(1, _momentum(plan) if momentum else []),
         parameter=lines(1, _parameter(plan) if parameters else []),
         weight=lines(2, _weight(plan, residual)),
@@ -65,12 +61,6 @@ def update_text(plan: LearningPlan, loops: Loops) -> str:
         else "hn_learn_memory.weight_rate",
         after=lines(1, _after(plan)),
     )
-
-
-def _functions(momentum: bool) -> str:
-    """What becomes of a step, from its definition."""
-    rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
-    return module([*[momentum_step] * momentum, weight_step], rules)
 
 
 def _entry(plan: LearningPlan, t: Tensor, residual: int) -> str:

@@ -5,8 +5,9 @@ static void feedback_$i(void) {
         for (int32_t i = 0; i < $n; i++) {
             total += hn_learn_run.down[i] * $matrix[i][k];
         }
-        total = hn_shr_nearest(total, $shift);
-        hn_learn_run.signal_$under[k] = ($signal_type)hn_sat(total, $signal_bits);
-        HN_COUNT(signals, hn_learn_run.signal_$under[k] != total);
+        int64_t signal[2];
+        hn_learning_signal(total, $shift, $signal_bits, signal);
+        hn_learn_run.signal_$under[k] = ($signal_type)signal[0];
+        HN_COUNT(signals, signal[1]);
     }
 }

@@ -14,7 +14,6 @@ static const struct tensor tensors[$count] = {
 $tensors
 };
 
-$functions
 /* Takes a step of the rule, with 16 fraction bits, off the entry (i, j). */
 static void hn_take(const struct tensor *t, int64_t i, int64_t j, int64_t step) {
     const int64_t place = i * t->m + j;

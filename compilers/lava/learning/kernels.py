@@ -14,7 +14,7 @@ from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.jit import compile_kernel
 from hypr_neuro.numbers.unrolled import HEAD, LOAD
-from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel
+from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 from hypr_neuro.sim.learning.kernels import no_psi_index
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan
@@ -79,8 +79,9 @@ def load_kernels(plan: LearningPlan) -> None:
     """Run every kernel once, on zeros: Lava's processes are forked from this one and inherit them."""
     for layer in plan.layers:
         _load_layer(layer, plan.options)
-    rows, label, error = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
-    error_kernel(plan.error)(rows, label, label, EXP_TABLE, 8, 8, error)
+    rows, label, down = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
+    output_errors(plan.error, rows, label, label, 8, 8)
+    feedback_kernel()(down, np.zeros((2, 2), np.int32), 0, 8, down.copy(), np.zeros(1, np.int64))
 
 
 def _load_layer(plan: LayerPlan, options: LearnOptions) -> None:

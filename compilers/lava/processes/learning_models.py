@@ -12,7 +12,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from hypr_neuro.compilers.lava.learning.arrays import Eligibilities, Message, clamped, nearest
+from hypr_neuro.compilers.lava.learning.arrays import Eligibilities, Message, nearest
 from hypr_neuro.compilers.lava.learning.kernels import jacobian_kernel
 from hypr_neuro.compilers.lava.learning.parameters import ParameterEligibilities
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
@@ -20,7 +20,7 @@ from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons, LearningSynapses, OutputError
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.sim.learning.errors import EXP_TABLE, error_kernel
+from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 
 
 class _Learning(PyLoihiProcessModel):
@@ -205,11 +205,11 @@ class PyLearningSynapses(_Learning):
     def _send_back(self, down: Array) -> None:
         """Learning signals, over the weights as they are before this step's update."""
         (bits, shift), fixed = self.proc_params["back"], self.proc_params["feedback"]
-        ways = self.weights[:, : self.proc_params["inputs"]] if fixed is None else fixed
-        full = nearest(down @ ways, shift)
-        signal = clamped(full, bits)
-        self.clips[2] += np.count_nonzero(signal != full)
-        self.back_out.send(signal)
+        matrix = self.weights[:, : self.proc_params["inputs"]] if fixed is None else fixed
+        signal = np.empty((1, matrix.shape[1]), np.int64)
+        mantissa = np.ascontiguousarray(matrix, dtype=np.int32)
+        feedback_kernel()(np.ascontiguousarray(down[None]), mantissa, shift, bits, signal, self.clips[2:])
+        self.back_out.send(signal[0])
 
     def _learn(self, rows: Array) -> None:
         arriving = self._rule.arriving(rows, self._arrived)
@@ -238,8 +238,8 @@ class PyOutputError(_Learning):
         self._output, self._label = self.o_in.recv(), self.label_in.recv()
 
     def run_lrn(self) -> None:
-        p, error = self.proc_params, np.zeros((1, len(self._output)), np.int64)
-        error_kernel(p["error"])(
-            self._output[None], self._label[:1], self._label[1:], EXP_TABLE, p["fraction"], p["bits"], error
+        p = self.proc_params
+        error = output_errors(
+            p["error"], self._output[None], self._label[:1], self._label[1:], p["fraction"], p["bits"]
         )
         self.error_out.send(error[0])

@@ -1,0 +1,91 @@
+"""Compiled loops of the readout's error and of the learning signals that go down, all in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.sim.learning.errors import ERRORS
+
+FEEDBACK_TENSORS = 2048
+"""First word of the random counter for feedback."""
+
+
+@cache
+def error_kernel(name: str) -> Callable[..., None]:
+    """Kernel (outputs, labels, scored, table, fraction, bits, errors): the error of each step of a block.
+
+    outputs : (steps, classes) readout states with `fraction` fraction bits. labels, scored : (steps,), not scored
+    gives error 0. errors : (steps, classes) int64, filled
+    """
+    error_of = ERRORS[name].integer
+
+    def kernel(outputs: Any, labels: Any, scored: Any, table: Any, fraction: Any, bits: Any, errors: Any) -> None:
+        for t in range(outputs.shape[0]):
+            if scored[t]:
+                error_of(outputs[t], labels[t], table, fraction, bits, errors[t])
+            else:
+                errors[t, :] = 0
+
+    return compile_kernel(kernel)
+
+
+def output_errors(name: str, outputs: Array, label: Array, scored: Array, fraction: int, bits: int) -> Array:
+    """Compute the errors (steps, classes) of readout states with `fraction` fraction bits, 0 where not scored."""
+    errors = np.zeros(outputs.shape, np.int64)
+    error_kernel(name)(outputs, label, scored, ERRORS[name].table, fraction, bits, errors)
+    return errors
+
+
+@jitable
+def learning_signal(total: Any, shift: Any, bits: Any) -> Any:
+    """Return sat(nearest(total / 2^shift)) in `bits` bits, and whether that clipped it; total is Σ_k down_k m_kj."""
+    full = shr_nearest(total, shift)
+    signal = sat(full, bits)
+    return signal, signal != full
+
+
+@cache
+def feedback_kernel() -> Callable[..., None]:
+    """Kernel (down, mantissa, shift, bits, signal, clips): the `learning_signal` of each step and neuron.
+
+    down : (steps, n above) int64. mantissa : (n above, n) int32. signal : (steps, n) int64, filled. clips : (1,)
+    """
+
+    def kernel(down: Any, mantissa: Any, shift: Any, bits: Any, signal: Any, clips: Any) -> None:
+        n, lost = np.uintp(signal.shape[1]), 0
+        total = np.zeros(signal.shape[1], np.int64)
+        for t in range(np.uintp(down.shape[0])):
+            total[:] = 0
+            for k in range(np.uintp(down.shape[1])):
+                value, row = down[t, k], mantissa[k]
+                for j in range(n):
+                    total[j] += value * row[j]
+            for j in range(n):
+                signal[t, j], clipped = learning_signal(total[j], shift, bits)
+                lost += 1 * clipped
+        clips[0] += lost
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@jitable
+def feedback_weight(seed: Any, above: Any, place: Any, weight_bits: Any) -> Any:
+    """Draw an entry of the fixed matrix that takes the place of layer `above`'s weights, uniform over ±top.
+
+    place : i n + j of the entry (i, j), n neurons below
+    """
+    top = (1 << (weight_bits - 1)) - 1
+    return draw32(seed, 0, FEEDBACK_TENSORS + above, place) % (2 * top + 1) - top
+
+
+def random_feedback(seed: int, above: int, rows: int, columns: int, weight_bits: int) -> Array:
+    """Draw the fixed (rows, columns) matrix in place of the weights of layer `above`."""
+    draws = [feedback_weight(seed, above, place, weight_bits) for place in range(rows * columns)]
+    return np.array(draws, dtype=np.int64).reshape(rows, columns)
