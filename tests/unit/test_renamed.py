@@ -37,3 +37,13 @@ def test_other_names_are_left_alone() -> None:
     assert today("numpy.core") is None
     with pytest.raises(ModuleNotFoundError, match="nothing"):
         import_module("hypr_neuro.nothing")
+
+
+def test_the_plan_of_learning_in_c_is_the_plan_of_learning() -> None:
+    from hypr_neuro.sim.learning.plan import LearningPlan
+
+    limits = import_module("hypr_neuro.compilers.c.learning.limits")
+    with pytest.warns(DeprecationWarning, match=r"'Plan' is now hypr_neuro\.sim\.learning\.plan\.LearningPlan"):
+        assert limits.Plan is LearningPlan
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = limits.nothing

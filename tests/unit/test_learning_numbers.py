@@ -1,0 +1,82 @@
+"""Numbers of learning have one home: nobody else reads them off a profile, or builds something that learns for them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from hypr_neuro.profiles.profile import Learning, Time
+
+ROOT = Path(__file__).resolve().parents[2]
+FIELDS = {"time": set(Time.model_fields), "learning": set(Learning.model_fields)}
+KEYS = FIELDS["time"] | FIELDS["learning"]
+READERS = {
+    "hypr_neuro/profiles/profile.py": "defines them, and makes the clock and the format of neurons",
+    "sim/learning/widths.py": "makes the widths",
+    "sim/learning/plan.py": "reads the name of the error, which is no number",
+    "sim/learning/options.py": "refuses options that the device has no room for, before there is a plan",
+}
+
+
+def profile_reads(source: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of every way to the time rules or learning widths of a profile: profile.time, chip.learning, …."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in FIELDS:
+            owner = ast.unparse(node.value).split(".")[-1]
+            if owner in ("profile", "chip", "device"):
+                yield node.lineno, ast.unparse(node)
+        # whatever the section was called on the way: rules.error_latency.value
+        elif isinstance(node, ast.Attribute) and node.attr == "value" and getattr(node.value, "attr", "") in KEYS:
+            yield node.lineno, ast.unparse(node.value)
+
+
+def test_times_and_widths_of_a_profile_are_read_in_one_place() -> None:
+    """Everyone else asks the clock or the plan, so that a rule of time or a width is spelled once."""
+    found: dict[str, list[str]] = {}
+    for folder in ("hypr_neuro", "sim", "compilers"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for line, text in profile_reads(path.read_text(encoding="utf-8")):
+                found.setdefault(path.relative_to(ROOT).as_posix(), []).append(f"line {line}: {text}")
+    others = {path: lines for path, lines in found.items() if path not in READERS}
+    assert not others, f"{others}: read the clock (graph/clock.py) or the plan (sim/learning/plan.py)"
+    assert set(found) == set(READERS), "a reader that reads nothing any more: take it out of the list"
+
+
+def test_the_search_finds_every_spelling() -> None:
+    source = """
+rules = qnet.profile.learning
+a = rules.eligibility_bits.value
+b = chip.time.error_latency.value
+c = self.time.tick
+"""
+    assert {line for line, _ in profile_reads(source)} == {2, 3, 4}
+    assert not list(profile_reads("plan.layers[0].widths.eligibility_bits; learner.learning"))
+
+
+LEARNERS = {
+    "hypr_neuro.sim.learning.learner": {
+        "sim/learning/learn.py": "runs it",
+        "sim/learning/state.py": "stores it",
+        "hypr_neuro/comparing/probes.py": "runs it beside float",
+        "hypr_neuro/comparing/update_probe.py": "is called by it",
+    },
+    "hypr_neuro.sim.learning.reference": {},
+    "hypr_neuro.sim.learning.reference_layer": {"sim/learning/reference.py": "is made of it"},
+    "hypr_neuro.sim.learning.reference_update": {
+        "sim/learning/reference.py": "is made of it",
+        "sim/learning/reference_layer.py": "takes a type",
+    },
+}
+
+
+def test_nobody_builds_a_learner_or_the_definition_for_a_number() -> None:
+    found: dict[str, set[str]] = {module: set() for module in LEARNERS}
+    for folder in ("hypr_neuro", "sim", "compilers"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module in found:
+                    found[node.module].add(path.relative_to(ROOT).as_posix())
+    assert found == {module: set(users) for module, users in LEARNERS.items()}, (
+        "read the plan (sim/learning/plan.py); who runs or stores what learns is listed here"
+    )
