@@ -137,13 +137,6 @@ class LoopTranslator(Translator):
             self.refuse(node, "return", "a number at the end, or nothing")
         self.put(f"return {self.number(node.value).text};")
 
-    def do_While(self, node: ast.While) -> None:
-        if node.orelse:
-            self.refuse(node, "while", "no else")
-        self.put(f"while ({self.number(node.test).text}) {{")
-        self.inside(node.body)
-        self.put("}")
-
     def do_Assign(self, node: ast.Assign) -> None:
         target, value = node.targets[0], node.value
         if isinstance(target, ast.Subscript):

@@ -56,12 +56,12 @@ def c_name(function: Callable[..., Any]) -> str:
 
 
 def nested_names(body: Iterable[ast.stmt]) -> set[str]:
-    """Names that an if or a for assigns before anything outside of them does."""
+    """Names that an if or a loop assigns before anything outside of them does."""
     outside: set[str] = set()
     found: set[str] = set()
     for statement in body:
         stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        if isinstance(statement, (ast.If, ast.For)):
+        if isinstance(statement, (ast.If, ast.For, ast.While)):
             found |= stored - outside
         else:
             outside |= stored

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hypr_neuro.compilers.c.expression import (
+    PRIMARY,
     Expression,
     Shape,
     Tree,
@@ -175,7 +176,7 @@ class Translator:
         for statement in statements:
             handler = getattr(self, f"do_{type(statement).__name__}", None)
             if handler is None:
-                self.refuse(statement, type(statement).__name__, "assignments, if, for over range, return")
+                self.refuse(statement, type(statement).__name__, "assignments, if, while, for over range, return")
             handler(statement)
 
     def do_Return(self, node: ast.Return) -> None:
@@ -262,6 +263,20 @@ class Translator:
         if node.orelse:
             self.put("} else {")
             self.inside(node.orelse)
+        self.put("}")
+
+    def do_While(self, node: ast.While) -> None:
+        if node.orelse:
+            self.refuse(node, "while", "no else")
+        before, self.depth = len(self.lines), self.depth + 1
+        test = self.truth(node.test)
+        self.depth -= 1
+        # what the test needs first, such as the result of a call, is computed again in every round
+        first, self.lines = self.lines[before:], self.lines[:before]
+        self.put(f"while ({'1' if first else test.text}) {{")
+        if first:
+            self.lines += [*first, f"{INDENT * (self.depth + 1)}if (!({test.text})) {{ break; }}"]
+        self.inside(node.body)
         self.put("}")
 
     def inside(self, statements: Iterable[ast.stmt]) -> None:
@@ -362,16 +377,26 @@ class Translator:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in ("min", "max") and len(node.args) == 2 and not node.keywords:
             return Expression(f"hn_{name}({', '.join(self.number(a).text for a in node.args)})", settled=False)
+        if name == "abs" and len(node.args) == 1 and not node.keywords:
+            value = self.settled(self.number(node.args[0]))
+            return Expression(f"hn_max({value.text}, -{value.at(PRIMARY)})", settled=False)
         function = self.function.__globals__.get(name)
         if not inspect.isfunction(function) or node.keywords or name in self.variables:
-            self.refuse(node, f"{ast.unparse(node.func)}()", "tagged functions, min and max of two; no keywords")
+            self.refuse(node, f"{ast.unparse(node.func)}()", "tagged functions, abs, min and max of two; no keywords")
         callee = translate(function)
         self.calls[function] = None
-        names = list(inspect.signature(function).parameters)
-        if len(names) != len(node.args):
-            self.refuse(node, ast.unparse(node), f"{len(names)} arguments")
-        arguments = [self.passed(a, n in TUPLES) for a, n in zip(node.args, names, strict=True)]
-        return self.called(callee, names, arguments)
+        parameters = list(inspect.signature(function).parameters.values())
+        given: list[ast.expr] = [*node.args, *self.defaults(node, parameters[len(node.args) :])]
+        if len(parameters) != len(given):
+            self.refuse(node, ast.unparse(node), f"{len(parameters)} arguments")
+        arguments = [self.passed(a, n.name in TUPLES) for a, n in zip(given, parameters, strict=True)]
+        return self.called(callee, [n.name for n in parameters], arguments)
+
+    def defaults(self, node: ast.Call, left: list[inspect.Parameter]) -> list[ast.expr]:
+        """What a call leaves to the callee's default values."""
+        if any(type(n.default) is not int for n in left):
+            self.refuse(node, ast.unparse(node), "an argument for each name without an integer as default")
+        return [ast.copy_location(ast.Constant(n.default), node) for n in left]
 
     def passed(self, node: ast.expr, as_array: bool) -> str:
         if isinstance(node, ast.Name) and node.id in TUPLES and node.id in self.arguments and as_array:

@@ -73,6 +73,7 @@ def register() -> None:
     for bits, function in ((16, lane16), (32, lane32)):
         _constructor(function, Lane(bits))
     _plain(Lane)
+    _wide_rules(Lane)
     _bits()
 
 
@@ -144,6 +145,7 @@ def _operators(Lane: Any) -> None:
         "and_": lambda b, x, y: b.and_(x, y),
         "or_": lambda b, x, y: b.or_(x, y),
         "xor": lambda b, x, y: b.xor(x, y),
+        "floordiv": _floor_quotient,
     }
     for name, make in arithmetic.items():
         binary(getattr(operator, name), make)
@@ -154,7 +156,12 @@ def _operators(Lane: Any) -> None:
     binary(max, lambda b, x, y: b.select(b.icmp_signed(">", y, x), y, x))
 
     template(operator.neg, 1, False)
+    template(abs, 1, False)
     template(bool, 1, True)
+
+    @lower_builtin(abs, Lane)
+    def magnitude(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.icmp_signed("<", args[0], args[0].type(0)), builder.neg(args[0]), args[0])
 
     @lower_builtin(operator.neg, Lane)
     def negate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -163,6 +170,42 @@ def _operators(Lane: Any) -> None:
     @lower_builtin(bool, Lane)
     def is_true(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.icmp_signed("!=", args[0], args[0].type(0))
+
+
+def _floor_quotient(builder: Any, x: Any, y: Any) -> Any:
+    """⌊x / y⌋; 0 for y = 0, as numba has it, and -x, wrapped, for y = -1: both would stop the processor."""
+    zero, one = x.type(0), x.type(1)
+    by_zero, by_minus_one = builder.icmp_signed("==", y, zero), builder.icmp_signed("==", y, x.type(-1))
+    divisor = builder.select(builder.or_(by_zero, by_minus_one), one, y)
+    whole, rest = builder.sdiv(x, divisor), builder.srem(x, divisor)
+    signs_differ = builder.icmp_signed("<", builder.xor(rest, divisor), zero)
+    below = builder.and_(builder.icmp_signed("!=", rest, zero), signs_differ)
+    floored = builder.select(below, builder.sub(whole, one), whole)
+    return builder.select(by_zero, zero, builder.select(by_minus_one, builder.neg(x), floored))
+
+
+def _wide_rules(Lane: Any) -> None:
+    """Functions of `fixed_point` with constants that no lane holds: of a lane they are computed in 64 bits.
+
+    `mix32` takes the lane's bits as an unsigned number and gives 32 bits back, which read as a signed one.
+    """
+    from numba.extending import overload
+
+    from hypr_neuro.numbers.fixed_point import isqrt, mix32
+
+    @overload(isqrt, strict=False)
+    def root(x: Any) -> Any:
+        if not isinstance(x, Lane):
+            return None
+        return (lambda x: lane16(isqrt(plain(x)))) if x.bits == 16 else (lambda x: lane32(isqrt(plain(x))))
+
+    @overload(mix32, strict=False)
+    def mixed(x: Any) -> Any:
+        if not isinstance(x, Lane):
+            return None
+        if x.bits == 16:
+            return lambda x: lane16(mix32(plain(x) & 4294967295))
+        return lambda x: lane32(mix32(plain(x) & 4294967295))
 
 
 def _constructor(function: Any, lane: Any) -> None:

@@ -63,7 +63,26 @@ def beyond_an_int(a, b):
     return ((a > b) | (a == b)) * 70000 * 70000, ((a > b) ^ (a == 3)) * 70000 * 70000
 
 
-OWN = (branching, chained, beyond_an_int)
+@jitable
+def by_default(x, low=-7, times=-2):
+    return times * max(x, low), low
+
+
+@jitable
+def rounds(a, b):
+    left, found = abs(a) & 63, 0
+    while abs(left - 3) > 4 and found < 50:
+        left = left - 1 if left > 3 else left + 1
+        found += 1
+    while by_default(left)[0] > by_default(left, -30)[1] and left < 60:
+        last = left
+        left = last + abs(b & 7) + 1
+        while left > last + 4:
+            left -= 1
+    return left, found, abs(-abs(b)), abs(-3)
+
+
+OWN = (branching, chained, beyond_an_int, rounds)
 
 
 def rule_functions() -> list[Callable]:
@@ -353,8 +372,12 @@ def test_a_step_may_write_over_the_state_that_it_reads(tmp_path: Path) -> None:
 
 def loops(x):
     while x > 0:
-        x = x - 1
+        break
     return x
+
+
+def no_default(x):
+    return branching(x)
 
 
 def divides(x):
@@ -399,7 +422,8 @@ def indexed(s, i):
 @pytest.mark.parametrize(
     ("function", "line", "fault"),
     [
-        (loops, 1, "While: cannot become C"),
+        (loops, 2, "Break: cannot become C, rule: assignments, if, while, for over range, return"),
+        (no_default, 1, "an argument for each name without an integer as default"),
         (divides, 1, "Div: cannot become C"),
         (true, 1, "True: cannot become C, rule: only integers"),
         (two_forms, 0, "every way through the function returns the same number of values"),

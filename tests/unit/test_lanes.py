@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.numbers.fixed_point import sat, scale_zero, shift, shr_zero, wrap, wrap24_lava
+from hypr_neuro.numbers.fixed_point import (
+    draw32,
+    isqrt,
+    mix32,
+    quotient,
+    sat,
+    scale_zero,
+    shift,
+    shr_zero,
+    wrap,
+    wrap24_lava,
+)
 from hypr_neuro.numbers.jit import compile_kernel, jitable
 from hypr_neuro.numbers.lanes import lane16, lane32, lowest_bit, plain
 
@@ -32,6 +43,12 @@ def choices(x: Any, y: Any) -> Any:
     kept, other = x if y else y, -1 if x >= y else x
     less, least = 1 if x < y else 0, 1 if x <= y else 2
     return less, least, 1 if x == y else 0, 1 if x != y else 0, total, kept, other, x > y, y >> 1
+
+
+@jitable
+def quotients(x: Any, y: Any) -> Any:
+    below = -abs(y >> 1) - 2
+    return abs(x), x // (y | 1), quotient(x, (y & 127) + 1), x // below, 1000 // (y | 1), x // 3, x // -1, abs(-3), 7
 
 
 COUNT = 9
@@ -63,7 +80,7 @@ def run_in_lanes(function: Callable[..., Any], lane: Callable[[Any], Any], x: np
     return out
 
 
-@pytest.mark.parametrize("function", [arithmetic, shifts, choices])
+@pytest.mark.parametrize("function", [arithmetic, shifts, choices, quotients])
 @pytest.mark.parametrize(("lane", "dtype"), [(lane16, np.int16), (lane32, np.int32)])
 def test_an_expression_of_lanes_wraps_in_its_own_width(
     function: Callable[..., Any], lane: Callable[[Any], Any], dtype: type[Any]
@@ -105,6 +122,24 @@ def test_rules_of_running_numbers_keep_to_32_bits() -> None:
         wide = shr_zero(a * b, 12)
         assert scale_zero(a, b, 12) == wide
         assert out[:, i].tolist() == [wide, wrap(a, 24), wrap24_lava(a), sat(a, 24), wrap(shift(a, 6), 32)]
+
+
+def test_rules_with_wide_constants_are_those_of_python_on_lanes() -> None:
+    def kernel(x, out):
+        for i in range(x.size):
+            u = lane32(x[i])
+            out[0, i] = isqrt(u & 2147483647)
+            out[1, i] = mix32(u)
+            out[2, i] = draw32(u, 3, u + 1, 7) & 4095
+            out[3, i] = isqrt(lane32(100)) + isqrt(lane32(i))
+
+    top = (1 << 31) - 1
+    x = np.concatenate([[0, 1, -1, top, -top], np.random.default_rng(3).integers(-top, top, 500)]).astype(np.int32)
+    out = np.zeros((4, x.size), np.int32)
+    compile_kernel(kernel)(x, out)
+    for i, a in enumerate(x.tolist()):
+        expected = [isqrt(a & top), signed(mix32(a % (1 << 32)), 32), draw32(a, 3, a + 1, 7) & 4095, 10 + isqrt(i)]
+        assert out[:, i].tolist() == expected, a
 
 
 def test_the_lowest_bit_of_every_word() -> None:
