@@ -58,6 +58,11 @@ class _LayerRun:
         self.gradient = np.zeros((layer.size, fan_in if weights else 0))
         self.own_gradient = np.zeros((layer.size, len(model.trainable) if parameters else 0))
         self.by_spike = any(spike_rows(model)) if not model.readout else False
+        if self.by_spike and model.threshold is None:
+            raise InputError(
+                f"neuron '{model.name}': a spike changes its own step, but no threshold is stated, by which it is made "
+                "to follow given spikes; name the parameter or coefficient in the model's record"
+            )
         self.start()
         self.refresh()
 
@@ -78,7 +83,8 @@ class _LayerRun:
         self.params = layer.float_matrix()
         if self.by_spike:
             self.forced = [self.params.copy(), self.params.copy()]
-            place = layer.model.param_names.index("theta")
+            model = layer.model
+            place = (*model.param_names, *model.coefficients).index(str(model.threshold))
             self.forced[0][place], self.forced[1][place] = OUT_OF_REACH, -OUT_OF_REACH
 
     def forward(self, arriving: Array, always_on: float, spikes: Array | None) -> Array:

@@ -39,14 +39,16 @@ def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions)
 
 
 def current_gain(layer: Layer, fixed: QuantizedLayer, coefficient_fraction: int) -> float:
-    """β of neuron 0 at rest, rounded to the nearest where it is 1 up to the coefficients' rounding."""
-    zero = (0,) * layer.model.d
+    """β of neuron 0 where its model takes B·C, rounded to 1 where it is that up to the coefficients' rounding."""
     p = tuple(map(int, fixed.per_neuron[:, 0])) + tuple(map(int, fixed.constants))
-    ours = layer.model.fixed_jacobian(zero, zero, 0, (0,), p, 0)[1][0]
-    real_zero = (0.0,) * layer.model.d
+    state, current = fixed.model.gain_point(p)
+    ours = fixed.model.fixed_jacobian(state, state, 0, current, p, 0)[1]
+    real_state = tuple(v / fixed.state_scale for v in state)
+    real_current = tuple(v / fixed.current_scale for v in current)
     real_p = tuple(float(v) for v in layer.float_matrix()[:, 0])
-    real = layer.model.float_jacobian(real_zero, real_zero, 0.0, (0.0,), real_p, 0.0)[1][0]
+    real = layer.model.float_jacobian(real_state, real_state, 0.0, real_current, real_p, 0.0)[1]
+    place = max(range(len(real)), key=lambda j: abs(real[j]))
     # B is whole numbers: half of one is the rounding of this ratio
-    off = 0.5 / max(abs(ours), 1)
-    ratio = float(ours / 2.0**coefficient_fraction / real)
+    off = 0.5 / max(abs(ours[place]), 1)
+    ratio = float(ours[place] / 2.0**coefficient_fraction / real[place])
     return 1.0 if abs(ratio - 1.0) <= 2 * off else ratio

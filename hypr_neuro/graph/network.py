@@ -13,7 +13,7 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.kinds import require_positive
 from hypr_neuro.graph.spec import NetworkSpec, Range, parse_spec
-from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
 
@@ -128,7 +128,7 @@ class Network:
 
     def __post_init__(self) -> None:
         if len(self.layers) < 2 or not self.layers[-1].model.readout:
-            raise InputError("a network has at least one layer of spiking neurons and ends with a readout (li)")
+            raise InputError("a network has at least one layer of spiking neurons and ends with a readout")
         for i, layer in enumerate(self.layers[:-1]):
             if layer.model.readout:
                 raise InputError(f"layer {i}: '{layer.model.name}' is a readout, rule: only the last layer is one")
@@ -151,11 +151,11 @@ class Network:
             layers.append(_draw_layer(model, s.size, inputs, s.recurrent, s.bias, s.params, rng))
             inputs = s.size
         model = get_model(parsed.readout.neuron)
-        if "tau" not in model.param_names:
-            raise InputError(f"readout.neuron = '{model.name}', rule: a neuron with a time constant tau, which is li")
-        tau = {"tau": parsed.readout.tau}
-        layers.append(_draw_layer(model, parsed.outputs, inputs, False, parsed.readout.bias, tau, rng))
-        return cls(layers, parsed.dt, notes={"spec": parsed.model_dump(mode="json")})
+        if not model.readout:
+            raise InputError(f"readout.neuron = '{model.name}', rule: a readout, which are {', '.join(readouts())}")
+        values, bias = parsed.readout.values, parsed.readout.bias
+        layers.append(_draw_layer(model, parsed.outputs, inputs, False, bias, values, rng))
+        return cls(layers, parsed.dt, notes={"spec": _spec_note(parsed, model)})
 
     @property
     def inputs(self) -> int:
@@ -211,6 +211,24 @@ class Network:
             raise FileFormatError(
                 f"file '{path}': {type(error).__name__} {error}; write it again with train"
             ) from error
+
+
+def readouts() -> list[str]:
+    """Names of the models that can end a network."""
+    return sorted(name for name, model in MODELS.items() if model.readout and model.has_float)
+
+
+def _spec_note(spec: NetworkSpec, readout: NeuronModel) -> dict[str, Any]:
+    """The specification as plain data, from which `build` makes the same network."""
+    note: dict[str, Any] = spec.model_dump(mode="json")
+    own = note["readout"]
+    if not own["params"]:
+        del own["params"]
+    if own["tau"] is None:
+        del own["tau"]
+        if "tau" in readout.param_names and "tau" not in spec.readout.params:
+            own["tau"] = readout.param("tau").default
+    return note
 
 
 def layer_name(index: int, count: int) -> str:

@@ -26,12 +26,25 @@ class LayerSpec(BaseModel):
 
 
 class ReadoutSpec(BaseModel):
-    """The readout, one neuron an output."""
+    """The readout, one neuron an output: any model that is a readout, with its parameters.
+
+    params : as in `LayerSpec`. tau : the same as ``params: {tau: …}``
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     neuron: str = "li"
     bias: bool = False
-    tau: Range = 20.0
+    tau: Range | None = None
+    params: dict[str, Range] = Field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Range]:
+        """What was given of parameters; raises InputError where τ was given twice."""
+        if self.tau is None:
+            return dict(self.params)
+        if "tau" in self.params:
+            raise InputError("readout: tau stands both by itself and under params, rule: once")
+        return {"tau": self.tau, **self.params}
 
 
 class NetworkSpec(BaseModel):

@@ -18,6 +18,14 @@ psi_index            (s_prev, s, p) -> entry 0..511 of the layer's ψ table
 fixed_jacobian       (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E, F), see below
 to_fixed             (params, FixedFormat) -> FixedParams
 validate_fixed       (where, integers by name) raises InputError, naming `where`, for integers that the step cannot take
+threshold            name of the float parameter or coefficient out of whose reach no neuron fires, below which every
+                     one does; a model whose spike enters the state of its own step (F) needs it to run along spikes
+                     that are given
+output_decay         (parameters by name) -> what a readout's output keeps of a step, (n,), between 0 and 1; rules that
+                     feed errors straight back filter by its mean
+not_learned          (per-neuron integers by name, constants by name) -> the float parameters, by name, that do not
+                     learn and differ from their default: what NIR writes of integers
+operating_point      (p) -> integers (s, I) at which B·C stands for all others, see below
 ===================  ===========================================================================================
 
 A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d), C = ∂z_t/∂s_t (d), C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d),
@@ -28,6 +36,16 @@ In integers, entries have the coefficients' fraction bits, P the state's. B is t
 state units (the constant gain in front of it, like BRF's δ, lives in the weights' scale). A, B and P leave out what a
 spike does to the state of its own step: that is F = ∂s_t/∂z_t (d), and what reaches the spike, e = C ε_t + C' ε_{t-1}
 (+ E), reaches the state as F e. C is 0 where F is not. One number e then stands for as many products as F has rows.
+
+Nothing here supposes that a state is linear in the current: Jacobians are taken at the step's own states and currents.
+Two numbers of a layer stand for all of its steps, the width of what goes down to the layer below and the scale of
+gradients in comparisons: both take B·C at rest, s = 0 and I = 0, which is right wherever it is the same everywhere. A
+model where it is not, such as one driven by I², names with `operating_point` states and currents where B·C is about as
+large as it gets.
+
+Integer functions may use all of `fixed_point`, functions tagged in the neuron's own file, `abs`, `min` and `max` of
+two, `if`, `while` and `for … in range(…)`. `structure` runs `fixed_jacobian` on symbols and takes every branch that a
+comparison may take; functions of `fixed_point` then give a symbol, and loops end.
 
 Float functions have float literals only and call only `abs`, `sqrt`, `min`, `max` and tagged functions: kernels are
 compiled in float32 as well. A model without integer functions trains and runs in float only; one without float
@@ -236,12 +254,21 @@ class NeuronModel:
     constrain: Callable[[dict[str, Array]], None] | None = None
     validate: Callable[[Mapping[str, Array]], None] | None = None
     validate_fixed: Callable[[str, Mapping[str, Array]], None] | None = None
+    threshold: str | None = None
+    output_decay: Callable[[Mapping[str, Array]], Array] | None = None
+    not_learned: Callable[[Mapping[str, Array], Mapping[str, int]], dict[str, Any]] | None = None
+    operating_point: Callable[[tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] | None = None
     currents: int = 1
     readout: bool = False
     lanes: bool = False
     """Whether every intermediate result of `fixed_step` fits 32 bits, or wraps there as meant, see `lanes`."""
 
     def __post_init__(self) -> None:
+        self._check_names()
+        self._check_float()
+        self._check_integers()
+
+    def _check_float(self) -> None:
         if self.bias_on not in ("current", "state"):
             raise InputError(f"neuron '{self.name}': bias_on = {self.bias_on!r}, rule: 'current' or 'state'")
         spikes = self.has_float and not self.readout
@@ -251,13 +278,10 @@ class NeuronModel:
             )
         if self.has_float != (self.float_jacobian is not no_float_form):
             raise InputError(f"neuron '{self.name}': rule: float_step and float_jacobian, both or neither")
-        names = [p.name for p in self.params]
-        if len(set(names)) != len(names):
-            raise InputError(f"neuron '{self.name}': parameter names repeat: {names}")
-        if self.bias_on == "state" and "bias" not in names:
-            raise InputError(f"neuron '{self.name}': bias_on = 'state' needs a parameter 'bias'")
         if bool(self.coefficients) != (self.float_coefficients is not None):
             raise InputError(f"neuron '{self.name}': rule: coefficients and float_coefficients, both or neither")
+
+    def _check_integers(self) -> None:
         if not self.has_float and not self.integer:
             raise InputError(f"neuron '{self.name}': rule: a float form, an integer form, or both")
         if (self.to_fixed is not no_integer_form) != (self.has_float and self.integer):
@@ -268,8 +292,23 @@ class NeuronModel:
                 f"neuron '{self.name}': rule: fixed_jacobian needs fixed_step and, with spikes, psi_index; psi_index "
                 "needs fixed_jacobian"
             )
-        if self.learned is not None and not learns:
-            raise InputError(f"neuron '{self.name}': rule: learned needs fixed_jacobian")
+        for field_name in ("learned", "operating_point"):
+            if getattr(self, field_name) is not None and not learns:
+                raise InputError(f"neuron '{self.name}': rule: {field_name} needs fixed_jacobian")
+
+    def _check_names(self) -> None:
+        names = [p.name for p in self.params]
+        if len(set(names)) != len(names):
+            raise InputError(f"neuron '{self.name}': parameter names repeat: {names}")
+        if self.bias_on == "state" and "bias" not in names:
+            raise InputError(f"neuron '{self.name}': bias_on = 'state' needs a parameter 'bias'")
+        if self.threshold is not None and self.threshold not in (*names, *self.coefficients):
+            raise InputError(
+                f"neuron '{self.name}': threshold = '{self.threshold}', rule: a parameter or coefficient of the model, "
+                f"{', '.join((*names, *self.coefficients))}"
+            )
+        if self.output_decay is not None and not self.readout:
+            raise InputError(f"neuron '{self.name}': rule: output_decay belongs to readouts")
 
     @property
     def d(self) -> int:
@@ -319,6 +358,12 @@ class NeuronModel:
         """Raise InputError, naming the layer `where`, for a model that cannot learn in integers."""
         if self.fixed_jacobian is no_integer_form:
             raise InputError(f"{where}: neuron '{self.name}' has no integer Jacobian, it cannot learn on chip")
+
+    def gain_point(self, p: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """States and currents, in integers, at which B·C is taken for the whole layer: those at rest, or as stated."""
+        if self.operating_point is not None:
+            return self.operating_point(p)
+        return (0,) * self.d, (0,) * self.currents
 
     def with_coefficients(self, p: tuple[float, ...]) -> tuple[float, ...]:
         """The parameters of one neuron followed by its coefficients, as float functions take them."""

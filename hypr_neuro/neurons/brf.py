@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -232,6 +233,15 @@ def constrain(params: dict[str, Array]) -> None:
     params["omega"][...] = np.clip(params["omega"], -limit, limit)
 
 
+def not_learned(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Any]:
+    """δ, γ and θ."""
+    return {
+        "delta": constants["dlt"] / 2.0**DELTA_FRACTION,
+        "gamma": per_neuron["gamma"] / 2.0 ** constants["k"],
+        "theta": per_neuron["theta"] / constants["one"],
+    }
+
+
 LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
@@ -266,5 +276,7 @@ MODEL = NeuronModel(
     learned=LEARNED,
     constrain=constrain,
     validate=validate,
+    threshold="theta",
+    not_learned=not_learned,
     source="Higuchi, Kairat, Bohte, Otte: Balanced Resonate-and-Fire Neurons, ICML 2024, arXiv 2402.14603",
 )

@@ -127,6 +127,11 @@ def constrain(params: dict[str, Array]) -> None:
         params[name][...] = np.clip(params[name], 0.0, 1.0)
 
 
+def output_decay(params: Mapping[str, Array]) -> Array:
+    """What v keeps."""
+    return np.asarray(1.0 - params["dv"])
+
+
 LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
@@ -154,6 +159,7 @@ MODEL = NeuronModel(
     fixed_trainable=("keep_u", "dv", "bias"),
     learned=LEARNED,
     constrain=constrain,
+    output_decay=output_decay,
     readout=True,
     source="Pedersen et al. 2024, doi 10.1038/s41467-024-52259-9: CubaLI and I by forward Euler",
 )

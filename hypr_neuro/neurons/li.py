@@ -119,6 +119,11 @@ def constrain(params: dict[str, Array]) -> None:
     params["tau"][...] = np.maximum(params["tau"], 1.0)
 
 
+def output_decay(params: Mapping[str, Array]) -> Array:
+    """κ."""
+    return np.asarray(np.exp(-1.0 / params["tau"]))
+
+
 LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
@@ -142,6 +147,7 @@ MODEL = NeuronModel(
     fixed_trainable=("kappa",),
     learned=LEARNED,
     constrain=constrain,
+    output_decay=output_decay,
     readout=True,
     source="Baronig, Bahariasl, Özdenizci, Legenstein 2025, arXiv 2506.14464",
 )

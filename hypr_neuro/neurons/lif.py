@@ -278,6 +278,11 @@ def constrain(params: dict[str, Array]) -> None:
     params["vth"][...] = np.maximum(params["vth"], 1e-3)
 
 
+def not_learned(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Any]:
+    """How the reset works."""
+    return {"subtract": float(constants["subtract"])}
+
+
 LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
@@ -312,6 +317,8 @@ MODEL = NeuronModel(
     learned=LEARNED,
     constrain=constrain,
     validate_fixed=validate_fixed,
+    threshold="vth",
+    not_learned=not_learned,
     lanes=True,
     source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; surrogate: Shrestha & Orchard 2018",
 )

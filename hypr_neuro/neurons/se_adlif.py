@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp, expm1
+from typing import Any
 
 import numpy as np
 
@@ -260,6 +261,12 @@ def constrain(params: dict[str, Array]) -> None:
         params[name][...] = np.clip(params[name], 0.0, 1.0)
 
 
+def not_learned(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Any]:
+    """k: the integers know only k·a and k·b, with a and b at most 1."""
+    largest = max(int(per_neuron["ka"].max()), int(per_neuron["kb"].max())) / 2.0 ** constants["m"]
+    return {"k": max(MODEL.param("k").default, largest)}
+
+
 LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, learned_change)
 
 MODEL = NeuronModel(
@@ -294,6 +301,8 @@ MODEL = NeuronModel(
     fixed_trainable=("alpha", "beta", "ka", "kb", "theta"),
     learned=LEARNED,
     constrain=constrain,
+    threshold="theta",
+    not_learned=not_learned,
     source="Baronig, Ferrand, Sabathiel, Legenstein: Advancing Spatio-Temporal Processing in Spiking Neural Networks "
     "through Adaptation, 2024, arXiv 2408.07517; k: Baronig, Bahariasl, Özdenizci, Legenstein 2025, arXiv 2506.14464",
 )

@@ -71,12 +71,13 @@ def random_network(
 
 
 def _ranges(model: str) -> dict[str, Any]:
-    """Trainable parameters between 0.3 and 1.3 times their default, inside their bounds."""
-    return {
-        p.name: (max(0.3 * p.default, p.low), min(1.3 * p.default, p.high))
+    """Trainable parameters between 0.3 and 1.3 times their default, of either sign, inside their bounds."""
+    ends = {
+        p.name: [float(np.clip(share * p.default, p.low, p.high)) for share in (0.3, 1.3)]
         for p in get_model(model).params
         if p.trainable and p.name != "bias"
     }
+    return {name: (min(values), max(values)) for name, values in ends.items()}
 
 
 def _wake(net: Network, x: Array, seed: int) -> None:

@@ -64,10 +64,14 @@ class Setup:
         return self.loss.sum_of is not None or self.penalty is not None or self.rule.uses("reward")
 
 
-def _output_decay(readout: Layer) -> float:
-    """What the readout's output keeps of a step, on average: κ of li, 1 - dv of cuba_li."""
-    params = readout.params
-    return float(np.mean(np.exp(-1.0 / params["tau"]) if "tau" in params else 1.0 - params["dv"]))
+def _output_decay(readout: Layer, rule: Rule) -> float:
+    """What the readout's output keeps of a step, on average; InputError for a readout that does not say."""
+    if readout.model.output_decay is None:
+        raise InputError(
+            f"readout: neuron '{readout.model.name}' states no output_decay, by which rule '{rule.name}' filters; add "
+            "it to its record, or take a rule that sends errors back layer by layer, such as 'hypr'"
+        )
+    return float(np.mean(readout.model.output_decay(readout.params)))
 
 
 class Block:
@@ -96,7 +100,7 @@ class Block:
             setup.arrays[i],
             self.samples,
             setup.rule,
-            leak=_output_decay(setup.net.layers[-1]) if setup.rule.error_feedback else 0.0,
+            leak=_output_decay(setup.net.layers[-1], setup.rule) if setup.rule.error_feedback else 0.0,
             delay=setup.delays[i],
             way_down=setup.ways_down[i],
             noise=noise,

@@ -155,12 +155,13 @@ class LayerPlan:
         return PARAMETER_TENSORS + PARAMETERS_OF_A_LAYER * self.index
 
     def largest_gain(self) -> int:
-        """Largest |B·C| with coefficient fraction bits: of neurons at rest, with the largest ψ of the table."""
-        zero, psi = (0,) * self.model.d, int(np.abs(self.layer.psi_table).max())
+        """Largest |B·C| with coefficient fraction bits: of neurons at `gain_point`, with the largest ψ of the table."""
+        psi = int(np.abs(self.layer.psi_table).max())
         constants, largest = tuple(map(int, self.layer.constants)), 0
         for column in self.layer.per_neuron.T:
             p = tuple(map(int, column)) + constants
-            _, B, C, *_ = self.model.fixed_jacobian(zero, zero, 0, (0,), p, psi)
+            state, current = self.model.gain_point(p)
+            _, B, C, *_ = self.model.fixed_jacobian(state, state, 0, current, p, psi)
             product = abs(sum(int(b) * int(c) for b, c in zip(B, C, strict=True)))
             largest = max(largest, shr_floor(product, self.widths.coefficient_fraction))
         return largest

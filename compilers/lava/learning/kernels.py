@@ -13,7 +13,7 @@ from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpd
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.jit import compile_kernel
-from hypr_neuro.numbers.unrolled import HEAD, LOAD
+from hypr_neuro.numbers.unrolled import HEAD, LOAD, STORE, STORE_BLOCK, STORE_MATRIX
 from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 from hypr_neuro.sim.learning.kernels import no_psi_index
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -30,6 +30,8 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
     model = get_model(model_name)
     d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
     load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    m, store, store_matrix = len(model.trainable), STORE[d], STORE_MATRIX[d, d]
+    store_own, store_by_parameter = STORE[m], STORE_BLOCK[m, d]
 
     def kernel(
         before: Any,
@@ -44,28 +46,25 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
         by_parameter: Any,
         own: Any,
     ) -> int:
-        shared, clipped = head(constants), 0
+        shared, clipped, at = head(constants), 0, d * d
+        of_current, of_state, of_state_before, of_spike = (
+            rows[at:],
+            rows[at + d :],
+            rows[at + 2 * d :],
+            rows[at + 3 * d :],
+        )
         for i in range(outputs.shape[0]):
             p = load_p(per_neuron, i) + shared
             s_prev, s = load_s(before, i), load_s(after, i)
             psi = psi_table[psi_index(s_prev, s, p)]
             A, B, C, late, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
-            for j, row in enumerate(A):
-                for k, value in enumerate(row):
-                    rows[j * d + k, i] = value
-            for j, value in enumerate(B):
-                rows[d * d + j, i] = value
-            for j, value in enumerate(C):
-                rows[d * d + d + j, i] = value
-            for j, value in enumerate(late):
-                rows[d * d + 2 * d + j, i] = value
-            for j, value in enumerate(F):
-                rows[d * d + 3 * d + j, i] = value
-            for q, row in enumerate(P):
-                for k, value in enumerate(row):
-                    by_parameter[q, k, i] = value
-            for q, value in enumerate(E):
-                own[q, i] = value
+            store_matrix(rows, i, A)
+            store(of_current, i, B)
+            store(of_state, i, C)
+            store(of_state_before, i, late)
+            store(of_spike, i, F)
+            store_by_parameter(by_parameter, i, P)
+            store_own(own, i, E)
             for r in range(d * d + 4 * d):
                 kept = min(max(rows[r, i], -top), top)
                 clipped += 1 * (kept != rows[r, i])

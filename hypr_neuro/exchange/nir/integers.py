@@ -10,7 +10,7 @@ neuron and layer, ψ tables, profile and record of conversions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.nir.nodes import base_name
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.neurons.brf import DELTA_FRACTION
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import parse_profile
 from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
@@ -78,48 +77,21 @@ def _float_layer(name: str, layer: QuantizedLayer) -> Layer:
 
 def float_params(name: str, model: NeuronModel, per_neuron: Mapping[str, Array], constants: Integers) -> Any:
     """Return the parameters by name, (n,) each, that a layer's integers stand for, kept inside their ranges."""
-    if model.learned is None:
+    not_learned = {} if model.not_learned is None else model.not_learned(per_neuron, constants)
+    if model.learned is None and not set(model.param_names) <= not_learned.keys():
         raise InputError(
             f"{name}: neuron '{model.name}' does not say what its integers stand for, rule: a model that "
             "learns on chip (docs/models.md); exchange it as quantized.h5"
         )
     size = len(next(iter(per_neuron.values())))
-    not_learned = NOT_LEARNED[model.name](per_neuron, constants) if model.name in NOT_LEARNED else {}
     start = {
         p.name: np.broadcast_to(np.asarray(not_learned.get(p.name, p.default), float), (size,)).copy()
         for p in model.params
     }
-    params = model.learned.params(start, model.learned.read(per_neuron, constants))
+    learned = model.learned
+    params = start if learned is None else learned.params(start, learned.read(per_neuron, constants))
     lowest = {p.name: np.nextafter(p.low, np.inf) if p.open_low else p.low for p in model.params}
     return {p.name: np.clip(params[p.name], lowest[p.name], p.high) for p in model.params}
-
-
-def _brf(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
-    """Return what does not learn in a BRF."""
-    return {
-        "delta": constants["dlt"] / 2.0**DELTA_FRACTION,
-        "gamma": per_neuron["gamma"] / 2.0 ** constants["k"],
-        "theta": per_neuron["theta"] / constants["one"],
-    }
-
-
-def _lif(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
-    """Return what does not learn in a LIF."""
-    return {"subtract": float(constants["subtract"])}
-
-
-def _se_adlif(per_neuron: Mapping[str, Array], constants: Integers) -> dict[str, Any]:
-    """Return k of an SE-adLIF: the integers know only k·a and k·b, with a and b at most 1."""
-    largest = max(int(per_neuron["ka"].max()), int(per_neuron["kb"].max())) / 2.0 ** constants["m"]
-    return {"k": max(120.0, largest)}
-
-
-NOT_LEARNED: dict[str, Callable[[Mapping[str, Array], Integers], dict[str, Any]]] = {
-    "brf": _brf,
-    "lif": _lif,
-    "se_adlif": _se_adlif,
-}
-"""Parameters that do not learn on the chip, from the integers of the models that have some."""
 
 
 # ---------------------------------------------------------------- metadata
