@@ -1,4 +1,7 @@
-"""Neuron models, one file each. Every module of this folder that defines ``MODEL`` is found by its file name."""
+"""Neuron models, one file each. Every module of this folder that defines ``MODEL`` is found by its file name.
+
+A module that defines ``VARIANT`` instead gives a model other integers, where it asks for them (`integer_model`).
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,36 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.base import FixedFormat, NeuronModel
 
 
-def _load() -> dict[str, NeuronModel]:
+def _load(attribute: str) -> dict[str, NeuronModel]:
     """Import every file of the folder; one that fails to import stops the program."""
     models = {}
     for info in iter_modules(__path__):
-        model = getattr(import_module(f"{__name__}.{info.name}"), "MODEL", None)
+        model = getattr(import_module(f"{__name__}.{info.name}"), attribute, None)
         if model is not None:
             if model.name != info.name:
                 raise InputError(
-                    f"neurons/{info.name}.py: MODEL.name = {model.name!r}, rule: it equals the file's name"
+                    f"neurons/{info.name}.py: {attribute}.name = {model.name!r}, rule: it equals the file's name"
                 )
             models[model.name] = model
     return models
 
 
-MODELS: dict[str, NeuronModel] = _load()
+MODELS: dict[str, NeuronModel] = _load("MODEL")
+VARIANTS: dict[str, NeuronModel] = _load("VARIANT")
+"""Records that stand for a model in some formats of integers; a network is never built of them."""
 
 
 def get_model(name: str) -> NeuronModel:
     """The model of that name; an unknown name lists the known ones."""
-    try:
-        return MODELS[name]
-    except KeyError:
-        raise InputError(f"unknown neuron '{name}', known: {', '.join(sorted(MODELS))}") from None
+    found = MODELS.get(name) or VARIANTS.get(name)
+    if found is None:
+        raise InputError(f"unknown neuron '{name}', known: {', '.join(sorted(MODELS))}")
+    return found
+
+
+def integer_model(model: NeuronModel, fmt: FixedFormat) -> NeuronModel:
+    """Return the record whose integers stand for the model in this format, the model itself but for its variants."""
+    return model if model.integer_form is None else get_model(model.integer_form(fmt))

@@ -18,14 +18,16 @@ psi_index            (s_prev, s, p) -> entry 0..511 of the layer's ψ table
 fixed_jacobian       (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E, F), see below
 to_fixed             (params, FixedFormat) -> FixedParams
 validate_fixed       (where, integers by name) raises InputError, naming `where`, for integers that the step cannot take
-threshold            name of the float parameter or coefficient out of whose reach no neuron fires, below which every
-                     one does; a model whose spike enters the state of its own step (F) needs it to run along spikes
-                     that are given
+threshold            name of the float parameter or coefficient that decides whether a neuron fires and enters nothing
+                     else: far above it none does, far below every one. A model whose spike enters the state of its own
+                     step (F) needs it to run along spikes that are given
 output_decay         (parameters by name) -> what a readout's output keeps of a step, (n,), between 0 and 1; rules that
                      feed errors straight back filter by its mean
 not_learned          (per-neuron integers by name, constants by name) -> the float parameters, by name, that do not
                      learn and differ from their default: what NIR writes of integers
 operating_point      (p) -> integers (s, I) at which B·C stands for all others, see below
+integer_form         (FixedFormat) -> name of the record whose integers stand for this neuron in that format, its own or
+                     that of a `VARIANT` of the folder: a record with `variant_of`, the same states and float functions
 ===================  ===========================================================================================
 
 A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d), C = ∂z_t/∂s_t (d), C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d),
@@ -258,6 +260,8 @@ class NeuronModel:
     output_decay: Callable[[Mapping[str, Array]], Array] | None = None
     not_learned: Callable[[Mapping[str, Array], Mapping[str, int]], dict[str, Any]] | None = None
     operating_point: Callable[[tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] | None = None
+    integer_form: Callable[[FixedFormat], str] | None = None
+    variant_of: str = ""
     currents: int = 1
     readout: bool = False
     lanes: bool = False
@@ -309,6 +313,11 @@ class NeuronModel:
             )
         if self.output_decay is not None and not self.readout:
             raise InputError(f"neuron '{self.name}': rule: output_decay belongs to readouts")
+
+    @property
+    def neuron(self) -> str:
+        """Name of the neuron as users know it: of a variant that of the model which it stands for."""
+        return self.variant_of or self.name
 
     @property
     def d(self) -> int:

@@ -139,21 +139,28 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """One power of two S maps real numbers to Loihi's: weights a = I S, and u, v, vth, bias = real S 2^6.
+    """Convert to Loihi's integers; formats of narrower states have `lif_narrow`'s (`integer_form`)."""
+    return fixed_params(params, fmt, STATE_BITS, ACTIVATION_SHIFT)
 
-    S is the largest for which threshold (17 bits), states (24 bits, with headroom) and weights fit.
+
+def integer_form(fmt: FixedFormat) -> str:
+    """Loihi's own from 24 bits of state on, with 24; below them the same equations in the format's width."""
+    return "lif" if fmt.state_bits >= STATE_BITS else "lif_narrow"
+
+
+def fixed_params(params: Mapping[str, Array], fmt: FixedFormat, state_bits: int, activation_shift: int) -> FixedParams:
+    """Convert by one power of two S: weights a = I S, and u, v, vth, bias = real S 2^activation_shift.
+
+    S is the largest for which threshold (17 bits at most), states (with headroom) and weights fit. 1/vth has 12 more
+    fraction bits than a state has bits.
     """
-    if fmt.state_bits < STATE_BITS:
-        raise InputError(
-            f"neuron 'lif': precision.state_bits = {fmt.state_bits}, rule: at least {STATE_BITS}, the width of Loihi's "
-            "LIF; choose another neuron for narrower states"
-        )
     out: list[Conversion] = []
+    mantissa_bits = state_bits - 1 - activation_shift
     largest = max(float(np.max(params["vth"])), fmt.state_range * fmt.headroom)
-    limit = min((1 << fmt.threshold_bits) - 1, (1 << (STATE_BITS - 1 - ACTIVATION_SHIFT)) - 1)
+    limit = min((1 << fmt.threshold_bits) - 1, (1 << mantissa_bits) - 1)
     weight_limit = ((1 << (fmt.weight_bits - 1)) - 1) * 2.0**fmt.weight_exponent_max
     by_weight = weight_limit / max(fmt.weight_range, 1e-9)
-    scale_log2 = min(int(np.floor(np.log2(min(limit / largest, by_weight)))), 24 - 7)
+    scale_log2 = min(int(np.floor(np.log2(min(limit / largest, by_weight)))), mantissa_bits)
     scale = 2.0**scale_log2
     decay_top = (1 << fmt.decay_bits) - 1
     decay_rule = f"decay, {fmt.decay_bits} bits unsigned"
@@ -161,21 +168,21 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     dv = to_integer("dv", params["dv"], 4096.0, 0, decay_top, decay_rule, out)
     vth_top = (1 << fmt.threshold_bits) - 1
     vth = to_integer("vth mantissa", params["vth"], scale, 1, vth_top, f"threshold, {fmt.threshold_bits} bits", out)
-    state_scale = scale * 2.0**ACTIVATION_SHIFT
+    state_scale = scale * 2.0**activation_shift
     bias = _bias(params["bias"], state_scale, fmt, out)
-    vth_state = vth << ACTIVATION_SHIFT
+    vth_state = vth << activation_shift
     per_neuron = {
         "du1": du + 1,
         "dv": dv,
         "vth": vth_state,
         "bias": bias,
-        "inv_vth": (1 << INVERSE_FRACTION) // vth_state,
+        "inv_vth": (1 << (state_bits + INVERSE_FRACTION - STATE_BITS)) // vth_state,
     }
     constants = {
         "lava": int(fmt.overflow == "lava"),
         "subtract": int(shared_value("lif", "subtract", params["subtract"])),
         "k": fmt.coefficient_fraction,
-        "scale_log2": scale_log2 + ACTIVATION_SHIFT,
+        "scale_log2": scale_log2 + activation_shift,
     }
     x = (np.arange(PSI_ENTRIES) - 256 + 0.5) / 128
     table = psi_table(slayer, x, np.ones_like(x), fmt)
@@ -318,6 +325,7 @@ MODEL = NeuronModel(
     constrain=constrain,
     validate_fixed=validate_fixed,
     threshold="vth",
+    integer_form=integer_form,
     not_learned=not_learned,
     lanes=True,
     source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; surrogate: Shrestha & Orchard 2018",

@@ -30,6 +30,7 @@ from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.kinds import require
+from hypr_neuro.neurons import integer_model
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
@@ -189,13 +190,14 @@ class _Parts:
         largest = [min(_largest(_stored(c.weights)), self.limit) for c in incoming]
         room = max([*largest, *(_largest(b) for b in biases.values())], default=0.0)
         wanted = self.profile.fixed_format(state_range, room)
-        fixed = p.model.to_fixed(params, replace(wanted, weight_exponent_max=1) if self.netx else wanted)
+        model = integer_model(p.model, wanted)
+        fixed = model.to_fixed(params, replace(wanted, weight_exponent_max=1) if self.netx else wanted)
         self.record += [conversion_summary(p.name, c) for c in fixed.conversions]
         if self.netx and "bias" in fixed.per_neuron:
             fixed.per_neuron["bias"] = self._whole_units(p, fixed.per_neuron["bias"], fixed.state_scale)
-        per_neuron = np.stack([fixed.per_neuron[k] for k in p.model.fixed_per_neuron])
-        constants = np.array([fixed.constants[k] for k in p.model.fixed_constants], dtype=np.int64)
-        self.populations.append(Population(p.name, p.model, per_neuron, constants))
+        per_neuron = np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron])
+        constants = np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64)
+        self.populations.append(Population(p.name, model, per_neuron, constants))
         self.state_scale[p.name], self.current_scale[p.name] = fixed.state_scale, fixed.current_scale
         # lava-dl shifts nothing left and floors nothing: exponents 0 and 1
         shared = max([*largest, self.top / fixed.current_scale])

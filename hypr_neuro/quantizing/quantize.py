@@ -20,7 +20,7 @@ from hypr_neuro.graph.clock import Clock
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Layer, Network, layer_name
-from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons import get_model, integer_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, NeuronModel
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
@@ -323,10 +323,11 @@ def _quantize_layer(
     weight_range: Mapping[str, float],
     record: list[dict[str, Any]],
 ) -> QuantizedLayer:
-    model = layer.model
     matrices = {"input": _input_matrix(layer)} | ({} if layer.recurrent is None else {"recurrent": layer.recurrent})
     room = {k: max(float(np.abs(m).max()), weight_range.get(k, 0.0)) for k, m in matrices.items()}
-    fixed = model.to_fixed(layer.params, profile.fixed_format(state_range, max(room.values())))
+    fmt = profile.fixed_format(state_range, max(room.values()))
+    model = integer_model(layer.model, fmt)
+    fixed = model.to_fixed(layer.params, fmt)
     record += [conversion_summary(name, c) for c in fixed.conversions]
     made = {k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()}
     return QuantizedLayer(
@@ -420,8 +421,8 @@ def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
     """
     require("net", net, Network)
     require("qnet", qnet, QuantizedNetwork)
-    shapes = [(layer.model.name, layer.size, layer.inputs) for layer in net.layers]
-    if shapes != [(layer.model.name, layer.size, layer.inputs) for layer in qnet.layers]:
+    shapes = [(layer.model.neuron, layer.size, layer.inputs) for layer in net.layers]
+    if shapes != [(layer.model.neuron, layer.size, layer.inputs) for layer in qnet.layers]:
         raise InputError(f"float network {shapes} and integer network differ; give the one that was quantized")
     result = net.copy()
     for layer, fixed in zip(result.layers, qnet.layers, strict=True):
@@ -444,7 +445,7 @@ def _start_integers(layer: Layer, fixed: QuantizedLayer, profile: Profile) -> di
     top = 1 << (profile.precision.state_bits.value - 1)
     state_range = 0.75 * top / (profile.precision.state_headroom.value * fixed.state_scale)
     for _ in range(STATE_SCALES):
-        found = layer.model.to_fixed(layer.params, profile.fixed_format(state_range, 0.0))
+        found = fixed.model.to_fixed(layer.params, profile.fixed_format(state_range, 0.0))
         if found.state_scale == fixed.state_scale:
             break
         # both scales are powers of two, and a range twice as large gives half the scale

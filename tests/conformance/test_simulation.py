@@ -147,10 +147,6 @@ def test_the_reference_refuses_a_state_that_leaves_its_width() -> None:
 def test_states_keep_to_the_width_that_the_profile_states(model: str, bits: int) -> None:
     net = random_network(model, 16)
     profile, ranges = varied("ideal", precision__state_bits=bits), {"layers.0": 0.5, "readout": 0.5}
-    if model == "lif" and bits < 24:
-        with pytest.raises(InputError, match=f"neuron 'lif': precision.state_bits = {bits}, rule: at least 24"):
-            quantize(net, profile, calibration=ranges)
-        return
     qnet = quantize(net, profile, calibration=ranges)
     assert_equals_reference(qnet, random_spikes(16, SAMPLES, STEPS, qnet.inputs), 16)
 

@@ -34,7 +34,9 @@ class LearnLibrary:
         write_learning(qnet, options, folder)
         compile_c(toolchain, [SOURCE, "-o", FILE], folder)
         self.c, self.qnet, self.plan = ctypes.CDLL(str(folder.resolve() / FILE)), qnet, LearningPlan(qnet, options)
-        self.c.hn_learn_output.restype = ctypes.POINTER(ctypes.c_int32)
+        kinds = {f.name: f.kind for f in fields(self.plan)}
+        output = getattr(ctypes, f"c_{kinds[f'sent_{self.plan.last}'].removesuffix('_t')}")
+        self.c.hn_learn_output.restype = ctypes.POINTER(output)
         self.raw: list[Any] = []
         self.arrays = {name: array for struct in STRUCTS for name, array in self._struct(struct)}
         self.c.hn_learn_reset()

@@ -18,6 +18,7 @@ import numpy as np
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.nir.nodes import base_name
 from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.neurons import VARIANTS, get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import parse_profile
@@ -72,7 +73,7 @@ def _float_layer(name: str, layer: QuantizedLayer) -> Layer:
     per_neuron = dict(zip(layer.model.fixed_per_neuron, layer.per_neuron, strict=True))
     constants = {key: layer.constant(key) for key in layer.model.fixed_constants}
     params = float_params(name, layer.model, per_neuron, constants)
-    return Layer(layer.model, weight, recurrent, bias, params, layer.trainable)
+    return Layer(get_model(layer.model.neuron), weight, recurrent, bias, params, layer.trainable)
 
 
 def float_params(name: str, model: NeuronModel, per_neuron: Mapping[str, Array], constants: Integers) -> Any:
@@ -111,6 +112,8 @@ def integer_metadata(qnet: QuantizedNetwork) -> dict[str, dict[str, Any]]:
             "state_scale": float(layer.state_scale),
             "current_scale": float(layer.current_scale),
         }
+        if layer.model.variant_of:
+            metadata[name]["integers_of"] = layer.model.name
         for key, connection in layer.connections().items():
             node = f"{name}_{'weight' if key == 'input' else key}"
             metadata[node] = {"exponent": int(connection.exponent), "step": layer.weight_step(connection)}
@@ -150,8 +153,9 @@ def integer_layer(where: str, layer: Layer, entries: Mapping[str, Mapping[str, A
     connections = {"input": _connection(f"{where}_weight", matrix, entries["weight"], scale, top)}
     if layer.recurrent is not None:
         connections["recurrent"] = _connection(f"{where}_recurrent", layer.recurrent, entries["recurrent"], scale, top)
+    model = _integer_model(where, layer.model, integers)
     quantized = QuantizedLayer(
-        layer.model,
+        model,
         connections["input"],
         connections.get("recurrent"),
         layer.bias is not None,
@@ -162,12 +166,21 @@ def integer_layer(where: str, layer: Layer, entries: Mapping[str, Mapping[str, A
         scale,
         layer.trainable,
     )
-    if layer.model.validate_fixed is not None:
-        layer.model.validate_fixed(
+    if model.validate_fixed is not None:
+        model.validate_fixed(
             f"node '{where}'",
-            dict(zip(layer.model.fixed_per_neuron, quantized.per_neuron, strict=True)) | _constants(quantized),
+            dict(zip(model.fixed_per_neuron, quantized.per_neuron, strict=True)) | _constants(quantized),
         )
     return quantized
+
+
+def _integer_model(where: str, model: NeuronModel, entry: Mapping[str, Any]) -> NeuronModel:
+    """Return the record that the integers are of; raise FileFormatError for one that does not stand for the neuron."""
+    name = str(entry.get("integers_of", model.name))
+    known = [model.name, *(v.name for v in VARIANTS.values() if v.variant_of == model.name)]
+    if name not in known:
+        raise FileFormatError(f"node '{where}': integers_of = '{name}', rule: {', '.join(known)}; write the file again")
+    return get_model(name)
 
 
 def _constants(layer: QuantizedLayer) -> dict[str, Array]:
