@@ -4,15 +4,15 @@ Weights, states and parameters become integers as in `quantize`: each population
 mantissas and an exponent of its own. Trained weights often spread over more than a mantissa holds: a connection is then
 split by size (`weight_groups`).
 
-A constant current is a line that is always on. Its rounding error adds up step after step, so its mantissas have an
-exponent apart from the weights', and a second line brings what rounding left. A target without such lines takes it on
-the membrane (bias="membrane"):
+A constant current is a bias axon, an input that is always on. Its rounding error adds up step after step, so its
+mantissas have an exponent apart from the weights', and a second axon brings what rounding left. A target without bias
+axons takes it on the membrane (bias="membrane"):
 
     v ← v + b / du instead of u ← u + b      equal once u has settled, b (1 - du)^{t+1} / du more in step t before
 
-Time. With a connection delay of h steps a population runs L = h · (hops from the input) steps behind float time.
-Connections that skip populations get the delay that keeps them in step. A connection that leads back over k hops
-arrives h·k steps later than in float: `notes` says so.
+Time. With a connection delay of h steps a population that lies k connections behind the input runs L = h·k steps behind
+float time. Connections that skip populations get the delay that keeps them in step. A connection that leads back over k
+populations arrives h·k steps later than in float: `notes` says so.
 """
 
 from __future__ import annotations
@@ -48,9 +48,22 @@ NETX, NETX_UNIT = "netx", 1 << 6
 class QuantizedGraph:
     """A graph in integers.
 
-    network : what executors run. state_scale, current_scale : by population, state_int = state · state_scale, weighted
-        sum = current · current_scale. latency : by population, steps behind float time
-    record : how each number came about. notes : what differs from the float graph in time, one line each
+    Attributes
+    ----------
+    network
+        What executors run.
+    profile
+        The chip whose integers these are.
+    dt
+        Length of a step in ms.
+    state_scale, current_scale
+        By population, state_int = state · state_scale, weighted sum = current · current_scale.
+    latency
+        By population, steps behind float time.
+    record
+        How each number came about, see `explain`.
+    notes
+        What differs from the float graph in time, one line each.
     """
 
     network: IntegerNetwork
@@ -63,11 +76,12 @@ class QuantizedGraph:
     notes: list[str] = field(default_factory=list)
 
     def integer(self) -> IntegerNetwork:
-        """The network as executors run it."""
+        """Return the network as executors run it."""
         return self.network
 
     @property
     def inputs(self) -> int:
+        """Channels of the input."""
         return self.network.inputs
 
     @property
@@ -76,7 +90,7 @@ class QuantizedGraph:
         return self.latency[self.network.populations[-1].name]
 
     def explain(self) -> list[str]:
-        """One line a conversion, as `QuantizedNetwork.explain`, then the notes."""
+        """Return one line a conversion, as `QuantizedNetwork.explain`, then the notes."""
         return [*explained(self.record), *self.notes]
 
     def save(self, path: str | Path) -> None:
@@ -96,7 +110,7 @@ class QuantizedGraph:
 
     @classmethod
     def load(cls, path: str | Path) -> QuantizedGraph:
-        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
         meta, arrays = load_arrays(path, KIND)
         try:
             network = IntegerNetwork.from_contents(meta.pop("network"), arrays)
@@ -117,20 +131,35 @@ def quantize_graph(
     target: str | None = None,
     largest_weight: float | None = None,
 ) -> QuantizedGraph:
-    """Integers for a profile.
+    """Make the integers of a graph for a profile.
 
-    calibration : data (its first 64 training samples are run in float), an array (sample, T, channel), or the
-        largest state magnitude by population
-    weight_groups : most groups of one connection, 1 to 4; a further one has to halve the weights' squared error
-    bias : of a constant current, "line" or "membrane", see above; by default a line, for netx on the membrane
-    target : "netx" makes integers that a netx file can hold: one exponent for all that leads to a population, no
-        groups, biases on the membrane in multiples of 2^6
-    largest_weight : the exponent is that of weights up to this magnitude, in real units, and larger ones become the
-        largest mantissa; a few strong inhibitory weights often cost the others their bits and could be weaker just as
-        well. Clips are counted in the record
+    Parameters
+    ----------
+    graph
+        The float graph; its last population gives the outputs.
+    profile
+        A profile, its name or its file.
+    calibration
+        Data (its first 64 training samples are run in float), an array (sample, T, channel), or the largest state
+        magnitude by population.
+    weight_groups
+        Most groups of one connection, 1 to 4; a further one has to halve the weights' squared error.
+    bias
+        Where a constant current goes, to a bias axon ("line") or to the membrane ("membrane"), see above; by default to
+        an axon, for netx to the membrane.
+    target
+        "netx" makes integers that a netx file can hold: one exponent for all that leads to a population, no groups,
+        biases on the membrane in multiples of 2^6.
+    largest_weight
+        The exponent is that of weights up to this magnitude, in real units, and larger ones become the largest
+        mantissa; a few strong inhibitory weights often cost the others their bits and could be weaker just as well.
+        Clips are counted in the record.
 
-    Raises InputError, naming the population or connection, for a neuron without integer form, values outside the
-    profile's range, outputs that are not the last population's alone, and delays past 63 steps.
+    Raises
+    ------
+    InputError
+        Naming the population or connection, for a neuron without integer form, values outside the profile's range,
+        outputs that are not the last population's alone, and delays past 63 steps.
     """
     require("graph", graph, FloatGraph)
     chip = load_profile(profile)
@@ -152,20 +181,29 @@ def quantize_graph(
     netx = target == NETX
     if largest_weight is not None and not 0 < largest_weight < float("inf"):
         raise InputError(f"largest_weight = {largest_weight}, rule: positive and finite")
-    parts = _Parts(graph, chip, 1 if netx else weight_groups, bias, netx)
-    parts.limit = float("inf") if largest_weight is None else float(largest_weight)
+    conversion = _Conversion(graph, chip, 1 if netx else weight_groups, bias, netx)
+    conversion.limit = float("inf") if largest_weight is None else float(largest_weight)
     for p in graph.populations:
         if p.name not in ranges:
             raise InputError(f"calibration lacks '{p.name}', has: {', '.join(ranges) or 'nothing'}")
-        parts.add(p, float(ranges[p.name]))
+        conversion.add(p, float(ranges[p.name]))
     bits = int(chip.precision.state_bits.value)
-    network = IntegerNetwork(graph.inputs, tuple(parts.populations), tuple(parts.synapses), parts.hop, bits)
+    network = IntegerNetwork(
+        graph.inputs, tuple(conversion.populations), tuple(conversion.synapses), conversion.connection_delay, bits
+    )
     return QuantizedGraph(
-        network, chip, graph.dt, parts.state_scale, parts.current_scale, parts.latency, parts.record, parts.notes
+        network,
+        chip,
+        graph.dt,
+        conversion.state_scale,
+        conversion.current_scale,
+        conversion.latency,
+        conversion.record,
+        conversion.notes,
     )
 
 
-class _Parts:
+class _Conversion:
     """What was converted so far; attributes as in `QuantizedGraph`."""
 
     def __init__(self, graph: FloatGraph, profile: Profile, groups: int, bias: str, netx: bool) -> None:
@@ -174,7 +212,7 @@ class _Parts:
         self.groups, self.bias, self.netx = groups, bias, netx
         self.limit = float("inf")
         self.top = profile.precision.weight_top
-        self.hop, self.latency = clock.connection_delay, dict(clock.latencies)
+        self.connection_delay, self.latency = clock.connection_delay, dict(clock.latencies)
         self.populations: list[Population] = []
         self.synapses: list[Synapses] = []
         self.state_scale: dict[str, float] = {}
@@ -183,28 +221,28 @@ class _Parts:
         self.notes: list[str] = []
 
     def add(self, p: FloatPopulation, state_range: float) -> None:
-        """A population and all that leads to it."""
+        """Convert a population and all that leads to it."""
         incoming, biases, params = self.graph.incoming(p.name), p.biases, p.params
         if self.bias == "membrane" and biases:
             params, biases = self._on_membrane(p), {}
         largest = [min(_largest(_stored(c.weights)), self.limit) for c in incoming]
         room = max([*largest, *(_largest(b) for b in biases.values())], default=0.0)
-        wanted = self.profile.fixed_format(state_range, room)
-        model = integer_model(p.model, wanted)
-        fixed = model.to_fixed(params, replace(wanted, weight_exponent_max=1) if self.netx else wanted)
+        number_format = self.profile.fixed_format(state_range, room)
+        model = integer_model(p.model, number_format)
+        fixed = model.to_fixed(params, replace(number_format, weight_exponent_max=1) if self.netx else number_format)
         self.record += [conversion_summary(p.name, c) for c in fixed.conversions]
         if self.netx and "bias" in fixed.per_neuron:
-            fixed.per_neuron["bias"] = self._whole_units(p, fixed.per_neuron["bias"], fixed.state_scale)
+            fixed.per_neuron["bias"] = self._netx_biases(p, fixed.per_neuron["bias"], fixed.state_scale)
         per_neuron = np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron])
         constants = np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64)
         self.populations.append(Population(p.name, model, per_neuron, constants))
         self.state_scale[p.name], self.current_scale[p.name] = fixed.state_scale, fixed.current_scale
         # lava-dl shifts nothing left and floors nothing: exponents 0 and 1
         shared = max([*largest, self.top / fixed.current_scale])
-        for c, own in zip(incoming, largest, strict=True):
-            self._connection(c, shared if self.netx else own)
+        for c, magnitude in zip(incoming, largest, strict=True):
+            self._connection(c, shared if self.netx else magnitude)
         for first, current in biases.items():
-            self._lines(p, first, current)
+            self._bias_axons(p, first, current)
 
     def _on_membrane(self, p: FloatPopulation) -> dict[str, Array]:
         if set(p.biases) != {0} or p.model.bias_on != "state" or np.any(p.params.get("du", np.zeros(1)) <= 0.0):
@@ -216,71 +254,73 @@ class _Parts:
             self.notes.append(f"{p.name}: constant currents act on the membrane, at once instead of building up")
         return p.params | {"bias": p.params["bias"] + p.biases[0] / p.params["du"]}
 
-    def _whole_units(self, p: FloatPopulation, bias: Array, scale: float) -> Array:
-        """Biases in multiples of 2^6, as netx holds them."""
+    def _netx_biases(self, p: FloatPopulation, bias: Array, scale: float) -> Array:
+        """Return biases in multiples of 2^6, as netx holds them."""
         rounded: Array = np.rint(bias / NETX_UNIT).astype(np.int64) * NETX_UNIT
         step = Conversion("bias for netx", bias / scale, scale, rounded, "nearest, ties to even", 0, "multiple of 2^6")
         self.record.append(conversion_summary(p.name, step))
         return rounded
 
     def _delay(self, c: FloatSynapses) -> int:
-        """Delay on the chip that keeps the target in step with the source."""
+        """Return the delay on the chip that keeps the target in step with the source."""
         if not self.graph.forward(c):
             return c.delay
         source = 0 if c.source == INPUT else self.latency[c.source]
-        return c.delay + self.latency[c.target] - source - self.hop
+        return c.delay + self.latency[c.target] - source - self.connection_delay
 
     def _connection(self, c: FloatSynapses, room: float) -> None:
-        late = 0 if self.graph.forward(c) else self.latency[c.source] - self.latency[c.target]
-        if late:
+        behind = 0 if self.graph.forward(c) else self.latency[c.source] - self.latency[c.target]
+        if behind:
             self.notes.append(
-                f"{c.name}: arrives {late} step(s) later than in float, since '{c.source}' runs so many "
+                f"{c.name}: arrives {behind} step(s) later than in float, since '{c.source}' runs so many "
                 f"behind '{c.target}' on this chip"
             )
         stored = _stored(c.weights)
         groups = split_by_size(stored, self.top, self.groups)
         for i, chosen in enumerate(groups):
-            alone = len(groups) == 1
-            key, values = (c.source, stored) if alone else (f"{c.source}, group {i + 1}", np.where(chosen, stored, 0.0))
+            undivided = len(groups) == 1
+            key, values = (
+                (c.source, stored) if undivided else (f"{c.source}, group {i + 1}", np.where(chosen, stored, 0.0))
+            )
             mantissa, exponent = self._mantissas(
-                c.target, key, values, room if alone else min(_largest(values), self.limit)
+                c.target, key, values, room if undivided else min(_largest(values), self.limit)
             )
             matrix = _like(c.weights, mantissa)
-            own = matrix if alone else _sparse(matrix)
-            self.synapses.append(Synapses(c.source, c.target, own, exponent, self._delay(c), None, c.current))
+            stored_matrix = matrix if undivided else _sparse(matrix)
+            self.synapses.append(Synapses(c.source, c.target, stored_matrix, exponent, self._delay(c), None, c.current))
 
-    def _lines(self, p: FloatPopulation, first: int, current: Array) -> None:
-        """A constant current, in step with the population, beside weights that are all 0; then what rounding left."""
+    def _bias_axons(self, p: FloatPopulation, first: int, current: Array) -> None:
+        """Add a constant current as an axon, in step with the population; then another one for what rounding left."""
         from scipy.sparse import csr_array
 
         none = csr_array((p.size, self.graph.inputs), dtype=np.int64)
-        delay = first + self.latency[p.name] - self.hop
-        left, key = current, f"bias from step {first}" if first else "bias"
+        delay = first + self.latency[p.name] - self.connection_delay
+        remainder, key = current, f"bias from step {first}" if first else "bias"
         for name in (key, f"{key}, remainder"):
-            if _largest(left) == 0.0:
+            if _largest(remainder) == 0.0:
                 break
             # whole units of the current: a negative exponent would floor, and the error of one sign add up
-            room = max(_largest(left), self.top / self.current_scale[p.name])
-            mantissa, exponent = self._mantissas(p.name, name, left, room)
+            room = max(_largest(remainder), self.top / self.current_scale[p.name])
+            mantissa, exponent = self._mantissas(p.name, name, remainder, room)
             if not mantissa.any():
                 break
             self.synapses.append(Synapses(INPUT, p.name, none, exponent, delay, mantissa))
-            left = left - mantissa * 2.0**exponent / self.current_scale[p.name]
+            remainder = remainder - mantissa * 2.0**exponent / self.current_scale[p.name]
 
     def _mantissas(self, target: str, key: str, values: Array, room: float) -> tuple[Array, int]:
         if not values.size:
             return values.astype(np.int64), 0
-        made = quantize_weights(target, key, values, self.current_scale[target], room, self.profile, self.record)
-        return made.mantissa, made.exponent
+        connection = quantize_weights(target, key, values, self.current_scale[target], room, self.profile, self.record)
+        return connection.mantissa, connection.exponent
 
 
 def _sparse(matrix: Any) -> Any:
-    """CSR without stored zeros."""
+    """Return the matrix as CSR without stored zeros."""
     from scipy.sparse import csr_array
 
-    found = csr_array(matrix)
-    found.eliminate_zeros()
-    return found
+    compact = csr_array(matrix)
+    compact.eliminate_zeros()
+    return compact
 
 
 def _largest(values: Array) -> float:
@@ -288,12 +328,12 @@ def _largest(values: Array) -> float:
 
 
 def _stored(matrix: Any) -> Array:
-    """Entries of a dense matrix, stored ones of a sparse one."""
+    """Return the entries of a dense matrix, the stored ones of a sparse one."""
     return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.data)
 
 
 def _like(matrix: Any, values: Array) -> Any:
-    """A matrix of the same form that holds these entries."""
+    """Return a matrix of the same form that holds these entries."""
     if isinstance(matrix, np.ndarray):
         return values.reshape(matrix.shape)
     from scipy.sparse import csr_array

@@ -20,19 +20,19 @@ DIFFERENCE = 1e-6
 
 
 def record_of(layer: Layer) -> Learned:
-    """The model's record; InputError for a model without one."""
+    """Return how the model's parameters learn; raise InputError for a model of which none does."""
     if layer.model.learned is None:
         raise InputError(f"neuron '{layer.model.name}': no parameter of it learns on a chip")
     return layer.model.learned
 
 
 def values_of(layer: Layer) -> tuple[Array, ...]:
-    """(n,) for each trainable parameter of the model, in their order."""
+    """Return the learned values, (n,) for each trainable parameter of the model, in their order."""
     return tuple(np.array(v, np.float64) for v in record_of(layer).values(layer.params))
 
 
 def slope(layer: Layer, place: int) -> Array:
-    """(n,) ∂value/∂parameter of the trainable parameter at `place`, by central difference."""
+    """Return ∂value/∂parameter (n,) of the trainable parameter at `place`, by central difference."""
     name, record = layer.model.trainable[place], record_of(layer)
     width = DIFFERENCE * np.maximum(np.abs(layer.params[name]), 1e-3)
     above, below = (record.values({**layer.params, name: layer.params[name] + s * width})[place] for s in (1, -1))
@@ -40,34 +40,43 @@ def slope(layer: Layer, place: int) -> Array:
 
 
 def gradient_by_value(layer: Layer, place: int, by_parameter: Array) -> Array:
-    """∂L/∂value (n,) from ∂L/∂parameter; 0 where the value does not follow the parameter."""
+    """Return ∂L/∂value (n,) from ∂L/∂parameter; 0 where the value does not follow the parameter."""
     steepness = slope(layer, place)
     return np.divide(by_parameter, steepness, out=np.zeros(layer.size), where=steepness != 0.0)
 
 
 def write_values(layer: Layer, changed: Mapping[int, Array]) -> None:
     """Give the parameters at these places of `trainable` these values, kept inside the ranges of training."""
-    wanted = tuple(changed.get(j, value) for j, value in enumerate(values_of(layer)))
-    found = record_of(layer).params(layer.params, wanted)
+    values = tuple(changed.get(j, value) for j, value in enumerate(values_of(layer)))
+    params = record_of(layer).params(layer.params, values)
     if layer.model.constrain is not None:
-        found = {name: np.array(value, np.float64) for name, value in found.items()}
-        layer.model.constrain(found)
+        params = {name: np.array(value, np.float64) for name, value in params.items()}
+        layer.model.constrain(params)
     for place in changed:
         name = layer.model.trainable[place]
-        layer.params[name][...] = found[name]
+        layer.params[name][...] = params[name]
 
 
 def read_values(
     layer: Layer, constants: Mapping[str, int], start: Mapping[str, Array], now: Mapping[str, Array]
 ) -> None:
-    """Take up what integers say of the parameters, where their values are not those at the start.
+    """Write into the layer the parameters that integers stand for, where these differ from those at the start.
 
-    start, now : per-neuron integers by name, those of the layer's parameters as they are, and those to read
+    Parameters
+    ----------
+    layer
+        Its trainable parameters are changed in place.
+    constants
+        Integers of the whole layer by name.
+    start
+        Per-neuron integers by name, those of the layer's parameters as they are.
+    now
+        Per-neuron integers by name, those to read.
     """
     record = record_of(layer)
     before, after = record.read(start, constants), record.read(now, constants)
-    same = [a == b for a, b in zip(before, after, strict=True)]
-    wanted = tuple(np.where(s, exact, a) for s, exact, a in zip(same, record.values(layer.params), after, strict=True))
-    found = record.params(layer.params, wanted)
-    for name, kept in zip(layer.model.trainable, same, strict=True):
-        layer.params[name][...] = np.where(kept, layer.params[name], found[name])
+    equal = [a == b for a, b in zip(before, after, strict=True)]
+    values = tuple(np.where(s, exact, a) for s, exact, a in zip(equal, record.values(layer.params), after, strict=True))
+    params = record.params(layer.params, values)
+    for name, unchanged in zip(layer.model.trainable, equal, strict=True):
+        layer.params[name][...] = np.where(unchanged, layer.params[name], params[name])

@@ -35,7 +35,7 @@ STATE_SCALES = 64
 
 @dataclass
 class Connection:
-    """weights (post, pre) int64 mantissas; a step's sum Σ m z is shifted by `exponent` (a negative one floors)."""
+    """Weights (post, pre), int64 mantissas; a step's sum Σ m z is shifted by `exponent` (a negative one floors)."""
 
     mantissa: Array
     exponent: int
@@ -45,10 +45,28 @@ class Connection:
 class QuantizedLayer:
     """One layer in integers.
 
-    input : from the layer below; with `bias_axon` its last column is an input line that is always on
-    recurrent : from the layer's own previous outputs, or None
-    per_neuron : (parameters, n) int64 in the model's order. constants : one integer a layer, in the model's order
-    state_scale : state_int = state · state_scale. current_scale : weighted sum = I · current_scale
+    Attributes
+    ----------
+    model
+        The neuron.
+    input
+        From the layer below; with `bias_axon` its last column belongs to an input that is always on.
+    recurrent
+        From the layer's own outputs of the step before, or None.
+    bias_axon
+        Whether `input` has that column.
+    per_neuron : (parameters, n) int64
+        In the model's order.
+    constants : (constants,) int64
+        One integer a layer, in the model's order.
+    psi_table : (PSI_ENTRIES,) int64
+        The surrogate derivative.
+    state_scale
+        state_int = state · state_scale.
+    current_scale
+        Weighted sum = I · current_scale.
+    trainable
+        Names of the neuron parameters that learn.
     """
 
     model: NeuronModel
@@ -63,17 +81,17 @@ class QuantizedLayer:
     trainable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Shapes and types, because kernels read what these promise."""
+        """Check shapes and types, because kernels read what these promise."""
         self.model.require_integer("integer layer")
-        wanted = {
+        expected = {
             "input": (self.input.mantissa, (self.size, self.inputs + int(self.bias_axon))),
             "per_neuron": (self.per_neuron, (len(self.model.fixed_per_neuron), self.size)),
             "constants": (self.constants, (len(self.model.fixed_constants),)),
             "psi_table": (self.psi_table, (PSI_ENTRIES,)),
         }
         if self.recurrent is not None:
-            wanted["recurrent"] = (self.recurrent.mantissa, (self.size, self.size))
-        for name, (array, shape) in wanted.items():
+            expected["recurrent"] = (self.recurrent.mantissa, (self.size, self.size))
+        for name, (array, shape) in expected.items():
             if array.shape != shape or array.dtype != np.int64 or 0 in shape:
                 raise InputError(
                     f"{self.model.name} layer: {name} is {array.dtype} of shape {array.shape}, rule: int64 of {shape}"
@@ -85,24 +103,25 @@ class QuantizedLayer:
 
     @property
     def size(self) -> int:
+        """Neurons."""
         return int(self.input.mantissa.shape[0])
 
     @property
     def inputs(self) -> int:
-        """Inputs from below, the always-on line not counted."""
+        """Inputs from below, the bias axon not counted."""
         return int(self.input.mantissa.shape[1]) - int(self.bias_axon)
 
     def connections(self) -> dict[str, Connection]:
-        """ "input" and, if there is one, "recurrent"."""
-        both = {"input": self.input}
-        return both if self.recurrent is None else both | {"recurrent": self.recurrent}
+        """Return the connections by name: "input" and, if there is one, "recurrent"."""
+        connections = {"input": self.input}
+        return connections if self.recurrent is None else connections | {"recurrent": self.recurrent}
 
     def weight_step(self, connection: Connection) -> float:
-        """Real size of one mantissa unit."""
+        """Return the real size of one mantissa unit."""
         return float(2.0**connection.exponent / self.current_scale)
 
     def constant(self, name: str) -> int:
-        """A constant of the layer by its name in the model's record."""
+        """Return a constant of the layer by its name in the model's record."""
         return int(self.constants[self.model.fixed_constants.index(name)])
 
 
@@ -125,14 +144,16 @@ class QuantizedNetwork:
 
     @property
     def inputs(self) -> int:
+        """Channels of the input."""
         return self.layers[0].inputs
 
     @property
     def outputs(self) -> int:
+        """Neurons of the readout."""
         return self.layers[-1].size
 
     def name(self, index: int) -> str:
-        """'layers.0', …, 'readout'."""
+        """Return the name of a layer: 'layers.0', …, 'readout'."""
         return layer_name(index, len(self.layers))
 
     @property
@@ -141,11 +162,11 @@ class QuantizedNetwork:
         return self.profile.clock(len(self.layers))
 
     def latency(self, index: int) -> int:
-        """Steps by which layer `index` runs behind float time."""
+        """Return the steps by which layer `index` runs behind float time."""
         return self.clock.latency(index)
 
     def weights(self) -> dict[str, Array]:
-        """Every mantissa array by name, such as 'layers.0.input'; not copies."""
+        """Return every mantissa array by name, such as 'layers.0.input'; not copies."""
         return {
             f"{self.name(i)}.{k}": c.mantissa
             for i, layer in enumerate(self.layers)
@@ -158,15 +179,15 @@ class QuantizedNetwork:
         return self.clock.tail
 
     def integer(self) -> IntegerNetwork:
-        """The network as executors run it; it shares the arrays of weights and parameters."""
+        """Return the network as executors run it; it shares the arrays of weights and parameters."""
         populations, synapses, below = [], [], INPUT
         for i, layer in enumerate(self.layers):
             name = self.name(i)
             populations.append(Population(name, layer.model, layer.per_neuron, layer.constants))
-            matrix, line = layer.input.mantissa, None
+            matrix, bias = layer.input.mantissa, None
             if layer.bias_axon:
-                matrix, line = matrix[:, :-1], matrix[:, -1]
-            synapses.append(Synapses(below, name, matrix, layer.input.exponent, always_on=line))
+                matrix, bias = matrix[:, :-1], matrix[:, -1]
+            synapses.append(Synapses(below, name, matrix, layer.input.exponent, always_on=bias))
             if layer.recurrent is not None:
                 synapses.append(Synapses(name, name, layer.recurrent.mantissa, layer.recurrent.exponent))
             below = name
@@ -175,7 +196,7 @@ class QuantizedNetwork:
         return IntegerNetwork(self.inputs, tuple(populations), tuple(synapses), delay, bits)
 
     def copy(self) -> QuantizedNetwork:
-        """An independent copy of everything that learning changes."""
+        """Return a network with its own copy of everything that learning changes."""
         layers = []
         for layer in self.layers:
             rec = layer.recurrent
@@ -190,7 +211,7 @@ class QuantizedNetwork:
         return replace(self, layers=layers)
 
     def explain(self) -> list[str]:
-        """One line a conversion: name, range of values, scale, range of integers, rounding, clips, rule."""
+        """Return one line a conversion: name, range of values, scale, range of integers, rounding, clips, rule."""
         return explained(self.record)
 
     def save(self, path: str | Path) -> None:
@@ -221,7 +242,7 @@ class QuantizedNetwork:
 
     @classmethod
     def load(cls, path: str | Path) -> QuantizedNetwork:
-        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
         meta, arrays = load_arrays(path, KIND)
         try:
             layers = [_loaded_layer(i, entry, arrays) for i, entry in enumerate(meta["layers"])]
@@ -257,13 +278,25 @@ def quantize(
     calibration: SequenceData | Array | Mapping[str, float],
     weight_range: Mapping[str, float] | None = None,
 ) -> QuantizedNetwork:
-    """Integers for a profile.
+    """Make the integers of a network for a profile.
 
-    calibration : data (its first 64 training samples are run in float), an array (sample, T, channel), or the
-        largest state magnitude of each layer by name, such as {"layers.0": 3.1, "readout": 6.0}
-    weight_range : largest weight magnitude to make room for, by connection ("layers.0.input"), where it is larger
-        than the network's own. Learning from scratch needs it: exponents come from the range training reaches.
-    Raises InputError if a neuron is float only, a range is missing or a weight exponent leaves the profile's range.
+    Parameters
+    ----------
+    net
+        The float network.
+    profile
+        A profile, its name or its file.
+    calibration
+        Data (its first 64 training samples are run in float), an array (sample, T, channel), or the largest state
+        magnitude of each layer by name, such as {"layers.0": 3.1, "readout": 6.0}.
+    weight_range
+        Largest weight magnitude to make room for, by connection ("layers.0.input"), where it is larger than the
+        network's own. Learning from scratch needs it: exponents come from the range training reaches.
+
+    Raises
+    ------
+    InputError
+        If a neuron is float only, a range is missing or a weight exponent leaves the profile's range.
     """
     require("net", net, Network)
     for i, layer in enumerate(net.layers):
@@ -276,25 +309,25 @@ def quantize(
         name = net.name(i)
         if name not in ranges:
             raise InputError(f"calibration lacks '{name}', has: {', '.join(ranges) or 'nothing'}")
-        wanted = {k.rsplit(".", 1)[1]: v for k, v in (weight_range or {}).items() if k.rsplit(".", 1)[0] == name}
-        layers.append(_quantize_layer(name, layer, profile, float(ranges[name]), wanted, record))
+        named_ranges = {k.rsplit(".", 1)[1]: v for k, v in (weight_range or {}).items() if k.rsplit(".", 1)[0] == name}
+        layers.append(_quantize_layer(name, layer, profile, float(ranges[name]), named_ranges, record))
     return QuantizedNetwork(layers, profile, net.dt, net.encoder, record)
 
 
 def state_ranges(net: Network, x: Array) -> dict[str, float]:
-    """Largest magnitude of any state of each layer, over samples (sample, T, channel) run in float."""
-    found = {net.name(i): 0.0 for i in range(len(net.layers))}
+    """Return the largest magnitude of any state of each layer, over samples (sample, T, channel) run in float."""
+    largest = {net.name(i): 0.0 for i in range(len(net.layers))}
 
     def visit(start: int, layers: Sequence[LayerForward]) -> None:
         for i, layer in enumerate(layers):
-            found[net.name(i)] = max(found[net.name(i)], float(np.abs(layer.states).max()))
+            largest[net.name(i)] = max(largest[net.name(i)], float(np.abs(layer.states).max()))
 
     readout(net, x, visit=visit)
-    return found
+    return largest
 
 
 def weight_ranges(net: Network) -> dict[str, float]:
-    """Largest weight magnitude by connection, bias included where it is an input line; see `quantize`."""
+    """Return the largest weight magnitude by connection, bias included where it is an axon; see `quantize`."""
     require("net", net, Network)
     ranges = {}
     for i, layer in enumerate(net.layers):
@@ -305,7 +338,7 @@ def weight_ranges(net: Network) -> dict[str, float]:
 
 
 def calibration_input(calibration: SequenceData | Array) -> Array:
-    """Samples (sample, T, channel) to calibrate on: of data the first 64 of its training part, arrays as they are."""
+    """Return samples (sample, T, channel) to calibrate on: of data the first 64 for training, arrays as they are."""
     if isinstance(calibration, SequenceData):
         return calibration.part("train").x[:CALIBRATION_SAMPLES]
     return np.asarray(calibration)
@@ -325,15 +358,17 @@ def _quantize_layer(
 ) -> QuantizedLayer:
     matrices = {"input": _input_matrix(layer)} | ({} if layer.recurrent is None else {"recurrent": layer.recurrent})
     room = {k: max(float(np.abs(m).max()), weight_range.get(k, 0.0)) for k, m in matrices.items()}
-    fmt = profile.fixed_format(state_range, max(room.values()))
-    model = integer_model(layer.model, fmt)
-    fixed = model.to_fixed(layer.params, fmt)
+    number_format = profile.fixed_format(state_range, max(room.values()))
+    model = integer_model(layer.model, number_format)
+    fixed = model.to_fixed(layer.params, number_format)
     record += [conversion_summary(name, c) for c in fixed.conversions]
-    made = {k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()}
+    connections = {
+        k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()
+    }
     return QuantizedLayer(
         model,
-        made["input"],
-        made.get("recurrent"),
+        connections["input"],
+        connections.get("recurrent"),
         layer.bias is not None,
         np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron]),
         np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64),
@@ -353,9 +388,27 @@ def quantize_weights(
     profile: Profile,
     record: list[dict[str, Any]],
 ) -> Connection:
-    """m = round(w · current_scale / 2^e) with the smallest exponent e at which the largest weight, `room`, fits.
+    """Compute m = round(w · current_scale / 2^e) with the smallest exponent e at which the largest weight fits.
 
-    matrix : weights in an array of any shape. The conversion is appended to `record`
+    Parameters
+    ----------
+    layer, key
+        Names of the layer and of its connection, for the record and for errors.
+    matrix
+        Weights in an array of any shape.
+    current_scale
+        Units of the layer's weighted sums, see `QuantizedLayer`.
+    room
+        The largest weight magnitude to make room for; larger ones are clipped.
+    profile
+        Its weight bits and range of exponents.
+    record
+        The conversion is appended.
+
+    Raises
+    ------
+    InputError
+        If the exponent is outside the profile's range.
     """
     p = profile.precision
     top = p.weight_top
@@ -378,7 +431,7 @@ def quantize_weights(
 
 
 def conversion_summary(layer: str, c: Conversion) -> dict[str, Any]:
-    """A conversion as plain data, for the record."""
+    """Return a conversion as plain data, for the record."""
     error = c.integer / c.scale - c.value
     power, noise = float(np.mean(c.value**2)), float(np.mean(error**2))
     sqnr = 10.0 * float(np.log10(power / noise)) if noise > 0 and power > 0 else None
@@ -399,7 +452,7 @@ def conversion_summary(layer: str, c: Conversion) -> dict[str, Any]:
 
 
 def explained(record: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Conversions of a record in words, one a line."""
+    """Tell the conversions of a record in words, one a line."""
     return [
         f"{r['layer']}.{r['name']}: {r['low']:.6g}..{r['high']:.6g} × {r['scale']:.6g} -> "
         f"{r['integer_low']}..{r['integer_high']} ({r['rounding']}; {r['clipped']} of {r['count']} clipped; "
@@ -413,11 +466,11 @@ def _decibel(value: float | None) -> str:
 
 
 def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
-    """A float network with the weights and neuron parameters that the integers stand for.
+    """Return a float network with the weights and neuron parameters that the integers stand for.
 
     Parameters come from the integers where learning has changed these; those of which the integers are still what
-    quantizing gave keep the exact numbers of `net`, as do parameters that do not learn on a chip.
-    Raises InputError if the two do not have the same layers.
+    quantizing gave keep the exact numbers of `net`, as do parameters that do not learn on a chip. Raise InputError if
+    the two do not have the same layers.
     """
     require("net", net, Network)
     require("qnet", qnet, QuantizedNetwork)
@@ -441,13 +494,13 @@ def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
 
 
 def _start_integers(layer: Layer, fixed: QuantizedLayer, profile: Profile) -> dict[str, Array]:
-    """Per-neuron integers that quantizing the layer gives, at the state scale that the integer layer has."""
+    """Return the per-neuron integers that quantizing the layer gives, at the state scale that the integer layer has."""
     top = 1 << (profile.precision.state_bits.value - 1)
     state_range = 0.75 * top / (profile.precision.state_headroom.value * fixed.state_scale)
     for _ in range(STATE_SCALES):
-        found = fixed.model.to_fixed(layer.params, profile.fixed_format(state_range, 0.0))
-        if found.state_scale == fixed.state_scale:
+        converted = fixed.model.to_fixed(layer.params, profile.fixed_format(state_range, 0.0))
+        if converted.state_scale == fixed.state_scale:
             break
         # both scales are powers of two, and a range twice as large gives half the scale
-        state_range *= 2.0 if found.state_scale > fixed.state_scale else 0.5
-    return found.per_neuron
+        state_range *= 2.0 if converted.state_scale > fixed.state_scale else 0.5
+    return converted.per_neuron

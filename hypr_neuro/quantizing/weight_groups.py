@@ -25,9 +25,9 @@ OCTAVES = 10
 
 
 def split_by_size(weights: Array, top: int, groups: int) -> list[Array]:
-    """Masks of the weights' shape, at most `groups` of them, large weights first; each weight is in one.
+    """Return at most `groups` masks of the weights' shape, large weights first; each weight is in one.
 
-    top : largest mantissa
+    `top` is the largest mantissa.
     """
     magnitude = np.abs(weights)
     largest = float(magnitude.max()) if weights.size else 0.0
@@ -40,20 +40,20 @@ def split_by_size(weights: Array, top: int, groups: int) -> list[Array]:
         (a, b): rounding_error(weights[(octave >= a) & (octave < b)], top) for a, b in combinations([*used, OCTAVES], 2)
     }
     best = error[used[0], OCTAVES]
-    found: tuple[int, ...] = (used[0], OCTAVES)
+    ends: tuple[int, ...] = (used[0], OCTAVES)
     for count in range(2, groups + 1):
-        ways = [(used[0], *cuts, OCTAVES) for cuts in combinations(used[1:], count - 1)]
-        if not ways:
+        partitions = [(used[0], *cuts, OCTAVES) for cuts in combinations(used[1:], count - 1)]
+        if not partitions:
             break
-        least = min(ways, key=lambda ends: sum(error[pair] for pair in pairwise(ends)))
+        least = min(partitions, key=lambda candidate: sum(error[pair] for pair in pairwise(candidate)))
         total = sum(error[pair] for pair in pairwise(least))
         if total * LEAST_GAIN <= best and best > 0.0:
-            best, found = total, least
-    return [(octave >= a) & (octave < b) for a, b in pairwise(found)]
+            best, ends = total, least
+    return [(octave >= a) & (octave < b) for a, b in pairwise(ends)]
 
 
 def rounding_error(weights: Array, top: int) -> float:
-    """Squared error of rounding to mantissas up to `top`, under the exponent that the largest weight needs."""
+    """Return the squared error of rounding to mantissas up to `top`, under the exponent of the largest weight."""
     room = float(np.abs(weights).max()) if weights.size else 0.0
     if room == 0.0:
         return 0.0
