@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 PACKAGE = __name__.rpartition(".")[0]
 RENAMED = {
@@ -113,6 +114,19 @@ def today(name: str) -> str | None:
         if new is not None:
             return ".".join([PACKAGE, new, *parts[end:]])
     return None
+
+
+def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module whose old `names` still give what has the new ones, with a warning."""
+
+    def get(name: str) -> Any:
+        new = names.get(name)
+        if new is None:
+            raise AttributeError(f"module '{module}' has no attribute '{name}'")
+        warnings.warn(f"'{module}.{name}' is now '{new}'; change the name", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], new)
+
+    return get
 
 
 class _Alias(Loader):

@@ -1,19 +1,18 @@
-"""Networks for Lava (lava-nc 0.10.0), the vendor's framework for Loihi: a network of Lava processes from the integers,
-and Lava networks of others as integers.
+"""Networks for Lava (lava-nc 0.10.0), the vendor's framework for Loihi, from integers, and integers from Lava networks.
 
 Out, a quantized network in processes that follow our definition:
 
 build      `lava_network`: the processes, with ports that fit into a user's own Lava network
-learning   `learning_network`: a quantized network that learns; `learning_run` runs it in a child process
-           (`learning_worker`), the other `learning_*` are its parts
+learning   `learning_network`: a quantized network that learns; `learning.run` runs it in a child process
+           (`learning.worker`), the other modules are its parts
 run        runs a built network over samples and records it; worker: a program of its own for the device 'lava'
 processes  what Lava itself does not have; Lava searches that folder for process models, so it holds nothing else
-rules      what a network must keep to; imports without Lava
+rules      what a network must satisfy; imports without Lava
 
 Out, any network of integers in Lava's own processes:
 
-integer    `lava_integer_network`: LIF, RF, RF_IZ and connections; `integer_trace` runs samples like the simulator;
-           `integer_record` records, `integer_batch` and `integer_worker` run many in one child process
+integers   `lava_integer_network`: LIF, RF, RF_IZ and connections; `trace` runs samples like the simulator; `record`
+           records, `batch` and `worker` run many in one child process
 
 In:
 
@@ -43,10 +42,10 @@ TAKES_INTEGER = True
 
 
 def emit(network: IntegerNetwork | HasInteger, folder: Path) -> list[str]:
-    """Write the network and a script that runs it under Lava into `folder`; the names of the files.
+    """Write the network and a script that runs it under Lava into `folder`; return the names of the files.
 
-    A `QuantizedNetwork` runs in processes of our own, everything else in Lava's. Raises InputError for what Lava cannot
-    do, see `rules.check_network` and `integer.check_integer_network`. Lava itself is not needed.
+    A `QuantizedNetwork` runs in processes of our own, everything else in Lava's. Raise InputError for what Lava cannot
+    do, see `rules.check_network` and `integers.network.check_integer_network`. Lava itself is not needed.
     """
     if isinstance(network, QuantizedNetwork):
         check_network(network)

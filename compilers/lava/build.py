@@ -39,10 +39,10 @@ class LavaLayer:
         return self.input.s_in if self.always_on is None else self.always_on.s_in
 
     def reset(self) -> None:
-        """States and what is under way in the connections to zero, while Lava pauses between two runs."""
+        """Set states and what is under way in the connections to zero, while Lava pauses between two runs."""
         states = (self.neuron.u, self.neuron.v) if self.builtin else (self.neuron.state, self.neuron.output)
-        on_the_way = [dense.a_buff for dense in (self.input, self.recurrent) if dense is not None]
-        for var in (*states, *on_the_way):
+        pending = [dense.a_buff for dense in (self.input, self.recurrent) if dense is not None]
+        for var in (*states, *pending):
             var.set(np.zeros(var.shape))
 
 
@@ -50,8 +50,14 @@ class LavaLayer:
 class LavaNetwork:
     """A network of Lava processes.
 
-    s_in : port (inputs,) for spikes or graded values. readout : port (outputs,) of the last layer, integers that
-    run `len(layers)` steps behind. spikes : port of each hidden layer by name. s_out : the last of them, or None
+    Attributes
+    ----------
+    layers
+        The processes by layer.
+    s_in
+        Port (inputs,) for spikes or graded values.
+    readout
+        Port (outputs,) of the last layer, integers that run `len(layers)` steps behind.
     """
 
     layers: list[LavaLayer]
@@ -60,23 +66,25 @@ class LavaNetwork:
 
     @property
     def spikes(self) -> dict[str, Any]:
+        """Port of each hidden layer by name."""
         return {layer.name: layer.neuron.s_out for layer in self.layers[:-1]}
 
     @property
     def s_out(self) -> Any | None:
+        """Port of the last hidden layer, None if there is none."""
         return self.layers[-2].neuron.s_out if len(self.layers) > 1 else None
 
     def reset(self) -> None:
-        """All states to zero, as at the start of a sample; Lava has to pause between two runs."""
+        """Set all states to zero, as at the start of a sample; Lava has to pause between two runs."""
         for layer in self.layers:
             layer.reset()
 
 
 def lava_network(qnet: QuantizedNetwork) -> LavaNetwork:
-    """The processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
+    """Build the processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
 
-    Inputs that are no spikes are taken as graded values; `rules.check_sums` says how large they may be.
-    Raises MissingPackageError without Lava and InputError for what Lava cannot do.
+    Inputs that are no spikes are taken as graded values; `rules.check_sums` says how large they may be. Raise
+    MissingPackageError without Lava and InputError for what Lava cannot do.
     """
     require_lava()
     check_network(qnet)
@@ -125,7 +133,7 @@ def _lif(name: str, size: int, arguments: dict[str, Any]) -> Any:
 
 
 def _population(name: str, layer: QuantizedLayer) -> Any:
-    from hypr_neuro.compilers.lava.processes.process import Population
+    from hypr_neuro.compilers.lava.processes.process import NeuronPopulation
 
     per_neuron, constants = np.asarray(layer.per_neuron, np.int64), np.asarray(layer.constants, np.int64)
     # compiled here once: Lava's processes are forked from this one and inherit the kernel
@@ -137,4 +145,4 @@ def _population(name: str, layer: QuantizedLayer) -> Any:
         np.ascontiguousarray(constants),
         np.zeros(len(layer.model.events), np.int64),
     )
-    return Population(model=layer.model.name, per_neuron=per_neuron, constants=constants, name=name)
+    return NeuronPopulation(model=layer.model.name, per_neuron=per_neuron, constants=constants, name=name)

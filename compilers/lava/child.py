@@ -13,7 +13,7 @@ from hypr_neuro.errors import HyprError
 
 
 def run_worker(module: str, folder: Path, timeout: float) -> None:
-    """Run ``python -m module folder`` for at most `timeout` seconds; HyprError with its last lines if it fails."""
+    """Run ``python -m module folder`` for at most `timeout` seconds; raise HyprError with its last lines otherwise."""
     with open(folder / "log.txt", "wb") as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", module, str(folder)],
@@ -34,7 +34,7 @@ def run_worker(module: str, folder: Path, timeout: float) -> None:
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    """Lava's processes are in the worker's group; what tracks their shared memory ignores SIGTERM and frees it."""
+    """End the worker's group, Lava's processes; what tracks their shared memory ignores SIGTERM and frees it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(worker.pid, number)
@@ -43,5 +43,5 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 
 
 def last_words(folder: Path) -> str:
-    """The end of what the worker wrote, for an error."""
+    """Return the end of what the worker wrote, for an error."""
     return f"its last lines: {(folder / 'log.txt').read_text(encoding='utf-8', errors='replace')[-2000:]}"

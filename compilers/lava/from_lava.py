@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hypr_neuro.compilers.lava.read_integers import CURRENTS, Weights, kinds, population, weights
-from hypr_neuro.compilers.lava.read_ports import Link, connected, describe, describe_port, links, network_of
+from hypr_neuro.compilers.lava.read_ports import PortLink, connected, describe, describe_port, links, network_of
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import INPUT, LARGEST_DELAY, IntegerNetwork, Population, Synapses
@@ -47,6 +47,7 @@ class LavaInput:
 
     @property
     def size(self) -> int:
+        """Channels."""
         return int(np.prod(self.shape))
 
 
@@ -54,9 +55,18 @@ class LavaInput:
 class FromLava:
     """A network of Lava processes that was read.
 
-    inputs : where its input comes from. shapes : of every population in Lava
-    processes : the process of each population
-    left_out : other processes, that only receive or stand behind what is `outside`, in words
+    Attributes
+    ----------
+    network
+        The integers.
+    inputs
+        Where its input comes from.
+    shapes
+        Of every population in Lava.
+    processes
+        The process of each population.
+    left_out
+        Other processes, that only receive or stand behind what is `outside`, in words.
     """
 
     network: IntegerNetwork
@@ -69,55 +79,64 @@ class FromLava:
     """Steps without input at the end of a run, see `hypr_neuro.graph.integer.as_integer`."""
 
     def integer(self) -> IntegerNetwork:
-        """The network, so that `simulate` takes what was read as it is."""
+        """Return the network, so that `simulate` takes what was read as it is."""
         return self.network
 
     def input(self, arrays: Mapping[str, ArrayLike] | None = None) -> Array:
-        """The input (T, channel) from arrays (T, *shape), one for each name of `inputs`.
+        """Return the input (T, channel) from arrays (T, …) in the shapes of `inputs`, one for each of their names.
 
-        Without arrays: what ring buffers hold, once. Raises InputError where an input is none, or lengths differ.
+        Without arrays: what ring buffers hold, once. Raise InputError where an input is none, or lengths differ.
         """
-        found = (
+        by_name = (
             {i.name: _buffered(i) for i in self.inputs}
             if arrays is None
             else {k: np.asarray(a) for k, a in arrays.items()}
         )
         names = [i.name for i in self.inputs]
-        if not names or set(found) != set(names):
+        if not names or set(by_name) != set(names):
             raise InputError(
-                f"arrays for {', '.join(found) or 'nothing'}, rule: {', '.join(names) or 'no input at all'}"
+                f"arrays for {', '.join(by_name) or 'nothing'}, rule: {', '.join(names) or 'no input at all'}"
             )
-        steps = {len(array) for array in found.values()}
+        steps = {len(array) for array in by_name.values()}
         for i in self.inputs:
-            if found[i.name].shape[1:] != i.shape or len(steps) != 1:
+            if by_name[i.name].shape[1:] != i.shape or len(steps) != 1:
                 rule = ", ".join(map(str, ("T", *i.shape)))
-                raise InputError(f"input '{i.name}' of shape {found[i.name].shape}, rule: ({rule}), one T for all")
-        return np.concatenate([found[name].reshape(*steps, -1) for name in names], axis=1)
+                raise InputError(f"input '{i.name}' of shape {by_name[i.name].shape}, rule: ({rule}), one T for all")
+        return np.concatenate([by_name[name].reshape(*steps, -1) for name in names], axis=1)
 
     def lines(self) -> list[str]:
-        """What was read, in words."""
+        """Tell what was read, a line for each part."""
         network = self.network
-        found = [
+        text = [
             f"{len(network.populations)} populations, {len(network.synapses)} connections, {network.inputs} input "
             f"channels, connection_delay {network.connection_delay}"
         ]
-        found += [
+        text += [
             f"input channels {i.first}..{i.first + i.size - 1}: {i.name}, {describe(i.process)}" for i in self.inputs
         ]
-        found += [
+        text += [
             f"{p.name}: {p.model.name}, {p.size} neurons, {describe(self.processes[p.name])}"
             for p in network.populations
         ]
-        return found + [f"no part of the network: {text}" for text in self.left_out]
+        return text + [f"no part of the network: {other}" for other in self.left_out]
 
 
 def from_lava(process: Any, *, outside: Iterable[Any] = ()) -> FromLava:
-    """The integer network of which `process` is a part.
+    """Read the integer network of which `process` is a part.
 
-    process : any process of a Lava network that has been built and not yet run
-    outside : processes that are taken as input, whatever feeds them, such as encoders of a user's own
+    Parameters
+    ----------
+    process
+        Any process of a Lava network that has been built and not yet run.
+    outside
+        Processes that are taken as input, whatever feeds them, such as encoders of a user's own.
 
-    Raises InputError, naming process and class, for what is not supported, and MissingPackageError without Lava.
+    Raises
+    ------
+    InputError
+        Naming process and class, for what is not supported.
+    MissingPackageError
+        Without Lava.
     """
     require_lava()
     if not hasattr(process, "in_ports") or not hasattr(process, "out_ports"):
@@ -131,11 +150,17 @@ def from_lava(process: Any, *, outside: Iterable[Any] = ()) -> FromLava:
 class _Sum:
     """One contribution to a current: who sends, and weights (None: as it comes, in the same step).
 
-    made : number of the connection's process, or of the sender's. rows, columns : of the weights, in the order of the
-        populations' neurons. always_on : the weights of a line that is always on, as `rows`
+    Attributes
+    ----------
+    number
+        That of the connection's process, or of the sender's, in the order in which they were made.
+    rows, columns
+        Of the weights, in the order of the populations' neurons.
+    always_on
+        The weights of a bias axon, as `rows`.
     """
 
-    made: int
+    number: int
     source: Any
     target: str
     current: int
@@ -151,7 +176,7 @@ class _Reader:
     def __init__(self, process: Any, outside: set[int]) -> None:
         from hypr_neuro.compilers.lava.processes.process import AlwaysOn
 
-        self.processes, self.outside, self.line = network_of(process), outside, AlwaysOn
+        self.processes, self.outside, self.axon_class = network_of(process), outside, AlwaysOn
         self.neuron_kinds, self.connection_kinds = kinds()
         self.neurons = [p for p in self.processes if type(p) in self.neuron_kinds and p.id not in outside]
         if not self.neurons:
@@ -164,7 +189,7 @@ class _Reader:
         self._refuse_writers()
         for process in self.neurons:
             self._read_currents(process)
-        self.sums.sort(key=lambda s: s.made)
+        self.sums.sort(key=lambda s: s.number)
         inputs = self._inputs()
         order = self._order()
         populations = [population(p, self.neuron_kinds[type(p)], self.names[p.id]) for p in order]
@@ -172,7 +197,7 @@ class _Reader:
         channels = sum(i.size for i in inputs)
         rank = {self.names[p.id]: i for i, p in enumerate(order)}
         synapses = [self._synapses(s, inputs, channels, rank, populations, delay) for s in self.sums]
-        synapses = [part for c in synapses for part in _lines_forward(c, rank, max(channels, 1))]
+        synapses = [part for c in synapses for part in _axons_forward(c, rank, max(channels, 1))]
         network = IntegerNetwork(max(channels, 1), tuple(populations), tuple(synapses), delay)
         read = {p.id for p in self.neurons} | self.used | {i.process.id for i in inputs}
         left_out = tuple(describe(p) for p in self.processes if p.id not in read)
@@ -192,7 +217,7 @@ class _Reader:
                 if link.source is not port:
                     self._read_link(link, target, current)
 
-    def _read_link(self, link: Link, target: str, current: int) -> None:
+    def _read_link(self, link: PortLink, target: str, current: int) -> None:
         sender = link.source.process
         if type(sender) not in self.connection_kinds or sender.id in self.outside:
             self._check_sender(link.source)
@@ -201,34 +226,34 @@ class _Reader:
             )
             return
         self.used.add(sender.id)
-        found = weights(sender)
-        arriving = [each for source in links(sender.s_in) for each in self._lines(source, found)]
-        if len(arriving) > 1 and (found.exponent < 0 or found.message_bits == 0):
+        delivered = weights(sender)
+        arriving = [each for source in links(sender.s_in) for each in self._senders(source, delivered)]
+        if len(arriving) > 1 and (delivered.exponent < 0 or delivered.message_bits == 0):
             raise InputError(
                 f"{describe(sender)}: {len(arriving)} ports send to it, rule: one, because it sums them "
                 "before it tests for a spike or shifts; give each a connection of its own"
             )
-        for source, columns, line in arriving:
+        for source, columns, bias in arriving:
             self._check_sender(source)
-            self.sums.append(_Sum(sender.id, source, target, current, found, link.order, columns, line))
+            self.sums.append(_Sum(sender.id, source, target, current, delivered, link.order, columns, bias))
 
-    def _lines(self, link: Link, found: Weights) -> Iterator[tuple[Any, Array, Array | None]]:
-        """Ports that send to a connection, columns of its weights for each, weights of a line that is always on."""
+    def _senders(self, link: PortLink, delivered: Weights) -> Iterator[tuple[Any, Array, Array | None]]:
+        """Yield ports that send to a connection, columns of its weights for each, weights of a bias axon."""
         place, process = np.argsort(link.order), link.source.process
-        if type(process) is not self.line:
+        if type(process) is not self.axon_class:
             yield link.source, place, None
             return
         self.used.add(process.id)
-        dense = found.weights if isinstance(found.weights, np.ndarray) else found.weights.toarray()
+        dense = delivered.weights if isinstance(delivered.weights, np.ndarray) else delivered.weights.toarray()
         for i, before in enumerate(links(process.s_in)):
             yield before.source, place[:-1][np.argsort(before.order)], dense[:, place[-1]] if i == 0 else None
 
     def _check_sender(self, port: Any) -> None:
-        """Neurons, or something at the edge of the network."""
+        """Raise InputError unless the port belongs to neurons or to something at the edge of the network."""
         sender = port.process
         if sender.id in self.names or sender.id in self.outside or type(port).__name__ == "InPort":
             return
-        if type(sender) in self.connection_kinds or type(sender) is self.line:
+        if type(sender) in self.connection_kinds or type(sender) is self.axon_class:
             raise InputError(f"{describe(sender)}: sends to another connection, rule: to neurons; put some between")
         if any(connected(p) for p in sender.in_ports.members):
             raise InputError(
@@ -237,7 +262,7 @@ class _Reader:
             )
 
     def _refuse_writers(self) -> None:
-        """Processes that change variables of the network while it runs, as resets do."""
+        """Raise InputError for processes that change variables of the network while it runs, as resets do."""
         known = {p.id for p in self.processes if type(p) in (self.neuron_kinds | self.connection_kinds)}
         for process in self.processes:
             ends = [end.process.id for port in process.ref_ports.members for end in port.get_dst_ports()]
@@ -253,15 +278,18 @@ class _Reader:
             for s in self.sums
             if s.source.process.id not in self.names or type(s.source).__name__ == "InPort"
         }
-        found: list[LavaInput] = []
+        inputs: list[LavaInput] = []
         for port in sorted(ports.values(), key=lambda p: (p.process.id, p.name)):
-            first = found[-1].first + found[-1].size if found else 0
-            found.append(LavaInput(describe_port(port), first, tuple(port.shape), port.process))
-        return found
+            first = inputs[-1].first + inputs[-1].size if inputs else 0
+            inputs.append(LavaInput(describe_port(port), first, tuple(port.shape), port.process))
+        return inputs
 
     def _order(self) -> list[Any]:
-        """Neurons as they were made, but those before others that have to be: that send to them in the same step, or
-        whose weights are shifted together with a line that is always on, which an IntegerNetwork has forward only."""
+        """Return the neurons as they were made, but those first that others have to come after.
+
+        They send to the others in the same step, or have weights that are shifted together with a bias axon's, which an
+        IntegerNetwork has forward only.
+        """
         number = {name: id_ for id_, name in self.names.items()}
         before: dict[int, set[int]] = {p.id: set() for p in self.neurons}
         for s in self.sums:
@@ -270,22 +298,22 @@ class _Reader:
                 before[number[s.target]].add(s.source.process.id)
         ready = [id_ for id_, sources in before.items() if not sources]
         heapq.heapify(ready)
-        found: list[int] = []
+        order: list[int] = []
         while ready:
-            found.append(heapq.heappop(ready))
+            order.append(heapq.heappop(ready))
             for id_, sources in before.items():
-                if found[-1] in sources:
-                    sources.remove(found[-1])
+                if order[-1] in sources:
+                    sources.remove(order[-1])
                     if not sources:
                         heapq.heappush(ready, id_)
-        if len(found) < len(before):
-            stuck = ", ".join(self.names[id_] for id_ in before if id_ not in found)
+        if len(order) < len(before):
+            stuck = ", ".join(self.names[id_] for id_ in before if id_ not in order)
             raise InputError(
                 f"processes {stuck}: wait for each other in the same step, rule: a loop has weights in "
                 "it, and a line that is always on beside them needs an exponent of 0 or more"
             )
         by_id = {p.id: p for p in self.neurons}
-        return [by_id[id_] for id_ in found]
+        return [by_id[id_] for id_ in order]
 
     def _synapses(
         self,
@@ -316,13 +344,13 @@ class _Reader:
                 f"connection {source} -> {s.target}: delay {_largest(delays) - 1} beside neurons that "
                 f"receive in the same step, rule: at most {LARGEST_DELAY - 1}; shorten it"
             )
-        line = None if s.always_on is None else s.always_on[s.rows]
+        bias = None if s.always_on is None else s.always_on[s.rows]
         matrix = _placed(s.weights.weights, s, first, pre, 0)
-        return Synapses(source, s.target, matrix, s.weights.exponent, delays, line, s.current, s.weights.message_bits)
+        return Synapses(source, s.target, matrix, s.weights.exponent, delays, bias, s.current, s.weights.message_bits)
 
 
-def _lines_forward(c: Synapses, rank: dict[str, int], channels: int) -> list[Synapses]:
-    """The connection; where it leads backward its line that is always on comes from the input, by itself."""
+def _axons_forward(c: Synapses, rank: dict[str, int], channels: int) -> list[Synapses]:
+    """Return the connection; where it leads backward its bias axon comes from the input, by itself."""
     if c.always_on is None or c.source == INPUT or rank[c.source] < rank[c.target]:
         return [c]
     nothing = np.zeros((c.shape[0], channels), np.int64)
@@ -330,19 +358,19 @@ def _lines_forward(c: Synapses, rank: dict[str, int], channels: int) -> list[Syn
 
 
 def _placed(matrix: Any, s: _Sum, first: int, pre: int, extra: int) -> Any:
-    """Rows and columns in the order of the populations; columns of the input at their channels. `extra` is added."""
+    """Put rows and columns in the order of the populations, columns of the input at their channels; add `extra`."""
     if isinstance(matrix, np.ndarray):
-        found = matrix[s.rows][:, s.columns] + extra
-        if found.shape[1] == pre:
-            return found
-        whole = np.zeros((found.shape[0], pre), np.int64)
-        whole[:, first : first + found.shape[1]] = found
-        return whole
+        values = matrix[s.rows][:, s.columns] + extra
+        if values.shape[1] == pre:
+            return values
+        padded = np.zeros((values.shape[0], pre), np.int64)
+        padded[:, first : first + values.shape[1]] = values
+        return padded
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     row_of, column_of = np.argsort(s.rows), np.full(matrix.shape[1], -1)
     column_of[s.columns] = np.arange(s.columns.size) + first
-    kept = column_of[matrix.indices] >= 0
-    return _csr(matrix.data[kept] + extra, row_of[rows[kept]], column_of[matrix.indices[kept]], (s.rows.size, pre))
+    used = column_of[matrix.indices] >= 0
+    return _csr(matrix.data[used] + extra, row_of[rows[used]], column_of[matrix.indices[used]], (s.rows.size, pre))
 
 
 def _csr(data: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
@@ -362,18 +390,18 @@ def _largest(delays: Any) -> int:
 
 
 def _names(neurons: list[Any]) -> dict[int, str]:
-    """A name for each process, its own where that is possible."""
-    found: dict[int, str] = {}
+    """Return a name for each process, that of Lava where that is possible."""
+    names: dict[int, str] = {}
     for process in neurons:
-        name, taken = str(process.name), {INPUT, *found.values()}
+        name, taken = str(process.name), {INPUT, *names.values()}
         if name in taken or any(name.startswith(f"{t}/") or t.startswith(f"{name}/") for t in taken):
             name = f"{name.replace('/', '.')}.{process.id}"
-        found[process.id] = name
-    return found
+        names[process.id] = name
+    return names
 
 
 def _buffered(given: LavaInput) -> Array:
-    """What a ring buffer sends, (T, *shape)."""
+    """Return what a ring buffer sends, steps first."""
     if type(given.process).__name__ != "RingBuffer":
         raise InputError(
             f"input '{given.name}': {describe(given.process)} holds no data, rule: a ring buffer; give arrays"

@@ -11,7 +11,7 @@ from hypr_neuro.sim.population import Feedback
 
 
 class PopulationStep:
-    """`population_kernel` for one step, without feedback of its own."""
+    """`population_kernel` for one step, without recurrent connections."""
 
     def __init__(self, model_name: str, size: int) -> None:
         self.size, self.model = size, get_model(model_name)
@@ -23,7 +23,10 @@ class PopulationStep:
     def __call__(
         self, current: Array, state: Array, output: Array, per_neuron: Array, constants: Array, events: Array
     ) -> None:
-        """current (n,) integers; state (d, n) and output (n,) int32 are updated in place, events (bits,) added to."""
+        """Compute a step from `current` (n,), integers.
+
+        `state` (d, n) and `output` (n,), int32, are updated in place, `events` (bits,) added to.
+        """
         self._outputs[0] = output
         arriving = np.ascontiguousarray(current, dtype=np.int32)[None, None]
         width = np.int32 if self.model.lanes else np.int64

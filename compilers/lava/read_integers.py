@@ -5,7 +5,7 @@ Lava                               here
 =================================  ==========================================================
 LIF                                lif, overflow "lava"
 RF, RF_IZ                          rf, rf_iz
-Population (of this package)       the model itself
+NeuronPopulation (of this package) the model itself
 Dense, Sparse                      weights
 DelayDense, DelaySparse            weights with delays
 AlwaysOn (of this package)         `Synapses.always_on`
@@ -55,16 +55,16 @@ class Weights:
 
 
 def kinds() -> tuple[dict[type, str], dict[type, str]]:
-    """Lava's classes that are read, by class: neurons, connections. A subclass may have a model of its own."""
+    """Return Lava's classes that are read, by class: neurons, connections. A subclass may have a model of its own."""
     from lava.proc.dense.process import DelayDense, Dense
     from lava.proc.lif.process import LIF
     from lava.proc.rf.process import RF
     from lava.proc.rf_iz.process import RF_IZ
     from lava.proc.sparse.process import DelaySparse, Sparse
 
-    from hypr_neuro.compilers.lava.processes.process import Population as OwnPopulation
+    from hypr_neuro.compilers.lava.processes.process import NeuronPopulation
 
-    neurons = {LIF: "LIF", RF: "RF", RF_IZ: "RF_IZ", OwnPopulation: "Population"}
+    neurons = {LIF: "LIF", RF: "RF", RF_IZ: "RF_IZ", NeuronPopulation: "Population"}
     return neurons, {kind: kind.__name__ for kind in (Dense, DelayDense, Sparse, DelaySparse)}
 
 
@@ -72,7 +72,7 @@ def kinds() -> tuple[dict[type, str], dict[type, str]]:
 
 
 def population(process: Any, kind: str, name: str) -> Population:
-    """The neurons of a process; raises InputError for what only the floating-point models compute."""
+    """Return the neurons of a process; raise InputError for what only the floating-point models compute."""
     _check_rest(process)
     if kind == "Population":
         values = process.per_neuron.init, process.constants.init
@@ -80,13 +80,15 @@ def population(process: Any, kind: str, name: str) -> Population:
     size = int(np.prod(process.s_out.shape))
     if kind == "LIF":
         return Population.of(name, "lif", size, **_lif(process, size))
-    numbers = {key: _whole(process, key, size) for key in ("cos_decay", "sin_decay", "vth")}
-    constants = {key: int(_whole(process, key, 1)[0]) for key in ("state_exp", "decay_bits")}
+    numbers = {key: _integers(process, key, size) for key in ("cos_decay", "sin_decay", "vth")}
+    constants = {key: int(_integers(process, key, 1)[0]) for key in ("state_exp", "decay_bits")}
     return Population.of(name, kind.lower(), size, **numbers, **constants)
 
 
 def _lif(process: Any, size: int) -> dict[str, Any]:
-    du, dv, vth, mantissa, exponent = (_whole(process, k, size) for k in ("du", "dv", "vth", "bias_mant", "bias_exp"))
+    du, dv, vth, mantissa, exponent = (
+        _integers(process, k, size) for k in ("du", "dv", "vth", "bias_mant", "bias_exp")
+    )
     top = 1 << (BIAS_BITS - 1)
     for neuron in np.flatnonzero((mantissa < -top) | (mantissa >= top))[:1]:
         raise InputError(f"{describe(process)}: bias_mant[{neuron}] = {mantissa[neuron]}, rule: {BIAS_BITS} bits")
@@ -100,7 +102,7 @@ def _lif(process: Any, size: int) -> dict[str, Any]:
 
 
 def _check_rest(process: Any) -> None:
-    """An integer network starts from zero."""
+    """Raise InputError for a process that does not start from zero, as an integer network does."""
     for name in STATES:
         if hasattr(process, name) and np.any(np.asarray(getattr(process, name).init) != 0):
             raise InputError(
@@ -109,8 +111,8 @@ def _check_rest(process: Any) -> None:
             )
 
 
-def _whole(process: Any, name: str, size: int) -> Array:
-    """A variable as int64 (size,), from one number or one for each neuron."""
+def _integers(process: Any, name: str, size: int) -> Array:
+    """Return a variable as int64 (size,), from one number or one for each neuron."""
     given = np.asarray(getattr(process, name).init)
     _refuse_fractions(process, name, given)
     if given.size not in (1, size):
@@ -131,7 +133,7 @@ def _refuse_fractions(process: Any, name: str, values: Array) -> None:
 
 
 def weights(process: Any) -> Weights:
-    """What a connection process delivers under Lava's fixed-point model."""
+    """Return what a connection process delivers under Lava's fixed-point model."""
     given = process.weights.init
     stored = given.data if hasattr(given, "tocsr") else np.asarray(given)
     _refuse_fractions(process, "weights", stored)
@@ -155,7 +157,7 @@ def weights(process: Any) -> Weights:
 
 
 def _guessed(given: Any) -> str:
-    """Lava's own guess, from the values."""
+    """Guess as Lava does, from the values."""
     if given.min() >= 0:
         return "excitatory"
     return "inhibitory" if given.max() <= 0 else "mixed"
@@ -182,7 +184,7 @@ def _halved(matrix: Any) -> Any:
 
 
 def _delays(process: Any, matrix: Any) -> Any:
-    """One number, or as the weights: dense, or CSR with their pattern, unless all weights have the same."""
+    """Return one number, or as the weights: dense, or CSR with their pattern, unless all weights have the same."""
     if not hasattr(process, "delays"):
         return 0
     given = process.delays.init
@@ -198,7 +200,7 @@ def _delays(process: Any, matrix: Any) -> Any:
     if isinstance(matrix, np.ndarray):
         return dense.astype(np.int64)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    found = dense[rows, matrix.indices].astype(np.int64)
-    if (found == found[:1]).all():  # a matrix is how Lava takes one number of sparse weights
-        return int(found[0]) if found.size else 0
-    return _with_data(matrix, found)
+    stored = dense[rows, matrix.indices].astype(np.int64)
+    if (stored == stored[:1]).all():  # a matrix is how Lava takes one number of sparse weights
+        return int(stored[0]) if stored.size else 0
+    return _with_data(matrix, stored)

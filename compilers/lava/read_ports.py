@@ -13,33 +13,38 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.renamed import renamed_names
 
 
 @dataclass(frozen=True)
-class Link:
+class PortLink:
     """A port that sends to another one.
 
-    source : the sending port; the receiving one itself where nothing sends to it, or the port of a process around it
-        to which nobody has connected yet
-    order : for each element of the receiving port, flattened, the element of `source`, flattened, that it takes
+    Attributes
+    ----------
+    source
+        The sending port; the receiving one itself where nothing sends to it, or the port of a process around it to
+        which nobody has connected yet.
+    order
+        For each element of the receiving port, flattened, the element of `source`, flattened, that it takes.
     """
 
     source: Any
     order: Array
 
 
-def links(port: Any) -> list[Link]:
-    """All that sends to a port; raises InputError for ports that Lava itself cannot run."""
-    return [Link(end, _order(end, virtual)) for end, virtual in _paths(port)]
+def links(port: Any) -> list[PortLink]:
+    """Return all that sends to a port; raise InputError for ports that Lava itself cannot run."""
+    return [PortLink(end, _order(end, virtual)) for end, virtual in _paths(port)]
 
 
 def connected(port: Any) -> bool:
-    """Whether anything sends to a port."""
+    """Tell whether anything sends to a port."""
     return any(link.source is not port for link in links(port))
 
 
 def _paths(port: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """Each sending port, and the virtual ports (reshape, transpose) on the way from it."""
+    """Yield each sending port, and the virtual ports (reshape, transpose) on the way from it."""
     if not port.in_connections:
         yield port, []
     for before in port.in_connections:
@@ -60,7 +65,7 @@ def _order(end: Any, virtual: list[Any]) -> Array:
 
 
 def neighbours(process: Any) -> list[Any]:
-    """Processes that have a connection with this one, over any kind of port."""
+    """Return processes that have a connection with this one, over any kind of port."""
     ports = [
         port
         for kind in (process.in_ports, process.out_ports, process.ref_ports, process.var_ports)
@@ -70,22 +75,25 @@ def neighbours(process: Any) -> list[Any]:
 
 
 def network_of(process: Any) -> list[Any]:
-    """All processes that hang together with this one, in the order in which they were made."""
-    found, waiting = {process.id: process}, [process]
+    """Return all processes that hang together with this one, in the order in which they were made."""
+    processes, waiting = {process.id: process}, [process]
     while waiting:
         for other in neighbours(waiting.pop()):
-            if other is not None and other.id not in found:
-                found[other.id] = other
+            if other is not None and other.id not in processes:
+                processes[other.id] = other
                 waiting.append(other)
-    return [found[number] for number in sorted(found)]
+    return [processes[number] for number in sorted(processes)]
 
 
 def describe(process: Any) -> str:
-    """A process by name and class, for errors."""
+    """Name a process by name and class, for errors."""
     kind = type(process)
     return f"process '{process.name}' ({kind.__module__}.{kind.__qualname__})"
 
 
 def describe_port(port: Any) -> str:
-    """'process.port'"""
+    """Name a port 'process.port'."""
     return f"{port.process.name}.{port.name}"
+
+
+__getattr__ = renamed_names(__name__, {"Link": "PortLink"})

@@ -16,7 +16,7 @@ from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
 
 @dataclass
 class Recorded:
-    """As `sim.engine.Trace`: arrays (T + latency, sample, neuron), readout (sample, T, outputs) in float time."""
+    """As `traces.trace.Trace`: arrays (T + latency, sample, neuron), readout (sample, T, outputs) in float time."""
 
     readout: Array
     spikes: dict[str, Array]
@@ -27,17 +27,17 @@ class Recorded:
 def read_recorded(
     qnet: QuantizedNetwork, samples: int, record: Sequence[str], folder: Path, events: dict[str, list[int]]
 ) -> Recorded:
-    """What `run.run_network` left in `folder`."""
+    """Read what `run.run_network` left in `folder`."""
     names = [qnet.name(i) for i in range(len(qnet.layers))]
     outputs = {name: _by_sample(folder / f"{name}.output.npy", samples) for name in names}
     readout = outputs.pop(names[-1])[len(names) :].transpose(1, 0, 2)
     states = {}
     for i, layer in enumerate(qnet.layers):
         name = qnet.name(i)
-        wanted = [s for s in layer.model.state_names if s in record]
-        if wanted:
-            found = _states(name, layer, samples, folder)
-            states[name] = {s: found[s] for s in wanted}
+        names_recorded = [s for s in layer.model.state_names if s in record]
+        if names_recorded:
+            by_name = _states(name, layer, samples, folder)
+            states[name] = {s: by_name[s] for s in names_recorded}
     counted = {
         qnet.name(i): dict(zip(layer.model.events, events[qnet.name(i)], strict=True))
         for i, layer in enumerate(qnet.layers)
@@ -47,27 +47,27 @@ def read_recorded(
 
 
 def _by_sample(path: Path, samples: int) -> Array:
-    """(sample · steps, …) of the file to (steps, sample, …)."""
+    """Turn (sample · steps, …) of the file into (steps, sample, …)."""
     rows = np.load(path, allow_pickle=False)
     return np.ascontiguousarray(rows.reshape(samples, -1, *rows.shape[1:]).swapaxes(0, 1))
 
 
 def _states(name: str, layer: QuantizedLayer, samples: int, folder: Path) -> dict[str, Array]:
-    """Each state (steps, sample, n) by its name."""
+    """Return each state (steps, sample, n) by its name."""
     state = _by_sample(folder / f"{name}.state.npy", samples)
-    found = {s: np.ascontiguousarray(state[:, :, j]) for j, s in enumerate(layer.model.state_names)}
+    states = {s: np.ascontiguousarray(state[:, :, j]) for j, s in enumerate(layer.model.state_names)}
     if builtin_lif(layer) is not None:
         spikes = _by_sample(folder / f"{name}.output.npy", samples)
-        found["v"] = potential_before_reset(name, layer, found["u"], found["v"], spikes)
-    return found
+        states["v"] = potential_before_reset(name, layer, states["u"], states["v"], spikes)
+    return states
 
 
 def potential_before_reset(name: str, layer: QuantizedLayer, u: Array, v_after: Array, spikes: Array) -> Array:
-    """Our v_t, before the reset, from Lava's u_t and its v_{t-1} after the reset; all (steps, sample, n) int32.
+    """Compute our v_t, before the reset, from Lava's u_t and its v_{t-1} after the reset; all (steps, sample, n) int32.
 
         v_t = sat24(zero(v_{t-1} (4096 - dv) / 4096) + u_t + bias), the sum in 32 bits
 
-    Lava's own v_t must be v_t (1 - z_t) with z_t = v_t > vth; raises MismatchError if it is not.
+    Lava's own v_t must be v_t (1 - z_t) with z_t = v_t > vth; raise MismatchError if it is not.
     """
     numbers = dict(zip(layer.model.fixed_per_neuron, layer.per_neuron, strict=True))
     previous = np.concatenate([np.zeros_like(v_after[:1]), v_after[:-1]]).astype(np.int64)

@@ -24,10 +24,10 @@ BIAS_TOP, BIAS_EXPONENT_TOP = 4095, 7
 def require_lava() -> None:
     """Raise MissingPackageError, with the way to get it, if Lava is not installed."""
     try:
-        found = find_spec("lava.magma") is not None
+        installed = find_spec("lava.magma") is not None
     except ModuleNotFoundError:
-        found = False
-    if not found:
+        installed = False
+    if not installed:
         raise MissingPackageError(
             "Lava is not installed; it exists for Python 3.10 only: there, pip install lava-nc==0.10.0"
         )
@@ -86,16 +86,16 @@ def check_sums(qnet: QuantizedNetwork, largest: int) -> None:
 
 
 def _sums(connection: Connection, magnitude: int) -> tuple[int, int]:
-    """(largest sum of doubled weights, largest sum after the exponent's shift)."""
+    """Return (largest sum of doubled weights, largest sum after the exponent's shift)."""
     total = int(np.abs(connection.mantissa).sum(axis=1).max()) * magnitude
     return 2 * total, total << max(connection.exponent, 0)
 
 
 def builtin_lif(layer: QuantizedLayer) -> dict[str, Any] | None:
-    """Arguments of Lava's own LIF process if it computes exactly this layer, else None.
+    """Return arguments of Lava's own LIF process if it computes exactly this layer, else None.
 
-    Lava's LIF resets to zero, wraps the current its own way and has one du, dv and threshold for the whole layer;
-    the bias is a 13-bit mantissa times 2^(0..7).
+    Lava's LIF resets to zero, wraps the current its own way and has one du, dv and threshold for the whole layer; the
+    bias is a 13-bit mantissa times 2^(0..7).
     """
     if layer.model.name != "lif" or layer.constant("lava") != 1 or layer.constant("subtract") != 0:
         return None
@@ -117,7 +117,7 @@ def builtin_lif(layer: QuantizedLayer) -> dict[str, Any] | None:
 
 
 def _bias(bias: Array) -> tuple[Array, Array]:
-    """bias = mantissa · 2^exponent, both (n,), with the smallest exponent 0..7 at which the mantissa fits.
+    """Split bias = mantissa · 2^exponent, both (n,), with the smallest exponent 0..7 at which the mantissa fits.
 
     Where none is exact the mantissa stays too large, which `builtin_lif` notices.
     """

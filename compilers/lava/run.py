@@ -28,11 +28,11 @@ def run_network(
     folder: Path,
     on_block: Callable[[int, int], None],
 ) -> dict[str, list[int]]:
-    """Run x (sample, T, channel), one sample after the other, each from zero states; counted events by layer name.
+    """Run x (sample, T, channel), sample after sample, each from zero states; return counted events by layer name.
 
     `folder` gets .npy files of int32 in device time, rows sample · (T + latency): "{layer}.output" (…, neuron) and,
     where a state of the layer is recorded, "{layer}.state" (…, d, neuron), for Lava's own LIF u and v after the reset.
-    `on_block` is called with (steps done, steps in all).
+    `on_block` is called with (steps finished, steps in all).
     """
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
@@ -58,7 +58,7 @@ def run_network(
 
 
 def _source(rows: Array) -> Any:
-    """Lava's ring buffer over all steps: data (channel, step)."""
+    """Return Lava's ring buffer over all steps: data (channel, step)."""
     from lava.proc.io.source import RingBuffer
 
     return RingBuffer(data=np.ascontiguousarray(rows.T))

@@ -30,7 +30,7 @@ def run_script(main: Callable[[str, str], None]) -> None:
 
 
 def read_sample(path: str, channels: int) -> Array:
-    """One sample (T, channel), int64; raises InputError for any other file."""
+    """Read one sample (T, channel), int64; raise InputError for any other file."""
     rule = f"rule: .npy with one sample of integers, (T, {channels})"
     try:
         x = np.load(path)
@@ -44,6 +44,6 @@ def read_sample(path: str, channels: int) -> Array:
 
 
 def write_arrays(path: str, arrays: dict[str, Array]) -> None:
-    """An .npz file at exactly this path."""
+    """Write an .npz file at exactly this path."""
     with open(path, "wb") as file:
         np.savez(file, **arrays)

@@ -29,6 +29,7 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
 
 def main(folder: str) -> None:
+    """Answer orders until standard input ends."""
     answers = _answers()
     orders: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(orders, folder), daemon=True).start()
@@ -45,7 +46,7 @@ def main(folder: str) -> None:
 
 
 def _answers() -> TextIO:
-    """Standard output for answers alone: what Lava prints goes to standard error instead."""
+    """Return standard output for answers alone: what Lava prints goes to standard error instead."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
@@ -60,7 +61,7 @@ def _carry_out(order: dict[str, Any], answers: TextIO) -> dict[str, list[int]]:
     qnet = QuantizedNetwork.load(order["network"])
     x = np.load(order["x"], allow_pickle=False)
     return run_network(
-        qnet, x, order["record"], Path(order["out"]), lambda done, steps: _say(answers, {"done": done, "all": steps})
+        qnet, x, order["record"], Path(order["out"]), lambda steps, total: _say(answers, {"done": steps, "all": total})
     )
 
 
@@ -71,9 +72,9 @@ def _listen(orders: queue.Queue[dict[str, Any]], folder: str) -> None:
     """
     rest = b""
     while part := os.read(0, 65536):
-        *lines, rest = (rest + part).split(b"\n")
-        for line in lines:
-            orders.put(json.loads(line))
+        *orders_read, rest = (rest + part).split(b"\n")
+        for text in orders_read:
+            orders.put(json.loads(text))
     shutil.rmtree(folder, ignore_errors=True)
     end_group()
 

@@ -253,7 +253,7 @@ def _window(sides: Sides, first: Difference, radius: int) -> Window:
     """Around the first difference; `first` has float step and position of the sample."""
     steps = range(first.step - radius, first.step + radius + 1)
     values = {}
-    for what in sides.kept(first.layer):
+    for what in sides.recorded(first.layer):
         lines = [
             [sides.value(side, first.layer, what, t, first.sample, first.neuron) for t in steps] for side in (0, 1)
         ]

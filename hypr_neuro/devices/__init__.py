@@ -14,8 +14,8 @@ __all__ = ["CAPABILITIES", "Device", "DeviceBase", "device_class", "device_names
 
 def _classes() -> dict[str, type[DeviceBase]]:
     modules = (import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__))
-    found = (getattr(module, "DEVICE", None) for module in modules)
-    return {device.name: device for device in found if device is not None}
+    devices = (getattr(module, "DEVICE", None) for module in modules)
+    return {device.name: device for device in devices if device is not None}
 
 
 def device_names() -> list[str]:
@@ -24,7 +24,7 @@ def device_names() -> list[str]:
 
 
 def device_class(name: str) -> type[DeviceBase]:
-    """The device of that name; an unknown name lists the known ones."""
+    """Return the device of that name; an unknown name lists the known ones."""
     classes = _classes()
     if not isinstance(name, str) or name not in classes:
         raise InputError(f"unknown device {name!r:.60}, known: {', '.join(sorted(classes))}")
@@ -34,7 +34,7 @@ def device_class(name: str) -> type[DeviceBase]:
 def open_device(name: str, **options: Any) -> Device:
     """Open the device of that name with its own options: ``with open_device("sim") as device: ...``.
 
-    Raises InputError for an unknown name and MissingPackageError for a device whose software is not installed.
+    Raise InputError for an unknown name and MissingPackageError for a device whose software is not installed.
     """
     device = device_class(name)(**options)
     device.open()

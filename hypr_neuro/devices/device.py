@@ -32,22 +32,38 @@ class Device(Protocol):
     """A place that runs a quantized network; all devices give the same numbers for the same network and samples."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name under which `open_device` finds it."""
+        ...
 
     @property
-    def capabilities(self) -> frozenset[str]: ...
+    def capabilities(self) -> frozenset[str]:
+        """Names of what the device can do, of `CAPABILITIES`."""
+        ...
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        """Start what the device needs."""
+        ...
 
-    def load(self, qnet: QuantizedNetwork) -> None: ...
+    def load(self, qnet: QuantizedNetwork) -> None:
+        """Put a copy of the network on the device."""
+        ...
 
-    def run(self, x: Array, record: Sequence[str] = (), on_block: Progress | None = None) -> Trace: ...
+    def run(self, x: Array, record: Sequence[str] = (), on_block: Progress | None = None) -> Trace:
+        """Run x (sample, T, channel), each sample from zero states."""
+        ...
 
-    def learn(self, data: SequenceData, **options: Any) -> LearnRun: ...
+    def learn(self, data: SequenceData, **options: Any) -> LearnRun:
+        """Learn from the training part of `data`; the device then holds the learned network."""
+        ...
 
-    def read(self) -> dict[str, Any]: ...
+    def read(self) -> dict[str, Any]:
+        """Return the integers that the device holds."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what the device uses."""
+        ...
 
     def __enter__(self) -> Device: ...
 
@@ -59,7 +75,12 @@ class Device(Protocol):
 class DeviceBase:
     """What devices share; a device defines `name`, `missing` and `_run`, and more where it needs to.
 
-    missing : the capabilities that it lacks, each with the reason and the remedy
+    Attributes
+    ----------
+    name
+        Name under which `open_device` finds it.
+    missing
+        The capabilities that it lacks, each with the reason and the remedy.
     """
 
     name: ClassVar[str]
@@ -76,11 +97,11 @@ class DeviceBase:
         return frozenset(CAPABILITIES) - frozenset(self.missing)
 
     def open(self) -> None:
-        """Start what the device needs; an open device stays open. Raises MissingPackageError if it is not installed."""
+        """Start what the device needs; an open device stays open. Raise MissingPackageError if it is not installed."""
         self._open = True
 
     def load(self, qnet: QuantizedNetwork) -> None:
-        """Put a copy of the network on the device. Raises InputError for what the device cannot do."""
+        """Put a copy of the network on the device. Raise InputError for what the device cannot do."""
         self._need_open("load")
         require("qnet", qnet, QuantizedNetwork)
         self._qnet, self._trace = qnet.copy(), None
@@ -99,17 +120,20 @@ class DeviceBase:
         raise self.lacks("learn")
 
     def read(self) -> dict[str, Any]:
-        """Integers that the device holds.
+        """Return the integers that the device holds.
 
-        weights : mantissas by connection name. states : by layer, then state, (sample, neuron) after the last step
-        of the last run, for states that it recorded. counters : events of the last run by layer, {what: count}
+        Returns
+        -------
+        dict
+            "weights", mantissas by connection name; "states", by layer, then state, (sample, neuron) after the last
+            step of the last run, for recorded states; "counters", events of the last run by layer, {name: count}.
         """
         qnet = self._network("read")
         states, counters = {}, {}
         if self._trace is not None:
             counters = self._trace.events
             states = {
-                layer: {name: kept[-1] for name, kept in by_name.items()}
+                layer: {name: steps[-1] for name, steps in by_name.items()}
                 for layer, by_name in self._trace.states.items()
             }
         return {"weights": {k: v.copy() for k, v in qnet.weights().items()}, "states": states, "counters": counters}
@@ -119,7 +143,7 @@ class DeviceBase:
         self._open, self._qnet, self._trace = False, None, None
 
     def lacks(self, capability: str) -> InputError:
-        """The error for a call that needs a capability which the device has not."""
+        """Return the error for a call that needs a capability which the device has not."""
         return InputError(f"device '{self.name}' cannot {capability}: {self.missing[capability]}")
 
     def _need_open(self, call: str) -> None:

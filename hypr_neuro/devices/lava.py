@@ -40,7 +40,10 @@ POLITE, FIRM = 2.0, 15.0
 class LavaDevice(DeviceBase):
     """Runs a network under Lava.
 
-    timeout : seconds without a sign of life from Lava (one comes at least every 64 steps) after which it is ended
+    Parameters
+    ----------
+    timeout
+        Seconds without a sign of life from Lava (one comes at least every 64 steps) after which it is ended.
     """
 
     name = "lava"
@@ -58,12 +61,14 @@ class LavaDevice(DeviceBase):
         self._worker: _Worker | None = None
 
     def open(self) -> None:
+        """Start the worker; raise MissingPackageError if Lava is not installed."""
         require_lava()
         if self._worker is None:
             self._worker = _Worker(self.timeout)
         super().open()
 
     def load(self, qnet: QuantizedNetwork) -> None:
+        """Put a copy of the network on the device. Raise InputError for what Lava computes otherwise."""
         check_network(qnet)
         super().load(qnet)
 
@@ -86,6 +91,7 @@ class LavaDevice(DeviceBase):
         return _trace(qnet, data, record, recorded)
 
     def close(self) -> None:
+        """End the worker and Lava's processes; closing twice does nothing."""
         if self._worker is not None:
             self._worker.end()
             self._worker = None
@@ -93,16 +99,16 @@ class LavaDevice(DeviceBase):
 
 
 def _trace(qnet: QuantizedNetwork, data: Array, record: Sequence[str], recorded: Recorded) -> Trace:
-    """The simulator's trace from Lava's records; `events` for the layers that count them."""
+    """Make the simulator's trace from Lava's records; `events` for the layers that count them."""
     hidden = qnet.layers[:-1]
     rates, operations = {}, int(np.count_nonzero(data)) * qnet.layers[0].size
     for i, layer in enumerate(hidden):
-        spikes = recorded.spikes[qnet.name(i)]
-        rates[qnet.name(i)] = float(np.count_nonzero(spikes) / spikes.size)
+        fired = recorded.spikes[qnet.name(i)]
+        rates[qnet.name(i)] = float(np.count_nonzero(fired) / fired.size)
         fan_out = qnet.layers[i + 1].size + (layer.size if layer.recurrent is not None else 0)
-        operations += int(np.count_nonzero(spikes)) * fan_out
-    kept = recorded.spikes if "spikes" in record else {}
-    return Trace(recorded.readout, kept, recorded.states, recorded.events, rates, operations)
+        operations += int(np.count_nonzero(fired)) * fan_out
+    spikes = recorded.spikes if "spikes" in record else {}
+    return Trace(recorded.readout, spikes, recorded.states, recorded.events, rates, operations)
 
 
 class _Worker:
@@ -111,7 +117,7 @@ class _Worker:
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.folder = Path(tempfile.mkdtemp(prefix="hypr-neuro-lava-"))
-        self.lines: queue.Queue[bytes] = queue.Queue()
+        self.answers: queue.Queue[bytes] = queue.Queue()
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
         with open(self.folder / "log.txt", "wb") as log:
             # not `spawn` of multiprocessing: that runs the user's main script a second time
@@ -134,10 +140,11 @@ class _Worker:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.put(line)
+        for answer in self.process.stdout:
+            self.answers.put(answer)
 
     def run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Recorded:
+        """Run x (sample, T, channel); raise HyprError with what the worker says went wrong."""
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             out = Path(name)
             qnet.save(out / "network.h5")
@@ -163,12 +170,12 @@ class _Worker:
             raise self._died() from None
 
     def _answer(self) -> dict[str, Any]:
-        """The next line; raises HyprError if the worker dies or is silent for too long."""
+        """Return the worker's next message; raise HyprError if it dies or is silent for too long."""
         until = time.monotonic() + self.timeout
         while True:
             ended = self.process.poll() is not None
             try:
-                answer: dict[str, Any] = json.loads(self.lines.get(timeout=0.2))
+                answer: dict[str, Any] = json.loads(self.answers.get(timeout=0.2))
                 return answer
             except queue.Empty:
                 if ended:
@@ -184,10 +191,10 @@ class _Worker:
 
     def _log(self) -> str:
         try:
-            lines = (self.folder / "log.txt").read_text(errors="replace").strip().splitlines()
+            log = (self.folder / "log.txt").read_text(errors="replace").strip().splitlines()
         except OSError:
-            lines = []
-        return f"; its last line: {lines[-1]}" if lines else ""
+            log = []
+        return f"; its last line: {log[-1]}" if log else ""
 
     def end(self) -> None:
         """End the worker and every process that Lava started, and remove the files."""

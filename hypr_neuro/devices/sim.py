@@ -25,7 +25,7 @@ class SimDevice(DeviceBase):
         return simulate(qnet, x, record, on_block)
 
     def learn(self, data: SequenceData, **options: Any) -> LearnRun:
-        """As `hypr_neuro.sim.learning.learn.learn`, which documents the options."""
+        """Learn as `hypr_neuro.sim.learning.learn.learn`, which documents the options."""
         from hypr_neuro.sim.learning.learn import learn
 
         result = learn(self._network("learn"), data, **options)

@@ -30,9 +30,9 @@ SHORTEST, LONGEST = 60, 80
 
 
 def random_integer_network(seed: int, models: Sequence[str] = MODELS) -> IntegerNetwork:
-    """1 to 3 populations of neurons drawn from `models`: a chain, and recurrent, backward, skip, double connections.
+    """Draw 1 to 3 populations of neurons of `models`: a chain, and recurrent, backward, skip, double connections.
 
-    models : names of `DRAW`, those that come several times more often
+    `models` are names of `DRAW`; a name that comes several times is drawn more often.
     """
     rng = np.random.default_rng([seed, 11])
     inputs, count = int(rng.integers(1, 7)), int(rng.integers(1, 4))
@@ -47,7 +47,7 @@ def random_integer_network(seed: int, models: Sequence[str] = MODELS) -> Integer
 
 
 def random_integer_input(network: IntegerNetwork, seed: int) -> Array:
-    """(1, T, channel) int64, T from 60 to 80: spikes, or values of either sign if a connection takes graded ones.
+    """Draw (1, T, channel) int64, T from 60 to 80: spikes, or values of either sign if a connection takes graded ones.
 
     Half of the graded inputs go up to what the network's sums can hold, the others to any power of two below it.
     """
@@ -66,12 +66,12 @@ def random_integer_input(network: IntegerNetwork, seed: int) -> Array:
 
 
 def _largest_value(network: IntegerNetwork) -> int:
-    """Largest input value that keeps every sum inside 32 bits, in Lava too, which holds some weights doubled."""
+    """Return the largest input that keeps every sum inside 32 bits, in Lava too, which holds some weights doubled."""
     top = min(network.largest_input(p.name) for p in network.populations)
     for c in network.synapses:
         if c.source == INPUT:
-            line = 0 if c.always_on is None else int(np.abs(c.always_on).max())
-            top = min(top, (1 << (SUM_BITS - 2)) // (int(c.magnitudes.max()) + line + 1))
+            largest_bias = 0 if c.always_on is None else int(np.abs(c.always_on).max())
+            top = min(top, (1 << (SUM_BITS - 2)) // (int(c.magnitudes.max()) + largest_bias + 1))
     return top
 
 
@@ -87,9 +87,9 @@ def _one_of(rng: Rng, values: Sequence[Any]) -> Any:
 
 
 def any_population(rng: Rng, name: str, model: str, size: int, reachable: float = 1000.0) -> Population:
-    """`size` neurons of an integer model: those of `DRAW` up to the ends of their parameters, others as quantized ones.
+    """Draw `size` neurons of an integer model: those of `DRAW` up to the ends of their parameters, others quantized.
 
-    reachable : sum at which a neuron of `DRAW` may fire
+    `reachable` is the sum at which a neuron of `DRAW` may fire.
     """
     if model in DRAW:
         return Population.of(name, model, size, **DRAW[model](rng, size, reachable))
@@ -97,7 +97,7 @@ def any_population(rng: Rng, name: str, model: str, size: int, reachable: float 
 
 
 def _population(rng: Rng, name: str, model: str, exponent: int) -> Population:
-    """exponent : of most weights that lead there; the threshold is one that they can reach, most of the time"""
+    """Draw a population whose threshold its inputs can reach, most of the time; most weights have that exponent."""
     size = int(rng.integers(1, LARGEST_SIZE, endpoint=True))
     # of a weight's 8 bits; in units of the input current
     reachable = 2 ** (exponent + rng.uniform(3, 10))
@@ -105,7 +105,7 @@ def _population(rng: Rng, name: str, model: str, exponent: int) -> Population:
 
 
 def _lif(rng: Rng, size: int, reachable: float) -> dict[str, Any]:
-    """Decays from never to at once, thresholds from 0 to the largest, any bias."""
+    """Draw decays from never to at once, thresholds from 0 to the largest, any bias."""
     low, high = BIAS_MANTISSA
     large = rng.integers(low, high, size, endpoint=True) << rng.integers(0, BIAS_EXPONENT[1], size, endpoint=True)
     top = (1 << 17) - 1
@@ -124,9 +124,9 @@ def _lif(rng: Rng, size: int, reachable: float) -> dict[str, Any]:
 
 
 def _lif_refractory(rng: Rng, size: int, reachable: float) -> dict[str, Any]:
-    found = _lif(rng, size, reachable)
-    kept = {name: found[name] for name in ("du1", "dv", "vth", "bias", "lava")}
-    return kept | {"refractory": rng.integers(0, _one_of(rng, (1, 5, 62)), size, endpoint=True)}
+    lif = _lif(rng, size, reachable)
+    shared = {name: lif[name] for name in ("du1", "dv", "vth", "bias", "lava")}
+    return shared | {"refractory": rng.integers(0, _one_of(rng, (1, 5, 62)), size, endpoint=True)}
 
 
 def _rf(rng: Rng, size: int, reachable: float) -> dict[str, Any]:
@@ -156,17 +156,17 @@ ALL_MODELS = tuple(name for name, model in EVERY_MODEL.items() if model.integer 
 
 
 def _exponent(rng: Rng) -> int:
-    """Any up to 8, most of them with sums that are neither all floored to 0 nor close to 32 bits; or a large one."""
+    """Draw one up to 8, mostly with sums that are neither all floored to 0 nor close to 32 bits; or a large one."""
     return int(_one_of(rng, (rng.integers(-8, 8, endpoint=True), *rng.integers(-2, 6, 3), rng.integers(9, 20))))
 
 
 def _ends(rng: Rng, count: int) -> list[tuple[int, int]]:
-    """(source, target) of each connection; -1 is the input."""
+    """Draw (source, target) of each connection; -1 is the input."""
     ends = [(i - 1, i) for i in range(count)]
     ends += [(i, i) for i in range(count) if rng.random() < 0.5]
     ends += [(j, i) for i in range(count) for j in range(i + 1, count) if rng.random() < 0.3]
     ends += [(i, j) for j in range(1, count) for i in range(-1, j - 1) if rng.random() < 0.3]
-    return ends + [both for both in ends if rng.random() < 0.07]
+    return ends + [connection for connection in ends if rng.random() < 0.07]
 
 
 def _synapses(
@@ -178,12 +178,12 @@ def _synapses(
     mode = _one_of(rng, ("mixed", "excitatory", "excitatory" if source == target - 1 else "inhibitory"))
     bits = _one_of(rng, (WEIGHT_BITS, WEIGHT_BITS, int(rng.integers(1, WEIGHT_BITS, endpoint=True))))
     drawn = _weights(rng, (post.size, pre + 1), mode, bits)
-    weights, line = drawn[:, :-1], drawn[:, -1]
+    weights, bias = drawn[:, :-1], drawn[:, -1]
     if rng.random() < 0.4:
         weights = _thinned(rng, weights)
     delays = _delays(rng, weights)
     # Lava has one for any connection, an IntegerNetwork for those that lead forward
-    always_on = line if isinstance(delays, int) and source < target and rng.random() < 0.3 else None
+    always_on = bias if isinstance(delays, int) and source < target and rng.random() < 0.3 else None
     return Synapses(
         INPUT if source < 0 else populations[source].name,
         post.name,
@@ -204,7 +204,7 @@ def _message_bits(rng: Rng, source: int, graded: int) -> int | None:
 
 
 def _weights(rng: Rng, shape: tuple[int, int], mode: str, bits: int) -> Array:
-    """On a grid of Lava's for that mode, or any of -128..127, which Lava holds doubled."""
+    """Draw on a grid of Lava's for that mode, or any of -128..127, which Lava holds doubled."""
     if mode == "mixed" and rng.random() < 0.5:
         return rng.integers(-128, 127, shape, endpoint=True)
     low, high = SIGN_MODES[mode]
@@ -217,11 +217,11 @@ def _weights(rng: Rng, shape: tuple[int, int], mode: str, bits: int) -> Array:
 
 
 def _thinned(rng: Rng, weights: Array) -> Any:
-    """Some of the weights as CSR; what is stored may be 0, rows and even all of it may be empty."""
+    """Return some of the weights as CSR; what is stored may be 0, rows and even all of it may be empty."""
     from scipy.sparse import csr_array
 
-    kept = rng.random(weights.shape) < _one_of(rng, (0.0, 0.2, 0.5, 0.8, 1.0))
-    rows, columns = np.nonzero(kept)
+    stored = rng.random(weights.shape) < _one_of(rng, (0.0, 0.2, 0.5, 0.8, 1.0))
+    rows, columns = np.nonzero(stored)
     return csr_array((weights[rows, columns], (rows, columns)), shape=weights.shape)
 
 
@@ -239,7 +239,7 @@ def _delays(rng: Rng, weights: Any) -> Any:
 
 
 def _inside_32_bits(inputs: int, populations: list[Population], synapses: list[Synapses]) -> IntegerNetwork:
-    """The largest exponents are lowered until the network's sums stay inside 32 bits."""
+    """Lower the largest exponents until the network's sums stay inside 32 bits."""
     while True:
         try:
             return IntegerNetwork(inputs, tuple(populations), tuple(synapses))
@@ -258,8 +258,18 @@ def assert_same_run(
 ) -> None:
     """Raise MismatchError if two runs of one sample differ, naming the first step at which anything does.
 
-    expected, got : for each population (T, d + 1, n), the states of every step, then the spikes
-    who : what computed the two. Network and input are written to a folder that the message names
+    Parameters
+    ----------
+    network
+        What ran.
+    x
+        Its input (1, T, channel); both are written to a folder that the message names.
+    expected, got
+        For each population (T, d + 1, n), the states of every step, then the spikes.
+    seed
+        What drew the network, for the message.
+    who
+        What computed the two.
     """
     first: tuple[int, str] | None = None
     for p, a, b in zip(network.populations, expected, got, strict=True):
@@ -267,18 +277,18 @@ def assert_same_run(
         if a.shape != b.shape:
             raise MismatchError(f"{where}: {who[0]} has shape {a.shape}, {who[1]} {b.shape}")
         for at in np.argwhere(a != b)[:1]:
-            step, what, neuron = (int(i) for i in at)
+            step, row, neuron = (int(i) for i in at)
             if first is None or step < first[0]:
-                name = [*p.model.state_names, "spikes"][what]
-                values = f"{who[0]} {a[step, what, neuron]}, {who[1]} {b[step, what, neuron]}"
+                name = [*p.model.state_names, "spikes"][row]
+                values = f"{who[0]} {a[step, row, neuron]}, {who[1]} {b[step, row, neuron]}"
                 first = (step, f"{where}, neuron {neuron}, first step {step}, {name}: {values}")
     if first is not None:
-        kept: Any = network
-        raise MismatchError(f"{first[1]}; case in {keep_case(kept, x, seed)}")
+        case: Any = network
+        raise MismatchError(f"{first[1]}; case in {keep_case(case, x, seed)}")
 
 
 def run_of_reference(network: IntegerNetwork, x: Array) -> list[Array]:
-    """The reference's run of one sample, as `assert_same_run` takes it."""
+    """Return the reference's run of one sample, as `assert_same_run` takes it."""
     from hypr_neuro.sim.reference import simulate_reference
 
     return [
@@ -287,7 +297,7 @@ def run_of_reference(network: IntegerNetwork, x: Array) -> list[Array]:
 
 
 def run_of_simulator(network: IntegerNetwork, x: Array) -> list[Array]:
-    """The simulator's run of one sample, as `assert_same_run` takes it."""
+    """Return the simulator's run of one sample, as `assert_same_run` takes it."""
     from hypr_neuro.sim.engine import simulate
 
     states = {s for p in network.populations for s in p.model.state_names}

@@ -21,17 +21,17 @@ LOWEST_RATE = 0.05
 
 
 def spiking_models() -> list[str]:
-    """Every model with a float form that can stand in a hidden layer."""
+    """Return every model with a float form that can stand in a hidden layer."""
     return [name for name, model in MODELS.items() if not model.readout and model.has_float]
 
 
 def integer_models() -> list[str]:
-    """Those of `spiking_models` that have an integer form."""
+    """Return those of `spiking_models` that have an integer form."""
     return [name for name in spiking_models() if MODELS[name].integer]
 
 
 def random_spikes(seed: int, samples: int, steps: int, channels: int, rate: float = 0.3) -> Array:
-    """(sample, T, channel) int8, on with probability `rate`."""
+    """Draw (sample, T, channel) int8, on with probability `rate`."""
     return (np.random.default_rng([seed, 1]).random((samples, steps, channels)) < rate).astype(np.int8)
 
 
@@ -46,9 +46,9 @@ def random_network(
     bias: bool = True,
     params: dict[str, float] | None = None,
 ) -> Network:
-    """Random weights, biases and parameters; the weights of each layer are scaled up until its neurons spike.
+    """Draw weights, biases and parameters; the weights of each layer are scaled up until its neurons spike.
 
-    params : parameters that are not drawn, for all hidden layers
+    `params` gives parameters that are not drawn, for all hidden layers.
     """
     spec = {"neuron": model, "recurrent": recurrent, "bias": bias, "params": _ranges(model) | (params or {})}
     net = Network.build(
@@ -71,7 +71,7 @@ def random_network(
 
 
 def _ranges(model: str) -> dict[str, Any]:
-    """Trainable parameters between 0.3 and 1.3 times their default, of either sign, inside their bounds."""
+    """Return ranges of trainable parameters, 0.3 to 1.3 times their default, of either sign, inside bounds."""
     ends = {
         p.name: [float(np.clip(share * p.default, p.low, p.high)) for share in (0.3, 1.3)]
         for p in get_model(model).params
@@ -81,7 +81,7 @@ def _ranges(model: str) -> dict[str, Any]:
 
 
 def _wake(net: Network, x: Array, seed: int) -> None:
-    """From the input up, until a layer spikes: double its weights, half of the negative ones turned positive."""
+    """Double a layer's weights until it spikes, from the input up, half of the negative ones turned positive."""
     rng = np.random.default_rng([seed, 4])
     rates = [0.0] * len(net.layers)
 
@@ -103,7 +103,7 @@ def _wake(net: Network, x: Array, seed: int) -> None:
 
 
 def varied(profile: str, **values: Any) -> Profile:
-    """A profile with single values changed: ``varied("ideal", learning__error_bits=4)``."""
+    """Return a profile with single values changed: ``varied("ideal", learning__error_bits=4)``."""
     data = load_profile(profile).dump()
     for key, value in values.items():
         section, name = key.split("__")
@@ -114,7 +114,7 @@ def varied(profile: str, **values: Any) -> Profile:
 def random_quantized(
     model: str, seed: int, profile: str | Profile, *, steps: int = 60, **options: Any
 ) -> QuantizedNetwork:
-    """`random_network` in integers, ranges from its own run on `random_spikes`; options as there."""
+    """Quantize a `random_network`, ranges from its own run on `random_spikes`; options as there."""
     net = random_network(model, seed, **options)
     return quantize(net, profile, calibration=random_spikes(seed, 4, steps, net.inputs))
 
@@ -131,7 +131,7 @@ def assert_equal_traces(
 ) -> None:
     """Raise MismatchError if two arrays differ anywhere, naming the first entry in the order of `axes`.
 
-    case : network and input, written to a folder that the message names, so that the failure can be repeated
+    `case` is network and input, written to a folder that the message names, so that the failure can be repeated.
     """
     where = f"seed {seed}, {layer}, {what}"
     if expected.shape != got.shape:
@@ -141,10 +141,10 @@ def assert_equal_traces(
         return
     first = tuple(int(i) for i in differs[0])
     names = ", ".join(f"{axis} {i}" for axis, i in zip(axes, first, strict=True))
-    kept = f"; case in {keep_case(*case, seed)}" if case else ""
+    saved = f"; case in {keep_case(*case, seed)}" if case else ""
     raise MismatchError(
         f"{where}: first difference at {names}: expected {expected[first]}, got {got[first]} "
-        f"({len(differs)} of {expected.size} entries differ){kept}"
+        f"({len(differs)} of {expected.size} entries differ){saved}"
     )
 
 

@@ -16,7 +16,7 @@ ROUNDINGS = ("floor", "zero", "nearest")
 
 
 def quantized_population(rng: np.random.Generator, name: str, model: str, size: int) -> Population:
-    """`size` neurons with float parameters drawn inside their ranges, in the integers of a profile drawn as well."""
+    """Draw `size` neurons with float parameters inside their ranges, in the integers of a profile drawn as well."""
     record = get_model(model)
     profile = varied(
         str(rng.choice(["loihi1", "loihi2", "ideal"])),

@@ -28,9 +28,20 @@ SIDES = ("expected", "got")
 
 @dataclass(frozen=True)
 class Pair:
-    """One array of both sides, (steps, sample, neuron) from float step `start` on; samples are chosen by `picks`.
+    """One array of both sides, (steps, sample, neuron) from float step `start` on.
 
-    units : integer units of one real unit on both sides, None where entries are compared with `==`
+    Attributes
+    ----------
+    layer, what
+        Names of the layer and of what was recorded of it, see `Key`.
+    start
+        Float step of the first row.
+    expected, got : (steps, samples, neurons)
+        With all samples of their side.
+    picks
+        Of both sides, the samples to compare.
+    units
+        Integer units of one real unit on both sides, None where entries are compared with `==`.
     """
 
     layer: str
@@ -43,10 +54,11 @@ class Pair:
 
     @property
     def key(self) -> Key:
+        """Names of the layer and of what was recorded of it."""
         return self.layer, self.what
 
     def blocks(self) -> Iterator[tuple[int, Array, Array]]:
-        """(float step, expected, got) of consecutive steps; in real units, float64, where `units` are given."""
+        """Yield (float step, expected, got) of consecutive steps; in real units, float64, where `units` are given."""
         steps, samples, neurons = self.expected.shape
         size = max(1, BLOCK // (samples * neurons))
         for first in range(0, steps, size):
@@ -58,10 +70,19 @@ class Pair:
 
 
 class Sides:
-    """Side 0 is expected, side 1 got.
+    """Two traces; side 0 is expected, side 1 got.
 
-    samples : numbers of the common samples. steps : common T. notes : what only one side has, in words
-    time : "device" if all layers have equal latencies on both sides and steps can be told as the arrays count them
+    Attributes
+    ----------
+    samples
+        Numbers of the common samples.
+    steps
+        Common T.
+    notes
+        What only one side has, in words.
+    time
+        "device" if all layers have equal latencies on both sides and steps can be told as the arrays count them, else
+        "float".
     """
 
     def __init__(self, expected: Trace, got: Trace) -> None:
@@ -84,19 +105,19 @@ class Sides:
 
     def _find_samples(self) -> None:
         numbers = [o.samples or range(t.readout.shape[0]) for t, o in zip(self.traces, self.origins, strict=True)]
-        places = [{number: i for i, number in enumerate(own)} for own in numbers]
-        common = [number for number in numbers[0] if number in places[1]]
+        positions_by_side = [{number: i for i, number in enumerate(of_side)} for of_side in numbers]
+        common = [number for number in numbers[0] if number in positions_by_side[1]]
         if not common:
             raise InputError(
                 f"no sample in common: expected has {_few(numbers[0])}, got has {_few(numbers[1])}; run "
                 "both on the same samples"
             )
         for side in (0, 1):
-            alone = [number for number in numbers[side] if number not in places[1 - side]]
-            if alone:
-                self.notes.append(f"sample {_few(alone)} only in the {SIDES[side]} trace")
+            unshared = [number for number in numbers[side] if number not in positions_by_side[1 - side]]
+            if unshared:
+                self.notes.append(f"sample {_few(unshared)} only in the {SIDES[side]} trace")
         self.samples = tuple(common)
-        self._picks = [np.array([own[number] for number in common]) for own in places]
+        self._picks = [np.array([positions[number] for number in common]) for positions in positions_by_side]
 
     def _find_steps(self) -> None:
         lengths = [t.readout.shape[1] for t in self.traces]
@@ -128,108 +149,109 @@ class Sides:
                 )
 
     def _find_keys(self) -> None:
-        """Common arrays in the order of a step; raises InputError if there are none or a layer differs in size."""
+        """Find the common arrays in the order of a step; raise InputError for none or a layer that differs in size."""
         self.keys = [key for key in self.arrays[0] if key in self.arrays[1]]
         if not self.keys:
-            has = [", ".join(f"{layer} ({what})" for layer, what in arrays) for arrays in self.arrays]
+            has = [", ".join(f"{layer} ({quantity})" for layer, quantity in arrays) for arrays in self.arrays]
             raise InputError(
                 f"nothing in common: expected has {has[0]}; got has {has[1]}; record the same of one network"
             )
-        for layer, what in self.keys:
-            sizes = [arrays[layer, what].shape[2] for arrays in self.arrays]
+        for layer, quantity in self.keys:
+            sizes = [arrays[layer, quantity].shape[2] for arrays in self.arrays]
             if sizes[0] != sizes[1]:
                 raise InputError(
-                    f"{layer}, {what}: {sizes[0]} neurons in the expected trace, {sizes[1]} in the other; "
+                    f"{layer}, {quantity}: {sizes[0]} neurons in the expected trace, {sizes[1]} in the other; "
                     "give traces of one network"
                 )
         for side in (0, 1):
-            alone: dict[str, list[str]] = {}
-            for layer, what in self.arrays[side].keys() - self.arrays[1 - side].keys():
-                alone.setdefault(layer, []).append(what)
+            unshared: dict[str, list[str]] = {}
+            for layer, quantity in self.arrays[side].keys() - self.arrays[1 - side].keys():
+                unshared.setdefault(layer, []).append(quantity)
             self.notes += [
-                f"{layer}: {', '.join(sorted(alone[layer]))} only in the {SIDES[side]} trace" for layer in sorted(alone)
+                f"{layer}: {', '.join(sorted(unshared[layer]))} only in the {SIDES[side]} trace"
+                for layer in sorted(unshared)
             ]
         digests = {o.network for o in self.origins if o.network}
         if len(digests) == 2 and self.origins[0].arithmetic == self.origins[1].arithmetic:
             self.notes.append("the traces come from different networks")
 
     def pairs(self) -> list[Pair]:
-        """What can be compared, in the order of a step: layer by layer its states, spikes, output."""
-        found = []
-        for layer, what in self.keys:
-            units = self._units(layer, what)
+        """Return what can be compared, in the order of a step: layer by layer its states, spikes, output."""
+        comparable = []
+        for layer, quantity in self.keys:
+            units = self._units(layer, quantity)
             if units is not None and 0 in units:
-                self.notes.append(f"{layer}, {what}: the integers have no known scale, not set beside real units")
+                self.notes.append(f"{layer}, {quantity}: the integers have no known scale, not set beside real units")
             else:
-                found.append(self._pair(layer, what, units))
-        return found
+                comparable.append(self._pair(layer, quantity, units))
+        return comparable
 
-    def _units(self, layer: str, what: str) -> tuple[float, float] | None:
-        """Scales of both sides, 0 where unknown; None for spikes and for integers of one scale.
+    def _units(self, layer: str, quantity: str) -> tuple[float, float] | None:
+        """Return the scales of both sides, 0 where unknown; None for spikes and for integers of one scale.
 
         Integers of an unknown scale are taken for those of the other side's.
         """
-        if what == SPIKES or (what == OUTPUT and all(layer in o.spiking for o in self.origins)):
+        if quantity == SPIKES or (quantity == OUTPUT and all(layer in o.spiking for o in self.origins)):
             return None
-        scales = [o.scale(layer, what) or 0.0 for o in self.origins]
+        scales = [o.scale(layer, quantity) or 0.0 for o in self.origins]
         integers = all(o.arithmetic == INTEGER for o in self.origins)
         return None if integers and (scales[0] == scales[1] or 0.0 in scales) else (scales[0], scales[1])
 
-    def _pair(self, layer: str, what: str, units: tuple[float, float] | None) -> Pair:
-        arrays = [own[layer, what] for own in self.arrays]
-        late = [self._late(side, layer, what) for side in (0, 1)]
+    def _pair(self, layer: str, quantity: str, units: tuple[float, float] | None) -> Pair:
+        arrays = [by_key[layer, quantity] for by_key in self.arrays]
+        behind = [self._steps_behind(side, layer, quantity) for side in (0, 1)]
         equal = self._latency(0, layer) == self._latency(1, layer)
-        start = -late[0] if equal else 0
-        ends = [len(array) - steps for array, steps in zip(arrays, late, strict=True)]
+        start = -behind[0] if equal else 0
+        ends = [len(array) - steps for array, steps in zip(arrays, behind, strict=True)]
         # where the lengths differ, the steps after the shorter sample are without input on one side only
         stop = min(ends) if equal and self._same_length else min(*ends, self.steps)
-        e, g = (array[start + steps : stop + steps] for array, steps in zip(arrays, late, strict=True))
-        return Pair(layer, what, start, e, g, (_as_slice(self._picks[0]), _as_slice(self._picks[1])), units)
+        e, g = (array[start + steps : stop + steps] for array, steps in zip(arrays, behind, strict=True))
+        return Pair(layer, quantity, start, e, g, (_as_slice(self._picks[0]), _as_slice(self._picks[1])), units)
 
-    def _late(self, side: int, layer: str, what: str) -> int:
-        """Steps by which one array runs behind float time: the readout has been shifted back already."""
-        return 0 if what == OUTPUT else self._latency(side, layer)
+    def _steps_behind(self, side: int, layer: str, quantity: str) -> int:
+        """Return the steps by which one array runs behind float time: the readout has been shifted back already."""
+        return 0 if quantity == OUTPUT else self._latency(side, layer)
 
     def shift(self, layer: str) -> int:
-        """What a float step of the layer lacks to the step that is reported."""
+        """Return what a float step of the layer lacks to the step that is reported."""
         return self._latency(0, layer) if self.time == "device" and layer != INPUT else 0
 
     def range_of(self, pair: Pair) -> float:
-        """Largest finite magnitude of the float side, in real units; of the expected one if both or none is float."""
+        """Return the largest finite magnitude of the float side, else of the expected one, in real units."""
         kinds = [o.arithmetic for o in self.origins]
         side = 1 if kinds == [INTEGER, FLOAT] else 0
         largest = 0.0
-        for _, *both in pair.blocks():
-            size = np.abs(both[side])
+        for _, *arrays in pair.blocks():
+            size = np.abs(arrays[side])
             largest = max(largest, float(size.max(where=np.isfinite(size), initial=0.0)))
         return largest
 
-    def kept(self, layer: str) -> list[str]:
-        """What either side recorded of a layer, in the order of a step."""
-        return list(dict.fromkeys(what for arrays in self.arrays for name, what in arrays if name == layer))
+    def recorded(self, layer: str) -> list[str]:
+        """Return the names of what either side recorded of a layer, in the order of a step."""
+        return list(dict.fromkeys(quantity for arrays in self.arrays for name, quantity in arrays if name == layer))
 
-    def value(self, side: int, layer: str, what: str, step: int, place: int, neuron: int) -> Number | None:
-        """One entry, in real units where the sides have different scales; None if it was not recorded."""
-        array = self.arrays[side].get((layer, what))
-        k = step + self._late(side, layer, what)
+    def value(self, side: int, layer: str, quantity: str, step: int, place: int, neuron: int) -> Number | None:
+        """Return one entry, in real units where the sides have different scales; None if it was not recorded."""
+        array = self.arrays[side].get((layer, quantity))
+        k = step + self._steps_behind(side, layer, quantity)
         if array is None or not 0 <= k < len(array):
             return None
-        units = self._units(layer, what)
+        units = self._units(layer, quantity)
         entry: Number = array[k, self._picks[side][place], neuron].item()
         return entry / units[side] if units is not None and units[side] else entry
 
     def links(self) -> tuple[Link, ...]:
-        """The connections, as the first side that knows them has them."""
+        """Return the connections, as the first side that knows them has them."""
         return next((o.links for o in self.origins if o.links), ())
 
     def sent_at(self, link: Link, lag: int, step: int) -> int:
-        """Float step in which the source sent what arrives at the target in float step `step`."""
+        """Return the float step in which the source sent what arrives at the target in float step `step`."""
         side = 0 if self.origins[0].links else 1
         source = 0 if link.source == INPUT else self._latency(side, link.source)
         return step + self._latency(side, link.target) - lag - source
 
     def fired(self, side: int, source: str, step: int, place: int) -> tuple[int, ...] | None:
-        """Neurons of a layer, or channels of the input, that are not 0 in a float step; None if not recorded."""
+        """Return the neurons of a layer, or input channels, that are not 0 in a float step; None if not recorded."""
         trace, at = self.traces[side], self._picks[side][place]
         if source == INPUT:
             x = trace.input
@@ -241,19 +263,19 @@ class Sides:
 
 
 def _arrays(trace: Trace, origin: Origin) -> dict[Key, Array]:
-    """Everything recorded as (steps, sample, neuron), in the order of a step."""
-    found: dict[Key, Array] = {(layer, what): array for layer, what, array in trace.recorded()}
-    found[origin.layers[-1], OUTPUT] = trace.readout.transpose(1, 0, 2)
-    unknown = {layer for layer, _ in found} - set(origin.layers)
+    """Return everything recorded as (steps, sample, neuron), in the order of a step."""
+    arrays: dict[Key, Array] = {(layer, quantity): array for layer, quantity, array in trace.recorded()}
+    arrays[origin.layers[-1], OUTPUT] = trace.readout.transpose(1, 0, 2)
+    unknown = {layer for layer, _ in arrays} - set(origin.layers)
     if unknown:
         raise InputError(f"trace of {', '.join(origin.layers)} holds '{min(unknown)}', rule: only layers that it names")
-    return {key: found[key] for key in sorted(found, key=lambda key: origin.layers.index(key[0]))}
+    return {key: arrays[key] for key in sorted(arrays, key=lambda key: origin.layers.index(key[0]))}
 
 
 def _origins(*traces: Trace) -> tuple[Origin, Origin]:
-    """The traces' own; one that is missing is the other's, or read from the arrays.
+    """Return the traces' origins; one that is missing is the other's, or read from the arrays.
 
-    Raises InputError where float and integer meet and one does not say its scale and latency.
+    Raise InputError where float and integer meet and one does not say its scale and latency.
     """
     kinds = [INTEGER if t.readout.dtype.kind in "biu" else FLOAT for t in traces]
     for trace, side, kind in zip(traces, SIDES, kinds, strict=True):
@@ -262,9 +284,9 @@ def _origins(*traces: Trace) -> tuple[Origin, Origin]:
                 f"{side} trace: does not say where it comes from, and {kind} values beside others need "
                 "scale and latency; give it an origin (hypr_neuro.traces.trace.with_origin)"
             )
-    one, other = (t.origin for t in traces)
-    mine = one or _without_samples(other) or _guessed(traces[0], kinds[0])
-    return mine, other or _without_samples(one) or _guessed(traces[1], kinds[1])
+    of_expected, of_got = (t.origin for t in traces)
+    expected = of_expected or _without_samples(of_got) or _guessed(traces[0], kinds[0])
+    return expected, of_got or _without_samples(of_expected) or _guessed(traces[1], kinds[1])
 
 
 def _without_samples(origin: Origin | None) -> Origin | None:
@@ -272,19 +294,19 @@ def _without_samples(origin: Origin | None) -> Origin | None:
 
 
 def _guessed(trace: Trace, kind: str) -> Origin:
-    """Layers in the order of the arrays, the readout last and as late as the arrays are longer than the sample."""
+    """Guess layers in the order of the arrays, the readout as late as the arrays are longer than the sample."""
     names = [*dict.fromkeys(layer for layer, _, _ in trace.recorded() if layer != "readout"), "readout"]
-    late = max((len(array) for _, _, array in trace.recorded()), default=trace.readout.shape[1])
-    return Origin(kind, "", tuple(names), latency={"readout": late - trace.readout.shape[1]})
+    longest = max((len(array) for _, _, array in trace.recorded()), default=trace.readout.shape[1])
+    return Origin(kind, "", tuple(names), latency={"readout": longest - trace.readout.shape[1]})
 
 
 def _as_slice(index: Array) -> Any:
-    """Consecutive samples as a slice, so that taking them copies nothing."""
+    """Return consecutive samples as a slice, so that taking them copies nothing."""
     run = bool(np.all(np.diff(index) == 1))
     return slice(int(index[0]), int(index[-1]) + 1) if run else index
 
 
 def _few(numbers: Any) -> str:
-    """The first numbers and how many there are."""
+    """Tell the first numbers and how many there are."""
     shown = [str(n) for _, n in zip(range(4), numbers, strict=False)]
     return ", ".join(shown) + (f", … ({len(numbers)} in all)" if len(numbers) > len(shown) else "")

@@ -27,12 +27,26 @@ def float_trace(
 ) -> Trace:
     """Run x (sample, T, channel) through the float network; states in real units, spikes int8, float time.
 
-    record : what to keep of every step, nothing else grows with T: "spikes", names of states ("u", "v", …) or
-        "current", of all layers that have it, or "layer/what" of one
-    samples : number of each sample in its data. dtype : float32 as in training, or float64
-    on_block : called with (samples done, samples in all)
+    Parameters
+    ----------
+    net
+        What runs.
+    x : (sample, T, channel)
+        Its input.
+    record
+        What to keep of every step, nothing else grows with T: "spikes", names of states ("u", "v", …) or "current", of
+        all layers that have it, or "layer/name" of one.
+    samples
+        Number of each sample in its data.
+    dtype
+        float32 as in training, or float64.
+    on_block
+        Called with (samples finished, samples in all).
 
-    Raises InputError for a wrong shape or an unknown name.
+    Raises
+    ------
+    InputError
+        For a wrong shape or an unknown name.
     """
     require("net", net, Network)
     data = np.asarray(x)
@@ -40,30 +54,30 @@ def float_trace(
     if 0 in data.shape:
         raise InputError(f"x of shape {data.shape}, rule: none of them 0")
     _check_names(net, record)
-    kept = _Kept(net, data.shape[0], data.shape[1], record, dtype)
+    recording = _Recording(net, data.shape[0], data.shape[1], record, dtype)
     out = np.empty((*data.shape[:2], net.outputs), dtype)
 
     def run(first: int, stop: int) -> tuple[int, Array]:
         counts = np.zeros(len(net.layers), np.int64)
 
         def visit(start: int, layers: Sequence[LayerForward]) -> None:
-            kept.take(first, stop, start, layers, counts)
+            recording.take(first, stop, start, layers, counts)
 
         out[first:stop] = readout(net, data[first:stop], chunk=CHUNK, dtype=dtype, visit=visit)
         return stop, counts
 
     totals = np.zeros(len(net.layers), np.int64)
     size = block_size(net, len(data), min(CHUNK, data.shape[1]), dtype)
-    for done, counts in over_blocks(len(data), size, run):
+    for finished, counts in over_blocks(len(data), size, run):
         totals += counts
         if on_block is not None:
-            on_block(done, len(data))
+            on_block(finished, len(data))
     numbers = None if samples is None else tuple(int(i) for i in samples)
     hidden = range(len(net.layers) - 1)
     rates = {net.name(i): float(totals[i] / (data.shape[0] * data.shape[1] * net.layers[i].size)) for i in hidden}
     spread = sum(int(totals[i]) * _fan_out(net, i) for i in hidden)
     operations = int(np.count_nonzero(data)) * net.layers[0].size + spread
-    return Trace(out, kept.spikes, kept.states, {}, rates, operations, float_origin(net, samples=numbers))
+    return Trace(out, recording.spikes, recording.states, {}, rates, operations, float_origin(net, samples=numbers))
 
 
 def _recordable(layer: Layer) -> list[str]:
@@ -81,12 +95,12 @@ def _check_names(net: Network, record: Sequence[str]) -> None:
 
 
 def _fan_out(net: Network, i: int) -> int:
-    """Neurons that a spike of hidden layer i reaches."""
+    """Return the number of neurons that a spike of hidden layer i reaches."""
     layer = net.layers[i]
     return net.layers[i + 1].size + (layer.size if layer.recurrent is not None else 0)
 
 
-class _Kept:
+class _Recording:
     """The recorded arrays (T, sample, n), filled block by block."""
 
     def __init__(self, net: Network, samples: int, steps: int, record: Sequence[str], dtype: FloatType) -> None:
@@ -95,23 +109,23 @@ class _Kept:
         self.states: dict[str, dict[str, Array]] = {}
         for i, layer in enumerate(net.layers):
             name, shape = net.name(i), (steps, samples, layer.size)
-            for what in _recordable(layer):
-                if what not in record and f"{name}/{what}" not in record:
+            for quantity in _recordable(layer):
+                if quantity not in record and f"{name}/{quantity}" not in record:
                     continue
-                if what == SPIKES:
+                if quantity == SPIKES:
                     self.spikes[name] = np.empty(shape, np.int8)
                 else:
-                    self.states.setdefault(name, {})[what] = np.empty(shape, dtype)
+                    self.states.setdefault(name, {})[quantity] = np.empty(shape, dtype)
 
     def take(self, first: int, stop: int, start: int, layers: Sequence[LayerForward], counts: Array) -> None:
-        """Samples first..stop of the steps from `start` on; spikes are added to `counts`."""
+        """Record samples first..stop of the steps from `start` on; spikes are added to `counts`."""
         for i, layer in enumerate(layers):
             name, steps = self.net.name(i), layer.outputs.shape[0] - 1
             place, shape = np.s_[start : start + steps, first:stop], (steps, stop - first, layer.n)
             counts[i] += np.count_nonzero(layer.outputs[1:])
             if name in self.spikes:
                 self.spikes[name][place] = layer.outputs[1:].reshape(shape)
-            for what, kept in self.states.get(name, {}).items():
-                j = layer.layer.model.state_names.index(what) if what != CURRENT else 0
-                source = layer.current if what == CURRENT else layer.states[1:, j]
-                kept[place] = source.reshape(shape)
+            for quantity, array in self.states.get(name, {}).items():
+                j = layer.layer.model.state_names.index(quantity) if quantity != CURRENT else 0
+                source = layer.current if quantity == CURRENT else layer.states[1:, j]
+                array[place] = source.reshape(shape)

@@ -25,10 +25,23 @@ def graph_trace(
 ) -> Trace:
     """Run x (sample, T, channel) through a float graph: states in real units, spikes int8, float time.
 
-    record : what to keep of every step: "spikes", names of states, "current", or "population/what" of one
-    samples : number of each sample in its data. on_block : called with (samples done, samples in all)
+    Parameters
+    ----------
+    graph
+        What runs.
+    x : (sample, T, channel)
+        Its input.
+    record
+        What to keep of every step: "spikes", names of states, "current", or "population/name" of one.
+    samples
+        Number of each sample in its data.
+    on_block
+        Called with (samples finished, samples in all).
 
-    Raises InputError for a wrong shape or an unknown name.
+    Raises
+    ------
+    InputError
+        For a wrong shape or an unknown name.
     """
     require("graph", graph, FloatGraph)
     data = checked_input(graph, x)
@@ -49,12 +62,12 @@ def graph_trace(
 
 
 def _operations(weights: Any, sent: Array) -> float:
-    """Weights read for what each sender sent."""
+    """Count the weights read for what each sender sent."""
     if isinstance(weights, np.ndarray):
         return float(sent.sum() * weights.shape[0])
     return float(np.bincount(weights.indices, minlength=weights.shape[1]) @ sent)
 
 
 def _fan_out(weights: Any) -> float:
-    """Synapses of a sender, on average."""
+    """Return the synapses of a sender, on average."""
     return float(weights.shape[0] if isinstance(weights, np.ndarray) else weights.nnz / weights.shape[1])

@@ -43,14 +43,27 @@ class Link:
 class Origin:
     """Where a trace comes from.
 
-    arithmetic : "float" or "integer". device : what ran it, such as "float", "sim" or "lava"
-    network : sha256 of the network's numbers, "" if unknown
-    layers : names in the order in which a step computes them; the last gives the readout
-    latency : by layer, steps behind float time: step k of its arrays is float step k - latency; 0 if not named
-    state_scale, current_scale : by layer, state_int = state · state_scale, current_int = current · current_scale; a
-        layer of integers without them has no real units
-    links : the connections. samples : number of each sample in its data; None: 0, 1, 2, …
-    spiking : layers whose output is spikes, which have no scale
+    Attributes
+    ----------
+    arithmetic
+        "float" or "integer".
+    device
+        What ran it, such as "float", "sim" or "lava".
+    layers
+        Names in the order in which a step computes them; the last gives the readout.
+    network
+        sha256 of the network's numbers, "" if unknown.
+    latency
+        By layer, steps behind float time: step k of its arrays is float step k - latency; 0 if not named.
+    state_scale, current_scale
+        By layer, state_int = state · state_scale, current_int = current · current_scale; a layer of integers without
+        them has no real units.
+    links
+        The connections.
+    samples
+        Number of each sample in its data; None: 0, 1, 2, …
+    spiking
+        Layers whose output is spikes, which have no scale.
     """
 
     arithmetic: str
@@ -80,7 +93,7 @@ class Origin:
             raise InputError("samples: a number occurs twice, rule: each sample has a number of its own")
 
     def scale(self, layer: str, what: str) -> float | None:
-        """Integer units of one real unit of a state, a current or the output: 1 in float, None if unknown."""
+        """Return integer units of one real unit of a state, a current or the output: 1 in float, None if unknown."""
         if self.arithmetic == FLOAT:
             return 1.0
         return (self.current_scale if what.startswith(CURRENT) else self.state_scale).get(layer)
@@ -90,11 +103,24 @@ class Origin:
 class Trace:
     """What a simulation recorded; device time, arrays (T + latency, sample, neuron).
 
-    spikes : by layer name (hidden layers). states : by layer name, then state name, or "current"
-    readout : (sample, T, outputs), already shifted back to float time
-    events : by layer name, {what: count}. rates : mean spikes a neuron and step, by layer name
-    synaptic_operations : weights read for a spike, over the whole run
-    origin : what the numbers are, None if nobody said (`with_origin`). input : (sample, T, channel), if it was kept
+    Attributes
+    ----------
+    readout : (sample, T, outputs)
+        Already shifted back to float time.
+    spikes
+        By layer name (hidden layers).
+    states
+        By layer name, then state name, or "current".
+    events
+        By layer name, {name: count}.
+    rates
+        Mean spikes a neuron and step, by layer name.
+    synaptic_operations
+        Weights read for a spike, over the whole run.
+    origin
+        What the numbers are, None if nobody said (`with_origin`).
+    input : (sample, T, channel)
+        If it was recorded.
     """
 
     readout: Array
@@ -116,13 +142,15 @@ class Trace:
                 f"{where}: input of shape {self.input.shape}, rule: ({samples}, {steps}, channel) as the "
                 f"readout {self.readout.shape}"
             )
-        for layer, what, array in self.recorded():
+        for layer, quantity, array in self.recorded():
             if array.ndim != 3 or array.shape[1] != samples or array.shape[0] < steps:
                 raise InputError(
-                    f"{where}: {layer}, {what} of shape {array.shape}, rule: ({steps} steps or more, "
+                    f"{where}: {layer}, {quantity} of shape {array.shape}, rule: ({steps} steps or more, "
                     f"{samples} samples, neuron) as the readout {self.readout.shape}"
                 )
-        arrays = {f"{layer}, {what}": array for layer, what, array in self.recorded()} | {"readout": self.readout}
+        arrays = {f"{layer}, {quantity}": array for layer, quantity, array in self.recorded()} | {
+            "readout": self.readout
+        }
         for name, array in (arrays if self.input is None else arrays | {"input": self.input}).items():
             if array.dtype.kind not in "biuf" or 0 in array.shape:
                 raise InputError(f"{where}: {name} is {array.dtype} of shape {array.shape}, rule: numbers, not empty")
@@ -130,8 +158,8 @@ class Trace:
             raise InputError(f"{where}: {len(self.origin.samples)} sample numbers, {samples} samples, rule: as many")
 
     def recorded(self) -> list[tuple[str, str, Array]]:
-        """(layer, state name, "current" or "spikes", array) of everything kept for each step, the readout apart."""
-        states = [(layer, what, a) for layer, by_name in self.states.items() for what, a in by_name.items()]
+        """Return (layer, state name, "current" or "spikes", array) of all recorded for each step, the readout apart."""
+        states = [(layer, quantity, a) for layer, by_name in self.states.items() for quantity, a in by_name.items()]
         return states + [(layer, SPIKES, a) for layer, a in self.spikes.items()]
 
     def save(self, path: str | Path) -> None:
@@ -157,7 +185,7 @@ class Trace:
 
     @classmethod
     def load(cls, path: str | Path) -> Trace:
-        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
         try:
             meta, arrays = load_arrays(path, KIND)
         except FileFormatError as error:
@@ -165,8 +193,8 @@ class Trace:
         try:
             spikes = {name: arrays[f"spikes/{i}"] for i, name in enumerate(meta["spikes"])}
             states = {
-                name: {state: arrays[f"states/{i}/{j}"] for j, state in enumerate(kept)}
-                for i, (name, kept) in enumerate(meta["states"])
+                name: {state: arrays[f"states/{i}/{j}"] for j, state in enumerate(state_names)}
+                for i, (name, state_names) in enumerate(meta["states"])
             }
             trace = cls(
                 arrays["readout"],
@@ -194,7 +222,7 @@ def _loaded_origin(entry: dict[str, Any] | None) -> Origin | None:
 
 
 def narrowed(array: Array) -> Array:
-    """Integers in the narrowest signed type that holds them all; real numbers as they are."""
+    """Return integers in the narrowest signed type that holds them all; real numbers as they are."""
     if array.dtype.kind == "b":
         return array.astype(np.int8)
     if array.dtype.kind not in "iu" or not array.size:
@@ -214,10 +242,20 @@ def with_origin(
     device: str = "",
     samples: Sequence[int] | None = None,
 ) -> Trace:
-    """The same arrays, not copied, with what they are.
+    """Return the same arrays, not copied, with what they are.
 
-    network : what ran. x : its input (sample, T, channel), to keep it. device : "float" or "sim" if not given
-    samples : number of each sample in its data; two traces are compared on the numbers that both have
+    Parameters
+    ----------
+    trace
+        What was recorded.
+    network
+        What ran.
+    x : (sample, T, channel)
+        Its input, to store it with the trace.
+    device
+        "float" or "sim" if not given.
+    samples
+        Number of each sample in its data; two traces are compared on the numbers that both have.
     """
     numbers = None if samples is None else tuple(int(i) for i in samples)
     if isinstance(network, Network):
@@ -226,13 +264,13 @@ def with_origin(
         origin = graph_origin(network, device, numbers)
     else:
         origin = integer_origin(network, device, numbers)
-    found = replace(trace, origin=origin, input=trace.input if x is None else np.asarray(x))
-    found.check()
-    return found
+    described = replace(trace, origin=origin, input=trace.input if x is None else np.asarray(x))
+    described.check()
+    return described
 
 
 def float_origin(net: Network, device: str = "", samples: tuple[int, ...] | None = None) -> Origin:
-    """Origin of a float run: no latency, real units; recurrent spikes arrive one step later."""
+    """Return the origin of a float run: no latency, real units; recurrent spikes arrive one step later."""
     names = tuple(net.name(i) for i in range(len(net.layers)))
     links, below = [], INPUT
     arrays: dict[str, Array] = {}
@@ -250,7 +288,7 @@ def float_origin(net: Network, device: str = "", samples: tuple[int, ...] | None
 
 
 def graph_origin(graph: FloatGraph, device: str = "", samples: tuple[int, ...] | None = None) -> Origin:
-    """Origin of a float graph's run: no latency, real units."""
+    """Return the origin of a float graph's run: no latency, real units."""
     links = tuple(Link(c.source, c.target, (graph.lag(c),)) for c in graph.synapses)
     return Origin(
         FLOAT,
@@ -268,22 +306,31 @@ def integer_origin(
     device: str = "",
     samples: tuple[int, ...] | None = None,
 ) -> Origin:
-    """Origin of an integer run; an `IntegerNetwork` knows no real units.
+    """Return the origin of an integer run; an `IntegerNetwork` knows no real units.
 
     Latency is that of `graph.clock`.
     """
-    found, _ = as_integer(network)
-    latency = dict(found.clock.latencies)
+    integers, _ = as_integer(network)
+    latency = dict(integers.clock.latencies)
     states, currents = {}, {}
     if isinstance(network, QuantizedNetwork):
         states = {network.name(i): layer.state_scale for i, layer in enumerate(network.layers)}
         currents = {network.name(i): layer.current_scale for i, layer in enumerate(network.layers)}
     elif isinstance(network, QuantizedGraph):
         states, currents = network.state_scale, network.current_scale
-    links = tuple(Link(c.source, c.target, tuple(found.lag(c, d) for d in _delays(c))) for c in found.synapses)
-    names = tuple(p.name for p in found.populations)
+    links = tuple(Link(c.source, c.target, tuple(integers.lag(c, d) for d in _delays(c))) for c in integers.synapses)
+    names = tuple(p.name for p in integers.populations)
     return Origin(
-        INTEGER, device or "sim", names, found.digest(), latency, states, currents, links, samples, _spiking(found)
+        INTEGER,
+        device or "sim",
+        names,
+        integers.digest(),
+        latency,
+        states,
+        currents,
+        links,
+        samples,
+        _spiking(integers),
     )
 
 

@@ -23,11 +23,29 @@ def run_in_lava(
 ) -> dict[str, list[Array]]:
     """Run each network on its input x (1, T, channel), one sample, from zero states.
 
-    folder : empty, for the files of the worker. timeout : seconds for all together
+    Parameters
+    ----------
+    cases
+        Network and input by name.
+    folder
+        Empty, for the files of the worker.
+    timeout
+        Seconds for all together.
 
-    By the names of `cases`, for each population in order (T, d + 1, n) int32: the states of every step as the
-    simulator has them, then the spikes. Raises InputError for what simulator or Lava cannot run, MissingPackageError
-    without Lava and HyprError, with Lava's own words, if a run fails.
+    Returns
+    -------
+    dict
+        By the names of `cases`, for each population in order (T, d + 1, n) int32: the states of every step as the
+        simulator has them, then the spikes.
+
+    Raises
+    ------
+    InputError
+        For what simulator or Lava cannot run.
+    MissingPackageError
+        Without Lava.
+    HyprError
+        With Lava's own words, if a run fails.
     """
     require_lava()
     for name, (network, x) in cases.items():

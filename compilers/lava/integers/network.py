@@ -48,8 +48,16 @@ class LavaWeights:
 class LavaIntegerNetwork:
     """A network of Lava processes.
 
-    populations : the process of each by name. connections : one process for each of the network's synapses
-    lines : those that append an always-on line. inputs : ports (inputs,) that all take the network's input
+    Attributes
+    ----------
+    populations
+        The process of each by name.
+    connections
+        One process for each of the network's synapses.
+    lines
+        Processes that append a bias axon, an input that is always on.
+    inputs
+        Ports (inputs,) that all take the network's input.
     """
 
     populations: dict[str, Any]
@@ -59,6 +67,7 @@ class LavaIntegerNetwork:
 
     @property
     def processes(self) -> list[Any]:
+        """All of them."""
         return [*self.populations.values(), *self.connections, *self.lines]
 
     def feed(self, s_out: Any) -> None:
@@ -68,37 +77,37 @@ class LavaIntegerNetwork:
 
 
 def lava_weights(c: Synapses) -> LavaWeights:
-    """The weights in the first row of the table above that takes them; raises InputError if none does."""
+    """Return the weights in the first row of the table above that takes them; raise InputError if none does."""
     values = c.weights if isinstance(c.weights, np.ndarray) else c.weights.data
     if c.always_on is not None:
         values = np.concatenate([values.reshape(-1), c.always_on])
     for mode, factor in (("excitatory", 1), ("inhibitory", 1), ("mixed", 2), ("mixed", 1)):
-        wanted = factor * values.astype(np.int64)
-        if np.array_equal(on_grid(wanted, mode)[0], wanted):
-            return LavaWeights(_with_line(c, factor), mode, c.exponent - factor + 1)
+        scaled = factor * values.astype(np.int64)
+        if np.array_equal(on_grid(scaled, mode)[0], scaled):
+            return LavaWeights(_with_axon(c, factor), mode, c.exponent - factor + 1)
     raise InputError(
         f"connection {c.name}: weights {values.min()}..{values.max()}, rule for Lava: 0..255, -255..0, "
         "-128..127, or even ones in -256..255; choose a larger exponent"
     )
 
 
-def _with_line(c: Synapses, factor: int) -> Any:
-    """The weights times `factor`, the always-on line as a last column."""
+def _with_axon(c: Synapses, factor: int) -> Any:
+    """Return the weights times `factor`, those of the bias axon as a last column."""
     weights = factor * c.weights.astype(np.int64)
     if c.always_on is None:
         return weights
-    line = factor * c.always_on.astype(np.int64)[:, None]
+    bias = factor * c.always_on.astype(np.int64)[:, None]
     if isinstance(weights, np.ndarray):
-        return np.hstack([weights, line])
+        return np.hstack([weights, bias])
     from scipy.sparse import csr_array, hstack
 
-    return csr_array(hstack([weights, csr_array(line)]))
+    return csr_array(hstack([weights, csr_array(bias)]))
 
 
 def check_integer_network(network: IntegerNetwork, largest: int = 1) -> None:
     """Raise InputError, naming population or connection, for what Lava's own processes do not compute.
 
-    largest : magnitude of the input values
+    `largest` is the magnitude of the input values.
     """
     if network.connection_delay != 1:
         raise InputError(
@@ -113,12 +122,12 @@ def check_integer_network(network: IntegerNetwork, largest: int = 1) -> None:
 
 
 def _check_reached(network: IntegerNetwork) -> None:
-    """Lava runs what hangs together with the input; another population would never take a step."""
-    found, links = {INPUT}, [{c.source, c.target} for c in network.synapses]
+    """Refuse a population apart from the input: Lava runs what hangs together, it would never take a step."""
+    reached, links = {INPUT}, [{c.source, c.target} for c in network.synapses]
     for _ in network.populations:
-        found |= {end for ends in links if ends & found for end in ends}
+        reached |= {end for ends in links if ends & reached for end in ends}
     for p in network.populations:
-        if p.name not in found:
+        if p.name not in reached:
             raise InputError(
                 f"population '{p.name}': no connections lead from it to the input, rule for Lava: at "
                 "least one, over others or not; connect it with weights 0"
@@ -126,7 +135,7 @@ def _check_reached(network: IntegerNetwork) -> None:
 
 
 def _check_sums(c: Synapses, largest: int) -> None:
-    """Lava sums graded messages in 32 bits before it shifts them, doubled where the weights are."""
+    """Refuse sums past 32 bits: Lava shifts graded messages afterwards, and doubles them where the weights are."""
     doubled = 1 << (c.exponent - lava_weights(c).exponent)
     total = int(c.magnitudes.max()) * doubled * largest
     if c.always_on is not None:
@@ -142,7 +151,7 @@ def _check_sums(c: Synapses, largest: int) -> None:
 
 
 def _arguments(p: Population) -> dict[str, Any]:
-    """Arguments of the Lava process that computes the population exactly; raises InputError if there is none."""
+    """Return arguments of the Lava process that computes the population exactly; raise InputError if there is none."""
     if p.model.name not in ARGUMENTS:
         raise InputError(
             f"population '{p.name}': Lava has no process for '{p.model.name}', it has: {', '.join(ARGUMENTS)}"
@@ -158,13 +167,13 @@ def _lif(p: Population, values: dict[str, Array], constants: dict[str, int]) -> 
             raise InputError(f"population '{p.name}': {name} = {constants[name]}, rule for Lava's LIF: {value}")
     du, dv = _shared(p, values, "du1") - 1, _shared(p, values, "dv")
     vth = _shared(p, values, "vth")
-    for what, number, top in (
+    for name, number, top in (
         ("du1 - 1", du, DECAY_TOP),
         ("dv", dv, DECAY_TOP),
         ("vth / 2^6", vth >> ACTIVATION_SHIFT, THRESHOLD_TOP),
     ):
         if not 0 <= number <= top:
-            raise InputError(f"population '{p.name}': {what} = {number}, rule for Lava's LIF: 0..{top}")
+            raise InputError(f"population '{p.name}': {name} = {number}, rule for Lava's LIF: 0..{top}")
     if vth % (1 << ACTIVATION_SHIFT):
         raise InputError(f"population '{p.name}': vth = {vth}, rule for Lava's LIF: a multiple of 2^6")
     mantissa, exponent = _bias(p, values["bias"])
@@ -172,7 +181,7 @@ def _lif(p: Population, values: dict[str, Array], constants: dict[str, int]) -> 
 
 
 def _bias(p: Population, bias: Array) -> tuple[Array, Array]:
-    """bias = mantissa · 2^exponent, with the largest exponent that is exact."""
+    """Split bias = mantissa · 2^exponent, with the largest exponent that is exact."""
     lowest_bit = np.maximum(bias & -bias, 1)
     exponent = np.minimum(np.log2(lowest_bit).astype(np.int64), BIAS_EXPONENT[1])
     mantissa: Array = bias >> exponent
@@ -185,18 +194,18 @@ def _bias(p: Population, bias: Array) -> tuple[Array, Array]:
 
 
 def _rf(p: Population, values: dict[str, Array], constants: dict[str, int]) -> dict[str, Any]:
-    """The integers themselves: Lava's processes compute them from period and decay, and only those are arguments."""
+    """Return the integers themselves: Lava computes them from period and decay, and only those are its arguments."""
     return {name: _shared(p, values, name) for name in p.model.fixed_per_neuron} | constants
 
 
 def _shared(p: Population, values: dict[str, Array], name: str) -> int:
-    found = values[name]
-    for neuron in np.flatnonzero(found != found[0])[:1]:
+    numbers = values[name]
+    for neuron in np.flatnonzero(numbers != numbers[0])[:1]:
         raise InputError(
-            f"population '{p.name}', neuron {neuron}: {name} = {found[neuron]}, rule for Lava: one for "
-            f"all neurons, neuron 0 has {found[0]}; make a population of each"
+            f"population '{p.name}', neuron {neuron}: {name} = {numbers[neuron]}, rule for Lava: one for "
+            f"all neurons, neuron 0 has {numbers[0]}; make a population of each"
         )
-    return int(found[0])
+    return int(numbers[0])
 
 
 ARGUMENTS: dict[str, Callable[..., dict[str, Any]]] = {"lif": _lif, "rf": _rf, "rf_iz": _rf}
@@ -207,9 +216,9 @@ ARGUMENTS: dict[str, Callable[..., dict[str, Any]]] = {"lif": _lif, "rf": _rf, "
 
 
 def lava_integer_network(network: IntegerNetwork) -> LavaIntegerNetwork:
-    """The processes of `network`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
+    """Build the processes of `network`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
 
-    Raises MissingPackageError without Lava and InputError for what Lava cannot do, see `check_integer_network`.
+    Raise MissingPackageError without Lava and InputError for what Lava cannot do, see `check_integer_network`.
     """
     require_lava()
     check_integer_network(network)
@@ -221,10 +230,10 @@ def lava_integer_network(network: IntegerNetwork) -> LavaIntegerNetwork:
         connection.a_out.connect(_port(network.population(c.target), populations[c.target], c.current))
         s_in = connection.s_in
         if c.always_on is not None:
-            line = _always_on(c)
-            built.lines.append(line)
-            line.s_out.connect(s_in)
-            s_in = line.s_in
+            axon = _always_on(c)
+            built.lines.append(axon)
+            axon.s_out.connect(s_in)
+            s_in = axon.s_in
         if c.source == INPUT:
             built.inputs.append(s_in)
         else:
@@ -268,13 +277,13 @@ def _always_on(c: Synapses) -> Any:
 def _connection(c: Synapses) -> Any:
     from lava.utils.weightutils import SignMode
 
-    found = lava_weights(c)
-    weights = _for_lava(found.weights)
+    converted = lava_weights(c)
+    weights = _for_lava(converted.weights)
     arguments: dict[str, Any] = {
         "weights": weights,
-        "weight_exp": found.exponent,
+        "weight_exp": converted.exponent,
         "num_weight_bits": 8,
-        "sign_mode": SignMode[found.sign_mode.upper()],
+        "sign_mode": SignMode[converted.sign_mode.upper()],
         "num_message_bits": _message_bits(c),
         "name": c.name,
     }
@@ -292,26 +301,26 @@ def _process(sparse: bool, delayed: bool) -> Any:
 
 
 def _for_lava(matrix: Any) -> Any:
-    """int64, which Lava demands of delays; sparse ones as the matrix class that it tests for."""
+    """Return int64, which Lava demands of delays; sparse ones as the matrix class that it tests for."""
     if isinstance(matrix, np.ndarray):
         return matrix.astype(np.int64)
     from scipy.sparse import csr_matrix
 
-    found = csr_matrix(matrix.astype(np.int64))
-    found.eliminate_zeros()
-    return found
+    stored = csr_matrix(matrix.astype(np.int64))
+    stored.eliminate_zeros()
+    return stored
 
 
 def _delays(c: Synapses, weights: Any) -> Any:
-    """Delays as Lava takes them; of sparse weights at their own places alone.
+    """Return delays as Lava takes them; of sparse weights at their own places alone.
 
     A delay without a weight, such as those that Lava makes of one number, would let DelaySparse store a zero there, in
     every step, and SciPy warn of that.
     """
     if not c.sparse:
         return c.delays if isinstance(c.delays, int) else _for_lava(c.delays)
-    here = weights.astype(bool).astype(np.int64)
-    return here * c.delays if isinstance(c.delays, int) else here.multiply(_for_lava(c.delays)).tocsr()
+    pattern = weights.astype(bool).astype(np.int64)
+    return pattern * c.delays if isinstance(c.delays, int) else pattern.multiply(_for_lava(c.delays)).tocsr()
 
 
 def _message_bits(c: Synapses) -> int:

@@ -21,14 +21,14 @@ PATH = "record_path"
 
 
 def record_to(process: Any, path: Path, states: int, steps: int) -> None:
-    """The process, run by a model of this file, writes to `path`: .npy, (steps, states + 1, n) int32, spikes last."""
+    """Let the process, run by a model of this file, write `path`: .npy, (steps, states + 1, n) int32, spikes last."""
     rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=(steps, states + 1, *process.s_out.shape))
     rows.flush()
     process.proc_params[PATH] = str(path)
 
 
 class _Recording:
-    """To be mixed in before Lava's model; `_states` says what to keep after a step."""
+    """To be mixed in before Lava's model; `_states` says what to record after a step."""
 
     # `proc_params`, `run_spk`, `time_step` and `s_out` come from the Lava model that stands behind this class, which
     # is why types are ignored below
@@ -38,6 +38,7 @@ class _Recording:
         self._sent: Any = None
 
     def run_spk(self) -> None:
+        """Run Lava's step and write its states and spikes."""
         if self._rows is None:
             # in the first step, and so in the process that Lava forked for these neurons
             self._rows = np.lib.format.open_memmap(self.proc_params[PATH], mode="r+")  # type: ignore[attr-defined]  # Lava's
@@ -46,7 +47,7 @@ class _Recording:
         self._rows[self.time_step - 1] = np.stack([*self._states(), self._sent])  # type: ignore[attr-defined]  # Lava's
 
     def _listen(self) -> None:
-        """Keep what the model sends."""
+        """Remember what the model sends."""
         port: Any = self.s_out  # type: ignore[attr-defined]  # Lava's
         send = port.send
 
@@ -61,9 +62,10 @@ class _Recording:
 
 
 class RecordingLif(_Recording, PyLifModelBitAcc):
-    """u and, as in `neurons.lif`, v before the reset."""
+    """Records u and, as in `neurons.lif`, v before the reset."""
 
     def reset_voltage(self, spike_vector: Array) -> None:
+        """Reset as Lava does, after v is copied."""
         self._before_reset = self.v.copy()
         super().reset_voltage(spike_vector)
 
@@ -72,10 +74,14 @@ class RecordingLif(_Recording, PyLifModelBitAcc):
 
 
 class RecordingRf(_Recording, PyRFModelFixed):
+    """Records the real and the imaginary part."""
+
     def _states(self) -> tuple[Array, ...]:
         return self.real, self.imag
 
 
 class RecordingRfIz(_Recording, PyRF_IZModelFixed):
+    """Records the real and the imaginary part."""
+
     def _states(self) -> tuple[Array, ...]:
         return self.real, self.imag

@@ -18,9 +18,8 @@ from hypr_neuro.traces.trace import SPIKES, Trace
 def lava_trace(network: IntegerNetwork | HasInteger, x: Array, record: Sequence[str] = ()) -> Trace:
     """Run x (sample, T, channel) under Lava, each sample from zero states.
 
-    record : "spikes" and names of states, of all populations that have them. Lava counts no events and no operations
-
-    Raises what `integer_batch.run_in_lava` raises, and InputError for a name that no population has.
+    `record` holds "spikes" and names of states, of all populations that have them. Lava counts no events and no
+    operations. Raise what `batch.run_in_lava` raises, and InputError for a name that no population has.
     """
     integer, tail = as_integer(network)
     known = {SPIKES} | {state for p in integer.populations for state in p.model.state_names}
@@ -31,16 +30,16 @@ def lava_trace(network: IntegerNetwork | HasInteger, x: Array, record: Sequence[
     padded = np.concatenate([data, np.zeros((len(data), tail, data.shape[2]), data.dtype)], axis=1)
     cases = {f"sample{i}": (integer, padded[i : i + 1]) for i in range(len(data))}
     with TemporaryDirectory(prefix="hypr-neuro-lava-") as folder:
-        found = run_in_lava(cases, Path(folder))
+        runs = run_in_lava(cases, Path(folder))
     spikes: dict[str, Array] = {}
     states: dict[str, dict[str, Array]] = {}
     rates = {}
     for i, p in enumerate(integer.populations):
-        values = np.stack([found[name][i] for name in cases], axis=2)  # (T, d + 1, sample, n)
+        values = np.stack([runs[name][i] for name in cases], axis=2)  # (T, d + 1, sample, n)
         rates[p.name] = float(np.count_nonzero(values[:, -1]) / values[:, -1].size)
         if SPIKES in record:
             spikes[p.name] = values[:, -1].astype(np.int8)
-        kept = {state: values[:, j] for j, state in enumerate(p.model.state_names) if state in record}
-        states |= {p.name: kept} if kept else {}
+        recorded = {state: values[:, j] for j, state in enumerate(p.model.state_names) if state in record}
+        states |= {p.name: recorded} if recorded else {}
     readout = values[tail:, -1].transpose(1, 0, 2)
     return Trace(readout, spikes, states, {}, rates, 0)

@@ -45,8 +45,11 @@ def run_network(network: IntegerNetwork, x: Array, folder: Path, name: str) -> N
 
 
 def _models(processes: list[Any]) -> dict[Any, Any]:
-    """The model of each process. Lava's own search, for each process anew through the files of a folder, would find
-    the same ones (the recorders' base classes) and take longer than a run."""
+    """Return the model of each process.
+
+    Lava's own search, for each process anew through the files of a folder, would find the same ones (the recorders'
+    base classes) and take longer than a run.
+    """
     from lava.proc.dense import models as dense
     from lava.proc.io import source
     from lava.proc.sparse import models as sparse
@@ -69,6 +72,7 @@ def _models(processes: list[Any]) -> dict[Any, Any]:
 
 
 def main(folder: Path) -> None:
+    """Run every network of the folder."""
     for path in sorted(folder.glob("*.h5")):
         name = path.stem
         try:

@@ -13,10 +13,10 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from hypr_neuro.compilers.lava.population import PopulationStep
-from hypr_neuro.compilers.lava.processes.process import AlwaysOn, LifRecorder, Population, PortRecorder
+from hypr_neuro.compilers.lava.processes.process import AlwaysOn, LifRecorder, NeuronPopulation, PortRecorder
 
 
-@implements(proc=Population, protocol=LoihiProtocol)
+@implements(proc=NeuronPopulation, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PyPopulation(PyLoihiProcessModel):
@@ -36,6 +36,7 @@ class PyPopulation(PyLoihiProcessModel):
         self._step = PopulationStep(proc_params["model"], proc_params["size"])
 
     def run_spk(self) -> None:
+        """Receive, compute and send one step."""
         current = self.a_in.recv()
         self._step(current, self.state, self.output, self.per_neuron, self.constants, self.events)
         self.s_out.send(self.output)
@@ -46,21 +47,25 @@ class PyPopulation(PyLoihiProcessModel):
 @requires(CPU)
 @tag("fixed_pt")
 class PyAlwaysOn(PyLoihiProcessModel):
+    """Appends 1."""
+
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
     def run_spk(self) -> None:
+        """Send what arrives, and 1 after it."""
         self.s_out.send(np.append(self.s_in.recv(), np.int32(1)))
 
 
 class _Recorder(PyLoihiProcessModel):
-    """The file is mapped in the first step: in the process that writes it."""
+    """Maps the file in the first step: in the process that writes it."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._rows: Any = None
 
     def write(self, row: Any) -> None:
+        """Write the row of this step."""
         if self._rows is None:
             self._rows = np.lib.format.open_memmap(self.proc_params["path"], mode="r+")
         self._rows[self.time_step - 1] = row
@@ -70,9 +75,12 @@ class _Recorder(PyLoihiProcessModel):
 @requires(CPU)
 @tag("fixed_pt")
 class PyPortRecorder(_Recorder):
+    """Records a port."""
+
     a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
 
     def run_spk(self) -> None:
+        """Write what arrives."""
         self.write(self.a_in.recv())
 
 
@@ -80,11 +88,15 @@ class PyPortRecorder(_Recorder):
 @requires(CPU)
 @tag("fixed_pt")
 class PyLifRecorder(_Recorder):
+    """Records a LIF process."""
+
     u: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
     v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
 
     def post_guard(self) -> bool:
+        """Ask for `run_post_mgmt` in every step."""
         return True
 
     def run_post_mgmt(self) -> None:
+        """Write u and v."""
         self.write(np.stack([self.u.read(), self.v.read()]))

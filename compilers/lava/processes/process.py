@@ -1,4 +1,4 @@
-"""Processes that Lava does not have: any neuron model, the always-on line, recorders."""
+"""Processes that Lava does not have: any neuron model, the input that is always on, recorders."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from lava.magma.core.process.variable import Var
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.renamed import renamed_names
 
 
-class Population(AbstractProcess):
+class NeuronPopulation(AbstractProcess):
     """A layer of neurons of any model, in integers.
 
-    a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; state_out (d, n) states.
-    Vars: state (d, n), output (n,) of the last step, per_neuron (parameters, n), constants, events (saturations and
-    wraps so far, in the order of the model's `events`).
+    Ports: a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; state_out (d, n)
+    states. Vars: state (d, n), output (n,) of the last step, per_neuron (parameters, n), constants, events (saturations
+    and wraps so far, in the order of the model's `events`).
     """
 
     def __init__(self, *, model: str, per_neuron: Array, constants: Array, name: str | None = None) -> None:
@@ -35,7 +36,7 @@ class Population(AbstractProcess):
 
 
 class AlwaysOn(AbstractProcess):
-    """Appends a line that is 1 in every step: s_in (n,) to s_out (n + 1,), in the same step."""
+    """Appends an input that is 1 in every step: s_in (n,) to s_out (n + 1,), in the same step."""
 
     def __init__(self, *, size: int, name: str | None = None) -> None:
         super().__init__(size=size, name=name)
@@ -65,3 +66,6 @@ class LifRecorder(AbstractProcess):
 def new_record(path: Path, shape: tuple[int, ...]) -> None:
     """Create an .npy file of int32 zeros."""
     np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shape).flush()
+
+
+__getattr__ = renamed_names(__name__, {"Population": "NeuronPopulation"})
