@@ -49,7 +49,8 @@ def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOpti
     network.h and network.c are what a program of your own takes, with hn_fixed.h and hn_neurons.h; the rest runs it
     over samples on a computer and on an emulated Cortex-M4. A compiler is needed for the sizes only.
 
-    learn : also write learn.h and learn.c, a quantized network that learns with these options, see `learn`
+    With `learn`, also write learn.h and learn.c, a quantized network that learns with these options, see
+    `learning.learn`.
     """
     integer, tail = as_integer(network)
     plan = Plan(integer, tail)
@@ -77,14 +78,14 @@ def _with_learning(network: Any, folder: Path, options: LearnOptions, inference:
 
 
 def fixed_header() -> str:
-    """hn_fixed.h: every rounding and overflow rule."""
+    """Write hn_fixed.h: every rounding and overflow rule."""
     rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
     about = "/* Every rounding and overflow rule, translated from hypr_neuro/numbers/fixed_point.py. */\n"
     return _header("HN_FIXED_H", "#include <stdint.h>\n", about, PRELUDE, module(rules))
 
 
 def neurons_header(populations: tuple[Population, ...]) -> str:
-    """hn_neurons.h: the steps of the models of these populations."""
+    """Write hn_neurons.h: the steps of the models of these populations."""
     rules = [f for f in tagged_functions() if f.__module__ == fixed_point.__name__]
     steps = {p.model.name: p.model.fixed_step for p in populations}
     about = f"/* Steps of neurons, translated from their Python form: {', '.join(steps)}. */\n"

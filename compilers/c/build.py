@@ -46,7 +46,19 @@ LONGEST_RUN = 300
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler and what it builds for. program : of the compiler. size : prints an object's sections"""
+    """A compiler and what it builds for.
+
+    Attributes
+    ----------
+    name
+        For which it builds.
+    program
+        Of the compiler.
+    size
+        Program that prints an object's sections.
+    flags
+        Of the compiler, beside `STRICT`.
+    """
 
     name: str
     program: str
@@ -54,7 +66,7 @@ class Toolchain:
     flags: tuple[str, ...]
 
     def missing(self) -> str | None:
-        """What is not installed, or None."""
+        """Tell what is not installed, or None."""
         for program in (self.program, self.size):
             if shutil.which(program) is None:
                 return f"{program} is not installed"
@@ -71,12 +83,12 @@ CORTEX_M4 = Toolchain(
 
 
 def compile_c(toolchain: Toolchain, arguments: Sequence[str | Path], folder: Path) -> None:
-    """Run the compiler in `folder`, warnings as errors. Raises InputError with its first lines if it fails."""
+    """Run the compiler in `folder`, warnings as errors. Raise InputError with its first lines if it fails."""
     command = [toolchain.program, *STRICT, *toolchain.flags, *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        told = "\n".join(done.stderr.splitlines()[:8])
-        raise InputError(f"{' '.join(command)} in {folder} failed:\n{told}")
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        message = "\n".join(finished.stderr.splitlines()[:8])
+        raise InputError(f"{' '.join(command)} in {folder} failed:\n{message}")
 
 
 def build(
@@ -88,10 +100,22 @@ def build(
     ticks: bool = False,
     sources: Sequence[str] = ("network.c",),
 ) -> Path:
-    """The program that runs samples, `folder`/program_<toolchain>; `run` runs it.
+    """Build the program that runs samples, `folder`/program_<toolchain>; `run` runs it.
 
-    trace : it prints the states and outputs of all populations. events : it also prints counts of events
-    ticks : it prints nothing but how long each sample took. sources : beside main.c
+    Parameters
+    ----------
+    folder
+        What `emit` wrote.
+    toolchain
+        The compiler.
+    trace
+        Whether it prints the states and outputs of all populations.
+    events
+        Whether it also prints counts of events.
+    ticks
+        Whether it prints nothing but how long each sample took.
+    sources
+        Files beside main.c.
     """
     folder = folder.resolve()
     out = folder / f"program_{toolchain.name}"
@@ -105,28 +129,27 @@ def build(
 
 
 def run(program: Path, samples: Sequence[Array], *, counting: bool = False) -> str:
-    """What the program prints for samples (T, channel) of integers; one for a board runs under qemu.
+    """Return what the program prints for samples (T, channel) of integers; one for a board runs under qemu.
 
-    counting : every instruction takes a nanosecond of the emulated board's time
-
-    Raises InputError if it fails, such as where a sanitizer found something, or does not end.
+    With `counting`, every instruction takes a nanosecond of the emulated board's time. Raise InputError if it fails,
+    such as where a sanitizer found something, or does not end.
     """
-    lines = [" ".join(map(str, [len(sample), *np.asarray(sample, np.int64).ravel().tolist()])) for sample in samples]
+    numbers = [" ".join(map(str, [len(sample), *np.asarray(sample, np.int64).ravel().tolist()])) for sample in samples]
     emulated = program.name == f"program_{CORTEX_M4.name}"
     command = [*EMULATE, *(COUNT * counting), "-kernel", str(program)] if emulated else [str(program)]
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(numbers) + "\n"
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=LONGEST_RUN, check=False)
+        finished = subprocess.run(command, input=text, capture_output=True, text=True, timeout=LONGEST_RUN, check=False)
     except subprocess.TimeoutExpired as error:
         raise InputError(f"{' '.join(command)} did not end in {LONGEST_RUN} s; give shorter samples") from error
-    if done.returncode != 0:
-        told = "\n".join(done.stderr.splitlines()[:12])
-        raise InputError(f"{' '.join(command)} ended with {done.returncode}:\n{told}")
-    return done.stdout
+    if finished.returncode != 0:
+        message = "\n".join(finished.stderr.splitlines()[:12])
+        raise InputError(f"{' '.join(command)} ended with {finished.returncode}:\n{message}")
+    return finished.stdout
 
 
 def instructions_per_step(folder: Path, samples: Sequence[Array], tail: int = 0) -> float:
-    """Instructions of a Cortex-M4 in one call of hn_step, averaged over the samples; needs compiler and emulator.
+    """Count instructions of a Cortex-M4 in one call of hn_step, on average; needs compiler and emulator.
 
     What a board takes is more: flash waits, and loads and branches last several cycles.
     """
@@ -136,13 +159,13 @@ def instructions_per_step(folder: Path, samples: Sequence[Array], tail: int = 0)
 
 
 def outputs(printed: str, steps: Sequence[int]) -> list[Array]:
-    """What a program without trace printed: for each sample (steps, output); `steps` with the tail."""
+    """Parse what a program without trace printed: for each sample (steps, output); `steps` with the tail."""
     rows = np.array(printed.split(), np.int64).reshape(sum(steps), -1)
     return np.split(rows, np.cumsum(steps)[:-1])
 
 
 def traces(printed: str, network: IntegerNetwork, steps: Sequence[int]) -> list[list[Array]]:
-    """What a program with trace printed: for each sample and population (steps, states + 1, n), outputs last."""
+    """Parse what a program with trace printed: for each sample and population (steps, states + 1, n), outputs last."""
     shapes = [(p.model.d + 1, p.size) for p in network.populations]
     ends = np.cumsum([rows * n for rows, n in shapes])
     return [
@@ -152,7 +175,7 @@ def traces(printed: str, network: IntegerNetwork, steps: Sequence[int]) -> list[
 
 
 def sizes(folder: Path, toolchain: Toolchain, sources: Sequence[str] = ("network.c",)) -> dict[str, int]:
-    """Bytes of text, rodata, data and bss of these sources together, as compiled and not linked."""
+    """Return bytes of text, rodata, data and bss of these sources together, as compiled and not linked."""
     total = dict.fromkeys(SECTIONS, 0)
     with tempfile.TemporaryDirectory() as scratch:
         for i, name in enumerate(sources):
@@ -164,22 +187,22 @@ def sizes(folder: Path, toolchain: Toolchain, sources: Sequence[str] = ("network
 
 
 def section_sizes(compiled: Path, toolchain: Toolchain) -> dict[str, int]:
-    """Bytes of the sections of an object or program, .text.* counted as text and so on."""
-    told = subprocess.run(
+    """Return bytes of the sections of an object or program, .text.* counted as text and so on."""
+    printed = subprocess.run(
         [toolchain.size, "-A", "-d", str(compiled)], capture_output=True, text=True, check=True
     ).stdout
-    found = dict.fromkeys(SECTIONS, 0)
-    for line in told.splitlines():
-        words = line.split()
+    bytes_of = dict.fromkeys(SECTIONS, 0)
+    for row in printed.splitlines():
+        words = row.split()
         key = words[0].split(".")[1] if words and words[0].startswith(".") else ""
-        if key in found:
-            found[key] += int(words[1])
-    return found
+        if key in bytes_of:
+            bytes_of[key] += int(words[1])
+    return bytes_of
 
 
 def memory(folder: Path, sources: Sequence[str] = ("network.c",)) -> dict[str, Any]:
-    """For the manifest: flash and RAM on this computer and on a Cortex-M4, null with a reason without a compiler."""
-    found = {}
+    """Return flash and RAM here and on a Cortex-M4, for the manifest: null with a reason without a compiler."""
+    manifest = {}
     for toolchain in (HOST, CORTEX_M4):
         reason = toolchain.missing()
         entry: dict[str, Any] = {"flags": " ".join(toolchain.flags), "compiler": None, "bytes": None, "reason": reason}
@@ -193,10 +216,10 @@ def memory(folder: Path, sources: Sequence[str] = ("network.c",)) -> dict[str, A
                 entry["compiler"] = _version(toolchain)
             except InputError as error:
                 entry["reason"] = str(error)
-        found[toolchain.name] = entry
-    return found
+        manifest[toolchain.name] = entry
+    return manifest
 
 
 def _version(toolchain: Toolchain) -> str:
-    told = subprocess.run([toolchain.program, "--version"], capture_output=True, text=True, check=False).stdout
-    return told.splitlines()[0] if told else toolchain.program
+    printed = subprocess.run([toolchain.program, "--version"], capture_output=True, text=True, check=False).stdout
+    return printed.splitlines()[0] if printed else toolchain.program

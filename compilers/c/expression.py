@@ -17,8 +17,20 @@ Shape = Any
 
 @dataclass(frozen=True)
 class Expression:
-    """text : in C. rank : how tightly it binds. wide : int64_t, not int. number : the value of a literal
-    settled : a variable of its own or a literal, which writing elsewhere does not change
+    """A C expression.
+
+    Attributes
+    ----------
+    text
+        In C.
+    rank
+        How tightly it binds.
+    wide
+        Whether it is int64_t, not int.
+    number
+        The value of a literal.
+    settled
+        Whether it is a variable of its own or a literal, which writing elsewhere does not change.
     """
 
     text: str
@@ -38,16 +50,16 @@ class Expression:
         return self.rank == UNARY and self.text.startswith("!")
 
     def at(self, rank: int) -> str:
-        """The text, in brackets if it binds less tightly than that."""
+        """Return the text, in brackets if it binds less tightly than that."""
         return self.text if self.rank >= rank else f"({self.text})"
 
     def apart(self, rank: int) -> str:
-        """As `at`, and in brackets if it is !(…)."""
+        """Return the text as `at`, and in brackets if it is !(…)."""
         return f"({self.text})" if self.negated else self.at(rank)
 
 
 def literal(value: int) -> Expression:
-    """An integer of 64 bits."""
+    """Return an integer of 64 bits."""
     wide = not -INT < value < INT
     text = f"INT64_C({value})" if value >= 0 else f"-INT64_C({-value})"
     return Expression(text if wide else str(value), PRIMARY if value >= 0 else UNARY, wide, value)
@@ -62,7 +74,7 @@ COMPARED = {"Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE":
 
 
 def binary(operator: str, left: Expression, right: Expression) -> Expression | None:
-    """left OP right, None for an operator that there is not."""
+    """Combine left OP right, None for an operator that there is not."""
     if operator in FOLDED and left.number is not None and right.number is not None:
         return literal(FOLDED[operator](left.number, right.number))
     if operator in ARITHMETIC:
@@ -85,7 +97,7 @@ def binary(operator: str, left: Expression, right: Expression) -> Expression | N
 
 
 def unary(operator: str, operand: Expression) -> Expression | None:
-    """-operand or !operand (operand == 0 for a number), None for another operator."""
+    """Return -operand or !operand (operand == 0 for a number), None for another operator."""
     if operator == "USub" and operand.number is not None:
         return literal(-operand.number)
     if operator == "USub":
@@ -100,7 +112,7 @@ def unary(operator: str, operand: Expression) -> Expression | None:
 
 
 def compare(operator: str, left: Expression, right: Expression) -> Expression | None:
-    """left OP right as 0 or 1, None for another operator."""
+    """Compare left OP right as 0 or 1, None for another operator."""
     if operator not in COMPARED:
         return None
     return Expression(
@@ -109,13 +121,13 @@ def compare(operator: str, left: Expression, right: Expression) -> Expression | 
 
 
 def logic(operator: str, parts: Sequence[Expression]) -> Expression:
-    """All (And) or any (Or) of the parts, 0 or 1."""
+    """Join parts by And or Or, 0 or 1."""
     sign = {"And": " && ", "Or": " || "}[operator]
     return Expression(sign.join(p.at(COMPARISON) for p in parts), LOGIC, wide=False, settled=False)
 
 
 def conditional(test: Expression, yes: Expression, no: Expression) -> Expression:
-    """test ? yes : no."""
+    """Choose by test ? yes : no."""
     text = f"{test.at(LOGIC)} ? {yes.at(LOGIC)} : {no.at(LOGIC)}"
     return Expression(text, CHOICE, yes.wide or no.wide, settled=False)
 
@@ -124,14 +136,15 @@ def conditional(test: Expression, yes: Expression, no: Expression) -> Expression
 
 
 def leaves(tree: Tree) -> list[Any]:
-    """The numbers of a tree, in order."""
+    """Return the numbers of a tree, in order."""
     return [leaf for branch in tree for leaf in leaves(branch)] if isinstance(tree, tuple) else [tree]
 
 
 def shape_of(tree: Tree) -> Shape:
+    """Return the shape of a tree."""
     return tuple(shape_of(branch) for branch in tree) if isinstance(tree, tuple) else None
 
 
 def mapped(tree: Tree, function: Callable[[Any], Any]) -> Tree:
-    """The tree with `function` of each of its numbers."""
+    """Return the tree with `function` of each of its numbers."""
     return tuple(mapped(branch, function) for branch in tree) if isinstance(tree, tuple) else function(tree)

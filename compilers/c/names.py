@@ -50,26 +50,26 @@ KEYWORDS = frozenset(
 
 
 def c_name(function: Callable[..., Any]) -> str:
-    """Name in C: `lif_fixed_step` for `neurons.lif.fixed_step`, `hn_sat` for `fixed_point.sat` and all else."""
+    """Return the name in C: `lif_fixed_step` for `neurons.lif.fixed_step`, `hn_sat` for `fixed_point.sat`."""
     package, _, module = function.__module__.rpartition(".")
     return f"{module if package.endswith('neurons') else 'hn'}_{function.__name__}"
 
 
 def nested_names(body: Iterable[ast.stmt]) -> set[str]:
-    """Names that an if or a loop assigns before anything outside of them does."""
+    """Return names that an if or a for assigns before anything outside of them does."""
     outside: set[str] = set()
-    found: set[str] = set()
+    nested: set[str] = set()
     for statement in body:
         stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         if isinstance(statement, (ast.If, ast.For, ast.While)):
-            found |= stored - outside
+            nested |= stored - outside
         else:
             outside |= stored
-    return found
+    return nested
 
 
 def safe(name: str) -> str:
-    """The name, or with a line at its end what C would not take."""
+    """Return the name, with an underscore at its end where C would not take it."""
     return f"{name}_" if name in KEYWORDS or name.startswith("hn_t") or name in ("out", "s_out", "events_out") else name
 
 
@@ -77,7 +77,7 @@ _ASCII = {"·": "*", "±": "+-", "−": "-", "≤": "<=", "≥": ">=", "Σ": "su
 
 
 def ascii_text(text: str) -> str:
-    """Text for a comment of one line: nothing in it ends a comment, starts one, or is a trigraph."""
+    """Return text for a comment of one line: nothing in it ends a comment, starts one, or is a trigraph."""
     for old, new in _ASCII.items():
         text = text.replace(old, new)
     text = "".join(c if " " <= c <= "~" else "~" for c in text)

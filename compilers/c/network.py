@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from hypr_neuro.compilers.c.names import ascii_text, c_name
-from hypr_neuro.compilers.c.plan import Delivery, Dense, Line, Plan, Sparse
+from hypr_neuro.compilers.c.plan import DelayedWeights, DenseTable, Plan, RingBuffer, SparseTable
 from hypr_neuro.compilers.c.tables import number, table, type_of, unsigned_type
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.numbers.arrays import Array
 
 
 def header(plan: Plan) -> str:
-    """network.h."""
+    """Write network.h."""
     last = len(plan.populations) - 1
     parts = [
         "/* The network: sizes, and what a program calls. All memory is static, there is one network a program. */",
@@ -34,7 +34,7 @@ def header(plan: Plan) -> str:
         "/* What the last population gave in the last step: the readout's states, or spikes as 0 and 1. */",
         "const int32_t *hn_output(void);\n",
         "/* States of population i, [state][neuron], and what its neurons sent in the last step. */",
-        *(_accessors(i, plan.lines[i + 1]) for i in range(last + 1)),
+        *(_accessors(i, plan.rings[i + 1]) for i in range(last + 1)),
         "\n#ifdef HN_EVENTS\n/* How often each event of population i happened since hn_reset: "
         "saturations, wraps, clips. */",
         *(f"const uint32_t *hn_events_{i}(void);" for i in range(last + 1)),
@@ -53,15 +53,15 @@ def _sizes(i: int, p: Population) -> str:
     )
 
 
-def _accessors(i: int, line: Line) -> str:
-    return f"const int32_t *hn_state_{i}(void);\nconst {line.kind} *hn_sent_{i}(void);"
+def _accessors(i: int, ring: RingBuffer) -> str:
+    return f"const int32_t *hn_state_{i}(void);\nconst {ring.kind} *hn_sent_{i}(void);"
 
 
 def source(plan: Plan) -> str:
-    """network.c."""
+    """Write network.c."""
     parts = ['#include "network.h"\n\n#include "hn_neurons.h"\n']
     parts += [_tables(p, i) for i, p in enumerate(plan.populations)]
-    parts += [_weights(d) for group in plan.deliveries for d in group]
+    parts += [_weights(d) for group in plan.connections for d in group]
     parts += [_memory(plan), *_adders(plan)]
     parts += [_step(plan, i) for i in range(len(plan.populations))]
     return "\n".join([*parts, _interface(plan)])
@@ -71,7 +71,7 @@ def source(plan: Plan) -> str:
 
 
 def _tables(p: Population, i: int) -> str:
-    """Parameters that differ between neurons; those that do not stand in the step itself."""
+    """Write parameters that differ between neurons; those that do not stand in the step itself."""
     parts = [
         table(type_of(values), f"p{i}_{name}", values)
         for name, values in zip(p.model.fixed_per_neuron, p.per_neuron, strict=True)
@@ -85,18 +85,18 @@ def _differs(values: Array) -> bool:
     return bool(np.any(values != values[0]))
 
 
-def _weights(d: Delivery) -> str:
+def _weights(d: DelayedWeights) -> str:
     parts = [f"/* {ascii_text(d.title)}: weights by presynaptic neuron. */\n"] if _has_weights(d) else []
-    if isinstance(d.weights, Dense) and _has_weights(d):
+    if isinstance(d.weights, DenseTable) and _has_weights(d):
         parts.append(table(type_of(d.weights.weights), f"w{d.number}", d.weights.weights))
-    elif isinstance(d.weights, Sparse) and _has_weights(d):
+    elif isinstance(d.weights, SparseTable) and _has_weights(d):
         s = d.weights
         parts.append(table(unsigned_type(int(s.starts[-1])), f"w{d.number}_start", s.starts))
         parts.append(table(unsigned_type(int(s.post.max(initial=0))), f"w{d.number}_post", s.post))
         parts.append(table(type_of(s.weights), f"w{d.number}", s.weights))
-    if d.line is not None:
+    if d.bias is not None:
         about = f"/* {ascii_text(d.title)}: weights of its line that is always on. */\n"
-        parts.append(about + table(type_of(d.line), f"w{d.number}_line", d.line))
+        parts.append(about + table(type_of(d.bias), f"w{d.number}_line", d.bias))
     return "".join(parts)
 
 
@@ -104,28 +104,28 @@ def _weights(d: Delivery) -> str:
 
 
 def _memory(plan: Plan) -> str:
-    lines = ["/* What was sent: a ring of rows for the input and each population, and which row is the newest. */"]
-    for line in plan.lines:
-        lines.append(f"static {line.kind} sent_{line.name}[{line.rows}][{line.size}];")
-        if line.rows > 1:
-            lines.append(f"static uint8_t newest_{line.name};")
-    lines.append("\n/* States, [state][neuron]. */")
-    lines += [f"static int32_t state_p{i}[{p.model.d}][{p.size}];" for i, p in enumerate(plan.populations)]
+    text = ["/* What was sent: a ring of rows for the input and each population, and which row is the newest. */"]
+    for ring in plan.rings:
+        text.append(f"static {ring.kind} sent_{ring.name}[{ring.rows}][{ring.size}];")
+        if ring.rows > 1:
+            text.append(f"static uint8_t newest_{ring.name};")
+    text.append("\n/* States, [state][neuron]. */")
+    text += [f"static int32_t state_p{i}[{p.model.d}][{p.size}];" for i, p in enumerate(plan.populations)]
     if plan.largest_lag:
-        lines.append("\n/* Steps done, no more than anything asks for. */\nstatic uint8_t steps;")
+        text.append("\n/* Steps done, no more than anything asks for. */\nstatic uint8_t steps;")
     if not plan.populations[-1].model.readout:
-        lines.append(f"\nstatic int32_t output[{plan.populations[-1].size}];")
+        text.append(f"\nstatic int32_t output[{plan.populations[-1].size}];")
     widest = max(p.size * p.model.currents for p in plan.populations)
-    lines.append(f"\n/* Sums of one step. */\nstatic int32_t current[{widest}];")
-    if any(_needs_sums(d) for group in plan.deliveries for d in group):
-        lines.append(f"static int32_t sums[{max(p.size for p in plan.populations)}];")
-    lines.append("\n#ifdef HN_EVENTS")
-    lines += [f"static uint32_t events_p{i}[HN_EVENTS_{i}];" for i in range(len(plan.populations))]
-    return "\n".join([*lines, "#endif\n"])
+    text.append(f"\n/* Sums of one step. */\nstatic int32_t current[{widest}];")
+    if any(_needs_sums(d) for group in plan.connections for d in group):
+        text.append(f"static int32_t sums[{max(p.size for p in plan.populations)}];")
+    text.append("\n#ifdef HN_EVENTS")
+    text += [f"static uint32_t events_p{i}[HN_EVENTS_{i}];" for i in range(len(plan.populations))]
+    return "\n".join([*text, "#endif\n"])
 
 
-def _needs_sums(d: Delivery) -> bool:
-    """Whether the sum is shifted as a whole, and so not added to the current at once."""
+def _needs_sums(d: DelayedWeights) -> bool:
+    """Tell whether the sum is shifted as a whole, and so not added to the current at once."""
     return d.exponent != 0
 
 
@@ -171,12 +171,12 @@ static void {name}(int32_t *to, const {start} *start, const {post} *post, const 
 """
 
 
-def _adder(plan: Plan, d: Delivery) -> tuple[str, str]:
-    """Name and text of the function that adds up these weights."""
-    line = plan.lines[d.source]
-    form = {"sent": line.kind, "product": "" if line.spikes else "sent[j] * "}
-    kinds = [line.kind if not line.spikes else "spikes"]
-    if isinstance(d.weights, Sparse):
+def _adder(plan: Plan, d: DelayedWeights) -> tuple[str, str]:
+    """Return name and text of the function that adds up these weights."""
+    ring = plan.rings[d.source]
+    form = {"sent": ring.kind, "product": "" if ring.spikes else "sent[j] * "}
+    kinds = [ring.kind if not ring.spikes else "spikes"]
+    if isinstance(d.weights, SparseTable):
         s = d.weights
         form |= {
             "start": unsigned_type(int(s.starts[-1])),
@@ -192,13 +192,13 @@ def _adder(plan: Plan, d: Delivery) -> tuple[str, str]:
 
 
 def _adders(plan: Plan) -> list[str]:
-    deliveries = [d for group in plan.deliveries for d in group]
-    found = dict(_adder(plan, d) for d in deliveries if _has_weights(d))
-    arrive = [ARRIVE] if any(_needs_sums(d) for d in deliveries) else []
-    return [ZERO, *arrive, *found.values()]
+    connections = [d for group in plan.connections for d in group]
+    functions = dict(_adder(plan, d) for d in connections if _has_weights(d))
+    arrive = [ARRIVE] if any(_needs_sums(d) for d in connections) else []
+    return [ZERO, *arrive, *functions.values()]
 
 
-def _has_weights(d: Delivery) -> bool:
+def _has_weights(d: DelayedWeights) -> bool:
     weights = d.weights.weights
     return bool(weights.size and np.any(weights))
 
@@ -209,19 +209,19 @@ def _has_weights(d: Delivery) -> bool:
 def _step(plan: Plan, i: int) -> str:
     p = plan.populations[i]
     body = [f"    set_zero(current, {p.size * p.model.currents});"]
-    for d in plan.deliveries[i]:
+    for d in plan.connections[i]:
         body += _delivered(plan, d, p.size)
     title = f"/* One step of population {i}, '{ascii_text(p.name)}'. */"
     return "\n".join([f"{title}\nstatic void step_p{i}(void) {{", *body, *_neurons(plan, i), "}\n"])
 
 
-def _delivered(plan: Plan, d: Delivery, n: int) -> list[str]:
-    line, to = plan.lines[d.source], f"current + {d.current * n}" if d.current else "current"
+def _delivered(plan: Plan, d: DelayedWeights, n: int) -> list[str]:
+    ring, to = plan.rings[d.source], f"current + {d.current * n}" if d.current else "current"
     target = "sums" if _needs_sums(d) else to
     out = [f"    /* {ascii_text(d.title)}: {d.lag} step{'' if d.lag == 1 else 's'} after it was sent */"]
     if _needs_sums(d):
         out.append(f"    set_zero(sums, {n});")
-    if d.line is not None:
+    if d.bias is not None:
         cell = "sums[i]" if _needs_sums(d) else f"current[{d.current * n} + i]" if d.current else "current[i]"
         loop = f"for (uint32_t i = 0; i < {n}; i++) {{\n        {cell} += w{d.number}_line[i];\n    }}"
         out.append(
@@ -230,10 +230,10 @@ def _delivered(plan: Plan, d: Delivery, n: int) -> list[str]:
             else f"    if (steps >= {d.lag}) {{\n        " + loop.replace("\n", "\n    ") + "\n    }"
         )
     if _has_weights(d):
-        row = f"sent_{line.name}[{row_of(line, d.back)}]"
-        if isinstance(d.weights, Sparse):
+        row = f"sent_{ring.name}[{row_of(ring, d.back)}]"
+        if isinstance(d.weights, SparseTable):
             tables = f"w{d.number}_start, w{d.number}_post, w{d.number}"
-            out.append(f"    {_adder(plan, d)[0]}({target}, {tables}, {row}, {line.size});")
+            out.append(f"    {_adder(plan, d)[0]}({target}, {tables}, {row}, {ring.size});")
         else:
             start = f" + {d.weights.first}" if d.weights.first else ""
             rows = len(d.weights.weights)
@@ -243,21 +243,21 @@ def _delivered(plan: Plan, d: Delivery, n: int) -> list[str]:
     return out
 
 
-def row_of(line: Line, back: int) -> str:
-    """Index of the row that lies `back` rows behind the newest."""
-    if line.rows == 1:
+def row_of(ring: RingBuffer, back: int) -> str:
+    """Return the index of the row that lies `back` rows behind the newest."""
+    if ring.rows == 1:
         return "0"
-    return f"newest_{line.name}" if back == 0 else f"(newest_{line.name} + {line.rows - back}u) % {line.rows}u"
+    return f"newest_{ring.name}" if back == 0 else f"(newest_{ring.name} + {ring.rows - back}u) % {ring.rows}u"
 
 
-def _advance(line: Line) -> str:
-    if line.rows == 1:
+def _advance(ring: RingBuffer) -> str:
+    if ring.rows == 1:
         return ""
-    return f"    newest_{line.name} = (uint8_t)((newest_{line.name} + 1u) % {line.rows}u);\n"
+    return f"    newest_{ring.name} = (uint8_t)((newest_{ring.name} + 1u) % {ring.rows}u);\n"
 
 
 def _neurons(plan: Plan, i: int) -> list[str]:
-    p, line = plan.populations[i], plan.lines[i + 1]
+    p, ring = plan.populations[i], plan.rings[i + 1]
     n, d, name = p.size, p.model.d, f"p{i}"
     currents = ", ".join("current[i]" if not c else f"current[{c * n} + i]" for c in range(p.model.currents))
     parameters = [
@@ -265,15 +265,15 @@ def _neurons(plan: Plan, i: int) -> list[str]:
         for key, values in zip(p.model.fixed_per_neuron, p.per_neuron, strict=True)
     ] + [number(int(v)) for v in p.constants]
     out = [
-        f"    const {line.kind} *const before = sent_{line.name}[{row_of(line, 0)}];",
-        *([_advance(line).rstrip("\n")] if line.rows > 1 else []),
-        f"    {line.kind} *const now = sent_{line.name}[{row_of(line, 0)}];",
+        f"    const {ring.kind} *const before = sent_{ring.name}[{row_of(ring, 0)}];",
+        *([_advance(ring).rstrip("\n")] if ring.rows > 1 else []),
+        f"    {ring.kind} *const now = sent_{ring.name}[{row_of(ring, 0)}];",
         f"    for (uint32_t i = 0; i < {n}; i++) {{",
         f"        const int64_t s[{d}] = {{{', '.join(f'state_{name}[{k}][i]' for k in range(d))}}};",
         f"        const int64_t I[{p.model.currents}] = {{{currents}}};",
         f"        const int64_t p[{max(len(parameters), 1)}] = {{{', '.join(parameters) or '0'}}};",
         f"        int64_t s_out[{d}], events;",
-        f"        now[i] = ({line.kind}){c_name(p.model.fixed_step)}(s, before[i], I, p, s_out, &events);",
+        f"        now[i] = ({ring.kind}){c_name(p.model.fixed_step)}(s, before[i], I, p, s_out, &events);",
         *(f"        state_{name}[{k}][i] = (int32_t)s_out[{k}];" for k in range(d)),
     ]
     counted = f"            events_{name}[k] += (uint32_t)(events >> k & 1);"
@@ -291,13 +291,13 @@ def _interface(plan: Plan) -> str:
 
 def _reset(plan: Plan) -> str:
     body = []
-    for line in plan.lines:
+    for ring in plan.rings:
         body.append(
-            f"    for (uint32_t i = 0; i < {line.rows * line.size}; i++) {{\n"
-            f"        sent_{line.name}[i / {line.size}][i % {line.size}] = 0;\n    }}"
+            f"    for (uint32_t i = 0; i < {ring.rows * ring.size}; i++) {{\n"
+            f"        sent_{ring.name}[i / {ring.size}][i % {ring.size}] = 0;\n    }}"
         )
-        if line.rows > 1:
-            body.append(f"    newest_{line.name} = 0;")
+        if ring.rows > 1:
+            body.append(f"    newest_{ring.name} = 0;")
     for i, p in enumerate(plan.populations):
         body.append(
             f"    set_zero(state_p{i}[0], {p.size});"
@@ -316,10 +316,10 @@ def _reset(plan: Plan) -> str:
 
 
 def _hn_step(plan: Plan) -> str:
-    line = plan.lines[0]
+    ring = plan.rings[0]
     body = [
-        _advance(line) + f"    for (uint32_t i = 0; i < HN_INPUTS; i++) {{\n        sent_input[{row_of(line, 0)}][i] = "
-        f"{'' if line.kind == 'int32_t' else f'({line.kind})'}input[i];\n    }}",
+        _advance(ring) + f"    for (uint32_t i = 0; i < HN_INPUTS; i++) {{\n        sent_input[{row_of(ring, 0)}][i] = "
+        f"{'' if ring.kind == 'int32_t' else f'({ring.kind})'}input[i];\n    }}",
         *(f"    step_p{i}();" for i in range(len(plan.populations))),
     ]
     if plan.largest_lag:
@@ -335,9 +335,9 @@ def _outputs(plan: Plan) -> str:
     last = len(plan.populations) - 1
     result = f"hn_sent_{last}()" if plan.populations[last].model.readout else "output"
     parts = [f"const int32_t *hn_output(void) {{\n    return {result};\n}}\n"]
-    for i, line in enumerate(plan.lines[1:]):
+    for i, ring in enumerate(plan.rings[1:]):
         parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_p{i}[0];\n}}\n")
-        parts.append(f"const {line.kind} *hn_sent_{i}(void) {{\n    return sent_{line.name}[{row_of(line, 0)}];\n}}\n")
+        parts.append(f"const {ring.kind} *hn_sent_{i}(void) {{\n    return sent_{ring.name}[{row_of(ring, 0)}];\n}}\n")
     parts.append("#ifdef HN_EVENTS")
     parts += [f"const uint32_t *hn_events_{i}(void) {{\n    return events_p{i};\n}}\n" for i in range(last + 1)]
     return "\n".join([*parts, "#endif\n"])

@@ -82,7 +82,7 @@ def lockstep(plan: Plan, cores: Sequence[CoreProgram]) -> str:
 
 def _gathered(plan: Plan, i: int) -> str:
     """Declare the states, outputs and counts of one layer."""
-    p, output = plan.populations[i], plan.lines[i + 1]
+    p, output = plan.populations[i], plan.rings[i + 1]
     return (
         f"static int32_t state_{i}[{p.model.d * p.size}];\nstatic {output.kind} sent_{i}[{p.size}];\n"
         f"#ifdef HN_EVENTS\nstatic uint32_t events_{i}[HN_EVENTS_{i}];\n#endif"
@@ -148,7 +148,7 @@ def _accessors(plan: Plan) -> str:
     """Define the functions that return states, outputs and counts."""
     last = len(plan.populations) - 1
     parts = [f"const int32_t *hn_output(void) {{\n    return sent_{last};\n}}\n"]
-    for i, output in enumerate(plan.lines[1:]):
+    for i, output in enumerate(plan.rings[1:]):
         parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_{i};\n}}\n")
         parts.append(f"const {output.kind} *hn_sent_{i}(void) {{\n    return sent_{i};\n}}\n")
         parts.append(f"#ifdef HN_EVENTS\nconst uint32_t *hn_events_{i}(void) {{\n    return events_{i};\n}}\n#endif\n")

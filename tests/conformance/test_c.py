@@ -26,7 +26,7 @@ from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.build import CORTEX_M4, HOST, SANITIZERS, Toolchain
 from hypr_neuro.compilers.c.learning import build as learn_build
-from hypr_neuro.compilers.c.plan import Dense, Plan, Sparse
+from hypr_neuro.compilers.c.plan import DenseTable, Plan, SparseTable
 from hypr_neuro.compilers.c.tables import signed_type, unsigned_type
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
@@ -309,29 +309,29 @@ def test_manifest_tells_flash_and_ram_or_why_not(tmp_path: Path, monkeypatch: py
 
 def test_weights_take_the_smaller_form_in_the_smallest_type(rng: np.random.Generator) -> None:
     # one factor 2 for all, which leaves 8 bits
-    delivery = Plan(small()).deliveries[0][0]
-    assert isinstance(delivery.weights, Dense)
-    assert delivery.weights.weights.tolist() == [[1, 2, -3], [0, 127, 4]]
-    assert delivery.exponent == 1
-    assert delivery.weights.bytes == 6
+    connection = Plan(small()).connections[0][0]
+    assert isinstance(connection.weights, DenseTable)
+    assert connection.weights.weights.tolist() == [[1, 2, -3], [0, 127, 4]]
+    assert connection.exponent == 1
+    assert connection.weights.bytes == 6
     # a line that is odd has no factor
-    delivery = Plan(small(always_on=np.array([4, 1, -2]))).deliveries[0][0]
-    assert delivery.line is not None
-    assert (delivery.exponent, delivery.line.tolist()) == (0, [4, 1, -2])
+    connection = Plan(small(always_on=np.array([4, 1, -2]))).connections[0][0]
+    assert connection.bias is not None
+    assert (connection.exponent, connection.bias.tolist()) == (0, [4, 1, -2])
     # no smaller type, no factor
-    assert Plan(small(weights=np.full((3, 2), 4))).deliveries[0][0].exponent == 0
+    assert Plan(small(weights=np.full((3, 2), 4))).connections[0][0].exponent == 0
     few = np.zeros((50, 40), np.int64)
     few[rng.integers(0, 50, 30), rng.integers(0, 40, 30)] = 1000
     hidden = Population.of("hidden", "lif", 50, **lif_parameters(du=1, dv=2, vth=3))
-    delivery = Plan(IntegerNetwork(40, (hidden,), (Synapses("input", "hidden", few),))).deliveries[0][0]
-    found = delivery.weights
-    assert isinstance(found, Sparse)
+    connection = Plan(IntegerNetwork(40, (hidden,), (Synapses("input", "hidden", few),))).connections[0][0]
+    found = connection.weights
+    assert isinstance(found, SparseTable)
     back = np.zeros((50, 40), np.int64)
     for j in range(40):
         here = slice(found.starts[j], found.starts[j + 1])
         back[found.post[here], j] = found.weights[here]
     # 1000 = 125 · 2^3
-    assert delivery.exponent == 3
+    assert connection.exponent == 3
     np.testing.assert_array_equal(back << 3, few)
     assert found.bytes < few.size
 
