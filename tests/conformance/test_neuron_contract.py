@@ -13,20 +13,31 @@ import numpy as np
 import pytest
 from contract_neurons import HIDDEN, READOUT
 
+from hypr_neuro.comparing.compare import compare
+from hypr_neuro.comparing.float_device import FloatDevice
+from hypr_neuro.comparing.probes import float_along
+from hypr_neuro.comparing.scales import gradient_scales
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c.build import HOST, SANITIZERS, build, run, traces
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
 from hypr_neuro.compilers.lava.learning import run as lava_run
 from hypr_neuro.compilers.lava.rules import require_lava
-from hypr_neuro.errors import MissingPackageError
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.exchange.nir import read_nir, write_nir
+from hypr_neuro.exchange.nir.read_integers import read_quantized_nir
 from hypr_neuro.graph.integer import as_integer
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.base import no_integer_form
 from hypr_neuro.neurons.structure import structure
+from hypr_neuro.placement.learning_memory import learning_memory
 from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing.integer import assert_same_run, run_of_reference
@@ -265,3 +276,99 @@ def test_structures() -> None:
     assert rooted.A == ((True, True), (False, True))
     assert (rooted.B, rooted.C, rooted.F) == ((True, False), (True, False), (False, False))
     assert structure(get_model("quadratic")).B == (True,)
+
+
+# --- what else a network goes through
+
+
+def test_a_model_without_learned_is_compared_and_counted() -> None:
+    """Weights alone learn: scales, probes and memory have no neuron parameters, and none is asked of the model."""
+    qnet, net = quantized("five_states"), network("five_states")
+    x, label, _ = labelled(qnet, 12)
+    split = np.array(["train"] * 8 + ["test"] * 4)
+    data = SequenceData("labelled", x.astype(np.int8), label, split, qnet.outputs)
+    found = compare(net, qnet, data, epochs=1, options=LearnOptions(rate=1.0, parameters=("readout.decay",)))
+    assert found
+    scales = gradient_scales(net, qnet, LearnOptions(parameters=("all",)))
+    assert {name for name in scales if name.startswith("layers.0.")} == {"layers.0.input", "layers.0.recurrent"}
+    assert learning_memory(qnet)[0].shape.parameters == 0
+    with pytest.raises(InputError, match=r"'layers.0.k0' does not learn, known: all, readout.decay"):
+        LearningPlan(qnet, LearnOptions(parameters=("layers.0.k0",)))
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_integer_gradients_point_where_those_of_float_do(name: str) -> None:
+    """β of a neuron that is not affine is taken where it is driven, so that scales are right, too."""
+    net = network(name, (4,))
+    x = random_spikes(SEED, 4, 60, net.inputs)
+    qnet = quantize(net, "ideal", calibration=x)
+    data = SequenceData("one", x[:1], np.zeros(1, np.int64), np.array(["train"]), net.outputs)
+    options = LearnOptions()
+    scales, real = gradient_scales(net, qnet, options), float_along(net, qnet, data, options)
+    ours = Learner(qnet.copy(), options).gradients(x[0], np.zeros(60, np.int64), np.ones(60, bool))
+    for key, wanted in real.items():
+        if key in ours and key.endswith((".input", ".recurrent")):
+            found = ours[key].reshape(wanted.shape) / scales[key]
+            cosine = float((found * wanted).sum() / np.sqrt((found**2).sum() * (wanted**2).sum()))
+            assert cosine > 0.95, f"{key}: {cosine}"
+            assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(wanted), rel=0.2), key
+
+
+def test_a_readout_of_ones_own_goes_through_nir(tmp_path: Path) -> None:
+    net = network("rooted")
+    write_nir(net, tmp_path / "net.nir")
+    back = read_nir(tmp_path / "net.nir")
+    assert [layer.model.name for layer in back.layers] == ["rooted", "rooted", "alpha_out"]
+    x = random_spikes(SEED, 2, STEPS, net.inputs)
+    assert np.array_equal(readout(net, x), readout(back, x))
+    write_nir(quantized("rooted"), tmp_path / "integers.nir")
+    assert np.array_equal(
+        simulate(read_quantized_nir(tmp_path / "integers.nir"), x).readout, simulate(quantized("rooted"), x).readout
+    )
+    with pytest.raises(InputError, match="neuron 'five_states' does not say what its integers stand for"):
+        write_nir(quantized("five_states"), tmp_path / "never.nir")
+
+
+def test_a_readout_in_a_specification() -> None:
+    layers = [{"neuron": "rooted", "size": 3, "params": {"offset": [-0.5, -0.1]}}]
+    spec = {"inputs": 4, "outputs": 2, "layers": layers, "readout": {"neuron": READOUT, "params": {"decay": 0.7}}}
+    net = Network.build(spec)
+    assert net.layers[-1].params["decay"].tolist() == [0.7, 0.7]
+    with pytest.raises(InputError, match=f"neuron '{READOUT}': unknown parameter 'tau', known: decay"):
+        Network.build({**spec, "readout": {"neuron": READOUT, "tau": 5.0}})
+
+
+# --- what a record must say
+
+
+def test_a_rule_that_filters_asks_the_readout_for_its_decay(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hypr_neuro.neurons import MODELS
+
+    monkeypatch.setitem(MODELS, READOUT, replace(get_model(READOUT), output_decay=None))
+    net = network("rooted")
+    x, y = random_spikes(SEED, 2, STEPS, net.inputs), np.zeros((2, STEPS), np.int64)
+    with pytest.raises(InputError, match="states no output_decay, by which rule 'eprop' filters"):
+        gradients(net, x, y, rule="eprop")
+    gradients(net, x, y, rule="hypr")
+
+
+def test_a_model_whose_spike_enters_its_own_step_states_its_threshold() -> None:
+    net = random_network("brf", SEED)
+    qnet = quantize(net, "loihi2", calibration=random_spikes(SEED, 4, 60, net.inputs))
+    FloatDevice(net, qnet, LearnOptions())
+    net.layers[0].model = replace(net.layers[0].model, threshold=None)
+    with pytest.raises(InputError, match="neuron 'brf': a spike changes its own step, but no threshold is stated"):
+        FloatDevice(net, qnet, LearnOptions())
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"threshold": "height"}, "threshold = 'height', rule: a parameter or coefficient of the model, kappa"),
+        ({"output_decay": lambda params: params["kappa"]}, "output_decay belongs to readouts"),
+        ({"fixed_jacobian": no_integer_form, "psi_index": None}, "operating_point needs fixed_jacobian"),
+    ],
+)
+def test_a_wrong_record_is_refused(changed: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InputError, match=f"neuron 'quadratic': .*{fault}"):
+        replace(get_model("quadratic"), **changed)

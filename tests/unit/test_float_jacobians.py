@@ -43,9 +43,16 @@ def point(model: NeuronModel, rng: np.random.Generator) -> tuple:
 def spike_jump(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> np.ndarray:
     """Change of the state by the spike at this current.
 
-    The step on the other side of the threshold is continued to the current in a straight line: every model here is
-    affine in its current at a fixed spike.
+    The threshold that the model states is moved to either side. Of a model that states none, the step on the other side
+    is continued to the current in a straight line, in which it has to be affine at a fixed spike.
     """
+    if model.threshold is not None:
+        place = (*model.param_names, *model.coefficients).index(model.threshold)
+        silent, fires = (
+            model.float_step(s_prev, z_prev, current, (*p[:place], moved, *p[place + 1 :])) for moved in (1e30, -1e30)
+        )
+        assert (silent[1], fires[1]) == (0, 1), model.name
+        return np.array(fires[0]) - np.array(silent[0])
 
     def step(i: float) -> tuple:
         return model.float_step(s_prev, z_prev, (i,), p)

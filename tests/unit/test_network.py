@@ -92,13 +92,33 @@ def test_a_yaml_file_says_the_same_as_a_dict(tmp_path: Path) -> None:
         ("layers.1.params", {"du": 1.5}, r"neuron 'lif': du\[0\] = 1.5, rule: 0.0 <= du <= 1.0"),
         ("layers.1.params", {"du": float("nan")}, "du.* = nan: Input should be a finite number"),
         ("readout.tau", 0.0, r"neuron 'li': tau\[0\] = 0.0, rule: 0.0 < tau"),
-        ("readout.neuron", "lif", "lif"),
+        ("readout.neuron", "lif", "readout.neuron = 'lif', rule: a readout, which are cuba_li, li"),
+        ("readout.params", {"tau": 5.0}, "tau stands both by itself and under params"),
+        ("readout.params", {"kappa": 5.0}, "neuron 'li': unknown parameter 'kappa', known: tau"),
     ],
 )
 def test_a_wrong_description_is_named_by_key(path: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
         Network.build(changed(path, value))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("readout", "params"),
+    [
+        ({}, {"tau": 20.0}),
+        ({"neuron": "li", "params": {"tau": 7.0}}, {"tau": 7.0}),
+        ({"neuron": "cuba_li"}, {"du": 1.0, "dv": 0.05, "bias": 0.0}),
+        ({"neuron": "cuba_li", "bias": True, "params": {"du": 0.5, "dv": [0.1, 0.1]}}, {"du": 0.5, "dv": 0.1}),
+    ],
+)
+def test_a_readout_is_any_that_there_is_with_its_parameters(readout: dict[str, Any], params: dict[str, float]) -> None:
+    net = Network.build({k: v for k, v in SPEC.items() if k != "readout"} | {"readout": readout})
+    assert net.layers[-1].model.name == readout.get("neuron", "li")
+    assert {name: net.layers[-1].params[name].tolist() for name in params} == {n: [v] * 3 for n, v in params.items()}
+    again = Network.build(net.notes["spec"])
+    assert all(np.array_equal(a, b) for a, b in zip(net.arrays().values(), again.arrays().values(), strict=True))
+    assert again.notes == net.notes
 
 
 def test_an_infinite_range_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Step functions keep to what every target can express: scalars, no loops, no arrays. One model's may call another's.
+"""Step functions keep to what every target can express: scalars, no arrays. They may call functions that do so, too.
 
 Integer ones hold ints and named rules alone, float ones float literals alone: the float32 kernels are the same code
 with its literals in float32, and an int literal would bring float64 back.
@@ -17,6 +17,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from contract_neurons import models
 
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import NeuronModel, no_float_form, no_integer_form
@@ -31,6 +32,7 @@ class Subset:
 
     number: type
     operators: tuple[type, ...]
+    statements: tuple[type, ...]
     rules: ModuleType
     builtins: dict[str, int]
     operator_text: str
@@ -46,31 +48,39 @@ class Subset:
             return names.get(name) is None or names[name] is math.sqrt
         rules = {f.__name__ for f in tagged_functions() if f.__module__ == self.rules.__name__}
         known = name in rules and names.get(name) is getattr(self.rules, name)
-        return known or any(names.get(name) is function for _, _, function in step_functions(self))
+        return known or self.holds(names.get(name))
+
+    def holds(self, function: object) -> bool:
+        """Whether it is a tagged function of this subset."""
+        if not inspect.isfunction(function) or function not in tagged_functions():
+            return False
+        return not faults(inspect.getsource(function), vars(inspect.getmodule(function)), self)
 
 
+STATEMENTS = (ast.Assign, ast.Return, ast.Expr, ast.FunctionDef)
 SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.USub, ast.And, ast.Or, ast.Not)
 INTEGER = Subset(
     int,
     (*SIGNS, ast.BitOr, ast.BitAnd),
+    (*STATEMENTS, ast.AugAssign, ast.If, ast.For, ast.While),
     fixed_point,
-    {"min": 2, "max": 2},
+    {"min": 2, "max": 2, "abs": 1},
     "a named rule of fixed_point instead",
     "only integers",
-    "only rules of fixed_point, min and max of two, other steps",
+    "only rules of fixed_point, abs, min and max of two, tagged functions of integers",
     "only arguments and integer constants of the module",
 )
 FLOAT = Subset(
     float,
     (*SIGNS, ast.Div),
+    STATEMENTS,
     surrogates,
     {"min": 2, "max": 2, "abs": 1, "sqrt": 1},
     "only + - * /",
     "only floats",
-    "only abs, sqrt, min and max of two, functions of surrogates, other steps",
+    "only abs, sqrt, min and max of two, functions of surrogates, tagged functions of floats",
     "only arguments and float constants of the module",
 )
-STATEMENTS = (ast.Assign, ast.Return, ast.Expr, ast.FunctionDef)
 COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 EXPRESSIONS = (
     ast.BinOp,
@@ -130,9 +140,12 @@ def found(
 ) -> Iterator[tuple[ast.AST, str]]:
     indices = {id(node.slice) for node in ast.walk(function) if isinstance(node, ast.Subscript)}
     called = {id(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+    ranges = {id(node.iter) for node in ast.walk(function) if isinstance(node, ast.For) and is_range(node.iter)}
     for node in ast.walk(function):
-        if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
-            yield node, f"{type(node).__name__}: only assignments and return"
+        if isinstance(node, ast.stmt):
+            fault = statement_fault(node, subset)
+            if fault:
+                yield node, fault
         elif isinstance(node, ast.operator | ast.unaryop | ast.boolop) and not isinstance(node, subset.operators):
             yield function, f"{type(node).__name__}: {subset.operator_text}"
         elif isinstance(node, ast.cmpop) and not isinstance(node, COMPARISONS):
@@ -140,7 +153,7 @@ def found(
         elif isinstance(node, ast.Constant) and not is_docstring(node, function):
             if type(node.value) is not (int if id(node) in indices else subset.number):
                 yield node, f"{node.value!r}: {subset.number_text}"
-        elif isinstance(node, ast.Call) and not subset.calls(node, names):
+        elif isinstance(node, ast.Call) and id(node) not in ranges and not subset.calls(node, names):
             yield node, f"{ast.unparse(node.func)}(): {subset.call_text}"
         elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
             yield node, f"{ast.unparse(node)}: an entry of a tuple has a constant index"
@@ -149,6 +162,21 @@ def found(
                 yield node, f"{node.id}: {subset.name_text}"
         elif isinstance(node, ast.expr) and not isinstance(node, EXPRESSIONS):
             yield node, f"{type(node).__name__}: outside the subset"
+
+
+def statement_fault(node: ast.stmt, subset: Subset) -> str:
+    """What of a statement is outside the subset, "" for none."""
+    if not isinstance(node, subset.statements):
+        return f"{type(node).__name__}: only assignments and return"
+    if isinstance(node, ast.For | ast.While) and node.orelse:
+        return "else: a loop has none"
+    return "For: only over range" if isinstance(node, ast.For) and not is_range(node.iter) else ""
+
+
+def is_range(node: ast.expr) -> bool:
+    """Whether it is range(stop) or range(start, stop)."""
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"
+    return called and isinstance(node, ast.Call) and len(node.args) in (1, 2) and not node.keywords
 
 
 def is_docstring(node: ast.Constant, function: ast.FunctionDef) -> bool:
@@ -173,18 +201,23 @@ def test_step_functions_keep_to_the_subset(function: Callable, kind: str) -> Non
         ("return x // 2", "FloorDiv"),
         ("return x % 2", "Mod"),
         ("return x ** 2", "Pow"),
-        ("for i in x:\n        x = i\n    return x", "For"),
-        ("while x:\n        x = x - 1\n    return x", "While"),
+        ("for i in x:\n        x = i\n    return x", "For: only over range"),
+        ("for i in range(x, 3, 2):\n        x = i\n    return x", "For: only over range"),
+        ("while x:\n        x = x - 1\n    else:\n        x = 3\n    return x", "else: a loop has none"),
+        ("while x:\n        break\n    return x", "Break"),
+        ("return range(x)", "range(): only rules"),
         ("return [x]", "List"),
         ("return sum(y for y in x)", "sum(): only rules of fixed_point"),
         ("return max(x)", "max(): only rules of fixed_point"),
-        ("return abs(x)", "abs(): only rules of fixed_point"),
+        ("return abs(x, x)", "abs(): only rules of fixed_point"),
         ("return x[x]", "constant index"),
         ("return OTHER", "OTHER: only arguments"),
         ("return np.int64(x)", "np.int64()"),
         ("x.y = 1\n    return x", "Attribute"),
         ("return True", "True: only integers"),
         ("return sat(min(x, 0), 24) + (1 if x > 3 else 0) | x[0]", ""),
+        ("for i in range(1, x):\n        if i > 3:\n            x += isqrt(abs(-i))\n    return quotient(x, 7)", ""),
+        ("while x > 3:\n        x -= 1\n    return x", ""),
     ],
 )
 def test_what_is_outside_the_subset_is_found(body: str, fault: str) -> None:
@@ -213,6 +246,15 @@ def test_what_is_outside_the_float_subset_is_found(body: str, fault: str) -> Non
     names = vars(surrogates) | {"sqrt": math.sqrt, "exp": math.exp, "math": math}
     text = "\n".join(faults(f"def f(x):\n    {body}\n", names, FLOAT))
     assert (fault in text) if fault else (text == ""), text
+
+
+@pytest.mark.parametrize("name", models())
+def test_neurons_at_the_ends_of_the_contract_keep_to_the_subset(name: str) -> None:
+    for kind, (subset, signature) in SIGNATURES.items():
+        function = attrgetter(kind)(models()[name]) if models()[name].learned or "." not in kind else None
+        if function is not None:
+            assert not faults(inspect.getsource(function), vars(inspect.getmodule(function)), subset), kind
+            assert tuple(inspect.signature(function).parameters) == signature
 
 
 def test_a_step_calls_steps_of_its_own_kind_only() -> None:
