@@ -12,9 +12,13 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from hypr_neuro.compilers.lava.learning.arrays import Eligibilities, Message, nearest
-from hypr_neuro.compilers.lava.learning.kernels import jacobian_kernel
-from hypr_neuro.compilers.lava.learning.parameters import ParameterEligibilities
+from hypr_neuro.compilers.lava.learning.eligibility import (
+    gradient_kernel,
+    jacobian_kernel,
+    parameter_kernel,
+    synapse_kernel,
+)
+from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons, LearningSynapses, OutputError
@@ -88,7 +92,9 @@ class PyLearningNeurons(_Learning):
         trainable = len(model.trainable)
         self._by_parameter = np.zeros((trainable, model.d, p["size"]), np.int64)
         self._own = np.zeros((trainable, p["size"]), np.int64)
-        self._rule = ParameterEligibilities(model.name, self._widths, p["places"], p["fractions"])
+        self._advance, self._accumulate = parameter_kernel(model.name), gradient_kernel()
+        self._places, self._fractions = (np.array(p[key], np.int64) for key in ("places", "fractions"))
+        self._shifts = np.array([self._widths.parameter_shift(f) for f in p["fractions"]], np.int64)
         self._update = ParameterUpdate(
             model.name, p["options"], p["size"], p["tensor"], p["places"], p["momentum_bits"]
         )
@@ -114,7 +120,7 @@ class PyLearningNeurons(_Learning):
             self._learn(rows, learns)
 
     def _take_jacobian(self, rows: Array, signal: Array) -> None:
-        top = (1 << (self._widths.entry_bits - 1)) - 1
+        gains = np.zeros(len(signal), np.int64)
         self.clips[0] += self._jacobian(
             self._before,
             self.state,
@@ -123,25 +129,32 @@ class PyLearningNeurons(_Learning):
             self.per_neuron,
             self.constants,
             self.psi_table,
-            top,
-            rows,
+            self._widths,
+            self._message.split(rows),
+            gains,
             self._by_parameter,
             self._own,
         )
-        _, B, C, _, _ = self._message.split(rows)
-        gain = nearest((B * C).sum(axis=0), self._widths.coefficient_fraction)
         rows[self._message.signal] = signal
-        rows[self._message.down] = queued(self.gains, gain, self.proc_params["delay"]) * signal
+        rows[self._message.down] = queued(self.gains, gains, self.proc_params["delay"]) * signal
 
     def _learn(self, rows: Array, learns: bool) -> None:
         """Of the neuron parameters that do."""
         if learns:
-            found = self._rule.advance(self.eligibility, rows, self._by_parameter, self._own)
-            self.eligibility, e, entries, lost = found
+            e, parts = np.zeros(self.gradient.shape, np.int64), self._message.split(rows)
+            self.clips[:2] += self._advance(
+                parts,
+                self._by_parameter,
+                self._own,
+                self._places,
+                self._fractions,
+                self.eligibility,
+                e,
+                self._widths,
+            )
             e = queued(self.ring, e, self.proc_params["delay"])
-            signal = rows[self._message.signal][:, None]
-            self.gradient, over = self._rule.accumulate(self.gradient, signal, e)
-            self.clips += (entries, lost, over)
+            signal, bits = rows[self._message.signal], self._widths.accumulator_bits
+            self.clips[2] += self._accumulate(self.gradient, signal, e, self._shifts, bits)
         if self._schedule.updates(self.t):
             rate = self.proc_params["rates"][self._schedule.sample(self.t), 1]
             self._update(self.per_neuron, self.constants, self.gradient, len(self._own), rate)
@@ -152,7 +165,7 @@ class PyLearningNeurons(_Learning):
 @requires(CPU)
 @tag("fixed_pt")
 class PyLearningSynapses(_Learning):
-    """Whole arrays of int64 in both phases; the update at the end of an interval by the simulator's kernels."""
+    """Loops over the arithmetic of learning; the update at the end of an interval by the simulator's kernels."""
 
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     a_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
@@ -169,7 +182,8 @@ class PyLearningSynapses(_Learning):
         super().__init__(proc_params)
         p = proc_params
         self._schedule, self._message = p["schedule"], Message(get_model(p["model"]).d)
-        self._rule = Eligibilities(p["model"], p["widths"])
+        self._widths, self._advance, self._accumulate = p["widths"], synapse_kernel(p["model"]), gradient_kernel()
+        self._shifts = np.full(p["shape"][1], self._widths.gradient_shift, np.int64)
         self._update = WeightUpdate(
             p["options"],
             p["shape"],
@@ -212,11 +226,11 @@ class PyLearningSynapses(_Learning):
         self.back_out.send(signal[0])
 
     def _learn(self, rows: Array) -> None:
-        arriving = self._rule.arriving(rows, self._arrived)
-        self.eligibility, e, lost = self._rule.advance(self.eligibility, rows, arriving)
+        e, bits = np.zeros(self.gradient.shape, np.int64), self._widths.accumulator_bits
+        parts = self._message.split(rows)
+        self.clips[0] += self._advance(parts, self._arrived, self.eligibility, e, self._widths)
         e = queued(self.ring, e, self.proc_params["delay"])
-        self.gradient, over = self._rule.accumulate(self.gradient, rows[self._message.signal][:, None], e)
-        self.clips[:2] += (lost, over)
+        self.clips[1] += self._accumulate(self.gradient, rows[self._message.signal], e, self._shifts, bits)
 
     def _change_weights(self) -> None:
         self._update(self.weights, self.gradient, self.proc_params["rates"][self._schedule.sample(self.t), 0])

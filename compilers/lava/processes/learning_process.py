@@ -14,7 +14,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from hypr_neuro.compilers.lava.learning.arrays import Message
+from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array

@@ -1,0 +1,170 @@
+"""Compiled loops of Lava's learning processes over the arithmetic of `sim.learning.eligibility`, a step each.
+
+Shapes: d states, n neurons, m synapses or parameters a neuron, all int64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.fixed_point import sat
+from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.unrolled import HEAD, LOAD, STORE, STORE_BLOCK
+from hypr_neuro.numbers.unrolling import unrolled
+from hypr_neuro.sim.learning import eligibility as arithmetic
+from hypr_neuro.sim.learning.entries import column, read_jacobian, write_column, write_jacobian
+from hypr_neuro.sim.learning.kernels import no_psi_index
+
+
+@cache
+def jacobian_kernel(model_name: str) -> Callable[..., int]:
+    """Make the kernel that fills a step's Jacobian, clamped, and B·C; it returns how many entries were clamped.
+
+    before, after : (d, n) states. outputs, current : (n,), the outputs before the step and what came in
+    parts : views of a message as `Message.split` has them, filled. gains : (n,), filled
+    by_parameter : (parameters, d, n) P and direct : (parameters, n) E, filled as they are
+    """
+    model = get_model(model_name)
+    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
+    load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    clamp, gain, write = (unrolled(f, d) for f in (arithmetic.clamp_jacobian, arithmetic.gain, write_jacobian))
+    store_by_parameter, store_direct = STORE_BLOCK[len(model.trainable), d], STORE[len(model.trainable)]
+
+    def kernel(
+        before: Any,
+        after: Any,
+        outputs: Any,
+        current: Any,
+        per_neuron: Any,
+        constants: Any,
+        psi_table: Any,
+        widths: Any,
+        parts: Any,
+        gains: Any,
+        by_parameter: Any,
+        direct: Any,
+    ) -> int:
+        shared, clipped = head(constants), 0
+        for i in range(outputs.shape[0]):
+            p = load_p(per_neuron, i) + shared
+            s_prev, s = load_s(before, i), load_s(after, i)
+            psi = psi_table[psi_index(s_prev, s, p)]
+            A, B, C, late, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
+            A, B, C, late, F, count = clamp(A, B, C, late, F, widths.entry_bits)
+            clipped += count
+            write(parts, i, A, B, C, late, F)
+            gains[i] = gain(B, C, widths.coefficient_fraction)
+            store_by_parameter(by_parameter, i, P)
+            store_direct(direct, i, E)
+        return clipped
+
+    return compile_kernel(kernel)
+
+
+@cache
+def synapse_kernel(model_name: str) -> Callable[..., int]:
+    """Make the kernel that takes eligibilities (d, n, m) of synapses through a step; it returns how many were clamped.
+
+    parts : the Jacobian. pre : (m,) what arrived. e : (n, m), filled
+    """
+    d = get_model(model_name).d
+    read, step, take, put = (unrolled(f, d) for f in (read_jacobian, arithmetic.eligibility_step, column, write_column))
+    by_current, by_synapse = unrolled(arithmetic.drive_of_current, d), unrolled(arithmetic.drive_of_synapse, d)
+
+    def kernel(parts: Any, pre: Any, eligibility: Any, e: Any, widths: Any) -> int:
+        w, lost = widths, 0
+        for i in range(e.shape[0]):
+            A, B, C, late, F = read(parts, i)
+            drive, own = by_current(B, w.eligibility_fraction, w.coefficient_fraction), eligibility[:, i]
+            for k in range(e.shape[1]):
+                new, e[i, k], clipped = step(
+                    take(own, k),
+                    A,
+                    C,
+                    late,
+                    F,
+                    by_synapse(drive, pre[k]),
+                    0,
+                    w.coefficient_fraction,
+                    w.rounding,
+                    w.eligibility_bits,
+                )
+                put(own, k, new)
+                lost += 1 * clipped
+        return lost
+
+    return compile_kernel(kernel)
+
+
+@cache
+def parameter_kernel(model_name: str) -> Callable[..., tuple[int, int]]:
+    """Make the kernel that takes eligibilities (d, n, m) of neuron parameters through a step.
+
+    parts : the Jacobian. by_parameter, direct : P and E, as of `jacobian_kernel`. places, fractions : (m,) of those
+    that learn, in the model's `trainable`, and of their eligibilities. e : (n, m), filled. It returns how many entries
+    of E and how many eligibilities were clamped
+    """
+    d = get_model(model_name).d
+    read, step, take, put = (unrolled(f, d) for f in (read_jacobian, arithmetic.eligibility_step, column, write_column))
+    driven = unrolled(arithmetic.drive_of_parameter, d)
+
+    def kernel(
+        parts: Any,
+        by_parameter: Any,
+        direct: Any,
+        places: Any,
+        fractions: Any,
+        eligibility: Any,
+        e: Any,
+        widths: Any,
+    ) -> tuple[int, int]:
+        w, entries, lost = widths, 0, 0
+        for i in range(e.shape[0]):
+            A, _, C, late, F = read(parts, i)
+            own = eligibility[:, i]
+            for k in range(e.shape[1]):
+                j, fraction = places[k], fractions[k]
+                given = direct[j, i]
+                reached = sat(given, w.entry_bits)
+                entries += 1 * (reached != given)
+                new, e[i, k], clipped = step(
+                    take(own, k),
+                    A,
+                    C,
+                    late,
+                    F,
+                    driven(take(by_parameter[j], i), fraction - w.state_fraction),
+                    reached << fraction,
+                    w.coefficient_fraction,
+                    w.rounding,
+                    w.eligibility_bits,
+                )
+                put(own, k, new)
+                lost += 1 * clipped
+        return entries, lost
+
+    return compile_kernel(kernel)
+
+
+@cache
+def gradient_kernel() -> Callable[..., int]:
+    """Make the kernel that adds g e to gradients (n, m); it returns how many were clamped.
+
+    signal : (n,). e : (n, m). shifts : (m,). bits : of a gradient
+    """
+    step = arithmetic.gradient_step
+
+    def kernel(gradient: Any, signal: Any, e: Any, shifts: Any, bits: int) -> int:
+        over = 0
+        for i in range(np.uintp(gradient.shape[0])):
+            for k in range(np.uintp(gradient.shape[1])):
+                gradient[i, k], clipped = step(gradient[i, k], signal[i], e[i, k], shifts[k], bits)
+                over += 1 * clipped
+        return over
+
+    return compile_kernel(kernel)
