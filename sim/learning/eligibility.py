@@ -39,9 +39,9 @@ def clamped(entries: Any, bits: Any) -> Any:
 
 
 @over_tuples
-def changes(old: Any, new: Any) -> Any:
+def changes(new: Any, old: Any) -> Any:
     """Count the entries that differ."""
-    return sum(1 * (x != y) for x, y in zip(old, new, strict=True))
+    return sum(1 * (x != y) for x, y in zip(new, old, strict=True))
 
 
 @over_tuples
@@ -49,8 +49,8 @@ def clamp_jacobian(A: Any, B: Any, C: Any, late: Any, F: Any, bits: Any) -> Any:
     """Clamp the entries of a Jacobian to so many bits; return A, B, C, C', F and how many were clamped."""
     a = tuple(clamped(row, bits) for row in A)
     b, c, c_late, f = clamped(B, bits), clamped(C, bits), clamped(late, bits), clamped(F, bits)
-    in_rows = sum(changes(old, new) for old, new in zip(A, a, strict=True))
-    count = in_rows + changes(B, b) + changes(C, c) + changes(late, c_late) + changes(F, f)
+    in_rows = sum(changes(new, old) for new, old in zip(a, A, strict=True))
+    count = in_rows + changes(b, B) + changes(c, C) + changes(c_late, late) + changes(f, F)
     return a, b, c, c_late, f, count
 
 

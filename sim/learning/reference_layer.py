@@ -138,7 +138,7 @@ class LearningLayer:
         given = tuple([E[j] for j in self.parameters])
         learned = clamped(given, self.entry_bits)
         A, B, C, late, F, count = clamp_jacobian(A, B, C, late, F, self.entry_bits)
-        self.clips["Jacobians"] += count + changes(given, learned)
+        self.clips["Jacobians"] += count + changes(learned, given)
         for name, row in (*(("A", row) for row in A), ("B", B), ("C", C), ("C'", late), ("F", F), ("E", learned)):
             for entry in row:
                 held(entry, self.entry_bits, f"{self.name}, neuron {i}: entry of {name}")

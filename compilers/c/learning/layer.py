@@ -7,13 +7,22 @@ constant stands in the text as a number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from string import Template
 
 from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import Field, fields, weight_kind
-from hypr_neuro.compilers.c.learning.source import Drive, Source, largest_drive, source_lines
+from hypr_neuro.compilers.c.learning.source import (
+    Jacobian,
+    Source,
+    drive_lines,
+    gain_text,
+    jacobian_lines,
+    parameter_drive,
+    scope_of,
+    source_lines,
+    synapse_drive,
+)
 from hypr_neuro.compilers.c.names import c_name
 from hypr_neuro.compilers.c.translate import layout
 from hypr_neuro.neurons.structure import structure
@@ -158,28 +167,21 @@ class LayerText:
         )
 
     def _entries(self) -> list[str]:
-        """Clipped entries of the Jacobian that there are, in variables a01 (row, column), b0, c0, l0 (C'), f0."""
-        s, d = self.structure, self.model.d
-        found = [(f"a{r}{c}", self.at["A"] + r * d + c) for r, c in product(range(d), repeat=2) if s.A[r][c]]
-        for letter, key, there in (("b", "B", s.B), ("c", "C", s.C), ("l", "late", s.late), ("f", "F", s.F)):
-            found += [(f"{letter}{r}", self.at[key] + r) for r in range(d) if there[r]]
-        found += [(f"e{q}", self.at["E"] + p.place) for q, p in enumerate(self.numbers.parameters)]
-        text = []
-        for name, place in found:
-            text.append(f"HN_FACTOR {name} = entry(j[{place}]);")
-            text.append(f"HN_COUNT(jacobians[{self.i}], {name} != j[{place}]);")
+        """Clamped entries of the Jacobian that there are, in variables."""
+        text = jacobian_lines(self.i, self.numbers, self.at)
         if not self.numbers.learns:
             # of what is not used: all but B, C and what they multiply
-            used = {f"{letter}{r}" for r in range(d) if s.B[r] and s.C[r] for letter in "bc"}
-            text += [f"(void){name};" for name, _ in found if name not in used]
+            s = self.structure
+            used = {f"{letter}{r}" for r in range(self.model.d) if s.B[r] and s.C[r] for letter in "bc"}
+            text += [
+                f"(void){name};" for name in Jacobian(scope_of(self.numbers), self.numbers).names if name not in used
+            ]
         return text
 
     def _gain(self) -> str:
         if not self.plan.passes_down(self.i):
             return "\0"
-        s, k = self.structure, self.numbers.widths.coefficient_fraction
-        both = " + ".join(f"(int64_t)b{r} * c{r}" for r in range(self.model.d) if s.B[r] and s.C[r]) or "0"
-        text = [f"int64_t gain = hn_shr_nearest({both}, {k});"]
+        text = [f"int64_t gain = {gain_text(self.numbers)};"]
         if self.numbers.waiting:
             text += [
                 "{",
@@ -194,40 +196,36 @@ class LayerText:
         if not self.numbers.learns:
             return "\0"
         n, i = self.numbers, self.i
-        there, k, fe = self.structure.B, n.widths.coefficient_fraction, n.widths.eligibility_fraction
-        rows = [r for r in range(self.model.d) if there[r]]
-        head = [f"HN_FACTOR drive{r} = (int32_t)hn_shr_nearest(hn_shl(b{r}, {fe}), {k});" for r in rows]
-        largest = largest_drive(n) * (1 if i else input_limit(self.plan))
-        drives = tuple(Drive((f"drive{r}", "x"), largest) if there[r] else None for r in range(self.model.d))
+        scope, largest = scope_of(n), 1 if i else input_limit(self.plan)
         source = Source(
-            drives,
-            "",
+            synapse_drive(scope, n, largest),
+            0,
             f"run->eligibility_{i}[i][k]",
             f"run->waiting_{i}[slot][i][k]",
             f"hn_learn_memory.gradient_{i}[i][k]",
             self._source_kinds,
             n.widths.gradient_shift,
         )
-        body = [*[f"const int32_t x = run->pre_{i}[k];"] * bool(rows), *source_lines(i, n, source)]
+        arriving = [f"const int32_t x = run->pre_{i}[k];"] * any(self.structure.B)
+        body = [*arriving, *source_lines(i, n, source, scope)]
         loop = [f"for (int32_t k = 0; k < {n.synapses}; k++) {{", *("    " + line for line in body), "}"]
-        return lines(2, [*head, *loop])
+        return lines(2, [*drive_lines(n), *loop])
 
     def _parameters(self) -> str:
         """Eligibilities and gradients of the neuron parameters that learn."""
         text, n, i = [], self.numbers, self.i
         for q, p in enumerate(n.parameters):
-            start, up = self.at["P"] + p.place * self.model.d, p.fraction - n.widths.state_fraction
-            drives = tuple(Drive((f"hn_shift_nearest(j[{start + r}], {up})",), None) for r in range(self.model.d))
+            scope, start = scope_of(n), self.at["P"] + p.place * self.model.d
             source = Source(
-                drives,
-                f"hn_shl(e{q}, {p.fraction})",
+                parameter_drive(scope, n, start, p.fraction),
+                scope.variable(f"e{q}") << p.fraction,
                 f"run->parameter_eligibility_{i}[i][{q}]",
                 f"run->parameter_waiting_{i}[slot][i][{q}]",
                 f"hn_learn_memory.parameter_gradient_{i}[i][{q}]",
                 self._source_kinds,
                 p.dropped,
             )
-            text += [f"{{ /* {p.name} */", *("    " + s for s in source_lines(i, n, source)), "}"]
+            text += [f"{{ /* {p.name} */", *("    " + s for s in source_lines(i, n, source, scope)), "}"]
         return "\n" + lines(2, text) if text else "\0"
 
     @property

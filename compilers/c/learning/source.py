@@ -1,46 +1,37 @@
-"""C text of one source of eligibility, a synapse or a neuron parameter, through a step.
+"""C text of a neuron's Jacobian, and of one source of eligibility, a synapse or a neuron parameter, through a step.
 
-Sums of products are 64 bits wide. What follows their shift is 32 bits wide wherever the layer's widths prove that it
-fits, which halves the instructions of a 32-bit processor, and 64 otherwise.
+All of it is what `sim.learning.eligibility` computes, run on symbols: sums of products are 64 bits wide, and what
+follows their shift is 32 bits wide wherever the layer's widths prove that it fits, which halves the instructions of a
+32-bit processor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
-from hypr_neuro.neurons.structure import spike_rows, structure
-from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ZERO
+from hypr_neuro.compilers.c.learning.symbols import WORD, Scope, Symbol, on_symbols, top
+from hypr_neuro.neurons.structure import Structure, structure
+from hypr_neuro.sim.learning import eligibility
 from hypr_neuro.sim.learning.plan import LayerPlan
 
-ROUNDED = {FLOOR: "hn_shr_floor", ZERO: "hn_shr_zero", NEAREST: "hn_shr_nearest"}
-"""What `fixed_point.shr` does by the code of its rule."""
-WORD = (1 << 31) - 1
-
-
-@dataclass(frozen=True)
-class Drive:
-    """What drives a state: factors whose product it is, in C, and its largest magnitude, None if nothing is known."""
-
-    factors: tuple[str, ...]
-    largest: int | None
-
-    def text(self, narrow: bool) -> str:
-        """In 32 or 64 bits."""
-        cast = "" if narrow or len(self.factors) == 1 else "(int64_t)"
-        return cast + " * ".join(self.factors)
+ARITHMETIC = on_symbols(eligibility)
+FACTOR = "HN_FACTOR"
 
 
 @dataclass(frozen=True)
 class Source:
     """One source of a layer.
 
-    drives : by state, None where nothing does. direct : what reaches the spike past the states, "" for nothing
+    drive : by state, 0 where nothing does. direct : what reaches the spike past the states
     eligibility, waiting, gradient : C text of its entries. kinds : C types of eligibilities and gradients
     dropped : bits that a product of signal and e loses
     """
 
-    drives: tuple[Drive | None, ...]
-    direct: str
+    drive: tuple[Any, ...]
+    direct: Any
     eligibility: str
     waiting: str
     gradient: str
@@ -48,100 +39,152 @@ class Source:
     dropped: int
 
 
+def scope_of(layer: LayerPlan) -> Scope:
+    """Room for the symbols of a piece of C."""
+    w = layer.widths
+    return Scope({w.entry_bits: "entry", w.eligibility_bits: "eligible"})
+
+
+class Jacobian:
+    """A layer's clamped Jacobian as variables a01 (row, column), b0, c0, l0 (C'), f0; 0 where the model has none."""
+
+    def __init__(self, scope: Scope, layer: LayerPlan) -> None:
+        found, largest = structure(layer.model), top(layer.widths.entry_bits)
+
+        def variables(letter: str, there: Sequence[bool]) -> tuple[Any, ...]:
+            return tuple(scope.variable(f"{letter}{r}", largest) if has else 0 for r, has in enumerate(there))
+
+        self.A = tuple(variables(f"a{r}", row) for r, row in enumerate(found.A))
+        self.B, self.C = variables("b", found.B), variables("c", found.C)
+        self.late, self.F = variables("l", found.late), variables("f", found.F)
+
+    @property
+    def names(self) -> Iterator[str]:
+        """Of the variables, in the order of `jacobian_lines`."""
+        everything = chain(chain.from_iterable(self.A), self.B, self.C, self.late, self.F)
+        return (x.name for x in everything if isinstance(x, Symbol))
+
+
+def jacobian_lines(i: int, layer: LayerPlan, at: dict[str, int]) -> list[str]:
+    """Lines that clamp what the neuron's function wrote into j; at : places of its parts there."""
+    d, found, scope, bits = layer.model.d, structure(layer.model), scope_of(layer), layer.widths.entry_bits
+
+    def given(key: str, start: int, there: Sequence[bool]) -> tuple[Any, ...]:
+        return tuple(scope.variable(f"j[{at[key] + start + r}]") if has else 0 for r, has in enumerate(there))
+
+    A = tuple(given("A", r * d, row) for r, row in enumerate(found.A))
+    others = (given(key, 0, there) for key, there in _parts(found))
+    *clamped, count = ARITHMETIC.clamp_jacobian(A, *others, bits)
+    entries = [x for x in chain(chain.from_iterable(clamped[0]), *clamped[1:]) if isinstance(x, Symbol)]
+    text = _counted(i, entries, Jacobian(scope, layer).names, count)
+    E = tuple(scope.variable(f"j[{at['E'] + p.place}]") for p in layer.parameters)
+    if E:
+        clamped = ARITHMETIC.clamped(E, bits)
+        text += _counted(i, clamped, (f"e{q}" for q in range(len(E))), ARITHMETIC.changes(clamped, E))
+    return text
+
+
+def _parts(found: Structure) -> tuple[tuple[str, Sequence[bool]], ...]:
+    return ("B", found.B), ("C", found.C), ("late", found.late), ("F", found.F)
+
+
+def _counted(i: int, entries: Sequence[Symbol], names: Iterator[str], count: Symbol) -> list[str]:
+    """Clamped entries, and how each adds to the count of those that were."""
+    text: list[str] = []
+    changed = count.parts if count.kind == "sum" else (count,)
+    for entry, name, condition in zip(entries, names, changed, strict=True):
+        text += [entry.declared(name, FACTOR), f"HN_COUNT(jacobians[{i}], {condition.text(narrow=True)});"]
+    return text
+
+
+def gain_text(layer: LayerPlan) -> str:
+    """C text of B·C."""
+    scope = scope_of(layer)
+    jacobian = Jacobian(scope, layer)
+    found = ARITHMETIC.gain(jacobian.B, jacobian.C, layer.widths.coefficient_fraction)
+    return str(found.text(narrow=False)) if isinstance(found, Symbol) else str(found)
+
+
 def largest_drive(layer: LayerPlan) -> int:
     """Largest magnitude of round(B 2^fe / 2^kc)."""
-    return (
-        ((_top(layer.widths.entry_bits) + 1) << layer.widths.eligibility_fraction) >> layer.widths.coefficient_fraction
-    ) + 1
+    w = layer.widths
+    return (((top(w.entry_bits) + 1) << w.eligibility_fraction) >> w.coefficient_fraction) + 1
+
+
+def drive_lines(layer: LayerPlan) -> list[str]:
+    """Lines for what a unit that arrives at a synapse adds, in variables drive0, …, of states that it reaches."""
+    w, scope = layer.widths, scope_of(layer)
+    found = ARITHMETIC.drive_of_current(Jacobian(scope, layer).B, w.eligibility_fraction, w.coefficient_fraction)
+    return [x.declared(f"drive{r}", FACTOR) for r, x in enumerate(found) if isinstance(x, Symbol)]
+
+
+def synapse_drive(scope: Scope, layer: LayerPlan, largest: int) -> tuple[Any, ...]:
+    """b of a synapse where x arrives. largest : magnitude of x"""
+    there, x = structure(layer.model).B, scope.variable("x", largest)
+    by_current = tuple(scope.variable(f"drive{r}", largest_drive(layer)) if t else 0 for r, t in enumerate(there))
+    return tuple(ARITHMETIC.drive_of_synapse(by_current, x))
+
+
+def parameter_drive(scope: Scope, layer: LayerPlan, start: int, fraction: int) -> tuple[Any, ...]:
+    """b of a neuron parameter. start : of its derivatives in j. fraction : bits of its eligibilities"""
+    P = tuple(scope.variable(f"j[{start + r}]") for r in range(layer.model.d))
+    return tuple(ARITHMETIC.drive_of_parameter(P, fraction - layer.widths.state_fraction))
 
 
 def narrow_input(layer: LayerPlan) -> int:
     """Largest magnitude of what arrives for which a synapse needs 64 bits in no row; below 0 where any does."""
-    model = structure(layer.model)
-    moved = [_shifted(layer, sum(row) + f) for row, b, f in zip(model.A, model.B, model.F, strict=True) if b]
-    return (WORD - max(moved, default=0)) // largest_drive(layer)
+    there, largest = structure(layer.model).B, 0
+    new, *_ = _step(scope_of(layer), layer, (0,) * layer.model.d, 0)
+    for state, reached in zip(new, there, strict=True):
+        if reached and isinstance(state, Symbol):
+            largest = max(largest, state.parts[0].largest or 0)
+    return (WORD - largest) // largest_drive(layer)
 
 
-def source_lines(i: int, layer: LayerPlan, source: Source) -> list[str]:
-    """Lines of C that take its eligibility through a step and add to its gradient; a, b, c, l, f and g stand before.
+def _step(scope: Scope, layer: LayerPlan, drive: tuple[Any, ...], direct: Any) -> Any:
+    """ε', e and whether anything was clamped, in symbols."""
+    w, j = layer.widths, Jacobian(scope, layer)
+    old = tuple(scope.variable(f"old{r}", top(w.eligibility_bits)) for r in range(layer.model.d))
+    return ARITHMETIC.eligibility_step(
+        old, j.A, j.C, j.late, j.F, drive, direct, w.coefficient_fraction, w.rounding, w.eligibility_bits
+    )
 
-    i : number of the layer
+
+def source_lines(i: int, layer: LayerPlan, source: Source, scope: Scope) -> list[str]:
+    """Lines of C that take its eligibility through a step and add to its gradient.
+
+    i : number of the layer. scope : where the source's symbols were made; Jacobian and g stand before
     """
-    d, model = layer.model.d, structure(layer.model)
-    kind = source.kinds[0]
+    d, kind = layer.model.d, source.kinds[0]
+    new, e, clipped = _step(scope, layer, source.drive, source.direct)
     text = [f"{kind} *eligibility = {source.eligibility};"]
     text.append("const int32_t " + ", ".join(f"old{r} = eligibility[{r}]" for r in range(d)) + ";")
-    for r in range(d):
-        text += [] if spike_rows(layer.model)[r] else _row(layer, source, r, spike=False)
-    parts = [f"(int64_t)c{r} * new{r}" for r in range(d) if model.C[r]]
-    parts += [f"(int64_t)l{r} * old{r}" for r in range(d) if model.late[r]]
-    narrow = not source.direct and _shifted(layer, len(parts)) <= WORD
-    total = " + ".join([*parts, *[source.direct] * bool(source.direct)]) or "0"
-    text += _clipped(
-        "full",
-        "e",
-        f"hn_shr_nearest({total}, {layer.widths.coefficient_fraction})",
-        "",
-        narrow,
-        layer.widths.eligibility_bits,
-    )
-    for r in range(d):
-        text += _row(layer, source, r, spike=True) if spike_rows(layer.model)[r] else []
-    text += [f"eligibility[{r}] = ({kind})new{r};" for r in range(d)]
-    differs = " || ".join(["e != full", *(f"new{r} != full{r}" for r in range(d))])
-    text.append(f"HN_COUNT(eligibilities[{i}], {differs});")
-    effect = "e"
+    names = {id(state): str(r) for r, state in enumerate(new)} | {id(e): ""}
+    # in the order in which they were computed
+    for symbol in [s for s in scope.known.values() if id(s) in names]:
+        suffix = names[id(symbol)]
+        text.append(symbol.parts[0].declared(f"full{suffix}"))
+        text.append(symbol.declared(f"new{suffix}" if suffix else "e"))
+    text += [f"eligibility[{r}] = ({kind}){_text(state)};" for r, state in enumerate(new)]
+    text.append(f"HN_COUNT(eligibilities[{i}], {_text(clipped)});")
+    effect = _text(e)
     if layer.waiting:
+        text += [f"const int32_t effect = {source.waiting};", f"{source.waiting} = ({kind}){effect};"]
         effect = "effect"
-        text += [f"const int32_t effect = {source.waiting};", f"{source.waiting} = ({kind})e;"]
     return text + _gradient(i, layer, source, effect)
 
 
-def _row(layer: LayerPlan, source: Source, r: int, *, spike: bool) -> list[str]:
-    """The new value of state r's eligibility."""
-    there = structure(layer.model).A[r]
-    parts = [f"(int64_t)a{r}{c} * old{c}" for c in range(len(there)) if there[c]]
-    parts += [f"(int64_t)f{r} * e"] * spike
-    drive, largest = source.drives[r], _shifted(layer, len(parts))
-    if drive is not None:
-        largest += WORD + 1 if drive.largest is None else drive.largest
-    narrow = largest <= WORD
-    moved = (
-        f"{ROUNDED[layer.widths.rounding]}({' + '.join(parts)}, {layer.widths.coefficient_fraction})" if parts else "0"
-    )
-    return _clipped(
-        f"full{r}", f"new{r}", moved, "" if drive is None else drive.text(narrow), narrow, layer.widths.eligibility_bits
-    )
-
-
-def _shifted(layer: LayerPlan, products: int) -> int:
-    """Largest magnitude of so many products of entries and eligibilities after their shift."""
-    k, largest = layer.widths.coefficient_fraction, _top(layer.widths.entry_bits) * _top(layer.widths.eligibility_bits)
-    return (products * largest + (1 << k)) >> k
-
-
-def _clipped(full: str, kept: str, shifted: str, more: str, narrow: bool, bits: int) -> list[str]:
-    """full = shifted + more, kept = full inside so many bits."""
-    cast, plus = "(int32_t)" if narrow else "", f" + {more}" if more else ""
-    kind, inside = ("int32_t", f"clip({full}, {_top(bits)})") if narrow else ("int64_t", f"eligible({full})")
-    return [f"const {kind} {full} = {cast}{shifted}{plus};", f"const int32_t {kept} = {inside};"]
+def _text(x: Any) -> str:
+    return str(x.text(narrow=True)) if isinstance(x, Symbol) else str(int(x))
 
 
 def _gradient(i: int, layer: LayerPlan, source: Source, effect: str) -> list[str]:
     """The gradient takes the product of signal and effect."""
-    most, dropped = _top(layer.widths.accumulator_bits), source.dropped
-    added = (_top(layer.widths.signal_bits) * _top(layer.widths.eligibility_bits) + (1 << dropped)) >> dropped
-    narrow = most + added <= WORD
-    kind, cast = ("int32_t", "(int32_t)") if narrow else ("int64_t", "")
-    kept = f"clip(sum, {most})" if narrow else f"hn_sat(sum, {layer.widths.accumulator_bits})"
-    return [
-        "if (g != 0) {",
-        f"    const {kind} sum = {source.gradient} + {cast}hn_shr_nearest((int64_t)g * {effect}, {dropped});",
-        f"    {source.gradient} = ({source.kinds[1]}){kept};",
-        f"    HN_COUNT(accumulators[{i}], {source.gradient} != sum);",
-        "}",
-    ]
-
-
-def _top(bits: int) -> int:
-    return (1 << (bits - 1)) - 1
+    w, scope = layer.widths, Scope()
+    gradient = scope.variable(source.gradient, top(w.accumulator_bits))
+    g, e = scope.variable("g", top(w.signal_bits)), scope.variable(effect, top(w.eligibility_bits))
+    new, clipped = ARITHMETIC.gradient_step(gradient, g, e, source.dropped, w.accumulator_bits)
+    text = ["if (g != 0) {", "    " + new.parts[0].declared("sum")]
+    text.append(f"    {source.gradient} = ({source.kinds[1]}){new.text(narrow=True)};")
+    new.name = source.gradient
+    return [*text, f"    HN_COUNT(accumulators[{i}], {clipped.text(narrow=True)});", "}"]
