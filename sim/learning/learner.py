@@ -23,6 +23,7 @@ from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.options import LARGEST_RATE, RATE_FRACTION, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.told import Told, check_told, silence, told_kernel
 from hypr_neuro.sim.learning.updater import Updater
 from hypr_neuro.sim.simulator import check_values
 
@@ -57,49 +58,85 @@ class Learner:
         """Updates done so far."""
         return self.updater.updates
 
-    def sample(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
+    def sample(
+        self,
+        x: Array,
+        label: Array | None,
+        scored: Array,
+        rate: int,
+        parameter_rate: int = 0,
+        *,
+        errors: Array | None = None,
+        reward: Array | int | None = None,
+    ) -> Array:
         """Run x (T, channel) from zero states, learn from label (T,) where scored (T,); the readout (T, outputs).
 
-        rate, parameter_rate : integers with 16 fraction bits, see `learn_options.as_rate`
+        rate, parameter_rate : integers with 16 fraction bits, see `options.as_rate`
+        errors : (T, outputs) integers of `error_bits` in place of those of the labels, which then may be None
+        reward : for the sample or for each step (T,) an integer with 8 fraction bits that multiplies the errors, see
+            `told.as_reward`
         """
-        outputs = self._sample(*self._checked(x, label, scored, (rate, parameter_rate)), (rate, parameter_rate))
+        rates = rate, parameter_rate
+        x = self._checked(x, rates)
+        outputs = self._sample(x, self._told(len(x), label, scored, errors, reward), rates)
         self.samples += 1
         if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
             self._update((rate, parameter_rate))
         return outputs
 
-    def _sample(self, x: Array, label: Array, scored: Array, rates: tuple[int, int] | None) -> Array:
+    def _sample(self, x: Array, told: Told, rates: tuple[int, int] | None) -> Array:
         """A sample without the update at its end; without those inside it too where `rates` is None."""
         self._restart(len(x))
-        end = np.zeros(self.plan.clock.learning_tail, np.int64)
-        padded = np.concatenate([x, np.zeros((len(end), x.shape[1]), x.dtype)])
-        outputs = self._run(padded, np.concatenate([label, end]), np.concatenate([scored, end != 0]), rates)
+        end = self.plan.clock.learning_tail
+        padded = np.concatenate([x, np.zeros((end, x.shape[1]), x.dtype)])
+        outputs = self._run(padded, told.before(silence(end)), rates)
         return outputs[self.qnet.tail : self.qnet.tail + len(x)]
 
-    def stream(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
+    def stream(
+        self,
+        x: Array,
+        label: Array | None,
+        scored: Array,
+        rate: int,
+        parameter_rate: int = 0,
+        *,
+        errors: Array | None = None,
+        reward: Array | int | None = None,
+    ) -> Array:
         """Go on for any number of steps, nothing is reset; the readout of each device step (steps, outputs).
 
-        label, scored : (steps,), of the step of the input; the readout is `qnet.tail` steps behind. Needs update_on
-        "step". After `sample` a stream starts from zero states.
+        label, scored, errors, reward : as in `sample`, of the step of the input; the readout is `qnet.tail` steps
+        behind. Needs update_on "step". After `sample` a stream starts from zero states.
         """
         if self.options.update_on != "step":
             raise InputError("a stream has no samples to update after; learn with update_on='step', update_every=…")
-        x, label, scored = self._checked(x, label, scored, (rate, parameter_rate))
+        x = self._checked(x, (rate, parameter_rate))
+        told = self._told(len(x), label, scored, errors, reward)
         if self.total is not None:
             self._restart(None)
-        return self._run(x, label, scored, (rate, parameter_rate))
+        return self._run(x, told, (rate, parameter_rate))
 
-    def gradients(self, x: Array, label: Array, scored: Array) -> dict[str, Array]:
+    def gradients(
+        self,
+        x: Array,
+        label: Array | None,
+        scored: Array,
+        *,
+        errors: Array | None = None,
+        reward: Array | int | None = None,
+    ) -> dict[str, Array]:
         """Integer gradients of one sample from zero states: by connection name, and by that of a neuron parameter.
 
-        Nothing changes and nothing is counted; a stream starts anew.
+        Arguments as in `sample`. Nothing changes and nothing is counted; a stream starts anew.
         """
+        x = self._checked(x, (0, 0))
+        told = self._told(len(x), label, scored, errors, reward)
         kept = [(array, array.copy()) for layer in self.layers for array in layer.state().values()]
         kept.append((self.signal_clips, self.signal_clips.copy()))
         steps = self.steps
         for layer in self.layers:
             layer.clear()
-        self._sample(*self._checked(x, label, scored, (0, 0)), None)
+        self._sample(x, told, None)
         found = {name: np.array(g, dtype=np.int64) for name, g in self.updater.gradients().items()}
         for array, before in kept:
             array[...] = before
@@ -117,32 +154,35 @@ class Learner:
         self.total = total
         # signals on their way to a hidden layer
         self.queues = [np.zeros((layer.signal_wait, layer.size), np.int64) for layer in self.plan.layers[:-1]]
-        self.labels, self.scores = np.zeros(self.qnet.tail, np.int64), np.zeros(self.qnet.tail, bool)
+        # what is told of steps that the readout has not seen yet
+        self.untold = silence(self.qnet.tail)
 
-    def _checked(self, x: Array, label: Array, scored: Array, rates: tuple[int, int]) -> tuple[Array, Array, Array]:
-        """x, label and scored as arrays that fit the network; InputError naming what does not."""
+    def _told(
+        self, steps: int, label: Array | None, scored: Array, errors: Array | None, reward: Array | int | None
+    ) -> Told:
+        bits = self.plan.layers[-1].widths.signal_bits
+        told = check_told(steps, self.qnet.outputs, bits, label, scored, errors, reward)
+        if not told.plain and not self.plan.free_errors_fit:
+            raise InputError(
+                f"errors or reward with {self.qnet.outputs} outputs: feedback sums could leave 63 bits; lower "
+                "learning.error_bits or precision.weight_bits in the profile"
+            )
+        return told
+
+    def _checked(self, x: Array, rates: tuple[int, int]) -> Array:
+        """x as an array that fits the network; InputError naming what does not."""
         x = check_values(self.simulator.network, x)
         if x.ndim != 2 or x.shape[1] != self.qnet.inputs:
             raise InputError(f"x of shape {x.shape}, rule: (steps, {self.qnet.inputs})")
-        label, scored = np.asarray(label), np.asarray(scored)
-        for name, array, kinds in (("label", label, "iu"), ("scored", scored, "b")):
-            if array.shape != (len(x),) or array.dtype.kind not in kinds:
-                raise InputError(
-                    f"{name} is {array.dtype} of shape {array.shape}, rule: one "
-                    f"{'integer' if kinds == 'iu' else 'truth value'} a step, ({len(x)},)"
-                )
-        known = label[scored]
-        if known.size and not 0 <= known.min() <= known.max() < self.qnet.outputs:
-            raise InputError(f"labels {known.min()} to {known.max()}, rule: 0 to {self.qnet.outputs - 1} where scored")
         for name, rate in zip(("rate", "parameter_rate"), rates, strict=True):
             if not isinstance(rate, (int, np.integer)) or not 0 <= rate <= LARGEST_RATE << RATE_FRACTION:
                 raise InputError(
                     f"{name} = {rate}, rule: an integer with 16 fraction bits, 0 to "
                     f"{LARGEST_RATE << RATE_FRACTION}; as_rate(0.2) gives that of 0.2"
                 )
-        return x, label, scored
+        return x
 
-    def _run(self, x: Array, label: Array, scored: Array, rates: tuple[int, int] | None) -> Array:
+    def _run(self, x: Array, told: Told, rates: tuple[int, int] | None) -> Array:
         # what was sent before may still arrive in the first steps
         largest = max(1, *(max(int(a.max()), -int(a.min())) for a in (x, self.simulator.input.tail) if a.size))
         if largest > self.largest:
@@ -151,30 +191,27 @@ class Learner:
                 "any weight; scale the input down"
             )
         outputs, start = np.empty((len(x), self.qnet.outputs), np.int32), 0
-        label, scored = np.asarray(label, np.int64), np.asarray(scored, bool)
         every = self.options.update_every if self.options.update_on == "step" and rates is not None else 0
         while start < len(x):
             stop = min(start + min(BLOCK, self.simulator.longest), len(x))
             if every:
                 stop = min(stop, start + every - self.steps % every)
             part = slice(start, stop)
-            outputs[part] = self._block(x[part, None, :], largest, label[part], scored[part])
+            outputs[part] = self._block(x[part, None, :], largest, told.part(part))
             self.steps += stop - start
             if every and self.steps % every == 0 and rates is not None:
                 self._update(rates)
             start = stop
         return outputs
 
-    def _block(self, x: Array, largest: int, label: Array, scored: Array) -> Array:
+    def _block(self, x: Array, largest: int, told: Told) -> Array:
         """One block of device steps: forward, error, then learning from the readout down."""
         sim, steps, time = self.simulator, len(x), self.simulator.time
         populations = sim.populations
         kept = [self.plan.active(i) for i in range(len(populations))]
         sim.block(x, kept, kept)
         readout = populations[-1].outputs
-        self.labels, label = _queued(self.labels, label)
-        self.scores, scored = _queued(self.scores, scored)
-        signal = self._errors(readout, label, scored)
+        signal = self._errors(readout, self._due(told))
         delay = self.plan.clock.connection_delay
         on = np.arange(time, time + steps) >= delay
         sources = [INPUT, *(run.population.name for run in populations)]
@@ -192,9 +229,22 @@ class Learner:
         end = time + steps if self.total is None else window.first + window.steps
         return slice(max(window.first - time, 0), min(max(end - time, 0), steps))
 
-    def _errors(self, readout: Array, label: Array, scored: Array) -> Array:
-        widths = self.plan.layers[-1].widths
-        return output_errors(self.plan.error, readout, label, scored, widths.state_fraction, widths.signal_bits)
+    def _due(self, told: Told) -> Told:
+        """What was told of the steps that the readout sees in this block."""
+        waiting = len(self.untold)
+        if not waiting:
+            return told
+        both = self.untold.before(told)
+        self.untold = both.part(slice(len(told), None)).kept()
+        return both.part(slice(0, len(told)))
+
+    def _errors(self, readout: Array, told: Told) -> Array:
+        fraction, bits = self.plan.layers[-1].widths.state_fraction, self.plan.layers[-1].widths.signal_bits
+        errors = output_errors(self.plan.error, readout, told.label, told.scored, fraction, bits)
+        if not told.plain:
+            _, scored, given_errors, given, reward = told.arrays()
+            told_kernel()(given_errors, given, reward, scored, bits, errors)
+        return errors
 
     def _feedback(self, below: int, now: Array) -> Array:
         """Learning signals that the layer `below` receives in this block, later ones kept in its queue."""

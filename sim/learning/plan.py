@@ -292,6 +292,16 @@ class LearningPlan:
         return max((largest >> 2).bit_length() - (below.widths.signal_bits - 1), 0)
 
     @cached_property
+    def free_errors_fit(self) -> bool:
+        """Tell whether feedback sums fit 63 bits even where every error is as large as its width allows.
+
+        Those of the profile's rules are not: their magnitudes sum to 2 at most.
+        """
+        readout = self.layers[-1]
+        largest = readout.size * self.weight_top * max(readout.largest_gain(), 1) * readout.widths.largest_signal
+        return largest.bit_length() <= PRODUCT_BITS
+
+    @cached_property
     def largest_input(self) -> int:
         """Largest input magnitude for which no sum can leave 32 bits, whatever the weights become.
 

@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from math import inf
+from typing import NamedTuple
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, held, on_words, told
@@ -46,6 +47,19 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
 from hypr_neuro.sim.learning.reference_update import Matrix, Rule
+from hypr_neuro.sim.learning.told import rewarded
+
+
+class TellStep(NamedTuple):
+    """What is told of one step: label, whether it is learned from, errors in its place, a reward; see `told`."""
+
+    label: int
+    scored: bool
+    errors: list[int] | None = None
+    reward: int | None = None
+
+
+SILENT = TellStep(0, False)
 
 
 class LearningReference:
@@ -70,37 +84,62 @@ class LearningReference:
         self._start()
 
     def sample(
-        self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int, parameter_rate: int = 0
+        self,
+        x: Array,
+        label: Sequence[int],
+        scored: Sequence[bool],
+        rate: int,
+        parameter_rate: int = 0,
+        *,
+        errors: Sequence[Sequence[int]] | None = None,
+        reward: Sequence[int] | None = None,
     ) -> list[list[int]]:
         """Run x (T, channel) from zero states, learn where scored, update where one is due; the readout's T outputs.
 
         rate, parameter_rate : of weights and of neuron parameters, with 16 fraction bits
+        errors : in place of those of the labels. reward : of each step, with 8 fraction bits, multiplies the errors
         """
         rates = (rate, parameter_rate)
-        outputs = self._run(x, label, scored, rates)
+        outputs = self._run(x, told_steps(len(x), label, scored, errors, reward), rates)
         self.samples += 1
         if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
             self._update(*rates)
         return outputs
 
     def stream(
-        self, x: Array, label: Sequence[int], scored: Sequence[bool], rate: int, parameter_rate: int = 0
+        self,
+        x: Array,
+        label: Sequence[int],
+        scored: Sequence[bool],
+        rate: int,
+        parameter_rate: int = 0,
+        *,
+        errors: Sequence[Sequence[int]] | None = None,
+        reward: Sequence[int] | None = None,
     ) -> list[list[int]]:
         """Run x (steps, channel) on from the last stream, else from zero states; the readout of each device step."""
         if not self.streaming:
             self._start()
         self.streaming = True
         return [
-            self._device_step(step, (int(k), bool(s)), inf, (rate, parameter_rate))
-            for step, k, s in zip(x, label, scored, strict=True)
+            self._device_step(values, step, inf, (rate, parameter_rate))
+            for values, step in zip(x, told_steps(len(x), label, scored, errors, reward), strict=True)
         ]
 
-    def gradients(self, x: Array, label: Sequence[int], scored: Sequence[bool]) -> dict[str, Matrix]:
+    def gradients(
+        self,
+        x: Array,
+        label: Sequence[int],
+        scored: Sequence[bool],
+        *,
+        errors: Sequence[Sequence[int]] | None = None,
+        reward: Sequence[int] | None = None,
+    ) -> dict[str, Matrix]:
         """Gradients of one sample by name, without an update; those that wait for one and all counts are left alone."""
         kept, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
         for layer in self.layers:
             layer.start_gradient()
-        self._run(x, label, scored, None)
+        self._run(x, told_steps(len(x), label, scored, errors, reward), None)
         found = {f"{layer.name}.{k}": g for layer in self.layers for k, g in layer.gradients().items()}
         for layer, before in zip(self.layers, kept, strict=True):
             layer.gradient, layer.clips = before
@@ -120,25 +159,21 @@ class LearningReference:
             layer.start_sample()
         self.coming = deque([[0] * self.qnet.inputs] * clock.connection_delay)
         # labels wait until the readout has seen their step, errors until they reach the hidden layers
-        self.labels = deque([(0, False)] * clock.tail)
+        self.labels = deque([SILENT] * clock.tail)
         self.late = deque([[0] * self.layers[-2].layer.size] * self.plan.layers[-2].signal_wait)
 
-    def _run(
-        self, x: Array, label: Sequence[int], scored: Sequence[bool], rates: tuple[int, int] | None
-    ) -> list[list[int]]:
+    def _run(self, x: Array, steps_told: list[TellStep], rates: tuple[int, int] | None) -> list[list[int]]:
         """A sample; its readout. No update where there are no rates."""
         self._start()
         steps, outputs = len(x), []
-        silent, unscored = [0] * self.qnet.inputs, (0, False)
+        silent = [0] * self.qnet.inputs
         for t in range(self.plan.clock.learning_steps(steps)):
-            now, wanted = (x[t], (int(label[t]), bool(scored[t]))) if t < steps else (silent, unscored)
+            now, wanted = (x[t], steps_told[t]) if t < steps else (silent, SILENT)
             outputs.append(self._device_step(now, wanted, steps, rates))
         tail = self.plan.clock.tail
         return outputs[tail : tail + steps]
 
-    def _device_step(
-        self, x: Sequence[int], label: tuple[int, bool], length: float, rates: tuple[int, int] | None
-    ) -> list[int]:
+    def _device_step(self, x: Sequence[int], step: TellStep, length: float, rates: tuple[int, int] | None) -> list[int]:
         """One step of the device: forward, learning, and an update where one is due; the readout's output.
 
         length : steps of the sample, which close the windows
@@ -150,8 +185,8 @@ class LearningReference:
             previous = list(layer.run.outputs)
             current = layer.forward(arriving, int(self.now >= delay))
             arriving = previous if delay else current
-        self.labels.append(label)
-        self._learn(*self.labels.popleft(), length)
+        self.labels.append(step)
+        self._learn(self.labels.popleft(), length)
         self.now += 1
         if rates is not None:
             self.steps += 1
@@ -159,11 +194,14 @@ class LearningReference:
                 self._update(*rates)
         return list(self.layers[-1].run.outputs)
 
-    def _learn(self, label: int, scored: bool, length: float) -> None:
+    def _learn(self, step: TellStep, length: float) -> None:
         """Learning of a device step, from the readout down to the lowest layer that learns."""
         signal = [0] * self.qnet.outputs
-        if scored:
-            signal = self._error(self.layers[-1].run.outputs, label)
+        if step.scored:
+            signal = step.errors or self._error(self.layers[-1].run.outputs, step.label)
+            if step.reward is not None:
+                bits = self.plan.layers[-1].widths.signal_bits
+                signal = [held(int(rewarded(Word(e), step.reward, bits)), bits, "error") for e in signal]
         for i in reversed(range(self.plan.lowest, len(self.layers))):
             layer = self.layers[i]
             inside = 0 <= self.now - layer.latency < length + layer.wait
@@ -214,3 +252,22 @@ class LearningReference:
                 layer.change_parameters(changes)
             layer.start_gradient()
         self.updates += 1
+
+
+def told_steps(
+    steps: int,
+    label: Sequence[int],
+    scored: Sequence[bool],
+    errors: Sequence[Sequence[int]] | None = None,
+    reward: Sequence[int] | None = None,
+) -> list[TellStep]:
+    """What is told of each step."""
+    return [
+        TellStep(
+            int(label[t]),
+            bool(scored[t]),
+            None if errors is None else [int(e) for e in errors[t]],
+            None if reward is None else int(reward[t]),
+        )
+        for t in range(steps)
+    ]

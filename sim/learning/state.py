@@ -15,13 +15,18 @@ from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.told import Told
 
 KIND = "hypr-neuro learner state"
+TOLD = ("labels", "scores", "told errors", "errors told", "rewards")
+"""Arrays of what is told of steps that the readout has not seen; the first two alone where nothing else is told."""
 
 
 def save_learner(learner: Learner, path: str | Path) -> None:
     """Write weights, neuron parameters, states, eligibilities, gradients, what is under way, averages and counters."""
     arrays = {name: np.asarray(array) for name, array in _arrays(learner).items()}
+    if not learner.untold.plain:
+        arrays |= dict(zip(TOLD, learner.untold.arrays(), strict=True))
     save_arrays(path, KIND, _meta(learner), arrays)
 
 
@@ -61,6 +66,7 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     for i, p in enumerate(learner.simulator.populations):
         p.line.tail = found[f"sim/{i}/sent"]
     learner.simulator.input.tail = found["sim/input"]
+    learner.untold = Told(*(found[name] for name in TOLD if name in found))
     learner.simulator.time, learner.total, learner.past_events = counters["time"], total, events
     learner.updater.updates, learner.steps, learner.samples = (counters[k] for k in ("updates", "steps", "samples"))
     learner.take_over(everything=True)
@@ -104,8 +110,8 @@ def _arrays(learner: Learner) -> dict[str, Array]:
     found |= {f"queue/{i}": queue for i, queue in enumerate(learner.queues)}
     found |= {f"sim/{name}": array for name, array in learner.simulator.running_state().items()}
     return found | {
-        "labels": learner.labels,
-        "scores": learner.scores,
+        "labels": learner.untold.label,
+        "scores": learner.untold.scored,
         "shifts": learner.shifts,
         "signal clips": learner.signal_clips,
     }

@@ -1,0 +1,172 @@
+"""What a learner is told in each step: a label, or the error itself; whether it counts; and a reward.
+
+With `error_bits` bits and a reward of 8 fraction bits, the error of an output that is learned from is
+
+    error' = sat(nearest(reward · error / 2^8))
+
+where `error` is the one given, or that of the profile's rule for the label. It is the third factor beside learning
+signal and eligibility: everything below follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import sat, shr_nearest
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+
+REWARD_FRACTION = 8
+"""Fraction bits of a reward."""
+FULL_REWARD = 1 << REWARD_FRACTION
+"""The reward that changes nothing."""
+LARGEST_REWARD = 1 << 15
+"""Magnitude in integers, 128: its product with an error of 32 bits fits 64."""
+
+
+def as_reward(reward: float) -> int:
+    """Give a reward as the integer that a learner takes.
+
+    Raises InputError for magnitudes above 128.
+    """
+    if not abs(reward) <= LARGEST_REWARD / FULL_REWARD:
+        raise InputError(f"reward = {reward}, rule: magnitudes up to {LARGEST_REWARD // FULL_REWARD}")
+    return round(reward * FULL_REWARD)
+
+
+@jitable
+def rewarded(error: int, reward: int, bits: int) -> int:
+    """Multiply an error by a reward: sat(nearest(reward · error / 2^8))."""
+    return sat(shr_nearest(error * reward, REWARD_FRACTION), bits)
+
+
+@cache
+def told_kernel() -> Callable[..., None]:
+    """Kernel (errors, given, reward, scored, bits, out): errors that are given, and rewards.
+
+    errors : (steps, outputs), of steps where `given` (steps,). reward, scored : (steps,). out : (steps, outputs), on
+    entry the errors of the labels
+    """
+
+    def kernel(errors: Any, given: Any, reward: Any, scored: Any, bits: Any, out: Any) -> None:
+        for t in range(out.shape[0]):
+            if scored[t]:
+                for k in range(out.shape[1]):
+                    error = errors[t, k] if given[t] else out[t, k]
+                    out[t, k] = rewarded(error, reward[t], bits)
+
+    return compile_kernel(kernel)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a learner is told in some steps.
+
+    label, scored : (steps,) int64 and bool. errors : (steps, outputs) int64, taken where given (steps,); reward :
+    (steps,) int64 with 8 fraction bits. The last three are None where neither errors nor rewards are given
+    """
+
+    label: Array
+    scored: Array
+    errors: Array | None = None
+    given: Array | None = None
+    reward: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def plain(self) -> bool:
+        """Labels alone."""
+        return self.errors is None
+
+    def part(self, cut: slice) -> Told:
+        """Some of the steps."""
+        if self.errors is None or self.given is None or self.reward is None:
+            return Told(self.label[cut], self.scored[cut])
+        return Told(self.label[cut], self.scored[cut], self.errors[cut], self.given[cut], self.reward[cut])
+
+    def full(self, outputs: int) -> Told:
+        """With errors and rewards, those that change nothing where there are none."""
+        if not self.plain:
+            return self
+        steps = len(self)
+        errors, given = np.zeros((steps, outputs), np.int64), np.zeros(steps, bool)
+        return Told(self.label, self.scored, errors, given, np.full(steps, FULL_REWARD, np.int64))
+
+    def kept(self) -> Told:
+        """A copy, plain if nothing else is told."""
+        if self.given is None or self.reward is None or not (self.given.any() or np.any(self.reward != FULL_REWARD)):
+            return Told(self.label.copy(), self.scored.copy())
+        return Told(*(array.copy() for array in self.arrays()))
+
+    def before(self, later: Told) -> Told:
+        """These steps and then those."""
+        if self.plain and later.plain:
+            return Told(np.concatenate([self.label, later.label]), np.concatenate([self.scored, later.scored]))
+        outputs = self.errors.shape[1] if self.errors is not None else 0
+        outputs = later.errors.shape[1] if later.errors is not None else outputs
+        first, second = self.full(outputs).arrays(), later.full(outputs).arrays()
+        return Told(*(np.concatenate([a, b]) for a, b in zip(first, second, strict=True)))
+
+    def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
+        """All five, of one that is not plain."""
+        assert self.errors is not None
+        assert self.given is not None
+        assert self.reward is not None
+        return self.label, self.scored, self.errors, self.given, self.reward
+
+
+def silence(steps: int) -> Told:
+    """Steps that count nothing."""
+    return Told(np.zeros(steps, np.int64), np.zeros(steps, bool))
+
+
+def check_told(
+    steps: int,
+    outputs: int,
+    error_bits: int,
+    label: Array | None,
+    scored: Array,
+    errors: Array | None = None,
+    reward: Array | int | None = None,
+) -> Told:
+    """Check what is told for some steps; InputError naming what does not fit."""
+    scored = np.asarray(scored)
+    if errors is not None:
+        errors = _integers("errors", errors, (steps, outputs), (1 << (error_bits - 1)) - 1, "learning.error_bits")
+        label = np.zeros(steps, np.int64) if label is None else label
+    label = np.asarray(label)
+    for name, array, kinds in (("label", label, "iu"), ("scored", scored, "b")):
+        if array.shape != (steps,) or array.dtype.kind not in kinds:
+            raise InputError(
+                f"{name} is {array.dtype} of shape {array.shape}, rule: one "
+                f"{'integer' if kinds == 'iu' else 'truth value'} a step, ({steps},)"
+            )
+    known = label[scored]
+    if errors is None and known.size and not 0 <= known.min() <= known.max() < outputs:
+        raise InputError(f"labels {known.min()} to {known.max()}, rule: 0 to {outputs - 1} where scored")
+    told = Told(np.asarray(label, np.int64), scored)
+    if errors is None and reward is None:
+        return told
+    given = np.full(steps, errors is not None)
+    _, _, none, _, full = told.full(outputs).arrays()
+    if reward is not None:
+        reward = np.broadcast_to(reward, (steps,)) if np.ndim(reward) == 0 else reward
+        full = _integers("reward", reward, (steps,), LARGEST_REWARD, "8 fraction bits; as_reward(0.5) gives 128")
+    return Told(told.label, told.scored, none if errors is None else errors, given, full)
+
+
+def _integers(name: str, array: Array | int, shape: tuple[int, ...], top: int, remedy: str) -> Array:
+    found = np.asarray(array)
+    if found.shape != shape or found.dtype.kind not in "iu":
+        raise InputError(f"{name} is {found.dtype} of shape {found.shape}, rule: integers of shape {shape} ({remedy})")
+    if found.size and max(int(found.max()), -int(found.min())) > top:
+        raise InputError(f"{name} holds magnitudes up to {np.abs(found).max()}, rule: at most {top} ({remedy})")
+    return np.ascontiguousarray(found, np.int64)
