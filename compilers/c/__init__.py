@@ -9,7 +9,6 @@ learn       learn.h and learn.c: a network that learns on the device
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,7 @@ def _with_learning(network: Any, folder: Path, options: LearnOptions, inference:
 
     learning = emit_learning(network, options, folder)
     names = [*inference.names, *(name for name in learning.names if name not in inference.names)]
-    return Emitted(names, inference.facts | learning.facts | {"learn": asdict(options)})
+    return Emitted(names, inference.facts | learning.facts | {"learn": options.described()})
 
 
 def fixed_header() -> str:

@@ -14,9 +14,8 @@ from typing import Any
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import draw32, mix32
 from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.sim.learning.noise import NOISE_TENSORS
 
-NOISE_TENSORS = 4096
-"""First tensor number of noise, one a layer; those below belong to updates, parameters and feedback."""
 SECOND = 0x9E3779B9
 """Changes the word of a neuron into the one from which its second number is mixed."""
 

@@ -117,7 +117,7 @@ def train_fixed_stage(
     section = {
         "arithmetic": "fixed",
         "rule": "hypr in integers, batch 1",
-        "options": asdict(options),
+        "options": options.described(),
         "epochs": [asdict(e) for e in result.epochs],
     }
     folder.write("training", section)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.delivery import NARROW, Rows
+from hypr_neuro.sim.learning.noise import noise_kernel
+from hypr_neuro.sim.population import PopulationRun
 from hypr_neuro.sim.simulator import Simulator
 
 
 class ChangingSimulator(Simulator):
     """Runs one sample or stream of a quantized network; `load` takes over what learning changed in it.
 
+    noise : amplitude of the noise on each layer's currents, see `noise`. seed, sample : words of its counter
+
     Unlike a `Simulator` it does not check sums anew with every change: `LearningPlan.largest_input` holds for any
     weights of the profile's width.
     """
 
-    def __init__(self, qnet: QuantizedNetwork) -> None:
+    def __init__(self, qnet: QuantizedNetwork, noise: Sequence[int] = (), seed: int = 0) -> None:
         super().__init__(qnet)
+        self.noise, self.seed, self.sample = noise, seed, 0
         self.qnet = qnet
         top = qnet.profile.precision.weight_top
         dtype, chunk = (np.int8, NARROW // top) if top < 1 << 7 else (np.int16, max(NARROW // top, 1))
@@ -28,6 +35,12 @@ class ChangingSimulator(Simulator):
         for p in self.populations:
             p.load(p.population, self._own[p.population.name])
         self.load(list(range(len(qnet.layers))))
+
+    def _run(self, p: PopulationRun, spikes: bool) -> None:
+        i = self.populations.index(p)
+        if self.noise and self.noise[i]:
+            noise_kernel()(p.arriving[0], self.noise[i], self.seed, self.sample, i, self.time)
+        super()._run(p, spikes)
 
     def restart(self) -> None:
         """All states zero, time 0, event counts too; weights stay as they were loaded."""

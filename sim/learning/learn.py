@@ -214,7 +214,7 @@ class _Checkpoint:
         state = self.path.with_name(f"{learner.samples}.{STATE}")
         save_learner(learner, state)
         meta = {
-            "options": asdict(self.options),
+            "options": self.options.described(),
             "start": self.start,
             "epochs": [asdict(e) for e in run.epochs],
             "tally": None if tally is None else asdict(tally),
@@ -236,7 +236,7 @@ class _Checkpoint:
             raise FileFormatError(
                 f"checkpoint '{self.path}' lacks {', '.join(sorted(missing))}; delete it or choose another folder"
             )
-        wanted = json.loads(json.dumps(asdict(self.options)))
+        wanted = json.loads(json.dumps(self.options.described()))
         if meta["options"] != wanted or meta["start"] != self.start:
             raise FileFormatError(f"checkpoint '{self.path}' is of another run; delete it or choose another folder")
         state = self.path.with_name(Path(str(meta["state"])).name)

@@ -42,7 +42,7 @@ class Learner:
         self.qnet, self.options = qnet, plan.options
         self.layers = [LayerLearner(layer) for layer in plan.layers]
         self.largest = plan.largest_input
-        self.simulator = ChangingSimulator(qnet)
+        self.simulator = ChangingSimulator(qnet, plan.options.noise, plan.options.seed)
         self.updater = Updater(plan, self.layers)
         # of the network as it was when it began to learn: a restored learner takes over those of the saved one
         self.shifts = np.array(plan.signal_shifts, dtype=np.int64)
@@ -190,6 +190,7 @@ class Learner:
                 f"x holds magnitudes up to {largest}, rule: at most {self.largest}, as learning may raise "
                 "any weight; scale the input down"
             )
+        self.simulator.sample = self.samples
         outputs, start = np.empty((len(x), self.qnet.outputs), np.int32), 0
         every = self.options.update_every if self.options.update_on == "step" and rates is not None else 0
         while start < len(x):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
@@ -13,6 +14,8 @@ RATE_FRACTION = 16
 """Fraction bits of a rate."""
 LARGEST_RATE = 2048
 """In mantissas: products with gradients then fit 63 bits, and weights of 16 bits move as fast as those of 8 do."""
+LARGEST_NOISE = 1 << 24
+"""Amplitude in the integers of a current, which has 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class LearnOptions:
         that learn
     feedback : "symmetric", learning signals go down over the weights; "random", over fixed random numbers
     seed : of every random number
+    noise : for each layer the amplitude a of the noise on its input currents while it learns, in the current's
+        integers, 0 for none; () for no noise at all. Its standard deviation is a/√3, see `sim.learning.noise`
     """
 
     rate: float = 0.5
@@ -47,6 +52,7 @@ class LearnOptions:
     rule: str = "factored"
     momentum: int = 0
     feedback: str = "symmetric"
+    noise: tuple[int, ...] = ()
 
     def check(self, qnet: QuantizedNetwork) -> None:
         """Raise InputError, naming option and rule."""
@@ -75,7 +81,22 @@ class LearnOptions:
         for name in self.layers:
             if name not in known:
                 raise InputError(f"layers: unknown layer '{name}', known: {', '.join(known)}")
+        if self.noise and (len(self.noise) != len(known) or not all(0 <= a <= LARGEST_NOISE for a in self.noise)):
+            raise InputError(
+                f"noise = {self.noise}, rule: an integer from 0 to {LARGEST_NOISE} for each of {len(known)} "
+                "layers, or ()"
+            )
         self.learning_parameters(qnet)
+
+    def described(self) -> dict[str, Any]:
+        """Give all options by name; noise, which 0.1 did not have, only where there is some."""
+        found = asdict(self)
+        return found if self.noise else {name: value for name, value in found.items() if name != "noise"}
+
+    def refuse_noise(self, where: str) -> None:
+        """Raise InputError where noise is asked for, for an executor that has none."""
+        if any(self.noise):
+            raise InputError(f"noise = {self.noise}, but {where} adds none; leave noise out, or learn in the simulator")
 
     def _check_update(self) -> None:
         if self.update_every < 1 or self.update_on not in ("sample", "step"):
@@ -94,8 +115,9 @@ class LearnOptions:
         for field in fields(self):
             value, wanted = getattr(self, field.name), type(field.default)
             fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
-            if not fits or (wanted is tuple and not all(isinstance(name, str) for name in value)):
-                kind = "names in a tuple" if wanted is tuple else wanted.__name__
+            inner, plural = (int, "integers") if field.name == "noise" else (str, "names")
+            if not fits or (wanted is tuple and not all(type(entry) is inner for entry in value)):
+                kind = f"{plural} in a tuple" if wanted is tuple else wanted.__name__
                 raise InputError(f"{field.name} = {value!r}, rule: {kind}")
 
     def learns(self, layer: str) -> bool:

@@ -313,6 +313,7 @@ class LearningPlan:
         found = 0
         for i, layer in enumerate(self.qnet.layers):
             room, each = (1 << SUM_BITS) - 1, 0
+            room -= 2 * self.options.noise[i] if self.options.noise else 0
             for key, connection in layer.connections().items():
                 reach = self.weight_top << max(connection.exponent, 0)
                 if i == 0 and key == "input":

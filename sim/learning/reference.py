@@ -23,6 +23,9 @@ down, for neuron j below,
 
 with m the weights over which the spikes of j travel, or fixed random numbers of their size, gs such that a signal of
 full scale on an eligibility of 1 adds 2^19, and fs such that a quarter of the largest possible sum fits a signal.
+An error that is given takes the place of that of the label, a reward multiplies it (`told`), and the current that a
+layer runs on has noise added to it, where options ask for noise (`noise`).
+
 Where eligibilities are delayed, e and B·C are those of Δ steps ago, when the spikes left that the signal judges, and
 windows last Δ longer. Updates are those of `reference_update`; they alone set gradients to 0.
 
@@ -38,11 +41,13 @@ from math import inf
 from typing import NamedTuple
 
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import draw32
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, held, on_words, told
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.eligibility import dot
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import learning_signal
+from hypr_neuro.sim.learning.noise import NOISE_TENSORS, noise_of
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
@@ -181,9 +186,9 @@ class LearningReference:
         delay = self.plan.clock.connection_delay
         self.coming.append([int(v) for v in x])
         arriving = self.coming.popleft()
-        for layer in self.layers:
+        for i, layer in enumerate(self.layers):
             previous = list(layer.run.outputs)
-            current = layer.forward(arriving, int(self.now >= delay))
+            current = layer.forward(arriving, int(self.now >= delay), self._noise(i))
             arriving = previous if delay else current
         self.labels.append(step)
         self._learn(self.labels.popleft(), length)
@@ -193,6 +198,14 @@ class LearningReference:
             if self.options.update_on == "step" and self.steps % self.options.update_every == 0:
                 self._update(*rates)
         return list(self.layers[-1].run.outputs)
+
+    def _noise(self, i: int) -> list[int]:
+        """Noise on the currents of layer i in this device step, [] for none."""
+        amplitude = self.options.noise[i] if self.options.noise else 0
+        if not amplitude:
+            return []
+        word = Word(draw32(self.options.seed, self.samples, NOISE_TENSORS + i, self.now))
+        return [int(noise_of(word, neuron, amplitude)) for neuron in range(self.layers[i].layer.size)]
 
     def _learn(self, step: TellStep, length: float) -> None:
         """Learning of a device step, from the readout down to the lowest layer that learns."""

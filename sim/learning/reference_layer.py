@@ -7,7 +7,7 @@ here; every result is held to its width. Δ, how long e and B·C wait for their 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypr_neuro.graph.integer import Population
@@ -73,8 +73,8 @@ class LearningLayer:
     def _population(self) -> Population:
         return Population(self.name, self.layer.model, self.layer.per_neuron, self.layer.constants)
 
-    def forward(self, arriving: list[int], always_on: int) -> list[int]:
-        """The layer's step; keeps what learning needs of it. Returns its outputs."""
+    def forward(self, arriving: list[int], always_on: int, noise: Sequence[int] = ()) -> list[int]:
+        """The layer's step; keeps what learning needs of it. Returns its outputs. noise : added to the currents"""
         self.states_before, self.outputs_before = list(self.run.states), list(self.run.outputs)
         self.pre = arriving + [always_on] * self.layer.bias_axon
         self.currents = weighted_sums(self.layer.input, self.pre)
@@ -82,6 +82,8 @@ class LearningLayer:
             fed_back = weighted_sums(self.layer.recurrent, self.outputs_before)
             self.currents = [a + b for a, b in zip(self.currents, fed_back, strict=True)]
             self.pre = self.pre + self.outputs_before
+        if noise:
+            self.currents = [current + more for current, more in zip(self.currents, noise, strict=True)]
         self.run.step([(current,) for current in self.currents])
         return list(self.run.outputs)
 

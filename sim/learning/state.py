@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
 
 
 def _identity(learner: Learner) -> dict[str, Any]:
-    return {"network": structure_digest(learner.qnet), "options": json.loads(json.dumps(asdict(learner.options)))}
+    return {"network": structure_digest(learner.qnet), "options": json.loads(json.dumps(learner.options.described()))}
 
 
 def _meta(learner: Learner) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, 
             "a graph does not learn: quantize the layered network without --weight-groups, --target and "
             "--largest-weight"
         )
+    options.refuse_noise("C")
     plan = LearningPlan(qnet, options)
     return {HEADER: _header(plan), SOURCE: _source(plan)}
 

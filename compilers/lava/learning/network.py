@@ -58,6 +58,7 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPla
     Raises InputError, naming option, profile or layer, for what cannot learn in Lava as in the simulator.
     """
     options.check(qnet)
+    options.refuse_noise("Lava")
     delay = qnet.clock.connection_delay
     if delay != 1:
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def _write(name: str, task: LavaTask, folder: Path) -> None:
         raise InputError(f"update_on = {task.options.update_on!r} with a stream, rule: 'step' (no sample ends there)")
     device_steps = steps if task.stream else plan.clock.learning_steps(steps)
     padded = np.pad(data, ((0, 0), (0, device_steps - steps), (0, 0)))
-    order = {"options": asdict(task.options), "steps": steps, "stream": task.stream, "record": task.record}
+    order = {"options": task.options.described(), "steps": steps, "stream": task.stream, "record": task.record}
     task.qnet.save(folder / f"{name}.h5")
     (folder / f"{name}.json").write_text(json.dumps(order), encoding="utf-8")
     np.savez(

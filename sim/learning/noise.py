@@ -1,0 +1,42 @@
+"""Noise on input currents while a network learns, in integers.
+
+A neuron's current of layer i in device step t gets, with four bytes b of a random word and an amplitude a,
+
+    nearest(a (b_0 + b_1 + b_2 + b_3 - 510) / 2^8),    word = mix32(draw32(seed, sample, 4096 + i, t) ^ neuron)
+
+near to Gaussian, of mean 0, standard deviation a/√3 and magnitude below 2 a. It depends on these words alone, not on
+blocks or on what ran before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from hypr_neuro.numbers.fixed_point import draw32, mix32, shr_nearest
+from hypr_neuro.numbers.jit import compile_kernel, jitable
+
+NOISE_TENSORS = 4096
+"""First tensor number of noise, one a layer."""
+
+
+@jitable
+def noise_of(word: int, neuron: int, amplitude: int) -> int:
+    """Give the noise of one neuron in a step; word : that of the step, 32 bits."""
+    x = mix32(word ^ neuron)
+    return shr_nearest(amplitude * ((x & 255) + ((x >> 8) & 255) + ((x >> 16) & 255) + (x >> 24) - 510), 8)
+
+
+@cache
+def noise_kernel() -> Callable[..., None]:
+    """Kernel (current, amplitude, seed, sample, layer, time): add noise to current (steps, n) of the steps from `time`
+    on."""
+
+    def kernel(current: Any, amplitude: Any, seed: Any, sample: Any, layer: Any, time: Any) -> None:
+        for t in range(current.shape[0]):
+            word = draw32(seed, sample, NOISE_TENSORS + layer, time + t)
+            for i in range(current.shape[1]):
+                current[t, i] += noise_of(word, i, amplitude)
+
+    return compile_kernel(kernel)
