@@ -23,6 +23,7 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.regularizer import Regularizer
 from hypr_neuro.sim.learning.state import restore_learner, save_learner
 
 STATE, PROGRESS = "learner.h5", "learning.h5"
@@ -112,6 +113,7 @@ def learn(
     on_epoch: Callable[[LearnEpoch, QuantizedNetwork], None] | None = None,
     on_sample: Callable[[int, int], None] | None = None,
     before_update: Callable[[Learner], None] | None = None,
+    regularizer: Regularizer | None = None,
     **more: Any,
 ) -> LearnRun:
     """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
@@ -121,6 +123,8 @@ def learn(
         from it, bit for bit
     on_epoch : called with the figures and the network as it is. on_sample : called with (done, in all) of the epoch
     before_update : called with the learner before every update, for probes
+    regularizer : function (connection, weights, mean rates) whose integers are added to the gradients before each
+        update, see `sim.learning.regularizer`; a checkpoint knows it by its name
 
     Raises InputError for bad options, data that does not fit, or a profile that cannot learn.
     """
@@ -135,7 +139,7 @@ def learn(
     check_input(qnet, part.x)
     if part.classes > qnet.outputs:
         raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.outputs} outputs")
-    learner = Learner(qnet.copy(), options)
+    learner = Learner(qnet.copy(), options, regularizer)
     learner.before_update = before_update
     run = LearnRun(learner.qnet)
     kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)

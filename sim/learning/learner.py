@@ -23,6 +23,7 @@ from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.options import LARGEST_RATE, RATE_FRACTION, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.regularizer import Regularization, Regularizer
 from hypr_neuro.sim.learning.told import Told, check_told, silence, told_kernel
 from hypr_neuro.sim.learning.updater import Updater
 from hypr_neuro.sim.simulator import check_values
@@ -34,16 +35,20 @@ class Learner:
     """A network that learns; everything it remembers is in integers.
 
     qnet : changed in place. updater : update rule and its state. steps, samples : run so far, tails included
+    regularizer : adds a term that sees weights and mean rates to the gradients before each update, see `regularizer`
     before_update : called with the learner when gradients are complete and nothing has changed yet
     """
 
-    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions | None = None) -> None:
+    def __init__(
+        self, qnet: QuantizedNetwork, options: LearnOptions | None = None, regularizer: Regularizer | None = None
+    ) -> None:
         self.plan = plan = LearningPlan(qnet, options)
         self.qnet, self.options = qnet, plan.options
         self.layers = [LayerLearner(layer) for layer in plan.layers]
         self.largest = plan.largest_input
         self.simulator = ChangingSimulator(qnet, plan.options.noise, plan.options.seed)
         self.updater = Updater(plan, self.layers)
+        self.regularization = None if regularizer is None else Regularization(plan, regularizer)
         # of the network as it was when it began to learn: a restored learner takes over those of the saved one
         self.shifts = np.array(plan.signal_shifts, dtype=np.int64)
         self.before_update: Callable[[Learner], None] | None = None
@@ -136,7 +141,9 @@ class Learner:
         steps = self.steps
         for layer in self.layers:
             layer.clear()
+        regularization, self.regularization = self.regularization, None
         self._sample(x, told, None)
+        self.regularization = regularization
         found = {name: np.array(g, dtype=np.int64) for name, g in self.updater.gradients().items()}
         for array, before in kept:
             array[...] = before
@@ -212,6 +219,8 @@ class Learner:
         kept = [self.plan.active(i) for i in range(len(populations))]
         sim.block(x, kept, kept)
         readout = populations[-1].outputs
+        if self.regularization is not None:
+            self.regularization.note([run.outputs for run in populations[:-1]])
         signal = self._errors(readout, self._due(told))
         delay = self.plan.clock.connection_delay
         on = np.arange(time, time + steps) >= delay
@@ -267,6 +276,8 @@ class Learner:
             ]
 
     def _update(self, rates: tuple[int, int]) -> None:
+        if self.regularization is not None:
+            self.regularization.add(self.updater.gradients())
         if self.before_update is not None:
             self.before_update(self)
         self.updater.update(*rates)

@@ -40,6 +40,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
+import numpy as np
+
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import draw32
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, held, on_words, told
@@ -52,7 +54,9 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
 from hypr_neuro.sim.learning.reference_update import Matrix, Rule
+from hypr_neuro.sim.learning.regularizer import Regularizer
 from hypr_neuro.sim.learning.told import rewarded
+from hypr_neuro.sim.learning.updates.base import averaged
 
 
 class TellStep(NamedTuple):
@@ -74,7 +78,7 @@ class LearningReference:
     updates, samples, steps : done so far, device steps counted over all samples and streams
     """
 
-    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions) -> None:
+    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, regularizer: Regularizer | None = None) -> None:
         self.plan = plan = LearningPlan(qnet, options)
         self.qnet, self.options = qnet, options
         self.layers = [LearningLayer(layer) for layer in plan.layers]
@@ -83,6 +87,8 @@ class LearningReference:
         self.momentum = {name: rule.momentum for name, rule in self.rules.items() if rule.momentum}
         self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}
         self.updates = self.samples = self.steps = self.signal_clips = 0
+        self.regularizer, self.steps_counted = regularizer, 0
+        self.counts, self.means = ([[0] * layer.size for layer in plan.layers] for _ in range(2))
         self.streaming = False
         error = ERRORS[plan.error]
         self.error_of, self.error_table = on_words(error.integer), Table.of(error.table.tolist())
@@ -194,6 +200,7 @@ class LearningReference:
         self._learn(self.labels.popleft(), length)
         self.now += 1
         if rates is not None:
+            self._count()
             self.steps += 1
             if self.options.update_on == "step" and self.steps % self.options.update_every == 0:
                 self._update(*rates)
@@ -250,6 +257,8 @@ class LearningReference:
 
     def _update(self, rate: int, parameter_rate: int) -> None:
         """Change weights and parameters by the gradients, which start anew."""
+        if self.regularizer is not None:
+            self._regularize(self.regularizer)
         for layer in self.layers:
             gradients = layer.gradients()
             for key, c in layer.layer.connections().items():
@@ -265,6 +274,31 @@ class LearningReference:
                 layer.change_parameters(changes)
             layer.start_gradient()
         self.updates += 1
+
+    def _count(self) -> None:
+        """Count the spikes of this device step."""
+        self.steps_counted += 1
+        for counts, layer in zip(self.counts[:-1], self.layers, strict=False):
+            for i, spike in enumerate(layer.run.outputs):
+                counts[i] += spike
+
+    def _regularize(self, regularizer: Regularizer) -> None:
+        """Add the regulariser's term to the gradients of connections, then move the mean rates."""
+        for layer, means in zip(self.layers, self.means, strict=True):
+            first, top = 0, (1 << (layer.accumulator_bits - 1)) - 1
+            for key, c in layer.layer.connections().items() if layer.learns else ():
+                term = regularizer(f"{layer.name}.{key}", c.mantissa.astype(int), np.array(means)).tolist()
+                for i, row in enumerate(term):
+                    for j, more in enumerate(row, first):
+                        full = held(layer.gradient[i][j] + more, WORD_BITS, f"{layer.name}, regularised gradient")
+                        layer.gradient[i][j] = max(-top, min(top, full))
+                first += c.mantissa.shape[1]
+        for counts, means in zip(self.counts, self.means, strict=True):
+            for i, count in enumerate(counts):
+                rate = (count << 16) // max(self.steps_counted, 1)
+                means[i] = averaged(means[i], rate, self.options.average_shift)
+            counts[:] = [0] * len(counts)
+        self.steps_counted = 0
 
 
 def told_steps(

@@ -14,6 +14,7 @@ from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.regularizer import regularizer_name
 from hypr_neuro.sim.learning.told import Told
 
 KIND = "hypr-neuro learner state"
@@ -72,7 +73,9 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
 
 
 def _identity(learner: Learner) -> dict[str, Any]:
-    return {"network": structure_digest(learner.qnet), "options": json.loads(json.dumps(learner.options.described()))}
+    found = {"network": structure_digest(learner.qnet), "options": json.loads(json.dumps(learner.options.described()))}
+    name = None if learner.regularization is None else regularizer_name(learner.regularization.regularizer)
+    return found | {"regularizer": name}
 
 
 def _meta(learner: Learner) -> dict[str, Any]:
@@ -106,6 +109,8 @@ def _arrays(learner: Learner) -> dict[str, Array]:
         found[f"parameters/{i}"] = layer.layer.per_neuron
         found |= {f"layer/{i}/{name}": array for name, array in layer.state().items()}
     found |= {f"update/{name}": array for name, array in learner.updater.state()}
+    if learner.regularization is not None:
+        found |= {f"regularizer/{name}": array for name, array in learner.regularization.state()}
     found |= {f"queue/{i}": queue for i, queue in enumerate(learner.queues)}
     found |= {f"sim/{name}": array for name, array in learner.simulator.running_state().items()}
     return found | {

@@ -1,0 +1,90 @@
+"""A penalty in integers: a term that sees weights and running means of activity, added to gradients before an update.
+
+With c spikes of a neuron in the n device steps since the last update, and an update's average_shift,
+
+    G ← sat(G + R(w, r̄))        in accumulator_bits, R of the means before this update
+    r̄ ← r̄ + ⌊(⌊2^16 c / n⌋ - r̄) / 2^average_shift⌋,    a mean that is 0 takes the rate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.updates.base import averaged
+
+MEAN_FRACTION = 16
+"""Fraction bits of a mean rate, in spikes a step."""
+
+Regularizer = Callable[[str, Array, Array], Array]
+"""(connection such as "layers.0.input", mantissas (n, m), mean rates (n,) with 16 fraction bits) -> R (n, m), integers
+in the unit of a gradient: 2^19 is a signal of full scale on an eligibility of 1. A readout's mean rates are 0."""
+
+
+def regularizer_name(regularizer: Regularizer | None) -> str | None:
+    """Name by which a saved state knows a regulariser: where the function is defined."""
+    if regularizer is None:
+        return None
+    kind = type(regularizer)
+    where = regularizer if hasattr(regularizer, "__qualname__") else kind
+    return f"{where.__module__}.{where.__qualname__}"
+
+
+def checked_term(regularizer: Regularizer, name: str, weights: Array, means: Array) -> Array:
+    """R for one connection; InputError for an answer that is no integer matrix of the weights' shape."""
+    found = np.asarray(regularizer(name, np.array(weights, np.int64), np.array(means, np.int64)))
+    if found.shape != weights.shape or found.dtype.kind not in "iu":
+        raise InputError(
+            f"regularizer: {name} got {found.dtype} of shape {found.shape}, rule: integers of the weights' shape "
+            f"{weights.shape}"
+        )
+    return found.astype(np.int64)
+
+
+class Regularization:
+    """A regulariser at work: what it sees of a network that learns.
+
+    counts, means : for each hidden layer (n,) int64, spikes since the last update and the running mean of the rate
+    """
+
+    def __init__(self, plan: LearningPlan, regularizer: Regularizer) -> None:
+        self.plan, self.regularizer = plan, regularizer
+        hidden = [layer.size for layer in plan.layers[:-1]]
+        self.counts, self.means = ([np.zeros(n, np.int64) for n in hidden] for _ in range(2))
+        self.steps = np.zeros(1, np.int64)
+
+    def note(self, spikes: list[Array]) -> None:
+        """Count the spikes (steps, n) of each hidden layer in some device steps."""
+        for count, sent in zip(self.counts, spikes, strict=True):
+            np.add(count, sent.sum(axis=0, dtype=np.int64), out=count)
+        self.steps += len(spikes[0])
+
+    def add(self, gradients: dict[str, Array]) -> None:
+        """Add R to the gradients of all connections that learn, in place, and move the means."""
+        for tensor in self.plan.tensors:
+            if tensor.parameter:
+                continue
+            layer = self.plan.layers[tensor.layer]
+            means = np.zeros(layer.size, np.int64) if layer.readout else self.means[layer.index]
+            weights = layer.layer.connections()[tensor.key].mantissa
+            top = (1 << (layer.widths.accumulator_bits - 1)) - 1
+            gradient = gradients[tensor.name]
+            full = gradient.astype(np.int64) + checked_term(self.regularizer, tensor.name, weights, means)
+            gradient[...] = np.clip(full, -top, top)
+        for count, mean in zip(self.counts, self.means, strict=True):
+            rate = (count << MEAN_FRACTION) // max(int(self.steps[0]), 1)
+            shift = self.plan.options.average_shift
+            mean[...] = [averaged(int(old), int(new), shift) for old, new in zip(mean, rate, strict=True)]
+            count[...] = 0
+        self.steps[0] = 0
+
+    def state(self) -> Iterator[tuple[str, Array]]:
+        """Every array that a later update depends on, by name; not copies."""
+        yield "steps", self.steps
+        for i, (count, mean) in enumerate(zip(self.counts, self.means, strict=True)):
+            yield f"{i}/count", count
+            yield f"{i}/mean", mean
