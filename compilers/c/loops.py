@@ -188,6 +188,9 @@ class LoopTranslator(Translator):
         if name not in self.arrays:
             self.refuse(node, ast.unparse(node), "an array among the arguments")
         indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        wanted = sum(f"{{{k}}}" in self.arrays[name].element for k in range(2))
+        if wanted and len(indices) != wanted:
+            self.refuse(node, ast.unparse(node), "1 index" if wanted == 1 else "2 indices")
         return self.arrays[name].element.format(*(self.number(i).at(SUM + 1) for i in indices))
 
     def of_Subscript(self, node: ast.Subscript) -> Any:

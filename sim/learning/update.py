@@ -10,10 +10,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest, shr_stochastic
 from hypr_neuro.numbers.jit import compile_kernel, jitable
 from hypr_neuro.numbers.unrolled import HEAD, LOAD
+from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.sim.learning.updates.base import STEP_FRACTION
 
@@ -85,6 +89,35 @@ def step_kernel(rule: str) -> Callable[..., None]:
                     step[i, j] = momentum[i, j]
 
     return compile_kernel(kernel)
+
+
+class TensorSteps:
+    """The update rule of one tensor (n, m) and what it remembers from update to update.
+
+    averages : state of the rule by name. momentum : (n, m), empty where there is none
+    """
+
+    def __init__(self, options: LearnOptions, shape: tuple[int, int], momentum_bits: int) -> None:
+        self.options, self.momentum_bits = options, max(momentum_bits, 1)
+        state = UPDATES[options.rule].state(*shape)
+        self.averages = {name: np.zeros(size, np.int64) for name, size in state.items()}
+        self.momentum = np.zeros(shape if options.momentum else (0, 0), np.int64)
+
+    def __call__(self, gradient: Array, rate: int) -> Array:
+        """Return steps (n, m) with 16 fraction bits; averages and momentum move on."""
+        o, step = self.options, np.zeros(gradient.shape, np.int64)
+        step_kernel(o.rule)(
+            np.ascontiguousarray(gradient, dtype=np.int64),
+            tuple(self.averages.values()),
+            rate,
+            o.limit,
+            o.average_shift,
+            self.momentum,
+            o.momentum,
+            self.momentum_bits,
+            step,
+        )
+        return step
 
 
 @cache

@@ -9,8 +9,7 @@ import numpy as np
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan, Tensor
-from hypr_neuro.sim.learning.update import parameter_update_kernel, step_kernel, weight_kernel
-from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.update import TensorSteps, parameter_update_kernel, weight_kernel
 
 
 class Updater:
@@ -22,12 +21,9 @@ class Updater:
 
     def __init__(self, plan: LearningPlan, layers: Sequence[LayerLearner]) -> None:
         self.plan, self.layers, self.options, self.updates = plan, layers, plan.options, 0
-        self.rule = UPDATES[plan.options.rule]
-        self.averages = {
-            t.name: {key: np.zeros(size, np.int64) for key, size in self.rule.state(*t.shape).items()}
-            for t in plan.tensors
-        }
-        self.momentum = {t.name: np.zeros(t.shape, np.int64) for t in plan.tensors if plan.options.momentum}
+        self.steps = {t.name: TensorSteps(plan.options, t.shape, plan.momentum_bits) for t in plan.tensors}
+        self.averages = {name: steps.averages for name, steps in self.steps.items()}
+        self.momentum = {name: steps.momentum for name, steps in self.steps.items() if plan.options.momentum}
         self.residual = {t.name: np.zeros(t.shape, np.int64) for t in plan.tensors if t.residual_bits}
         self.counts = np.zeros(4, np.int64)
 
@@ -57,7 +53,7 @@ class Updater:
                     self._change(plan, tensor, gradients[tensor.key], rate)
                 else:
                     gradient = learner.parameters[tensor.place].gradient[:, None]
-                    steps[tensor.place] = self._steps(tensor.name, gradient, parameter_rate)[:, 0]
+                    steps[tensor.place] = self.steps[tensor.name](gradient, parameter_rate)[:, 0]
             if plan.parameters:
                 layer, first = plan.layer, plan.first_parameter_number
                 parameter_update_kernel(layer.model.name)(
@@ -67,7 +63,7 @@ class Updater:
 
     def _change(self, layer: LayerPlan, tensor: Tensor, gradient: Array, rate: int) -> None:
         """The update of a connection."""
-        step = self._steps(tensor.name, np.ascontiguousarray(gradient, dtype=np.int64), rate)
+        step = self.steps[tensor.name](gradient, rate)
         weight_kernel()(
             layer.layer.connections()[tensor.key].mantissa,
             self.residual.get(tensor.name, np.zeros((0, 0), np.int64)),
@@ -79,21 +75,6 @@ class Updater:
             tensor.number,
             self.counts,
         )
-
-    def _steps(self, name: str, gradient: Array, rate: int) -> Array:
-        step = np.zeros(gradient.shape, np.int64)
-        step_kernel(self.rule.name)(
-            gradient,
-            tuple(self.averages[name].values()),
-            rate,
-            self.options.limit,
-            self.options.average_shift,
-            self.momentum.get(name, np.zeros((0, 0), np.int64)),
-            self.options.momentum,
-            max(self.plan.momentum_bits, 1),
-            step,
-        )
-        return step
 
     def state(self) -> Iterator[tuple[str, Array]]:
         """Every array that a later update depends on, by name; not copies."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-from package_copy import ROOT, copy_package, run_on
+from package_copy import ROOT, copy_package, copy_tests, run_on
 
 from hypr_neuro.compilers.c.build import HOST
 
@@ -97,12 +98,18 @@ def code_of(title: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What a program says that learns with both."""
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The copy with both files."""
     package = copy_package(tmp_path_factory.mktemp("copy"))
     for title, file in (("Add an update rule", "updates/peaks.py"), ("Add an error", "errors/quarters.py")):
         (package / "sim" / "learning" / file).write_text(code_of(title), encoding="utf-8")
-    told = run_on(package, PROGRAM, "gcc" if HOST.missing() is None else "")
+    return package
+
+
+@pytest.fixture(scope="module")
+def found(package: Path) -> dict[str, object]:
+    """What a program says that learns with both."""
+    told = run_on(package, "-c", PROGRAM, "gcc" if HOST.missing() is None else "")
     result: dict[str, object] = json.loads(told.splitlines()[-1])
     return result
 
@@ -127,3 +134,14 @@ def test_memory_and_messages_know_them(found: dict[str, object]) -> None:
     assert isinstance(bits, dict)
     assert bits["peaks"] > bits["sgd"]
     assert "known: linear, quarters, sign, softmax" in str(found["unknown"])
+
+
+def test_what_all_rules_and_errors_are_held_to_holds_for_them(package: Path) -> None:
+    copy_tests(package)
+    files = (
+        "tests/conformance/test_update_arithmetic.py",
+        "tests/unit/test_c_loops.py",
+    )
+    told = run_on(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "peaks or quarters", *files)
+    assert re.search(r"\d+ passed", told), told
+    assert "peaks" in run_on(package, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", *files)

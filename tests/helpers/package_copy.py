@@ -23,12 +23,17 @@ def copy_package(folder: Path) -> Path:
     return package
 
 
-def run_on(package: Path, program: str, *arguments: str) -> str:
-    """Run a Python program that imports the copied package; what it printed. AssertionError where it fails."""
-    helpers = str(ROOT / "tests" / "helpers")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(package.parent), helpers])}
+def copy_tests(package: Path) -> None:
+    """Copy the suite and its settings beside a copied package."""
+    shutil.copytree(ROOT / "tests", package.parent / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", package.parent)
+
+
+def run_on(package: Path, *arguments: str) -> str:
+    """Run Python with these arguments on the copied package; what it printed. AssertionError where it fails."""
+    environment = os.environ | {"PYTHONPATH": str(package.parent)}
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, *arguments],
         cwd=package.parent,
         env=environment,
         capture_output=True,

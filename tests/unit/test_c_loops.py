@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,15 @@ LONGEST = 64
 needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
 
 
-def rule_loops(function: Any, states: int) -> Any:
+def rule_loops(function: Any, shapes: Iterable[tuple[int, ...]]) -> Any:
+    places = {1: "{0}", 2: "{0} * hn_tm + {1}"}
     return LoopTranslator(
         function,
         "void NAME(const int32_t gradient[], int64_t hn_tn, int64_t hn_tm, int64_t *state[], int64_t rate,"
         " int64_t steps[])",
         arrays={"gradient": CArray("gradient[{0} * hn_tm + {1}]", ("hn_tn", "hn_tm"), narrow=True)},
         given={"limit": LIMIT, "average_shift": AVERAGE},
-        tuples={"state": [CArray(f"state[{k}][{{0}}]", ()) for k in range(states)]},
+        tuples={"state": [CArray(f"state[{k}][{places[len(s)]}]", ()) for k, s in enumerate(shapes)]},
         sink=Sink("step", "steps[{0} * hn_tm + {1}] = {2};"),
     ).translated()
 
@@ -46,7 +48,7 @@ def error_loops(function: Any) -> Any:
         arrays={
             "output": CArray("output[{0}]", ("count",), narrow=True),
             "error": CArray("error[{0}]", ("count",)),
-            "table": CArray("table[{0}]", (), narrow=True),
+            "table": CArray("table_NAME[{0}]", (), narrow=True),
         },
         given={"fraction": FRACTION, "bits": BITS},
     ).translated()
@@ -56,20 +58,23 @@ def error_loops(function: Any) -> Any:
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """All of them, signed overflow and wide shifts trapped."""
     folder: Path = tmp_path_factory.mktemp("loops")
-    found = {f"rule_{name}": rule_loops(r.steps, len(r.state(1, 1))) for name, r in UPDATES.items()}
+    found = {f"rule_{name}": rule_loops(r.steps, r.state(1, 1).values()) for name, r in UPDATES.items()}
     found |= {f"error_{name}": error_loops(error.integer) for name, error in ERRORS.items()}
     calls = list(dict.fromkeys(f for loops in found.values() for f in loops.calls))
-    table = ", ".join(map(str, ERRORS["softmax"].table))
     parts = [
         '#include "hn_fixed.h"',
-        f"static const int32_t table[256] = {{{table}}};",
+        *(
+            f"static const int32_t table_error_{name}[] = {{{', '.join(map(str, error.table))}}};"
+            for name, error in ERRORS.items()
+            if error.table.size
+        ),
         helpers([f for f in calls if f.__module__ != shr_floor.__module__], _rules()),
     ]
     for name, loops in found.items():
         scratch = "".join(f"static int64_t hn_scratch_{name}_{part}[{LONGEST}];\n" for part in loops.scratch)
         head, _, body = loops.text.partition("{")
         head = head.replace("NAME", name)
-        text = f"{head};\n{head}{{{body}"
+        text = f"{head};\n{head}{{{body}".replace("table_NAME", f"table_{name}")
         parts.append(scratch + text.replace("hn_scratch_", f"hn_scratch_{name}_"))
     (folder / "hn_fixed.h").write_text(fixed_header(), encoding="utf-8")
     # an argument that a rule does not read stands in its head all the same
@@ -174,9 +179,17 @@ def two_dimensions(gradient: Any, state: Any, rate: Any, limit: Any, average_shi
             step[i, j] = rate + room[0, 0]
 
 
+def one_index_too_many(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    (row,) = state
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = row[i, j]
+
+
 @pytest.mark.parametrize(
     ("function", "told"),
     [
+        (one_index_too_many, r"row\[i, j\]: cannot become C, rule: 1 index"),
         (reads_steps, r"step\[i, j\]: cannot become C, rule: .*only written"),
         (writes_twice, r"step: cannot become C, rule: written in one loop over its two indices"),
         (writes_elsewhere, r"step\[i, 0\]: cannot become C"),
@@ -188,6 +201,6 @@ def two_dimensions(gradient: Any, state: Any, rate: Any, limit: Any, average_shi
 def test_what_cannot_become_c_is_refused_by_function_line_and_construct(function: Any, told: str) -> None:
     line = function.__code__.co_firstlineno
     with pytest.raises(InputError, match=rf"test_c_loops\.{function.__name__}, line \d+: .*{told}") as refused:
-        rule_loops(function, 0)
+        rule_loops(function, [(1,)])
     at = int(str(refused.value).partition("line ")[2].partition(":")[0])
     assert line <= at < line + 9

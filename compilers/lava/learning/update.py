@@ -8,34 +8,7 @@ import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.update import parameter_update_kernel, step_kernel, weight_kernel
-from hypr_neuro.sim.learning.updates import UPDATES
-
-
-class Steps:
-    """The rule of one tensor (n, m) and what it remembers: averages by name and, if there is any, momentum (n, m)."""
-
-    def __init__(self, options: LearnOptions, shape: tuple[int, int], momentum_bits: int) -> None:
-        self.options, self.momentum_bits = options, max(momentum_bits, 1)
-        state = UPDATES[options.rule].state(*shape)
-        self.averages = {name: np.zeros(size, np.int64) for name, size in state.items()}
-        self.momentum = np.zeros(shape if options.momentum else (0, 0), np.int64)
-
-    def __call__(self, gradient: Array, rate: int) -> Array:
-        """Steps (n, m) with 16 fraction bits."""
-        o, step = self.options, np.zeros(gradient.shape, np.int64)
-        step_kernel(o.rule)(
-            np.ascontiguousarray(gradient),
-            tuple(self.averages.values()),
-            rate,
-            o.limit,
-            o.average_shift,
-            self.momentum,
-            o.momentum,
-            self.momentum_bits,
-            step,
-        )
-        return step
+from hypr_neuro.sim.learning.update import TensorSteps, parameter_update_kernel, weight_kernel
 
 
 class WeightUpdate:
@@ -51,7 +24,7 @@ class WeightUpdate:
         momentum_bits: int,
         residual_bits: int,
     ) -> None:
-        self.steps, self.seed, self.tensor = Steps(options, shape, momentum_bits), options.seed, tensor
+        self.steps, self.seed, self.tensor = TensorSteps(options, shape, momentum_bits), options.seed, tensor
         self.weight_bits, self.residual_bits = weight_bits, residual_bits
         self.residual = np.zeros(shape if residual_bits else (0, 0), np.int64)
         self.updates, self.counts = 0, np.zeros(4, np.int64)
@@ -82,7 +55,7 @@ class ParameterUpdate:
         self, model: str, options: LearnOptions, size: int, tensor: int, places: Sequence[int], momentum_bits: int
     ) -> None:
         self.model, self.seed, self.tensor = model, options.seed, tensor
-        self.steps = {j: Steps(options, (size, 1), momentum_bits) for j in places}
+        self.steps = {j: TensorSteps(options, (size, 1), momentum_bits) for j in places}
         self.updates = 0
 
     def __call__(self, per_neuron: Array, constants: Array, gradient: Array, trainable: int, rate: int) -> None:
