@@ -57,8 +57,8 @@ class FloatTwin:
             names = {layer.model.trainable[j] for j in places} | set(layer.trainable)
             layer.trainable = tuple(p for p in layer.model.trainable if p in names)
         scale = gradient_scales(net, qnet, options)
-        self.optimizer = self._optimizer(options.rate, weight_steps(qnet, options), scale)
-        self.parameter_optimizer = self._optimizer(options.parameter_rate, parameter_units(qnet, options), scale)
+        self.optimizer = self._optimizer(options.rate, weight_steps(plan), scale)
+        self.parameter_optimizer = self._optimizer(options.parameter_rate, parameter_units(plan), scale)
         self.device = FloatDevice(net, qnet, options) if options.update_on == "step" else None
         self.sums: dict[str, Array] = {}
         self.samples = self.steps = self.updates = 0
@@ -180,25 +180,19 @@ def loss_of(error: OutputError) -> Loss:
     return Loss(error.name, "step", step)
 
 
-def weight_steps(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:
+def weight_steps(plan: LearningPlan) -> dict[str, float]:
     """Real size of one mantissa unit, of every connection that learns."""
+    layers = [layer.layer for layer in plan.layers]
     return {
-        f"{qnet.name(i)}.{k}": layer.weight_step(c)
-        for i, layer in enumerate(qnet.layers)
-        if options.learns(qnet.name(i))
-        for k, c in layer.connections().items()
+        t.name: layers[t.layer].weight_step(layers[t.layer].connections()[t.key])
+        for t in plan.tensors
+        if not t.parameter
     }
 
 
-def parameter_units(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:
+def parameter_units(plan: LearningPlan) -> dict[str, float]:
     """Real size of one unit of change, of the value of every neuron parameter that learns."""
-    found: dict[str, float] = {}
-    for i, (layer, places) in enumerate(zip(qnet.layers, options.learning_parameters(qnet), strict=True)):
-        if places and layer.model.learned is not None:
-            constants = {name: layer.constant(name) for name in layer.model.fixed_constants}
-            units = layer.model.learned.units(constants)
-            found |= {f"{qnet.name(i)}.{layer.model.trainable[j]}": float(units[j]) for j in places}
-    return found
+    return {f"{layer.name}.{p.name}": p.unit for layer in plan.layers for p in layer.parameters}
 
 
 def arrays_of(sample: SequenceData) -> tuple[Array, Array, Array]:

@@ -83,6 +83,8 @@ class ParameterPlan:
     ----------
     place, name
         In the model's `trainable`.
+    unit : float
+        Real size of one unit in which its value changes, see `neurons.base.Learned`.
     fraction : int
         Fraction bits of its eligibilities.
     dropped : int
@@ -91,6 +93,7 @@ class ParameterPlan:
 
     place: int
     name: str
+    unit: float
     fraction: int
     dropped: int
 
@@ -359,5 +362,5 @@ def _parameters(name: str, layer: QuantizedLayer, places: tuple[int, ...], width
     found = []
     for j in places:
         fraction = widths.parameter_fraction(units[j])
-        found.append(ParameterPlan(j, model.trainable[j], fraction, widths.parameter_shift(fraction)))
+        found.append(ParameterPlan(j, model.trainable[j], float(units[j]), fraction, widths.parameter_shift(fraction)))
     return tuple(found)

@@ -21,6 +21,7 @@ from hypr_neuro.quantizing.learned_values import values_of
 from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions, epoch_order
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.workflow import stages
@@ -250,8 +251,9 @@ def test_parameters_move_in_the_units_of_their_integers(neuron: str) -> None:
     options = LearnOptions(rule="sign", parameters=(f"layers.0.{first}",), parameter_rate=2.0)
     qnet = quantize(net, chip(), calibration=data())
     twin = FloatTwin(dequantize(net, qnet), qnet, options)
-    unit = parameter_units(qnet, options)[f"layers.0.{first}"]
-    assert parameter_units(qnet, options).keys() == {f"layers.0.{first}"}
+    units = parameter_units(LearningPlan(qnet, options))
+    unit = units[f"layers.0.{first}"]
+    assert units.keys() == {f"layers.0.{first}"}
     before, kept = values_of(twin.net.layers[0])[place], twin.net.copy()
     by_parameter = twin.gradients(data().take(np.array([3])))[f"layers.0.{first}"]
     twin.sample(data().take(np.array([3])))
@@ -303,7 +305,7 @@ def test_parameters_are_read_back_where_integers_changed(neuron: str) -> None:
     for name in model.trainable:
         same = changed.params[name] == net.layers[0].params[name]
         assert same.tolist() == [True, True, name != model.trainable[0], True, True]
-    unit = parameter_units(qnet, LearnOptions(parameters=("all",)))[f"layers.0.{model.trainable[0]}"]
+    unit = parameter_units(LearningPlan(qnet, LearnOptions(parameters=("all",))))[f"layers.0.{model.trainable[0]}"]
     moved = (values_of(changed)[0] - values_of(net.layers[0])[0])[2] / unit
     assert abs(moved + 3.0) <= 0.5, "three units, and what rounding to integers was"
 
