@@ -15,7 +15,8 @@ Integers, as Lava's fixed-point model, a = the weighted sum, decays of 12 bits:
 
 overflow "lava" wraps a << 6 at 32 bits and u by one addition of ±2^24, so that u can leave 24 bits. "hardware" keeps
 the registers' widths: a << 6 wraps at 22 bits, u and u + bias at 24, in two's complement, the widths of nengo-loihi's
-emulator (Q_BITS 21, U_BITS 23, without sign). v saturates in both; Intel documents none of it.
+emulator (Q_BITS 21, U_BITS 23, without sign). v saturates in both; Intel documents none of it. Where a profile's states
+have fewer than 24 bits the same equations run in that width, see `lif_narrow`.
 """
 
 from __future__ import annotations

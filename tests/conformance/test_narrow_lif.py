@@ -12,7 +12,10 @@ import pytest
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c.build import HOST, SANITIZERS, build, run, traces
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
-from hypr_neuro.errors import InputError
+from hypr_neuro.compilers.lava.learning.run import learn_in_lava
+from hypr_neuro.compilers.lava.rules import builtin_lif, require_lava
+from hypr_neuro.devices.lava import LavaDevice
+from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.exchange.nir import write_nir
 from hypr_neuro.exchange.nir.read_integers import read_quantized_nir
 from hypr_neuro.graph.integer import as_integer
@@ -32,6 +35,14 @@ Array = Any
 SEED, STEPS = 6, 40
 WIDTHS = (12, 16, 20)
 needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
+
+
+def lava_is_here() -> bool:
+    try:
+        require_lava()
+    except MissingPackageError:
+        return False
+    return True
 
 
 def quantized(bits: int, **changed: Any) -> QuantizedNetwork:
@@ -123,6 +134,31 @@ def test_learning_equals_its_definition_and_c(bits: int, tmp_path: Path) -> None
             assert np.array_equal(mine.per_neuron, theirs.per_neuron)
             assert i < 2 or not np.array_equal(mine.per_neuron, before.per_neuron)
     assert slow.clips() == fast.clips() == chip.clips()
+
+
+@pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
+def test_lava_runs_it_as_a_process_of_its_own_and_learns() -> None:
+    """Not as Lava's built-in LIF, which has 24 bits."""
+    qnet = quantized(16)
+    assert all(builtin_lif(layer) is None for layer in qnet.layers)
+    x = random_spikes(SEED + 1, 2, STEPS, qnet.inputs)
+    wanted = simulate(qnet, x, ["spikes", "u", "v"])
+    with LavaDevice() as device:
+        device.load(qnet)
+        got = device.run(x, record=("spikes", "u", "v"))
+    assert np.array_equal(wanted.readout, got.readout)
+    for name, spikes in wanted.spikes.items():
+        assert np.array_equal(spikes, got.spikes[name]), name
+        assert all(np.array_equal(wanted.states[name][s], got.states[name][s]) for s in "uv"), name
+    options = LearnOptions(rate=4.0, parameters=("all",), parameter_rate=8.0)
+    label, rates = np.array([0, 1]), [(4 << 16, 8 << 16)] * 2
+    learned = learn_in_lava(qnet, x, label, options=options, rates=rates)
+    learner = Learner(qnet.copy(), options)
+    for sample, one in zip(x, label, strict=True):
+        learner.sample(sample.astype(np.int32), np.full(STEPS, one), np.ones(STEPS, bool), *rates[0])
+    for mine, theirs in zip(learner.qnet.layers, learned.qnet.layers, strict=True):
+        assert np.array_equal(mine.input.mantissa, theirs.input.mantissa)
+        assert np.array_equal(mine.per_neuron, theirs.per_neuron)
 
 
 def test_it_goes_through_files_and_back_to_float(tmp_path: Path) -> None:
