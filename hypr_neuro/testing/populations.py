@@ -28,7 +28,7 @@ def quantized_population(rng: np.random.Generator, name: str, model: str, size: 
     params = {p.name: np.full(size, p.default) for p in record.params}
     for p in record.params:
         if p.trainable:
-            low, high = max(0.3 * p.default, p.low), min(1.3 * p.default, p.high)
+            low, high = sorted(min(max(share * p.default, p.low), p.high) for share in (0.3, 1.3))
             params[p.name] = rng.uniform(low, high, size)
     fixed = record.to_fixed(
         params, profile.fixed_format(float(2 ** rng.uniform(-6, 10)), float(2 ** rng.uniform(-3, 4)))

@@ -37,7 +37,7 @@ def layer(model: NeuronModel, rng: np.random.Generator) -> dict[str, np.ndarray]
     """Parameters of NEURONS neurons: trainable ones between 0.3 and 1.3 times their default, bias around 0."""
     params = {}
     for p in model.params:
-        low, high = (0.3 * p.default, 1.3 * p.default) if p.default else (-0.1, 0.1)
+        low, high = sorted((0.3 * p.default, 1.3 * p.default)) if p.default else (-0.1, 0.1)
         drawn = rng.uniform(max(low, p.low), min(high, p.high), NEURONS)
         params[p.name] = drawn if p.trainable else np.full(NEURONS, p.default)
     return params

@@ -36,7 +36,7 @@ def shifts(x: Any, y: Any) -> Any:
 
 @jitable
 def choices(x: Any, y: Any) -> Any:
-    total = x
+    total = x >> 2
     total += y
     total -= 3
     total |= 1
@@ -49,6 +49,26 @@ def choices(x: Any, y: Any) -> Any:
 def quotients(x: Any, y: Any) -> Any:
     below = -abs(y >> 1) - 2
     return abs(x), x // (y | 1), quotient(x, (y & 127) + 1), x // below, 1000 // (y | 1), x // 3, x // -1, abs(-3), 7
+
+
+@jitable
+def halved(x: Any) -> Any:
+    """How often a number can be halved before it is 3 or less, and what is left."""
+    found = 0
+    while x > 3:
+        x = quotient(x, 2)
+        found += 1
+    return x, found
+
+
+@jitable
+def loops(x: Any, y: Any) -> Any:
+    left, found = halved((y & 31) + 8)
+    total = x >> 2
+    for k in range(3):
+        if total > k:
+            total = total - (y >> (k + 2))
+    return left, found, total, isqrt(abs(x >> 1)), abs(total >> 1), found * left, x, y, -abs(-3)
 
 
 COUNT = 9
@@ -80,7 +100,7 @@ def run_in_lanes(function: Callable[..., Any], lane: Callable[[Any], Any], x: np
     return out
 
 
-@pytest.mark.parametrize("function", [arithmetic, shifts, choices, quotients])
+@pytest.mark.parametrize("function", [arithmetic, shifts, choices, quotients, loops])
 @pytest.mark.parametrize(("lane", "dtype"), [(lane16, np.int16), (lane32, np.int32)])
 def test_an_expression_of_lanes_wraps_in_its_own_width(
     function: Callable[..., Any], lane: Callable[[Any], Any], dtype: type[Any]

@@ -35,7 +35,7 @@ def drawn(model: NeuronModel, rng: np.random.Generator) -> Values:
     """Parameters of NEURONS neurons, trainable ones 0.3 to 1.3 times their default, of both signs where allowed."""
     params = {}
     for p in model.params:
-        low, high = (0.3 * p.default, 1.3 * p.default) if p.default else (-0.1, 0.1)
+        low, high = sorted((0.3 * p.default, 1.3 * p.default)) if p.default else (-0.1, 0.1)
         sign = rng.choice([-1.0, 1.0], NEURONS) if p.low < 0.0 else 1.0
         values = rng.uniform(max(low, p.low), min(high, p.high), NEURONS) * sign
         params[p.name] = values if p.trainable else np.full(NEURONS, p.default)

@@ -23,7 +23,7 @@ def parameters(
     """Integers of 50 neurons with trainable parameters from 0.1 to 2 times their default, and their ψ table."""
     params = {}
     for p in model.params:
-        low, high = (0.1 * p.default, 2.0 * p.default) if p.default else (-0.1, 0.1)
+        low, high = sorted((0.1 * p.default, 2.0 * p.default)) if p.default else (-0.1, 0.1)
         values = rng.uniform(max(low, p.low), min(high, p.high), 50)
         params[p.name] = (
             values if p.trainable else np.full(50, rng.choice([0.0, 1.0]) if p.name == "subtract" else p.default)
