@@ -9,6 +9,7 @@ import numpy as np
 
 from hypr_neuro.graph.integer import IntegerNetwork, Synapses
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.synapses import graded_kernel, sparse_kernel, spikes_kernel
 
 LARGEST_SHIFT = 31
@@ -18,16 +19,32 @@ DENSE_FROM, DENSE_ENTRIES = 20, 1 << 26
 
 
 @dataclass
-class Rows:
-    """Dense weights: rows (pre, n), int8 or int16 where `chunk` rows fit 16 bits together, int32 else (chunk 0)."""
+class DenseWeights:
+    """Whole rows of weights.
+
+    Attributes
+    ----------
+    rows : (pre, n)
+        int8 or int16 where `chunk` rows fit 16 bits together, int32 else.
+    chunk
+        How many rows fit, 0 for int32.
+    """
 
     rows: Array
     chunk: int
 
 
 @dataclass
-class Sparse:
-    """Sparse weights by presynaptic neuron: starts (pre+1,), post and weight (synapses,)."""
+class SparseWeights:
+    """Synapses sorted by presynaptic neuron.
+
+    Attributes
+    ----------
+    starts : (pre + 1,)
+        Where those of each neuron start.
+    post, weight : (synapses,)
+        Receiving neurons and mantissas.
+    """
 
     starts: Array
     post: Array
@@ -35,28 +52,43 @@ class Sparse:
 
 
 class Delivery:
-    """Weights of one connection and one delay: what they bring to `target`'s current `current`.
+    """Weights of one connection and one delay: what they bring to one of the target's currents.
 
-    shape : (pre, post). lag : steps from sending to arriving
-    exponent : of the sum, after the weights' common factor 2^k was taken out
-    fan_out : synapses of each presynaptic neuron (pre,), or one number for all
+    Attributes
+    ----------
+    source, target
+        Names.
+    current
+        Number of the target's input current.
+    lag
+        Steps from sending to arriving.
+    shape
+        (pre, post).
+    given_exponent, exponent
+        Of the sum, that of the connection and after the weights' common factor 2^k was taken out.
+    bias : (post,) int32
+        Mantissas of the bias axon.
+    weights
+        In the form that its kernel reads.
+    fan_out
+        Synapses of each presynaptic neuron (pre,), or one number for all.
     """
 
     def __init__(self, connection: Synapses, network: IntegerNetwork, delay: int, weights: Any) -> None:
         self.source, self.target = connection.source, connection.target
         self.current, self.lag = connection.current, network.lag(connection, delay)
-        self.own_exponent, self.shape = connection.exponent, (connection.shape[1], connection.shape[0])
+        self.given_exponent, self.shape = connection.exponent, (connection.shape[1], connection.shape[0])
         self.load(weights, connection.always_on)
 
-    def load(self, weights: Any, line: Array | None) -> None:
-        """Take these weights (post, pre), dense or CSR, and those of the always-on line."""
-        always_on = np.zeros(weights.shape[0], np.int64) if line is None else line.astype(np.int64)
+    def load(self, weights: Any, bias: Array | None) -> None:
+        """Take these weights (post, pre), dense or CSR, and those of the bias axon."""
+        always_on = np.zeros(weights.shape[0], np.int64) if bias is None else bias.astype(np.int64)
         values = weights if isinstance(weights, np.ndarray) else weights.data
         factor = _common_shift(values, always_on)
         # a shift by 31 or more leaves the sign, or 0 of a sum that fits
-        self.exponent = int(np.clip(self.own_exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
-        self.line = (always_on >> factor).astype(np.int32)
-        self.weights: Rows | Sparse
+        self.exponent = int(np.clip(self.given_exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
+        self.bias = (always_on >> factor).astype(np.int32)
+        self.weights: DenseWeights | SparseWeights
         sparse = not isinstance(weights, np.ndarray)
         self.fan_out = np.bincount(weights.indices, minlength=weights.shape[1]) if sparse else weights.shape[0]
         if sparse and _worth_rows(weights):
@@ -69,8 +101,8 @@ class Delivery:
     def run(self, sent: Array, start: int, arriving: Array, spikes: bool, first: int, stop: int) -> None:
         """Add to arriving (steps, batch·n) what `sent` brings in a block whose first step is `start`."""
         on = (np.arange(start, start + len(sent)) >= self.lag).astype(np.int32)
-        tail = (self.line, on, self.exponent, arriving, first, stop)
-        if isinstance(self.weights, Sparse):
+        tail = (self.bias, on, self.exponent, arriving, first, stop)
+        if isinstance(self.weights, SparseWeights):
             sparse_kernel()(sent, self.weights.starts, self.weights.post, self.weights.weight, *tail)
         elif spikes and self.weights.chunk > 0:
             spikes_kernel()(sent, self.weights.rows, self.weights.chunk, *tail)
@@ -83,27 +115,27 @@ def _worth_rows(weights: Any) -> bool:
     return bool(weights.nnz * DENSE_FROM >= entries and entries <= DENSE_ENTRIES)
 
 
-def _common_shift(values: Array, line: Array) -> int:
-    """k with 2^k the largest power of two, at most 2^15, that divides all: even mantissas then fit fewer bits."""
-    bits = int(np.bitwise_or.reduce(line))
+def _common_shift(values: Array, bias: Array) -> int:
+    """Return k with 2^k the largest power of two, at most 2^15, that divides all: mantissas then fit fewer bits."""
+    bits = int(np.bitwise_or.reduce(bias))
     if values.size:
         bits |= int(np.bitwise_or.reduce(values, axis=None))
     return min((bits & -bits).bit_length() - 1, 15) if bits else 0
 
 
-def _dense(weights: Array) -> Rows:
+def _dense(weights: Array) -> DenseWeights:
     largest = max(int(weights.max()), -int(weights.min()))
     dtype = np.int8 if largest < 1 << 7 else np.int16 if largest <= NARROW else np.int32
     chunk = NARROW // max(largest, 1) if largest <= NARROW else 0
-    return Rows(np.ascontiguousarray(weights.T, dtype=dtype), chunk)
+    return DenseWeights(np.ascontiguousarray(weights.T, dtype=dtype), chunk)
 
 
-def by_presynaptic(weights: Any, factor: int = 0) -> Sparse:
-    """Synapses of a CSR matrix (post, pre), sorted by presynaptic neuron, mantissas divided by 2^factor."""
+def by_presynaptic(weights: Any, factor: int = 0) -> SparseWeights:
+    """Sort the synapses of a CSR matrix (post, pre) by presynaptic neuron, mantissas divided by 2^factor."""
     from scipy.sparse import csc_array
 
     columns = csc_array(weights)
-    return Sparse(
+    return SparseWeights(
         columns.indptr.astype(np.int64),
         columns.indices.astype(np.int64),
         (columns.data.astype(np.int64) >> factor).astype(np.int32),
@@ -111,5 +143,8 @@ def by_presynaptic(weights: Any, factor: int = 0) -> Sparse:
 
 
 def deliveries(network: IntegerNetwork) -> list[Delivery]:
-    """All connections of the network, one entry a delay."""
+    """Return all connections of the network, one entry a delay."""
     return [Delivery(c, network, delay, weights) for c in network.synapses for delay, weights in c.by_delay()]
+
+
+__getattr__ = renamed_names(__name__, {"Rows": "DenseWeights", "Sparse": "SparseWeights"})

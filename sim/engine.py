@@ -25,13 +25,25 @@ def simulate(
 ) -> Trace:
     """Run x (sample, T, channel) integers through the integer network, each sample from zero states.
 
-    record : what to keep of every step, nothing else grows with T: "spikes", names of states ("u", "v", …) or
-        "current" (with several inputs "current0", …), of all populations that have it, or "population/what" of one
-    on_block : called with (steps done, steps in all)
-    tail : steps without input at the end; by default those after which the readout of a quantized network has seen
-        the whole sample, 0 for a network of integers. The trace's readout is shifted back by them
+    Parameters
+    ----------
+    network
+        What runs.
+    x : (sample, T, channel)
+        Integers.
+    record
+        What to record of every step, nothing else grows with T: "spikes", names of states ("u", "v", …) or "current"
+        (with several inputs "current0", …), of all populations that have it, or "population/name" of one.
+    on_block
+        Called with (steps finished, steps in all).
+    tail
+        Steps without input at the end; by default those after which the readout of a quantized network has seen the
+        whole sample, 0 for a network of integers. The trace's readout is shifted back by them.
 
-    Raises InputError for a wrong shape, values that are no integers, or sums that could leave 32 bits.
+    Raises
+    ------
+    InputError
+        For a wrong shape, values that are no integers, or sums that could leave 32 bits.
     """
     integer, tail = as_integer(network, tail)
     data = _checked(integer, x)
@@ -47,7 +59,7 @@ def simulate(
 
 
 def check_input(network: IntegerNetwork | HasInteger, x: Array) -> Array:
-    """x as int32 (sample, T, channel), after the checks that `simulate` documents."""
+    """Return x as int32 (sample, T, channel), after the checks that `simulate` documents."""
     return _checked(as_integer(network)[0], x).astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a run, block by block."""
+"""What a run records, block by block."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SPIKES, CURRENT = "spikes", "current"
 
 
 def recordable(population: Population) -> dict[str, tuple[str, int]]:
-    """What can be kept of a population: name to ("spikes", 0), ("state", index) or ("current", index)."""
+    """Return what can be recorded of a population: name to ("spikes", 0), ("state", index) or ("current", index)."""
     model = population.model
-    found = {} if model.readout else {SPIKES: (SPIKES, 0)}
-    found |= {name: ("state", j) for j, name in enumerate(model.state_names)}
+    names = {} if model.readout else {SPIKES: (SPIKES, 0)}
+    names |= {name: ("state", j) for j, name in enumerate(model.state_names)}
     many = model.currents > 1
-    return found | {f"{CURRENT}{c}" if many else CURRENT: (CURRENT, c) for c in range(model.currents)}
+    return names | {f"{CURRENT}{c}" if many else CURRENT: (CURRENT, c) for c in range(model.currents)}
 
 
 class Recorder:
@@ -32,11 +32,11 @@ class Recorder:
 
     def __init__(self, network: IntegerNetwork, samples: int, record: Sequence[str]) -> None:
         self.network, self.samples, self.steps = network, samples, 0
-        self.wanted = [self._of(p, record) for p in network.populations]
+        self.requested = [self._of(p, record) for p in network.populations]
         _check_names(network, record)
-        self.states = [any(kind == "state" for kind, _ in w.values()) for w in self.wanted]
-        self.currents = [any(kind == CURRENT for kind, _ in w.values()) for w in self.wanted]
-        self.kept: list[dict[str, list[Array]]] = [{name: [] for name in w} for w in self.wanted]
+        self.states = [any(kind == "state" for kind, _ in w.values()) for w in self.requested]
+        self.currents = [any(kind == CURRENT for kind, _ in w.values()) for w in self.requested]
+        self.blocks: list[dict[str, list[Array]]] = [{name: [] for name in w} for w in self.requested]
         self.outputs: list[Array] = []
         self.operations, self.totals = 0, dict.fromkeys(self._spiking(), 0)
 
@@ -47,12 +47,13 @@ class Recorder:
         return {name: at for name, at in recordable(p).items() if name in record or f"{p.name}/{name}" in record}
 
     def take(self, simulator: Simulator) -> None:
+        """Copy what was asked for of the block that the simulator has just run."""
         self.steps += len(simulator.populations[0].outputs)
-        for run, wanted, kept in zip(simulator.populations, self.wanted, self.kept, strict=True):
+        for run, requested, blocks in zip(simulator.populations, self.requested, self.blocks, strict=True):
             shape = (-1, self.samples, run.population.size)
-            for name, (kind, j) in wanted.items():
+            for name, (kind, j) in requested.items():
                 source = run.outputs if kind == SPIKES else run.states[:, j] if kind == "state" else run.currents[:, j]
-                kept[name].append(source.reshape(shape).copy())
+                blocks[name].append(source.reshape(shape).copy())
             if run.population.name in self.totals:
                 self.totals[run.population.name] += int(np.count_nonzero(run.outputs))
         last = simulator.populations[-1]
@@ -60,12 +61,13 @@ class Recorder:
         self.operations += _synaptic_operations(simulator)
 
     def trace(self, simulator: Simulator, tail: int) -> Trace:
+        """Join the blocks to a trace, the readout shifted back by `tail` steps."""
         spikes: dict[str, Array] = {}
         states: dict[str, dict[str, Array]] = {}
         rates = {}
-        for run, kept in zip(simulator.populations, self.kept, strict=True):
+        for run, by_name in zip(simulator.populations, self.blocks, strict=True):
             p = run.population
-            for name, blocks in kept.items():
+            for name, blocks in by_name.items():
                 if name == SPIKES:
                     spikes[p.name] = np.concatenate(blocks)
                 else:
@@ -88,7 +90,7 @@ def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:
 
 
 def _synaptic_operations(simulator: Simulator) -> int:
-    """Weights read for a spike or a value that is not 0 and that was sent in the last block."""
+    """Count the weights read for a spike or a value that is not 0 and that was sent in the last block."""
     total = 0
     for delivery in simulator.deliveries:
         fan_out, sent = delivery.fan_out, simulator.sent(delivery.source, 0)

@@ -1,4 +1,4 @@
-"""This is the definition of the integer semantics: plain Python ints, neuron by neuron, step by step.
+"""The definition of the integer semantics: plain Python ints, neuron by neuron, step by step.
 
 Python ints never wrap, so a forgotten overflow rule shows as a state outside its declared width, which is checked
 after every step. Slow on purpose; the fast engine and every compiled target must equal it, bit for bit.
@@ -29,7 +29,7 @@ class ReferencePopulation:
         self.state_bits = state_bits
 
     def step(self, currents: list[tuple[int, ...]]) -> None:
-        """One step of every neuron: its currents, one for each input, to its states and output."""
+        """Step every neuron: from its currents, one for each input, to its states and output."""
         for i, current in enumerate(currents):
             state, z, events = self.model.fixed_step(self.states[i], self.outputs[i], current, self.params[i])
             self.states[i], self.outputs[i] = tuple(map(int, state)), int(z)
@@ -54,7 +54,7 @@ class ReferenceSynapses:
     def __init__(self, connection: Synapses, network: IntegerNetwork) -> None:
         self.exponent = connection.exponent
         self.source, self.target, self.current = connection.source, connection.target, connection.current
-        self.line = [0] * connection.shape[0] if connection.always_on is None else connection.always_on.tolist()
+        self.bias = [0] * connection.shape[0] if connection.always_on is None else connection.always_on.tolist()
         self.groups = [
             (network.lag(connection, delay), self._rows(weights)) for delay, weights in connection.by_delay()
         ]
@@ -62,23 +62,34 @@ class ReferenceSynapses:
     def _rows(self, weights: Any) -> list[tuple[int, list[tuple[int, int]]]]:
         dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
         rows = [(i, [(j, int(m)) for j, m in enumerate(row) if m]) for i, row in enumerate(dense)]
-        return [(i, row) for i, row in rows if row or self.line[i]]
+        return [(i, row) for i, row in rows if row or self.bias[i]]
 
-    def add_to(self, total: list[int], sent: list[list[int]], now: int) -> None:
-        """Add what arrives in step `now`; sent[t] is what the source sent in step t. One shift a delay, as in Lava."""
+    def add_to(self, total: list[int], sent: list[list[int]], step: int) -> None:
+        """Add what arrives in `step`; sent[t] is what the source sent in step t. One shift a delay, as in Lava."""
         for lag, rows in self.groups:
-            if now >= lag:
-                pre = sent[now - lag]
+            if step >= lag:
+                pre = sent[step - lag]
                 for i, row in rows:
-                    total[i] += shift(sum(m * pre[j] for j, m in row) + self.line[i], self.exponent)
+                    total[i] += shift(sum(m * pre[j] for j, m in row) + self.bias[i], self.exponent)
 
 
 def simulate_reference(network: Any, x: Array, tail: int | None = None) -> list[dict[str, Array]]:
-    """Run x (sample, T, channel) from zero states; for each population spikes (steps, sample, n), states
-    (steps, d, sample, n), events (sample, bits).
+    """Run x (sample, T, channel) from zero states.
 
-    network : an IntegerNetwork or what has its form (`QuantizedNetwork`). tail : steps without input at the end; by
-        default those after which the last layer of a quantized network has seen the whole sample
+    Parameters
+    ----------
+    network
+        An IntegerNetwork or what has its form (`QuantizedNetwork`).
+    x : (sample, T, channel)
+        Integers.
+    tail
+        Steps without input at the end; by default those after which the last layer of a quantized network has seen the
+        whole sample.
+
+    Returns
+    -------
+    list
+        For each population "spikes" (steps, sample, n), "states" (steps, d, sample, n), "events" (sample, bits).
     """
     qnet, tail = as_integer(network, tail)
     steps = x.shape[1] + tail
@@ -101,14 +112,14 @@ def _run_sample(
     populations = [ReferencePopulation(p, qnet.state_bits) for p in qnet.populations]
     synapses = [ReferenceSynapses(c, qnet) for c in qnet.synapses]
     sent: dict[str, list[list[int]]] = {INPUT: sample + [[0] * qnet.inputs] * tail} | {p.name: [] for p in populations}
-    for now in range(len(sample) + tail):
+    for step in range(len(sample) + tail):
         for p, out in zip(populations, result, strict=True):
             totals = [[0] * p.size for _ in range(p.model.currents)]
             for s in synapses:
                 if s.target == p.name:
-                    s.add_to(totals[s.current], sent[s.source], now)
+                    s.add_to(totals[s.current], sent[s.source], step)
             p.step(list(zip(*totals, strict=True)))
             sent[p.name].append(list(p.outputs))
-            out["spikes"][now, b], out["states"][now, :, b] = p.outputs, np.array(p.states).T
+            out["spikes"][step, b], out["states"][step, :, b] = p.outputs, np.array(p.states).T
     for p, out in zip(populations, result, strict=True):
         out["events"][b] = p.events

@@ -1,8 +1,8 @@
 """Integer simulation: any number of samples at once, in blocks of steps, so that memory does not grow with T.
 
 Time is that of `hypr_neuro.graph.integer`. In a network of layers with connection_delay 1 (Lava, Loihi) layer ℓ runs ℓ
-steps behind float, the readout of L layers L+1, and a run takes T + L + 1 steps. An always-on line fires in every step
-and travels like a spike.
+steps behind float, the readout of L layers L+1, and a run takes T + L + 1 steps. A bias axon fires in every step and
+travels like a spike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integ
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import chunks, over_batch
 from hypr_neuro.sim.delivery import Delivery, deliveries
-from hypr_neuro.sim.history import Line
+from hypr_neuro.sim.history import History
 from hypr_neuro.sim.population import PopulationRun
 from hypr_neuro.sim.recorder import Recorder
 from hypr_neuro.traces.trace import Trace
@@ -33,8 +33,22 @@ MAX_INPUT = (1 << 31) - 1
 class Simulator:
     """A network running step after step, without an end in sight; `run` may be called again and again.
 
-    Attributes: network, batch, time (steps done), populations (a `PopulationRun` each), input (the `Line` that the
-    input sends).
+    Attributes
+    ----------
+    network
+        What runs.
+    batch
+        Samples at once.
+    time
+        Steps that it has run.
+    populations
+        A `PopulationRun` each.
+    input
+        The `History` of the input.
+    deliveries
+        All connections, one a delay.
+    longest
+        Steps of the longest block.
     """
 
     def __init__(self, network: IntegerNetwork | HasInteger, batch: int = 1) -> None:
@@ -44,34 +58,35 @@ class Simulator:
         self.reset()
 
     def reset(self) -> None:
-        """All states zero, time 0; event counts too. Weights are taken over anew."""
+        """Set all states zero, time 0; event counts too. Weights are taken over anew."""
         self.network, self.time = as_integer(self._given)[0], 0
-        self.deliveries = found = self._sort(deliveries(self.network))
-        kept = {name: max([d.lag for d in found if d.source == name], default=0) for name in self._sources()}
-        self.input = Line(self.batch * self.network.inputs, max(kept[INPUT], 1), np.int32)
+        self.deliveries = delivered = self._sort(deliveries(self.network))
+        depths = {name: max([d.lag for d in delivered if d.source == name], default=0) for name in self._sources()}
+        self.input = History(self.batch * self.network.inputs, max(depths[INPUT], 1), np.int32)
         self.populations = [
-            PopulationRun(p, self.batch, self._own[p.name], kept[p.name]) for p in self.network.populations
+            PopulationRun(p, self.batch, self._recurrent[p.name], depths[p.name]) for p in self.network.populations
         ]
 
     def _sources(self) -> list[str]:
         return [INPUT, *(p.name for p in self.network.populations)]
 
-    def _sort(self, found: list[Delivery]) -> list[Delivery]:
-        """By target, into those from the population itself and others; and the longest block that cycles allow."""
+    def _sort(self, delivered: list[Delivery]) -> list[Delivery]:
+        """Sort by target into those from the population itself and others; find the longest block that cycles allow."""
         names = [p.name for p in self.network.populations]
-        self._own = {n: [d for d in found if d.source == d.target == n] for n in names}
-        self._others = {n: [d for d in found if d.target == n and d.source != n] for n in names}
+        self._recurrent = {n: [d for d in delivered if d.source == d.target == n] for n in names}
+        self._incoming = {n: [d for d in delivered if d.target == n and d.source != n] for n in names}
         rank = {name: i for i, name in enumerate([INPUT, *names])}
-        back = [d.lag for d in found if rank[d.source] > rank[d.target]]
+        back = [d.lag for d in delivered if rank[d.source] > rank[d.target]]
         widest = self.batch * max(self.network.inputs, *(p.size for p in self.network.populations))
         # what a later population sent must be there before the block starts
         self.longest = min([BLOCK, max(BLOCK_ENTRIES // widest, 32), *back])
-        return found
+        return delivered
 
     def run(self, x: Array) -> Array:
-        """Any number of steps: x (steps, batch, channel) integers to the last population's outputs (steps, batch, n).
+        """Run any number of steps; return the last population's outputs (steps, batch, n).
 
-        Raises InputError for a wrong shape, values that are no integers, or sums that could leave 32 bits.
+        `x` is (steps, batch, channel). Raise InputError for a wrong shape, values that are no integers, or sums that
+        could leave 32 bits.
         """
         data, parts = self._checked(x), []
         for part in chunks(len(data), self.longest):
@@ -80,7 +95,7 @@ class Simulator:
         return np.concatenate(parts)
 
     def trace(self, x: Array, record: Sequence[str] = ("spikes",)) -> Trace:
-        """As `run`, with what `record` names of these steps (as in `engine.simulate`) in arrays (steps, batch, n).
+        """Run as `run`, with what `record` names of these steps (as in `engine.simulate`) in arrays (steps, batch, n).
 
         The trace's events are all since the start, its readout is (batch, steps, n).
         """
@@ -91,7 +106,7 @@ class Simulator:
         return recorder.trace(self, 0)
 
     def events(self) -> dict[str, dict[str, int]]:
-        """By population, how often each of its events happened since the start, over the batch."""
+        """Count, by population, how often each of its events happened since the start, over the batch."""
         return {
             p.population.name: dict(zip(p.population.model.events, map(int, p.events.sum(axis=0)), strict=True))
             for p in self.populations
@@ -106,20 +121,25 @@ class Simulator:
         return data
 
     def step(self, x: Array) -> Array:
-        """One step: x (batch, channel) to outputs (batch, n), for a loop that closes over the outputs.
+        """Run one step, x (batch, channel), and return outputs (batch, n), for a loop that closes over the outputs.
 
         A call costs many times a step of a small network; give `run` as many steps as are known.
         """
         return np.asarray(self.run(np.asarray(x)[None])[0])
 
     def block(self, x: Array, keep_states: Sequence[bool] = (), keep_currents: Sequence[bool] = ()) -> None:
-        """At most `longest` steps: x (steps, batch, channel), checked; the populations hold what they sent.
+        """Run at most `longest` steps, x (steps, batch, channel), checked; the populations hold what they sent.
 
-        keep_states, keep_currents : for each population whether its `states` and `currents` are filled; () none
+        Parameters
+        ----------
+        x : (steps, batch, channel)
+            Integers.
+        keep_states, keep_currents
+            For each population whether its `states` and `currents` are filled; () none.
         """
         steps = len(x)
         self.input.begin(steps)
-        self.input.sent(0)[...] = x.reshape(steps, -1)
+        self.input.delayed(0)[...] = x.reshape(steps, -1)
         rows = self.input.rows
         spikes = bool(rows.min() >= 0 and rows.max() <= 1)
         for i, p in enumerate(self.populations):
@@ -134,38 +154,38 @@ class Simulator:
         save_arrays(path, KIND, meta, self.running_state())
 
     def running_state(self) -> dict[str, Array]:
-        """Arrays that the next step depends on, and the event counts, by name."""
+        """Return arrays that the next step depends on, and the event counts, by name."""
         arrays = {"input": self.input.tail}
         for i, p in enumerate(self.populations):
-            arrays |= {f"{i}/state": p.state, f"{i}/sent": p.line.tail, f"{i}/events": p.events}
+            arrays |= {f"{i}/state": p.state, f"{i}/sent": p.sent.tail, f"{i}/events": p.events}
         return arrays
 
     def restore(self, path: str | Path) -> None:
         """Go on where `save` was called: the next steps are the same, bit for bit.
 
-        Raises FileFormatError for a damaged file, InputError for one of another network or batch; the simulator then
+        Raise FileFormatError for a damaged file, InputError for one of another network or batch; the simulator then
         stays as it is.
         """
         meta, arrays = load_arrays(path, KIND)
-        mine = {"network": self.network.digest(), "batch": self.batch}
-        for what, value in mine.items():
-            if meta.get(what) != value:
+        identity = {"network": self.network.digest(), "batch": self.batch}
+        for key, value in identity.items():
+            if meta.get(key) != value:
                 raise InputError(
-                    f"file '{path}': {what} {meta.get(what)}, this simulator has {value}; rule: a state "
+                    f"file '{path}': {key} {meta.get(key)}, this simulator has {value}; rule: a state "
                     "fits the network and batch that it was saved from"
                 )
         for name, array in self.running_state().items():
-            found = arrays.get(name)
-            if found is None or found.shape != array.shape or found.dtype != array.dtype:
+            stored = arrays.get(name)
+            if stored is None or stored.shape != array.shape or stored.dtype != array.dtype:
                 raise FileFormatError(f"file '{path}': '{name}' is missing or has another shape; save the state again")
         self.time, self.input.tail = int(meta["time"]), arrays["input"]
         for i, p in enumerate(self.populations):
             p.state[...], p.events[...] = arrays[f"{i}/state"], arrays[f"{i}/events"]
-            p.line.tail = arrays[f"{i}/sent"]
+            p.sent.tail = arrays[f"{i}/sent"]
 
     def _run(self, p: PopulationRun, spikes: bool) -> None:
-        """A population's block: what arrives from others, then its own steps; slices of the batch on threads."""
-        work = [(d, self.sent(d.source, d.lag), spikes or d.source != INPUT) for d in self._others[p.population.name]]
+        """Run a population's block: what arrives from others, then its own steps; slices of the batch on threads."""
+        work = [(d, self.sent(d.source, d.lag), spikes or d.source != INPUT) for d in self._incoming[p.population.name]]
 
         def run_slice(first: int, stop: int) -> None:
             for delivery, sent, only_spikes in work:
@@ -178,13 +198,13 @@ class Simulator:
             over_batch(self.batch, run_slice)
 
     def sent(self, source: str, lag: int) -> Array:
-        """(steps, batch·n) what a population, or "input", sent `lag` steps before each step of the last block."""
-        line = self.input if source == INPUT else self.populations[self.network.index(source)].line
-        return line.sent(lag)
+        """Return what a source sent `lag` steps before each step of the last block, (steps, batch·n)."""
+        history = self.input if source == INPUT else self.populations[self.network.index(source)].sent
+        return history.delayed(lag)
 
 
 def check_values(network: IntegerNetwork, x: Array) -> Array:
-    """x as integers of 32 bits or fewer, if no sum can leave 32 bits and all keep to the connections' messages."""
+    """Return x as integers of 32 bits or fewer, if no sum can leave 32 bits and all fit the connections' messages."""
     data = np.asarray(x)
     if data.size == 0:
         raise InputError(f"x of shape {data.shape}, rule: no length is 0")

@@ -20,40 +20,43 @@ from hypr_neuro.numbers.lanes import lane16, lane32, lowest_bit
 
 @jitable
 def find_active(active: Any, values: Any, base: Any, count: Any) -> Any:
-    """active[0…] = the j < count with values[base + j] ≠ 0; returns how many. No branches: spikes are hard to guess."""
-    found = np.uintp(0)
+    """List active[0…] = the j < count with values[base + j] ≠ 0; return how many.
+
+    No branches: spikes are hard to guess.
+    """
+    listed = np.uintp(0)
     for j in range(count):
-        active[found] = j
-        found += np.uintp(values[base + j] != 0)
-    return found
+        active[listed] = j
+        listed += np.uintp(values[base + j] != 0)
+    return listed
 
 
 @jitable
 def find_spikes(active: Any, words: Any) -> Any:
-    """active[0…] = numbers of the bytes of `words` (uint64, eight neurons each) that are 1; returns how many.
+    """List active[0…] = numbers of the bytes of `words` (uint64, eight neurons each) that are 1; return how many.
 
     Silent words cost one test, which pays where few of eight neurons fire; spikes cost the same everywhere.
     """
-    found = np.uintp(0)
+    listed = np.uintp(0)
     for w in range(np.uintp(words.shape[0])):
         word = words[w]
         while word != np.uint64(0):
-            active[found] = np.uintp(8) * w + (lowest_bit(word) >> np.uint64(3))
-            found += np.uintp(1)
+            active[listed] = np.uintp(8) * w + (lowest_bit(word) >> np.uint64(3))
+            listed += np.uintp(1)
             word &= word - np.uint64(1)
-    return found
+    return listed
 
 
 @jitable
 def add_row(part: Any, row: Any, n: Any) -> None:
-    """part += row, in 16 bits."""
+    """Add part += row, in 16 bits."""
     for i in range(n):
         part[i] = lane16(part[i]) + lane16(row[i])
 
 
 @jitable
 def add_eight_rows(part: Any, rows: Any, active: Any, k: Any, n: Any) -> None:
-    """part += the eight rows active[k], …, active[k+7]: one load and store of `part` instead of eight."""
+    """Add the eight rows active[k], …, active[k+7] to part: one load and store of `part` instead of eight."""
     r0, r1, r2, r3 = rows[active[k]], rows[active[k + 1]], rows[active[k + 2]], rows[active[k + 3]]
     r4, r5, r6, r7 = rows[active[k + 4]], rows[active[k + 5]], rows[active[k + 6]], rows[active[k + 7]]
     for i in range(n):
@@ -64,7 +67,7 @@ def add_eight_rows(part: Any, rows: Any, active: Any, k: Any, n: Any) -> None:
 
 @jitable
 def flush_part(sums: Any, part: Any, n: Any) -> None:
-    """sums += part; part = 0."""
+    """Add sums += part and clear part."""
     for i in range(n):
         sums[i] = lane32(sums[i]) + lane32(part[i])
         part[i] = 0
@@ -72,7 +75,7 @@ def flush_part(sums: Any, part: Any, n: Any) -> None:
 
 @jitable
 def add_rows(sums: Any, part: Any, rows: Any, active: Any, count: Any, n: Any, chunk: Any) -> None:
-    """sums[i] += Σ_k rows[active[k], i]; `chunk` rows at most fit the 16 bits of `part`, 0 before and after."""
+    """Add sums[i] += Σ_k rows[active[k], i]; `chunk` rows at most fit the 16 bits of `part`, 0 before and after."""
     k = np.uintp(0)
     while k < count:
         stop = min(k + chunk, count)
@@ -87,43 +90,58 @@ def add_rows(sums: Any, part: Any, rows: Any, active: Any, count: Any, n: Any, c
 
 @jitable
 def add_scaled_row(sums: Any, row: Any, z: Any, n: Any) -> None:
-    """sums += z · row."""
+    """Add sums += z · row."""
     for i in range(n):
         sums[i] = lane32(sums[i]) + lane32(z) * lane32(row[i])
 
 
 @jitable
 def add_sparse(sums: Any, start: Any, stop: Any, post: Any, weight: Any, z: Any) -> None:
-    """sums[post[s]] += z · weight[s] for start ≤ s < stop."""
+    """Add sums[post[s]] += z · weight[s] for start ≤ s < stop."""
     for s in range(start, stop):
         sums[post[s]] += z * weight[s]
 
 
 @jitable
 def clear(sums: Any, n: Any) -> None:
-    """sums = 0."""
+    """Set sums = 0."""
     for i in range(n):
         sums[i] = 0
 
 
 @jitable
-def deliver(arriving: Any, base: Any, sums: Any, line: Any, on: Any, exponent: Any, n: Any) -> None:
-    """arriving += shift(sums + on · line, exponent)."""
+def deliver(arriving: Any, base: Any, sums: Any, bias: Any, on: Any, exponent: Any, n: Any) -> None:
+    """Add arriving += shift(sums + on · bias, exponent)."""
     for i in range(n):
-        total = lane32(sums[i]) + lane32(on) * lane32(line[i])
+        total = lane32(sums[i]) + lane32(on) * lane32(bias[i])
         arriving[base + i] = lane32(arriving[base + i]) + shift(total, exponent)
 
 
 @cache
 def spikes_kernel() -> Callable[..., None]:
-    """Kernel of a dense connection that carries spikes.
+    """Compile the kernel of a dense connection that carries spikes.
 
-    sent : (steps, batch·pre) of 0 and 1. rows : (pre, n) int8 or int16. chunk : rows that fit 16 bits
-    line : (n,) int32 mantissas of the always-on line, on : (steps,) 1 where it has arrived
-    arriving : (steps, batch·n) int32, added to
+    Its arguments are
+
+    sent : (steps, batch·pre)
+        0 and 1.
+    rows : (pre, n) int8 or int16
+        Weights.
+    chunk
+        Rows that fit 16 bits together.
+    bias : (n,) int32
+        Mantissas of the bias axon.
+    on : (steps,)
+        1 where the bias axon has arrived, else 0.
+    exponent
+        Of the sum.
+    arriving : (steps, batch·n) int32
+        Added to.
+    first, stop
+        Samples.
     """
 
-    def kernel(sent, rows, chunk, line, on, exponent, arriving, first, stop):
+    def kernel(sent, rows, chunk, bias, on, exponent, arriving, first, stop):
         pre, n, limit = np.uintp(rows.shape[0]), np.uintp(rows.shape[1]), np.uintp(chunk)
         sums, part, active = np.zeros(n, np.int32), np.zeros(n, np.int16), np.zeros(pre + np.uintp(1), np.uintp)
         for b in range(np.uintp(first), np.uintp(stop)):
@@ -131,16 +149,16 @@ def spikes_kernel() -> Callable[..., None]:
                 clear(sums, n)
                 count = find_active(active, sent[t], b * pre, pre)
                 add_rows(sums, part, rows, active, count, n, limit)
-                deliver(arriving[t], b * n, sums, line, on[t], exponent, n)
+                deliver(arriving[t], b * n, sums, bias, on[t], exponent, n)
 
     return compile_kernel(kernel, disjoint=True)
 
 
 @cache
 def graded_kernel() -> Callable[..., None]:
-    """Kernel of a dense connection that carries any integers; arguments as in `spikes_kernel`, rows int32."""
+    """Compile the kernel of a dense connection that carries integers; arguments as in `spikes_kernel`, rows int32."""
 
-    def kernel(sent, rows, chunk, line, on, exponent, arriving, first, stop):
+    def kernel(sent, rows, chunk, bias, on, exponent, arriving, first, stop):
         pre, n = np.uintp(rows.shape[0]), np.uintp(rows.shape[1])
         sums, active = np.zeros(n, np.int32), np.zeros(pre + np.uintp(1), np.uintp)
         for b in range(np.uintp(first), np.uintp(stop)):
@@ -150,21 +168,25 @@ def graded_kernel() -> Callable[..., None]:
                 count = find_active(active, values, b * pre, pre)
                 for k in range(count):
                     add_scaled_row(sums, rows[active[k]], values[b * pre + active[k]], n)
-                deliver(arriving[t], b * n, sums, line, on[t], exponent, n)
+                deliver(arriving[t], b * n, sums, bias, on[t], exponent, n)
 
     return compile_kernel(kernel, disjoint=True)
 
 
 @cache
 def sparse_kernel() -> Callable[..., None]:
-    """Kernel of a sparse connection, spikes or any integers.
+    """Compile the kernel of a sparse connection, spikes or any integers.
 
-    starts : (pre+1,) int64, where the synapses of each presynaptic neuron start in post and weight, (synapses,) int64
-    and int32; the other arguments as in `spikes_kernel`
+    Arguments as in `spikes_kernel`, with
+
+    starts : (pre + 1,) int64
+        Where the synapses of each presynaptic neuron start.
+    post, weight : (synapses,) int64, int32
+        Receiving neurons and mantissas.
     """
 
-    def kernel(sent, starts, post, weight, line, on, exponent, arriving, first, stop):
-        pre, n = np.uintp(starts.shape[0] - 1), np.uintp(line.shape[0])
+    def kernel(sent, starts, post, weight, bias, on, exponent, arriving, first, stop):
+        pre, n = np.uintp(starts.shape[0] - 1), np.uintp(bias.shape[0])
         sums, active = np.zeros(n, np.int32), np.zeros(pre + np.uintp(1), np.uintp)
         for b in range(np.uintp(first), np.uintp(stop)):
             for t in range(sent.shape[0]):
@@ -175,6 +197,6 @@ def sparse_kernel() -> Callable[..., None]:
                     j = active[k]
                     begin, end = np.uintp(starts[j]), np.uintp(starts[j + np.uintp(1)])
                     add_sparse(sums, begin, end, post, weight, values[b * pre + j])
-                deliver(arriving[t], b * n, sums, line, on[t], exponent, n)
+                deliver(arriving[t], b * n, sums, bias, on[t], exponent, n)
 
     return compile_kernel(kernel, disjoint=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
-from hypr_neuro.sim.delivery import NARROW, Rows
+from hypr_neuro.sim.delivery import NARROW, DenseWeights
 from hypr_neuro.sim.learning.noise import noise_kernel
 from hypr_neuro.sim.population import PopulationRun
 from hypr_neuro.sim.simulator import Simulator
@@ -30,10 +30,13 @@ class ChangingSimulator(Simulator):
         dtype, chunk = (np.int8, NARROW // top) if top < 1 << 7 else (np.int16, max(NARROW // top, 1))
         for delivery in self.deliveries:
             pre, post = delivery.shape
-            delivery.weights, delivery.exponent = Rows(np.zeros((pre, post), dtype), chunk), delivery.own_exponent
-            delivery.line = np.zeros(post, np.int32)
+            delivery.weights, delivery.exponent = (
+                DenseWeights(np.zeros((pre, post), dtype), chunk),
+                delivery.given_exponent,
+            )
+            delivery.bias = np.zeros(post, np.int32)
         for p in self.populations:
-            p.load(p.population, self._own[p.population.name])
+            p.load(p.population, self._recurrent[p.population.name])
         self.load(list(range(len(qnet.layers))))
 
     def _run(self, p: PopulationRun, spikes: bool) -> None:
@@ -45,8 +48,8 @@ class ChangingSimulator(Simulator):
     def restart(self) -> None:
         """All states zero, time 0, event counts too; weights stay as they were loaded."""
         self.time = 0
-        for line in (self.input, *(p.line for p in self.populations)):
-            line.rows[len(line.rows) - line.kept :] = 0
+        for history in (self.input, *(p.sent for p in self.populations)):
+            history.rows[len(history.rows) - history.depth :] = 0
         for p in self.populations:
             p.state[...], p.events[...] = 0, 0
 
@@ -54,11 +57,11 @@ class ChangingSimulator(Simulator):
         """Weights and neuron parameters of these layers as they stand in the network now."""
         for i in layers:
             layer, run = self.qnet.layers[i], self.populations[i]
-            for delivery in self._others[run.population.name]:
-                assert isinstance(delivery.weights, Rows)
+            for delivery in self._incoming[run.population.name]:
+                assert isinstance(delivery.weights, DenseWeights)
                 delivery.weights.rows[...] = layer.input.mantissa[:, : layer.inputs].T
                 if layer.bias_axon:
-                    delivery.line[...] = layer.input.mantissa[:, -1]
+                    delivery.bias[...] = layer.input.mantissa[:, -1]
             if layer.recurrent is not None:
-                run.feedback.dense[4][0] = layer.recurrent.mantissa.T
+                run.feedback.dense.rows[0] = layer.recurrent.mantissa.T
             run.per_neuron[...] = layer.per_neuron

@@ -82,7 +82,7 @@ class LayerLearner:
         if active.stop <= active.start:
             return now
         states = run.history[active.start : active.stop + 1]
-        sent = run.line.sent(1)[active]
+        sent = run.sent.delayed(1)[active]
         currents, signal = run.currents[active, 0], signal[active]
         lanes = self._lanes(largest)
         pre = self._arriving(below[active], on[active], sent, np.int16 if lanes else np.int32)

@@ -64,7 +64,7 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     for layer, slot in zip(learner.layers, slots, strict=True):
         layer.slot = slot
     for i, p in enumerate(learner.simulator.populations):
-        p.line.tail = found[f"sim/{i}/sent"]
+        p.sent.tail = found[f"sim/{i}/sent"]
     learner.simulator.input.tail = found["sim/input"]
     learner.untold = Told(*(found[name] for name in TOLD if name in found))
     learner.simulator.time, learner.total, learner.past_events = counters["time"], total, events

@@ -47,7 +47,7 @@ def test_a_step_from_extreme_states_equals_the_plain_function(name: str, seed: i
         current = extreme(rng, 32, (model.currents, NEURONS))
         z = state[0] if model.readout else rng.integers(0, 1, NEURONS, endpoint=True)
         run.state[...], run.events[...] = state, 0
-        run.line.tail = z[None]
+        run.sent.tail = z[None]
         run.begin(1, False, False)
         run.arriving[:, 0] = current
         run.run(0, 1)
@@ -126,6 +126,6 @@ def test_the_largest_shifts_floor_the_largest_sums(exponent: int) -> None:
 
 def test_feedback_alone_needs_no_connection() -> None:
     feedback = Feedback([], 3)
-    assert feedback.dense[-1].shape == (0, 3, 3)
-    assert feedback.sparse[0].shape == (0,)
+    assert feedback.dense.rows.shape == (0, 3, 3)
+    assert feedback.sparse.lags.shape == (0,)
     assert population_kernel("lif") is population_kernel("lif")
