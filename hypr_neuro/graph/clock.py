@@ -81,11 +81,11 @@ class Clock:
     @cached_property
     def latencies(self) -> dict[str, int]:
         """Steps by which each population runs behind the input, by name."""
-        found = {INPUT: 0}
+        latencies = {INPUT: 0}
         for name in self.populations:
-            below = (found[s] for s, target in self.connections if target == name and self.forward(s, name))
-            found[name] = max(below, default=0) + self.connection_delay
-        return {name: found[name] for name in self.populations}
+            below = (latencies[s] for s, target in self.connections if target == name and self.forward(s, name))
+            latencies[name] = max(below, default=0) + self.connection_delay
+        return {name: latencies[name] for name in self.populations}
 
     def latency(self, index: int) -> int:
         """Count the steps by which the population at this place runs behind the input."""
@@ -119,8 +119,8 @@ class Clock:
 
     def signal_lag(self, index: int) -> int:
         """Count the steps by which the signal that reaches a population is behind what it did there."""
-        late = self.error_latency if index != self.output else 0
-        return self.latency(self.output) - self.latency(index) + late
+        delay = self.error_latency if index != self.output else 0
+        return self.latency(self.output) - self.latency(index) + delay
 
     def signal_step(self, index: int) -> int:
         """Count the steps by which a layer's signal is later, in its own time, than that of the layer above it."""

@@ -24,7 +24,15 @@ MAX_SYNAPSES = 1 << 27
 
 @dataclass(frozen=True)
 class Taps:
-    """How a kernel lies over an image; one entry an axis. before, after : zeros on either side of the image"""
+    """How a kernel lies over an image; one entry an axis.
+
+    Attributes
+    ----------
+    kernel, stride, dilation
+        As in PyTorch.
+    before, after
+        Zeros on either side of the image.
+    """
 
     kernel: Lengths
     stride: Lengths
@@ -33,12 +41,12 @@ class Taps:
     dilation: Lengths
 
     def outputs(self, image: Lengths) -> Lengths:
-        """Lengths of the output; below 1 where the kernel does not fit."""
+        """Return lengths of the output; below 1 where the kernel does not fit."""
         axes = zip(image, self.kernel, self.stride, self.before, self.after, self.dilation, strict=True)
         return tuple((n + low + high - d * (k - 1) - 1) // s + 1 for n, k, s, low, high, d in axes)
 
     def places(self, image: Lengths, outputs: Lengths, tap: Lengths) -> tuple[Array, Array]:
-        """Numbers (C order) of the outputs that one kernel entry serves, and of the inputs that it shows them."""
+        """Return numbers (C order) of the outputs that one kernel entry serves, and of the inputs that it sees."""
         place = seen = np.zeros(1, dtype=np.int32)
         axes = zip(image, outputs, tap, self.stride, self.before, self.dilation, strict=True)
         for length, count, k, stride, before, dilation in axes:
@@ -52,9 +60,27 @@ class Taps:
 def convolution_matrix(
     weight: Array, image: Lengths, taps: Taps, groups: int, channels_first: bool, dtype: type[np.generic]
 ) -> Any:
-    """scipy CSR (outputs, inputs), zeros left out; neurons in C order of (channel, *axes) or (*axes, channel).
+    """Write a convolution out as scipy CSR (outputs, inputs), zeros left out.
 
-    weight : (out, in / groups, *kernel), its groups checked by the caller. Raises InputError above MAX_SYNAPSES.
+    Parameters
+    ----------
+    weight : (out, in / groups, *kernel)
+        Its groups checked by the caller.
+    image
+        Lengths of the input.
+    taps
+        How the kernel lies.
+    groups
+        Groups of channels.
+    channels_first
+        Whether neurons are in C order of (channel, *axes) or of (*axes, channel).
+    dtype
+        Of the result.
+
+    Raises
+    ------
+    InputError
+        Above MAX_SYNAPSES.
     """
     from scipy.sparse import coo_array
 
@@ -74,14 +100,14 @@ def convolution_matrix(
         at: Any = (slice(None), slice(None), *tap)
         entry = weight[at]
         place, seen = taps.places(image, outputs, tap)
-        kept = entry != 0
-        rows, columns = number_out(place[:, None], o[kept]), number_in(seen[:, None], c[kept])
-        values = np.broadcast_to(entry[kept], rows.shape)
+        stored = entry != 0
+        rows, columns = number_out(place[:, None], o[stored]), number_in(seen[:, None], c[stored])
+        values = np.broadcast_to(entry[stored], rows.shape)
         parts.append((values.astype(dtype).ravel(), rows.ravel(), columns.ravel()))
     data, row, column = (np.concatenate(p) for p in zip(*parts, strict=True))
     return coo_array((data, (row, column)), shape=(out * prod(outputs), channels * prod(image))).tocsr()
 
 
 def _numbering(channels: int, places: int, channels_first: bool) -> Any:
-    """Number of a neuron from its place and its channel."""
+    """Return what gives the number of a neuron from its place and its channel."""
     return (lambda place, c: c * places + place) if channels_first else (lambda place, c: place * channels + c)

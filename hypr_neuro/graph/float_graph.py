@@ -47,9 +47,14 @@ MOST_NEURONS = 1 << 26
 class FloatPopulation:
     """n neurons of one model.
 
-    params : each (n,), every parameter of the model; one number stands for all
-    biases : constant currents (n,) by the first step in which they act
-    shape : of the neurons, in C order; (n,) if not given
+    Attributes
+    ----------
+    params
+        Each (n,), every parameter of the model; one number stands for all.
+    biases
+        Constant currents (n,) by the first step in which they act.
+    shape
+        Of the neurons, in C order; (n,) if not given.
     """
 
     name: str
@@ -93,17 +98,28 @@ class FloatPopulation:
 
     @property
     def size(self) -> int:
+        """Neurons."""
         return prod(self.shape)
 
     def float_matrix(self) -> Array:
-        """(parameters and coefficients, n), each column the `p` of one neuron's float functions."""
+        """Return (parameters and coefficients, n), each column the `p` of one neuron's float functions."""
         rows = np.stack([self.params[name] for name in self.model.param_names])
         return np.array([self.model.with_coefficients(tuple(p)) for p in rows.T.tolist()]).T.copy()
 
 
 @dataclass(eq=False, repr=False)
 class FloatSynapses:
-    """One connection; weights (post, pre) float64, dense or CSR. delay : steps beyond the usual, 0..63."""
+    """One connection.
+
+    Attributes
+    ----------
+    weights : (post, pre) float64
+        Dense or CSR.
+    delay
+        Steps beyond the usual, 0..63.
+    current
+        Number of the target's input current.
+    """
 
     source: str
     target: str
@@ -130,12 +146,13 @@ class FloatSynapses:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(post, pre)."""
         post, pre = self.weights.shape
         return int(post), int(pre)
 
 
 def _real(where: str, value: Any) -> Array:
-    """A float64 copy; raises InputError for anything but real numbers."""
+    """Return a float64 copy; raise InputError for anything but real numbers."""
     try:
         raw = np.asarray(value)
     except ValueError as error:  # lists of different lengths
@@ -152,7 +169,7 @@ def _check_real(where: str, dtype: Any) -> None:
 
 
 def _matrix(name: str, value: Any) -> Matrix:
-    """A float64 copy, dense or CSR; raises InputError for indices outside the shape, which scipy would follow."""
+    """Return a float64 copy, dense or CSR; raise InputError for indices outside the shape, which scipy would follow."""
     if hasattr(value, "tocsr"):
         from scipy.sparse import csr_array
 
@@ -162,16 +179,16 @@ def _matrix(name: str, value: Any) -> Matrix:
                 value.check_format(full_check=True)
             except ValueError as error:
                 raise InputError(f"{name}: sparse weights, {error}, rule: indices inside {value.shape}") from error
-        found: Any = csr_array(value, dtype=np.float64, copy=True)
-        found.sum_duplicates()
-        found.eliminate_zeros()  # one form of a matrix: formats that have no sparse one give the same back
-        stored = found.data
+        copied: Any = csr_array(value, dtype=np.float64, copy=True)
+        copied.sum_duplicates()
+        copied.eliminate_zeros()  # one form of a matrix: formats that have no sparse one give the same back
+        stored = copied.data
     else:
-        found = _real(f"{name}: weights", value)
-        stored = found
-    if found.ndim != 2 or 0 in found.shape or not np.all(np.isfinite(stored)):
-        raise InputError(f"{name}: weights of shape {found.shape}, rule: (post, pre), both positive, finite")
-    matrix: Matrix = found
+        copied = _real(f"{name}: weights", value)
+        stored = copied
+    if copied.ndim != 2 or 0 in copied.shape or not np.all(np.isfinite(stored)):
+        raise InputError(f"{name}: weights of shape {copied.shape}, rule: (post, pre), both positive, finite")
+    matrix: Matrix = copied
     return matrix
 
 
@@ -179,9 +196,20 @@ def _matrix(name: str, value: Any) -> Matrix:
 class FloatGraph:
     """Populations in the order in which a step computes them, and the connections between them.
 
-    inputs : channels of the input, `input_shape` their shape in C order. dt : seconds a step
-    outputs : populations whose outputs, side by side, are the graph's
-    notes : plain data that travels with the graph, such as the choices of an import
+    Attributes
+    ----------
+    inputs
+        Channels of the input.
+    populations, synapses
+        The graph.
+    dt
+        Seconds a step.
+    outputs
+        Populations whose outputs, side by side, are the graph's.
+    input_shape
+        Shape of the channels in C order.
+    notes
+        Plain data that travels with the graph, such as the choices of an import.
     """
 
     inputs: int
@@ -211,7 +239,7 @@ class FloatGraph:
 
     @classmethod
     def from_network(cls, net: Network) -> FloatGraph:
-        """A network of layers as a graph that computes the same; populations have the names of the layers."""
+        """Return a network of layers as a graph that computes the same; populations have the names of the layers."""
         from hypr_neuro.graph.network import Network
 
         require("net", net, Network)
@@ -227,19 +255,19 @@ class FloatGraph:
         return cls(net.inputs, tuple(populations), tuple(synapses), net.dt, (below,), notes=dict(net.notes))
 
     def population(self, name: str) -> FloatPopulation:
-        """The population of that name."""
+        """Return the population of that name."""
         return self.populations[self._index[name]]
 
     def incoming(self, target: str) -> list[FloatSynapses]:
-        """Connections to a population."""
+        """Return the connections to a population."""
         return [c for c in self.synapses if c.target == target]
 
     def forward(self, c: FloatSynapses) -> bool:
-        """Whether the connection comes from the input or from an earlier population."""
+        """Tell whether the connection comes from the input or from an earlier population."""
         return self.clock.forward(c.source, c.target)
 
     def lag(self, c: FloatSynapses) -> int:
-        """Steps from sending to arriving."""
+        """Count the steps from sending to arriving."""
         return self.clock.lag(c.source, c.target, c.delay)
 
     @property
@@ -252,7 +280,7 @@ class FloatGraph:
         save_arrays(path, KIND, *self._contents())
 
     def digest(self) -> str:
-        """sha256 over everything that decides what the graph computes."""
+        """Return sha256 over everything that decides what the graph computes."""
         meta, arrays = self._contents()
         return content_digest(json.dumps({k: v for k, v in meta.items() if k != "notes"}, sort_keys=True), arrays)
 
@@ -292,7 +320,7 @@ class FloatGraph:
 
     @classmethod
     def load(cls, path: str | Path) -> FloatGraph:
-        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
         meta, arrays = load_arrays(path, KIND)
         try:
             populations = [_loaded_population(i, e, arrays) for i, e in enumerate(meta["populations"])]

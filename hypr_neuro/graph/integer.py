@@ -42,7 +42,16 @@ SUM_BITS = 31
 class Population:
     """n neurons of one model.
 
-    per_neuron : (parameters, n) int64 in the model's order. constants : (constants,) int64, likewise
+    Attributes
+    ----------
+    name
+        In the network.
+    model
+        The neuron.
+    per_neuron : (parameters, n) int64
+        In the model's order.
+    constants : (constants,) int64
+        Likewise.
     """
 
     name: str
@@ -53,18 +62,18 @@ class Population:
     def __post_init__(self) -> None:
         self.model.require_integer(f"population '{self.name}'")
         n = self.per_neuron.shape[-1]
-        for what, array, shape in (
+        for name, array, shape in (
             ("per_neuron", self.per_neuron, (len(self.model.fixed_per_neuron), n)),
             ("constants", self.constants, (len(self.model.fixed_constants),)),
         ):
             if array.shape != shape or array.dtype != np.int64 or n == 0:
                 raise InputError(
-                    f"population '{self.name}': {what} is {array.dtype} of shape {array.shape}, rule: int64 of "
+                    f"population '{self.name}': {name} is {array.dtype} of shape {array.shape}, rule: int64 of "
                     f"{shape}, at least one neuron"
                 )
-        for what, array in self.named().items():
+        for name, array in self.named().items():
             if np.any(np.abs(array) >= 1 << 31):
-                raise InputError(f"population '{self.name}': {what} = {array.min()}..{array.max()}, rule: 32 bits")
+                raise InputError(f"population '{self.name}': {name} = {array.min()}..{array.max()}, rule: 32 bits")
         if self.model.validate_fixed is not None:
             self.model.validate_fixed(f"population '{self.name}'", self.named())
 
@@ -73,25 +82,26 @@ class Population:
 
     @property
     def size(self) -> int:
+        """Neurons."""
         return int(self.per_neuron.shape[1])
 
     def named(self) -> dict[str, Array]:
-        """Integer parameters (n,) and constants () by name."""
+        """Return integer parameters (n,) and constants () by name."""
         rows = dict(zip(self.model.fixed_per_neuron, self.per_neuron, strict=True))
         return rows | dict(zip(self.model.fixed_constants, self.constants, strict=True))
 
     @classmethod
     def of(cls, name: str, model: str, size: int, **values: int | Array) -> Population:
-        """`size` neurons of the model of that name; every integer parameter and constant by its name.
+        """Make `size` neurons of the model of that name; every integer parameter and constant by its name.
 
-        A parameter is an array (size,) or one number for all. Raises InputError for a missing or unknown name.
+        A parameter is an array (size,) or one number for all. Raise InputError for a missing or unknown name.
         """
         record = get_model(model)
         record.require_integer(f"population '{name}'")
-        wanted = record.fixed_per_neuron + record.fixed_constants
-        if set(values) != set(wanted):
+        names = record.fixed_per_neuron + record.fixed_constants
+        if set(values) != set(names):
             raise InputError(
-                f"population '{name}': parameters {', '.join(sorted(values))}, rule for '{model}': {', '.join(wanted)}"
+                f"population '{name}': parameters {', '.join(sorted(values))}, rule for '{model}': {', '.join(names)}"
             )
         per_neuron = [np.broadcast_to(np.asarray(values[k], np.int64), (size,)) for k in record.fixed_per_neuron]
         constants = np.array([int(np.asarray(values[k])) for k in record.fixed_constants], dtype=np.int64)
@@ -101,7 +111,7 @@ class Population:
 def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
     """Raise InputError for a connection, of integers or of floats, whose ends, shape or current a network lacks.
 
-    populations : of the network, each with name, size and model. inputs : channels of the input
+    `populations` are the network's, each with name, size and model; `inputs` the channels of its input.
     """
     by_name = {p.name: p for p in populations}
     for end, known in ((c.source, [INPUT, *by_name]), (c.target, list(by_name))):
@@ -122,10 +132,21 @@ def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
 class IntegerNetwork:
     """Populations in the order in which a step computes them, and the connections between them.
 
-    inputs : channels of the input. connection_delay : 0 or 1, see above
-    state_bits : declared width of the states, for models whose constants do not say it
-    notes : plain data that travels with the network and changes nothing that it computes; "input", {"scale": a,
-        "offset": b}, says that it was made for a · data + b, which the caller computes
+    Attributes
+    ----------
+    inputs
+        Channels of the input.
+    populations, synapses
+        The network.
+    connection_delay
+        0 or 1, see above.
+    state_bits
+        Declared width of the states, for models whose constants do not say it.
+    notes
+        Plain data that travels with the network and changes nothing that it computes; "input", {"scale": a,
+        "offset": b}, says that it was made for a · data + b, which the caller computes.
+    clock
+        When populations compute and connections deliver.
     """
 
     inputs: int
@@ -145,9 +166,9 @@ class IntegerNetwork:
             raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
         if not isinstance(self.inputs, (int, np.integer)) or self.inputs < 1 or self.connection_delay not in (0, 1):
             raise InputError(f"inputs = {self.inputs}, connection_delay = {self.connection_delay}, rule: >= 1; 0 or 1")
-        for one, other in permutations(names, 2):
-            if other.startswith(f"{one}/"):
-                raise InputError(f"population '{other}', rule: no name starts with another's and '/', '{one}/' here")
+        for prefix, name in permutations(names, 2):
+            if name.startswith(f"{prefix}/"):
+                raise InputError(f"population '{name}', rule: no name starts with another's and '/', '{prefix}/' here")
         self._index = {name: i for i, name in enumerate(names)}
         ends = tuple((c.source, c.target) for c in self.synapses)
         self.clock = Clock(tuple(names), ends, self.connection_delay)
@@ -171,7 +192,7 @@ class IntegerNetwork:
             raise InputError(f"connection {c.name}: '{c.source}' is a readout, rule: its states feed no other neuron")
 
     def _check_sums(self) -> None:
-        """Spikes alone must leave every sum inside 32 bits; `largest_input` says what the input may add."""
+        """Check that spikes alone leave every sum inside 32 bits; `largest_input` says what the input may add."""
         for p in self.populations:
             if self.largest_input(p.name) < 1:
                 raise InputError(
@@ -180,7 +201,7 @@ class IntegerNetwork:
                 )
 
     def largest_input(self, target: str) -> int:
-        """Largest magnitude of an input value for which no sum of the population can leave 32 bits."""
+        """Return the largest magnitude of an input value for which no sum of the population can leave 32 bits."""
         return self._limits[self.population(target).name]
 
     def _largest_input(self, target: str) -> int:
@@ -200,21 +221,21 @@ class IntegerNetwork:
         return int(np.floor(room / np.maximum(per_unit, 1.0)).min())
 
     def index(self, name: str) -> int:
-        """Place of a population in the order."""
+        """Return the place of a population in the order."""
         return self._index[name]
 
     def population(self, name: str) -> Population:
-        """The population of that name; an unknown name lists the known ones."""
+        """Return the population of that name; an unknown name lists the known ones."""
         if name not in self._index:
             raise InputError(f"unknown population '{name}', known: {', '.join(self._index)}")
         return self.populations[self._index[name]]
 
     def forward(self, c: Synapses) -> bool:
-        """Whether the connection leads from the input or an earlier population to a later one."""
+        """Tell whether the connection leads from the input or an earlier population to a later one."""
         return self.clock.forward(c.source, c.target)
 
     def lag(self, c: Synapses, delay: int) -> int:
-        """Steps from sending to arriving, for weights of that delay."""
+        """Count the steps from sending to arriving, for weights of that delay."""
         return self.clock.lag(c.source, c.target, delay)
 
     def save(self, path: str | Path) -> None:
@@ -223,12 +244,12 @@ class IntegerNetwork:
         save_arrays(path, KIND, meta | {"notes": self.notes}, arrays)
 
     def digest(self) -> str:
-        """sha256 over everything that decides what the network computes."""
+        """Return sha256 over everything that decides what the network computes."""
         meta, arrays = self.contents()
         return content_digest(json.dumps(meta, sort_keys=True), arrays)
 
     def contents(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """All that it computes with, as plain data and arrays, from which `from_contents` makes it again."""
+        """Return all that it computes with, as plain data and arrays, from which `from_contents` makes it again."""
         arrays: dict[str, Array] = {}
         for i, p in enumerate(self.populations):
             arrays |= {f"p{i}/per_neuron": p.per_neuron, f"p{i}/constants": p.constants}
@@ -260,7 +281,7 @@ class IntegerNetwork:
 
     @classmethod
     def load(cls, path: str | Path) -> IntegerNetwork:
-        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
         meta, arrays = load_arrays(path, KIND)
         try:
             return cls.from_contents(meta, arrays)
@@ -269,7 +290,7 @@ class IntegerNetwork:
 
     @classmethod
     def from_contents(cls, meta: Mapping[str, Any], arrays: dict[str, Array]) -> IntegerNetwork:
-        """The network of `contents`; raises what a missing or misshapen entry raises."""
+        """Make the network of `contents`; raise what a missing or misshapen entry raises."""
         populations = [
             Population(e["name"], get_model(e["neuron"]), arrays[f"p{i}/per_neuron"], arrays[f"p{i}/constants"])
             for i, e in enumerate(meta["populations"])
@@ -288,22 +309,26 @@ class IntegerNetwork:
 class HasInteger(Protocol):
     """What can be turned into an integer network, such as a `QuantizedNetwork`."""
 
-    def integer(self) -> IntegerNetwork: ...
+    def integer(self) -> IntegerNetwork:
+        """Return the integer network."""
+        ...
 
     @property
-    def tail(self) -> int: ...
+    def tail(self) -> int:
+        """Steps without input that end a run."""
+        ...
 
 
 def as_integer(network: IntegerNetwork | HasInteger, tail: int | None = None) -> tuple[IntegerNetwork, int]:
-    """The integer network and the steps without input that end a run, `tail` where it is given.
+    """Return the integer network and the steps without input that end a run, `tail` where it is given.
 
-    Raises InputError for a tail below 0.
+    Raise InputError for a tail below 0.
     """
     if isinstance(network, type) or not (isinstance(network, IntegerNetwork) or hasattr(network, "integer")):
         raise wrong_kind("network", network, "QuantizedNetwork", "QuantizedGraph", "IntegerNetwork")
-    found = 0 if isinstance(network, IntegerNetwork) else network.tail
+    steps = 0 if isinstance(network, IntegerNetwork) else network.tail
     if tail is not None:
         if tail < 0:
             raise InputError(f"tail = {tail}, rule: at least 0")
-        found = tail
-    return network if isinstance(network, IntegerNetwork) else network.integer(), found
+        steps = tail
+    return network if isinstance(network, IntegerNetwork) else network.integer(), steps

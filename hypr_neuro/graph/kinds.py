@@ -51,26 +51,26 @@ SOURCES = {
 NO_NETWORKS = ("SequenceData", "Trace")
 
 
-def require(name: str, value: object, *wanted: type) -> None:
+def require(name: str, value: object, *classes: type) -> None:
     """Raise InputError unless the argument `name` is of one of these classes, with the way there from its value."""
-    if not isinstance(value, wanted):
-        raise wrong_kind(name, value, *(kind.__name__ for kind in wanted))
+    if not isinstance(value, classes):
+        raise wrong_kind(name, value, *(kind.__name__ for kind in classes))
 
 
-def wrong_kind(name: str, value: object, *wanted: str) -> InputError:
-    """The error for an argument that is of none of these kinds."""
-    rule = " or ".join(filter(None, (", ".join(wanted[:-1]), wanted[-1])))
-    return InputError(f"{_said(name, value)}, rule: {rule}; {_remedy(value, wanted)}")
+def wrong_kind(name: str, value: object, *kinds: str) -> InputError:
+    """Return the error for an argument that is of none of these kinds."""
+    rule = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+    return InputError(f"{_said(name, value)}, rule: {rule}; {_remedy(value, kinds)}")
 
 
-def require_path(name: str, value: object, what: str) -> None:
-    """Raise InputError unless the argument `name` is a path; what : the files it may lead to, in words"""
+def require_path(name: str, value: object, files: str) -> None:
+    """Raise InputError unless the argument `name` is a path; `files` says in words to which files."""
     if not isinstance(value, (str, PathLike)):
-        raise InputError(f"{_said(name, value)}, rule: the path of {what}, as text or a Path")
+        raise InputError(f"{_said(name, value)}, rule: the path of {files}, as text or a Path")
 
 
 def require_positive(name: str, value: Any, rule: str) -> None:
-    """Raise InputError unless the argument `name` is a finite number above 0; rule : in words, with the unit"""
+    """Raise InputError unless the argument `name` is a finite number above 0; `rule` in words, with the unit."""
     try:
         fits = bool(0 < value < float("inf"))
     except (TypeError, ValueError):  # no number, or an array of several
@@ -80,7 +80,7 @@ def require_positive(name: str, value: Any, rule: str) -> None:
 
 
 def _said(name: str, value: object) -> str:
-    """The argument and its value, or the type of one that is long."""
+    """Name the argument and its value, or the type of one that is long."""
     if isinstance(value, type):
         return f"{name} is the class {value.__name__} itself"
     if value is None or isinstance(value, (str, bool, int, float, PathLike)):
@@ -88,31 +88,31 @@ def _said(name: str, value: object) -> str:
     return f"{name} is of type {type(value).__name__}"
 
 
-def _remedy(value: object, wanted: tuple[str, ...]) -> str:
+def _remedy(value: object, kinds: tuple[str, ...]) -> str:
     for kind in type(value).__mro__:
-        way = _way(kind.__name__, wanted)
-        if way:
-            return f"pass {', then '.join(way)}"
-        if kind.__name__ in OTHERWISE and wanted[0] not in NO_NETWORKS:
+        chain = _chain(kind.__name__, kinds)
+        if chain:
+            return f"pass {', then '.join(chain)}"
+        if kind.__name__ in OTHERWISE and kinds[0] not in NO_NETWORKS:
             return OTHERWISE[kind.__name__]
     if isinstance(value, tuple) and value:
         first = type(value[0]).__name__
-        if first in wanted:
+        if first in kinds:
             return f"pass its first part, the {first}"
-    return SOURCES[wanted[0]]
+    return SOURCES[kinds[0]]
 
 
-def _way(kind: str, wanted: tuple[str, ...]) -> list[str]:
-    """The shortest chain of STEPS from a kind to a wanted one, [] if there is none."""
-    ways: dict[str, list[str]] = {kind: []}
-    ends = [kind]
-    while ends:
-        here = ends.pop(0)
-        for there, how in STEPS.get(here, {}).items():
-            if there in ways:
+def _chain(kind: str, kinds: tuple[str, ...]) -> list[str]:
+    """Return the shortest chain of STEPS from a kind to one of `kinds`, [] if there is none."""
+    chains: dict[str, list[str]] = {kind: []}
+    waiting = [kind]
+    while waiting:
+        current = waiting.pop(0)
+        for made, how in STEPS.get(current, {}).items():
+            if made in chains:
                 continue
-            ways[there] = [*ways[here], how]
-            if there in wanted:
-                return ways[there]
-            ends.append(there)
+            chains[made] = [*chains[current], how]
+            if made in kinds:
+                return chains[made]
+            waiting.append(made)
     return []

@@ -37,12 +37,21 @@ BIAS_MANTISSA, BIAS_EXPONENT = (-4096, 4095), (0, 7)
 
 
 def on_grid(weights: W, sign_mode: str, num_weight_bits: int = WEIGHT_BITS) -> tuple[W, int]:
-    """The weights that Loihi's synapses hold, int32, and how many entries had to be clipped.
+    """Return the weights that Loihi's synapses hold, int32, and how many entries had to be clipped.
 
-    weights : integers, numpy of any shape or scipy.sparse CSR, which keeps its pattern (Lava drops entries that
-        become 0). num_weight_bits : 1..8
+    Parameters
+    ----------
+    weights
+        Integers, numpy of any shape or scipy.sparse CSR, which keeps its pattern (Lava drops entries that become 0).
+    sign_mode
+        Of `SIGN_MODES`.
+    num_weight_bits
+        1..8.
 
-    Raises InputError for weights that are no integers, an unknown sign mode or width, and CSR with repeated entries.
+    Raises
+    ------
+    InputError
+        For weights that are no integers, an unknown sign mode or width, and CSR with repeated entries.
     """
     if sign_mode not in SIGN_MODES:
         raise InputError(f"sign mode '{sign_mode}', known: {', '.join(SIGN_MODES)}")
@@ -74,9 +83,10 @@ def _values_on_grid(values: Array, sign_mode: str, bits: int) -> tuple[Array, in
 
 
 def bias(mantissa: Integers, exponent: Integers) -> Array:
-    """mantissa · 2^exponent, int64: what a step of `lif` adds to v.
+    """Return mantissa · 2^exponent, int64: what a step of `lif` adds to v.
 
-    mantissa : -4096..4095. exponent : 0..7; both integers, one number or one for each neuron. Raises InputError.
+    Both are integers, one number or one for each neuron: mantissas -4096..4095, exponents 0..7. Raise InputError for
+    others.
     """
     for name, values, (low, high) in (("mantissa", mantissa, BIAS_MANTISSA), ("exponent", exponent, BIAS_EXPONENT)):
         array = np.asarray(values)

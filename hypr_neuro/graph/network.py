@@ -24,11 +24,20 @@ KIND = "hypr-neuro network"
 class Layer:
     """n neurons of one model with their incoming weights, all float64.
 
-    weight : (n, inputs) from the layer below, in the same step
-    recurrent : (n, n) from the layer's own spikes of the previous step, or None
-    bias : (n,) on the current, or None (models whose bias acts on the state keep it in `params`)
-    params : each (n,), every parameter of the model
-    trainable : names of `params` that training changes
+    Attributes
+    ----------
+    model
+        The neuron.
+    weight : (n, inputs)
+        From the layer below, in the same step.
+    recurrent : (n, n)
+        From the layer's own spikes of the previous step, or None.
+    bias : (n,)
+        On the current, or None (models whose bias acts on the state have it in `params`).
+    params
+        Each (n,), every parameter of the model.
+    trainable
+        Names of `params` that training changes.
     """
 
     model: NeuronModel
@@ -80,14 +89,16 @@ class Layer:
 
     @property
     def size(self) -> int:
+        """Neurons."""
         return int(self.weight.shape[0])
 
     @property
     def inputs(self) -> int:
+        """Neurons or channels below."""
         return int(self.weight.shape[1])
 
     def arrays(self) -> Iterator[tuple[str, Array]]:
-        """Trainable arrays by name: weight, recurrent, bias, then neuron parameters."""
+        """Yield trainable arrays by name: weight, recurrent, bias, then neuron parameters."""
         yield "weight", self.weight
         if self.recurrent is not None:
             yield "recurrent", self.recurrent
@@ -97,13 +108,13 @@ class Layer:
             yield name, self.params[name]
 
     def param_matrix(self) -> Array:
-        """(parameters, n) in the model's order."""
+        """Return (parameters, n) in the model's order."""
         return np.stack([self.params[name] for name in self.model.param_names])
 
     def float_matrix(self) -> Array:
-        """(parameters and coefficients, n) float64, each column the `p` of one neuron's float functions.
+        """Return (parameters and coefficients, n) float64, each column the `p` of one neuron's float functions.
 
-        Raises InputError, as `check` does, where parameters were changed to values that have no coefficients.
+        Raise InputError, as `check` does, where parameters were changed to values that have no coefficients.
         """
         try:
             columns = [self.model.with_coefficients(tuple(p)) for p in self.param_matrix().T.tolist()]
@@ -117,8 +128,16 @@ class Layer:
 class Network:
     """Layers from input to output; the last is the readout.
 
-    dt : seconds a step. encoder : how samples became spikes, kept with the network (see `hypr_neuro.data.encode`)
-    notes : plain data that travels with the network; "spec" is what `build` was given
+    Attributes
+    ----------
+    layers
+        From input to output.
+    dt
+        Seconds a step.
+    encoder
+        How samples became spikes, stored with the network (see `hypr_neuro.data.encode`).
+    notes
+        Plain data that travels with the network; "spec" is what `build` was given.
     """
 
     layers: list[Layer]
@@ -140,7 +159,7 @@ class Network:
 
     @classmethod
     def build(cls, spec: NetworkSpec | dict[str, Any] | str | Path, seed: int = 0) -> Network:
-        """A network with random weights, uniform in ±√(6/(fan_in + fan_out)), fan_in = inputs (+ neurons), biases 0."""
+        """Draw weights, uniform in ±√(6/(fan_in + fan_out)), fan_in = inputs (+ neurons), biases 0."""
         parsed = parse_spec(spec)
         rng = np.random.default_rng(seed)
         layers, inputs = [], parsed.inputs
@@ -159,22 +178,24 @@ class Network:
 
     @property
     def inputs(self) -> int:
+        """Channels of the input."""
         return self.layers[0].inputs
 
     @property
     def outputs(self) -> int:
+        """Neurons of the readout."""
         return self.layers[-1].size
 
     def name(self, index: int) -> str:
-        """'layers.0', …, 'readout'."""
+        """Return the name of a layer: 'layers.0', …, 'readout'."""
         return layer_name(index, len(self.layers))
 
     def arrays(self) -> dict[str, Array]:
-        """Every trainable array by name, such as 'layers.0.weight' or 'readout.tau'; not copies."""
+        """Return every trainable array by name, such as 'layers.0.weight' or 'readout.tau'; not copies."""
         return {f"{self.name(i)}.{key}": a for i, layer in enumerate(self.layers) for key, a in layer.arrays()}
 
     def copy(self) -> Network:
-        """An independent copy."""
+        """Return a network with its own arrays."""
         layers = [
             Layer(x.model, x.weight, x.recurrent, x.bias, {k: v.copy() for k, v in x.params.items()}, x.trainable)
             for x in self.layers
@@ -195,7 +216,7 @@ class Network:
 
     @classmethod
     def load(cls, path: str | Path) -> Network:
-        """Read a file of `save`; raises FileFormatError for a damaged file or one of another kind."""
+        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
         meta, arrays = load_arrays(path, KIND)
         try:
             layers = []
@@ -214,25 +235,25 @@ class Network:
 
 
 def readouts() -> list[str]:
-    """Names of the models that can end a network."""
+    """Return the names of the models that can end a network."""
     return sorted(name for name, model in MODELS.items() if model.readout and model.has_float)
 
 
 def _spec_note(spec: NetworkSpec, readout: NeuronModel) -> dict[str, Any]:
-    """The specification as plain data, from which `build` makes the same network."""
+    """Return the specification as plain data, from which `build` makes the same network."""
     note: dict[str, Any] = spec.model_dump(mode="json")
-    own = note["readout"]
-    if not own["params"]:
-        del own["params"]
-    if own["tau"] is None:
-        del own["tau"]
+    entry = note["readout"]
+    if not entry["params"]:
+        del entry["params"]
+    if entry["tau"] is None:
+        del entry["tau"]
         if "tau" in readout.param_names and "tau" not in spec.readout.params:
-            own["tau"] = readout.param("tau").default
+            entry["tau"] = readout.param("tau").default
     return note
 
 
 def layer_name(index: int, count: int) -> str:
-    """'layers.0', …, 'readout' for the last of `count` layers."""
+    """Return the name of a layer: 'layers.0', …, 'readout' for the last of `count`."""
     return "readout" if index == count - 1 else f"layers.{index}"
 
 
@@ -245,7 +266,7 @@ def _draw_layer(
     params: dict[str, Range],
     rng: np.random.Generator,
 ) -> Layer:
-    """One layer with weights and parameters drawn from `rng`, in a fixed order."""
+    """Draw weights and parameters of one layer from `rng`, in a fixed order."""
     fan_in = inputs + (size if recurrent else 0)
     limit = np.sqrt(6.0 / (fan_in + size))
     weight = rng.uniform(-limit, limit, (size, inputs))

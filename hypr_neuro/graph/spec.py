@@ -28,7 +28,12 @@ class LayerSpec(BaseModel):
 class ReadoutSpec(BaseModel):
     """The readout, one neuron an output: any model that is a readout, with its parameters.
 
-    params : as in `LayerSpec`. tau : the same as ``params: {tau: …}``
+    Attributes
+    ----------
+    params
+        As in `LayerSpec`.
+    tau
+        The same as ``params: {tau: …}``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,7 +44,7 @@ class ReadoutSpec(BaseModel):
 
     @property
     def values(self) -> dict[str, Range]:
-        """What was given of parameters; raises InputError where τ was given twice."""
+        """What was given of parameters; raise InputError where τ was given twice."""
         if self.tau is None:
             return dict(self.params)
         if "tau" in self.params:
@@ -48,7 +53,19 @@ class ReadoutSpec(BaseModel):
 
 
 class NetworkSpec(BaseModel):
-    """inputs and outputs: channels; dt: seconds a step; layers from input to output; readout."""
+    """A network.
+
+    Attributes
+    ----------
+    inputs, outputs
+        Channels.
+    dt
+        Seconds a step.
+    layers
+        From input to output.
+    readout
+        After them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     inputs: Positive
@@ -58,18 +75,18 @@ class NetworkSpec(BaseModel):
     readout: ReadoutSpec = Field(default_factory=ReadoutSpec)
 
 
-def load_yaml(path: Path, what: str) -> Any:
-    """Parse a YAML file with the safe loader; raises InputError naming file and line."""
+def load_yaml(path: Path, title: str) -> Any:
+    """Parse a YAML file with the safe loader; raise InputError naming file and line."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{what} '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise InputError(f"{title} '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # a date that does not exist is a ValueError, nesting without end a RecursionError
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
+        place = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise InputError(f"{what} '{path}'{line}: not valid YAML ({problem})") from error
+        raise InputError(f"{title} '{path}'{place}: not valid YAML ({problem})") from error
 
 
 EXPLAINED = {
@@ -81,16 +98,16 @@ EXPLAINED = {
 
 
 def describe(error: ValidationError) -> str:
-    """The first finding of pydantic as one line: key, value, rule."""
+    """Tell the first finding of pydantic as one line: key, value, rule."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
     message = EXPLAINED.get(first["type"], first["msg"])
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"key '{key}' = {first.get('input')!r:.60}: {message}{more}"
+    others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"key '{key}' = {first.get('input')!r:.60}: {message}{others}"
 
 
 def parse_spec(spec: NetworkSpec | dict[str, Any] | str | Path) -> NetworkSpec:
-    """A NetworkSpec from any of the forms a user may give; raises InputError naming the key."""
+    """Return a NetworkSpec from any of the forms a user may give; raise InputError naming the key."""
     if isinstance(spec, NetworkSpec):
         return spec
     where = "network spec"

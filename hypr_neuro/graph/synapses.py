@@ -1,4 +1,4 @@
-"""One connection of an integer network: weights, delays, the line that is always on; checked copies."""
+"""One connection of an integer network: weights, delays, the bias axon; checked copies."""
 
 from __future__ import annotations
 
@@ -25,14 +25,25 @@ LARGEST_MESSAGE = 32
 class Synapses:
     """One connection.
 
-    source : a population's name or "input". target : a population's name
-    weights : (post, pre) mantissas, dense or scipy.sparse CSR
-    exponent : of the sum, see above
-    delays : steps beyond the usual, 0..63: one for all, or one a weight in the form of `weights` (CSR: the same
-        pattern, zeros stored)
-    always_on : (post,) mantissas of a line that fires in every step, part of the same sum; needs one delay for all
-    current : which of the target's input currents
-    message_bits : None takes any integers, 0 refuses all but 0 and 1, k up to 32 refuses magnitudes of 2^k and more
+    Attributes
+    ----------
+    source
+        A population's name or "input".
+    target
+        A population's name.
+    weights : (post, pre)
+        Mantissas, dense or scipy.sparse CSR.
+    exponent
+        Of the sum, see `graph.integer`.
+    delays
+        Steps beyond the usual, 0..63: one for all, or one a weight in the form of `weights` (CSR: the same pattern,
+        zeros stored).
+    always_on : (post,)
+        Mantissas of a bias axon, which fires in every step and is part of the same sum; needs one delay for all.
+    current
+        Which of the target's input currents.
+    message_bits
+        None takes any integers, 0 refuses all but 0 and 1, k up to 32 refuses magnitudes of 2^k and more.
     """
 
     source: str
@@ -45,28 +56,28 @@ class Synapses:
     message_bits: int | None = None
 
     def __post_init__(self) -> None:
-        """Copies that nobody can write to: what was checked stays so."""
+        """Make copies that nobody can write to: what was checked stays so."""
         weights = _matrix(self.name, "weights", self.weights)
         delays = self.delays
         if isinstance(delays, np.integer):
             delays = int(delays)
         elif not isinstance(delays, int):
             delays = _matrix(self.name, "delays", delays)
-        line = self.always_on
-        if line is not None:
-            line = _frozen(np.array(line))
-        for name, value in (("weights", weights), ("delays", delays), ("always_on", line)):
+        bias = self.always_on
+        if bias is not None:
+            bias = _frozen(np.array(bias))
+        for name, value in (("weights", weights), ("delays", delays), ("always_on", bias)):
             object.__setattr__(self, name, value)
         if not isinstance(self.exponent, (int, np.integer)) or not -32 <= self.exponent <= 32:
             raise InputError(f"{self.name}: weight exponent {self.exponent}, rule: an integer from -32 to 32")
         self._check_message()
         self._check_delays()
-        if line is not None:
+        if bias is not None:
             if not isinstance(delays, int):
                 raise InputError(f"{self.name}: always_on, rule: needs one delay for all weights")
-            if line.shape != (self.shape[0],) or line.dtype.kind not in "iu":
+            if bias.shape != (self.shape[0],) or bias.dtype.kind not in "iu":
                 raise InputError(
-                    f"{self.name}: always_on is {line.dtype} of shape {line.shape}, rule: integers of shape "
+                    f"{self.name}: always_on is {bias.dtype} of shape {bias.shape}, rule: integers of shape "
                     f"({self.shape[0]},)"
                 )
 
@@ -114,23 +125,25 @@ class Synapses:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(post, pre)."""
         post, pre = self.weights.shape
         return int(post), int(pre)
 
     @property
     def sparse(self) -> bool:
+        """Whether the weights are CSR."""
         return not isinstance(self.weights, np.ndarray)
 
     @cached_property
     def magnitudes(self) -> Array:
-        """(post,) Σ_j |m_ij|, the always-on line apart, int64."""
+        """Σ_j |m_ij| (post,), the bias axon apart, int64."""
         # abs would overflow at the lowest number of a narrow type
-        up, down = (self.weights * (self.weights > 0), self.weights * (self.weights < 0))
-        sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (up, down)]
+        positive, negative = (self.weights * (self.weights > 0), self.weights * (self.weights < 0))
+        sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (positive, negative)]
         return np.asarray(sums[0] - sums[1])
 
     def by_delay(self) -> Iterator[tuple[int, Weights]]:
-        """(delay, weights of that delay), each matrix in the full shape; one pair where the delay is one number."""
+        """Yield (delay, its weights), each matrix in the full shape; one pair where the delay is one number."""
         if isinstance(self.delays, int):
             yield self.delays, self.weights
             return
@@ -140,21 +153,24 @@ class Synapses:
             yield int(delay), _masked(self.weights, chosen)
 
 
-def _matrix(name: str, what: str, value: Any) -> Weights:
-    """A copy, read-only: dense, or any sparse format as CSR with sorted columns. Raises InputError for no integers."""
+def _matrix(name: str, quantity: str, value: Any) -> Weights:
+    """Return a copy, read-only: dense, or any sparse format as CSR with sorted columns.
+
+    Raise InputError for no integers.
+    """
     if hasattr(value, "tocsr"):
         from scipy.sparse import csr_array
 
         # of explicit parts: a matrix of numpy's old kind multiplies differently
         try:
-            found = value.tocsr().copy()
-            matrix: Any = csr_array((found.data, found.indices, found.indptr), shape=found.shape)
+            csr = value.tocsr().copy()
+            matrix: Any = csr_array((csr.data, csr.indices, csr.indptr), shape=csr.shape)
             matrix.check_format(full_check=True)
         except ValueError as error:
-            raise InputError(f"{name}: {what}, no sparse matrix: {error}; build it with scipy.sparse") from error
+            raise InputError(f"{name}: {quantity}, no sparse matrix: {error}; build it with scipy.sparse") from error
         matrix.sort_indices()
         if not matrix.has_canonical_format:
-            if what == "delays":
+            if quantity == "delays":
                 raise InputError(f"{name}: delays, rule: no entry of the sparse matrix twice")
             matrix = matrix.astype(np.int64)  # so that a sum cannot overflow
             matrix.sum_duplicates()
@@ -164,7 +180,7 @@ def _matrix(name: str, what: str, value: Any) -> Weights:
         matrix = _frozen(np.array(value))
     if matrix.ndim != 2 or 0 in matrix.shape or matrix.dtype.kind not in "iu":
         raise InputError(
-            f"{name}: {what} are {matrix.dtype} of shape {matrix.shape}, rule: integers of shape (post, pre), both "
+            f"{name}: {quantity} are {matrix.dtype} of shape {matrix.shape}, rule: integers of shape (post, pre), both "
             "positive"
         )
     return cast("Weights", matrix)
@@ -176,7 +192,7 @@ def _frozen(array: Array) -> Array:
 
 
 def _stored(matrix: Any) -> Array:
-    """Entries of a dense matrix, stored ones of a sparse one."""
+    """Return the entries of a dense matrix, the stored ones of a sparse one."""
     return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.data)
 
 
@@ -185,7 +201,7 @@ def _same_pattern(a: Any, b: Any) -> bool:
 
 
 def _masked(weights: Any, chosen: Array) -> Weights:
-    """The weights where `chosen` (dense: the shape; CSR: one a stored entry), as CSR."""
+    """Return the weights where `chosen` (dense: the shape; CSR: one a stored entry), as CSR."""
     from scipy.sparse import csr_array
 
     if isinstance(weights, np.ndarray):
@@ -197,7 +213,7 @@ def _masked(weights: Any, chosen: Array) -> Weights:
 
 
 def matrix_arrays(name: str, matrix: Any) -> dict[str, Array]:
-    """The parts of a matrix, dense or CSR, as a file keeps them."""
+    """Return the parts of a matrix, dense or CSR, as a file stores them."""
     if isinstance(matrix, np.ndarray):
         return {name: matrix}
     return {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
@@ -214,7 +230,7 @@ def _loaded_matrix(name: str, shape: list[int], arrays: dict[str, Array]) -> Wei
 
 
 def loaded_synapses(name: str, entry: dict[str, Any], arrays: dict[str, Array]) -> Synapses:
-    """A connection from what a file keeps of it."""
+    """Make a connection from what a file stores of it."""
     delays = entry["delays"]
     return Synapses(
         entry["source"],

@@ -35,8 +35,11 @@ BLOCK_BYTES = 12_000_000
 
 @jitable
 def list_events(values: Any, first: Any, n: Any, index: Any) -> Any:
-    """Fill `index` with the j < n where values[first + j] is not 0; returns how many. No branch: spikes are rare and
-    unpredictable, and each wrong guess of the processor costs more than a whole row of weights."""
+    """Fill `index` with the j < n where values[first + j] is not 0; return how many.
+
+    No branch: spikes are rare and unpredictable, and each wrong guess of the processor costs more than a whole row of
+    weights.
+    """
     count = np.uintp(0)
     for j in range(n):
         index[count] = j
@@ -46,7 +49,7 @@ def list_events(values: Any, first: Any, n: Any, index: Any) -> Any:
 
 @jitable
 def add_events(to: Any, base: Any, values: Any, first: Any, rows: Any, n: Any, index: Any, count: Any) -> None:
-    """to[base:base+n] += Σ_j values[first + j] · rows[j] over the `count` listed j, four rows at a time."""
+    """Add to[base:base+n] += Σ_j values[first + j] · rows[j] over the `count` listed j, four rows at a time."""
     fours = count // np.uintp(4) * np.uintp(4)
     for e in range(np.uintp(0), fours, np.uintp(4)):
         j0, j1, j2, j3 = np.uintp(index[e]), np.uintp(index[e + 1]), np.uintp(index[e + 2]), np.uintp(index[e + 3])
@@ -63,7 +66,7 @@ def add_events(to: Any, base: Any, values: Any, first: Any, rows: Any, n: Any, i
 
 @cache
 def events_kernel() -> Callable[..., None]:
-    """Kernel (values (λ, batch·n), n, index, count): list the events of each step."""
+    """Compile the kernel (values (λ, batch·n), n, index, count) that lists the events of each step."""
 
     def kernel(values, neurons, index, count):
         n = np.uintp(neurons)
@@ -76,14 +79,26 @@ def events_kernel() -> Callable[..., None]:
 
 @cache
 def s_stage(model_name: str, precision: str, noisy: bool = False) -> Callable[..., None]:
-    """Kernel of one layer over a chunk of steps.
+    """Compile the kernel of one layer over a chunk of steps.
 
-    below : (λ, batch·inputs), with its events. weight_t : (inputs, n)
-    recurrent_t : (n, n), or (0, n); rows = sending neurons. bias : (n,)
-    current : (λ, batch·n), filled with the input currents; if `noisy`, they are added to what it holds
-    states : (λ+1, d, batch·n); row 0 is the state before the chunk, the others are filled
-    outputs (λ+1, batch·n), index (λ+1, batch, n+1), count (λ+1, batch) : likewise, outputs and their events
+    Its arguments are
+
+    below : (λ, batch·inputs)
+        With its events.
+    weight_t : (inputs, n)
+        Rows are sending neurons.
+    recurrent_t : (n, n), or (0, n)
+        Likewise.
+    bias : (n,)
+        On the current.
+    current : (λ, batch·n)
+        Filled with the input currents; if `noisy`, they are added to what it holds.
+    states : (λ+1, d, batch·n)
+        Row 0 is the state before the chunk, the others are filled.
+    outputs, index, count : (λ+1, batch·n), (λ+1, batch, n+1), (λ+1, batch)
+        Likewise, outputs and their events.
     p : (parameters and coefficients, batch·n)
+        Of the neurons.
     """
     model = get_model(model_name)
     step, d, spikes = model.float_step, model.d, not model.readout
@@ -126,13 +141,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def over_batch(batch: int, call: Callable[[int, int], object]) -> None:
-    """call(b0, b1) on equal slices of the batch, one a core."""
+    """Call call(b0, b1) on equal slices of the batch, one a core."""
     for _ in over_blocks(batch, max(1, -(-batch // (cpu_count() or 1))), call):
         pass
 
 
 def over_blocks(samples: int, size: int, call: Callable[[int, int], Result]) -> Iterator[Result]:
-    """call(b0, b1) for blocks of at most `size` samples, on threads; results in the order of the samples."""
+    """Call call(b0, b1) for blocks of at most `size` samples, on threads; yield results in the order of the samples."""
     edges = [(b, min(b + size, samples)) for b in range(0, samples, size)]
     if len(edges) == 1 or (cpu_count() or 1) == 1:
         yield from (call(a, b) for a, b in edges)
@@ -152,14 +167,14 @@ def over_blocks(samples: int, size: int, call: Callable[[int, int], Result]) -> 
 
 
 def block_size(net: Network, samples: int, steps: int, dtype: FloatType) -> int:
-    """Samples of a block: working memory near BLOCK_BYTES, and a block for each core."""
+    """Return the samples of a block: working memory near BLOCK_BYTES, and a block for each core."""
     floats = sum((2 * layer.model.d + 6) * layer.size + layer.inputs for layer in net.layers) * steps
     fitting = BLOCK_BYTES // max(1, floats * np.dtype(dtype).itemsize)
     return max(1, min(int(fitting), -(-samples // (cpu_count() or 1))))
 
 
 def chunks(steps: int, chunk: int | None) -> Iterator[slice]:
-    """Consecutive slices of `chunk` steps (None: all at once)."""
+    """Yield consecutive slices of `chunk` steps (None: all at once)."""
     size = steps if chunk is None else chunk
     if size < 1:
         raise InputError(f"chunk = {chunk}, rule: at least 1 step, or None for the whole sequence")
@@ -175,14 +190,14 @@ LARGEST_KEPT = 4 * BLOCK_BYTES
 
 
 def take_workspace(layers: Sequence[LayerArrays], batch: int) -> tuple[Any, Workspace]:
-    """Buffers that an earlier block of the same kind has left, or new ones; give them back with their key.
+    """Return buffers that an earlier block of the same kind has left, or new ones; give them back with their key.
 
     New memory costs as much as the arithmetic on it: the system hands it out page by page, filled with zeros.
     """
     key = (batch, *((a.layer.model.name, a.layer.size, a.layer.inputs, np.dtype(a.dtype).name) for a in layers))
-    left = _idle.get(key)
+    idle = _idle.get(key)
     try:
-        return key, left.pop() if left else [{} for _ in layers]
+        return key, idle.pop() if idle else [{} for _ in layers]
     except IndexError:  # another thread was first
         return key, [{} for _ in layers]
 
@@ -197,15 +212,23 @@ def give_workspace(key: Any, workspace: Workspace) -> None:
     if sum(a.nbytes for buffers in workspace for a in buffers.values()) > LARGEST_KEPT:
         return
     _idle.setdefault(key, []).append(workspace)
-    for old in list(_idle)[:-KINDS_KEPT]:
-        _idle.pop(old, None)
+    for oldest in list(_idle)[:-KINDS_KEPT]:
+        _idle.pop(oldest, None)
 
 
 class LayerArrays:
     """A layer's numbers as kernels take them, in one float type: made once, read by every block.
 
-    params : (parameters and coefficients, n). weight, weight_t : (n, inputs), (inputs, n). bias : (n,)
+    Attributes
+    ----------
+    params : (parameters and coefficients, n)
+        Of the neurons.
+    weight, weight_t : (n, inputs), (inputs, n)
+        From below.
     recurrent, recurrent_t : (n, n), or (0, n)
+        From the layer itself.
+    bias : (n,)
+        On the current.
     """
 
     def __init__(self, layer: Layer, dtype: FloatType) -> None:
@@ -224,13 +247,24 @@ class Noise(Protocol):
 
     time: int
 
-    def fill(self, out: Array) -> None: ...
+    def fill(self, out: Array) -> None:
+        """Fill `out` with the next steps."""
+        ...
 
 
 class LayerForward:
     """One layer running forward for a block of samples; the state is carried from call to call.
 
-    state : (d, batch·n). output : (batch·n). noise : on the currents, or None; `drawn` (λ, batch·n) is the last one
+    Attributes
+    ----------
+    state : (d, batch·n)
+        After the last step.
+    output : (batch·n,)
+        Of the last step.
+    noise
+        On the currents, or None.
+    drawn : (λ, batch·n)
+        The last noise.
     """
 
     def __init__(
@@ -249,17 +283,18 @@ class LayerForward:
         self.arrays, self.params = arrays, np.tile(arrays.params, self.batch)
 
     def buffer(self, name: str, steps: int, *shape: int, dtype: type[Any] | None = None) -> Array:
-        """An array (steps, *shape) that later calls use again: new memory costs more than the arithmetic on it."""
-        found = self._buffers.get(name)
-        if found is None or found.shape[0] < steps:
-            found = self._buffers[name] = np.empty((steps, *shape), dtype or self.dtype)
-        return found[:steps]
+        """Return an array (steps, *shape) that later calls use again: new memory costs more than its arithmetic."""
+        reserved = self._buffers.get(name)
+        if reserved is None or reserved.shape[0] < steps:
+            reserved = self._buffers[name] = np.empty((steps, *shape), dtype or self.dtype)
+        return reserved[:steps]
 
     def forward(self, below: Array, events: Events | None = None) -> Array:
-        """S-stage over one sub-sequence: (λ, batch, inputs) to (λ, batch, n), valid until the next call.
+        """Run the S-stage over one sub-sequence: (λ, batch, inputs) to (λ, batch, n), valid until the next call.
 
-        events : of `below`, where the layer below has them (`events` of that layer)
-        Keeps `below`, `current` (λ, batch·n), `states` (λ+1, d, batch·n), `outputs` (λ+1, batch·n) and `events`.
+        `events` are those of `below`, where the layer below has them (`events` of that layer). Afterwards the layer
+        holds `below`, `current` (λ, batch·n), `states` (λ+1, d, batch·n), `outputs` (λ+1, batch·n) and `events`;
+        `previous_events` are those of the step before each.
         """
         steps, size = below.shape[0], self.output.size
         self.below = below.reshape(steps, -1)
@@ -291,7 +326,7 @@ class LayerForward:
             self.params,
             self.n,
         )
-        self.own_events, self.events = (index[:-1], count[:-1]), (index[1:], count[1:])
+        self.previous_events, self.events = (index[:-1], count[:-1]), (index[1:], count[1:])
         self.state, self.output = self.states[-1].copy(), self.outputs[-1].copy()
         return self.outputs[1:].reshape(steps, self.batch, self.n)
 
@@ -304,7 +339,7 @@ class LayerForward:
 
 
 def run_forward(layers: Sequence[LayerForward], values: Array) -> Array:
-    """One sub-sequence through all layers: (λ, batch, inputs) to the readout's (λ, batch, outputs)."""
+    """Run one sub-sequence through all layers: (λ, batch, inputs) to the readout's (λ, batch, outputs)."""
     events = None
     for layer in layers:
         values = layer.forward(values, events)
@@ -333,7 +368,7 @@ class Rows:
 
 
 def time_major(x: Array, dtype: FloatType) -> Array:
-    """(sample, T, channel) of any number type to contiguous (T, sample, channel)."""
+    """Turn (sample, T, channel) of any number type into contiguous (T, sample, channel)."""
     return np.require(np.asarray(x).transpose(1, 0, 2), dtype, ["C", "W"])
 
 

@@ -30,7 +30,10 @@ BLOCK = 64
 
 @cache
 def rows_kernel() -> Callable[..., None]:
-    """Kernel (sent (batch, pre), rows (pre, n), arriving (batch, n)): arriving += sent · rows, zeros left out."""
+    """Compile the kernel (sent (batch, pre), rows (pre, n), arriving (batch, n)): arriving += sent · rows.
+
+    Zeros are left out.
+    """
 
     def kernel(sent, rows, arriving):
         for b in range(sent.shape[0]):
@@ -44,7 +47,7 @@ def rows_kernel() -> Callable[..., None]:
 
 @cache
 def sparse_kernel() -> Callable[..., None]:
-    """Kernel (sent (batch, pre), starts (pre+1,), post, weight, arriving (batch, n)) of weights sorted by sender."""
+    """Compile the kernel (sent (batch, pre), starts (pre+1,), post, weight, arriving (batch, n)), weights by sender."""
 
     def kernel(sent, starts, post, weight, arriving):
         for b in range(sent.shape[0]):
@@ -58,9 +61,9 @@ def sparse_kernel() -> Callable[..., None]:
 
 @cache
 def neuron_kernel(model_name: str) -> Callable[..., None]:
-    """Kernel of one step of a population: state (d, batch, n) and output (batch, n) in place.
+    """Compile the kernel of one step of a population: state (d, batch, n) and output (batch, n) in place.
 
-    current : (currents, batch, n). p : (parameters and coefficients, n)
+    The others are current (currents, batch, n) and p (parameters and coefficients, n).
     """
     model = get_model(model_name)
     step, d = model.float_step, model.d
@@ -68,10 +71,10 @@ def neuron_kernel(model_name: str) -> Callable[..., None]:
 
     def kernel(state, output, current, p):
         for b in range(output.shape[0]):
-            here, arriving = state[:, b], current[:, b]
+            sample, arriving = state[:, b], current[:, b]
             for i in range(output.shape[1]):
-                s, z = step(load_s(here, i), output[b, i], pick(arriving, i), load_p(p, i))
-                store(here, i, s)
+                s, z = step(load_s(sample, i), output[b, i], pick(arriving, i), load_p(p, i))
+                store(sample, i, s)
                 output[b, i] = z
 
     return compile_kernel(kernel)
@@ -92,14 +95,14 @@ class _Connection:
             self.parts = (columns.indptr.astype(np.int64), columns.indices.astype(np.int64), columns.data)
 
     def deliver(self, sent: Array, arriving: Array) -> None:
-        """arriving (batch, n) += what sent (batch, pre) brings."""
+        """Add to arriving (batch, n) what sent (batch, pre) brings."""
         if self.dense:
             rows_kernel()(sent, self.rows, arriving)
         else:
             sparse_kernel()(sent, *self.parts, arriving)
 
 
-class _Running:
+class _PopulationStepper:
     """One population of a block of samples: `state` (d, batch, n), `output` (batch, n)."""
 
     def __init__(self, graph: FloatGraph, population: FloatPopulation, batch: int) -> None:
@@ -110,15 +113,15 @@ class _Running:
         self.output = np.zeros((batch, population.size))
         self.current = np.zeros((population.model.currents, batch, population.size))
 
-    def step(self, now: int, sent: dict[str, list[Array]]) -> None:
-        """One step; sent[source][t] is what a source sent in step t, of which only the last ones are kept."""
+    def step(self, time: int, sent: dict[str, list[Array]]) -> None:
+        """Compute step `time`; sent[source][t] is what a source sent in step t, of which only the last ones remain."""
         self.current[...] = 0.0
         for first, bias in self.population.biases.items():
-            if now >= first:
+            if time >= first:
                 self.current[0] += bias
         for c in self.connections:
-            if now >= c.lag:
-                c.deliver(sent[c.source][now - c.lag], self.current[c.current])
+            if time >= c.lag:
+                c.deliver(sent[c.source][time - c.lag], self.current[c.current])
         self.kernel(self.state, self.output, self.current, self.parameters)
 
 
@@ -126,29 +129,37 @@ class GraphRunner:
     """A graph running for a batch of samples, step by step."""
 
     def __init__(self, graph: FloatGraph, batch: int) -> None:
-        self.graph, self.batch, self.now = graph, batch, 0
-        self.populations = [_Running(graph, p, batch) for p in graph.populations]
+        self.graph, self.batch, self.time = graph, batch, 0
+        self.populations = [_PopulationStepper(graph, p, batch) for p in graph.populations]
         self.keep = max([graph.lag(c) for c in graph.synapses], default=0) + 1
         self.sent: dict[str, list[Any]] = {INPUT: []} | {p.name: [] for p in graph.populations}
 
     def step(self, x: Array) -> None:
-        """One step: x (batch, channel)."""
+        """Compute one step from x (batch, channel)."""
         self.sent[INPUT].append(np.ascontiguousarray(x, dtype=np.float64))
         for running in self.populations:
-            running.step(self.now, self.sent)
+            running.step(self.time, self.sent)
             self.sent[running.population.name].append(running.output.copy())
-        self.now += 1
-        if self.now > self.keep:  # older ones are never asked for again
+        self.time += 1
+        if self.time > self.keep:  # older ones are never asked for again
             for history in self.sent.values():
-                history[self.now - 1 - self.keep] = None
+                history[self.time - 1 - self.keep] = None
 
 
 @dataclass
 class GraphRun:
     """What a run recorded, float time: readout (sample, T, outputs), other arrays (T, sample, n) by population.
 
-    spikes : outputs of populations that spike. states : by population, then by state or "current"
-    counts : by population, outputs of each sample (sample,) that are not 0
+    Attributes
+    ----------
+    readout : (sample, T, outputs)
+        Of the graph.
+    spikes
+        Outputs of populations that spike.
+    states
+        By population, then by state or "current".
+    counts
+        By population, outputs of each sample (sample,) that are not 0.
     """
 
     readout: Array
@@ -163,90 +174,102 @@ def run_graph(
     record: Sequence[str] = (SPIKES,),
     on_block: Callable[[int, int], None] | None = None,
 ) -> GraphRun:
-    """Run x (sample, T, channel), or (sample, T, *graph.input_shape), each sample from zero states, in float64.
+    """Run x (sample, T, channel), each sample from zero states, in float64.
 
-    record : what to keep of every step: "spikes", names of states, "current" of each population that has it, or
-        "population/what" of one. on_block : called with (samples done, samples in all)
+    Parameters
+    ----------
+    graph
+        What runs.
+    x
+        Samples, channels in a row or in the graph's input shape.
+    record
+        What to record of every step: "spikes", names of states, "current" of each population that has it, or
+        "population/name" of one.
+    on_block
+        Called with (samples finished, samples in all).
 
-    Raises InputError for a wrong shape, values that are not finite or an unknown name.
+    Raises
+    ------
+    InputError
+        For a wrong shape, values that are not finite or an unknown name.
     """
     require("graph", graph, FloatGraph)
     data = checked_input(graph, x)
-    kept = _kept(graph, record, data.shape[0], data.shape[1])
+    recorded = _reserved(graph, record, data.shape[0], data.shape[1])
 
     def run(first: int, stop: int) -> int:
         runner = GraphRunner(graph, stop - first)
         for t in range(data.shape[1]):
             runner.step(data[first:stop, t])
-            _take(runner, kept, t, slice(first, stop))
+            _take(runner, recorded, t, slice(first, stop))
         return stop
 
-    for done in over_blocks(len(data), BLOCK, run):
+    for finished in over_blocks(len(data), BLOCK, run):
         if on_block is not None:
-            on_block(done, len(data))
-    return kept
+            on_block(finished, len(data))
+    return recorded
 
 
 def state_ranges(graph: FloatGraph, x: Array) -> dict[str, float]:
-    """Largest magnitude of any state of each population over samples x."""
+    """Return the largest magnitude of any state of each population over samples x."""
     data = checked_input(graph, x)
-    found = {p.name: 0.0 for p in graph.populations}
+    largest = {p.name: 0.0 for p in graph.populations}
     runner = GraphRunner(graph, len(data))
     for t in range(data.shape[1]):
         runner.step(data[:, t])
         for running in runner.populations:
             name = running.population.name
-            found[name] = max(found[name], float(np.abs(running.state).max()))
-    return found
+            largest[name] = max(largest[name], float(np.abs(running.state).max()))
+    return largest
 
 
 def checked_input(graph: FloatGraph, x: Array) -> Array:
-    """x as numbers (sample, T, channel); raises InputError."""
+    """Return x as numbers (sample, T, channel); raise InputError."""
     data = np.asarray(x)
     shapes = {(graph.inputs,), tuple(graph.input_shape)}
     if data.ndim < 3 or data.shape[2:] not in shapes or 0 in data.shape or data.dtype.kind not in "biuf":
-        wanted = " or ".join(f"(sample, T, {', '.join(map(str, s))})" for s in sorted(shapes, key=len))
-        raise InputError(f"x is {data.dtype} of shape {data.shape}, rule: numbers {wanted} for this graph, no length 0")
+        rule = " or ".join(f"(sample, T, {', '.join(map(str, s))})" for s in sorted(shapes, key=len))
+        raise InputError(f"x is {data.dtype} of shape {data.shape}, rule: numbers {rule} for this graph, no length 0")
     if data.dtype.kind == "f" and not np.all(np.isfinite(data)):
         raise InputError("x holds NaN or infinity, rule: finite numbers")
     return data.reshape(*data.shape[:2], graph.inputs)
 
 
 def recordable(population: FloatPopulation) -> list[str]:
-    """What `record` may name of a population."""
+    """Return what `record` may name of a population."""
     return [*population.model.state_names, "current", *([] if population.model.readout else [SPIKES])]
 
 
-def _kept(graph: FloatGraph, record: Sequence[str], samples: int, steps: int) -> GraphRun:
-    """Room for what is recorded; raises InputError for an unknown name."""
-    known = {what for p in graph.populations for what in recordable(p)}
-    exact = {f"{p.name}/{what}" for p in graph.populations for what in recordable(p)}
-    for name in record:
-        if name not in known | exact | {SPIKES}:  # a graph of readouts alone has no spikes to keep
+def _reserved(graph: FloatGraph, record: Sequence[str], samples: int, steps: int) -> GraphRun:
+    """Make room for what is recorded; raise InputError for an unknown name."""
+    known = {name for p in graph.populations for name in recordable(p)}
+    exact = {f"{p.name}/{name}" for p in graph.populations for name in recordable(p)}
+    for requested in record:
+        if requested not in known | exact | {SPIKES}:  # a graph of readouts alone has no spikes to keep
             raise InputError(
-                f"record: unknown '{name}', known: {', '.join(sorted(known))}, of one population: {min(exact)}"
+                f"record: unknown '{requested}', known: {', '.join(sorted(known))}, of one population: {min(exact)}"
             )
-    kept = GraphRun(
+    recorded = GraphRun(
         np.empty((samples, steps, graph.size)), counts={p.name: np.zeros(samples, np.int64) for p in graph.populations}
     )
     for p in graph.populations:
-        for what in recordable(p):
-            if what not in record and f"{p.name}/{what}" not in record:
+        for name in recordable(p):
+            if name not in record and f"{p.name}/{name}" not in record:
                 continue
-            if what == SPIKES:
-                kept.spikes[p.name] = np.empty((steps, samples, p.size), np.int8)
+            if name == SPIKES:
+                recorded.spikes[p.name] = np.empty((steps, samples, p.size), np.int8)
             else:
-                kept.states.setdefault(p.name, {})[what] = np.empty((steps, samples, p.size))
-    return kept
+                recorded.states.setdefault(p.name, {})[name] = np.empty((steps, samples, p.size))
+    return recorded
 
 
-def _take(runner: GraphRunner, kept: GraphRun, t: int, samples: slice) -> None:
+def _take(runner: GraphRunner, recorded: GraphRun, t: int, samples: slice) -> None:
     by_name = {running.population.name: running for running in runner.populations}
-    kept.readout[samples, t] = np.concatenate([by_name[name].output for name in runner.graph.outputs], axis=1)
+    recorded.readout[samples, t] = np.concatenate([by_name[name].output for name in runner.graph.outputs], axis=1)
     for name, running in by_name.items():
-        kept.counts[name][samples] += np.count_nonzero(running.output, axis=1)
-        if name in kept.spikes:
-            kept.spikes[name][t, samples] = running.output
-        for what, array in kept.states.get(name, {}).items():
+        recorded.counts[name][samples] += np.count_nonzero(running.output, axis=1)
+        if name in recorded.spikes:
+            recorded.spikes[name][t, samples] = running.output
+        for quantity, array in recorded.states.get(name, {}).items():
             names = running.population.model.state_names
-            array[t, samples] = running.current[0] if what == "current" else running.state[names.index(what)]
+            array[t, samples] = running.current[0] if quantity == "current" else running.state[names.index(quantity)]
