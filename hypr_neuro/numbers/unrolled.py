@@ -8,7 +8,7 @@ LOAD[k](a, i)       (a[0, i], …, a[k-1, i])
 PICK[k](arrays, i)  (arrays[0][i], …), of a tuple of 1-D arrays; PUT[k] writes the tuple t back
 HEAD[k](c)          (c[0], …, c[k-1])
 STORE[k](a, i, t)   write the tuple t back; ADD[k] adds it
-STORE_MATRIX[m, d](a, i, P)  a[q d + j, i] = P_q,j;  STORE_BLOCK[m, d](a, i, P)  a[q, j, i] = P_q,j
+STORE_BLOCK[m, d](a, i, P)  a[q, j, i] = P_q,j
 FLUSH[d](s)         s with 0 for entries below 1e-30: silent neurons would decay into denormal floats, which are slow
 DOT[d](a, b)        Σ a_j b_j
 MAD[d](a, b, g)     (a_0 + b_0 g, …)
@@ -90,14 +90,8 @@ def _rows(m: int, d: int) -> str:
     return "return " + listed(m, f"{DOT[d].__name__}(p[{{j}}], r) + e[{{j}}] * g")
 
 
-def _entries(target: str) -> Callable[[int, int], str]:
-    """Text that writes a matrix, entry (q, j) of rows of d at `target`."""
-
-    def body(m: int, d: int) -> str:
-        places = [(q, j) for q in range(m) for j in range(d)]
-        return "\n".join(f"a[{target.format(q=q, j=j, d=d)}, i] = p[{q}][{j}]" for q, j in places)
-
-    return body
+def _block(m: int, d: int) -> str:
+    return "\n".join(f"a[{q}, {j}, i] = p[{q}][{j}]" for q in range(m) for j in range(d))
 
 
 LOAD = Unrolled(globals(), "load", "a, i", lambda k: "return " + listed(k, "a[{j}, i]"))
@@ -105,8 +99,7 @@ PICK = Unrolled(globals(), "pick", "a, i", lambda k: "return " + listed(k, "a[{j
 PUT = Unrolled(globals(), "put", "a, i, t", lambda k: repeated(k, "a[{j}][i] = t[{j}]"))
 HEAD = Unrolled(globals(), "head", "c", lambda k: "return " + listed(k, "c[{j}]"))
 STORE = Unrolled(globals(), "store", "a, i, t", lambda k: repeated(k, "a[{j}, i] = t[{j}]"))
-STORE_MATRIX = Unrolled(globals(), "store_matrix", "a, i, p", _entries("{q} * {d} + {j}"))
-STORE_BLOCK = Unrolled(globals(), "store_block", "a, i, p", _entries("{q}, {j}"))
+STORE_BLOCK = Unrolled(globals(), "store_block", "a, i, p", _block)
 ADD = Unrolled(globals(), "add", "a, i, t", lambda k: repeated(k, "a[{j}, i] += t[{j}]"))
 FLUSH = Unrolled(globals(), "flush", "s", lambda d: "return " + listed(d, "flush(s[{j}])"))
 DOT = Unrolled(globals(), "dot", "a, b", lambda d: "return " + summed(d, "a[{j}] * b[{j}]"))

@@ -90,27 +90,8 @@ def column(rows: Any, i: Any) -> Any:
 
 
 @over_tuples
-def write_column(rows: Any, i: Any, values: Any) -> None:
-    """Write it."""
-    for row, value in zip(rows, values, strict=True):
-        row[i] = value
-
-
-@over_tuples
 def read_jacobian(parts: Any, i: Any) -> Any:
     """Read A, B, C, C', F of neuron i; parts : arrays of A (d, d, n), B, C, C', F (d, n)."""
     matrices = parts[0]
     A = tuple(column(rows, i) for rows in matrices)
     return A, column(parts[1], i), column(parts[2], i), column(parts[3], i), column(parts[4], i)
-
-
-@over_tuples
-def write_jacobian(parts: Any, i: Any, A: Any, B: Any, C: Any, late: Any, F: Any) -> None:
-    """Write it."""
-    matrices = parts[0]
-    for rows, row in zip(matrices, A, strict=True):
-        write_column(rows, i, row)
-    write_column(parts[1], i, B)
-    write_column(parts[2], i, C)
-    write_column(parts[3], i, late)
-    write_column(parts[4], i, F)

@@ -94,8 +94,8 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
     with_current = there[1]
 
     def advance(pre, entries, signal, eligibility, gradient, ring, slot, i, start, stop, lost, over, clips, widths):
-        kc, fe, rounding, bits = widths[0], widths[1], widths[3], widths[2]
-        gs, accumulator_bits, zero = widths[4], widths[5], lane(0)
+        kc, fe, bits = widths.coefficient_fraction, widths.eligibility_fraction, widths.eligibility_bits
+        rounding, gs, most, zero = widths.rounding, widths.gradient_shift, widths.accumulator_bits, lane(0)
         eligible, total, waiting = pick(eligibility, i), gradient[i], ring[0, i]
         for s in range(np.uintp(pre.shape[1])):
             lost[s], over[s] = 0, 0
@@ -115,7 +115,7 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
                 if delayed:
                     effect = lane(waiting[s])
                     waiting[s] = e
-                total[s], clipped = gradient_step(lane(total[s]), g, effect, gs, accumulator_bits)
+                total[s], clipped = gradient_step(lane(total[s]), g, effect, gs, most)
                 over[s] = lane32(over[s]) + lane32(clipped)
         for s in range(np.uintp(pre.shape[1])):
             clips[ELIGIBILITY_CLIPS] += lost[s]
@@ -227,8 +227,9 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
         fp,
         widths,
     ):
-        n, kc, rounding, bits, entry_bits = np.uintp(per_neuron.shape[1]), widths[0], widths[3], widths[2], widths[6]
-        gs, exponent = max(widths[4] + widths[1] - fp, 0), fp - widths[7]
+        n, kc, rounding = np.uintp(per_neuron.shape[1]), widths.coefficient_fraction, widths.rounding
+        bits, entry_bits, most = widths.eligibility_bits, widths.entry_bits, widths.accumulator_bits
+        gs = max(widths.gradient_shift + widths.eligibility_fraction - fp, 0)
         shared, lost, over, clipped = head(constants), 0, 0, 0
         for t in range(np.uintp(sent.shape[0])):
             before, after, fired, current, g = states[t], states[t + np.uintp(1)], sent[t], currents[t], signal[t]
@@ -241,7 +242,7 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
                 A, B, C, late, F, _ = clamp(A, B, C, late, F, entry_bits)
                 direct = sat(E[parameter], entry_bits)
                 clipped += 1 * (direct != E[parameter])
-                drive = driven(P[parameter], exponent)
+                drive = driven(P[parameter], fp - widths.state_fraction)
                 new, e, was_lost = step(pick(eligibility, i), A, C, late, F, drive, direct << fp, kc, rounding, bits)
                 put(eligibility, i, new)
                 lost += 1 * was_lost
@@ -249,7 +250,7 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
                 if delayed:
                     effect = np.int64(waiting[i])
                     waiting[i] = e
-                gradient[i], was_over = gradient_step(gradient[i], g[i], effect, gs, widths[5])
+                gradient[i], was_over = gradient_step(gradient[i], g[i], effect, gs, most)
                 over += 1 * was_over
         clips[JACOBIAN_CLIPS] += clipped
         clips[ELIGIBILITY_CLIPS] += lost

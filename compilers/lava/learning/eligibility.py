@@ -17,7 +17,7 @@ from hypr_neuro.numbers.jit import compile_kernel
 from hypr_neuro.numbers.unrolled import HEAD, LOAD, STORE, STORE_BLOCK
 from hypr_neuro.numbers.unrolling import unrolled
 from hypr_neuro.sim.learning import eligibility as arithmetic
-from hypr_neuro.sim.learning.entries import column, read_jacobian, write_column, write_jacobian
+from hypr_neuro.sim.learning.entries import read_jacobian
 from hypr_neuro.sim.learning.kernels import no_psi_index
 
 
@@ -32,7 +32,8 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
     model = get_model(model_name)
     d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
     load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
-    clamp, gain, write = (unrolled(f, d) for f in (arithmetic.clamp_jacobian, arithmetic.gain, write_jacobian))
+    clamp, gain = unrolled(arithmetic.clamp_jacobian, d), unrolled(arithmetic.gain, d)
+    store, store_rows = STORE[d], STORE_BLOCK[d, d]
     store_by_parameter, store_direct = STORE_BLOCK[len(model.trainable), d], STORE[len(model.trainable)]
 
     def kernel(
@@ -57,7 +58,11 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
             A, B, C, late, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
             A, B, C, late, F, count = clamp(A, B, C, late, F, widths.entry_bits)
             clipped += count
-            write(parts, i, A, B, C, late, F)
+            store_rows(parts[0], i, A)
+            store(parts[1], i, B)
+            store(parts[2], i, C)
+            store(parts[3], i, late)
+            store(parts[4], i, F)
             gains[i] = gain(B, C, widths.coefficient_fraction)
             store_by_parameter(by_parameter, i, P)
             store_direct(direct, i, E)
@@ -73,7 +78,7 @@ def synapse_kernel(model_name: str) -> Callable[..., int]:
     parts : the Jacobian. pre : (m,) what arrived. e : (n, m), filled
     """
     d = get_model(model_name).d
-    read, step, take, put = (unrolled(f, d) for f in (read_jacobian, arithmetic.eligibility_step, column, write_column))
+    read, step, take, put = unrolled(read_jacobian, d), unrolled(arithmetic.eligibility_step, d), LOAD[d], STORE[d]
     by_current, by_synapse = unrolled(arithmetic.drive_of_current, d), unrolled(arithmetic.drive_of_synapse, d)
 
     def kernel(parts: Any, pre: Any, eligibility: Any, e: Any, widths: Any) -> int:
@@ -110,7 +115,7 @@ def parameter_kernel(model_name: str) -> Callable[..., tuple[int, int]]:
     of E and how many eligibilities were clamped
     """
     d = get_model(model_name).d
-    read, step, take, put = (unrolled(f, d) for f in (read_jacobian, arithmetic.eligibility_step, column, write_column))
+    read, step, take, put = unrolled(read_jacobian, d), unrolled(arithmetic.eligibility_step, d), LOAD[d], STORE[d]
     driven = unrolled(arithmetic.drive_of_parameter, d)
 
     def kernel(
