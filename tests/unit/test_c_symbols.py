@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,21 +50,42 @@ def test_magnitudes_decide_widths(largest: int | None, kind: str, text: str) -> 
     assert total.narrow == (kind == "int32_t")
 
 
+CALLS: dict[str, Callable[[int, int], int]] = {
+    "hn_shr_floor": shr_floor,
+    "hn_shr_zero": shr_zero,
+    "hn_shr_nearest": shr_nearest,
+    "hn_shift_nearest": shift_nearest,
+    "hn_shl": lambda v, n: v << n,
+    "hn_sat": lambda v, bits: max(1 - 2 ** (bits - 1), min(v, 2 ** (bits - 1) - 1)),
+    "clip": lambda v, top: max(-top, min(v, top)),
+}
+
+
 def evaluated(x: Any, values: dict[str, int]) -> int:
     """The number that C would compute for an expression."""
     if not isinstance(x, Symbol):
         return int(x)
-    called = {
-        "hn_shr_floor": shr_floor,
-        "hn_shr_zero": shr_zero,
-        "hn_shr_nearest": shr_nearest,
-        "hn_shift_nearest": shift_nearest,
-        "hn_shl": lambda v, n: v << n,
-        "hn_sat": lambda v, bits: max(1 - 2 ** (bits - 1), min(v, 2 ** (bits - 1) - 1)),
-        "clip": lambda v, top: max(-top, min(v, top)),
-    }
     text = x.text(x.narrow).replace("(int64_t)", "").replace("(int32_t)", "").replace("||", "or")
-    return int(eval(text, called, values))  # of the text that was made here
+    return computed(ast.parse(text, mode="eval").body, values)
+
+
+def computed(node: ast.AST, values: dict[str, int]) -> int:
+    def of(part: ast.AST) -> int:
+        return computed(part, values)
+
+    if isinstance(node, ast.Constant):
+        return int(node.value)
+    if isinstance(node, ast.Name):
+        return values[node.id]
+    if isinstance(node, ast.BinOp):
+        left, right = of(node.left), of(node.right)
+        return left * right if isinstance(node.op, ast.Mult) else left + right
+    if isinstance(node, ast.Compare):
+        return int(of(node.left) != of(node.comparators[0]))
+    if isinstance(node, ast.BoolOp):
+        return int(any(of(part) for part in node.values))
+    assert isinstance(node, ast.Call)
+    return CALLS[ast.unparse(node.func)](of(node.args[0]), of(node.args[1]))
 
 
 @pytest.mark.parametrize("rounding", [FLOOR, ZERO, NEAREST])
