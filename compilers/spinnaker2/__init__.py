@@ -79,9 +79,11 @@ def emit(
     for name, content in files.items():
         write_text(folder / name, content)
     core_memory = memory(qnet, cores, folder)
-    write_nir(qnet, folder / NETWORK)
     readable = write_readable(qnet, folder)
-    names = [*files, NETWORK, *([readable["file"]] if readable["file"] else [])]
+    names = [*files, *([readable["file"]] if readable["file"] else [])]
+    if all(layer.model.learned is not None for layer in qnet.layers):  # else no one knows the floats of these integers
+        write_nir(qnet, folder / NETWORK)
+        names.append(NETWORK)
     return Emitted(names, {"cores": core_memory, "py_spinnaker2": readable, "placement": split.as_dict()})
 
 

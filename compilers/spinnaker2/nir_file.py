@@ -30,11 +30,10 @@ NEURONS = (nir.LIF, nir.IF, nir.CubaLIF)
 
 def write_readable(qnet: QuantizedNetwork, folder: Path) -> dict[str, Any]:
     """Write the spiking layers as `NIR_FILE`, if py-spinnaker2 has their neurons; return the manifest's entry."""
-    graph, _ = to_graph(qnet)
     reason = _reason(qnet)
     if reason is not None:
         return {"file": None, "reason": reason}
-    spiking = without_readout(graph)
+    spiking = without_readout(to_graph(qnet)[0])
     buffer = io.BytesIO()
     nir.write(buffer, spiking)
     write_atomically(folder / NIR_FILE, lambda path: _write(path, buffer.getvalue()))

@@ -138,10 +138,11 @@ CASES = {
 
 
 def learn_options(case: Case, model: str, seed: int) -> LearnOptions:
-    """The case's options; {0} stands for the model's first trainable parameter."""
-    options = dict(case.options)
+    """The case's options; {0} stands for the first parameter of the model that learns, none where none does."""
+    options, learns = dict(case.options), MODELS[model].learned is not None
     if "parameters" in options:
-        options["parameters"] = tuple(name.format(MODELS[model].trainable[0]) for name in options["parameters"])
+        names = [name for name in options["parameters"] if learns or "{0}" not in name]
+        options["parameters"] = tuple(name.format(*MODELS[model].trainable[:1]) for name in names)
     return LearnOptions(seed=seed, **options)
 
 
