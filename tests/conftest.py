@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_records import draw_by_records
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = frozenset(path.stem for path in (ROOT / "hypr_neuro" / "neurons").glob("*.py"))
 """Names of neuron models, those of the few other files beside them included; nothing is imported."""
 SEED = int(os.environ.get("HYPR_SEED", "0"))
+
+
+draw_by_records()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from model_records import record_of
 from scipy.sparse import csr_array
 
 import hypr_neuro as hn
@@ -15,17 +16,9 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.lif import lif_parameters
-from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
-from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.testing.networks import varied
 
 INPUTS, SIZE, OUTPUTS = 3, 4, 2
-INTEGER_ONLY: dict[str, dict[str, Any]] = {
-    "lif_refractory": lif_refractory_parameters(100, 100, 10, 2),
-    "rf": rf_parameters(9, 0.1, 20, state_exp=6),
-    "rf_iz": rf_parameters(9, 0.1, 20, state_exp=6),
-}
-"""Integers of models that no float parameters lead to."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +149,8 @@ def of_model(name: str) -> Case:
 
     @cache
     def integer_network() -> hn.IntegerNetwork:
-        if name in INTEGER_ONLY:
-            p = hn.Population.of("a", name, SIZE, **INTEGER_ONLY[name])
+        if not model.has_float:
+            p = hn.Population.of("a", name, SIZE, **record_of(name).integers)
             return hn.IntegerNetwork(
                 INPUTS, (p,), tuple(connection(INPUT, "a", current=k) for k in range(model.currents))
             )

@@ -9,6 +9,7 @@ import inspect
 import os
 import re
 import runpy
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from hypr_neuro.workflow.stages_fixed import require_equal_after
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "formats.md"
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))  # records of neurons
 CASES: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "format_cases.py"))
 FIRES = 0.05
 """Share of neurons and steps with a spike, at least, in the networks of the table of agreement."""

@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,21 @@ def test_the_learning_rule_that_contributing_shows_is_found_and_learns(
         rates.append(float(hn.float_trace(trained, data.x, ("spikes",)).spikes["layers.0"].mean()))
     assert rates[0] < 0.5 * rates[1], rates
     del sys.modules["hypr_neuro.train.rules.homeostasis"]
+
+
+def test_the_data_set_that_contributing_shows_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = import_module("hypr_neuro.data")
+    (tmp_path / "rates.py").write_text(section_of("Add a data set"), encoding="utf-8")
+    monkeypatch.setattr(data, "__path__", [*data.__path__, str(tmp_path)])
+    monkeypatch.setattr(data, "LOADERS", data._load())
+    found = hn.load_data("rates", samples=50)
+    assert found.x.shape == (50, 100, 8)
+    assert set(found.split) == {"train", "validation", "test"}
+    halves = found.x[:, :, :4].mean(axis=(1, 2)) > found.x[:, :, 4:].mean(axis=(1, 2))
+    assert np.array_equal(halves, found.y == 0)
+    with pytest.raises(hn.HyprError, match="data 'rates': unknown option 'sample', known: samples, seed"):
+        hn.load_data("rates", sample=50)
+    del sys.modules["hypr_neuro.data.rates"]
 
 
 def test_the_loss_that_contributing_shows_is_the_one_it_derives() -> None:

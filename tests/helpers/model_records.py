@@ -11,7 +11,7 @@ import math
 import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.neurons import MODELS
+from hypr_neuro.testing import integer
 
 FOLDER = Path(__file__).resolve().parents[1] / "models"
 Array = Any
@@ -150,8 +151,7 @@ class ModelRecord:
     cosines : smallest cosine between integer and float gradients by a parameter where 0.99 is too much
     read_back : factor of a parameter's rounding, over that of a rate in [0, 1], when integers are read as floats; by
         name, None: integers do not tell this parameter
-    integers : of one neuron, by name, for a model without a float form
-    draw : (generator, neurons, sum at which they may fire) -> integers by name, of a model without a float form
+    integers : of one neuron, by name, for a model without a float form; random networks have it, see `draw_by_records`
     """
 
     equation: Callable[[Any, Array, Array, Mapping[str, Array], Maths], tuple[tuple[Array, ...], Array]] | None = None
@@ -167,7 +167,6 @@ class ModelRecord:
     cosines: Mapping[str, float] = field(default_factory=dict)
     read_back: Mapping[str, float | None] = field(default_factory=dict)
     integers: Mapping[str, Any] = field(default_factory=dict)
-    draw: Callable[[np.random.Generator, int, float], dict[str, Any]] | None = None
 
 
 def missing(name: str) -> list[str]:
@@ -196,3 +195,14 @@ def record_of(name: str) -> ModelRecord:
             pytrace=False,
         )
     return record
+
+
+def draw_by_records() -> None:
+    """Let random networks of integers have the neurons without a float form, as their records state them."""
+    for name, model in MODELS.items():
+        if not model.has_float and name not in integer.DRAW:
+            integer.DRAW[name] = partial(_as_stated, dict(record_of(name).integers))
+
+
+def _as_stated(integers: dict[str, Any], rng: np.random.Generator, size: int, reachable: float) -> dict[str, Any]:
+    return integers
