@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALL = os.environ.get("HYPR_EXTENDING") == "all"
 FOLDERS = ("benchmarks", "compilers", "docs", "examples", "hardware_profiles", "hypr_neuro", "sim", "tests", "tools")
 DOCS = ("make_docs.py", "make_formats.py", "make_learning_memory.py")
-ALWAYS = "fresh or left_out or record"
+ALWAYS = "fresh or left_out or model_records"
 """Tests that look at what there is as a whole."""
 
 FIND = '''"""Lets Python find the package in this folder, laid out as in the repository."""
