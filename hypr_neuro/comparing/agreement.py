@@ -14,7 +14,7 @@ from hypr_neuro.sim.engine import simulate
 
 
 def spike_agreement(net: Network, qnet: QuantizedNetwork, x: Array) -> dict[str, float]:
-    """Share of equal entries of the spike trains, hidden layer by hidden layer, in float time."""
+    """Return the share of equal entries of the spike trains, hidden layer by hidden layer, in float time."""
     trace = simulate(qnet, x, record=("spikes",))
     return {
         name: float((spikes == aligned(qnet, trace.spikes, name, x.shape[1])).mean())
@@ -23,7 +23,7 @@ def spike_agreement(net: Network, qnet: QuantizedNetwork, x: Array) -> dict[str,
 
 
 def float_spikes(net: Network, x: Array) -> dict[str, Array]:
-    """Spikes of the float network, (T, sample, n) by hidden layer."""
+    """Return spikes of the float network, (T, sample, n) by hidden layer."""
     blocks: dict[str, list[Array]] = {net.name(i): [] for i in range(len(net.layers) - 1)}
 
     def visit(start: int, layers: Any) -> None:
@@ -35,7 +35,7 @@ def float_spikes(net: Network, x: Array) -> dict[str, Array]:
 
 
 def aligned(qnet: QuantizedNetwork, spikes: dict[str, Array], name: str, steps: int) -> Array:
-    """A layer's spikes shifted from device time back to float time, `steps` of them."""
+    """Shift a layer's spikes from device time back to float time, `steps` of them."""
     index = next(i for i in range(len(qnet.layers)) if qnet.name(i) == name)
     start = qnet.latency(index)
     return spikes[name][start : start + steps]

@@ -40,14 +40,23 @@ PROBE_SAMPLES = 4
 class ComparedEpoch:
     """One epoch of both sides; epoch 0 is before learning.
 
-    weight_distance : |w_device - w_float| / |w_float| over all connections
-    parameter_distance : the same of the values of neuron parameters that learn, by parameter
-    cosine, norm_ratio, dead : device gradient against the float rule's on the device's own weights and along its own
-        spikes, see `probes.GradientProbe`; free_cosine, free_norm_ratio : against the float network by itself. By
-        connection and parameter, means over a few samples; NaN where a gradient is zero
-    saturated : share of weights at the largest magnitude that their width has, by connection
-    dead_zone : share of the epoch's steps below half a unit, see `sim.learn.LearnEpoch`
-    spike_agreement : share of equal entries, float and integer network with the device's weights, by layer
+    Attributes
+    ----------
+    weight_distance
+        |w_device - w_float| / |w_float| over all connections.
+    parameter_distance
+        The same of the values of neuron parameters that learn, by parameter.
+    cosine, norm_ratio, dead
+        Device gradient against the float rule's on the device's own weights and along its own spikes, see
+        `probes.GradientProbe`. By connection and parameter, means over a few samples; NaN where a gradient is zero.
+    free_cosine, free_norm_ratio
+        Against the float network by itself.
+    saturated
+        Share of weights at the largest magnitude that their width has, by connection.
+    dead_zone
+        Share of the epoch's steps below half a unit, see `sim.learning.learn.LearnEpoch`.
+    spike_agreement
+        Share of equal entries, float and integer network with the device's weights, by layer.
     """
 
     epoch: int
@@ -80,7 +89,7 @@ class Comparison:
     updates: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return {"epochs": [asdict(e) for e in self.epochs], "rule": self.rule, "updates": self.updates}
 
 
@@ -98,10 +107,31 @@ def compare(
 ) -> Comparison:
     """Let `qnet` learn on a device, and the float rule beside it from the same start.
 
-    net : the float network whose neuron parameters both sides keep (its weights are not used)
-    on_epoch : called with "device" or "float" and the number of epochs done
+    Parameters
+    ----------
+    net
+        The float network whose neuron parameters both sides take (its weights are not used).
+    qnet
+        What learns.
+    data
+        What it learns from.
+    device
+        Name of the device.
+    epochs
+        How many.
+    options
+        Of learning.
+    part
+        Part of the data on which both sides are scored.
+    on_epoch
+        Called with "device" or "float" and the number of epochs finished.
+    on_sample
+        Called as a learner's.
 
-    Raises InputError for options or data that do not fit.
+    Raises
+    ------
+    InputError
+        For options or data that do not fit.
     """
     require("net", net, Network)
     require("qnet", qnet, QuantizedNetwork)
@@ -136,7 +166,7 @@ def compare(
 
 @contextmanager
 def _quick_turns() -> Iterator[None]:
-    """Both sides call short kernels; by default Python lets one wait 5 ms for its turn, longer than a sample takes."""
+    """Let threads take turns quickly: by default Python lets one wait 5 ms, longer than a sample takes."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)
     try:
@@ -146,11 +176,11 @@ def _quick_turns() -> Iterator[None]:
 
 
 def in_words(options: LearnOptions) -> str:
-    """The rule of both sides for a report."""
-    many, what = options.update_every, options.update_on
+    """Tell the rule of both sides for a report."""
+    every, unit = options.update_every, options.update_on
     parts = [
         "HYPR eligibilities, batch 1",
-        f"update after every {what}" if many == 1 else f"update after every {many} {what}s",
+        f"update after every {unit}" if every == 1 else f"update after every {every} {unit}s",
         UPDATES[options.rule].description,
         f"rate {options.rate} weight steps, × {options.decay} an epoch",
     ]
@@ -173,7 +203,7 @@ def _entry(
     chosen: SequenceData,
     options: LearnOptions,
 ) -> ComparedEpoch:
-    found = probe(net, qnet, data.part("train").take(np.arange(PROBE_SAMPLES)), options)
+    probed = probe(net, qnet, data.part("train").take(np.arange(PROBE_SAMPLES)), options)
     real = dequantize(net, qnet)
     return ComparedEpoch(
         number,
@@ -181,31 +211,31 @@ def _entry(
         float_side.accuracy,
         learned.online_accuracy,
         _distance(qnet, float_side.weights),
-        found.cosine,
-        found.norm_ratio,
+        probed.cosine,
+        probed.norm_ratio,
         spike_agreement(real, qnet, chosen.x[:PROBE_SAMPLES]),
         learned.weights_saturated,
         learned.weights_changed,
         learned.clips,
         _parameter_distance(real, float_side.values),
-        found.free_cosine,
-        found.free_norm_ratio,
-        found.dead,
-        found.saturated,
+        probed.free_cosine,
+        probed.free_norm_ratio,
+        probed.dead,
+        probed.saturated,
         learned.dead_zone,
     )
 
 
-def _parameter_distance(real: Network, wanted: dict[str, Array]) -> dict[str, float]:
-    found = {}
+def _parameter_distance(real: Network, expected: dict[str, Array]) -> dict[str, float]:
+    distances = {}
     for i, layer in enumerate(real.layers):
         for j, parameter in enumerate(layer.model.trainable):
             name = f"{real.name(i)}.{parameter}"
-            if name in wanted:
-                norm = float(np.linalg.norm(wanted[name]))
-                off = float(np.linalg.norm(values_of(layer)[j] - wanted[name]))
-                found[name] = off / norm if norm > 0 else float("nan")
-    return found
+            if name in expected:
+                norm = float(np.linalg.norm(expected[name]))
+                error = float(np.linalg.norm(values_of(layer)[j] - expected[name]))
+                distances[name] = error / norm if norm > 0 else float("nan")
+    return distances
 
 
 def _distance(qnet: QuantizedNetwork, float_weights: dict[str, Array]) -> float:
@@ -213,15 +243,25 @@ def _distance(qnet: QuantizedNetwork, float_weights: dict[str, Array]) -> float:
     for i, layer in enumerate(qnet.layers):
         for key, connection in layer.connections().items():
             real = connection.mantissa * layer.weight_step(connection)
-            wanted = float_weights[f"{qnet.name(i)}.{key}"]
-            difference += float(np.sum((real - wanted) ** 2))
-            total += float(np.sum(wanted**2))
+            expected = float_weights[f"{qnet.name(i)}.{key}"]
+            difference += float(np.sum((real - expected) ** 2))
+            total += float(np.sum(expected**2))
     return float(np.sqrt(difference / total)) if total > 0 else float("nan")
 
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Float and integer network on the same data; agreement: share of equal predictions."""
+    """Float and integer network on the same data.
+
+    Attributes
+    ----------
+    float_score, integer_score
+        Of both.
+    agreement
+        Share of equal predictions.
+    events, rates
+        Of the integer run.
+    """
 
     float_score: Score
     integer_score: Score
@@ -231,7 +271,7 @@ class Accuracies:
 
 
 def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, part: str = "test") -> Accuracies:
-    """Accuracy of both networks and how often they answer the same."""
+    """Score both networks and count how often they answer the same."""
     chosen = data.part(part)
     real = np.concatenate([readout(net, batch.x) for batch in chosen.batches(64)])
     trace = simulate(qnet, chosen.x)
@@ -242,13 +282,13 @@ def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, 
 
 
 def _worst_swap(weights: Array, x: Array) -> tuple[int, int]:
-    """The two channels of `disturb`; weights (n, channel), x (sample, T, channel)."""
+    """Return the two channels of `disturb`; weights (n, channel), x (sample, T, channel)."""
     events = x.reshape(-1, x.shape[2]).astype(np.float64)
     # E|a - b|² = E a² + E b² - 2 E ab, and the same for the columns of the weights
     activity, columns = events.T @ events / len(events), weights.T.astype(np.float64) @ weights
     effect = _distances(activity) * _distances(columns)
-    one, other = np.unravel_index(effect.argmax(), effect.shape)
-    return int(min(one, other)), int(max(one, other))
+    first, second = np.unravel_index(effect.argmax(), effect.shape)
+    return int(min(first, second)), int(max(first, second))
 
 
 def _distances(products: Array) -> Array:
@@ -259,10 +299,10 @@ def _distances(products: Array) -> Array:
 def disturb(
     qnet: QuantizedNetwork, data: SequenceData, *, share: float = 0.1, seed: int = 0
 ) -> tuple[QuantizedNetwork, SequenceData, str]:
-    """A damaged chip with a rewired sensor: `share` of the weights set to 0 and two input channels swapped.
+    """Damage a chip and rewire its sensor: `share` of the weights set to 0 and two input channels swapped.
 
     The channels are the two whose exchange changes the first layer's currents most: the pair with the largest
-    mean |x_i - x_j| · |w_i - w_j| on training samples. Returns (network, data, description).
+    mean |x_i - x_j| · |w_i - w_j| on training samples. Return (network, data, description).
     """
     if not 0 <= share < 1:
         raise InputError(f"share = {share}, rule: 0 <= share < 1")
@@ -270,11 +310,11 @@ def disturb(
     rng = np.random.default_rng([seed, 7])
     for weights in damaged.weights().values():
         weights[rng.random(weights.shape) < share] = 0
-    one, other = _worst_swap(qnet.layers[0].input.mantissa[:, : qnet.inputs], data.part("train").x[:64])
+    first, second = _worst_swap(qnet.layers[0].input.mantissa[:, : qnet.inputs], data.part("train").x[:64])
     x = data.x.copy()
-    x[:, :, [one, other]] = x[:, :, [other, one]]
-    what = f"{share:.0%} of the weights set to 0, input channels {one} and {other} swapped"
-    return damaged, replace(data, x=x), what
+    x[:, :, [first, second]] = x[:, :, [second, first]]
+    description = f"{share:.0%} of the weights set to 0, input channels {first} and {second} swapped"
+    return damaged, replace(data, x=x), description
 
 
 __all__ = [

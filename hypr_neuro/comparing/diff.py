@@ -28,10 +28,20 @@ NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Difference:
-    """First different entry of one array; what : a state's name, "current", "spikes" or "output" (the readout).
+    """First different entry of one array.
 
-    expected, got : as recorded; in real units where the arrays have different scales
-    differing of entries : how many of the compared ones differ
+    Attributes
+    ----------
+    layer
+        Its layer.
+    what
+        A state's name, "current", "spikes" or "output" (the readout).
+    step, sample, neuron
+        Where.
+    expected, got
+        As recorded; in real units where the arrays have different scales.
+    differing, entries
+        How many of the compared ones differ.
     """
 
     layer: str
@@ -49,7 +59,12 @@ class Difference:
 class Deviation:
     """Largest |expected - got| of one array before its sample's first different spike, in real units.
 
-    share : of the range, the largest magnitude of the float side (of the expected one, if both or none is float)
+    Attributes
+    ----------
+    share
+        Of `range`.
+    range
+        The largest magnitude of the float side (of the expected one, if both or none is float).
     """
 
     layer: str
@@ -82,8 +97,12 @@ class Arrivals:
 class Window:
     """A neuron around its first different entry; None where a trace has no entry.
 
-    values : by what is recorded of its layer, (expected, got), an entry for each of `steps`
-    arrivals : the spikes that arrive in the step of the difference
+    Attributes
+    ----------
+    values
+        By what is recorded of its layer, (expected, got), an entry for each of `steps`.
+    arrivals
+        The spikes that arrive in the step of the difference.
     """
 
     layer: str
@@ -96,13 +115,22 @@ class Window:
 
 @dataclass(frozen=True)
 class Diff:
-    """What `diff` found.
+    """What `diff` finds.
 
-    time : of every `step`: "device", as the arrays count, or "float" where latencies differ
-    differences : one for each array that differs: earliest step first, then in the order of layers, then states,
-        spikes, output
-    equal_arrays : (layer, what) of the others that were compared, within the tolerance if one applies
-    deviations : of states in real units. notes : what could not be compared, in words
+    Attributes
+    ----------
+    time
+        Of every `step`: "device", as the arrays count, or "float" where latencies differ.
+    differences
+        One for each array that differs: earliest step first, then in the order of layers, then states, spikes, output.
+    equal_arrays
+        (layer, what) of the others that were compared, within the tolerance if one applies.
+    deviations
+        Of states in real units.
+    notes
+        What could not be compared, in words.
+    window
+        Around the first difference.
     """
 
     time: str
@@ -114,6 +142,7 @@ class Diff:
 
     @property
     def equal(self) -> bool:
+        """Whether nothing differs."""
         return not self.differences
 
     @property
@@ -124,23 +153,32 @@ class Diff:
     @property
     def first_steps(self) -> dict[str, int]:
         """First different step of each layer that differs, earliest first."""
-        found: dict[str, int] = {}
+        steps: dict[str, int] = {}
         for d in self.differences:
-            found.setdefault(d.layer, d.step)
-        return found
+            steps.setdefault(d.layer, d.step)
+        return steps
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return {"equal": self.equal, "first": None if self.first is None else asdict(self.first), **asdict(self)}
 
 
 def diff(expected: Trace, got: Trace, *, tolerance: float | None = None, window: int = 3) -> Diff:
     """Compare what both traces recorded, on the samples and steps that both have.
 
-    tolerance : for states and readouts in real units, in parts of their range; integers of one scale take none
-    window : steps before and after the first difference that `Diff.window` shows
+    Parameters
+    ----------
+    expected, got
+        The two traces.
+    tolerance
+        For states and readouts in real units, in parts of their range; integers of one scale take none.
+    window
+        Steps before and after the first difference that `Diff.window` shows.
 
-    Raises InputError for traces of different input or sizes, with nothing in common, or with nothing that decides.
+    Raises
+    ------
+    InputError
+        For traces of different input or sizes, with nothing in common, or with nothing that decides.
     """
     require("expected", expected, Trace)
     require("got", got, Trace)
@@ -166,31 +204,31 @@ def diff(expected: Trace, got: Trace, *, tolerance: float | None = None, window:
     if tolerance is not None:
         differences += [_first_difference(p, _outside(tolerance * ranges[p.key])) for p in real]
     order = {p.key: i for i, p in enumerate(pairs)}
-    found = [d for d in differences if d is not None]
-    found.sort(key=lambda d: (d.step + sides.shift(d.layer), order[d.layer, d.what]))
-    differing = {(d.layer, d.what) for d in found}
+    ordered = [d for d in differences if d is not None]
+    ordered.sort(key=lambda d: (d.step + sides.shift(d.layer), order[d.layer, d.what]))
+    differing = {(d.layer, d.what) for d in ordered}
     before = _first_spikes([p for p in exact if p.what == SPIKES], len(sides.samples))
     deviations = [_deviation(p, before, ranges[p.key]) for p in real]
     return Diff(
         sides.time,
-        tuple(_placed(sides, d) for d in found),
+        tuple(_placed(sides, d) for d in ordered),
         tuple(p.key for p in (exact if tolerance is None else pairs) if p.key not in differing),
         tuple(_placed(sides, d) for d in deviations if d is not None),
         tuple(sides.notes),
-        _window(sides, found[0], window) if found else None,
+        _window(sides, ordered[0], window) if ordered else None,
     )
 
 
 D = TypeVar("D", Difference, Deviation)
 
 
-def _placed(sides: Sides, found: D) -> D:
-    """Step in the time that is reported, sample by its number."""
-    return replace(found, step=found.step + sides.shift(found.layer), sample=sides.samples[found.sample])
+def _placed(sides: Sides, entry: D) -> D:
+    """Give the step in the time that is reported and the sample by its number."""
+    return replace(entry, step=entry.step + sides.shift(entry.layer), sample=sides.samples[entry.sample])
 
 
 def _gap(e: Array, g: Array) -> Array:
-    """|e - g|; 0 for equal infinities and for NaN on both sides, infinite for NaN on one."""
+    """Return |e - g|; 0 for equal infinities and for NaN on both sides, infinite for NaN on one."""
     with np.errstate(invalid="ignore"):
         gap = np.abs(e - g)
     gap[(e == g) | (np.isnan(e) & np.isnan(g))] = 0.0
@@ -203,61 +241,61 @@ def _outside(limit: float) -> Callable[[Array, Array], Array]:
 
 
 def _largest(values: Array) -> tuple[int, int, int]:
-    """Place of the largest entry of (steps, sample, neuron), the first in that order."""
+    """Return the place of the largest entry of (steps, sample, neuron), the first in that order."""
     step, sample, neuron = np.unravel_index(int(values.argmax()), values.shape)
     return int(step), int(sample), int(neuron)
 
 
 def _first_difference(pair: Pair, differs: Callable[[Array, Array], Array]) -> Difference | None:
-    """First entry, in the order step, sample, neuron, at which `differs`, with the count; `step` is float time."""
-    found, differing, entries = None, 0, 0
+    """Find the first entry, by step, sample, neuron, at which `differs`, with the count; `step` is float time."""
+    first, differing, entries = None, 0, 0
     for start, e, g in pair.blocks():
         bad = differs(e, g)
         entries += bad.size
-        here = int(np.count_nonzero(bad))
-        differing += here
-        if here and found is None:
+        count = int(np.count_nonzero(bad))
+        differing += count
+        if count and first is None:
             at = _largest(bad)
-            found = (start + at[0], at[1], at[2], e[at].item(), g[at].item())
-    return None if found is None else Difference(pair.layer, pair.what, *found, differing, entries)
+            first = (start + at[0], at[1], at[2], e[at].item(), g[at].item())
+    return None if first is None else Difference(pair.layer, pair.what, *first, differing, entries)
 
 
 def _first_spikes(pairs: list[Pair], samples: int) -> Array:
-    """(sample,) first float step with a different spike in any layer, NEVER where there is none."""
+    """Return (sample,) first float step with a different spike in any layer, NEVER where there is none."""
     first = np.full(samples, NEVER)
     for pair in pairs:
         for start, e, g in pair.blocks():
             bad = (e != g).any(axis=2)
-            here = np.where(bad.any(axis=0), start + bad.argmax(axis=0), NEVER)
-            np.minimum(first, here, out=first)
+            steps = np.where(bad.any(axis=0), start + bad.argmax(axis=0), NEVER)
+            np.minimum(first, steps, out=first)
     return first
 
 
 def _deviation(pair: Pair, before: Array, scale: float) -> Deviation | None:
-    """The largest gap before `before` of each sample; None if no entry is."""
-    best, found = -1.0, None
+    """Return the largest gap before `before` of each sample; None if no entry is."""
+    best, place = -1.0, None
     for start, e, g in pair.blocks():
         gap = _gap(e, g)
         gap[np.arange(start, start + len(gap))[:, None] >= before[None]] = -1.0
         at = _largest(gap)
         if gap[at] > best:
             best = float(gap[at])
-            found = (start + at[0], at[1], at[2], float(e[at]), float(g[at]))
-    if found is None:
+            place = (start + at[0], at[1], at[2], float(e[at]), float(g[at]))
+    if place is None:
         return None
     share = best / scale if scale else (0.0 if best == 0 else float("inf"))
-    return Deviation(pair.layer, pair.what, *found, share, scale)
+    return Deviation(pair.layer, pair.what, *place, share, scale)
 
 
 def _window(sides: Sides, first: Difference, radius: int) -> Window:
-    """Around the first difference; `first` has float step and position of the sample."""
+    """Look around the first difference; `first` has float step and position of the sample."""
     steps = range(first.step - radius, first.step + radius + 1)
     values = {}
-    for what in sides.recorded(first.layer):
-        lines = [
-            [sides.value(side, first.layer, what, t, first.sample, first.neuron) for t in steps] for side in (0, 1)
+    for quantity in sides.recorded(first.layer):
+        traces = [
+            [sides.value(side, first.layer, quantity, t, first.sample, first.neuron) for t in steps] for side in (0, 1)
         ]
-        values[what] = (tuple(lines[0]), tuple(lines[1]))
+        values[quantity] = (tuple(traces[0]), tuple(traces[1]))
     links = [link for link in sides.links() if link.target == first.layer]
     arrivals = [
         a
@@ -273,7 +311,7 @@ def _window(sides: Sides, first: Difference, radius: int) -> Window:
 
 
 def _arrivals(sides: Sides, link: Link, lag: int, first: Difference) -> Arrivals:
-    """What `link.source` sent `lag` steps of the linked side's device time before the difference."""
+    """Return what `link.source` sent `lag` steps of the linked side's device time before the difference."""
     sent = sides.sent_at(link, lag, first.step)
     fired = [sides.fired(side, link.source, sent, first.sample) for side in (0, 1)]
     return Arrivals(link.source, sent + sides.shift(link.source), *fired)

@@ -1,4 +1,4 @@
-"""The float rule with a device's clock: step after step, eligibilities kept one by one, in float64.
+"""The float rule with a device's clock: step after step, eligibilities one by one, in float64.
 
 The device's time is that of `graph.clock`: layers run behind each other, learn in their own steps of a sample only, and
 learning signals to the last hidden layer arrive `error_latency` steps late. Where nothing is late this is
@@ -30,7 +30,7 @@ OUT_OF_REACH = 1e30
 
 
 def feedback_weights(plan: LearningPlan) -> tuple[Array, ...] | None:
-    """Real matrices (n above, n below) over which signals go down to each hidden layer; None: the weights."""
+    """Return real feedback weights (n above, n below) to each hidden layer; None: the weights themselves."""
     if plan.feedback is None:
         return None
     steps = (above.layer.weight_step(above.layer.input) for above in plan.layers[1:])
@@ -38,7 +38,7 @@ def feedback_weights(plan: LearningPlan) -> tuple[Array, ...] | None:
 
 
 def output_error(kind: str, output: Array, label: int) -> Array:
-    """∂L/∂o of one step, by the error of that name in real numbers."""
+    """Return ∂L/∂o of one step, by the error of that name in real numbers."""
     target = np.zeros(len(output))
     target[label] = 1.0
     return ERRORS[kind].real(output, target)
@@ -47,7 +47,14 @@ def output_error(kind: str, output: Array, label: int) -> Array:
 class _LayerRun:
     """One layer: states, eligibilities, what waits, gradients.
 
-    gradient : (n, fan_in), own_gradient : (n, trainable). synapse, own : their eligibilities (n, d, …)
+    Attributes
+    ----------
+    gradient : (n, fan_in)
+        Of weights.
+    parameter_gradient : (n, trainable)
+        Of neuron parameters.
+    synapse, parameter_eligibility : (n, d, …)
+        Their eligibilities.
     """
 
     def __init__(self, layer: Layer, wait: int, weights: bool, parameters: bool) -> None:
@@ -56,7 +63,7 @@ class _LayerRun:
         recurrent = layer.size if layer.recurrent is not None else 0
         fan_in = layer.inputs + (layer.bias is not None) + recurrent
         self.gradient = np.zeros((layer.size, fan_in if weights else 0))
-        self.own_gradient = np.zeros((layer.size, len(model.trainable) if parameters else 0))
+        self.parameter_gradient = np.zeros((layer.size, len(model.trainable) if parameters else 0))
         self.by_spike = any(spike_rows(model)) if not model.readout else False
         if self.by_spike and model.threshold is None:
             raise InputError(
@@ -67,12 +74,12 @@ class _LayerRun:
         self.refresh()
 
     def start(self) -> None:
-        """A sample's start: states, eligibilities and what waits 0; gradients stay."""
+        """Start a sample: states, eligibilities and what waits 0; gradients stay."""
         n, d = self.layer.size, self.layer.model.d
         self.state, self.output = np.zeros((d, n)), np.zeros(n)
         self.synapse = np.zeros((n, d, self.gradient.shape[1]))
-        self.own = np.zeros((n, d, self.own_gradient.shape[1]))
-        zeros = (np.zeros_like(self.gradient), np.zeros_like(self.own_gradient), np.zeros(n))
+        self.parameter_eligibility = np.zeros((n, d, self.parameter_gradient.shape[1]))
+        zeros = (np.zeros_like(self.gradient), np.zeros_like(self.parameter_gradient), np.zeros(n))
         self.waiting: deque[tuple[Array, Array, Array]] = deque([zeros] * self.wait)
 
     def refresh(self) -> None:
@@ -88,7 +95,7 @@ class _LayerRun:
             self.forced[0][place], self.forced[1][place] = OUT_OF_REACH, -OUT_OF_REACH
 
     def forward(self, arriving: Array, always_on: float, spikes: Array | None) -> Array:
-        """One step; along `spikes` (n,) if given. Keeps what learning needs of it."""
+        """Compute one step, along `spikes` (n,) if given, and remember what learning needs of it."""
         layer, parts = self.layer, [arriving]
         if layer.bias is not None:
             parts.append(np.array([always_on]))
@@ -108,8 +115,12 @@ class _LayerRun:
         return self.output
 
     def learn(self, signal: Array) -> Array:
-        """Eligibilities and gradient of this step; returns what goes down, B·C g."""
-        e, e_own, gain = np.empty_like(self.gradient), np.empty_like(self.own_gradient), np.empty(len(signal))
+        """Compute eligibilities and gradient of this step; return the local gradient of the layer's input, B·C g."""
+        e, e_parameters, gain = (
+            np.empty_like(self.gradient),
+            np.empty_like(self.parameter_gradient),
+            np.empty(len(signal)),
+        )
         eligibility_kernel(self.layer.model.name)(
             self.before,
             self.state,
@@ -119,22 +130,29 @@ class _LayerRun:
             self.p_step,
             self.pre,
             self.synapse,
-            self.own,
+            self.parameter_eligibility,
             e,
-            e_own,
+            e_parameters,
             gain,
         )
-        self.waiting.append((e, e_own, gain))
-        e, e_own, gain = self.waiting.popleft()
+        self.waiting.append((e, e_parameters, gain))
+        e, e_parameters, gain = self.waiting.popleft()
         self.gradient += signal[:, None] * e
-        self.own_gradient += signal[:, None] * e_own
+        self.parameter_gradient += signal[:, None] * e_parameters
         return gain * signal
 
 
 class FloatDevice:
     """A float network that runs and learns with the clock of the device that `qnet` is for.
 
-    net : float network of the same layers; its weights are read again after `refresh`
+    Parameters
+    ----------
+    net
+        Float network of the same layers; its weights are read again after `refresh`.
+    qnet
+        The integer network.
+    options
+        Of learning.
     """
 
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
@@ -152,25 +170,26 @@ class FloatDevice:
             layer.refresh()
 
     def clear(self) -> None:
-        """Gradients to 0."""
+        """Set gradients to 0."""
         for layer in self.layers:
-            layer.gradient[...], layer.own_gradient[...] = 0.0, 0.0
+            layer.gradient[...], layer.parameter_gradient[...] = 0.0, 0.0
 
     def gradients(self) -> dict[str, Array]:
-        """Sums over steps since `clear`: by connection ("layers.0.input", bias last) and parameter ("layers.0.tau")."""
-        found: dict[str, Array] = {}
+        """Return sums over steps since `clear`, by connection ("layers.0.input", bias last) and parameter."""
+        sums: dict[str, Array] = {}
         for i, run in enumerate(self.layers):
             name, layer = self.net.name(i), run.layer
             if run.learns:
                 split = layer.inputs + (layer.bias is not None)
-                found[f"{name}.input"] = run.gradient[:, :split].copy()
+                sums[f"{name}.input"] = run.gradient[:, :split].copy()
                 if layer.recurrent is not None:
-                    found[f"{name}.recurrent"] = run.gradient[:, split:].copy()
-            if run.own_gradient.shape[1]:
-                found |= {
-                    f"{name}.{p}": g.copy() for p, g in zip(layer.model.trainable, run.own_gradient.T, strict=True)
+                    sums[f"{name}.recurrent"] = run.gradient[:, split:].copy()
+            if run.parameter_gradient.shape[1]:
+                sums |= {
+                    f"{name}.{p}": g.copy()
+                    for p, g in zip(layer.model.trainable, run.parameter_gradient.T, strict=True)
                 }
-        return found
+        return sums
 
     def sample(
         self,
@@ -181,19 +200,30 @@ class FloatDevice:
         spikes: dict[str, Array] | None = None,
         on_step: Callable[[], None] | None = None,
     ) -> Array:
-        """Run x (T, channel) from zero states, add to the gradients; returns the readout (T, outputs).
+        """Run x (T, channel) from zero states, add to the gradients; return the readout (T, outputs).
 
-        label, scored : (T,). spikes : (device steps, n) by hidden layer, of the steps that the run takes or fewer
-        on_step : called at the end of every device step
+        Parameters
+        ----------
+        x : (T, channel)
+            One sample.
+        label, scored : (T,)
+            Target class and whether the step counts.
+        spikes
+            (device steps, n) by hidden layer, of the steps that the run takes or fewer.
+        on_step
+            Called at the end of every device step.
 
-        Raises InputError for spikes of the wrong shape.
+        Raises
+        ------
+        InputError
+            For spikes of the wrong shape.
         """
         steps, delay, tail = len(x), self.clock.connection_delay, self.clock.tail
         total = self.clock.learning_steps(steps)
         given = self._forced(spikes, total)
         for run in self.layers:
             run.start()
-        late = deque([np.zeros(self.layers[-2].layer.size)] * self.plan.layers[-2].signal_wait)
+        delayed = deque([np.zeros(self.layers[-2].layer.size)] * self.plan.layers[-2].signal_wait)
         outputs = np.empty((total, self.net.outputs))
         silent = np.zeros(self.net.inputs)
         for t in range(total):
@@ -203,7 +233,7 @@ class FloatDevice:
                 current = run.forward(arriving, float(t >= delay), None if i >= len(given) else given[i][t])
                 arriving = previous if delay else current
             outputs[t] = self.layers[-1].output
-            self._learn(t, label, scored, late)
+            self._learn(t, label, scored, delayed)
             if on_step is not None:
                 on_step()
         return outputs[tail : tail + steps]
@@ -211,7 +241,7 @@ class FloatDevice:
     def _forced(self, spikes: dict[str, Array] | None, total: int) -> list[Array]:
         if spikes is None:
             return []
-        found = []
+        trains = []
         for i, run in enumerate(self.layers[:-1]):
             train = np.asarray(spikes[self.net.name(i)], np.float64)
             if train.ndim != 2 or len(train) > total or train.shape[1] != run.layer.size:
@@ -220,22 +250,22 @@ class FloatDevice:
                     f"{run.layer.size} neurons"
                 )
             # steps past the end reach no gradient
-            found.append(np.concatenate([train, np.zeros((total - len(train), run.layer.size))]))
-        return found
+            trains.append(np.concatenate([train, np.zeros((total - len(train), run.layer.size))]))
+        return trains
 
-    def _learn(self, t: int, label: Array, scored: Array, late: deque[Array]) -> None:
-        """Learning of device step t, from the readout down."""
-        last, own = len(self.layers) - 1, t - self.clock.tail
+    def _learn(self, t: int, label: Array, scored: Array, delayed: deque[Array]) -> None:
+        """Learn in device step t, from the readout backward."""
+        last, step = len(self.layers) - 1, t - self.clock.tail
         signal: Array = np.zeros(self.net.outputs)
-        if 0 <= own < len(label) and scored[own]:
-            signal = output_error(self.error, self.layers[last].output, int(label[own]))
+        if 0 <= step < len(label) and scored[step]:
+            signal = output_error(self.error, self.layers[last].output, int(label[step]))
         for i in reversed(range(last + 1)):
             run = self.layers[i]
             window = self.clock.window(i, len(label))
             running = 0 <= t - window.first < window.steps
-            down = run.learn(signal) if running else np.zeros(run.layer.size)
+            backward = run.learn(signal) if running else np.zeros(run.layer.size)
             if i > 0:
-                signal = down @ (run.layer.weight if self.feedback is None else self.feedback[i - 1])
+                signal = backward @ (run.layer.weight if self.feedback is None else self.feedback[i - 1])
             if i == last:
-                late.append(signal)
-                signal = late.popleft()
+                delayed.append(signal)
+                signal = delayed.popleft()

@@ -19,9 +19,9 @@ from hypr_neuro.sim.learning.kernels import no_psi_index
 
 @cache
 def step_kernel(model_name: str) -> Callable[..., None]:
-    """Kernel (state (d, n), output (n,), current (n,), p, after (d, n), out (n,)): one step of every neuron.
+    """Compile the kernel (state (d, n), output (n,), current (n,), p, after (d, n), out (n,)) of one step.
 
-    p : (parameters and coefficients, n). after, out : filled
+    `p` is (parameters and coefficients, n); `after` and `out` are filled.
     """
     model = get_model(model_name)
     step, load_s, load_p, store = model.float_step, LOAD[model.d], LOAD[model.float_count], STORE[model.d]
@@ -44,16 +44,26 @@ def step_kernel(model_name: str) -> Callable[..., None]:
 
 @cache
 def eligibility_kernel(model_name: str) -> Callable[..., None]:
-    """Kernel that moves the eligibilities of a layer by one step.
+    """Compile the kernel that moves the eligibilities of a layer by one step.
 
         ε ← A ε + B pre,    e = C ε_t + C' ε_{t-1}         for each synapse
         η ← A η + P,        e^p = C η_t + C' η_{t-1} + E   for each trainable parameter
         gain = B·C
 
-    before, after : (d, n) states. output : (n,) outputs of the step before. p : parameters and coefficients; p_step :
-        those that the step was taken with, see `float_device`
-    pre : (m,). synapse : (n, d, m), updated. own : (n, d, trainable), updated. e : (n, m) and e_own : (n, trainable),
-        filled; with m = 0 or no parameters nothing is computed for them. gain : (n,), filled
+    With m = 0 or no parameters nothing is computed for them. Its arguments are
+
+    before, after : (d, n)
+        States.
+    output : (n,)
+        Outputs of the step before.
+    p, p_step
+        Parameters and coefficients, and those that the step was taken with, see `float_device`.
+    pre : (m,)
+        Presynaptic values.
+    synapse, parameter : (n, d, m), (n, d, trainable)
+        Eligibilities, updated.
+    e, e_parameter, gain : (n, m), (n, trainable), (n,)
+        Filled.
     """
     model = get_model(model_name)
     d, m, jacobian = model.d, len(model.trainable), model.float_jacobian
@@ -73,12 +83,12 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
         p_step: Any,
         pre: Any,
         synapse: Any,
-        own: Any,
+        parameter: Any,
         e: Any,
-        e_own: Any,
+        e_parameter: Any,
         gain: Any,
     ) -> None:
-        fan_in, parameters = e.shape[1], e_own.shape[1]
+        fan_in, parameters = e.shape[1], e_parameter.shape[1]
         for i in range(np.uintp(output.shape[0])):
             s0, s1 = load_s(before, i), load_s(after, i)
             psi = psi_of(psi_arg(s0, s1, load_p(p, i)))
@@ -89,7 +99,7 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
                 store(synapse[i], k, new)
             if parameters:
                 for q in range(m):
-                    new, e_own[i, q] = advance(load_s(own[i], q), A, C, Cp, P[q], E[q])
-                    store(own[i], q, new)
+                    new, e_parameter[i, q] = advance(load_s(parameter[i], q), A, C, Cp, P[q], E[q])
+                    store(parameter[i], q, new)
 
     return compile_kernel(kernel)

@@ -37,11 +37,18 @@ Shares = dict[str, float]
 class GradientProbe:
     """Integer gradients against float's, means over samples; NaN where a gradient is 0.
 
-    cosine, norm_ratio : along the integer run's spikes; ratio: integer norm / float norm
-    free_cosine, free_norm_ratio : against the free float network
-    dead : share of entries that are 0 in integers among those that are not in float, along the same spikes
-    saturated : share of weights at the largest magnitude that their width has, by connection
-    clipped : by tensor, clips a value computed: Jacobians, eligibilities, accumulators, learning signals, states
+    Attributes
+    ----------
+    cosine, norm_ratio
+        Along the integer run's spikes; ratio: integer norm / float norm.
+    free_cosine, free_norm_ratio
+        Against the free float network.
+    dead
+        Share of entries that are 0 in integers among those that are not in float, along the same spikes.
+    saturated
+        Share of weights at the largest magnitude that their width has, by connection.
+    clipped
+        By tensor, clips a value computed: Jacobians, eligibilities, accumulators, learning signals, states.
     """
 
     cosine: Shares = field(default_factory=dict)
@@ -53,12 +60,12 @@ class GradientProbe:
     clipped: Shares = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self)
 
 
 def _mean(values: list[float]) -> float:
-    """Over the samples that have one: a gradient that is 0 has no direction. NaN if none has."""
+    """Average over the samples that have one: a gradient that is 0 has no direction. NaN if none has."""
     known = [v for v in values if not np.isnan(v)]
     return float(np.mean(known)) if known else float("nan")
 
@@ -73,9 +80,8 @@ def probe(
 ) -> GradientProbe:
     """Probe the gradients of each sample in `data`; nothing is changed.
 
-    net : the float network that `qnet` was quantized from. forms : of the two, those that are wanted
-
-    Raises InputError for options or data that do not fit.
+    `net` is the float network that `qnet` was quantized from, `forms` those of the two forms to compute. Raise
+    InputError for options or data that do not fit.
     """
     options = options or LearnOptions()
     if not len(data) or not set(forms) <= {"along", "free"}:
@@ -89,13 +95,13 @@ def probe(
     for index in range(len(data)):
         sample = data.take(np.array([index]))
         x, label, scored = arrays_of(sample)
-        found = integer_gradients(learner, x, label, scored)
-        ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in found.items()}
+        integers = integer_gradients(learner, x, label, scored)
+        ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in integers.items()}
         steps += qnet.clock.learning_steps(len(x))
         if "along" in forms:
             along = float_along(real, qnet, sample, options)
             _note(rows, "cosine", "norm_ratio", ours, along)
-            rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in found.items()})
+            rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in integers.items()})
         if twin is not None:
             apart = by_value(real, qnet, options, twin.gradients(sample))
             _note(rows, "free_cosine", "free_norm_ratio", ours, apart)
@@ -104,26 +110,26 @@ def probe(
 
 
 def integer_gradients(learner: Learner, x: Array, label: Array, scored: Array) -> dict[str, Array]:
-    """Gradients of one sample by a learner that holds none and makes no update; its counters move on."""
+    """Compute gradients of one sample by a learner that holds none and makes no update; its counters move on."""
     learner.sample(x.astype(np.int32), label, scored, 0)
-    found = {name: np.array(g, dtype=np.int64) for name, g in learner.updater.gradients().items()}
+    sums = {name: np.array(g, dtype=np.int64) for name, g in learner.updater.gradients().items()}
     for layer in learner.layers:
         layer.clear()
-    return found
+    return sums
 
 
 def gradient_fidelity(
     net: Network, qnet: QuantizedNetwork, probe_data: SequenceData, options: LearnOptions
 ) -> tuple[Shares, Shares]:
-    """Cosine and norm ratio of integer against free float gradients on the same weights, mean over the samples."""
-    found = probe(net, qnet, probe_data, options, forms=("free",))
-    return found.free_cosine, found.free_norm_ratio
+    """Return cosine and norm ratio of integer against free float gradients on the same weights, means over samples."""
+    probed = probe(net, qnet, probe_data, options, forms=("free",))
+    return probed.free_cosine, probed.free_norm_ratio
 
 
 def float_along(real: Network, qnet: QuantizedNetwork, sample: SequenceData, options: LearnOptions) -> dict[str, Array]:
-    """Float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each.
+    """Return float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each.
 
-    real : float network with the weights of `qnet`, see `quantize.dequantize`
+    `real` is a float network with the weights of `qnet`, see `quantize.dequantize`.
     """
     x, label, scored = arrays_of(sample)
     trace = simulate(qnet, sample.x, record=("spikes",))
@@ -135,7 +141,7 @@ def float_along(real: Network, qnet: QuantizedNetwork, sample: SequenceData, opt
 def by_value(
     net: Network, qnet: QuantizedNetwork, options: LearnOptions, found: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """What learns of the float gradients `found`, neuron parameters as gradients by value and of shape (n, 1)."""
+    """Select what learns of the float gradients, neuron parameters as gradients by value and of shape (n, 1)."""
     result: dict[str, Array] = {}
     for i, places in enumerate(options.learning_parameters(qnet)):
         name, layer = net.name(i), net.layers[i]
@@ -143,8 +149,8 @@ def by_value(
             continue
         result |= {f"{name}.{key}": found[f"{name}.{key}"] for key in qnet.layers[i].connections()}
         for j in places:
-            own = f"{name}.{layer.model.trainable[j]}"
-            result[own] = gradient_by_value(layer, j, found[own])[:, None]
+            parameter = f"{name}.{layer.model.trainable[j]}"
+            result[parameter] = gradient_by_value(layer, j, found[parameter])[:, None]
     return result
 
 
@@ -157,13 +163,13 @@ def _note(
 
 
 def cosine_of(ours: Array, real: Array) -> float:
-    """Σ a b / (|a| |b|), NaN where one is 0."""
+    """Return Σ a b / (|a| |b|), NaN where one is 0."""
     product = float(np.linalg.norm(ours) * np.linalg.norm(real))
     return float((ours * real).sum()) / product if product else float("nan")
 
 
 def ratio_of(ours: Array, real: Array) -> float:
-    """|a| / |b|, NaN where b is 0."""
+    """Return |a| / |b|, NaN where b is 0."""
     norm = float(np.linalg.norm(real))
     return float(np.linalg.norm(ours)) / norm if norm else float("nan")
 
@@ -187,7 +193,7 @@ def clip_shares(learner: Learner, steps: int) -> Shares:
     a signal for every hidden neuron. A share is of (synapses or neurons) · steps, so that several entries of one
     synapse that clip in one step can bring it above 1.
     """
-    layers, found = learner.qnet.layers, {}
+    layers, shares = learner.qnet.layers, {}
     neurons = {learner.qnet.name(i): layer.size for i, layer in enumerate(layers)}
     synapses = {
         learner.qnet.name(i): sum(c.mantissa.size for c in layer.connections().values())
@@ -195,9 +201,9 @@ def clip_shares(learner: Learner, steps: int) -> Shares:
     }
     hidden = sum(layer.size for layer in layers[:-1])
     for key, count in learner.clips().items():
-        layer, _, what = key.partition(" ")
-        of = hidden if key == "learning signals" else synapses[layer] if what != "Jacobians" else neurons[layer]
-        found[key] = count / (of * max(steps, 1))
+        layer, _, name = key.partition(" ")
+        of = hidden if key == "learning signals" else synapses[layer] if name != "Jacobians" else neurons[layer]
+        shares[key] = count / (of * max(steps, 1))
     for key, count in learner.events().items():
-        found[key] = count / (neurons[key.partition(" ")[0]] * max(steps, 1))
-    return found
+        shares[key] = count / (neurons[key.partition(" ")[0]] * max(steps, 1))
+    return shares

@@ -10,7 +10,7 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 
 
 def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:
-    """Integer gradient / real gradient, both summed over steps, by connection and neuron parameter.
+    """Return integer gradient / real gradient, both summed over steps, by connection and neuron parameter.
 
     With b = error bits, k and fe the fractions of coefficients and eligibilities:
 
@@ -39,7 +39,7 @@ def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions)
 
 
 def current_gain(layer: Layer, fixed: QuantizedLayer, coefficient_fraction: int) -> float:
-    """β of neuron 0 where its model takes B·C, rounded to 1 where it is that up to the coefficients' rounding."""
+    """Return β of neuron 0 where its model takes B·C, 1 where it is that up to the coefficients' rounding."""
     p = tuple(map(int, fixed.per_neuron[:, 0])) + tuple(map(int, fixed.constants))
     state, current = fixed.model.gain_point(p)
     ours = fixed.model.fixed_jacobian(state, state, 0, current, p, 0)[1]

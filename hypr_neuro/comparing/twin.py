@@ -42,7 +42,12 @@ class TwinEpoch:
 class FloatTwin:
     """A float network that learns as the device does.
 
-    net : changed in place. optimizer, parameter_optimizer : of weights, and of values of neuron parameters
+    Attributes
+    ----------
+    net
+        Changed in place.
+    optimizer, parameter_optimizer
+        Of weights, and of values of neuron parameters.
     """
 
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
@@ -78,20 +83,20 @@ class FloatTwin:
     def learn(
         self, data: SequenceData, epochs: int, part: str, on_epoch: Callable[[str, int], None] | None = None
     ) -> list[TwinEpoch]:
-        """The state before learning and after each epoch; fewer if `stopped` is set meanwhile."""
+        """Return the state before learning and after each epoch; fewer if `stopped` is set meanwhile."""
         train = data.part("train")
-        found = [self._state(data, part)]
+        states = [self._state(data, part)]
         for epoch, (rate, parameter_rate) in enumerate(rates(self.options, epochs)):
             self.optimizer.rate = rate / (1 << RATE_FRACTION)
             self.parameter_optimizer.rate = parameter_rate / (1 << RATE_FRACTION)
             for index in epoch_order(self.options.seed, epoch, len(train)):
                 if self.stopped.is_set():
-                    return found
+                    return states
                 self.sample(train.take(np.array([index])))
-            found.append(self._state(data, part))
+            states.append(self._state(data, part))
             if on_epoch is not None:
                 on_epoch("float", epoch + 1)
-        return found
+        return states
 
     def _state(self, data: SequenceData, part: str) -> TwinEpoch:
         values = {
@@ -124,7 +129,7 @@ class FloatTwin:
             self.device.refresh()
 
     def gradients(self, sample: SequenceData) -> dict[str, Array]:
-        """Gradients of one sample, summed over its steps: by connection, and by parameter."""
+        """Return gradients of one sample, summed over its steps: by connection, and by parameter."""
         scored = sample.x.shape[1] if sample.mask is None else int(sample.mask.sum())
         if not scored:
             empty = {name: np.zeros_like(a, np.float64) for name, a in self.net.arrays().items()}
@@ -132,7 +137,7 @@ class FloatTwin:
         loss, outputs = loss_of(ERRORS[self.error]), self.net.outputs
         factor = scored * ERRORS[self.error].loss_scale(outputs)
         target = np.eye(outputs)[sample.y] if loss.targets == "real" else sample.y
-        found, _ = gradients(
+        by_array, _ = gradients(
             self.net,
             sample.x,
             target,
@@ -142,11 +147,11 @@ class FloatTwin:
             signal_delay=self.delays,
             ways_down=self.feedback,
         )
-        return {name: factor * g for name, g in named_gradients(self.net, found).items()}
+        return {name: factor * g for name, g in named_gradients(self.net, by_array).items()}
 
-    def _update(self, found: dict[str, Array]) -> None:
+    def _update(self, gradients: dict[str, Array]) -> None:
         weights = matrices(self.net)
-        self.optimizer.update(weights, found)
+        self.optimizer.update(weights, gradients)
         write_matrices(self.net, weights)
         for i, layer in enumerate(self.net.layers):
             names = {j: f"{self.net.name(i)}.{layer.model.trainable[j]}" for j in self.chosen[i]}
@@ -156,7 +161,7 @@ class FloatTwin:
             changed = {
                 j: values[j]
                 - self.parameter_optimizer.lsb[name]
-                * self.parameter_optimizer.step(name, gradient_by_value(layer, j, found[name])[:, None])[:, 0]
+                * self.parameter_optimizer.step(name, gradient_by_value(layer, j, gradients[name])[:, None])[:, 0]
                 for j, name in names.items()
             }
             write_values(layer, changed)
@@ -164,7 +169,7 @@ class FloatTwin:
 
 
 def signal_delays(plan: LearningPlan) -> list[int]:
-    """Steps by which signals reach each hidden layer later than the layer above, as far as nothing waits for them."""
+    """Return the steps by which signals reach each hidden layer later than the layer above, as far as nothing waits."""
     return [0 if plan.clock.aligned else plan.clock.signal_step(i) for i in range(plan.last)]
 
 
@@ -181,7 +186,7 @@ def loss_of(error: OutputError) -> Loss:
 
 
 def weight_steps(plan: LearningPlan) -> dict[str, float]:
-    """Real size of one mantissa unit, of every connection that learns."""
+    """Return the real size of one mantissa unit, of every connection that learns."""
     layers = [layer.layer for layer in plan.layers]
     return {
         t.name: layers[t.layer].weight_step(layers[t.layer].connections()[t.key])
@@ -191,12 +196,12 @@ def weight_steps(plan: LearningPlan) -> dict[str, float]:
 
 
 def parameter_units(plan: LearningPlan) -> dict[str, float]:
-    """Real size of one unit of change, of the value of every neuron parameter that learns."""
+    """Return the real size of one unit of change, of the value of every neuron parameter that learns."""
     return {f"{layer.name}.{p.name}": p.unit for layer in plan.layers for p in layer.parameters}
 
 
 def arrays_of(sample: SequenceData) -> tuple[Array, Array, Array]:
-    """(x (T, channel), label (T,), scored (T,)) of the only sample, as learners take it."""
+    """Return (x (T, channel), label (T,), scored (T,)) of the only sample, as learners take it."""
     steps = sample.x.shape[1]
     label = np.broadcast_to(sample.y.reshape(1, -1), (1, steps))[0]
     scored = np.ones(steps, bool) if sample.mask is None else sample.mask[0]
@@ -204,7 +209,7 @@ def arrays_of(sample: SequenceData) -> tuple[Array, Array, Array]:
 
 
 def connection_gradients(net: Network, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Float arrays by parameter ("layers.0.weight") as arrays by connection ("layers.0.input", with the bias)."""
+    """Turn float arrays by parameter ("layers.0.weight") into those by connection ("layers.0.input", with the bias)."""
     result = {}
     for i, layer in enumerate(net.layers):
         name = net.name(i)
@@ -218,17 +223,17 @@ def connection_gradients(net: Network, arrays: dict[str, Array]) -> dict[str, Ar
 
 
 def named_gradients(net: Network, arrays: dict[str, Array]) -> dict[str, Array]:
-    """`connection_gradients`, and those of neuron parameters by their own names."""
-    own = {
+    """Return `connection_gradients`, and those of neuron parameters by their own names."""
+    parameters = {
         f"{net.name(i)}.{p}": arrays[f"{net.name(i)}.{p}"]
         for i, layer in enumerate(net.layers)
         for p in layer.trainable
     }
-    return connection_gradients(net, arrays) | own
+    return connection_gradients(net, arrays) | parameters
 
 
 def matrices(net: Network) -> dict[str, Array]:
-    """Copies of the weights by connection as the device holds them: a current bias is the last column of "input"."""
+    """Copy the weights by connection as the device holds them: a current bias is the last column of "input"."""
     named = {k: v for k, v in net.arrays().items() if k.rsplit(".", 1)[1] in ("weight", "recurrent", "bias")}
     return {k: v.copy() for k, v in connection_gradients(net, named).items()}
 

@@ -20,11 +20,19 @@ from hypr_neuro.train.optimizers import OnChip
 class UpdateRecord:
     """One update, by connection or neuron parameter.
 
-    zero : share of gradient entries that are 0
-    small : share of steps with 0 < |step| < 1/2 among those not 0: to nearest they would be lost, stochastic rounding
-        makes a change of one unit with probability |step|
-    step : mean |step|, in mantissa units or units of parameters
-    saturated : share of weights at ±top. histogram : weights in each bin, of connections only
+    Attributes
+    ----------
+    zero
+        Share of gradient entries that are 0.
+    small
+        Share of steps with 0 < |step| < 1/2 among those not 0: to nearest they would be lost, stochastic rounding
+        makes a change of one unit with probability |step|.
+    step
+        Mean |step|, in mantissa units or units of parameters.
+    saturated
+        Share of weights at ±top.
+    histogram
+        Weights in each bin, of connections only.
     """
 
     update: int
@@ -38,10 +46,18 @@ class UpdateRecord:
 class UpdateProbe:
     """Records every `every`-th update of a `Learner`, in the state before it.
 
-    per_epoch : samples of an epoch, after which rates fall; None: they stay
-    edges : of the histograms' bins, in mantissas: `bins` of equal width over ±top
-
     Steps are worked out in real numbers from the integer gradients, before they are rounded.
+
+    Parameters
+    ----------
+    qnet, options
+        What learns, and how.
+    per_epoch
+        Samples of an epoch, after which rates fall; None: they stay.
+    every
+        Record one update in so many.
+    bins
+        Bins of the histograms, of equal width over ±top; `edges` are their ends, in mantissas.
     """
 
     def __init__(
@@ -71,18 +87,20 @@ class UpdateProbe:
         )
 
     def _set_rates(self, samples: int) -> None:
-        """Rates of the epoch in which an update lies that follows so many whole samples."""
-        done = samples - (self.options.update_on == "sample")
-        *_, (rate, parameter_rate) = rates(self.options, 1 if self.per_epoch is None else 1 + done // self.per_epoch)
+        """Set the rates of the epoch in which an update lies that follows so many whole samples."""
+        finished = samples - (self.options.update_on == "sample")
+        *_, (rate, parameter_rate) = rates(
+            self.options, 1 if self.per_epoch is None else 1 + finished // self.per_epoch
+        )
         self.weights.rate = rate / (1 << RATE_FRACTION)
         self.parameters.rate = parameter_rate / (1 << RATE_FRACTION)
 
     def __call__(self, learner: Learner) -> None:
         """Take up the update that is about to be made."""
-        found, connections = learner.updater.gradients(), learner.qnet.weights()
+        gradients, connections = learner.updater.gradients(), learner.qnet.weights()
         record = UpdateRecord(learner.updates)
         self._set_rates(learner.samples)
-        for name, gradient in found.items():
+        for name, gradient in gradients.items():
             matrix = gradient.reshape(len(gradient), -1)
             # every update moves the averages of the rule, recorded or not
             step = (self.weights if name in connections else self.parameters).step(name, matrix)

@@ -23,7 +23,7 @@ INPUT = "input"
 
 
 @dataclass(frozen=True)
-class Window:
+class LearningWindow:
     """Steps of a sample in which a layer learns.
 
     Attributes
@@ -139,9 +139,9 @@ class Clock:
         """Count the device steps of a sample of `steps` steps that is learned from."""
         return steps + self.learning_tail
 
-    def window(self, index: int, steps: int) -> Window:
+    def window(self, index: int, steps: int) -> LearningWindow:
         """Tell when a population learns in a sample of `steps` steps."""
-        return Window(self.latency(index), steps + self.waiting(index))
+        return LearningWindow(self.latency(index), steps + self.waiting(index))
 
 
 @lru_cache

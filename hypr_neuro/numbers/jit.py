@@ -91,7 +91,7 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
 
 
 def _renamed(function: Callable[..., Any], digest: str) -> Callable[..., Any]:
-    """A copy of the kernel whose name, and with it the symbols of its machine code, no other kernel has.
+    """Copy the kernel under a name that, and with it its symbols in machine code, no other kernel has.
 
     numba numbers the functions of a process to tell their symbols apart. Kernels that different processes stored may
     have the same number, and meet in a third process: where all kernels of a stage are called alike, one could be taken
@@ -105,13 +105,13 @@ def _renamed(function: Callable[..., Any], digest: str) -> Callable[..., Any]:
 
 
 def _callable_from_kernels(function: Any) -> bool:
-    """Whether compiled code may call the function: it is tagged, a twin of one that is, or a function of lanes."""
+    """Tell whether compiled code may call the function: it is tagged, a twin of one that is, or a function of lanes."""
     return function in _tagged or function in _twins or function.__module__ == lanes.__name__
 
 
 @lru_cache(maxsize=1)
 def _disjoint_arguments() -> type[Any]:
-    """numba's compiler, marking array arguments as `noalias`."""
+    """Return numba's compiler, marking array arguments as `noalias`."""
     from numba.core.compiler import Compiler
 
     class Disjoint(Compiler):  # type: ignore[misc]  # numba's class has no types
@@ -127,7 +127,7 @@ _twins: set[Callable[..., Any]] = set()
 
 
 def single_precision(function: F) -> F:
-    """The function with every float literal in 32 bits, the tagged functions that it calls likewise.
+    """Return the function with every float literal in 32 bits, the tagged functions that it calls likewise.
 
     To numba a literal is a 64-bit number, and float32 · float64 is float64: without this, kernels on float32 arrays
     would compute in 64 bits, with half the vector lanes.

@@ -54,11 +54,21 @@ def cache_folder() -> Path:
 def kernel_digest(kernel: Any, options: Any, extensions: tuple[ModuleType, ...], known: Callable[[Any], bool]) -> str:
     """Return the sha256, in hex, over all that a kernel's machine code is made of, types and processor apart.
 
-    kernel : function. options : values that the compiler is called with
-    extensions : modules that teach the compiler, of which every function counts
-    known : whether compiled code may call a function; another one, given to numba elsewhere, cannot be digested
+    Parameters
+    ----------
+    kernel
+        A function.
+    options
+        Values that the compiler is called with.
+    extensions
+        Modules that teach the compiler, of which every function counts.
+    known
+        Whether compiled code may call a function; another one, given to numba elsewhere, cannot be digested.
 
-    Raises TypeError where the kernel names something whose code or value is not known.
+    Raises
+    ------
+    TypeError
+        Where the kernel names something whose code or value is not known.
     """
     digest = _Digest(known, kernel)
     digest.add((_surroundings(), options, *(_module_code(module) for module in extensions)))
@@ -67,7 +77,7 @@ def kernel_digest(kernel: Any, options: Any, extensions: tuple[ModuleType, ...],
 
 
 def _surroundings() -> tuple[Any, ...]:
-    """Versions, and what the environment sets for the compiler."""
+    """Return versions, and what the environment sets for the compiler."""
     import llvmlite
     import numba
 
@@ -78,7 +88,7 @@ def _surroundings() -> tuple[Any, ...]:
 
 @lru_cache
 def _module_code(module: ModuleType) -> tuple[str, ...]:
-    """The code of every function and method of a module, and its plain constants."""
+    """Return the code of every function and method of a module, and its plain constants."""
 
     def parts(names: dict[str, Any]) -> Iterator[str]:
         for name, value in sorted(names.items()):
@@ -95,15 +105,15 @@ def _module_code(module: ModuleType) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _code_text(code: CodeType) -> str:
-    """A code object as text: what it does, without where it stands; a docstring is no operand of any instruction."""
+    """Write a code object as text: what it does, without where it stands and without its docstring."""
     counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & ~_DOCSTRING_FLAG
     variables = code.co_varnames, code.co_cellvars, code.co_freevars
-    lines = [repr((code.co_name, counts, variables, getattr(code, "co_exceptiontable", b"")))]
+    text = [repr((code.co_name, counts, variables, getattr(code, "co_exceptiontable", b"")))]
     for step in dis.get_instructions(code):
         constant = step.opcode in dis.hasconst
         operand = _constant_text(step.argval) if constant else f"{step.arg} {step.argval!r}"
-        lines.append(f"{step.opname} {operand}")
-    return "\n".join(lines)
+        text.append(f"{step.opname} {operand}")
+    return "\n".join(text)
 
 
 def _constant_text(value: Any) -> str:
@@ -127,7 +137,7 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 @lru_cache(maxsize=4096)
 def _names(code: CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Globals that a code object reads, and every name in it, attributes too; those of code inside included."""
+    """Return globals that a code object reads, and every name in it, attributes too; those of code inside included."""
     steps = [step for inner in _nested(code) for step in dis.get_instructions(inner)]
     read = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return tuple(sorted(read)), tuple(sorted({name for inner in _nested(code) for name in inner.co_names}))
@@ -144,7 +154,7 @@ class _Digest:
         return self._hash.hexdigest()
 
     def _put(self, *texts: str) -> None:
-        """Every text with its length before it: no two lists of texts give the same bytes."""
+        """Add every text with its length before it: no two lists of texts give the same bytes."""
         for text in texts:
             part = text.encode("utf-8", "surrogatepass")
             self._hash.update(b"%d:" % len(part) + part)
@@ -174,15 +184,15 @@ class _Digest:
         elif isinstance(value, type) and (issubclass(value, enum.Enum) or hasattr(value, "_fields")):
             self._add_class(value)
         else:
-            what = f"{value!r} of {type(value)}, whose value no digest can name"
-            raise TypeError(self._fault(what, "use numbers, text, arrays, tuples or tagged functions instead"))
+            subject = f"{value!r} of {type(value)}, whose value no digest can name"
+            raise TypeError(self._fault(subject, "use numbers, text, arrays, tuples or tagged functions instead"))
 
-    def _fault(self, what: str, remedy: str) -> str:
+    def _fault(self, subject: str, remedy: str) -> str:
         kernel = f"{self._kernel.__module__}.{self._kernel.__qualname__}"
-        return f"the kernel {kernel} names {what}: its machine code could not be told from another's; {remedy}"
+        return f"the kernel {kernel} names {subject}: its machine code could not be told from another's; {remedy}"
 
     def _again(self, value: Any) -> bool:
-        """Whether a function or module was counted before; its place among those counted stands for it."""
+        """Tell whether a function or module was counted before; its place among those counted stands for it."""
         if id(value) in self._seen:
             self._put("again", str(self._seen[id(value)]))
             return True
@@ -206,8 +216,8 @@ class _Digest:
 
     def _add_function(self, function: FunctionType, *, inside: bool = False) -> None:
         if not inside and function is not self._kernel and not self._known(function):
-            what = f"the function {function.__module__}.{function.__qualname__}, which is not tagged"
-            raise TypeError(self._fault(what, "put @jitable before it"))
+            subject = f"the function {function.__module__}.{function.__qualname__}, which is not tagged"
+            raise TypeError(self._fault(subject, "put @jitable before it"))
         if self._again(function):
             return
         code = function.__code__
@@ -242,7 +252,7 @@ def _of_library(module: str | None) -> bool:
 
 
 def _name_in_library(value: Any) -> str | None:
-    """Name of what the interpreter or a library defines: a builtin, a type, a ufunc, a numba type; None for others."""
+    """Return the name of what the interpreter or a library defines (builtin, type, ufunc, numba type), else None."""
     if isinstance(value, BuiltinFunctionType):
         owner = value.__self__
         return f"{value.__module__}.{value.__qualname__}" if owner is None or isinstance(owner, ModuleType) else None
@@ -270,7 +280,7 @@ def attach_cache(compiled: Any, digest: Callable[[], str]) -> None:
 
 @lru_cache(maxsize=1)
 def _cache_class() -> type[Any]:
-    """numba's cache of one function, keyed by the kernel's digest, without an index.
+    """Make the cache of one function, numba's own keyed by the kernel's digest, without an index.
 
     numba lists the files of a function in an index and numbers them; processes that compile it for two models at the
     same time write the same number, and the next process runs the code of the wrong one. Here a file's name says what
@@ -341,10 +351,10 @@ def prune(folder: Path, now: float) -> None:
     used = []
     for path in folder.rglob("*.nb[ic]*"):
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:
             continue
-        used.append((found.st_mtime, found.st_size, path))
+        used.append((status.st_mtime, status.st_size, path))
     total = 0
     for when, size, path in sorted(used, reverse=True):
         total += size

@@ -15,22 +15,22 @@ from typing import Any
 
 
 def lane16(x: Any) -> Any:
-    """x as a 16-bit lane in kernels, x itself in Python."""
+    """Return x as a 16-bit lane in kernels, x itself in Python."""
     return x
 
 
 def lane32(x: Any) -> Any:
-    """x as a 32-bit lane in kernels, x itself in Python."""
+    """Return x as a 32-bit lane in kernels, x itself in Python."""
     return x
 
 
 def plain(x: Any) -> Any:
-    """A lane as an ordinary integer in kernels, x itself in Python."""
+    """Return a lane as an ordinary integer in kernels, x itself in Python."""
     return x
 
 
 def lowest_bit(x: int) -> int:
-    """Place of the lowest bit that is set, x > 0; one instruction in kernels."""
+    """Return the place of the lowest bit that is set, x > 0; one instruction in kernels."""
     return (x & -x).bit_length() - 1
 
 
@@ -117,7 +117,7 @@ def _operators(Lane: Any) -> None:
     from numba.extending import lower_builtin
 
     def narrowest(args: Any) -> Any:
-        """The lane that an expression of these operands is, None where it is none of ours."""
+        """Return the lane that an expression of these operands is, None where it is none of ours."""
         lanes = [a for a in args if isinstance(a, Lane)]
         fits = all(isinstance(a, (Lane, types.Integer, types.Boolean)) for a in args)
         return lanes[0] if lanes and fits and len(set(lanes)) == 1 else None
@@ -209,7 +209,7 @@ def _wide_rules(Lane: Any) -> None:
 
 
 def _constructor(function: Any, lane: Any) -> None:
-    """`function` in kernels: its argument cast to `lane`; a tuple's every entry."""
+    """Teach kernels `function`: its argument cast to `lane`; a tuple's every entry."""
     from numba import types
     from numba.core import cgutils
     from numba.extending import intrinsic, overload

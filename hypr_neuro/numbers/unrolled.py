@@ -52,8 +52,8 @@ class Unrolled(dict[Any, Callable[..., Any]]):
 
     def _make(self, sizes: tuple[int, ...]) -> Callable[..., Any]:
         name = self.name + "x".join(map(str, sizes))
-        lines = self.body(*sizes).splitlines() or ["pass"]
-        text = f"def {name}({self.arguments}):\n" + "".join(f"    {line}\n" for line in lines)
+        statements = self.body(*sizes).splitlines() or ["pass"]
+        text = f"def {name}({self.arguments}):\n" + "".join(f"    {statement}\n" for statement in statements)
         file = f"<{self.namespace['__name__']}.{name}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
         exec(compile(text, file, "exec", dont_inherit=True), self.namespace)
@@ -62,23 +62,23 @@ class Unrolled(dict[Any, Callable[..., Any]]):
 
 
 def listed(count: int, entry: str) -> str:
-    """The text of a tuple: `entry` with its index for {j}."""
+    """Write the text of a tuple: `entry` with its index for {j}."""
     return "(" + "".join(entry.format(j=j) + ", " for j in range(count)) + ")"
 
 
 def summed(count: int, term: str) -> str:
-    """The text of a sum: `term` with its index for {j}; 0 without terms."""
+    """Write the text of a sum: `term` with its index for {j}; 0 without terms."""
     return " + ".join(term.format(j=j) for j in range(count)) or "0"
 
 
 def repeated(count: int, statement: str) -> str:
-    """One line for each index, `statement` with its index for {j}."""
+    """Write one line for each index, `statement` with its index for {j}."""
     return "\n".join(statement.format(j=j) for j in range(count))
 
 
 @jitable
 def flush(x: Any) -> Any:
-    """0 for numbers below 1e-30, x otherwise."""
+    """Return 0 for numbers below 1e-30, x otherwise."""
     return 0.0 if abs(x) < 1e-30 else x
 
 

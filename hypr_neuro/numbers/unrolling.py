@@ -50,8 +50,8 @@ def unrolled(function: Callable[..., Any], d: int) -> Callable[..., Any]:
 
 
 def _twin(function: Callable[..., Any], d: int) -> Callable[..., Any]:
-    lines, first = inspect.getsourcelines(function)
-    tree = ast.parse(textwrap.dedent("".join(lines)))
+    statements, first = inspect.getsourcelines(function)
+    tree = ast.parse(textwrap.dedent("".join(statements)))
     definition = tree.body[0]
     assert isinstance(definition, ast.FunctionDef)
     name = f"{function.__name__}{d}"

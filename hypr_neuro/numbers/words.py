@@ -119,9 +119,9 @@ class Table:
 
     def numbers(self) -> list[Any]:
         """Return the entries as plain ints, in rows where there are two lengths."""
-        found = [int(v) for v in self._entries.values()]
+        entries = [int(v) for v in self._entries.values()]
         m = self.shape[-1]
-        return found if len(self.shape) == 1 else [found[i : i + m] for i in range(0, len(found), m)]
+        return entries if len(self.shape) == 1 else [entries[i : i + m] for i in range(0, len(entries), m)]
 
 
 def _plain(place: Any) -> list[int]:

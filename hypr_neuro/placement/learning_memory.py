@@ -35,10 +35,20 @@ from hypr_neuro.sim.learning.widths import Widths, layer_widths
 
 @dataclass(frozen=True)
 class Shape:
-    """One layer, or the part of it that a core holds: n neurons, `inputs` columns of weights, `recurrent` more.
+    """One layer, or the part of it that a core holds.
 
-    inputs : always-on line included. recurrent : neurons whose spikes come back, 0 for none
-    parameters : how many neuron parameters learn. learns : whether its weights do
+    Attributes
+    ----------
+    model, neurons
+        What is there.
+    inputs
+        Columns of weights, the bias axon's included.
+    recurrent
+        Neurons whose spikes come back, 0 for none.
+    parameters
+        How many neuron parameters learn.
+    learns
+        Whether its weights do.
     """
 
     model: NeuronModel
@@ -50,15 +60,24 @@ class Shape:
 
     @property
     def synapses(self) -> int:
+        """Of all neurons."""
         return self.neurons * (self.inputs + self.recurrent)
 
 
 @dataclass(frozen=True)
 class LayerMemory:
-    """What learning keeps of one layer: each entry (numbers, bits of one).
+    """What learning stores of one layer: each entry (numbers, bits of one).
 
-    per_synapse, per_neuron : of one synapse and of one neuron. layer : of the layer as a whole
-    network : weights, states and parameters of the layer, which it has without learning, too
+    Attributes
+    ----------
+    name, shape
+        The layer.
+    per_synapse, per_neuron
+        Of one synapse and of one neuron.
+    layer
+        Of the layer as a whole.
+    network
+        Weights, states and parameters of the layer, which it has without learning, too.
     """
 
     name: str
@@ -114,9 +133,9 @@ def _whole_bytes(entries: dict[str, tuple[int, int]]) -> int:
 def learning_memory(
     qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, options: LearnOptions | None = None
 ) -> list[LayerMemory]:
-    """Of each layer of a network, in `profile` (default: the one it was quantized for).
+    """Count the memory of each layer of a network, in `profile` (default: the one it was quantized for).
 
-    Raises InputError for options that do not fit the network.
+    Raise InputError for options that do not fit the network.
     """
     options = options or LearnOptions()
     chosen = options.learning_parameters(qnet)
@@ -139,7 +158,7 @@ def learning_memory(
 def memory_of(
     shapes: Sequence[Shape], profile: Profile | str | Path, options: LearnOptions | None = None
 ) -> list[LayerMemory]:
-    """Of a network that is given by the shapes of its layers, the readout last."""
+    """Count the memory of a network that is given by the shapes of its layers, the readout last."""
     chip, options = load_profile(profile), options or LearnOptions()
     return [_layer_memory(shapes, i, chip, options) for i in range(len(shapes))]
 
@@ -170,24 +189,24 @@ def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: Learn
     }
     per_neuron |= _of_parameters(shape, widths, momentum, wait)
     name = layer_name(i, len(shapes))
-    kept: dict[str, tuple[int, int]] = {}
+    of_layer: dict[str, tuple[int, int]] = {}
     if shape.learns:
         for key, columns in (("input", shape.inputs), ("recurrent", shape.recurrent)):
-            kept |= _normalisers(key, options.rule, shape.neurons, columns, widths.accumulator_bits)
+            of_layer |= _normalisers(key, options.rule, shape.neurons, columns, widths.accumulator_bits)
     if shape.parameters:
-        count, width = _kept(options.rule, shape.neurons, 1), _square_bits(widths.accumulator_bits)
-        kept["parameters normaliser"] = (shape.parameters * count, width)
-    return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(kept), _network(shape, widths))
+        count, width = _remembered(options.rule, shape.neurons, 1), _square_bits(widths.accumulator_bits)
+        of_layer["parameters normaliser"] = (shape.parameters * count, width)
+    return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(of_layer), _network(shape, widths))
 
 
 def jacobian_entries(model: NeuronModel) -> int:
-    """Entries of A, B, C, C' and F that are not always 0."""
-    found = structure(model)
-    return sum(chain(*found.A, found.B, found.C, found.late, found.F))
+    """Count the entries of A, B, C, C' and F that are not always 0."""
+    pattern = structure(model)
+    return sum(chain(*pattern.A, pattern.B, pattern.C, pattern.late, pattern.F))
 
 
 def _of_parameters(shape: Shape, widths: Widths, momentum: int, wait: int) -> dict[str, tuple[int, int]]:
-    """Of the neuron parameters that learn: each like a synapse, with its own ∂s/∂p in place of B."""
+    """Count the neuron parameters that learn: each like a synapse, with its own ∂s/∂p in place of B."""
     count = shape.parameters
     return {
         "parameter eligibilities": (count * shape.model.d, widths.eligibility_bits),
@@ -200,11 +219,11 @@ def _of_parameters(shape: Shape, widths: Widths, momentum: int, wait: int) -> di
 
 
 def _normalisers(key: str, rule: str, n: int, m: int, accumulator_bits: int) -> dict[str, tuple[int, int]]:
-    return {f"{key} normaliser": (_kept(rule, n, m) if m else 0, _square_bits(accumulator_bits))}
+    return {f"{key} normaliser": (_remembered(rule, n, m) if m else 0, _square_bits(accumulator_bits))}
 
 
-def _kept(rule: str, n: int, m: int) -> int:
-    """Numbers that an update rule remembers of a connection of n rows and m columns."""
+def _remembered(rule: str, n: int, m: int) -> int:
+    """Count the numbers that an update rule remembers of a connection of n rows and m columns."""
     total = 0
     for shape in UPDATES[rule].state(n, m).values():
         size = 1
@@ -215,12 +234,12 @@ def _kept(rule: str, n: int, m: int) -> int:
 
 
 def _square_bits(accumulator_bits: int) -> int:
-    """Width of a mean square of gradients."""
+    """Return the width of a mean square of gradients."""
     return 2 * (accumulator_bits - 1) - int(squares_dropped(1))
 
 
 def _network(shape: Shape, widths: Widths) -> dict[str, tuple[int, int]]:
-    """Weights, states and the integers of each neuron (as wide as a state: some are thresholds)."""
+    """Count weights, states and the integers of each neuron (as wide as a state: some are thresholds)."""
     bits = widths.state_bits
     return {
         "weights": (shape.synapses, widths.weight_bits),

@@ -56,7 +56,7 @@ class CoreUse:
 
 @dataclass
 class Placement:
-    """cores in order of layers, one entry for each layer on a core; `as_dict` is what the command line writes."""
+    """Cores in the order of layers, one entry for each layer on a core; `as_dict` is what the command line writes."""
 
     profile: str
     learning: bool
@@ -74,7 +74,7 @@ class Placement:
         return self.used < len(self.cores)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self)
 
 
@@ -92,12 +92,12 @@ class Estimate:
 def place(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *, learning: bool = False) -> Placement:
     """Assign every neuron to a core of `profile` (default: the one the network was quantized for).
 
-    Raises DoesNotFitError naming layer, limit, the profile's key and what would fit.
+    Raise DoesNotFitError naming layer, limit, the profile's key and what would fit.
     """
     require("qnet", qnet, QuantizedNetwork)
     chip = qnet.profile if profile is None else load_profile(profile)
     placement = Placement(chip.name, learning, core_limit=_limit(chip.chip.cores))
-    groups = _on_cores_of_their_own([_split(qnet, i, chip, learning) for i in range(len(qnet.layers))])
+    groups = _on_separate_cores([_split(qnet, i, chip, learning) for i in range(len(qnet.layers))])
     if placement.core_limit is not None and _count(groups) > placement.core_limit:
         groups = _on_shared_cores(qnet, chip, learning)
     for i, layer in enumerate(qnet.layers):
@@ -119,7 +119,7 @@ Groups = list[list[tuple[int, int]]]
 """For each layer (core, neurons), in the order of its neurons."""
 
 
-def _on_cores_of_their_own(sizes: list[list[int]]) -> Groups:
+def _on_separate_cores(sizes: list[list[int]]) -> Groups:
     """Give every group of every layer the next core."""
     numbers = count()
     return [[(next(numbers), size) for size in layer] for layer in sizes]
@@ -189,7 +189,7 @@ def _limit(quantity: Any) -> int | None:
 
 
 def _core_use(core: int, qnet: QuantizedNetwork, index: int, neurons: int, chip: Profile, learning: bool) -> CoreUse:
-    """What `neurons` neurons of layer `index` take of a core."""
+    """Return what `neurons` neurons of layer `index` take of a core."""
     name, layer = qnet.name(index), qnet.layers[index]
     axons = layer.input.mantissa.shape[1] + (layer.size if layer.recurrent is not None else 0)
     synapses = axons * neurons
@@ -212,11 +212,10 @@ def _core_use(core: int, qnet: QuantizedNetwork, index: int, neurons: int, chip:
 
 
 def core_learning(qnet: QuantizedNetwork, index: int, neurons: int, chip: Profile) -> LayerMemory:
-    """Memory of learning on a core that holds `neurons` neurons of layer `index`; every weight learns.
+    """Count memory of learning on a core that holds `neurons` neurons of layer `index`; every weight learns.
 
-    Momentum counts where the profile has room for it.
-
-    Raises InputError, naming the layer, for a neuron that cannot learn.
+    Momentum counts where the profile has room for it. Raise InputError, naming the layer, for a neuron that cannot
+    learn.
     """
     shapes = []
     for i, layer in enumerate(qnet.layers):
@@ -228,7 +227,7 @@ def core_learning(qnet: QuantizedNetwork, index: int, neurons: int, chip: Profil
 
 
 def axon_bits(synapses: int, weight_bits: int) -> int:
-    """Memory of one axon's synapses to `synapses` neurons of a core, in bits; see the module's docstring."""
+    """Return the memory of one axon's synapses to `synapses` neurons of a core, in bits; see the module's docstring."""
     each = weight_bits + max(int(np.ceil(np.log2(max(synapses, 2)))), 1)
     full, rest = divmod(synapses, SYNAPSES_PER_ENTRY)
     entries = [SYNAPSES_PER_ENTRY] * full + ([rest] if rest else [])
@@ -236,7 +235,7 @@ def axon_bits(synapses: int, weight_bits: int) -> int:
 
 
 def _split(qnet: QuantizedNetwork, index: int, chip: Profile, learning: bool) -> list[int]:
-    """Sizes of the layer's groups: equal up to one, as few as possible."""
+    """Return sizes of the layer's groups: equal up to one, as few as possible."""
     name, layer = qnet.name(index), qnet.layers[index]
 
     def fits(neurons: int) -> bool:
@@ -244,28 +243,28 @@ def _split(qnet: QuantizedNetwork, index: int, chip: Profile, learning: bool) ->
 
     largest = next((n for n in range(layer.size, 0, -1) if fits(n)), 0)
     if largest == 0:
-        one = _core_use(0, qnet, index, 1, chip, learning)
-        _check(name, "synapses of one neuron", one.in_axons, _limit(chip.core.fan_in), chip, "core.fan_in")
-        _check(name, "in axons of one neuron", one.in_axons, one.in_axon_limit, chip, "core.in_axons")
-        _check(name, "memory bits of one neuron", one.memory_bits, one.memory_limit, chip, "core.synaptic_memory")
+        single = _core_use(0, qnet, index, 1, chip, learning)
+        _check(name, "synapses of one neuron", single.in_axons, _limit(chip.core.fan_in), chip, "core.fan_in")
+        _check(name, "in axons of one neuron", single.in_axons, single.in_axon_limit, chip, "core.in_axons")
+        _check(name, "memory bits of one neuron", single.memory_bits, single.memory_limit, chip, "core.synaptic_memory")
     groups = -(-layer.size // largest)
     return [layer.size // groups + (1 if i < layer.size % groups else 0) for i in range(groups)]
 
 
-def _check(where: str, what: str, value: int, limit: int | None, chip: Profile, key: str) -> None:
+def _check(where: str, resource: str, value: int, limit: int | None, chip: Profile, key: str) -> None:
     if limit is not None and value > limit:
         raise DoesNotFitError(
-            f"{where}: {value} {what}, limit {limit} (profile '{chip.name}', {key}); "
+            f"{where}: {value} {resource}, limit {limit} (profile '{chip.name}', {key}); "
             f"at most {limit} fit: make the layers smaller or choose another profile"
         )
 
 
 def estimate(placement: Placement, qnet: QuantizedNetwork, trace: Trace, steps: int, samples: int) -> Estimate:
-    """Energy and time of one sample from the activity of `trace` (a run of `samples` samples of `steps` steps).
+    """Estimate energy and time of one sample from the activity of `trace` (`samples` samples of `steps` steps).
 
-    Energy: neuron updates, spikes, synaptic operations and axon messages. Time: every step lasts as long as its
-    busiest core and one barrier. None where the profile has no figures. Learning is not included: no energy of
-    learning is published.
+    Energy: neuron updates, spikes, synaptic operations and axon messages. Time: every step lasts as long as its busiest
+    core and one barrier. None where the profile has no figures. Learning is not included: no energy of learning is
+    published.
     """
     chip, run_steps = qnet.profile.energy, qnet.clock.run_steps(steps)
     spikes = {name: rate * run_steps * _size(qnet, name) for name, rate in trace.rates.items()}
@@ -297,7 +296,7 @@ def _size(qnet: QuantizedNetwork, name: str) -> int:
 def _time(
     placement: Placement, qnet: QuantizedNetwork, spikes: dict[str, float], operations: float, run_steps: int
 ) -> float | None:
-    """Microseconds of a sample; synaptic operations are shared among cores by their synapses."""
+    """Return microseconds of a sample; synaptic operations are shared among cores by their synapses."""
     chip = qnet.profile.energy
     if (
         chip.neuron_update_time is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hypr_neuro.graph.clock import INPUT, Clock, Window, clock_of_layers
+from hypr_neuro.graph.clock import INPUT, Clock, LearningWindow, clock_of_layers
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.testing.networks import varied
 
@@ -21,7 +21,11 @@ def test_layers_on_a_chip_run_behind_each_other() -> None:
     assert [clock.waiting(i) for i in range(3)] == [6, 5, 0]
     assert [clock.signal_wait(i) for i in range(3)] == [0, 4, 0]
     assert clock.learning_steps(10) == 17
-    assert [clock.window(i, 10) for i in range(3)] == [Window(1, 16), Window(2, 15), Window(3, 10)]
+    assert [clock.window(i, 10) for i in range(3)] == [
+        LearningWindow(1, 16),
+        LearningWindow(2, 15),
+        LearningWindow(3, 10),
+    ]
 
 
 def test_nothing_waits_where_eligibilities_are_not_aligned() -> None:
@@ -29,7 +33,11 @@ def test_nothing_waits_where_eligibilities_are_not_aligned() -> None:
     assert [clock.signal_lag(i) for i in range(3)] == [6, 5, 0]
     assert [clock.waiting(i) for i in range(3)] == [0, 0, 0]
     assert clock.learning_steps(10) == clock.run_steps(10) == 13
-    assert [clock.window(i, 10) for i in range(3)] == [Window(1, 10), Window(2, 10), Window(3, 10)]
+    assert [clock.window(i, 10) for i in range(3)] == [
+        LearningWindow(1, 10),
+        LearningWindow(2, 10),
+        LearningWindow(3, 10),
+    ]
 
 
 def test_without_delays_all_is_now() -> None:
