@@ -10,7 +10,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.renamed import renamed_names
 
 
-class History:
+class SourceHistory:
     """What a source sent, in the block at hand and in the steps before it.
 
     Attributes
@@ -53,4 +53,4 @@ class History:
         self._spare = self.rows
 
 
-__getattr__ = renamed_names(__name__, {"Line": "History"})
+__getattr__ = renamed_names(__name__, {"Line": "SourceHistory"})

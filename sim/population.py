@@ -7,7 +7,7 @@ import numpy as np
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.delivery import Delivery, DenseWeights, SparseWeights, by_presynaptic
-from hypr_neuro.sim.history import History
+from hypr_neuro.sim.history import SourceHistory
 from hypr_neuro.sim.kernels import DenseGroups, SparseGroups, population_kernel
 
 
@@ -52,7 +52,7 @@ class PopulationRun:
     """States and outputs of one population; arrays as in `kernels.population_kernel`.
 
     After `run`, `outputs` holds the block's outputs and, where asked for, `states` and `currents`; `sent` is the
-    `History` of the outputs.
+    `SourceHistory` of the outputs.
     """
 
     def __init__(self, population: Population, batch: int, recurrent: list[Delivery], depth: int) -> None:
@@ -60,7 +60,7 @@ class PopulationRun:
         model = population.model
         self.state = np.zeros((model.d, self.width), np.int32)
         self.events = np.zeros((batch, len(model.events)), np.int64)
-        self.sent = History(self.width, max(depth, 1), np.int32 if model.readout else np.int8)
+        self.sent = SourceHistory(self.width, max(depth, 1), np.int32 if model.readout else np.int8)
         self.load(population, recurrent)
 
     def load(self, population: Population, recurrent: list[Delivery]) -> None:

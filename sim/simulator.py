@@ -18,7 +18,7 @@ from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integ
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import chunks, over_batch
 from hypr_neuro.sim.delivery import Delivery, deliveries
-from hypr_neuro.sim.history import History
+from hypr_neuro.sim.history import SourceHistory
 from hypr_neuro.sim.population import PopulationRun
 from hypr_neuro.sim.recorder import Recorder
 from hypr_neuro.traces.trace import Trace
@@ -44,7 +44,7 @@ class Simulator:
     populations
         A `PopulationRun` each.
     input
-        The `History` of the input.
+        The `SourceHistory` of the input.
     deliveries
         All connections, one a delay.
     longest
@@ -62,7 +62,7 @@ class Simulator:
         self.network, self.time = as_integer(self._given)[0], 0
         self.deliveries = delivered = self._sort(deliveries(self.network))
         depths = {name: max([d.lag for d in delivered if d.source == name], default=0) for name in self._sources()}
-        self.input = History(self.batch * self.network.inputs, max(depths[INPUT], 1), np.int32)
+        self.input = SourceHistory(self.batch * self.network.inputs, max(depths[INPUT], 1), np.int32)
         self.populations = [
             PopulationRun(p, self.batch, self._recurrent[p.name], depths[p.name]) for p in self.network.populations
         ]

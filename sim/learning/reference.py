@@ -53,7 +53,7 @@ from hypr_neuro.sim.learning.noise import NOISE_TENSORS, noise_of
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
-from hypr_neuro.sim.learning.reference_update import Matrix, Rule
+from hypr_neuro.sim.learning.reference_update import Matrix, ReferenceRule
 from hypr_neuro.sim.learning.regularizer import Regularizer
 from hypr_neuro.sim.learning.told import rewarded
 from hypr_neuro.sim.learning.updates.base import averaged
@@ -74,7 +74,7 @@ SILENT = TellStep(0, False)
 class LearningReference:
     """A network that learns sample after sample, or in a stream; `qnet` is changed in place, as by `learn.Learner`.
 
-    averages, momentum, residual : by name of connection or parameter, see `reference_update.Rule`
+    averages, momentum, residual : by name of connection or parameter, see `reference_update.ReferenceRule`
     updates, samples, steps : done so far, device steps counted over all samples and streams
     """
 
@@ -82,7 +82,7 @@ class LearningReference:
         self.plan = plan = LearningPlan(qnet, options)
         self.qnet, self.options = qnet, options
         self.layers = [LearningLayer(layer) for layer in plan.layers]
-        self.rules = {tensor.name: Rule(tensor, plan) for tensor in plan.tensors}
+        self.rules = {tensor.name: ReferenceRule(tensor, plan) for tensor in plan.tensors}
         self.averages = {name: rule.averages for name, rule in self.rules.items()}
         self.momentum = {name: rule.momentum for name, rule in self.rules.items() if rule.momentum}
         self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}

@@ -17,7 +17,7 @@ from hypr_neuro.sim.learning.updates import UPDATES
 Matrix = list[list[int]]
 
 
-class Rule:
+class ReferenceRule:
     """One connection, or one parameter of a layer, and what it keeps from update to update.
 
     averages : state of the update rule, by name. momentum, residual : (n, m), empty where there is none

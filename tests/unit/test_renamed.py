@@ -47,3 +47,24 @@ def test_the_plan_of_learning_in_c_is_the_plan_of_learning() -> None:
         assert limits.Plan is LearningPlan
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = limits.nothing
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("compilers.c.plan", "Delivery", "DelayedWeights"),
+        ("compilers.c.plan", "Dense", "DenseTable"),
+        ("compilers.c.plan", "Line", "RingBuffer"),
+        ("compilers.c.plan", "Sparse", "SparseTable"),
+        ("compilers.lava.read_ports", "Link", "PortLink"),
+        ("sim.delivery", "Rows", "DenseWeights"),
+        ("sim.delivery", "Sparse", "SparseWeights"),
+        ("sim.history", "Line", "SourceHistory"),
+    ],
+)
+def test_an_old_class_name_is_the_class_of_today(module: str, old: str, new: str) -> None:
+    home = import_module(f"{PACKAGE}.{module}")
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old}' is now '{new}'"):
+        assert getattr(home, old) is getattr(home, new)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = home.nothing

@@ -189,11 +189,11 @@ class _Parts:
         )
 
     def error(self) -> Any:
-        from hypr_neuro.compilers.lava.processes.learning_process import OutputError
+        from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits
 
         readout = self.plan.layers[-1]
         widths = readout.widths
-        return OutputError(
+        return ErrorUnits(
             size=readout.size,
             error=self.plan.error,
             bits=widths.signal_bits,

@@ -87,7 +87,7 @@ def _models(processes: list[Any]) -> dict[Any, Any]:
         "RingBuffer": PySendModelFixed,
         "LearningNeurons": models.PyLearningNeurons,
         "LearningSynapses": models.PyLearningSynapses,
-        "OutputError": models.PyOutputError,
+        "ErrorUnits": models.PyErrorUnits,
     }
     return {process: known[type(process).__name__] for process in processes}
 

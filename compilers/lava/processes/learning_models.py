@@ -21,7 +21,7 @@ from hypr_neuro.compilers.lava.learning.eligibility import (
 from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
-from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons, LearningSynapses, OutputError
+from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits, LearningNeurons, LearningSynapses
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
@@ -238,10 +238,10 @@ class PyLearningSynapses(_Learning):
         self.record(self._update.updates - 1, self.weights)
 
 
-@implements(proc=OutputError, protocol=LoihiProtocol)
+@implements(proc=ErrorUnits, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyOutputError(_Learning):
+class PyErrorUnits(_Learning):
     """By the simulator's kernel."""
 
     o_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)

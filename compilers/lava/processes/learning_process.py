@@ -19,6 +19,7 @@ from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedLayer
+from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.widths import Widths
 
@@ -153,7 +154,7 @@ class LearningSynapses(AbstractProcess):
         self.clips = Var(shape=(3,), init=0)
 
 
-class OutputError(AbstractProcess):
+class ErrorUnits(AbstractProcess):
     """The readout's error: o_in (n,) its outputs, label_in (2,) the label of this step and 1 where it counts;
     error_out (n,), sent in the learning phase of the same step.
 
@@ -163,3 +164,6 @@ class OutputError(AbstractProcess):
     def __init__(self, *, size: int, error: str, fraction: int, bits: int, name: str | None = None) -> None:
         super().__init__(size=size, error=error, fraction=fraction, bits=bits, record=None, name=name)
         self.o_in, self.label_in, self.error_out = InPort(shape=(size,)), InPort(shape=(2,)), OutPort(shape=(size,))
+
+
+__getattr__ = renamed_names(__name__, {"OutputError": "ErrorUnits"})
