@@ -1,4 +1,4 @@
-"""Timing, and the rate at which one core's vector units do sums and products."""
+"""Timing, and the rate at which one core does arithmetic."""
 
 from __future__ import annotations
 
@@ -18,19 +18,6 @@ def best(call: Callable[[], object], repeat: int = 5) -> float:
         call()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-@numba.njit(error_model="numpy")
-def _multiply_add(a: np.ndarray, b: np.ndarray, c: np.ndarray, rounds: int) -> None:
-    for _ in range(rounds):
-        for i in range(a.size):
-            c[i] += a[i] * b[i]
-
-
-def multiply_add_rate(dtype: type) -> float:
-    """Multiply-adds a second of one core on arrays that stay in its first cache."""
-    a, b, c = (np.ones(1024, dtype) for _ in range(3))
-    return 1024 * 2000 / best(lambda: _multiply_add(a, b, c, 2000))
 
 
 @numba.njit(error_model="numpy")

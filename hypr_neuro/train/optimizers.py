@@ -116,13 +116,6 @@ class OnChip:
         return step
 
 
-class Factored(OnChip):
-    """`OnChip` with gradients normalised by row and column."""
-
-    def __init__(self, rate: float, lsb: Mapping[str, float], average_shift: int = 6, limit: float = 4.0) -> None:
-        super().__init__(rate, lsb, limit=limit, average_shift=average_shift)
-
-
 OPTIMIZERS: dict[str, type[Any]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}
 
 

@@ -14,7 +14,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train.loop import SCHEDULES, train
-from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, Factored, OnChip, RMSprop, clip_norm, make_optimizer
+from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, OnChip, RMSprop, clip_norm, make_optimizer
 
 
 def test_adam_takes_the_known_steps() -> None:
@@ -66,7 +66,7 @@ def test_the_factored_optimizer_takes_the_known_step() -> None:
     """|g| constant along rows and columns: ĝ = ±1, every weight moves by rate · lsb; a zero gradient moves none."""
     g = np.array([[3.0, -3.0], [3.0, 3.0]])
     values = {"w": np.zeros((2, 2)), "frozen": np.ones(2)}
-    optimizer = Factored(0.5, {"w": 0.25})
+    optimizer = OnChip(0.5, {"w": 0.25})
     optimizer.update(values, {"w": g, "frozen": np.ones(2)})
     np.testing.assert_allclose(values["w"], -0.125 * np.sign(g))
     assert np.array_equal(values["frozen"], np.ones(2))
@@ -77,7 +77,7 @@ def test_the_factored_optimizer_takes_the_known_step() -> None:
 
 def test_the_factored_optimizer_clips_large_steps() -> None:
     g = np.ones((8, 8))
-    optimizer = Factored(1.0, {"w": 1.0}, limit=2.0)
+    optimizer = OnChip(1.0, {"w": 1.0}, limit=2.0)
     values = {"w": np.zeros((8, 8))}
     optimizer.update(values, {"w": g})
     values["w"][...] = 0.0
@@ -87,7 +87,7 @@ def test_the_factored_optimizer_clips_large_steps() -> None:
 
 def test_an_average_that_is_0_takes_the_first_value() -> None:
     """Row 0 has its first gradient in the second update: its average is 4, not 4/2; that of row 1 is 1 + (4 - 1)/2."""
-    optimizer = Factored(1.0, {"w": 1.0}, average_shift=1, limit=64.0)
+    optimizer = OnChip(1.0, {"w": 1.0}, average_shift=1, limit=64.0)
     optimizer.step("w", np.array([[0.0, 0.0], [1.0, 1.0]]))
     optimizer.step("w", np.full((2, 2), 2.0))
     assert optimizer.state["row/w"].tolist() == [4.0, 2.5]
