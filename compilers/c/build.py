@@ -5,6 +5,7 @@ Nothing here is needed to write the files. What is not installed is reported as 
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -24,18 +25,10 @@ SECTIONS = ("text", "rodata", "data", "bss")
 MAIN = "main.c"
 BOARD = ("cortex_m4/startup.c", "cortex_m4/semihosting.c")
 EMULATOR = "qemu-system-arm"
-EMULATE = (
-    EMULATOR,
-    "-M",
-    "mps2-an386",
-    "-display",
-    "none",
-    "-monitor",
-    "none",
-    "-serial",
-    "none",
-    "-semihosting-config",
-    "enable=on,target=native",
+EMULATE = tuple(
+    shlex.split(
+        f"{EMULATOR} -M mps2-an386 -display none -monitor none -serial none -semihosting-config enable=on,target=native"
+    )
 )
 COUNT = ("-icount", "shift=0")
 INSTRUCTIONS_PER_TICK = 40

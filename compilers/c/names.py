@@ -9,44 +9,11 @@ from typing import Any
 TUPLES = ("s", "s_prev", "I", "p", "change")
 """Arguments that are tuples, by the contract of `neurons.base`."""
 STEP = ("s", "z_prev", "I", "p")
-KEYWORDS = frozenset(
-    (
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-    )
-)
+C99 = """
+auto break case char const continue default do double else enum extern float for goto if inline int long
+register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+"""
+KEYWORDS = frozenset(C99.split())
 
 
 def c_name(function: Callable[..., Any]) -> str:

@@ -181,16 +181,16 @@ class Plan:
         back = lag if source <= target else lag - 1
         title = f"{c.name}, delay {delay}" if delay else c.name
         return DelayedWeights(
-            number,
-            title,
-            source,
-            target,
-            c.current,
-            back,
-            lag,
-            int(c.exponent) + factor,
-            smallest(weights.shape, *matrix, factor),
-            None if bias is None else bias >> factor,
+            number=number,
+            title=title,
+            source=source,
+            target=target,
+            current=c.current,
+            back=back,
+            lag=lag,
+            exponent=int(c.exponent) + factor,
+            weights=smallest(weights.shape, *matrix, factor),
+            bias=None if bias is None else bias >> factor,
         )
 
     def _ring(self, index: int, connections: list[DelayedWeights]) -> RingBuffer:

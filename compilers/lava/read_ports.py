@@ -44,7 +44,7 @@ def connected(port: Any) -> bool:
 
 
 def _paths(port: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """Yield each sending port, and the virtual ports (reshape, transpose) on the way from it."""
+    """Yield each sending port, and the virtual ports (reshape, transpose) in between."""
     if not port.in_connections:
         yield port, []
     for before in port.in_connections:

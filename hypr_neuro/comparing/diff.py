@@ -6,7 +6,7 @@ is given; without one the largest deviation before the first different spike is 
 
 Time. Step k of a layer's arrays is float step k - latency, and entries of equal float step stand beside each other.
 Layers of equal latency on both sides are compared in all steps, before and after the sample too; others in the
-sample's T steps, because an always-on bias acts `latency` steps longer.
+sample's T steps, because a bias axon acts `latency` steps longer.
 """
 
 from __future__ import annotations

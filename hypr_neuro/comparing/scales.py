@@ -1,4 +1,4 @@
-"""How large an integer gradient is where float's is 1: a product of the powers of two of every format on the way."""
+"""How large an integer gradient is where float's is 1: a product of the powers of two of every format in between."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions)
             f"{net.name(i)}.{p.name}": signal * 2.0 ** (p.fraction - p.dropped) for p in plan.layers[i].parameters
         }
         if i > 0:
-            # what goes down carries the coefficients' fraction and the integer weights' scale
+            # the local gradient carries the coefficients' fraction and the integer weights' scale
             shift = widths.coefficient_fraction - plan.signal_shifts[i - 1]
             signal *= 2.0**shift * beta / fixed.weight_step(fixed.input)
     return scales

@@ -19,7 +19,7 @@ from hypr_neuro.numbers.arrays import Array
 
 Lengths = tuple[int, ...]
 MAX_SYNAPSES = 1 << 27
-"""1 GB written out, 4 GB on the way there; those of PilotNet have 11 million together."""
+"""1 GB written out, 4 GB while it is written; those of PilotNet have 11 million together."""
 
 
 @dataclass(frozen=True)

@@ -326,13 +326,13 @@ class FloatGraph:
             populations = [_loaded_population(i, e, arrays) for i, e in enumerate(meta["populations"])]
             synapses = [_loaded_synapses(i, e, arrays) for i, e in enumerate(meta["synapses"])]
             return cls(
-                meta["inputs"],
-                tuple(populations),
-                tuple(synapses),
-                meta["dt"],
-                tuple(meta["outputs"]),
-                tuple(meta["input_shape"]),
-                meta["notes"],
+                inputs=meta["inputs"],
+                populations=tuple(populations),
+                synapses=tuple(synapses),
+                dt=meta["dt"],
+                outputs=tuple(meta["outputs"]),
+                input_shape=tuple(meta["input_shape"]),
+                notes=meta["notes"],
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; import it again") from error

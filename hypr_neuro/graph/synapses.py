@@ -233,12 +233,12 @@ def loaded_synapses(name: str, entry: dict[str, Any], arrays: dict[str, Array]) 
     """Make a connection from what a file stores of it."""
     delays = entry["delays"]
     return Synapses(
-        entry["source"],
-        entry["target"],
-        _loaded_matrix(f"{name}/weights", entry["shape"], arrays),
-        entry["exponent"],
-        _loaded_matrix(f"{name}/delays", entry["shape"], arrays) if delays is None else delays,
-        arrays.get(f"{name}/always_on"),
-        entry["current"],
-        entry["message_bits"],
+        source=entry["source"],
+        target=entry["target"],
+        weights=_loaded_matrix(f"{name}/weights", entry["shape"], arrays),
+        exponent=entry["exponent"],
+        delays=_loaded_matrix(f"{name}/delays", entry["shape"], arrays) if delays is None else delays,
+        always_on=arrays.get(f"{name}/always_on"),
+        current=entry["current"],
+        message_bits=entry["message_bits"],
     )

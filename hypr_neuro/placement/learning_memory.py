@@ -1,6 +1,6 @@
 """Memory that learning on a chip takes beside the network itself, from the widths of the profile.
 
-Bits of a layer of n neurons with m columns of weights (inputs, always-on line, own neurons), d states, Δ steps for
+Bits of a layer of n neurons with m columns of weights (inputs, bias axon, own neurons), d states, Δ steps for
 which eligibilities wait for their error (0 unless `learning.eligibility_alignment` is "delayed"):
 
     each synapse   d · eligibility_bits + accumulator_bits + Δ · eligibility_bits

@@ -3,7 +3,7 @@
 A layer is split into equal groups of neurons, as few as the limits allow, each on a core of its own. Where a chip has
 fewer cores than that takes, layers share cores: neurons fill the cores in their order, each as far as every limit
 allows for the sum of what is on it. A core that holds n neurons of a layer receives one axon for each of the layer's
-inputs (the always-on line and, if recurrent, its own neurons included) and stores that axon's synapses:
+inputs (the bias axon and, if recurrent, its own neurons included) and stores that axon's synapses:
 
     bits of an axon = Σ over entries of ≤ 63 synapses: count · (weight bits + index bits) + 10, rounded up to 64
 
@@ -195,19 +195,19 @@ def _core_use(core: int, qnet: QuantizedNetwork, index: int, neurons: int, chip:
     synapses = axons * neurons
     learning_bits = core_learning(qnet, index, neurons, chip).bits if learning else 0
     return CoreUse(
-        core,
-        name,
-        0,
-        neurons,
-        synapses,
-        axons,
-        0,
-        axons * axon_bits(neurons, chip.precision.weight_bits.value) + learning_bits,
-        learning_bits,
-        _limit(chip.core.neurons),
-        _limit(chip.core.in_axons),
-        _limit(chip.core.out_axons),
-        _limit(chip.core.synaptic_memory),
+        core=core,
+        layer=name,
+        first_neuron=0,
+        neurons=neurons,
+        synapses=synapses,
+        in_axons=axons,
+        out_axons=0,
+        memory_bits=axons * axon_bits(neurons, chip.precision.weight_bits.value) + learning_bits,
+        learning_bits=learning_bits,
+        neuron_limit=_limit(chip.core.neurons),
+        in_axon_limit=_limit(chip.core.in_axons),
+        out_axon_limit=_limit(chip.core.out_axons),
+        memory_limit=_limit(chip.core.synaptic_memory),
     )
 
 

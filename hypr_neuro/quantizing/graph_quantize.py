@@ -192,14 +192,14 @@ def quantize_graph(
         graph.inputs, tuple(conversion.populations), tuple(conversion.synapses), conversion.connection_delay, bits
     )
     return QuantizedGraph(
-        network,
-        chip,
-        graph.dt,
-        conversion.state_scale,
-        conversion.current_scale,
-        conversion.latency,
-        conversion.record,
-        conversion.notes,
+        network=network,
+        profile=chip,
+        dt=graph.dt,
+        state_scale=conversion.state_scale,
+        current_scale=conversion.current_scale,
+        latency=conversion.latency,
+        record=conversion.record,
+        notes=conversion.notes,
     )
 
 

@@ -258,16 +258,16 @@ def _loaded_layer(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> Qu
     exponents = entry["exponents"]
     connections = {k: Connection(arrays[f"{i}/{k}"], exponents[k]) for k in exponents}
     return QuantizedLayer(
-        get_model(entry["neuron"]),
-        connections["input"],
-        connections.get("recurrent"),
-        entry["bias_axon"],
-        arrays[f"{i}/per_neuron"],
-        arrays[f"{i}/constants"],
-        arrays[f"{i}/psi_table"],
-        entry["state_scale"],
-        entry["current_scale"],
-        tuple(entry["trainable"]),
+        model=get_model(entry["neuron"]),
+        input=connections["input"],
+        recurrent=connections.get("recurrent"),
+        bias_axon=entry["bias_axon"],
+        per_neuron=arrays[f"{i}/per_neuron"],
+        constants=arrays[f"{i}/constants"],
+        psi_table=arrays[f"{i}/psi_table"],
+        state_scale=entry["state_scale"],
+        current_scale=entry["current_scale"],
+        trainable=tuple(entry["trainable"]),
     )
 
 
@@ -366,16 +366,16 @@ def _quantize_layer(
         k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()
     }
     return QuantizedLayer(
-        model,
-        connections["input"],
-        connections.get("recurrent"),
-        layer.bias is not None,
-        np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron]),
-        np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64),
-        fixed.psi_table,
-        fixed.state_scale,
-        fixed.current_scale,
-        layer.trainable,
+        model=model,
+        input=connections["input"],
+        recurrent=connections.get("recurrent"),
+        bias_axon=layer.bias is not None,
+        per_neuron=np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron]),
+        constants=np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64),
+        psi_table=fixed.psi_table,
+        state_scale=fixed.state_scale,
+        current_scale=fixed.current_scale,
+        trainable=layer.trainable,
     )
 
 

@@ -197,14 +197,14 @@ class Trace:
                 for i, (name, state_names) in enumerate(meta["states"])
             }
             trace = cls(
-                arrays["readout"],
-                spikes,
-                states,
-                dict(meta["events"]),
-                dict(meta["rates"]),
-                meta["synaptic_operations"],
-                _loaded_origin(meta["origin"]),
-                arrays.get("input"),
+                readout=arrays["readout"],
+                spikes=spikes,
+                states=states,
+                events=dict(meta["events"]),
+                rates=dict(meta["rates"]),
+                synaptic_operations=meta["synaptic_operations"],
+                origin=_loaded_origin(meta["origin"]),
+                input=arrays.get("input"),
             )
             trace.check()
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -321,16 +321,16 @@ def integer_origin(
     links = tuple(Link(c.source, c.target, tuple(integers.lag(c, d) for d in _delays(c))) for c in integers.synapses)
     names = tuple(p.name for p in integers.populations)
     return Origin(
-        INTEGER,
-        device or "sim",
-        names,
-        integers.digest(),
-        latency,
-        states,
-        currents,
-        links,
-        samples,
-        _spiking(integers),
+        arithmetic=INTEGER,
+        device=device or "sim",
+        layers=names,
+        network=integers.digest(),
+        latency=latency,
+        state_scale=states,
+        current_scale=currents,
+        links=links,
+        samples=samples,
+        spiking=_spiking(integers),
     )
 
 
