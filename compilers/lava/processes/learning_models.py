@@ -28,7 +28,7 @@ from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 
 
 class _Learning(PyLoihiProcessModel):
-    """Both phases in every step; `t` counts device steps from 0."""
+    """Runs both phases in every step."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -36,12 +36,15 @@ class _Learning(PyLoihiProcessModel):
 
     @property
     def t(self) -> int:
+        """Device step, counted from 0."""
         return int(self.time_step) - 1
 
     def lrn_guard(self) -> bool:
+        """Ask for a learning phase in every step."""
         return True
 
     def record(self, at: int, row: Any) -> None:
+        """Write a row of the record, if there is one."""
         path = self.proc_params["record"]
         if path is None:
             return
@@ -52,7 +55,7 @@ class _Learning(PyLoihiProcessModel):
 
 
 def queued(queue: Array, new: Array, steps: int) -> Array:
-    """What went into `queue` (steps, …) so many steps ago; `new` goes in."""
+    """Return what went into `queue` (steps, …) so many steps ago; `new` goes in."""
     if steps == 0:
         return new
     oldest: Array = queue[0].copy()
@@ -91,7 +94,7 @@ class PyLearningNeurons(_Learning):
         self._events = np.zeros(len(model.events), np.int64)
         trainable = len(model.trainable)
         self._by_parameter = np.zeros((trainable, model.d, p["size"]), np.int64)
-        self._own = np.zeros((trainable, p["size"]), np.int64)
+        self._by_output = np.zeros((trainable, p["size"]), np.int64)
         self._advance, self._accumulate = parameter_kernel(model.name), gradient_kernel()
         self._places, self._fractions = (np.array(p[key], np.int64) for key in ("places", "fractions"))
         self._shifts = np.array([self._widths.parameter_shift(f) for f in p["fractions"]], np.int64)
@@ -100,6 +103,7 @@ class PyLearningNeurons(_Learning):
         )
 
     def run_spk(self) -> None:
+        """Compute and send one step."""
         if self._schedule.starts(self.t):
             for array in (self.state, self.output, self.late, self.gains, self.eligibility, self.ring):
                 array[...] = 0
@@ -110,6 +114,7 @@ class PyLearningNeurons(_Learning):
         self.record(self.t, np.vstack([self.state, self.output]))
 
     def run_lrn(self) -> None:
+        """Send the Jacobian of the step with its learning signal, and learn parameters."""
         signal = queued(self.late, self.signal_in.recv(), self.proc_params["wait"])
         rows = np.zeros((self._message.rows, len(signal)), np.int64)
         learns = self._schedule.learns(self.t)
@@ -133,19 +138,19 @@ class PyLearningNeurons(_Learning):
             self._message.split(rows),
             gains,
             self._by_parameter,
-            self._own,
+            self._by_output,
         )
         rows[self._message.signal] = signal
         rows[self._message.down] = queued(self.gains, gains, self.proc_params["delay"]) * signal
 
     def _learn(self, rows: Array, learns: bool) -> None:
-        """Of the neuron parameters that do."""
+        """Move the eligibilities of the neuron parameters that learn, and update these."""
         if learns:
             e, parts = np.zeros(self.gradient.shape, np.int64), self._message.split(rows)
             self.clips[:2] += self._advance(
                 parts,
                 self._by_parameter,
-                self._own,
+                self._by_output,
                 self._places,
                 self._fractions,
                 self.eligibility,
@@ -157,7 +162,7 @@ class PyLearningNeurons(_Learning):
             self.clips[2] += self._accumulate(self.gradient, signal, e, self._shifts, bits)
         if self._schedule.updates(self.t):
             rate = self.proc_params["rates"][self._schedule.sample(self.t), 1]
-            self._update(self.per_neuron, self.constants, self.gradient, len(self._own), rate)
+            self._update(self.per_neuron, self.constants, self.gradient, len(self._by_output), rate)
             self.gradient[...] = 0
 
 
@@ -194,6 +199,7 @@ class PyLearningSynapses(_Learning):
         )
 
     def run_spk(self) -> None:
+        """Send the weighted sums of the step before and receive the presynaptic values of this one."""
         if self._schedule.starts(self.t):
             for array in (self.pre, self.eligibility, self.ring):
                 array[...] = 0
@@ -206,6 +212,7 @@ class PyLearningSynapses(_Learning):
         self.pre[self.proc_params["inputs"] :] = 1
 
     def run_lrn(self) -> None:
+        """Send learning signals to the layer below, then learn."""
         rows = self.learn_in.recv()
         if self.proc_params["back"] is not None:
             self._send_back(rows[self._message.down])
@@ -217,7 +224,7 @@ class PyLearningSynapses(_Learning):
             self._change_weights()
 
     def _send_back(self, down: Array) -> None:
-        """Learning signals, over the weights as they are before this step's update."""
+        """Send learning signals, over the weights as they are before this step's update."""
         (bits, shift), fixed = self.proc_params["back"], self.proc_params["feedback"]
         matrix = self.weights[:, : self.proc_params["inputs"]] if fixed is None else fixed
         signal = np.empty((1, matrix.shape[1]), np.int64)
@@ -242,16 +249,18 @@ class PyLearningSynapses(_Learning):
 @requires(CPU)
 @tag("fixed_pt")
 class PyErrorUnits(_Learning):
-    """By the simulator's kernel."""
+    """Computes errors by the simulator's kernel."""
 
     o_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     label_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     error_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
 
     def run_spk(self) -> None:
+        """Receive outputs and label."""
         self._output, self._label = self.o_in.recv(), self.label_in.recv()
 
     def run_lrn(self) -> None:
+        """Send the error."""
         p = self.proc_params
         error = output_errors(
             p["error"], self._output[None], self._label[:1], self._label[1:], p["fraction"], p["bits"]

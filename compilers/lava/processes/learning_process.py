@@ -1,8 +1,8 @@
 """Processes of a network that learns: neurons that compute Jacobians, synapses that learn, the readout's error.
 
 A step has two phases. In the spiking phase synapses first send what they hold, weighted, then neurons take their
-step and send spikes, which synapses keep for the next step. In the learning phase messages go the other way, from the
-error through readout and hidden layers down, all inside the same step; no loop is closed there.
+step and send spikes, which synapses hold for the next step. In the learning phase messages go backward, from the
+error through readout and hidden layers, all inside the same step; no loop is closed there.
 """
 
 from __future__ import annotations
@@ -27,17 +27,32 @@ from hypr_neuro.sim.learning.widths import Widths
 class LearningNeurons(AbstractProcess):
     """A layer of neurons of any model that learns, or lets learning signals through.
 
-    a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; signal_in (n,) learning
-    signals; learn_out (rows, n), a `Message` to the synapses.
-    Vars: state (d, n), output (n,), per_neuron, constants, psi_table; late (wait, n) learning signals under way; of the
-    p parameters that learn eligibility (d, n, p), gradient (n, p) and ring (delay, n, p); gains (delay, n) that wait
-    for their signal; clips (3,) of Jacobians, eligibilities and accumulators.
+    Ports: a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; signal_in (n,)
+    learning signals; learn_out (rows, n), a `Message` to the synapses. Vars: state (d, n), output (n,), per_neuron,
+    constants, psi_table; late (wait, n) learning signals under way; of the p parameters that learn eligibility
+    (d, n, p), gradient (n, p) and ring (delay, n, p); gains (delay, n) that wait for their signal; clips (3,) of
+    Jacobians, eligibilities and accumulators.
 
-    wait : steps that a learning signal is under way. delay : steps for which eligibilities wait for theirs
-    tensor : number of the layer's first trainable parameter. places : of the trainable parameters that learn
-    fractions : bits of their eligibilities
-    rates : (samples, 2) of weights and parameters, in each sample
-    record : .npy file (steps, d + 1, n) int32 for states and outputs of every step, made by the caller, or None
+    Parameters
+    ----------
+    layer, widths, schedule, options
+        What learns, how wide its numbers are, when, and how.
+    rates : (samples, 2)
+        Of weights and parameters, in each sample.
+    tensor
+        Number of the layer's first trainable parameter.
+    wait
+        Steps that a learning signal is under way.
+    delay
+        Steps for which eligibilities wait for theirs.
+    places
+        Of the trainable parameters that learn.
+    fractions
+        Bits of their eligibilities.
+    momentum_bits
+        Width of their momentum.
+    record
+        .npy file (steps, d + 1, n) int32 for states and outputs of every step, made by the caller, or None.
     """
 
     def __init__(
@@ -90,15 +105,24 @@ class LearningNeurons(AbstractProcess):
 class LearningSynapses(AbstractProcess):
     """One connection, whose weights learn or stay.
 
-    s_in (inputs,) what the layer below, or the layer itself, sends; a_out (n,) weighted sums of the step before,
-    shifted by the exponent; learn_in (rows, n), a `Message` of the neurons; back_out (inputs,) learning signals.
-    Vars: weights (n, m) mantissas, with a last column for an always-on line if there is one; pre (m,) what came in by
-    each; eligibility (d, n, m), gradient (n, m), ring (delay, n, m) of what waits for its signal; clips (3,) of
+    Ports: s_in (inputs,) what the layer below, or the layer itself, sends; a_out (n,) weighted sums of the step before,
+    shifted by the exponent; learn_in (rows, n), a `Message` of the neurons; back_out (inputs,) learning signals. Vars:
+    weights (n, m) mantissas, with a last column for a bias axon if there is one; pre (m,) the presynaptic values;
+    eligibility (d, n, m), gradient (n, m), ring (delay, n, m) of what waits for its signal; clips (3,) of
     eligibilities, accumulators and learning signals.
 
-    learns : whether the weights do. back : (bits, shift) of the learning signals that go down, or None
-    feedback : (n, inputs) numbers for the way down in place of the weights, or None. rates, delay : as of the neurons
-    record : .npy file (updates, n, m) int32 for the weights after each update, made by the caller, or None
+    Parameters
+    ----------
+    learns
+        Whether the weights do.
+    back
+        (bits, shift) of the learning signals to the layer below, or None.
+    feedback : (n, inputs)
+        Feedback weights in place of the weights, or None.
+    rates, delay
+        As of the neurons.
+    record
+        .npy file (updates, n, m) int32 for the weights after each update, made by the caller, or None.
     """
 
     def __init__(
@@ -155,10 +179,20 @@ class LearningSynapses(AbstractProcess):
 
 
 class ErrorUnits(AbstractProcess):
-    """The readout's error: o_in (n,) its outputs, label_in (2,) the label of this step and 1 where it counts;
-    error_out (n,), sent in the learning phase of the same step.
+    """The readout's error, sent in the learning phase of the same step.
 
-    error : its name, see `sim.errors`. fraction : of the outputs. bits : width of the error
+    Ports: o_in (n,) the readout's outputs; label_in (2,) the label of this step and 1 where it counts; error_out (n,).
+
+    Parameters
+    ----------
+    size
+        Outputs.
+    error
+        Its name, see `sim.learning.errors`.
+    fraction
+        Of the outputs.
+    bits
+        Width of the error.
     """
 
     def __init__(self, *, size: int, error: str, fraction: int, bits: int, name: str | None = None) -> None:
