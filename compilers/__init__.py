@@ -45,7 +45,15 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Emitted:
-    """What a target wrote. names : of the files. facts : for the manifest, plain data by key"""
+    """What a target wrote.
+
+    Attributes
+    ----------
+    names
+        Of the files.
+    facts
+        For the manifest, plain data by key.
+    """
 
     names: list[str]
     facts: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +68,7 @@ class Artifact:
 
 
 def targets() -> list[str]:
-    """Names of the target formats."""
+    """Return the names of the target formats."""
     return sorted(info.name for info in iter_modules(__path__))
 
 
@@ -74,16 +82,28 @@ def compile_network(
 ) -> Artifact:
     """Write `network` in the format of `target` into the folder `out`, which is created if need be.
 
-    network : quantized for a profile that lists the target, or an `IntegerNetwork`, which has no profile
-    placement : where the layers lie on the chip, for targets that need it; kept in the manifest
-    options : those of the target's `emit`; kept in the manifest where they are plain data
-
     The manifest is written last: a folder with a manifest is complete. Files of an earlier call, by the manifest found
     in the folder, are removed where this one does not write them and their sha256 is unchanged, and so are folders that
     are empty then; files that were added or changed since stay.
 
-    Raises InputError for an unknown target or option, a target that the profile does not list, or a network that the
-    target cannot express.
+    Parameters
+    ----------
+    network
+        Quantized for a profile that lists the target, or an `IntegerNetwork`, which has no profile.
+    placement
+        Where the layers lie on the chip, for targets that need it; stored in the manifest.
+    target
+        Of `targets`.
+    out
+        The folder.
+    options
+        Those of the target's `emit`; stored in the manifest where they are plain data.
+
+    Raises
+    ------
+    InputError
+        For an unknown target or option, a target that the profile does not list, or a network that the target cannot
+        express.
     """
     known = targets()
     if target not in known:
@@ -93,18 +113,18 @@ def compile_network(
     _check_options(module.emit, target, options)
     if "placement" in inspect.signature(module.emit).parameters:
         options["placement"] = placement
-    with TemporaryDirectory(prefix="hypr-neuro-") as made:
-        emitted = module.emit(network, Path(made), **options)
+    with TemporaryDirectory(prefix="hypr-neuro-") as workspace:
+        emitted = module.emit(network, Path(workspace), **options)
         if not isinstance(emitted, Emitted):
             emitted = Emitted(list(emitted))
         # of what was made here: should others write into `out`, too, their files do not pass for this network's
-        digests = {name: _sha256(Path(made) / name) for name in sorted(emitted.names)}
+        digests = {name: _sha256(Path(workspace) / name) for name in sorted(emitted.names)}
         given = {"placement": None if placement is None else placement.as_dict()}
         described = _described(network, target, module, profile, options)
         manifest = given | emitted.facts | described | {"files": digests}
         folder = make_folder(Path(out))
         with _locked(folder):
-            _move(Path(made), folder, digests)
+            _move(Path(workspace), folder, digests)
             write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return Artifact(folder, manifest)
 
@@ -112,7 +132,7 @@ def compile_network(
 def _described(
     network: HasInteger | IntegerNetwork, target: str, module: Any, profile: Profile | None, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """What a manifest says of any target."""
+    """Return what a manifest says of any target."""
     return {
         "target": target,
         "profile": None if profile is None else profile.name,
@@ -127,7 +147,7 @@ def _described(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Alone among calls of `compile_network` for that folder; not alone where there is no flock.
+    """Hold the folder alone among calls of `compile_network` for it; not alone where there is no flock.
 
     The folder itself is locked, which leaves no file behind and ends with the process, however that ends.
     """
@@ -151,21 +171,21 @@ def _locked(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _move(made: Path, folder: Path, names: Collection[str]) -> None:
-    """Files of these names from the folder `made`; the manifest goes first, and files of an earlier call after it."""
+def _move(workspace: Path, folder: Path, names: Collection[str]) -> None:
+    """Move files of these names from `workspace`; the manifest goes first, and files of an earlier call after it."""
     earlier = _earlier(folder)
     (folder / MANIFEST).unlink(missing_ok=True)
     _remove(folder, {name: digest for name, digest in earlier.items() if name not in names})
     for name in names:
         make_folder((folder / name).parent)
-        write_atomically(folder / name, partial(shutil.copyfile, made / name))
+        write_atomically(folder / name, partial(shutil.copyfile, workspace / name))
 
 
 def _earlier(folder: Path) -> dict[str, str]:
-    """sha256 by name of the files that the manifest in `folder` names; none where there is no manifest of ours."""
+    """Return sha256 by name of the files that the manifest in `folder` names; none without a manifest of ours."""
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return {str(name): str(digest) for name, digest in found.items()}
+        digests = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {str(name): str(digest) for name, digest in digests.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -191,7 +211,7 @@ def _sha256(path: Path) -> str:
 
 
 def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:
-    """The profile that the network was quantized for, which has to list the target; None for one without a profile."""
+    """Return the profile of the network, which has to list the target; None for a network without one."""
     if not isinstance(network, QuantizedNetwork):
         as_integer(network)
         if not _takes_integer(module):
@@ -214,7 +234,7 @@ def _takes_integer(module: Any) -> bool:
 
 
 def _for_graphs() -> list[str]:
-    """Targets that take any network of integers."""
+    """Return targets that take any network of integers."""
     return [name for name in targets() if _takes_integer(import_module(f"{__name__}.{name}"))]
 
 
@@ -227,7 +247,7 @@ def _check_options(emit: Any, target: str, options: dict[str, Any]) -> None:
 
 
 def network_digest(network: HasInteger | IntegerNetwork) -> str:
-    """sha256 over everything that decides how the network computes: models, exponents, profile, all integers."""
+    """Return sha256 over everything that decides how the network computes: models, exponents, profile, all integers."""
     if not isinstance(network, QuantizedNetwork):
         return as_integer(network)[0].digest()
     layers: list[dict[str, Any]] = []
@@ -246,10 +266,10 @@ def _json(data: Any) -> str:
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
     """Versions of Python and of the packages that matter, None for one that is not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in ("hypr-neuro", "numpy", *packages):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            versions[name] = None
+    return versions
