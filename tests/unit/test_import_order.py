@@ -33,7 +33,10 @@ ORDER = (
 RANK = {name: rank for rank, row in enumerate(ORDER) for name in row}
 
 # (component, imported): the reason
-EXCEPTIONS: dict[tuple[str, str], str] = {}
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("profiles", "hardware_profiles"): "the YAML files lie there, as data",
+    ("profiles", "sim"): "the errors that a profile may name are names of files; nothing of them is called",
+}
 MAPPED = {"sim", "compilers", "hardware_profiles"}  # folders of the repository, installed inside hypr_neuro
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve"}
 UNSAFE_YAML = {"load", "load_all", "full_load", "full_load_all", "unsafe_load", "unsafe_load_all"}
@@ -89,7 +92,11 @@ def imports(tree: ast.AST, module: str, is_package: bool, with_types: bool = Tru
                 up = node.level - is_package
                 base = ".".join([*parents[: len(parents) - up], *([base] if base else [])])
             yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
+            "import_module",
+            "__import__",
+            "files",
+        ):
             name = node.args[0] if node.args else None
             if isinstance(name, ast.Constant) and isinstance(name.value, str):
                 yield node.lineno, name.value
