@@ -1,9 +1,9 @@
 """Placement: which neurons go on which core, what that uses of each limit, and what a sample costs.
 
 A layer is split into equal groups of neurons, as few as the limits allow, each on a core of its own. Where a chip has
-fewer cores than that takes, layers share cores: neurons fill the cores in their order, each as far as every limit
-allows for the sum of what is on it. A core that holds n neurons of a layer receives one axon for each of the layer's
-inputs (the bias axon and, if recurrent, its own neurons included) and stores that axon's synapses:
+fewer cores than that takes, layers share cores if they fit that way: neurons fill the cores in their order, each as far
+as every limit allows for the sum of what is on it. A core that holds n neurons of a layer receives one axon for each of
+the layer's inputs (the bias axon and, if recurrent, its own neurons included) and stores that axon's synapses:
 
     bits of an axon = Σ over entries of ≤ 63 synapses: count · (weight bits + index bits) + 10, rounded up to 64
 
@@ -98,8 +98,10 @@ def place(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *
     chip = qnet.profile if profile is None else load_profile(profile)
     placement = Placement(chip.name, learning, core_limit=_limit(chip.chip.cores))
     groups = _on_separate_cores([_split(qnet, i, chip, learning) for i in range(len(qnet.layers))])
-    if placement.core_limit is not None and _count(groups) > placement.core_limit:
-        groups = _on_shared_cores(qnet, chip, learning)
+    most = placement.core_limit
+    if most is not None and _count(groups) > most:
+        shared = _on_shared_cores(qnet, chip, learning)
+        groups = shared if _count(shared) <= most else groups
     for i, layer in enumerate(qnet.layers):
         # an output goes once to every core that reads it: the next layer's and, if recurrent, its own layer's
         readers = (groups[i + 1] if i + 1 < len(groups) else []) + (groups[i] if layer.recurrent else [])
