@@ -1,4 +1,4 @@
-"""C99 from the syntax tree of a tagged function over arrays: update rules (`sim.updates`) and errors (`sim.errors`).
+"""C99 from the syntax tree of a tagged function over arrays: update rules and errors of `sim.learning`.
 
 Beside what `translate` takes: ``while``, entries of arrays that C holds (`CArray`), ``array.shape``, ``np.int64(x)``
 and ``name = np.zeros(length, np.int64)``, which becomes static memory. An array that is only written, each entry in

@@ -96,7 +96,7 @@ class Precision(_Strict):
 
 
 class Learning(_Strict):
-    """What learns and in which widths; see `sim.learn`."""
+    """What learns and in which widths; see `sim.learning`."""
 
     ability: Quantity[Literal["native", "microcode", "arm", "embedded", "none"]]
     eligibility_bits: Quantity[Annotated[int, Field(ge=4, le=32)]]

@@ -98,9 +98,27 @@ class _LayerReference:
 def reference_gradients(
     net: Network, x: Array, y: Array, mask: Array | None = None, *, signal_delay: Sequence[int] | None = None
 ) -> tuple[dict[str, Array], float]:
-    """What `hypr.gradients` gives for rule "hypr" and the per-step cross-entropy, by definition.
+    """Compute by definition what `gradients` gives for rule "hypr" and the per-step cross-entropy.
 
-    x : (sample, T, channel). y : (sample,) or (sample, T) labels. mask : (sample, T), False = not scored
+    Parameters
+    ----------
+    net : Network
+        In float.
+    x : ndarray
+        (sample, T, channel).
+    y : ndarray
+        (sample,) or (sample, T) labels.
+    mask : ndarray, optional
+        (sample, T), False = not scored.
+    signal_delay : sequence of int, optional
+        For each hidden layer the steps by which learning signals arrive late.
+
+    Returns
+    -------
+    gradients : dict
+        By the names of `Network.arrays`.
+    loss : float
+        Mean over the scored steps.
     """
     samples, steps = x.shape[:2]
     label = np.broadcast_to(y[:, None] if y.ndim == 1 else y, (samples, steps))

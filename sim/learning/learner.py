@@ -1,7 +1,7 @@
 """One network learning on one chip, batch 1, all in integers: samples one after the other, or a stream without end.
 
 A block of steps runs forward, then the readout's error is taken, then each layer's eligibilities and gradients follow,
-from the readout down (`learning_kernels`); at the end of an update interval weights and neuron parameters change
+from the readout down (`kernels`); at the end of an update interval weights and neuron parameters change
 (`update`). Memory does not depend on T. What is late on the chip is late here: layers run behind each other by the
 profile's connection_delay, and an error computed in step t reaches the layers in step t + error_latency. There it meets
 that step's eligibilities, or with eligibility_alignment "delayed" those of the step that it belongs to, which the

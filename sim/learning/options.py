@@ -25,8 +25,9 @@ class LearnOptions:
     rate : size of a weight change in mantissa units, at the first epoch: the mean one of rules that normalise, of
         every one with "sign", of one for a gradient of 1 with "sgd". It falls by `decay` every epoch
     parameter_rate : the same for neuron parameters, in units of their integers (`neurons.base.Learned`)
-    rule : how a gradient becomes a change, see `sim.updates`. momentum : changes are averaged over about 2^momentum
-        updates, 0 for none; the profile must have room for them (learning.momentum_bits)
+    rule : how a gradient becomes a change, see `sim.learning.updates`
+    momentum : changes are averaged over about 2^momentum updates, 0 for none; the profile must have room for them
+        (learning.momentum_bits)
     limit : largest change in units of the mean one ("sgd": of a mantissa). average_shift : normalisers average over
         about 2^shift updates
     update_every, update_on : an update after so many samples ("sample"), or device steps ("step")

@@ -86,6 +86,7 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "learn, data": (lambda v, out: hn.learn(QNET, v), {"data"}),
     "load_data": (lambda v, out: hn.load_data(v), set()),
     "load_profile": (lambda v, out: hn.load_profile(v), set()),
+    "online_gradients": (lambda v, out: next(hn.online_gradients(v, X, Y, update_every=2)), LAYERS),
     "open_device": (lambda v, out: hn.open_device(v), set()),
     "place": (lambda v, out: hn.place(v), {"quantized network"}),
     "quantize": (lambda v, out: hn.quantize(v, "loihi2", calibration=DATA), LAYERS),

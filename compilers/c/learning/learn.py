@@ -1,15 +1,16 @@
 """A network that learns on the device, in C99: `learn.h` and `learn.c`, complete by themselves.
 
-What they compute is what `sim.learner.Learner` computes, bit for bit: outputs of every step, weights and neuron
-parameters after every update. All memory is static and every number in the smallest type that holds its declared bits
-(`learn_memory`). Step functions, error and update rule come from their own syntax trees (`translate`, `loops`), so a
-new neuron, error or rule stays one file. Input values must stay inside `HN_LEARN_INPUT_LIMIT`.
+What they compute is what `sim.learning.learner.Learner` computes, bit for bit: outputs of every step, weights and
+neuron parameters after every update. All memory is static and every number in the smallest type that holds its declared
+bits (`memory`). Step functions, error and update rule come from their own syntax trees (`translate`, `loops`), so a new
+neuron, error or rule stays one file. Input values must stay inside `HN_LEARN_INPUT_LIMIT`.
 
 limits         what the words of C allow, beside the numbers of the `LearningPlan`
-learn_memory   the three structs that hold everything, and bytes by purpose
-learn_layer    a layer's step, Jacobian and the way down; learn_source  eligibility and gradient of a synapse
-learn_update   the rule, momentum, rounding; learn_tables  constants
-learn_build    builds and runs of the program of text; learn_library  the same C loaded into Python
+memory         the three structs that hold everything, and bytes by purpose
+layer          a layer's step, Jacobian and feedback to the layer below
+source         eligibility and gradient of a synapse or a neuron parameter, by running them on `symbols`
+update         the rule, momentum, rounding; `tables` has the constants
+build          builds and runs of the program of text; `library` loads the same C into Python
 """
 
 from __future__ import annotations

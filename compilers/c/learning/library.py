@@ -62,7 +62,7 @@ class LearnLibrary:
         return self.output
 
     def sample(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
-        """As `sim.learner.Learner.sample`."""
+        """Learn from a sample as `sim.learning.learner.Learner.sample` does; the readout (T, outputs)."""
         self.c.hn_learn_rate(rate, parameter_rate)
         self.c.hn_learn_begin()
         outputs = [self.step(*step) for step in zip(x, label, scored, strict=True)]
@@ -71,7 +71,7 @@ class LearnLibrary:
         return np.array(outputs[self.qnet.tail : self.qnet.tail + len(x)])
 
     def stream(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
-        """As `sim.learner.Learner.stream`, but that `begin` starts one anew."""
+        """Go on as `sim.learning.learner.Learner.stream` does, but that `begin` starts a stream anew."""
         self.c.hn_learn_rate(rate, parameter_rate)
         return np.array([self.step(*step) for step in zip(x, label, scored, strict=True)])
 
@@ -89,7 +89,7 @@ class LearnLibrary:
         return np.array(found)
 
     def clips(self) -> dict[str, int]:
-        """As `sim.learner.Learner.clips`."""
+        """Read what was clipped so far, by the names of `sim.learning.learner.Learner.clips`."""
         depth = len(self.plan.layers)
         counts = (ctypes.c_uint32 * (1 + 3 * depth)).in_dll(self.c, "hn_learn_counts")
         found = {"learning signals": int(counts[0])}

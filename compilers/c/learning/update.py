@@ -1,4 +1,4 @@
-"""C text of an update: the rule of `sim.updates`, momentum, stochastic rounding, changed weights and neurons.
+"""C text of an update: the rule of `sim.learning.updates`, momentum, stochastic rounding, changed weights and neurons.
 
 The rule's `steps` becomes C from its syntax tree (`loops`); each step is taken off where it arises, so that no array of
 steps is kept.

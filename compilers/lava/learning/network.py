@@ -1,4 +1,4 @@
-"""From a quantized network and options to Lava processes that learn, with the numbers of `sim.learning_reference`.
+"""From a quantized network and options to Lava processes that learn, with the numbers of `sim.learning.reference`.
 
 One process for each layer's neurons, one for each connection, one for the readout's error. A step runs in Lava's
 phases:

@@ -1,4 +1,4 @@
-"""Networks that learn under Lava's CPU runtime, in a child process (`learning_worker`)."""
+"""Networks that learn under Lava's CPU runtime, in a child process (`worker`)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LavaLearning:
 def learn_in_lava(
     qnet: QuantizedNetwork, x: Array, label: Array, *, timeout: float = 600.0, **more: Any
 ) -> LavaLearning:
-    """Let a copy of `qnet` learn in Lava processes; the numbers are those of `sim.learner.Learner`.
+    """Let a copy of `qnet` learn in Lava processes; the numbers are those of `sim.learning.learner.Learner`.
 
     more : the other fields of `LavaTask`. timeout : seconds
 

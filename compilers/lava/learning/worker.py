@@ -3,11 +3,11 @@
     python -m hypr_neuro.compilers.lava.learning.worker FOLDER
 
 For each NAME.h5 (a quantized network) of FOLDER, NAME.json (options, steps of a sample, stream, record) and NAME.npz
-(x, label, rates) it writes NAME.LAYER.npy, NAME.CONNECTION.npy and NAME.done.npz, see `learning_run`. An error goes
+(x, label, rates) it writes NAME.LAYER.npy, NAME.CONNECTION.npy and NAME.done.npz, see `run`. An error goes
 to NAME.error.txt.
 
 Lava forks its processes and fixes the start method of `multiprocessing`: for a child process, not for a program of a
-user (`learning_run` starts it).
+user (`run` starts it).
 """
 
 from __future__ import annotations
