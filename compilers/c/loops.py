@@ -22,7 +22,17 @@ Tagged = Callable[..., Any]
 
 @dataclass(frozen=True)
 class CArray:
-    """element : C text of an entry, {0} and {1} its indices. shape : C text of the lengths. narrow : its type is"""
+    """An array that C holds.
+
+    Attributes
+    ----------
+    element : str
+        C text of an entry, {0} and {1} its indices.
+    shape : tuple of str
+        C text of the lengths.
+    narrow : bool
+        Whether its type has fewer than 64 bits.
+    """
 
     element: str
     shape: tuple[str, ...]
@@ -31,8 +41,15 @@ class CArray:
 
 @dataclass(frozen=True)
 class Sink:
-    """An array of which C takes each entry as it arises. take : C text of what is done with it, {0} {1} its indices,
-    {2} its value"""
+    """An array of which C takes each entry as it arises.
+
+    Attributes
+    ----------
+    name : str
+        Of the argument.
+    take : str
+        C text of what is done with an entry, {0} {1} its indices, {2} its value.
+    """
 
     name: str
     take: str
@@ -40,9 +57,16 @@ class Sink:
 
 @dataclass
 class Loops:
-    """A translated function. text : its definition. scratch : lengths, in Python, of the static arrays that it needs
+    """A translated function.
 
-    calls : Python functions that it calls
+    Attributes
+    ----------
+    text : str
+        Its definition.
+    calls : list of callable
+        Python functions that it calls.
+    scratch : dict of str
+        Lengths, in Python, of the static arrays that it needs.
     """
 
     text: str
@@ -55,7 +79,7 @@ class _Open(ast.stmt):
 
 
 class _Close(ast.stmt):
-    """Where it is complete. indices : names of its loops"""
+    """Where it is complete; indices : names of its loops."""
 
     def __init__(self, indices: Sequence[str]) -> None:
         super().__init__()
@@ -88,7 +112,7 @@ class LoopTranslator(Translator):
             self.arrays[sink.name] = CArray(f"{sink.name}_entry", ())
 
     def translated(self) -> Loops:
-        """The function; InputError for what is outside the subset."""
+        """Translate the function; InputError for what is outside the subset."""
         body = self.body()
         if self.sink is not None:
             self._place_sink(body, self.sink.name)
@@ -122,10 +146,12 @@ class LoopTranslator(Translator):
         inner.body = [_Open(), *inner.body, _Close(indices)]
 
     def do__Open(self, node: _Open) -> None:
+        """Declare the variable of a sink's entry."""
         assert self.sink is not None
         self.put(f"int64_t {self.sink.name}_entry = 0;")
 
     def do__Close(self, node: _Close) -> None:
+        """Hand the entry on."""
         assert self.sink is not None
         indices = [safe(name) for name in node.indices]
         self.put(self.sink.take.format(*indices, f"{self.sink.name}_entry"))
@@ -133,11 +159,13 @@ class LoopTranslator(Translator):
     # --- statements
 
     def do_Return(self, node: ast.Return) -> None:
+        """Return a number."""
         if node.value is None:
             self.refuse(node, "return", "a number at the end, or nothing")
         self.put(f"return {self.number(node.value).text};")
 
     def do_Assign(self, node: ast.Assign) -> None:
+        """Assign to an entry of an array, name arrays and static memory, or assign as a plain function does."""
         target, value = node.targets[0], node.value
         if isinstance(target, ast.Subscript):
             self.put(f"{self._entry(target)} = {self.number(value).text};")
@@ -152,7 +180,7 @@ class LoopTranslator(Translator):
             super().do_Assign(node)
 
     def _array_of(self, node: ast.expr) -> CArray | None:
-        """The array that an entry of a tuple of arrays is."""
+        """Return the array that an entry of a tuple of arrays is, None for another expression."""
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.tuples:
             index = node.slice.value if isinstance(node.slice, ast.Constant) else None
             if not isinstance(index, int) or not 0 <= index < len(self.tuples[node.value.id]):
@@ -173,6 +201,7 @@ class LoopTranslator(Translator):
         self.put("}")
 
     def do_AugAssign(self, node: ast.AugAssign) -> None:
+        """Translate `a[i] += b` as `a[i] = a[i] + b`."""
         if not isinstance(node.target, ast.Subscript):
             super().do_AugAssign(node)
             return
@@ -183,7 +212,7 @@ class LoopTranslator(Translator):
     # --- expressions
 
     def _entry(self, node: ast.Subscript) -> str:
-        """C text of an entry of an array."""
+        """Write an entry of an array."""
         name = ast.unparse(node.value)
         if name not in self.arrays:
             self.refuse(node, ast.unparse(node), "an array among the arguments")
@@ -194,6 +223,7 @@ class LoopTranslator(Translator):
         return self.arrays[name].element.format(*(self.number(i).at(SUM + 1) for i in indices))
 
     def of_Subscript(self, node: ast.Subscript) -> Any:
+        """Read an entry of an array, widened to 64 bits, or a length of its shape."""
         if isinstance(node.value, ast.Attribute) and isinstance(node.slice, ast.Constant):
             return self.of_Attribute(node.value)[int(str(node.slice.value))]
         if isinstance(node.value, ast.Name) and node.value.id in self.arrays:
@@ -202,12 +232,14 @@ class LoopTranslator(Translator):
         return super().of_Subscript(node)
 
     def of_Attribute(self, node: ast.Attribute) -> tuple[Expression, ...]:
+        """Read the shape of an array."""
         name = ast.unparse(node.value)
         if node.attr != "shape" or name not in self.arrays:
             self.refuse(node, ast.unparse(node), "the shape of an array")
         return tuple(Expression(text, UNARY) for text in self.arrays[name].shape)
 
     def of_Call(self, node: ast.Call) -> Any:
+        """Translate a call; functions of the simulator are called by their C names."""
         if ast.unparse(node.func) == "np.int64" and len(node.args) == 1:
             return self.number(node.args[0])
         name = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -220,7 +252,7 @@ class LoopTranslator(Translator):
 
 
 def helpers(functions: Sequence[Tagged], defined: Sequence[Tagged]) -> str:
-    """What these functions call outside of themselves, each once, callees first; `defined` stands elsewhere already."""
+    """Translate what these functions call, each once, callees first; `defined` stands elsewhere already."""
     own: dict[Tagged, str] = {}
     rules: list[Tagged] = []
 
@@ -244,7 +276,7 @@ def _of_simulator(function: Tagged) -> bool:
 
 
 def _loops(body: Sequence[ast.stmt]) -> list[ast.For]:
-    """Loops among these statements, also those under an if."""
+    """Return the loops among these statements, also those under an if."""
     found = []
     for statement in body:
         if isinstance(statement, ast.For):
@@ -262,7 +294,7 @@ def _writes(loop: ast.For, name: str) -> bool:
 
 
 def _assigned_inside(body: Sequence[ast.stmt]) -> set[str]:
-    """Names that a loop or an if assigns before anything outside of them does."""
+    """Return names that a loop or an if assigns before anything outside of them does."""
     outside: set[str] = set()
     found: set[str] = set()
     for statement in body:

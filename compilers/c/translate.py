@@ -58,7 +58,7 @@ class Function:
 
 
 def translate(function: Callable[..., Any], name: str | None = None) -> Function:
-    """The function in C, by default under the name `c_name`. Raises InputError for what is outside the subset."""
+    """Translate a function, by default under the name `c_name`; InputError for what is outside the subset."""
     return _translated(function, name or c_name(function))
 
 
@@ -68,7 +68,7 @@ def _translated(function: Callable[..., Any], name: str) -> Function:
 
 
 def module(functions: Iterable[Callable[..., Any]], defined: Iterable[Callable[..., Any]] = ()) -> str:
-    """These functions and all that they call, each once, callees first; what stands in `defined` is left out."""
+    """Translate these functions and all that they call, each once, callees first, without those in `defined`."""
     texts: list[str] = []
     done: dict[str, Callable[..., Any]] = {c_name(f): f for f in defined}
 
@@ -93,7 +93,7 @@ def module(functions: Iterable[Callable[..., Any]], defined: Iterable[Callable[.
 
 
 def layout(model: NeuronModel) -> dict[str, int]:
-    """Where A, B, C, C' ("late"), P, E and F start in what `<model>_fixed_jacobian` writes, and its length ("size")."""
+    """Tell where A, B, C, C' ("late"), P, E, F start in what `<model>_fixed_jacobian` writes, and its "size"."""
     d, n = model.d, len(model.trainable)
     sizes = {"A": d * d, "B": d, "C": d, "late": d, "P": n * d, "E": n, "F": d}
     starts, at = {}, 0
@@ -125,6 +125,7 @@ class Translator:
         self.depth, self.temporaries = 1, 0
 
     def run(self) -> Function:
+        """Translate the function; InputError, naming line and construct, for what is outside the subset."""
         body = self.body()
         for name in sorted(nested_names(body) & self.read - set(self.arguments)):
             self.variables[name] = Expression(safe(name))
@@ -136,13 +137,16 @@ class Translator:
         return Function(self.name, text + "}\n", tuple(self.calls), self.returns[0])
 
     def body(self) -> list[ast.stmt]:
+        """Return the statements behind the docstring."""
         return self.tree.body[1:] if ast.get_docstring(self.tree) is not None else self.tree.body
 
     @property
     def is_step(self) -> bool:
+        """Tell whether the function is a step, by its arguments."""
         return tuple(self.arguments) == STEP
 
     def head(self) -> str:
+        """Write the C declaration, in the form that the returned value decides."""
         arguments = [f"const int64_t {safe(a)}[]" if a in TUPLES else f"int64_t {safe(a)}" for a in self.arguments]
         shape = self.returns[0]
         kind = "void" if isinstance(shape, tuple) and not self.is_step else "int64_t"
@@ -155,17 +159,20 @@ class Translator:
         return f"static inline {kind} {self.name}({', '.join(arguments)})"
 
     def comment(self) -> list[str]:
-        """The first line of the docstring, in ASCII."""
+        """Write the first line of the docstring, in ASCII."""
         text = ast.get_docstring(self.tree)
         return [] if not text else [f"/* {ascii_text(text.splitlines()[0])} */\n"]
 
     def unused(self) -> list[str]:
+        """Write a cast to void of each argument that is not read, which compilers would warn of."""
         return [f"{INDENT}(void){safe(a)};\n" for a in self.arguments if a not in self.read]
 
     def put(self, line: str) -> None:
+        """Append a line of C at the depth of the block."""
         self.lines.append(INDENT * self.depth + line)
 
     def refuse(self, node: ast.AST, what: str, rule: str) -> NoReturn:
+        """Raise InputError, naming function, line, construct and rule."""
         line = self.first_line + getattr(node, "lineno", 1) - 1
         where = f"{self.function.__module__}.{self.function.__name__}"
         raise InputError(f"{where}, line {line}: {what}: cannot become C, rule: {rule}")
@@ -173,6 +180,7 @@ class Translator:
     # --- statements
 
     def block(self, statements: Iterable[ast.stmt]) -> None:
+        """Translate statements by the methods named after their nodes."""
         for statement in statements:
             handler = getattr(self, f"do_{type(statement).__name__}", None)
             if handler is None:
@@ -180,6 +188,7 @@ class Translator:
             handler(statement)
 
     def do_Return(self, node: ast.Return) -> None:
+        """Write results into `out`, or `s_out` and `events_out` of a step, after all arguments were read."""
         if node.value is None:
             self.refuse(node, "return", "a number or a tuple of numbers")
         tree = self.value(node.value)
@@ -197,18 +206,21 @@ class Translator:
         self.put(f"return {values[-2].text};" if self.is_step else "return;")
 
     def settled(self, value: Expression) -> Expression:
-        """The value in a form that later writes do not change."""
+        """Return the value in a form that later writes do not change."""
         return value if value.settled else self.keep(self.fresh(), value)
 
     def keep(self, name: str, value: Expression) -> Expression:
+        """Put a value into a new variable."""
         self.put(f"int64_t {name} = {value.text};")
         return Expression(name)
 
     def fresh(self) -> str:
+        """Name a new temporary."""
         self.temporaries += 1
         return f"hn_t{self.temporaries}"
 
     def do_Assign(self, node: ast.Assign) -> None:
+        """Assign to a name or a tuple of names; values that the targets occur in are taken first."""
         if len(node.targets) != 1:
             self.refuse(node, "a = b = c", "one target")
         target, tree = node.targets[0], self.assigned(node.targets[0], node.value)
@@ -219,7 +231,7 @@ class Translator:
         self.bind(target, tree)
 
     def assigned(self, target: ast.expr, value: ast.expr) -> Tree:
-        """Value of the right-hand side; an argument that is a tuple has as many entries as the target names."""
+        """Translate the right-hand side; an argument that is a tuple has as many entries as the target names."""
         if isinstance(value, ast.Name) and value.id in TUPLES and value.id in self.arguments:
             if not isinstance(target, ast.Tuple):
                 self.refuse(value, value.id, "a tuple argument is taken apart or indexed")
@@ -227,6 +239,7 @@ class Translator:
         return self.value(value)
 
     def bind(self, target: ast.expr, tree: Tree) -> None:
+        """Give names their values; one that is never read is left out."""
         if isinstance(target, ast.Tuple):
             if not isinstance(tree, tuple) or len(tree) != len(target.elts):
                 self.refuse(target, ast.unparse(target), "as many names as values")
@@ -239,6 +252,7 @@ class Translator:
             self.refuse(target, ast.unparse(target), "a name or a tuple of names")
 
     def stored(self, name: str, c: str, tree: Tree, old: Tree) -> Tree:
+        """Write an assignment to C variables, declared where the name is new; a tuple is one variable an entry."""
         if isinstance(tree, tuple):
             if name in self.arguments or (old is not None and shape_of(old) != shape_of(tree)):
                 self.refuse(self.tree, name, "a name keeps its form, a number or a tuple of one shape")
@@ -252,12 +266,14 @@ class Translator:
         return Expression(c)
 
     def do_AugAssign(self, node: ast.AugAssign) -> None:
+        """Translate `a += b` as `a = a + b`."""
         left = ast.copy_location(ast.Name(getattr(node.target, "id", ""), ast.Load()), node)
         if not left.id:
             self.refuse(node, ast.unparse(node), "a name on the left")
         self.bind(node.target, self.value(ast.copy_location(ast.BinOp(left, node.op, node.value), node)))
 
     def do_If(self, node: ast.If) -> None:
+        """Translate an if with its else."""
         self.put(f"if ({self.truth(node.test).text}) {{")
         self.inside(node.body)
         if node.orelse:
@@ -266,6 +282,7 @@ class Translator:
         self.put("}")
 
     def do_While(self, node: ast.While) -> None:
+        """Translate a loop whose test is evaluated in each round."""
         if node.orelse:
             self.refuse(node, "while", "no else")
         before, self.depth = len(self.lines), self.depth + 1
@@ -280,11 +297,13 @@ class Translator:
         self.put("}")
 
     def inside(self, statements: Iterable[ast.stmt]) -> None:
+        """Translate statements of an inner block."""
         self.depth += 1
         self.block(statements)
         self.depth -= 1
 
     def do_For(self, node: ast.For) -> None:
+        """Translate a loop over a range; its ends are evaluated once, and the name may be assigned to inside."""
         call = node.iter
         ranged = isinstance(call, ast.Call) and ast.unparse(call.func) == "range" and not call.keywords
         if not (ranged and isinstance(call, ast.Call) and len(call.args) in (1, 2)) or node.orelse:
@@ -302,12 +321,14 @@ class Translator:
         self.put("}")
 
     def value(self, node: ast.expr) -> Tree:
+        """Translate an expression by the method named after its node."""
         handler = getattr(self, f"of_{type(node).__name__}", None)
         if handler is None:
             self.refuse(node, ast.unparse(node), "integers, names, + - * // << >> & | ^, comparisons, if-else, calls")
         return handler(node)
 
     def number(self, node: ast.expr) -> Expression:
+        """Translate an expression that is a number, not a tuple."""
         tree = self.value(node)
         if isinstance(tree, tuple):
             self.refuse(node, ast.unparse(node), "a number, not a tuple")
@@ -315,11 +336,13 @@ class Translator:
         return tree
 
     def of_Constant(self, node: ast.Constant) -> Expression:
+        """Translate an integer literal."""
         if type(node.value) is not int:
             self.refuse(node, repr(node.value), "only integers")
         return literal(node.value)
 
     def of_Name(self, node: ast.Name) -> Tree:
+        """Read a variable, or an integer constant of the module."""
         if node.id in self.variables:
             return self.variables[node.id]
         if node.id in TUPLES and node.id in self.arguments:
@@ -330,9 +353,11 @@ class Translator:
         return literal(constant)
 
     def of_Tuple(self, node: ast.Tuple) -> Tree:
+        """Translate each entry of a tuple."""
         return tuple(map(self.value, node.elts))
 
     def of_Subscript(self, node: ast.Subscript) -> Tree:
+        """Read an entry, of constant index, of a tuple."""
         index = node.slice.value if isinstance(node.slice, ast.Constant) else None
         if type(index) is not int:
             self.refuse(node, ast.unparse(node), "an entry of a tuple has a constant index")
@@ -344,36 +369,42 @@ class Translator:
         return tree[index]
 
     def of_BinOp(self, node: ast.BinOp) -> Expression:
+        """Translate + - * // << >> & | ^."""
         found = binary(type(node.op).__name__, self.number(node.left), self.number(node.right))
         return found or self.refuse(node, type(node.op).__name__, "+ - * // << >> & | ^")
 
     def of_UnaryOp(self, node: ast.UnaryOp) -> Expression:
+        """Translate a sign or `not`."""
         take = self.truth if isinstance(node.op, ast.Not) else self.number
         found = unary(type(node.op).__name__, take(node.operand))
         return found or self.refuse(node, type(node.op).__name__, "- and not")
 
     def of_Compare(self, node: ast.Compare) -> Expression:
+        """Translate a comparison, also a chain of them, to 0 or 1."""
         ends = [self.number(e) for e in (node.left, *node.comparators)]
         pairs = zip([type(o).__name__ for o in node.ops], ends[:-1], ends[1:], strict=True)
         parts = [compare(*p) or self.refuse(node, p[0], "== != < <= > >=") for p in pairs]
         return parts[0] if len(parts) == 1 else logic("And", parts)
 
     def of_BoolOp(self, node: ast.BoolOp) -> Expression:
+        """Translate `and`, `or` of comparisons to 0 or 1."""
         parts = [self.number(v) for v in node.values]
         if not all(part.boolean for part in parts):
             self.refuse(node, ast.unparse(node), "and, or of comparisons, unless it decides an if: C gives 0 or 1")
         return logic(type(node.op).__name__, parts)
 
     def truth(self, node: ast.expr) -> Expression:
-        """A number of which only matters whether it is 0."""
+        """Translate a number of which only matters whether it is 0."""
         if isinstance(node, ast.BoolOp):
             return logic(type(node.op).__name__, [self.truth(v) for v in node.values])
         return self.number(node)
 
     def of_IfExp(self, node: ast.IfExp) -> Expression:
+        """Translate a conditional expression."""
         return conditional(self.truth(node.test), self.number(node.body), self.number(node.orelse))
 
     def of_Call(self, node: ast.Call) -> Tree:
+        """Translate a call of a tagged function, of `abs`, or of `min` and `max` of two."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in ("min", "max") and len(node.args) == 2 and not node.keywords:
             return Expression(f"hn_{name}({', '.join(self.number(a).text for a in node.args)})", settled=False)
@@ -393,12 +424,13 @@ class Translator:
         return self.called(callee, [n.name for n in parameters], arguments)
 
     def defaults(self, node: ast.Call, left: list[inspect.Parameter]) -> list[ast.expr]:
-        """What a call leaves to the callee's default values."""
+        """Return the callee's defaults of the arguments that a call leaves out."""
         if any(type(n.default) is not int for n in left):
             self.refuse(node, ast.unparse(node), "an argument for each name without an integer as default")
         return [ast.copy_location(ast.Constant(n.default), node) for n in left]
 
     def passed(self, node: ast.expr, as_array: bool) -> str:
+        """Translate an argument; a tuple becomes an array."""
         if isinstance(node, ast.Name) and node.id in TUPLES and node.id in self.arguments and as_array:
             return safe(node.id)
         tree = self.value(node)
@@ -412,6 +444,7 @@ class Translator:
         return name
 
     def called(self, callee: Function, names: list[str], arguments: list[str]) -> Tree:
+        """Write the call; results that are a tuple go into a temporary array."""
         if callee.returns is None:
             return Expression(f"{callee.name}({', '.join(arguments)})", settled=False)
         name, count = self.fresh(), len(leaves(callee.returns))

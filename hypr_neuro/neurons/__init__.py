@@ -32,7 +32,7 @@ VARIANTS: dict[str, NeuronModel] = _load("VARIANT")
 
 
 def get_model(name: str) -> NeuronModel:
-    """The model of that name; an unknown name lists the known ones."""
+    """Find the model of that name; InputError for an unknown one, listing those that are known."""
     found = MODELS.get(name) or VARIANTS.get(name)
     if found is None:
         raise InputError(f"unknown neuron '{name}', known: {', '.join(sorted(MODELS))}")

@@ -132,7 +132,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """α and ρ to coefficients, β to one with as many fraction bits as its size leaves, b0 to the state's scale.
+    """Convert α and ρ to coefficients, β to one with as many fraction bits as its size leaves, b0 to the state's scale.
 
     Products stay below 2^62 for states of 32 and coefficients of 17 bits: decays times states 2^47, times a clipped
     current 2^61 (`CURRENT_BITS`); β times a 2^47; in learning, β ρ 2^-m times an eligibility 2^61 (`large_fraction`).
@@ -166,7 +166,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
-    """α, ρ, b0 and β."""
+    """Return α, ρ, b0 and β."""
     return (
         np.exp(-1.0 / params["tau_u"]),
         np.exp(-1.0 / params["tau_a"]),
@@ -176,7 +176,7 @@ def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
-    """τ_u and τ_a from their decays; b0 and β inside their ranges."""
+    """Recover τ_u and τ_a from their decays; b0 and β inside their ranges."""
     b0, beta = (
         np.clip(v, MODEL.param(n).low, MODEL.param(n).high) for n, v in zip(("b0", "beta"), values[2:], strict=True)
     )
@@ -184,7 +184,7 @@ def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> di
 
 
 def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
-    """b0, of F fraction bits, changes by 2^-12 where it has more."""
+    """Return the units of change; b0, of F fraction bits, changes by 2^-12 where it has more."""
     decay = 2.0 ** -constants["k"]
     return decay, decay, 2.0 ** -min(constants["f"], 12), 2.0 ** -constants["m"]
 
@@ -213,7 +213,7 @@ def learned_change(p, change):
 
 
 def constrain(params: dict[str, Array]) -> None:
-    """After an update: τ_u and τ_a stay at or above one step."""
+    """Keep τ_u and τ_a at or above one step after an update."""
     for name in ("tau_u", "tau_a"):
         params[name][...] = np.maximum(params[name], 1.0)
 

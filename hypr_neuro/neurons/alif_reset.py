@@ -105,7 +105,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """As `alif`, with the ψ of this model.
+    """Convert as `alif` does, with the ψ of this model.
 
     Products stay below 2^62 as there: θ below 2^46 for any a, α r below 2^62 with the clipped current beside it, since
     their coefficients add up to 2^k; in learning, α β 2^-m below 2^30 times an eligibility.

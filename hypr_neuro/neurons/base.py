@@ -180,7 +180,7 @@ class FixedParams:
 
 
 def to_integer(name: str, value: Array, scale: float, low: int, high: int, rule: str, out: list[Conversion]) -> Array:
-    """round(value · scale) clipped to [low, high]; the step is appended to `out`, clips counted."""
+    """Convert to round(value · scale), clipped to [low, high]; the step is appended to `out`, clips counted."""
     real = np.asarray(value, dtype=np.float64)
     exact = np.rint(real * scale)
     integer: Array = np.clip(exact, low, high).astype(np.int64)
@@ -198,12 +198,12 @@ def check_integers(where: str, values: Mapping[str, Array], ranges: Mapping[str,
 
 
 def no_integer_form(*_: Any) -> Any:
-    """Stands for the integer functions of a model that is float only."""
+    """Stand for the integer functions of a model that is float only."""
     raise InputError("this neuron has no integer form")
 
 
 def no_float_form(*_: Any) -> Any:
-    """Stands for the float functions of a model that is integer only."""
+    """Stand for the float functions of a model that is integer only."""
     raise InputError("this neuron has no float form")
 
 
@@ -316,35 +316,37 @@ class NeuronModel:
 
     @property
     def neuron(self) -> str:
-        """Name of the neuron as users know it: of a variant that of the model which it stands for."""
+        """Return the neuron's name as users know it: of a variant that of the model which it stands for."""
         return self.variant_of or self.name
 
     @property
     def d(self) -> int:
-        """Number of states."""
+        """Return the number of states."""
         return len(self.states)
 
     @property
     def state_names(self) -> tuple[str, ...]:
+        """Return the names of the states, in the order of ``s``."""
         return tuple(v.name for v in self.states)
 
     @property
     def param_names(self) -> tuple[str, ...]:
+        """Return the names of the float parameters, in the order of ``p``."""
         return tuple(p.name for p in self.params)
 
     @property
     def float_count(self) -> int:
-        """Entries of `p` in float functions: parameters and coefficients."""
+        """Count the entries of `p` in float functions: parameters and coefficients."""
         return len(self.params) + len(self.coefficients)
 
     @property
     def integer(self) -> bool:
-        """Whether the model has an integer form."""
+        """Tell whether the model has an integer form."""
         return self.fixed_step is not no_integer_form
 
     @property
     def has_float(self) -> bool:
-        """Whether the model has a float form."""
+        """Tell whether the model has a float form."""
         return self.float_step is not no_float_form
 
     def require_integer(self, where: str) -> None:
@@ -369,22 +371,22 @@ class NeuronModel:
             raise InputError(f"{where}: neuron '{self.name}' has no integer Jacobian, it cannot learn on chip")
 
     def gain_point(self, p: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """States and currents, in integers, at which B·C is taken for the whole layer: those at rest, or as stated."""
+        """Return states and currents, in integers, at which B·C is taken: at rest, or as the model states."""
         if self.operating_point is not None:
             return self.operating_point(p)
         return (0,) * self.d, (0,) * self.currents
 
     def with_coefficients(self, p: tuple[float, ...]) -> tuple[float, ...]:
-        """The parameters of one neuron followed by its coefficients, as float functions take them."""
+        """Append its coefficients to the parameters of one neuron, as float functions take them."""
         return p if self.float_coefficients is None else p + self.float_coefficients(p)
 
     @property
     def trainable(self) -> tuple[str, ...]:
-        """Trainable parameters, in the order of P and E."""
+        """Return the trainable parameters, in the order of P and E."""
         return tuple(p.name for p in self.params if p.trainable)
 
     def param(self, name: str) -> Param:
-        """The parameter's record; an unknown name lists the known ones."""
+        """Find a parameter's record; InputError for an unknown name, listing those that are known."""
         for p in self.params:
             if p.name == name:
                 return p

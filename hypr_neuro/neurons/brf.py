@@ -140,7 +140,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """δω, δ(p(ω)-|b'|), γ to coefficients; θ and 1 to the state's scale; ψ to a table of ±8 around the threshold."""
+    """Convert δω, δ(p(ω)-|b'|), γ to coefficients, θ and 1 to the state's scale, ψ to a table of ±8 around θ."""
     out: list[Conversion] = []
     k = fmt.coefficient_fraction
     top = (1 << k) - 1
@@ -175,12 +175,12 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
-    """δ|ω| and δ|b'|."""
+    """Return δ|ω| and δ|b'|."""
     return params["delta"] * np.abs(params["omega"]), params["delta"] * np.abs(params["b_offset"])
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
-    """ω and b' from δ|ω| and δ|b'| at or above 0; each keeps the sign it has in `params`, 0 counting as positive."""
+    """Recover ω and b' from δ|ω| and δ|b'|, at least 0; each keeps its sign in `params`, 0 is positive."""
     found = dict(params)
     for name, value in zip(("omega", "b_offset"), values, strict=True):
         # a δ|b'| just below 0 comes from the rounding of c
@@ -194,7 +194,7 @@ def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
 
 
 def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
-    """wd, and b as `learned_change` takes it from wd and cd."""
+    """Return wd, and b as `learned_change` takes it from wd and cd."""
     unit = 1 << constants["k"]
     wd = per_neuron["wd"]
     root = np.array([isqrt(unit * unit - int(w) * int(w)) for w in wd])
@@ -228,13 +228,13 @@ def validate(params: Mapping[str, Array]) -> None:
 
 
 def constrain(params: dict[str, Array]) -> None:
-    """After an update: |ω| is clipped so that δ|ω| < 1 (the damping boundary p(ω) is real)."""
+    """Clip |ω| after an update so that δ|ω| < 1 (the damping boundary p(ω) is real)."""
     limit = 0.999 / params["delta"]
     params["omega"][...] = np.clip(params["omega"], -limit, limit)
 
 
 def not_learned(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Any]:
-    """δ, γ and θ."""
+    """Return δ, γ and θ."""
     return {
         "delta": constants["dlt"] / 2.0**DELTA_FRACTION,
         "gamma": per_neuron["gamma"] / 2.0 ** constants["k"],

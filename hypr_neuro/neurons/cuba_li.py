@@ -78,7 +78,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """1 - du and dv to coefficients, the bias to the state's fraction bits."""
+    """Convert 1 - du and dv to coefficients, the bias to the state's fraction bits."""
     out: list[Conversion] = []
     k, f = fmt.coefficient_fraction, fmt.state_fraction()
     top, most = (1 << k) - 1, (1 << (fmt.state_bits - 1)) - 1
@@ -94,12 +94,12 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
-    """1 - du, dv, bias."""
+    """Return 1 - du, dv and bias."""
     return 1.0 - params["du"], np.array(params["dv"]), np.array(params["bias"])
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
-    """du, dv and bias, inside their ranges."""
+    """Recover du, dv and bias, inside their ranges."""
     found = {"du": 1.0 - values[0], "dv": values[1], "bias": values[2]}
     return {**params, **{key: np.clip(v, MODEL.param(key).low, MODEL.param(key).high) for key, v in found.items()}}
 
@@ -122,13 +122,13 @@ def learned_change(p, change):
 
 
 def constrain(params: dict[str, Array]) -> None:
-    """After an update: decays stay in [0, 1]."""
+    """Keep decays in [0, 1] after an update."""
     for name in ("du", "dv"):
         params[name][...] = np.clip(params[name], 0.0, 1.0)
 
 
 def output_decay(params: Mapping[str, Array]) -> Array:
-    """What v keeps."""
+    """Return the share of v that a step keeps, 1 - dv."""
     return np.asarray(1.0 - params["dv"])
 
 

@@ -68,7 +68,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """κ to a coefficient; 1 - κ is its complement, so that the gain at rest stays exactly 1."""
+    """Convert κ to a coefficient; 1 - κ is its complement, so that the gain at rest stays exactly 1."""
     out: list[Conversion] = []
     k = fmt.coefficient_fraction
     top = (1 << k) - 1
@@ -83,18 +83,18 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
 
 def time_constant(decay: Array, low: float = 0.0) -> Array:
-    """τ of a decay e^{-1/τ}, in steps, between `low` and 1e6, the largest of any model; a decay of 0 gives 1/691."""
+    """Recover τ, in steps, of a decay e^{-1/τ}, between `low` and 1e6, the largest of any model; of 0 it is 1/691."""
     found: Array = np.clip(-1.0 / np.log(np.clip(decay, 1e-300, 1.0 - 1e-12)), low, 1e6)
     return found
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
-    """κ."""
+    """Return κ."""
     return (np.exp(-1.0 / params["tau"]),)
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
-    """τ from κ."""
+    """Recover τ from κ."""
     return {**params, "tau": time_constant(values[0])}
 
 
@@ -115,12 +115,12 @@ def learned_change(p, change):
 
 
 def constrain(params: dict[str, Array]) -> None:
-    """After an update: τ stays at or above one step."""
+    """Keep τ at or above one step after an update."""
     params["tau"][...] = np.maximum(params["tau"], 1.0)
 
 
 def output_decay(params: Mapping[str, Array]) -> Array:
-    """κ."""
+    """Return κ, the share of u that a step keeps."""
     return np.asarray(np.exp(-1.0 / params["tau"]))
 
 

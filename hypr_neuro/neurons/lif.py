@@ -145,7 +145,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
 
 def integer_form(fmt: FixedFormat) -> str:
-    """Loihi's own from 24 bits of state on, with 24; below them the same equations in the format's width."""
+    """Name Loihi's own integers from 24 bits of state on; below them the same equations in the format's width."""
     return "lif" if fmt.state_bits >= STATE_BITS else "lif_narrow"
 
 
@@ -191,7 +191,7 @@ def fixed_params(params: Mapping[str, Array], fmt: FixedFormat, state_bits: int,
 
 
 def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -> Array:
-    """Bias mantissa · 2^exponent, one exponent a layer, the smallest that holds the largest bias."""
+    """Convert biases to mantissa · 2^exponent, one exponent a layer, the smallest that holds the largest bias."""
     top = (1 << (fmt.bias_mantissa_bits - 1)) - 1
     largest = float(np.max(np.abs(value))) * scale
     exponent = min(max(int(np.ceil(np.log2(max(largest, 1.0) / top))), 0), fmt.bias_exponent_max)
@@ -200,12 +200,12 @@ def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
-    """The parameters themselves."""
+    """Return du, dv, vth and bias, which learn as they are."""
     return tuple(np.array(params[name]) for name in LEARNED_NAMES)
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
-    """The values themselves, inside their ranges."""
+    """Take the values as parameters, inside their ranges."""
     return {**params, **{name: _inside(name, value) for name, value in zip(LEARNED_NAMES, values, strict=True)}}
 
 
@@ -241,13 +241,31 @@ def learned_change(p, change):
 def lif_parameters(
     du: Numbers, dv: Numbers, vth: Numbers, bias: Numbers = 0, *, overflow: str = "lava", subtract: bool = False
 ) -> dict[str, Any]:
-    """Integers of `lif` from the numbers that Lava's fixed-point LIF takes, for `Population.of`.
+    """Make the integers of `lif` from the numbers that Lava's fixed-point LIF takes, for `Population.of`.
 
-    du, dv : decays a step in 4096ths, 0..4095; du gets Loihi's offset 1. vth : threshold mantissa, 0..2^17 - 1, of
-        which the neuron takes 64 times. bias : what a step adds to v, mantissa · 2^exponent (`loihi_weights.bias`)
-    overflow : "lava" or "hardware". subtract : reset by subtraction of the threshold, which Lava does not have
+    Parameters
+    ----------
+    du, dv : int or ndarray
+        Decays a step in 4096ths, 0..4095; du gets Loihi's offset 1. Each of the four numbers is one for all neurons or
+        an array.
+    vth : int or ndarray
+        Threshold mantissa, 0..2^17 - 1, of which the neuron takes 64 times.
+    bias : int or ndarray
+        What a step adds to v, mantissa · 2^exponent (`loihi_weights.bias`).
+    overflow : str
+        "lava" or "hardware".
+    subtract : bool
+        Reset by subtraction of the threshold, which Lava does not have.
 
-    Each of the numbers one for all neurons or an array. Raises InputError.
+    Returns
+    -------
+    dict
+        Integers by name.
+
+    Raises
+    ------
+    InputError
+        For a number outside its range.
     """
     for name, value, top in (("du", du, 4095), ("dv", dv, 4095), ("vth", vth, (1 << 17) - 1)):
         array = np.asarray(value)
@@ -275,19 +293,19 @@ RANGES = {"du1": (0, 4096), "dv": (0, 4096), "vth": INT32, "bias": INT32, "lava"
 
 
 def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
-    """Decays in 4096ths; thresholds and biases in 32 bits."""
+    """Hold decays to 4096ths, thresholds and biases to 32 bits; InputError outside."""
     check_integers(where, values, RANGES | {"subtract": (0, 1), "inv_vth": INT32})
 
 
 def constrain(params: dict[str, Array]) -> None:
-    """After an update: decays stay in [0, 1], the threshold above 0."""
+    """Keep decays in [0, 1] and the threshold above 0 after an update."""
     for name in ("du", "dv"):
         params[name][...] = np.clip(params[name], 0.0, 1.0)
     params["vth"][...] = np.maximum(params["vth"], 1e-3)
 
 
 def not_learned(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Any]:
-    """How the reset works."""
+    """Return how the reset works."""
     return {"subtract": float(constants["subtract"])}
 
 

@@ -96,7 +96,7 @@ def learned_change(p, change):
 
 
 def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
-    """Decays in 4096ths; thresholds and biases inside the states' width."""
+    """Hold decays to 4096ths, thresholds and biases to the states' width; InputError outside."""
     top = (1 << (int(np.max(values["bits"])) - 1)) - 1
     ranges = {"du1": (0, 4096), "dv": (0, 4096), "vth": (0, top), "bias": (-top, top), "subtract": (0, 1)}
     check_integers(where, values, ranges | {"up": (0, ACTIVATION_SHIFT), "bits": (2, STATE_BITS), "lava": INT32})

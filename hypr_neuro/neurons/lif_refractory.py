@@ -42,14 +42,17 @@ LONGEST = 62
 
 
 def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
-    """As `lif`; at most 62 steps of rest, what Loihi's 6 bits hold."""
+    """Hold integers to the ranges of `lif`, and rest to 62 steps, what Loihi's 6 bits hold; InputError outside."""
     check_integers(where, values, lif.RANGES | {"refractory": (0, LONGEST)})
 
 
 def lif_refractory_parameters(
     du: Numbers, dv: Numbers, vth: Numbers, refractory: Numbers, bias: Numbers = 0, *, overflow: str = "lava"
 ) -> dict[str, Any]:
-    """Integers of `lif_refractory` for `Population.of`: refractory steps 0..62, the rest as `lif.lif_parameters`."""
+    """Make the integers of `lif_refractory` for `Population.of`.
+
+    refractory : steps of rest, 0..62; the others as in `lif.lif_parameters`
+    """
     found = lif.lif_parameters(du, dv, vth, bias, overflow=overflow)
     return {name: found[name] for name in ("du1", "dv", "vth", "bias", "lava")} | {"refractory": refractory}
 

@@ -53,14 +53,33 @@ def fixed_step(s, z_prev, I, p):
 def rf_parameters(
     period: Numbers, alpha: Numbers, vth: Numbers = 1.0, state_exp: int = 0, decay_bits: int = 12
 ) -> dict[str, Any]:
-    """Integers of `rf` and `rf_iz` as Lava's processes RF and RF_IZ compute them, for `Population.of`.
-
-    period : steps of a turn, > 0. alpha : loss a step, 0..1. vth : threshold in units of the input current; these
-        three one number or one for each neuron. state_exp : left shift of currents and threshold, 0..31
-    decay_bits : fraction bits of cos_decay and sin_decay, 1..30
+    """Make the integers of `rf` and `rf_iz` as Lava's processes RF and RF_IZ compute them, for `Population.of`.
 
     c = int((1 - alpha) cos(2π/period) 2^decay_bits), s likewise, vth = int(vth 2^state_exp): cut toward zero, so a
-    last bit of the machine's sine may decide (period 12, alpha 0: s = 2047 of 4096). Raises InputError.
+    last bit of the machine's sine may decide (period 12, alpha 0: s = 2047 of 4096).
+
+    Parameters
+    ----------
+    period : float or array_like
+        Steps of a turn, > 0; it, `alpha` and `vth` are one number or one for each neuron.
+    alpha : float or array_like
+        Loss a step, 0..1.
+    vth : float or array_like
+        Threshold in units of the input current.
+    state_exp : int
+        Left shift of currents and threshold, 0..31.
+    decay_bits : int
+        Fraction bits of cos_decay and sin_decay, 1..30.
+
+    Returns
+    -------
+    dict
+        Integers by name.
+
+    Raises
+    ------
+    InputError
+        For a number outside its range.
     """
     _check(period, alpha, state_exp, decay_bits)
     angle = np.pi * 2 * 1 / np.asarray(period, np.float64)
@@ -79,7 +98,7 @@ def rf_parameters(
 
 
 def _cut(x: Array) -> Array:
-    """Toward zero, int64."""
+    """Round toward zero, to int64."""
     return np.asarray(np.trunc(x), np.int64)
 
 
@@ -112,7 +131,7 @@ RANGES = {
 
 
 def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
-    """So that products and sums of a step fit 64 bits."""
+    """Hold integers to ranges in which products and sums of a step fit 64 bits; InputError outside."""
     check_integers(where, values, RANGES)
 
 

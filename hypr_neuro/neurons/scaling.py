@@ -12,7 +12,7 @@ from hypr_neuro.numbers.arrays import Array
 
 
 def shared_value(model: str, name: str, values: Array) -> float:
-    """The one value that all neurons of a layer share; a layer where they differ is refused."""
+    """Return the one value that all neurons of a layer share; InputError for a layer where they differ."""
     first = float(values.flat[0])
     if np.any(values != first):
         other = float(values[values != first][0])
@@ -28,7 +28,7 @@ TARGET_EXPONENT = 4
 
 
 def input_shift(gain: float, fraction: int, fmt: FixedFormat) -> int:
-    """Left shift that aligns the weighted sum with the state, so that weight exponents stay small; at least 0.
+    """Choose the left shift that aligns weighted sums with the state, so that weight exponents stay small; at least 0.
 
     gain : factor between current and state (BRF's δ). fraction : the state's fraction bits
     """
@@ -47,7 +47,7 @@ the clip counts as the state's saturation.
 
 
 def large_fraction(largest: float, fraction: int) -> int:
-    """Fraction bits m of coefficients up to `largest` in magnitude, in the width of those with `fraction` bits.
+    """Choose the fraction bits m of coefficients up to `largest`, in the width of those with `fraction` bits.
 
     The largest m <= fraction with largest · 2^m < 2^fraction. At least 2 · fraction - 30: two coefficients and a state
     of 32 bits then give products below 2^62; larger coefficients are clipped.
@@ -59,7 +59,7 @@ def large_fraction(largest: float, fraction: int) -> int:
 def threshold_table(
     surrogate: Callable[[float], float], range_bits: int, fraction: int, fmt: FixedFormat
 ) -> tuple[int, Array]:
-    """(shift, table) of ψ(x) for x within ±2^range_bits, or more where x has so few fraction bits that shift is 0.
+    """Make (shift, table) of ψ(x) for x within ±2^range_bits, or more where x has so few fraction bits that shift is 0.
 
     Entry 256 + ⌊x / 2^shift⌋, x an integer with `fraction` fraction bits, holds ψ in the middle of its interval.
     """
@@ -70,7 +70,7 @@ def threshold_table(
 
 
 def psi_table(surrogate: Callable[[float], float], x: Array, gain: Array, fmt: FixedFormat) -> Array:
-    """ψ(x)·gain in `psi_bits` bits, then aligned to the coefficients' fraction; (len(x),) int64; both ends are 0.
+    """Round ψ(x)·gain to `psi_bits` bits, aligned to the coefficients' fraction; (len(x),) int64; both ends are 0.
 
     One bit of a ψ entry is the sign, the others are fraction: ψ stays below 1 for every surrogate here.
     """

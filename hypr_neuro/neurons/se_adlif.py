@@ -163,7 +163,7 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
-    """α and β to coefficients, k·a and k·b to ones with as many fraction bits as their size leaves, θ to the states'.
+    """Convert α and β to coefficients, k·a and k·b to ones with the fraction bits that their size leaves, θ to a state.
 
     Products stay below 2^62 for states of 32 and coefficients of 17 bits: decays times states 2^47, times a clipped
     current 2^61 (`CURRENT_BITS`); k·a times u 2^47, and with 2^-m and 1 - β, 2^62 at most (`large_fraction`); those
@@ -199,7 +199,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
-    """α, β, k a, k b and θ."""
+    """Return α, β, k a, k b and θ."""
     k = params["k"]
     return (
         np.exp(-1.0 / params["tau_u"]),
@@ -211,7 +211,7 @@ def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
 
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
-    """τ_u and τ_w from their decays, a and b by k, which stays; all inside their ranges.
+    """Recover τ_u and τ_w from their decays, a and b by k, which stays; all inside their ranges.
 
     Integers know no k: k a there can exceed k by as much as the coefficients' width leaves. a is then 1.
     """
@@ -229,7 +229,7 @@ def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> di
 
 
 def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
-    """θ, of F fraction bits, changes by 2^-12 where it has more."""
+    """Return the units of change; θ, of F fraction bits, changes by 2^-12 where it has more."""
     decay, drive = 2.0 ** -constants["n"], 2.0 ** -constants["m"]
     return decay, decay, drive, drive, 2.0 ** -min(constants["f"], 12)
 
@@ -254,7 +254,7 @@ def learned_change(p, change):
 
 
 def constrain(params: dict[str, Array]) -> None:
-    """After an update: τ_u and τ_w stay at or above their lowest values, a and b in [0, 1]."""
+    """Keep τ_u and τ_w at or above their lowest values after an update, a and b in [0, 1]."""
     for name, low in (("tau_u", LOWEST_TAU_U), ("tau_w", LOWEST_TAU_W)):
         params[name][...] = np.maximum(params[name], low)
     for name in ("a", "b"):
@@ -262,7 +262,7 @@ def constrain(params: dict[str, Array]) -> None:
 
 
 def not_learned(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Any]:
-    """k: the integers know only k·a and k·b, with a and b at most 1."""
+    """Return k: the integers know only k·a and k·b, with a and b at most 1."""
     largest = max(int(per_neuron["ka"].max()), int(per_neuron["kb"].max())) / 2.0 ** constants["m"]
     return {"k": max(MODEL.param("k").default, largest)}
 

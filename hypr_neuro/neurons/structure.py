@@ -42,12 +42,13 @@ class Structure:
 
 
 class _Branches:
-    """What open comparisons say in one run: `first` for OPEN of them, then coins; coins at once if `first` is None."""
+    """Outcomes of open comparisons in a run: `first` for OPEN of them, then coins; only coins if `first` is None."""
 
     def __init__(self, first: bool | None, seed: int) -> None:
         self.first, self.left, self.coins = first, OPEN, Random(seed)
 
     def taken(self) -> bool:
+        """Decide the next comparison."""
         if self.first is None or self.left == 0:
             return self.coins.random() < 0.5
         self.left -= 1
@@ -64,7 +65,7 @@ class _Symbol:
         return self.branches.taken()
 
     def __index__(self) -> int:
-        """The rounds of a loop over a number that is not known."""
+        """Give the rounds of a loop over a number that is not known."""
         return 2 * self.branches.taken()
 
     def _symbol(self, *_: Any) -> _Symbol:
@@ -81,7 +82,7 @@ class _Symbol:
 
 
 def _on_symbols(function: Callable[..., Any], done: dict[Callable[..., Any], Callable[..., Any]]) -> Any:
-    """The function with those of `fixed_point` that it, or a tagged function that it calls, uses made symbolic."""
+    """Make symbolic the functions of `fixed_point` that a function, or a tagged function that it calls, uses."""
     if function in done:
         return done[function]
     if function.__module__ == fixed_point.__name__:
@@ -105,7 +106,7 @@ def _on_symbols(function: Callable[..., Any], done: dict[Callable[..., Any], Cal
 
 
 def _rule(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `fixed_point` of which symbols come out as a symbol; of plain numbers it is what it is."""
+    """Make a function of `fixed_point` give a symbol for symbols; for plain numbers it is what it is."""
 
     def on_symbols(*arguments: Any) -> Any:
         symbol = next((a for a in arguments if isinstance(a, _Symbol)), None)
@@ -118,7 +119,7 @@ def _rule(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _runs(model: NeuronModel) -> Iterator[tuple[Any, ...]]:
-    """What `fixed_jacobian` gives on symbols, with no spike before, one, and any number; in every branch."""
+    """Yield what `fixed_jacobian` gives on symbols, with no spike before, one, and any number; in every branch."""
     jacobian = _on_symbols(model.fixed_jacobian, {})
     for seed, first in enumerate((True, False, *[None] * DRAWS)):
         x = _Symbol(_Branches(first, seed))
@@ -148,7 +149,7 @@ def structure(model: NeuronModel) -> Structure:
 
 
 def _there(entries: tuple[Any, ...]) -> Any:
-    """Where an entry, or one of a row of entries, is a symbol or a number but 0."""
+    """Tell where an entry, or one of a row of entries, is a symbol or a number but 0."""
     return np.array(
         [
             [isinstance(e, _Symbol) or bool(e) for e in row]
@@ -160,5 +161,5 @@ def _there(entries: tuple[Any, ...]) -> Any:
 
 
 def spike_rows(model: NeuronModel) -> tuple[bool, ...]:
-    """For each state whether a spike changes it in the spike's own step."""
+    """Tell for each state whether a spike changes it in the spike's own step."""
     return structure(model).F

@@ -1,0 +1,1 @@
+"""Float training: gradients by learning rules, losses, optimizers, epochs and checkpoints."""

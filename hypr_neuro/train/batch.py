@@ -35,7 +35,7 @@ def batch_arrays(
 
 
 def _target(net: Network, y: Array, scored: Array, loss: Loss) -> Array:
-    """y as the loss takes it."""
+    """Return y as the loss takes it."""
     samples, steps = scored.shape
     if loss.targets == "error" and y.shape != (samples, steps, net.outputs):
         raise InputError(f"errors of shape {y.shape}, rule: ({samples}, {steps}, {net.outputs}), one a step and output")

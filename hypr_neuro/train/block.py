@@ -32,12 +32,22 @@ Gradients = dict[str, Array]
 class Setup:
     """What stays the same for every block and sub-sequence.
 
-    matrices : feedback (outputs, n) for each hidden layer, or none. per_step, per_sample : factors that make means
-    steps : of the sequence, 0 as long as that is unknown
-    ways_down : for each layer what takes the place of its weights on the way down, or None
-    means, added : the rule's running means, and the penalty that it takes at them
-    deviations : of the noise on each layer's currents, () for none. seed, sample : of the noise, and the number of the
-        batch's first sample
+    Attributes
+    ----------
+    matrices : tuple of ndarray
+        Feedback (outputs, n) for each hidden layer, or none.
+    per_step, per_sample : float
+        Factors that make means of sums.
+    steps : int
+        Of the sequence, 0 as long as that is unknown.
+    ways_down : tuple of ndarray or None
+        For each layer the matrix that takes the place of its weights in feedback, or None.
+    means, added
+        The rule's running means, and the penalty that it takes at them.
+    deviations : tuple of float
+        Of the noise on each layer's currents, () for none.
+    seed, sample : int
+        Of the noise, and the number of the batch's first sample.
     """
 
     net: Network
@@ -65,7 +75,7 @@ class Setup:
 
 
 def _output_decay(readout: Layer, rule: Rule) -> float:
-    """What the readout's output keeps of a step, on average; InputError for a readout that does not say."""
+    """Return what the readout's output keeps of a step, on average; InputError for a readout that does not say."""
     if readout.model.output_decay is None:
         raise InputError(
             f"readout: neuron '{readout.model.name}' states no output_decay, by which rule '{rule.name}' filters; add "
@@ -108,18 +118,18 @@ class Block:
         )
 
     def observe(self, part: Part) -> None:
-        """Forward only: add up what the learning signals of the second pass need."""
+        """Run forward only and add up what the learning signals of the second pass need."""
         output, target, mask = self._forward(part)
         self._note(output, target, mask)
 
     def restart(self) -> None:
-        """Back to the first step, keeping what was observed."""
+        """Go back to the first step, keeping what was observed."""
         self.time = 0
         for engine in self.engines:
             engine.state[...], engine.output[...] = 0.0, 0.0
 
     def learn(self, part: Part, *, observed: bool, carry: bool) -> None:
-        """One sub-sequence: its gradients, and the eligibilities for the next one.
+        """Take one sub-sequence: its gradients, and the eligibilities for the next one.
 
         observed : `observe` saw the whole sequence; otherwise this part must be all of it, or the learning signals
             must not depend on the whole
@@ -139,7 +149,7 @@ class Block:
                 engine.carry_eligibilities()
 
     def finish(self, target: Array) -> None:
-        """After the last part: losses that depend on the whole sequence. target : of any part"""
+        """Add, after the last part, losses that depend on the whole sequence; target : of any part."""
         if self.setup.loss.sum_of is not None:
             self.loss += self.setup.loss.at_sum(self.sum, self.scored, target)[0] * self.setup.per_sample
         penalty = self.setup.penalty
@@ -182,7 +192,7 @@ class Block:
             np.add(total, engine.outputs[1:].sum(axis=0, dtype=np.float64).reshape(total.shape), out=total)
 
     def _error(self, output: Array, target: Array, mask: Array) -> Array:
-        """∂L/∂o (λ, batch, outputs); adds the loss of single steps."""
+        """Compute ∂L/∂o (λ, batch, outputs) and add the loss of single steps."""
         setup = self.setup
         if setup.loss.step is None:
             _, by_sum = setup.loss.at_sum(self.sum, self.scored, target)
@@ -198,7 +208,7 @@ class Block:
         return self.setup.loss.step(output, target, mask * self.setup.dtype(self.setup.per_step))
 
     def _reward(self, target: Array, steps: int) -> Array | None:
-        """Factors of the learning signals, (1 or λ, batch, 1)."""
+        """Return the factors of the learning signals, (1 or λ, batch, 1)."""
         setup, reward = self.setup, self.reward
         if setup.rule.uses("reward"):
             assert setup.means is not None
@@ -234,7 +244,7 @@ class Block:
                 signal = below
 
     def _backward_local(self, error: Array, mask: Array, reward: Array | None) -> None:
-        """Learning signals as the rule's hook `error` gives them, layer by layer."""
+        """Take learning signals as the rule's hook `error` gives them, layer by layer."""
         setup, steps = self.setup, len(error)
         for i, engine in enumerate(self.engines):
             shape = (steps, self.samples, engine.n)
@@ -260,7 +270,7 @@ class Block:
             engine.backward(signal, None)
 
     def _rate_signal(self, layer: int, steps: int) -> Array:
-        """Learning signals of a hidden layer to start from: those of penalties on its rates, or 0."""
+        """Start the learning signals of a hidden layer: those of penalties on its rates, or 0."""
         engine, penalty, added = self.engines[layer], self.setup.penalty, self.setup.added
         signal = engine.buffer("signal", steps, engine.output.size)
         signal[...] = 0.0
@@ -297,7 +307,7 @@ class Total:
         self.steps = 0
 
     def add(self, block: Block) -> None:
-        """The block's samples, one by one."""
+        """Add the block's samples, one by one."""
         for b in range(block.samples):
             self.loss += float(block.loss[b])
             for sums, engine in zip(self.sums, block.engines, strict=True):
@@ -308,7 +318,7 @@ class Total:
         self.steps += block.samples * block.steps
 
     def gradients(self, factor: float = 1.0) -> Gradients:
-        """By the names of `Network.arrays`, times `factor`, with the derivative of the rule's penalty."""
+        """Return the gradients by the names of `Network.arrays`, times `factor`, with those of the rule's penalty."""
         found: Gradients = {}
         for i, (layer, sums) in enumerate(zip(self.net.layers, self.sums, strict=True)):
             weight, recurrent, bias, param = sums.by_sample(0)
@@ -321,7 +331,7 @@ class Total:
         return found
 
     def found(self, factor: float = 1.0) -> Found:
-        """What the batch gives."""
+        """Return what the batch gives: gradients and loss times `factor`, penalty and rates."""
         added, rates = self.setup.added, {}
         if self.setup.rule.keeps_means:
             rates = {f"{self.net.name(i)}.rate": spikes / self.steps for i, spikes in enumerate(self.spikes)}
@@ -329,6 +339,6 @@ class Total:
 
 
 def blocks_of(setup: Setup, samples: int, size: int, reward: Array | None = None) -> list[Block]:
-    """All samples of a batch in blocks of `size`, side by side."""
+    """Split the samples of a batch into blocks of `size`, which run side by side."""
     edges = [(first, min(first + size, samples)) for first in range(0, samples, size)]
     return [Block(setup, b - a, a, None if reward is None else reward[a:b]) for a, b in edges]

@@ -28,11 +28,11 @@ class Sums:
         self.param = np.zeros((len(layer.model.trainable), batch * n), dtype)
 
     def arrays(self) -> tuple[Array, Array, Array, Array]:
-        """In the order of the kernel's arguments."""
+        """Return the arrays in the order of the kernel's arguments."""
         return self.weight, self.recurrent, self.bias, self.param
 
     def by_sample(self, sample: int) -> tuple[Array, Array, Array, Array]:
-        """One sample's entries: (inputs, n), (n or 0, n), (n,), (trainable, n)."""
+        """Return one sample's entries: (inputs, n), (n or 0, n), (n,), (trainable, n)."""
         own = slice(sample * self.n, (sample + 1) * self.n)
         return self.weight[sample], self.recurrent[sample], self.bias[own], self.param[:, own]
 
@@ -40,13 +40,32 @@ class Sums:
 class LayerEngine(LayerForward):
     """A layer that runs forward and gives gradients by a rule.
 
-    leak : κ of the readout, for a rule with error feedback. delay : steps by which learning signals arrive late
-    way_down : (n, inputs) over which signals go to the layer below, by default the weights. noise : on the currents
+    Parameters
+    ----------
+    arrays : LayerArrays
+        Weights and parameters.
+    batch : int
+        Samples.
+    rule : Rule
+        Whose paths the P-stage keeps.
+    leak : float
+        κ of the readout, for a rule with error feedback.
+    delay : int
+        Steps by which learning signals arrive late.
+    way_down : ndarray, optional
+        (n, inputs), feedback weights to the layer below in place of the weights.
+    noise : Noise, optional
+        On the currents.
+    buffers : dict, optional
+        Arrays of an earlier engine, used again.
 
-    Carried from one sub-sequence to the next, beside the state:
-    eligibility : one `Sums` for each state and, if the rule needs it, one for the last spike (or its filtered trace);
-        empty before the first carry
-    late : (delay, batch·n) learning signals that have not arrived yet
+    Attributes
+    ----------
+    eligibility : list of Sums
+        Carried from one sub-sequence to the next, beside the state: one for each state and, if the rule needs it, one
+        for the last spike (or its filtered trace); empty before the first carry.
+    late : ndarray
+        (delay, batch·n), learning signals that have not arrived yet.
     """
 
     def __init__(
@@ -76,7 +95,7 @@ class LayerEngine(LayerForward):
         self._rows = np.zeros((2, self.output.size), dtype)
 
     def backward(self, signal: Array, down: Array | None) -> None:
-        """P-stage for learning signals (λ, batch·n); adds to `gradient`, and to `down` (λ, batch·inputs) if given."""
+        """Run the P-stage for learning signals (λ, batch·n); it adds to `gradient`, and to `down` (λ, batch·inputs)."""
         signal = self._delayed(signal)
         if self.of_current:
             self._current_stage(signal)
@@ -93,7 +112,7 @@ class LayerEngine(LayerForward):
             array[...] = 0.0
 
     def carry_eligibilities(self) -> None:
-        """ε_λ = Φ ε_0 + Σ_t M_t ⊗ pre_t, by one P-stage without signal for each carried number."""
+        """Compute ε_λ = Φ ε_0 + Σ_t M_t ⊗ pre_t, by one P-stage without signal for each carried number."""
         if self.carried == 0:
             return
         silent = self.buffer("silent", self.current.shape[0], self.output.size)
@@ -110,7 +129,7 @@ class LayerEngine(LayerForward):
         self.eligibility = moved
 
     def _delayed(self, signal: Array) -> Array:
-        """The signals that arrive now: those of `delay` steps ago."""
+        """Return the signals that arrive in these steps: those of `delay` steps before."""
         delay = self.late.shape[0]
         if delay == 0:
             return signal
@@ -155,7 +174,7 @@ class LayerEngine(LayerForward):
         )
 
     def _add_carried(self, adjoint: Array, eligibility: list[Sums], to: Sums) -> None:
-        """to += Σ_j adjoint_j · ε_j."""
+        """Add Σ_j adjoint_j · ε_j to the sums `to`."""
         for j, sums in enumerate(eligibility):
             by_neuron = adjoint[j].reshape(self.batch, 1, self.n)
             to.weight += by_neuron * sums.weight
@@ -165,6 +184,6 @@ class LayerEngine(LayerForward):
 
     @property
     def nbytes(self) -> int:
-        """Memory of the sub-sequence's arrays, the eligibilities and the gradient."""
+        """Count the bytes of the sub-sequence's arrays, the eligibilities and the gradient."""
         sums = [self.gradient, *self.eligibility]
         return sum(a.nbytes for a in self._buffers.values()) + sum(a.nbytes for s in sums for a in s.arrays())

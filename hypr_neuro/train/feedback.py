@@ -19,7 +19,7 @@ SEED = 2020
 
 
 def random_feedback(net: Network, seed: int = SEED) -> list[Array]:
-    """One (n, outputs) matrix for each hidden layer, uniform in ±√(6/(n + outputs)), the range of start weights."""
+    """Draw an (n, outputs) matrix for each hidden layer, uniform in ±√(6/(n + outputs)), the range of start weights."""
     found = []
     for i, layer in enumerate(net.layers[:-1]):
         limit = np.sqrt(6.0 / (layer.size + net.outputs))
@@ -28,7 +28,7 @@ def random_feedback(net: Network, seed: int = SEED) -> list[Array]:
 
 
 def feedback_matrices(net: Network, feedback: Feedback) -> tuple[Array, ...]:
-    """Mᵀ (outputs, n) for each hidden layer: "symmetric" takes the readout's weights for the layer below it."""
+    """Make Mᵀ (outputs, n) for each hidden layer: "symmetric" takes the readout's weights for the layer below it."""
     if isinstance(feedback, str):
         if feedback not in ("symmetric", "random"):
             raise InputError(f"feedback = '{feedback}', rule: 'symmetric', 'random' or a matrix for each hidden layer")
@@ -57,5 +57,5 @@ def _project_kernel() -> Callable[..., None]:
 
 
 def project(error: Array, matrix: Array, out: Array) -> None:
-    """out (λ, batch·n) += error (λ, batch, outputs) · matrix (outputs, n)."""
+    """Add error (λ, batch, outputs) · matrix (outputs, n) to `out` (λ, batch·n)."""
     _project_kernel()(error, matrix.astype(error.dtype), out)

@@ -174,7 +174,7 @@ def batch_gradients(
 
 
 def means_of(loss: Loss, scored: Array) -> tuple[float, float]:
-    """Factors of a step and of a sample that make sums over a batch to means."""
+    """Compute the factors of a step and of a sample that make sums over a batch to means."""
     samples = len(scored)
     return 1.0 / (samples if loss.last_only else np.count_nonzero(scored)), 1.0 / samples
 
@@ -196,7 +196,7 @@ def make_setup(
     seed: int = 0,
     sample: int = 0,
 ) -> Setup:
-    """Make a `Setup`, checked."""
+    """Make a `Setup`; InputError for options that do not go together."""
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise InputError(f"dtype = {np.dtype(dtype).name}, rule: float32 or float64")
     dtype, hidden = np.dtype(dtype).type, len(net.layers) - 1
@@ -256,7 +256,7 @@ def _check_added(rule: Rule, found: Gradients, shapes: Mapping[str, tuple[int, .
 
 
 def _held(net: Network, rule: Rule, means: Means | None) -> Means | None:
-    """The rule's running means, or those at its start."""
+    """Return the rule's running means, or those at its start."""
     if not rule.keeps_means:
         if means is not None:
             raise InputError(f"means with rule '{rule.name}', rule: it keeps none; leave them out")
@@ -265,7 +265,7 @@ def _held(net: Network, rule: Rule, means: Means | None) -> Means | None:
 
 
 def _deviations(net: Network, rule: Rule) -> tuple[float, ...]:
-    """Standard deviation of the noise on each layer's currents, () for no noise."""
+    """Return the standard deviation of the noise on each layer's currents, () for no noise."""
     if not rule.uses("noise"):
         return ()
     found = tuple(float(value) for value in rule.noise(net))

@@ -31,7 +31,7 @@ def _no_spike_jacobian(s_prev: Any, s: Any, z_prev: Any, I: Any, p: Any, psi: An
 
 @jitable
 def add_outer(to: Any, values: Any, first: Any, row: Any, base: Any, n: Any, index: Any, count: Any) -> None:
-    """to[j, i] += values[first + j] · row[base + i] for the `count` listed j."""
+    """Add values[first + j] · row[base + i] to to[j, i] for the `count` listed j."""
     for e in range(np.uintp(count)):
         j = np.uintp(index[e])
         z, to_j = values[first + j], to[j]
@@ -41,7 +41,7 @@ def add_outer(to: Any, values: Any, first: Any, row: Any, base: Any, n: Any, ind
 
 @jitable
 def add_product(to: Any, first: Any, row: Any, base: Any, matrix: Any) -> None:
-    """to[first + j] += Σ_i row[base + i] · matrix[i, j], four rows at a time."""
+    """Add Σ_i row[base + i] · matrix[i, j] to to[first + j], four rows at a time."""
     n, columns = np.uintp(matrix.shape[0]), np.uintp(matrix.shape[1])
     fours = n // np.uintp(4) * np.uintp(4)
     for i in range(np.uintp(0), fours, np.uintp(4)):
@@ -57,7 +57,7 @@ def add_product(to: Any, first: Any, row: Any, base: Any, matrix: Any) -> None:
 
 @cache
 def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, filtered: bool) -> Callable[..., None]:
-    """Kernel that turns learning signals into gradients, backwards over a chunk.
+    """Make the kernel that turns learning signals into gradients, backwards over a sub-sequence.
 
     r_t = A_{t+1}ᵀ r_{t+1} + C_tᵀ g_t + C'_{t+1}ᵀ g_{t+1}; weights get Σ_t (B_tᵀ r_t) ⊗ pre_t, parameters
     Σ_t P_t r_t + E_t g_t. g_t is the learning signal and, by the paths kept, what later steps say of z_t:
@@ -152,7 +152,7 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
 
 @cache
 def current_stage() -> Callable[..., None]:
-    """Kernel that turns signals ∂L/∂I_t into gradients: weights get Σ_t signal_t ⊗ pre_t, biases Σ_t signal_t.
+    """Make the kernel that turns signals ∂L/∂I_t into gradients: weights get Σ_t signal_t ⊗ pre_t, biases Σ_t signal_t.
 
     Arguments as in `p_stage`.
     """

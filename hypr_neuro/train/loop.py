@@ -110,18 +110,50 @@ def train(
 ) -> History:
     """Train `net` in place; afterwards it holds the weights of the epoch that did best on the validation part.
 
-    rule, chunk, feedback, penalty, loss : as in `gradients`; loss None: "per_step_cross_entropy", for a regression
-        "squared_error". A checkpoint knows a loss that is a function by its name
-    optimizer : "adam", "rmsprop", "sgd", or {"name": "sgd", "momentum": 0.8} with its settings
-    schedule : of the rate, "linear" and "cosine" end at 0, "constant" keeps it
-    clip : largest norm of the gradient over all arrays. patience : stop after that many epochs without a better one
-    average : a; validation and the result take the running mean of the weights, w̄ ← a w̄ + (1-a) w after each update
-    update_every : update after so many steps inside each sequence, see `online_gradients`; None: as the rule says, or
-        after each batch
-    checkpoint : folder; after each epoch everything is written there, and a later call with the same network, data
-        and options goes on from it, bit for bit as if it had not been interrupted
-    data.x may be a memory map: only one sub-sequence of one block of samples is read at a time
-    Raises InputError for bad options, HyprError (naming the checkpoint) if the loss is not finite.
+    Parameters
+    ----------
+    net : Network
+        Changed.
+    data : SequenceData
+        Its x may be a memory map: only one sub-sequence of one block of samples is read at a time.
+    rule, chunk, feedback, penalty
+        As in `gradients`.
+    epochs, batch_size, seed : int
+        Of the order of samples, and of the rule's noise.
+    optimizer : str or mapping
+        "adam", "rmsprop", "sgd", or {"name": "sgd", "momentum": 0.8} with its settings.
+    rate, schedule
+        Learning rate, and how it goes: "linear" and "cosine" end at 0, "constant" keeps it.
+    loss : str, Loss or callable, optional
+        As in `gradients`; None: "per_step_cross_entropy", for a regression "squared_error". A checkpoint knows a loss
+        that is a function by its name.
+    clip : float, optional
+        Largest norm of the gradient over all arrays.
+    patience : int, optional
+        Stop after that many epochs without a better one.
+    average : float, optional
+        a; validation and the result take the running mean of the weights, w̄ ← a w̄ + (1-a) w after each update.
+    dtype : type
+        float32 or float64.
+    update_every : int, optional
+        Update after so many steps inside each sequence, see `online_gradients`; None: as the rule says, or after each
+        batch.
+    checkpoint : path, optional
+        Folder; after each epoch everything is written there, and a later call with the same network, data and options
+        goes on from it, bit for bit as if it had not been interrupted.
+    on_epoch : callable, optional
+        Called with the figures of each epoch.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    InputError
+        For bad options.
+    HyprError
+        If the loss is not finite, naming the checkpoint.
     """
     require("net", net, Network)
     require("data", data, SequenceData)
@@ -187,7 +219,7 @@ def train(
 
 
 def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None) -> float:
-    """All training samples once, in an order of their own for each epoch; returns the mean loss."""
+    """Train on all samples once, in an order of its own for each epoch; return the mean loss."""
     epoch, index = len(run.history.epochs), data.part_index("train")
     order = index[np.random.default_rng([options.seed, epoch]).permutation(len(index))]
     # a rule with signals of its own may leave the readout without any
@@ -214,7 +246,7 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
 
 
 def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sample: int) -> Iterator[Found]:
-    """The gradients of one batch, one for each update. sample : how many samples training has seen before"""
+    """Yield the gradients of one batch, one for each update; sample : how many training has seen before."""
     arrays = run.net, Rows(data.x, batch), data.y[batch], None if data.mask is None else data.mask[batch]
     chosen: dict[str, Any] = {
         "rule": run.rule,
@@ -233,7 +265,7 @@ def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sam
 
 
 def _update(run: Run, found: Found, options: Options, where: str, kept: str) -> None:
-    """Change the weights by one gradient, and everything that follows them."""
+    """Change the weights by one gradient, and the means that follow them; HyprError where the loss is not finite."""
     grads, arrays = found.gradients, run.net.arrays()
     value, remedy = found.loss + found.penalty, f"lower rate ({options.rate}) or set clip; {kept}"
     if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
@@ -249,14 +281,14 @@ def _update(run: Run, found: Found, options: Options, where: str, kept: str) -> 
 
 
 def _kept(run: Run, path: Path | None) -> str:
-    """Where the last good state is, for a message."""
+    """Say where the last good state is, for a message."""
     if path is not None and path.exists():
         return f"the last good state is in '{path}'"
     return "no epoch was finished" if not run.history.epochs else "there is no checkpoint; give one to keep good states"
 
 
 def _keep_in_range(net: Network, where: str) -> None:
-    """Parameters back into the range that their model keeps after an update; those it cannot keep stop training."""
+    """Bring parameters back into the range of their model after an update; HyprError for those it cannot keep."""
     for layer in net.layers:
         if layer.model.constrain is not None:
             layer.model.constrain(layer.params)
@@ -267,8 +299,10 @@ def _keep_in_range(net: Network, where: str) -> None:
 
 
 def check_fit(net: Network, data: SequenceData) -> None:
-    """Raise InputError unless the network has the data's channels, outputs for its classes or targets, finite weights,
-    and parameters in their ranges."""
+    """Raise InputError unless a network fits the data.
+
+    It has the data's channels, outputs for its classes or targets, finite weights and parameters in their ranges.
+    """
     few = net.outputs != data.classes if data.regression else net.outputs < data.classes
     if net.inputs != data.channels or few:
         raise InputError(
@@ -284,7 +318,10 @@ READOUT_BYTES = 200_000_000
 
 
 def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
-    """Accuracy or squared error of the network, float or integers, on one part of the data."""
+    """Measure accuracy or squared error of a network, float or integers, on one part of the data.
+
+    batch_size : samples that a float network runs at a time
+    """
     require("net", net, Network, QuantizedNetwork)
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):

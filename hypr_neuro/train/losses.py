@@ -44,7 +44,7 @@ class Loss:
     mean: bool = False
 
     def mask(self, mask: Array) -> Array:
-        """The scored steps (sample, T) that this loss looks at."""
+        """Return the scored steps (sample, T) that this loss looks at."""
         if not self.last_only:
             return mask
         kept = np.zeros_like(mask)
@@ -53,19 +53,19 @@ class Loss:
         return kept
 
     def part(self, output: Array, mask: Array) -> Array:
-        """This sub-sequence's share of S, (batch, outputs)."""
+        """Compute a sub-sequence's share of S, (batch, outputs)."""
         values = softmax(output) if self.sum_of == "softmax" else output
         return np.asarray((values * mask[:, :, None]).sum(axis=0, dtype=np.float64))
 
     def at_sum(self, total: Array, count: Array, target: Array) -> tuple[Array, Array]:
-        """(loss of each sample, ∂L/∂S) at the final S, count = Σ_t m_t (batch,), target (batch,) classes."""
+        """Compute (loss of each sample, ∂L/∂S) at the final S, count = Σ_t m_t (batch,), target (batch,) classes."""
         scale = np.maximum(count, 1.0)[:, None] if self.mean else np.ones((len(count), 1))
         scored = (count > 0).astype(np.float64)[None]
         loss, by_sum = cross_entropy((total / scale)[None], target[None], scored)
         return loss, by_sum[0] / scale
 
     def through_sum(self, output: Array, mask: Array, by_sum: Array) -> Array:
-        """∂L/∂o_t from ∂L/∂S."""
+        """Compute ∂L/∂o_t from ∂L/∂S."""
         signal = mask[:, :, None] * by_sum.astype(output.dtype)
         if self.sum_of == "softmax":
             chance = softmax(output)
@@ -75,8 +75,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class RatePenalty:
-    """strength · mean over samples and a layer's neurons of (rate - target)², rate = spikes a step; summed over
-    layers."""
+    """Penalty on firing rates: Σ over layers of strength · mean over samples and neurons of (rate - target)².
+
+    target : rate in spikes a step, 0 to 1. strength : 0 or larger
+    """
 
     target: float
     strength: float
@@ -116,14 +118,14 @@ def _cross_entropy_kernel() -> Callable[..., None]:
 
 
 def cross_entropy(output: Array, label: Array, weight: Array) -> tuple[Array, Array]:
-    """L_b = -Σ_t w_tb log softmax(o_tb)[y_tb]; ∂L/∂o_tb = w_tb (softmax(o_tb) - onehot(y_tb))."""
+    """Compute L_b = -Σ_t w_tb log softmax(o_tb)[y_tb] and ∂L/∂o_tb = w_tb (softmax(o_tb) - onehot(y_tb))."""
     loss, grad = np.zeros(output.shape[1]), np.empty_like(output)
     _cross_entropy_kernel()(output, label, weight, loss, grad)
     return loss, grad
 
 
 def squared_error(output: Array, target: Array, weight: Array) -> tuple[Array, Array]:
-    """L_b = Σ_t w_tb mean_k (o_tbk - y_tbk)²; ∂L/∂o_tbk = 2 w_tb (o_tbk - y_tbk) / outputs."""
+    """Compute L_b = Σ_t w_tb mean_k (o_tbk - y_tbk)² and ∂L/∂o_tbk = 2 w_tb (o_tbk - y_tbk) / outputs."""
     off = np.where(weight[:, :, None] > 0, output - target, 0.0)
     by_step = np.sum(off * off, axis=2, dtype=np.float64) / output.shape[2]
     # exact sums: the order of numpy's depends on the number of samples beside
@@ -132,7 +134,7 @@ def squared_error(output: Array, target: Array, weight: Array) -> tuple[Array, A
 
 
 def perceptron(output: Array, label: Array, weight: Array) -> tuple[Array, Array]:
-    """L_b = Σ_t w_tb (max_k o_tbk - o_tb[y_tb]); ∂L/∂o_tbk = w_tb ([k = first argmax] - [k = y_tb])."""
+    """Compute L_b = Σ_t w_tb (max_k o_tbk - o_tb[y_tb]) and ∂L/∂o_tbk = w_tb ([k = first argmax] - [k = y_tb])."""
     found, wanted = output.argmax(axis=2)[:, :, None], label[:, :, None]
     margin = np.take_along_axis(output, found, 2) - np.take_along_axis(output, wanted, 2)
     by_step = np.where(weight > 0, margin[:, :, 0], 0.0).astype(np.float64)
@@ -143,7 +145,7 @@ def perceptron(output: Array, label: Array, weight: Array) -> tuple[Array, Array
 
 
 def softmax(output: Array) -> Array:
-    """e^{o_c} / Σ e^{o} over the last axis."""
+    """Compute e^{o_c} / Σ e^{o} over the last axis."""
     power = np.exp(output - output.max(axis=-1, keepdims=True))
     return np.asarray(power / power.sum(axis=-1, keepdims=True))
 
@@ -162,7 +164,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def _given(output: Array, error: Array, weight: Array) -> tuple[Array, Array]:
-    """L_b = Σ_t e_tb · o_tb over scored steps, whose derivative ∂L/∂o_tb is e_tb."""
+    """Compute L_b = Σ_t e_tb · o_tb over scored steps, whose derivative ∂L/∂o_tb is e_tb."""
     error = np.where(weight[:, :, None] > 0, error, 0.0).astype(output.dtype)
     by_step = np.sum(error * output, axis=2, dtype=np.float64)
     return np.array([fsum(column) for column in by_step.T.tolist()]), error
@@ -190,7 +192,7 @@ def get_loss(chosen: LossChoice) -> Loss:
 
 
 def _own_loss(function: StepLoss) -> Loss:
-    """A function as a loss of single steps, named by where it is defined; what it returns is checked."""
+    """Make a loss of single steps of a function, named by where it is defined; what it returns is checked."""
     name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
     def step(output: Array, target: Array, weight: Array) -> tuple[Array, Array]:

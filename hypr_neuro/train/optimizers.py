@@ -15,12 +15,13 @@ from hypr_neuro.sim.learning.updates import UPDATES
 
 
 class Optimizer(Protocol):
-    """update(values, gradient) changes the arrays in `values` in place; `state` is everything it remembers."""
+    """A learning rate and what the optimizer remembers from update to update, `state`."""
 
     rate: float
     state: dict[str, Array]
 
-    def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None: ...
+    def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
+        """Change the arrays in `values` in place."""
 
 
 class Adam:
@@ -31,6 +32,7 @@ class Adam:
         self.state: dict[str, Array] = {"steps": np.zeros(())}
 
     def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
+        """Change the arrays in `values` in place; m̂ and v̂ are corrected for their start at 0."""
         self.state["steps"] = self.state["steps"] + 1
         steps = float(self.state["steps"])
         for name, value in values.items():
@@ -52,6 +54,7 @@ class SGD:
         self.state: dict[str, Array] = {}
 
     def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
+        """Change the arrays in `values` in place."""
         for name, value in values.items():
             m = self.momentum * self.state.get(f"m/{name}", np.zeros_like(value)) + gradient[name]
             self.state[f"m/{name}"] = m
@@ -66,6 +69,7 @@ class RMSprop:
         self.state: dict[str, Array] = {}
 
     def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
+        """Change the arrays in `values` in place."""
         for name, value in values.items():
             g = gradient[name]
             v = self.decay * self.state.get(f"v/{name}", np.zeros_like(value)) + (1 - self.decay) * g * g
@@ -99,11 +103,12 @@ class OnChip:
         self.state: dict[str, Array] = {}
 
     def update(self, values: dict[str, Array], gradient: dict[str, Array]) -> None:
+        """Change the arrays in `values` that `lsb` names, in place."""
         for name, lsb in self.lsb.items():
             values[name] -= lsb * self.step(name, gradient[name])
 
     def step(self, name: str, gradient: Array) -> Array:
-        """Step of one array (n, m) in weight steps; averages and momentum move on."""
+        """Compute the step of one array (n, m) in weight steps; averages and momentum move on."""
         rule, gradient = UPDATES[self.rule], gradient.astype(np.float64)
         state = [
             self.state.setdefault(f"{key}/{name}", np.zeros(shape))
@@ -120,7 +125,7 @@ OPTIMIZERS: dict[str, type[Any]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD
 
 
 def make_optimizer(chosen: str | Mapping[str, Any], rate: float) -> Optimizer:
-    """The optimizer of that name, or {"name": …, and its own settings}; unknown ones are refused with those known."""
+    """Make the optimizer of that name, or of {"name": …, and its settings}; InputError for others, with those known."""
     settings = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
     name = settings.pop("name", None)
     if name not in OPTIMIZERS:

@@ -1,4 +1,4 @@
-"""This is the definition of the HYPR rule: explicit eligibilities, neuron by neuron, forward in time, float64.
+"""Definition of the HYPR rule: explicit eligibilities, neuron by neuron, forward in time, float64.
 
 For every synapse and every trainable parameter of a neuron, an eligibility of d numbers,
 
@@ -43,7 +43,7 @@ class _LayerReference:
         self.late = deque(np.zeros(n) for _ in range(delay))
 
     def forward(self, below: Array) -> Array:
-        """One step; keeps the states around it."""
+        """Take one step and keep the states around it."""
         model, pre = self.layer.model, [below]
         if self.layer.recurrent is not None:
             pre.append(self.output)
@@ -60,7 +60,7 @@ class _LayerReference:
         return self.output
 
     def learn(self, signal: Array) -> Array:
-        """Eligibilities and gradient of this step; returns ∂L_t/∂(input from below) by way of this step alone."""
+        """Take eligibilities and gradient through this step; return ∂L_t/∂(input from below) by way of it alone."""
         self.late.append(signal)
         arrived, by_current = self.late.popleft(), np.zeros(self.layer.size)
         for i, g in enumerate(arrived):
@@ -83,7 +83,7 @@ class _LayerReference:
         return [np.array(entries) for entries in found]
 
     def gradients(self) -> dict[str, Array]:
-        """By the names of `Layer.arrays`."""
+        """Return the gradients by the names of `Layer.arrays`."""
         layer, found = self.layer, {}
         found["weight"] = self.by_weight[:, : layer.inputs]
         if layer.recurrent is not None:

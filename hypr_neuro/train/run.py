@@ -26,7 +26,7 @@ KIND = "hypr-neuro training checkpoint"
 
 @dataclass
 class Epoch:
-    """Figures of one epoch. validation : accuracy, of a regression minus the squared error, NaN without such a part."""
+    """Figures of one epoch; validation : accuracy, of a regression minus the squared error, NaN without such a part."""
 
     epoch: int
     rate: float
@@ -60,7 +60,7 @@ class Run:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """For the time of the block the network holds the running mean of its weights, if there is one."""
+        """Let the network hold the running mean of its weights, if there is one, for the time of the block."""
         arrays = self.net.arrays()
         kept = copies({name: arrays[name] for name in self.mean})
         for name, mean in self.mean.items():
@@ -72,7 +72,7 @@ class Run:
                 arrays[name][...] = own
 
     def done(self, epochs: int, patience: int | None) -> bool:
-        """All epochs are run, or the last `patience` of them brought no higher validation."""
+        """Tell whether all epochs are run, or the last `patience` of them brought no higher validation."""
         figures = [e.validation for e in self.history.epochs]
         if len(figures) >= epochs:
             return True
@@ -94,6 +94,7 @@ class Run:
             self.best = copies(self.net.arrays())
 
     def save(self, path: Path, options: dict[str, Any]) -> None:
+        """Write everything that the next epoch depends on, and the options."""
         meta = {"options": options, "epochs": [asdict(e) for e in self.history.epochs], "best": self.history.best}
         arrays = {f"net/{k}": v for k, v in self.net.arrays().items()}
         arrays |= {f"best/{k}": v for k, v in self.best.items()}
@@ -125,10 +126,11 @@ class Run:
 
 
 def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Copy the arrays."""
     return {name: array.copy() for name, array in arrays.items()}
 
 
 def start_digest(net: Network, data: SequenceData) -> str:
-    """Hash of the start weights and the data, so that a checkpoint is not continued with others."""
+    """Hash the start weights and the data, so that a checkpoint is not continued with others."""
     arrays = net.arrays() | {f"{i}/{k}": v for i, layer in enumerate(net.layers) for k, v in layer.params.items()}
     return data_digest(data, json.dumps([layer.model.name for layer in net.layers]), arrays)

@@ -77,7 +77,7 @@ class _Run:
         self.labels: Array | None = None
 
     def observe(self, parts: Stream) -> None:
-        """First pass."""
+        """Run the first pass: forward only, adding up what the learning signals need."""
         scored = steps = 0
         for part in self._checked(parts):
             scored, steps = scored + int(np.count_nonzero(part[2])), steps + part[2].shape[1]
@@ -91,7 +91,7 @@ class _Run:
             block.restart()
 
     def learn(self, parts: Stream) -> tuple[Gradients, float]:
-        """Second or only pass."""
+        """Run the second or only pass; return gradients and loss."""
         observed, scored, target = bool(self.blocks), 0, np.zeros(0)
         for part in self._checked(parts):
             scored, target = scored + int(np.count_nonzero(part[2])), part[1]

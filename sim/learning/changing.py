@@ -14,10 +14,19 @@ from hypr_neuro.sim.simulator import Simulator
 
 
 class ChangingSimulator(Simulator):
-    """Runs one sample or stream of a quantized network; `load` takes over what learning changed in it.
+    """Run one sample or stream of a quantized network; `load` takes over what learning changed in it.
 
-    noise : amplitude of the noise on each layer's currents, see `noise`. seed, sample : words of its counter
+    Parameters
+    ----------
+    qnet : QuantizedNetwork
+        Read again at every `load`.
+    noise : sequence of int
+        Amplitude of the noise on each layer's currents, see `noise`; () for none.
+    seed : int
+        First word of the noise's counter; the attribute `sample` is the second.
 
+    Notes
+    -----
     Unlike a `Simulator` it does not check sums anew with every change: `LearningPlan.largest_input` holds for any
     weights of the profile's width.
     """
@@ -46,7 +55,7 @@ class ChangingSimulator(Simulator):
         super()._run(p, spikes)
 
     def restart(self) -> None:
-        """All states zero, time 0, event counts too; weights stay as they were loaded."""
+        """Set all states, the time and the counts of events to 0; weights stay as they were loaded."""
         self.time = 0
         for history in (self.input, *(p.sent for p in self.populations)):
             history.rows[len(history.rows) - history.depth :] = 0
@@ -54,7 +63,7 @@ class ChangingSimulator(Simulator):
             p.state[...], p.events[...] = 0, 0
 
     def load(self, layers: list[int]) -> None:
-        """Weights and neuron parameters of these layers as they stand in the network now."""
+        """Take over weights and neuron parameters of these layers as they stand in the network."""
         for i in layers:
             layer, run = self.qnet.layers[i], self.populations[i]
             for delivery in self._incoming[run.population.name]:

@@ -37,7 +37,7 @@ def joined(high_sum: Any, low_sum: Any, half: Any, kc: Any) -> Any:
 def eligibility_step(
     old: Any, A: Any, C: Any, late: Any, F: Any, drive: Any, direct: Any, kc: Any, rounding: Any, bits: Any
 ) -> Any:
-    """As `eligibility.eligibility_step`, of lanes; direct : below 2^11, rounding : FLOOR or NEAREST."""
+    """Take a step as `eligibility.eligibility_step`, in lanes; direct : below 2^11, rounding : FLOOR or NEAREST."""
     top = lane32((1 << (bits - 1)) - 1)
     half, nearest = lane32(((1 << kc) >> 1) * (rounding == NEAREST)), lane32((1 << kc) >> 1)
     old_high, old_low = high(old), low(old)
@@ -66,7 +66,7 @@ def differing(new: Any, full: Any) -> Any:
 
 @jitable
 def gradient_step(gradient: Any, signal: Any, e: Any, gs: Any, bits: Any) -> Any:
-    """As `eligibility.gradient_step`, e in parts above and below 2^gs."""
+    """Add to the gradient as `eligibility.gradient_step` does, e in parts above and below 2^gs."""
     most = lane32((1 << (bits - 1)) - 1)
     full = gradient + signal * (e >> gs) + ((signal * (e & ((1 << gs) - 1)) + ((1 << gs) >> 1)) >> gs)
     new = min(max(full, -most), most)

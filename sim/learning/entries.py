@@ -32,20 +32,20 @@ def entry_arrays(model_name: str, make: Callable[[bool], Any]) -> tuple[Any, ...
 
 @jitable
 def write_entry(array: Any, t: Any, i: Any, value: Any, there: Any) -> None:
-    """array[t, i] = value, if it is there."""
+    """Write array[t, i] = value, where the model has that entry."""
     if there:
         array[t, i] = value
 
 
 @jitable
 def read_entry(array: Any, t: Any, i: Any, there: Any) -> Any:
-    """array[t, i], 0 if it is not there."""
+    """Read array[t, i], 0 where the model does not have that entry."""
     return np.int64(array[t, i]) if there else np.int64(0)
 
 
 @over_tuples
 def write_row(arrays: Any, t: Any, i: Any, row: Any, there: Any) -> None:
-    """Write the entries of one row that are there."""
+    """Write the entries of one row that the model has."""
     for array, value, is_there in zip(arrays, row, there, strict=True):
         write_entry(array, t, i, value, is_there)
 
@@ -58,7 +58,7 @@ def read_row(arrays: Any, t: Any, i: Any, there: Any) -> Any:
 
 @over_tuples
 def write_entries(arrays: Any, t: Any, i: Any, A: Any, B: Any, C: Any, late: Any, F: Any, there: Any) -> None:
-    """Write the entries of neuron i in step t that are there."""
+    """Write the entries of neuron i in step t that the model has."""
     rows, rows_there = arrays[0], there[0]
     for array, row, row_there in zip(rows, A, rows_there, strict=True):
         write_row(array, t, i, row, row_there)
@@ -79,7 +79,7 @@ def read_entries(arrays: Any, t: Any, i: Any, there: Any) -> Any:
 
 @over_tuples
 def those_there(row: Any, there: Any) -> Any:
-    """Return the row with 0 for entries that are not there, which the compiler then knows to be 0."""
+    """Return the row with 0 for entries that the model lacks, which the compiler then knows to be 0."""
     return tuple(x * is_there for x, is_there in zip(row, there, strict=True))
 
 

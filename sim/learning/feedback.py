@@ -19,7 +19,7 @@ FEEDBACK_TENSORS = 2048
 
 @cache
 def error_kernel(name: str) -> Callable[..., None]:
-    """Kernel (outputs, labels, scored, table, fraction, bits, errors): the error of each step of a block.
+    """Make the kernel (outputs, labels, scored, table, fraction, bits, errors): the error of each step of a block.
 
     outputs : (steps, classes) readout states with `fraction` fraction bits. labels, scored : (steps,), not scored
     gives error 0. errors : (steps, classes) int64, filled
@@ -53,7 +53,7 @@ def learning_signal(total: Any, shift: Any, bits: Any) -> Any:
 
 @cache
 def feedback_kernel() -> Callable[..., None]:
-    """Kernel (down, mantissa, shift, bits, signal, clips): the `learning_signal` of each step and neuron.
+    """Make the kernel (down, mantissa, shift, bits, signal, clips): the `learning_signal` of each step and neuron.
 
     down : (steps, n above) int64. mantissa : (n above, n) int32. signal : (steps, n) int64, filled. clips : (1,)
     """

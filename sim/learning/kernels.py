@@ -33,25 +33,28 @@ JACOBIAN_CLIPS, ELIGIBILITY_CLIPS, ACCUMULATOR_CLIPS = range(3)
 
 @jitable
 def no_psi_index(s_prev: Any, s: Any, p: Any) -> int:
-    """A readout has no ψ; entry 0 of its table is 0."""
+    """Stand for `psi_index` of a readout, which has no ψ: entry 0 of its table is 0."""
     return 0
 
 
 @jitable
 def same(x: Any) -> Any:
-    """Stands for `lane32` where numbers need 64 bits."""
+    """Stand for `lane32` where numbers need 64 bits."""
     return x
 
 
 @jitable
 def same_entries(A: Any, B: Any, C: Any, late: Any, F: Any) -> Any:
-    """Stands for `eligibility_lanes.entries_in_lanes` where numbers need 64 bits."""
+    """Stand for `eligibility_lanes.entries_in_lanes` where numbers need 64 bits."""
     return A, B, C, late, F
 
 
 @cache
 def jacobian_tile(model_name: str) -> Callable[..., Any]:
-    """Function that fills entries and gains B·C of the steps from `start` to `stop`; how many entries were clamped."""
+    """Make the function that fills entries and gains B·C of the steps from `start` to `stop`.
+
+    It returns how many entries were clamped.
+    """
     model, there = get_model(model_name), present(model_name)
     d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
     write, clamp, gain_of = (unrolled(f, d) for f in (write_entries, eligibility.clamp_jacobian, eligibility.gain))
@@ -80,7 +83,7 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
 
 @cache
 def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..., Any]:
-    """Function that takes eligibilities and gradient of neuron i through the steps from `start` to `stop`.
+    """Make the function that takes eligibilities and gradient of neuron i through the steps from `start` to `stop`.
 
     lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
     """
@@ -126,7 +129,7 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
 
 @cache
 def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) -> Callable[..., None]:
-    """Kernel that learns in one layer over a block of steps, for one sample.
+    """Make the kernel that learns in one layer over a block of steps, for one sample.
 
     pre : (steps, synapses) what arrives at each synapse. sent : (steps, n) the layer's outputs of the step before
     states : (steps + 1, d, n), row 0 before the block. currents : (steps, n). signal : (steps, n) learning signals g
@@ -199,7 +202,7 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
 
 @cache
 def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable[..., None]:
-    """Kernel that learns one neuron parameter, the entry `parameter` of the model's `trainable`, over a block.
+    """Make the kernel that learns one neuron parameter, entry `parameter` of the model's `trainable`, over a block.
 
     eligibility : d arrays (n,) int32, gradient : (n,) int64; updated. ring : (delay, n). fp : fraction bits of the
     eligibility. Others as `learning_kernel`
@@ -260,7 +263,7 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
 
 
 def fits_lanes(model_name: str, widths: Widths, largest_pre: int) -> bool:
-    """Whether every intermediate result of `eligibility_tile` fits 32 bits.
+    """Tell whether every intermediate result of `eligibility_tile` fits 32 bits.
 
     Entries of 18 and eligibilities of 24 bits, split at 2^12: four products of 2^17 · 2^12, or 2^17 · 2^11, and half a
     unit stay below 2^31. What arrives, pre in 16 bits, and round(B 2^fe / 2^kc) · pre below 2^30.

@@ -19,7 +19,7 @@ VECTOR = 16
 
 @dataclass
 class Parameter:
-    """Eligibilities (d, n) and gradient (n,) of one neuron parameter; ring (delay, n)."""
+    """Eligibilities (d, n) and gradient (n,) of one neuron parameter; ring buffer (delay, n) of its effects e."""
 
     eligibility: Array
     gradient: Array
@@ -29,8 +29,21 @@ class Parameter:
 class LayerLearner:
     """Learning of one layer, for one sample or stream.
 
-    plan : what it is made of. delay : steps for which e waits for its signal, 0 where what is there today meets it
-    eligibility (d, n, synapses), gradient (n, synapses), ring (delay, n, synapses), padded; gain_ring (delay, n)
+    Parameters
+    ----------
+    plan : LayerPlan
+        Widths, sizes and times of the layer.
+
+    Attributes
+    ----------
+    delay : int
+        Steps for which e waits for its learning signal; 0 where a signal meets the eligibilities of its own step.
+    eligibility, gradient : ndarray
+        (d, n, synapses) and (n, synapses), synapses padded to a multiple of `VECTOR`.
+    ring, gain_ring : ndarray
+        Ring buffers of e and of B·C: (delay, n, synapses) and (delay, n).
+    parameters : dict of Parameter
+        By place in the model's `trainable`.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -59,7 +72,7 @@ class LayerLearner:
         self._fits: dict[int, bool] = {}
 
     def restart(self) -> None:
-        """Everything zero but gradients and counts."""
+        """Set everything but gradients and counts to 0."""
         for array in (self.eligibility, self.ring, self.gain_ring):
             array[...] = 0
         for parameter in self.parameters.values():
@@ -67,16 +80,34 @@ class LayerLearner:
         self.slot = 0
 
     def clear(self) -> None:
-        """Gradients zero, after an update."""
+        """Set the gradients to 0, after an update."""
         self.gradient[...] = 0
         for parameter in self.parameters.values():
             parameter.gradient[...] = 0
 
     def run(self, run: PopulationRun, below: Array, largest: int, on: Array, signal: Array, active: slice) -> Array:
-        """Learn in the steps `active` of a block; what goes down (steps, n), 0 in the others.
+        """Learn in the steps `active` of a block.
 
-        below : (steps, inputs) what arrived, up to `largest` in magnitude. on : (steps,) always-on line
-        signal : (steps, n) learning signals
+        Parameters
+        ----------
+        run : PopulationRun
+            The layer's neurons, after the block.
+        below : ndarray
+            (steps, inputs), what arrived.
+        largest : int
+            Magnitude that `below` cannot exceed.
+        on : ndarray
+            (steps,), the bias axon.
+        signal : ndarray
+            (steps, n), learning signals g.
+        active : slice
+            Steps in which the layer learns.
+
+        Returns
+        -------
+        ndarray
+            (steps, n), the products nearest(B·C / 2^kc) g that the layer below receives over the feedback weights; 0
+            outside `active`.
         """
         now = np.zeros((len(below), self.layer.size), np.int64)
         if active.stop <= active.start:
@@ -126,13 +157,13 @@ class LayerLearner:
         return now
 
     def _lanes(self, largest: int) -> bool:
-        """Whether 32 bits will do."""
+        """Tell whether 32 bits hold every intermediate result."""
         if largest not in self._fits:
             self._fits[largest] = fits_lanes(self.layer.model.name, self.widths, largest)
         return self._fits[largest]
 
     def _arriving(self, below: Array, on: Array, sent: Array, dtype: type[Any]) -> Array:
-        """(steps, synapses) what arrives at each synapse."""
+        """Join what arrives at each synapse, (steps, synapses)."""
         if not self.weights:
             return self._pre[:0]
         if self._pre.shape[0] < len(below) or self._pre.dtype != dtype:
@@ -147,7 +178,7 @@ class LayerLearner:
         return pre
 
     def connection_gradients(self) -> dict[str, Array]:
-        """Gradient of "input" (always-on line included) and "recurrent", views."""
+        """Return the gradients of "input" (bias axon included) and "recurrent", (n, m) each; views."""
         width = self.layer.input.mantissa.shape[1]
         both = {"input": self.gradient[:, :width]}
         if self.layer.recurrent is not None:
@@ -155,7 +186,7 @@ class LayerLearner:
         return both
 
     def state(self) -> dict[str, Array]:
-        """Arrays that the next step depends on, and the counts; not copies."""
+        """Return the arrays that the next step depends on, and the counts; not copies."""
         found: dict[str, Array] = {
             "eligibility": self.eligibility,
             "gradient": self.gradient,

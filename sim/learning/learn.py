@@ -91,12 +91,12 @@ class _Tally:
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> Array:
-    """The order of samples in an epoch; float training beside the chip uses the same."""
+    """Draw the order of samples in an epoch; float training beside the chip uses the same."""
     return np.random.default_rng([seed, epoch]).permutation(samples)
 
 
 def rates(options: LearnOptions, epochs: int) -> Iterator[tuple[int, int]]:
-    """Integer rates of weights and parameters in each epoch: multiplied by decay (16 fraction bits) every time."""
+    """Yield the integer rates of weights and parameters of each epoch: multiplied by decay (16 fraction bits) each."""
     both, decay = [as_rate(options.rate), as_rate(options.parameter_rate)], round(options.decay * 65536)
     for _ in range(epochs):
         yield max(both[0], 1), max(both[1], 1)
@@ -118,15 +118,37 @@ def learn(
 ) -> LearnRun:
     """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
 
-    options : a LearnOptions; or give its fields as keywords (rate=…, seed=…)
-    checkpoint : folder; everything is written there after each epoch, and inside long ones, and a later call goes on
-        from it, bit for bit
-    on_epoch : called with the figures and the network as it is. on_sample : called with (done, in all) of the epoch
-    before_update : called with the learner before every update, for probes
-    regularizer : function (connection, weights, mean rates) whose integers are added to the gradients before each
-        update, see `sim.learning.regularizer`; a checkpoint knows it by its name
+    Parameters
+    ----------
+    qnet : QuantizedNetwork
+        Stays as it is.
+    data : SequenceData
+        With classes.
+    epochs : int
+        At least 1.
+    options : LearnOptions, optional
+        Or give its fields as keywords (rate=…, seed=…).
+    checkpoint : path, optional
+        Folder; everything is written there after each epoch, and inside long ones, and a later call goes on from it,
+        bit for bit.
+    on_epoch : callable, optional
+        Called with the figures of each epoch and the network as it is.
+    on_sample : callable, optional
+        Called with (samples done, samples in all) of the epoch.
+    before_update : callable, optional
+        Called with the learner before every update, for probes.
+    regularizer : callable, optional
+        Function (connection, weights, mean rates) whose integers are added to the gradients before each update, see
+        `sim.learning.regularizer`; a checkpoint knows it by its name.
 
-    Raises InputError for bad options, data that does not fit, or a profile that cannot learn.
+    Returns
+    -------
+    LearnRun
+
+    Raises
+    ------
+    InputError
+        For bad options, data that does not fit, or a profile that cannot learn.
     """
     require("qnet", qnet, QuantizedNetwork)
     require("data", data, SequenceData)
@@ -185,7 +207,7 @@ def _epoch(
     kept: _Checkpoint | None,
     on_sample: Callable[[int, int], None] | None,
 ) -> None:
-    """The samples of the epoch that are not done yet."""
+    """Learn from the samples of the epoch that are not done yet."""
     for index in epoch_order(learner.options.seed, epoch, len(part))[tally.done :]:
         sample = part.take(np.array([index]))
         x = check_input(learner.qnet, sample.x)[0]
@@ -214,7 +236,7 @@ class _Checkpoint:
         return time.monotonic() - self.last > SAVE_SECONDS
 
     def save(self, learner: Learner, run: LearnRun, tally: _Tally | None) -> None:
-        """The state first, under a name of its own: progress and the state that it names change together."""
+        """Write the state first, under a name of its own: progress and the state that it names change together."""
         state = self.path.with_name(f"{learner.samples}.{STATE}")
         save_learner(learner, state)
         meta = {

@@ -60,7 +60,7 @@ class Learner:
 
     @property
     def updates(self) -> int:
-        """Updates done so far."""
+        """Count the updates done so far."""
         return self.updater.updates
 
     def sample(
@@ -74,12 +74,28 @@ class Learner:
         errors: Array | None = None,
         reward: Array | int | None = None,
     ) -> Array:
-        """Run x (T, channel) from zero states, learn from label (T,) where scored (T,); the readout (T, outputs).
+        """Run a sample from zero states and learn from it.
 
-        rate, parameter_rate : integers with 16 fraction bits, see `options.as_rate`
-        errors : (T, outputs) integers of `error_bits` in place of those of the labels, which then may be None
-        reward : for the sample or for each step (T,) an integer with 8 fraction bits that multiplies the errors, see
-            `told.as_reward`
+        Parameters
+        ----------
+        x : ndarray
+            (T, channel).
+        label : ndarray or None
+            (T,) classes; None where errors are given.
+        scored : ndarray
+            (T,), False = not learned from.
+        rate, parameter_rate : int
+            Of weights and of neuron parameters, with 16 fraction bits, see `options.as_rate`.
+        errors : ndarray, optional
+            (T, outputs) integers of `error_bits` in place of those of the labels.
+        reward : ndarray or int, optional
+            For the sample or for each step (T,) an integer with 8 fraction bits that multiplies the errors, see
+            `told.as_reward`.
+
+        Returns
+        -------
+        ndarray
+            (T, outputs), the readout.
         """
         rates = rate, parameter_rate
         x = self._checked(x, rates)
@@ -90,7 +106,7 @@ class Learner:
         return outputs
 
     def _sample(self, x: Array, told: Told, rates: tuple[int, int] | None) -> Array:
-        """A sample without the update at its end; without those inside it too where `rates` is None."""
+        """Run a sample without the update at its end; without those inside it too where `rates` is None."""
         self._restart(len(x))
         end = self.plan.clock.learning_tail
         padded = np.concatenate([x, np.zeros((end, x.shape[1]), x.dtype)])
@@ -130,7 +146,7 @@ class Learner:
         errors: Array | None = None,
         reward: Array | int | None = None,
     ) -> dict[str, Array]:
-        """Integer gradients of one sample from zero states: by connection name, and by that of a neuron parameter.
+        """Compute the integer gradients of one sample from zero states, by name of connection or neuron parameter.
 
         Arguments as in `sample`. Nothing changes and nothing is counted; a stream starts anew.
         """
@@ -153,7 +169,7 @@ class Learner:
         return found
 
     def _restart(self, total: int | None) -> None:
-        """Zero states and eligibilities; total : steps of the sample, None for a stream."""
+        """Set states and eligibilities to 0; total : steps of the sample, None for a stream."""
         self._note_events()
         self.simulator.restart()
         for layer in self.layers:
@@ -177,7 +193,7 @@ class Learner:
         return told
 
     def _checked(self, x: Array, rates: tuple[int, int]) -> Array:
-        """x as an array that fits the network; InputError naming what does not."""
+        """Return x as an array that fits the network; InputError naming what does not."""
         x = check_values(self.simulator.network, x)
         if x.ndim != 2 or x.shape[1] != self.qnet.inputs:
             raise InputError(f"x of shape {x.shape}, rule: (steps, {self.qnet.inputs})")
@@ -213,7 +229,7 @@ class Learner:
         return outputs
 
     def _block(self, x: Array, largest: int, told: Told) -> Array:
-        """One block of device steps: forward, error, then learning from the readout down."""
+        """Run one block of device steps: forward, error, then learning from the readout down."""
         sim, steps, time = self.simulator, len(x), self.simulator.time
         populations = sim.populations
         kept = [self.plan.active(i) for i in range(len(populations))]
@@ -234,13 +250,13 @@ class Learner:
         return np.asarray(readout)
 
     def _window(self, i: int, time: int, steps: int) -> slice:
-        """The steps of a block in which layer i learns; those of a stream have no end."""
+        """Return the steps of a block in which layer i learns; those of a stream have no end."""
         window = self.plan.clock.window(i, 0 if self.total is None else self.total)
         end = time + steps if self.total is None else window.first + window.steps
         return slice(max(window.first - time, 0), min(max(end - time, 0), steps))
 
     def _due(self, told: Told) -> Told:
-        """What was told of the steps that the readout sees in this block."""
+        """Return the targets of the steps that the readout sees in this block; later ones wait."""
         waiting = len(self.untold)
         if not waiting:
             return told
@@ -257,7 +273,7 @@ class Learner:
         return errors
 
     def _feedback(self, below: int, now: Array) -> Array:
-        """Learning signals that the layer `below` receives in this block, later ones kept in its queue."""
+        """Compute the learning signals that the layer `below` receives in this block; later ones wait in its queue."""
         plan = self.plan.layers[below]
         signal, bits = np.empty((len(now), plan.size), np.int64), plan.widths.signal_bits
         feedback_kernel()(now, self.down[below], int(self.shifts[below]), bits, signal, self.signal_clips)
@@ -265,7 +281,7 @@ class Learner:
         return signal
 
     def _down(self) -> None:
-        """Matrices over which signals go down, from each layer but the first."""
+        """Take over the matrices over which signals go down, from each layer but the first."""
         if self.plan.feedback is not None:
             if not hasattr(self, "down"):
                 self.down = [matrix.astype(np.int32) for matrix in self.plan.feedback]
@@ -302,7 +318,7 @@ class Learner:
             self.past_events[key] += count
 
     def clips(self) -> dict[str, int]:
-        """Everything that was clipped so far, by name: in learning, and the events of states."""
+        """Count what was clipped in learning so far, by name."""
         found = {"learning signals": int(self.signal_clips[0])}
         for layer in self.layers:
             for what, count in zip(("Jacobians", "eligibilities", "accumulators"), layer.clips, strict=True):
@@ -310,12 +326,12 @@ class Learner:
         return found
 
     def events(self) -> dict[str, int]:
-        """Saturations and wraps of states so far, by "layer event"."""
+        """Count saturations and wraps of states so far, by "layer event"."""
         return {key: self.past_events[key] + count for key, count in self._events().items()}
 
 
 def _queued(queue: Array, new: Array) -> tuple[Array, Array]:
-    """(what waits now, what comes out): `new` goes in behind the queue, as many come out."""
+    """Put `new` in behind the queue and take as many out; return (queue, what comes out)."""
     if not len(queue):
         return queue, new
     both = np.concatenate([queue, new])

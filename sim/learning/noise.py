@@ -30,8 +30,10 @@ def noise_of(word: int, neuron: int, amplitude: int) -> int:
 
 @cache
 def noise_kernel() -> Callable[..., None]:
-    """Kernel (current, amplitude, seed, sample, layer, time): add noise to current (steps, n) of the steps from `time`
-    on."""
+    """Make the kernel (current, amplitude, seed, sample, layer, time), which adds noise to currents.
+
+    current : (steps, n) int32, of the steps from `time` on
+    """
 
     def kernel(current: Any, amplitude: Any, seed: Any, sample: Any, layer: Any, time: Any) -> None:
         for t in range(current.shape[0]):

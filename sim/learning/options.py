@@ -122,11 +122,11 @@ class LearnOptions:
                 raise InputError(f"{field.name} = {value!r}, rule: {kind}")
 
     def learns(self, layer: str) -> bool:
-        """Whether the weights of a layer learn."""
+        """Tell whether the weights of a layer learn."""
         return not self.layers or layer in self.layers
 
     def learning_parameters(self, qnet: QuantizedNetwork) -> tuple[tuple[int, ...], ...]:
-        """For each layer the places, in its `trainable`, of the parameters that learn; InputError for others."""
+        """Return for each layer the places, in its `trainable`, of the parameters that learn; InputError for others."""
         known = [
             f"{qnet.name(i)}.{p}"
             for i, layer in enumerate(qnet.layers)
@@ -144,7 +144,7 @@ class LearnOptions:
 
 
 def as_rate(rate: float) -> int:
-    """A rate in units of what it changes as the integer that an update takes."""
+    """Convert a rate in units of what it changes to the integer that an update takes; InputError outside 0 to 2048."""
     if not 0 <= rate <= LARGEST_RATE:
         raise InputError(f"rate = {rate}, rule: 0 <= rate <= {LARGEST_RATE}")
     return round(rate * (1 << RATE_FRACTION))

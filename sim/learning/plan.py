@@ -144,12 +144,12 @@ class LayerPlan:
 
     @property
     def synapses(self) -> int:
-        """Of each neuron: inputs, the always-on line if there is one, own neurons if it is recurrent."""
+        """Count a neuron's synapses: inputs, the bias axon if there is one, the layer's neurons if recurrent."""
         return sum(int(c.mantissa.shape[1]) for c in self.layer.connections().values())
 
     @property
     def places(self) -> tuple[int, ...]:
-        """Of the parameters that learn, in the model's `trainable`."""
+        """Return the places of the parameters that learn, in the model's `trainable`."""
         return tuple(p.place for p in self.parameters)
 
     @property
@@ -158,7 +158,7 @@ class LayerPlan:
         return PARAMETER_TENSORS + PARAMETERS_OF_A_LAYER * self.index
 
     def largest_gain(self) -> int:
-        """Largest |B·C| with coefficient fraction bits: of neurons at `gain_point`, with the largest ψ of the table."""
+        """Return the largest |B·C| with coefficient fraction bits: at `gain_point`, with the largest ψ of the table."""
         psi = int(np.abs(self.layer.psi_table).max())
         constants, largest = tuple(map(int, self.layer.constants)), 0
         for column in self.layer.per_neuron.T:
@@ -234,12 +234,12 @@ class LearningPlan:
         return i > self.lowest
 
     def tensors_of(self, i: int) -> tuple[Tensor, ...]:
-        """Tensors of layer i."""
+        """Return the tensors of layer i."""
         return tuple(t for t in self.tensors if t.layer == i)
 
     @staticmethod
     def connection_number(layer: int, key: str) -> int:
-        """Tensor number of a connection of a layer, whether it learns or not: 2 · layer, + 1 for "recurrent"."""
+        """Give the number of a connection's tensor, whether it learns or not: 2 · layer, + 1 for "recurrent"."""
         return 2 * layer + int(key == "recurrent")
 
     def _layer(self, i: int, places: tuple[int, ...]) -> LayerPlan:
@@ -279,7 +279,7 @@ class LearningPlan:
         return found
 
     def _signal_shift(self, above: LayerPlan) -> int:
-        """Shift after which the feedback from a layer just fits the signals of the one below.
+        """Compute the shift after which the feedback from a layer just fits the signals of the one below.
 
         That of the readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the
         largest possible, which no network gets near.

@@ -1,4 +1,4 @@
-"""This is the definition of learning in integers: plain Python ints, one device step after the other.
+"""Learning in integers, its definition: plain Python ints, one device step after the other.
 
 In device step t every layer runs once, from the input up, each on what reaches it in this step. Then the readout's
 error is taken and learning goes down the same layers, still in step t. A layer outside its window (before its input
@@ -60,7 +60,7 @@ from hypr_neuro.sim.learning.updates.base import averaged
 
 
 class TellStep(NamedTuple):
-    """What is told of one step: label, whether it is learned from, errors in its place, a reward; see `told`."""
+    """Target of one step: label, whether it is learned from, errors in its place, a reward; see `told`."""
 
     label: int
     scored: bool
@@ -105,7 +105,7 @@ class LearningReference:
         errors: Sequence[Sequence[int]] | None = None,
         reward: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """Run x (T, channel) from zero states, learn where scored, update where one is due; the readout's T outputs.
+        """Run x (T, channel) from zero states, learn where scored, update where one is due; return the readout.
 
         rate, parameter_rate : of weights and of neuron parameters, with 16 fraction bits
         errors : in place of those of the labels. reward : of each step, with 8 fraction bits, multiplies the errors
@@ -128,7 +128,7 @@ class LearningReference:
         errors: Sequence[Sequence[int]] | None = None,
         reward: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """Run x (steps, channel) on from the last stream, else from zero states; the readout of each device step."""
+        """Run x (steps, channel) on from the last stream, else from zero states; return the readout of each step."""
         if not self.streaming:
             self._start()
         self.streaming = True
@@ -146,7 +146,7 @@ class LearningReference:
         errors: Sequence[Sequence[int]] | None = None,
         reward: Sequence[int] | None = None,
     ) -> dict[str, Matrix]:
-        """Gradients of one sample by name, without an update; those that wait for one and all counts are left alone."""
+        """Compute gradients of one sample by name, without an update; those that wait for one and all counts stay."""
         kept, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
         for layer in self.layers:
             layer.start_gradient()
@@ -158,12 +158,12 @@ class LearningReference:
         return found
 
     def clips(self) -> dict[str, int]:
-        """Everything that was clipped so far, by the names of `learn.Learner.clips`."""
+        """Count what was clipped so far, by the names of `learner.Learner.clips`."""
         counts = {f"{layer.name} {key}": n for layer in self.layers for key, n in layer.clips.items()}
         return {"learning signals": self.signal_clips} | counts
 
     def _start(self) -> None:
-        """The state before the first step of a sample."""
+        """Go to the state before the first step of a sample."""
         clock = self.plan.clock
         self.now, self.streaming = 0, False
         for layer in self.layers:
@@ -174,7 +174,7 @@ class LearningReference:
         self.late = deque([[0] * self.layers[-2].layer.size] * self.plan.layers[-2].signal_wait)
 
     def _run(self, x: Array, steps_told: list[TellStep], rates: tuple[int, int] | None) -> list[list[int]]:
-        """A sample; its readout. No update where there are no rates."""
+        """Run a sample and return its readout; without updates where there are no rates."""
         self._start()
         steps, outputs = len(x), []
         silent = [0] * self.qnet.inputs
@@ -185,7 +185,7 @@ class LearningReference:
         return outputs[tail : tail + steps]
 
     def _device_step(self, x: Sequence[int], step: TellStep, length: float, rates: tuple[int, int] | None) -> list[int]:
-        """One step of the device: forward, learning, and an update where one is due; the readout's output.
+        """Take one step of the device: forward, learning, and an update where one is due; return the readout's output.
 
         length : steps of the sample, which close the windows
         """
@@ -207,7 +207,7 @@ class LearningReference:
         return list(self.layers[-1].run.outputs)
 
     def _noise(self, i: int) -> list[int]:
-        """Noise on the currents of layer i in this device step, [] for none."""
+        """Draw the noise on the currents of layer i in this device step, [] for none."""
         amplitude = self.options.noise[i] if self.options.noise else 0
         if not amplitude:
             return []
@@ -215,7 +215,7 @@ class LearningReference:
         return [int(noise_of(word, neuron, amplitude)) for neuron in range(self.layers[i].layer.size)]
 
     def _learn(self, step: TellStep, length: float) -> None:
-        """Learning of a device step, from the readout down to the lowest layer that learns."""
+        """Learn in a device step, from the readout down to the lowest layer that learns."""
         signal = [0] * self.qnet.outputs
         if step.scored:
             signal = step.errors or self._error(self.layers[-1].run.outputs, step.label)
@@ -233,7 +233,7 @@ class LearningReference:
                 signal = self.late.popleft()
 
     def _error(self, output: list[int], label: int) -> list[int]:
-        """Error of each output, in error_bits bits, by its definition run on words."""
+        """Compute the error of each output, in error_bits bits, by its definition run on words."""
         widths, error = self.plan.layers[-1].widths, Table((len(output),), what="error")
         fraction, bits = Word(widths.state_fraction), Word(widths.signal_bits)
         with told("readout"):
@@ -241,7 +241,7 @@ class LearningReference:
         return [held(value, widths.signal_bits, "error") for value in error.numbers()]
 
     def _feedback(self, below: int, down: list[int]) -> list[int]:
-        """Learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
+        """Compute the learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
         layer, fixed = self.plan.layers[below], self.plan.feedback
         bits, weights = layer.widths.signal_bits, self.layers[below + 1].layer.input.mantissa
         if fixed is not None:
@@ -308,7 +308,7 @@ def told_steps(
     errors: Sequence[Sequence[int]] | None = None,
     reward: Sequence[int] | None = None,
 ) -> list[TellStep]:
-    """What is told of each step."""
+    """Make the target of each step from arrays over steps."""
     return [
         TellStep(
             int(label[t]),

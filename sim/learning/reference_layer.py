@@ -1,4 +1,4 @@
-"""This is the definition of learning in one layer: its step, eligibilities, gradients and what it sends down.
+"""Learning in one layer, its definition: step, eligibilities, gradients and what it sends down.
 
 The equations stand in `sim.learning.reference`, their arithmetic in `eligibility`, which runs on Python's integers
 here; every result is held to its width. Δ, how long e and B·C wait for their signal, is `wait`.
@@ -59,14 +59,14 @@ class LearningLayer:
         self.start_gradient()
 
     def start_sample(self) -> None:
-        """States, eligibilities and what waits zero."""
+        """Set states, eligibilities and what waits to 0."""
         self.run = ReferencePopulation(self._population(), self.state_bits)
         n, sources = self.layer.size, (self.synapses + len(self.parameters)) * self.learns
         self.eligibility = [[(0,) * self.layer.model.d] * sources for _ in range(n)]
         self.waiting = deque([([[0] * sources for _ in range(n)], [0] * n)] * self.wait)
 
     def start_gradient(self) -> None:
-        """Gradient zero."""
+        """Set the gradient to 0."""
         sources = (self.synapses + len(self.parameters)) * self.learns
         self.gradient: Matrix = [[0] * sources for _ in range(self.layer.size)]
 
@@ -74,7 +74,7 @@ class LearningLayer:
         return Population(self.name, self.layer.model, self.layer.per_neuron, self.layer.constants)
 
     def forward(self, arriving: list[int], always_on: int, noise: Sequence[int] = ()) -> list[int]:
-        """The layer's step; keeps what learning needs of it. Returns its outputs. noise : added to the currents"""
+        """Take the layer's step, keep what learning needs, return the outputs; noise is added to the currents."""
         self.states_before, self.outputs_before = list(self.run.states), list(self.run.outputs)
         self.pre = arriving + [always_on] * self.layer.bias_axon
         self.currents = weighted_sums(self.layer.input, self.pre)
@@ -109,7 +109,7 @@ class LearningLayer:
         return [today * g for today, g in zip(gains, signal, strict=True)]
 
     def _sources(self, i: int, B: Row, P: Any, E: dict[int, int]) -> Iterable[tuple[Row, int]]:
-        """For each source of eligibility what drives the states, (d,) with its fraction bits, and the spike itself."""
+        """Yield for each source what drives the states, (d,) with its fraction bits, and the spike itself."""
         if not self.learns:
             return
         by_current = drive_of_current(B, self.fraction, self.coefficient_fraction)
@@ -119,7 +119,7 @@ class LearningLayer:
             yield drive_of_parameter(P[j], fraction - self.state_fraction), E[j] << fraction
 
     def _effect(self, i: int, k: int, drive: Row, direct: int, A: Any, C: Row, late: Row, F: Row) -> int:
-        """e of one source, whose eligibility takes its step."""
+        """Take the eligibility of one source through the step; return its e."""
         at, kc, old = self._at(i, k), self.coefficient_fraction, self.eligibility[i][k]
         for b in drive:
             held(b, WORD_BITS - 1, f"{at}: b")
@@ -129,7 +129,7 @@ class LearningLayer:
         return held(e, self.bits, f"{at}: effect")
 
     def _jacobian(self, i: int) -> tuple[Any, Row, Row, Row, Any, dict[int, int], Row]:
-        """A, B, C, C', P, E by place of the parameters that learn, and F."""
+        """Compute A, B, C, C', P, E by place of the parameters that learn, and F."""
         model, p = self.layer.model, self.run.params[i]
         before, after = self.states_before[i], self.run.states[i]
         index = 0 if model.psi_index is None else model.psi_index(before, after, p)
@@ -163,7 +163,7 @@ class LearningLayer:
         return f"{self.name}, neuron {i}, {'synapse' if synapse else 'parameter'} {k - self.synapses * (not synapse)}"
 
     def gradients(self) -> dict[str, Matrix]:
-        """By "input" with the always-on line, "recurrent" and names of parameters, [neuron][0]; {} if not learning."""
+        """Return gradients by "input" (with the bias axon), "recurrent" and names of parameters; {} if not learning."""
         if not self.learns:
             return {}
         split, found = self.layer.input.mantissa.shape[1], {}
@@ -186,6 +186,6 @@ class LearningLayer:
 
 
 def weighted_sums(connection: Connection, pre: list[int]) -> list[int]:
-    """(Σ_j m_ij pre_j) shifted by the connection's exponent, for every i."""
+    """Compute Σ_j m_ij pre_j, shifted by the connection's exponent, for every i."""
     sums = [sum(int(m) * z for m, z in zip(row, pre, strict=True)) for row in connection.mantissa]
     return [shift(total, connection.exponent) for total in sums]

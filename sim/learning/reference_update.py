@@ -52,11 +52,11 @@ class ReferenceRule:
                     self.residual[i][j] = held(int(left), r, f"{self.name}, residual ({i}, {j})")
 
     def _random(self, update: int, i: int, j: int) -> tuple[int, int, int, int]:
-        """Words of the random counter for an entry."""
+        """Return the words of the random counter for an entry."""
         return self.options.seed, update, self.tensor, i * self.shape[1] + j
 
     def _steps(self, gradient: Matrix, rate: int) -> list[list[Word]]:
-        """Steps (n, m) with 16 fraction bits, momentum included."""
+        """Compute steps (n, m) with 16 fraction bits, momentum included."""
         (n, m), o = self.shape, self.options
         state = {key: Table.of(values, what=f"{self.name}, {key}") for key, values in self.averages.items()}
         step = Table(self.shape, what=f"{self.name}, step")

@@ -26,7 +26,7 @@ in the unit of a gradient: 2^19 is a signal of full scale on an eligibility of 1
 
 
 def regularizer_name(regularizer: Regularizer | None) -> str | None:
-    """Name by which a saved state knows a regulariser: where the function is defined."""
+    """Give the name by which a saved state knows a regulariser: where the function is defined."""
     if regularizer is None:
         return None
     kind = type(regularizer)
@@ -35,7 +35,7 @@ def regularizer_name(regularizer: Regularizer | None) -> str | None:
 
 
 def checked_term(regularizer: Regularizer, name: str, weights: Array, means: Array) -> Array:
-    """R for one connection; InputError for an answer that is no integer matrix of the weights' shape."""
+    """Compute R for one connection; InputError for an answer that is no integer matrix of the weights' shape."""
     found = np.asarray(regularizer(name, np.array(weights, np.int64), np.array(means, np.int64)))
     if found.shape != weights.shape or found.dtype.kind not in "iu":
         raise InputError(
@@ -83,7 +83,7 @@ class Regularization:
         self.steps[0] = 0
 
     def state(self) -> Iterator[tuple[str, Array]]:
-        """Every array that a later update depends on, by name; not copies."""
+        """Yield every array that a later update depends on, by name; not copies."""
         yield "steps", self.steps
         for i, (count, mean) in enumerate(zip(self.counts, self.means, strict=True)):
             yield f"{i}/count", count

@@ -91,7 +91,7 @@ def _meta(learner: Learner) -> dict[str, Any]:
 
 
 def structure_digest(qnet: QuantizedNetwork) -> str:
-    """Hash of what learning leaves as it is: models, shapes, exponents, scales, constants, ψ tables, profile."""
+    """Hash what learning leaves as it is: models, shapes, exponents, scales, constants, ψ tables, profile."""
     digest = hashlib.sha256(json.dumps(qnet.profile.dump(), sort_keys=True).encode())
     for layer in qnet.layers:
         shapes = [(c.mantissa.shape, c.exponent) for c in layer.connections().values()]
@@ -103,7 +103,7 @@ def structure_digest(qnet: QuantizedNetwork) -> str:
 
 
 def _arrays(learner: Learner) -> dict[str, Array]:
-    """Every array by name; not copies, but for what has been sent."""
+    """Return every array by name; not copies, but for what has been sent."""
     found = {f"weights/{name}": array for name, array in learner.qnet.weights().items()}
     for i, layer in enumerate(learner.layers):
         found[f"parameters/{i}"] = layer.layer.per_neuron

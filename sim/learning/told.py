@@ -1,4 +1,4 @@
-"""What a learner is told in each step: a label, or the error itself; whether it counts; and a reward.
+"""Targets of a learner, step by step: a label, or the error itself; whether it counts; and a reward.
 
 With `error_bits` bits and a reward of 8 fraction bits, the error of an output that is learned from is
 
@@ -31,10 +31,7 @@ LARGEST_REWARD = 1 << 15
 
 
 def as_reward(reward: float) -> int:
-    """Give a reward as the integer that a learner takes.
-
-    Raises InputError for magnitudes above 128.
-    """
+    """Convert a reward to an integer with 8 fraction bits; InputError for magnitudes above 128."""
     if not abs(reward) <= LARGEST_REWARD / FULL_REWARD:
         raise InputError(f"reward = {reward}, rule: magnitudes up to {LARGEST_REWARD // FULL_REWARD}")
     return round(reward * FULL_REWARD)
@@ -48,7 +45,7 @@ def rewarded(error: int, reward: int, bits: int) -> int:
 
 @cache
 def told_kernel() -> Callable[..., None]:
-    """Kernel (errors, given, reward, scored, bits, out): errors that are given, and rewards.
+    """Make the kernel (errors, given, reward, scored, bits, out) of errors that are given, and rewards.
 
     errors : (steps, outputs), of steps where `given` (steps,). reward, scored : (steps,). out : (steps, outputs), on
     entry the errors of the labels
@@ -66,10 +63,16 @@ def told_kernel() -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class Told:
-    """What a learner is told in some steps.
+    """Targets of some steps.
 
-    label, scored : (steps,) int64 and bool. errors : (steps, outputs) int64, taken where given (steps,); reward :
-    (steps,) int64 with 8 fraction bits. The last three are None where neither errors nor rewards are given
+    Attributes
+    ----------
+    label, scored : ndarray
+        (steps,) int64 and bool.
+    errors, given : ndarray or None
+        (steps, outputs) int64, taken in place of the labels' where given (steps,).
+    reward : ndarray or None
+        (steps,) int64 with 8 fraction bits. The last three are None where neither errors nor rewards are given.
     """
 
     label: Array
@@ -83,17 +86,17 @@ class Told:
 
     @property
     def plain(self) -> bool:
-        """Labels alone."""
+        """Tell whether there are labels alone."""
         return self.errors is None
 
     def part(self, cut: slice) -> Told:
-        """Some of the steps."""
+        """Return some of the steps."""
         if self.errors is None or self.given is None or self.reward is None:
             return Told(self.label[cut], self.scored[cut])
         return Told(self.label[cut], self.scored[cut], self.errors[cut], self.given[cut], self.reward[cut])
 
     def full(self, outputs: int) -> Told:
-        """With errors and rewards, those that change nothing where there are none."""
+        """Return it with errors and rewards, those that change nothing where there are none."""
         if not self.plain:
             return self
         steps = len(self)
@@ -101,13 +104,13 @@ class Told:
         return Told(self.label, self.scored, errors, given, np.full(steps, FULL_REWARD, np.int64))
 
     def kept(self) -> Told:
-        """A copy, plain if nothing else is told."""
+        """Copy it, plain if there is nothing but labels."""
         if self.given is None or self.reward is None or not (self.given.any() or np.any(self.reward != FULL_REWARD)):
             return Told(self.label.copy(), self.scored.copy())
         return Told(*(array.copy() for array in self.arrays()))
 
     def before(self, later: Told) -> Told:
-        """These steps and then those."""
+        """Join these steps and then the `later` ones."""
         if self.plain and later.plain:
             return Told(np.concatenate([self.label, later.label]), np.concatenate([self.scored, later.scored]))
         outputs = self.errors.shape[1] if self.errors is not None else 0
@@ -116,7 +119,7 @@ class Told:
         return Told(*(np.concatenate([a, b]) for a, b in zip(first, second, strict=True)))
 
     def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
-        """All five, of one that is not plain."""
+        """Return all five arrays, of one that is not plain."""
         assert self.errors is not None
         assert self.given is not None
         assert self.reward is not None
@@ -124,7 +127,7 @@ class Told:
 
 
 def silence(steps: int) -> Told:
-    """Steps that count nothing."""
+    """Make targets of steps that are not scored."""
     return Told(np.zeros(steps, np.int64), np.zeros(steps, bool))
 
 
@@ -137,7 +140,7 @@ def check_told(
     errors: Array | None = None,
     reward: Array | int | None = None,
 ) -> Told:
-    """Check what is told for some steps; InputError naming what does not fit."""
+    """Check the targets of some steps; InputError naming what does not fit."""
     scored = np.asarray(scored)
     if errors is not None:
         errors = _integers("errors", errors, (steps, outputs), (1 << (error_bits - 1)) - 1, "learning.error_bits")

@@ -73,7 +73,7 @@ def weight_step(
 
 @cache
 def step_kernel(rule: str) -> Callable[..., None]:
-    """Kernel (gradient, state, rate, limit, average_shift, momentum, μ, bits, step): the rule, then momentum.
+    """Make the kernel (gradient, state, rate, limit, average_shift, momentum, μ, bits, step): the rule, then momentum.
 
     gradient : (n, m) int64. state : as the rule has it. momentum : (n, m), used if μ > 0. step : (n, m) int64, zeros
         that are filled
@@ -122,7 +122,7 @@ class TensorSteps:
 
 @cache
 def weight_kernel() -> Callable[..., None]:
-    """Kernel (mantissa, residual, step, bits, residual_bits, seed, update, tensor, counts): the change of weights.
+    """Make the kernel (mantissa, residual, step, bits, residual_bits, seed, update, tensor, counts) of weights.
 
     mantissa, residual, step : (n, m) int64, residual used if residual_bits > 0. counts : (4,), added to
     """
@@ -157,7 +157,7 @@ def weight_kernel() -> Callable[..., None]:
 
 @cache
 def parameter_update_kernel(model_name: str) -> Callable[..., None]:
-    """Kernel (per_neuron, constants, step, seed, update, tensor): the change of neuron parameters.
+    """Make the kernel (per_neuron, constants, step, seed, update, tensor), which changes neuron parameters.
 
     per_neuron : (integers, n), changed. step : (trainable, n) int64, 0 for those that do not learn. tensor : of the
     first trainable parameter

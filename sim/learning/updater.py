@@ -28,7 +28,7 @@ class Updater:
         self.counts = np.zeros(4, np.int64)
 
     def gradients(self) -> dict[str, Array]:
-        """Gradient of everything that learns: (n, m) of a connection, (n,) of a neuron parameter; views."""
+        """Return the gradient of all that learns: (n, m) of a connection, (n,) of a neuron parameter; views."""
         found: dict[str, Array] = {}
         for learner in self.layers:
             if learner.weights:
@@ -39,7 +39,7 @@ class Updater:
         return found
 
     def update(self, rate: int, parameter_rate: int) -> None:
-        """One update of everything that learns."""
+        """Update everything that learns."""
         for plan, learner in zip(self.plan.layers, self.layers, strict=True):
             if not plan.learns:
                 continue
@@ -62,7 +62,7 @@ class Updater:
         self.updates += 1
 
     def _change(self, layer: LayerPlan, tensor: Tensor, gradient: Array, rate: int) -> None:
-        """The update of a connection."""
+        """Update a connection."""
         step = self.steps[tensor.name](gradient, rate)
         weight_kernel()(
             layer.layer.connections()[tensor.key].mantissa,
@@ -77,7 +77,7 @@ class Updater:
         )
 
     def state(self) -> Iterator[tuple[str, Array]]:
-        """Every array that a later update depends on, by name; not copies."""
+        """Yield every array that a later update depends on, by name; not copies."""
         for name, by_key in self.averages.items():
             for key, array in by_key.items():
                 yield f"average/{name}/{key}", array

@@ -20,9 +20,12 @@ PROGRAM = ("learn.c", "learn_main.c")
 
 
 def build_learning(folder: Path, toolchain: build.Toolchain = build.HOST) -> Path:
-    """The program that learns from samples, `folder`/learn/program_<toolchain>; `run_learning` runs it.
+    """Build the program that learns from samples, `folder`/learn/program_<toolchain>; `run_learning` runs it.
 
-    Raises InputError if the compiler fails.
+    Raises
+    ------
+    InputError
+        If the compiler fails.
     """
     out = make_folder(folder.resolve() / "learn") / f"program_{toolchain.name}"
     if toolchain is build.CORTEX_M4:
@@ -34,9 +37,14 @@ def build_learning(folder: Path, toolchain: build.Toolchain = build.HOST) -> Pat
 
 
 def run_learning(program: Path, plan: LearningPlan, samples: Iterable[Sample]) -> list[tuple[Array, dict[str, Array]]]:
-    """For each sample the readout's (T, outputs), and the arrays of `hn_learned` by name as they stand after it.
+    """Run the program: for each sample the readout (T, outputs), and after it the arrays of `hn_learned` by name.
 
-    A program for a board runs under qemu. Raises InputError if it fails.
+    A program for a board runs under qemu.
+
+    Raises
+    ------
+    InputError
+        If it fails.
     """
     samples = list(samples)
     # behind the inputs of a step its label, and whether that counts

@@ -32,13 +32,13 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def template(file: str, /, **values: object) -> str:
-    """A file of `templates` with its $names filled in; lines that are left blank by that vanish."""
+    """Fill in the $names of a file of `templates`; lines that are left blank by that vanish."""
     text = Template((TEMPLATES / file).read_text(encoding="utf-8")).substitute(values)
     return "\n".join(line.replace("\0", "") for line in text.split("\n") if not line or line.strip("\0"))
 
 
 def lines(indent: int, found: Sequence[str]) -> str:
-    """Indented lines of C, or what makes `template` leave the line out."""
+    """Indent lines of C; none give what makes `template` leave the line out."""
     return "\n".join("    " * indent + line if line else "" for line in found) if found else "\0"
 
 
@@ -67,20 +67,20 @@ class LayerText:
         }
 
     def field(self, name: str) -> Field | None:
-        """The array of that name with the layer's number, if there is one."""
+        """Return the array of that name with the layer's number, if there is one."""
         return self.kinds.get(f"{name}_{self.i}")
 
     def kind(self, name: str) -> str:
-        """C type of that array."""
+        """Return the C type of that array."""
         return self.kinds[f"{name}_{self.i}"].kind
 
     @property
     def weights(self) -> str:
-        """The layer's weights, in RAM where they learn."""
+        """Name the layer's weights, in RAM where they learn."""
         return f"{'hn_learned.' if self.numbers.learns else ''}weight_{self.i}"
 
     def text(self) -> str:
-        """All functions of the layer."""
+        """Write all functions of the layer."""
         parts = [self._forward()]
         if self.plan.active(self.i):
             parts.append(self._active())
@@ -124,7 +124,7 @@ class LayerText:
         )
 
     def _load(self) -> list[str]:
-        """p of neuron i: its own integers, then the layer's constants."""
+        """Write p of neuron i: its integers, then the layer's constants."""
         learned = "hn_learned." if self.field("neuron") else ""
         rows = len(self.model.fixed_per_neuron)
         own = [f"p[{r}] = {learned}neuron_{self.i}[{r}][i];" for r in range(rows)]
@@ -132,7 +132,7 @@ class LayerText:
         return own + [f"p[{rows + r}] = {int(c)}; /* {name} */" for r, (name, c) in enumerate(constants)]
 
     def _sum(self, array: str, start: int, stop: int, exponent: int) -> list[str]:
-        """Adds what arrives over the sources start..stop to the current."""
+        """Add what arrives over the sources start..stop to the current."""
         return [
             "{",
             "    uint32_t sum = 0;",
@@ -167,7 +167,7 @@ class LayerText:
         )
 
     def _entries(self) -> list[str]:
-        """Clamped entries of the Jacobian that there are, in variables."""
+        """Write the clamped entries of the Jacobian, those that the model has, into variables."""
         text = jacobian_lines(self.i, self.numbers, self.at)
         if not self.numbers.learns:
             # of what is not used: all but B, C and what they multiply
@@ -212,7 +212,7 @@ class LayerText:
         return lines(2, [*drive_lines(n), *loop])
 
     def _parameters(self) -> str:
-        """Eligibilities and gradients of the neuron parameters that learn."""
+        """Write eligibilities and gradients of the neuron parameters that learn."""
         text, n, i = [], self.numbers, self.i
         for q, p in enumerate(n.parameters):
             scope, start = scope_of(n), self.at["P"] + p.place * self.model.d

@@ -53,8 +53,10 @@ COPIED = (
 
 
 def emit_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) -> Emitted:
-    """What `write_learning` writes, and for the manifest, under "learning", flash and RAM as `build.memory` tells them
-    and RAM by what it is for ("purpose"). A compiler is needed for the sizes only.
+    """Write what `write_learning` does, and measure it for the manifest.
+
+    Under "learning" stand flash and RAM as `build.memory` tells them, and RAM by what it is for ("purpose"). A
+    compiler is needed for the sizes only.
     """
     names = write_learning(qnet, options, folder)
     used = {"purpose": learning_memory_bytes(qnet, options)} | memory(folder, SOURCES)
@@ -62,10 +64,14 @@ def emit_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) -
 
 
 def write_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) -> list[str]:
-    """Write `learn.h`, `learn.c` and what they include into `folder`, and a program that lets them learn from text
-    (`learn_main.c`) on a computer or an emulated Cortex-M4; the names of the files.
+    """Write `learn.h`, `learn.c` and what they include into `folder`; return the names of the files.
 
-    Raises InputError for options that do not fit the network, and for neurons, rules and errors that cannot become C.
+    A program that lets them learn from text (`learn_main.c`) on a computer or an emulated Cortex-M4 is among them.
+
+    Raises
+    ------
+    InputError
+        For options that do not fit the network, and for neurons, rules and errors that cannot become C.
     """
     # the package imports this module
     from hypr_neuro.compilers.c import fixed_header
@@ -82,12 +88,12 @@ def write_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) 
 
 
 def learning_memory_bytes(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, int]:
-    """Bytes of RAM by what they are for: weights, parameters, eligibilities, gradients, rule, waiting, states, …."""
+    """Count bytes of RAM by purpose: weights, parameters, eligibilities, gradients, rule, waiting, states, …."""
     return memory_by_section(LearningPlan(qnet, options))
 
 
 def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, str]:
-    """Text of the files by name."""
+    """Write the text of the files, by name."""
     if not isinstance(qnet, QuantizedNetwork):
         raise InputError(
             f"network is of type {type(qnet).__name__}, rule: a quantized network (hn.quantize) to learn; "
@@ -154,7 +160,7 @@ def _source(plan: LearningPlan) -> str:
 
 
 def _functions(plan: LearningPlan, called: list[Callable[..., Any]]) -> str:
-    """Rules and step functions, each once."""
+    """Write rules and step functions, each once."""
     wanted = list(called)
     for i, layer in enumerate(plan.layers):
         model = layer.model
@@ -168,13 +174,13 @@ def _functions(plan: LearningPlan, called: list[Callable[..., Any]]) -> str:
 
 
 def _steps(plan: LearningPlan) -> list[Callable[..., Any]]:
-    """What becomes of a signal on its way down, and of a step of the update rule."""
+    """Return the functions that a learning signal and a step of the update rule go through."""
     found: list[Callable[..., Any]] = [learning_signal] if plan.passes_down(plan.last) else []
     return found + [momentum_step] * bool(plan.options.momentum) + [weight_step]
 
 
 def _error_loops(plan: LearningPlan) -> Loops:
-    """The error of the readout as a C function of its outputs and the label."""
+    """Translate the error of the readout to a C function of its outputs and the label."""
     widths = plan.layers[-1].widths
     output = next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}")
     return LoopTranslator(
@@ -190,7 +196,7 @@ def _error_loops(plan: LearningPlan) -> Loops:
 
 
 def _forward(plan: LearningPlan) -> list[str]:
-    """Every layer once, from the input up."""
+    """Write a call of every layer, from the input up."""
     found = (
         ["forward_0(run->coming);", "memcpy(run->coming, input, sizeof run->coming);"]
         if plan.clock.connection_delay
@@ -202,7 +208,7 @@ def _forward(plan: LearningPlan) -> list[str]:
 
 
 def _learn(plan: LearningPlan) -> list[str]:
-    """Error, then each layer that signals reach, from the readout down."""
+    """Write the error, then each layer that signals reach, from the readout down."""
     last, delay, found = plan.last, plan.clock.tail, []
     if delay:
         found += [
@@ -237,7 +243,7 @@ def _learn(plan: LearningPlan) -> list[str]:
 
 
 def _late(plan: LearningPlan) -> list[str]:
-    """Signals of the last hidden layer wait."""
+    """Write the ring buffer in which signals of the last hidden layer wait."""
     signal, n = f"run->signal_{plan.last - 1}[k]", plan.layers[-2].size
     kind = next(f.kind for f in fields(plan) if f.name == "late")
     return [
@@ -251,7 +257,7 @@ def _late(plan: LearningPlan) -> list[str]:
 
 
 def _every(options: LearnOptions, what: str) -> list[str]:
-    """`what` after every so many samples or steps."""
+    """Write a call after every so many samples or steps."""
     if options.update_every == 1:
         return [what]
     return [
@@ -263,6 +269,6 @@ def _every(options: LearnOptions, what: str) -> list[str]:
 
 
 def _at_end(options: LearnOptions) -> list[str]:
-    """The end of a sample, once."""
+    """Write the end of a sample, once."""
     inner = _every(options, "update();") if options.update_on == "sample" else []
     return ["if (hn_learn_run.ended == 1) {", "    hn_learn_run.ended = 2;", *("    " + line for line in inner), "}"]

@@ -24,8 +24,12 @@ FILE = "learn.so"
 class LearnLibrary:
     """`learn.c`, built in a folder and loaded; learns from `qnet`, which stays as it is.
 
-    arrays : every array of the three structs by its name in `learn.h`, views of the library's memory
-    raw : the structs themselves, `hn_learned`, `hn_learn_memory` and `hn_learn_run`
+    Attributes
+    ----------
+    arrays : dict of ndarray
+        Every array of the three structs by its name in `learn.h`, views of the library's memory.
+    raw : list
+        The structs themselves, `hn_learned`, `hn_learn_memory` and `hn_learn_run`.
     """
 
     def __init__(
@@ -53,11 +57,11 @@ class LearnLibrary:
 
     @property
     def output(self) -> Array:
-        """(outputs,) the readout after the last step."""
+        """Return the readout after the last step, (outputs,)."""
         return np.array(self.c.hn_learn_output()[: self.qnet.outputs])
 
     def step(self, x: Array, label: int, scored: bool) -> Array:
-        """One device step with input x (channel,); the readout."""
+        """Take one device step with input x (channel,); return the readout."""
         self.c.hn_learn_step((ctypes.c_int32 * len(x))(*x.tolist()), int(label), int(scored))
         return self.output
 
@@ -76,11 +80,11 @@ class LearnLibrary:
         return np.array([self.step(*step) for step in zip(x, label, scored, strict=True)])
 
     def begin(self) -> None:
-        """Zero states and eligibilities."""
+        """Set states and eligibilities to 0."""
         self.c.hn_learn_begin()
 
     def infer(self, x: Array) -> Array:
-        """The readout of each device step of x (T, channel) and the tail, from zero states, without learning."""
+        """Run x (T, channel) and the tail from zero states without learning; return the readout of each device step."""
         self.begin()
         found = []
         for step in [*x.tolist(), *[[0] * self.qnet.inputs] * self.qnet.tail]:

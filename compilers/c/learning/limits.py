@@ -13,14 +13,14 @@ GRADED = (1 << 15) - 1
 
 
 def input_limit(plan: LearningPlan) -> int:
-    """Magnitude of input values: that of the plan; less where 32 bits then do for synapses, but 16 bits at least."""
+    """Bound the magnitude of inputs: the plan's; less where 32 bits then do for synapses, but 16 bits at least."""
     largest, first = plan.largest_input, plan.layers[0]
     narrow = narrow_input(first) if first.learns else largest
     return min(largest, narrow) if narrow >= GRADED else largest
 
 
 def signal_queue(plan: LearningPlan) -> int:
-    """Steps for which signals wait in front of the last hidden layer; 0 where none goes there."""
+    """Count the steps for which signals wait in front of the last hidden layer; 0 where none goes there."""
     return plan.layers[-2].signal_wait if plan.passes_down(plan.last) else 0
 
 

@@ -20,7 +20,19 @@ BYTES = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8, "uint8_t": 1, "u
 
 @dataclass(frozen=True)
 class Field:
-    """One array, or one number where `shape` is empty. struct : one of `STRUCTS`. section : of the memory report"""
+    """One array of a struct, or one number where `shape` is empty.
+
+    Attributes
+    ----------
+    struct : str
+        One of `STRUCTS`.
+    section : str
+        Of the memory report.
+    name, kind : str
+        In C.
+    shape : tuple of int
+        Lengths.
+    """
 
     struct: str
     section: str
@@ -30,31 +42,32 @@ class Field:
 
     @property
     def bytes(self) -> int:
+        """Count the bytes of all entries."""
         return BYTES[self.kind] * prod(self.shape)
 
     @property
     def text(self) -> str:
-        """Its declaration in C."""
+        """Write its declaration in C."""
         return f"{self.kind} {self.name}{''.join(f'[{n}]' for n in self.shape)};"
 
 
 def word(bits: int) -> str:
-    """Smallest signed type that holds numbers of so many bits, sign included."""
+    """Return the smallest signed type that holds numbers of so many bits, sign included."""
     return next(f"int{size}_t" for size in (8, 16, 32, 64) if bits <= size)
 
 
 def smallest(low: int, high: int) -> str:
-    """Smallest signed type that holds all numbers from low to high."""
+    """Return the smallest signed type that holds all numbers from low to high."""
     return word(max((x if x >= 0 else ~x).bit_length() + 1 for x in (low, high)))
 
 
 def label(tensor: Tensor) -> str:
-    """A tensor's name in C, such as input_0."""
+    """Return a tensor's name in C, such as input_0."""
     return f"{tensor.key}_{tensor.layer}"
 
 
 def fields(plan: LearningPlan) -> list[Field]:
-    """All of them, largest types first in each struct so that no gap is padded."""
+    """Return the fields of all structs, largest types first in each so that no gap is padded."""
     found = [*_network_fields(plan), *(f for t in plan.tensors for f in _tensor_fields(plan, t))]
     for i, layer in enumerate(plan.layers):
         found += _layer_fields(plan, i, layer)
@@ -63,7 +76,7 @@ def fields(plan: LearningPlan) -> list[Field]:
 
 
 def memory_by_section(plan: LearningPlan) -> dict[str, int]:
-    """Bytes of RAM by what they are for."""
+    """Count bytes of RAM by what they are for."""
     total: dict[str, int] = {}
     for f in fields(plan):
         total[f.section] = total.get(f.section, 0) + f.bytes
@@ -71,17 +84,17 @@ def memory_by_section(plan: LearningPlan) -> dict[str, int]:
 
 
 def struct_text(plan: LearningPlan, struct: str) -> str:
-    """Declarations of the fields of a struct."""
+    """Write the declarations of a struct's fields."""
     return "\n".join(f"    {f.text}" for f in fields(plan) if f.struct == struct)
 
 
 def weight_kind(plan: LearningPlan) -> str:
-    """Type of a weight."""
+    """Return the type of a weight."""
     return word(plan.weight_bits)
 
 
 def learned_arrays(plan: LearningPlan) -> str:
-    """X(type, array, entries) of each array of `hn_learned`, a line each of a macro."""
+    """Write X(type, array, entries) of each array of `hn_learned`, a line each of a macro."""
     found = [f"    X({f.kind}, {f.name}, {prod(f.shape)})" for f in fields(plan) if f.struct == "learned"]
     return " \\\n".join(found)
 

@@ -25,9 +25,18 @@ FACTOR = "HN_FACTOR"
 class Source:
     """One source of a layer.
 
-    drive : by state, 0 where nothing does. direct : what reaches the spike past the states
-    eligibility, waiting, gradient : C text of its entries. kinds : C types of eligibilities and gradients
-    dropped : bits that a product of signal and e loses
+    Attributes
+    ----------
+    drive : tuple
+        b by state, 0 where nothing drives it.
+    direct : Symbol or int
+        o, what reaches the spike past the states.
+    eligibility, waiting, gradient : str
+        C text of its entries.
+    kinds : tuple of str
+        C types of eligibilities and gradients.
+    dropped : int
+        Bits that a product of signal and e loses.
     """
 
     drive: tuple[Any, ...]
@@ -40,7 +49,7 @@ class Source:
 
 
 def scope_of(layer: LayerPlan) -> Scope:
-    """Room for the symbols of a piece of C."""
+    """Make the scope for the symbols of a piece of C."""
     w = layer.widths
     return Scope({w.entry_bits: "entry", w.eligibility_bits: "eligible"})
 
@@ -60,13 +69,13 @@ class Jacobian:
 
     @property
     def names(self) -> Iterator[str]:
-        """Of the variables, in the order of `jacobian_lines`."""
+        """Return the names of the variables, in the order of `jacobian_lines`."""
         everything = chain(chain.from_iterable(self.A), self.B, self.C, self.late, self.F)
         return (x.name for x in everything if isinstance(x, Symbol))
 
 
 def jacobian_lines(i: int, layer: LayerPlan, at: dict[str, int]) -> list[str]:
-    """Lines that clamp what the neuron's function wrote into j; at : places of its parts there."""
+    """Write lines that clamp what the neuron's function wrote into j; at : where its parts start in j."""
     d, found, scope, bits = layer.model.d, structure(layer.model), scope_of(layer), layer.widths.entry_bits
 
     def given(key: str, start: int, there: Sequence[bool]) -> tuple[Any, ...]:
@@ -89,7 +98,7 @@ def _parts(found: Structure) -> tuple[tuple[str, Sequence[bool]], ...]:
 
 
 def _counted(i: int, entries: Sequence[Symbol], names: Iterator[str], count: Symbol) -> list[str]:
-    """Clamped entries, and how each adds to the count of those that were."""
+    """Write clamped entries, and how each adds to the count of those that were clamped."""
     text: list[str] = []
     changed = count.parts if count.kind == "sum" else (count,)
     for entry, name, condition in zip(entries, names, changed, strict=True):
@@ -98,7 +107,7 @@ def _counted(i: int, entries: Sequence[Symbol], names: Iterator[str], count: Sym
 
 
 def gain_text(layer: LayerPlan) -> str:
-    """C text of B·C."""
+    """Write B·C in C."""
     scope = scope_of(layer)
     jacobian = Jacobian(scope, layer)
     found = ARITHMETIC.gain(jacobian.B, jacobian.C, layer.widths.coefficient_fraction)
@@ -106,33 +115,33 @@ def gain_text(layer: LayerPlan) -> str:
 
 
 def largest_drive(layer: LayerPlan) -> int:
-    """Largest magnitude of round(B 2^fe / 2^kc)."""
+    """Bound the magnitude of round(B 2^fe / 2^kc)."""
     w = layer.widths
     return (((top(w.entry_bits) + 1) << w.eligibility_fraction) >> w.coefficient_fraction) + 1
 
 
 def drive_lines(layer: LayerPlan) -> list[str]:
-    """Lines for what a unit that arrives at a synapse adds, in variables drive0, …, of states that it reaches."""
+    """Write what a unit that arrives at a synapse adds, in variables drive0, …, of states that it reaches."""
     w, scope = layer.widths, scope_of(layer)
     found = ARITHMETIC.drive_of_current(Jacobian(scope, layer).B, w.eligibility_fraction, w.coefficient_fraction)
     return [x.declared(f"drive{r}", FACTOR) for r, x in enumerate(found) if isinstance(x, Symbol)]
 
 
 def synapse_drive(scope: Scope, layer: LayerPlan, largest: int) -> tuple[Any, ...]:
-    """b of a synapse where x arrives. largest : magnitude of x"""
+    """Compute b of a synapse where x arrives; largest : magnitude of x."""
     there, x = structure(layer.model).B, scope.variable("x", largest)
     by_current = tuple(scope.variable(f"drive{r}", largest_drive(layer)) if t else 0 for r, t in enumerate(there))
     return tuple(ARITHMETIC.drive_of_synapse(by_current, x))
 
 
 def parameter_drive(scope: Scope, layer: LayerPlan, start: int, fraction: int) -> tuple[Any, ...]:
-    """b of a neuron parameter. start : of its derivatives in j. fraction : bits of its eligibilities"""
+    """Compute b of a neuron parameter; start : of its derivatives in j, fraction : bits of its eligibilities."""
     P = tuple(scope.variable(f"j[{start + r}]") for r in range(layer.model.d))
     return tuple(ARITHMETIC.drive_of_parameter(P, fraction - layer.widths.state_fraction))
 
 
 def narrow_input(layer: LayerPlan) -> int:
-    """Largest magnitude of what arrives for which a synapse needs 64 bits in no row; below 0 where any does."""
+    """Bound what arrives so that a synapse needs 64 bits in no row; below 0 where any magnitude does."""
     there, largest = structure(layer.model).B, 0
     new, *_ = _step(scope_of(layer), layer, (0,) * layer.model.d, 0)
     for state, reached in zip(new, there, strict=True):
@@ -142,7 +151,7 @@ def narrow_input(layer: LayerPlan) -> int:
 
 
 def _step(scope: Scope, layer: LayerPlan, drive: tuple[Any, ...], direct: Any) -> Any:
-    """ε', e and whether anything was clamped, in symbols."""
+    """Compute ε', e and whether anything was clamped, in symbols."""
     w, j = layer.widths, Jacobian(scope, layer)
     old = tuple(scope.variable(f"old{r}", top(w.eligibility_bits)) for r in range(layer.model.d))
     return ARITHMETIC.eligibility_step(
@@ -151,7 +160,7 @@ def _step(scope: Scope, layer: LayerPlan, drive: tuple[Any, ...], direct: Any) -
 
 
 def source_lines(i: int, layer: LayerPlan, source: Source, scope: Scope) -> list[str]:
-    """Lines of C that take its eligibility through a step and add to its gradient.
+    """Write lines that take a source's eligibility through a step and add to its gradient.
 
     i : number of the layer. scope : where the source's symbols were made; Jacobian and g stand before
     """
@@ -179,7 +188,7 @@ def _text(x: Any) -> str:
 
 
 def _gradient(i: int, layer: LayerPlan, source: Source, effect: str) -> list[str]:
-    """The gradient takes the product of signal and effect."""
+    """Write how the gradient takes the product of signal and effect."""
     w, scope = layer.widths, Scope()
     gradient = scope.variable(source.gradient, top(w.accumulator_bits))
     g, e = scope.variable("g", top(w.signal_bits)), scope.variable(effect, top(w.eligibility_bits))

@@ -58,7 +58,7 @@ class Symbol:
 
     @property
     def narrow(self) -> bool:
-        """Whether 32 bits are proven to hold it."""
+        """Tell whether 32 bits are proven to hold it."""
         return self.largest is not None and self.largest <= WORD
 
     def __add__(self, other: Any) -> Any:
@@ -94,11 +94,11 @@ class Symbol:
     __hash__ = object.__hash__
 
     def text(self, narrow: bool) -> str:
-        """Its C text, computed in 32 or 64 bits."""
+        """Write it in C, computed in 32 or 64 bits."""
         return self.name or self.expression(narrow)
 
     def expression(self, narrow: bool) -> str:
-        """The C text that computes it."""
+        """Write the C expression that computes it."""
         if self.kind == "product":
             return f"{'' if narrow else '(int64_t)'}{self.parts[0].text(narrow)} * {self.parts[1].text(narrow)}"
         if self.kind == "sum":
@@ -111,7 +111,7 @@ class Symbol:
         return between.join(part.text(part.narrow) for part in self.parts)
 
     def declared(self, name: str, kind: str = "") -> str:
-        """Line of C that puts it into a variable of that name, const and of the width that it needs by default."""
+        """Write a line that puts it into a variable of that name, const and of the width that it needs by default."""
         narrow = self.narrow or kind.startswith("HN_FACTOR")
         line = f"{kind or ('const int32_t' if narrow else 'const int64_t')} {name} = {self.expression(narrow)};"
         self.name = name
@@ -120,24 +120,24 @@ class Symbol:
 
 @dataclass
 class Scope:
-    """Symbols of one piece of C. clamps : C functions by the bits to which they clamp 64 bits to 32"""
+    """Symbols of one piece of C; clamps : C functions by the bits to which they clamp 64 bits to 32."""
 
     clamps: dict[int, str] = field(default_factory=dict)
     known: dict[Any, Symbol] = field(default_factory=dict)
 
     def variable(self, name: str, largest: int | None = None) -> Symbol:
-        """A variable or an entry of an array."""
+        """Make the symbol of a variable or an entry of an array."""
         return Symbol(self, "name", (), largest, name=name)
 
     def made(self, kind: str, parts: Any, largest: int | None, call: str = "", bits: int = 0) -> Symbol:
-        """The one symbol of an expression."""
+        """Return the one symbol of an expression."""
         key = (kind, tuple(map(id, parts)), call, bits)
         if key not in self.known:
             self.known[key] = Symbol(self, kind, parts, largest, call, bits)
         return self.known[key]
 
     def clamped(self, whole: Symbol, bits: int) -> str:
-        """C text of fixed_point.sat."""
+        """Write `fixed_point.sat` in C."""
         text = whole.text(whole.narrow)
         if whole.narrow:
             return f"clip({text}, {top(bits)})"

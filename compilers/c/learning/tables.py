@@ -14,7 +14,7 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 
 
 def tables(plan: LearningPlan) -> str:
-    """Return all of them, that of the error last."""
+    """Write all tables, that of the error last."""
     found = [f"static const struct hn_learned start = {{\n{_start(plan)}\n}};\n"]
     seen: dict[bytes, str] = {}
     for i, numbers in enumerate(plan.layers):
@@ -37,14 +37,14 @@ def tables(plan: LearningPlan) -> str:
 
 
 def table(name: str, array: Array, kind: str | None = None) -> str:
-    """A constant array, in the smallest type that holds it unless `kind` says another."""
+    """Write a constant array, in the smallest type that holds it unless `kind` says another."""
     kind = kind or smallest(int(array.min()), int(array.max()))
     lengths = "".join(f"[{n}]" for n in array.shape)
     return f"static const {kind} {name}{lengths} = {initialiser(array)};\n"
 
 
 def initialiser(array: Array) -> str:
-    """Nested braces, rows of numbers wrapped."""
+    """Write nested braces, rows of numbers wrapped."""
     if array.ndim > 1:
         return "{\n" + ",\n".join(textwrap.indent(initialiser(row), "    ") for row in array) + "\n}"
     numbers = ", ".join(str(int(v)) for v in array)
@@ -54,7 +54,7 @@ def initialiser(array: Array) -> str:
 
 
 def _start(plan: LearningPlan) -> str:
-    """Initialiser of `hn_learned`, in the order of its fields."""
+    """Write the initialiser of `hn_learned`, in the order of its fields."""
     found = []
     for field in fields(plan):
         if field.struct == "learned":
@@ -66,5 +66,5 @@ def _start(plan: LearningPlan) -> str:
 
 
 def _weights(layer: QuantizedLayer) -> Array:
-    """(n, sources): input, always-on line, recurrent."""
+    """Join the weights (n, sources): input, bias axon, recurrent."""
     return np.hstack([connection.mantissa for connection in layer.connections().values()])

@@ -17,7 +17,7 @@ from hypr_neuro.sim.learning.updates import UPDATES
 
 
 def rule_loops(plan: LearningPlan) -> Loops:
-    """The update rule as a C function of a tensor and a rate."""
+    """Translate the update rule to a C function of a tensor and a rate."""
     rule = UPDATES[plan.options.rule]
     places = {1: "{0}", 2: "{0} * hn_tensor->m + {1}"}
     states = [
@@ -38,7 +38,7 @@ def rule_loops(plan: LearningPlan) -> Loops:
 
 
 def update_text(plan: LearningPlan, loops: Loops) -> str:
-    """Everything from the table of what learns to `update`."""
+    """Write everything from the table of tensors that learn to the function `update`."""
     residual, momentum = plan.residual_bits, plan.options.momentum
     states, parameters = len(UPDATES[plan.options.rule].state(1, 1)), any(t.parameter for t in plan.tensors)
     return template(
@@ -64,7 +64,7 @@ def update_text(plan: LearningPlan, loops: Loops) -> str:
 
 
 def _entry(plan: LearningPlan, t: Tensor, residual: int) -> str:
-    """One row of the table."""
+    """Write one row of the table."""
     memory, sources = "hn_learn_memory.", plan.layers[t.layer].synapses
     if t.parameter:
         stride, gradient = len(plan.layers[t.layer].parameters), f"parameter_gradient_{t.layer}[0][{t.first}]"
@@ -104,7 +104,7 @@ def _parameter(plan: LearningPlan) -> list[str]:
 
 
 def _random(plan: LearningPlan) -> str:
-    """Words of the random counter."""
+    """Write the words of the random counter."""
     return f"{plan.options.seed}, hn_learn_memory.updates, t->number, place"
 
 
@@ -120,7 +120,7 @@ def _weight(plan: LearningPlan, residual: int) -> list[str]:
 
 
 def _scratch(plan: LearningPlan, loops: Loops) -> str:
-    """Static arrays of the rule, as long as any tensor needs them."""
+    """Write static arrays of the rule, as long as any tensor needs them."""
     text = ""
     for name, length in loops.scratch.items():
         most = max(eval_length(length, t) for t in plan.tensors)
@@ -129,7 +129,7 @@ def _scratch(plan: LearningPlan, loops: Loops) -> str:
 
 
 def eval_length(length: str, t: Tensor) -> int:
-    """Length of a rule's own array for a tensor, whose rows and columns the rule calls n and m."""
+    """Evaluate the length of a rule's array for a tensor, whose rows and columns the rule calls n and m."""
     known = {"n": t.rows, "m": t.columns, "max(n, m)": max(t.rows, t.columns), "n * m": t.rows * t.columns}
     if length not in known:
         raise InputError(f"update rule: np.zeros of {length} numbers cannot become C, rule: {', '.join(known)}")
@@ -137,7 +137,7 @@ def eval_length(length: str, t: Tensor) -> int:
 
 
 def _neurons(plan: LearningPlan, i: int) -> str:
-    """Function that takes changes off the neuron parameters of a layer."""
+    """Write the function that takes changes off the neuron parameters of a layer."""
     layer = plan.layers[i]
     model = layer.model
     assert model.learned is not None
@@ -156,7 +156,7 @@ def _neurons(plan: LearningPlan, i: int) -> str:
 
 
 def _after(plan: LearningPlan) -> list[str]:
-    """Neurons change, gradients start anew."""
+    """Write what follows the rule: neurons change, gradients start anew."""
     found = [f"change_neurons_{i}();" for i, layer in enumerate(plan.layers) if layer.parameters]
     for i, layer in enumerate(plan.layers):
         names = [f"gradient_{i}"] * layer.learns + [f"parameter_gradient_{i}"] * bool(layer.parameters)

@@ -21,22 +21,22 @@ class Message:
 
     @property
     def entries(self) -> int:
-        """Rows of the Jacobian."""
+        """Count the rows of the Jacobian."""
         return self.d * self.d + 4 * self.d
 
     @property
     def rows(self) -> int:
-        """Rows of the message."""
+        """Count the rows of the message."""
         return self.entries + 2
 
     @property
     def signal(self) -> int:
-        """Row of g."""
+        """Return the row of g."""
         return self.entries
 
     @property
     def down(self) -> int:
-        """Row of B·C g."""
+        """Return the row of B·C g."""
         return self.entries + 1
 
     def split(self, rows: Array) -> tuple[Array, Array, Array, Array, Array]:

@@ -49,13 +49,17 @@ class LavaLearningNetwork:
 
     @property
     def processes(self) -> list[Any]:
+        """Return all processes."""
         return [*self.neurons.values(), *self.synapses.values(), self.error]
 
 
 def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPlan:
-    """The plan of a copy of the network, which learns in its place.
+    """Make the plan of a copy of the network, which learns in its place.
 
-    Raises InputError, naming option, profile or layer, for what cannot learn in Lava as in the simulator.
+    Raises
+    ------
+    InputError
+        Naming option, profile or layer, for what cannot learn in Lava as in the simulator.
     """
     options.check(qnet)
     options.refuse_noise("Lava")
@@ -77,7 +81,7 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPla
 
 
 def schedule(plan: LearningPlan, index: int, steps: int, stream: bool) -> Schedule:
-    """Of layer `index`, for samples of so many steps."""
+    """Make the schedule of layer `index`, for samples of so many steps."""
     options, window = plan.options, plan.clock.window(index, steps)
     return Schedule(
         period=0 if stream else plan.clock.learning_steps(steps),
@@ -97,7 +101,7 @@ def learning_network(
     stream: bool = False,
     records: Mapping[str, Path] | None = None,
 ) -> LavaLearningNetwork:
-    """The processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
+    """Make the processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
 
     rates : (samples, 2) integers with 16 fraction bits, of weights and of neuron parameters, for each sample
     steps : of a sample; it takes `Clock.learning_steps`. stream : one sample without end, in which nothing starts anew

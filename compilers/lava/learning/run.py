@@ -77,7 +77,7 @@ def learn_in_lava(
 
 
 def learn_all_in_lava(tasks: Mapping[str, LavaTask], *, timeout: float = 600.0) -> dict[str, LavaLearning]:
-    """The same for several, one after the other in one child process; timeout : seconds for all together."""
+    """Let several networks learn, one after the other in one child process; timeout : seconds for all together."""
     require_lava()
     with tempfile.TemporaryDirectory(prefix="hypr-neuro-lava-") as name:
         folder = Path(name)
@@ -118,7 +118,7 @@ def _write(name: str, task: LavaTask, folder: Path) -> None:
 
 
 def _rates(task: LavaTask, samples: int) -> Array:
-    """(samples, 2)."""
+    """Return the rates of each sample, (samples, 2)."""
     if task.rates is None:
         return np.tile([as_rate(task.options.rate), as_rate(task.options.parameter_rate)], (samples, 1))
     found = np.asarray(task.rates)
@@ -131,7 +131,7 @@ def _rates(task: LavaTask, samples: int) -> Array:
 
 
 def _labels(task: LavaTask, samples: int, steps: int, device_steps: int) -> Array:
-    """(sample, device step, 2): label and whether it counts, `QuantizedNetwork.tail` steps after their input."""
+    """Return label and whether it counts, (sample, device step, 2), `QuantizedNetwork.tail` steps after their input."""
     label = np.asarray(task.label)
     if label.shape not in ((samples,), (samples, steps)):
         raise InputError(f"label of shape {label.shape}, rule: ({samples},) or ({samples}, {steps})")
@@ -182,7 +182,7 @@ def _by_sample(rows: Array, samples: int) -> Array:
 
 
 def _clips(names: list[str], end: dict[str, Array]) -> dict[str, int]:
-    """Of neurons: Jacobians, eligibilities, accumulators; of synapses: eligibilities, accumulators, signals."""
+    """Sum the counts of neurons (Jacobians, eligibilities, accumulators) and of synapses (the last two, signals)."""
     found = {"learning signals": 0}
     for layer in names:
         own = end[f"clips/{layer}"]

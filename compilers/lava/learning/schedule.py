@@ -21,28 +21,28 @@ class Schedule:
     on: str
 
     def at(self, t: int) -> int:
-        """Step of the sample."""
+        """Return the step of the sample."""
         return t % self.period if self.period else t
 
     def sample(self, t: int) -> int:
-        """Number of the sample, from 0."""
+        """Return the number of the sample, from 0."""
         return t // self.period if self.period else 0
 
     def starts(self, t: int) -> bool:
-        """Whether a sample starts: states, eligibilities and what is under way become 0."""
+        """Tell whether a sample starts: states, eligibilities and what is under way become 0."""
         return self.at(t) == 0
 
     def learns(self, t: int) -> bool:
-        """Whether the layer learns in this step and sends something down."""
+        """Tell whether the layer learns in this step and sends something down."""
         own = self.at(t) - self.first
         return own >= 0 and (self.period == 0 or own < self.own)
 
     def updates(self, t: int) -> bool:
-        """Whether an update ends this step."""
+        """Tell whether an update ends this step."""
         return self.updates_until(t + 1) > self.updates_until(t)
 
     def updates_until(self, steps: int) -> int:
-        """Updates in the first so many device steps."""
+        """Count the updates in the first so many device steps."""
         if self.on == "step":
             return steps // self.every
         return steps // (self.period * self.every) if self.period else 0

@@ -63,7 +63,7 @@ def learn(name: str, folder: Path) -> None:
 
 
 def _records(name: str, folder: Path, plan: LearningPlan, device_steps: int, order: dict[str, Any]) -> dict[str, Path]:
-    """Empty files for the readout, the weights after each update and, where asked for, states and spikes."""
+    """Make empty files for the readout, the weights after each update and, where asked for, states and spikes."""
     updates = schedule(plan, 0, order["steps"], order["stream"]).updates_until(device_steps)
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in plan.layers:
@@ -78,7 +78,7 @@ def _records(name: str, folder: Path, plan: LearningPlan, device_steps: int, ord
 
 
 def _models(processes: list[Any]) -> dict[Any, Any]:
-    """The model of each process; Lava's own search through the files of a folder finds the same ones, slowly."""
+    """Return the model of each process; Lava's search through the files of a folder gives the same ones, slowly."""
     from lava.proc.io.source import PySendModelFixed
 
     from hypr_neuro.compilers.lava.processes import learning_models as models
@@ -93,19 +93,20 @@ def _models(processes: list[Any]) -> dict[Any, Any]:
 
 
 def _blocks(steps: int) -> list[int]:
-    """Lengths of the parts of a run."""
+    """Return the lengths of the parts of a run."""
     warm = min(WARM, steps)
     full, rest = divmod(steps - warm, BLOCK)
     return [warm, *[BLOCK] * full, *[rest] * (rest > 0)]
 
 
 def _at_the_end(built: LavaLearningNetwork) -> dict[str, Array]:
-    """Clips and integers of neurons that can change, read through Lava's runtime, while it pauses."""
+    """Read clips and integers of neurons that can change through Lava's runtime, while it pauses."""
     found = {f"clips/{name}": process.clips.get() for name, process in (built.neurons | built.synapses).items()}
     return found | {f"per_neuron/{name}": process.per_neuron.get() for name, process in built.neurons.items()}
 
 
 def main(folder: Path) -> None:
+    """Let every network of the folder learn; what fails leaves its traceback in NAME.error.txt."""
     for path in sorted(folder.glob("*.h5")):
         name = path.stem
         try:

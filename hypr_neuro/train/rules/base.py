@@ -114,7 +114,7 @@ class Rule:
 
     @property
     def forward(self) -> bool:
-        """Its eligibilities can be carried from one sub-sequence to the next."""
+        """Tell whether its eligibilities can be carried from one sub-sequence to the next."""
         return not (self.recurrent or self.above)
 
     def uses(self, hook: str) -> bool:
@@ -123,7 +123,7 @@ class Rule:
 
     @property
     def keeps_means(self) -> bool:
-        """Running means are kept: a hook sees them."""
+        """Tell whether running means are kept: a hook sees them."""
         return self.uses("regularizer") or self.uses("reward")
 
     def noise(self, net: Network) -> Sequence[float]:

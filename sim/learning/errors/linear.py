@@ -12,14 +12,14 @@ from hypr_neuro.sim.learning.errors.base import OutputError
 
 @jitable
 def linear_error(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
-    """See the module."""
+    """Write the error of each output into `error`, as the module's equation says."""
     for k in range(output.shape[0]):
         scaled = shift_nearest(output[k], bits - 1 - fraction)
         error[k] = sat(scaled - (1 << (bits - 1)) * (k == label), bits)
 
 
 def real(output: Array, target: Array) -> Array:
-    """o - target."""
+    """Subtract the target from the output, in real numbers."""
     return output - target
 
 

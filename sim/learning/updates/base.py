@@ -51,22 +51,22 @@ def squares_dropped(count: Any) -> Any:
 
 @jitable
 def averaged(old: int, value: int, average_shift: int) -> int:
-    """old + ⌊(value - old) / 2^shift⌋; an average that is still 0 takes the value."""
+    """Average: old + ⌊(value - old) / 2^shift⌋; an average that is still 0 takes the value."""
     return value if old == 0 else old + shr_floor(value - old, average_shift)
 
 
 @jitable
 def clipped(step: int, top: int) -> int:
-    """step clamped to ±top."""
+    """Clamp a step to ±top."""
     return min(max(step, -top), top)
 
 
 def real_averaged(old: Array, value: Array, average_shift: int) -> Array:
-    """`averaged` in real numbers, of every entry."""
+    """Average as `averaged` does, in real numbers, every entry."""
     return np.where(old == 0.0, value, old + (value - old) / (1 << average_shift))
 
 
 def real_normalised(gradient: Array, norm: Array, rate: float, limit: float) -> Array:
-    """rate · clip(G / norm, ±limit), 0 where the norm is 0."""
+    """Compute rate · clip(G / norm, ±limit), 0 where the norm is 0."""
     step = np.divide(gradient, np.broadcast_to(norm, gradient.shape), out=np.zeros_like(gradient), where=norm > 0)
     return np.asarray(rate * np.clip(step, -limit, limit))
