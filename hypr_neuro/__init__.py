@@ -174,10 +174,10 @@ def _installed_version() -> str:
 
 
 class _LazyModule(ModuleType):
-    """Load public names on first use, and keep submodules of the same name (`hypr_neuro.train`) from hiding them."""
+    """Load public names on first use, and keep modules of the same name, old names among them, from hiding them."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _MODULES and getattr(value, "__name__", "") == f"{__name__}.{name}":
+        if name in _MODULES and isinstance(value, ModuleType):
             return
         super().__setattr__(name, value)
 

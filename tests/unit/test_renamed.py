@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from types import ModuleType
 
 import pytest
 
+import hypr_neuro as hn
 from hypr_neuro.renamed import PACKAGE, RENAMED, today
 
 NEED_LAVA = ("compilers.lava.learning", "compilers.lava.integer")
@@ -68,3 +70,11 @@ def test_an_old_class_name_is_the_class_of_today(module: str, old: str, new: str
         assert getattr(home, old) is getattr(home, new)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = home.nothing
+
+
+@pytest.mark.parametrize("name", sorted(set(RENAMED) & set(hn.__all__)))
+def test_an_old_module_name_hides_no_public_function(name: str) -> None:
+    sys.modules.pop(f"{PACKAGE}.{name}", None)
+    with pytest.warns(DeprecationWarning, match="is now"):
+        import_module(f"{PACKAGE}.{name}")
+    assert not isinstance(getattr(hn, name), ModuleType)
