@@ -39,7 +39,7 @@ def operations(name: str) -> int:
     """
     found = structure(get_model(name))
     rows, effects, spikes = len(found.A), sum(found.C), sum(found.F)
-    products = 2 * (sum(map(sum, found.A)) + spikes + effects + sum(found.late)) + sum(found.B) + 2
+    products = 2 * (sum(map(sum, found.A)) + spikes + effects + sum(found.C_prev)) + sum(found.B) + 2
     return 2 * products + 2 * (rows + effects + (spikes > 0) + 1) + 6 * (rows + 2)
 
 

@@ -139,7 +139,7 @@ class LoopTranslator(Translator):
                 and (
                     isinstance(node.ctx, ast.Load)
                     or ast.unparse(node.slice).strip("()") != ", ".join(indices)
-                    or all(node is not found for found in ast.walk(inner))
+                    or all(node is not written for written in ast.walk(inner))
                 )
             ):
                 self.refuse(node, ast.unparse(node), f"{name}[{', '.join(indices)}] is only written, in one loop")
@@ -174,8 +174,8 @@ class LoopTranslator(Translator):
                 self.arrays[ast.unparse(part)] = array
         elif isinstance(target, ast.Name) and ast.unparse(value).startswith("np.zeros("):
             self._zeros(target.id, value)
-        elif isinstance(target, ast.Name) and (found := self._array_of(value)) is not None:
-            self.arrays[target.id] = found
+        elif isinstance(target, ast.Name) and (entry := self._array_of(value)) is not None:
+            self.arrays[target.id] = entry
         else:
             super().do_Assign(node)
 
@@ -253,22 +253,22 @@ class LoopTranslator(Translator):
 
 def helpers(functions: Sequence[Tagged], defined: Sequence[Tagged]) -> str:
     """Translate what these functions call, each once, callees first; `defined` stands elsewhere already."""
-    own: dict[Tagged, str] = {}
+    texts: dict[Tagged, str] = {}
     rules: list[Tagged] = []
 
     def add(function: Tagged) -> None:
         if not _of_simulator(function):
             rules.append(function)
-        elif function not in own:
+        elif function not in texts:
             arguments = ", ".join(f"int64_t {safe(name)}" for name in inspect.signature(function).parameters)
-            found = LoopTranslator(function, f"static inline int64_t {c_name(function)}({arguments})").translated()
-            for callee in found.calls:
+            loops = LoopTranslator(function, f"static inline int64_t {c_name(function)}({arguments})").translated()
+            for callee in loops.calls:
                 add(callee)
-            own[function] = found.text
+            texts[function] = loops.text
 
     for function in functions:
         add(function)
-    return "\n".join(text for text in (module(rules, defined), *own.values()) if text)
+    return "\n".join(text for text in (module(rules, defined), *texts.values()) if text)
 
 
 def _of_simulator(function: Tagged) -> bool:
@@ -277,13 +277,13 @@ def _of_simulator(function: Tagged) -> bool:
 
 def _loops(body: Sequence[ast.stmt]) -> list[ast.For]:
     """Return the loops among these statements, also those under an if."""
-    found = []
+    loops = []
     for statement in body:
         if isinstance(statement, ast.For):
-            found.append(statement)
+            loops.append(statement)
         elif isinstance(statement, ast.If):
-            found += _loops([*statement.body, *statement.orelse])
-    return found
+            loops += _loops([*statement.body, *statement.orelse])
+    return loops
 
 
 def _writes(loop: ast.For, name: str) -> bool:
@@ -296,11 +296,11 @@ def _writes(loop: ast.For, name: str) -> bool:
 def _assigned_inside(body: Sequence[ast.stmt]) -> set[str]:
     """Return names that a loop or an if assigns before anything outside of them does."""
     outside: set[str] = set()
-    found: set[str] = set()
+    inside: set[str] = set()
     for statement in body:
         stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         if isinstance(statement, (ast.If, ast.For, ast.While)):
-            found |= stored - outside
+            inside |= stored - outside
         else:
             outside |= stored
-    return found
+    return inside

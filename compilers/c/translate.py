@@ -82,10 +82,10 @@ def module(functions: Iterable[Callable[..., Any]], defined: Iterable[Callable[.
                 )
             return
         done[name] = function
-        found = translate(function)
-        for callee in found.calls:
+        translated = translate(function)
+        for callee in translated.calls:
             add(callee)
-        texts.append(found.text)
+        texts.append(translated.text)
 
     for function in functions:
         add(function)
@@ -93,9 +93,9 @@ def module(functions: Iterable[Callable[..., Any]], defined: Iterable[Callable[.
 
 
 def layout(model: NeuronModel) -> dict[str, int]:
-    """Tell where A, B, C, C' ("late"), P, E, F start in what `<model>_fixed_jacobian` writes, and its "size"."""
+    """Tell where A, B, C, C' ("C_prev"), P, E, F start in what `<model>_fixed_jacobian` writes, and its "size"."""
     d, n = model.d, len(model.trainable)
-    sizes = {"A": d * d, "B": d, "C": d, "late": d, "P": n * d, "E": n, "F": d}
+    sizes = {"A": d * d, "B": d, "C": d, "C_prev": d, "P": n * d, "E": n, "F": d}
     starts, at = {}, 0
     for key, size in sizes.items():
         starts[key] = at
@@ -171,11 +171,11 @@ class Translator:
         """Append a line of C at the depth of the block."""
         self.lines.append(INDENT * self.depth + line)
 
-    def refuse(self, node: ast.AST, what: str, rule: str) -> NoReturn:
+    def refuse(self, node: ast.AST, construct: str, rule: str) -> NoReturn:
         """Raise InputError, naming function, line, construct and rule."""
         line = self.first_line + getattr(node, "lineno", 1) - 1
         where = f"{self.function.__module__}.{self.function.__name__}"
-        raise InputError(f"{where}, line {line}: {what}: cannot become C, rule: {rule}")
+        raise InputError(f"{where}, line {line}: {construct}: cannot become C, rule: {rule}")
 
     # --- statements
 
@@ -370,14 +370,14 @@ class Translator:
 
     def of_BinOp(self, node: ast.BinOp) -> Expression:
         """Translate + - * // << >> & | ^."""
-        found = binary(type(node.op).__name__, self.number(node.left), self.number(node.right))
-        return found or self.refuse(node, type(node.op).__name__, "+ - * // << >> & | ^")
+        expression = binary(type(node.op).__name__, self.number(node.left), self.number(node.right))
+        return expression or self.refuse(node, type(node.op).__name__, "+ - * // << >> & | ^")
 
     def of_UnaryOp(self, node: ast.UnaryOp) -> Expression:
         """Translate a sign or `not`."""
         take = self.truth if isinstance(node.op, ast.Not) else self.number
-        found = unary(type(node.op).__name__, take(node.operand))
-        return found or self.refuse(node, type(node.op).__name__, "- and not")
+        expression = unary(type(node.op).__name__, take(node.operand))
+        return expression or self.refuse(node, type(node.op).__name__, "- and not")
 
     def of_Compare(self, node: ast.Compare) -> Expression:
         """Translate a comparison, also a chain of them, to 0 or 1."""

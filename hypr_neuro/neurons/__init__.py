@@ -33,10 +33,10 @@ VARIANTS: dict[str, NeuronModel] = _load("VARIANT")
 
 def get_model(name: str) -> NeuronModel:
     """Find the model of that name; InputError for an unknown one, listing those that are known."""
-    found = MODELS.get(name) or VARIANTS.get(name)
-    if found is None:
+    model = MODELS.get(name) or VARIANTS.get(name)
+    if model is None:
         raise InputError(f"unknown neuron '{name}', known: {', '.join(sorted(MODELS))}")
-    return found
+    return model
 
 
 def integer_model(model: NeuronModel, fmt: FixedFormat) -> NeuronModel:

@@ -192,9 +192,9 @@ def to_integer(name: str, value: Array, scale: float, low: int, high: int, rule:
 def check_integers(where: str, values: Mapping[str, Array], ranges: Mapping[str, tuple[int, int]]) -> None:
     """Raise InputError, naming the parameter, for integers outside their range, both ends allowed."""
     for name, (low, high) in ranges.items():
-        found = values[name]
-        if np.any((found < low) | (found > high)):
-            raise InputError(f"{where}: {name} = {found.min()}..{found.max()}, rule: {low}..{high}")
+        array = values[name]
+        if np.any((array < low) | (array > high)):
+            raise InputError(f"{where}: {name} = {array.min()}..{array.max()}, rule: {low}..{high}")
 
 
 def no_integer_form(*_: Any) -> Any:

@@ -181,12 +181,12 @@ def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
     """Recover ω and b' from δ|ω| and δ|b'|, at least 0; each keeps its sign in `params`, 0 is positive."""
-    found = dict(params)
+    result = dict(params)
     for name, value in zip(("omega", "b_offset"), values, strict=True):
         # a δ|b'| just below 0 comes from the rounding of c
         size = np.clip(value / params["delta"], 0.0, MODEL.param(name).high)
-        found[name] = np.where(params[name] < 0.0, -size, size)
-    return found
+        result[name] = np.where(params[name] < 0.0, -size, size)
+    return result
 
 
 def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:

@@ -100,8 +100,8 @@ def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
 
 def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
     """Recover du, dv and bias, inside their ranges."""
-    found = {"du": 1.0 - values[0], "dv": values[1], "bias": values[2]}
-    return {**params, **{key: np.clip(v, MODEL.param(key).low, MODEL.param(key).high) for key, v in found.items()}}
+    result = {"du": 1.0 - values[0], "dv": values[1], "bias": values[2]}
+    return {**params, **{key: np.clip(v, MODEL.param(key).low, MODEL.param(key).high) for key, v in result.items()}}
 
 
 def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:

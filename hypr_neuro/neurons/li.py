@@ -84,8 +84,8 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
 
 def time_constant(decay: Array, low: float = 0.0) -> Array:
     """Recover τ, in steps, of a decay e^{-1/τ}, between `low` and 1e6, the largest of any model; of 0 it is 1/691."""
-    found: Array = np.clip(-1.0 / np.log(np.clip(decay, 1e-300, 1.0 - 1e-12)), low, 1e6)
-    return found
+    tau: Array = np.clip(-1.0 / np.log(np.clip(decay, 1e-300, 1.0 - 1e-12)), low, 1e6)
+    return tau
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:

@@ -53,8 +53,8 @@ def lif_refractory_parameters(
 
     refractory : steps of rest, 0..62; the others as in `lif.lif_parameters`
     """
-    found = lif.lif_parameters(du, dv, vth, bias, overflow=overflow)
-    return {name: found[name] for name in ("du1", "dv", "vth", "bias", "lava")} | {"refractory": refractory}
+    integers = lif.lif_parameters(du, dv, vth, bias, overflow=overflow)
+    return {name: integers[name] for name in ("du1", "dv", "vth", "bias", "lava")} | {"refractory": refractory}
 
 
 MODEL = NeuronModel(

@@ -176,7 +176,9 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     f = fmt.state_fraction()
     ka, kb = params["k"] * params["a"], params["k"] * params["b"]
     m = large_fraction(float(max(ka.max(), kb.max())), n)
-    decay_rule, drive_rule = (f"coefficient, {fmt.coefficient_bits} bits, {own} of fraction" for own in (n, m))
+    decay_rule, drive_rule = (
+        f"coefficient, {fmt.coefficient_bits} bits, {fraction} of fraction" for fraction in (n, m)
+    )
     per_neuron = {
         "alpha": to_integer("α", np.exp(-1.0 / params["tau_u"]), 2.0**n, 0, top, decay_rule, out),
         "beta": to_integer("β", np.exp(-1.0 / params["tau_w"]), 2.0**n, 0, top, decay_rule, out),
@@ -216,7 +218,7 @@ def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> di
     Integers know no k: k a there can exceed k by as much as the coefficients' width leaves. a is then 1.
     """
     alpha, beta, ka, kb, theta = values
-    found = {
+    result = {
         **params,
         "theta": np.clip(theta, MODEL.param("theta").low, MODEL.param("theta").high),
         "tau_u": time_constant(alpha, LOWEST_TAU_U),
@@ -224,8 +226,8 @@ def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> di
     }
     for name, value in (("a", ka), ("b", kb)):
         by_k = np.divide(value, params["k"], out=np.array(params[name], np.float64), where=params["k"] > 0.0)
-        found[name] = np.clip(by_k, 0.0, 1.0)
-    return found
+        result[name] = np.clip(by_k, 0.0, 1.0)
+    return result
 
 
 def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:

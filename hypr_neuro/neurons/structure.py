@@ -32,12 +32,12 @@ KEEPS_ZERO = frozenset(
 
 @dataclass(frozen=True)
 class Structure:
-    """True where an entry can differ from 0: A row by row, B, C, C' and F, d entries each, in the model's order."""
+    """True where an entry can differ from 0: A row by row, B, C, C' (`C_prev`) and F, in the model's order."""
 
     A: tuple[tuple[bool, ...], ...]
     B: tuple[bool, ...]
     C: tuple[bool, ...]
-    late: tuple[bool, ...]
+    C_prev: tuple[bool, ...]
     F: tuple[bool, ...]
 
 
@@ -135,20 +135,20 @@ def _runs(model: NeuronModel) -> Iterator[tuple[Any, ...]]:
 def structure(model: NeuronModel) -> Structure:
     """Run the model's integer Jacobian on symbols; InputError for a model without one."""
     model.require_learning("structure")
-    found: dict[str, Any] = {}
-    for A, B, C, late, _, _, F in _runs(model):
-        for key, entries in (("A", A), ("B", B), ("C", C), ("late", late), ("F", F)):
-            found[key] = found.get(key, False) | _there(entries)
-    if not found:
+    pattern: dict[str, Any] = {}
+    for A, B, C, C_prev, _, _, F in _runs(model):
+        for key, entries in (("A", A), ("B", B), ("C", C), ("C_prev", C_prev), ("F", F)):
+            pattern[key] = pattern.get(key, False) | _nonzero(entries)
+    if not pattern:
         raise InputError(
             f"neuron '{model.name}': fixed_jacobian divides by 0 whatever its comparisons say, rule: divisors above 0; "
             "keep them there by max(…, 1)"
         )
-    a = tuple(tuple(bool(v) for v in row) for row in found.pop("A"))
-    return Structure(a, **{key: tuple(bool(v) for v in value) for key, value in found.items()})
+    a = tuple(tuple(bool(v) for v in row) for row in pattern.pop("A"))
+    return Structure(a, **{key: tuple(bool(v) for v in value) for key, value in pattern.items()})
 
 
-def _there(entries: tuple[Any, ...]) -> Any:
+def _nonzero(entries: tuple[Any, ...]) -> Any:
     """Tell where an entry, or one of a row of entries, is a symbol or a number but 0."""
     return np.array(
         [

@@ -1,4 +1,4 @@
-"""Integers as compiled code holds them, in Python: what would wrap there raises here.
+"""Integers of 64 bits in Python, as compiled code has them, but that an overflow raises WidthError where it would wrap.
 
 A tagged function runs on these as on plain ints, and every sum, product and shift on its way is checked.
 """
@@ -20,10 +20,10 @@ LOWEST, LARGEST = -(1 << (WORD_BITS - 1)), (1 << (WORD_BITS - 1)) - 1
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def held(value: int, bits: int, what: str) -> int:
-    """Return `value` if a signed word of `bits` bits holds it; raise WidthError naming what it is otherwise."""
+def check_width(value: int, bits: int, name: str) -> int:
+    """Return `value` if a signed word of `bits` bits holds it; raise WidthError with its `name` otherwise."""
     if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-        raise WidthError(f"{what} = {value} leaves its {bits} bits; a rule that keeps it inside is missing")
+        raise WidthError(f"{name} = {value} leaves its {bits} bits; a rule that keeps it inside is missing")
     return value
 
 
@@ -83,19 +83,19 @@ class Table:
     ----------
     shape : lengths
     bits : width that every entry must fit
-    what : name of the table in errors
+    name : of the table, in errors
     """
 
-    def __init__(self, shape: Sequence[int], bits: int = WORD_BITS, what: str = "entry") -> None:
-        self.shape, self.bits, self.what = tuple(shape), bits, what
+    def __init__(self, shape: Sequence[int], bits: int = WORD_BITS, name: str = "entry") -> None:
+        self.shape, self.bits, self.name = tuple(shape), bits, name
         places = range(self.shape[0]) if len(self.shape) == 1 else product(*map(range, self.shape))
         self._entries: dict[Any, Word] = dict.fromkeys(places, Word(0))
 
     @classmethod
-    def of(cls, values: Any, bits: int = WORD_BITS, what: str = "entry") -> Table:
+    def of(cls, values: Any, bits: int = WORD_BITS, name: str = "entry") -> Table:
         """Make a table of numbers or rows of numbers."""
         rows = len(values) and hasattr(values[0], "__len__")
-        table = cls((len(values), len(values[0])) if rows else (len(values),), bits, what)
+        table = cls((len(values), len(values[0])) if rows else (len(values),), bits, name)
         for place in table._entries:
             table[place] = values[place[0]][place[1]] if rows else values[place]
         return table
@@ -111,11 +111,11 @@ class Table:
             raise self._outside(place)
         number = operator.index(value)
         if number.bit_length() >= self.bits:
-            held(number, self.bits, f"{self.what} {_plain(place)}")
+            check_width(number, self.bits, f"{self.name} {_plain(place)}")
         self._entries[place] = Word(number)
 
     def _outside(self, place: Any) -> WidthError:
-        return WidthError(f"{self.what}: no entry {_plain(place)} in shape {list(self.shape)}")
+        return WidthError(f"{self.name}: no entry {_plain(place)} in shape {list(self.shape)}")
 
     def numbers(self) -> list[Any]:
         """Return the entries as plain ints, in rows where there are two lengths."""
@@ -137,9 +137,9 @@ def on_words(function: F) -> F:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Put `what` in front of the message of a WidthError."""
+def error_context(where: str) -> Iterator[None]:
+    """Put `where` in front of the message of a WidthError."""
     try:
         yield
     except WidthError as error:
-        raise WidthError(f"{what}, {error}") from None
+        raise WidthError(f"{where}, {error}") from None

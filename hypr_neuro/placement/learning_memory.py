@@ -202,7 +202,7 @@ def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: Learn
 def jacobian_entries(model: NeuronModel) -> int:
     """Count the entries of A, B, C, C' and F that are not always 0."""
     pattern = structure(model)
-    return sum(chain(*pattern.A, pattern.B, pattern.C, pattern.late, pattern.F))
+    return sum(chain(*pattern.A, pattern.B, pattern.C, pattern.C_prev, pattern.F))
 
 
 def _of_parameters(shape: Shape, widths: Widths, momentum: int, wait: int) -> dict[str, tuple[int, int]]:

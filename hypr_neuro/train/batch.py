@@ -48,14 +48,14 @@ def reward_array(reward: Array | None, samples: int, steps: int) -> Array | None
     """Check factors of the learning signals: (sample,) or (sample, T) as (sample, 1) or (sample, T)."""
     if reward is None:
         return None
-    found = np.asarray(reward)
-    if found.shape not in ((samples,), (samples, steps)) or found.dtype.kind not in "fiub":
+    factors = np.asarray(reward)
+    if factors.shape not in ((samples,), (samples, steps)) or factors.dtype.kind not in "fiub":
         raise InputError(
-            f"reward {found.dtype} of shape {found.shape}, rule: numbers ({samples},) or ({samples}, {steps})"
+            f"reward {factors.dtype} of shape {factors.shape}, rule: numbers ({samples},) or ({samples}, {steps})"
         )
-    if not np.all(np.isfinite(found)):
+    if not np.all(np.isfinite(factors)):
         raise InputError("reward holds a number that is not finite; give 0 to samples or steps without a reward")
-    return found.reshape(samples, -1).astype(np.float64)
+    return factors.reshape(samples, -1).astype(np.float64)
 
 
 def _classes(net: Network, y: Array, samples: int, steps: int, loss: Loss) -> Array:

@@ -96,7 +96,7 @@ class Block:
         self.key, self.workspace = take_workspace(setup.arrays, samples)
         self.engines = [self._engine(i, setup.sample + first) for i in range(len(setup.arrays))]
         self.loss = np.zeros(samples)
-        self.own_loss = np.zeros(samples)
+        self.sample_loss = np.zeros(samples)
         self.sum = np.zeros((samples, setup.net.outputs))
         self.scored, self.steps, self.time = np.zeros(samples), 0, 0
         self.spikes = [np.zeros((samples, engine.n)) for engine in self.engines[:-1]]
@@ -112,7 +112,7 @@ class Block:
             setup.rule,
             leak=_output_decay(setup.net.layers[-1], setup.rule) if setup.rule.error_feedback else 0.0,
             delay=setup.delays[i],
-            way_down=setup.ways_down[i],
+            feedback_weights=setup.ways_down[i],
             noise=noise,
             buffers=self.workspace[i],
         )
@@ -160,7 +160,7 @@ class Block:
     def take_over(self, setup: Setup) -> None:
         """Go on with other weights; gradients, loss and activity start anew, states and eligibilities stay."""
         self.setup = setup
-        self.loss[...], self.own_loss[...], self.steps = 0.0, 0.0, 0
+        self.loss[...], self.sample_loss[...], self.steps = 0.0, 0.0, 0
         for spikes in self.spikes:
             spikes[...] = 0.0
         for engine, arrays in zip(self.engines, setup.arrays, strict=True):
@@ -185,7 +185,7 @@ class Block:
         if self.setup.loss.sum_of is not None:
             self.sum += self.setup.loss.part(output, mask)
         elif self.setup.rule.uses("reward"):
-            self.own_loss += self._step_loss(output, target, mask)[0]
+            self.sample_loss += self._step_loss(output, target, mask)[0]
         self.scored += mask.sum(axis=0, dtype=np.float64)
         self.steps += len(mask)
         for total, engine in zip(self.spikes, self.engines, strict=False):
@@ -212,14 +212,14 @@ class Block:
         setup, reward = self.setup, self.reward
         if setup.rule.uses("reward"):
             assert setup.means is not None
-            own = self.own_loss / setup.per_sample
+            loss = self.sample_loss / setup.per_sample
             if setup.loss.sum_of is not None:
-                own = setup.loss.at_sum(self.sum, self.scored, target)[0]
-            reward = np.asarray(setup.rule.reward(own, setup.means))
-            if reward.shape != own.shape or not np.all(np.isfinite(reward)):
+                loss = setup.loss.at_sum(self.sum, self.scored, target)[0]
+            reward = np.asarray(setup.rule.reward(loss, setup.means))
+            if reward.shape != loss.shape or not np.all(np.isfinite(reward)):
                 raise InputError(
                     f"rule '{setup.rule.name}': its reward is {reward.dtype} of shape {reward.shape}, rule: a finite "
-                    f"number for each sample, {own.shape}"
+                    f"number for each sample, {loss.shape}"
                 )
             reward = reward[:, None]
         if reward is None:
@@ -258,13 +258,13 @@ class Block:
                 setup.per_step,
                 setup.per_sample,
             )
-            found = np.asarray(setup.rule.error(local))
-            if found.shape != shape:
+            given = np.asarray(setup.rule.error(local))
+            if given.shape != shape:
                 raise InputError(
-                    f"rule '{setup.rule.name}': its error for {local.layer} has shape {found.shape}, rule: (steps, "
+                    f"rule '{setup.rule.name}': its error for {local.layer} has shape {given.shape}, rule: (steps, "
                     f"samples, neurons) = {shape}"
                 )
-            signal = np.array(found if reward is None else found * reward, setup.dtype).reshape(steps, -1)
+            signal = np.array(given if reward is None else given * reward, setup.dtype).reshape(steps, -1)
             if i < len(self.engines) - 1:
                 signal += self._rate_signal(i, steps)
             engine.backward(signal, None)
@@ -284,7 +284,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Found:
+class BatchGradients:
     """Gradients of a batch, with what running means are made of.
 
     loss : of the batch. penalty : that the rule's `regularizer` adds to it; its derivative is part of `gradients`
@@ -313,29 +313,29 @@ class Total:
             for sums, engine in zip(self.sums, block.engines, strict=True):
                 for total, one in zip(sums.by_sample(0), engine.gradient.by_sample(b), strict=True):
                     np.add(total, one, out=total)
-            for spikes, own in zip(self.spikes, block.spikes, strict=True):
-                np.add(spikes, own[b], out=spikes)
+            for spikes, counts in zip(self.spikes, block.spikes, strict=True):
+                np.add(spikes, counts[b], out=spikes)
         self.steps += block.samples * block.steps
 
     def gradients(self, factor: float = 1.0) -> Gradients:
         """Return the gradients by the names of `Network.arrays`, times `factor`, with those of the rule's penalty."""
-        found: Gradients = {}
+        result: Gradients = {}
         for i, (layer, sums) in enumerate(zip(self.net.layers, self.sums, strict=True)):
             weight, recurrent, bias, param = sums.by_sample(0)
-            own = {"weight": weight.T, "recurrent": recurrent.T, "bias": bias}
-            own |= dict(zip(layer.model.trainable, param, strict=True))
-            found |= {f"{self.net.name(i)}.{name}": factor * own[name] for name, _ in layer.arrays()}
+            arrays = {"weight": weight.T, "recurrent": recurrent.T, "bias": bias}
+            arrays |= dict(zip(layer.model.trainable, param, strict=True))
+            result |= {f"{self.net.name(i)}.{name}": factor * arrays[name] for name, _ in layer.arrays()}
         if self.setup.added is not None:
-            for name, more in self.setup.added.gradient.items():
-                found[name] = found[name] + more
-        return found
+            for name, term in self.setup.added.gradient.items():
+                result[name] = result[name] + term
+        return result
 
-    def found(self, factor: float = 1.0) -> Found:
+    def result(self, factor: float = 1.0) -> BatchGradients:
         """Return what the batch gives: gradients and loss times `factor`, penalty and rates."""
         added, rates = self.setup.added, {}
         if self.setup.rule.keeps_means:
             rates = {f"{self.net.name(i)}.rate": spikes / self.steps for i, spikes in enumerate(self.spikes)}
-        return Found(self.gradients(factor), self.loss * factor, 0.0 if added is None else added.value, rates)
+        return BatchGradients(self.gradients(factor), self.loss * factor, 0.0 if added is None else added.value, rates)
 
 
 def blocks_of(setup: Setup, samples: int, size: int, reward: Array | None = None) -> list[Block]:

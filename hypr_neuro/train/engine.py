@@ -33,8 +33,8 @@ class Sums:
 
     def by_sample(self, sample: int) -> tuple[Array, Array, Array, Array]:
         """Return one sample's entries: (inputs, n), (n or 0, n), (n,), (trainable, n)."""
-        own = slice(sample * self.n, (sample + 1) * self.n)
-        return self.weight[sample], self.recurrent[sample], self.bias[own], self.param[:, own]
+        columns = slice(sample * self.n, (sample + 1) * self.n)
+        return self.weight[sample], self.recurrent[sample], self.bias[columns], self.param[:, columns]
 
 
 class LayerEngine(LayerForward):
@@ -52,7 +52,7 @@ class LayerEngine(LayerForward):
         κ of the readout, for a rule with error feedback.
     delay : int
         Steps by which learning signals arrive late.
-    way_down : ndarray, optional
+    feedback_weights : ndarray, optional
         (n, inputs), feedback weights to the layer below in place of the weights.
     noise : Noise, optional
         On the currents.
@@ -64,7 +64,7 @@ class LayerEngine(LayerForward):
     eligibility : list of Sums
         Carried from one sub-sequence to the next, beside the state: one for each state and, if the rule needs it, one
         for the last spike (or its filtered trace); empty before the first carry.
-    late : ndarray
+    pending : ndarray
         (delay, batch·n), learning signals that have not arrived yet.
     """
 
@@ -76,7 +76,7 @@ class LayerEngine(LayerForward):
         *,
         leak: float = 0.0,
         delay: int = 0,
-        way_down: Array | None = None,
+        feedback_weights: Array | None = None,
         noise: Noise | None = None,
         buffers: dict[str, Array] | None = None,
     ) -> None:
@@ -89,19 +89,22 @@ class LayerEngine(LayerForward):
         self.carried = 0 if self.of_current else self.d + int(spike_returns or filtered)
         self.leak, self.gradient = dtype(leak), Sums(layer, batch, dtype)
         self.eligibility: list[Sums] = []
-        self.late = np.zeros((delay, self.output.size), dtype)
-        self._way_down = None if way_down is None else np.ascontiguousarray(way_down, dtype)
+        self.pending = np.zeros((delay, self.output.size), dtype)
+        self._feedback_weights = None if feedback_weights is None else np.ascontiguousarray(feedback_weights, dtype)
         self._no_weight = np.zeros((self.n, 0), dtype)
         self._rows = np.zeros((2, self.output.size), dtype)
 
-    def backward(self, signal: Array, down: Array | None) -> None:
-        """Run the P-stage for learning signals (λ, batch·n); it adds to `gradient`, and to `down` (λ, batch·inputs)."""
+    def backward(self, signal: Array, below_signal: Array | None) -> None:
+        """Run the P-stage for learning signals (λ, batch·n).
+
+        It adds to `gradient`, and to `below_signal` (λ, batch·inputs) if given.
+        """
         signal = self._delayed(signal)
         if self.of_current:
             self._current_stage(signal)
             return
         adjoint = np.zeros((self.d + 1, self.output.size), self.dtype)
-        self._p_stage(signal, adjoint, self.gradient, down)
+        self._p_stage(signal, adjoint, self.gradient, below_signal)
         if self.eligibility:
             self._add_carried(adjoint, self.eligibility, self.gradient)
 
@@ -130,11 +133,11 @@ class LayerEngine(LayerForward):
 
     def _delayed(self, signal: Array) -> Array:
         """Return the signals that arrive in these steps: those of `delay` steps before."""
-        delay = self.late.shape[0]
+        delay = self.pending.shape[0]
         if delay == 0:
             return signal
-        queue = np.concatenate([self.late, signal])
-        self.late = queue[signal.shape[0] :].copy()
+        queue = np.concatenate([self.pending, signal])
+        self.pending = queue[signal.shape[0] :].copy()
         return np.ascontiguousarray(queue[: signal.shape[0]])
 
     def _current_stage(self, signal: Array) -> None:
@@ -151,9 +154,9 @@ class LayerEngine(LayerForward):
             self.n,
         )
 
-    def _p_stage(self, signal: Array, adjoint: Array, sums: Sums, down: Array | None) -> None:
-        way_down = self.arrays.weight if self._way_down is None else self._way_down
-        weight = self._no_weight if down is None else way_down
+    def _p_stage(self, signal: Array, adjoint: Array, sums: Sums, below_signal: Array | None) -> None:
+        feedback_weights = self.arrays.weight if self._feedback_weights is None else self._feedback_weights
+        weight = self._no_weight if below_signal is None else feedback_weights
         self.kernel(
             self.below,
             *self.below_events,
@@ -166,7 +169,7 @@ class LayerEngine(LayerForward):
             adjoint,
             *sums.arrays(),
             weight,
-            self.below if down is None else down,
+            self.below if below_signal is None else below_signal,
             self.arrays.recurrent,
             self._rows,
             self.leak,

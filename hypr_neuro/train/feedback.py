@@ -20,11 +20,11 @@ SEED = 2020
 
 def random_feedback(net: Network, seed: int = SEED) -> list[Array]:
     """Draw an (n, outputs) matrix for each hidden layer, uniform in ±√(6/(n + outputs)), the range of start weights."""
-    found = []
+    matrices = []
     for i, layer in enumerate(net.layers[:-1]):
         limit = np.sqrt(6.0 / (layer.size + net.outputs))
-        found.append(np.random.default_rng([seed, i]).uniform(-limit, limit, (layer.size, net.outputs)))
-    return found
+        matrices.append(np.random.default_rng([seed, i]).uniform(-limit, limit, (layer.size, net.outputs)))
+    return matrices
 
 
 def feedback_matrices(net: Network, feedback: Feedback) -> tuple[Array, ...]:

@@ -25,7 +25,7 @@ from hypr_neuro.run.forward import (
     over_blocks,
 )
 from hypr_neuro.train.batch import batch_arrays, reward_array
-from hypr_neuro.train.block import Block, Found, Gradients, Part, Setup, Total
+from hypr_neuro.train.block import BatchGradients, Block, Gradients, Part, Setup, Total
 from hypr_neuro.train.feedback import Feedback, feedback_matrices
 from hypr_neuro.train.losses import GIVEN, Loss, LossChoice, RatePenalty
 from hypr_neuro.train.rules import RuleChoice, get_rule
@@ -80,7 +80,7 @@ def gradients(
         y, loss = errors, GIVEN
     if y is None:
         raise InputError("y is missing; give labels or targets, or errors=")
-    found = batch_gradients(
+    batch = batch_gradients(
         net,
         x,
         y,
@@ -98,7 +98,7 @@ def gradients(
         seed=seed,
         sample=sample,
     )
-    return found.gradients, found.loss + found.penalty
+    return batch.gradients, batch.loss + batch.penalty
 
 
 def batch_gradients(
@@ -119,7 +119,7 @@ def batch_gradients(
     means: Means | None = None,
     seed: int = 0,
     sample: int = 0,
-) -> Found:
+) -> BatchGradients:
     """Compute what `gradients` does, with the rates that a rule's running means move by."""
     require("net", net, Network)
     x, target, scored, kind = batch_arrays(net, x, y, mask, loss)
@@ -150,12 +150,12 @@ def batch_gradients(
     observed = setup.two_passes and len(parts) > 1
 
     def run(first: int, stop: int) -> Block:
-        own = slice(first, stop)
-        block = Block(setup, stop - first, first, None if rewards is None else rewards[own])
+        rows = slice(first, stop)
+        block = Block(setup, stop - first, first, None if rewards is None else rewards[rows])
 
         def cut() -> Iterator[Part]:
             for p in parts:
-                yield x[own, p], target[own] if target.ndim == 1 else target[own, p], scored[own, p]
+                yield x[rows, p], target[rows] if target.ndim == 1 else target[rows, p], scored[rows, p]
 
         if observed:
             for part in cut():
@@ -163,14 +163,14 @@ def batch_gradients(
             block.restart()
         for i, part in enumerate(cut()):
             block.learn(part, observed=observed, carry=i < len(parts) - 1)
-        block.finish(target[own])
+        block.finish(target[rows])
         return block
 
     total = Total(setup)
     for block in over_blocks(samples, block_size(net, samples, parts[0].stop, dtype), run):
         total.add(block)
         block.close()
-    return total.found()
+    return total.result()
 
 
 def means_of(loss: Loss, scored: Array) -> tuple[float, float]:
@@ -220,7 +220,7 @@ def make_setup(
         per_sample,
         steps,
         _ways_down(net, rule, ways_down),
-        _held(net, rule, means),
+        _running_means(net, rule, means),
         None,
         _deviations(net, rule),
         seed,
@@ -246,8 +246,8 @@ def with_weights(setup: Setup, feedback: Feedback) -> Setup:
     return replace(setup, arrays=arrays, matrices=feedback_matrices(net, feedback), added=added)
 
 
-def _check_added(rule: Rule, found: Gradients, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    for name, array in found.items():
+def _check_added(rule: Rule, added: Gradients, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for name, array in added.items():
         if name not in shapes or np.shape(array) != shapes[name]:
             raise InputError(
                 f"rule '{rule.name}': its regularizer gives '{name}' of shape {np.shape(array)}, rule: names and "
@@ -255,7 +255,7 @@ def _check_added(rule: Rule, found: Gradients, shapes: Mapping[str, tuple[int, .
             )
 
 
-def _held(net: Network, rule: Rule, means: Means | None) -> Means | None:
+def _running_means(net: Network, rule: Rule, means: Means | None) -> Means | None:
     """Return the rule's running means, or those at its start."""
     if not rule.keeps_means:
         if means is not None:
@@ -268,13 +268,13 @@ def _deviations(net: Network, rule: Rule) -> tuple[float, ...]:
     """Return the standard deviation of the noise on each layer's currents, () for no noise."""
     if not rule.uses("noise"):
         return ()
-    found = tuple(float(value) for value in rule.noise(net))
-    if len(found) != len(net.layers) or not all(0 <= value < float("inf") for value in found):
+    deviations = tuple(float(value) for value in rule.noise(net))
+    if len(deviations) != len(net.layers) or not all(0 <= value < float("inf") for value in deviations):
         raise InputError(
-            f"rule '{rule.name}': noise {found}, rule: one finite standard deviation, 0 or larger, for each of "
+            f"rule '{rule.name}': noise {deviations}, rule: one finite standard deviation, 0 or larger, for each of "
             f"{len(net.layers)} layers"
         )
-    return found
+    return deviations
 
 
 def _ways_down(net: Network, rule: Rule, ways_down: Sequence[Array] | None) -> tuple[Array | None, ...]:

@@ -71,8 +71,8 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
         filtered trace; on return the same of the state before the chunk
     by_weight (batch, inputs, n), by_recurrent (batch, n or 0, n), by_bias (batch·n), by_param (trainable, batch·n) :
         the sums are added
-    weight : (n, inputs), or (n, 0) where nothing goes down. down : (λ, batch·inputs), what goes to the layer below is
-        added: Wᵀ B_tᵀ C_t g_t, with `recurrent` Wᵀ B_tᵀ r_t
+    weight : (n, inputs), or (n, 0) where no signal goes below. below_signal : (λ, batch·inputs), to which the layer
+        below's signal is added: Wᵀ B_tᵀ C_t g_t, with `recurrent` Wᵀ B_tᵀ r_t
     v : (n, n) recurrent weights, or (0, n). rows : (2, batch·n) scratch. leak : κ
     """
     model = get_model(model_name)
@@ -102,37 +102,37 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
         by_bias,
         by_param,
         weight,
-        down,
+        below_signal,
         v,
         rows,
         leak,
         neurons,
     ):
         n, size = np.uintp(neurons), np.uintp(current.shape[1])
-        inputs, batch, own = np.uintp(by_weight.shape[1]), size // n, by_recurrent.shape[1] > 0
-        later, d_current, d_now = adjoint[d], rows[0], rows[1]
+        inputs, batch, has_recurrent = np.uintp(by_weight.shape[1]), size // n, by_recurrent.shape[1] > 0
+        later, d_current, d_step = adjoint[d], rows[0], rows[1]
         for back in range(current.shape[0]):
             t = current.shape[0] - 1 - back
             x_t, i_t, s0, s1, z0, g_t = below[t], current[t], states[t], states[t + 1], outputs[t], signal[t]
             for k in range(size):
                 par, sp, s = load_p(p, k), load_s(s0, k), load_s(s1, k)
                 psi = psi_of(psi_arg(sp, s, par))
-                A, B, C, Cp, P, E = jacobian(sp, s, z0[k], (i_t[k],), par, psi)
+                A, B, C, C_prev, P, E = jacobian(sp, s, z0[k], (i_t[k],), par, psi)
                 g = g_t[k]
                 if filtered:
                     x = g + later[k]
                     later[k] = leak * x
                     g = x - leak * x
-                now = g
+                g_step = g
                 if through:
                     g += later[k]
                 r = mad(load_s(adjoint, k), C, g)
                 of_current = dot(B, r)
                 d_current[k] = of_current
-                d_now[k] = of_current if recurrent else dot(B, C) * now
+                d_step[k] = of_current if recurrent else dot(B, C) * g_step
                 by_bias[k] += of_current
                 add(by_param, k, by_rows(P, r, E, g))
-                store(adjoint, k, flush(mad(matt(A, r), Cp, g)))
+                store(adjoint, k, flush(mad(matt(A, r), C_prev, g)))
                 if with_d:
                     later[k] = dot(spike_jacobian(sp, s, z0[k], (i_t[k],), par, psi), r)
                 elif through:
@@ -140,10 +140,10 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
             for b in range(batch):
                 base = b * n
                 add_outer(by_weight[b], x_t, b * inputs, d_current, base, n, below_index[t, b], below_count[t, b])
-                if own:
+                if has_recurrent:
                     add_outer(by_recurrent[b], z0, base, d_current, base, n, index[t, b], count[t, b])
                 if weight.shape[1] > 0:
-                    add_product(down[t], b * inputs, d_now, base, weight)
+                    add_product(below_signal[t], b * inputs, d_step, base, weight)
                 if recurrent and v.shape[0] > 0:
                     add_product(later, base, d_current, base, v)
 
@@ -171,7 +171,7 @@ def current_stage() -> Callable[..., None]:
         neurons,
     ):
         n, size = np.uintp(neurons), np.uintp(signal.shape[1])
-        inputs, batch, own = np.uintp(by_weight.shape[1]), size // n, by_recurrent.shape[1] > 0
+        inputs, batch, has_recurrent = np.uintp(by_weight.shape[1]), size // n, by_recurrent.shape[1] > 0
         for back in range(signal.shape[0]):
             t = signal.shape[0] - 1 - back
             for k in range(size):
@@ -179,7 +179,7 @@ def current_stage() -> Callable[..., None]:
             for b in range(batch):
                 base = b * n
                 add_outer(by_weight[b], below[t], b * inputs, signal[t], base, n, below_index[t, b], below_count[t, b])
-                if own:
+                if has_recurrent:
                     add_outer(by_recurrent[b], outputs[t], base, signal[t], base, n, index[t, b], count[t, b])
 
     return compile_kernel(kernel, disjoint=True)

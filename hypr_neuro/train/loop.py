@@ -22,7 +22,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows, readout
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.train.block import Found
+from hypr_neuro.train.block import BatchGradients
 from hypr_neuro.train.gradients import batch_gradients
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
 from hypr_neuro.train.online import check_online, online_gradients
@@ -73,8 +73,8 @@ class Options:
 
         Options that 0.1 did not have stand in it only where they are set.
         """
-        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return found if self.update_every is not None else {k: v for k, v in found.items() if k != "update_every"}
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values if self.update_every is not None else {k: v for k, v in values.items() if k != "update_every"}
 
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -199,12 +199,12 @@ def train(
     while not run.done(options.epochs, options.patience):
         loss_value = _one_epoch(run, data, options, path)
         with run.averaged():
-            held = np.any(data.split == "validation")
-            validation = evaluate(net, data, "validation").figure if held else float("nan")
-            if held and not np.isfinite(validation):
+            has_validation = np.any(data.split == "validation")
+            validation = evaluate(net, data, "validation").figure if has_validation else float("nan")
+            if has_validation and not np.isfinite(validation):
                 raise HyprError(
                     f"validation = {validation} after epoch {len(run.history.epochs)}: training diverged, or no step "
-                    f"of that part is scored; lower rate ({rate}); {_kept(run, path)}"
+                    f"of that part is scored; lower rate ({rate}); {_last_good_state(run, path)}"
                 )
             entry = Epoch(len(run.history.epochs), run.optimizer.rate, loss_value, validation)
             run.note(entry)
@@ -229,11 +229,11 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
         done = (epoch * updates + i) / (options.epochs * updates)
         run.optimizer.rate = options.rate * SCHEDULES[options.schedule](done)
         where, losses, penalties = f"epoch {epoch}, update {i}", 0.0, []
-        for found in _gradients(run, data, options, batch, epoch * len(order) + i * options.batch_size):
-            _update(run, found, options, where, _kept(run, path))
-            silent = silent and not np.any(found.gradients["readout.weight"])
-            losses += found.loss
-            penalties.append(found.penalty)
+        for result in _gradients(run, data, options, batch, epoch * len(order) + i * options.batch_size):
+            _update(run, result, options, where, _last_good_state(run, path))
+            silent = silent and not np.any(result.gradients["readout.weight"])
+            losses += result.loss
+            penalties.append(result.penalty)
         total += (losses + sum(penalties) / len(penalties)) * len(batch)
     if silent:
         last = run.net.name(len(run.net.layers) - 2)
@@ -245,7 +245,7 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
     return total / len(order)
 
 
-def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sample: int) -> Iterator[Found]:
+def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sample: int) -> Iterator[BatchGradients]:
     """Yield the gradients of one batch, one for each update; sample : how many training has seen before."""
     arrays = run.net, Rows(data.x, batch), data.y[batch], None if data.mask is None else data.mask[batch]
     chosen: dict[str, Any] = {
@@ -264,10 +264,10 @@ def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sam
         yield from online_gradients(*arrays, update_every=options.update_every, **chosen)
 
 
-def _update(run: Run, found: Found, options: Options, where: str, kept: str) -> None:
+def _update(run: Run, result: BatchGradients, options: Options, where: str, last_good: str) -> None:
     """Change the weights by one gradient, and the means that follow them; HyprError where the loss is not finite."""
-    grads, arrays = found.gradients, run.net.arrays()
-    value, remedy = found.loss + found.penalty, f"lower rate ({options.rate}) or set clip; {kept}"
+    grads, arrays = result.gradients, run.net.arrays()
+    value, remedy = result.loss + result.penalty, f"lower rate ({options.rate}) or set clip; {last_good}"
     if not np.isfinite(value) or not all(np.all(np.isfinite(g)) for g in grads.values()):
         raise HyprError(f"loss = {value} in {where}: training diverged; {remedy}")
     if options.clip is not None:
@@ -277,10 +277,10 @@ def _update(run: Run, found: Found, options: Options, where: str, kept: str) -> 
     for name, mean in run.mean.items():
         run.mean[name] = mean + (1.0 - (options.average or 0.0)) * (arrays[name] - mean)
     if run.means is not None:
-        run.rule.move(run.means, arrays | found.rates | {"loss": np.array(found.loss)}, grads)
+        run.rule.move(run.means, arrays | result.rates | {"loss": np.array(result.loss)}, grads)
 
 
-def _kept(run: Run, path: Path | None) -> str:
+def _last_good_state(run: Run, path: Path | None) -> str:
     """Say where the last good state is, for a message."""
     if path is not None and path.exists():
         return f"the last good state is in '{path}'"
@@ -325,8 +325,8 @@ def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "t
     require("net", net, Network, QuantizedNetwork)
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
-        held = data.part(part)
-        return score_readout(simulate(net, held.x).readout, held)
+        samples = data.part(part)
+        return score_readout(simulate(net, samples.x).readout, samples)
     index = data.part_index(part)
     size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.outputs)))
     labels, answers = data.labels(), []

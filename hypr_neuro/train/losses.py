@@ -47,10 +47,10 @@ class Loss:
         """Return the scored steps (sample, T) that this loss looks at."""
         if not self.last_only:
             return mask
-        kept = np.zeros_like(mask)
+        last = np.zeros_like(mask)
         scored = np.flatnonzero(mask.any(axis=1))
-        kept[scored, mask.shape[1] - 1 - mask[scored, ::-1].argmax(axis=1)] = True
-        return kept
+        last[scored, mask.shape[1] - 1 - mask[scored, ::-1].argmax(axis=1)] = True
+        return last
 
     def part(self, output: Array, mask: Array) -> Array:
         """Compute a sub-sequence's share of S, (batch, outputs)."""
@@ -135,12 +135,12 @@ def squared_error(output: Array, target: Array, weight: Array) -> tuple[Array, A
 
 def perceptron(output: Array, label: Array, weight: Array) -> tuple[Array, Array]:
     """Compute L_b = Σ_t w_tb (max_k o_tbk - o_tb[y_tb]) and ∂L/∂o_tbk = w_tb ([k = first argmax] - [k = y_tb])."""
-    found, wanted = output.argmax(axis=2)[:, :, None], label[:, :, None]
-    margin = np.take_along_axis(output, found, 2) - np.take_along_axis(output, wanted, 2)
+    guess, wanted = output.argmax(axis=2)[:, :, None], label[:, :, None]
+    margin = np.take_along_axis(output, guess, 2) - np.take_along_axis(output, wanted, 2)
     by_step = np.where(weight > 0, margin[:, :, 0], 0.0).astype(np.float64)
     loss = np.array([fsum(column) for column in (weight * by_step).T.tolist()])
     outputs = np.arange(output.shape[2])
-    grad = weight[:, :, None] * ((outputs == found).astype(output.dtype) - (outputs == wanted))
+    grad = weight[:, :, None] * ((outputs == guess).astype(output.dtype) - (outputs == wanted))
     return loss, np.asarray(grad.astype(output.dtype))
 
 
@@ -188,15 +188,15 @@ def get_loss(chosen: LossChoice) -> Loss:
         return LOSSES[chosen]
     if not callable(chosen):
         raise InputError(f"loss = {chosen!r}, rule: a name, a Loss or a function (output, target, weight)")
-    return _own_loss(chosen)
+    return _user_loss(chosen)
 
 
-def _own_loss(function: StepLoss) -> Loss:
+def _user_loss(function: StepLoss) -> Loss:
     """Make a loss of single steps of a function, named by where it is defined; what it returns is checked."""
     name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
     def step(output: Array, target: Array, weight: Array) -> tuple[Array, Array]:
-        loss, error = (np.asarray(found) for found in function(output, target, weight))
+        loss, error = (np.asarray(array) for array in function(output, target, weight))
         if loss.shape != output.shape[1:2] or error.shape != output.shape:
             raise InputError(
                 f"loss '{name}' returned arrays {loss.shape} and {error.shape}, rule: the loss of each sample "

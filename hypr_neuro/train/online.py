@@ -16,7 +16,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, Rows, block_size, chunks, over_blocks
 from hypr_neuro.train.batch import batch_arrays, reward_array
-from hypr_neuro.train.block import Block, Found, Setup, Total, blocks_of
+from hypr_neuro.train.block import BatchGradients, Block, Setup, Total, blocks_of
 from hypr_neuro.train.feedback import Feedback
 from hypr_neuro.train.gradients import make_setup, means_of, with_weights
 from hypr_neuro.train.losses import Loss, LossChoice, RatePenalty, get_loss
@@ -40,11 +40,11 @@ def online_gradients(
     means: Means | None = None,
     seed: int = 0,
     sample: int = 0,
-) -> Iterator[Found]:
+) -> Iterator[BatchGradients]:
     """Yield the gradient of every `update_every` steps; what `net` holds when the next is asked for acts from there on.
 
-        for found in hn.online_gradients(net, x, y, update_every=10):
-            optimizer.update(net.arrays(), found.gradients)
+        for interval in hn.online_gradients(net, x, y, update_every=10):
+            optimizer.update(net.arrays(), interval.gradients)
 
     The last interval may be shorter. Loss and gradient of an interval are its share of the mean over all scored steps
     of the batch: while the network does not change, the shares add up to what `gradients` gives. A rule's
@@ -110,7 +110,7 @@ def _intervals(
     feedback: Feedback,
     batch: tuple[Array | Rows, Array, Array],
     sizes: tuple[int, int | None, int],
-) -> Iterator[Found]:
+) -> Iterator[BatchGradients]:
     x, target, scored = batch
     update_every, chunk, size = sizes
     steps, samples = scored.shape[1], len(scored)
@@ -124,8 +124,8 @@ def _intervals(
                 p = slice(interval.start + part.start, interval.start + part.stop)
 
                 def learn(first: int, stop: int, p: slice = p) -> None:
-                    own = slice(first, stop)
-                    cut = x[own, p], target[own] if target.ndim == 1 else target[own, p], scored[own, p]
+                    rows = slice(first, stop)
+                    cut = x[rows, p], target[rows] if target.ndim == 1 else target[rows, p], scored[rows, p]
                     blocks[first // size].learn(cut, observed=False, carry=p.stop < steps)
 
                 for _ in over_blocks(samples, size, learn):
@@ -133,7 +133,7 @@ def _intervals(
             total = Total(setup)
             for block in blocks:
                 total.add(block)
-            yield total.found()
+            yield total.result()
     finally:
         for block in blocks:
             block.close()

@@ -40,7 +40,7 @@ class _LayerReference:
         self.eligibility_params = np.zeros((n, d, len(layer.model.trainable)))
         self.by_weight = np.zeros_like(self.matrix)
         self.by_param = np.zeros((n, len(layer.model.trainable)))
-        self.late = deque(np.zeros(n) for _ in range(delay))
+        self.pending = deque(np.zeros(n) for _ in range(delay))
 
     def forward(self, below: Array) -> Array:
         """Take one step and keep the states around it."""
@@ -61,15 +61,15 @@ class _LayerReference:
 
     def learn(self, signal: Array) -> Array:
         """Take eligibilities and gradient through this step; return ∂L_t/∂(input from below) by way of it alone."""
-        self.late.append(signal)
-        arrived, by_current = self.late.popleft(), np.zeros(self.layer.size)
+        self.pending.append(signal)
+        arrived, by_current = self.pending.popleft(), np.zeros(self.layer.size)
         for i, g in enumerate(arrived):
-            A, B, C, Cp, P, E = self._jacobian(i)
+            A, B, C, C_prev, P, E = self._jacobian(i)
             old, old_p = self.eligibility[i].copy(), self.eligibility_params[i].copy()
             self.eligibility[i] = A @ old + np.outer(B, self.pre)
             self.eligibility_params[i] = A @ old_p + P.T
-            self.by_weight[i] += g * (C @ self.eligibility[i] + Cp @ old)
-            self.by_param[i] += g * (C @ self.eligibility_params[i] + Cp @ old_p + E)
+            self.by_weight[i] += g * (C @ self.eligibility[i] + C_prev @ old)
+            self.by_param[i] += g * (C @ self.eligibility_params[i] + C_prev @ old_p + E)
             by_current[i] = g * (C @ B)
         return np.asarray(by_current @ self.layer.weight)
 
@@ -79,20 +79,20 @@ class _LayerReference:
         psi = 0.0
         if model.surrogate is not None and model.float_psi_arg is not None:
             psi = SURROGATES[model.surrogate](model.float_psi_arg(before, after, p))
-        found = model.float_jacobian(before, after, self.output_before[i], (self.current[i],), p, psi)
-        return [np.array(entries) for entries in found]
+        jacobian = model.float_jacobian(before, after, self.output_before[i], (self.current[i],), p, psi)
+        return [np.array(entries) for entries in jacobian]
 
     def gradients(self) -> dict[str, Array]:
         """Return the gradients by the names of `Layer.arrays`."""
-        layer, found = self.layer, {}
-        found["weight"] = self.by_weight[:, : layer.inputs]
+        layer, result = self.layer, {}
+        result["weight"] = self.by_weight[:, : layer.inputs]
         if layer.recurrent is not None:
-            found["recurrent"] = self.by_weight[:, layer.inputs : layer.inputs + layer.size]
+            result["recurrent"] = self.by_weight[:, layer.inputs : layer.inputs + layer.size]
         if layer.bias is not None:
-            found["bias"] = self.by_weight[:, -1]
+            result["bias"] = self.by_weight[:, -1]
         for name in layer.trainable:
-            found[name] = self.by_param[:, layer.model.trainable.index(name)]
-        return found
+            result[name] = self.by_param[:, layer.model.trainable.index(name)]
+        return result
 
 
 def reference_gradients(
@@ -139,7 +139,7 @@ def reference_gradients(
             for layer in reversed(layers):
                 signal = layer.learn(signal)
         for i, layer in enumerate(layers):
-            for name, found in layer.gradients().items():
-                total[f"{net.name(i)}.{name}"] += found
+            for name, gradient in layer.gradients().items():
+                total[f"{net.name(i)}.{name}"] += gradient
     count = int(np.count_nonzero(scored))
     return {name: g / count for name, g in total.items()}, float(loss / count)

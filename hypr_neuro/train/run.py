@@ -62,14 +62,14 @@ class Run:
     def averaged(self) -> Iterator[None]:
         """Let the network hold the running mean of its weights, if there is one, for the time of the block."""
         arrays = self.net.arrays()
-        kept = copies({name: arrays[name] for name in self.mean})
+        saved = copies({name: arrays[name] for name in self.mean})
         for name, mean in self.mean.items():
             arrays[name][...] = mean
         try:
             yield
         finally:
-            for name, own in kept.items():
-                arrays[name][...] = own
+            for name, value in saved.items():
+                arrays[name][...] = value
 
     def done(self, epochs: int, patience: int | None) -> bool:
         """Tell whether all epochs are run, or the last `patience` of them brought no higher validation."""

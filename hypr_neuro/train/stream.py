@@ -81,13 +81,13 @@ class _Run:
         scored = steps = 0
         for part in self._checked(parts):
             scored, steps = scored + int(np.count_nonzero(part[2])), steps + part[2].shape[1]
-            self._each(lambda block, own: block.observe(own), part)
+            self._each(lambda block, cut: block.observe(cut), part)
         # learning signals can be scaled to means at once
         per_step, per_sample = 1.0 / max(1, scored), 1.0 / max(1, self.samples)
         self.setup = replace(self.setup, steps=steps, per_step=per_step, per_sample=per_sample)
         for block in self.blocks:
             block.setup = self.setup
-            block.own_loss *= self.setup.per_step
+            block.sample_loss *= self.setup.per_step
             block.restart()
 
     def learn(self, parts: Stream) -> tuple[Gradients, float]:
@@ -95,7 +95,7 @@ class _Run:
         observed, scored, target = bool(self.blocks), 0, np.zeros(0)
         for part in self._checked(parts):
             scored, target = scored + int(np.count_nonzero(part[2])), part[1]
-            self._each(lambda block, own: block.learn(own, observed=observed, carry=True), part)
+            self._each(lambda block, cut: block.learn(cut, observed=observed, carry=True), part)
         if not scored:
             raise InputError("the stream has no scored step; at least one is needed")
         total = Total(self.setup)
@@ -105,8 +105,8 @@ class _Run:
             block.close()
         # gradients are linear in the learning signals, so the mean can as well be taken at the end
         factor = 1.0 if observed else 1.0 / scored
-        found = total.found(factor)
-        return found.gradients, found.loss + found.penalty
+        result = total.result(factor)
+        return result.gradients, result.loss + result.penalty
 
     def _checked(self, parts: Stream) -> Iterator[Part]:
         for x, y, mask in parts:

@@ -45,18 +45,18 @@ def changes(new: Any, old: Any) -> Any:
 
 
 @over_tuples
-def clamp_jacobian(A: Any, B: Any, C: Any, late: Any, F: Any, bits: Any) -> Any:
+def clamp_jacobian(A: Any, B: Any, C: Any, C_prev: Any, F: Any, bits: Any) -> Any:
     """Clamp the entries of a Jacobian to so many bits; return A, B, C, C', F and how many were clamped."""
     a = tuple(clamped(row, bits) for row in A)
-    b, c, c_late, f = clamped(B, bits), clamped(C, bits), clamped(late, bits), clamped(F, bits)
+    b, c, c_prev, f = clamped(B, bits), clamped(C, bits), clamped(C_prev, bits), clamped(F, bits)
     in_rows = sum(changes(new, old) for new, old in zip(a, A, strict=True))
-    count = in_rows + changes(b, B) + changes(c, C) + changes(c_late, late) + changes(f, F)
-    return a, b, c, c_late, f, count
+    count = in_rows + changes(b, B) + changes(c, C) + changes(c_prev, C_prev) + changes(f, F)
+    return a, b, c, c_prev, f, count
 
 
 @over_tuples
 def gain(B: Any, C: Any, kc: Any) -> Any:
-    """Return nearest(B·C / 2^kc): what a unit of current does to the spike, which signals down are multiplied by."""
+    """Return nearest(B·C / 2^kc): effect of a unit of current on the spike, a factor of signals to the layer below."""
     return shr_nearest(dot(B, C), kc)
 
 
@@ -80,7 +80,7 @@ def drive_of_parameter(P: Any, exponent: Any) -> Any:
 
 @over_tuples
 def eligibility_step(
-    old: Any, A: Any, C: Any, late: Any, F: Any, drive: Any, direct: Any, kc: Any, rounding: Any, bits: Any
+    old: Any, A: Any, C: Any, C_prev: Any, F: Any, drive: Any, direct: Any, kc: Any, rounding: Any, bits: Any
 ) -> Any:
     """Take the eligibility `old` of one source through a step; return ε', e and whether anything of it was clamped.
 
@@ -88,7 +88,7 @@ def eligibility_step(
     """
     # C is 0 in rows that a spike enters, so e is known before they are
     moved = tuple(sat(shr(dot(row, old), kc, rounding) + b, bits) for row, b in zip(A, drive, strict=True))
-    effect = shr_nearest(dot(C, moved) + dot(late, old) + direct, kc)
+    effect = shr_nearest(dot(C, moved) + dot(C_prev, old) + direct, kc)
     e = sat(effect, bits)
     full = tuple(shr(dot(row, old) + f * e, kc, rounding) + b for row, f, b in zip(A, F, drive, strict=True))
     new = clamped(full, bits)
@@ -104,10 +104,10 @@ def gradient_step(gradient: Any, signal: Any, e: Any, gs: Any, bits: Any) -> Any
 
 
 @over_tuples
-def float_eligibility_step(old: Any, A: Any, C: Any, late: Any, drive: Any, direct: Any) -> Any:
+def float_eligibility_step(old: Any, A: Any, C: Any, C_prev: Any, drive: Any, direct: Any) -> Any:
     """Take the eligibility of one source through a step in real numbers, ε' = A ε + b, e = C ε' + C' ε + o.
 
     A, C : spikes of the own step are in them, as F and e are in integers. Returns ε' and e
     """
     new = tuple(sum((a * x for a, x in zip(row, old, strict=True)), b) for row, b in zip(A, drive, strict=True))
-    return new, sum((c * x + cl * y for c, x, cl, y in zip(C, new, late, old, strict=True)), direct)
+    return new, sum((c * x + cl * y for c, x, cl, y in zip(C, new, C_prev, old, strict=True)), direct)

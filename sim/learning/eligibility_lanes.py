@@ -35,7 +35,7 @@ def joined(high_sum: Any, low_sum: Any, half: Any, kc: Any) -> Any:
 
 @over_tuples
 def eligibility_step(
-    old: Any, A: Any, C: Any, late: Any, F: Any, drive: Any, direct: Any, kc: Any, rounding: Any, bits: Any
+    old: Any, A: Any, C: Any, C_prev: Any, F: Any, drive: Any, direct: Any, kc: Any, rounding: Any, bits: Any
 ) -> Any:
     """Take a step as `eligibility.eligibility_step`, in lanes; direct : below 2^11, rounding : FLOOR or NEAREST."""
     top = lane32((1 << (bits - 1)) - 1)
@@ -46,7 +46,7 @@ def eligibility_step(
         for row, b in zip(A, drive, strict=True)
     )
     effect = joined(
-        dot(C, high(moved)) + dot(late, old_high), dot(C, low(moved)) + dot(late, old_low) + direct, nearest, kc
+        dot(C, high(moved)) + dot(C_prev, old_high), dot(C, low(moved)) + dot(C_prev, old_low) + direct, nearest, kc
     )
     e = min(max(effect, -top), top)
     e_high, e_low = e >> 12, e & 4095
@@ -74,6 +74,6 @@ def gradient_step(gradient: Any, signal: Any, e: Any, gs: Any, bits: Any) -> Any
 
 
 @over_tuples
-def entries_in_lanes(A: Any, B: Any, C: Any, late: Any, F: Any) -> Any:
+def entries_in_lanes(A: Any, B: Any, C: Any, C_prev: Any, F: Any) -> Any:
     """Return the entries of a Jacobian as lanes."""
-    return tuple(lane32(row) for row in A), lane32(B), lane32(C), lane32(late), lane32(F)
+    return tuple(lane32(row) for row in A), lane32(B), lane32(C), lane32(C_prev), lane32(F)

@@ -1,8 +1,8 @@
 """Entries of integer Jacobians as arrays.
 
 A step's Jacobians of all neurons stand in nested tuples of arrays (steps, n) as A, B, C, C', F do: d rows of d arrays,
-then four times d. Arrays of entries that are 0 for the model are never touched: `there`, nested likewise, says which
-there are.
+then four times d. Arrays of entries that are 0 for the model are never touched: `mask`, nested likewise, says which
+it has.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from hypr_neuro.numbers.unrolling import over_tuples
 
 def present(model_name: str) -> tuple[Any, ...]:
     """Return for each entry of A, B, C, C', F whether the model has it, nested as they are."""
-    found = structure(get_model(model_name))
-    return found.A, found.B, found.C, found.late, found.F
+    pattern = structure(get_model(model_name))
+    return pattern.A, pattern.B, pattern.C, pattern.C_prev, pattern.F
 
 
 def entry_arrays(model_name: str, make: Callable[[bool], Any]) -> tuple[Any, ...]:
@@ -31,56 +31,56 @@ def entry_arrays(model_name: str, make: Callable[[bool], Any]) -> tuple[Any, ...
 
 
 @jitable
-def write_entry(array: Any, t: Any, i: Any, value: Any, there: Any) -> None:
+def write_entry(array: Any, t: Any, i: Any, value: Any, has: Any) -> None:
     """Write array[t, i] = value, where the model has that entry."""
-    if there:
+    if has:
         array[t, i] = value
 
 
 @jitable
-def read_entry(array: Any, t: Any, i: Any, there: Any) -> Any:
+def read_entry(array: Any, t: Any, i: Any, has: Any) -> Any:
     """Read array[t, i], 0 where the model does not have that entry."""
-    return np.int64(array[t, i]) if there else np.int64(0)
+    return np.int64(array[t, i]) if has else np.int64(0)
 
 
 @over_tuples
-def write_row(arrays: Any, t: Any, i: Any, row: Any, there: Any) -> None:
+def write_row(arrays: Any, t: Any, i: Any, row: Any, mask: Any) -> None:
     """Write the entries of one row that the model has."""
-    for array, value, is_there in zip(arrays, row, there, strict=True):
-        write_entry(array, t, i, value, is_there)
+    for array, value, has in zip(arrays, row, mask, strict=True):
+        write_entry(array, t, i, value, has)
 
 
 @over_tuples
-def read_row(arrays: Any, t: Any, i: Any, there: Any) -> Any:
+def read_row(arrays: Any, t: Any, i: Any, mask: Any) -> Any:
     """Read the entries of one row."""
-    return tuple(read_entry(array, t, i, is_there) for array, is_there in zip(arrays, there, strict=True))
+    return tuple(read_entry(array, t, i, has) for array, has in zip(arrays, mask, strict=True))
 
 
 @over_tuples
-def write_entries(arrays: Any, t: Any, i: Any, A: Any, B: Any, C: Any, late: Any, F: Any, there: Any) -> None:
+def write_entries(arrays: Any, t: Any, i: Any, A: Any, B: Any, C: Any, C_prev: Any, F: Any, mask: Any) -> None:
     """Write the entries of neuron i in step t that the model has."""
-    rows, rows_there = arrays[0], there[0]
-    for array, row, row_there in zip(rows, A, rows_there, strict=True):
-        write_row(array, t, i, row, row_there)
-    write_row(arrays[1], t, i, B, there[1])
-    write_row(arrays[2], t, i, C, there[2])
-    write_row(arrays[3], t, i, late, there[3])
-    write_row(arrays[4], t, i, F, there[4])
+    rows, mask_rows = arrays[0], mask[0]
+    for array, row, row_mask in zip(rows, A, mask_rows, strict=True):
+        write_row(array, t, i, row, row_mask)
+    write_row(arrays[1], t, i, B, mask[1])
+    write_row(arrays[2], t, i, C, mask[2])
+    write_row(arrays[3], t, i, C_prev, mask[3])
+    write_row(arrays[4], t, i, F, mask[4])
 
 
 @over_tuples
-def read_entries(arrays: Any, t: Any, i: Any, there: Any) -> Any:
+def read_entries(arrays: Any, t: Any, i: Any, mask: Any) -> Any:
     """Read A, B, C, C', F of neuron i in step t."""
-    rows, rows_there = arrays[0], there[0]
-    A = tuple(read_row(array, t, i, row_there) for array, row_there in zip(rows, rows_there, strict=True))
-    B, C = read_row(arrays[1], t, i, there[1]), read_row(arrays[2], t, i, there[2])
-    return A, B, C, read_row(arrays[3], t, i, there[3]), read_row(arrays[4], t, i, there[4])
+    rows, mask_rows = arrays[0], mask[0]
+    A = tuple(read_row(array, t, i, row_mask) for array, row_mask in zip(rows, mask_rows, strict=True))
+    B, C = read_row(arrays[1], t, i, mask[1]), read_row(arrays[2], t, i, mask[2])
+    return A, B, C, read_row(arrays[3], t, i, mask[3]), read_row(arrays[4], t, i, mask[4])
 
 
 @over_tuples
-def those_there(row: Any, there: Any) -> Any:
+def masked_row(row: Any, mask: Any) -> Any:
     """Return the row with 0 for entries that the model lacks, which the compiler then knows to be 0."""
-    return tuple(x * is_there for x, is_there in zip(row, there, strict=True))
+    return tuple(x * has for x, has in zip(row, mask, strict=True))
 
 
 @over_tuples

@@ -1,4 +1,4 @@
-"""Compiled loops of the readout's error and of the learning signals that go down, all in integers."""
+"""Compiled loops of the readout's error and of the learning signals of hidden layers, all in integers."""
 
 from __future__ import annotations
 
@@ -53,18 +53,19 @@ def learning_signal(total: Any, shift: Any, bits: Any) -> Any:
 
 @cache
 def feedback_kernel() -> Callable[..., None]:
-    """Make the kernel (down, mantissa, shift, bits, signal, clips): the `learning_signal` of each step and neuron.
+    """Make the kernel (weighted_signal, mantissa, shift, bits, signal, clips) of each step's `learning_signal`.
 
-    down : (steps, n above) int64. mantissa : (n above, n) int32. signal : (steps, n) int64, filled. clips : (1,)
+    weighted_signal : (steps, n above) int64, B·C g of the layer above. mantissa : (n above, n) int32
+    signal : (steps, n) int64, filled. clips : (1,), added to
     """
 
-    def kernel(down: Any, mantissa: Any, shift: Any, bits: Any, signal: Any, clips: Any) -> None:
+    def kernel(weighted_signal: Any, mantissa: Any, shift: Any, bits: Any, signal: Any, clips: Any) -> None:
         n, lost = np.uintp(signal.shape[1]), 0
         total = np.zeros(signal.shape[1], np.int64)
-        for t in range(np.uintp(down.shape[0])):
+        for t in range(np.uintp(weighted_signal.shape[0])):
             total[:] = 0
-            for k in range(np.uintp(down.shape[1])):
-                value, row = down[t, k], mantissa[k]
+            for k in range(np.uintp(weighted_signal.shape[1])):
+                value, row = weighted_signal[t, k], mantissa[k]
                 for j in range(n):
                     total[j] += value * row[j]
             for j in range(n):

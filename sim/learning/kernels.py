@@ -21,7 +21,7 @@ from hypr_neuro.numbers.lanes import lane32
 from hypr_neuro.numbers.unrolled import HEAD, LOAD, PICK, PUT
 from hypr_neuro.numbers.unrolling import unrolled
 from hypr_neuro.sim.learning import eligibility, eligibility_lanes
-from hypr_neuro.sim.learning.entries import present, read_entries, those_there, write_entries
+from hypr_neuro.sim.learning.entries import masked_row, present, read_entries, write_entries
 from hypr_neuro.sim.learning.widths import Widths
 
 TILE = 32
@@ -44,9 +44,9 @@ def same(x: Any) -> Any:
 
 
 @jitable
-def same_entries(A: Any, B: Any, C: Any, late: Any, F: Any) -> Any:
+def same_entries(A: Any, B: Any, C: Any, C_prev: Any, F: Any) -> Any:
     """Stand for `eligibility_lanes.entries_in_lanes` where numbers need 64 bits."""
-    return A, B, C, late, F
+    return A, B, C, C_prev, F
 
 
 @cache
@@ -55,7 +55,7 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
 
     It returns how many entries were clamped.
     """
-    model, there = get_model(model_name), present(model_name)
+    model, mask = get_model(model_name), present(model_name)
     d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
     write, clamp, gain_of = (unrolled(f, d) for f in (write_entries, eligibility.clamp_jacobian, eligibility.gain))
     load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
@@ -71,10 +71,10 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
                 p = load_p(per_neuron, i) + shared
                 s_prev, s = load_s(before, i), load_s(after, i)
                 psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
-                A, B, C, late, _, _, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
-                A, B, C, late, F, count = clamp(A, B, C, late, F, widths.entry_bits)
+                A, B, C, C_prev, _, _, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
+                A, B, C, C_prev, F, count = clamp(A, B, C, C_prev, F, widths.entry_bits)
                 clipped += count
-                write(entries, u, i, A, B, C, late, F, there)
+                write(entries, u, i, A, B, C, C_prev, F, mask)
                 gain[i] = gain_of(B, C, widths.coefficient_fraction)
         return clipped
 
@@ -87,14 +87,14 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
 
     lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
     """
-    d, there = get_model(model_name).d, present(model_name)
-    pick, put, read, only = PICK[d], PUT[d], unrolled(read_entries, d), unrolled(those_there, d)
+    d, mask = get_model(model_name).d, present(model_name)
+    pick, put, read, only = PICK[d], PUT[d], unrolled(read_entries, d), unrolled(masked_row, d)
     by_current, by_synapse = unrolled(eligibility.drive_of_current, d), unrolled(eligibility.drive_of_synapse, d)
     arithmetic = eligibility_lanes if lanes else eligibility
     step, gradient_step = unrolled(arithmetic.eligibility_step, d), arithmetic.gradient_step
     lane = lane32 if lanes else same
     taken = unrolled(eligibility_lanes.entries_in_lanes, d) if lanes else same_entries
-    with_current = there[1]
+    with_current = mask[1]
 
     def advance(pre, entries, signal, eligibility, gradient, ring, slot, i, start, stop, lost, over, clips, widths):
         kc, fe, bits = widths.coefficient_fraction, widths.eligibility_fraction, widths.eligibility_bits
@@ -103,14 +103,14 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
         for s in range(np.uintp(pre.shape[1])):
             lost[s], over[s] = 0, 0
         for t in range(start, stop):
-            A, B, C, late, F = read(entries, t - start, i, there)
-            A, B, C, late, F = taken(A, B, C, late, F)
+            A, B, C, C_prev, F = read(entries, t - start, i, mask)
+            A, B, C, C_prev, F = taken(A, B, C, C_prev, F)
             drive, g, arriving = only(by_current(B, fe, kc), with_current), lane(signal[t, i]), pre[t]
             if delayed:
                 waiting = ring[(slot + t) % np.uintp(ring.shape[0]), i]
             for s in range(np.uintp(pre.shape[1])):
                 old, b = lane(pick(eligible, s)), by_synapse(drive, lane(arriving[s]))
-                new, e, clipped = step(old, A, C, late, F, b, zero, kc, rounding, bits)
+                new, e, clipped = step(old, A, C, C_prev, F, b, zero, kc, rounding, bits)
                 put(eligible, s, new)
                 # a sum in a variable would be gathered from its vector at every step
                 lost[s] = lane32(lost[s]) + lane32(clipped)
@@ -134,11 +134,11 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
     pre : (steps, synapses) what arrives at each synapse. sent : (steps, n) the layer's outputs of the step before
     states : (steps + 1, d, n), row 0 before the block. currents : (steps, n). signal : (steps, n) learning signals g
     eligibility : d arrays (n, synapses) int32, gradient : (n, synapses) int32; updated
-    now : (steps, n) filled with round(B·C / 2^kc) g, what goes down to the layer below in the same step
+    weighted_signal : (steps, n) filled with nearest(B·C / 2^kc) g, which the layer below receives in the same step
     ring : (delay, n, synapses), gain_ring : (delay, n), what waits for its signal, step t in row (slot + t) mod delay
     entries, gains : room for a tile; lost, over : (synapses,) int32, room for counts
     clips : (3,) counts, added to. widths : `Widths`
-    lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `now`
+    lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `weighted_signal`
     """
     fill, advance = jacobian_tile(model_name), eligibility_tile(model_name, lanes, delayed)
 
@@ -153,7 +153,7 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
         psi_table,
         eligibility,
         gradient,
-        now,
+        weighted_signal,
         ring,
         gain_ring,
         slot,
@@ -177,7 +177,7 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
                     if delayed:
                         used = wait[i]
                         wait[i] = gain[i]
-                    now[t, i] = np.int64(used) * signal[t, i]
+                    weighted_signal[t, i] = np.int64(used) * signal[t, i]
             if weights:
                 for i in range(n):
                     advance(
@@ -241,12 +241,12 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
                 p = load_p(per_neuron, i) + shared
                 s_prev, s = load_s(before, i), load_s(after, i)
                 psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
-                A, B, C, late, P, E, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
-                A, B, C, late, F, _ = clamp(A, B, C, late, F, entry_bits)
+                A, B, C, C_prev, P, E, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
+                A, B, C, C_prev, F, _ = clamp(A, B, C, C_prev, F, entry_bits)
                 direct = sat(E[parameter], entry_bits)
                 clipped += 1 * (direct != E[parameter])
                 drive = driven(P[parameter], fp - widths.state_fraction)
-                new, e, was_lost = step(pick(eligibility, i), A, C, late, F, drive, direct << fp, kc, rounding, bits)
+                new, e, was_lost = step(pick(eligibility, i), A, C, C_prev, F, drive, direct << fp, kc, rounding, bits)
                 put(eligibility, i, new)
                 lost += 1 * was_lost
                 effect = e
@@ -268,8 +268,10 @@ def fits_lanes(model_name: str, widths: Widths, largest_pre: int) -> bool:
     Entries of 18 and eligibilities of 24 bits, split at 2^12: four products of 2^17 · 2^12, or 2^17 · 2^11, and half a
     unit stay below 2^31. What arrives, pre in 16 bits, and round(B 2^fe / 2^kc) · pre below 2^30.
     """
-    w, found = widths, structure(get_model(model_name))
-    most = max(sum(found.C) + sum(found.late), *(sum(row) + f for row, f in zip(found.A, found.F, strict=True)))
+    w, pattern = widths, structure(get_model(model_name))
+    most = max(
+        sum(pattern.C) + sum(pattern.C_prev), *(sum(row) + f for row, f in zip(pattern.A, pattern.F, strict=True))
+    )
     return (
         most <= 4
         and largest_pre < 1 << 15

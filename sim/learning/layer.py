@@ -64,7 +64,7 @@ class LayerLearner:
         self.slot = 0
         self.clips = np.zeros(3, np.int64)
         self._entries = entry_arrays(
-            self.layer.model.name, lambda there: np.zeros((TILE, n) if there else (1, 1), np.int32)
+            self.layer.model.name, lambda has: np.zeros((TILE, n) if has else (1, 1), np.int32)
         )
         self._counts = (np.zeros(padded, np.int32), np.zeros(padded, np.int32))
         self._gains = np.zeros((TILE, n), np.int64)
@@ -109,9 +109,9 @@ class LayerLearner:
             (steps, n), the products nearest(B·C / 2^kc) g that the layer below receives over the feedback weights; 0
             outside `active`.
         """
-        now = np.zeros((len(below), self.layer.size), np.int64)
+        weighted_signal = np.zeros((len(below), self.layer.size), np.int64)
         if active.stop <= active.start:
-            return now
+            return weighted_signal
         states = run.history[active.start : active.stop + 1]
         sent = run.sent.delayed(1)[active]
         currents, signal = run.currents[active, 0], signal[active]
@@ -127,7 +127,7 @@ class LayerLearner:
             *shared,
             tuple(self.eligibility),
             self.gradient,
-            now[active],
+            weighted_signal[active],
             self.ring,
             self.gain_ring,
             self.slot,
@@ -154,7 +154,7 @@ class LayerLearner:
                 self.widths,
             )
         self.slot = (self.slot + len(sent)) % max(self.delay, 1)
-        return now
+        return weighted_signal
 
     def _lanes(self, largest: int) -> bool:
         """Tell whether 32 bits hold every intermediate result."""
@@ -180,14 +180,14 @@ class LayerLearner:
     def connection_gradients(self) -> dict[str, Array]:
         """Return the gradients of "input" (bias axon included) and "recurrent", (n, m) each; views."""
         width = self.layer.input.mantissa.shape[1]
-        both = {"input": self.gradient[:, :width]}
+        gradients = {"input": self.gradient[:, :width]}
         if self.layer.recurrent is not None:
-            both["recurrent"] = self.gradient[:, width : self.fan_in]
-        return both
+            gradients["recurrent"] = self.gradient[:, width : self.fan_in]
+        return gradients
 
     def state(self) -> dict[str, Array]:
         """Return the arrays that the next step depends on, and the counts; not copies."""
-        found: dict[str, Array] = {
+        arrays: dict[str, Array] = {
             "eligibility": self.eligibility,
             "gradient": self.gradient,
             "ring": self.ring,
@@ -195,5 +195,5 @@ class LayerLearner:
             "clips": self.clips,
         }
         for j, p in self.parameters.items():
-            found |= {f"{j}/eligibility": p.eligibility, f"{j}/gradient": p.gradient, f"{j}/ring": p.ring}
-        return found
+            arrays |= {f"{j}/eligibility": p.eligibility, f"{j}/gradient": p.gradient, f"{j}/ring": p.ring}
+        return arrays

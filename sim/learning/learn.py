@@ -74,8 +74,8 @@ class _Tally:
         return cls(counts=[int(v) for v in learner.updater.counts], clips=learner.clips(), events=learner.events())
 
     def entry(self, learner: Learner, epoch: int, rate: int) -> LearnEpoch:
-        now = learner.updater.counts
-        saturated, changed, small, seen = (int(v) - old for v, old in zip(now, self.counts, strict=True))
+        counts = learner.updater.counts
+        saturated, changed, small, seen = (int(v) - old for v, old in zip(counts, self.counts, strict=True))
         clips = {k: v - self.clips[k] for k, v in learner.clips().items()}
         events = {k: v - self.events[k] for k, v in learner.events().items()}
         return LearnEpoch(
@@ -97,10 +97,10 @@ def epoch_order(seed: int, epoch: int, samples: int) -> Array:
 
 def rates(options: LearnOptions, epochs: int) -> Iterator[tuple[int, int]]:
     """Yield the integer rates of weights and parameters of each epoch: multiplied by decay (16 fraction bits) each."""
-    both, decay = [as_rate(options.rate), as_rate(options.parameter_rate)], round(options.decay * 65536)
+    current, decay = [as_rate(options.rate), as_rate(options.parameter_rate)], round(options.decay * 65536)
     for _ in range(epochs):
-        yield max(both[0], 1), max(both[1], 1)
-        both = [rate * decay >> 16 for rate in both]
+        yield max(current[0], 1), max(current[1], 1)
+        current = [rate * decay >> 16 for rate in current]
 
 
 def learn(
@@ -114,7 +114,7 @@ def learn(
     on_sample: Callable[[int, int], None] | None = None,
     before_update: Callable[[Learner], None] | None = None,
     regularizer: Regularizer | None = None,
-    **more: Any,
+    **fields: Any,
 ) -> LearnRun:
     """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
 
@@ -152,7 +152,7 @@ def learn(
     """
     require("qnet", qnet, QuantizedNetwork)
     require("data", data, SequenceData)
-    options = _options(options, more)
+    options = _options(options, fields)
     if not isinstance(epochs, int) or epochs < 1:
         raise InputError(f"epochs = {epochs}, rule: an integer, at least 1")
     if data.regression:
@@ -164,18 +164,18 @@ def learn(
     learner = Learner(qnet.copy(), options, regularizer)
     learner.before_update = before_update
     run = LearnRun(learner.qnet)
-    kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)
-    tally = None if kept is None else kept.restore(learner, run)
+    store = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)
+    tally = None if store is None else store.restore(learner, run)
     if len(run.epochs) > epochs:
         raise InputError(
             f"checkpoint '{checkpoint}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many"
         )
-    for epoch, both in enumerate(rates(options, epochs)):
+    for epoch, epoch_rates in enumerate(rates(options, epochs)):
         if epoch < len(run.epochs):
             continue
         tally = tally or _Tally.start(learner)
-        _epoch(learner, run, part, epoch, both, tally, kept, on_sample)
-        run.epochs.append(tally.entry(learner, epoch, both[0]))
+        _epoch(learner, run, part, epoch, epoch_rates, tally, store, on_sample)
+        run.epochs.append(tally.entry(learner, epoch, epoch_rates[0]))
         if not run.epochs[-1].weights_changed and run.epochs[-1].online_accuracy < 1.0:
             warnings.warn(
                 f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
@@ -183,16 +183,16 @@ def learn(
                 stacklevel=2,
             )
         tally = None
-        if kept is not None:
-            kept.save(learner, run, None)
+        if store is not None:
+            store.save(learner, run, None)
         if on_epoch is not None:
             on_epoch(run.epochs[-1], learner.qnet)
     return run
 
 
-def _options(options: LearnOptions | None, more: dict[str, Any]) -> LearnOptions:
+def _options(options: LearnOptions | None, fields: dict[str, Any]) -> LearnOptions:
     try:
-        return LearnOptions(**({} if options is None else asdict(options)) | more)
+        return LearnOptions(**({} if options is None else asdict(options)) | fields)
     except TypeError as error:
         raise InputError(f"learn: {error}; known options: {', '.join(LearnOptions.__dataclass_fields__)}") from error
 
@@ -202,9 +202,9 @@ def _epoch(
     run: LearnRun,
     part: SequenceData,
     epoch: int,
-    both: tuple[int, int],
+    epoch_rates: tuple[int, int],
     tally: _Tally,
-    kept: _Checkpoint | None,
+    store: _Checkpoint | None,
     on_sample: Callable[[int, int], None] | None,
 ) -> None:
     """Learn from the samples of the epoch that are not done yet."""
@@ -213,15 +213,15 @@ def _epoch(
         x = check_input(learner.qnet, sample.x)[0]
         label = np.broadcast_to(sample.y.reshape(-1, 1) if sample.y.ndim == 1 else sample.y, (1, len(x)))[0]
         scored = np.ones(len(x), bool) if sample.mask is None else sample.mask[0]
-        output = learner.sample(x, np.ascontiguousarray(label), scored, *both)
+        output = learner.sample(x, np.ascontiguousarray(label), scored, *epoch_rates)
         hit = predict(output[None], sample) == sample.y
         if sample.per_step:
             hit = hit[0][scored]
         tally.done, tally.right, tally.scored = tally.done + 1, tally.right + int(hit.sum()), tally.scored + hit.size
         if on_sample is not None:
             on_sample(tally.done, len(part))
-        if kept is not None and kept.due():
-            kept.save(learner, run, tally)
+        if store is not None and store.due():
+            store.save(learner, run, tally)
 
 
 class _Checkpoint:

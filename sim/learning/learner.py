@@ -2,7 +2,7 @@
 
 A block of steps runs forward, then the readout's error is taken, then each layer's eligibilities and gradients follow,
 from the readout down (`kernels`); at the end of an update interval weights and neuron parameters change
-(`update`). Memory does not depend on T. What is late on the chip is late here: layers run behind each other by the
+(`update`). Memory does not depend on T. Delays are those of the chip: layers run behind each other by the
 profile's connection_delay, and an error computed in step t reaches the layers in step t + error_latency. There it meets
 that step's eligibilities, or with eligibility_alignment "delayed" those of the step that it belongs to, which the
 layers then keep for so long. In a sample a layer learns in its own T steps only.
@@ -24,7 +24,7 @@ from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.options import LARGEST_RATE, RATE_FRACTION, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.regularizer import Regularization, Regularizer
-from hypr_neuro.sim.learning.told import Told, check_told, silence, told_kernel
+from hypr_neuro.sim.learning.targets import Targets, check_targets, given_error_kernel, silence
 from hypr_neuro.sim.learning.updater import Updater
 from hypr_neuro.sim.simulator import check_values
 
@@ -55,7 +55,9 @@ class Learner:
         self.steps = self.samples = 0
         self.signal_clips = np.zeros(1, np.int64)
         self.past_events = dict.fromkeys(self._events(), 0)
-        self._down()
+        # (n above, n below) for each layer but the first, over which learning signals go to the layer below
+        self.feedback_weights = [matrix.astype(np.int32) for matrix in plan.feedback or ()]
+        self._load_feedback_weights()
         self._restart(None)
 
     @property
@@ -90,7 +92,7 @@ class Learner:
             (T, outputs) integers of `error_bits` in place of those of the labels.
         reward : ndarray or int, optional
             For the sample or for each step (T,) an integer with 8 fraction bits that multiplies the errors, see
-            `told.as_reward`.
+            `targets.as_reward`.
 
         Returns
         -------
@@ -99,18 +101,18 @@ class Learner:
         """
         rates = rate, parameter_rate
         x = self._checked(x, rates)
-        outputs = self._sample(x, self._told(len(x), label, scored, errors, reward), rates)
+        outputs = self._sample(x, self._targets(len(x), label, scored, errors, reward), rates)
         self.samples += 1
         if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
             self._update((rate, parameter_rate))
         return outputs
 
-    def _sample(self, x: Array, told: Told, rates: tuple[int, int] | None) -> Array:
+    def _sample(self, x: Array, targets: Targets, rates: tuple[int, int] | None) -> Array:
         """Run a sample without the update at its end; without those inside it too where `rates` is None."""
         self._restart(len(x))
         end = self.plan.clock.learning_tail
         padded = np.concatenate([x, np.zeros((end, x.shape[1]), x.dtype)])
-        outputs = self._run(padded, told.before(silence(end)), rates)
+        outputs = self._run(padded, targets.before(silence(end)), rates)
         return outputs[self.qnet.tail : self.qnet.tail + len(x)]
 
     def stream(
@@ -132,10 +134,10 @@ class Learner:
         if self.options.update_on != "step":
             raise InputError("a stream has no samples to update after; learn with update_on='step', update_every=…")
         x = self._checked(x, (rate, parameter_rate))
-        told = self._told(len(x), label, scored, errors, reward)
+        targets = self._targets(len(x), label, scored, errors, reward)
         if self.total is not None:
             self._restart(None)
-        return self._run(x, told, (rate, parameter_rate))
+        return self._run(x, targets, (rate, parameter_rate))
 
     def gradients(
         self,
@@ -151,22 +153,22 @@ class Learner:
         Arguments as in `sample`. Nothing changes and nothing is counted; a stream starts anew.
         """
         x = self._checked(x, (0, 0))
-        told = self._told(len(x), label, scored, errors, reward)
-        kept = [(array, array.copy()) for layer in self.layers for array in layer.state().values()]
-        kept.append((self.signal_clips, self.signal_clips.copy()))
+        targets = self._targets(len(x), label, scored, errors, reward)
+        saved = [(array, array.copy()) for layer in self.layers for array in layer.state().values()]
+        saved.append((self.signal_clips, self.signal_clips.copy()))
         steps = self.steps
         for layer in self.layers:
             layer.clear()
         regularization, self.regularization = self.regularization, None
-        self._sample(x, told, None)
+        self._sample(x, targets, None)
         self.regularization = regularization
-        found = {name: np.array(g, dtype=np.int64) for name, g in self.updater.gradients().items()}
-        for array, before in kept:
+        result = {name: np.array(g, dtype=np.int64) for name, g in self.updater.gradients().items()}
+        for array, before in saved:
             array[...] = before
         self.steps = steps
         self.simulator.restart()
         self._restart(None)
-        return found
+        return result
 
     def _restart(self, total: int | None) -> None:
         """Set states and eligibilities to 0; total : steps of the sample, None for a stream."""
@@ -177,20 +179,20 @@ class Learner:
         self.total = total
         # signals on their way to a hidden layer
         self.queues = [np.zeros((layer.signal_wait, layer.size), np.int64) for layer in self.plan.layers[:-1]]
-        # what is told of steps that the readout has not seen yet
-        self.untold = silence(self.qnet.tail)
+        # targets of steps that the readout has not seen yet
+        self.pending_targets = silence(self.qnet.tail)
 
-    def _told(
+    def _targets(
         self, steps: int, label: Array | None, scored: Array, errors: Array | None, reward: Array | int | None
-    ) -> Told:
+    ) -> Targets:
         bits = self.plan.layers[-1].widths.signal_bits
-        told = check_told(steps, self.qnet.outputs, bits, label, scored, errors, reward)
-        if not told.plain and not self.plan.free_errors_fit:
+        targets = check_targets(steps, self.qnet.outputs, bits, label, scored, errors, reward)
+        if not targets.plain and not self.plan.free_errors_fit:
             raise InputError(
                 f"errors or reward with {self.qnet.outputs} outputs: feedback sums could leave 63 bits; lower "
                 "learning.error_bits or precision.weight_bits in the profile"
             )
-        return told
+        return targets
 
     def _checked(self, x: Array, rates: tuple[int, int]) -> Array:
         """Return x as an array that fits the network; InputError naming what does not."""
@@ -205,7 +207,7 @@ class Learner:
                 )
         return x
 
-    def _run(self, x: Array, told: Told, rates: tuple[int, int] | None) -> Array:
+    def _run(self, x: Array, targets: Targets, rates: tuple[int, int] | None) -> Array:
         # what was sent before may still arrive in the first steps
         largest = max(1, *(max(int(a.max()), -int(a.min())) for a in (x, self.simulator.input.tail) if a.size))
         if largest > self.largest:
@@ -221,32 +223,34 @@ class Learner:
             if every:
                 stop = min(stop, start + every - self.steps % every)
             part = slice(start, stop)
-            outputs[part] = self._block(x[part, None, :], largest, told.part(part))
+            outputs[part] = self._block(x[part, None, :], largest, targets.part(part))
             self.steps += stop - start
             if every and self.steps % every == 0 and rates is not None:
                 self._update(rates)
             start = stop
         return outputs
 
-    def _block(self, x: Array, largest: int, told: Told) -> Array:
+    def _block(self, x: Array, largest: int, targets: Targets) -> Array:
         """Run one block of device steps: forward, error, then learning from the readout down."""
         sim, steps, time = self.simulator, len(x), self.simulator.time
         populations = sim.populations
-        kept = [self.plan.active(i) for i in range(len(populations))]
-        sim.block(x, kept, kept)
+        recorded = [self.plan.active(i) for i in range(len(populations))]
+        sim.block(x, recorded, recorded)
         readout = populations[-1].outputs
         if self.regularization is not None:
             self.regularization.note([run.outputs for run in populations[:-1]])
-        signal = self._errors(readout, self._due(told))
+        signal = self._errors(readout, self._due(targets))
         delay = self.plan.clock.connection_delay
         on = np.arange(time, time + steps) >= delay
         sources = [INPUT, *(run.population.name for run in populations)]
         for i in reversed(range(self.plan.lowest, len(populations))):
             learner = self.layers[i]
             active = self._window(i, time, steps)
-            now = learner.run(populations[i], sim.sent(sources[i], delay), 1 if i else largest, on, signal, active)
+            weighted_signal = learner.run(
+                populations[i], sim.sent(sources[i], delay), 1 if i else largest, on, signal, active
+            )
             if self.plan.passes_down(i):
-                signal = self._feedback(i - 1, now)
+                signal = self._feedback(i - 1, weighted_signal)
         return np.asarray(readout)
 
     def _window(self, i: int, time: int, steps: int) -> slice:
@@ -255,38 +259,37 @@ class Learner:
         end = time + steps if self.total is None else window.first + window.steps
         return slice(max(window.first - time, 0), min(max(end - time, 0), steps))
 
-    def _due(self, told: Told) -> Told:
+    def _due(self, targets: Targets) -> Targets:
         """Return the targets of the steps that the readout sees in this block; later ones wait."""
-        waiting = len(self.untold)
+        waiting = len(self.pending_targets)
         if not waiting:
-            return told
-        both = self.untold.before(told)
-        self.untold = both.part(slice(len(told), None)).kept()
-        return both.part(slice(0, len(told)))
+            return targets
+        joined = self.pending_targets.before(targets)
+        self.pending_targets = joined.part(slice(len(targets), None)).copied()
+        return joined.part(slice(0, len(targets)))
 
-    def _errors(self, readout: Array, told: Told) -> Array:
+    def _errors(self, readout: Array, targets: Targets) -> Array:
         fraction, bits = self.plan.layers[-1].widths.state_fraction, self.plan.layers[-1].widths.signal_bits
-        errors = output_errors(self.plan.error, readout, told.label, told.scored, fraction, bits)
-        if not told.plain:
-            _, scored, given_errors, given, reward = told.arrays()
-            told_kernel()(given_errors, given, reward, scored, bits, errors)
+        errors = output_errors(self.plan.error, readout, targets.label, targets.scored, fraction, bits)
+        if not targets.plain:
+            _, scored, given_errors, given, reward = targets.arrays()
+            given_error_kernel()(given_errors, given, reward, scored, bits, errors)
         return errors
 
-    def _feedback(self, below: int, now: Array) -> Array:
+    def _feedback(self, below: int, weighted_signal: Array) -> Array:
         """Compute the learning signals that the layer `below` receives in this block; later ones wait in its queue."""
         plan = self.plan.layers[below]
-        signal, bits = np.empty((len(now), plan.size), np.int64), plan.widths.signal_bits
-        feedback_kernel()(now, self.down[below], int(self.shifts[below]), bits, signal, self.signal_clips)
+        signal, bits = np.empty((len(weighted_signal), plan.size), np.int64), plan.widths.signal_bits
+        feedback_kernel()(
+            weighted_signal, self.feedback_weights[below], int(self.shifts[below]), bits, signal, self.signal_clips
+        )
         self.queues[below], signal = _queued(self.queues[below], signal)
         return signal
 
-    def _down(self) -> None:
-        """Take over the matrices over which signals go down, from each layer but the first."""
-        if self.plan.feedback is not None:
-            if not hasattr(self, "down"):
-                self.down = [matrix.astype(np.int32) for matrix in self.plan.feedback]
-        else:
-            self.down = [
+    def _load_feedback_weights(self) -> None:
+        """Take over the weights as feedback weights of each layer but the first, unless those are fixed."""
+        if self.plan.feedback is None:
+            self.feedback_weights = [
                 np.ascontiguousarray(layer.input.mantissa[:, : layer.inputs], dtype=np.int32)
                 for layer in self.qnet.layers[1:]
             ]
@@ -304,13 +307,13 @@ class Learner:
     def take_over(self, everything: bool = False) -> None:
         """Run with the weights and neuron parameters of `qnet` as they are now, of layers that learn or of all."""
         self.simulator.load([i for i, layer in enumerate(self.layers) if layer.weights or everything])
-        self._down()
+        self._load_feedback_weights()
 
     def _events(self) -> dict[str, int]:
         return {
             f"{name} {event}": count
-            for name, found in self.simulator.events().items()
-            for event, count in found.items()
+            for name, counts in self.simulator.events().items()
+            for event, count in counts.items()
         }
 
     def _note_events(self) -> None:
@@ -319,11 +322,11 @@ class Learner:
 
     def clips(self) -> dict[str, int]:
         """Count what was clipped in learning so far, by name."""
-        found = {"learning signals": int(self.signal_clips[0])}
+        counts = {"learning signals": int(self.signal_clips[0])}
         for layer in self.layers:
-            for what, count in zip(("Jacobians", "eligibilities", "accumulators"), layer.clips, strict=True):
-                found[f"{layer.name} {what}"] = int(count)
-        return found
+            for kind, count in zip(("Jacobians", "eligibilities", "accumulators"), layer.clips, strict=True):
+                counts[f"{layer.name} {kind}"] = int(count)
+        return counts
 
     def events(self) -> dict[str, int]:
         """Count saturations and wraps of states so far, by "layer event"."""
@@ -334,5 +337,5 @@ def _queued(queue: Array, new: Array) -> tuple[Array, Array]:
     """Put `new` in behind the queue and take as many out; return (queue, what comes out)."""
     if not len(queue):
         return queue, new
-    both = np.concatenate([queue, new])
-    return both[len(new) :].copy(), np.ascontiguousarray(both[: len(new)])
+    joined = np.concatenate([queue, new])
+    return joined[len(new) :].copy(), np.ascontiguousarray(joined[: len(new)])

@@ -91,8 +91,8 @@ class LearnOptions:
 
     def described(self) -> dict[str, Any]:
         """Give all options by name; noise, which 0.1 did not have, only where there is some."""
-        found = asdict(self)
-        return found if self.noise else {name: value for name, value in found.items() if name != "noise"}
+        values = asdict(self)
+        return values if self.noise else {name: value for name, value in values.items() if name != "noise"}
 
     def refuse_noise(self, where: str) -> None:
         """Raise InputError where noise is asked for, for an executor that has none."""

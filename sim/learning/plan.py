@@ -267,16 +267,16 @@ class LearningPlan:
     def _tensors(self, layer: LayerPlan) -> list[Tensor]:
         if not layer.learns:
             return []
-        i, found, first = layer.index, [], 0
+        i, tensors, first = layer.index, [], 0
         for key, connection in layer.layer.connections().items():
             columns, number = int(connection.mantissa.shape[1]), self.connection_number(i, key)
             name = f"{layer.name}.{key}"
-            found.append(Tensor(i, name, key, number, layer.size, columns, first, None, self.residual_bits))
+            tensors.append(Tensor(i, name, key, number, layer.size, columns, first, None, self.residual_bits))
             first += columns
         for q, p in enumerate(layer.parameters):
             number = layer.first_parameter_number + p.place
-            found.append(Tensor(i, f"{layer.name}.{p.name}", p.name, number, layer.size, 1, q, p.place))
-        return found
+            tensors.append(Tensor(i, f"{layer.name}.{p.name}", p.name, number, layer.size, 1, q, p.place))
+        return tensors
 
     def _signal_shift(self, above: LayerPlan) -> int:
         """Compute the shift after which the feedback from a layer just fits the signals of the one below.
@@ -313,7 +313,7 @@ class LearningPlan:
         InputError
             Naming the layer, where spikes alone could do that.
         """
-        found = 0
+        limit = 0
         for i, layer in enumerate(self.qnet.layers):
             room, each = (1 << SUM_BITS) - 1, 0
             room -= 2 * self.options.noise[i] if self.options.noise else 0
@@ -331,8 +331,8 @@ class LearningPlan:
                     "precision.weight_bits"
                 )
             if i == 0:
-                found = room // each
-        return found
+                limit = room // each
+        return limit
 
     @cached_property
     def feedback(self) -> tuple[Array, ...] | None:
@@ -359,8 +359,8 @@ def _parameters(name: str, layer: QuantizedLayer, places: tuple[int, ...], width
         )
     assert model.learned is not None
     units = model.learned.units({key: layer.constant(key) for key in model.fixed_constants})
-    found = []
+    plans = []
     for j in places:
         fraction = widths.parameter_fraction(units[j])
-        found.append(ParameterPlan(j, model.trainable[j], float(units[j]), fraction, widths.parameter_shift(fraction)))
-    return tuple(found)
+        plans.append(ParameterPlan(j, model.trainable[j], float(units[j]), fraction, widths.parameter_shift(fraction)))
+    return tuple(plans)

@@ -19,11 +19,11 @@ A neuron with learning signal g then adds to its gradients (of parameters with g
 down, for neuron j below,
 
     G ← sat(G + nearest(g e / 2^gs))
-    down = nearest(B·C / 2^kc) g,   g_j = sat(nearest(Σ_i down_i m_ij / 2^fs))
+    h = nearest(B·C / 2^kc) g,   g_j = sat(nearest(Σ_i h_i m_ij / 2^fs))
 
 with m the weights over which the spikes of j travel, or fixed random numbers of their size, gs such that a signal of
 full scale on an eligibility of 1 adds 2^19, and fs such that a quarter of the largest possible sum fits a signal.
-An error that is given takes the place of that of the label, a reward multiplies it (`told`), and the current that a
+An error that is given takes the place of that of the label, a reward multiplies it (`targets`), and the current that a
 layer runs on has noise added to it, where options ask for noise (`noise`).
 
 Where eligibilities are delayed, e and B·C are those of Δ steps ago, when the spikes left that the signal judges, and
@@ -44,7 +44,7 @@ import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import draw32
-from hypr_neuro.numbers.words import WORD_BITS, Table, Word, held, on_words, told
+from hypr_neuro.numbers.words import WORD_BITS, Table, Word, check_width, error_context, on_words
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.eligibility import dot
 from hypr_neuro.sim.learning.errors import ERRORS
@@ -55,12 +55,12 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
 from hypr_neuro.sim.learning.reference_update import Matrix, ReferenceRule
 from hypr_neuro.sim.learning.regularizer import Regularizer
-from hypr_neuro.sim.learning.told import rewarded
+from hypr_neuro.sim.learning.targets import rewarded
 from hypr_neuro.sim.learning.updates.base import averaged
 
 
-class TellStep(NamedTuple):
-    """Target of one step: label, whether it is learned from, errors in its place, a reward; see `told`."""
+class StepTarget(NamedTuple):
+    """Target of one step: label, whether it is learned from, errors in its place, a reward; see `targets`."""
 
     label: int
     scored: bool
@@ -68,7 +68,7 @@ class TellStep(NamedTuple):
     reward: int | None = None
 
 
-SILENT = TellStep(0, False)
+SILENT = StepTarget(0, False)
 
 
 class LearningReference:
@@ -111,7 +111,7 @@ class LearningReference:
         errors : in place of those of the labels. reward : of each step, with 8 fraction bits, multiplies the errors
         """
         rates = (rate, parameter_rate)
-        outputs = self._run(x, told_steps(len(x), label, scored, errors, reward), rates)
+        outputs = self._run(x, step_targets(len(x), label, scored, errors, reward), rates)
         self.samples += 1
         if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
             self._update(*rates)
@@ -134,7 +134,7 @@ class LearningReference:
         self.streaming = True
         return [
             self._device_step(values, step, inf, (rate, parameter_rate))
-            for values, step in zip(x, told_steps(len(x), label, scored, errors, reward), strict=True)
+            for values, step in zip(x, step_targets(len(x), label, scored, errors, reward), strict=True)
         ]
 
     def gradients(
@@ -147,15 +147,15 @@ class LearningReference:
         reward: Sequence[int] | None = None,
     ) -> dict[str, Matrix]:
         """Compute gradients of one sample by name, without an update; those that wait for one and all counts stay."""
-        kept, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
+        saved, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
         for layer in self.layers:
             layer.start_gradient()
-        self._run(x, told_steps(len(x), label, scored, errors, reward), None)
-        found = {f"{layer.name}.{k}": g for layer in self.layers for k, g in layer.gradients().items()}
-        for layer, before in zip(self.layers, kept, strict=True):
+        self._run(x, step_targets(len(x), label, scored, errors, reward), None)
+        result = {f"{layer.name}.{k}": g for layer in self.layers for k, g in layer.gradients().items()}
+        for layer, before in zip(self.layers, saved, strict=True):
             layer.gradient, layer.clips = before
         self.signal_clips = clips
-        return found
+        return result
 
     def clips(self) -> dict[str, int]:
         """Count what was clipped so far, by the names of `learner.Learner.clips`."""
@@ -165,26 +165,28 @@ class LearningReference:
     def _start(self) -> None:
         """Go to the state before the first step of a sample."""
         clock = self.plan.clock
-        self.now, self.streaming = 0, False
+        self.time, self.streaming = 0, False
         for layer in self.layers:
             layer.start_sample()
         self.coming = deque([[0] * self.qnet.inputs] * clock.connection_delay)
         # labels wait until the readout has seen their step, errors until they reach the hidden layers
         self.labels = deque([SILENT] * clock.tail)
-        self.late = deque([[0] * self.layers[-2].layer.size] * self.plan.layers[-2].signal_wait)
+        self.pending_signals = deque([[0] * self.layers[-2].layer.size] * self.plan.layers[-2].signal_wait)
 
-    def _run(self, x: Array, steps_told: list[TellStep], rates: tuple[int, int] | None) -> list[list[int]]:
+    def _run(self, x: Array, targets: list[StepTarget], rates: tuple[int, int] | None) -> list[list[int]]:
         """Run a sample and return its readout; without updates where there are no rates."""
         self._start()
         steps, outputs = len(x), []
         silent = [0] * self.qnet.inputs
         for t in range(self.plan.clock.learning_steps(steps)):
-            now, wanted = (x[t], steps_told[t]) if t < steps else (silent, SILENT)
-            outputs.append(self._device_step(now, wanted, steps, rates))
+            values, target = (x[t], targets[t]) if t < steps else (silent, SILENT)
+            outputs.append(self._device_step(values, target, steps, rates))
         tail = self.plan.clock.tail
         return outputs[tail : tail + steps]
 
-    def _device_step(self, x: Sequence[int], step: TellStep, length: float, rates: tuple[int, int] | None) -> list[int]:
+    def _device_step(
+        self, x: Sequence[int], step: StepTarget, length: float, rates: tuple[int, int] | None
+    ) -> list[int]:
         """Take one step of the device: forward, learning, and an update where one is due; return the readout's output.
 
         length : steps of the sample, which close the windows
@@ -194,11 +196,11 @@ class LearningReference:
         arriving = self.coming.popleft()
         for i, layer in enumerate(self.layers):
             previous = list(layer.run.outputs)
-            current = layer.forward(arriving, int(self.now >= delay), self._noise(i))
+            current = layer.forward(arriving, int(self.time >= delay), self._noise(i))
             arriving = previous if delay else current
         self.labels.append(step)
         self._learn(self.labels.popleft(), length)
-        self.now += 1
+        self.time += 1
         if rates is not None:
             self._count()
             self.steps += 1
@@ -211,36 +213,36 @@ class LearningReference:
         amplitude = self.options.noise[i] if self.options.noise else 0
         if not amplitude:
             return []
-        word = Word(draw32(self.options.seed, self.samples, NOISE_TENSORS + i, self.now))
+        word = Word(draw32(self.options.seed, self.samples, NOISE_TENSORS + i, self.time))
         return [int(noise_of(word, neuron, amplitude)) for neuron in range(self.layers[i].layer.size)]
 
-    def _learn(self, step: TellStep, length: float) -> None:
+    def _learn(self, step: StepTarget, length: float) -> None:
         """Learn in a device step, from the readout down to the lowest layer that learns."""
         signal = [0] * self.qnet.outputs
         if step.scored:
             signal = step.errors or self._error(self.layers[-1].run.outputs, step.label)
             if step.reward is not None:
                 bits = self.plan.layers[-1].widths.signal_bits
-                signal = [held(int(rewarded(Word(e), step.reward, bits)), bits, "error") for e in signal]
+                signal = [check_width(int(rewarded(Word(e), step.reward, bits)), bits, "error") for e in signal]
         for i in reversed(range(self.plan.lowest, len(self.layers))):
             layer = self.layers[i]
-            inside = 0 <= self.now - layer.latency < length + layer.wait
-            down = layer.learn(signal) if inside else [0] * layer.layer.size
+            inside = 0 <= self.time - layer.latency < length + layer.wait
+            weighted_signal = layer.learn(signal) if inside else [0] * layer.layer.size
             if self.plan.passes_down(i):
-                signal = self._feedback(i - 1, down)
+                signal = self._feedback(i - 1, weighted_signal)
             if i == len(self.layers) - 1:
-                self.late.append(signal)
-                signal = self.late.popleft()
+                self.pending_signals.append(signal)
+                signal = self.pending_signals.popleft()
 
     def _error(self, output: list[int], label: int) -> list[int]:
         """Compute the error of each output, in error_bits bits, by its definition run on words."""
-        widths, error = self.plan.layers[-1].widths, Table((len(output),), what="error")
+        widths, error = self.plan.layers[-1].widths, Table((len(output),), name="error")
         fraction, bits = Word(widths.state_fraction), Word(widths.signal_bits)
-        with told("readout"):
+        with error_context("readout"):
             self.error_of(Table.of(output), label, self.error_table, fraction, bits, error)
-        return [held(value, widths.signal_bits, "error") for value in error.numbers()]
+        return [check_width(value, widths.signal_bits, "error") for value in error.numbers()]
 
-    def _feedback(self, below: int, down: list[int]) -> list[int]:
+    def _feedback(self, below: int, weighted_signal: list[int]) -> list[int]:
         """Compute the learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
         layer, fixed = self.plan.layers[below], self.plan.feedback
         bits, weights = layer.widths.signal_bits, self.layers[below + 1].layer.input.mantissa
@@ -249,9 +251,11 @@ class LearningReference:
         signal = []
         for j in range(layer.size):
             column = [int(row[j]) for row in weights]
-            total = held(dot(down, column), WORD_BITS, f"{self.layers[below].name}, neuron {j}: feedback")
+            total = check_width(
+                dot(weighted_signal, column), WORD_BITS, f"{self.layers[below].name}, neuron {j}: feedback"
+            )
             value, clipped = learning_signal(Word(total), self.plan.signal_shifts[below], bits)
-            signal.append(held(int(value), bits, f"{self.layers[below].name}, neuron {j}: signal"))
+            signal.append(check_width(int(value), bits, f"{self.layers[below].name}, neuron {j}: signal"))
             self.signal_clips += clipped
         return signal
 
@@ -289,8 +293,10 @@ class LearningReference:
             for key, c in layer.layer.connections().items() if layer.learns else ():
                 term = regularizer(f"{layer.name}.{key}", c.mantissa.astype(int), np.array(means)).tolist()
                 for i, row in enumerate(term):
-                    for j, more in enumerate(row, first):
-                        full = held(layer.gradient[i][j] + more, WORD_BITS, f"{layer.name}, regularised gradient")
+                    for j, entry in enumerate(row, first):
+                        full = check_width(
+                            layer.gradient[i][j] + entry, WORD_BITS, f"{layer.name}, regularised gradient"
+                        )
                         layer.gradient[i][j] = max(-top, min(top, full))
                 first += c.mantissa.shape[1]
         for counts, means in zip(self.counts, self.means, strict=True):
@@ -301,16 +307,16 @@ class LearningReference:
         self.steps_counted = 0
 
 
-def told_steps(
+def step_targets(
     steps: int,
     label: Sequence[int],
     scored: Sequence[bool],
     errors: Sequence[Sequence[int]] | None = None,
     reward: Sequence[int] | None = None,
-) -> list[TellStep]:
+) -> list[StepTarget]:
     """Make the target of each step from arrays over steps."""
     return [
-        TellStep(
+        StepTarget(
             int(label[t]),
             bool(scored[t]),
             None if errors is None else [int(e) for e in errors[t]],

@@ -1,4 +1,4 @@
-"""Learning in one layer, its definition: step, eligibilities, gradients and what it sends down.
+"""Learning in one layer, its definition: step, eligibilities, gradients and signals to the layer below.
 
 The equations stand in `sim.learning.reference`, their arithmetic in `eligibility`, which runs on Python's integers
 here; every result is held to its width. Δ, how long e and B·C wait for their signal, is `wait`.
@@ -12,7 +12,7 @@ from typing import Any
 
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.numbers.fixed_point import shift
-from hypr_neuro.numbers.words import WORD_BITS, held
+from hypr_neuro.numbers.words import WORD_BITS, check_width
 from hypr_neuro.quantizing.quantize import Connection
 from hypr_neuro.sim.learning.eligibility import (
     changes,
@@ -35,10 +35,10 @@ Row = tuple[int, ...]
 class LearningLayer:
     """One layer that runs and, if `learns`, learns, for one sample at a time.
 
-    eligibility, gradient : [neuron][source], tuples of d ints and ints. Sources are the inputs, the always-on line if
-        there is one, the layer's own neurons if it is recurrent, then the parameters that learn
+    eligibility, gradient : [neuron][source], tuples of d ints and ints. Sources are the inputs, the bias axon if
+        there is one, the layer's neurons if it is recurrent, then the parameters that learn
     parameters : places of those in the model's `trainable`
-    wait : steps for which e and B·C are kept until the signal arrives
+    wait : steps for which e and B·C wait for their learning signal
     clips : entries of Jacobians, eligibilities (once a step, e and all of ε together) and gradients that were clipped
     """
 
@@ -83,19 +83,19 @@ class LearningLayer:
             self.currents = [a + b for a, b in zip(self.currents, fed_back, strict=True)]
             self.pre = self.pre + self.outputs_before
         if noise:
-            self.currents = [current + more for current, more in zip(self.currents, noise, strict=True)]
+            self.currents = [current + term for current, term in zip(self.currents, noise, strict=True)]
         self.run.step([(current,) for current in self.currents])
         return list(self.run.outputs)
 
     def learn(self, signal: list[int]) -> list[int]:
-        """Take eligibilities and gradient through this step; return what goes down to the layer below."""
+        """Take eligibilities and gradient through this step; return nearest(B·C / 2^kc) g for the layer below."""
         effects, gains = [], []
         for i in range(self.layer.size):
-            A, B, C, late, P, E, F = self._jacobian(i)
+            A, B, C, C_prev, P, E, F = self._jacobian(i)
             gains.append(gain(B, C, self.coefficient_fraction))
             effects.append(
                 [
-                    self._effect(i, k, drive, direct, A, C, late, F)
+                    self._effect(i, k, drive, direct, A, C, C_prev, F)
                     for k, (drive, direct) in enumerate(self._sources(i, B, P, E))
                 ]
             )
@@ -104,9 +104,9 @@ class LearningLayer:
         for i, g in enumerate(signal):
             for k, e in enumerate(effects[i]):
                 total, clipped = gradient_step(self.gradient[i][k], g, e, self.dropped[k], self.accumulator_bits)
-                self.gradient[i][k] = held(total, self.accumulator_bits, f"{self._at(i, k)}: gradient")
+                self.gradient[i][k] = check_width(total, self.accumulator_bits, f"{self._at(i, k)}: gradient")
                 self.clips["accumulators"] += clipped
-        return [today * g for today, g in zip(gains, signal, strict=True)]
+        return [factor * g for factor, g in zip(gains, signal, strict=True)]
 
     def _sources(self, i: int, B: Row, P: Any, E: dict[int, int]) -> Iterable[tuple[Row, int]]:
         """Yield for each source what drives the states, (d,) with its fraction bits, and the spike itself."""
@@ -118,15 +118,15 @@ class LearningLayer:
         for j, fraction in self.parameter_fractions.items():
             yield drive_of_parameter(P[j], fraction - self.state_fraction), E[j] << fraction
 
-    def _effect(self, i: int, k: int, drive: Row, direct: int, A: Any, C: Row, late: Row, F: Row) -> int:
+    def _effect(self, i: int, k: int, drive: Row, direct: int, A: Any, C: Row, C_prev: Row, F: Row) -> int:
         """Take the eligibility of one source through the step; return its e."""
         at, kc, old = self._at(i, k), self.coefficient_fraction, self.eligibility[i][k]
         for b in drive:
-            held(b, WORD_BITS - 1, f"{at}: b")
-        new, e, clipped = eligibility_step(old, A, C, late, F, drive, direct, kc, self.rounding, self.bits)
-        self.eligibility[i][k] = tuple([held(x, self.bits, f"{at}: eligibility") for x in new])
+            check_width(b, WORD_BITS - 1, f"{at}: b")
+        new, e, clipped = eligibility_step(old, A, C, C_prev, F, drive, direct, kc, self.rounding, self.bits)
+        self.eligibility[i][k] = tuple([check_width(x, self.bits, f"{at}: eligibility") for x in new])
         self.clips["eligibilities"] += clipped
-        return held(e, self.bits, f"{at}: effect")
+        return check_width(e, self.bits, f"{at}: effect")
 
     def _jacobian(self, i: int) -> tuple[Any, Row, Row, Row, Any, dict[int, int], Row]:
         """Compute A, B, C, C', P, E by place of the parameters that learn, and F."""
@@ -134,17 +134,17 @@ class LearningLayer:
         before, after = self.states_before[i], self.run.states[i]
         index = 0 if model.psi_index is None else model.psi_index(before, after, p)
         psi = int(self.layer.psi_table[index])
-        A, B, C, late, P, E, F = model.fixed_jacobian(
+        A, B, C, C_prev, P, E, F = model.fixed_jacobian(
             before, after, self.outputs_before[i], (self.currents[i],), p, psi
         )
         given = tuple([E[j] for j in self.parameters])
         learned = clamped(given, self.entry_bits)
-        A, B, C, late, F, count = clamp_jacobian(A, B, C, late, F, self.entry_bits)
+        A, B, C, C_prev, F, count = clamp_jacobian(A, B, C, C_prev, F, self.entry_bits)
         self.clips["Jacobians"] += count + changes(learned, given)
-        for name, row in (*(("A", row) for row in A), ("B", B), ("C", C), ("C'", late), ("F", F), ("E", learned)):
+        for name, row in (*(("A", row) for row in A), ("B", B), ("C", C), ("C'", C_prev), ("F", F), ("E", learned)):
             for entry in row:
-                held(entry, self.entry_bits, f"{self.name}, neuron {i}: entry of {name}")
-        return A, B, C, late, P, dict(zip(self.parameters, learned, strict=True)), F
+                check_width(entry, self.entry_bits, f"{self.name}, neuron {i}: entry of {name}")
+        return A, B, C, C_prev, P, dict(zip(self.parameters, learned, strict=True)), F
 
     def _check_words(self) -> None:
         """Raise WidthError where a sum of products can leave 64 bits, whatever is learned, b of `_effect` apart."""
@@ -152,9 +152,11 @@ class LearningLayer:
         # of A ε and F e, or of C ε and C' ε; then what reaches the spike directly, and half a unit
         products = max(d + 1, 2 * d) << (entry + e)
         direct = 1 << (entry + max(self.parameter_fractions.values(), default=0))
-        held(products + direct + (1 << self.coefficient_fraction), WORD_BITS - 1, f"{self.name}: largest A ε or C ε")
+        check_width(
+            products + direct + (1 << self.coefficient_fraction), WORD_BITS - 1, f"{self.name}: largest A ε or C ε"
+        )
         added = 1 << (self.widths.signal_bits - 1 + e)
-        held(
+        check_width(
             added + (1 << max(self.dropped)) + (1 << self.accumulator_bits), WORD_BITS, f"{self.name}: largest G + g e"
         )
 
@@ -166,13 +168,13 @@ class LearningLayer:
         """Return gradients by "input" (with the bias axon), "recurrent" and names of parameters; {} if not learning."""
         if not self.learns:
             return {}
-        split, found = self.layer.input.mantissa.shape[1], {}
+        split, result = self.layer.input.mantissa.shape[1], {}
         parts = {"input": slice(0, split), "recurrent": slice(split, self.synapses)}
         for key in self.layer.connections():
-            found[key] = [row[parts[key]] for row in self.gradient]
+            result[key] = [row[parts[key]] for row in self.gradient]
         for place, j in enumerate(self.parameters):
-            found[self.layer.model.trainable[j]] = [[row[self.synapses + place]] for row in self.gradient]
-        return found
+            result[self.layer.model.trainable[j]] = [[row[self.synapses + place]] for row in self.gradient]
+        return result
 
     def change_parameters(self, changes: dict[int, Matrix]) -> None:
         """Take changes, by place of the parameter and [neuron][0], off the values; they act from the next step on."""
@@ -181,7 +183,7 @@ class LearningLayer:
             change = tuple(changes[j][i][0] if j in changes else 0 for j in range(len(model.trainable)))
             assert model.learned is not None
             for row, value in enumerate(model.learned.change(p, change)):
-                self.layer.per_neuron[row, i] = held(value, 32, f"{self.name}, neuron {i}: {names[row]}")
+                self.layer.per_neuron[row, i] = check_width(value, 32, f"{self.name}, neuron {i}: {names[row]}")
         self.run.params = ReferencePopulation(self._population(), self.state_bits).params
 
 

@@ -9,7 +9,7 @@ once, by the model's `learned.change`.
 from __future__ import annotations
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.words import Table, Word, held, on_words, told
+from hypr_neuro.numbers.words import Table, Word, check_width, error_context, on_words
 from hypr_neuro.sim.learning.plan import LearningPlan, Tensor
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
@@ -47,9 +47,9 @@ class ReferenceRule:
             for j, step in enumerate(row):
                 left, old = self.residual[i][j] if r else 0, Word(weights[i, j])
                 new, left, _ = weight_step(old, left, step, self.weight_bits, r, *self._random(update, i, j))
-                weights[i, j] = held(new, self.weight_bits, f"{self.name}, weight ({i}, {j})")
+                weights[i, j] = check_width(new, self.weight_bits, f"{self.name}, weight ({i}, {j})")
                 if r:
-                    self.residual[i][j] = held(int(left), r, f"{self.name}, residual ({i}, {j})")
+                    self.residual[i][j] = check_width(int(left), r, f"{self.name}, residual ({i}, {j})")
 
     def _random(self, update: int, i: int, j: int) -> tuple[int, int, int, int]:
         """Return the words of the random counter for an entry."""
@@ -58,9 +58,9 @@ class ReferenceRule:
     def _steps(self, gradient: Matrix, rate: int) -> list[list[Word]]:
         """Compute steps (n, m) with 16 fraction bits, momentum included."""
         (n, m), o = self.shape, self.options
-        state = {key: Table.of(values, what=f"{self.name}, {key}") for key, values in self.averages.items()}
-        step = Table(self.shape, what=f"{self.name}, step")
-        with told(self.name):
+        state = {key: Table.of(values, name=f"{self.name}, {key}") for key, values in self.averages.items()}
+        step = Table(self.shape, name=f"{self.name}, step")
+        with error_context(self.name):
             self.rule_steps(
                 Table.of(gradient), tuple(state.values()), Word(rate), Word(o.limit), Word(o.average_shift), step
             )
@@ -72,5 +72,5 @@ class ReferenceRule:
         if not self.options.momentum:
             return step
         new = momentum_step(step, self.momentum[i][j], self.options.momentum, self.momentum_bits)
-        self.momentum[i][j] = held(int(new), self.momentum_bits, f"{self.name}, momentum ({i}, {j})")
+        self.momentum[i][j] = check_width(int(new), self.momentum_bits, f"{self.name}, momentum ({i}, {j})")
         return Word(new)

@@ -36,13 +36,13 @@ def regularizer_name(regularizer: Regularizer | None) -> str | None:
 
 def checked_term(regularizer: Regularizer, name: str, weights: Array, means: Array) -> Array:
     """Compute R for one connection; InputError for an answer that is no integer matrix of the weights' shape."""
-    found = np.asarray(regularizer(name, np.array(weights, np.int64), np.array(means, np.int64)))
-    if found.shape != weights.shape or found.dtype.kind not in "iu":
+    term = np.asarray(regularizer(name, np.array(weights, np.int64), np.array(means, np.int64)))
+    if term.shape != weights.shape or term.dtype.kind not in "iu":
         raise InputError(
-            f"regularizer: {name} got {found.dtype} of shape {found.shape}, rule: integers of the weights' shape "
+            f"regularizer: {name} got {term.dtype} of shape {term.shape}, rule: integers of the weights' shape "
             f"{weights.shape}"
         )
-    return found.astype(np.int64)
+    return term.astype(np.int64)
 
 
 class Regularization:

@@ -15,18 +15,18 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.regularizer import regularizer_name
-from hypr_neuro.sim.learning.told import Told
+from hypr_neuro.sim.learning.targets import Targets
 
 KIND = "hypr-neuro learner state"
-TOLD = ("labels", "scores", "told errors", "errors told", "rewards")
-"""Arrays of what is told of steps that the readout has not seen; the first two alone where nothing else is told."""
+TARGETS = ("labels", "scores", "told errors", "errors told", "rewards")
+"""Arrays of targets of steps that the readout has not seen; the first two alone where there are only labels."""
 
 
 def save_learner(learner: Learner, path: str | Path) -> None:
     """Write weights, neuron parameters, states, eligibilities, gradients, what is under way, averages and counters."""
     arrays = {name: np.asarray(array) for name, array in _arrays(learner).items()}
-    if not learner.untold.plain:
-        arrays |= dict(zip(TOLD, learner.untold.arrays(), strict=True))
+    if not learner.pending_targets.plain:
+        arrays |= dict(zip(TARGETS, learner.pending_targets.arrays(), strict=True))
     save_arrays(path, KIND, _meta(learner), arrays)
 
 
@@ -38,16 +38,16 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     Raises FileFormatError for a damaged file, InputError for one of another network or of other options; the learner
     then stays as it is.
     """
-    meta, found = load_arrays(path, KIND)
-    for what, value in _identity(learner).items():
-        if meta.get(what) != value:
+    meta, saved = load_arrays(path, KIND)
+    for part, value in _identity(learner).items():
+        if meta.get(part) != value:
             raise InputError(
-                f"file '{path}': its {what} differ from this learner's; rule: a state fits the network "
+                f"file '{path}': its {part} differ from this learner's; rule: a state fits the network "
                 "and options that it was saved from"
             )
     mine = _arrays(learner)
     for name, array in mine.items():
-        if name not in found or found[name].shape != array.shape or found[name].dtype != array.dtype:
+        if name not in saved or saved[name].shape != array.shape or saved[name].dtype != array.dtype:
             raise FileFormatError(f"file '{path}': '{name}' is missing or has another shape; save the state again")
     try:
         counters = {key: int(meta[key]) for key in ("updates", "steps", "samples", "time")}
@@ -60,22 +60,25 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; save the state again") from error
     for name, array in mine.items():
-        array[...] = found[name]
+        array[...] = saved[name]
     for layer, slot in zip(learner.layers, slots, strict=True):
         layer.slot = slot
     for i, p in enumerate(learner.simulator.populations):
-        p.sent.tail = found[f"sim/{i}/sent"]
-    learner.simulator.input.tail = found["sim/input"]
-    learner.untold = Told(*(found[name] for name in TOLD if name in found))
+        p.sent.tail = saved[f"sim/{i}/sent"]
+    learner.simulator.input.tail = saved["sim/input"]
+    learner.pending_targets = Targets(*(saved[name] for name in TARGETS if name in saved))
     learner.simulator.time, learner.total, learner.past_events = counters["time"], total, events
     learner.updater.updates, learner.steps, learner.samples = (counters[k] for k in ("updates", "steps", "samples"))
     learner.take_over(everything=True)
 
 
 def _identity(learner: Learner) -> dict[str, Any]:
-    found = {"network": structure_digest(learner.qnet), "options": json.loads(json.dumps(learner.options.described()))}
+    identity = {
+        "network": structure_digest(learner.qnet),
+        "options": json.loads(json.dumps(learner.options.described())),
+    }
     name = None if learner.regularization is None else regularizer_name(learner.regularization.regularizer)
-    return found | {"regularizer": name}
+    return identity | {"regularizer": name}
 
 
 def _meta(learner: Learner) -> dict[str, Any]:
@@ -104,18 +107,18 @@ def structure_digest(qnet: QuantizedNetwork) -> str:
 
 def _arrays(learner: Learner) -> dict[str, Array]:
     """Return every array by name; not copies, but for what has been sent."""
-    found = {f"weights/{name}": array for name, array in learner.qnet.weights().items()}
+    arrays = {f"weights/{name}": array for name, array in learner.qnet.weights().items()}
     for i, layer in enumerate(learner.layers):
-        found[f"parameters/{i}"] = layer.layer.per_neuron
-        found |= {f"layer/{i}/{name}": array for name, array in layer.state().items()}
-    found |= {f"update/{name}": array for name, array in learner.updater.state()}
+        arrays[f"parameters/{i}"] = layer.layer.per_neuron
+        arrays |= {f"layer/{i}/{name}": array for name, array in layer.state().items()}
+    arrays |= {f"update/{name}": array for name, array in learner.updater.state()}
     if learner.regularization is not None:
-        found |= {f"regularizer/{name}": array for name, array in learner.regularization.state()}
-    found |= {f"queue/{i}": queue for i, queue in enumerate(learner.queues)}
-    found |= {f"sim/{name}": array for name, array in learner.simulator.running_state().items()}
-    return found | {
-        "labels": learner.untold.label,
-        "scores": learner.untold.scored,
+        arrays |= {f"regularizer/{name}": array for name, array in learner.regularization.state()}
+    arrays |= {f"queue/{i}": queue for i, queue in enumerate(learner.queues)}
+    arrays |= {f"sim/{name}": array for name, array in learner.simulator.running_state().items()}
+    return arrays | {
+        "labels": learner.pending_targets.label,
+        "scores": learner.pending_targets.scored,
         "shifts": learner.shifts,
         "signal clips": learner.signal_clips,
     }

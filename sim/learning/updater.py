@@ -29,14 +29,14 @@ class Updater:
 
     def gradients(self) -> dict[str, Array]:
         """Return the gradient of all that learns: (n, m) of a connection, (n,) of a neuron parameter; views."""
-        found: dict[str, Array] = {}
+        result: dict[str, Array] = {}
         for learner in self.layers:
             if learner.weights:
-                found |= {f"{learner.name}.{key}": g for key, g in learner.connection_gradients().items()}
-            found |= {
+                result |= {f"{learner.name}.{key}": g for key, g in learner.connection_gradients().items()}
+            result |= {
                 f"{learner.name}.{learner.layer.model.trainable[j]}": p.gradient for j, p in learner.parameters.items()
             }
-        return found
+        return result
 
     def update(self, rate: int, parameter_rate: int) -> None:
         """Update everything that learns."""

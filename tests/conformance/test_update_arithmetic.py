@@ -15,7 +15,7 @@ from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.errors import WidthError
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
-from hypr_neuro.numbers.words import Table, Word, on_words, told
+from hypr_neuro.numbers.words import Table, Word, error_context, on_words
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import feedback_kernel, learning_signal, output_errors
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, step_kernel, weight_kernel, weight_step
@@ -182,5 +182,5 @@ def outside(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any
 )
 def test_words_refuse_what_compiled_code_would_wrap(function: Any, message: str) -> None:
     gradient = Table.of([[1 << 22 if function is cubes else 1 << 20]])
-    with pytest.raises(WidthError, match=message), told("layers.0"):
+    with pytest.raises(WidthError, match=message), error_context("layers.0"):
         on_words(function)(gradient, (), Word(3), Word(1), Word(1), Table((1, 1)))

@@ -353,7 +353,7 @@ def test_layout_says_where_the_parts_of_a_jacobian_start(name: str) -> None:
     model = MODELS[name]
     parts = [len(leaves(shape)) for shape in translate(model.fixed_jacobian).returns]
     starts = layout(model)
-    assert list(starts) == ["A", "B", "C", "late", "P", "E", "F", "size"]
+    assert list(starts) == ["A", "B", "C", "C_prev", "P", "E", "F", "size"]
     assert np.diff(list(starts.values())).tolist() == parts
 
 

@@ -47,8 +47,8 @@ def nonzero(model: NeuronModel, seed: int = 5) -> dict[str, np.ndarray]:
         z, current = int(rng.integers(0, 2)), (int(rng.integers(-size, size)),)
         after = model.fixed_step(before, z, current, p)[0]
         psi = int(rng.choice(table))
-        A, B, C, late, _, _, F = model.fixed_jacobian(before, after, z, current, p, psi)
-        for key, entries in (("A", A), ("B", B), ("C", C), ("late", late), ("F", F)):
+        A, B, C, C_prev, _, _, F = model.fixed_jacobian(before, after, z, current, p, psi)
+        for key, entries in (("A", A), ("B", B), ("C", C), ("C_prev", C_prev), ("F", F)):
             found[key] = found.get(key, False) | (np.array(entries) != 0)
     return found
 
@@ -64,7 +64,7 @@ def test_structures_of_known_models() -> None:
     brf = structure(MODELS["brf"])
     assert brf.A == ((True, True, True), (True, True, True), (False, False, True))
     assert brf.B == brf.C == (True, False, False)
-    assert brf.late == brf.F == (False, False, True)
+    assert brf.C_prev == brf.F == (False, False, True)
     assert spike_rows(MODELS["brf"]) == (False, False, True)
     assert spike_rows(MODELS["se_adlif"]) == (False, True)
     assert spike_rows(MODELS["lif"]) == spike_rows(MODELS["alif"]) == (False, False)
@@ -87,7 +87,7 @@ def test_a_branch_that_hides_an_entry_is_run_too() -> None:
 
     found = structure(replace(MODELS["lif"], fixed_jacobian=hidden))
     assert found.A == ((True, True), (True, True))
-    assert (found.B, found.C, found.late, found.F) == ((False, True), (False, False), (False, True), (True, False))
+    assert (found.B, found.C, found.C_prev, found.F) == ((False, True), (False, False), (False, True), (True, False))
 
 
 def test_a_model_that_does_not_learn_has_no_structure() -> None:

@@ -52,15 +52,15 @@ def run_learning(program: Path, plan: LearningPlan, samples: Iterable[Sample]) -
     printed = iter(build.run(program, rows).splitlines())
     learned = [f for f in fields(plan) if f.struct == "learned"]
     ends = np.cumsum([int(np.prod(f.shape)) for f in learned])[:-1]
-    found = []
+    results = []
     for row in rows:
         outputs = np.array([next(printed).split() for _ in range(plan.clock.learning_steps(len(row)))], np.int64)
         parts = np.split(np.array(next(printed).split(), np.int64), ends)
         delay = plan.clock.tail
-        found.append(
+        results.append(
             (
                 outputs[delay : delay + len(row)],
                 {f.name: part.reshape(f.shape) for f, part in zip(learned, parts, strict=True)},
             )
         )
-    return found
+    return results

@@ -1,4 +1,4 @@
-"""C text of one layer that learns: its step, its Jacobian, eligibilities and gradients, the way down to the next.
+"""C text of one layer that learns: its step, its Jacobian, eligibilities, gradients and feedback to the layer below.
 
 Only entries of the Jacobian that the model can have (`neurons.structure`) become products, and every width, shift and
 constant stands in the text as a number.
@@ -37,9 +37,9 @@ def template(file: str, /, **values: object) -> str:
     return "\n".join(line.replace("\0", "") for line in text.split("\n") if not line or line.strip("\0"))
 
 
-def lines(indent: int, found: Sequence[str]) -> str:
+def lines(indent: int, text: Sequence[str]) -> str:
     """Indent lines of C; none give what makes `template` leave the line out."""
-    return "\n".join("    " * indent + line if line else "" for line in found) if found else "\0"
+    return "\n".join("    " * indent + line if line else "" for line in text) if text else "\0"
 
 
 class LayerText:
@@ -91,8 +91,8 @@ class LayerText:
     # --- forward
 
     def _forward(self) -> str:
-        run, i, line = "run->", self.i, int(self.layer.bias_axon)
-        fill = [f"run->pre_{i}[{self.layer.inputs}] = run->now >= {self.plan.clock.connection_delay};"] if line else []
+        run, i, bias = "run->", self.i, int(self.layer.bias_axon)
+        fill = [f"run->pre_{i}[{self.layer.inputs}] = run->now >= {self.plan.clock.connection_delay};"] if bias else []
         currents = self._sum("pre", 0, self.split, self.layer.input.exponent)
         if self.layer.recurrent is not None:
             fill += [
@@ -104,7 +104,7 @@ class LayerText:
         before = [f"memcpy({run}before_{i}, {run}state_{i}, sizeof {run}state_{i});"] if self.field("before") else []
         sources = [
             f"{self.layer.inputs} below",
-            *["one always on"] * line,
+            *["one always on"] * bias,
             *[f"{self.layer.size} of its own"] * (self.layer.recurrent is not None),
         ]
         return template(
@@ -127,9 +127,9 @@ class LayerText:
         """Write p of neuron i: its integers, then the layer's constants."""
         learned = "hn_learned." if self.field("neuron") else ""
         rows = len(self.model.fixed_per_neuron)
-        own = [f"p[{r}] = {learned}neuron_{self.i}[{r}][i];" for r in range(rows)]
+        integers = [f"p[{r}] = {learned}neuron_{self.i}[{r}][i];" for r in range(rows)]
         constants = zip(self.model.fixed_constants, self.layer.constants, strict=True)
-        return own + [f"p[{rows + r}] = {int(c)}; /* {name} */" for r, (name, c) in enumerate(constants)]
+        return integers + [f"p[{rows + r}] = {int(c)}; /* {name} */" for r, (name, c) in enumerate(constants)]
 
     def _sum(self, array: str, start: int, stop: int, exponent: int) -> list[str]:
         """Add what arrives over the sources start..stop to the current."""
@@ -232,7 +232,7 @@ class LayerText:
     def _source_kinds(self) -> tuple[str, str]:
         return self.kind("eligibility"), self.kind("gradient")
 
-    # --- the way down
+    # --- feedback
 
     def _feedback(self) -> str:
         plan, i = self.plan, self.i

@@ -175,8 +175,8 @@ def _functions(plan: LearningPlan, called: list[Callable[..., Any]]) -> str:
 
 def _steps(plan: LearningPlan) -> list[Callable[..., Any]]:
     """Return the functions that a learning signal and a step of the update rule go through."""
-    found: list[Callable[..., Any]] = [learning_signal] if plan.passes_down(plan.last) else []
-    return found + [momentum_step] * bool(plan.options.momentum) + [weight_step]
+    functions: list[Callable[..., Any]] = [learning_signal] if plan.passes_down(plan.last) else []
+    return functions + [momentum_step] * bool(plan.options.momentum) + [weight_step]
 
 
 def _error_loops(plan: LearningPlan) -> Loops:
@@ -197,21 +197,21 @@ def _error_loops(plan: LearningPlan) -> Loops:
 
 def _forward(plan: LearningPlan) -> list[str]:
     """Write a call of every layer, from the input up."""
-    found = (
+    text = (
         ["forward_0(run->coming);", "memcpy(run->coming, input, sizeof run->coming);"]
         if plan.clock.connection_delay
         else []
     )
-    found = found or ["forward_0(input);"]
+    text = text or ["forward_0(input);"]
     below = "sent_before" if plan.clock.connection_delay else "sent"
-    return found + [f"forward_{i}(run->{below}_{i - 1});" for i in range(1, len(plan.layers))]
+    return text + [f"forward_{i}(run->{below}_{i - 1});" for i in range(1, len(plan.layers))]
 
 
 def _learn(plan: LearningPlan) -> list[str]:
     """Write the error, then each layer that signals reach, from the readout down."""
-    last, delay, found = plan.last, plan.clock.tail, []
+    last, delay, text = plan.last, plan.clock.tail, []
     if delay:
-        found += [
+        text += [
             "const int32_t new_label = label;",
             "const int new_scored = scored != 0;",
             "label = run->label[run->label_slot];",
@@ -221,7 +221,7 @@ def _learn(plan: LearningPlan) -> list[str]:
             f"run->label_slot = run->label_slot + 1 == {delay} ? 0 : run->label_slot + 1;",
         ]
     kind = next(f.kind for f in fields(plan) if f.name == f"signal_{last}")
-    found += [
+    text += [
         "if (scored) {",
         f"    error_of(run->sent_{last}, label);",
         "}",
@@ -231,18 +231,18 @@ def _learn(plan: LearningPlan) -> list[str]:
     ]
     for i in range(last, plan.lowest - 1, -1):
         layer = plan.layers[i]
-        found += [f"if (inside({layer.latency}, {layer.waiting})) {{", f"    learn_{i}();"]
+        text += [f"if (inside({layer.latency}, {layer.waiting})) {{", f"    learn_{i}();"]
         if plan.passes_down(i):
-            found += ["} else {", "    memset(run->down, 0, sizeof run->down);"]
-        found.append("}")
+            text += ["} else {", "    memset(run->down, 0, sizeof run->down);"]
+        text.append("}")
         if plan.passes_down(i):
-            found.append(f"feedback_{i}();")
+            text.append(f"feedback_{i}();")
         if i == last and signal_queue(plan):
-            found += _late(plan)
-    return found
+            text += _signal_queue_text(plan)
+    return text
 
 
-def _late(plan: LearningPlan) -> list[str]:
+def _signal_queue_text(plan: LearningPlan) -> list[str]:
     """Write the ring buffer in which signals of the last hidden layer wait."""
     signal, n = f"run->signal_{plan.last - 1}[k]", plan.layers[-2].size
     kind = next(f.kind for f in fields(plan) if f.name == "late")
@@ -256,14 +256,14 @@ def _late(plan: LearningPlan) -> list[str]:
     ]
 
 
-def _every(options: LearnOptions, what: str) -> list[str]:
+def _every(options: LearnOptions, call: str) -> list[str]:
     """Write a call after every so many samples or steps."""
     if options.update_every == 1:
-        return [what]
+        return [call]
     return [
         f"if (++hn_learn_memory.since_update == {options.update_every}) {{",
         "    hn_learn_memory.since_update = 0;",
-        f"    {what}",
+        f"    {call}",
         "}",
     ]
 

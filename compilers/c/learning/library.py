@@ -46,13 +46,13 @@ class LearnLibrary:
         self.c.hn_learn_reset()
 
     def _struct(self, struct: str) -> Iterator[tuple[str, Array]]:
-        found = [f for f in fields(self.plan) if f.struct == struct]
-        kinds = [(f.name, np.dtype(f.kind.removesuffix("_t")), f.shape) for f in found]
+        members = [f for f in fields(self.plan) if f.struct == struct]
+        kinds = [(f.name, np.dtype(f.kind.removesuffix("_t")), f.shape) for f in members]
         layout = np.dtype(kinds, align=True)
         name = "hn_learned" if struct == "learned" else f"hn_learn_{struct}"
         self.raw.append((ctypes.c_uint8 * layout.itemsize).in_dll(self.c, name))
         record = np.frombuffer(self.raw[-1], layout)
-        for f in found:
+        for f in members:
             yield f.name, record[f.name][0] if f.shape else record[f.name]
 
     @property
@@ -86,18 +86,18 @@ class LearnLibrary:
     def infer(self, x: Array) -> Array:
         """Run x (T, channel) and the tail from zero states without learning; return the readout of each device step."""
         self.begin()
-        found = []
+        outputs = []
         for step in [*x.tolist(), *[[0] * self.qnet.inputs] * self.qnet.tail]:
             self.c.hn_learn_infer((ctypes.c_int32 * len(step))(*step))
-            found.append(self.output)
-        return np.array(found)
+            outputs.append(self.output)
+        return np.array(outputs)
 
     def clips(self) -> dict[str, int]:
         """Read what was clipped so far, by the names of `sim.learning.learner.Learner.clips`."""
         depth = len(self.plan.layers)
         counts = (ctypes.c_uint32 * (1 + 3 * depth)).in_dll(self.c, "hn_learn_counts")
-        found = {"learning signals": int(counts[0])}
+        result = {"learning signals": int(counts[0])}
         for i, layer in enumerate(self.plan.layers):
-            for k, what in enumerate(("Jacobians", "eligibilities", "accumulators")):
-                found[f"{layer.name} {what}"] = int(counts[1 + k * depth + i])
-        return found
+            for k, kind in enumerate(("Jacobians", "eligibilities", "accumulators")):
+                result[f"{layer.name} {kind}"] = int(counts[1 + k * depth + i])
+        return result

@@ -68,10 +68,10 @@ def label(tensor: Tensor) -> str:
 
 def fields(plan: LearningPlan) -> list[Field]:
     """Return the fields of all structs, largest types first in each so that no gap is padded."""
-    found = [*_network_fields(plan), *(f for t in plan.tensors for f in _tensor_fields(plan, t))]
+    members = [*_network_fields(plan), *(f for t in plan.tensors for f in _tensor_fields(plan, t))]
     for i, layer in enumerate(plan.layers):
-        found += _layer_fields(plan, i, layer)
-    order = sorted(found, key=lambda f: -BYTES[f.kind])
+        members += _layer_fields(plan, i, layer)
+    order = sorted(members, key=lambda f: -BYTES[f.kind])
     return [f for f in order if f.bytes]
 
 
@@ -95,26 +95,26 @@ def weight_kind(plan: LearningPlan) -> str:
 
 def learned_arrays(plan: LearningPlan) -> str:
     """Write X(type, array, entries) of each array of `hn_learned`, a line each of a macro."""
-    found = [f"    X({f.kind}, {f.name}, {prod(f.shape)})" for f in fields(plan) if f.struct == "learned"]
-    return " \\\n".join(found)
+    rows = [f"    X({f.kind}, {f.name}, {prod(f.shape)})" for f in fields(plan) if f.struct == "learned"]
+    return " \\\n".join(rows)
 
 
 def _network_fields(plan: LearningPlan) -> list[Field]:
-    qnet, late, delay = plan.qnet, signal_queue(plan), plan.clock.tail
+    qnet, queue, delay = plan.qnet, signal_queue(plan), plan.clock.tail
     hidden, signal = plan.layers[-2].size, word(plan.layers[-2].widths.signal_bits)
     most = max(layer.layer.size for layer in plan.layers)
     return [
         Field("run", "signals", "coming", "int32_t", (qnet.inputs * plan.clock.connection_delay,)),
         Field("run", "signals", "label", "int32_t", (delay,)),
         Field("run", "signals", "scored", "uint8_t", (delay,)),
-        Field("run", "signals", "late", signal, (late, hidden) if late else (0,)),
+        Field("run", "signals", "late", signal, (queue, hidden) if queue else (0,)),
         Field("run", "signals", "error", "int64_t", (qnet.outputs,)),
         Field("run", "signals", "down", "int64_t", (most,) if plan.passes_down(plan.last) else (0,)),
         Field("run", "counters", "now", "int32_t"),
         Field("run", "counters", "length", "int32_t"),
         Field("run", "counters", "ended", "int32_t"),
         Field("run", "counters", "label_slot", "int32_t", () if delay else (0,)),
-        Field("run", "counters", "late_slot", "int32_t", () if late else (0,)),
+        Field("run", "counters", "late_slot", "int32_t", () if queue else (0,)),
         Field("memory", "counters", "weight_rate", "int32_t"),
         Field("memory", "counters", "parameter_rate", "int32_t"),
         Field("memory", "counters", "updates", "uint32_t"),
@@ -129,7 +129,7 @@ def _layer_fields(plan: LearningPlan, i: int, layer: LayerPlan) -> list[Field]:
     output, active = state if model.readout else "int8_t", plan.active(i)
     eligibility, accumulator = word(widths.eligibility_bits), word(widths.accumulator_bits)
     signal = word(widths.signal_bits)
-    found = [
+    members = [
         Field("run", "states", f"state_{i}", state, (n, d)),
         Field("run", "states", f"before_{i}", state, (n, d) if active else (0,)),
         Field("run", "states", f"sent_{i}", output, (n,)),
@@ -139,36 +139,38 @@ def _layer_fields(plan: LearningPlan, i: int, layer: LayerPlan) -> list[Field]:
         Field("run", "signals", f"signal_{i}", signal, (n,) if active else (0,)),
     ]
     if plan.passes_down(i) and layer.waiting:
-        found.append(Field("run", "waiting", f"gain_{i}", "int32_t", (layer.waiting, n)))
+        members.append(Field("run", "waiting", f"gain_{i}", "int32_t", (layer.waiting, n)))
     if layer.waiting and active:
-        found.append(Field("run", "counters", f"slot_{i}", "int32_t"))
+        members.append(Field("run", "counters", f"slot_{i}", "int32_t"))
     if not layer.learns:
-        return found
-    found += [
+        return members
+    members += [
         Field("learned", "weights", f"weight_{i}", weight_kind(plan), (n, synapses)),
         Field("memory", "gradients", f"gradient_{i}", accumulator, (n, synapses)),
         Field("run", "eligibilities", f"eligibility_{i}", eligibility, (n, synapses, d)),
         Field("run", "waiting", f"waiting_{i}", eligibility, (layer.waiting, n, synapses) if layer.waiting else (0,)),
     ]
     if parameters:
-        found += [
+        members += [
             Field("learned", "parameters", f"neuron_{i}", "int32_t", layer.layer.per_neuron.shape),
             Field("memory", "gradients", f"parameter_gradient_{i}", accumulator, (n, parameters)),
             Field("memory", "rule", f"change_{i}", "int32_t", (parameters, n)),
             Field("run", "eligibilities", f"parameter_eligibility_{i}", eligibility, (n, parameters, d)),
         ]
         if layer.waiting:
-            found.append(Field("run", "waiting", f"parameter_waiting_{i}", eligibility, (layer.waiting, n, parameters)))
-    return found
+            members.append(
+                Field("run", "waiting", f"parameter_waiting_{i}", eligibility, (layer.waiting, n, parameters))
+            )
+    return members
 
 
 def _tensor_fields(plan: LearningPlan, t: Tensor) -> list[Field]:
-    found = [
+    members = [
         Field("memory", "rule", f"{name}_{label(t)}", "int64_t", size)
         for name, size in UPDATES[plan.options.rule].state(*t.shape).items()
     ]
     if plan.options.momentum:
-        found.append(Field("memory", "rule", f"momentum_{label(t)}", word(plan.momentum_bits), t.shape))
+        members.append(Field("memory", "rule", f"momentum_{label(t)}", word(plan.momentum_bits), t.shape))
     if t.residual_bits:
-        found.append(Field("memory", "rule", f"residual_{label(t)}", word(t.residual_bits), t.shape))
-    return found
+        members.append(Field("memory", "rule", f"residual_{label(t)}", word(t.residual_bits), t.shape))
+    return members

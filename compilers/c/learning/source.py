@@ -58,31 +58,31 @@ class Jacobian:
     """A layer's clamped Jacobian as variables a01 (row, column), b0, c0, l0 (C'), f0; 0 where the model has none."""
 
     def __init__(self, scope: Scope, layer: LayerPlan) -> None:
-        found, largest = structure(layer.model), top(layer.widths.entry_bits)
+        pattern, largest = structure(layer.model), top(layer.widths.entry_bits)
 
-        def variables(letter: str, there: Sequence[bool]) -> tuple[Any, ...]:
-            return tuple(scope.variable(f"{letter}{r}", largest) if has else 0 for r, has in enumerate(there))
+        def variables(letter: str, mask: Sequence[bool]) -> tuple[Any, ...]:
+            return tuple(scope.variable(f"{letter}{r}", largest) if has else 0 for r, has in enumerate(mask))
 
-        self.A = tuple(variables(f"a{r}", row) for r, row in enumerate(found.A))
-        self.B, self.C = variables("b", found.B), variables("c", found.C)
-        self.late, self.F = variables("l", found.late), variables("f", found.F)
+        self.A = tuple(variables(f"a{r}", row) for r, row in enumerate(pattern.A))
+        self.B, self.C = variables("b", pattern.B), variables("c", pattern.C)
+        self.C_prev, self.F = variables("l", pattern.C_prev), variables("f", pattern.F)
 
     @property
     def names(self) -> Iterator[str]:
         """Return the names of the variables, in the order of `jacobian_lines`."""
-        everything = chain(chain.from_iterable(self.A), self.B, self.C, self.late, self.F)
+        everything = chain(chain.from_iterable(self.A), self.B, self.C, self.C_prev, self.F)
         return (x.name for x in everything if isinstance(x, Symbol))
 
 
 def jacobian_lines(i: int, layer: LayerPlan, at: dict[str, int]) -> list[str]:
     """Write lines that clamp what the neuron's function wrote into j; at : where its parts start in j."""
-    d, found, scope, bits = layer.model.d, structure(layer.model), scope_of(layer), layer.widths.entry_bits
+    d, pattern, scope, bits = layer.model.d, structure(layer.model), scope_of(layer), layer.widths.entry_bits
 
-    def given(key: str, start: int, there: Sequence[bool]) -> tuple[Any, ...]:
-        return tuple(scope.variable(f"j[{at[key] + start + r}]") if has else 0 for r, has in enumerate(there))
+    def given(key: str, start: int, mask: Sequence[bool]) -> tuple[Any, ...]:
+        return tuple(scope.variable(f"j[{at[key] + start + r}]") if has else 0 for r, has in enumerate(mask))
 
-    A = tuple(given("A", r * d, row) for r, row in enumerate(found.A))
-    others = (given(key, 0, there) for key, there in _parts(found))
+    A = tuple(given("A", r * d, row) for r, row in enumerate(pattern.A))
+    others = (given(key, 0, mask) for key, mask in _parts(pattern))
     *clamped, count = ARITHMETIC.clamp_jacobian(A, *others, bits)
     entries = [x for x in chain(chain.from_iterable(clamped[0]), *clamped[1:]) if isinstance(x, Symbol)]
     text = _counted(i, entries, Jacobian(scope, layer).names, count)
@@ -93,8 +93,8 @@ def jacobian_lines(i: int, layer: LayerPlan, at: dict[str, int]) -> list[str]:
     return text
 
 
-def _parts(found: Structure) -> tuple[tuple[str, Sequence[bool]], ...]:
-    return ("B", found.B), ("C", found.C), ("late", found.late), ("F", found.F)
+def _parts(pattern: Structure) -> tuple[tuple[str, Sequence[bool]], ...]:
+    return ("B", pattern.B), ("C", pattern.C), ("C_prev", pattern.C_prev), ("F", pattern.F)
 
 
 def _counted(i: int, entries: Sequence[Symbol], names: Iterator[str], count: Symbol) -> list[str]:
@@ -110,8 +110,8 @@ def gain_text(layer: LayerPlan) -> str:
     """Write B·C in C."""
     scope = scope_of(layer)
     jacobian = Jacobian(scope, layer)
-    found = ARITHMETIC.gain(jacobian.B, jacobian.C, layer.widths.coefficient_fraction)
-    return str(found.text(narrow=False)) if isinstance(found, Symbol) else str(found)
+    product = ARITHMETIC.gain(jacobian.B, jacobian.C, layer.widths.coefficient_fraction)
+    return str(product.text(narrow=False)) if isinstance(product, Symbol) else str(product)
 
 
 def largest_drive(layer: LayerPlan) -> int:
@@ -123,14 +123,14 @@ def largest_drive(layer: LayerPlan) -> int:
 def drive_lines(layer: LayerPlan) -> list[str]:
     """Write what a unit that arrives at a synapse adds, in variables drive0, …, of states that it reaches."""
     w, scope = layer.widths, scope_of(layer)
-    found = ARITHMETIC.drive_of_current(Jacobian(scope, layer).B, w.eligibility_fraction, w.coefficient_fraction)
-    return [x.declared(f"drive{r}", FACTOR) for r, x in enumerate(found) if isinstance(x, Symbol)]
+    drive = ARITHMETIC.drive_of_current(Jacobian(scope, layer).B, w.eligibility_fraction, w.coefficient_fraction)
+    return [x.declared(f"drive{r}", FACTOR) for r, x in enumerate(drive) if isinstance(x, Symbol)]
 
 
 def synapse_drive(scope: Scope, layer: LayerPlan, largest: int) -> tuple[Any, ...]:
     """Compute b of a synapse where x arrives; largest : magnitude of x."""
-    there, x = structure(layer.model).B, scope.variable("x", largest)
-    by_current = tuple(scope.variable(f"drive{r}", largest_drive(layer)) if t else 0 for r, t in enumerate(there))
+    mask, x = structure(layer.model).B, scope.variable("x", largest)
+    by_current = tuple(scope.variable(f"drive{r}", largest_drive(layer)) if t else 0 for r, t in enumerate(mask))
     return tuple(ARITHMETIC.drive_of_synapse(by_current, x))
 
 
@@ -142,9 +142,9 @@ def parameter_drive(scope: Scope, layer: LayerPlan, start: int, fraction: int) -
 
 def narrow_input(layer: LayerPlan) -> int:
     """Bound what arrives so that a synapse needs 64 bits in no row; below 0 where any magnitude does."""
-    there, largest = structure(layer.model).B, 0
+    mask, largest = structure(layer.model).B, 0
     new, *_ = _step(scope_of(layer), layer, (0,) * layer.model.d, 0)
-    for state, reached in zip(new, there, strict=True):
+    for state, reached in zip(new, mask, strict=True):
         if reached and isinstance(state, Symbol):
             largest = max(largest, state.parts[0].largest or 0)
     return (WORD - largest) // largest_drive(layer)
@@ -155,7 +155,7 @@ def _step(scope: Scope, layer: LayerPlan, drive: tuple[Any, ...], direct: Any) -
     w, j = layer.widths, Jacobian(scope, layer)
     old = tuple(scope.variable(f"old{r}", top(w.eligibility_bits)) for r in range(layer.model.d))
     return ARITHMETIC.eligibility_step(
-        old, j.A, j.C, j.late, j.F, drive, direct, w.coefficient_fraction, w.rounding, w.eligibility_bits
+        old, j.A, j.C, j.C_prev, j.F, drive, direct, w.coefficient_fraction, w.rounding, w.eligibility_bits
     )
 
 

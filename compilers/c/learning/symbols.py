@@ -175,10 +175,10 @@ def _shift_nearest(x: Any, exponent: int) -> Any:
 
 
 def _any(conditions: Iterable[Any]) -> Any:
-    found: Any = False
+    result: Any = False
     for condition in conditions:
-        found = condition | found if found is False else found | condition
-    return found
+        result = condition | result if result is False else result | condition
+    return result
 
 
 RULES: dict[str, Any] = {

@@ -15,25 +15,25 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 
 def tables(plan: LearningPlan) -> str:
     """Write all tables, that of the error last."""
-    found = [f"static const struct hn_learned start = {{\n{_start(plan)}\n}};\n"]
+    texts = [f"static const struct hn_learned start = {{\n{_start(plan)}\n}};\n"]
     seen: dict[bytes, str] = {}
     for i, numbers in enumerate(plan.layers):
         layer = numbers.layer
         if not numbers.learns:
-            found.append(table(f"weight_{i}", _weights(layer), weight_kind(plan)))
+            texts.append(table(f"weight_{i}", _weights(layer), weight_kind(plan)))
         if not numbers.parameters:
-            found.append(table(f"neuron_{i}", layer.per_neuron, "int32_t"))
+            texts.append(table(f"neuron_{i}", layer.per_neuron, "int32_t"))
         if layer.model.psi_index is not None and plan.active(i):
             key = layer.psi_table.tobytes()
-            found.append(f"#define psi_{i} {seen[key]}\n" if key in seen else table(f"psi_{i}", layer.psi_table))
+            texts.append(f"#define psi_{i} {seen[key]}\n" if key in seen else table(f"psi_{i}", layer.psi_table))
             seen.setdefault(key, f"psi_{i}")
         if plan.passes_down(i) and plan.feedback is not None:
-            found.append(table(f"feedback_weight_{i}", plan.feedback[i - 1], weight_kind(plan)))
+            texts.append(table(f"feedback_weight_{i}", plan.feedback[i - 1], weight_kind(plan)))
     constants = ERRORS[plan.error].table
     if constants.size:
         low, high = int(constants.min()), int(constants.max())
-        found.append(table("error_table", constants, "uint16_t" if low >= 0 and high < 1 << 16 else None))
-    return "\n".join(found)
+        texts.append(table("error_table", constants, "uint16_t" if low >= 0 and high < 1 << 16 else None))
+    return "\n".join(texts)
 
 
 def table(name: str, array: Array, kind: str | None = None) -> str:
@@ -55,14 +55,14 @@ def initialiser(array: Array) -> str:
 
 def _start(plan: LearningPlan) -> str:
     """Write the initialiser of `hn_learned`, in the order of its fields."""
-    found = []
+    texts = []
     for field in fields(plan):
         if field.struct == "learned":
             kind, number = field.name.rsplit("_", 1)
             layer = plan.layers[int(number)].layer
             array = _weights(layer) if kind == "weight" else layer.per_neuron
-            found.append(textwrap.indent(f".{field.name} = {initialiser(array)}", "    "))
-    return ",\n".join(found)
+            texts.append(textwrap.indent(f".{field.name} = {initialiser(array)}", "    "))
+    return ",\n".join(texts)
 
 
 def _weights(layer: QuantizedLayer) -> Array:

@@ -111,12 +111,12 @@ def _random(plan: LearningPlan) -> str:
 def _weight(plan: LearningPlan, residual: int) -> list[str]:
     bits, kind = plan.weight_bits, weight_kind(plan)
     left = "t->residual[place]" if residual else "0"
-    found = [
+    text = [
         "int64_t changed[3];",
         f"{c_name(weight_step)}(*weight, {left}, step, {bits}, {residual}, {_random(plan)}, changed);",
         f"*weight = ({kind})changed[0];",
     ]
-    return found + [f"t->residual[place] = ({word(residual)})changed[1];"] * bool(residual)
+    return text + [f"t->residual[place] = ({word(residual)})changed[1];"] * bool(residual)
 
 
 def _scratch(plan: LearningPlan, loops: Loops) -> str:
@@ -157,8 +157,8 @@ def _neurons(plan: LearningPlan, i: int) -> str:
 
 def _after(plan: LearningPlan) -> list[str]:
     """Write what follows the rule: neurons change, gradients start anew."""
-    found = [f"change_neurons_{i}();" for i, layer in enumerate(plan.layers) if layer.parameters]
+    text = [f"change_neurons_{i}();" for i, layer in enumerate(plan.layers) if layer.parameters]
     for i, layer in enumerate(plan.layers):
         names = [f"gradient_{i}"] * layer.learns + [f"parameter_gradient_{i}"] * bool(layer.parameters)
-        found += [f"memset(hn_learn_memory.{name}, 0, sizeof hn_learn_memory.{name});" for name in names]
-    return found
+        text += [f"memset(hn_learn_memory.{name}, 0, sizeof hn_learn_memory.{name});" for name in names]
+    return text

@@ -55,13 +55,13 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
             p = load_p(per_neuron, i) + shared
             s_prev, s = load_s(before, i), load_s(after, i)
             psi = psi_table[psi_index(s_prev, s, p)]
-            A, B, C, late, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
-            A, B, C, late, F, count = clamp(A, B, C, late, F, widths.entry_bits)
+            A, B, C, C_prev, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
+            A, B, C, C_prev, F, count = clamp(A, B, C, C_prev, F, widths.entry_bits)
             clipped += count
             store_rows(parts[0], i, A)
             store(parts[1], i, B)
             store(parts[2], i, C)
-            store(parts[3], i, late)
+            store(parts[3], i, C_prev)
             store(parts[4], i, F)
             gains[i] = gain(B, C, widths.coefficient_fraction)
             store_by_parameter(by_parameter, i, P)
@@ -84,14 +84,14 @@ def synapse_kernel(model_name: str) -> Callable[..., int]:
     def kernel(parts: Any, pre: Any, eligibility: Any, e: Any, widths: Any) -> int:
         w, lost = widths, 0
         for i in range(e.shape[0]):
-            A, B, C, late, F = read(parts, i)
-            drive, own = by_current(B, w.eligibility_fraction, w.coefficient_fraction), eligibility[:, i]
+            A, B, C, C_prev, F = read(parts, i)
+            drive, of_neuron = by_current(B, w.eligibility_fraction, w.coefficient_fraction), eligibility[:, i]
             for k in range(e.shape[1]):
                 new, e[i, k], clipped = step(
-                    take(own, k),
+                    take(of_neuron, k),
                     A,
                     C,
-                    late,
+                    C_prev,
                     F,
                     by_synapse(drive, pre[k]),
                     0,
@@ -99,7 +99,7 @@ def synapse_kernel(model_name: str) -> Callable[..., int]:
                     w.rounding,
                     w.eligibility_bits,
                 )
-                put(own, k, new)
+                put(of_neuron, k, new)
                 lost += 1 * clipped
         return lost
 
@@ -130,18 +130,18 @@ def parameter_kernel(model_name: str) -> Callable[..., tuple[int, int]]:
     ) -> tuple[int, int]:
         w, entries, lost = widths, 0, 0
         for i in range(e.shape[0]):
-            A, _, C, late, F = read(parts, i)
-            own = eligibility[:, i]
+            A, _, C, C_prev, F = read(parts, i)
+            of_neuron = eligibility[:, i]
             for k in range(e.shape[1]):
                 j, fraction = places[k], fractions[k]
                 given = direct[j, i]
                 reached = sat(given, w.entry_bits)
                 entries += 1 * (reached != given)
                 new, e[i, k], clipped = step(
-                    take(own, k),
+                    take(of_neuron, k),
                     A,
                     C,
-                    late,
+                    C_prev,
                     F,
                     driven(take(by_parameter[j], i), fraction - w.state_fraction),
                     reached << fraction,
@@ -149,7 +149,7 @@ def parameter_kernel(model_name: str) -> Callable[..., tuple[int, int]]:
                     w.rounding,
                     w.eligibility_bits,
                 )
-                put(own, k, new)
+                put(of_neuron, k, new)
                 lost += 1 * clipped
         return entries, lost
 

@@ -22,37 +22,39 @@ def load_kernels(plan: LearningPlan) -> None:
     """Run every kernel once, on zeros: Lava's processes are forked from this one and inherit them."""
     for layer in plan.layers:
         _load_layer(layer, plan.options)
-    rows, label, down = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
+    rows, label, weighted_signal = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
     output_errors(plan.error, rows, label, label, 8, 8)
-    feedback_kernel()(down, np.zeros((2, 2), np.int32), 0, 8, down.copy(), np.zeros(1, np.int64))
+    feedback_kernel()(weighted_signal, np.zeros((2, 2), np.int32), 0, 8, weighted_signal.copy(), np.zeros(1, np.int64))
 
 
 def _load_layer(plan: LayerPlan, options: LearnOptions) -> None:
     layer, model = plan.layer, plan.model
-    n, d, trainable, own = layer.size, model.d, len(model.trainable), layer.per_neuron.copy()
+    n, d, trainable, per_neuron = layer.size, model.d, len(model.trainable), layer.per_neuron.copy()
     state, output = np.zeros((d, n), np.int32), np.zeros(n, np.int32)
-    PopulationStep(model.name, n)(output, state, output, own, layer.constants, np.zeros(len(model.events), np.int64))
+    PopulationStep(model.name, n)(
+        output, state, output, per_neuron, layer.constants, np.zeros(len(model.events), np.int64)
+    )
     shapes = (Message(d).rows, n), (trainable, d, n), (trainable, n)
-    rows, by_parameter, by_own = (np.zeros(shape, np.int64) for shape in shapes)
+    rows, by_parameter, direct = (np.zeros(shape, np.int64) for shape in shapes)
     parts, gains, widths = Message(d).split(rows), np.zeros(n, np.int64), plan.widths
     jacobian_kernel(model.name)(
         state,
         state,
         output,
         output,
-        own,
+        per_neuron,
         layer.constants,
         layer.psi_table,
         widths,
         parts,
         gains,
         by_parameter,
-        by_own,
+        direct,
     )
     one, gradient, eligibility = np.zeros(1, np.int64), np.zeros((n, 1), np.int64), np.zeros((d, n, 1), np.int64)
     synapse_kernel(model.name)(parts, one, eligibility, gradient.copy(), widths)
     gradient_kernel()(gradient, gains, gradient.copy(), one, widths.accumulator_bits)
     WeightUpdate(options, (n, 1), 0, weight_bits=8, momentum_bits=24, residual_bits=1)(gradient.copy(), gradient, 0)
     if plan.parameters:
-        parameter_kernel(model.name)(parts, by_parameter, by_own, one, one, eligibility, gradient.copy(), widths)
-        ParameterUpdate(model.name, options, n, 0, [0], 24)(own, layer.constants, gradient, trainable, 0)
+        parameter_kernel(model.name)(parts, by_parameter, direct, one, one, eligibility, gradient.copy(), widths)
+        ParameterUpdate(model.name, options, n, 0, [0], 24)(per_neuron, layer.constants, gradient, trainable, 0)

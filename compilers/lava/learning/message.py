@@ -35,12 +35,12 @@ class Message:
         return self.entries
 
     @property
-    def down(self) -> int:
+    def weighted_signal(self) -> int:
         """Return the row of B·C g."""
         return self.entries + 1
 
     def split(self, rows: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return views of the rows: A (d, d, n), B (d, n), C (d, n), C' (d, n), F (d, n)."""
         d = self.d
-        B, C, late, F = rows[d * d : self.entries].reshape(4, d, -1)
-        return rows[: d * d].reshape(d, d, -1), B, C, late, F
+        B, C, C_prev, F = rows[d * d : self.entries].reshape(4, d, -1)
+        return rows[: d * d].reshape(d, d, -1), B, C, C_prev, F

@@ -86,7 +86,7 @@ def schedule(plan: LearningPlan, index: int, steps: int, stream: bool) -> Schedu
     return Schedule(
         period=0 if stream else plan.clock.learning_steps(steps),
         first=window.first,
-        own=window.steps,
+        steps=window.steps,
         every=options.update_every,
         on=options.update_on,
     )

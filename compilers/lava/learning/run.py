@@ -64,16 +64,16 @@ class LavaLearning:
 
 
 def learn_in_lava(
-    qnet: QuantizedNetwork, x: Array, label: Array, *, timeout: float = 600.0, **more: Any
+    qnet: QuantizedNetwork, x: Array, label: Array, *, timeout: float = 600.0, **fields: Any
 ) -> LavaLearning:
     """Let a copy of `qnet` learn in Lava processes; the numbers are those of `sim.learning.learner.Learner`.
 
-    more : the other fields of `LavaTask`. timeout : seconds
+    fields : the others of `LavaTask`. timeout : seconds
 
     Raises InputError for what cannot run, MissingPackageError without Lava and HyprError, with Lava's own words, if
     the run fails.
     """
-    return learn_all_in_lava({"task": LavaTask(qnet, x, label, **more)}, timeout=timeout)["task"]
+    return learn_all_in_lava({"task": LavaTask(qnet, x, label, **fields)}, timeout=timeout)["task"]
 
 
 def learn_all_in_lava(tasks: Mapping[str, LavaTask], *, timeout: float = 600.0) -> dict[str, LavaLearning]:
@@ -121,13 +121,13 @@ def _rates(task: LavaTask, samples: int) -> Array:
     """Return the rates of each sample, (samples, 2)."""
     if task.rates is None:
         return np.tile([as_rate(task.options.rate), as_rate(task.options.parameter_rate)], (samples, 1))
-    found = np.asarray(task.rates)
-    if found.shape != (samples, 2) or found.dtype.kind not in "iu" or found.min() < 0:
+    rates = np.asarray(task.rates)
+    if rates.shape != (samples, 2) or rates.dtype.kind not in "iu" or rates.min() < 0:
         raise InputError(
-            f"rates of shape {found.shape} and {found.dtype}, rule: ({samples}, 2), integers from 0 on: "
+            f"rates of shape {rates.shape} and {rates.dtype}, rule: ({samples}, 2), integers from 0 on: "
             "rate and parameter_rate of each sample, times 2^16"
         )
-    return found
+    return rates
 
 
 def _labels(task: LavaTask, samples: int, steps: int, device_steps: int) -> Array:
@@ -142,9 +142,11 @@ def _labels(task: LavaTask, samples: int, steps: int, device_steps: int) -> Arra
     scored = np.ones((samples, steps), bool) if task.scored is None else np.asarray(task.scored, bool)
     if scored.shape != (samples, steps):
         raise InputError(f"scored of shape {scored.shape}, rule: ({samples}, {steps})")
-    both = np.stack([np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps)), scored], axis=2)
-    late = np.pad(both.astype(np.int32), ((0, 0), (task.qnet.tail, device_steps), (0, 0)))
-    return late[:, :device_steps]
+    targets = np.stack(
+        [np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps)), scored], axis=2
+    )
+    delayed = np.pad(targets.astype(np.int32), ((0, 0), (task.qnet.tail, device_steps), (0, 0)))
+    return delayed[:, :device_steps]
 
 
 # ---------------------------------------------------------------- what came of it
@@ -156,21 +158,21 @@ def _read(name: str, task: LavaTask, folder: Path) -> LavaLearning:
         raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {last_words(folder)}")
     qnet, samples = task.qnet.copy(), len(task.x)
     names = [qnet.name(i) for i in range(len(qnet.layers))]
-    files = {what: folder / f"{name}.{what}.npy" for what in (*names, *qnet.weights())}
-    steps = {what: _by_sample(np.load(files[what]), samples) for what in names if files[what].exists()}
-    weights = {what: np.load(files[what]) for what in qnet.weights() if files[what].exists()}
+    files = {part: folder / f"{name}.{part}.npy" for part in (*names, *qnet.weights())}
+    steps = {part: _by_sample(np.load(files[part]), samples) for part in names if files[part].exists()}
+    weights = {part: np.load(files[part]) for part in qnet.weights() if files[part].exists()}
     with np.load(folder / f"{name}.done.npz") as done:
         end = {key: done[key] for key in done.files}
-    for what, after in weights.items():
-        qnet.weights()[what][...] = after[-1]
-    for what, layer in zip(names, qnet.layers, strict=True):
-        layer.per_neuron[...] = end[f"per_neuron/{what}"]
+    for part, after in weights.items():
+        qnet.weights()[part][...] = after[-1]
+    for part, layer in zip(names, qnet.layers, strict=True):
+        layer.per_neuron[...] = end[f"per_neuron/{part}"]
     readout = steps[names[-1]][:, :, -1]
     return LavaLearning(
         qnet,
         readout if task.stream else readout[:, qnet.tail : qnet.tail + task.x.shape[1]],
-        {what: rows[:, :, -1] for what, rows in steps.items() if what != names[-1]},
-        {what: rows[:, :, :-1] for what, rows in steps.items()},
+        {part: rows[:, :, -1] for part, rows in steps.items() if part != names[-1]},
+        {part: rows[:, :, :-1] for part, rows in steps.items()},
         weights,
         _clips(names, end),
         end["seconds"],
@@ -183,12 +185,12 @@ def _by_sample(rows: Array, samples: int) -> Array:
 
 def _clips(names: list[str], end: dict[str, Array]) -> dict[str, int]:
     """Sum the counts of neurons (Jacobians, eligibilities, accumulators) and of synapses (the last two, signals)."""
-    found = {"learning signals": 0}
+    counts = {"learning signals": 0}
     for layer in names:
-        own = end[f"clips/{layer}"]
+        of_neurons = end[f"clips/{layer}"]
         synapses = [end[key] for key in (f"clips/{layer}.input", f"clips/{layer}.recurrent") if key in end]
-        found["learning signals"] += int(sum(clips[2] for clips in synapses))
-        found[f"{layer} Jacobians"] = int(own[0])
-        found[f"{layer} eligibilities"] = int(own[1] + sum(clips[0] for clips in synapses))
-        found[f"{layer} accumulators"] = int(own[2] + sum(clips[1] for clips in synapses))
-    return found
+        counts["learning signals"] += int(sum(clips[2] for clips in synapses))
+        counts[f"{layer} Jacobians"] = int(of_neurons[0])
+        counts[f"{layer} eligibilities"] = int(of_neurons[1] + sum(clips[0] for clips in synapses))
+        counts[f"{layer} accumulators"] = int(of_neurons[2] + sum(clips[1] for clips in synapses))
+    return counts

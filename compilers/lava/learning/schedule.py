@@ -10,13 +10,13 @@ class Schedule:
     """Device steps t count from 0 over the whole run.
 
     period : device steps of a sample with its tail, 0 for a stream, in which no sample ends
-    first : step of a sample in which the layer starts to learn. own : steps that it learns, without end in a stream
+    first : step of a sample in which the layer starts to learn. steps : that it learns, without end in a stream
     every, on : an update after so many samples ("sample") or device steps ("step")
     """
 
     period: int
     first: int
-    own: int
+    steps: int
     every: int
     on: str
 
@@ -34,8 +34,8 @@ class Schedule:
 
     def learns(self, t: int) -> bool:
         """Tell whether the layer learns in this step and sends something down."""
-        own = self.at(t) - self.first
-        return own >= 0 and (self.period == 0 or own < self.own)
+        step = self.at(t) - self.first
+        return step >= 0 and (self.period == 0 or step < self.steps)
 
     def updates(self, t: int) -> bool:
         """Tell whether an update ends this step."""

@@ -71,9 +71,9 @@ def _records(name: str, folder: Path, plan: LearningPlan, device_steps: int, ord
             shapes[layer.name] = (device_steps, layer.model.d + 1, layer.size)
         if updates:
             shapes |= {t.name: (updates, *t.shape) for t in plan.tensors_of(layer.index) if not t.parameter}
-    paths = {what: folder / f"{name}.{what}.npy" for what in shapes}
-    for what, path in paths.items():
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shapes[what]).flush()
+    paths = {key: folder / f"{name}.{key}.npy" for key in shapes}
+    for key, path in paths.items():
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shapes[key]).flush()
     return paths
 
 
@@ -101,8 +101,8 @@ def _blocks(steps: int) -> list[int]:
 
 def _at_the_end(built: LavaLearningNetwork) -> dict[str, Array]:
     """Read clips and integers of neurons that can change through Lava's runtime, while it pauses."""
-    found = {f"clips/{name}": process.clips.get() for name, process in (built.neurons | built.synapses).items()}
-    return found | {f"per_neuron/{name}": process.per_neuron.get() for name, process in built.neurons.items()}
+    arrays = {f"clips/{name}": process.clips.get() for name, process in (built.neurons | built.synapses).items()}
+    return arrays | {f"per_neuron/{name}": process.per_neuron.get() for name, process in built.neurons.items()}
 
 
 def main(folder: Path) -> None:

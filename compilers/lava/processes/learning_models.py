@@ -141,7 +141,7 @@ class PyLearningNeurons(_Learning):
             self._by_output,
         )
         rows[self._message.signal] = signal
-        rows[self._message.down] = queued(self.gains, gains, self.proc_params["delay"]) * signal
+        rows[self._message.weighted_signal] = queued(self.gains, gains, self.proc_params["delay"]) * signal
 
     def _learn(self, rows: Array, learns: bool) -> None:
         """Move the eligibilities of the neuron parameters that learn, and update these."""
@@ -215,7 +215,7 @@ class PyLearningSynapses(_Learning):
         """Send learning signals to the layer below, then learn."""
         rows = self.learn_in.recv()
         if self.proc_params["back"] is not None:
-            self._send_back(rows[self._message.down])
+            self._send_back(rows[self._message.weighted_signal])
         if not self.proc_params["learns"]:
             return
         if self._schedule.learns(self.t):

@@ -17,14 +17,14 @@ RuleChoice = str | Mapping[str, Any] | Rule
 
 def _load() -> dict[str, Rule]:
     """Import every file of the folder; one that fails to import stops the program."""
-    found = {}
+    rules = {}
     for info in iter_modules(__path__):
         rule = getattr(import_module(f"{__name__}.{info.name}"), "RULE", None)
         if rule is not None:
             if rule.name != info.name:
                 raise InputError(f"rules/{info.name}.py: RULE.name = {rule.name!r}, rule: it equals the file's name")
-            found[rule.name] = rule
-    return found
+            rules[rule.name] = rule
+    return rules
 
 
 RULES: dict[str, Rule] = _load()

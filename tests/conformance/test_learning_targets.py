@@ -14,7 +14,7 @@ from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.learning.state import restore_learner, save_learner
-from hypr_neuro.sim.learning.told import FULL_REWARD, LARGEST_REWARD, as_reward
+from hypr_neuro.sim.learning.targets import FULL_REWARD, LARGEST_REWARD, as_reward
 from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
 
 Array = Any

@@ -44,7 +44,7 @@ def rewarded(error: int, reward: int, bits: int) -> int:
 
 
 @cache
-def told_kernel() -> Callable[..., None]:
+def given_error_kernel() -> Callable[..., None]:
     """Make the kernel (errors, given, reward, scored, bits, out) of errors that are given, and rewards.
 
     errors : (steps, outputs), of steps where `given` (steps,). reward, scored : (steps,). out : (steps, outputs), on
@@ -62,7 +62,7 @@ def told_kernel() -> Callable[..., None]:
 
 
 @dataclass(frozen=True)
-class Told:
+class Targets:
     """Targets of some steps.
 
     Attributes
@@ -89,34 +89,34 @@ class Told:
         """Tell whether there are labels alone."""
         return self.errors is None
 
-    def part(self, cut: slice) -> Told:
+    def part(self, cut: slice) -> Targets:
         """Return some of the steps."""
         if self.errors is None or self.given is None or self.reward is None:
-            return Told(self.label[cut], self.scored[cut])
-        return Told(self.label[cut], self.scored[cut], self.errors[cut], self.given[cut], self.reward[cut])
+            return Targets(self.label[cut], self.scored[cut])
+        return Targets(self.label[cut], self.scored[cut], self.errors[cut], self.given[cut], self.reward[cut])
 
-    def full(self, outputs: int) -> Told:
+    def full(self, outputs: int) -> Targets:
         """Return it with errors and rewards, those that change nothing where there are none."""
         if not self.plain:
             return self
         steps = len(self)
         errors, given = np.zeros((steps, outputs), np.int64), np.zeros(steps, bool)
-        return Told(self.label, self.scored, errors, given, np.full(steps, FULL_REWARD, np.int64))
+        return Targets(self.label, self.scored, errors, given, np.full(steps, FULL_REWARD, np.int64))
 
-    def kept(self) -> Told:
+    def copied(self) -> Targets:
         """Copy it, plain if there is nothing but labels."""
         if self.given is None or self.reward is None or not (self.given.any() or np.any(self.reward != FULL_REWARD)):
-            return Told(self.label.copy(), self.scored.copy())
-        return Told(*(array.copy() for array in self.arrays()))
+            return Targets(self.label.copy(), self.scored.copy())
+        return Targets(*(array.copy() for array in self.arrays()))
 
-    def before(self, later: Told) -> Told:
+    def before(self, later: Targets) -> Targets:
         """Join these steps and then the `later` ones."""
         if self.plain and later.plain:
-            return Told(np.concatenate([self.label, later.label]), np.concatenate([self.scored, later.scored]))
+            return Targets(np.concatenate([self.label, later.label]), np.concatenate([self.scored, later.scored]))
         outputs = self.errors.shape[1] if self.errors is not None else 0
         outputs = later.errors.shape[1] if later.errors is not None else outputs
         first, second = self.full(outputs).arrays(), later.full(outputs).arrays()
-        return Told(*(np.concatenate([a, b]) for a, b in zip(first, second, strict=True)))
+        return Targets(*(np.concatenate([a, b]) for a, b in zip(first, second, strict=True)))
 
     def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
         """Return all five arrays, of one that is not plain."""
@@ -126,12 +126,12 @@ class Told:
         return self.label, self.scored, self.errors, self.given, self.reward
 
 
-def silence(steps: int) -> Told:
+def silence(steps: int) -> Targets:
     """Make targets of steps that are not scored."""
-    return Told(np.zeros(steps, np.int64), np.zeros(steps, bool))
+    return Targets(np.zeros(steps, np.int64), np.zeros(steps, bool))
 
 
-def check_told(
+def check_targets(
     steps: int,
     outputs: int,
     error_bits: int,
@@ -139,7 +139,7 @@ def check_told(
     scored: Array,
     errors: Array | None = None,
     reward: Array | int | None = None,
-) -> Told:
+) -> Targets:
     """Check the targets of some steps; InputError naming what does not fit."""
     scored = np.asarray(scored)
     if errors is not None:
@@ -155,21 +155,23 @@ def check_told(
     known = label[scored]
     if errors is None and known.size and not 0 <= known.min() <= known.max() < outputs:
         raise InputError(f"labels {known.min()} to {known.max()}, rule: 0 to {outputs - 1} where scored")
-    told = Told(np.asarray(label, np.int64), scored)
+    targets = Targets(np.asarray(label, np.int64), scored)
     if errors is None and reward is None:
-        return told
+        return targets
     given = np.full(steps, errors is not None)
-    _, _, none, _, full = told.full(outputs).arrays()
+    _, _, none, _, full = targets.full(outputs).arrays()
     if reward is not None:
         reward = np.broadcast_to(reward, (steps,)) if np.ndim(reward) == 0 else reward
         full = _integers("reward", reward, (steps,), LARGEST_REWARD, "8 fraction bits; as_reward(0.5) gives 128")
-    return Told(told.label, told.scored, none if errors is None else errors, given, full)
+    return Targets(targets.label, targets.scored, none if errors is None else errors, given, full)
 
 
 def _integers(name: str, array: Array | int, shape: tuple[int, ...], top: int, remedy: str) -> Array:
-    found = np.asarray(array)
-    if found.shape != shape or found.dtype.kind not in "iu":
-        raise InputError(f"{name} is {found.dtype} of shape {found.shape}, rule: integers of shape {shape} ({remedy})")
-    if found.size and max(int(found.max()), -int(found.min())) > top:
-        raise InputError(f"{name} holds magnitudes up to {np.abs(found).max()}, rule: at most {top} ({remedy})")
-    return np.ascontiguousarray(found, np.int64)
+    numbers = np.asarray(array)
+    if numbers.shape != shape or numbers.dtype.kind not in "iu":
+        raise InputError(
+            f"{name} is {numbers.dtype} of shape {numbers.shape}, rule: integers of shape {shape} ({remedy})"
+        )
+    if numbers.size and max(int(numbers.max()), -int(numbers.min())) > top:
+        raise InputError(f"{name} holds magnitudes up to {np.abs(numbers).max()}, rule: at most {top} ({remedy})")
+    return np.ascontiguousarray(numbers, np.int64)
