@@ -89,8 +89,20 @@ class _Close(ast.stmt):
 class LoopTranslator(Translator):
     """One function over arrays on its way to C.
 
-    head : its C declaration. arrays : by argument. given : numbers by argument, C text or integers
-    tuples : arguments that are tuples of arrays. sink : see `Sink`
+    Parameters
+    ----------
+    function : callable
+        Tagged.
+    head : str
+        Its C declaration.
+    arrays : mapping of CArray, optional
+        By argument.
+    given : mapping, optional
+        Numbers by argument, C text or integers.
+    tuples : mapping, optional
+        Arguments that are tuples of arrays.
+    sink : Sink, optional
+        Array of which C takes each entry as it arises.
     """
 
     def __init__(

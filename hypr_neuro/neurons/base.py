@@ -105,18 +105,32 @@ class Param:
 class FixedFormat:
     """What a profile and the calibration say to `to_fixed`.
 
-    state_bits : width of every state in bits, sign included
-    coefficient_bits : width of decays and other coefficients, sign included; one bit is left for the integer part
-    decay_bits : width of Loihi's built-in decays
-    threshold_bits, threshold_shift : LIF threshold mantissa and its left shift
-    bias_mantissa_bits, bias_exponent_max : LIF bias
-    state_range : largest magnitude that calibration saw, in real units, any state
-    headroom : factor kept free above `state_range`
-    weight_range : largest weight magnitude to make room for, in real units, over the layer's connections
-    weight_bits, weight_exponent_max : width of a weight's mantissa, sign included, and its largest exponent
-    rounding : code of the rounding rule of states
-    overflow : "lava" (as Lava's CPU models) or "hardware"
-    psi_bits : width of the ψ table's entries, sign included
+    Attributes
+    ----------
+    state_bits : int
+        Width of every state in bits, sign included.
+    coefficient_bits : int
+        Width of decays and other coefficients, sign included; one bit is left for the integer part.
+    decay_bits : int
+        Width of Loihi's built-in decays.
+    threshold_bits, threshold_shift : int
+        LIF threshold mantissa and its left shift.
+    bias_mantissa_bits, bias_exponent_max : int
+        LIF bias.
+    state_range : float
+        Largest magnitude that calibration saw, in real units, any state.
+    headroom : float
+        Factor left free above `state_range`.
+    weight_range : float
+        Largest weight magnitude to make room for, in real units, over the layer's connections.
+    weight_bits, weight_exponent_max : int
+        Width of a weight's mantissa, sign included, and its largest exponent.
+    rounding : int
+        Code of the rounding rule of states.
+    overflow : str
+        "lava" (as Lava's CPU models) or "hardware".
+    psi_bits : int
+        Width of the ψ table's entries, sign included.
     """
 
     state_bits: int
@@ -164,11 +178,20 @@ class Conversion:
 class FixedParams:
     """Parameters of one layer as integers.
 
-    per_neuron : arrays (n,), in the record's order
-    constants : one integer for the whole layer, in the record's order
-    state_scale : state_int = state · state_scale
-    current_scale : the weighted sum that reaches the neuron is I_int = I · current_scale
-    psi_table : (512,) integers with coefficient fraction bits
+    Attributes
+    ----------
+    per_neuron : dict of ndarray
+        (n,) each, in the record's order.
+    constants : dict of int
+        One integer for the whole layer each, in the record's order.
+    state_scale : float
+        state_int = state · state_scale.
+    current_scale : float
+        The weighted sum that reaches the neuron is I_int = I · current_scale.
+    psi_table : ndarray
+        (512,) integers with coefficient fraction bits.
+    conversions : list of Conversion
+        Steps from float to integer.
     """
 
     per_neuron: dict[str, Array]
@@ -213,12 +236,19 @@ class Learned:
 
     Parameters of a model without this record stay as they are on a chip.
 
-    values : (float parameters) -> the real numbers that these integers stand for, (n,) each; BRF: δ|ω| and δ|b'|
-    params : (float parameters, values) -> float parameters that have these values, all else as given
-    units : (constants by name) -> real size of one unit of change of each
-    read : (per-neuron integers by name, constants by name) -> values of the integers, (n,) each
-    change : (p, change) -> per-neuron integers after value ← value - change · unit, kept inside their range; scalar
-        integers and tuples as in step functions
+    Attributes
+    ----------
+    values : callable
+        (float parameters) -> the real numbers that these integers stand for, (n,) each; BRF: δ|ω| and δ|b'|.
+    params : callable
+        (float parameters, values) -> float parameters that have these values, all else as given.
+    units : callable
+        (constants by name) -> real size of one unit of change of each.
+    read : callable
+        (per-neuron integers by name, constants by name) -> values of the integers, (n,) each.
+    change : callable
+        (p, change) -> per-neuron integers after value ← value - change · unit, clamped to their range; scalar integers
+        and tuples as in step functions.
     """
 
     values: Callable[[Mapping[str, Array]], tuple[Array, ...]]

@@ -30,7 +30,14 @@ TARGET_EXPONENT = 4
 def input_shift(gain: float, fraction: int, fmt: FixedFormat) -> int:
     """Choose the left shift that aligns weighted sums with the state, so that weight exponents stay small; at least 0.
 
-    gain : factor between current and state (BRF's δ). fraction : the state's fraction bits
+    Parameters
+    ----------
+    gain : float
+        Factor between current and state (BRF's δ).
+    fraction : int
+        The state's fraction bits.
+    fmt : FixedFormat
+        Widths and ranges.
     """
     top = (1 << (fmt.weight_bits - 1)) - 1
     exponent = int(np.ceil(np.log2(max(fmt.weight_range, 1e-9) * gain / top))) + fraction

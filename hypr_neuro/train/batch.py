@@ -14,9 +14,26 @@ from hypr_neuro.train.losses import Loss, LossChoice, get_loss
 def batch_arrays(
     net: Network, x: Array | Rows, y: Array, mask: Array | None, loss: LossChoice, *, empty: bool = False
 ) -> tuple[Array | Rows, Array, Array, Loss]:
-    """Check a batch: x, targets (sample,) or (sample, T) or (sample, T, outputs), the steps that the loss scores.
+    """Check a batch: inputs, targets, and the steps that the loss scores.
 
-    empty : a mask without any scored step is allowed
+    Parameters
+    ----------
+    net : Network
+        Whose channels and outputs they must fit.
+    x, y, mask, loss
+        As in `gradients.gradients`.
+    empty : bool
+        Whether a mask without any scored step is allowed.
+
+    Returns
+    -------
+    x : ndarray
+        (sample, T, channel).
+    target : ndarray
+        (sample,), (sample, T) or (sample, T, outputs).
+    scored : ndarray
+        (sample, T), the steps that the loss looks at.
+    loss : Loss
     """
     kind = get_loss(loss)
     x, y = x if isinstance(x, (np.ndarray, Rows)) else np.asarray(x), np.asarray(y)

@@ -87,8 +87,16 @@ def _output_decay(readout: Layer, rule: Rule) -> float:
 class Block:
     """A block of samples on its way through the sequence: `observe` all parts first if need be, then `learn` them.
 
-    first : number of its first sample in the batch
-    reward : (samples, 1) or (samples, T) factors of the learning signals, or None
+    Parameters
+    ----------
+    setup : Setup
+        What all blocks share.
+    samples : int
+        Of the block.
+    first : int
+        Number of its first sample in the batch.
+    reward : ndarray, optional
+        (samples, 1) or (samples, T) factors of the learning signals.
     """
 
     def __init__(self, setup: Setup, samples: int, first: int = 0, reward: Array | None = None) -> None:
@@ -287,8 +295,16 @@ class Block:
 class BatchGradients:
     """Gradients of a batch, with what running means are made of.
 
-    loss : of the batch. penalty : that the rule's `regularizer` adds to it; its derivative is part of `gradients`
-    rates : spikes a step of each hidden layer's neurons, by "layers.0.rate" and so on; empty where nobody asks
+    Attributes
+    ----------
+    gradients : dict of ndarray
+        By the names of `Network.arrays`.
+    loss : float
+        Of the batch.
+    penalty : float
+        That the rule's `regularizer` adds to it; its derivative is part of `gradients`.
+    rates : dict of ndarray
+        Spikes a step of each hidden layer's neurons, by "layers.0.rate" and so on; empty where the rule keeps no means.
     """
 
     gradients: Gradients

@@ -54,25 +54,55 @@ def gradients(
 ) -> tuple[Gradients, float]:
     """Compute the gradient of the mean loss over all scored steps (or samples) of a batch.
 
-    x : (sample, T, channel), also a memory map: only a sub-sequence of it is read at a time
-    y : (sample,) or (sample, T) integer labels; for "squared_error" real numbers (sample, outputs) or
-        (sample, T, outputs). mask : (sample, T), False = not scored
-    rule : "hypr", "bptt", "ostl" or "eprop", see `train.rules`; {"name": …, and the rule's settings}; or a `Rule`
-    chunk : λ, steps of a sub-sequence; does not change the result ("bptt" needs the whole sequence: None)
-    loss : a name of `train.losses`, a `Loss`, or a function (output, target, weight) as `Loss.step`
-    errors : (sample, T, outputs) ∂L/∂o_t in place of y and a loss, taken as they are, without a mean; the loss is then
-        Σ errors · outputs
-    reward : (sample,) or (sample, T), multiplies the learning signals of a sample or step; not those of penalties
-    signal_delay : for each layer without the readout, steps by which learning signals arrive late (0 by default)
-    feedback : of "eprop": "symmetric", "random", or one (n, outputs) matrix for each hidden layer
-    penalty : on firing rates
-    ways_down : of "hypr": for each layer but the first a matrix (n, inputs) that takes the place of its weights where
-        learning signals go down
-    means : running means of a rule that keeps some; None: those at its start
-    seed, sample : of the rule's noise: seed, and number of the batch's first sample
+    Parameters
+    ----------
+    net : Network
+        In float.
+    x : ndarray
+        (sample, T, channel), also a memory map: only a sub-sequence of it is read at a time.
+    y : ndarray, optional
+        (sample,) or (sample, T) integer labels; for "squared_error" real numbers (sample, outputs) or
+        (sample, T, outputs).
+    mask : ndarray, optional
+        (sample, T), False = not scored.
+    rule : str, mapping or Rule
+        "hypr", "bptt", "ostl" or "eprop", see `train.rules`; {"name": …, and the rule's settings}; or a `Rule`.
+    chunk : int, optional
+        λ, steps of a sub-sequence; does not change the result ("bptt" needs the whole sequence: None).
+    loss : str, Loss or callable
+        A name of `train.losses`, a `Loss`, or a function (output, target, weight) as `Loss.step`.
+    errors : ndarray, optional
+        (sample, T, outputs) ∂L/∂o_t in place of y and a loss, taken as they are, without a mean; the loss is then
+        Σ errors · outputs.
+    reward : ndarray, optional
+        (sample,) or (sample, T), multiplies the learning signals of a sample or step; not those of penalties.
+    dtype : type
+        float32 or float64.
+    signal_delay : sequence of int, optional
+        For each hidden layer the steps by which learning signals arrive late (0 by default).
+    feedback : str or sequence of ndarray
+        Of "eprop": "symmetric", "random", or one (n, outputs) matrix for each hidden layer.
+    penalty : RatePenalty, optional
+        On firing rates.
+    ways_down : sequence of ndarray, optional
+        Of "hypr": for each layer but the first feedback weights (n, inputs) in place of its weights.
+    means : dict of ndarray, optional
+        Running means of a rule that keeps some; None: those at its start.
+    seed, sample : int
+        Of the rule's noise: seed, and number of the batch's first sample.
 
-    Returns ({"layers.0.weight": array, …}, loss). Raises InputError for wrong shapes, labels out of range, a batch
-    without a scored step, an unknown rule or loss, options that do not go together.
+    Returns
+    -------
+    gradients : dict of ndarray
+        By the names of `Network.arrays`, "layers.0.weight" and so on.
+    loss : float
+        Penalties included.
+
+    Raises
+    ------
+    InputError
+        For wrong shapes, labels out of range, a batch without a scored step, an unknown rule or loss, options that do
+        not go together.
     """
     if errors is not None:
         if y is not None or loss != "per_step_cross_entropy":

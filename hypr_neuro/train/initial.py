@@ -15,8 +15,19 @@ DOUBLINGS = 12
 def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
     """Double each hidden layer's input weights, from the first layer up, until it fires at `target` or above.
 
-    x : (sample, T, channel). target : spikes a neuron and step. At most 2^12; changes `net`.
-    Returns the rate that each layer reached, by name.
+    Parameters
+    ----------
+    net : Network
+        Changed; by a factor of 2^12 at most.
+    x : ndarray
+        (sample, T, channel).
+    target : float
+        Spikes a neuron and step.
+
+    Returns
+    -------
+    dict of float
+        The rate that each layer reached, by name.
     """
     require("net", net, Network)
     values = np.ascontiguousarray(np.asarray(x).transpose(1, 0, 2), dtype=np.float32)

@@ -29,11 +29,19 @@ from hypr_neuro.numbers.jit import compile_kernel
 class Loss:
     """One loss; either `step`, or `sum_of` with `mean`, is used.
 
-    targets : "step" one class a step (one a sample stands for all its steps), "sample" one class a sample, "real",
-        "any" classes where y holds integers and else real numbers, "error" ∂L/∂o itself
-    step : (output, target, weight) -> (loss of each sample (batch,), ∂L/∂o), both linear in weight
-    last_only : only a sample's last scored step counts
-    sum_of : h is "outputs" or "softmax". mean : L is taken at S / Σ_t m_t
+    Attributes
+    ----------
+    targets : str
+        "step" one class a step (one a sample stands for all its steps), "sample" one class a sample, "real", "any"
+        classes where y holds integers and else real numbers, "error" ∂L/∂o itself.
+    step : callable or None
+        (output, target, weight) -> (loss of each sample (batch,), ∂L/∂o), both linear in weight.
+    last_only : bool
+        Only a sample's last scored step counts.
+    sum_of : str or None
+        h is "outputs" or "softmax".
+    mean : bool
+        L is taken at S / Σ_t m_t.
     """
 
     name: str
@@ -77,7 +85,12 @@ class Loss:
 class RatePenalty:
     """Penalty on firing rates: Σ over layers of strength · mean over samples and neurons of (rate - target)².
 
-    target : rate in spikes a step, 0 to 1. strength : 0 or larger
+    Attributes
+    ----------
+    target : float
+        Rate in spikes a step, 0 to 1.
+    strength : float
+        0 or larger.
     """
 
     target: float

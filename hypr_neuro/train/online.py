@@ -50,9 +50,23 @@ def online_gradients(
     of the batch: while the network does not change, the shares add up to what `gradients` gives. A rule's
     `regularizer` counts whole in each of them, with the weights and `means` of then; `means` may be moved in between.
 
-    x, y, mask, rule, chunk, loss, reward, feedback, means, seed, sample : as in `gradients`; λ does not change the
-        result
-    Raises InputError as `gradients` does, and for a rule or a loss that needs the whole sequence.
+    Parameters
+    ----------
+    net : Network
+        In float; may change between intervals.
+    x, y, mask, rule, chunk, loss, reward, dtype, feedback, means, seed, sample
+        As in `gradients`; λ does not change the result.
+    update_every : int
+        Steps of an interval, at least 1.
+
+    Yields
+    ------
+    BatchGradients
+
+    Raises
+    ------
+    InputError
+        As `gradients` does, and for a rule or a loss that needs the whole sequence.
     """
     require("net", net, Network)
     if not isinstance(update_every, (int, np.integer)) or update_every < 1:

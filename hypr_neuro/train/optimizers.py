@@ -80,9 +80,20 @@ class RMSprop:
 class OnChip:
     """The update of on-chip learning, in float: w ← w - lsb · step, a step in units of one weight step of the chip.
 
-    rule : of `sim.learning.updates`, whose `real` makes the steps. momentum : μ > 0 averages them
-    lsb : size of a weight step, by name of array; arrays that it does not name stay as they are
-    scale : size of the chip's integer gradient where float's is 1, by name of array
+    Parameters
+    ----------
+    rate : float
+        In weight steps.
+    lsb : mapping of float
+        Size of a weight step, by name of array; arrays that it does not name stay as they are.
+    rule : str
+        Of `sim.learning.updates`, whose `real` makes the steps.
+    limit, average_shift
+        As in `LearnOptions`.
+    momentum : int
+        μ > 0 averages steps over about 2^μ updates.
+    scale : mapping of float, optional
+        Size of the chip's integer gradient where float's is 1, by name of array.
     """
 
     def __init__(

@@ -46,7 +46,14 @@ class History:
 class Run:
     """State of a training run between epochs.
 
-    mean : running mean of the weights, empty if there is none. means : those that the rule keeps, or None
+    Attributes
+    ----------
+    best : dict of ndarray
+        Weights of the best epoch so far.
+    mean : dict of ndarray
+        Running mean of the weights, empty if there is none.
+    means : dict of ndarray or None
+        Running means of the rule.
     """
 
     net: Network

@@ -43,10 +43,28 @@ def stream_gradients(
 ) -> tuple[Gradients, float]:
     """Compute what `gradients` gives for the parts joined, up to rounding, in memory of one part.
 
-    Losses of the whole sequence, rate penalties and rules with a hook `regularizer`, `reward` or `error` take two
-    passes: `parts` must then start again when it is iterated a second time (a list, or an object with its own
-    ``__iter__``, not a generator).
-    Raises InputError for a stream without parts, parts of different samples, or bad input as `gradients` does.
+    Parameters
+    ----------
+    net : Network
+        In float.
+    parts : iterable
+        Of (x (sample, λ, channel), y, mask or None). Losses of the whole sequence, rate penalties and rules with a hook
+        `regularizer`, `reward` or `error` take two passes: `parts` must then start again when it is iterated a second
+        time (a list, or an object with its own ``__iter__``, not a generator).
+    rule, loss, dtype, feedback, penalty, means, seed, sample
+        As in `gradients`.
+
+    Returns
+    -------
+    gradients : dict of ndarray
+        By the names of `Network.arrays`.
+    loss : float
+        Penalties included.
+
+    Raises
+    ------
+    InputError
+        For a stream without parts, parts of different samples, or bad input as `gradients` does.
     """
     require("net", net, Network)
     kind, path = get_loss(loss), get_rule(rule)

@@ -34,10 +34,24 @@ SAVE_SECONDS = 30.0
 
 @dataclass
 class LearnEpoch:
-    """Figures of one epoch of learning: share of samples (or steps) that were right when they were seen.
+    """Figures of one epoch of learning.
 
-    weights_saturated, weights_changed : single changes. dead_zone : share of steps, of those that are not 0, below half
-    a unit, which only stochastic rounding lets through. clips : what was clipped in learning. events : of states
+    Attributes
+    ----------
+    epoch : int
+        From 0.
+    online_accuracy : float
+        Share of samples (or steps) that were right when they were seen.
+    rate : float
+        Of the epoch.
+    weights_saturated, weights_changed : int
+        Single changes.
+    clips : dict of int
+        What was clipped in learning, by name.
+    dead_zone : float
+        Share of steps, of those that are not 0, below half a unit, which only stochastic rounding lets through.
+    events : dict of int
+        Saturations and wraps of states.
     """
 
     epoch: int

@@ -34,9 +34,23 @@ BLOCK = 2048
 class Learner:
     """A network that learns; everything it remembers is in integers.
 
-    qnet : changed in place. updater : update rule and its state. steps, samples : run so far, tails included
-    regularizer : adds a term that sees weights and mean rates to the gradients before each update, see `regularizer`
-    before_update : called with the learner when gradients are complete and nothing has changed yet
+    Parameters
+    ----------
+    qnet : QuantizedNetwork
+        Changed in place.
+    options : LearnOptions, optional
+        How it learns.
+    regularizer : callable, optional
+        Adds a term that sees weights and mean rates to the gradients before each update, see `regularizer`.
+
+    Attributes
+    ----------
+    updater : Updater
+        Update rule and its state.
+    steps, samples : int
+        Run so far, tails included.
+    before_update : callable or None
+        Called with the learner when gradients are complete and nothing has changed yet.
     """
 
     def __init__(
@@ -126,10 +140,24 @@ class Learner:
         errors: Array | None = None,
         reward: Array | int | None = None,
     ) -> Array:
-        """Go on for any number of steps, nothing is reset; the readout of each device step (steps, outputs).
+        """Go on for any number of steps; nothing is reset.
 
-        label, scored, errors, reward : as in `sample`, of the step of the input; the readout is `qnet.tail` steps
-        behind. Needs update_on "step". After `sample` a stream starts from zero states.
+        Parameters
+        ----------
+        x : ndarray
+            (steps, channel).
+        label, scored, rate, parameter_rate, errors, reward
+            As in `sample`, of the step of the input. After `sample` a stream starts from zero states.
+
+        Returns
+        -------
+        ndarray
+            (steps, outputs), the readout of each device step, `qnet.tail` steps behind the input.
+
+        Raises
+        ------
+        InputError
+            Unless options have update_on "step".
         """
         if self.options.update_on != "step":
             raise InputError("a stream has no samples to update after; learn with update_on='step', update_every=…")

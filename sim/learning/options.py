@@ -22,22 +22,38 @@ LARGEST_NOISE = 1 << 24
 class LearnOptions:
     """Update rule, its rates, when it is applied and to what.
 
-    rate : size of a weight change in mantissa units, at the first epoch: the mean one of rules that normalise, of
-        every one with "sign", of one for a gradient of 1 with "sgd". It falls by `decay` every epoch
-    parameter_rate : the same for neuron parameters, in units of their integers (`neurons.base.Learned`)
-    rule : how a gradient becomes a change, see `sim.learning.updates`
-    momentum : changes are averaged over about 2^momentum updates, 0 for none; the profile must have room for them
-        (learning.momentum_bits)
-    limit : largest change in units of the mean one ("sgd": of a mantissa). average_shift : normalisers average over
-        about 2^shift updates
-    update_every, update_on : an update after so many samples ("sample"), or device steps ("step")
-    layers : names of the layers that learn (() = all)
-    parameters : neuron parameters that learn, such as "layers.0.omega"; ("all",) for every trainable one of the layers
-        that learn
-    feedback : "symmetric", learning signals go down over the weights; "random", over fixed random numbers
-    seed : of every random number
-    noise : for each layer the amplitude a of the noise on its input currents while it learns, in the current's
-        integers, 0 for none; () for no noise at all. Its standard deviation is a/√3, see `sim.learning.noise`
+    Attributes
+    ----------
+    rate : float
+        Size of a weight change in mantissa units, at the first epoch: the mean one of rules that normalise, of every
+        one with "sign", of one for a gradient of 1 with "sgd".
+    decay : float
+        Factor on the rates after every epoch.
+    limit : int
+        Largest change in units of the mean one ("sgd": of a mantissa).
+    average_shift : int
+        Normalisers average over about 2^average_shift updates.
+    seed : int
+        Of every random number.
+    layers : tuple of str
+        Names of the layers that learn (() = all).
+    parameters : tuple of str
+        Neuron parameters that learn, such as "layers.0.omega"; ("all",) for every trainable one of the layers that
+        learn.
+    parameter_rate : float
+        As `rate` for neuron parameters, in units of their integers (`neurons.base.Learned`).
+    update_every, update_on
+        An update after so many samples ("sample"), or device steps ("step").
+    rule : str
+        How a gradient becomes a change, see `sim.learning.updates`.
+    momentum : int
+        Changes are averaged over about 2^momentum updates, 0 for none; the profile must have room for them
+        (learning.momentum_bits).
+    feedback : str
+        "symmetric", learning signals reach the layer below over the weights; "random", over fixed random numbers.
+    noise : tuple of int
+        For each layer the amplitude a of the noise on its input currents while it learns, in the current's integers, 0
+        for none; () for no noise at all. Its standard deviation is a/√3, see `sim.learning.noise`.
     """
 
     rate: float = 0.5

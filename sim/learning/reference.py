@@ -72,10 +72,14 @@ SILENT = StepTarget(0, False)
 
 
 class LearningReference:
-    """A network that learns sample after sample, or in a stream; `qnet` is changed in place, as by `learn.Learner`.
+    """A network that learns sample after sample, or in a stream; `qnet` is changed in place, as by `learner.Learner`.
 
-    averages, momentum, residual : by name of connection or parameter, see `reference_update.ReferenceRule`
-    updates, samples, steps : done so far, device steps counted over all samples and streams
+    Attributes
+    ----------
+    averages, momentum, residual : dict
+        By name of connection or parameter, see `reference_update.ReferenceRule`.
+    updates, samples, steps : int
+        Done so far, device steps counted over all samples and streams.
     """
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, regularizer: Regularizer | None = None) -> None:

@@ -35,11 +35,17 @@ Row = tuple[int, ...]
 class LearningLayer:
     """One layer that runs and, if `learns`, learns, for one sample at a time.
 
-    eligibility, gradient : [neuron][source], tuples of d ints and ints. Sources are the inputs, the bias axon if
-        there is one, the layer's neurons if it is recurrent, then the parameters that learn
-    parameters : places of those in the model's `trainable`
-    wait : steps for which e and B·C wait for their learning signal
-    clips : entries of Jacobians, eligibilities (once a step, e and all of ε together) and gradients that were clipped
+    Attributes
+    ----------
+    eligibility, gradient : list
+        [neuron][source], tuples of d ints and ints. Sources are the inputs, the bias axon if there is one, the layer's
+        neurons if it is recurrent, then the parameters that learn.
+    parameters : list of int
+        Places of those in the model's `trainable`.
+    wait : int
+        Steps for which e and B·C wait for their learning signal.
+    clips : dict of int
+        Entries of Jacobians, eligibilities (once a step, e and all of ε together) and gradients that were clipped.
     """
 
     def __init__(self, plan: LayerPlan) -> None:

@@ -94,7 +94,12 @@ def step_kernel(rule: str) -> Callable[..., None]:
 class TensorSteps:
     """The update rule of one tensor (n, m) and what it remembers from update to update.
 
-    averages : state of the rule by name. momentum : (n, m), empty where there is none
+    Attributes
+    ----------
+    averages : dict of ndarray
+        State of the rule by name.
+    momentum : ndarray
+        (n, m), empty where there is none.
     """
 
     def __init__(self, options: LearnOptions, shape: tuple[int, int], momentum_bits: int) -> None:

@@ -15,8 +15,14 @@ from hypr_neuro.sim.learning.update import TensorSteps, parameter_update_kernel,
 class Updater:
     """Changes weights and neuron parameters from the gradients that the layers hold.
 
-    averages : state of the rule by tensor ("layers.0.input", "layers.0.omega"), then by name. momentum, residual : by
-    tensor, empty where there is none. counts : see `update`
+    Attributes
+    ----------
+    averages : dict
+        State of the rule by tensor ("layers.0.input", "layers.0.omega"), then by name.
+    momentum, residual : dict of ndarray
+        By tensor, empty where there is none.
+    counts : ndarray
+        (4,), see `update`.
     """
 
     def __init__(self, plan: LearningPlan, layers: Sequence[LayerLearner]) -> None:

@@ -36,9 +36,17 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 class LavaLearningNetwork:
     """Lava processes that learn.
 
-    neurons, synapses : by the names of layers ("layers.0") and connections ("layers.0.input")
-    s_in : port (inputs,) for spikes or graded values. label_in : port (2,), label and whether it counts, of the
-        readout's own steps, which run `QuantizedNetwork.tail` steps behind the input
+    Attributes
+    ----------
+    neurons, synapses : dict
+        By the names of layers ("layers.0") and connections ("layers.0.input").
+    error : Process
+        The readout's error.
+    s_in : port
+        (inputs,) for spikes or graded values.
+    label_in : port
+        (2,), label and whether it counts, of the readout's own steps, which run `QuantizedNetwork.tail` steps behind
+        the input.
     """
 
     neurons: dict[str, Any]
@@ -103,11 +111,27 @@ def learning_network(
 ) -> LavaLearningNetwork:
     """Make the processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
 
-    rates : (samples, 2) integers with 16 fraction bits, of weights and of neuron parameters, for each sample
-    steps : of a sample; it takes `Clock.learning_steps`. stream : one sample without end, in which nothing starts anew
-    records : files by the name of a layer or connection, see `LearningNeurons` and `LearningSynapses`
+    Parameters
+    ----------
+    qnet : QuantizedNetwork
+        A copy of it learns.
+    options : LearnOptions
+        How it learns.
+    rates : ndarray
+        (samples, 2) integers with 16 fraction bits, of weights and of neuron parameters, for each sample.
+    steps : int
+        Of a sample; it takes `Clock.learning_steps`.
+    stream : bool
+        One sample without end, in which nothing starts anew.
+    records : mapping, optional
+        Files by the name of a layer or connection, see `LearningNeurons` and `LearningSynapses`.
 
-    Raises MissingPackageError without Lava and InputError for what cannot learn there.
+    Raises
+    ------
+    MissingPackageError
+        Without Lava.
+    InputError
+        For what cannot learn there.
     """
     require_lava()
     parts = _Parts(check_learning(qnet, options), np.asarray(rates, np.int64), steps, stream, records or {})

@@ -27,11 +27,22 @@ WORKER = "hypr_neuro.compilers.lava.learning.worker"
 class LavaTask:
     """What to learn from.
 
-    x : (sample, T, channel) integers, in the order in which they are shown. label : (sample,) or (sample, T)
-    scored : (sample, T) steps whose output counts, None for all
-    rates : for each sample the integers (rate, parameter_rate) with 16 fraction bits, None for those of the options
-    stream : the only sample is a stream: nothing starts anew, it has no tail, and labels arrive with their input
-    record : keep states and spikes of every step
+    Attributes
+    ----------
+    x : ndarray
+        (sample, T, channel) integers, in the order in which they are shown.
+    label : ndarray
+        (sample,) or (sample, T).
+    scored : ndarray or None
+        (sample, T) steps whose output counts, None for all.
+    options : LearnOptions
+        How it learns.
+    rates : sequence or None
+        For each sample the integers (rate, parameter_rate) with 16 fraction bits, None for those of the options.
+    stream : bool
+        The only sample is a stream: nothing starts anew, it has no tail, and labels arrive with their input.
+    record : bool
+        Keep states and spikes of every step.
     """
 
     qnet: QuantizedNetwork
@@ -48,10 +59,20 @@ class LavaTask:
 class LavaLearning:
     """What a network did and learned; steps are device steps, T and a tail a sample.
 
-    qnet : with the learned weights and neuron parameters. readout : (sample, T, outputs), in a stream of device steps
-    spikes : by layer (sample, steps, n). states : by layer (sample, steps, d, n). weights : by connection (updates,
-        n, m), after each update. clips : everything that was clipped, by the names of `Learner.clips`
-    seconds : a step, in each block of 200 steps of Lava's run, its start left out
+    Attributes
+    ----------
+    qnet : QuantizedNetwork
+        With the learned weights and neuron parameters.
+    readout : ndarray
+        (sample, T, outputs), in a stream of device steps.
+    spikes, states : dict of ndarray
+        By layer, (sample, steps, n) and (sample, steps, d, n).
+    weights : dict of ndarray
+        By connection (updates, n, m), after each update.
+    clips : dict of int
+        Everything that was clipped, by the names of `Learner.clips`.
+    seconds : ndarray
+        A step, in each block of 200 steps of Lava's run, its start left out.
     """
 
     qnet: QuantizedNetwork
@@ -68,10 +89,27 @@ def learn_in_lava(
 ) -> LavaLearning:
     """Let a copy of `qnet` learn in Lava processes; the numbers are those of `sim.learning.learner.Learner`.
 
-    fields : the others of `LavaTask`. timeout : seconds
+    Parameters
+    ----------
+    qnet, x, label
+        As in `LavaTask`.
+    timeout : float
+        Seconds.
+    **fields
+        The others of `LavaTask`.
 
-    Raises InputError for what cannot run, MissingPackageError without Lava and HyprError, with Lava's own words, if
-    the run fails.
+    Returns
+    -------
+    LavaLearning
+
+    Raises
+    ------
+    InputError
+        For what cannot run.
+    MissingPackageError
+        Without Lava.
+    HyprError
+        With Lava's own words, if the run fails.
     """
     return learn_all_in_lava({"task": LavaTask(qnet, x, label, **fields)}, timeout=timeout)["task"]
 

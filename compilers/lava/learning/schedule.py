@@ -9,9 +9,16 @@ from dataclasses import dataclass
 class Schedule:
     """Device steps t count from 0 over the whole run.
 
-    period : device steps of a sample with its tail, 0 for a stream, in which no sample ends
-    first : step of a sample in which the layer starts to learn. steps : that it learns, without end in a stream
-    every, on : an update after so many samples ("sample") or device steps ("step")
+    Attributes
+    ----------
+    period : int
+        Device steps of a sample with its tail, 0 for a stream, in which no sample ends.
+    first : int
+        Step of a sample in which the layer starts to learn.
+    steps : int
+        Steps that it learns, without end in a stream.
+    every, on
+        An update after so many samples ("sample") or device steps ("step").
     """
 
     period: int

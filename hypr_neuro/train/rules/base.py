@@ -44,10 +44,20 @@ ELIGIBILITIES = ("spike", "current")
 class Local:
     """What the hook `error` sees of one layer in a sub-sequence of λ steps; arrays are time-major, not to be changed.
 
-    layer : name, "layers.0" up to "readout". error : (λ, batch, outputs) ∂L/∂o_t, L the mean over the whole batch
-    output : (λ, batch, n) z_t, of the readout its state. noise : (λ, batch, n) that was added to the currents, 0
-        without noise. scored : (λ, batch), 0 where the loss does not look
-    per_step, per_sample : 1 / scored steps and 1 / samples of the whole batch, factors that make sums to means
+    Attributes
+    ----------
+    layer : str
+        Name, "layers.0" up to "readout".
+    error : ndarray
+        (λ, batch, outputs) ∂L/∂o_t, L the mean over the whole batch.
+    output : ndarray
+        (λ, batch, n) z_t, of the readout its state.
+    noise : ndarray
+        (λ, batch, n) that was added to the currents, 0 without noise.
+    scored : ndarray
+        (λ, batch), 0 where the loss does not look.
+    per_step, per_sample : float
+        1 / scored steps and 1 / samples of the whole batch, factors that make means of sums.
     """
 
     layer: str
@@ -63,9 +73,15 @@ class Local:
 class Penalty:
     """What the hook `regularizer` adds: R, its derivatives by weights, and by the neurons' rates.
 
-    gradient : by the names of `Network.arrays`; a missing one is 0
-    by_rate : (n,) by the name of a hidden layer, ∂R/∂(spikes a step); as a learning signal it reaches the weights over
-        the rule's eligibilities
+    Attributes
+    ----------
+    value : float
+        R.
+    gradient : dict of ndarray
+        By the names of `Network.arrays`; a missing one is 0.
+    by_rate : dict of ndarray
+        (n,) by the name of a hidden layer, ∂R/∂(spikes a step); as a learning signal it reaches the weights over the
+        rule's eligibilities.
     """
 
     value: float
@@ -75,13 +91,23 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Rule:
-    """See the module.
+    """A learning rule: the paths of the gradient that it keeps, its settings and hooks; see the module.
 
-    source : the publication
-    eligibility : what a learning signal g_t meets. "spike": the spike's derivative, gradient Σ g_t (C_t ε_t + C'_t
-        ε_{t-1}). "current": the current's, gradient Σ g_t pre_t, for rules that perturb currents; needs `error`
-    update_every : steps after which weights change inside a sequence; None: after the batch
-    decay : a of the running means, x̄ ← a x̄ + (1-a) x after each update
+    Attributes
+    ----------
+    name : str
+        That of its file.
+    source : str
+        The publication.
+    own_spike, recurrent, above, error_feedback : bool
+        Paths, see the module.
+    eligibility : str
+        What a learning signal g_t meets. "spike": the spike's derivative, gradient Σ g_t (C_t ε_t + C'_t ε_{t-1}).
+        "current": the current's, gradient Σ g_t pre_t, for rules that perturb currents; needs `error`.
+    update_every : int or None
+        Steps after which weights change inside a sequence; None: after the batch.
+    decay : float
+        a of the running means, x̄ ← a x̄ + (1-a) x after each update.
     """
 
     name: str

@@ -19,15 +19,27 @@ def whole(bits: int) -> int:
 class OutputError:
     """One error of a step, in integers and in real numbers.
 
-    description : what it is, as tables of the docs say it
-    integer : jitable (output, label, table, fraction, bits, error) -> None; output (classes,) the readout's integers
-        with `fraction` fraction bits, error (classes,) filled with numbers of `bits` bits. The simulator and Lava
-        compile it, C is its syntax tree, and the reference runs it on words
-    real : the same in real numbers, (output, target) -> error, each (…, classes), target 1 for the label, else 0
-    one : integer error, by its width in bits, where the real one is 1
-    table : constants that `integer` takes (entries,), integers; empty for none
-    loss : training loss with this derivative, times `loss_scale` of the number of outputs; "" for none: comparisons
-        then train with `real` itself
+    Attributes
+    ----------
+    name : str
+        That of its file.
+    description : str
+        What it is, as tables of the docs say it.
+    integer : callable
+        Jitable (output, label, table, fraction, bits, error) -> None; output (classes,) the readout's integers with
+        `fraction` fraction bits, error (classes,) filled with numbers of `bits` bits. The simulator and Lava compile
+        it, C is its syntax tree, and the reference runs it on words.
+    real : callable
+        The same in real numbers, (output, target) -> error, each (…, classes), target 1 for the label, else 0.
+    one : callable
+        Integer error, by its width in bits, where the real one is 1.
+    table : ndarray
+        Constants that `integer` takes (entries,), integers; empty for none.
+    loss : str
+        Training loss with this derivative, times `loss_scale` of the number of outputs; "" for none: comparisons then
+        train with `real` itself.
+    loss_scale : callable
+        (outputs) -> factor of that loss.
     """
 
     name: str

@@ -24,13 +24,22 @@ STEP_FRACTION, GRADIENT_FRACTION = 16, 19
 class UpdateRule:
     """One rule, in integers and in real numbers.
 
-    description : what it does to gradients, as reports say it
-    state : names of what it remembers of a connection, with the shape of each for n rows and m columns, (n,) or (n, m)
-    steps : jitable (gradient, state, rate, limit, average_shift, step) -> None; gradient (n, m) of 64 bits, state a
-        tuple of int64 arrays in the order of `state` (updated), step (n, m) int64, all 0, is filled. The simulator and
-        Lava compile it, C is its syntax tree, and the reference runs it on words
-    real : the same in real numbers, (gradient, state, rate, limit, average_shift, scale) -> step in mantissas; state of
-        float64 arrays (updated), scale the size of the integer gradient where this one is 1
+    Attributes
+    ----------
+    name : str
+        That of its file.
+    description : str
+        What it does to gradients, as reports say it.
+    state : callable
+        (n, m) -> names of what it remembers of a connection, with the shape of each for n rows and m columns, (n,) or
+        (n, m).
+    steps : callable
+        Jitable (gradient, state, rate, limit, average_shift, step) -> None; gradient (n, m) of 64 bits, state a tuple
+        of int64 arrays in the order of `state` (updated), step (n, m) int64, all 0, is filled. The simulator and Lava
+        compile it, C is its syntax tree, and the reference runs it on words.
+    real : callable
+        The same in real numbers, (gradient, state, rate, limit, average_shift, scale) -> step in mantissas; state of
+        float64 arrays (updated), scale the size of the integer gradient where this one is 1.
     """
 
     name: str
