@@ -31,16 +31,14 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Name the group of each test; `--dist loadgroup` gives a group to one worker whole.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Name the group of a test; `--dist loadgroup` gives a group to one worker whole.
 
     Tests that share a fixture of their module are one group, since it may have started Lava; of the others those of one
     neuron model in one file are, since they wait for the same kernels.
     """
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    if item.config.pluginmanager.hasplugin("xdist"):
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
 def group_of(item: pytest.Item) -> str:

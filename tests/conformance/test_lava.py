@@ -38,7 +38,7 @@ SEED = int(os.environ.get("HYPR_SEED", "0"))
 TOOL: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_golden.py"))
 Recipe, random_network, random_input = TOOL["Recipe"], TOOL["random_network"], TOOL["random_input"]
 RECIPES = {**TOOL["LIF_RECIPES"], **TOOL["BRF_RECIPES"]}
-STEPS = 120
+STEPS = 300
 
 
 def lava_is_here() -> bool:

@@ -116,37 +116,6 @@ CASES = {
     "the readout": Case(profile=DELAYED, options={"layers": ("readout",)}),
 }
 
-WITHOUT_MODEL = (
-    "linear error",
-    "sign error",
-    "layer rule",
-    "sgd",
-    "sign rule",
-    "momentum",
-    "narrow momentum",
-    "residual",
-    "largest residual, momentum",
-    "random feedback",
-    "neuron parameters, layer rule",
-    "every third sample",
-    "every seventh step",
-    "every step, delayed",
-    "the readout",
-)
-"""Cases that differ from others in errors, updates, or when they come."""
-
-
-def models_and_cases() -> Iterator[tuple[str, str]]:
-    """Every case with every model, but two models in turn for `WITHOUT_MODEL`.
-
-    What these change works on outputs and on gradients (neuron, synapse), and never sees a model; kernels and changes
-    of parameters, which do, are compared by the other cases. With 15 cases, each model still meets six.
-    """
-    models = integer_models()
-    for i, case in enumerate(c for c in CASES if c in WITHOUT_MODEL):
-        yield from ((models[(2 * i + k) % len(models)], case) for k in range(2))
-    yield from ((model, case) for model in models for case in CASES if case not in WITHOUT_MODEL)
-
 
 def labelled(seed: int, qnet: QuantizedNetwork, samples: int, steps: int = STEPS):
     """x (sample, T, channel), label (sample, T), scored (sample, T)."""
@@ -246,7 +215,8 @@ def network(model: str, seed: int, case: str) -> QuantizedNetwork:
     return CASES[case].network(model, seed)
 
 
-@pytest.mark.parametrize(("model", "case"), list(models_and_cases()))
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("model", integer_models())
 def test_learning_equals_its_definition(model: str, case: str) -> None:
     for seed in range(11, 19):
         qnet = network(model, seed, case)
