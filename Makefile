@@ -31,7 +31,7 @@ demo: setup
 	$(VENV)/bin/hypr-neuro demo $(ARGS)
 
 test: setup
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
 setup-lava-dl: setup
 	@sh tools/setup_lava_dl.sh '$(VENV_DL)' '$(VENV)'
@@ -42,7 +42,7 @@ test-lava-dl: setup-lava-dl
 		tests/conformance/test_braille_published.py::test_lava_dl_runs_the_netx_file_with_the_simulators_spikes $(ARGS)
 
 quick: setup
-	$(VENV)/bin/python tools/quick.py -n $(JOBS) --dist loadgroup $(ARGS)
+	$(VENV)/bin/python tools/quick.py -n $(JOBS) --dist loadscope $(ARGS)
 
 lint: setup
 	$(VENV)/bin/ruff check .

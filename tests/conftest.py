@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,33 +34,37 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Name the group of a test; `--dist loadgroup` gives a group to one worker whole.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a group of tests to one worker whole, in the order in which they were collected: slow rooms come first."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    Tests that share a fixture of their module are one group, since it may have started Lava; of the others those of one
-    neuron model in one file are, since they wait for the same kernels.
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return GroupScheduling(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Name the group of a test.
+
+    Tests of a file that has a fixture for the whole module are one group, since it may have started Lava; of the others
+    those of one neuron model are, since they wait for the same kernels.
     """
-    if item.config.pluginmanager.hasplugin("xdist"):
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-
-
-def group_of(item: pytest.Item) -> str:
-    """The group of one test."""
-    file = item.path.stem
-    fixtures = getattr(item, "_fixtureinfo", None)
-    shared = () if fixtures is None else fixtures.name2fixturedefs.values()
-    if any(d.scope != "function" and d.baseid.endswith(".py") for definitions in shared for d in definitions):
+    file, _, rest = nodeid.partition("::")
+    if shares_a_fixture(file):
         return file
-    parameters = getattr(item, "callspec", None)
-    values = () if parameters is None else parameters.params.values()
-    models = [name for name in map(model_name, values) if name]
-    return f"{file}-{models[0] if models else getattr(item, 'originalname', item.name)}"
+    function, _, parameters = rest.partition("[")
+    models = [word for word in re.split(r"[^a-z_0-9]+", parameters) if word in MODELS]
+    return f"{file}::{models[0] if models else function}"
 
 
-def model_name(value: object) -> str:
-    """The name of the neuron model that a parameter of a test is or names, "" for anything else."""
-    name = value if isinstance(value, str) else getattr(value, "name", "")
-    return name if isinstance(name, str) and name in MODELS else ""
+@cache
+def shares_a_fixture(file: str) -> bool:
+    """Whether a test file has a fixture that lives longer than one test."""
+    return 'scope="module"' in (ROOT / file).read_text(encoding="utf-8")
 
 
 def pytest_report_header() -> str:
