@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[2]
 ALL = os.environ.get("HYPR_EXTENDING") == "all"
 FOLDERS = ("benchmarks", "compilers", "docs", "examples", "hardware_profiles", "hypr_neuro", "sim", "tests", "tools")
