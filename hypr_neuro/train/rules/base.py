@@ -154,21 +154,21 @@ class Rule:
 
     def noise(self, net: Network) -> Sequence[float]:
         """Give the standard deviation of the Gaussian noise on the currents of each layer, the readout last."""
-        raise NotImplementedError
+        raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
     def regularizer(self, values: Mapping[str, Array], means: Means) -> Penalty:
         """Give the penalty at weights `values` (names of `Network.arrays`); it is added before the update.
 
         means : as `start` says. They are held: the penalty's derivatives are those at fixed means.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
     def reward(self, loss: Array, means: Means) -> Array:
         """Give for the loss of each sample (batch,) the number that its gradient is multiplied by.
 
         The loss of the batch is the mean of `loss`. Penalties are not multiplied.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
     def error(self, local: Local) -> Array:
         """Give the learning signals (λ, batch, n) of one layer: ∂L/∂z_t, or ∂L/∂I_t with eligibility "current".
@@ -176,7 +176,7 @@ class Rule:
         Has to act step by step and sample by sample, so that sub-sequences and blocks do not change the result; it is
         called from several threads.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
     def start(self, net: Network) -> Means:
         """Give the running means before the first update.
