@@ -8,7 +8,7 @@ from timing import best
 import hypr_neuro as hn
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import structure
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.lanes import lane32
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate

@@ -13,8 +13,9 @@ import numpy as np
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import shift
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.lanes import lane32, plain
 from hypr_neuro.numbers.unrolled import HEAD, LOAD, PICK, PUT
 from hypr_neuro.sim.synapses import add_rows, add_sparse, clear, find_active, find_spikes

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import shift
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.lanes import lane16, lane32, lowest_bit
 
 

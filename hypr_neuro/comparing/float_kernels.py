@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.neurons import get_model
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.surrogates import SURROGATES
 from hypr_neuro.numbers.unrolled import LOAD, STORE
 from hypr_neuro.numbers.unrolling import unrolled

@@ -13,6 +13,8 @@ import operator
 from functools import lru_cache
 from typing import Any
 
+from hypr_neuro.numbers.fixed_point import isqrt, mix32
+
 
 def lane16(x: Any) -> Any:
     """Return x as a 16-bit lane in kernels, x itself in Python."""
@@ -190,8 +192,6 @@ def _wide_rules(Lane: Any) -> None:
     `mix32` takes the lane's bits as an unsigned number and gives 32 bits back, which read as a signed one.
     """
     from numba.extending import overload
-
-    from hypr_neuro.numbers.fixed_point import isqrt, mix32
 
     @overload(isqrt, strict=False)
     def root(x: Any) -> Any:

@@ -22,7 +22,8 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.unrolled import FLUSH, LOAD, STORE
 
 FloatType = type[Any]

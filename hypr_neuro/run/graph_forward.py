@@ -19,7 +19,7 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.unrolled import LOAD, PICK, STORE
 from hypr_neuro.run.forward import over_blocks
 

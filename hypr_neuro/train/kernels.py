@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.neurons import get_model
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import SURROGATES
 from hypr_neuro.numbers.unrolled import ADD, DOT, FLUSH, LOAD, MAD, MATT, ROWS, STORE
 

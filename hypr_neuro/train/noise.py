@@ -12,8 +12,8 @@ from math import cos, log, pi, sqrt
 from typing import Any
 
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import draw32, mix32
-from hypr_neuro.numbers.jit import compile_kernel
 from hypr_neuro.sim.learning.noise import NOISE_TENSORS
 
 SECOND = 0x9E3779B9

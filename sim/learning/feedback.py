@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.sim.learning.errors import ERRORS
 
 FEEDBACK_TENSORS = 2048

@@ -15,8 +15,9 @@ import numpy as np
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import structure
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import ZERO, sat
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.lanes import lane32
 from hypr_neuro.numbers.unrolled import HEAD, LOAD, PICK, PUT
 from hypr_neuro.numbers.unrolling import unrolled

@@ -19,8 +19,9 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import sat, shr_nearest
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.jit import jitable
 
 REWARD_FRACTION = 8
 """Fraction bits of a reward."""

@@ -14,8 +14,9 @@ import numpy as np
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest, shr_stochastic
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.unrolled import HEAD, LOAD
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypr_neuro.numbers import fixed_point as fp
-from hypr_neuro.numbers.jit import compile_kernel, tagged_functions
+from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.jit import tagged_functions
 
 small = settings(deadline=None, derandomize=True, max_examples=60, database=None)
 integers = st.integers(-(1 << 40), 1 << 40)

@@ -26,7 +26,8 @@ import hypr_neuro
 from hypr_neuro import sim
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.numbers import kernel_cache, lanes, surrogates
-from hypr_neuro.numbers.jit import compile_kernel, jitable, prepare, single_precision, tagged_functions
+from hypr_neuro.numbers.compiling import compile_kernel, prepare
+from hypr_neuro.numbers.jit import jitable, single_precision, tagged_functions
 from hypr_neuro.numbers.kernel_cache import cache_folder, kernel_digest, prune
 from hypr_neuro.run.forward import s_stage
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
@@ -48,7 +49,7 @@ def limited(x):
 """
 CODE = """
 import json
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.neurons import MODELS
 from parts import limited
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import (
     draw32,
     isqrt,
@@ -20,7 +21,7 @@ from hypr_neuro.numbers.fixed_point import (
     wrap,
     wrap24_lava,
 )
-from hypr_neuro.numbers.jit import compile_kernel, jitable
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.lanes import lane16, lane32, lowest_bit, plain
 
 
@@ -93,7 +94,7 @@ def run_in_lanes(function: Callable[..., Any], lane: Callable[[Any], Any], x: np
     out = np.zeros((COUNT, x.size), x.dtype)
     import numba
 
-    from hypr_neuro.numbers.jit import prepare
+    from hypr_neuro.numbers.compiling import prepare
 
     prepare()
     numba.njit(kernel)(x, y, out)

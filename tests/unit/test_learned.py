@@ -14,7 +14,7 @@ from hypr_neuro.graph.integer import Population
 from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import FixedParams, Learned, NeuronModel, no_integer_form
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.unrolled import LOAD
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.testing.networks import varied

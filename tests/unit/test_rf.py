@@ -17,7 +17,7 @@ from hypr_neuro.graph.integer import Population
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.rf import rf_parameters
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.compiling import compile_kernel
 
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "lava_oracle.py"))

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from hypr_neuro.numbers import unrolled
-from hypr_neuro.numbers.jit import compile_kernel, single_precision, tagged_functions
+from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.jit import single_precision, tagged_functions
 from hypr_neuro.numbers.unrolled import ADD, DOT, FLUSH, HEAD, LOAD, MAD, MATT, PICK, PUT, ROWS, STORE
 
 SIZES = [(1, 1), (2, 3), (4, 6), (5, 7), (9, 2), (3, 0)]
@@ -78,7 +79,7 @@ def test_a_size_has_one_function_under_its_own_name_and_shows_its_source() -> No
 KERNEL = """
 import sys
 import numpy as np
-from hypr_neuro.numbers.jit import compile_kernel
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.unrolled import LOAD, DOT
 
 def make(d):

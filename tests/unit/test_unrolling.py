@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.numbers.jit import compile_kernel, tagged_functions
+from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.jit import tagged_functions
 from hypr_neuro.numbers.unrolling import over_tuples, unrolled
 
 

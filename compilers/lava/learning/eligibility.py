@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import sat
-from hypr_neuro.numbers.jit import compile_kernel
 from hypr_neuro.numbers.unrolled import HEAD, LOAD, STORE, STORE_BLOCK
 from hypr_neuro.numbers.unrolling import unrolled
 from hypr_neuro.sim.learning import eligibility as arithmetic
