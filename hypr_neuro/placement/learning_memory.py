@@ -18,7 +18,7 @@ drawn again each time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -135,9 +135,11 @@ def learning_memory(
 ) -> list[LayerMemory]:
     """Count the memory of each layer of a network, in `profile` (default: the one it was quantized for).
 
-    Raise InputError for options that do not fit the network.
+    Raise InputError for options that do not fit the network or the profile.
     """
     options = options or LearnOptions()
+    chip = qnet.profile if profile is None else load_profile(profile)
+    options.check(replace(qnet, profile=chip))
     chosen = options.learning_parameters(qnet)
     shapes = []
     for i, layer in enumerate(qnet.layers):
@@ -152,14 +154,18 @@ def learning_memory(
                 options.learns(qnet.name(i)),
             )
         )
-    return memory_of(shapes, qnet.profile if profile is None else profile, options)
+    return memory_of(shapes, chip, options)
 
 
 def memory_of(
     shapes: Sequence[Shape], profile: Profile | str | Path, options: LearnOptions | None = None
 ) -> list[LayerMemory]:
-    """Count the memory of a network that is given by the shapes of its layers, the readout last."""
+    """Count the memory of a network that is given by the shapes of its layers, the readout last.
+
+    Of the options the update rule and momentum count; shapes say what learns. Raise InputError for bad values.
+    """
     chip, options = load_profile(profile), options or LearnOptions()
+    options.check_values()
     return [_layer_memory(shapes, i, chip, options) for i in range(len(shapes))]
 
 

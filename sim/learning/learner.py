@@ -21,7 +21,7 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.changing import ChangingSimulator
 from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
-from hypr_neuro.sim.learning.options import LARGEST_RATE, RATE_FRACTION, LearnOptions
+from hypr_neuro.sim.learning.options import LearnOptions, check_rates
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.regularizer import Regularization, Regularizer
 from hypr_neuro.sim.learning.targets import Targets, check_targets, given_error_kernel, silence
@@ -227,12 +227,7 @@ class Learner:
         x = check_values(self.simulator.network, x)
         if x.ndim != 2 or x.shape[1] != self.qnet.inputs:
             raise InputError(f"x of shape {x.shape}, rule: (steps, {self.qnet.inputs})")
-        for name, rate in zip(("rate", "parameter_rate"), rates, strict=True):
-            if not isinstance(rate, (int, np.integer)) or not 0 <= rate <= LARGEST_RATE << RATE_FRACTION:
-                raise InputError(
-                    f"{name} = {rate}, rule: an integer with 16 fraction bits, 0 to "
-                    f"{LARGEST_RATE << RATE_FRACTION}; as_rate(0.2) gives that of 0.2"
-                )
+        check_rates(*rates)
         return x
 
     def _run(self, x: Array, targets: Targets, rates: tuple[int, int] | None) -> Array:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
@@ -71,9 +73,14 @@ class LearnOptions:
     feedback: str = "symmetric"
     noise: tuple[int, ...] = ()
 
-    def check(self, qnet: QuantizedNetwork) -> None:
-        """Raise InputError, naming option and rule."""
-        require("qnet", qnet, QuantizedNetwork)
+    @classmethod
+    def from_described(cls, values: dict[str, Any]) -> LearnOptions:
+        """Make options from what `described` gave, which JSON may have turned tuples of into lists."""
+        options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**options)
+
+    def check_values(self) -> None:
+        """Raise InputError, naming option and rule, for values that no network could learn with."""
         self._check_types()
         self._check_update()
         if not 0 < self.rate <= LARGEST_RATE or not 0 < self.decay <= 1:
@@ -86,6 +93,11 @@ class LearnOptions:
             raise InputError(f"limit = {self.limit}, average_shift = {self.average_shift}, rule: 1..64, 0..20")
         if not 0 <= self.seed < 1 << 32:
             raise InputError(f"seed = {self.seed}, rule: 0 <= seed < 2^32, the random counter's word")
+
+    def check(self, qnet: QuantizedNetwork) -> None:
+        """Raise InputError, naming option and rule, for what this network and its profile cannot learn with."""
+        require("qnet", qnet, QuantizedNetwork)
+        self.check_values()
         profile = qnet.profile
         if profile.learning.ability.value == "none":
             raise InputError(f"profile '{profile.name}' cannot learn (learning.ability: none)")
@@ -164,3 +176,15 @@ def as_rate(rate: float) -> int:
     if not 0 <= rate <= LARGEST_RATE:
         raise InputError(f"rate = {rate}, rule: 0 <= rate <= {LARGEST_RATE}")
     return round(rate * (1 << RATE_FRACTION))
+
+
+def check_rates(rate: Any, parameter_rate: Any) -> tuple[int, int]:
+    """Return the integer rates of weights and of neuron parameters; InputError for what no update can take."""
+    for name, value in (("rate", rate), ("parameter_rate", parameter_rate)):
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not whole or not 0 <= value <= LARGEST_RATE << RATE_FRACTION:
+            raise InputError(
+                f"{name} = {value}, rule: an integer with {RATE_FRACTION} fraction bits, 0 to "
+                f"{LARGEST_RATE << RATE_FRACTION}; as_rate(0.2) gives that of 0.2"
+            )
+    return int(rate), int(parameter_rate)

@@ -387,6 +387,34 @@ def test_networks_that_cannot_learn_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@needs_gcc
+def test_the_library_takes_no_number_that_c_would_cut_off(tmp_path: Path) -> None:
+    qnet = Case().network("lif", 15)
+    chip, limit = LearnLibrary(qnet, LearnOptions(), tmp_path, QUICK), input_limit(LearningPlan(qnet, LearnOptions()))
+    x, label, scored = np.zeros((3, qnet.inputs), np.int64), np.zeros(3, np.int64), np.ones(3, bool)
+    large = x.copy()
+    large[1, 0] = -limit - 1
+    for call in (chip.sample, chip.stream):
+        with pytest.raises(InputError, match=rf"magnitudes up to {limit + 1}, rule: at most {limit} "):
+            call(large, label, scored, RATE)
+        with pytest.raises(InputError, match=r"rate = 4294967297, rule: an integer .* 0 to 134217728"):
+            call(x, label, scored, (1 << 32) + 1)
+        with pytest.raises(InputError, match=r"parameter_rate = -1, rule"):
+            call(x, label, scored, RATE, -1)
+        with pytest.raises(InputError, match=rf"labels 0 to {1 << 32}, rule: 0 to {qnet.outputs - 1} where scored"):
+            call(x, label + np.array([0, 0, 1 << 32]), scored, RATE)
+        with pytest.raises(InputError, match=rf"x of shape \(3, {qnet.inputs - 1}\), rule: \(steps, {qnet.inputs}\)"):
+            call(x[:, 1:], label, scored, RATE)
+    with pytest.raises(InputError, match=r"magnitudes up to"):
+        chip.step(large[1], 0, True)
+    with pytest.raises(InputError, match=r"magnitudes up to"):
+        chip.infer(large)
+    # what does not count may be any label; and nothing that was refused left a trace
+    first = chip.sample(x + 1, np.array([0, -1, 1 << 40]), np.array([True, False, False]), RATE)
+    slow = LearningReference(qnet.copy(), LearnOptions())
+    assert np.array_equal(first, slow.sample(x + 1, [0, 0, 0], [True, False, False], RATE))
+
+
 def ecg_start(shared_data: Path, profile: str) -> tuple[Any, QuantizedNetwork, LearnOptions]:
     """Data, the start network of 36 BRF neurons and the options with which it learns from scratch."""
     data, task = hn.load_data("ecg", shared_data / "ecg"), TASKS["ecg"]

@@ -53,7 +53,7 @@ def network(given: dict[str, Any]) -> QuantizedNetwork:
 
 
 def options(given: dict[str, Any]) -> LearnOptions:
-    return LearnOptions(**given | {key: tuple(given[key]) for key in ("layers", "parameters")})
+    return LearnOptions.from_described(given)
 
 
 def found(executor: Any, case: dict[str, Any]) -> dict[str, Any]:

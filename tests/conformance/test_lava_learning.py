@@ -3,6 +3,7 @@ definition's and the simulator's, bit for bit."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.compilers.lava.learning.network import check_learning, schedule
-from hypr_neuro.compilers.lava.learning.run import LavaLearning, LavaTask, learn_all_in_lava, learn_in_lava
+from hypr_neuro.compilers.lava.learning.run import LavaLearning, LavaTask, _labels, learn_all_in_lava, learn_in_lava
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import HyprError, InputError, MissingPackageError
 from hypr_neuro.graph.network import Network
@@ -324,7 +325,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "two streams": ({"stream": True, "options": LearnOptions(update_on="step")}, "stream of 2 samples, rule: one"),
     "updates": ({"stream": True, "x": np.ones((1, 5, 4), int), "label": np.zeros(1, int)}, "update_on = 'sample' with"),
     "rates": ({"rates": [(1, 1)]}, r"rates of shape \(1, 2\) and int64, rule: \(2, 2\), integers from 0"),
-    "labels": ({"label": np.array([0, 3])}, r"label 0\.\.3 \(int64\), rule: integers 0\.\.2"),
+    "rate": ({"rates": [(1, 1), ((2048 << 16) + 1, 1)]}, r"rate = 134217729, rule: an integer .* 0 to 134217728"),
+    "parameter rate": ({"rates": [(1, 1), (1, -1)]}, r"parameter_rate = -1, rule: an integer with 16 fraction bits"),
+    "real rates": ({"rates": [(1.0, 1.0)] * 2}, r"rate = 1\.0, rule: an integer with 16 fraction bits"),
+    "labels": ({"label": np.array([0, 3])}, r"labels 3 to 3, rule: 0 to 2 where scored"),
+    "real labels": ({"label": np.array([0.0, 1.0])}, r"label is float64 of shape \(5,\), rule: one integer a step"),
+    "scores": ({"scored": np.ones((2, 5), int)}, r"scored is int64 of shape \(5,\), rule: one truth value a step"),
     "label": ({"label": np.array([0])}, r"label of shape \(1,\), rule: \(2,\) or \(2, 5\)"),
     "scored": ({"scored": np.ones(5, bool)}, r"scored of shape \(5,\), rule: \(2, 5\)"),
     "options": ({"options": LearnOptions(rule="adam")}, "rule = 'adam', known: factored"),
@@ -340,6 +346,23 @@ def test_tasks_that_cannot_run_are_refused(what: str, monkeypatch: pytest.Monkey
     fine = LavaTask(network(("brf",)), np.ones((2, 5, 4), int), np.array([0, 1]))
     with pytest.raises(InputError, match=message):
         learn_all_in_lava({"task": replace(fine, **different)})
+
+
+def test_labels_that_do_not_count_may_be_any_number() -> None:
+    """As in the simulator: a dataset marks steps without a label by -1, say."""
+    label, scored = np.array([[0, -1, 2, 99, 1]]), np.array([[True, False, True, False, True]])
+    task = LavaTask(network(("brf",)), np.ones((1, 5, 4), int), label, scored)
+    given = _labels(task, 16, 5, 7)
+    assert given[0, task.qnet.tail :].tolist() == [[0, 1], [0, 0], [2, 1], [0, 0], [1, 1]][: 7 - task.qnet.tail]
+    assert not given[0, : task.qnet.tail].any()
+
+
+@pytest.mark.parametrize("noise", [(), (0, 0)])
+def test_options_reach_the_child_process_as_they_are(noise: tuple[int, ...]) -> None:
+    options = LearnOptions(layers=("layers.0",), parameters=("layers.0.omega",), noise=noise, update_every=3)
+    told = LearnOptions.from_described(json.loads(json.dumps(options.described())))
+    assert told == options
+    check_learning(network(("brf",)), told)
 
 
 def test_inputs_that_larger_weights_could_not_take_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,9 +381,12 @@ def test_networks_that_cannot_learn_in_lava_are_refused() -> None:
     qnet.layers[0] = of_model(qnet.layers[0], "lif_refractory")
     with pytest.raises(InputError, match=r"layers\.0: neuron 'lif_refractory' has no integer Jacobian"):
         check_learning(qnet, LearnOptions())
-    qnet.layers[0] = of_model(qnet.layers[0], "rf")
-    with pytest.raises(InputError, match=r"layers\.0: neuron 'rf' has 2 input currents, rule for Lava: 1"):
+    two = replace(get_model("brf"), currents=2)
+    qnet.layers[0] = replace(network(("brf",)).layers[0], model=two)
+    with pytest.raises(InputError, match=r"layers\.0: neuron 'brf' has 2 input currents, rule: 1 for learning"):
         check_learning(qnet, LearnOptions())
+    with pytest.raises(InputError, match=r"noise = \(3, 0\), but Lava adds none"):
+        check_learning(network(("brf",)), LearnOptions(noise=(3, 0)))
 
 
 def of_model(layer: QuantizedLayer, name: str) -> QuantizedLayer:

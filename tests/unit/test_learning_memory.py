@@ -134,6 +134,22 @@ def test_unknown_parameters_are_refused() -> None:
         hidden(parameters=("layers.0.nonsense",))
 
 
+def test_options_are_refused_as_a_learner_refuses_them() -> None:
+    with pytest.raises(InputError, match=r"layers: unknown layer 'nonsense', known: layers\.0, readout"):
+        hidden(layers=("nonsense",))
+    with pytest.raises(InputError, match=r"rule = 'nonsense', known: factored"):
+        hidden(rule="nonsense")
+    with pytest.raises(InputError, match=r"rule = 'nonsense', known: factored"):
+        memory_of(
+            [Shape(get_model("lif"), 3, 4), Shape(get_model("li"), 2, 3)], "loihi2", LearnOptions(rule="nonsense")
+        )
+    # momentum needs room in the profile that is asked about, not in the one of the network
+    qnet, roomy = random_quantized("lif", 0, "loihi2"), varied("loihi2", learning__momentum_bits=24)
+    with pytest.raises(InputError, match=r"momentum = 3, but profile 'loihi2' keeps none"):
+        learning_memory(qnet, options=LearnOptions(momentum=3))
+    assert learning_memory(qnet, roomy, LearnOptions(momentum=3))[0].per_synapse["momentum"] == (1, 24)
+
+
 def test_the_published_program_needs_what_the_article_states() -> None:
     assert TOOL["NEURONS"] * (TOOL["INPUTS"] + TOOL["NEURONS"] + TOOL["OUTPUTS"]) == 25_440
     assert TOOL["published_arrays"]() / 1024 == pytest.approx(680, rel=0.01)

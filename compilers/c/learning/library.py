@@ -11,11 +11,15 @@ import numpy as np
 
 from hypr_neuro.compilers.c.build import Toolchain, compile_c
 from hypr_neuro.compilers.c.learning.learn import SOURCE, write_learning
+from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import STRUCTS, fields
+from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
-from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.options import LearnOptions, check_rates
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.targets import check_targets
+from hypr_neuro.sim.simulator import check_values
 
 LIBRARY = Toolchain("library", "gcc", "size", ("-O2", "-shared", "-fPIC", "-DHN_LEARN_COUNTS"))
 FILE = "learn.so"
@@ -38,6 +42,7 @@ class LearnLibrary:
         write_learning(qnet, options, folder)
         compile_c(toolchain, [SOURCE, "-o", FILE], folder)
         self.c, self.qnet, self.plan = ctypes.CDLL(str(folder.resolve() / FILE)), qnet, LearningPlan(qnet, options)
+        self.network = qnet.integer()
         kinds = {f.name: f.kind for f in fields(self.plan)}
         output = getattr(ctypes, f"c_{kinds[f'sent_{self.plan.last}'].removesuffix('_t')}")
         self.c.hn_learn_output.restype = ctypes.POINTER(output)
@@ -61,23 +66,57 @@ class LearnLibrary:
         return np.array(self.c.hn_learn_output()[: self.qnet.outputs])
 
     def step(self, x: Array, label: int, scored: bool) -> Array:
-        """Take one device step with input x (channel,); return the readout."""
-        self.c.hn_learn_step((ctypes.c_int32 * len(x))(*x.tolist()), int(label), int(scored))
+        """Take one device step with input x (channel,); return the readout; InputError as for a `sample`."""
+        x, targets = self._checked(np.asarray(x)[None]), self._targets(1, np.array([label]), np.array([scored]))
+        return self._step(x[0], *targets[0])
+
+    def _step(self, x: Array, label: int, scored: bool) -> Array:
+        self.c.hn_learn_step(self._input(x), label, int(scored))
         return self.output
+
+    @staticmethod
+    def _input(x: Array) -> Any:
+        return (ctypes.c_int32 * len(x))(*x.tolist())
+
+    def _checked(self, x: Array) -> Array:
+        """Return x (steps, channel) if C can take it; InputError otherwise: ctypes would cut numbers off unasked."""
+        x = check_values(self.network, x)
+        if x.ndim != 2 or x.shape[1] != self.qnet.inputs:
+            raise InputError(f"x of shape {x.shape}, rule: (steps, {self.qnet.inputs})")
+        largest, limit = max(int(x.max(initial=0)), -int(x.min(initial=0))), input_limit(self.plan)
+        if largest > limit:
+            raise InputError(
+                f"x holds magnitudes up to {largest}, rule: at most {limit} (HN_LEARN_INPUT_LIMIT); scale the "
+                "input down"
+            )
+        return x
+
+    def _targets(self, steps: int, label: Array, scored: Array) -> list[tuple[int, bool]]:
+        """Return label and whether it counts of each step, label 0 where not; InputError for a label of no output."""
+        targets = check_targets(steps, self.qnet.outputs, self.plan.error_bits, label, scored)
+        known = np.where(targets.scored, targets.label, 0)
+        return list(zip(known.tolist(), targets.scored.tolist(), strict=True))
+
+    def _steps(self, x: Array, label: Array, scored: Array, rates: tuple[int, int]) -> Iterator[tuple[Any, int, bool]]:
+        """Set the rates and return the arguments of each step, once all of them have been checked."""
+        rates = check_rates(*rates)
+        x = self._checked(x)
+        targets = self._targets(len(x), label, scored)
+        self.c.hn_learn_rate(*rates)
+        return ((row, *target) for row, target in zip(x, targets, strict=True))
 
     def sample(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
         """Learn from a sample as `sim.learning.learner.Learner.sample` does; the readout (T, outputs)."""
-        self.c.hn_learn_rate(rate, parameter_rate)
+        steps = self._steps(x, label, scored, (rate, parameter_rate))
         self.c.hn_learn_begin()
-        outputs = [self.step(*step) for step in zip(x, label, scored, strict=True)]
+        outputs = [self._step(*step) for step in steps]
         while self.c.hn_learn_tail():
             outputs.append(self.output)
         return np.array(outputs[self.qnet.tail : self.qnet.tail + len(x)])
 
     def stream(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
         """Go on as `sim.learning.learner.Learner.stream` does, but that `begin` starts a stream anew."""
-        self.c.hn_learn_rate(rate, parameter_rate)
-        return np.array([self.step(*step) for step in zip(x, label, scored, strict=True)])
+        return np.array([self._step(*step) for step in self._steps(x, label, scored, (rate, parameter_rate))])
 
     def begin(self) -> None:
         """Set states and eligibilities to 0."""
@@ -85,10 +124,11 @@ class LearnLibrary:
 
     def infer(self, x: Array) -> Array:
         """Run x (T, channel) and the tail from zero states without learning; return the readout of each device step."""
+        x = self._checked(x)
         self.begin()
         outputs = []
-        for step in [*x.tolist(), *[[0] * self.qnet.inputs] * self.qnet.tail]:
-            self.c.hn_learn_infer((ctypes.c_int32 * len(step))(*step))
+        for step in np.pad(x, ((0, self.qnet.tail), (0, 0))):
+            self.c.hn_learn_infer(self._input(step))
             outputs.append(self.output)
         return np.array(outputs)
 

@@ -18,7 +18,8 @@ from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
-from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate, check_rates
+from hypr_neuro.sim.learning.targets import check_targets
 
 WORKER = "hypr_neuro.compilers.lava.learning.worker"
 
@@ -151,7 +152,7 @@ def _write(name: str, task: LavaTask, folder: Path) -> None:
         folder / f"{name}.npz",
         x=padded.reshape(-1, data.shape[2]),
         rates=_rates(task, samples),
-        label=_labels(task, samples, steps, device_steps).reshape(-1, 2),
+        label=_labels(task, plan.error_bits, steps, device_steps).reshape(-1, 2),
     )
 
 
@@ -160,29 +161,28 @@ def _rates(task: LavaTask, samples: int) -> Array:
     if task.rates is None:
         return np.tile([as_rate(task.options.rate), as_rate(task.options.parameter_rate)], (samples, 1))
     rates = np.asarray(task.rates)
-    if rates.shape != (samples, 2) or rates.dtype.kind not in "iu" or rates.min() < 0:
+    if rates.shape != (samples, 2):
         raise InputError(
             f"rates of shape {rates.shape} and {rates.dtype}, rule: ({samples}, 2), integers from 0 on: "
             "rate and parameter_rate of each sample, times 2^16"
         )
-    return rates
+    return np.array([check_rates(*pair) for pair in rates], np.int64).reshape(samples, 2)
 
 
-def _labels(task: LavaTask, samples: int, steps: int, device_steps: int) -> Array:
+def _labels(task: LavaTask, error_bits: int, steps: int, device_steps: int) -> Array:
     """Return label and whether it counts, (sample, device step, 2), `QuantizedNetwork.tail` steps after their input."""
+    samples = len(task.x)
     label = np.asarray(task.label)
     if label.shape not in ((samples,), (samples, steps)):
         raise InputError(f"label of shape {label.shape}, rule: ({samples},) or ({samples}, {steps})")
-    if label.dtype.kind not in "iu" or label.min() < 0 or label.max() >= task.qnet.outputs:
-        raise InputError(
-            f"label {label.min()}..{label.max()} ({label.dtype}), rule: integers 0..{task.qnet.outputs - 1}"
-        )
-    scored = np.ones((samples, steps), bool) if task.scored is None else np.asarray(task.scored, bool)
+    scored = np.ones((samples, steps), bool) if task.scored is None else np.asarray(task.scored)
     if scored.shape != (samples, steps):
         raise InputError(f"scored of shape {scored.shape}, rule: ({samples}, {steps})")
-    targets = np.stack(
-        [np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps)), scored], axis=2
-    )
+    by_step = np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps))
+    for sample in zip(by_step, scored, strict=True):
+        check_targets(steps, task.qnet.outputs, error_bits, *sample)
+    # what is not scored may hold any number, as a dataset marks steps without a label
+    targets = np.stack([np.where(scored, by_step, 0), scored], axis=2)
     delayed = np.pad(targets.astype(np.int32), ((0, 0), (task.qnet.tail, device_steps), (0, 0)))
     return delayed[:, :device_steps]
 

@@ -40,7 +40,7 @@ def learn(name: str, folder: Path) -> None:
 
     qnet = QuantizedNetwork.load(folder / f"{name}.h5")
     order = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    options = LearnOptions(**order["options"] | {k: tuple(order["options"][k]) for k in ("layers", "parameters")})
+    options = LearnOptions.from_described(order["options"])
     with np.load(folder / f"{name}.npz") as given:
         x, label, rates = given["x"], given["label"], given["rates"]
     plan = check_learning(qnet, options)
