@@ -25,8 +25,9 @@ class UpdateRecord:
     zero
         Share of gradient entries that are 0.
     small
-        Share of steps with 0 < |step| < 1/2 among those not 0: to nearest they would be lost, stochastic rounding
-        makes a change of one unit with probability |step|.
+        Share of steps with 0 < |step| < half a unit among those not 0: to nearest they would be lost, stochastic
+        rounding makes a change of one unit with probability |step| / unit. A unit is 2^-residual_bits of a mantissa,
+        the least that a weight keeps, and 1 of a parameter.
     step
         Mean |step|, in mantissa units or units of parameters.
     saturated
@@ -99,6 +100,7 @@ class UpdateProbe:
         """Take up the update that is about to be made."""
         gradients, connections = learner.updater.gradients(), learner.qnet.weights()
         record = UpdateRecord(learner.updates)
+        units = {tensor.name: 2.0**-tensor.residual_bits for tensor in learner.plan.tensors}
         self._set_rates(learner.samples)
         for name, gradient in gradients.items():
             matrix = gradient.reshape(len(gradient), -1)
@@ -106,7 +108,8 @@ class UpdateProbe:
             step = (self.weights if name in connections else self.parameters).step(name, matrix)
             moving = step != 0.0
             record.zero[name] = float((matrix == 0).mean())
-            record.small[name] = float(np.count_nonzero(np.abs(step[moving]) < 0.5) / max(np.count_nonzero(moving), 1))
+            small = np.count_nonzero(2 * np.abs(step[moving]) < units[name])
+            record.small[name] = float(small / max(np.count_nonzero(moving), 1))
             record.step[name] = float(np.abs(step).mean())
         self.seen += 1
         if (self.seen - 1) % self.every:

@@ -23,7 +23,7 @@ from hypr_neuro.quantizing.quantize import dequantize, quantize
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.testing.networks import integer_models
+from hypr_neuro.testing.networks import integer_models, varied
 from hypr_neuro.traces.float_trace import float_trace
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.reference import reference_gradients
@@ -253,10 +253,12 @@ def test_an_update_probe_follows_a_run(rule: str) -> None:
     assert seen.weights.rate == pytest.approx(0.15, abs=1e-4)
 
 
-def test_the_share_of_small_steps_is_the_learners_own() -> None:
+@pytest.mark.parametrize("residual_bits", [0, 2])
+def test_the_share_of_small_steps_is_the_learners_own(residual_bits: int) -> None:
     """Worked out in float from integer gradients, against the learner's count of integer steps below half a unit."""
     net, given = network("lif", 1), data(6)
-    qnet, options = quantize(net, "loihi2", calibration=given), LearnOptions(rate=0.5)
+    chip = varied("loihi2", learning__residual_bits=residual_bits)
+    qnet, options = quantize(net, chip, calibration=given), LearnOptions(rate=0.5 / (1 << residual_bits))
     shares, weights = [], []
     seen = UpdateProbe(qnet, options)
 
