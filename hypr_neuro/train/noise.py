@@ -14,7 +14,7 @@ from typing import Any
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import draw32, mix32
-from hypr_neuro.sim.learning.noise import NOISE_TENSORS
+from hypr_neuro.sim.learning.counter import NOISE_TENSORS
 
 SECOND = 0x9E3779B9
 """Changes the word of a neuron into the one from which its second number is mixed."""

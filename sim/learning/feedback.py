@@ -12,10 +12,8 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest
 from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.sim.learning.counter import FEEDBACK_TENSORS
 from hypr_neuro.sim.learning.errors import ERRORS
-
-FEEDBACK_TENSORS = 2048
-"""First word of the random counter for feedback."""
 
 
 @cache

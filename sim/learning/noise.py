@@ -17,9 +17,7 @@ from typing import Any
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import draw32, mix32, shr_nearest
 from hypr_neuro.numbers.jit import jitable
-
-NOISE_TENSORS = 4096
-"""First tensor number of noise, one a layer."""
+from hypr_neuro.sim.learning.counter import NOISE_TENSORS
 
 
 @jitable

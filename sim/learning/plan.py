@@ -4,7 +4,7 @@ A `LearningPlan` follows from a quantized network and its learning options alone
 compilers, placement and the float side read it; none of them works out such a number by itself.
 
 Random numbers come from a counter, folded over four words: seed, update, tensor, entry (`numbers.fixed_point.draw32`).
-The third is the number of a `Tensor`, or of a layer's fixed feedback weights.
+The third is the number of a `Tensor`, of a layer's fixed feedback weights or of its noise (`counter`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,11 @@ from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.sim.learning.counter import MOST_LAYERS, PARAMETER_TENSORS, PARAMETERS_OF_A_LAYER
 from hypr_neuro.sim.learning.feedback import random_feedback
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.widths import PRODUCT_BITS, Widths, layer_widths
 
-PARAMETER_TENSORS = 1024
-"""First number of neuron parameters; connections start at 0, fixed feedback weights behind both (`feedback`)."""
-PARAMETERS_OF_A_LAYER = 16
-"""Numbers that the parameters of one layer may take."""
 CURRENTS = 1
 """Input currents of a neuron that learns."""
 
@@ -198,12 +195,18 @@ class LearningPlan:
     Raises
     ------
     InputError
-        For options that do not fit the network, neurons that cannot learn, and feedback sums that leave 63 bits.
+        For options that do not fit the network, neurons that cannot learn, more layers than have random words of
+        their own, and feedback sums that leave 63 bits.
     """
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions | None = None) -> None:
         options = options or LearnOptions()
         options.check(qnet)
+        if len(qnet.layers) > MOST_LAYERS:
+            raise InputError(
+                f"network of {len(qnet.layers)} layers, rule: at most {MOST_LAYERS} to learn, since the parameters of "
+                "each have random words of their own; use fewer layers"
+            )
         widths = layer_widths(qnet.profile, readout=True)
         self.qnet, self.options, self.clock = qnet, options, qnet.clock
         self.error, self.error_bits = str(qnet.profile.learning.error.value), widths.signal_bits

@@ -46,10 +46,11 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import draw32
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, check_width, error_context, on_words
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.counter import NOISE_TENSORS
 from hypr_neuro.sim.learning.eligibility import dot
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import learning_signal
-from hypr_neuro.sim.learning.noise import NOISE_TENSORS, noise_of
+from hypr_neuro.sim.learning.noise import noise_of
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer

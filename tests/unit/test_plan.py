@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,13 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.fixed_point import NEAREST, draw32
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.sim.learning.counter import (
+    FEEDBACK_TENSORS,
+    MOST_LAYERS,
+    NOISE_TENSORS,
+    PARAMETER_TENSORS,
+    PARAMETERS_OF_A_LAYER,
+)
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.widths import Widths, layer_widths
@@ -59,6 +68,22 @@ def test_tensors_carry_their_random_words() -> None:
         1024 + j for j in range(len(parameters))
     ]
     assert found[-2:] == [("readout.input", 2, (2, 4), 0, None, 3), ("readout.tau", 1040, (2, 1), 0, 0, 0)]
+
+
+def test_no_two_draws_share_a_random_word() -> None:
+    """Words of the deepest network, with every trainable parameter and a recurrent connection in each layer."""
+    deep = range(MOST_LAYERS)
+    parameters = [PARAMETER_TENSORS + PARAMETERS_OF_A_LAYER * i for i in deep]
+    words = [LearningPlan.connection_number(i, key) for i in deep for key in ("input", "recurrent")]
+    words += [first + j for first in parameters for j in range(PARAMETERS_OF_A_LAYER)]
+    words += [base + i for base in (FEEDBACK_TENSORS, NOISE_TENSORS) for i in deep]
+    assert len(set(words)) == len(words) == MOST_LAYERS * (2 + PARAMETERS_OF_A_LAYER + 2)
+    qnet = random_quantized("lif", 1, "loihi2", hidden=(1,) * (MOST_LAYERS - 1))
+    plan = LearningPlan(qnet, LearnOptions(layers=("readout",)))
+    assert [layer.first_parameter_number for layer in plan.layers] == parameters
+    # another layer would draw its parameters' rounding from the words of the feedback
+    with pytest.raises(InputError, match=rf"network of {MOST_LAYERS + 1} layers, rule: at most {MOST_LAYERS} to learn"):
+        LearningPlan(replace(qnet, layers=[*qnet.layers[:2], *qnet.layers[1:]]), LearnOptions(layers=("readout",)))
 
 
 def test_the_shift_of_a_signal_fits_a_quarter_of_the_largest_feedback() -> None:
