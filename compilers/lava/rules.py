@@ -33,15 +33,20 @@ def require_lava() -> None:
         )
 
 
-def check_network(qnet: QuantizedNetwork) -> None:
-    """Raise InputError, naming profile or layer, for what Lava cannot run as the simulator does."""
-    profile = qnet.profile
+def check_delay(qnet: QuantizedNetwork) -> None:
+    """Raise InputError, naming the profile, unless connections take the one step that they take in Lava."""
     delay = qnet.clock.connection_delay
     if delay != 1:
         raise InputError(
-            f"profile '{profile.name}': time.connection_delay = {delay}, rule for Lava: 1 (its "
+            f"profile '{qnet.profile.name}': time.connection_delay = {delay}, rule for Lava: 1 (its "
             "connections deliver one step later); quantize for a profile such as loihi2"
         )
+
+
+def check_network(qnet: QuantizedNetwork) -> None:
+    """Raise InputError, naming profile or layer, for what Lava cannot run as the simulator does."""
+    check_delay(qnet)
+    profile = qnet.profile
     bits = profile.precision.weight_bits.value
     if bits > WEIGHT_BITS:
         raise InputError(

@@ -100,8 +100,8 @@ def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, 
             "a graph does not learn: quantize the layered network without --weight-groups, --target and "
             "--largest-weight"
         )
-    options.refuse_noise("C")
     plan = LearningPlan(qnet, options)
+    options.refuse_noise("C")
     return {HEADER: _header(plan), SOURCE: _source(plan)}
 
 

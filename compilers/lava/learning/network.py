@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
-from hypr_neuro.compilers.lava.rules import require_lava
-from hypr_neuro.errors import InputError
+from hypr_neuro.compilers.lava.rules import check_delay, require_lava
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -69,23 +68,10 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPla
     InputError
         Naming option, profile or layer, for what cannot learn in Lava as in the simulator.
     """
-    options.check(qnet)
+    plan = LearningPlan(qnet.copy(), options)
     options.refuse_noise("Lava")
-    delay = qnet.clock.connection_delay
-    if delay != 1:
-        raise InputError(
-            f"profile '{qnet.profile.name}': time.connection_delay = {delay}, "
-            "rule for Lava: 1 (its connections deliver one step later); quantize for a profile such as "
-            "loihi2"
-        )
-    for i, layer in enumerate(qnet.layers):
-        if layer.model.currents != 1:
-            raise InputError(
-                f"{qnet.name(i)}: neuron '{layer.model.name}' has {layer.model.currents} input currents, "
-                "rule for Lava: 1; use another neuron"
-            )
-        layer.model.require_learning(qnet.name(i))
-    return LearningPlan(qnet.copy(), options)
+    check_delay(qnet)
+    return plan
 
 
 def schedule(plan: LearningPlan, index: int, steps: int, stream: bool) -> Schedule:

@@ -35,8 +35,6 @@ from hypr_neuro.numbers.arrays import Array
 
 Means = dict[str, Array]
 """Running means that a rule keeps from update to update, see `Rule.start`."""
-HOOKS = ("noise", "regularizer", "reward", "error")
-"""Hooks that are methods; `update_every` is a field."""
 ELIGIBILITIES = ("spike", "current")
 
 
