@@ -5,29 +5,12 @@ A module that defines ``VARIANT`` instead gives a model other integers, where it
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
-
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import FixedFormat, NeuronModel
+from hypr_neuro.numbers.registry import load_records
 
-
-def _load(attribute: str) -> dict[str, NeuronModel]:
-    """Import every file of the folder; one that fails to import stops the program."""
-    models = {}
-    for info in iter_modules(__path__):
-        model = getattr(import_module(f"{__name__}.{info.name}"), attribute, None)
-        if model is not None:
-            if model.name != info.name:
-                raise InputError(
-                    f"neurons/{info.name}.py: {attribute}.name = {model.name!r}, rule: it equals the file's name"
-                )
-            models[model.name] = model
-    return models
-
-
-MODELS: dict[str, NeuronModel] = _load("MODEL")
-VARIANTS: dict[str, NeuronModel] = _load("VARIANT")
+MODELS: dict[str, NeuronModel] = load_records(__name__, __path__, "MODEL", NeuronModel)
+VARIANTS: dict[str, NeuronModel] = load_records(__name__, __path__, "VARIANT", NeuronModel)
 """Records that stand for a model in some formats of integers; a network is never built of them."""
 
 

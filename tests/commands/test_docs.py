@@ -118,11 +118,14 @@ def small_data() -> tuple[hn.Network, hn.SequenceData]:
 def test_the_learning_rule_that_contributing_shows_is_found_and_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from hypr_neuro.numbers.registry import load_records
     from hypr_neuro.train import rules
+    from hypr_neuro.train.rules.base import Rule
 
     (tmp_path / "homeostasis.py").write_text(section_of("Add a learning rule"), encoding="utf-8")
     monkeypatch.setattr(rules, "__path__", [*rules.__path__, str(tmp_path)])
-    monkeypatch.setattr(rules, "RULES", rules._load())
+    found = load_records(rules.__name__, rules.__path__, "RULE", Rule)
+    monkeypatch.setattr(rules, "RULES", found)
     net, data = small_data()
     rates = []
     for target in (0.0, 0.5):

@@ -12,6 +12,7 @@ import pytest
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.registry import load_records
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train import rules
 from hypr_neuro.train.feedback import feedback_matrices, random_feedback
@@ -101,17 +102,9 @@ RULE = Rule({name!r}, source="here")
 def test_a_rule_is_found_by_its_file(folder: Path) -> None:
     (folder / "local_only.py").write_text(RULE_FILE.format(name="local_only"))
     (folder / "no_rule.py").write_text("")
-    found = rules._load()
+    found = load_records(rules.__name__, rules.__path__, "RULE", Rule)
     assert found.keys() == RULES.keys() | {"local_only"}
     assert found["local_only"].source == "here"
-
-
-def test_a_rule_has_the_name_of_its_file(folder: Path) -> None:
-    (folder / "local_only.py").write_text(RULE_FILE.format(name="other"))
-    with pytest.raises(
-        InputError, match=r"rules/local_only\.py: RULE\.name = 'other', rule: it equals the file's name"
-    ):
-        rules._load()
 
 
 # --- sub-sequences, blocks and threads

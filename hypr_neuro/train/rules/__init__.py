@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.registry import load_records
 from hypr_neuro.train.rules.base import Rule
 
 RuleChoice = str | Mapping[str, Any] | Rule
 """A rule's name, {"name": …, and settings of its own}, or the rule itself."""
 
 
-def _load() -> dict[str, Rule]:
-    """Import every file of the folder; one that fails to import stops the program."""
-    rules = {}
-    for info in iter_modules(__path__):
-        rule = getattr(import_module(f"{__name__}.{info.name}"), "RULE", None)
-        if rule is not None:
-            if rule.name != info.name:
-                raise InputError(f"rules/{info.name}.py: RULE.name = {rule.name!r}, rule: it equals the file's name")
-            rules[rule.name] = rule
-    return rules
-
-
-RULES: dict[str, Rule] = _load()
+RULES: dict[str, Rule] = load_records(__name__, __path__, "RULE", Rule)
 FIXED = ("name", "source", "own_spike", "recurrent", "above", "error_feedback", "eligibility")
 """Fields that make a rule what it is; all others are settings."""
 

@@ -1,0 +1,59 @@
+"""One file of a folder, one entry of what it registers: a file that holds something else stops the import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from package_copy import copy_package
+
+PACKAGES = {
+    "neurons": ("MODEL", "NeuronModel"),
+    "train/rules": ("RULE", "Rule"),
+    "sim/learning/updates": ("RULE", "UpdateRule"),
+    "sim/learning/errors": ("ERROR", "OutputError"),
+}
+"""Folders of which every file is found: what a file calls its record, and the record's class."""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_package(tmp_path_factory.mktemp("registry"))
+
+
+def failure(package: Path, folder: str, text: str) -> str:
+    """Return what importing the package says that has this text as another file of a folder."""
+    path = package / folder / "another.py"
+    path.write_text(text)
+    program = f"import hypr_neuro.{folder.replace('/', '.')}"
+    environment = os.environ | {"PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=package.parent,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    path.unlink()
+    assert done.returncode == 1
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["another", "other"])
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_what_is_no_record_with_the_name_of_its_file_is_refused(package: Path, folder: str, name: str) -> None:
+    attribute, kind = PACKAGES[folder]
+    text = f"from types import SimpleNamespace\n{attribute} = SimpleNamespace(name={name!r})\n"
+    rule = f"another: {attribute} = namespace(name={name!r}), rule: a {kind} named 'another'"
+    assert failure(package, folder, text).endswith(rule)
+
+
+def test_a_record_has_the_name_of_its_file(package: Path) -> None:
+    text = "from hypr_neuro.train.rules.base import Rule\nRULE = Rule('other', source='here')\n"
+    found = failure(package, "train/rules", text)
+    assert "train.rules.another: RULE = Rule(name='other'" in found
+    assert found.endswith("rule: a Rule named 'another'")
