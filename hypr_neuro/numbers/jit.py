@@ -26,7 +26,7 @@ def jitable(function: F) -> F:
 
 
 def tagged_functions() -> tuple[Callable[..., Any], ...]:
-    """Every function tagged so far, in order of definition."""
+    """Return every function tagged so far, in order of definition."""
     return tuple(_tagged)
 
 

@@ -19,7 +19,7 @@ import inspect
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -148,7 +148,7 @@ class _Digest:
 
     def __init__(self, known: Callable[[Any], bool], kernel: Any) -> None:
         self._hash, self._known, self._kernel = hashlib.sha256(), known, kernel
-        self._seen: dict[int, int] = {}
+        self._seen: dict[tuple[int, str], int] = {}
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
@@ -191,12 +191,13 @@ class _Digest:
         kernel = f"{self._kernel.__module__}.{self._kernel.__qualname__}"
         return f"the kernel {kernel} names {subject}: its machine code could not be told from another's; {remedy}"
 
-    def _again(self, value: Any) -> bool:
-        """Tell whether a function or module was counted before; its place among those counted stands for it."""
-        if id(value) in self._seen:
-            self._put("again", str(self._seen[id(value)]))
+    def _again(self, value: Any, name: str = "") -> bool:
+        """Tell whether a function, or a module's attribute, was counted before; its place among those stands for it."""
+        key = id(value), name
+        if key in self._seen:
+            self._put("again", str(self._seen[key]))
             return True
-        self._seen[id(value)] = len(self._seen)
+        self._seen[key] = len(self._seen)
         return False
 
     def _add_numbers(self, value: Any) -> None:
@@ -234,10 +235,10 @@ class _Digest:
 
     def _add_module(self, module: ModuleType, names: tuple[str, ...]) -> None:
         self._put("module", module.__name__)
-        if _of_library(module.__name__) or module.__name__ in ("math", "cmath", "operator") or self._again(module):
+        if _of_library(module.__name__) or module.__name__ in ("math", "cmath", "operator"):
             return
-        for name in names:
-            if hasattr(module, name):
+        for name in names:  # each function reads others
+            if hasattr(module, name) and not self._again(module, name):
                 self._put("attribute", name)
                 self.add(getattr(module, name), names)
 
@@ -267,6 +268,18 @@ def _name_in_library(value: Any) -> str | None:
     return None
 
 
+def _fields(types: Iterable[Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the names of the fields of every named tuple in numba types, those inside others too.
+
+    numba tells named tuples apart by class and types of entries. Machine code reads a field by its place, and a class
+    whose fields were put in another order since is to numba the same one.
+    """
+    for kind in types:
+        yield tuple(getattr(kind, "fields", ()))
+        if isinstance(kind, Iterable):
+            yield from _fields(kind)
+
+
 # --- files
 
 
@@ -287,6 +300,7 @@ def _cache_class() -> type[Any]:
     is in it, files appear whole, and whoever writes one twice writes the same code.
     """
     from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+    from numba.core.sigutils import normalize_signature
 
     class Code(CompileResultCacheImpl):  # type: ignore[misc]  # numba's class has no types
         def __init__(self, function: Any) -> None:
@@ -333,7 +347,8 @@ def _cache_class() -> type[Any]:
             self.enable()
 
         def _index_key(self, sig: Any, codegen: Any) -> Any:
-            return sig, codegen.magic_tuple(), self._digest()
+            fields = tuple(_fields(normalize_signature(sig)[0]))
+            return sig, fields, codegen.magic_tuple(), self._digest()
 
     return KernelCache
 

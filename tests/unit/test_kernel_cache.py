@@ -36,11 +36,21 @@ from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.rules import RULES
 
 PARTS = """
+from typing import NamedTuple
+
 from hypr_neuro.numbers.fixed_point import sat
 from hypr_neuro.numbers.jit import jitable
 
 STEP = 3
 UNUSED = 5
+
+class Pair(NamedTuple):
+    first: int
+    second: int
+
+class Mixed(NamedTuple):
+    number: float
+    count: int
 
 @jitable
 def limited(x):
@@ -51,7 +61,7 @@ CODE = """
 import json
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.neurons import MODELS
-from parts import limited
+from parts import Mixed, Pair, limited
 
 def step_of(name):
     step = MODELS[name].fixed_step
@@ -64,7 +74,17 @@ def step_of(name):
 def of_parts(x):
     return limited(x)
 
-kernels = {"parts": (compile_kernel(of_parts), (1000,))}
+def of_pair(pairs):
+    return pairs[0].first
+
+def of_mixed(mixed):
+    return mixed.count
+
+kernels = {
+    "parts": (compile_kernel(of_parts), (1000,)),
+    "pair": (compile_kernel(of_pair), ((Pair(first=30, second=4), 1.0),)),
+    "mixed": (compile_kernel(of_mixed), (Mixed(number=0.5, count=30),)),
+}
 for name in ("lif", "alif"):
     model = MODELS[name]
     numbers = tuple(range(1, 1 + len(model.fixed_per_neuron) + len(model.fixed_constants)))
@@ -110,12 +130,16 @@ def outcome(folder: Path) -> tuple[dict[str, Any], list[str]]:
     return results, compiled
 
 
-EVERY = ["parts", "lif", "alif"]
+EVERY = ["parts", "pair", "mixed", "lif", "alif"]
+SATURATING = ["parts", "lif", "alif"]
 EDITS = [
     ("hypr_neuro/neurons/lif.py", "reset = z_prev * (vth", "reset = 2 * z_prev * (vth", ["lif"], ["lif"]),
     # two levels down; LIF's numbers here stay within the range
-    ("hypr_neuro/numbers/fixed_point.py", "-top), top)", "-top), top - 1)", EVERY, ["parts", "alif"]),
+    ("hypr_neuro/numbers/fixed_point.py", "-top), top)", "-top), top - 1)", SATURATING, ["parts", "alif"]),
     ("parts.py", "STEP = 3", "STEP = 4", ["parts"], ["parts"]),
+    # fields of arguments, of which the kernel itself names no class
+    ("parts.py", "first: int\n    second: int", "second: int\n    first: int", ["pair"], []),
+    ("parts.py", "number: float\n    count: int", "count: int\n    number: float", ["mixed"], []),
     # the compiler's extension, its results unchanged
     ("hypr_neuro/numbers/lanes.py", "value.type.width > bits", "value.type.width >= bits + 1", EVERY, []),
 ]
@@ -291,6 +315,17 @@ def test_attributes_of_modules_count() -> None:
     text = "def f(x):\n    return x + parts.{}"
     assert variant(text.format("STEP"), parts=module(1)) != variant(text.format("STEP"), parts=module(2))
     assert variant(text.format("OTHER"), parts=module(1)) == variant(text.format("OTHER"), parts=module(2))
+
+
+def test_every_reader_of_a_module_counts() -> None:
+    def with_step(step: int) -> str:
+        parts = ModuleType("parts")
+        parts.__dict__.update(FIRST=0, STEP=step)
+        space = {"__name__": "variant", "parts": parts}
+        exec("def stepped(x):\n    return x + parts.STEP", space)
+        return variant("def f(x):\n    return parts.FIRST + stepped(x)", parts=parts, stepped=jitable(space["stepped"]))
+
+    assert with_step(1) != with_step(2)
 
 
 @pytest.mark.parametrize(
