@@ -146,7 +146,7 @@ class _Alias(Loader):
 
 
 class _Finder(MetaPathFinder):
-    """Asked last: only names that no file has any more come here."""
+    """Asked first: found on its path, a module of a renamed package would be loaded a second time."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -66,7 +66,7 @@ def _default(value: Any, unit: str) -> Any:
 
 
 class Time(_Strict):
-    """When things arrive; see `sim.engine`."""
+    """When things arrive; see `graph.clock`."""
 
     connection_delay: Quantity[Literal[0, 1]]
     error_latency: Quantity[Annotated[int, Field(ge=0, le=64)]]

@@ -1,6 +1,6 @@
 """Random networks of integers with everything that an executor may meet, extremes included, and how runs compare.
 
-Lava can run every network of `MODELS` that is drawn here (`compilers.lava.integer`), so that simulator, reference and
+Lava can run every network of `MODELS` that is drawn here (`compilers.lava.integers.network`), so that simulator, reference and
 Lava can be held against each other. The seed decides everything.
 """
 

@@ -1,4 +1,4 @@
-"""Many integer networks under Lava, one after the other in one child process (`integer_worker`)."""
+"""Many integer networks under Lava, one after the other in one child process (`worker`)."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
     python -m hypr_neuro.compilers.lava.integers.worker FOLDER
 
 For each NAME.h5 (`IntegerNetwork.save`) and NAME.x.npy (T, channel) of FOLDER it writes NAME.0.npy, NAME.1.npy, …:
-states and spikes of each population, see `integer_record`. Then it prints NAME; an error goes to NAME.error.txt.
+states and spikes of each population, see `record`. Then it prints NAME; an error goes to NAME.error.txt.
 
 Lava forks its processes and fixes the start method of `multiprocessing`: for a child process, not for a program of a
-user (`integer_batch` starts it).
+user (`batch` starts it).
 """
 
 from __future__ import annotations
