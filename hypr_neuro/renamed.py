@@ -97,6 +97,8 @@ RENAMED = {
     "synapses": "graph.synapses",
     "tasks": "workflow.tasks",
     "tuples": "numbers.unrolled",
+    "testing_integer": "testing.integer",
+    "testing_populations": "testing.populations",
     "update_probe": "comparing.update_probe",
     "weight_groups": "quantizing.weight_groups",
 }
@@ -117,14 +119,18 @@ def today(name: str) -> str | None:
 
 
 def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a module whose old `names` still give what has the new ones, with a warning."""
+    """Return the ``__getattr__`` of a module whose old `names` still give what has the new ones, with a warning.
+
+    A new name "file.name" stands in a file of the package `module`.
+    """
 
     def get(name: str) -> Any:
         new = names.get(name)
         if new is None:
             raise AttributeError(f"module '{module}' has no attribute '{name}'")
         warnings.warn(f"'{module}.{name}' is now '{new}'; change the name", DeprecationWarning, stacklevel=2)
-        return getattr(sys.modules[module], new)
+        file, _, new_name = new.rpartition(".")
+        return getattr(import_module(f"{module}.{file}") if file else sys.modules[module], new_name)
 
     return get
 

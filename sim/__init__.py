@@ -1,1 +1,1 @@
-"""The Loihi-style integer simulator: `reference` defines the semantics, `engine` runs them fast, `learn` learns."""
+"""The Loihi-style integer simulator: `reference` defines the semantics, `engine` runs them fast, `learning` learns."""

@@ -1,10 +1,11 @@
 """C99 for microcontrollers: static memory, integers only, no library beyond stdint.h.
 
-translate   step functions and rules from their Python syntax tree to C
+translate   step functions and rules from their Python syntax tree to C, with `expression`, `loops` and `names`
 plan        what the program holds: rings of what was sent, weights in the smallest form
+tables      constant arrays in the smallest type
 network     network.h and network.c
 build       compilers, sizes by section, running on the computer and under qemu
-learn       learn.h and learn.c: a network that learns on the device
+learning    learn.h and learn.c: a network that learns on the device
 """
 
 from __future__ import annotations

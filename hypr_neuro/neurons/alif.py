@@ -247,7 +247,6 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=("alpha", "rho", "b0", "beta"),
     learned=LEARNED,
     constrain=constrain,
     source="Bellec et al. 2018, arXiv 1803.09574, and 2020, doi 10.1038/s41467-020-17236-y; form and constants: "

@@ -142,7 +142,6 @@ MODEL = NeuronModel(
     psi_index=alif.psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=alif.MODEL.fixed_trainable,
     learned=alif.LEARNED,
     constrain=alif.constrain,
     source="Yin, Corradi, Bohté 2021, doi 10.1038/s42256-021-00397-w; order of the reset and constants: Higuchi, "

@@ -260,7 +260,43 @@ class Learned:
 
 @dataclass(frozen=True)
 class NeuronModel:
-    """Everything hypr-neuro knows of a neuron; equations and source stand in the docstring of its file."""
+    """Hold everything hypr-neuro knows of a neuron; equations and source stand in the docstring of its file.
+
+    Attributes
+    ----------
+    name, source : str
+        What users call it; publication or programme that it is taken from.
+    states : tuple of StateVar
+        In the order of ``s``; what counts and traces call them.
+    params : tuple of Param
+        In the order of ``p``; those that are trainable, in this order, are the rows of P and E.
+    surrogate : str, optional
+        Name in `surrogates`, of spiking models with a float form.
+    bias_on : str
+        "current": a trained bias is one more input; "state": it is the parameter ``bias``, which the step adds itself.
+    coefficients : tuple of str
+        Names of what `float_coefficients` computes.
+    fixed_per_neuron, fixed_constants : tuple of str
+        Names of the integers of ``p`` in integer functions: first those that each neuron has, then the layer's.
+    events : tuple of str
+        What `fixed_step` reports, bit by bit: states that saturated or wrapped.
+    learned : Learned, optional
+        Which of these integers learn on chip; without it weights alone do.
+    constrain : callable, optional
+        (params by name) -> None; brings parameters back, in place, after an update of float training.
+    validate : callable, optional
+        (params by name) -> None; raises InputError for parameters that do not go together.
+    variant_of : str
+        Name of the model of which this one is another integer form; it then stands as ``VARIANT`` in its file.
+    currents : int
+        Number of input currents, the entries of ``I``.
+    readout : bool
+        Whether its output, what a step returns as ``z``, is a number and no spike.
+    lanes : bool
+        Whether every intermediate result of `fixed_step` fits 32 bits, or wraps there as meant, see `lanes`.
+
+    The functions stand in the table of the module.
+    """
 
     name: str
     states: tuple[StateVar, ...]
@@ -281,7 +317,6 @@ class NeuronModel:
     psi_index: Callable[..., Any] | None = None
     fixed_jacobian: Callable[..., Any] = no_integer_form
     to_fixed: Callable[[Mapping[str, Array], FixedFormat], FixedParams] = no_integer_form
-    fixed_trainable: tuple[str, ...] = ()
     learned: Learned | None = None
     constrain: Callable[[dict[str, Array]], None] | None = None
     validate: Callable[[Mapping[str, Array]], None] | None = None
@@ -295,7 +330,6 @@ class NeuronModel:
     currents: int = 1
     readout: bool = False
     lanes: bool = False
-    """Whether every intermediate result of `fixed_step` fits 32 bits, or wraps there as meant, see `lanes`."""
 
     def __post_init__(self) -> None:
         self._check_names()

@@ -272,7 +272,6 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=("wd", "cd"),
     learned=LEARNED,
     constrain=constrain,
     validate=validate,

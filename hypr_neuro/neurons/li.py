@@ -144,7 +144,6 @@ MODEL = NeuronModel(
     psi_index=None,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=("kappa",),
     learned=LEARNED,
     constrain=constrain,
     output_decay=output_decay,

@@ -339,7 +339,6 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=("du1", "dv", "vth", "bias"),
     learned=LEARNED,
     constrain=constrain,
     validate_fixed=validate_fixed,

@@ -300,7 +300,6 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=("alpha", "beta", "ka", "kb", "theta"),
     learned=LEARNED,
     constrain=constrain,
     threshold="theta",

@@ -1,7 +1,7 @@
 """Random networks of integers with everything that an executor may meet, extremes included, and how runs compare.
 
-Lava can run every network of `MODELS` that is drawn here (`compilers.lava.integers.network`), so that simulator, reference and
-Lava can be held against each other. The seed decides everything.
+Lava can run every network of `MODELS` that is drawn here (`compilers.lava.integers.network`), so that simulator,
+reference and Lava can be held against each other. The seed decides everything.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def compare_at_a_state(
     assert_within(got[2] / one, C, tolerance.C, f"{where}: C")
     assert_within(got[3] / one, Cp, tolerance.C, f"{where}: C'")
     for name, ours, theirs, allowed in zip(
-        model.fixed_trainable,
+        model.trainable,
         got[4] / fixed.state_scale,
         P / units[:, None],
         np.broadcast_to(tolerance.P, units.shape),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -18,6 +20,8 @@ NEED_LAVA = ("compilers.lava.learning", "compilers.lava.integer")
 IN_A_CHILD = """
 import sys, warnings
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 new = import_module(sys.argv[2])
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -45,6 +49,29 @@ def test_an_old_name_is_the_module_of_today(old: str) -> None:
         found = import_module(f"{PACKAGE}.{old}")
     assert found is new
     assert (new.__name__, new.__spec__) == own
+
+
+def test_no_module_of_version_0_1_is_lost() -> None:
+    """Against a list made then: a loop over today's table would not miss what is missing in it."""
+    names = (Path(__file__).parents[1] / "golden" / "module_names_0_1.txt").read_text(encoding="utf-8").split()
+    lost = [name for name in names if find_spec(today(name) or name) is None]
+    assert len(names) > 200
+    assert not lost
+
+
+@pytest.mark.parametrize(
+    ("name", "today"),
+    [
+        ("testing.random_network", "testing.networks"),
+        ("compilers.lava.learning.check_learning", "compilers.lava.learning.network"),
+    ],
+)
+def test_names_of_a_module_that_became_a_package_stay(name: str, today: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    package = import_module(f"{PACKAGE}.{module}")
+    with pytest.warns(DeprecationWarning, match=f"'{PACKAGE}.{name}' is now"):
+        found = getattr(package, attribute)
+    assert found.__module__ == f"{PACKAGE}.{today}"
 
 
 def test_modules_of_a_renamed_package_come_along() -> None:

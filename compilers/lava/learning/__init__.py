@@ -1,1 +1,15 @@
-"""Learning in Lava's processes: the network, its schedule, arrays, kernels and worker."""
+"""Learning in Lava's processes.
+
+network       the processes of a network that learns
+schedule      when each of them starts a sample, learns and updates
+message       what neurons send to their synapses
+eligibility   compiled loops of eligibilities
+kernels       all kernels, made before Lava forks
+update        gradients to weights and parameters
+run           a child process that runs them; `worker` is its program
+"""
+
+from hypr_neuro.renamed import renamed_names
+
+_OF_NETWORK = ("LavaLearningNetwork", "check_learning", "learning_network")
+__getattr__ = renamed_names(__name__, {name: f"network.{name}" for name in _OF_NETWORK})

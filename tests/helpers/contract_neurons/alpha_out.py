@@ -93,7 +93,6 @@ MODEL = NeuronModel(
     fixed_step=fixed_step,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=("decay",),
     learned=Learned(
         lambda params: (np.array(params["decay"]),),
         lambda params, values: {**params, "decay": np.clip(values[0], 0.0, 1.0)},

@@ -139,7 +139,6 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=(*COEFFICIENTS, "theta"),
     constrain=constrain,
     threshold="theta",
     source="made up",

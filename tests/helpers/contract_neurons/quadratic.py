@@ -127,7 +127,6 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=NAMES,
     constrain=constrain,
     operating_point=operating_point,
     source="made up; a quadratic integrate-and-fire neuron is Ermentrout & Kopell 1986",

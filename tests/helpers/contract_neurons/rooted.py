@@ -201,7 +201,6 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
-    fixed_trainable=NAMES,
     learned=Learned(learned_values, learned_params, learned_units, learned_read, learned_change),
     constrain=constrain,
     source="made up",
