@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="An integer network: quantized.h5, integer.h5 or its .nir.")],
-    target: Annotated[str, typer.Option("--target", help="c, lava, netx or spinnaker2.")] = "c",
+    target: Annotated[
+        str, typer.Option("--target", help="c, lava, netx, spinnaker2 or another; an unknown name lists all.")
+    ] = "c",
     out: Annotated[Path, typer.Option("--out", help="Folder for the files; created if need be.")] = Path(
         "runs/compiled"
     ),

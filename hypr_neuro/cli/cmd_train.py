@@ -33,7 +33,9 @@ def run(
     ] = None,
     spec: Annotated[Path | None, typer.Option(help="Network spec (YAML); default: one that suits the data.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
-    rule: Annotated[str | None, typer.Option(help="hypr (default), bptt, ostl or eprop.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="hypr (default), bptt, ostl, eprop or another; an unknown name lists all.")
+    ] = None,
     chunk: Annotated[int | None, typer.Option(min=1, help="Steps of a sub-sequence (default: the whole).")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples an update (default: by data set).")] = None,
     rate: Annotated[

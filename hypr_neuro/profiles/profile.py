@@ -6,6 +6,7 @@ overrides single keys, so that a study varies one field. What is not published i
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
@@ -45,10 +46,15 @@ Choice = Quantity[str]
 
 
 def error_names() -> list[str]:
-    """List the errors that a profile may name: the files of `sim/learning/errors` (`base` is none)."""
-    folder = files("hypr_neuro.sim.learning.errors")
-    names = (entry.name.removesuffix(".py") for entry in folder.iterdir() if entry.name.endswith(".py"))
-    return sorted(name for name in names if name not in ("__init__", "base"))
+    """List the errors that a profile may name: the files of `sim/learning/errors` that define ``ERROR``."""
+    # read, not imported: errors are compiled code's, and a profile is needed long before
+    folder = files("hypr_neuro.sim").joinpath("learning", "errors")
+    modules = [entry for entry in folder.iterdir() if entry.name.endswith(".py")]
+    return sorted(
+        entry.name.removesuffix(".py")
+        for entry in modules
+        if re.search(r"^ERROR\b", entry.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def _known_error(name: str) -> str:
