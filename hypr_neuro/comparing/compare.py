@@ -1,8 +1,9 @@
 """Learning on a device beside float training: same data, same order, same number of updates, same rule.
 
 The float side (`twin.FloatTwin`) starts from the device's own weights, each mantissa times its step, and follows the
-same rule: HYPR gradients, delayed as on the device, the same update after the same samples or steps, rates in units of the
-device's own steps. What differs is arithmetic alone: integer states, eligibilities, errors, weights and parameters.
+same rule: HYPR gradients, delayed as on the device, the same update after the same samples or steps, rates in units of
+the device's own steps. What differs is arithmetic alone: integer states, eligibilities, errors, weights and
+parameters.
 """
 
 from __future__ import annotations

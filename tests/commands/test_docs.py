@@ -41,6 +41,7 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 WITH_EXAMPLES = ["c.md", "data.md", "learning.md", "learning_memory.md", "simulator.md", "training.md"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("page", WITH_EXAMPLES)
 def test_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)

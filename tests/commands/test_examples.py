@@ -19,6 +19,7 @@ NEEDS_DATA = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
 def test_example_runs(name: str, request: pytest.FixtureRequest) -> None:
     arguments = ["--quick"]

@@ -91,6 +91,7 @@ def test_networks_of_every_model(model: str, tmp_path: Path) -> None:
         assert assert_c_equals(network, samples, tmp_path, SANITIZERS, seed=seed) > 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(100, 112))
 def test_random_networks(seed: int, tmp_path: Path) -> None:
     network = random_integer_network(seed, ALL_MODELS)
@@ -98,6 +99,7 @@ def test_random_networks(seed: int, tmp_path: Path) -> None:
     assert_c_equals(network, samples, tmp_path, SANITIZERS if seed % 3 else HOST, seed=seed)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(200, 204))
 def test_random_networks_on_a_cortex_m4(seed: int, tmp_path: Path) -> None:
     network = random_integer_network(seed, ALL_MODELS)
@@ -220,6 +222,7 @@ def published_ecg_network(folder: Path) -> QuantizedNetwork:
     return quantize(Network([hidden, out]), "loihi2", calibration={"layers.0": 8.0, "readout": 20.0})
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("toolchain", [SANITIZERS, CORTEX_M4], ids=lambda t: t.name)
 def test_published_ecg_network(toolchain: Toolchain, shared_data: Path, tmp_path: Path) -> None:
     from hypr_neuro.data import load_data

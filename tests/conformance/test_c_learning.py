@@ -312,6 +312,7 @@ PROGRAMS = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("model", "case", "toolchain"), PROGRAMS)
 def test_programs_learn_as_defined(model: str, case: str, toolchain: Toolchain, tmp_path: Path) -> None:
     """The program of text under AddressSanitizer and UndefinedBehaviorSanitizer, and on an emulated Cortex-M4.
@@ -423,6 +424,7 @@ def ecg_start(shared_data: Path, profile: str) -> tuple[Any, QuantizedNetwork, L
 
 
 @needs_gcc
+@pytest.mark.once
 @pytest.mark.parametrize("profile", ["loihi2", "cortex_m4"])
 def test_ecg_after_100_samples_equals_the_simulator(profile: str, shared_data: Path, tmp_path: Path) -> None:
     """Weights and neuron parameters learn, 100 samples of 1,300 steps, an update after each."""
@@ -442,6 +444,7 @@ def test_ecg_after_100_samples_equals_the_simulator(profile: str, shared_data: P
     assert chip.clips() == simulator.clips()
 
 
+@pytest.mark.once
 @needs_arm
 @needs_qemu
 def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: Path, tmp_path: Path) -> None:
@@ -461,6 +464,7 @@ def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: 
 
 
 @needs_arm
+@pytest.mark.once
 @pytest.mark.parametrize(("profile", "ram"), [("loihi2", 34_000), ("cortex_m4", 24_000)])
 def test_ecg_that_learns_fits_a_microcontroller(profile: str, ram: int, shared_data: Path, tmp_path: Path) -> None:
     _, start, options = ecg_start(shared_data, profile)
