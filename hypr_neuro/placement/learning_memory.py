@@ -5,10 +5,12 @@ which eligibilities wait for their error (0 unless `learning.eligibility_alignme
 
     each synapse   d · eligibility_bits + accumulator_bits + Δ · eligibility_bits
                    + residual_bits + momentum_bits                       (the last only where momentum is used)
-    each neuron    ψ, the entries of A, B, C, C' and F that are not always 0, the learning signal (D of them in front of
-                   the last hidden layer), the gain for Δ steps where a layer below learns, and, for each parameter that
-                   learns, its eligibilities, accumulator, ring and momentum and its d derivatives
-    the layer      the numbers that the update rule keeps of each connection, such as row and column means
+    each neuron    ψ, the entries of A, B, C, C' and F that are not always 0 (where only signals pass, those of B and C
+                   that B·C is made of), the learning signal (D of them in front of the last hidden layer), the gain B·C
+                   for Δ steps where a layer below learns, and, for each parameter that learns, its eligibilities,
+                   accumulator, ring and momentum and its d derivatives
+    the layer      what the update rule keeps of each connection and of each parameter that learns, such as row and
+                   column means, in the widths that the rule states (`UpdateRule.state`)
 
 Weights, states and parameters are the network's own and stand apart (`LayerMemory.network_bits`). What lives only while
 one synapse is computed counts nothing. Feedback takes the weights of the layer above where they lie; random feedback is
@@ -20,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import prod
 from pathlib import Path
 
 from hypr_neuro.graph.network import layer_name
@@ -29,7 +32,6 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES
-from hypr_neuro.sim.learning.updates.base import squares_dropped
 from hypr_neuro.sim.learning.widths import Widths, layer_widths
 
 
@@ -49,6 +51,8 @@ class Shape:
         How many neuron parameters learn.
     learns
         Whether its weights do.
+    layer_neurons
+        Of the whole layer, where this is a part of it; 0 if it is all of it. A mean over the layer is as wide as that.
     """
 
     model: NeuronModel
@@ -57,6 +61,7 @@ class Shape:
     recurrent: int = 0
     parameters: int = 0
     learns: bool = True
+    layer_neurons: int = 0
 
     @property
     def synapses(self) -> int:
@@ -189,20 +194,32 @@ def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: Learn
         )
     per_neuron = {
         "ψ": (0 if shape.model.readout else 1, widths.psi_bits),
-        "Jacobian": (jacobian_entries(shape.model), widths.entry_bits),
+        "Jacobian": (_entries_in_use(shape), widths.entry_bits),
         "learning signals": (1 + clock.signal_wait(i), widths.signal_bits),
-        "waiting gains": (wait if below_learns else 0, widths.entry_bits),
+        "waiting gains": (wait if below_learns else 0, widths.gain_bits(gain_terms(shape.model))),
     }
     per_neuron |= _of_parameters(shape, widths, momentum, wait)
     name = layer_name(i, len(shapes))
     of_layer: dict[str, tuple[int, int]] = {}
     if shape.learns:
         for key, columns in (("input", shape.inputs), ("recurrent", shape.recurrent)):
-            of_layer |= _normalisers(key, options.rule, shape.neurons, columns, widths.accumulator_bits)
-    if shape.parameters:
-        count, width = _remembered(options.rule, shape.neurons, 1), _square_bits(widths.accumulator_bits)
-        of_layer["parameters normaliser"] = (shape.parameters * count, width)
+            of_layer |= _kept_by_rule(key, options.rule, shape, columns, widths) if columns else {}
+    for name_of_state, (count, bits) in _kept_by_rule("parameters", options.rule, shape, 1, widths).items():
+        of_layer[name_of_state] = (shape.parameters * count, bits)
     return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(of_layer), _network(shape, widths))
+
+
+def gain_terms(model: NeuronModel) -> int:
+    """Count the products of B·C that are not always 0."""
+    pattern = structure(model)
+    return sum(b and c for b, c in zip(pattern.B, pattern.C, strict=True))
+
+
+def _entries_in_use(shape: Shape) -> int:
+    """Count the entries of the Jacobian that learning reads: where signals only pass, those of B·C."""
+    if shape.learns or shape.parameters:
+        return jacobian_entries(shape.model)
+    return 2 * gain_terms(shape.model)
 
 
 def jacobian_entries(model: NeuronModel) -> int:
@@ -224,24 +241,15 @@ def _of_parameters(shape: Shape, widths: Widths, momentum: int, wait: int) -> di
     }
 
 
-def _normalisers(key: str, rule: str, n: int, m: int, accumulator_bits: int) -> dict[str, tuple[int, int]]:
-    return {f"{key} normaliser": (_remembered(rule, n, m) if m else 0, _square_bits(accumulator_bits))}
+def _kept_by_rule(key: str, name: str, shape: Shape, columns: int, widths: Widths) -> dict[str, tuple[int, int]]:
+    """Count what the update rule keeps of a connection of so many columns, or of one parameter with 1.
 
-
-def _remembered(rule: str, n: int, m: int) -> int:
-    """Count the numbers that an update rule remembers of a connection of n rows and m columns."""
-    total = 0
-    for shape in UPDATES[rule].state(n, m).values():
-        size = 1
-        for length in shape:
-            size *= length
-        total += size
-    return total
-
-
-def _square_bits(accumulator_bits: int) -> int:
-    """Return the width of a mean square of gradients."""
-    return 2 * (accumulator_bits - 1) - int(squares_dropped(1))
+    Its numbers are as many as the neurons here need, and as wide as those of the whole layer.
+    """
+    rule, rows = UPDATES[name], shape.layer_neurons or shape.neurons
+    wide = rule.state(rows, columns, widths.accumulator_bits)
+    here = rule.shapes(shape.neurons, columns)
+    return {f"{key} {state}": (prod(here[state]), array.bits) for state, array in wide.items()}
 
 
 def _network(shape: Shape, widths: Widths) -> dict[str, tuple[int, int]]:

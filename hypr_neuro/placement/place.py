@@ -224,7 +224,8 @@ def core_learning(qnet: QuantizedNetwork, index: int, neurons: int, chip: Profil
         layer.model.require_learning(qnet.name(i))
         recurrent = layer.size if layer.recurrent is not None else 0
         held = neurons if i == index else layer.size
-        shapes.append(Shape(layer.model, held, int(layer.input.mantissa.shape[1]), recurrent))
+        inputs = int(layer.input.mantissa.shape[1])
+        shapes.append(Shape(layer.model, held, inputs, recurrent, layer_neurons=layer.size))
     return memory_of(shapes, chip, LearnOptions(momentum=1))[index]
 
 

@@ -123,7 +123,7 @@ class OnChip:
         rule, gradient = UPDATES[self.rule], gradient.astype(np.float64)
         state = [
             self.state.setdefault(f"{key}/{name}", np.zeros(shape))
-            for key, shape in rule.state(*gradient.shape).items()
+            for key, shape in rule.shapes(*gradient.shape).items()
         ]
         step = rule.real(gradient, tuple(state), self.rate, self.limit, self.average_shift, self.scale.get(name, 1.0))
         if self.momentum:

@@ -29,7 +29,9 @@ class ReferenceRule:
         self.weight_bits = plan.weight_bits
         (n, m), rule = self.shape, UPDATES[plan.options.rule]
         self.rule_steps = on_words(rule.steps)
-        self.averages = {key: Table(lengths).numbers() for key, lengths in rule.state(n, m).items()}
+        state = rule.state(n, m, plan.layers[tensor.layer].widths.accumulator_bits)
+        self.averages = {key: Table(array.shape).numbers() for key, array in state.items()}
+        self.average_bits = {key: array.word_bits for key, array in state.items()}
         self.momentum: Matrix = [[0] * m for _ in range(n)] if plan.options.momentum else []
         self.residual: Matrix = [[0] * m for _ in range(n)] if self.residual_bits else []
 
@@ -58,7 +60,10 @@ class ReferenceRule:
     def _steps(self, gradient: Matrix, rate: int) -> list[list[Word]]:
         """Compute steps (n, m) with 16 fraction bits, momentum included."""
         (n, m), o = self.shape, self.options
-        state = {key: Table.of(values, name=f"{self.name}, {key}") for key, values in self.averages.items()}
+        state = {
+            key: Table.of(values, self.average_bits[key], f"{self.name}, {key}")
+            for key, values in self.averages.items()
+        }
         step = Table(self.shape, name=f"{self.name}, step")
         with error_context(self.name):
             self.rule_steps(

@@ -105,8 +105,8 @@ class TensorSteps:
 
     def __init__(self, options: LearnOptions, shape: tuple[int, int], momentum_bits: int) -> None:
         self.options, self.momentum_bits = options, max(momentum_bits, 1)
-        state = UPDATES[options.rule].state(*shape)
-        self.averages = {name: np.zeros(size, np.int64) for name, size in state.items()}
+        shapes = UPDATES[options.rule].shapes(*shape)
+        self.averages = {name: np.zeros(size, np.int64) for name, size in shapes.items()}
         self.momentum = np.zeros(shape if options.momentum else (0, 0), np.int64)
 
     def __call__(self, gradient: Array, rate: int) -> Array:

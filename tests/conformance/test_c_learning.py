@@ -31,7 +31,7 @@ from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.learning.updates import UPDATES
-from hypr_neuro.sim.learning.updates.base import UpdateRule
+from hypr_neuro.sim.learning.updates.base import StateArray, UpdateRule
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing.networks import assert_equal_traces, integer_models, random_network, random_spikes, varied
 from hypr_neuro.workflow.stages_fixed import integer_start
@@ -353,6 +353,10 @@ def halved(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any,
         largest[i] = now[i]
 
 
+def kept_by_halved(n: int, m: int, accumulator_bits: int) -> dict[str, StateArray]:
+    return {"largest": StateArray((n,), accumulator_bits - 1), "times": StateArray((n, m), 63)}
+
+
 def no_real_form(*given: Any) -> Array:
     raise NotImplementedError("no float network learns here")
 
@@ -360,7 +364,7 @@ def no_real_form(*given: Any) -> Array:
 @needs_gcc
 def test_an_update_rule_is_one_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that C has never seen: its kernel becomes C from its source."""
-    rule = UpdateRule("halved", "", lambda n, m: {"largest": (n,), "times": (n, m)}, halved, no_real_form)
+    rule = UpdateRule("halved", "", kept_by_halved, halved, no_real_form)
     monkeypatch.setitem(UPDATES, "halved", rule)
     case = Case(options={"rule": "halved", "parameters": ("all",)})
     qnet, options = case.network("brf", 14), learn_options(case, "brf", 14)

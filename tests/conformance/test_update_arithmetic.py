@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,19 @@ import pytest
 from hypr_neuro.compilers.c import fixed_header
 from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
 from hypr_neuro.compilers.c.translate import module
-from hypr_neuro.errors import WidthError
+from hypr_neuro.errors import InputError, WidthError
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
 from hypr_neuro.numbers.words import Table, Word, error_context, on_words
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import feedback_kernel, learning_signal, output_errors
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.reference_update import ReferenceRule
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, step_kernel, weight_kernel, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates.base import StateArray, UpdateRule
+from hypr_neuro.testing.networks import random_quantized
 
 Array = Any
 TRAPPING = Toolchain(
@@ -42,11 +48,12 @@ def matrix(rng: np.random.Generator, top: int, shape: tuple[int, int]) -> Array:
 @pytest.mark.parametrize("name", UPDATES)
 def test_rules_on_words_equal_the_kernel(name: str, rng: np.random.Generator) -> None:
     rule, shape = UPDATES[name], (3, 4)
-    state = {key: np.zeros(size, np.int64) for key, size in rule.state(*shape).items()}
+    state = {key: np.zeros(size, np.int64) for key, size in rule.shapes(*shape).items()}
+    bits = {key: array.word_bits for key, array in rule.state(*shape, 32).items()}
     for top in (1, 50, 1 << 12, 1 << 20, (1 << 31) - 1, 0):
         gradient = matrix(rng, top, shape)
         for rate in (0, 1, 60000, LARGEST_RATE):
-            words = tuple(Table.of(array.tolist()) for array in state.values())
+            words = tuple(Table.of(array.tolist(), bits[key]) for key, array in state.items())
             step, wanted = np.zeros(shape, np.int64), Table(shape)
             on_words(rule.steps)(Table.of(gradient.tolist()), words, Word(rate), Word(LIMIT), Word(AVERAGE), wanted)
             nothing = np.zeros((0, 0), np.int64)
@@ -54,6 +61,46 @@ def test_rules_on_words_equal_the_kernel(name: str, rng: np.random.Generator) ->
             assert wanted.numbers() == step.tolist(), (top, rate)
             assert [table.numbers() for table in words] == [array.tolist() for array in state.values()]
     assert any(array.any() for array in state.values()) == bool(state)
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("accumulator_bits", [8, 24, 32])
+def test_rules_need_all_the_bits_that_they_state(name: str, accumulator_bits: int) -> None:
+    """Gradients at their largest, again and again: no number leaves its bits, and the largest uses every one."""
+    rule, shape, top = UPDATES[name], (3, 700), (1 << (accumulator_bits - 1)) - 1
+    state = rule.state(*shape, accumulator_bits)
+    arrays = tuple(np.zeros(array.shape, np.int64) for array in state.values())
+    largest, nothing = dict.fromkeys(state, 0), np.zeros((0, 0), np.int64)
+    for sign in (1, 0, -1, 0) * 4:
+        gradient, step = np.full(shape, sign * top, np.int64), np.zeros(shape, np.int64)
+        step_kernel(name)(gradient, arrays, LARGEST_RATE, LIMIT, AVERAGE, nothing, 0, 1, step)
+        for key, array in zip(state, arrays, strict=True):
+            assert state[key].signed or array.min() >= 0
+            largest[key] = max(largest[key], int(np.abs(array).max()))
+    assert {key: size.bit_length() for key, size in largest.items()} == {k: a.bits - a.signed for k, a in state.items()}
+
+
+def test_a_rule_that_leaves_its_bits_is_refused_by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    factored = UPDATES["factored"]
+
+    def narrow(n: int, m: int, accumulator_bits: int) -> dict[str, StateArray]:
+        wide = factored.state(n, m, accumulator_bits)
+        return wide | {"column": replace(wide["column"], bits=1)}
+
+    monkeypatch.setitem(UPDATES, "factored", replace(factored, state=narrow))
+    plan = LearningPlan(random_quantized("lif", 0, "loihi2"), LearnOptions())
+    rule = ReferenceRule(plan.tensors[0], plan)
+    n, m = plan.tensors[0].shape
+    with pytest.raises(WidthError, match=r"layers\.0\.input, column .* leaves its 2 bits"):
+        rule.change_weights(np.zeros((n, m), np.int32), [[1 << 20] * m] * n, 1 << 16, 0)
+
+
+def test_rules_say_how_wide_their_numbers_are() -> None:
+    steps, real = UPDATES["sgd"].steps, UPDATES["sgd"].real
+    with pytest.raises(InputError, match=r"update rule 'old': state 'row' = \(1,\), rule: StateArray\(shape, bits\)"):
+        UpdateRule("old", "", lambda n, m, bits: {"row": (n,)}, steps, real)  # type: ignore[dict-item]
+    with pytest.raises(InputError, match=r"update rule 'old': state: .*, rule: state\(n, m, accumulator_bits\)"):
+        UpdateRule("old", "", lambda n, m: {}, steps, real)  # type: ignore[misc, arg-type]
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -58,7 +58,7 @@ def error_loops(function: Any) -> Any:
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """All of them, signed overflow and wide shifts trapped."""
     folder: Path = tmp_path_factory.mktemp("loops")
-    found = {f"rule_{name}": rule_loops(r.steps, r.state(1, 1).values()) for name, r in UPDATES.items()}
+    found = {f"rule_{name}": rule_loops(r.steps, r.shapes(1, 1).values()) for name, r in UPDATES.items()}
     found |= {f"error_{name}": error_loops(error.integer) for name, error in ERRORS.items()}
     calls = list(dict.fromkeys(f for loops in found.values() for f in loops.calls))
     parts = [
@@ -99,7 +99,7 @@ def pointer(array: Array, kind: Any) -> Any:
 def test_rules_equal_their_python_form(library: ctypes.CDLL, name: str, rng: np.random.Generator) -> None:
     rule, run = UPDATES[name], getattr(library, f"rule_{name}")
     for shape in SHAPES:
-        wanted = tuple(np.zeros(size, np.int64) for size in rule.state(*shape).values())
+        wanted = tuple(np.zeros(size, np.int64) for size in rule.shapes(*shape).values())
         found = tuple(array.copy() for array in wanted)
         states = (ctypes.POINTER(ctypes.c_int64) * max(len(found), 1))(*(pointer(a, ctypes.c_int64) for a in found))
         for top in (1, 50, 1 << 12, 1 << 20, (1 << 30) - 1, 0):

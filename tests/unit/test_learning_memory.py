@@ -18,7 +18,10 @@ from hypr_neuro.placement.learning_memory import (
     learning_memory,
     memory_of,
 )
+from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.sim.learning.eligibility import gain
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.widths import layer_widths
 from hypr_neuro.testing.networks import random_quantized, varied
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,10 +58,15 @@ def test_a_layer_adds_up() -> None:
     memory = hidden("lif")
     shape = memory.shape
     assert (shape.neurons, shape.inputs, shape.recurrent) == (6, 4, 6)
-    normalisers = memory.layer["input normaliser"][0] + memory.layer["recurrent normaliser"][0]
-    assert normalisers == (6 + 4) + (6 + 6)
-    # two eligibilities of 24 bits, 31 bits of accumulator; mean squares of 60 - 10 bits
-    assert memory.bits == 60 * (2 * 24 + 31) + 6 * memory.neuron_bits + normalisers * 50
+    # mean squares of 60 - 10 bits
+    assert memory.layer == {
+        "input row": (6, 50),
+        "input column": (4, 50),
+        "recurrent row": (6, 50),
+        "recurrent column": (6, 50),
+    }
+    # two eligibilities of 24 bits, 31 bits of accumulator
+    assert memory.bits == 60 * (2 * 24 + 31) + 6 * memory.neuron_bits + 22 * 50
     assert memory.whole_bytes == 60 * (2 * 3 + 4) + 6 * (1 + 3 * jacobian_entries(get_model("lif")) + 2 * 2) + 22 * 7
     assert memory.network_bits == 60 * 8 + 6 * 2 * 24 + 6 * 5 * 24
 
@@ -80,8 +88,17 @@ def test_late_errors_keep_eligibilities_and_gains_waiting() -> None:
     assert [delayed.clock(3).waiting(i) for i in range(3)] == [5, 4, 0]
     plain, found = learning_memory(qnet, late), learning_memory(qnet, delayed)
     assert [b.synapse_bits - a.synapse_bits for a, b in zip(plain, found, strict=True)] == [5 * 24, 4 * 24, 0]
-    # nothing below the first layer takes its gain
-    assert [b.neuron_bits - a.neuron_bits for a, b in zip(plain, found, strict=True)] == [0, 4 * 18, 0]
+    # nothing below the first layer takes its gain: (2^17 - 1)² / 2^15 = 2^19 - 8, and a sign
+    assert [b.neuron_bits - a.neuron_bits for a, b in zip(plain, found, strict=True)] == [0, 4 * 20, 0]
+
+
+def test_gains_have_the_bits_of_their_largest_sum() -> None:
+    """No clamp follows B·C: entries of 18 bits, 15 of fraction."""
+    widths, top = layer_widths(load_profile("loihi2"), readout=False), (1 << 17) - 1
+    for terms in (1, 2, 3, 4):
+        largest = gain((top,) * terms, (top,) * terms, 15)
+        assert int(largest).bit_length() + 1 == widths.gain_bits(terms) == 20 + (terms - 1).bit_length()
+    assert widths.gain_bits(0) == 0
 
 
 def test_error_latency_queues_signals_in_front_of_the_last_hidden_layer() -> None:
@@ -108,14 +125,27 @@ def test_parameters_that_learn_take_memory_of_a_neuron() -> None:
     # three eligibilities of 24 bits, derivatives by three states of 24 bits and by the output, an accumulator
     assert one.neuron_bits - plain.neuron_bits == 3 * 24 + 3 * 24 + 18 + 31
     assert every.neuron_bits - plain.neuron_bits == 2 * (one.neuron_bits - plain.neuron_bits)
-    assert one.layer["parameters normaliser"][0] == 6 + 1
+    assert one.layer["parameters row"] == (6, 50)
+    assert one.layer["parameters column"] == (1, 50)
+    assert every.layer["parameters row"] == (12, 50)
     assert every.synapse_bits == plain.synapse_bits
 
 
 def test_rules_keep_what_they_remember() -> None:
     kept = {rule: hidden("lif", rule=rule).layer for rule in ("factored", "layer", "sgd", "sign")}
-    assert kept["layer"] == {"input normaliser": (1, 50), "recurrent normaliser": (1, 50)}
+    assert kept["layer"] == {"input mean": (1, 50), "recurrent mean": (1, 50)}
     assert kept["sgd"] == kept["sign"] == {}
+
+
+@pytest.mark.parametrize(("rule", "input_bits", "recurrent_bits"), [("factored", 50, 50), ("layer", 46, 44)])
+def test_means_of_more_squares_are_narrower(rule: str, input_bits: int, recurrent_bits: int) -> None:
+    """Sums of squares fit 63 bits: of 120 x 200 each loses 14 bits of 60, of 300 x 300 it loses 16."""
+    readout = Shape(get_model("li"), 2, 3)
+    wide, square = Shape(get_model("lif"), 120, 200), Shape(get_model("lif"), 300, 10, 300)
+    options = LearnOptions(rule=rule)
+    first, second = (memory_of([s, readout], "loihi2", options)[0].layer for s in (wide, square))
+    assert {bits for _, bits in first.values()} == {input_bits}
+    assert {bits for key, (_, bits) in second.items() if key.startswith("recurrent")} == {recurrent_bits}
 
 
 def test_a_layer_that_does_not_learn_keeps_what_those_below_need() -> None:
@@ -123,7 +153,10 @@ def test_a_layer_that_does_not_learn_keeps_what_those_below_need() -> None:
     below, top, readout = learning_memory(qnet, options=LearnOptions(layers=("layers.0",)))
     assert below.synapse_bits > 0
     assert (top.synapse_bits, readout.synapse_bits) == (0, 0)
-    assert top.neuron_bits > 0
+    # B·C of a LIF neuron is one product; the rest of its Jacobian nobody reads
+    assert top.per_neuron == {"ψ": (1, 8), "Jacobian": (2, 18), "learning signals": (2, 16)}
+    assert readout.per_neuron == {"Jacobian": (2, 18), "learning signals": (1, 16)}
+    assert below.per_neuron["Jacobian"] == (jacobian_entries(get_model("lif")), 18)
     below, top, readout = learning_memory(qnet, options=LearnOptions(layers=("readout",)))
     assert (below.bits, top.bits) == (0, 0)
     assert readout.bits > 0

@@ -7,7 +7,8 @@ import pytest
 
 from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.graph.network import Network
-from hypr_neuro.placement.learning_memory import learning_memory
+from hypr_neuro.neurons import get_model
+from hypr_neuro.placement.learning_memory import Shape, learning_memory, memory_of
 from hypr_neuro.placement.place import axon_bits, estimate, place
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
@@ -67,9 +68,17 @@ def test_learning_memory_of_the_cores_adds_up_but_for_the_columns_that_each_keep
     cores = [use for use in place(qnet, limited(neurons=7), learning=True).cores if use.layer == "layers.0"]
     whole = learning_memory(qnet)[0]
     columns = qnet.layers[0].input.mantissa.shape[1] + 50
-    _, width = whole.layer["input normaliser"]
+    _, width = whole.layer["input column"]
     assert len(cores) == 8
     assert sum(use.learning_bits for use in cores) == whole.bits + (len(cores) - 1) * columns * width
+
+
+def test_what_a_core_keeps_of_a_rule_is_as_wide_as_the_whole_layer_needs() -> None:
+    """4000 rows: squares lose 12 bits instead of 10, though 40 neurons alone would lose 10."""
+    chip = load_profile("loihi2")
+    part, alone = (Shape(get_model("lif"), 40, 8, layer_neurons=n) for n in (4000, 0))
+    found = [memory_of([s, Shape(get_model("li"), 2, 4000)], chip)[0].layer for s in (part, alone)]
+    assert found == [{"input row": (40, b), "input column": (8, b)} for b in (60 - 12, 60 - 10)]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def _layer_fields(plan: LearningPlan, i: int, layer: LayerPlan) -> list[Field]:
 def _tensor_fields(plan: LearningPlan, t: Tensor) -> list[Field]:
     members = [
         Field("memory", "rule", f"{name}_{label(t)}", "int64_t", size)
-        for name, size in UPDATES[plan.options.rule].state(*t.shape).items()
+        for name, size in UPDATES[plan.options.rule].shapes(*t.shape).items()
     ]
     if plan.options.momentum:
         members.append(Field("memory", "rule", f"momentum_{label(t)}", word(plan.momentum_bits), t.shape))

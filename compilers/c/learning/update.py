@@ -21,7 +21,7 @@ def rule_loops(plan: LearningPlan) -> Loops:
     rule = UPDATES[plan.options.rule]
     places = {1: "{0}", 2: "{0} * hn_tensor->m + {1}"}
     states = [
-        CArray(f"hn_tensor->state[{k}][{places[len(shape)]}]", ()) for k, shape in enumerate(rule.state(1, 1).values())
+        CArray(f"hn_tensor->state[{k}][{places[len(shape)]}]", ()) for k, shape in enumerate(rule.shapes(1, 1).values())
     ]
     return LoopTranslator(
         rule.steps,
@@ -40,7 +40,7 @@ def rule_loops(plan: LearningPlan) -> Loops:
 def update_text(plan: LearningPlan, loops: Loops) -> str:
     """Write everything from the table of tensors that learn to the function `update`."""
     residual, momentum = plan.residual_bits, plan.options.momentum
-    states, parameters = len(UPDATES[plan.options.rule].state(1, 1)), any(t.parameter for t in plan.tensors)
+    states, parameters = len(UPDATES[plan.options.rule].shapes(1, 1)), any(t.parameter for t in plan.tensors)
     return template(
         "hn_learn_update.c",
         gradient_type=word(plan.layers[-1].widths.accumulator_bits),
@@ -70,7 +70,7 @@ def _entry(plan: LearningPlan, t: Tensor, residual: int) -> str:
         stride, gradient = len(plan.layers[t.layer].parameters), f"parameter_gradient_{t.layer}[0][{t.first}]"
     else:
         stride, gradient = sources, f"gradient_{t.layer}[0][{t.first}]"
-    shapes = UPDATES[plan.options.rule].state(t.rows, t.columns)
+    shapes = UPDATES[plan.options.rule].shapes(*t.shape)
     states = [f"{memory}{name}_{label(t)}{'[0]' * (len(shape) - 1)}" for name, shape in shapes.items()]
     parts = [f".gradient = &{memory}{gradient}"]
     if states:

@@ -12,12 +12,39 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.numbers.jit import jitable
 
 STEP_FRACTION, GRADIENT_FRACTION = 16, 19
 """Of a step in mantissas, and of a gradient: a signal of full scale on an eligibility of 1 adds 2^19."""
+GRADIENT_BITS = 32
+"""Of the widest accumulator of gradients that a profile may have."""
+
+
+@dataclass(frozen=True)
+class StateArray:
+    """Numbers that a rule keeps of a connection from update to update; all 0 at first.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n,), (m,), (1,) or (n, m), for n rows and m columns.
+    bits : int
+        Of each number: what memory of learning counts, and what the definition holds every number to.
+    signed : bool
+        Whether one may be negative; the sign is then one of the bits.
+    """
+
+    shape: tuple[int, ...]
+    bits: int
+    signed: bool = False
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a signed word that holds each number."""
+        return self.bits + (not self.signed)
 
 
 @dataclass(frozen=True)
@@ -31,8 +58,8 @@ class UpdateRule:
     description : str
         What it does to gradients, as reports say it.
     state : callable
-        (n, m) -> names of what it remembers of a connection, with the shape of each for n rows and m columns, (n,) or
-        (n, m).
+        (n, m, accumulator_bits) -> what it keeps of a connection of n rows and m columns, a `StateArray` by name;
+        gradients have accumulator_bits, sign included, and magnitudes below 2^(accumulator_bits - 1).
     steps : callable
         Jitable (gradient, state, rate, limit, average_shift, step) -> None; gradient (n, m) of 64 bits, state a tuple
         of int64 arrays in the order of `state` (updated), step (n, m) int64, all 0, is filled. The simulator and Lava
@@ -44,9 +71,27 @@ class UpdateRule:
 
     name: str
     description: str
-    state: Callable[[int, int], dict[str, tuple[int, ...]]]
+    state: Callable[[int, int, int], dict[str, StateArray]]
     steps: Callable[..., None]
     real: Callable[..., Array]
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a `state` that does not say how wide its numbers are."""
+        try:
+            given = self.state(1, 1, GRADIENT_BITS)
+            wrong = [name for name, array in given.items() if not isinstance(array, StateArray)]
+        except TypeError as error:
+            raise InputError(
+                f"update rule '{self.name}': state: {error}, rule: state(n, m, accumulator_bits)"
+            ) from error
+        if wrong:
+            raise InputError(
+                f"update rule '{self.name}': state '{wrong[0]}' = {given[wrong[0]]!r}, rule: StateArray(shape, bits)"
+            )
+
+    def shapes(self, n: int, m: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of what it keeps alone, which do not depend on widths."""
+        return {name: array.shape for name, array in self.state(n, m, GRADIENT_BITS).items()}
 
 
 @jitable
@@ -56,6 +101,14 @@ def squares_dropped(count: Any) -> Any:
     while count >> bits:
         bits += 1
     return 10 + 2 * max(0, -((11 - bits) // 2))
+
+
+def mean_square_bits(accumulator_bits: int, count: int) -> int:
+    """Return the bits of a mean of squares that lost `squares_dropped` of `count`; it is never negative.
+
+    |G| < 2^(a - 1) with a = accumulator_bits, so that a square, and a mean of squares, stays below 2^(2 (a - 1) - s).
+    """
+    return max(2 * (accumulator_bits - 1) - int(squares_dropped(count)), 0)
 
 
 @jitable

@@ -18,9 +18,11 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import isqrt, quotient, shr_floor
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.sim.learning.updates.base import (
+    StateArray,
     UpdateRule,
     averaged,
     clipped,
+    mean_square_bits,
     real_averaged,
     real_normalised,
     squares_dropped,
@@ -68,10 +70,10 @@ def real(gradient: Array, state: Any, rate: float, limit: float, average_shift: 
     return real_normalised(gradient, norm, rate, limit)
 
 
-RULE = UpdateRule(
-    "factored",
-    "gradients normalised by row and column",
-    lambda n, m: {"row": (n,), "column": (m,)},
-    steps,
-    real,
-)
+def state(n: int, m: int, accumulator_bits: int) -> dict[str, StateArray]:
+    """See the module."""
+    bits = mean_square_bits(accumulator_bits, max(n, m))
+    return {"row": StateArray((n,), bits), "column": StateArray((m,), bits)}
+
+
+RULE = UpdateRule("factored", "gradients normalised by row and column", state, steps, real)

@@ -14,9 +14,11 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import isqrt, quotient, shr_floor
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.sim.learning.updates.base import (
+    StateArray,
     UpdateRule,
     averaged,
     clipped,
+    mean_square_bits,
     real_averaged,
     real_normalised,
     squares_dropped,
@@ -47,4 +49,9 @@ def real(gradient: Array, state: Any, rate: float, limit: float, average_shift: 
     return real_normalised(gradient, np.sqrt(mean), rate, limit)
 
 
-RULE = UpdateRule("layer", "gradients normalised by connection", lambda n, m: {"mean": (1,)}, steps, real)
+def state(n: int, m: int, accumulator_bits: int) -> dict[str, StateArray]:
+    """See the module."""
+    return {"mean": StateArray((1,), mean_square_bits(accumulator_bits, n * m))}
+
+
+RULE = UpdateRule("layer", "gradients normalised by connection", state, steps, real)

@@ -29,4 +29,4 @@ def real(gradient: Array, state: Any, rate: float, limit: float, average_shift: 
     return np.asarray(np.clip(rate / 2**GRADIENT_FRACTION * scale * gradient, -limit, limit))
 
 
-RULE = UpdateRule("sgd", "gradients as they are", lambda n, m: {}, steps, real)
+RULE = UpdateRule("sgd", "gradients as they are", lambda n, m, accumulator_bits: {}, steps, real)

@@ -24,4 +24,4 @@ def real(gradient: Array, state: Any, rate: float, limit: float, average_shift: 
     return np.asarray(rate * np.sign(gradient))
 
 
-RULE = UpdateRule("sign", "signs of gradients", lambda n, m: {}, steps, real)
+RULE = UpdateRule("sign", "signs of gradients", lambda n, m, accumulator_bits: {}, steps, real)
