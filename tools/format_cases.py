@@ -225,7 +225,7 @@ def features() -> list[Case]:
             lambda: layered("lif", bias=0.1),
         ),
         Case(
-            "constant current (line that is always on)",
+            "constant current (bias axon)",
             lambda: integers(first={"always_on": by_neuron}),
             lambda: graph(biases={0: by_neuron / 8.0}),
             lambda: layered("lif", current=True),

@@ -1,7 +1,7 @@
 """The network cut into cores: what each holds, what messages it takes and where its own go.
 
 Everything sent in one step is taken up in the next: inputs from the host, spikes of other cores and of the core itself,
-and the line that is always on, which is a message too, from the second step on. A core's program is therefore a network
+and the bias axon, which is a message too, from the second step on. A core's program is therefore a network
 of its own, one population whose inputs are its messages, and all cores of a step can run at once.
 """
 
@@ -21,7 +21,7 @@ from hypr_neuro.profiles.profile import Quantity
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
 
 HOST, ALWAYS = -1, -2
-"""Cores that a message may come from beside the placed ones: the host, and the line that is always on."""
+"""Cores that a message may come from beside the placed ones: the host, and the bias axon."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _core(
     layer = qnet.layers[index]
     rows = slice(use.first_neuron, use.first_neuron + use.neurons)
     presynaptic = neurons_at[index - 1] if index else [(HOST, i) for i in range(qnet.inputs)]
-    # the input matrix's last column is the always-on line, where there is one
+    # the input matrix's last column is the bias axon, where there is one
     columns = [(layer.input.mantissa[rows], presynaptic + [(ALWAYS, 0)] * layer.bias_axon, layer.input.exponent)]
     if layer.recurrent is not None:
         columns.append((layer.recurrent.mantissa[rows], neurons_at[index], layer.recurrent.exponent))

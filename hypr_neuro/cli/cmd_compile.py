@@ -29,7 +29,7 @@ def run(
         typer.Option("--learn", metavar="KEY=VALUE", help="c: also one that learns, as rate=0.3, parameters=all."),
     ] = None,
     always_on: Annotated[
-        str | None, typer.Option(help="netx: channel gives lines that are always on an input channel (default refuse).")
+        str | None, typer.Option(help="netx: channel gives bias axons an input channel (default refuse).")
     ] = None,
     readout: Annotated[
         str | None, typer.Option(help="netx: outside leaves a readout without spikes to the host (default refuse).")

@@ -145,7 +145,7 @@ class FloatTwin:
             loss=loss,
             dtype=np.float32,
             signal_delay=self.delays,
-            ways_down=self.feedback,
+            feedback_weights=self.feedback,
         )
         return {name: factor * g for name, g in named_gradients(self.net, by_array).items()}
 

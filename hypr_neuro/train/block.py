@@ -40,7 +40,7 @@ class Setup:
         Factors that make means of sums.
     steps : int
         Of the sequence, 0 as long as that is unknown.
-    ways_down : tuple of ndarray or None
+    feedback_weights : tuple of ndarray or None
         For each layer the matrix that takes the place of its weights in feedback, or None.
     means, added
         The rule's running means, and the penalty that it takes at them.
@@ -61,7 +61,7 @@ class Setup:
     per_step: float
     per_sample: float
     steps: int = 0
-    ways_down: tuple[Array | None, ...] = ()
+    feedback_weights: tuple[Array | None, ...] = ()
     means: Means | None = None
     added: Penalty | None = None
     deviations: tuple[float, ...] = ()
@@ -120,7 +120,7 @@ class Block:
             setup.rule,
             leak=_output_decay(setup.net.layers[-1], setup.rule) if setup.rule.error_feedback else 0.0,
             delay=setup.delays[i],
-            feedback_weights=setup.ways_down[i],
+            feedback_weights=setup.feedback_weights[i],
             noise=noise,
             buffers=self.workspace[i],
         )

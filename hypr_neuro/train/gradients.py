@@ -47,7 +47,7 @@ def gradients(
     signal_delay: Sequence[int] | None = None,
     feedback: Feedback = "symmetric",
     penalty: RatePenalty | None = None,
-    ways_down: Sequence[Array] | None = None,
+    feedback_weights: Sequence[Array] | None = None,
     means: Means | None = None,
     seed: int = 0,
     sample: int = 0,
@@ -84,7 +84,7 @@ def gradients(
         Of "eprop": "symmetric", "random", or one (n, outputs) matrix for each hidden layer.
     penalty : RatePenalty, optional
         On firing rates.
-    ways_down : sequence of ndarray, optional
+    feedback_weights : sequence of ndarray, optional
         Of "hypr": for each layer but the first feedback weights (n, inputs) in place of its weights.
     means : dict of ndarray, optional
         Running means of a rule that keeps some; None: those at its start.
@@ -123,7 +123,7 @@ def gradients(
         signal_delay=signal_delay,
         feedback=feedback,
         penalty=penalty,
-        ways_down=ways_down,
+        feedback_weights=feedback_weights,
         means=means,
         seed=seed,
         sample=sample,
@@ -145,7 +145,7 @@ def batch_gradients(
     signal_delay: Sequence[int] | None = None,
     feedback: Feedback = "symmetric",
     penalty: RatePenalty | None = None,
-    ways_down: Sequence[Array] | None = None,
+    feedback_weights: Sequence[Array] | None = None,
     means: Means | None = None,
     seed: int = 0,
     sample: int = 0,
@@ -165,7 +165,7 @@ def batch_gradients(
         penalty,
         *means_of(kind, scored),
         steps=steps,
-        ways_down=ways_down,
+        feedback_weights=feedback_weights,
         means=means,
         seed=seed,
         sample=sample,
@@ -221,7 +221,7 @@ def make_setup(
     per_sample: float,
     *,
     steps: int = 0,
-    ways_down: Sequence[Array] | None = None,
+    feedback_weights: Sequence[Array] | None = None,
     means: Means | None = None,
     seed: int = 0,
     sample: int = 0,
@@ -249,7 +249,7 @@ def make_setup(
         per_step,
         per_sample,
         steps,
-        _ways_down(net, rule, ways_down),
+        _checked_feedback(net, rule, feedback_weights),
         _running_means(net, rule, means),
         None,
         _deviations(net, rule),
@@ -307,14 +307,13 @@ def _deviations(net: Network, rule: Rule) -> tuple[float, ...]:
     return deviations
 
 
-def _ways_down(net: Network, rule: Rule, ways_down: Sequence[Array] | None) -> tuple[Array | None, ...]:
-    if ways_down is None:
+def _checked_feedback(net: Network, rule: Rule, feedback_weights: Sequence[Array] | None) -> tuple[Array | None, ...]:
+    if feedback_weights is None:
         return (None,) * len(net.layers)
     if rule.name != "hypr":
-        raise InputError(f"ways_down with rule '{rule.name}', rule: 'hypr' only")
+        raise InputError(f"feedback_weights with rule '{rule.name}', rule: 'hypr' only")
     wanted = [layer.weight.shape for layer in net.layers[1:]]
-    if [np.shape(m) for m in ways_down] != wanted:
-        raise InputError(
-            f"ways_down of shapes {[np.shape(m) for m in ways_down]}, rule: {wanted}, those of the weights"
-        )
-    return (None, *ways_down)
+    shapes = [np.shape(m) for m in feedback_weights]
+    if shapes != wanted:
+        raise InputError(f"feedback_weights of shapes {shapes}, rule: {wanted}, those of the weights")
+    return (None, *feedback_weights)

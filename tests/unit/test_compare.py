@@ -175,20 +175,20 @@ def test_other_matrices_on_the_way_down_by_hand() -> None:
     net, sample = two_layers(), data().take(np.array([3]))
     weights = [layer.weight for layer in net.layers[1:]]
     ways = (None, weights, [weights[0], 2.0 * weights[1]], [0.0 * weights[0], weights[1]])
-    plain, same, doubled, cut = (gradients(net, sample.x, sample.y, ways_down=way)[0] for way in ways)
+    plain, same, doubled, cut = (gradients(net, sample.x, sample.y, feedback_weights=way)[0] for way in ways)
     for name, g in plain.items():
         assert np.array_equal(same[name], g)
         np.testing.assert_allclose(doubled[name], g * (1.0 if name.startswith("readout") else 2.0), rtol=1e-12)
         assert np.array_equal(cut[name], 0.0 * g if name.startswith("layers.0") else g)
 
 
-def test_ways_down_are_those_of_hypr_and_of_the_weights_shapes() -> None:
+def test_checked_feedback_are_those_of_hypr_and_of_the_weights_shapes() -> None:
     net, sample = two_layers(), data().take(np.array([3]))
     weights = [layer.weight for layer in net.layers[1:]]
-    with pytest.raises(InputError, match="ways_down with rule 'bptt', rule: 'hypr' only"):
-        gradients(net, sample.x, sample.y, rule="bptt", ways_down=weights)
-    with pytest.raises(InputError, match=r"ways_down of shapes \[\(4, 5\)\], rule: \[\(4, 5\), \(3, 4\)\]"):
-        gradients(net, sample.x, sample.y, ways_down=weights[:1])
+    with pytest.raises(InputError, match="feedback_weights with rule 'bptt', rule: 'hypr' only"):
+        gradients(net, sample.x, sample.y, rule="bptt", feedback_weights=weights)
+    with pytest.raises(InputError, match=r"feedback_weights of shapes \[\(4, 5\)\], rule: \[\(4, 5\), \(3, 4\)\]"):
+        gradients(net, sample.x, sample.y, feedback_weights=weights[:1])
 
 
 def test_delayed_eligibilities_undo_every_delay() -> None:

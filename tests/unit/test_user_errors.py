@@ -105,7 +105,7 @@ def test_a_rule_gives_the_learning_signals_of_each_layer(chunk: int | None) -> N
     """Direct feedback to the only hidden layer is HYPR with that way down, past the readout's 1 - κ."""
     net, x, y, mask = problem(hidden=(5,))
     matrix = np.random.default_rng(0).standard_normal((net.outputs, 5))
-    expected, _ = gradients(net, x, y, mask, ways_down=[matrix])
+    expected, _ = gradients(net, x, y, mask, feedback_weights=[matrix])
     keeps = np.exp(-1.0 / net.layers[-1].params["tau"])
     rows = tuple(map(tuple, (1.0 - keeps)[:, None] * matrix))
     found, _ = gradients(net, x, y, mask, rule=DirectFeedback("direct", "here", matrix=rows), chunk=chunk)
