@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from model_records import draw_by_records
+from model_tests import MODELS, of_models, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
-MODELS = frozenset(path.stem for path in (ROOT / "hypr_neuro" / "neurons").glob("*.py"))
-"""Names of neuron models, those of the few other files beside them included; nothing is imported."""
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 
 
@@ -24,6 +23,18 @@ draw_by_records()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--networks", type=int, default=200, help="random integer networks to compare (default 200)")
+    parser.addoption(
+        "--models", default="", help="names of neurons with commas: tests that name one of them, no others"
+    )
+    parser.addoption("--cases", type=int, default=1000, help="with --models: at most so many cases of a function")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--models` and `--cases` do not choose."""
+    if models := config.getoption("models"):
+        chosen = set(of_models([item.nodeid for item in items], models.split(","), config.getoption("cases")))
+        config.hook.pytest_deselected(items=[item for place, item in enumerate(items) if place not in chosen])
+        items[:] = [item for place, item in enumerate(items) if place in chosen]
 
 
 def pytest_collection_finish() -> None:
@@ -56,9 +67,8 @@ def group_of(nodeid: str) -> str:
     file, _, rest = nodeid.partition("::")
     if shares_a_fixture(file):
         return file
-    function, _, parameters = rest.partition("[")
-    models = [word for word in re.split(r"[^a-z_0-9]+", parameters) if word in MODELS]
-    return f"{file}::{models[0] if models else function}"
+    models = [word for word in re.split(r"[^a-z_0-9]+", parameters(nodeid)) if word in MODELS]
+    return f"{file}::{models[0] if models else rest.partition('[')[0]}"
 
 
 @cache
