@@ -48,7 +48,7 @@ Choice = Quantity[str]
 def error_names() -> list[str]:
     """List the errors that a profile may name: the files of `sim/learning/errors` that define ``ERROR``."""
     # read, not imported: errors are compiled code's, and a profile is needed long before
-    folder = files("hypr_neuro.sim").joinpath("learning", "errors")
+    folder = files("hypr_neuro.sim") / "learning" / "errors"
     modules = [entry for entry in folder.iterdir() if entry.name.endswith(".py")]
     return sorted(
         entry.name.removesuffix(".py")
