@@ -57,7 +57,7 @@ class LavaNetwork:
     s_in
         Port (inputs,) for spikes or graded values.
     readout
-        Port (outputs,) of the last layer, integers that run `len(layers)` steps behind.
+        Port (outputs,) of the last layer, integers that run `QuantizedNetwork.tail` steps behind.
     """
 
     layers: list[LavaLayer]

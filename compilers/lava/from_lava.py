@@ -28,6 +28,7 @@ from hypr_neuro.compilers.lava.read_integers import CURRENTS, Weights, kinds, po
 from hypr_neuro.compilers.lava.read_ports import PortLink, connected, describe, describe_port, links, network_of
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.clock import Clock
 from hypr_neuro.graph.integer import INPUT, LARGEST_DELAY, IntegerNetwork, Population, Synapses
 from hypr_neuro.numbers.arrays import Array
 
@@ -196,8 +197,9 @@ class _Reader:
         delay = 0 if any(s.weights is None for s in self.sums) else 1
         channels = sum(i.size for i in inputs)
         rank = {self.names[p.id]: i for i, p in enumerate(order)}
-        synapses = [self._synapses(s, inputs, channels, rank, populations, delay) for s in self.sums]
-        synapses = [part for c in synapses for part in _axons_forward(c, rank, max(channels, 1))]
+        clock = Clock(tuple(rank), (), delay)
+        synapses = [self._synapses(s, inputs, channels, rank, populations, clock) for s in self.sums]
+        synapses = [part for c in synapses for part in _axons_forward(c, clock, max(channels, 1))]
         network = IntegerNetwork(max(channels, 1), tuple(populations), tuple(synapses), delay)
         read = {p.id for p in self.neurons} | self.used | {i.process.id for i in inputs}
         left_out = tuple(describe(p) for p in self.processes if p.id not in read)
@@ -322,18 +324,18 @@ class _Reader:
         channels: int,
         rank: dict[str, int],
         populations: list[Population],
-        connection_delay: int,
+        clock: Clock,
     ) -> Synapses:
         name = describe_port(s.source)
         place = next((i for i in inputs if i.name == name and i.process is s.source.process), None)
         source = INPUT if place is not None else self.names[s.source.process.id]
-        forward = place is not None or rank[source] < rank[s.target]
         first, pre = (place.first, channels) if place is not None else (0, populations[rank[source]].size)
         if s.weights is None:
             columns = s.rows + first
             matrix = _csr(np.ones(columns.size, np.int64), np.arange(columns.size), columns, (columns.size, pre))
             return Synapses(source, s.target, matrix, current=s.current)
-        extra = 1 if forward and connection_delay == 0 else 0
+        # each of Lava's connections takes a step
+        extra = 1 - clock.lag(source, s.target)
         delays = s.weights.delays
         if isinstance(delays, int):
             delays += extra
@@ -349,9 +351,9 @@ class _Reader:
         return Synapses(source, s.target, matrix, s.weights.exponent, delays, bias, s.current, s.weights.message_bits)
 
 
-def _axons_forward(c: Synapses, rank: dict[str, int], channels: int) -> list[Synapses]:
+def _axons_forward(c: Synapses, clock: Clock, channels: int) -> list[Synapses]:
     """Return the connection; where it leads backward its bias axon comes from the input, by itself."""
-    if c.always_on is None or c.source == INPUT or rank[c.source] < rank[c.target]:
+    if c.always_on is None or clock.forward(c.source, c.target):
         return [c]
     nothing = np.zeros((c.shape[0], channels), np.int64)
     return [replace(c, always_on=None), replace(c, source=INPUT, weights=nothing, message_bits=None)]

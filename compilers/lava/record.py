@@ -30,7 +30,7 @@ def read_recorded(
     """Read what `run.run_network` left in `folder`."""
     names = [qnet.name(i) for i in range(len(qnet.layers))]
     outputs = {name: _by_sample(folder / f"{name}.output.npy", samples) for name in names}
-    readout = outputs.pop(names[-1])[len(names) :].transpose(1, 0, 2)
+    readout = outputs.pop(names[-1])[qnet.tail :].transpose(1, 0, 2)
     states = {}
     for i, layer in enumerate(qnet.layers):
         name = qnet.name(i)

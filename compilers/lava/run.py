@@ -38,8 +38,8 @@ def run_network(
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     network = lava_network(qnet)
-    tail = len(qnet.layers)
-    samples, length = len(x), x.shape[1] + tail
+    tail, samples = qnet.tail, len(x)
+    length = qnet.clock.run_steps(x.shape[1])
     padded = np.pad(x, ((0, 0), (0, tail), (0, 0))).reshape(samples * length, -1)
     source = _source(padded)
     source.s_out.connect(network.s_in)

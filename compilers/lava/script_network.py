@@ -35,7 +35,7 @@ def main(x_file: str, out_file: str) -> None:
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Source
 
-    tail = len(qnet.layers)  # each layer runs one step behind the one below
+    tail = qnet.tail  # each layer runs one step behind the one below
     steps = len(x) + tail
     source = Source(data=np.pad(x, ((0, tail), (0, 0))).T)
     source.s_out.connect(network.s_in)

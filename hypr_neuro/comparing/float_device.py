@@ -218,22 +218,25 @@ class FloatDevice:
         InputError
             For spikes of the wrong shape.
         """
-        steps, delay, tail = len(x), self.clock.connection_delay, self.clock.tail
+        steps, tail = len(x), self.clock.tail
         total = self.clock.learning_steps(steps)
         given = self._forced(spikes, total)
         for run in self.layers:
             run.start()
-        delayed = deque([np.zeros(self.layers[-2].layer.size)] * self.plan.layers[-2].signal_wait)
+        # signals on their way to a hidden layer
+        queues = [deque([np.zeros(layer.size)] * layer.signal_wait) for layer in self.plan.layers[:-1]]
         outputs = np.empty((total, self.net.outputs))
         silent = np.zeros(self.net.inputs)
         for t in range(total):
-            arriving = x[t - delay].astype(np.float64) if 0 <= t - delay < steps else silent
-            for i, run in enumerate(self.layers):
-                previous = run.output
-                current = run.forward(arriving, float(t >= delay), None if i >= len(given) else given[i][t])
-                arriving = previous if delay else current
+            before = [run.output for run in self.layers]
+            for i, (run, fixed) in enumerate(zip(self.layers, self.plan.layers, strict=True)):
+                if i:
+                    arriving = before[i - 1] if fixed.lag else self.layers[i - 1].output
+                else:
+                    arriving = x[t - fixed.lag].astype(np.float64) if 0 <= t - fixed.lag < steps else silent
+                run.forward(arriving, float(t >= fixed.lag), None if i >= len(given) else given[i][t])
             outputs[t] = self.layers[-1].output
-            self._learn(t, label, scored, delayed)
+            self._learn(t, label, scored, queues)
             if on_step is not None:
                 on_step()
         return outputs[tail : tail + steps]
@@ -253,19 +256,17 @@ class FloatDevice:
             trains.append(np.concatenate([train, np.zeros((total - len(train), run.layer.size))]))
         return trains
 
-    def _learn(self, t: int, label: Array, scored: Array, delayed: deque[Array]) -> None:
+    def _learn(self, t: int, label: Array, scored: Array, queues: list[deque[Array]]) -> None:
         """Learn in device step t, from the readout backward."""
-        last, step = len(self.layers) - 1, t - self.clock.tail
+        last, step = self.plan.last, t - self.clock.tail
         signal: Array = np.zeros(self.net.outputs)
         if 0 <= step < len(label) and scored[step]:
             signal = output_error(self.error, self.layers[last].output, int(label[step]))
         for i in reversed(range(last + 1)):
             run = self.layers[i]
-            window = self.clock.window(i, len(label))
-            running = 0 <= t - window.first < window.steps
+            running = self.clock.window(i, len(label)).holds(t)
             backward = run.learn(signal) if running else np.zeros(run.layer.size)
             if i > 0:
-                signal = backward @ (run.layer.weight if self.feedback is None else self.feedback[i - 1])
-            if i == last:
-                delayed.append(signal)
-                signal = delayed.popleft()
+                sent = backward @ (run.layer.weight if self.feedback is None else self.feedback[i - 1])
+                queues[i - 1].append(sent)
+                signal = queues[i - 1].popleft()

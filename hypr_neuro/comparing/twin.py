@@ -112,7 +112,7 @@ class FloatTwin:
             for name, gradient in self.gradients(sample).items():
                 self.sums[name] = self.sums.get(name, 0.0) + gradient
             self.samples += 1
-            if self.samples % self.options.update_every == 0:
+            if self.options.due("sample", self.samples):
                 self._update(self.sums)
                 self.sums = {}
             return
@@ -123,7 +123,7 @@ class FloatTwin:
     def _after_step(self) -> None:
         assert self.device is not None
         self.steps += 1
-        if self.steps % self.options.update_every == 0:
+        if self.options.due("step", self.steps):
             self._update(self.device.gradients())
             self.device.clear()
             self.device.refresh()

@@ -30,12 +30,21 @@ class LearningWindow:
     ----------
     first : int
         Device step of the sample in which the layer's own step 0 falls.
-    steps : int
+    steps : int or inf
         How many device steps it learns from there on.
     """
 
     first: int
-    steps: int
+    steps: float
+
+    def holds(self, step: int) -> bool:
+        """Tell whether the layer learns in this device step of the sample, and sends something down."""
+        return 0 <= step - self.first < self.steps
+
+    def part(self, start: int, steps: int) -> slice:
+        """Return which of so many device steps from `start` on are inside."""
+        end = min(max(self.first + self.steps - start, 0), steps)
+        return slice(max(self.first - start, 0), int(end))
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,20 @@ class Clock:
     def lag(self, source: str, target: str, delay: int = 0) -> int:
         """Count the steps from sending to arriving over a connection of that delay."""
         return delay + (self.connection_delay if self.forward(source, target) else 1)
+
+    def shift(self, source: str, target: str) -> int:
+        """Count the steps by which the target runs further behind the input than the source does."""
+        return self.latencies[target] - (0 if source == INPUT else self.latencies[source])
+
+    def delay_in_step(self, source: str, target: str, delay: int = 0) -> int:
+        """Return the delay of a connection over which everything arrives as on a device without latencies.
+
+        There, what a source sends in its own step t arrives in the target's own step t + delay, over a connection that
+        leads forward. One that leads backward has no time to give: it keeps its delay, and arrives -shift steps later.
+        """
+        if not self.forward(source, target):
+            return delay
+        return delay + self.shift(source, target) - self.connection_delay
 
     @cached_property
     def latencies(self) -> dict[str, int]:
@@ -139,8 +162,8 @@ class Clock:
         """Count the device steps of a sample of `steps` steps that is learned from."""
         return steps + self.learning_tail
 
-    def window(self, index: int, steps: int) -> LearningWindow:
-        """Tell when a population learns in a sample of `steps` steps."""
+    def window(self, index: int, steps: float) -> LearningWindow:
+        """Tell when a population learns in a sample of `steps` steps, inf for a stream."""
         return LearningWindow(self.latency(index), steps + self.waiting(index))
 
 

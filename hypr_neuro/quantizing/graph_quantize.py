@@ -189,7 +189,7 @@ def quantize_graph(
         conversion.add(p, float(ranges[p.name]))
     bits = int(chip.precision.state_bits.value)
     network = IntegerNetwork(
-        graph.inputs, tuple(conversion.populations), tuple(conversion.synapses), conversion.connection_delay, bits
+        graph.inputs, tuple(conversion.populations), tuple(conversion.synapses), conversion.clock.connection_delay, bits
     )
     return QuantizedGraph(
         network=network,
@@ -197,7 +197,7 @@ def quantize_graph(
         dt=graph.dt,
         state_scale=conversion.state_scale,
         current_scale=conversion.current_scale,
-        latency=conversion.latency,
+        latency=dict(conversion.clock.latencies),
         record=conversion.record,
         notes=conversion.notes,
     )
@@ -208,11 +208,10 @@ class _Conversion:
 
     def __init__(self, graph: FloatGraph, profile: Profile, groups: int, bias: str, netx: bool) -> None:
         self.graph, self.profile = graph, profile
-        clock = profile.graph_clock(graph.clock.populations, graph.clock.connections)
+        self.clock = profile.graph_clock(graph.clock.populations, graph.clock.connections)
         self.groups, self.bias, self.netx = groups, bias, netx
         self.limit = float("inf")
         self.top = profile.precision.weight_top
-        self.connection_delay, self.latency = clock.connection_delay, dict(clock.latencies)
         self.populations: list[Population] = []
         self.synapses: list[Synapses] = []
         self.state_scale: dict[str, float] = {}
@@ -261,15 +260,8 @@ class _Conversion:
         self.record.append(conversion_summary(p.name, step))
         return rounded
 
-    def _delay(self, c: FloatSynapses) -> int:
-        """Return the delay on the chip that keeps the target in step with the source."""
-        if not self.graph.forward(c):
-            return c.delay
-        source = 0 if c.source == INPUT else self.latency[c.source]
-        return c.delay + self.latency[c.target] - source - self.connection_delay
-
     def _connection(self, c: FloatSynapses, room: float) -> None:
-        behind = 0 if self.graph.forward(c) else self.latency[c.source] - self.latency[c.target]
+        behind = 0 if self.graph.forward(c) else -self.clock.shift(c.source, c.target)
         if behind:
             self.notes.append(
                 f"{c.name}: arrives {behind} step(s) later than in float, since '{c.source}' runs so many "
@@ -287,14 +279,15 @@ class _Conversion:
             )
             matrix = _like(c.weights, mantissa)
             stored_matrix = matrix if undivided else _sparse(matrix)
-            self.synapses.append(Synapses(c.source, c.target, stored_matrix, exponent, self._delay(c), None, c.current))
+            delay = self.clock.delay_in_step(c.source, c.target, c.delay)
+            self.synapses.append(Synapses(c.source, c.target, stored_matrix, exponent, delay, None, c.current))
 
     def _bias_axons(self, p: FloatPopulation, first: int, current: Array) -> None:
         """Add a constant current as an axon, in step with the population; then another one for what rounding left."""
         from scipy.sparse import csr_array
 
         none = csr_array((p.size, self.graph.inputs), dtype=np.int64)
-        delay = first + self.latency[p.name] - self.connection_delay
+        delay = self.clock.delay_in_step(INPUT, p.name, first)
         remainder, key = current, f"bias from step {first}" if first else "bias"
         for name in (key, f"{key}, remainder"):
             if _largest(remainder) == 0.0:

@@ -19,10 +19,11 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.learner import Learner
-from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions, as_rate
 from hypr_neuro.sim.learning.regularizer import Regularizer
 from hypr_neuro.sim.learning.state import restore_learner, save_learner
 
@@ -95,7 +96,7 @@ class _Tally:
         return LearnEpoch(
             epoch,
             self.right / max(self.scored, 1),
-            rate / 65536,
+            rate / (1 << RATE_FRACTION),
             saturated,
             changed,
             clips,
@@ -111,10 +112,10 @@ def epoch_order(seed: int, epoch: int, samples: int) -> Array:
 
 def rates(options: LearnOptions, epochs: int) -> Iterator[tuple[int, int]]:
     """Yield the integer rates of weights and parameters of each epoch: multiplied by decay (16 fraction bits) each."""
-    current, decay = [as_rate(options.rate), as_rate(options.parameter_rate)], round(options.decay * 65536)
+    current, decay = [as_rate(options.rate), as_rate(options.parameter_rate)], as_rate(options.decay)
     for _ in range(epochs):
         yield max(current[0], 1), max(current[1], 1)
-        current = [rate * decay >> 16 for rate in current]
+        current = [shr_floor(rate * decay, RATE_FRACTION) for rate in current]
 
 
 def learn(

@@ -11,6 +11,7 @@ layers then keep for so long. In a sample a layer learns in its own T steps only
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import numpy as np
 
@@ -117,7 +118,7 @@ class Learner:
         x = self._checked(x, rates)
         outputs = self._sample(x, self._targets(len(x), label, scored, errors, reward), rates)
         self.samples += 1
-        if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
+        if self.options.due("sample", self.samples):
             self._update((rate, parameter_rate))
         return outputs
 
@@ -213,8 +214,7 @@ class Learner:
     def _targets(
         self, steps: int, label: Array | None, scored: Array, errors: Array | None, reward: Array | int | None
     ) -> Targets:
-        bits = self.plan.layers[-1].widths.signal_bits
-        targets = check_targets(steps, self.qnet.outputs, bits, label, scored, errors, reward)
+        targets = check_targets(steps, self.qnet.outputs, self.plan.error_bits, label, scored, errors, reward)
         if not targets.plain and not self.plan.free_errors_fit:
             raise InputError(
                 f"errors or reward with {self.qnet.outputs} outputs: feedback sums could leave 63 bits; lower "
@@ -248,7 +248,7 @@ class Learner:
             part = slice(start, stop)
             outputs[part] = self._block(x[part, None, :], largest, targets.part(part))
             self.steps += stop - start
-            if every and self.steps % every == 0 and rates is not None:
+            if rates is not None and self.options.due("step", self.steps):
                 self._update(rates)
             start = stop
         return outputs
@@ -263,24 +263,17 @@ class Learner:
         if self.regularization is not None:
             self.regularization.note([run.outputs for run in populations[:-1]])
         signal = self._errors(readout, self._due(targets))
-        delay = self.plan.clock.connection_delay
-        on = np.arange(time, time + steps) >= delay
         sources = [INPUT, *(run.population.name for run in populations)]
         for i in reversed(range(self.plan.lowest, len(populations))):
-            learner = self.layers[i]
-            active = self._window(i, time, steps)
+            learner, lag = self.layers[i], self.plan.layers[i].lag
+            on = np.arange(time, time + steps) >= lag
+            active = self.plan.clock.window(i, inf if self.total is None else self.total).part(time, steps)
             weighted_signal = learner.run(
-                populations[i], sim.sent(sources[i], delay), 1 if i else largest, on, signal, active
+                populations[i], sim.sent(sources[i], lag), 1 if i else largest, on, signal, active
             )
             if self.plan.passes_down(i):
                 signal = self._feedback(i - 1, weighted_signal)
         return np.asarray(readout)
-
-    def _window(self, i: int, time: int, steps: int) -> slice:
-        """Return the steps of a block in which layer i learns; those of a stream have no end."""
-        window = self.plan.clock.window(i, 0 if self.total is None else self.total)
-        end = time + steps if self.total is None else window.first + window.steps
-        return slice(max(window.first - time, 0), min(max(end - time, 0), steps))
 
     def _due(self, targets: Targets) -> Targets:
         """Return the targets of the steps that the readout sees in this block; later ones wait."""
@@ -292,7 +285,7 @@ class Learner:
         return joined.part(slice(0, len(targets)))
 
     def _errors(self, readout: Array, targets: Targets) -> Array:
-        fraction, bits = self.plan.layers[-1].widths.state_fraction, self.plan.layers[-1].widths.signal_bits
+        fraction, bits = self.plan.layers[self.plan.last].widths.state_fraction, self.plan.error_bits
         errors = output_errors(self.plan.error, readout, targets.label, targets.scored, fraction, bits)
         if not targets.plain:
             _, scored, given_errors, given, reward = targets.arrays()

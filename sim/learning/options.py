@@ -149,6 +149,10 @@ class LearnOptions:
                 kind = f"{plural} in a tuple" if wanted is tuple else wanted.__name__
                 raise InputError(f"{field.name} = {value!r}, rule: {kind}")
 
+    def due(self, on: str, count: int) -> bool:
+        """Tell whether an update follows when so many samples (`on` "sample") or device steps ("step") are complete."""
+        return self.update_on == on and count % self.update_every == 0
+
     def learns(self, layer: str) -> bool:
         """Tell whether the weights of a layer learn."""
         return not self.layers or layer in self.layers

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.graph.integer import SUM_BITS
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
@@ -113,9 +114,11 @@ class LayerPlan:
         Neuron parameters that learn.
     widths : Widths
         All its widths.
-    latency, waiting, signal_wait : int
-        Steps by which it runs behind the input, for which its eligibilities wait for their signal, and for which
-        signals wait in front of it, see `graph.clock`.
+    lag : int
+        Steps from what is below, the input or a layer, to it: for its spikes, and for its bias axon at the start.
+    waiting, signal_wait : int
+        Steps for which its eligibilities wait for their signal, and for which signals wait in front of it, see
+        `graph.clock`.
     """
 
     index: int
@@ -125,7 +128,7 @@ class LayerPlan:
     learns: bool
     parameters: tuple[ParameterPlan, ...]
     widths: Widths
-    latency: int
+    lag: int
     waiting: int
     signal_wait: int
 
@@ -190,7 +193,7 @@ class LearningPlan:
     signal_shifts : tuple of int
         For each hidden layer the shift after which the feedback from the layer above fits its signals.
     error : str
-        Name of the readout's error. error_bits, weight_bits, momentum_bits, residual_bits : of the profile
+        Name of the readout's error. weight_bits, momentum_bits, residual_bits : of the profile
 
     Raises
     ------
@@ -209,7 +212,7 @@ class LearningPlan:
             )
         widths = layer_widths(qnet.profile, readout=True)
         self.qnet, self.options, self.clock = qnet, options, qnet.clock
-        self.error, self.error_bits = str(qnet.profile.learning.error.value), widths.signal_bits
+        self.error = str(qnet.profile.learning.error.value)
         self.weight_bits, self.momentum_bits = widths.weight_bits, widths.momentum_bits
         self.residual_bits = widths.residual_bits
         chosen = options.learning_parameters(qnet)
@@ -221,7 +224,12 @@ class LearningPlan:
     @property
     def last(self) -> int:
         """Place of the readout."""
-        return len(self.layers) - 1
+        return self.clock.output
+
+    @property
+    def error_bits(self) -> int:
+        """Bits of an error: of the signals that reach the readout."""
+        return self.layers[self.last].widths.signal_bits
 
     @property
     def weight_top(self) -> int:
@@ -262,7 +270,7 @@ class LearningPlan:
             self.options.learns(name),
             _parameters(name, layer, places, widths),
             widths,
-            self.clock.latency(i),
+            self.clock.lag(INPUT if i == 0 else qnet.name(i - 1), name),
             self.clock.waiting(i),
             self.clock.signal_wait(i),
         )
@@ -287,8 +295,7 @@ class LearningPlan:
         That of the readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the
         largest possible, which no network gets near.
         """
-        parts = 2 * 4 if above.readout else above.size
-        largest = parts * self.weight_top * max(above.largest_gain(), 1) * above.widths.largest_signal
+        largest = self._largest_feedback(above, 2 * 4 if above.readout else above.size)
         if largest.bit_length() > PRODUCT_BITS:
             raise InputError(
                 f"{above.name}: feedback sums can need {largest.bit_length()} bits, rule: {PRODUCT_BITS}; lower "
@@ -303,9 +310,12 @@ class LearningPlan:
 
         Those of the profile's rules are not: their magnitudes sum to 2 at most.
         """
-        readout = self.layers[-1]
-        largest = readout.size * self.weight_top * max(readout.largest_gain(), 1) * readout.widths.largest_signal
-        return largest.bit_length() <= PRODUCT_BITS
+        readout = self.layers[self.last]
+        return self._largest_feedback(readout, readout.size).bit_length() <= PRODUCT_BITS
+
+    def _largest_feedback(self, above: LayerPlan, parts: int) -> int:
+        """Bound the sum that a layer sends down over one weight each of `parts` neurons, each at full signal."""
+        return parts * self.weight_top * max(above.largest_gain(), 1) * above.widths.largest_signal
 
     @cached_property
     def largest_input(self) -> int:

@@ -43,7 +43,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import draw32
+from hypr_neuro.numbers.fixed_point import draw32, sat
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, check_width, error_context, on_words
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.sim.learning.counter import NOISE_TENSORS
@@ -55,7 +55,7 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
 from hypr_neuro.sim.learning.reference_update import Matrix, ReferenceRule
-from hypr_neuro.sim.learning.regularizer import Regularizer
+from hypr_neuro.sim.learning.regularizer import Regularizer, mean_rate
 from hypr_neuro.sim.learning.targets import rewarded
 from hypr_neuro.sim.learning.updates.base import averaged
 
@@ -118,7 +118,7 @@ class LearningReference:
         rates = (rate, parameter_rate)
         outputs = self._run(x, step_targets(len(x), label, scored, errors, reward), rates)
         self.samples += 1
-        if self.options.update_on == "sample" and self.samples % self.options.update_every == 0:
+        if self.options.due("sample", self.samples):
             self._update(*rates)
         return outputs
 
@@ -173,10 +173,10 @@ class LearningReference:
         self.time, self.streaming = 0, False
         for layer in self.layers:
             layer.start_sample()
-        self.coming = deque([[0] * self.qnet.inputs] * clock.connection_delay)
-        # labels wait until the readout has seen their step, errors until they reach the hidden layers
+        self.coming = deque([[0] * self.qnet.inputs] * self.plan.layers[0].lag)
+        # labels wait until the readout has seen their step, signals on their way to a hidden layer
         self.labels = deque([SILENT] * clock.tail)
-        self.pending_signals = deque([[0] * self.layers[-2].layer.size] * self.plan.layers[-2].signal_wait)
+        self.queues = [deque([[0] * layer.size] * layer.signal_wait) for layer in self.plan.layers[:-1]]
 
     def _run(self, x: Array, targets: list[StepTarget], rates: tuple[int, int] | None) -> list[list[int]]:
         """Run a sample and return its readout; without updates where there are no rates."""
@@ -196,20 +196,19 @@ class LearningReference:
 
         length : steps of the sample, which close the windows
         """
-        delay = self.plan.clock.connection_delay
         self.coming.append([int(v) for v in x])
-        arriving = self.coming.popleft()
-        for i, layer in enumerate(self.layers):
-            previous = list(layer.run.outputs)
-            current = layer.forward(arriving, int(self.time >= delay), self._noise(i))
-            arriving = previous if delay else current
+        arriving, before = self.coming.popleft(), [list(layer.run.outputs) for layer in self.layers]
+        for i, (layer, fixed) in enumerate(zip(self.layers, self.plan.layers, strict=True)):
+            if i:
+                arriving = before[i - 1] if fixed.lag else list(self.layers[i - 1].run.outputs)
+            layer.forward(arriving, int(self.time >= fixed.lag), self._noise(i))
         self.labels.append(step)
         self._learn(self.labels.popleft(), length)
         self.time += 1
         if rates is not None:
             self._count()
             self.steps += 1
-            if self.options.update_on == "step" and self.steps % self.options.update_every == 0:
+            if self.options.due("step", self.steps):
                 self._update(*rates)
         return list(self.layers[-1].run.outputs)
 
@@ -227,25 +226,23 @@ class LearningReference:
         if step.scored:
             signal = step.errors or self._error(self.layers[-1].run.outputs, step.label)
             if step.reward is not None:
-                bits = self.plan.layers[-1].widths.signal_bits
+                bits = self.plan.error_bits
                 signal = [check_width(int(rewarded(Word(e), step.reward, bits)), bits, "error") for e in signal]
         for i in reversed(range(self.plan.lowest, len(self.layers))):
             layer = self.layers[i]
-            inside = 0 <= self.time - layer.latency < length + layer.wait
+            inside = self.plan.clock.window(i, length).holds(self.time)
             weighted_signal = layer.learn(signal) if inside else [0] * layer.layer.size
             if self.plan.passes_down(i):
-                signal = self._feedback(i - 1, weighted_signal)
-            if i == len(self.layers) - 1:
-                self.pending_signals.append(signal)
-                signal = self.pending_signals.popleft()
+                self.queues[i - 1].append(self._feedback(i - 1, weighted_signal))
+                signal = self.queues[i - 1].popleft()
 
     def _error(self, output: list[int], label: int) -> list[int]:
         """Compute the error of each output, in error_bits bits, by its definition run on words."""
-        widths, error = self.plan.layers[-1].widths, Table((len(output),), name="error")
-        fraction, bits = Word(widths.state_fraction), Word(widths.signal_bits)
+        plan, error = self.plan, Table((len(output),), name="error")
+        fraction, bits = Word(plan.layers[plan.last].widths.state_fraction), Word(plan.error_bits)
         with error_context("readout"):
             self.error_of(Table.of(output), label, self.error_table, fraction, bits, error)
-        return [check_width(value, widths.signal_bits, "error") for value in error.numbers()]
+        return [check_width(value, plan.error_bits, "error") for value in error.numbers()]
 
     def _feedback(self, below: int, weighted_signal: list[int]) -> list[int]:
         """Compute the learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
@@ -294,7 +291,7 @@ class LearningReference:
     def _regularize(self, regularizer: Regularizer) -> None:
         """Add the regulariser's term to the gradients of connections, then move the mean rates."""
         for layer, means in zip(self.layers, self.means, strict=True):
-            first, top = 0, (1 << (layer.accumulator_bits - 1)) - 1
+            first = 0
             for key, c in layer.layer.connections().items() if layer.learns else ():
                 term = regularizer(f"{layer.name}.{key}", c.mantissa.astype(int), np.array(means)).tolist()
                 for i, row in enumerate(term):
@@ -302,12 +299,11 @@ class LearningReference:
                         full = check_width(
                             layer.gradient[i][j] + entry, WORD_BITS, f"{layer.name}, regularised gradient"
                         )
-                        layer.gradient[i][j] = max(-top, min(top, full))
+                        layer.gradient[i][j] = sat(full, layer.accumulator_bits)
                 first += c.mantissa.shape[1]
         for counts, means in zip(self.counts, self.means, strict=True):
             for i, count in enumerate(counts):
-                rate = (count << 16) // max(self.steps_counted, 1)
-                means[i] = averaged(means[i], rate, self.options.average_shift)
+                means[i] = averaged(means[i], mean_rate(count, self.steps_counted), self.options.average_shift)
             counts[:] = [0] * len(counts)
         self.steps_counted = 0
 

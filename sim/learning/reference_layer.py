@@ -50,7 +50,7 @@ class LearningLayer:
 
     def __init__(self, plan: LayerPlan) -> None:
         self.layer, self.name, self.learns, self.synapses = plan.layer, plan.name, plan.learns, plan.synapses
-        self.latency, self.wait = plan.latency, plan.waiting
+        self.wait = plan.waiting
         self.parameters = list(plan.places)
         self.parameter_fractions = {p.place: p.fraction for p in plan.parameters}
         w = self.widths = plan.widths

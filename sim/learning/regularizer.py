@@ -9,6 +9,7 @@ With c spikes of a neuron in the n device steps since the last update, and an up
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,11 @@ MEAN_FRACTION = 16
 Regularizer = Callable[[str, Array, Array], Array]
 """(connection such as "layers.0.input", mantissas (n, m), mean rates (n,) with 16 fraction bits) -> R (n, m), integers
 in the unit of a gradient: 2^19 is a signal of full scale on an eligibility of 1. A readout's mean rates are 0."""
+
+
+def mean_rate(count: Any, steps: int) -> Any:
+    """Compute ⌊2^16 c / n⌋, spikes a step, of one count or an array of them; 0 where there was no step."""
+    return (count << MEAN_FRACTION) // max(steps, 1)
 
 
 def regularizer_name(regularizer: Regularizer | None) -> str | None:
@@ -76,7 +82,7 @@ class Regularization:
             full = gradient.astype(np.int64) + checked_term(self.regularizer, tensor.name, weights, means)
             gradient[...] = np.clip(full, -top, top)
         for count, mean in zip(self.counts, self.means, strict=True):
-            rate = (count << MEAN_FRACTION) // max(int(self.steps[0]), 1)
+            rate = mean_rate(count, int(self.steps[0]))
             shift = self.plan.options.average_shift
             mean[...] = [averaged(int(old), int(new), shift) for old, new in zip(mean, rate, strict=True)]
             count[...] = 0

@@ -64,6 +64,11 @@ class Widths(NamedTuple):
         """Magnitude that a learning signal cannot exceed, 2^(bits - 1)."""
         return 1 << (self.signal_bits - 1)
 
+    @property
+    def largest_drive(self) -> int:
+        """Magnitude that round(B 2^fe / 2^kc) cannot exceed, what a unit that arrives adds to an eligibility."""
+        return (1 << (self.entry_bits - 1 + self.eligibility_fraction) >> self.coefficient_fraction) + 1
+
     def gain_bits(self, terms: int) -> int:
         """Bits of nearest(B·C / 2^kc) with so many products that are not always 0, sign included; it is not clamped."""
         top = (1 << (self.entry_bits - 1)) - 1

@@ -319,6 +319,9 @@ def test_schedule_counts_updates_and_windows() -> None:
     assert [t for t in range(20) if by_step.updates(t)] == [4, 9, 14, 19]
     assert [t for t in range(5) if by_step.learns(t)] == [1, 2, 3, 4]
     assert [by_step.sample(t) for t in (0, 99)] == [0, 0]
+    # a stream has no end
+    endless = schedule(check_learning(network(("brf",)), LearnOptions(update_on="step")), 0, 10, stream=True)
+    assert [endless.learns(t) for t in (0, 1, 11, 10**9)] == [False, True, True, True]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from hypr_neuro.graph.clock import INPUT, Clock, LearningWindow, clock_of_layers
@@ -26,6 +28,19 @@ def test_layers_on_a_chip_run_behind_each_other() -> None:
         LearningWindow(2, 15),
         LearningWindow(3, 10),
     ]
+
+
+def test_a_window_holds_its_steps_and_cuts_blocks() -> None:
+    window = LearningWindow(2, 5)
+    assert [t for t in range(-3, 12) if window.holds(t)] == [2, 3, 4, 5, 6]
+    assert [window.part(start, 4) for start in (0, 2, 4, 7)] == [slice(2, 4), slice(0, 4), slice(0, 3), slice(0, 0)]
+    for start in range(10):
+        inside = [t for t in range(start, start + 4) if window.holds(t)]
+        assert list(range(start, start + 4))[window.part(start, 4)] == inside
+    endless = clock_of_layers(2, connection_delay=1, aligned=True).window(0, inf)
+    assert not endless.holds(0)
+    assert endless.holds(10**12)
+    assert endless.part(10**12, 7) == slice(0, 7)
 
 
 def test_nothing_waits_where_eligibilities_are_not_aligned() -> None:
@@ -55,6 +70,13 @@ def test_a_graph_follows_its_longest_forward_chain(delay: int) -> None:
     assert clock.latencies == {"a": delay, "b": 2 * delay, "out": 3 * delay}
     assert clock.lag(INPUT, "b", 2) == clock.lag("a", "b", 2) == 2 + delay
     assert clock.lag("b", "a", 2) == clock.lag("a", "a", 2) == 3
+    # in its own time each end sees what it sees without latencies; backward what lies between them comes later
+    for source, target in ends[:4]:
+        on_chip = clock.lag(source, target, clock.delay_in_step(source, target, 3))
+        assert on_chip - clock.shift(source, target) == 3
+    assert clock.delay_in_step(INPUT, "b", 0) == delay
+    assert clock.delay_in_step("out", "a", 3) == 3
+    assert clock.shift("out", "a") == -2 * delay
     assert clock.forward("a", "b")
     assert not clock.forward("a", "a")
 

@@ -125,7 +125,7 @@ def test_only_what_is_chosen_learns() -> None:
 
 def test_times_are_those_of_the_clock() -> None:
     plan = LearningPlan(network(time__error_latency=3, learning__eligibility_alignment="delayed"))
-    assert [(layer.latency, layer.waiting, layer.signal_wait) for layer in plan.layers] == [(1, 4, 3), (2, 0, 0)]
+    assert [(layer.lag, layer.waiting, layer.signal_wait) for layer in plan.layers] == [(1, 4, 3), (1, 0, 0)]
 
 
 def test_random_feedback_is_drawn_from_the_counter() -> None:

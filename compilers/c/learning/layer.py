@@ -92,7 +92,7 @@ class LayerText:
 
     def _forward(self) -> str:
         run, i, bias = "run->", self.i, int(self.layer.bias_axon)
-        fill = [f"run->pre_{i}[{self.layer.inputs}] = run->now >= {self.plan.clock.connection_delay};"] if bias else []
+        fill = [f"run->pre_{i}[{self.layer.inputs}] = run->now >= {self.numbers.lag};"] if bias else []
         currents = self._sum("pre", 0, self.split, self.layer.input.exponent)
         if self.layer.recurrent is not None:
             fill += [

@@ -181,7 +181,6 @@ def _steps(plan: LearningPlan) -> list[Callable[..., Any]]:
 
 def _error_loops(plan: LearningPlan) -> Loops:
     """Translate the error of the readout to a C function of its outputs and the label."""
-    widths = plan.layers[-1].widths
     output = next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}")
     return LoopTranslator(
         ERRORS[plan.error].integer,
@@ -191,20 +190,17 @@ def _error_loops(plan: LearningPlan) -> Loops:
             "error": CArray("hn_learn_run.error[{0}]", (str(plan.qnet.outputs),)),
             "table": CArray("error_table[{0}]", (), narrow=True),
         },
-        given={"fraction": widths.state_fraction, "bits": widths.signal_bits},
+        given={"fraction": plan.layers[plan.last].widths.state_fraction, "bits": plan.error_bits},
     ).translated()
 
 
 def _forward(plan: LearningPlan) -> list[str]:
     """Write a call of every layer, from the input up."""
-    text = (
-        ["forward_0(run->coming);", "memcpy(run->coming, input, sizeof run->coming);"]
-        if plan.clock.connection_delay
-        else []
-    )
-    text = text or ["forward_0(input);"]
-    below = "sent_before" if plan.clock.connection_delay else "sent"
-    return text + [f"forward_{i}(run->{below}_{i - 1});" for i in range(1, len(plan.layers))]
+    text = ["forward_0(input);"]
+    if plan.layers[0].lag:
+        text = ["forward_0(run->coming);", "memcpy(run->coming, input, sizeof run->coming);"]
+    below = ["sent_before" if layer.lag else "sent" for layer in plan.layers]
+    return text + [f"forward_{i}(run->{below[i]}_{i - 1});" for i in range(1, len(plan.layers))]
 
 
 def _learn(plan: LearningPlan) -> list[str]:
@@ -230,8 +226,9 @@ def _learn(plan: LearningPlan) -> list[str]:
         "}",
     ]
     for i in range(last, plan.lowest - 1, -1):
-        layer = plan.layers[i]
-        text += [f"if (inside({layer.latency}, {layer.waiting})) {{", f"    learn_{i}();"]
+        # C adds the steps of the sample
+        window = plan.clock.window(i, 0)
+        text += [f"if (inside({window.first}, {window.steps})) {{", f"    learn_{i}();"]
         if plan.passes_down(i):
             text += ["} else {", "    memset(run->down, 0, sizeof run->down);"]
         text.append("}")

@@ -104,7 +104,7 @@ def _network_fields(plan: LearningPlan) -> list[Field]:
     hidden, signal = plan.layers[-2].size, word(plan.layers[-2].widths.signal_bits)
     most = max(layer.layer.size for layer in plan.layers)
     return [
-        Field("run", "signals", "coming", "int32_t", (qnet.inputs * plan.clock.connection_delay,)),
+        Field("run", "signals", "coming", "int32_t", (qnet.inputs * plan.layers[0].lag,)),
         Field("run", "signals", "label", "int32_t", (delay,)),
         Field("run", "signals", "scored", "uint8_t", (delay,)),
         Field("run", "signals", "late", signal, (queue, hidden) if queue else (0,)),

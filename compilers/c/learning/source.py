@@ -114,12 +114,6 @@ def gain_text(layer: LayerPlan) -> str:
     return str(product.text(narrow=False)) if isinstance(product, Symbol) else str(product)
 
 
-def largest_drive(layer: LayerPlan) -> int:
-    """Bound the magnitude of round(B 2^fe / 2^kc)."""
-    w = layer.widths
-    return (((top(w.entry_bits) + 1) << w.eligibility_fraction) >> w.coefficient_fraction) + 1
-
-
 def drive_lines(layer: LayerPlan) -> list[str]:
     """Write what a unit that arrives at a synapse adds, in variables drive0, …, of states that it reaches."""
     w, scope = layer.widths, scope_of(layer)
@@ -130,7 +124,7 @@ def drive_lines(layer: LayerPlan) -> list[str]:
 def synapse_drive(scope: Scope, layer: LayerPlan, largest: int) -> tuple[Any, ...]:
     """Compute b of a synapse where x arrives; largest : magnitude of x."""
     mask, x = structure(layer.model).B, scope.variable("x", largest)
-    by_current = tuple(scope.variable(f"drive{r}", largest_drive(layer)) if t else 0 for r, t in enumerate(mask))
+    by_current = tuple(scope.variable(f"drive{r}", layer.widths.largest_drive) if t else 0 for r, t in enumerate(mask))
     return tuple(ARITHMETIC.drive_of_synapse(by_current, x))
 
 
@@ -147,7 +141,7 @@ def narrow_input(layer: LayerPlan) -> int:
     for state, reached in zip(new, mask, strict=True):
         if reached and isinstance(state, Symbol):
             largest = max(largest, state.parts[0].largest or 0)
-    return (WORD - largest) // largest_drive(layer)
+    return (WORD - largest) // layer.widths.largest_drive
 
 
 def _step(scope: Scope, layer: LayerPlan, drive: tuple[Any, ...], direct: Any) -> Any:

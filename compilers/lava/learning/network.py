@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,11 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPla
 
 def schedule(plan: LearningPlan, index: int, steps: int, stream: bool) -> Schedule:
     """Make the schedule of layer `index`, for samples of so many steps."""
-    options, window = plan.options, plan.clock.window(index, steps)
     return Schedule(
         period=0 if stream else plan.clock.learning_steps(steps),
-        first=window.first,
-        steps=window.steps,
-        every=options.update_every,
-        on=options.update_on,
+        window=plan.clock.window(index, inf if stream else steps),
+        every=plan.options.update_every,
+        on=plan.options.update_on,
     )
 
 
@@ -205,12 +204,11 @@ class _Parts:
     def error(self) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits
 
-        readout = self.plan.layers[-1]
-        widths = readout.widths
+        readout = self.plan.layers[self.plan.last]
         return ErrorUnits(
             size=readout.size,
             error=self.plan.error,
-            bits=widths.signal_bits,
-            fraction=widths.state_fraction,
+            bits=self.plan.error_bits,
+            fraction=readout.widths.state_fraction,
             name="error",
         )

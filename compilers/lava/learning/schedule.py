@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hypr_neuro.graph.clock import LearningWindow
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -13,17 +15,14 @@ class Schedule:
     ----------
     period : int
         Device steps of a sample with its tail, 0 for a stream, in which no sample ends.
-    first : int
-        Step of a sample in which the layer starts to learn.
-    steps : int
-        Steps that it learns, without end in a stream.
+    window : LearningWindow
+        Steps of a sample in which the layer learns, without end in a stream.
     every, on
         An update after so many samples ("sample") or device steps ("step").
     """
 
     period: int
-    first: int
-    steps: int
+    window: LearningWindow
     every: int
     on: str
 
@@ -41,8 +40,7 @@ class Schedule:
 
     def learns(self, t: int) -> bool:
         """Tell whether the layer learns in this step and sends something down."""
-        step = self.at(t) - self.first
-        return step >= 0 and (self.period == 0 or step < self.steps)
+        return self.window.holds(self.at(t))
 
     def updates(self, t: int) -> bool:
         """Tell whether an update ends this step."""
