@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import WidthError
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses, as_integer
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift
+from hypr_neuro.numbers.words import check_width
 
 
 class ReferencePopulation:
@@ -41,11 +41,7 @@ class ReferencePopulation:
         # Lava's own wrap may leave 24 bits; that variable still fits Lava's int32
         for variable, value in zip(self.model.states, self.states[neuron], strict=True):
             bits = 32 if variable.overflow == "wrap" else self.state_bits
-            if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-                raise WidthError(
-                    f"{self.name}, neuron {neuron}: {variable.name} = {value} leaves its {bits} bits; "
-                    f"the model's {variable.overflow} rule is missing a case"
-                )
+            check_width(value, bits, f"{self.name}, neuron {neuron}: {variable.name} ({variable.overflow})")
 
 
 class ReferenceSynapses:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hypr_neuro.compilers.lava.rules import builtin_lif
 from hypr_neuro.errors import MismatchError
+from hypr_neuro.neurons.lif import STATE_BITS
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.fixed_point import sat, scale_zero, wrap
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
 
 
@@ -62,6 +67,24 @@ def _states(name: str, layer: QuantizedLayer, samples: int, folder: Path) -> dic
     return states
 
 
+@cache
+def membrane_kernel() -> Callable[..., None]:
+    """Make the kernel (u, v_after, dv, bias, v) of the second equation of `neurons.lif`, where v is 0 after a spike.
+
+    u, v_after : (steps, sample, n) int32. dv, bias : (n,). v : (steps, sample, n) int32, filled
+    """
+
+    def kernel(u: Any, v_after: Any, dv: Any, bias: Any, v: Any) -> None:
+        for t in range(u.shape[0]):
+            for b in range(u.shape[1]):
+                for i in range(u.shape[2]):
+                    before = v_after[t - 1, b, i] if t > 0 else 0
+                    full = scale_zero(before, 4096 - dv[i], 12) + u[t, b, i] + bias[i]
+                    v[t, b, i] = sat(wrap(full, 32), STATE_BITS)
+
+    return compile_kernel(kernel)
+
+
 def potential_before_reset(name: str, layer: QuantizedLayer, u: Array, v_after: Array, spikes: Array) -> Array:
     """Compute our v_t, before the reset, from Lava's u_t and its v_{t-1} after the reset; all (steps, sample, n) int32.
 
@@ -70,12 +93,8 @@ def potential_before_reset(name: str, layer: QuantizedLayer, u: Array, v_after: 
     Lava's own v_t must be v_t (1 - z_t) with z_t = v_t > vth; raise MismatchError if it is not.
     """
     numbers = dict(zip(layer.model.fixed_per_neuron, layer.per_neuron, strict=True))
-    previous = np.concatenate([np.zeros_like(v_after[:1]), v_after[:-1]]).astype(np.int64)
-    decayed = previous * (4096 - numbers["dv"])
-    decayed = np.sign(decayed) * (np.abs(decayed) >> 12)
-    total = (decayed + u + numbers["bias"]).astype(np.int32)
-    top = (1 << 23) - 1
-    v: Array = np.clip(total, -top, top)
+    v: Array = np.zeros_like(u)
+    membrane_kernel()(u, v_after, numbers["dv"], numbers["bias"], v)
     z = v > numbers["vth"]
     bad = np.argwhere((z != spikes) | (np.where(z, 0, v) != v_after))
     if len(bad):

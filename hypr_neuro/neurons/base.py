@@ -65,6 +65,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import largest_in
 
 PSI_ENTRIES = 512
 """Entries of a ψ table; the threshold lies between entries 255 and 256, and the two ends are 0."""
@@ -156,7 +157,7 @@ class FixedFormat:
 
     def state_fraction(self) -> int:
         """Largest F with headroom · state_range · 2^F inside the state's width, 0 <= F <= state_bits - 2."""
-        top = (1 << (self.state_bits - 1)) - 1
+        top = largest_in(self.state_bits)
         room = top / (self.headroom * max(self.state_range, 1e-6))
         return int(np.clip(np.floor(np.log2(room)), 0, self.state_bits - 2))
 

@@ -39,7 +39,7 @@ from hypr_neuro.neurons.base import (
 )
 from hypr_neuro.neurons.scaling import input_shift, psi_table, shared_value
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import isqrt, quotient, sat, shift, shr, shr_floor
+from hypr_neuro.numbers.fixed_point import isqrt, largest_in, quotient, sat, shift, shr, shr_floor
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import double_gaussian
 
@@ -144,7 +144,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     out: list[Conversion] = []
     k = fmt.coefficient_fraction
     top = (1 << k) - 1
-    state_top = (1 << (fmt.state_bits - 1)) - 1
+    state_top = largest_in(fmt.state_bits)
     f = fmt.state_fraction()
     delta = shared_value("brf", "delta", params["delta"])
     dw = delta * np.abs(params["omega"])

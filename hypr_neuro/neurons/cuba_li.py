@@ -33,7 +33,7 @@ from hypr_neuro.neurons.base import (
 )
 from hypr_neuro.neurons.scaling import input_shift
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import sat, shift, shr
+from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shr
 from hypr_neuro.numbers.jit import jitable
 
 
@@ -81,7 +81,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     """Convert 1 - du and dv to coefficients, the bias to the state's fraction bits."""
     out: list[Conversion] = []
     k, f = fmt.coefficient_fraction, fmt.state_fraction()
-    top, most = (1 << k) - 1, (1 << (fmt.state_bits - 1)) - 1
+    top, most = (1 << k) - 1, largest_in(fmt.state_bits)
     rule = f"coefficient, {fmt.coefficient_bits} bits, {k} of fraction"
     keep_u = to_integer("1 - du", 1.0 - params["du"], 2.0**k, 0, top, rule, out)
     dv = to_integer("dv", params["dv"], 2.0**k, 0, top, rule, out)

@@ -41,7 +41,17 @@ from hypr_neuro.neurons.base import (
 )
 from hypr_neuro.neurons.scaling import psi_table, shared_value
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import quotient, sat, scale_zero, shift, shr_floor, shr_nearest, wrap, wrap24_lava
+from hypr_neuro.numbers.fixed_point import (
+    largest_in,
+    quotient,
+    sat,
+    scale_zero,
+    shift,
+    shr_floor,
+    shr_nearest,
+    wrap,
+    wrap24_lava,
+)
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import slayer
 
@@ -159,7 +169,7 @@ def fixed_params(params: Mapping[str, Array], fmt: FixedFormat, state_bits: int,
     mantissa_bits = state_bits - 1 - activation_shift
     largest = max(float(np.max(params["vth"])), fmt.state_range * fmt.headroom)
     limit = min((1 << fmt.threshold_bits) - 1, (1 << mantissa_bits) - 1)
-    weight_limit = ((1 << (fmt.weight_bits - 1)) - 1) * 2.0**fmt.weight_exponent_max
+    weight_limit = largest_in(fmt.weight_bits) * 2.0**fmt.weight_exponent_max
     by_weight = weight_limit / max(fmt.weight_range, 1e-9)
     scale_log2 = min(int(np.floor(np.log2(min(limit / largest, by_weight)))), mantissa_bits)
     scale = 2.0**scale_log2
@@ -192,7 +202,7 @@ def fixed_params(params: Mapping[str, Array], fmt: FixedFormat, state_bits: int,
 
 def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -> Array:
     """Convert biases to mantissa · 2^exponent, one exponent a layer, the smallest that holds the largest bias."""
-    top = (1 << (fmt.bias_mantissa_bits - 1)) - 1
+    top = largest_in(fmt.bias_mantissa_bits)
     largest = float(np.max(np.abs(value))) * scale
     exponent = min(max(int(np.ceil(np.log2(max(largest, 1.0) / top))), 0), fmt.bias_exponent_max)
     rule = f"bias mantissa, {fmt.bias_mantissa_bits} bits, times 2^{exponent}"

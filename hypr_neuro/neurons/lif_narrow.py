@@ -31,7 +31,7 @@ from hypr_neuro.neurons.lif import (
 from hypr_neuro.neurons.lif import fixed_jacobian as lif_jacobian
 from hypr_neuro.neurons.lif import psi_index as lif_psi_index
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import quotient, sat, scale_zero, shift, wrap
+from hypr_neuro.numbers.fixed_point import largest_in, quotient, sat, scale_zero, shift, wrap
 from hypr_neuro.numbers.jit import jitable
 
 MANTISSA_BITS = STATE_BITS - 1 - ACTIVATION_SHIFT
@@ -67,7 +67,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     """Convert as `lif` does, in the format's width; a bias is kept inside the states'."""
     up = min(max(fmt.state_bits - 1 - MANTISSA_BITS, 0), ACTIVATION_SHIFT)
     fixed = fixed_params(params, fmt, fmt.state_bits, up)
-    top = (1 << (fmt.state_bits - 1)) - 1
+    top = largest_in(fmt.state_bits)
     fixed.per_neuron["bias"] = np.clip(fixed.per_neuron["bias"], -top, top)
     fixed.constants |= {"up": up, "bits": fmt.state_bits}
     return fixed
@@ -97,7 +97,7 @@ def learned_change(p, change):
 
 def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
     """Hold decays to 4096ths, thresholds and biases to the states' width; InputError outside."""
-    top = (1 << (int(np.max(values["bits"])) - 1)) - 1
+    top = largest_in(int(np.max(values["bits"])))
     ranges = {"du1": (0, 4096), "dv": (0, 4096), "vth": (0, top), "bias": (-top, top), "subtract": (0, 1)}
     check_integers(where, values, ranges | {"up": (0, ACTIVATION_SHIFT), "bits": (2, STATE_BITS), "lava": INT32})
 

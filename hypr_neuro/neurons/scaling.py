@@ -9,6 +9,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import PSI_ENTRIES, FixedFormat
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import largest_in
 
 
 def shared_value(model: str, name: str, values: Array) -> float:
@@ -39,7 +40,7 @@ def input_shift(gain: float, fraction: int, fmt: FixedFormat) -> int:
     fmt : FixedFormat
         Widths and ranges.
     """
-    top = (1 << (fmt.weight_bits - 1)) - 1
+    top = largest_in(fmt.weight_bits)
     exponent = int(np.ceil(np.log2(max(fmt.weight_range, 1e-9) * gain / top))) + fraction
     return int(np.clip(exponent - TARGET_EXPONENT, 0, fraction))
 

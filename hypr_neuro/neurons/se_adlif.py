@@ -44,7 +44,7 @@ from hypr_neuro.neurons.base import (
 from hypr_neuro.neurons.li import time_constant
 from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import sat, shift, shift_nearest, shr, shr_floor
+from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shift_nearest, shr, shr_floor
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import slayer
 
@@ -172,7 +172,7 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     out: list[Conversion] = []
     n = fmt.coefficient_fraction
     top = (1 << n) - 1
-    state_top = (1 << (fmt.state_bits - 1)) - 1
+    state_top = largest_in(fmt.state_bits)
     f = fmt.state_fraction()
     ka, kb = params["k"] * params["a"], params["k"] * params["b"]
     m = large_fraction(float(max(ka.max(), kb.max())), n)

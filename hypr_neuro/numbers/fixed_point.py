@@ -75,6 +75,11 @@ def shift_nearest(x: int, exponent: int) -> int:
     return ((x << max(exponent, 0)) + ((1 << down) >> 1)) >> down
 
 
+def largest_in(bits: int) -> int:
+    """Largest magnitude that `sat` leaves in so many bits. For Python alone: kernels and C have the number in `sat`."""
+    return (1 << (bits - 1)) - 1
+
+
 @jitable
 def sat(x: int, bits: int) -> int:
     """Clamp to ±(2^(bits-1) - 1): symmetric, so the most negative code is never used."""

@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 from hypr_neuro.errors import WidthError
 
 WORD_BITS = 64
-LOWEST, LARGEST = -(1 << (WORD_BITS - 1)), (1 << (WORD_BITS - 1)) - 1
 F = TypeVar("F", bound=Callable[..., Any])
+Int = TypeVar("Int", bound=int)
 
 
 def check_width(value: int, bits: int, name: str) -> int:
@@ -27,33 +27,46 @@ def check_width(value: int, bits: int, name: str) -> int:
     return value
 
 
-class Word(int):
-    """A signed word of 64 bits: an int whose results are words again, WidthError where one leaves 64 bits."""
+def held_to(bits: int) -> Callable[[type[Int]], type[Int]]:
+    """Decorate a class of ints: results are of the class again, WidthError where one leaves so many bits."""
+
+    def hold(kind: type[Int]) -> type[Int]:
+        for name in ("add", "sub", "mul", "floordiv", "mod", "and", "or", "xor"):
+            setattr(kind, f"__{name}__", _checked(kind, f"__{name}__", bits))
+            setattr(kind, f"__r{name}__", _checked(kind, f"__r{name}__", bits))
+        for name in ("__lshift__", "__rshift__", "__rlshift__", "__rrshift__"):
+            setattr(kind, name, _shifting(kind, name, bits))
+        for name in ("__neg__", "__abs__", "__invert__"):
+            setattr(kind, name, _checked(kind, name, bits))
+        return kind
+
+    return hold
 
 
-def _checked(name: str) -> Callable[..., Any]:
+def _checked(kind: type[Int], name: str, bits: int) -> Callable[..., Any]:
     plain, new = getattr(int, name), int.__new__
+    lowest, largest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
-    def operation(self: Word, *other: Any) -> Any:
+    def operation(self: Int, *other: Any) -> Any:
         value = plain(self, *other)
         if value is NotImplemented:
             if not hasattr(other[0], "__index__"):
                 return value
             value = plain(self, operator.index(other[0]))
-        if LOWEST <= value <= LARGEST:
-            return new(Word, value)
-        raise WidthError(f"{_place()}: {value} leaves its {WORD_BITS} bits; a rule that keeps it inside is missing")
+        if lowest <= value <= largest:
+            return new(kind, value)
+        raise WidthError(f"{_place()}: {value} leaves its {bits} bits; a rule that keeps it inside is missing")
 
     return operation
 
 
-def _shifting(name: str) -> Callable[..., Any]:
-    shifted, count_is_self = _checked(name), name in ("__rlshift__", "__rrshift__")
+def _shifting(kind: type[Int], name: str, bits: int) -> Callable[..., Any]:
+    shifted, count_is_self = _checked(kind, name, bits), name in ("__rlshift__", "__rrshift__")
 
-    def operation(self: Word, other: Any) -> Any:
+    def operation(self: Int, other: Any) -> Any:
         count = self if count_is_self else other
-        if not 0 <= count < WORD_BITS:
-            raise WidthError(f"{_place()}: shift by {int(count)}, rule: 0 to {WORD_BITS - 1}")
+        if not 0 <= count < bits:
+            raise WidthError(f"{_place()}: shift by {int(count)}, rule: 0 to {bits - 1}")
         return shifted(self, other)
 
     return operation
@@ -67,13 +80,9 @@ def _place() -> str:
     return f"{frame.f_code.co_name} ({frame.f_code.co_filename.rpartition('/')[2]}, line {frame.f_lineno})"
 
 
-for _name in ("add", "sub", "mul", "floordiv", "mod", "and", "or", "xor"):
-    setattr(Word, f"__{_name}__", _checked(f"__{_name}__"))
-    setattr(Word, f"__r{_name}__", _checked(f"__r{_name}__"))
-for _name in ("__lshift__", "__rshift__", "__rlshift__", "__rrshift__"):
-    setattr(Word, _name, _shifting(_name))
-for _name in ("__neg__", "__abs__", "__invert__"):
-    setattr(Word, _name, _checked(_name))
+@held_to(WORD_BITS)
+class Word(int):
+    """A signed word of 64 bits: an int whose results are words again, WidthError where one leaves 64 bits."""
 
 
 class Table:

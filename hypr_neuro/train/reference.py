@@ -8,7 +8,9 @@ and with the learning signal g_t = ∂L_t/∂z_t, taken through the layers of st
 
     gradient = Σ_t g_t (C_t ε_t + C'_t ε_{t-1}), for parameters + Σ_t g_t E_t
 
-Slow on purpose; the sub-sequences of `hypr` must give the same numbers.
+Slow on purpose; the sub-sequences of `hypr` must give the same numbers. The step of an eligibility is in matrices here,
+apart from `sim.learning.eligibility.float_eligibility_step`, which `comparing.float_device` runs: two spellings of one
+equation, and tests hold the second against this one.
 """
 
 from __future__ import annotations

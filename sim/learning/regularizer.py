@@ -15,6 +15,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updates.base import averaged
 
@@ -77,7 +78,7 @@ class Regularization:
             layer = self.plan.layers[tensor.layer]
             means = np.zeros(layer.size, np.int64) if layer.readout else self.means[layer.index]
             weights = layer.layer.connections()[tensor.key].mantissa
-            top = (1 << (layer.widths.accumulator_bits - 1)) - 1
+            top = largest_in(layer.widths.accumulator_bits)
             gradient = gradients[tensor.name]
             full = gradient.astype(np.int64) + checked_term(self.regularizer, tensor.name, weights, means)
             gradient[...] = np.clip(full, -top, top)

@@ -20,7 +20,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
-from hypr_neuro.numbers.fixed_point import sat, shr_nearest
+from hypr_neuro.numbers.fixed_point import largest_in, sat, shr_nearest
 from hypr_neuro.numbers.jit import jitable
 
 REWARD_FRACTION = 8
@@ -144,7 +144,7 @@ def check_targets(
     """Check the targets of some steps; InputError naming what does not fit."""
     scored = np.asarray(scored)
     if errors is not None:
-        errors = _integers("errors", errors, (steps, outputs), (1 << (error_bits - 1)) - 1, "learning.error_bits")
+        errors = _integers("errors", errors, (steps, outputs), largest_in(error_bits), "learning.error_bits")
         label = np.zeros(steps, np.int64) if label is None else label
     label = np.asarray(label)
     for name, array, kinds in (("label", label, "iu"), ("scored", scored, "b")):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from math import log2
 from typing import NamedTuple
 
-from hypr_neuro.numbers.fixed_point import ROUNDING, shr_nearest
+from hypr_neuro.numbers.fixed_point import ROUNDING, largest_in, shr_nearest
 from hypr_neuro.numbers.words import WORD_BITS
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.sim.learning.updates.base import GRADIENT_FRACTION
@@ -71,7 +71,7 @@ class Widths(NamedTuple):
 
     def gain_bits(self, terms: int) -> int:
         """Bits of nearest(B·C / 2^kc) with so many products that are not always 0, sign included; it is not clamped."""
-        top = (1 << (self.entry_bits - 1)) - 1
+        top = largest_in(self.entry_bits)
         return shr_nearest(terms * top * top, self.coefficient_fraction).bit_length() + 1 if terms else 0
 
     def parameter_fraction(self, unit: float) -> int:

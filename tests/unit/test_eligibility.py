@@ -12,6 +12,7 @@ import pytest
 
 from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ZERO
 from hypr_neuro.numbers.unrolling import unrolled
+from hypr_neuro.numbers.words import held_to
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.sim.learning import eligibility, eligibility_lanes
 from hypr_neuro.sim.learning.kernels import fits_lanes
@@ -110,25 +111,13 @@ def test_what_drives_and_what_is_clamped() -> None:
     assert eligibility.drive_of_parameter((3, -3), 2) == (12, -12)
 
 
-class Word(int):
+@held_to(32)
+class Lane(int):
     """An integer whose sums, products and shifts must fit 32 bits, as those of a lane."""
 
 
-def _checked(name: str) -> Any:
-    def method(self: Word, *others: Any) -> Any:
-        found = getattr(int, name)(self, *others)
-        assert -(2**31) <= found < 2**31, f"{name} of {int(self)}, {others}: {found}"
-        return Word(found)
-
-    return method
-
-
-for _name in ("add", "radd", "mul", "rmul", "sub", "rsub", "rshift", "lshift", "and", "rand", "xor", "or", "neg"):
-    setattr(Word, f"__{_name}__", _checked(f"__{_name}__"))
-
-
 def words(x: Any) -> Any:
-    return tuple(map(words, x)) if isinstance(x, (list, tuple)) else Word(x)
+    return tuple(map(words, x)) if isinstance(x, (list, tuple)) else Lane(x)
 
 
 @pytest.mark.parametrize("rounding", [FLOOR, NEAREST])

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from hypr_neuro.compilers.c.learning.symbols import WORD, Scope, Symbol, on_symbols, top
+from hypr_neuro.compilers.c.learning.symbols import WORD, Scope, Symbol, on_symbols
 from hypr_neuro.neurons.structure import Structure, structure
+from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.sim.learning import eligibility
 from hypr_neuro.sim.learning.plan import LayerPlan
 
@@ -58,7 +59,7 @@ class Jacobian:
     """A layer's clamped Jacobian as variables a01 (row, column), b0, c0, l0 (C'), f0; 0 where the model has none."""
 
     def __init__(self, scope: Scope, layer: LayerPlan) -> None:
-        pattern, largest = structure(layer.model), top(layer.widths.entry_bits)
+        pattern, largest = structure(layer.model), largest_in(layer.widths.entry_bits)
 
         def variables(letter: str, mask: Sequence[bool]) -> tuple[Any, ...]:
             return tuple(scope.variable(f"{letter}{r}", largest) if has else 0 for r, has in enumerate(mask))
@@ -147,7 +148,7 @@ def narrow_input(layer: LayerPlan) -> int:
 def _step(scope: Scope, layer: LayerPlan, drive: tuple[Any, ...], direct: Any) -> Any:
     """Compute ε', e and whether anything was clamped, in symbols."""
     w, j = layer.widths, Jacobian(scope, layer)
-    old = tuple(scope.variable(f"old{r}", top(w.eligibility_bits)) for r in range(layer.model.d))
+    old = tuple(scope.variable(f"old{r}", largest_in(w.eligibility_bits)) for r in range(layer.model.d))
     return ARITHMETIC.eligibility_step(
         old, j.A, j.C, j.C_prev, j.F, drive, direct, w.coefficient_fraction, w.rounding, w.eligibility_bits
     )
@@ -184,8 +185,8 @@ def _text(x: Any) -> str:
 def _gradient(i: int, layer: LayerPlan, source: Source, effect: str) -> list[str]:
     """Write how the gradient takes the product of signal and effect."""
     w, scope = layer.widths, Scope()
-    gradient = scope.variable(source.gradient, top(w.accumulator_bits))
-    g, e = scope.variable("g", top(w.signal_bits)), scope.variable(effect, top(w.eligibility_bits))
+    gradient = scope.variable(source.gradient, largest_in(w.accumulator_bits))
+    g, e = scope.variable("g", largest_in(w.signal_bits)), scope.variable(effect, largest_in(w.eligibility_bits))
     new, clipped = ARITHMETIC.gradient_step(gradient, g, e, source.dropped, w.accumulator_bits)
     text = ["if (g != 0) {", "    " + new.parts[0].declared("sum")]
     text.append(f"    {source.gradient} = ({source.kinds[1]}){new.text(narrow=True)};")

@@ -16,16 +16,11 @@ from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 from hypr_neuro.numbers import fixed_point
-from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ZERO
+from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ZERO, largest_in
 
 ROUNDED = {FLOOR: "hn_shr_floor", ZERO: "hn_shr_zero", NEAREST: "hn_shr_nearest"}
 """What `fixed_point.shr` does by the code of its rule."""
 WORD = (1 << 31) - 1
-
-
-def top(bits: int) -> int:
-    """Largest magnitude in so many bits."""
-    return (1 << (bits - 1)) - 1
 
 
 @dataclass(eq=False)
@@ -140,7 +135,7 @@ class Scope:
         """Write `fixed_point.sat` in C."""
         text = whole.text(whole.narrow)
         if whole.narrow:
-            return f"clip({text}, {top(bits)})"
+            return f"clip({text}, {largest_in(bits)})"
         return f"{self.clamps[bits]}({text})" if bits in self.clamps else f"hn_sat({text}, {bits})"
 
 
@@ -157,7 +152,9 @@ def _rounded(x: Any, count: int, call: str, plain: Callable[[int, int], int]) ->
 
 
 def _sat(x: Any, bits: int) -> Any:
-    return x.scope.made("clamp", (x,), top(bits), bits=bits) if isinstance(x, Symbol) else fixed_point.sat(x, bits)
+    return (
+        x.scope.made("clamp", (x,), largest_in(bits), bits=bits) if isinstance(x, Symbol) else fixed_point.sat(x, bits)
+    )
 
 
 def _shr(x: Any, count: int, rounding: int) -> Any:

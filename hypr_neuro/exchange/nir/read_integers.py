@@ -21,6 +21,7 @@ from hypr_neuro.exchange.nir.open_graph import open_graph
 from hypr_neuro.exchange.nir.own import rebuild
 from hypr_neuro.exchange.nir.write import to_graph
 from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.profiles.profile import parse_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
@@ -75,7 +76,7 @@ def _network(graph: nir.NIRGraph, net: Network, where: str) -> QuantizedNetwork:
         if layer.recurrent is not None:
             entries["recurrent"] = _integers(graph, f"{name}_recurrent")
         try:
-            layers.append(integer_layer(name, layer, entries, (1 << (bits - 1)) - 1))
+            layers.append(integer_layer(name, layer, entries, largest_in(bits)))
         except FileFormatError:
             raise
         except (InputError, KeyError, TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.sim.learning.errors.base import OutputError
 
@@ -33,6 +34,6 @@ ERROR = OutputError(
     "+1 for the largest output, -1 for the label's, 0 where they are the same",
     sign_error,
     real,
-    one=lambda bits: (1 << (bits - 1)) - 1,
+    one=largest_in,
     loss="perceptron",
 )
