@@ -54,6 +54,62 @@ c = self.time.tick
     assert not list(profile_reads("plan.layers[0].widths.eligibility_bits; learner.learning"))
 
 
+TIMES = {"delay", "lag", "latency", "length", "steps", "tail"}
+
+
+def counts_layers(node: ast.AST | None) -> bool:
+    """Whether an expression takes the number of layers: len(qnet.layers), len(names), …."""
+    found = [] if node is None else list(ast.walk(node))
+    calls = (n for n in found if isinstance(n, ast.Call) and ast.unparse(n.func) == "len" and n.args)
+    return any(ast.unparse(call.args[0]).split(".")[-1] in ("layers", "names") for call in calls)
+
+
+def layers_as_steps(source: str) -> Iterator[tuple[int, str]]:
+    """(line, text) where the number of layers is a time: a name of a time gets it, it is added, or cuts steps off."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assign):
+            pairs = [(t, node.value) for t in node.targets]
+            pairs += [
+                pair
+                for target, value in pairs
+                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+                for pair in zip(target.elts, value.elts, strict=True)
+            ]
+            found = any(isinstance(t, ast.Name) and t.id in TIMES and counts_layers(value) for t, value in pairs)
+        elif isinstance(node, ast.keyword):
+            found = node.arg in TIMES and counts_layers(node.value)
+        elif isinstance(node, ast.Slice):
+            found = counts_layers(node.lower) or counts_layers(node.upper)
+        else:
+            sides = (node.left, node.right) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) else ()
+            found = any(isinstance(side, ast.Call) and counts_layers(side) for side in sides)
+        if found:
+            yield node.lineno if hasattr(node, "lineno") else 0, ast.unparse(node)
+
+
+def test_no_latency_is_a_number_of_layers() -> None:
+    """It is that on a chip whose connections take one step; the clock knows the others."""
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}, line {line}: {text}"
+        for folder in ("hypr_neuro", "sim", "compilers")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for line, text in layers_as_steps(path.read_text(encoding="utf-8"))
+    ]
+    assert not found, f"{found}: ask the clock (graph/clock.py) or the network (tail)"
+
+
+def test_the_search_finds_layers_as_steps() -> None:
+    source = """
+tail = len(qnet.layers)
+tail, samples = len(qnet.layers), len(x)
+steps = x.shape[1] + len(network.layers)
+readout = outputs[len(names) :]
+run(network, tail=len(self.layers))
+"""
+    assert {line for line, _ in layers_as_steps(source)} == {2, 3, 4, 5, 6}
+    assert not list(layers_as_steps("last = len(qnet.layers) - 1; tail = qnet.tail; n = range(len(qnet.layers))"))
+
+
 LEARNERS = {
     "hypr_neuro.sim.learning.learner": {
         "sim/learning/learn.py": "runs it",
