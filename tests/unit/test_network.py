@@ -82,7 +82,7 @@ def test_a_yaml_file_says_the_same_as_a_dict(tmp_path: Path) -> None:
         ("speed", 1, "key 'speed' = 1: unknown key"),
         ("layers", [], r"key 'layers' = \[\]: .*at least 1 item"),
         ("layers.1.size", -2, "key 'layers.1.size' = -2"),
-        ("layers.0.neuron", "brv", "unknown neuron 'brv', known: alif, .*brf, .*li, lif, .*se_adlif"),
+        ("layers.0.neuron", "brv", "unknown neuron 'brv', known: .*alif, .*brf, .*li, .*lif, .*se_adlif"),
         ("layers.0.neuron", "li", "layers.0.neuron = 'li' is a readout"),
         ("layers.0.colour", "red", "key 'layers.0.colour' = 'red'"),
         ("layers.0.params", {"omgea": 3}, "neuron 'brf': unknown parameter 'omgea', known: omega"),

@@ -126,8 +126,8 @@ def test_momentum_on_chip_averages_steps() -> None:
 
 
 def test_an_unknown_rule_on_chip_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=f"unknown rule 'adam', known: {', '.join(sorted(UPDATES))}"):
-        OnChip(1.0, {}, rule="adam")
+    with pytest.raises(InputError, match=f"unknown rule 'nonsense', known: {', '.join(sorted(UPDATES))}"):
+        OnChip(1.0, {}, rule="nonsense")
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

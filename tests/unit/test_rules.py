@@ -74,8 +74,8 @@ def test_the_four_rules_are_known_by_name() -> None:
 
 
 def test_an_unknown_rule_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=f"unknown rule 'rtrl', known: {', '.join(sorted(RULES))}"):
-        get_rule("rtrl")
+    with pytest.raises(InputError, match=f"unknown rule 'nonsense', known: {', '.join(sorted(RULES))}"):
+        get_rule("nonsense")
 
 
 @pytest.mark.parametrize("path", ["own_spike", "recurrent", "above"])
