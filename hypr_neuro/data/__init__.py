@@ -18,6 +18,7 @@ from hypr_neuro.data.npz import load_npz
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require_path
+from hypr_neuro.numbers.registry import without_record
 
 Loader = Callable[..., SequenceData]
 
@@ -66,7 +67,8 @@ def load_data(name: str | Path, folder: str | Path | None = None, /, **options: 
     require_path("name", name, "an .npz file or the name of a data set")
     name = fspath(name)
     if name not in LOADERS and not name.endswith(".npz"):
-        raise InputError(f"unknown data '{name}', known: {', '.join(LOADERS)}, or the path of an .npz file")
+        file = without_record(__name__, __path__, name, f"load_{name}")
+        raise InputError(f"unknown data '{name}'{file}, known: {', '.join(LOADERS)}, or the path of an .npz file")
     loader = LOADERS.get(name, load_npz)
     known = list(signature(loader).parameters)[1:]
     unknown = [option for option in options if option not in known]

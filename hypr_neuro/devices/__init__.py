@@ -8,6 +8,7 @@ from typing import Any
 
 from hypr_neuro.devices.device import CAPABILITIES, Device, DeviceBase
 from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.registry import without_record
 
 __all__ = ["CAPABILITIES", "Device", "DeviceBase", "device_class", "device_names", "open_device"]
 
@@ -27,7 +28,8 @@ def device_class(name: str) -> type[DeviceBase]:
     """Return the device of that name; an unknown name lists the known ones."""
     classes = _classes()
     if not isinstance(name, str) or name not in classes:
-        raise InputError(f"unknown device {name!r:.60}, known: {', '.join(sorted(classes))}")
+        file = without_record(__name__, __path__, name, "DEVICE")
+        raise InputError(f"unknown device {name!r:.60}{file}, known: {', '.join(sorted(classes))}")
     return classes[name]
 
 

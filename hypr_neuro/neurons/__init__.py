@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import FixedFormat, NeuronModel
-from hypr_neuro.numbers.registry import load_records
+from hypr_neuro.numbers.registry import load_records, without_record
 
 MODELS: dict[str, NeuronModel] = load_records(__name__, __path__, "MODEL", NeuronModel)
 VARIANTS: dict[str, NeuronModel] = load_records(__name__, __path__, "VARIANT", NeuronModel)
@@ -18,7 +18,8 @@ def get_model(name: str) -> NeuronModel:
     """Find the model of that name; InputError for an unknown one, listing those that are known."""
     model = MODELS.get(name) or VARIANTS.get(name)
     if model is None:
-        raise InputError(f"unknown neuron '{name}', known: {', '.join(sorted(MODELS))}")
+        file = without_record(__name__, __path__, name, "MODEL")
+        raise InputError(f"unknown neuron '{name}'{file}, known: {', '.join(sorted(MODELS))}")
     return model
 
 

@@ -66,6 +66,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import largest_in
+from hypr_neuro.numbers.surrogates import SURROGATES
 
 PSI_ENTRIES = 512
 """Entries of a ψ table; the threshold lies between entries 255 and 256, and the two ends are 0."""
@@ -345,6 +346,11 @@ class NeuronModel:
             raise InputError(
                 f"neuron '{self.name}': a spiking float model has a surrogate and its argument, any other neither"
             )
+        if self.surrogate is not None and self.surrogate not in SURROGATES:
+            raise InputError(
+                f"neuron '{self.name}': unknown surrogate '{self.surrogate}', known: {', '.join(sorted(SURROGATES))}; "
+                "a new one goes into hypr_neuro/numbers/surrogates.py"
+            )
         if self.has_float != (self.float_jacobian is not no_float_form):
             raise InputError(f"neuron '{self.name}': rule: float_step and float_jacobian, both or neither")
         if bool(self.coefficients) != (self.float_coefficients is not None):
@@ -429,6 +435,20 @@ class NeuronModel:
                 f"{where}: neuron '{self.name}' has no float form, it runs in integer networks only; build the layer "
                 "of a neuron that has one (docs/models.md)"
             )
+
+    def to_integers(self, params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
+        """Convert parameters by `to_fixed`; InputError unless it gives just the integers that the record names."""
+        fixed = self.to_fixed(params, fmt)
+        for kind, given, stated in (
+            ("per_neuron", fixed.per_neuron, self.fixed_per_neuron),
+            ("constants", fixed.constants, self.fixed_constants),
+        ):
+            if set(given) != set(stated):
+                raise InputError(
+                    f"neuron '{self.name}': to_fixed gives {kind} {', '.join(given) or '(none)'}, rule: those of "
+                    f"fixed_{kind}, {', '.join(stated) or '(none)'}; name the same in both"
+                )
+        return fixed
 
     def require_learning(self, where: str) -> None:
         """Raise InputError, naming the layer `where`, for a model that cannot learn in integers."""

@@ -16,7 +16,9 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.numbers import jit, kernel_cache, lanes
+from hypr_neuro.numbers.compile_errors import tell_failures
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +53,8 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
     precision : of float literals; "float32" computes in 32 bits all the way, see `jit.single_precision`
     disjoint : the caller promises that no array which the kernel writes overlaps another argument. Without the
         promise the compiler has to test every pair of arrays before it may vectorise, or gives up
+
+    The first call raises InputError, naming function, line and construct, for code that cannot be compiled.
     """
     import numba
 
@@ -67,8 +71,13 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
     def digest() -> str:
         return kernel_cache.kernel_digest(function, named, extensions, _callable_from_kernels)
 
-    compiled: Any = numba.njit(**options, **pipeline)(_renamed(function, digest()))
+    try:
+        named_by_digest = _renamed(function, digest())
+    except TypeError as error:  # of a step function that calls one which is not tagged, above all
+        raise InputError(str(error)) from error
+    compiled: Any = numba.njit(**options, **pipeline)(named_by_digest)
     kernel_cache.attach_cache(compiled, digest)
+    tell_failures(compiled, function)
     return cast(F, compiled)
 
 

@@ -12,6 +12,13 @@ from hypr_neuro.errors import InputError
 T = TypeVar("T")
 
 
+def without_record(package: str, path: Iterable[str], name: object, attribute: str) -> str:
+    """Return what to say of an unknown name that is a file of the package without a record; "" where there is none."""
+    if not any(info.name == name for info in iter_modules(path)):
+        return ""
+    return f" ({package.replace('.', '/')}/{name}.py is there, and defines no {attribute}: give it one)"
+
+
 def load_records(package: str, path: Iterable[str], attribute: str, kind: type[T]) -> dict[str, T]:
     """Import every module of a package and collect the record that each defines, by name.
 

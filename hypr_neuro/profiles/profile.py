@@ -20,6 +20,7 @@ from hypr_neuro.graph.clock import Clock, clock_of_layers
 from hypr_neuro.graph.spec import describe, load_yaml
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
+from hypr_neuro.numbers.registry import without_record
 
 FORMAT_FIELDS = {entry.name for entry in fields(FixedFormat)}
 """What a neuron's `to_fixed` needs; most of it a profile says under the same name."""
@@ -45,11 +46,14 @@ Real = Quantity[Annotated[float, Field(ge=0)]]
 Choice = Quantity[str]
 
 
+def _errors_folder() -> Path:
+    return Path(str(files("hypr_neuro.sim"))) / "learning" / "errors"
+
+
 def error_names() -> list[str]:
     """List the errors that a profile may name: the files of `sim/learning/errors` that define ``ERROR``."""
     # read, not imported: errors are compiled code's, and a profile is needed long before
-    folder = files("hypr_neuro.sim") / "learning" / "errors"
-    modules = [entry for entry in folder.iterdir() if entry.name.endswith(".py")]
+    modules = [entry for entry in _errors_folder().iterdir() if entry.name.endswith(".py")]
     return sorted(
         entry.name.removesuffix(".py")
         for entry in modules
@@ -59,7 +63,9 @@ def error_names() -> list[str]:
 
 def _known_error(name: str) -> str:
     if name not in error_names():
-        raise PydanticCustomError("unknown_error", "unknown error, known: {known}", {"known": ", ".join(error_names())})
+        file = without_record("hypr_neuro.sim.learning.errors", [str(_errors_folder())], name, "ERROR")
+        told = {"file": file, "known": ", ".join(error_names())}
+        raise PydanticCustomError("unknown_error", "unknown error{file}, known: {known}", told)
     return name
 
 

@@ -228,7 +228,7 @@ class _Conversion:
         room = max([*largest, *(_largest(b) for b in biases.values())], default=0.0)
         number_format = self.profile.fixed_format(state_range, room)
         model = integer_model(p.model, number_format)
-        fixed = model.to_fixed(params, replace(number_format, weight_exponent_max=1) if self.netx else number_format)
+        fixed = model.to_integers(params, replace(number_format, weight_exponent_max=1) if self.netx else number_format)
         self.record += [conversion_summary(p.name, c) for c in fixed.conversions]
         if self.netx and "bias" in fixed.per_neuron:
             fixed.per_neuron["bias"] = self._netx_biases(p, fixed.per_neuron["bias"], fixed.state_scale)

@@ -360,7 +360,7 @@ def _quantize_layer(
     room = {k: max(float(np.abs(m).max()), weight_range.get(k, 0.0)) for k, m in matrices.items()}
     number_format = profile.fixed_format(state_range, max(room.values()))
     model = integer_model(layer.model, number_format)
-    fixed = model.to_fixed(layer.params, number_format)
+    fixed = model.to_integers(layer.params, number_format)
     record += [conversion_summary(name, c) for c in fixed.conversions]
     connections = {
         k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()
@@ -498,7 +498,7 @@ def _start_integers(layer: Layer, fixed: QuantizedLayer, profile: Profile) -> di
     top = 1 << (profile.precision.state_bits.value - 1)
     state_range = 0.75 * top / (profile.precision.state_headroom.value * fixed.state_scale)
     for _ in range(STATE_SCALES):
-        converted = fixed.model.to_fixed(layer.params, profile.fixed_format(state_range, 0.0))
+        converted = fixed.model.to_integers(layer.params, profile.fixed_format(state_range, 0.0))
         if converted.state_scale == fixed.state_scale:
             break
         # both scales are powers of two, and a range twice as large gives half the scale

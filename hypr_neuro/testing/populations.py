@@ -30,7 +30,7 @@ def quantized_population(rng: np.random.Generator, name: str, model: str, size: 
         if p.trainable:
             low, high = sorted(min(max(share * p.default, p.low), p.high) for share in (0.3, 1.3))
             params[p.name] = rng.uniform(low, high, size)
-    fixed = record.to_fixed(
+    fixed = record.to_integers(
         params, profile.fixed_format(float(2 ** rng.uniform(-6, 10)), float(2 ** rng.uniform(-3, 4)))
     )
     values: dict[str, Any] = fixed.per_neuron | fixed.constants

@@ -11,7 +11,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.update import real_momentum_step
-from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates import UPDATES, of_unknown
 
 
 class Optimizer(Protocol):
@@ -108,7 +108,7 @@ class OnChip:
         scale: Mapping[str, float] | None = None,
     ) -> None:
         if rule not in UPDATES:
-            raise InputError(f"unknown rule '{rule}', known: {', '.join(sorted(UPDATES))}")
+            raise InputError(f"unknown rule '{rule}'{of_unknown(rule)}")
         self.rate, self.lsb, self.rule, self.limit = rate, dict(lsb), rule, limit
         self.average_shift, self.momentum, self.scale = average_shift, momentum, dict(scale or {})
         self.state: dict[str, Array] = {}

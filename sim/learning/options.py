@@ -10,7 +10,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
-from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates import UPDATES, of_unknown
 
 RATE_FRACTION = 16
 """Fraction bits of a rate."""
@@ -134,7 +134,7 @@ class LearnOptions:
                 "'sample' or 'step'"
             )
         if self.rule not in UPDATES:
-            raise InputError(f"rule = {self.rule!r}, known: {', '.join(sorted(UPDATES))}")
+            raise InputError(f"rule = {self.rule!r}{of_unknown(self.rule)}")
         if self.feedback not in ("symmetric", "random"):
             raise InputError(f"feedback = {self.feedback!r}, rule: 'symmetric' or 'random'")
         if not 0 <= self.momentum <= 12:

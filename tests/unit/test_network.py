@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import no_float_form, no_integer_form
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize, quantize
 from hypr_neuro.testing.networks import integer_models, random_network, random_quantized, spiking_models
 
@@ -276,11 +278,29 @@ def test_a_float_only_neuron_is_refused_in_integers() -> None:
         ({"psi_index": None}, "fixed_jacobian needs fixed_step and, with spikes, psi_index"),
         ({"fixed_jacobian": no_integer_form}, "psi_index needs fixed_jacobian"),
         ({"surrogate": None}, "a spiking float model has a surrogate and its argument"),
+        ({"surrogate": "gauss"}, "unknown surrogate 'gauss', known: double_gaussian, slayer; a new one goes into "),
     ],
 )
 def test_a_neuron_record_is_whole_or_refused(missing: dict[str, Any], rule: str) -> None:
     with pytest.raises(InputError, match=f"neuron 'lif': .*{rule}"):
         replace(get_model("lif"), **missing)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [
+        ({"fixed_constants": ("h", "more")}, "gives constants lava, .*, rule: those of fixed_constants, h, more;"),
+        ({"fixed_per_neuron": ("du",)}, "gives per_neuron du1, .*, rule: those of fixed_per_neuron, du; name the same"),
+    ],
+)
+def test_integers_of_other_names_than_the_record_are_refused(changed: dict[str, Any], rule: str) -> None:
+    net = Network.build({"inputs": 2, "outputs": 2, "layers": [{"neuron": "lif", "size": 3}]}, seed=1)
+    net.layers[0].model = replace(get_model("lif"), name="renamed", integer_form=None, **changed)
+    ranges = {"layers.0": 3.0, "readout": 3.0}
+    with pytest.raises(InputError, match=f"neuron 'renamed': to_fixed {rule}"):
+        quantize(net, "ideal", calibration=ranges)
+    with pytest.raises(InputError, match=f"neuron 'renamed': to_fixed {rule}"):
+        quantize_graph(FloatGraph.from_network(net), "ideal", calibration=ranges)
 
 
 @pytest.mark.parametrize("model", [name for name, model in MODELS.items() if model.has_float])

@@ -38,11 +38,25 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_package(tmp_path_factory.mktemp("registry"))
 
 
-def failure(package: Path, folder: str, text: str) -> str:
-    """Return what importing the package says that has this text as another file of a folder."""
+ASKED = {
+    "neurons": ("MODEL", "hypr_neuro.neurons.get_model('another')"),
+    "train/rules": ("RULE", "hypr_neuro.train.rules.get_rule('another')"),
+    "sim/learning/updates": ("RULE", "hypr_neuro.train.optimizers.OnChip(1.0, {}, rule='another')"),
+    "sim/learning/errors": ("ERROR", "hypr_neuro.testing.networks.varied('ideal', learning__error='another')"),
+    "devices": ("DEVICE", "hypr_neuro.devices.open_device('another')"),
+    "data": ("load_another", "hypr_neuro.data.load_data('another')"),
+}
+"""By folder, what a file has to define and a call that asks for one by its name."""
+
+
+def failure(package: Path, folder: str, text: str, call: str = "") -> str:
+    """Return what importing the package, or a call, says that has this text as another file of a folder."""
     path = package / folder / "another.py"
     path.write_text(text)
     program = f"import hypr_neuro.{folder.replace('/', '.')}"
+    if call:
+        module, _, name = call.partition("(")[0].rpartition(".")
+        program = f"from {module} import {name}; {call.removeprefix(module + '.')}"
     environment = os.environ | {"PYTHONPATH": str(package.parent)}
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -64,6 +78,13 @@ def test_what_is_no_record_with_the_name_of_its_file_is_refused(package: Path, f
     text = f"from types import SimpleNamespace\n{attribute} = SimpleNamespace(name={name!r})\n"
     rule = f"another: {attribute} = namespace(name={name!r}), rule: a {kind} named 'another'"
     assert failure(package, folder, text).endswith(rule)
+
+
+@pytest.mark.parametrize("folder", ASKED)
+def test_a_file_without_a_record_is_named_when_it_is_asked_for(package: Path, folder: str) -> None:
+    attribute, call = ASKED[folder]
+    found = failure(package, folder, "X = 1\n", call)
+    assert f" (hypr_neuro/{folder}/another.py is there, and defines no {attribute}: give it one), known: " in found
 
 
 def test_a_record_has_the_name_of_its_file(package: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.numbers.registry import load_records
+from hypr_neuro.numbers.registry import load_records, without_record
 from hypr_neuro.train.rules.base import Rule
 
 RuleChoice = str | Mapping[str, Any] | Rule
@@ -26,7 +26,8 @@ def get_rule(chosen: RuleChoice) -> Rule:
     settings = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
     name = settings.pop("name", None)
     if name not in RULES:
-        raise InputError(f"unknown rule '{name}', known: {', '.join(sorted(RULES))}")
+        file = without_record(__name__, __path__, name, "RULE")
+        raise InputError(f"unknown rule '{name}'{file}, known: {', '.join(sorted(RULES))}")
     known = [f.name for f in fields(RULES[name]) if f.name not in FIXED]
     for key in settings:
         if key not in known:
