@@ -92,14 +92,14 @@ def run(
                 lambda done, total: advance(done, total, ""),
             )
     if trace is not None:
-        recorded.save(trace)
+        _kept(recorded, record).save(trace)
     score = score_readout(recorded.readout, samples_run)
     facts: dict[str, Any] = {
         "device": recorded.origin.device if recorded.origin else device,
         "samples": len(samples_run),
         "accuracy": score.accuracy,
         "over labelled steps": score.labelled,
-        "rates": recorded.rates,
+        "rates": _rates(net, recorded),
         "synaptic operations": recorded.synaptic_operations,
         "saturations and wraps": recorded.events,
     }
@@ -111,21 +111,44 @@ def run(
     if (encoding := input_encoding(net)) is not None:
         facts["input"] = "{} · data + {}".format(*encoding)
     if float_net is not None:
-        facts["float accuracy"] = _float_accuracy(float_net, samples_run)
+        facts |= _beside(float_net, samples_run, rates=isinstance(net, QuantizedNetwork))
     if trace is not None:
         facts["trace"] = str(trace)
     emit(facts, json, f"{'Float' if is_float else 'Integer'} {'graph' if is_graph else 'network'}")
 
 
-def _float_accuracy(net: Network | FloatGraph, sequences: SequenceData) -> float:
-    """Return the share of right answers of the float network set beside the integers."""
+def _kept(recorded: Trace, record: list[str] | None) -> Trace:
+    """Return the trace with the spikes that were asked for, all where nothing was said."""
+    from dataclasses import replace
+
+    from hypr_neuro.traces.trace import SPIKES
+
+    if not record:
+        return recorded
+    asked = {name: z for name, z in recorded.spikes.items() if SPIKES in record or f"{name}/{SPIKES}" in record}
+    return replace(recorded, spikes=asked)
+
+
+def _rates(net: Anything, recorded: Trace) -> dict[str, float]:
+    """Return mean spikes a neuron and step by layer; of a quantized network over the steps that float has, too."""
+    from hypr_neuro.comparing.agreement import integer_rates
+    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+
+    if isinstance(net, QuantizedNetwork):
+        return integer_rates(net, recorded.spikes, recorded.readout.shape[1])
+    return recorded.rates
+
+
+def _beside(net: Network | FloatGraph, sequences: SequenceData, *, rates: bool) -> dict[str, Any]:
+    """Return accuracy and, if asked for, rates of the float network set beside the integers."""
     from hypr_neuro.data.score import score_readout
     from hypr_neuro.graph.network import Network
     from hypr_neuro.traces.float_trace import float_trace
     from hypr_neuro.traces.graph_trace import graph_trace
 
     trace = float_trace(net, sequences.x) if isinstance(net, Network) else graph_trace(net, sequences.x)
-    return score_readout(trace.readout, sequences).accuracy
+    facts = {"float accuracy": score_readout(trace.readout, sequences).accuracy}
+    return facts | ({"float rates": trace.rates} if rates else {})
 
 
 def _check_options(
@@ -174,7 +197,7 @@ def _run(
     from hypr_neuro.devices import open_device
     from hypr_neuro.graph.network import Network
     from hypr_neuro.traces.float_trace import float_trace
-    from hypr_neuro.traces.trace import with_origin
+    from hypr_neuro.traces.trace import SPIKES, with_origin
 
     name = device or ("float" if isinstance(net, Network) else "sim")
     if isinstance(net, Network):
@@ -182,5 +205,6 @@ def _run(
         return with_origin(recorded, net, sequences.x, device=name)
     with open_device(name) as chip:
         chip.load(net)
-        recorded = chip.run(sequences.x, record, on_block=lambda done, total: advance(done, total, "steps"))
+        asked = tuple(dict.fromkeys([*record, SPIKES]))  # rates are counted from spikes
+        recorded = chip.run(sequences.x, asked, on_block=lambda done, total: advance(done, total, "steps"))
     return with_origin(recorded, net, sequences.x, device=name)

@@ -22,6 +22,14 @@ def spike_agreement(net: Network, qnet: QuantizedNetwork, x: Array) -> dict[str,
     }
 
 
+def integer_rates(qnet: QuantizedNetwork, spikes: dict[str, Array], steps: int) -> dict[str, float]:
+    """Return mean spikes a neuron and step by hidden layer, of the steps that the float network has, `steps` of them.
+
+    The rates of a trace are those of the device, whose steps before and behind the sample count, too.
+    """
+    return {name: float(np.mean(aligned(qnet, spikes, name, steps) != 0)) for name in spikes}
+
+
 def float_spikes(net: Network, x: Array) -> dict[str, Array]:
     """Return spikes of the float network, (T, sample, n) by hidden layer."""
     blocks: dict[str, list[Array]] = {net.name(i): [] for i in range(len(net.layers) - 1)}

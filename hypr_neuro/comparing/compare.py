@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.comparing.agreement import aligned, float_spikes, spike_agreement
+from hypr_neuro.comparing.agreement import aligned, float_spikes, integer_rates, spike_agreement
 from hypr_neuro.comparing.probes import gradient_fidelity, probe
 from hypr_neuro.comparing.twin import FloatTwin, TwinEpoch
 from hypr_neuro.data.score import Score, predict, score_readout
@@ -29,10 +29,11 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.learned_values import values_of
 from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize
-from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.traces.float_trace import float_trace
+from hypr_neuro.traces.trace import SPIKES
 
 PROBE_SAMPLES = 4
 
@@ -260,8 +261,11 @@ class Accuracies:
         Of both.
     agreement
         Share of equal predictions.
-    events, rates
+    events
         Of the integer run.
+    rates, float_rates
+        Mean spikes a neuron and step of the integer and the float network by hidden layer, over the same samples and
+        steps.
     """
 
     float_score: Score
@@ -269,16 +273,21 @@ class Accuracies:
     agreement: float
     events: dict[str, dict[str, int]]
     rates: dict[str, float]
+    float_rates: dict[str, float]
 
 
 def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, part: str = "test") -> Accuracies:
-    """Score both networks and count how often they answer the same."""
+    """Score both networks, count how often they answer the same, and how much they fire."""
     chosen = data.part(part)
-    real = np.concatenate([readout(net, batch.x) for batch in chosen.batches(64)])
-    trace = simulate(qnet, chosen.x)
-    same = float((predict(real, chosen) == predict(trace.readout, chosen)).mean())
+    real, trace = float_trace(net, chosen.x), simulate(qnet, chosen.x, record=(SPIKES,))
+    same = float((predict(real.readout, chosen) == predict(trace.readout, chosen)).mean())
     return Accuracies(
-        score_readout(real, chosen), score_readout(trace.readout, chosen), same, trace.events, trace.rates
+        score_readout(real.readout, chosen),
+        score_readout(trace.readout, chosen),
+        same,
+        trace.events,
+        integer_rates(qnet, trace.spikes, chosen.steps),
+        real.rates,
     )
 
 
@@ -331,5 +340,6 @@ __all__ = [
     "float_spikes",
     "gradient_fidelity",
     "in_words",
+    "integer_rates",
     "spike_agreement",
 ]

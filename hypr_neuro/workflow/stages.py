@@ -235,13 +235,12 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
     started = time.perf_counter()
     inference = compare_inference(net, qnet, data)
     samples = data.part("test").x[:8]
-    float_rates = {name: float(z.mean()) for name, z in float_spikes(net, samples).items()}
     folder.merge(
         "quantization",
         {
             "events": inference.events,
             "spike_agreement": spike_agreement(net, qnet, samples),
-            "rates": {k: {"float": float_rates[k], "integer": v} for k, v in inference.rates.items()},
+            "rates": {k: {"float": inference.float_rates[k], "integer": v} for k, v in inference.rates.items()},
         },
     )
     accuracy = folder.merge(

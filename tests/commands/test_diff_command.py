@@ -86,8 +86,22 @@ def test_a_float_network_is_simulated_in_float(folder: Path) -> None:
     both = called(
         "simulate", folder / "quantized.h5", "--network", folder / "network.h5", "--data", folder / "data.npz", "--json"
     )
-    assert found["accuracy"] == json.loads(both.stdout)["float accuracy"]
+    integers = json.loads(both.stdout)
+    assert found["accuracy"] == integers["float accuracy"]
     assert set(found["rates"]) == {"layers.0", "layers.1"}
+    assert integers["float rates"] == found["rates"]
+    spikes = Trace.load(folder / "sim.h5").spikes
+    in_float_time = {"layers.0": spikes["layers.0"][1:31], "layers.1": spikes["layers.1"][2:32]}
+    assert integers["rates"] == {name: z.mean() for name, z in in_float_time.items()}
+    assert any(z.mean() != spikes[name].mean() for name, z in in_float_time.items())
+
+
+def test_a_trace_keeps_the_spikes_that_were_asked_for(folder: Path, tmp_path: Path) -> None:
+    command = ["simulate", folder / "quantized.h5", "--data", folder / "data.npz", "--trace", tmp_path / "some.h5"]
+    called(*command, "--record", "u", "--record", "layers.1/spikes")
+    assert list(Trace.load(tmp_path / "some.h5").spikes) == ["layers.1"]
+    called(*command, "--record", "u")
+    assert Trace.load(tmp_path / "some.h5").spikes == {}
 
 
 def test_equal_traces_give_exit_code_0(folder: Path) -> None:

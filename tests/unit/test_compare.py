@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hypr_neuro.comparing.compare import FloatTwin, compare, dequantize, disturb, gradient_fidelity, in_words
+from hypr_neuro.comparing.compare import (
+    FloatTwin,
+    compare,
+    dequantize,
+    disturb,
+    float_spikes,
+    gradient_fidelity,
+    in_words,
+)
 from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.twin import arrays_of, matrices, parameter_units
 from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, FileFormatError, InputError, MismatchError
+from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.network import Network
 from hypr_neuro.placement.place import place
@@ -22,6 +32,7 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions, epoch_order
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.workflow import stages
@@ -60,6 +71,23 @@ def test_traces_that_differ_in_one_spike_are_told_apart() -> None:
     spikes[5, 2, 1] ^= 1
     with pytest.raises(MismatchError, match=r"layers\.0\.spikes.*step 5, sample 2, neuron 1"):
         stages.require_equal_traces(trace, replace(trace, spikes={"layers.0": spikes}))
+
+
+def test_rates_of_float_and_integers_are_of_the_same_samples_and_steps(tmp_path: Path) -> None:
+    """More samples than agreement takes, short ones, and layers that are late by 1 and 2 steps."""
+    net = random_network("lif", 7, hidden=(5, 4))
+    x = random_spikes(7, 20, 20, 4)
+    given = SequenceData("short", x, np.arange(20) % 3, np.array(["train"] * 4 + ["test"] * 16), 3)
+    qnet = quantize(net, "loihi2", calibration=x)
+    stages.simulate_stage(RunFolder(tmp_path), net, qnet, given)
+    rates = RunFolder(tmp_path).read("quantization")["rates"]
+    chosen = given.part("test").x
+    trace = simulate(qnet, chosen, record=("spikes",))
+    for i, (name, spikes) in enumerate(float_spikes(net, chosen).items(), start=1):
+        kept = trace.spikes[name][i : i + 20]
+        assert rates[name] == pytest.approx({"float": spikes.mean(), "integer": kept.mean()})
+        assert abs(rates[name]["float"] - rates[name]["integer"]) <= np.mean(spikes != kept) + 1e-9 < 0.1
+        assert spikes.mean() > 0.02
 
 
 def test_share_of_regained_points() -> None:
