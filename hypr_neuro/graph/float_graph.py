@@ -81,10 +81,6 @@ class FloatPopulation:
         self.params = {
             p.name: np.array(np.broadcast_to(given.get(p.name, np.array([p.default])), (n,))) for p in self.model.params
         }
-        for param in self.model.params:
-            param.check(where, self.params[param.name])
-        if self.model.validate is not None:
-            self.model.validate(self.params)
         self.biases = {int(k): _real(f"{where}: bias", v) for k, v in sorted(self.biases.items())}
         for first, bias in self.biases.items():
             if bias.shape != (n,) or not np.all(np.isfinite(bias)) or not 0 <= first <= LARGEST_DELAY:
@@ -92,6 +88,7 @@ class FloatPopulation:
                     f"{where}: bias of shape {bias.shape} from step {first}, rule: ({n},), finite, from "
                     f"step 0..{LARGEST_DELAY}"
                 )
+        self.check()
 
     def __repr__(self) -> str:
         return f"FloatPopulation('{self.name}', {self.model.name}, {self.size} neurons)"
@@ -100,6 +97,24 @@ class FloatPopulation:
     def size(self) -> int:
         """Neurons."""
         return prod(self.shape)
+
+    def bias_name(self, first: int) -> str:
+        """Name the constant current that acts from step `first` on."""
+        own = "bias" if self.model.bias_on == "current" else "current bias"
+        return f"{self.name}.{own}" + (f" from {first}" if first else "")
+
+    def check(self) -> None:
+        """Raise InputError, naming the entry, if a bias is not finite or a parameter out of range."""
+        where = f"population '{self.name}'"
+        for param in self.model.params:
+            param.check(where, self.params[param.name])
+        if self.model.validate is not None:
+            self.model.validate(self.params)
+        for first, bias in self.biases.items():
+            if not np.all(np.isfinite(bias)):
+                raise InputError(
+                    f"{self.bias_name(first)} holds a number that is not finite, rule: currents are finite"
+                )
 
     def float_matrix(self) -> Array:
         """Return (parameters and coefficients, n), each column the `p` of one neuron's float functions."""
@@ -269,6 +284,38 @@ class FloatGraph:
     def lag(self, c: FloatSynapses) -> int:
         """Count the steps from sending to arriving."""
         return self.clock.lag(c.source, c.target, c.delay)
+
+    def connection_names(self) -> list[str]:
+        """Name each connection, 'a -> b', the second one of the same ends 'a -> b (2)'."""
+        seen: dict[str, int] = {}
+        names = []
+        for c in self.synapses:
+            seen[c.name] = seen.get(c.name, 0) + 1
+            names.append(c.name if seen[c.name] == 1 else f"{c.name} ({seen[c.name]})")
+        return names
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every trainable array by name; not copies.
+
+        Weights have the name of their connection (of CSR the stored ones), constant currents and trainable parameters
+        that of their population and their own, 'a.bias', 'a.tau'.
+        """
+        result: dict[str, Array] = {}
+        for name, c in zip(self.connection_names(), self.synapses, strict=True):
+            weights: Any = c.weights
+            result[name] = weights if isinstance(weights, np.ndarray) else weights.data
+        for p in self.populations:
+            result |= {p.bias_name(first): bias for first, bias in p.biases.items()}
+            result |= {f"{p.name}.{name}": p.params[name] for name in p.model.trainable}
+        return result
+
+    def check(self) -> None:
+        """Raise InputError, naming the entry, if a weight is not finite or a parameter out of range."""
+        for name, array in self.arrays().items():
+            if not np.all(np.isfinite(array)):
+                raise InputError(f"{name} holds a number that is not finite, rule: weights are finite")
+        for p in self.populations:
+            p.check()
 
     @property
     def size(self) -> int:

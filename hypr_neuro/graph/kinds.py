@@ -24,9 +24,10 @@ STEPS: dict[str, dict[str, str]] = {
 """By kind, what is made of it, and how."""
 
 OTHERWISE = {
-    "FloatGraph": "graphs neither train nor learn: hn.run_graph, hn.graph_trace, hn.quantize_graph and hn.write_nir "
-    "take them, and .network() of what hn.import_nir gives is the Network of one that is a chain of layers",
-    "QuantizedGraph": "graphs neither train nor learn: hn.simulate, hn.compile and hn.write_netx take those in "
+    "FloatGraph": "graphs do not learn on chip: hn.train, hn.gradients, hn.run_graph, hn.graph_trace, "
+    "hn.quantize_graph and hn.write_nir take them, and .network() of what hn.import_nir gives is the Network of one "
+    "that is a chain of layers",
+    "QuantizedGraph": "graphs do not learn on chip: hn.simulate, hn.compile and hn.write_netx take those in "
     "integers, hn.write_nir the FloatGraph that was quantized, and hn.quantize makes a QuantizedNetwork of a Network",
     "QuantizedNetwork": "integers do not turn into floats again: give the Network that was quantized, or "
     "hn.dequantize(net, qnet) for the weights it has learned",

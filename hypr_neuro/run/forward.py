@@ -243,6 +243,15 @@ class LayerArrays:
         self.bias = (np.zeros(layer.size) if layer.bias is None else layer.bias).astype(dtype)
 
 
+class HasInputs(Protocol):
+    """What takes an input."""
+
+    @property
+    def inputs(self) -> int:
+        """Channels."""
+        ...
+
+
 class Noise(Protocol):
     """What fills (λ, batch·n) with the noise on a layer's currents, from step `time` on."""
 
@@ -373,7 +382,7 @@ def time_major(x: Array, dtype: FloatType) -> Array:
     return np.require(np.asarray(x).transpose(1, 0, 2), dtype, ["C", "W"])
 
 
-def check_input(net: Network, x: Array | Rows) -> None:
+def check_input(net: HasInputs, x: Array | Rows) -> None:
     """Raise InputError unless x is (sample, T, channels of the network)."""
     if x.ndim != 3 or x.shape[2] != net.inputs:
         raise InputError(f"x of shape {x.shape}, rule: (sample, T, {net.inputs}) for this network")

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import Rows, check_input
 from hypr_neuro.train.losses import Loss, LossChoice, get_loss
 
 
+class Ends(Protocol):
+    """What a batch has to fit."""
+
+    @property
+    def inputs(self) -> int:
+        """Channels."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Outputs."""
+        ...
+
+
 def batch_arrays(
-    net: Network, x: Array | Rows, y: Array, mask: Array | None, loss: LossChoice, *, empty: bool = False
+    net: Ends, x: Array | Rows, y: Array, mask: Array | None, loss: LossChoice, *, empty: bool = False
 ) -> tuple[Array | Rows, Array, Array, Loss]:
     """Check a batch: inputs, targets, and the steps that the loss scores.
 
     Parameters
     ----------
-    net : Network
+    net : Ends
         Whose channels and outputs they must fit.
     x, y, mask, loss
         As in `gradients.gradients`.
@@ -51,7 +66,7 @@ def batch_arrays(
     return x, _target(net, y, scored, kind), kind.mask(scored), kind
 
 
-def _target(net: Network, y: Array, scored: Array, loss: Loss) -> Array:
+def _target(net: Ends, y: Array, scored: Array, loss: Loss) -> Array:
     """Return y as the loss takes it."""
     samples, steps = scored.shape
     if loss.targets == "error" and y.shape != (samples, steps, net.outputs):
@@ -75,7 +90,13 @@ def reward_array(reward: Array | None, samples: int, steps: int) -> Array | None
     return factors.reshape(samples, -1).astype(np.float64)
 
 
-def _classes(net: Network, y: Array, samples: int, steps: int, loss: Loss) -> Array:
+def means_of(loss: Loss, scored: Array) -> tuple[float, float]:
+    """Compute the factors of a step and of a sample that make sums over a batch to means."""
+    samples = len(scored)
+    return 1.0 / (samples if loss.last_only else np.count_nonzero(scored)), 1.0 / samples
+
+
+def _classes(net: Ends, y: Array, samples: int, steps: int, loss: Loss) -> Array:
     if y.dtype.kind == "f":
         raise InputError(
             f"y {y.dtype} of shape {y.shape}: loss '{loss.name}' is for integer classes; real targets "
@@ -93,7 +114,7 @@ def _classes(net: Network, y: Array, samples: int, steps: int, loss: Loss) -> Ar
     return np.ascontiguousarray(y, dtype=np.int64)
 
 
-def _real_target(net: Network, y: Array, scored: Array, name: str) -> Array:
+def _real_target(net: Ends, y: Array, scored: Array, name: str) -> Array:
     samples, steps = scored.shape
     shapes = [(samples, net.outputs), (samples, steps, net.outputs)]
     if y.shape not in shapes or y.dtype.kind not in "fiub":

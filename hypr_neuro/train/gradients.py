@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -24,16 +25,17 @@ from hypr_neuro.run.forward import (
     chunks,
     over_blocks,
 )
-from hypr_neuro.train.batch import batch_arrays, reward_array
+from hypr_neuro.train.batch import batch_arrays, means_of, reward_array
 from hypr_neuro.train.block import BatchGradients, Block, Gradients, Part, Setup, Total
 from hypr_neuro.train.feedback import Feedback, feedback_matrices
+from hypr_neuro.train.graph_gradients import graph_gradients
 from hypr_neuro.train.losses import GIVEN, Loss, LossChoice, RatePenalty
 from hypr_neuro.train.rules import RuleChoice, get_rule
 from hypr_neuro.train.rules.base import Means, Rule
 
 
 def gradients(
-    net: Network,
+    net: Network | FloatGraph,
     x: Array | Rows,
     y: Array | None = None,
     mask: Array | None = None,
@@ -56,8 +58,8 @@ def gradients(
 
     Parameters
     ----------
-    net : Network
-        In float.
+    net : Network or FloatGraph
+        In float. A graph takes of the options rule, chunk, loss, errors and dtype, see `graph_gradients`.
     x : ndarray
         (sample, T, channel), also a memory map: only a sub-sequence of it is read at a time.
     y : ndarray, optional
@@ -94,7 +96,7 @@ def gradients(
     Returns
     -------
     gradients : dict of ndarray
-        By the names of `Network.arrays`, "layers.0.weight" and so on.
+        By the names of the network's `arrays`, "layers.0.weight" and so on.
     loss : float
         Penalties included.
 
@@ -110,6 +112,13 @@ def gradients(
         y, loss = errors, GIVEN
     if y is None:
         raise InputError("y is missing; give labels or targets, or errors=")
+    if isinstance(net, FloatGraph):
+        asked: dict[str, object] = {"reward": reward, "signal_delay": signal_delay, "penalty": penalty, "means": means}
+        asked |= {"feedback_weights": feedback_weights, "feedback": None if feedback == "symmetric" else feedback}
+        for name, value in asked.items():
+            if value is not None:
+                raise InputError(f"{name} with a FloatGraph, rule: a Network takes it; leave it out")
+        return graph_gradients(net, x, y, mask, rule=rule, chunk=chunk, loss=loss, dtype=dtype)
     batch = batch_gradients(
         net,
         x,
@@ -201,12 +210,6 @@ def batch_gradients(
         total.add(block)
         block.close()
     return total.result()
-
-
-def means_of(loss: Loss, scored: Array) -> tuple[float, float]:
-    """Compute the factors of a step and of a sample that make sums over a batch to means."""
-    samples = len(scored)
-    return 1.0 / (samples if loss.last_only else np.count_nonzero(scored)), 1.0 / samples
 
 
 def make_setup(

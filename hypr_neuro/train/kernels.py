@@ -57,14 +57,55 @@ def add_product(to: Any, first: Any, row: Any, base: Any, matrix: Any) -> None:
 
 
 @cache
+def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bool) -> Callable[..., Any]:
+    """Make the tagged function of one neuron and one step back in time.
+
+    r_t = A_{t+1}ᵀ r_{t+1} + C_tᵀ g_t + C'_{t+1}ᵀ g_{t+1}, g_t the learning signal and, by the paths kept, what later
+    steps say of z_t (`own_spike`: D_{t+1} · r_{t+1}; `recurrent`: what `later` was given besides); with `filtered`
+    g_t = (1-κ) x_t, x_t = signal_t + κ x_{t+1}, the transpose of the readout's leak.
+
+    (A_{t+1}ᵀ r_{t+1} + C'_{t+1}ᵀ g_{t+1}, later, signal_t, s_{t-1}, s_t, z_{t-1}, I_t, p, κ) -> (r_t, B_tᵀ r_t, what
+    goes to the layer below, P_t, E_t, g_t, A_tᵀ r_t + C'_tᵀ g_t, later)
+    """
+    model = get_model(model_name)
+    psi_of = SURROGATES[model.surrogate] if model.surrogate else _unit
+    psi_arg = model.float_psi_arg or _no_psi_arg
+    spike_jacobian = model.float_spike_jacobian or _no_spike_jacobian
+    with_d = own_spike and model.float_spike_jacobian is not None
+    through = with_d or recurrent
+    jacobian, d = model.float_jacobian, model.d
+    dot, mad, matt = DOT[d], MAD[d], MATT[d]
+
+    @jitable
+    def step(adjoint, later, signal, sp, s, z, i, par, leak):
+        psi = psi_of(psi_arg(sp, s, par))
+        A, B, C, C_prev, P, E = jacobian(sp, s, z, (i,), par, psi)
+        g = signal
+        if filtered:
+            x = g + later
+            later = leak * x
+            g = x - leak * x
+        g_step = g
+        if through:
+            g += later
+        r = mad(adjoint, C, g)
+        of_current = dot(B, r)
+        of_step = of_current if recurrent else dot(B, C) * g_step
+        if with_d:
+            later = dot(spike_jacobian(sp, s, z, (i,), par, psi), r)
+        elif through:
+            later = 0.0
+        return r, of_current, of_step, P, E, g, mad(matt(A, r), C_prev, g), later
+
+    return step
+
+
+@cache
 def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, filtered: bool) -> Callable[..., None]:
     """Make the kernel that turns learning signals into gradients, backwards over a sub-sequence.
 
-    r_t = A_{t+1}ᵀ r_{t+1} + C_tᵀ g_t + C'_{t+1}ᵀ g_{t+1}; weights get Σ_t (B_tᵀ r_t) ⊗ pre_t, parameters
-    Σ_t P_t r_t + E_t g_t. g_t is the learning signal and, by the paths kept, what later steps say of z_t:
-
-    own_spike : + D_{t+1} · r_{t+1}. recurrent : + Vᵀ B_{t+1}ᵀ r_{t+1}
-    filtered : g_t = (1-κ) x_t with x_t = signal_t + κ x_{t+1}, the transpose of the readout's leak
+    Weights get Σ_t (B_tᵀ r_t) ⊗ pre_t, parameters Σ_t P_t r_t + E_t g_t, r and g as `adjoint_step` says; with
+    `recurrent` later steps say of z_t also Vᵀ B_{t+1}ᵀ r_{t+1}.
 
     below (λ, batch·inputs), current, states, outputs : as the S-stage left them, with the events of below and outputs
     signal : (λ, batch·n) ∂L_t/∂z_t
@@ -77,14 +118,16 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
     v : (n, n) recurrent weights, or (0, n). rows : (2, batch·n) scratch. leak : κ
     """
     model = get_model(model_name)
-    psi_of = SURROGATES[model.surrogate] if model.surrogate else _unit
-    psi_arg = model.float_psi_arg or _no_psi_arg
-    spike_jacobian = model.float_spike_jacobian or _no_spike_jacobian
-    with_d = own_spike and model.float_spike_jacobian is not None
-    through = with_d or recurrent
-    jacobian, d, m = model.float_jacobian, model.d, len(model.trainable)
-    load_s, load_p, store, add, flush = LOAD[d], LOAD[model.float_count], STORE[d], ADD[m], FLUSH[d]
-    dot, mad, matt, by_rows = DOT[d], MAD[d], MATT[d], ROWS[m, d]
+    step, d, m = adjoint_step(model_name, own_spike, recurrent, filtered), model.d, len(model.trainable)
+    keeps_later = filtered or recurrent or (own_spike and model.float_spike_jacobian is not None)
+    load_s, load_p, store, add, flush, by_rows = (
+        LOAD[d],
+        LOAD[model.float_count],
+        STORE[d],
+        ADD[m],
+        FLUSH[d],
+        ROWS[m, d],
+    )
 
     def kernel(
         below,
@@ -116,28 +159,23 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
             t = current.shape[0] - 1 - back
             x_t, i_t, s0, s1, z0, g_t = below[t], current[t], states[t], states[t + 1], outputs[t], signal[t]
             for k in range(size):
-                par, sp, s = load_p(p, k), load_s(s0, k), load_s(s1, k)
-                psi = psi_of(psi_arg(sp, s, par))
-                A, B, C, C_prev, P, E = jacobian(sp, s, z0[k], (i_t[k],), par, psi)
-                g = g_t[k]
-                if filtered:
-                    x = g + later[k]
-                    later[k] = leak * x
-                    g = x - leak * x
-                g_step = g
-                if through:
-                    g += later[k]
-                r = mad(load_s(adjoint, k), C, g)
-                of_current = dot(B, r)
-                d_current[k] = of_current
-                d_step[k] = of_current if recurrent else dot(B, C) * g_step
+                r, of_current, of_step, P, E, g, before, said = step(
+                    load_s(adjoint, k),
+                    later[k],
+                    g_t[k],
+                    load_s(s0, k),
+                    load_s(s1, k),
+                    z0[k],
+                    i_t[k],
+                    load_p(p, k),
+                    leak,
+                )
+                d_current[k], d_step[k] = of_current, of_step
                 by_bias[k] += of_current
                 add(by_param, k, by_rows(P, r, E, g))
-                store(adjoint, k, flush(mad(matt(A, r), C_prev, g)))
-                if with_d:
-                    later[k] = dot(spike_jacobian(sp, s, z0[k], (i_t[k],), par, psi), r)
-                elif through:
-                    later[k] = 0.0
+                store(adjoint, k, flush(before))
+                if keeps_later:
+                    later[k] = said
             for b in range(batch):
                 base = b * n
                 add_outer(by_weight[b], x_t, b * inputs, d_current, base, n, below_index[t, b], below_count[t, b])

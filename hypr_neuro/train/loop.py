@@ -16,15 +16,25 @@ from hypr_neuro.data.score import Score, predict, score_answers, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.files.store import make_folder
+from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.quantize import QuantizedNetwork
-from hypr_neuro.run.forward import FloatType, Rows, readout
+from hypr_neuro.run.forward import FloatType, Rows
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.block import BatchGradients
-from hypr_neuro.train.gradients import batch_gradients
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
+from hypr_neuro.train.networks import (
+    Trainable,
+    check_values,
+    gradients_of,
+    keep_in_range,
+    last_hidden,
+    output_count,
+    outputs_of,
+    to_the_output,
+)
 from hypr_neuro.train.online import check_online, online_gradients
 from hypr_neuro.train.optimizers import clip_norm, make_optimizer
 from hypr_neuro.train.rules import RuleChoice, get_rule
@@ -86,7 +96,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def train(
-    net: Network,
+    net: Trainable,
     data: SequenceData,
     *,
     rule: RuleChoice = "hypr",
@@ -112,8 +122,10 @@ def train(
 
     Parameters
     ----------
-    net : Network
-        Changed.
+    net : Network or FloatGraph
+        Changed. A graph takes rules that are sets of paths ("hypr", "ostl", "bptt"), and of options those that say
+        nothing of layers: no penalty, no update_every. Losses see a trace of spiking outputs, the running count or,
+        with the note "output decay": κ, a leaky one.
     data : SequenceData
         Its x may be a memory map: only one sub-sequence of one block of samples is read at a time.
     rule, chunk, feedback, penalty
@@ -155,7 +167,7 @@ def train(
     HyprError
         If the loss is not finite, naming the checkpoint.
     """
-    require("net", net, Network)
+    require("net", net, Network, FloatGraph)
     require("data", data, SequenceData)
     check_fit(net, data)
     if not isinstance(feedback, str):
@@ -180,6 +192,7 @@ def train(
         chosen.update_every if update_every is None else update_every,
     )
     if options.update_every is not None:
+        require("net, for updates inside a sequence,", net, Network)
         check_online(chosen, kind, penalty)
     run = Run(
         net,
@@ -189,7 +202,7 @@ def train(
         History(),
         copies(net.arrays()),
         {} if average is None else copies(net.arrays()),
-        chosen.start(net) if chosen.keeps_means else None,
+        chosen.start(net) if chosen.keeps_means and isinstance(net, Network) else None,
     )
     path, described = None, options.described()
     if checkpoint is not None:
@@ -214,7 +227,8 @@ def train(
             on_epoch(entry)
     for name, array in net.arrays().items():
         array[...] = run.best[name]
-    net.encoder = data.encoder
+    if isinstance(net, Network):
+        net.encoder = data.encoder
     return run.history
 
 
@@ -231,14 +245,13 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
         where, losses, penalties = f"epoch {epoch}, update {i}", 0.0, []
         for result in _gradients(run, data, options, batch, epoch * len(order) + i * options.batch_size):
             _update(run, result, options, where, _last_good_state(run, path))
-            silent = silent and not np.any(result.gradients["readout.weight"])
+            silent = silent and not any(np.any(result.gradients[name]) for name in to_the_output(run.net))
             losses += result.loss
             penalties.append(result.penalty)
         total += (losses + sum(penalties) / len(penalties)) * len(batch)
     if silent:
-        last = run.net.name(len(run.net.layers) - 2)
         warnings.warn(
-            f"{last} did not spike once in the first epoch, so nothing can be learned from it: call "
+            f"{last_hidden(run.net)} did not spike once in the first epoch, so nothing can be learned from it: call "
             "hn.scale_to_rate(net, x, 0.03) before training, or give larger weights",
             stacklevel=3,
         )
@@ -259,9 +272,10 @@ def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sam
         "sample": sample,
     }
     if options.update_every is None:
-        yield batch_gradients(*arrays, penalty=options.penalty, **chosen)
+        yield gradients_of(*arrays, penalty=options.penalty, **chosen)
     else:
-        yield from online_gradients(*arrays, update_every=options.update_every, **chosen)
+        assert isinstance(run.net, Network)
+        yield from online_gradients(run.net, *arrays[1:], update_every=options.update_every, **chosen)
 
 
 def _update(run: Run, result: BatchGradients, options: Options, where: str, last_good: str) -> None:
@@ -273,7 +287,7 @@ def _update(run: Run, result: BatchGradients, options: Options, where: str, last
     if options.clip is not None:
         clip_norm(grads, options.clip)
     run.optimizer.update(arrays, grads)
-    _keep_in_range(run.net, f"{where}: training diverged; {remedy}")
+    keep_in_range(run.net, f"{where}: training diverged; {remedy}")
     for name, mean in run.mean.items():
         run.mean[name] = mean + (1.0 - (options.average or 0.0)) * (arrays[name] - mean)
     if run.means is not None:
@@ -287,50 +301,39 @@ def _last_good_state(run: Run, path: Path | None) -> str:
     return "no epoch was finished" if not run.history.epochs else "there is no checkpoint; give one to keep good states"
 
 
-def _keep_in_range(net: Network, where: str) -> None:
-    """Bring parameters back into the range of their model after an update; HyprError for those it cannot keep."""
-    for layer in net.layers:
-        if layer.model.constrain is not None:
-            layer.model.constrain(layer.params)
-        try:
-            layer.check()
-        except InputError as error:
-            raise HyprError(f"{where}; {error}") from error
-
-
-def check_fit(net: Network, data: SequenceData) -> None:
+def check_fit(net: Trainable, data: SequenceData) -> None:
     """Raise InputError unless a network fits the data.
 
     It has the data's channels, outputs for its classes or targets, finite weights and parameters in their ranges.
     """
-    few = net.outputs != data.classes if data.regression else net.outputs < data.classes
+    outputs = output_count(net)
+    few = outputs != data.classes if data.regression else outputs < data.classes
     if net.inputs != data.channels or few:
         raise InputError(
-            f"network: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
+            f"network: {net.inputs} inputs and {outputs} outputs, data '{data.name}' has "
             f"{data.channels} channels and {data.classes} outputs"
         )
-    for layer in net.layers:
-        layer.check()
+    check_values(net)
 
 
 READOUT_BYTES = 200_000_000
 """Largest readout that an evaluation keeps at a time."""
 
 
-def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
+def evaluate(net: Trainable | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
     """Measure accuracy or squared error of a network, float or integers, on one part of the data.
 
     batch_size : samples that a float network runs at a time
     """
-    require("net", net, Network, QuantizedNetwork)
+    require("net", net, Network, FloatGraph, QuantizedNetwork)
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
         samples = data.part(part)
         return score_readout(simulate(net, samples.x).readout, samples)
     index = data.part_index(part)
-    size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.outputs)))
+    size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * output_count(net))))
     labels, answers = data.labels(), []
     for start in range(0, len(index), size):
         rows = index[start : start + size]
-        answers.append(predict(readout(net, Rows(data.x, rows)), labels.take(rows)))
+        answers.append(predict(outputs_of(net, Rows(data.x, rows)), labels.take(rows)))
     return score_answers(np.concatenate(answers), labels.take(index))

@@ -15,10 +15,10 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, Rows, block_size, chunks, over_blocks
-from hypr_neuro.train.batch import batch_arrays, reward_array
+from hypr_neuro.train.batch import batch_arrays, means_of, reward_array
 from hypr_neuro.train.block import BatchGradients, Block, Setup, Total, blocks_of
 from hypr_neuro.train.feedback import Feedback
-from hypr_neuro.train.gradients import make_setup, means_of, with_weights
+from hypr_neuro.train.gradients import make_setup, with_weights
 from hypr_neuro.train.losses import Loss, LossChoice, RatePenalty, get_loss
 from hypr_neuro.train.rules import RuleChoice, get_rule
 from hypr_neuro.train.rules.base import Means, Rule

@@ -14,9 +14,9 @@ import numpy as np
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError
 from hypr_neuro.files.store import load_arrays, save_arrays
-from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.train.losses import Loss
+from hypr_neuro.train.networks import Trainable, digest_parts
 from hypr_neuro.train.optimizers import Optimizer
 from hypr_neuro.train.rules.base import Means, Rule
 
@@ -56,7 +56,7 @@ class Run:
         Running means of the rule.
     """
 
-    net: Network
+    net: Trainable
     optimizer: Optimizer
     rule: Rule
     loss: Loss
@@ -137,7 +137,7 @@ def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array.copy() for name, array in arrays.items()}
 
 
-def start_digest(net: Network, data: SequenceData) -> str:
+def start_digest(net: Trainable, data: SequenceData) -> str:
     """Hash the start weights and the data, so that a checkpoint is not continued with others."""
-    arrays = net.arrays() | {f"{i}/{k}": v for i, layer in enumerate(net.layers) for k, v in layer.params.items()}
-    return data_digest(data, json.dumps([layer.model.name for layer in net.layers]), arrays)
+    models, arrays = digest_parts(net)
+    return data_digest(data, json.dumps(models), arrays)

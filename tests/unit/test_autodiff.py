@@ -13,7 +13,6 @@ current. What is closed is a `stop_gradient`. For e-prop g_t is M ∂L/∂o_t, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -21,7 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from model_records import Maths, record_of
+from autodiff import LOSS, maths
+from model_records import record_of
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
@@ -30,10 +30,6 @@ from hypr_neuro.run.forward import readout
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.initial import scale_to_rate
-
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_platforms", "cpu")
-jax.config.update("jax_disable_most_optimizations", True)  # half the time to compile; the arrays are tiny
 
 Array = Any
 SAMPLES, STEPS = 2, 25
@@ -60,27 +56,6 @@ SINGLE = 1e-4
 # --- neurons: (states, spike of the previous step, current, parameters) -> (states, output); states are (d, batch, n)
 
 
-def spike(psi: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Θ with derivative ψ."""
-
-    @jax.custom_jvp
-    def theta(x: Array) -> Array:
-        return (x > 0).astype(x.dtype)
-
-    @theta.defjvp
-    def _(at: tuple[Array], along: tuple[Array]) -> tuple[Array, Array]:
-        return theta(at[0]), psi(at[0]) * along[0]
-
-    return theta
-
-
-@cache
-def maths(model: str) -> Maths:
-    """Functions for the equation of a model, its spike with the derivative that its record states."""
-    psi, plain = record_of(model).psi, Maths(jnp.exp, jnp.sqrt, jnp.abs, jnp.where, lambda x: x)
-    return plain if psi is None else plain._replace(spike=spike(lambda x: psi(x, plain)))
-
-
 def current(model: str, p: dict[str, Array], y: Array, z: Array) -> Array:
     """W y + V z + b; a bias on the state is in the equation instead."""
     total = y @ p["weight"].T
@@ -89,41 +64,11 @@ def current(model: str, p: dict[str, Array], y: Array, z: Array) -> Array:
     return total + p["bias"] if "bias" in p and get_model(model).bias_on == "current" else total
 
 
-# --- losses of the readout o (sample, T, outputs); m (sample, T) is 1 where a step is scored, else 0
-
-
-def cross_entropy(o: Array, label: Array) -> Array:
-    return -jnp.take_along_axis(jax.nn.log_softmax(o), label[..., None], axis=-1)[..., 0]
-
-
-def per_step_cross_entropy(o: Array, y: Array, m: Array) -> Array:
-    return (m * cross_entropy(o, y)).sum() / m.sum()
-
-
-def mean_cross_entropy(o: Array, y: Array, m: Array) -> Array:
-    return cross_entropy((m[..., None] * o).sum(1) / m.sum(1)[:, None], y).mean()
-
-
-def sum_of_softmax(o: Array, y: Array, m: Array) -> Array:
-    return cross_entropy((m[..., None] * jax.nn.softmax(o)).sum(1), y).mean()
-
-
-def last_step(o: Array, y: Array, m: Array) -> Array:
-    last = m.shape[1] - 1 - jnp.argmax(m[:, ::-1], axis=1)
-    return cross_entropy(o[jnp.arange(len(o)), last], y).mean()
-
-
-def squared_error(o: Array, y: Array, m: Array) -> Array:
-    target = y if y.ndim == 3 else y[:, None]
-    return (m * ((o - target) ** 2).mean(-1)).sum() / m.sum()
-
-
 def rate_penalty(spikes: list[Array], target: float, strength: float) -> Array:
     """Time-major spikes of the hidden layers."""
     return strength * sum(((z.mean(0) - target) ** 2).mean() for z in spikes)
 
 
-LOSS = {f.__name__: f for f in (per_step_cross_entropy, mean_cross_entropy, sum_of_softmax, last_step, squared_error)}
 TARGETS = {name: name for name in LOSS} | {"one squared_error target a sample": "squared_error"}
 
 

@@ -1,0 +1,74 @@
+"""Random graphs of real numbers with everything that training may meet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.neurons import MODELS
+from hypr_neuro.run.graph_forward import run_graph
+from hypr_neuro.testing.networks import _ranges, random_spikes, spiking_models
+
+
+def random_graph(seed: int, *, inputs: int = 4, delays: int = 3) -> FloatGraph:
+    """Draw a graph whose populations spike: skips, loops, delays, sparse weights, late biases, outputs anywhere.
+
+    Outputs are one or two populations, readouts or spiking ones.
+    """
+    rng = np.random.default_rng([seed, 31])
+    readouts = [name for name, model in MODELS.items() if model.readout and model.has_float]
+    count, outputs = int(rng.integers(1, 5)), int(rng.integers(1, 3))
+    kinds = [str(rng.choice(spiking_models())) for _ in range(count)]
+    ends = [str(rng.choice(readouts if rng.random() < 0.6 else spiking_models())) for _ in range(outputs)]
+    models = kinds + ends
+    names = [f"h{i}" for i in range(count)] + [f"out{i}" for i in range(outputs)]
+    order = rng.permutation(len(names)) if rng.random() < 0.5 else np.arange(len(names))
+    populations = [_population(names[i], models[i], rng) for i in order]
+    synapses = _synapses(populations, inputs, delays, rng)
+    graph = FloatGraph(inputs, tuple(populations), tuple(synapses), 1e-3, tuple(names[count:]))
+    return _awake(graph, seed)
+
+
+def _population(name: str, model: str, rng: np.random.Generator) -> FloatPopulation:
+    n = int(rng.integers(2, 5))
+    params = {k: rng.uniform(low, high, n) for k, (low, high) in _ranges(model).items()}
+    firsts = [0, int(rng.integers(1, 6))][: int(rng.integers(0, 3))]
+    return FloatPopulation(name, MODELS[model], params, {k: rng.uniform(-0.3, 0.3, n) for k in firsts})
+
+
+def _synapses(
+    populations: list[FloatPopulation], inputs: int, delays: int, rng: np.random.Generator
+) -> list[FloatSynapses]:
+    sources = {INPUT: inputs} | {p.name: p.size for p in populations if not p.model.readout}
+    result = []
+    for i, p in enumerate(populations):
+        before = [q.name for q in populations[:i] if not q.model.readout]
+        chosen = [str(rng.choice([INPUT, *before]))]  # something forward leads to every population
+        chosen += [name for name in sources if rng.random() < 0.35]
+        for source in chosen:
+            weights = rng.normal(0.0, 1.0, (p.size, sources[source]))
+            if rng.random() < 0.3:
+                from scipy.sparse import csr_array
+
+                result.append(FloatSynapses(source, p.name, csr_array(weights * (rng.random(weights.shape) < 0.6))))
+            else:
+                result.append(FloatSynapses(source, p.name, weights))
+            result[-1].delay = int(rng.integers(0, delays + 1)) if rng.random() < 0.5 else 0
+    return result
+
+
+def _awake(graph: FloatGraph, seed: int) -> FloatGraph:
+    """Return the graph, with larger weights where a population is silent."""
+    x = random_spikes(seed, 2, 40, graph.inputs)
+    for _ in range(12):
+        counts = run_graph(graph, x, record=()).counts
+        silent = {p.name for p in graph.populations if not p.model.readout and counts[p.name].sum() < 4}
+        if not silent:
+            return graph
+        synapses = [
+            FloatSynapses(c.source, c.target, abs(c.weights) * 1.6 if c.target in silent else c.weights, c.delay)
+            for c in graph.synapses
+        ]
+        graph = FloatGraph(graph.inputs, graph.populations, tuple(synapses), graph.dt, graph.outputs)
+    return graph

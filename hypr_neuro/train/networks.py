@@ -1,0 +1,99 @@
+"""What training asks of a network, a chain of layers or a graph: gradients, outputs, values kept in range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import Rows, readout
+from hypr_neuro.run.graph_forward import run_graph
+from hypr_neuro.train.block import BatchGradients
+from hypr_neuro.train.gradients import batch_gradients
+from hypr_neuro.train.graph_gradients import graph_gradients
+from hypr_neuro.train.rules.base import Rule
+
+Trainable = Network | FloatGraph
+UNSET: dict[str, Any] = {"penalty": None, "feedback": "symmetric", "means": None}
+"""Options that graphs do not take, at the values that ask for nothing."""
+
+
+def output_count(net: Trainable) -> int:
+    """Count the outputs, the neurons of the readout or of all output populations."""
+    return net.outputs if isinstance(net, Network) else net.size
+
+
+def check_values(net: Trainable) -> None:
+    """Raise InputError, naming the entry, if a weight is not finite or a parameter out of range."""
+    for part in net.layers if isinstance(net, Network) else [net]:
+        part.check()
+
+
+def keep_in_range(net: Trainable, where: str) -> None:
+    """Bring parameters back into the range of their model after an update; HyprError for those it cannot keep."""
+    for part in net.layers if isinstance(net, Network) else net.populations:
+        if part.model.constrain is not None:
+            part.model.constrain(part.params)
+    try:
+        check_values(net)
+    except InputError as error:
+        raise HyprError(f"{where}; {error}") from error
+
+
+def gradients_of(net: Trainable, x: Array | Rows, y: Array, mask: Array | None, **options: Any) -> BatchGradients:
+    """Compute the gradients of a batch, options as of `batch_gradients`; InputError for those a graph does not take."""
+    if isinstance(net, Network):
+        return batch_gradients(net, x, y, mask, **options)
+    for name, value in UNSET.items():
+        if options.pop(name, value) != value:
+            raise InputError(f"{name} with a graph, rule: chains of layers take it; leave it out")
+    rule: Rule = options["rule"]
+    del options["seed"], options["sample"]  # of noise, which `graph_gradients` refuses
+    found, loss = graph_gradients(net, x, y, mask, rule=rule, **_known(options))
+    return BatchGradients(found, loss, 0.0, {})
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("chunk", "loss", "dtype") if name in options}
+
+
+def outputs_of(net: Trainable, rows: Rows) -> Array:
+    """Run the network forward; return its outputs (sample, T, outputs), which `score.predict` reads."""
+    if isinstance(net, Network):
+        return readout(net, rows)
+    return run_graph(net, rows[0 : len(rows), 0 : rows.shape[1]], record=()).readout
+
+
+def to_the_output(net: Trainable) -> list[str]:
+    """Name the arrays of weights over which other populations reach an output."""
+    if isinstance(net, Network):
+        return ["readout.weight"]
+    names = zip(net.connection_names(), net.synapses, strict=True)
+    return [name for name, c in names if c.target in net.outputs and c.source != INPUT]
+
+
+def last_hidden(net: Trainable) -> str:
+    """Name what has to spike for the output to learn."""
+    if isinstance(net, Network):
+        return net.name(len(net.layers) - 2)
+    return "what feeds the outputs"
+
+
+def digest_parts(net: Trainable) -> tuple[list[str], dict[str, Array]]:
+    """Return the names of the models, and all arrays that decide what training starts from."""
+    parts: Iterable[tuple[str, Any]]
+    if isinstance(net, Network):
+        parts = ((str(i), layer) for i, layer in enumerate(net.layers))
+    else:
+        parts = ((p.name, p) for p in net.populations)
+    models, arrays = [], dict(net.arrays())
+    for name, part in parts:
+        models.append(part.model.name)
+        arrays |= {f"{name}/{k}": np.asarray(v) for k, v in part.params.items()}
+    return models, arrays

@@ -1,0 +1,324 @@
+"""Gradients of graphs: by automatic differentiation, of a chain, in sub-sequences, in 32 bits; training with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from graph_oracle import graph_oracle
+
+import hypr_neuro as hn
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.neurons import get_model
+from hypr_neuro.run import forward
+from hypr_neuro.testing.graphs import random_graph
+from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
+from hypr_neuro.train import graph_gradients as module
+from hypr_neuro.train.graph_engine import circles, horizons
+from hypr_neuro.train.graph_gradients import graph_gradients
+
+Array = Any
+SAMPLES, STEPS = 3, 24
+RULES = ("hypr", "ostl", "bptt")
+LOSSES = ("per_step_cross_entropy", "mean_cross_entropy", "sum_of_softmax", "last_step", "squared_error")
+RELATIVE = 1e-10
+"""Of an array's largest entry; measured over 40 graphs and 3 rules: up to 5e-13."""
+SINGLE = 2e-3
+"""The same in float32, of the gradient's largest entry, where no spike flips."""
+
+
+class Problem(NamedTuple):
+    graph: FloatGraph
+    x: Array
+    y: Array
+    mask: Array
+    loss: str
+    decay: float
+
+
+@cache
+def problem(seed: int) -> Problem:
+    rng = np.random.default_rng([seed, 32])
+    graph, loss = random_graph(seed), LOSSES[seed % len(LOSSES)]
+    mask = rng.random((SAMPLES, STEPS)) < 0.7
+    y = rng.integers(0, graph.size, SAMPLES)
+    if loss == "squared_error":
+        y = rng.standard_normal((SAMPLES, STEPS, graph.size))
+    return Problem(graph, random_spikes(seed, SAMPLES, STEPS, graph.inputs), y, mask, loss, [1.0, 0.9][seed % 2])
+
+
+def found(at: Problem, rule: str, **options: Any) -> tuple[dict[str, Array], float]:
+    options = {"output_decay": at.decay} | options
+    return graph_gradients(at.graph, at.x, at.y, at.mask, rule=rule, loss=at.loss, **options)
+
+
+@cache
+def expected(seed: int, rule: str) -> tuple[dict[str, Array], float]:
+    """The oracle's gradients, by the names of `FloatGraph.arrays` and in their form."""
+    at = problem(seed)
+    y = np.repeat(at.y[:, None], STEPS, 1) if at.loss == "per_step_cross_entropy" else at.y
+    numbers, loss = graph_oracle(at.graph, at.graph.connection_names(), at.x, y, at.mask, rule, at.loss, at.decay)
+    result = {}
+    for name, c in zip(at.graph.connection_names(), at.graph.synapses, strict=True):
+        weights: Any = c.weights
+        dense = numbers["weights", name]
+        if not isinstance(weights, np.ndarray):
+            dense = dense[np.repeat(np.arange(c.shape[0]), np.diff(weights.indptr)), weights.indices]
+        result[name] = dense
+    for p in at.graph.populations:
+        result |= {p.bias_name(first): numbers["bias", p.name, str(first)] for first in p.biases}
+        result |= {f"{p.name}.{k}": numbers["param", p.name, k] for k in p.model.trainable}
+    return result, loss
+
+
+def assert_close(got: dict[str, Array], wanted: dict[str, Array], tolerance: float) -> None:
+    assert got.keys() == wanted.keys()
+    for name, value in wanted.items():
+        largest = np.abs(value).max(initial=0.0)
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=tolerance * max(largest, 1e-9), err_msg=name)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("seed", range(12))
+def test_gradients_equal_automatic_differentiation(seed: int, rule: str) -> None:
+    got, loss = found(problem(seed), rule)
+    wanted, value = expected(seed, rule)
+    assert_close(got, wanted, RELATIVE)
+    assert loss == pytest.approx(value, rel=1e-12)
+    assert got.keys() == problem(seed).graph.arrays().keys()
+    assert all(got[name].shape == array.shape for name, array in problem(seed).graph.arrays().items())
+
+
+@pytest.mark.parametrize("chunk", [1, 5, STEPS])
+@pytest.mark.parametrize("seed", range(12))
+def test_windows_of_any_length_give_the_same(seed: int, chunk: int) -> None:
+    for rule in ("hypr", "ostl"):
+        assert_close(found(problem(seed), rule, chunk=chunk)[0], found(problem(seed), rule)[0], RELATIVE)
+
+
+def test_what_is_drawn_meets_every_kind() -> None:
+    graphs = [problem(seed).graph for seed in range(12)]
+    links = [(g, c) for g in graphs for c in g.synapses]
+    order = [{p.name: i for i, p in enumerate(g.populations)} for g in graphs]
+    assert {p.model.name for g in graphs for p in g.populations} >= {*spiking_models(), "li"}
+    assert any(c.source == c.target for _, c in links)
+    assert any(not g.forward(c) and c.source != c.target for g, c in links)
+    assert any(g.forward(c) and c.delay for g, c in links)
+    assert any(not isinstance(c.weights, np.ndarray) for _, c in links)
+    assert any(len(set(g.connection_names())) > len({c.name for c in g.synapses}) for g in graphs)
+    assert any(first > 0 for g in graphs for p in g.populations for first in p.biases)
+    assert any(not g.population(name).model.readout for g in graphs for name in g.outputs)
+    assert any(at[g.outputs[0]] < len(at) - 1 for g, at in zip(graphs, order, strict=True))
+    assert {len(g.outputs) for g in graphs} == {1, 2}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("model", spiking_models())
+def test_a_chain_gets_what_its_layers_get(model: str, rule: str) -> None:
+    """Two implementations: kernels of whole layers, and of populations and connections apart."""
+    net = random_network(model, 3, hidden=(6, 5))
+    x, y = random_spikes(3, SAMPLES, STEPS, net.inputs), np.arange(SAMPLES) % net.outputs
+    got, loss = graph_gradients(FloatGraph.from_network(net), x, y, rule=rule)
+    wanted, value = hn.gradients(net, x, y, rule=rule)
+    below = "input"
+    for i, layer in enumerate(net.layers):
+        name = net.name(i)
+        links = {"weight": f"{below} -> {name}", "recurrent": f"{name} -> {name}"}
+        for key, _ in layer.arrays():
+            largest = np.abs(wanted[f"{name}.{key}"]).max()
+            off = got[links.get(key, f"{name}.{key}")] - wanted[f"{name}.{key}"]
+            assert np.abs(off).max() <= 1e-13 * largest, (name, key)
+        below = name
+    assert loss == pytest.approx(value, rel=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_float32_is_as_exact_as_its_numbers(seed: int) -> None:
+    at = problem(seed)
+    single, double = found(at, "hypr", dtype=np.float32), found(at, "hypr")
+    assert single[1] == pytest.approx(double[1], rel=1e-4)
+    assert_close(single[0], double[0], SINGLE)
+
+
+def test_threads_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = random_graph(1)
+    x, y = random_spikes(1, 40, STEPS, graph.inputs), np.arange(40) % graph.size
+    many = graph_gradients(graph, x, y)
+    monkeypatch.setattr(forward, "cpu_count", lambda: 1)
+    one = graph_gradients(graph, x, y)
+    assert all(np.array_equal(many[0][name], one[0][name]) for name in many[0])
+    assert many[1] == one[1]
+
+
+def test_a_signal_meets_what_was_sent_when_it_was_sent() -> None:
+    """By hand: one spike in step 1 over delay 2; the error of step 3 alone reaches the weight below it."""
+    lif = get_model("lif")
+    hidden = FloatPopulation("h", lif, {"tau": np.array([1e-3])} if "tau" in lif.param_names else {})
+    graph = FloatGraph(
+        1,
+        (hidden, FloatPopulation("o", get_model("li"), {})),
+        (FloatSynapses("input", "h", np.array([[3.0]])), FloatSynapses("h", "o", np.array([[1.0]]), 2)),
+        1e-3,
+        ("o",),
+    )
+    x = np.zeros((1, 6, 1), np.int8)
+    x[0, 1] = 1
+    norms = []
+    for t in range(6):
+        errors = np.zeros((1, 6, 1))
+        errors[0, t] = 1.0
+        norms.append(abs(hn.gradients(graph, x, errors=errors)[0]["input -> h"]).sum())
+    assert norms[0] == norms[1] == norms[2] == 0.0
+    assert norms[3] > 0.0
+
+
+def test_circles_and_horizons() -> None:
+    def population(name: str) -> FloatPopulation:
+        return FloatPopulation(name, get_model("lif"), {})
+
+    links = [("input", "a", 0), ("a", "b", 1), ("b", "a", 2), ("b", "c", 3), ("c", "c", 0), ("input", "c", 2)]
+    synapses = tuple(FloatSynapses(s, t, np.ones((1, 1)), d) for s, t, d in links)
+    graph = FloatGraph(1, tuple(map(population, "abc")), synapses, 1e-3, ("c",))
+    assert circles(graph) == [(["a", "b"], 3), (["c"], 1)]
+    assert horizons(graph) == {"a": 4, "b": 3, "c": 0}
+
+
+# --- training
+
+
+@pytest.fixture(scope="module")
+def data() -> hn.SequenceData:
+    """Two classes: the first or the second half of 6 channels is busy."""
+    rng = np.random.default_rng(5)
+    y = np.arange(60) % 2
+    busy = (np.arange(6) // 3)[None, :] == y[:, None]
+    x = (rng.random((60, 20, 6)) < np.where(busy, 0.5, 0.05)[:, None]).astype(np.int8)
+    split = np.array(["train"] * 40 + ["validation"] * 10 + ["test"] * 10)
+    return hn.SequenceData("halves", x, y, split, 2)
+
+
+def loop_with_spiking_outputs(seed: int = 0) -> FloatGraph:
+    """Two populations that feed each other over delays, and an output of spikes before the last of them."""
+    rng = np.random.default_rng(seed)
+
+    def lif(name: str, n: int) -> FloatPopulation:
+        return FloatPopulation(name, get_model("lif"), {}, {0: np.zeros(n)}, (n,))
+
+    def link(source: str, target: str, n: int, m: int, delay: int = 0) -> FloatSynapses:
+        return FloatSynapses(source, target, rng.normal(0.2, 1.0, (n, m)), delay)
+
+    links = (
+        link("input", "a", 8, 6),
+        link("a", "out", 2, 8),
+        link("b", "out", 2, 5, 1),
+        link("a", "b", 5, 8, 1),
+        link("b", "a", 8, 5),
+    )
+    return FloatGraph(6, (lif("a", 8), lif("out", 2), lif("b", 5)), links, 1e-3, ("out",))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_loop_with_spiking_outputs_learns(data: hn.SequenceData, rule: str) -> None:
+    graph = loop_with_spiking_outputs()
+    before = hn.evaluate(graph, data, "train").accuracy
+    history = hn.train(graph, data, rule=rule, epochs=20, rate=0.05)
+    assert hn.evaluate(graph, data, "train").accuracy > max(0.9, before)
+    assert history.epochs[-1].loss < 0.7 * history.epochs[0].loss
+
+
+def test_training_goes_on_bit_for_bit(data: hn.SequenceData, tmp_path: Path) -> None:
+    whole, halves = loop_with_spiking_outputs(), loop_with_spiking_outputs()
+    hn.train(whole, data, epochs=3, checkpoint=tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def after(count: int) -> Iterator[None]:
+        for _ in range(count):
+            yield
+        raise Stop
+
+    steps = after(1)
+    with pytest.raises(Stop):
+        hn.train(halves, data, epochs=3, checkpoint=tmp_path / "halves", on_epoch=lambda epoch: next(steps))
+    fresh = loop_with_spiking_outputs()
+    hn.train(fresh, data, epochs=3, checkpoint=tmp_path / "halves")
+    assert all(np.array_equal(whole.arrays()[name], array) for name, array in fresh.arrays().items())
+
+
+def test_a_published_network_regains_what_a_changed_sensor_cost(shared_data: Path) -> None:
+    """NIR paper's Braille network, outputs of spikes, two pairs of taxels swapped: 42 %, after two epochs over 60."""
+    path = shared_data / "nir_paper" / "03_rnn" / "braille_noDelay_bias_zero.nir"
+    graph = hn.import_nir(path, dt=1e-4, reset="zero").graph
+    letters = hn.load_data("braille", shared_data / "braille")
+    swapped = np.arange(12)
+    swapped[[2, 9, 0, 5]] = swapped[[9, 2, 5, 0]]
+    shifted = hn.SequenceData("shifted", letters.x[:, :, swapped], letters.y, letters.split, letters.classes)
+    assert hn.evaluate(graph, letters).accuracy == pytest.approx(0.968, abs=0.001)
+    assert hn.evaluate(graph, shifted).accuracy < 0.5
+    hn.train(graph, shifted, epochs=2, rate=0.01)
+    assert hn.evaluate(graph, shifted).accuracy > 0.6
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "eprop"}, "rule 'eprop' on a graph"),
+        ({"rule": "bptt", "chunk": 3}, "chunk = 3, rule: 'bptt' goes back through the whole sequence"),
+        ({"output_decay": 1.5}, "output decay = 1.5, rule: a number from 0 to 1"),
+        ({"dtype": np.float16}, "dtype = float16, rule: float32 or float64"),
+        ({"loss": "nothing"}, "nothing"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+    at = problem(0)
+    with pytest.raises(InputError, match=message):
+        graph_gradients(at.graph, at.x, np.zeros(SAMPLES, int), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("reward", np.ones(SAMPLES)),
+        ("signal_delay", [1]),
+        ("feedback", "random"),
+        ("penalty", hn.RatePenalty(0.1, 1.0)),
+        ("feedback_weights", [np.ones((1, 1))]),
+    ],
+)
+def test_options_of_chains_are_refused_by_name(name: str, value: Any) -> None:
+    at = problem(0)
+    with pytest.raises(InputError, match=f"{name} with a FloatGraph, rule: a Network takes it"):
+        hn.gradients(at.graph, at.x, np.zeros(SAMPLES, int), **{name: value})
+
+
+def test_training_refuses_what_graphs_lack(data: hn.SequenceData) -> None:
+    graph = loop_with_spiking_outputs()
+    with pytest.raises(InputError, match="updates inside a sequence"):
+        hn.train(graph, data, update_every=5)
+    with pytest.raises(InputError, match="penalty with a graph"):
+        hn.train(graph, data, epochs=1, penalty=hn.RatePenalty(0.1, 1.0))
+    graph.synapses[0].weights[0, 0] = np.nan
+    with pytest.raises(InputError, match="input -> a holds a number that is not finite"):
+        hn.train(graph, data, epochs=1)
+
+
+def test_a_note_sets_the_trace_of_spiking_outputs() -> None:
+    at = problem(1)
+    noted = deepcopy(at.graph)
+    noted.notes["output decay"] = 0.5
+    y = np.zeros(SAMPLES, int)
+    assert graph_gradients(noted, at.x, y)[1] == graph_gradients(at.graph, at.x, y, output_decay=0.5)[1]
+    noted.notes["output decay"] = "slow"
+    with pytest.raises(InputError, match="output decay = 'slow'"):
+        graph_gradients(noted, at.x, y)
+    assert module.BLOCK > 1
