@@ -158,8 +158,7 @@ def test_threads_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_signal_meets_what_was_sent_when_it_was_sent() -> None:
     """By hand: one spike in step 1 over delay 2; the error of step 3 alone reaches the weight below it."""
-    lif = get_model("lif")
-    hidden = FloatPopulation("h", lif, {"tau": np.array([1e-3])} if "tau" in lif.param_names else {})
+    hidden = FloatPopulation("h", get_model("lif"), {})
     graph = FloatGraph(
         1,
         (hidden, FloatPopulation("o", get_model("li"), {})),
