@@ -10,11 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.options import Data, DataDir, DataOption, Json, Out, Seed, data_arguments, get_data
+from hypr_neuro.cli.options import (
+    Data,
+    DataDir,
+    DataOption,
+    Json,
+    Out,
+    Seed,
+    check_channels,
+    check_not_read,
+    data_arguments,
+    get_data,
+)
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.train.networks import Trainable
     from hypr_neuro.train.run import Epoch
 
 PROFILE = "loihi2"
@@ -32,6 +44,10 @@ def run(
         str | None, typer.Option(help=f"Chip whose integers learn, for --arithmetic fixed (default: {PROFILE}).")
     ] = None,
     spec: Annotated[Path | None, typer.Option(help="Network spec (YAML); default: one that suits the data.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Network to go on training: network.h5, graph.h5 or a .nir of hypr-neuro."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
     rule: Annotated[
         str | None, typer.Option(help="hypr (default), bptt, ostl, eprop or another; an unknown name lists all.")
@@ -54,10 +70,12 @@ def run(
     json: Json = False,
 ) -> None:
     """Train a recurrent spiking network; an interrupted run goes on where it stopped."""
+    from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.workflow import stages
 
     float_options = {
+        "from": start,
         "rule": rule,
         "chunk": chunk,
         "batch_size": batch_size,
@@ -69,13 +87,18 @@ def run(
     }
     fixed_options = {"profile": profile, "decay": decay}
     _check_arithmetic(arithmetic, float_options, fixed_options)
+    if start is not None and spec is not None:
+        raise InputError(
+            f"--spec {spec} with --from {start}, rule: one of them; the network of the file is taken as it is"
+        )
     sequences = get_data(data, data_dir, seed, option)
     shared = {"spec": spec, "epochs": epochs, "rate": rate}
     if arithmetic == "fixed":
         folder, facts = _train_fixed(out, sequences, shared | fixed_options, seed, json)
     else:
+        net = None if start is None else _start(start, out, sequences)
         folder = RunFolder(out)
-        facts = _train_float(folder, sequences, shared | float_options, seed, json)
+        facts = _train_float(folder, sequences, shared | float_options, seed, json, net)
     settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if value is not None]
     command_line = f"hypr-neuro train {data_arguments(data, data_dir, option)} --seed {seed} {shlex.join(flags)}"
@@ -97,15 +120,42 @@ def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_o
             raise InputError(f"{name}: only with --arithmetic {other}; leave it out, or train with that")
 
 
+def _start(path: Path, out: Path, sequences: SequenceData) -> Trainable:
+    """Return the float network of a file, whose channels are those of the data."""
+    from hypr_neuro.cli.networks import open_anything, refused
+    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
+
+    net = open_anything(path)
+    if not isinstance(net, (Network, FloatGraph)):
+        raise refused(path, net, "a float network")
+    check_not_read(out / _file_of(net), path)
+    check_channels(sequences, net.inputs)
+    return net
+
+
+def _file_of(net: Trainable | None) -> str:
+    """Return the file that holds a trained network."""
+    from hypr_neuro.graph.float_graph import FloatGraph
+
+    return "graph.h5" if isinstance(net, FloatGraph) else "network.h5"
+
+
 def _train_float(
-    folder: RunFolder, sequences: SequenceData, settings: Mapping[str, Any], seed: int, json: bool
+    folder: RunFolder,
+    sequences: SequenceData,
+    settings: Mapping[str, Any],
+    seed: int,
+    json: bool,
+    start: Trainable | None,
 ) -> dict[str, Any]:
     """Train in float; return what is printed."""
     from hypr_neuro.workflow import stages
     from hypr_neuro.workflow.tasks import task_for
 
     task = task_for(sequences)
-    training = {key: value for key, value in settings.items() if value is not None and key not in ("spec", "epochs")}
+    others = ("spec", "epochs", "from")
+    training = {key: value for key, value in settings.items() if value is not None and key not in others}
     epochs = settings["epochs"] or task.epochs
     with RichConsole(quiet=json).progress("train") as advance:
         stages.train_stage(
@@ -115,10 +165,11 @@ def _train_float(
             seed=seed,
             epochs=settings["epochs"],
             spec=settings["spec"],
+            start=start,
             training=training,
             on_epoch=lambda e: advance(e.epoch + 1, epochs, f"loss {e.loss:.3f}, validation {_figure(e, sequences)}"),
         )
-    facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}
+    facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file(_file_of(start)))}
     if sequences.regression:
         return {"test squared error": folder.read("squared_error")["float"]} | facts
     accuracy = folder.read("accuracy")

@@ -4,7 +4,8 @@ Losses look at the output populations side by side: at the value of a readout, a
 
     y_t = κ y_{t-1} + z_t
 
-κ = 1 is the running count. Blocks have a fixed size and are summed in order, so that threads do not change the result.
+κ = 1 is the running count. A rule without the path `above` sends the error of a step to the spikes of that step alone.
+Blocks have a fixed size and are summed in order, so that threads do not change the result.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from hypr_neuro.train.losses import Loss, LossChoice
 from hypr_neuro.train.rules import RuleChoice, get_rule
 from hypr_neuro.train.rules.base import Rule
 
+OUTPUT_DECAY = 0.9
+"""κ of spiking outputs, unless the graph has another: on the validation part of the published Braille network better
+than 0.98 and than a count (docs/training.md)."""
 BLOCK = 16
 """Samples that run together; sums over them are taken one by one, whatever the threads."""
 
@@ -120,7 +124,7 @@ def graph_gradients(
     chunk : int, optional
         λ, steps of a sub-sequence; does not change the result ("bptt" needs the whole sequence: None).
     output_decay : float, optional
-        κ of the trace of spiking outputs, 0 to 1; None: the graph's note "output decay", 1 without it.
+        κ of the trace of spiking outputs, 0 to 1; None: the graph's note "output decay", 0.9 without it.
     dtype : type
         float32 or float64.
 
@@ -141,7 +145,7 @@ def graph_gradients(
     kind = get_rule(rule)
     if kind.error_feedback or any(kind.uses(hook) for hook in ("noise", "regularizer", "reward", "error")):
         raise InputError(f"rule '{kind.name}' on a graph, rule: one that is a set of paths, such as 'hypr'")
-    decay = graph.notes.get("output decay", 1.0) if output_decay is None else output_decay
+    decay = graph.notes.get("output decay", OUTPUT_DECAY) if output_decay is None else output_decay
     if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay <= 1:
         raise InputError(f"output decay = {decay!r:.60}, rule: a number from 0 to 1; 1 counts spikes")
     ends = GraphEnds(graph.inputs, graph.size)

@@ -29,6 +29,7 @@ from hypr_neuro.train.networks import (
     Trainable,
     check_values,
     gradients_of,
+    has_spiking_outputs,
     keep_in_range,
     last_hidden,
     output_count,
@@ -124,8 +125,8 @@ def train(
     ----------
     net : Network or FloatGraph
         Changed. A graph takes rules that are sets of paths ("hypr", "ostl", "bptt"), and of options those that say
-        nothing of layers: no penalty, no update_every. Losses see a trace of spiking outputs, the running count or,
-        with the note "output decay": κ, a leaky one.
+        nothing of layers: no penalty, no update_every. Losses see a leaky trace of spiking outputs, whose
+        decay the note "output decay" may set.
     data : SequenceData
         Its x may be a memory map: only one sub-sequence of one block of samples is read at a time.
     rule, chunk, feedback, penalty
@@ -137,8 +138,8 @@ def train(
     rate, schedule
         Learning rate, and how it goes: "linear" and "cosine" end at 0, "constant" keeps it.
     loss : str, Loss or callable, optional
-        As in `gradients`; None: "per_step_cross_entropy", for a regression "squared_error". A checkpoint knows a loss
-        that is a function by its name.
+        As in `gradients`; None: "per_step_cross_entropy", for a regression "squared_error", for spiking outputs and one
+        label a sample "mean_cross_entropy". A checkpoint knows a loss that is a function by its name.
     clip : float, optional
         Largest norm of the gradient over all arrays.
     patience : int, optional
@@ -172,7 +173,7 @@ def train(
     check_fit(net, data)
     if not isinstance(feedback, str):
         raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
-    chosen, kind = get_rule(rule), get_loss(loss or ("squared_error" if data.regression else "per_step_cross_entropy"))
+    chosen, kind = get_rule(rule), get_loss(loss or _usual_loss(net, data))
     options = Options(
         rule if isinstance(rule, str) else asdict(chosen),
         epochs,
@@ -230,6 +231,13 @@ def train(
     if isinstance(net, Network):
         net.encoder = data.encoder
     return run.history
+
+
+def _usual_loss(net: Trainable, data: SequenceData) -> str:
+    """Return the loss where none is asked for."""
+    if data.regression:
+        return "squared_error"
+    return "mean_cross_entropy" if has_spiking_outputs(net) and not data.per_step else "per_step_cross_entropy"
 
 
 def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None) -> float:

@@ -70,6 +70,11 @@ def outputs_of(net: Trainable, rows: Rows) -> Array:
     return run_graph(net, rows[0 : len(rows), 0 : rows.shape[1]], record=()).readout
 
 
+def has_spiking_outputs(net: Trainable) -> bool:
+    """Tell whether an output is a population of spiking neurons."""
+    return isinstance(net, FloatGraph) and any(not net.population(name).model.readout for name in net.outputs)
+
+
 def to_the_output(net: Trainable) -> list[str]:
     """Name the arrays of weights over which other populations reach an output."""
     if isinstance(net, Network):

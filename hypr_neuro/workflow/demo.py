@@ -86,7 +86,7 @@ def run_demo(
     )
     total_epochs = epochs or task.epochs
     with console.progress("train float network (HYPR)") as advance:
-        net = stages.train_stage(
+        trained = stages.train_stage(
             folder,
             data,
             task,
@@ -101,7 +101,8 @@ def run_demo(
     )
     stages.note_run(folder, f"{data.name} on {chip.name}", command, seed)
     stages.note_data(folder, data)
-    net = stages.nir_stage(folder, net)
+    assert isinstance(trained, Network)
+    net = stages.nir_stage(folder, trained)
     console.say("NIR: written, read back, equal")
     qnet = stages.quantize_stage(folder, net, chip, data)
     cores = stages.place_stage(folder, qnet, data)

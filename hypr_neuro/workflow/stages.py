@@ -42,6 +42,7 @@ from hypr_neuro.sim.learning.learn import LearnOptions
 from hypr_neuro.traces.trace import Trace
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.loop import evaluate, train
+from hypr_neuro.train.networks import Trainable
 from hypr_neuro.train.run import Epoch, History
 from hypr_neuro.workflow.tasks import Task
 
@@ -118,10 +119,13 @@ def train_stage(
     seed: int,
     epochs: int | None = None,
     spec: Any = None,
+    start: Trainable | None = None,
     training: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Network:
-    """Build and train the float network; write network.h5 and a checkpoint that an interrupted run goes on from.
+) -> Trainable:
+    """Build and train the float network; write network.h5, or graph.h5 of a graph.
+
+    A checkpoint lies beside it, from which an interrupted run goes on.
 
     Parameters
     ----------
@@ -137,6 +141,8 @@ def train_stage(
         In place of the task's.
     spec
         Network in place of the task's.
+    start
+        Network or graph that goes on training in place of a new one.
     training
         Options of `train` in place of the task's.
     on_epoch
@@ -144,16 +150,22 @@ def train_stage(
 
     Returns
     -------
-    Network
+    Network or FloatGraph
         The trained network.
     """
     started = time.perf_counter()
     options = dict(training or {}) | ({"epochs": epochs} if epochs else {})
-    net, history = fit(
-        data, task, seed=seed, spec=spec, checkpoint=folder.file("checkpoint"), on_epoch=on_epoch, **options
-    )
-    net.save(folder.file("network.h5"))
-    folder.write("network", describe_network(net))
+    options |= {"checkpoint": folder.file("checkpoint"), "on_epoch": on_epoch}
+    net: Trainable
+    if start is None:
+        net, history = fit(data, task, seed=seed, spec=spec, **options)
+    else:
+        net, history = start, train_more(start, data, task, seed=seed, **options)
+    if isinstance(net, Network):
+        net.save(folder.file("network.h5"))
+        folder.write("network", describe_network(net))
+    else:
+        net.save(folder.file("graph.h5"))
     section = {"rule": options.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
     folder.write("training", section)
     folder.merge("seconds", {"train": time.perf_counter() - started})
@@ -172,6 +184,15 @@ def fit(data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, **op
         data = augment(data, seed=seed, **task.augment)
     settings = {"epochs": task.epochs, "batch_size": task.batch_size, "rate": task.rate} | task.training | options
     return net, train(net, data, seed=seed, **settings)
+
+
+def train_more(net: Trainable, data: SequenceData, task: Task, *, seed: int = 0, **options: Any) -> History:
+    """Train a network that is there: a tenth of the task's rate, the data as they are; `options` of `train` go before.
+
+    The task's other settings suit a network of its own, from random weights.
+    """
+    settings = {"epochs": task.epochs, "batch_size": task.batch_size, "rate": task.rate / 10} | options
+    return train(net, data, seed=seed, **settings)
 
 
 def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Network:

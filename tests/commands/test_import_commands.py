@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -14,35 +13,11 @@ import pytest
 from commands import answer as answer_of
 from commands import called, small_data
 from commands import refusal as refusal_of
+from foreign_graphs import CHANNELS, CLASSES, DT, foreign_graph
 
 import hypr_neuro as hn
 
 answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
-
-CHANNELS, HIDDEN, CLASSES, DT = 8, 6, 2, 1e-3
-
-
-def foreign_graph() -> nir.NIRGraph:
-    """Recurrent CubaLIF neurons and spiking outputs: no layers that end in a readout, so a graph."""
-    rng = np.random.default_rng(1)
-
-    def neurons(n: int) -> nir.CubaLIF:
-        one = np.ones(n)
-        return nir.CubaLIF(
-            tau_syn=2 * DT * one, tau_mem=5 * DT * one, r=5 * one, v_leak=0 * one, v_threshold=one, w_in=2 * one
-        )
-
-    nodes = {
-        "in": nir.Input(np.array([CHANNELS])),
-        "up": nir.Affine(rng.normal(0.2, 0.3, (HIDDEN, CHANNELS)), rng.normal(0, 0.02, HIDDEN)),
-        "hidden": neurons(HIDDEN),
-        "down": nir.Linear(rng.normal(0.3, 0.5, (CLASSES, HIDDEN))),
-        "answer": neurons(CLASSES),
-        "out": nir.Output(np.array([CLASSES])),
-        "back": nir.Linear(rng.normal(0, 0.2, (HIDDEN, HIDDEN))),
-    }
-    chain = ["in", "up", "hidden", "down", "answer", "out"]
-    return nir.NIRGraph(nodes, [*pairwise(chain), ("hidden", "back"), ("back", "hidden")])
 
 
 @pytest.fixture(scope="module")

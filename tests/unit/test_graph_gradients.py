@@ -79,9 +79,11 @@ def expected(seed: int, rule: str) -> tuple[dict[str, Array], float]:
 
 def assert_close(got: dict[str, Array], wanted: dict[str, Array], tolerance: float) -> None:
     assert got.keys() == wanted.keys()
+    largest = max(np.abs(value).max(initial=0.0) for value in wanted.values())
     for name, value in wanted.items():
-        largest = np.abs(value).max(initial=0.0)
-        np.testing.assert_allclose(got[name], value, rtol=0, atol=tolerance * max(largest, 1e-9), err_msg=name)
+        # sums that cancel to 0 are rounding of what they are made of
+        scale = max(np.abs(value).max(initial=0.0), 1e-6 * largest)
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=tolerance * scale, err_msg=name)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -252,7 +254,7 @@ def test_training_goes_on_bit_for_bit(data: hn.SequenceData, tmp_path: Path) -> 
 
 
 def test_a_published_network_regains_what_a_changed_sensor_cost(shared_data: Path) -> None:
-    """NIR paper's Braille network, outputs of spikes, two pairs of taxels swapped: 42 %, after two epochs over 60."""
+    """NIR paper's Braille network, outputs of spikes, two pairs of taxels swapped: 42 %, after two epochs over 75."""
     path = shared_data / "nir_paper" / "03_rnn" / "braille_noDelay_bias_zero.nir"
     graph = hn.import_nir(path, dt=1e-4, reset="zero").graph
     letters = hn.load_data("braille", shared_data / "braille")
@@ -262,7 +264,7 @@ def test_a_published_network_regains_what_a_changed_sensor_cost(shared_data: Pat
     assert hn.evaluate(graph, letters).accuracy == pytest.approx(0.968, abs=0.001)
     assert hn.evaluate(graph, shifted).accuracy < 0.5
     hn.train(graph, shifted, epochs=2, rate=0.01)
-    assert hn.evaluate(graph, shifted).accuracy > 0.6
+    assert hn.evaluate(graph, shifted).accuracy > 0.75
 
 
 # --- what is refused

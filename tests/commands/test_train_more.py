@@ -1,0 +1,64 @@
+"""`hypr-neuro train --from`: a network that is there goes on training, layers or a graph, ours or another program's."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import answer as answer_of
+from commands import called, small_data
+from commands import refusal as refusal_of
+from foreign_graphs import foreign_graph
+
+import hypr_neuro as hn
+
+answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A foreign graph with spiking outputs, imported."""
+    import nir
+
+    folder = tmp_path_factory.mktemp("graph")
+    nir.write(folder / "foreign.nir", foreign_graph())
+    return Path(answer("import", folder / "foreign.nir", "--dt", "1e-3", "--reset", "zero", "--out", folder)["file"])
+
+
+def test_a_graph_learns_and_becomes_integers(graph: Path, data: Path, tmp_path: Path) -> None:
+    before = hn.evaluate(hn.FloatGraph.load(graph), hn.load_data(str(data))).accuracy
+    trained = answer("train", "--from", graph, "--data", data, "--epochs", 30, "--rate", 0.05, "--out", tmp_path)
+    assert trained["network"] == str(tmp_path / "graph.h5")
+    assert trained["test accuracy"] >= max(before, 0.9)
+    assert answer("quantize", tmp_path / "graph.h5", "--data", data)["file"] == str(tmp_path / "quantized.h5")
+    scored = answer("simulate", tmp_path / "quantized.h5", "--data", data)
+    assert abs(scored["accuracy"] - trained["test accuracy"]) <= 0.1
+
+
+def test_layers_go_on_from_their_weights(data: Path, tmp_path: Path) -> None:
+    first = answer("train", "--data", data, "--epochs", 2, "--out", tmp_path / "a")
+    answer("train", "--from", first["network"], "--data", data, "--epochs", 1, "--rate", 1e-9, "--out", tmp_path / "b")
+    start, after = (hn.Network.load(tmp_path / run / "network.h5").arrays() for run in "ab")
+    assert all(np.allclose(start[name], after[name], atol=1e-6) for name in start)
+    assert any(not np.array_equal(start[name], after[name]) for name in start)
+
+
+def test_what_cannot_go_on_is_refused(graph: Path, data: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "new")
+    quantized = answer("quantize", graph, "--data", data, "--out", tmp_path)["file"]
+    assert "a float network" in refusal("train", "--from", quantized, "--data", data, *out)
+    assert "does not exist" in refusal("train", "--from", tmp_path / "none.h5", "--data", data, *out)
+    assert "--spec" in refusal("train", "--from", graph, "--spec", "net.yaml", "--data", data, *out)
+    assert "only with --arithmetic float" in refusal(
+        "train", "--from", graph, "--arithmetic", "fixed", "--data", data, *out
+    )
+    assert "channels" in refusal("train", "--from", graph, "--data", "digits", *out)
+    assert not (tmp_path / "new").exists()
+    assert str(graph) in refusal("train", "--from", graph, "--data", data, "--out", graph.parent)
