@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def without_record(package: str, path: Iterable[str], name: object, attribute: str) -> str:
     """Return what to say of an unknown name that is a file of the package without a record; "" where there is none."""
-    if not any(info.name == name for info in iter_modules(path)):
+    if not isinstance(name, str) or not any(info.name == name for info in iter_modules(path)):
         return ""
     return f" ({package.replace('.', '/')}/{name}.py is there, and defines no {attribute}: give it one)"
 
