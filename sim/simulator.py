@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hypr_neuro.data.checks import FRACTIONS, holds_fractions
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
@@ -211,8 +212,8 @@ def check_values(network: IntegerNetwork, x: Array) -> Array:
     if data.dtype.kind == "f":
         if not np.all(np.isfinite(data)):
             raise InputError("x holds NaN or infinity, rule: integers (spikes or graded values)")
-        if not np.all(data == np.rint(data)):
-            raise InputError("x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)")
+        if holds_fractions(data):
+            raise InputError(FRACTIONS)
     elif data.dtype.kind not in "biu":
         raise InputError(f"x of type {data.dtype}, rule: integers")
     low, high = int(data.min()), int(data.max())

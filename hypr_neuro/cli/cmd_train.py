@@ -150,6 +150,7 @@ def _train_float(
     start: Trainable | None,
 ) -> dict[str, Any]:
     """Train in float; return what is printed."""
+    from hypr_neuro.data.checks import holds_fractions
     from hypr_neuro.workflow import stages
     from hypr_neuro.workflow.tasks import task_for
 
@@ -170,6 +171,8 @@ def _train_float(
             on_epoch=lambda e: advance(e.epoch + 1, epochs, f"loss {e.loss:.3f}, validation {_figure(e, sequences)}"),
         )
     facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file(_file_of(start)))}
+    if holds_fractions(sequences.x):
+        facts["input"] = "fractions, which the float network alone takes; for a chip encode them first (hn.encode)"
     if sequences.regression:
         return {"test squared error": folder.read("squared_error")["float"]} | facts
     accuracy = folder.read("accuracy")

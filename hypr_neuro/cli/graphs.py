@@ -33,9 +33,12 @@ def encoded(net: object, data: SequenceData) -> SequenceData:
 
     import numpy as np
 
+    from hypr_neuro.data.checks import require_integers
+
     encoding = input_encoding(net)
     if encoding is None:
         return data
+    require_integers(data)
     scale, offset = encoding
     return replace(data, x=np.asarray(data.x).astype(np.int64) * scale + offset)
 

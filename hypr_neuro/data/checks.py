@@ -1,10 +1,14 @@
-"""Checks of the options of data sets."""
+"""Checks of the options of data sets, and of what integers can take."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.arrays import Array
+
+FRACTIONS = "x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)"
 
 
 def check_whole(data: str, lowest: int, **options: int) -> None:
@@ -12,3 +16,14 @@ def check_whole(data: str, lowest: int, **options: int) -> None:
     for option, value in options.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
             raise InputError(f"data '{data}': {option} = {value!r}, rule: a whole number, {lowest} or more")
+
+
+def holds_fractions(x: Array) -> bool:
+    """Tell whether there is a number that is no whole one, which only a float network takes."""
+    return x.dtype.kind == "f" and not bool(np.all(x == np.rint(x)))
+
+
+def require_integers(data: SequenceData) -> None:
+    """Raise InputError, naming the data, unless x holds integers: a chip takes spikes or graded integers."""
+    if holds_fractions(data.x):
+        raise InputError(f"data '{data.name}': {FRACTIONS}")

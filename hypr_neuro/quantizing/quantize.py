@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
@@ -296,11 +297,14 @@ def quantize(
     Raises
     ------
     InputError
-        If a neuron is float only, a range is missing or a weight exponent leaves the profile's range.
+        If a neuron is float only, the data hold fractions, a range is missing or a weight exponent leaves the profile's
+        range.
     """
     require("net", net, Network)
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
+    if isinstance(calibration, SequenceData):
+        require_integers(calibration)
     profile = load_profile(profile)
     ranges = calibration if isinstance(calibration, Mapping) else state_ranges(net, calibration_input(calibration))
     record: list[dict[str, Any]] = []

@@ -8,10 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from hypr_neuro.data import SequenceData
-from hypr_neuro.errors import InputError
+from hypr_neuro.data.checks import require_integers
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import load_profile
@@ -32,15 +30,6 @@ class Console(Protocol):
     def progress(self, label: str) -> AbstractContextManager[Advance]:
         """Show a bar; the context gives advance(done, total, text)."""
         ...
-
-
-def require_spikes(data: SequenceData) -> None:
-    """Raise InputError unless x holds integers: the chip takes spikes or graded integers."""
-    if data.x.dtype.kind == "f" and not np.all(data.x == np.rint(data.x)):
-        raise InputError(
-            f"data '{data.name}': x holds fractions, rule: integers (spikes or graded values); "
-            "encode it first (hn.encode) and save the result"
-        )
 
 
 def run_demo(
@@ -77,7 +66,7 @@ def run_demo(
     HyprError
         For whatever is wrong with data, profile or folder.
     """
-    require_spikes(data)
+    require_integers(data)
     chip = load_profile(profile)
     folder, task = RunFolder(out), task_for(data)
     console.say(

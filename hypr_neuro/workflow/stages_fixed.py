@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, MismatchError
@@ -96,6 +97,7 @@ def train_fixed_stage(
             f"data '{data.name}' is a regression, rule: classes for learning in integers; train it in "
             "float (--arithmetic float)"
         )
+    require_integers(data)
     started = time.perf_counter()
     options = replace(options or task.fixed, seed=seed)
     net, start = integer_start(data, task, profile, seed, spec)

@@ -308,6 +308,31 @@ def test_data_that_does_not_fit_the_network_is_refused(quantized: Path) -> None:
     assert "(sample, T, 8)" in refused("learn", quantized, "--data", "digits")
 
 
+def test_fractions_train_a_float_network_and_are_refused_by_all_that_makes_or_runs_integers(
+    data: Path, quantized: Path, tmp_path: Path
+) -> None:
+    """In the same words on every route, before anything is written."""
+    with np.load(data) as file:
+        content = dict(file)
+    path, out = tmp_path / "real.npz", tmp_path / "out"
+    np.savez(path, **content | {"x_train": 0.5 * content["x_train"], "x_test": 0.5 * content["x_test"]})
+    found = here("train", "--data", path, "--epochs", "1", "--out", tmp_path / "float")
+    assert found["input"] == "fractions, which the float network alone takes; for a chip encode them first (hn.encode)"
+    assert "input" not in here("train", "--data", data, "--epochs", "1", "--out", tmp_path / "spikes")
+    words = "x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)"
+    network = tmp_path / "float" / "network.h5"
+    for command in (["demo"], ["train", "--arithmetic", "fixed"], ["quantize", network]):
+        assert refused(*command, "--data", path, "--out", out).endswith(f"data 'real': {words}"), command
+        assert not (out / "network.h5").exists()
+        assert not (out / "quantized.h5").exists()
+    for command in (
+        ["simulate", quantized],
+        ["learn", quantized, "--out", out],
+        ["compare", network, quantized, "--out", out],
+    ):
+        assert words in refused(*command, "--data", path), command
+
+
 def test_an_output_that_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")

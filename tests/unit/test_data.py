@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from hypr_neuro.cli.graphs import encoded
 from hypr_neuro.data import load_data
 from hypr_neuro.data.sequence import SequenceData, hold_out_validation
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
+from hypr_neuro.testing.integer import random_integer_network
 
 
 def test_digits_are_row_by_row_with_the_last_writers_for_test() -> None:
@@ -367,3 +370,14 @@ def test_a_few_samples_are_spread_over_each_part() -> None:
     few = data.few(3)
     assert few.split.tolist() == ["train"] * 3 + ["test"] * 2
     assert few.y.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_fractions_are_not_cut_off_for_an_input_that_scales() -> None:
+    """scale · data + offset is of whole numbers: 64 · 0.5 would become 0."""
+    net = random_integer_network(3)
+    net.notes["input"] = {"scale": 64, "offset": 1}
+    x = np.ones((2, 3, net.inputs))
+    given = SequenceData("whole", x, np.zeros(2, np.int64), np.array(["train", "test"]), 2)
+    assert np.all(encoded(net, given).x == 65)
+    with pytest.raises(InputError, match=r"data 'whole': x holds fractions, rule: integers .*; encode it first"):
+        encoded(net, replace(given, x=x / 2))
