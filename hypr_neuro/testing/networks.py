@@ -99,7 +99,11 @@ def _wake(net: Network, x: Array, seed: int) -> None:
             if layer.recurrent is not None and doubled < 4:
                 layer.recurrent *= 2.0
         else:
-            raise MismatchError(f"seed {seed}, {net.name(i)}: still silent with 1024 times the weights")
+            raise MismatchError(
+                f"neuron '{layer.model.name}' never fires in tests: {net.name(i)} of a random network is silent with "
+                f"1024 times the weights (seed {seed}); give its parameters defaults at which currents of either sign "
+                "make it fire, also at 0.3 and 1.3 times each"
+            )
 
 
 def varied(profile: str, **values: Any) -> Profile:

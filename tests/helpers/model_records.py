@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons.base import Param
 from hypr_neuro.testing import integer
 
 FOLDER = Path(__file__).resolve().parents[1] / "models"
@@ -195,6 +196,32 @@ def record_of(name: str) -> ModelRecord:
             pytrace=False,
         )
     return record
+
+
+def inside(p: Param, values: Array, lowest: float, highest: float) -> np.ndarray:
+    """Return values that were drawn from `lowest` to `highest` times the default, inside the parameter's range.
+
+    On a side where such values would pass the end of the range, all lie closer to the default, by one factor, so that
+    none reaches the end: a decay of 0.9 must not become 1. A default that is itself an end stays one.
+    """
+    down, up = sorted(share * p.default - p.default for share in (lowest, highest))
+    away = np.asarray(values, dtype=np.float64) - p.default
+    for reach, room in ((down, p.low - p.default), (up, p.high - p.default)):
+        if room and abs(reach) > abs(room):
+            away = np.where(away * reach > 0, away * (0.9 * room / reach), away)
+            values = p.default + away
+    return np.clip(values, p.low, p.high)
+
+
+def assert_fires(name: str, share: float, low: float, high: float, where: str = "") -> None:
+    """Fail, naming what to set, unless a neuron that random currents drive fires in `low` to `high` of the steps."""
+    if not low < share < high:
+        told = "never fires" if share == 0 else f"fires in {share:.3f} of the steps"
+        pytest.fail(
+            f"neuron '{name}' {told} in tests{where}, rule: between {low} and {high}; set drive in "
+            f"tests/models/{name}.py, the size of its random currents, now {record_of(name).drive}",
+            pytrace=False,
+        )
 
 
 def draw_by_records() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import nir
 import numpy as np
+from model_records import inside
 
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
@@ -23,7 +24,7 @@ def random_params(model: NeuronModel, n: int, rng: np.random.Generator) -> dict[
             params[p.name] = np.full(n, float(rng.integers(2)))
             continue
         spread = rng.uniform(0.5, 1.5, n) * p.default if p.default else rng.uniform(-0.2, 0.2, n)
-        params[p.name] = np.clip(spread, p.low, p.high)
+        params[p.name] = inside(p, spread, 0.5, 1.5) if p.trainable else np.clip(spread, p.low, p.high)
     return params
 
 
