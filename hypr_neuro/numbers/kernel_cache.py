@@ -17,6 +17,7 @@ import enum
 import hashlib
 import inspect
 import os
+import pickle
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -283,6 +284,18 @@ def _fields(types: Iterable[Any]) -> Iterator[tuple[str, ...]]:
 # --- files
 
 
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _intact(content: bytes) -> bytes:
+    """Return a file's content without the checksum at its end; ValueError where they do not agree."""
+    stored, checksum = content[: -hashlib.sha256().digest_size], content[-hashlib.sha256().digest_size :]
+    if checksum != _checksum(stored):
+        raise ValueError("damaged")
+    return stored
+
+
 def attach_cache(compiled: Any, digest: Callable[[], str]) -> None:
     """Give a compiled function, which numba made without a cache, the cache on disk.
 
@@ -319,15 +332,23 @@ def _cache_class() -> type[Any]:
             folder = Path(self._cache_path)
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
-                self._save_data(self._file(key), (key, data))
+                content = self._dump((key, data))
+                with self._open_for_write(self._data_path(self._file(key))) as file:
+                    file.write(content + _checksum(content))
                 _prune_once(folder)
 
         def load(self, key: Any) -> Any:
-            """Machine code stored under this key, None without; marks the file as used."""
-            path = self._data_path(self._file(key))
+            """Machine code stored under this key, None without; marks the file as used, removes it if damaged."""
+            path = Path(self._data_path(self._file(key)))
             try:
-                stored, data = self._load_data(self._file(key))
+                content = path.read_bytes()
             except OSError:
+                return None
+            try:
+                stored, data = pickle.loads(_intact(content))
+            except Exception:  # whatever pickle meets: the kernel is compiled and stored once more
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
                 return None
             with suppress(OSError):  # a folder shared for reading
                 os.utime(path)

@@ -378,6 +378,49 @@ def test_kernels_are_loaded_from_a_folder_for_reading(tmp_path: Path, monkeypatc
     assert len(list(tmp_path.rglob("*.nbc"))) == 1
 
 
+def flipped(content: bytes) -> bytes:
+    """One bit of the machine code another one: pickle reads it as before."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+DAMAGES = {
+    "cut off": lambda content: content[:100],
+    "empty": lambda content: b"",
+    "of something else": lambda content: b"\xff garbage" * 50,
+    "with a bit flipped": flipped,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_compiled_and_stored_anew(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
+    made(3)(2)
+    (path,) = tmp_path.rglob("*.nbc")
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    kernel, after = made(3), made(3)
+    assert (kernel(2), after(2)) == (6, 6)
+    assert [bool(k.stats.cache_misses) for k in (kernel, after)] == [True, False]
+
+
+def test_a_damaged_file_in_a_folder_for_reading_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
+    made(3)(2)
+    (path,) = tmp_path.rglob("*.nbc")
+    path.write_bytes(b"")
+    kernel = made(3)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(type(kernel._cache._cache_file), "_open_for_write", refuse)
+    assert kernel(2) == 6
+
+
 def test_kernels_long_unused_and_the_oldest_of_too_many_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
