@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import replace
+from fractions import Fraction
+from math import exp, floor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,16 @@ from hypr_neuro.sim.learning.feedback import feedback_kernel, learning_signal, o
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_update import ReferenceRule
-from hypr_neuro.sim.learning.update import momentum_step, rounded_step, step_kernel, weight_kernel, weight_step
+from hypr_neuro.sim.learning.targets import rewarded
+from hypr_neuro.sim.learning.update import (
+    SEEN,
+    SMALL,
+    momentum_step,
+    rounded_step,
+    step_kernel,
+    weight_kernel,
+    weight_step,
+)
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.sim.learning.updates.base import StateArray, UpdateRule
 from hypr_neuro.testing.networks import random_quantized
@@ -80,6 +91,17 @@ def test_rules_need_all_the_bits_that_they_state(name: str, accumulator_bits: in
     assert {key: size.bit_length() for key, size in largest.items()} == {k: a.bits - a.signed for k, a in state.items()}
 
 
+def test_squares_lose_bits_by_the_longer_side() -> None:
+    """5000 squares of full-scale gradients fit 63 bits only where each loses 12 bits, not the 10 of short rows."""
+    rule, (n, m), top = UPDATES["factored"], (5000, 2), (1 << 31) - 1
+    state = tuple(Table(array.shape, array.word_bits) for array in rule.state(n, m, 32).values())
+    step = Table((n, m))
+    on_words(rule.steps)(Table.of([[top] * m] * n), state, Word(1 << 16), Word(LIMIT), Word(AVERAGE), step)
+    row, column = (table.numbers() for table in state)
+    assert set(row) == set(column) == {top * top >> 12}
+    assert {entry for entries in step.numbers() for entry in entries} == {1 << 16}
+
+
 def test_a_rule_that_leaves_its_bits_is_refused_by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     factored = UPDATES["factored"]
 
@@ -124,6 +146,32 @@ def test_errors_on_words_equal_the_kernel(name: str, bits: int, rng: np.random.G
     assert top < error.one(bits) + 1 <= top + 2
 
 
+def error_on_words(name: str, outputs: tuple[int, ...], label: int, fraction: int, bits: int) -> list[int]:
+    """The error of each output by its definition."""
+    error, words = ERRORS[name], Table((len(outputs),))
+    table = Table.of(error.table.tolist())
+    on_words(error.integer)(Table.of(list(outputs)), label, table, Word(fraction), Word(bits), words)
+    found: list[int] = words.numbers()
+    return found
+
+
+def test_of_equal_outputs_the_first_is_the_largest() -> None:
+    assert error_on_words("sign", (5, 5), 1, 20, 8) == [127, -127]
+    assert error_on_words("sign", (5, 5), 0, 20, 8) == [0, 0]
+
+
+def test_outputs_with_few_fraction_bits_are_steps_of_the_exponential() -> None:
+    """Below 4 fraction bits a difference of 10 is 10 steps of 1/16."""
+    power = (1 << 15, round(2**15 * exp(-10 / 16)))
+    share = [floor(Fraction(2**7 * p, sum(power)) + Fraction(1, 2)) for p in power]
+    assert error_on_words("softmax", (40, 30), 1, 2, 8) == [share[0], share[1] - 2**7]
+
+
+def test_rewarded_errors_are_rounded_to_the_nearest() -> None:
+    assert [rewarded(error, 128, 16) for error in (3, 1, -1, -3)] == [2, 1, 0, -1]  # halves up
+    assert [rewarded(error, 127, 16) for error in (3, -3)] == [1, -1]
+
+
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors_in_integers_follow_their_real_form(name: str, rng: np.random.Generator) -> None:
     error, bits, fraction = ERRORS[name], 16, 20
@@ -163,6 +211,14 @@ def test_weight_steps_on_words_equal_the_kernel_and_keep_their_widths(rng: np.ra
         assert -(1 << residual_bits) <= 2 * kept < 1 << residual_bits or kept == 0
         saturations += saturated
     assert saturations > 100
+
+
+@pytest.mark.parametrize("residual_bits", [0, 4])
+def test_a_step_of_half_a_unit_is_not_small(residual_bits: int) -> None:
+    half, counts = 1 << (15 - residual_bits), np.zeros(4, np.int64)
+    mantissa, residual = np.zeros((1, 4), np.int32), np.zeros((1, 4), np.int64)
+    weight_kernel()(mantissa, residual, np.array([[half, -half, half - 1, 0]]), 8, residual_bits, 7, 0, 0, counts)
+    assert (counts[SMALL], counts[SEEN]) == (1, 3)
 
 
 @needs_gcc

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil, floor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ZERO
 from hypr_neuro.numbers.unrolling import unrolled
 from hypr_neuro.numbers.words import held_to
 from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.sim.learning import eligibility, eligibility_lanes
+from hypr_neuro.sim.learning import eligibility, eligibility_lanes, kernels
 from hypr_neuro.sim.learning.kernels import fits_lanes
 from hypr_neuro.sim.learning.widths import layer_widths
 
@@ -159,6 +160,39 @@ def test_32_bits_do_at_the_widths_that_they_are_used_for(model: str, d: int, rou
             lost, over = lost + found[0][2], over + found[0][4]
     assert lost > 100
     assert over > 100
+
+
+LANES = layer_widths(load_profile("loihi2"), readout=False)._replace(
+    coefficient_fraction=12,
+    eligibility_fraction=8,
+    eligibility_bits=20,
+    entry_bits=18,
+    signal_bits=8,
+    gradient_shift=12,
+    accumulator_bits=24,
+    rounding=FLOOR,
+)
+"""Widths that leave a lane room for the largest number that 16 bits hold."""
+
+
+def test_what_arrives_in_lanes_fits_16_bits() -> None:
+    assert fits_lanes("lif", LANES, (1 << 15) - 1)
+    assert not fits_lanes("lif", LANES, 1 << 15)
+
+
+@pytest.mark.parametrize("entries", ["A", "A and F", "C"])
+def test_lanes_hold_a_sum_of_four_products_and_no_more(entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row with k and with k + 1 entries that are not 0, for k = 4."""
+
+    def pattern(products: int) -> SimpleNamespace:
+        row, none = (True,) * products, (False,) * products
+        rows = {"A": row, "A and F": row[1:], "C": none}[entries]
+        late, own = (row, none) if entries == "C" else (none, none)
+        return SimpleNamespace(A=(rows,), F=(entries == "A and F",), C=late, C_prev=own)
+
+    for products, fits in ((4, True), (5, False)):
+        monkeypatch.setattr(kernels, "structure", lambda model, products=products: pattern(products))
+        assert fits_lanes("lif", LANES, 1) is fits
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
