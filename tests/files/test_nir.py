@@ -11,6 +11,7 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from contract_neurons import quadratic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nir_networks import assert_equal, euler, forward, lif_net, random_net, small_net
@@ -18,7 +19,7 @@ from nir_networks import assert_equal, euler, forward, lif_net, random_net, smal
 import hypr_neuro as hn
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import read_nir, to_graph, write_nir
-from hypr_neuro.exchange.nir.neurons_out import MIN_RATE
+from hypr_neuro.exchange.nir.neurons_out import MIN_RATE, NEVER
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import MODELS
 
@@ -126,9 +127,29 @@ def test_lif_and_li_nodes_under_forward_euler_are_our_dynamics(seed: int, tmp_pa
     assert 0.01 < ours[0][1].mean() < 0.99
 
 
-@pytest.mark.parametrize("name", [n for n in HIDDEN if n != "lif"])
-def test_other_models_are_written_as_a_lif_with_equal_onset(name: str) -> None:
+def bounded_step(s: Any, z_prev: Any, I: Any, p: Any) -> Any:
+    v = 0.5 * s[0] * (1.0 - z_prev) + I[0] / (1.0 + abs(I[0]))
+    return (v,), 1.0 if v > p[2] else 0.0
+
+
+def bounded_jacobian(s_prev: Any, s: Any, z_prev: Any, I: Any, p: Any, psi: Any) -> Any:
+    by_current = 1.0 / (1.0 + abs(I[0])) ** 2
+    return ((0.5 * (1.0 - z_prev),),), (by_current,), (psi,), (0.0,), ((0.0,), (0.0,), (0.0,)), (0.0, 0.0, -psi)
+
+
+BOUNDED = dataclasses.replace(
+    quadratic.MODEL, name="bounded", float_step=bounded_step, float_jacobian=bounded_jacobian, operating_point=None
+)
+"""Of any current it takes less than 1: with thresholds of 0.5 to 1.5 some neurons never fire from rest."""
+OWN = {model.name: model for model in (quadratic.MODEL, BOUNDED)}
+"""Models that are not linear in their current."""
+
+
+@pytest.mark.parametrize("name", [n for n in (*HIDDEN, *OWN) if n != "lif"])
+def test_other_models_are_written_as_a_lif_with_equal_onset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The written threshold is the smallest impulse that fires the real neuron from rest."""
+    for own, model in OWN.items():
+        monkeypatch.setitem(MODELS, own, model)
     net = random_net([(name, 5, False, False)], "li", 2)
     layer = net.layers[0]
     graph, approximations = to_graph(net)
@@ -139,8 +160,12 @@ def test_other_models_are_written_as_a_lif_with_equal_onset(name: str) -> None:
     np.testing.assert_allclose(node.r * net.dt / node.tau, 1.0, rtol=1e-12)
     assert np.all(node.tau >= net.dt)
     p = layer.float_matrix()
+    never = [j for j in range(layer.size) if node.v_threshold[j] >= NEVER]
+    assert never or name != "bounded"
+    assert any("fires from rest on no impulse up to 2^20" in line for line in approximations) == bool(never)
+    assert name not in OWN or any("not linear in its current" in line for line in approximations)
     for j in range(layer.size):
-        for factor, fires in ((0.99, False), (1.01, True)):
+        for factor, fires in ((0.99, False), (1.01, j not in never)):
             s, z, fired = (0.0,) * layer.model.d, 0.0, False
             for t in range(200):
                 impulse = factor * node.v_threshold[j] if t == 0 else 0.0

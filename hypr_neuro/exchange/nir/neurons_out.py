@@ -15,6 +15,9 @@ fires from rest on the same impulse: with the local derivatives A, B, C, C' of t
     s_t = A^t B,   h_t = C s_t + C' s_{t-1},   ρ² = Σ_{t≥1} |s_t|² / Σ_{t≥0} |s_t|²  (256 steps)
     dt/τ = 1 - ρ,  r = τ/dt,  v_threshold = θ / max_t h_t,  -θ = argument of the surrogate at rest
 
+Where a model is not linear in its current or below its threshold, derivatives at rest do not say what an impulse does.
+Its onset and ρ are then those of the neuron itself, run with impulses (`onset`); v_threshold is that onset.
+
 Oscillation, adaptation and refractoriness are lost there; the summary of `write_nir` says so, and so does
 `approximate` in the node's metadata. Our own reader takes the exact neuron from the metadata.
 """
@@ -27,6 +30,7 @@ import nir
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.onset import HORIZON, Onset, find_onset, is_linear
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
 
@@ -34,7 +38,6 @@ MIN_RATE = 1e-9
 """Smallest dt/τ that is written: NIR divides by the rates, so a state that never leaks has no finite τ."""
 NEVER = 1e30
 """Threshold of a neuron that no impulse brings to fire."""
-HORIZON = 256
 
 
 class NeuronGroup(Protocol):
@@ -121,17 +124,58 @@ def _linearised(layer: NeuronGroup, dt: float) -> tuple[nir.NIRNode, list[str]]:
     if layer.model.readout:
         return nir.LI(tau=dt / rate, r=first / rate, v_leak=zeros), ["written as LI, linearised at rest"]
     v_threshold = np.where(peak > 0.0, np.clip(fires_at, -NEVER, NEVER), NEVER)
+    onsets = _onsets(layer, A, B, v_threshold)
+    for j, onset in onsets.items():
+        v_threshold[j] = min(onset.impulse, NEVER)
+        rate[j] = np.clip(1.0 - onset.decay, MIN_RATE, 1.0)
     node = nir.LIF(tau=dt / rate, r=1.0 / rate, v_leak=zeros, v_threshold=v_threshold, v_reset=zeros.copy())
-    return node, [
-        "NIR has no such neuron; written as the LIF of equal decay that fires from rest on the same impulse, "
-        "other readers run that LIF"
-    ]
+    return node, _what_a_lif_keeps(layer.size, onsets)
+
+
+def _onsets(layer: NeuronGroup, A: Array, B: Array, v_threshold: Array) -> dict[int, Onset]:
+    """Return by number the neurons whose response is no straight line, each with its onset."""
+    found = {}
+    for j in range(layer.size):
+        p = _parameters(layer, j)
+        impulse = 0.99 * v_threshold[j] if 0.0 < v_threshold[j] < NEVER else 1.0
+        with np.errstate(all="ignore"):
+            if not is_linear(layer.model, p, A[j], B[j], impulse):
+                found[j] = find_onset(layer.model, p)
+    return found
+
+
+def _what_a_lif_keeps(size: int, onsets: dict[int, Onset]) -> list[str]:
+    """Return what the summary says of neurons that are written as LIF, the linear ones and the others."""
+    said = []
+    never = [j for j, onset in onsets.items() if not np.isfinite(onset.impulse)]
+    if len(onsets) < size:
+        said.append(
+            "NIR has no such neuron; written as the LIF of equal decay that fires from rest on the same impulse, "
+            "other readers run that LIF"
+        )
+    if len(never) < len(onsets):
+        said.append(
+            "NIR has no such neuron, and it is not linear in its current or state; written as the LIF that fires from "
+            "rest on the same impulse and forgets the one just below it as fast, other readers run that LIF, which "
+            "answers smaller and larger currents otherwise"
+        )
+    if never:
+        said.append(
+            f"neuron {never[0]} fires from rest on no impulse up to 2^20 ({len(never)} of {size}); written as a LIF "
+            "that never fires"
+        )
+    return said
+
+
+def _parameters(layer: NeuronGroup, j: int) -> tuple[float, ...]:
+    """Return the parameters and coefficients of neuron j."""
+    return layer.model.with_coefficients(tuple(float(layer.params[name][j]) for name in layer.model.param_names))
 
 
 def _at_rest(layer: NeuronGroup, j: int) -> tuple[Any, Any, Any, Any, float]:
     """Return A (d, d), B (d), C (d), C' (d) of neuron j at rest, through states only, and -(surrogate's argument)."""
     model = layer.model
-    p = model.with_coefficients(tuple(float(layer.params[name][j]) for name in model.param_names))
+    p = _parameters(layer, j)
     rest, current = (0.0,) * model.d, (0.0,) * model.currents
     s, _ = model.float_step(rest, 0.0, current, p)
     A, B = model.float_jacobian(rest, s, 0.0, current, p, 0.0)[:2]
