@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypr_neuro.compilers.c.expression import SUM, UNARY, Expression, literal
-from hypr_neuro.compilers.c.names import c_name, safe
+from hypr_neuro.compilers.c.names import c_name, nested_names, safe
 from hypr_neuro.compilers.c.translate import Translator, module
 
 Tagged = Callable[..., Any]
@@ -128,9 +128,8 @@ class LoopTranslator(Translator):
         body = self.body()
         if self.sink is not None:
             self._place_sink(body, self.sink.name)
-        for name in sorted(_assigned_inside(body) & self.read - set(self.arguments)):
-            self.variables[name] = Expression(safe(name))
-            self.put(f"int64_t {safe(name)} = 0;")
+        for name in sorted(nested_names(body) & self.read - set(self.arguments)):
+            self.variables[name] = self.declare(name, safe(name), literal(0))
         self.block(body)
         text = "\n".join([f"{self.c_head} {{", *self.lines, "}\n"])
         return Loops(text, list(self.calls), self.scratch)
@@ -303,16 +302,3 @@ def _writes(loop: ast.For, name: str) -> bool:
     return any(
         isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == name for n in nodes
     )
-
-
-def _assigned_inside(body: Sequence[ast.stmt]) -> set[str]:
-    """Return names that a loop or an if assigns before anything outside of them does."""
-    outside: set[str] = set()
-    inside: set[str] = set()
-    for statement in body:
-        stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        if isinstance(statement, (ast.If, ast.For, ast.While)):
-            inside |= stored - outside
-        else:
-            outside |= stored
-    return inside

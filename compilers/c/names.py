@@ -22,12 +22,22 @@ def c_name(function: Callable[..., Any]) -> str:
     return f"{module if package.endswith('neurons') else 'hn'}_{function.__name__}"
 
 
+def names_in(node: ast.AST) -> set[str]:
+    """Return names that a piece of Python reads or assigns."""
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def stored_names(node: ast.AST) -> set[str]:
+    """Return names that a piece of Python assigns."""
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
 def nested_names(body: Iterable[ast.stmt]) -> set[str]:
     """Return names that an if or a for assigns before anything outside of them does."""
     outside: set[str] = set()
     nested: set[str] = set()
     for statement in body:
-        stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        stored = stored_names(statement)
         if isinstance(statement, (ast.If, ast.For, ast.While)):
             nested |= stored - outside
         else:
@@ -37,7 +47,7 @@ def nested_names(body: Iterable[ast.stmt]) -> set[str]:
 
 def safe(name: str) -> str:
     """Return the name, with an underscore at its end where C would not take it."""
-    return f"{name}_" if name in KEYWORDS or name.startswith("hn_t") or name in ("out", "s_out", "events_out") else name
+    return f"{name}_" if name in KEYWORDS or name.startswith("hn_") or name in ("out", "s_out", "events_out") else name
 
 
 _ASCII = {"·": "*", "±": "+-", "−": "-", "≤": "<=", "≥": ">=", "Σ": "sum", "ψ": "psi", "∂": "d", "²": "^2"}

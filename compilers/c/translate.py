@@ -17,9 +17,9 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,7 +38,16 @@ from hypr_neuro.compilers.c.expression import (
     shape_of,
     unary,
 )
-from hypr_neuro.compilers.c.names import STEP, TUPLES, ascii_text, c_name, nested_names, safe
+from hypr_neuro.compilers.c.names import (
+    STEP,
+    TUPLES,
+    ascii_text,
+    c_name,
+    names_in,
+    nested_names,
+    safe,
+    stored_names,
+)
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import NeuronModel
 
@@ -119,17 +128,19 @@ class Translator:
         self.arguments = [a.arg for a in self.tree.args.args]
         self.read = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         self.variables: dict[str, Tree] = {a: Expression(safe(a)) for a in self.arguments if a not in TUPLES}
+        self.owners: dict[str, str] = {}
         self.calls: dict[Callable[..., Any], None] = {}
         self.returns: list[Shape] = []
         self.lines: list[str] = []
         self.depth, self.temporaries = 1, 0
+        for argument in self.arguments:
+            self.own(argument, safe(argument))
 
     def run(self) -> Function:
         """Translate the function; InputError, naming line and construct, for what is outside the subset."""
         body = self.body()
         for name in sorted(nested_names(body) & self.read - set(self.arguments)):
-            self.variables[name] = Expression(safe(name))
-            self.put(f"int64_t {safe(name)} = 0;")
+            self.variables[name] = self.declare(name, safe(name), literal(0))
         self.block(body)
         if len(set(self.returns)) != 1:
             self.refuse(self.tree, "return", "every way through the function returns the same number of values")
@@ -214,19 +225,28 @@ class Translator:
         self.put(f"int64_t {name} = {value.text};")
         return Expression(name)
 
+    def declare(self, name: str, c: str, value: Expression) -> Expression:
+        """Put the first value of a name into a C variable of its own."""
+        self.own(name, c)
+        return self.keep(c, value)
+
+    def own(self, name: str, c: str) -> None:
+        """Give a name its name in C; InputError where another one has that."""
+        owner = self.owners.setdefault(c, name)
+        if owner != name:
+            self.refuse(self.tree, f"{owner}, {name}", f"both are '{c}' in C; rename one of the two")
+
     def fresh(self) -> str:
         """Name a new temporary."""
         self.temporaries += 1
         return f"hn_t{self.temporaries}"
 
     def do_Assign(self, node: ast.Assign) -> None:
-        """Assign to a name or a tuple of names; values that the targets occur in are taken first."""
+        """Assign to a name or a tuple of names; of a tuple, values that the targets occur in are taken first."""
         if len(node.targets) != 1:
             self.refuse(node, "a = b = c", "one target")
         target, tree = node.targets[0], self.assigned(node.targets[0], node.value)
-        names = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
-        used = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
-        if isinstance(target, ast.Tuple) and names & used:
+        if isinstance(tree, tuple) and names_in(target) & names_in(node.value):
             tree = mapped(tree, lambda value: self.keep(self.fresh(), value))
         self.bind(target, tree)
 
@@ -257,12 +277,15 @@ class Translator:
             if name in self.arguments or (old is not None and shape_of(old) != shape_of(tree)):
                 self.refuse(self.tree, name, "a name keeps its form, a number or a tuple of one shape")
             olds = old if isinstance(old, tuple) else (None,) * len(tree)
-            return tuple(self.stored("", f"{c}_{i}", t, o) for i, (t, o) in enumerate(zip(tree, olds, strict=True)))
+            parts = enumerate(zip(tree, olds, strict=True))
+            return tuple(self.stored(f"{name}[{i}]", f"{c}_{i}", t, o) for i, (t, o) in parts)
         if isinstance(old, tuple):
             self.refuse(self.tree, name, "a name keeps its form, a number or a tuple of one shape")
         if old is None and self.depth > 1:
             self.refuse(self.tree, c, "a tuple is first assigned outside of if and for")
-        self.put(f"{'int64_t ' if old is None else ''}{c} = {tree.text};")
+        if old is None:
+            return self.declare(name, c, tree)
+        self.put(f"{c} = {tree.text};")
         return Expression(c)
 
     def do_AugAssign(self, node: ast.AugAssign) -> None:
@@ -310,9 +333,12 @@ class Translator:
             self.refuse(node, "for", "for NAME in range(stop) or range(start, stop), no else")
         if not isinstance(node.target, ast.Name):
             self.refuse(node, "for", "one name")
-        ends = [self.settled(self.number(a)).text for a in call.args]
+        ends = [self.settled(self.number(a)) for a in call.args]
+        if ends[-1].number is None and names_in(call.args[-1]) & stored_names(node):
+            # Python asks for the end once, C in every round
+            ends[-1] = self.keep(self.fresh(), ends[-1])
         counter = self.fresh()
-        start, stop = ends if len(ends) == 2 else ("0", ends[0])
+        start, stop = ends[0].text if len(ends) == 2 else "0", ends[-1].text
         self.put(f"for (int64_t {counter} = {start}; {counter} < {stop}; {counter}++) {{")
         self.depth += 1
         self.bind(node.target, Expression(counter))
@@ -381,27 +407,77 @@ class Translator:
 
     def of_Compare(self, node: ast.Compare) -> Expression:
         """Translate a comparison, also a chain of them, to 0 or 1."""
-        ends = [self.number(e) for e in (node.left, *node.comparators)]
-        pairs = zip([type(o).__name__ for o in node.ops], ends[:-1], ends[1:], strict=True)
-        parts = [compare(*p) or self.refuse(node, p[0], "== != < <= > >=") for p in pairs]
-        return parts[0] if len(parts) == 1 else logic("And", parts)
+        ends = [self.number(node.left)]
+
+        def compared(operator: str, right: ast.expr) -> Expression:
+            ends.append(self.number(right))
+            return compare(operator, *ends[-2:]) or self.refuse(node, operator, "== != < <= > >=")
+
+        pairs = zip([type(o).__name__ for o in node.ops], node.comparators, strict=True)
+        return self.short("And", [partial(compared, *pair) for pair in pairs])
 
     def of_BoolOp(self, node: ast.BoolOp) -> Expression:
         """Translate `and`, `or` of comparisons to 0 or 1."""
-        parts = [self.number(v) for v in node.values]
-        if not all(part.boolean for part in parts):
-            self.refuse(node, ast.unparse(node), "and, or of comparisons, unless it decides an if: C gives 0 or 1")
-        return logic(type(node.op).__name__, parts)
+
+        def part(value: ast.expr) -> Expression:
+            found = self.number(value)
+            if not found.boolean:
+                self.refuse(node, ast.unparse(node), "and, or of comparisons, unless it decides an if: C gives 0 or 1")
+            return found
+
+        return self.short(type(node.op).__name__, [partial(part, value) for value in node.values])
 
     def truth(self, node: ast.expr) -> Expression:
         """Translate a number of which only matters whether it is 0."""
         if isinstance(node, ast.BoolOp):
-            return logic(type(node.op).__name__, [self.truth(v) for v in node.values])
+            return self.short(type(node.op).__name__, [partial(self.truth, v) for v in node.values])
         return self.number(node)
 
     def of_IfExp(self, node: ast.IfExp) -> Expression:
-        """Translate a conditional expression."""
-        return conditional(self.truth(node.test), self.number(node.body), self.number(node.orelse))
+        """Translate a conditional expression; what only one of its values needs first is computed under an if."""
+        test = self.truth(node.test)
+        (yes, yes_first), (no, no_first) = self.aside(node.body), self.aside(node.orelse)
+        if not yes_first and not no_first:
+            return conditional(test, yes, no)
+        result, inner = self.keep(self.fresh(), literal(0)), INDENT * (self.depth + 1)
+        self.put(f"if ({test.text}) {{")
+        self.lines += [*yes_first, f"{inner}{result.text} = {yes.text};"]
+        self.put("} else {")
+        self.lines += [*no_first, f"{inner}{result.text} = {no.text};"]
+        self.put("}")
+        return result
+
+    def aside(self, node: ast.expr) -> tuple[Expression, list[str]]:
+        """Translate a number and return it with the lines of C that it needs first, of an inner block."""
+        before, self.depth = len(self.lines), self.depth + 1
+        value = self.number(node)
+        self.depth -= 1
+        first, self.lines = self.lines[before:], self.lines[:before]
+        return value, first
+
+    def short(self, operator: str, parts: Sequence[Callable[[], Expression]]) -> Expression:
+        """Join parts by And or Or; what a part needs first is computed only where Python comes to that part."""
+        found, firsts = [parts[0]()], []
+        for depth, part in enumerate(parts[1:], 1):
+            before, self.depth = len(self.lines), self.depth + depth
+            found.append(part())
+            self.depth -= depth
+            firsts.append(self.lines[before:])
+            self.lines = self.lines[:before]
+        if len(found) == 1:
+            return found[0]
+        if not any(firsts):
+            return logic(operator, found)
+        result, no = self.keep(self.fresh(), found[0]), "" if operator == "And" else "!"
+        for value, first in zip(found[1:], firsts, strict=True):
+            self.put(f"if ({no}{result.text}) {{")
+            self.depth += 1
+            self.lines += first
+            self.put(f"{result.text} = {value.text};")
+        for _ in firsts:
+            self.depth -= 1
+            self.put("}")
+        return compare("NotEq", result, literal(0)) or result
 
     def of_Call(self, node: ast.Call) -> Tree:
         """Translate a call of a tagged function, of `abs`, or of `min` and `max` of two."""

@@ -82,7 +82,51 @@ def rounds(a, b):
     return left, found, abs(-abs(b)), abs(-3)
 
 
-OWN = (branching, chained, beyond_an_int, rounds)
+@jitable
+def exchanged(a, b):
+    pair = (a, (b, 1))
+    for _ in range(3):
+        pair = (pair[1][0], (pair[0] + 1, pair[1][1] + pair[0]))
+    other = (a, b)
+    if a > b:
+        other = (other[1], other[0])
+    return pair, other
+
+
+@jitable
+def shrinking(a, b):
+    rounds, left, total = abs(a) & 7, (b & 3, 2), 0
+    for i in range(rounds):
+        rounds -= 1
+        total += i + 1
+    for i in range(left[1] - 2, left[0]):
+        left = (left[0] - 1, left[1])
+        total += 10 * (i + 1)
+    for total in range(total):  # noqa: B020  (a name that ends its own loop is the test)
+        rounds += total
+    return rounds, left, total
+
+
+@jitable
+def parted(a, b):
+    return a // b, a - a // b * b
+
+
+@jitable
+def guarded(a, b):
+    found = abs(parted(a, b)[0]) if b > 0 else parted(a, -b)[1] if b < 0 else -1
+    last = b if a > 0 else 3 - parted(a, a - 1)[0] if a > 1 else abs(a - b)
+    both = b > 0 and parted(a, b)[0] > 2 and a > 9 and parted(a, a - 9)[1] < 2
+    one = not (b <= 0 or parted(a, b)[1] == 0 or found == parted(a, b)[1])
+    chain = 0 < b < parted(a, b)[0] < abs(a + b) + 3
+    while b > 0 and parted(a, b)[1] > 1:
+        b -= 1
+    if b > 0 and parted(a, b)[0]:
+        found += 100
+    return found, last, both, one, chain, b
+
+
+OWN = (branching, chained, beyond_an_int, rounds, exchanged, shrinking, guarded)
 
 
 def rule_functions() -> list[Callable]:
@@ -419,9 +463,21 @@ def indexed(s, i):
     return s[i]
 
 
+def keyword(double, double_):
+    return double + double_
+
+
+def kept_apart(x):
+    pair = (x, 1)
+    pair_0 = x + 1
+    return pair[0] + pair_0
+
+
 @pytest.mark.parametrize(
     ("function", "line", "fault"),
     [
+        (keyword, 0, "double, double_: cannot become C, rule: both are 'double_' in C; rename one of the two"),
+        (kept_apart, 0, r"pair\[0\], pair_0: cannot become C, rule: both are 'pair_0' in C; rename one of the two"),
         (loops, 2, "Break: cannot become C, rule: assignments, if, while, for over range, return"),
         (no_default, 1, "an argument for each name without an integer as default"),
         (divides, 1, "Div: cannot become C"),
