@@ -1,15 +1,16 @@
 """Which entries of a model's integer Jacobian can differ from 0, found by running it on symbols.
 
 An entry that comes out as the literal 0 on every way through the function is no product to compute and no number to
-keep. A comparison of symbols is open: the function is run with every one taken, with none, and by many draws of coins.
+keep. A comparison of symbols is open: the function is run once for every way through it, its branches followed in turn.
+A loop whose end is a comparison has no last way; those of more than `LONGEST` comparisons are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from random import Random
 from types import CellType, FunctionType
 from typing import Any
 
@@ -20,14 +21,19 @@ from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
 
-DRAWS = 126
-"""Runs with coins: a product of six branches is met with a probability of 0.86, one of three in all but 5 in 10^8."""
-OPEN = 1000
-"""Comparisons of a run that are all taken, or all not; then coins decide, so that every loop ends."""
+WAYS = 1 << 14
+"""Runs of a Jacobian at most: fourteen branches that do not exclude each other."""
+LONGEST = 300
+"""Comparisons of a run at most."""
 KEEPS_ZERO = frozenset(
     ("shr_floor", "shr_zero", "scale_zero", "shr_nearest", "shr", "shift", "shift_nearest", "sat", "wrap", "quotient")
 )
 """Functions of `fixed_point` that give 0 for a first argument of 0."""
+OPERATIONS = (
+    "+, -, *, //, <<, >>, &, |, ^ and comparisons of integers, functions of fixed_point, their arguments by place, "
+    "tagged functions that do not call themselves, abs, min and max of two"
+)
+"""What integer functions may use."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +47,35 @@ class Structure:
     F: tuple[bool, ...]
 
 
-class _Branches:
-    """Outcomes of open comparisons in a run: `first` for OPEN of them, then coins; only coins if `first` is None."""
+class _EndlessError(Exception):
+    """A run of more than `LONGEST` comparisons."""
 
-    def __init__(self, first: bool | None, seed: int) -> None:
-        self.first, self.left, self.coins = first, OPEN, Random(seed)
+
+class _Branches:
+    """Outcomes of open comparisons: those of this run so far, from the second run on begun as `next_way` says."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[bool] = []
+        self.met = 0
 
     def taken(self) -> bool:
-        """Decide the next comparison."""
-        if self.first is None or self.left == 0:
-            return self.coins.random() < 0.5
-        self.left -= 1
-        return self.first
+        """Decide the next comparison, one that no run met before as true."""
+        if self.met == len(self.outcomes):
+            if self.met == LONGEST:
+                raise _EndlessError
+            self.outcomes.append(True)
+        self.met += 1
+        return self.outcomes[self.met - 1]
+
+    def next_way(self) -> bool:
+        """Turn the last comparison that was true and forget those after it; False where every way was run."""
+        self.met = 0
+        while self.outcomes and not self.outcomes[-1]:
+            self.outcomes.pop()
+        if not self.outcomes:
+            return False
+        self.outcomes[-1] = False
+        return True
 
 
 class _Symbol:
@@ -90,7 +113,7 @@ def _on_symbols(function: Callable[..., Any], done: dict[Callable[..., Any], Cal
         return done[function]
     if not isinstance(function, FunctionType):
         return function
-    names = dict(function.__globals__)
+    names = {"min": _symbolic(min), "max": _symbolic(max)} | function.__globals__
     cells = tuple(CellType() for _ in function.__closure__ or ())
     twin = FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
     done[function] = twin
@@ -103,6 +126,16 @@ def _on_symbols(function: Callable[..., Any], done: dict[Callable[..., Any], Cal
     for cell, original in zip(cells, function.__closure__ or (), strict=True):
         cell.cell_contents = replaced(original.cell_contents)
     return twin
+
+
+def _symbolic(choose: Callable[..., Any]) -> Callable[..., Any]:
+    """Make `min` or `max`, which give one of their arguments, a symbol where one is: it stands for any number."""
+
+    def on_symbols(*arguments: Any) -> Any:
+        symbol = next((a for a in arguments if isinstance(a, _Symbol)), None)
+        return choose(*arguments) if symbol is None else symbol
+
+    return on_symbols
 
 
 def _rule(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,26 +152,45 @@ def _rule(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _runs(model: NeuronModel) -> Iterator[tuple[Any, ...]]:
-    """Yield what `fixed_jacobian` gives on symbols, with no spike before, one, and any number; in every branch."""
+    """Yield what `fixed_jacobian` gives on symbols, with any number of spikes before, none and one; in every branch."""
     jacobian = _on_symbols(model.fixed_jacobian, {})
-    for seed, first in enumerate((True, False, *[None] * DRAWS)):
-        x = _Symbol(_Branches(first, seed))
+    for z in (None, 0, 1):
+        branches, ways = _Branches(), 0
+        x = _Symbol(branches)
         state, p = (x,) * model.d, (x,) * (len(model.fixed_per_neuron) + len(model.fixed_constants))
-        for z in (x, 0, 1):
-            try:
-                yield jacobian(state, state, z, (x,) * model.currents, p, x)
-            except ZeroDivisionError:  # no numbers take these branches
-                continue
+        while ways == 0 or branches.next_way():
+            ways += 1
+            if ways > WAYS:
+                raise InputError(
+                    f"neuron '{model.name}': fixed_jacobian has more than {WAYS} ways through its comparisons, rule: "
+                    "at most so many, each is run; put min, max, products with comparisons or fewer branches instead"
+                )
+            with suppress(ZeroDivisionError, _EndlessError):  # no numbers take these branches; a loop that has no end
+                yield jacobian(state, state, x if z is None else z, (x,) * model.currents, p, x)
+
+
+def _pattern(model: NeuronModel) -> dict[str, Any]:
+    """Join the runs: for A, B, C, C_prev and F where an entry is not the literal 0 in one of them."""
+    pattern: dict[str, Any] = {}
+    for A, B, C, C_prev, _, _, F in _runs(model):
+        for key, entries in (("A", A), ("B", B), ("C", C), ("C_prev", C_prev), ("F", F)):
+            pattern[key] = pattern.get(key, False) | _nonzero(entries)
+    return pattern
 
 
 @cache
 def structure(model: NeuronModel) -> Structure:
     """Run the model's integer Jacobian on symbols; InputError for a model without one."""
     model.require_learning("structure")
-    pattern: dict[str, Any] = {}
-    for A, B, C, C_prev, _, _, F in _runs(model):
-        for key, entries in (("A", A), ("B", B), ("C", C), ("C_prev", C_prev), ("F", F)):
-            pattern[key] = pattern.get(key, False) | _nonzero(entries)
+    try:
+        pattern = _pattern(model)
+    except InputError:
+        raise
+    except (TypeError, ValueError, IndexError, RecursionError) as error:
+        raise InputError(
+            f"neuron '{model.name}': fixed_jacobian does not run on symbols ({error}), rule: {OPERATIONS}, and the "
+            "seven results A, B, C, C', P, E, F with an entry for each state; write it with these"
+        ) from error
     if not pattern:
         raise InputError(
             f"neuron '{model.name}': fixed_jacobian divides by 0 whatever its comparisons say, rule: divisors above 0; "

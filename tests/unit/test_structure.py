@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ import pytest
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.neurons.structure import spike_rows, structure
+from hypr_neuro.neurons.structure import WAYS, Structure, spike_rows, structure
+from hypr_neuro.numbers.fixed_point import shift
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.profiles.profile import load_profile
 
 LEARNING = [name for name, model in MODELS.items() if model.learned is not None]
@@ -88,6 +92,109 @@ def test_a_branch_that_hides_an_entry_is_run_too() -> None:
     found = structure(replace(MODELS["lif"], fixed_jacobian=hidden))
     assert found.A == ((True, True), (True, True))
     assert (found.B, found.C, found.C_prev, found.F) == ((False, True), (False, False), (False, True), (True, False))
+
+
+def of_entry(entry: Callable[..., Any]) -> Structure:
+    """Structure of a Jacobian with this one entry of A, computed of s, p and ψ, all other entries 0."""
+    jitable(entry)
+
+    def jacobian(s_prev, s, z_prev, I, p, psi):
+        return ((entry(s, p, psi), 0), (0, 0)), (0, 0), (0, 0), (0, 0), ((),), (), (0, 0)
+
+    return structure(replace(MODELS["lif"], fixed_jacobian=jacobian))
+
+
+def test_an_entry_behind_many_branches_is_found() -> None:
+    """A leak of thirteen pieces, of which one alone is not 0; the last round of a search; the first of a count."""
+
+    def piece(s, p, psi):  # noqa: PLR0911, PLR0912
+        x = s[0]
+        if x > 12:
+            return 0
+        if x > 11:
+            return 0
+        if x > 10:
+            return 0
+        if x > 9:
+            return 0
+        if x > 8:
+            return 0
+        if x > 7:
+            return 0
+        if x > 6:
+            return 0
+        if x > 5:
+            return 0
+        if x > 4:
+            return 0
+        if x > 3:
+            return 0
+        if x > 2:
+            return 0
+        if x > 1:
+            return 0
+        if x > -40:
+            return p[0]
+        return 0
+
+    def searched(s, p, psi):
+        for bound in range(100):
+            if s[0] > bound:
+                return 0
+        return p[0]
+
+    def counted(s, p, psi):
+        left, entry = s[0], 0
+        while left > 1:
+            left, entry = left - 1, p[0]
+        return entry
+
+    for entry in (piece, searched, counted):
+        assert of_entry(entry).A == ((True, False), (False, False))
+
+
+def test_minimum_and_maximum_are_no_branches() -> None:
+    def clamped(s, p, psi):
+        total = 0
+        for k in range(40):
+            total += min(max(s[0] - k, 0), p[0])
+        return total
+
+    assert of_entry(clamped).A[0][0]
+    assert not of_entry(lambda s, p, psi: 0 * max(s[0], 1)).A[0][0]
+    assert not of_entry(lambda s, p, psi: max(min(0, -1), 0)).A[0][0]
+
+
+def test_too_many_branches_are_refused() -> None:
+    def independent(s, p, psi):
+        count = 0
+        for k in range(15):
+            if s[0] == k:
+                count += 1
+        return 0 * count
+
+    with pytest.raises(InputError, match=rf"neuron 'lif': fixed_jacobian has more than {WAYS} ways .* put min, max"):
+        of_entry(independent)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        lambda s, p, psi: s[0] % 7,
+        lambda s, p, psi: s[0] ** 2,
+        lambda s, p, psi: shift(x=s[0], exponent=3),
+        lambda s, p, psi: (1, 2)[p[0] + 9],
+    ],
+)
+def test_what_does_not_run_on_symbols_is_refused_by_name(entry: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match=r"neuron 'lif': fixed_jacobian does not run on symbols \(.+\), rule: \+, -"):
+        of_entry(entry)
+
+
+def test_a_jacobian_of_another_number_of_results_is_refused() -> None:
+    model = replace(MODELS["lif"], fixed_jacobian=lambda s_prev, s, z_prev, I, p, psi: (((1, 0), (0, 1)), (1, 0)))
+    with pytest.raises(InputError, match=r"rule: .* the seven results A, B, C, C', P, E, F"):
+        structure(model)
 
 
 def test_a_model_that_does_not_learn_has_no_structure() -> None:
