@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
+from random import Random
 
 import numpy as np
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.words import Table, Word, check_width, on_words
+
+TRIED = tuple(product((4, 12), (8, 16), (0, 6, 12, 20, 30)))
+"""Fraction bits, bits of an error and bits of the outputs with which a record's function is run once."""
+CLASSES = 4
+"""Outputs in these runs."""
 
 
 def whole(bits: int) -> int:
@@ -34,7 +43,7 @@ class OutputError:
     one : callable
         Integer error, by its width in bits, where the real one is 1.
     table : ndarray
-        Constants that `integer` takes (entries,), integers; empty for none.
+        Constants that `integer` takes (entries,) int64, its indices 0 to entries - 1; empty for none.
     loss : str
         Training loss with this derivative, times `loss_scale` of the number of outputs; "" for none: comparisons then
         train with `real` itself.
@@ -50,3 +59,26 @@ class OutputError:
     table: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     loss: str = ""
     loss_scale: Callable[[int], float] = lambda outputs: 1.0
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a table that is none, and where the integers leave it or their width."""
+        if not isinstance(self.table, np.ndarray) or self.table.dtype != np.int64 or self.table.ndim != 1:
+            kind = getattr(self.table, "dtype", type(self.table).__name__)
+            raise InputError(
+                f"error '{self.name}': table is {kind} of shape {np.shape(self.table)}, rule: int64 of shape "
+                "(entries,); give np.array(…, dtype=np.int64)"
+            )
+        integer, table = on_words(self.integer), Table.of(self.table.tolist(), name="table")
+        for number, (fraction, bits, size) in enumerate(TRIED):
+            draw, label = Random(number), number % CLASSES
+            output = [draw.randint(-(1 << size), 1 << size) for _ in range(CLASSES)]
+            error = Table((CLASSES,), name="error")
+            try:
+                integer(Table.of(output, name="output"), label, table, Word(fraction), Word(bits), error)
+                for k, value in enumerate(error.numbers()):
+                    check_width(value, bits, f"error [{k}]")
+            except (TypeError, ArithmeticError, ValueError) as fault:
+                raise InputError(
+                    f"error '{self.name}': of outputs {output} with {fraction} fraction bits and label {label}, "
+                    f"{fault}; rule: integers, indices from 0 to the last, errors of {bits} bits: sat(…, bits)"
+                ) from fault
