@@ -1,20 +1,22 @@
 """C99 from the syntax tree of a tagged function over arrays: update rules and errors of `sim.learning`.
 
 Beside what `translate` takes: ``while``, entries of arrays that C holds (`CArray`), ``array.shape``, ``np.int64(x)``
-and ``name = np.zeros(length, np.int64)``, which becomes static memory. An array that is only written, each entry in
-one inner loop over its own indices, can be a `Sink`: C hands each entry on where it arises and never holds the array.
+and ``name = np.zeros(length, np.int64)``, which becomes static memory. An array that is only written, in one loop over
+all of its entries, can be a `Sink`: C hands each entry on where it arises and never holds the array.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypr_neuro.compilers.c.expression import SUM, UNARY, Expression, literal
-from hypr_neuro.compilers.c.names import c_name, nested_names, safe
+from hypr_neuro.compilers.c.names import c_name, nested_names, safe, stored_names
 from hypr_neuro.compilers.c.translate import Translator, module
 
 Tagged = Callable[..., Any]
@@ -49,10 +51,13 @@ class Sink:
         Of the argument.
     take : str
         C text of what is done with an entry, {0} {1} its indices, {2} its value.
+    shape : tuple of str
+        C text of the lengths.
     """
 
     name: str
     take: str
+    shape: tuple[str, str]
 
 
 @dataclass
@@ -66,7 +71,7 @@ class Loops:
     calls : list of callable
         Python functions that it calls.
     scratch : dict of str
-        Lengths, in Python, of the static arrays that it needs.
+        Lengths, in Python, of the static arrays that it needs; those of other arrays stand as ``array.shape[k]``.
     """
 
     text: str
@@ -84,6 +89,17 @@ class _Close(ast.stmt):
     def __init__(self, indices: Sequence[str]) -> None:
         super().__init__()
         self.indices = tuple(indices)
+
+
+class _Lengths(ast.NodeTransformer):
+    """Puts lengths of arrays in place of the names that are such lengths."""
+
+    def __init__(self, lengths: Mapping[str, ast.expr]) -> None:
+        self.lengths = lengths
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Replace a name that is a length."""
+        return self.lengths.get(node.id, node)
 
 
 class LoopTranslator(Translator):
@@ -121,7 +137,8 @@ class LoopTranslator(Translator):
         for name, value in (given or {}).items():
             self.variables[name] = literal(value) if isinstance(value, int) else Expression(value)
         if sink is not None:
-            self.arrays[sink.name] = CArray(f"{sink.name}_entry", ())
+            self.arrays[sink.name] = CArray(f"{sink.name}_entry", sink.shape)
+        self.lengths = self._lengths()
 
     def translated(self) -> Loops:
         """Translate the function; InputError for what is outside the subset."""
@@ -133,6 +150,30 @@ class LoopTranslator(Translator):
         self.block(body)
         text = "\n".join([f"{self.c_head} {{", *self.lines, "}\n"])
         return Loops(text, list(self.calls), self.scratch)
+
+    def _lengths(self) -> dict[str, ast.expr]:
+        """Find names that are the length of an array throughout: assigned once, from its shape."""
+        found: dict[str, ast.expr] = {}
+        for node in ast.walk(self.tree):
+            if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+                continue
+            target, value = node.targets[0], node.value
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Attribute) and value.attr == "shape":
+                for k, part in enumerate(target.elts):
+                    found[ast.unparse(part)] = ast.Subscript(value, ast.Constant(k), ast.Load())
+            elif isinstance(target, ast.Name) and self._axis(value) is not None:
+                found[target.id] = value
+        stored = Counter(n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+        return {name: length for name, length in found.items() if stored[name] == 1 and self._axis(length) is not None}
+
+    def _axis(self, node: ast.expr) -> str | None:
+        """Return the C text of ``array.shape[k]``, None for another expression."""
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+            array = self.arrays.get(ast.unparse(node.value.value))
+            axis = node.slice.value if isinstance(node.slice, ast.Constant) else None
+            if array is not None and isinstance(axis, int) and 0 <= axis < len(array.shape):
+                return array.shape[axis]
+        return None
 
     # --- the sink
 
@@ -154,7 +195,28 @@ class LoopTranslator(Translator):
                 )
             ):
                 self.refuse(node, ast.unparse(node), f"{name}[{', '.join(indices)}] is only written, in one loop")
+        self._check_loops(body, outer, inner, name)
         inner.body = [_Open(), *inner.body, _Close(indices)]
+
+    def _check_loops(self, body: list[ast.stmt], outer: ast.For, inner: ast.For, name: str) -> None:
+        """Refuse loops that do not come to every entry of a sink: C would hand on fewer than Python leaves at 0."""
+        assert self.sink is not None
+        indices = f"{ast.unparse(outer.target)}, {ast.unparse(inner.target)}"
+        for loop, around in ((outer, body), (inner, outer.body)):
+            if loop not in around:
+                rule = f"the loop over all of {name}[{indices}] is under no if; ask inside of it, {name} is 0 already"
+                self.refuse(loop, f"for {ast.unparse(loop.target)} under if", rule)
+        for k, loop in enumerate((outer, inner)):
+            length = _stop(loop.iter)
+            length = self.lengths.get(ast.unparse(length), length) if length is not None else None
+            if length is None or self._axis(length) != self.sink.shape[k]:
+                rule = (
+                    f"range({name}.shape[{k}]), all of {name}; leave entries out by an if inside, {name} is 0 already"
+                )
+                self.refuse(loop, ast.unparse(loop.iter), rule)
+            for statement in loop.body:
+                if ast.unparse(loop.target) in stored_names(statement):
+                    self.refuse(statement, ast.unparse(loop.target), f"an index of {name} is only set by its loop")
 
     def do__Open(self, node: _Open) -> None:
         """Declare the variable of a sink's entry."""
@@ -181,14 +243,21 @@ class LoopTranslator(Translator):
         if isinstance(target, ast.Subscript):
             self.put(f"{self._entry(target)} = {self.number(value).text};")
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Name) and value.id in self.tuples:
+            if len(target.elts) != len(self.tuples[value.id]):
+                self.refuse(node, ast.unparse(node), f"{len(self.tuples[value.id])} names, one for each array")
             for part, array in zip(target.elts, self.tuples[value.id], strict=True):
-                self.arrays[ast.unparse(part)] = array
+                self._name_array(node, ast.unparse(part), array)
         elif isinstance(target, ast.Name) and ast.unparse(value).startswith("np.zeros("):
             self._zeros(target.id, value)
         elif isinstance(target, ast.Name) and (entry := self._array_of(value)) is not None:
-            self.arrays[target.id] = entry
+            self._name_array(node, target.id, entry)
         else:
             super().do_Assign(node)
+
+    def _name_array(self, node: ast.stmt | ast.expr, name: str, array: CArray) -> None:
+        """Let a name mean an array, which C decides once for the whole function."""
+        if self.arrays.setdefault(name, array) != array:
+            self.refuse(node, name, "a name means one array throughout")
 
     def _array_of(self, node: ast.expr) -> CArray | None:
         """Return the array that an entry of a tuple of arrays is, None for another expression."""
@@ -203,9 +272,9 @@ class LoopTranslator(Translator):
         assert isinstance(call, ast.Call)
         if len(call.args) != 2 or ast.unparse(call.args[1]) != "np.int64" or isinstance(call.args[0], ast.Tuple):
             self.refuse(call, ast.unparse(call), "np.zeros(length, np.int64)")
-        self.scratch[name] = ast.unparse(call.args[0])
-        length = self.number(call.args[0]).text
-        self.arrays[name] = CArray(f"hn_scratch_{name}[{{0}}]", (length,))
+        length, known = self.number(call.args[0]).text, _Lengths(self.lengths).visit(deepcopy(call.args[0]))
+        self._name_array(call, name, CArray(f"hn_scratch_{name}[{{0}}]", (length,)))
+        self.scratch[name] = ast.unparse(known)
         counter = self.fresh()
         self.put(f"for (int64_t {counter} = 0; {counter} < {length}; {counter}++) {{")
         self.put(f"    hn_scratch_{name}[{counter}] = 0;")
@@ -236,7 +305,8 @@ class LoopTranslator(Translator):
     def of_Subscript(self, node: ast.Subscript) -> Any:
         """Read an entry of an array, widened to 64 bits, or a length of its shape."""
         if isinstance(node.value, ast.Attribute) and isinstance(node.slice, ast.Constant):
-            return self.of_Attribute(node.value)[int(str(node.slice.value))]
+            axis = self._axis(node)
+            return Expression(axis, UNARY) if axis else self.refuse(node, ast.unparse(node), "a length of an array")
         if isinstance(node.value, ast.Name) and node.value.id in self.arrays:
             cast = "(int64_t)" if self.arrays[node.value.id].narrow else ""
             return Expression(cast + self._entry(node), UNARY, settled=False)
@@ -295,6 +365,13 @@ def _loops(body: Sequence[ast.stmt]) -> list[ast.For]:
         elif isinstance(statement, ast.If):
             loops += _loops([*statement.body, *statement.orelse])
     return loops
+
+
+def _stop(node: ast.expr) -> ast.expr | None:
+    """Return the end of a range from 0, None for another expression."""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func) != "range" or len(node.args) not in (1, 2):
+        return None
+    return node.args[-1] if len(node.args) == 1 or ast.unparse(node.args[0]) == "0" else None
 
 
 def _writes(loop: ast.For, name: str) -> bool:

@@ -12,11 +12,15 @@ import pytest
 
 from hypr_neuro.compilers.c import fixed_header
 from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
+from hypr_neuro.compilers.c.learning.update import eval_length
 from hypr_neuro.compilers.c.loops import CArray, LoopTranslator, Sink, helpers
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.sim.learning.errors import ERRORS
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.testing.networks import random_quantized
 
 Array = Any
 LIBRARY = Toolchain(
@@ -37,7 +41,7 @@ def rule_loops(function: Any, shapes: Iterable[tuple[int, ...]]) -> Any:
         arrays={"gradient": CArray("gradient[{0} * hn_tm + {1}]", ("hn_tn", "hn_tm"), narrow=True)},
         given={"limit": LIMIT, "average_shift": AVERAGE},
         tuples={"state": [CArray(f"state[{k}][{places[len(s)]}]", ()) for k, s in enumerate(shapes)]},
-        sink=Sink("step", "steps[{0} * hn_tm + {1}] = {2};"),
+        sink=Sink("step", "steps[{0} * hn_tm + {1}] = {2};", ("hn_tn", "hn_tm")),
     ).translated()
 
 
@@ -186,9 +190,84 @@ def one_index_too_many(gradient: Any, state: Any, rate: Any, limit: Any, average
             step[i, j] = row[i, j]
 
 
+def under_if(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    n, m = gradient.shape
+    for i in range(n):
+        if gradient[i, 0] > 5:
+            for j in range(m):
+                step[i, j] = rate
+
+
+def all_under_if(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    if rate > 5:
+        for i in range(gradient.shape[0]):
+            for j in range(gradient.shape[1]):
+                step[i, j] = rate
+
+
+def from_one(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    n, m = gradient.shape
+    for i in range(n):
+        for j in range(1, m):
+            step[i, j] = rate
+
+
+def not_all_rows(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    n, m = gradient.shape
+    n = max(n - 1, 1)
+    for i in range(n):
+        for j in range(m):
+            step[i, j] = rate
+
+
+def moved_index(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = rate
+            j = 0  # noqa: PLW2901  (an index that is assigned is the test)
+
+
+def two_meanings(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    kept = state[0]
+    if rate > 5:
+        kept = state[1]
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = kept[i]
+
+
+def two_lengths(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    room = np.zeros(gradient.shape[1], np.int64)
+    room = np.zeros(gradient.shape[0], np.int64)
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = room[i]
+
+
+def shape_of_state(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    (row,) = state
+    for i in range(row.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = rate
+
+
 @pytest.mark.parametrize(
     ("function", "told"),
     [
+        (
+            under_if,
+            r"for j under if: cannot become C, rule: the loop over all of step\[i, j\] is under no if; ask inside",
+        ),
+        (all_under_if, r"for i under if: cannot become C, rule: the loop over all of step\[i, j\] is under no if"),
+        (
+            from_one,
+            r"range\(1, m\): cannot become C, rule: range\(step.shape\[1\]\), all of step; leave entries out by",
+        ),
+        (not_all_rows, r"range\(n\): cannot become C, rule: range\(step.shape\[0\]\), all of step"),
+        (moved_index, "j: cannot become C, rule: an index of step is only set by its loop"),
+        (two_meanings, "kept: cannot become C, rule: a name means one array throughout"),
+        (two_lengths, "room: cannot become C, rule: a name means one array throughout"),
+        (shape_of_state, r"range\(row.shape\[0\]\): cannot become C"),
         (one_index_too_many, r"row\[i, j\]: cannot become C, rule: 1 index"),
         (reads_steps, r"step\[i, j\]: cannot become C, rule: .*only written"),
         (writes_twice, r"step: cannot become C, rule: written in one loop over its two indices"),
@@ -201,6 +280,42 @@ def one_index_too_many(gradient: Any, state: Any, rate: Any, limit: Any, average
 def test_what_cannot_become_c_is_refused_by_function_line_and_construct(function: Any, told: str) -> None:
     line = function.__code__.co_firstlineno
     with pytest.raises(InputError, match=rf"test_c_loops\.{function.__name__}, line \d+: .*{told}") as refused:
-        rule_loops(function, [(1,)])
+        rule_loops(function, [(1,)] if function is not two_meanings else [(1,), (1,)])
     at = int(str(refused.value).partition("line ")[2].partition(":")[0])
     assert line <= at < line + 9
+
+
+def swapped(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    m, n = gradient.shape
+    top = np.zeros(m, np.int64)
+    wide = np.zeros(step.shape[1], np.int64)
+    both = np.zeros(n * m, np.int64)
+    for i in range(m):
+        for j in range(n):
+            top[i] = max(top[i], abs(gradient[i, j]))
+            wide[j] += top[i]
+            both[i * n + j] = wide[j]
+    for i in range(0, m):
+        for j in range(n):
+            step[i, j] = both[i * n + j]
+
+
+def no_length(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    n = rate
+    room = np.zeros(n, np.int64)
+    for i in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            step[i, j] = room[0]
+
+
+def test_room_is_as_long_as_the_names_of_the_shape_say() -> None:
+    plan = LearningPlan(random_quantized("lif", 0, "loihi2"), LearnOptions())
+    tensor = next(t for t in plan.tensors if t.rows != t.columns)
+    room = rule_loops(swapped, []).scratch
+    assert {name: eval_length(length, tensor) for name, length in room.items()} == {
+        "top": tensor.rows,
+        "wide": tensor.columns,
+        "both": tensor.rows * tensor.columns,
+    }
+    with pytest.raises(InputError, match=r"np.zeros of n numbers cannot become C, rule: n, m, .* = gradient.shape"):
+        eval_length(rule_loops(no_length, []).scratch["room"], tensor)

@@ -6,6 +6,8 @@ steps is kept.
 
 from __future__ import annotations
 
+import re
+
 from hypr_neuro.compilers.c.learning.layer import lines, template
 from hypr_neuro.compilers.c.learning.memory import label, weight_kind, word
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, Sink
@@ -23,17 +25,14 @@ def rule_loops(plan: LearningPlan) -> Loops:
     states = [
         CArray(f"hn_tensor->state[{k}][{places[len(shape)]}]", ()) for k, shape in enumerate(rule.shapes(1, 1).values())
     ]
+    shape = ("hn_tensor->n", "hn_tensor->m")
     return LoopTranslator(
         rule.steps,
         "static void rule(const struct tensor *hn_tensor, int64_t rate)",
-        arrays={
-            "gradient": CArray(
-                "hn_tensor->gradient[{0} * hn_tensor->stride + {1}]", ("hn_tensor->n", "hn_tensor->m"), narrow=True
-            )
-        },
+        arrays={"gradient": CArray("hn_tensor->gradient[{0} * hn_tensor->stride + {1}]", shape, narrow=True)},
         given={"limit": plan.options.limit, "average_shift": plan.options.average_shift},
         tuples={"state": states},
-        sink=Sink("step", "hn_take(hn_tensor, {0}, {1}, {2});"),
+        sink=Sink("step", "hn_take(hn_tensor, {0}, {1}, {2});", shape),
     ).translated()
 
 
@@ -129,11 +128,15 @@ def _scratch(plan: LearningPlan, loops: Loops) -> str:
 
 
 def eval_length(length: str, t: Tensor) -> int:
-    """Evaluate the length of a rule's array for a tensor, whose rows and columns the rule calls n and m."""
-    known = {"n": t.rows, "m": t.columns, "max(n, m)": max(t.rows, t.columns), "n * m": t.rows * t.columns}
-    if length not in known:
-        raise InputError(f"update rule: np.zeros of {length} numbers cannot become C, rule: {', '.join(known)}")
-    return known[length]
+    """Evaluate the length of a rule's array for a tensor; ``gradient.shape[0]`` in it is rows, [1] columns."""
+    n, m = t.rows, t.columns
+    known = {"n": n, "m": m, "max(n, m)": max(n, m), "max(m, n)": max(n, m), "n * m": n * m, "m * n": n * m}
+    # a name n of the rule is none of these: it would stand as a length of the gradient, were it one
+    wanted = re.sub(r"\b\w+\.shape\[([01])\]", lambda found: "nm"[int(found[1])], re.sub(r"\b[nm]\b", "_", length))
+    if wanted not in known:
+        rule = f"{', '.join(known)} of n, m = gradient.shape"
+        raise InputError(f"update rule: np.zeros of {length} numbers cannot become C, rule: {rule}")
+    return known[wanted]
 
 
 def _neurons(plan: LearningPlan, i: int) -> str:
