@@ -125,6 +125,31 @@ def test_rules_say_how_wide_their_numbers_are() -> None:
         UpdateRule("old", "", lambda n, m: {}, steps, real)  # type: ignore[misc, arg-type]
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (
+            lambda n, m, bits: {"times": StateArray((m, n), 3)},
+            r"'times' of shape \(3, 2\) at n = 2, m = 3, rule: \(n,\)",
+        ),
+        (
+            lambda n, m, bits: {"row": StateArray((n * m,), 3)},
+            r"'row' of shape \(6,\) at n = 2, m = 3, rule: .* or \(n, m\)",
+        ),
+        (lambda n, m, bits: {"row": StateArray((3,), 3)}, r"'row' of shape \(3,\) at n = 1, m = 1"),
+        (
+            lambda n, m, bits: {"momentum": StateArray((n, m), 3)},
+            "'momentum', rule: a name .* none of momentum, residual",
+        ),
+        (lambda n, m, bits: {"two words": StateArray((n, m), 3)}, "'two words', rule: a name that Python and C take"),
+        (lambda n, m, bits: [StateArray((n, m), 3)], r"state: .*, rule: state\(n, m, accumulator_bits\) -> dict"),
+    ],
+)
+def test_what_a_rule_keeps_has_a_shape_and_a_name_that_every_executor_takes(state: Any, told: str) -> None:
+    with pytest.raises(InputError, match=f"update rule 'new': .*{told}|update rule 'new': {told}"):
+        UpdateRule("new", "", state, UPDATES["sgd"].steps, UPDATES["sgd"].real)
+
+
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("bits", [2, 8, 16])
 def test_errors_on_words_equal_the_kernel(name: str, bits: int, rng: np.random.Generator) -> None:

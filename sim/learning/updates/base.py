@@ -21,6 +21,8 @@ STEP_FRACTION, GRADIENT_FRACTION = 16, 19
 """Of a step in mantissas, and of a gradient: a signal of full scale on an eligibility of 1 adds 2^19."""
 GRADIENT_BITS = 32
 """Of the widest accumulator of gradients that a profile may have."""
+KEPT = ("momentum", "residual")
+"""What learning keeps of a connection beside the rule's own numbers, by name."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,29 @@ class UpdateRule:
     real: Callable[..., Array]
 
     def __post_init__(self) -> None:
-        """Raise InputError for a `state` that does not say how wide its numbers are."""
-        try:
-            given = self.state(1, 1, GRADIENT_BITS)
-            wrong = [name for name, array in given.items() if not isinstance(array, StateArray)]
-        except TypeError as error:
+        """Raise InputError for a `state` that no executor can keep."""
+        # several sizes, so that (m, n) and lengths which only happen to fit are seen
+        for n, m in ((1, 1), (2, 3), (7, 5)):
+            try:
+                given = list(self.state(n, m, GRADIENT_BITS).items())
+            except (AttributeError, TypeError) as error:
+                raise InputError(
+                    f"update rule '{self.name}': state: {error}, rule: state(n, m, accumulator_bits) -> dict"
+                ) from error
+            for name, array in given:
+                self._check_state(name, array, n, m)
+
+    def _check_state(self, name: str, array: StateArray, n: int, m: int) -> None:
+        """Raise InputError for one number or array that it keeps of n rows and m columns."""
+        told = f"update rule '{self.name}': state '{name}'"
+        if not isinstance(array, StateArray):
+            raise InputError(f"{told} = {array!r}, rule: StateArray(shape, bits)")
+        if array.shape not in ((n,), (m,), (1,), (n, m)):
+            raise InputError(f"{told} of shape {array.shape} at n = {n}, m = {m}, rule: (n,), (m,), (1,) or (n, m)")
+        if not name.isidentifier() or name in KEPT:
             raise InputError(
-                f"update rule '{self.name}': state: {error}, rule: state(n, m, accumulator_bits)"
-            ) from error
-        if wrong:
-            raise InputError(
-                f"update rule '{self.name}': state '{wrong[0]}' = {given[wrong[0]]!r}, rule: StateArray(shape, bits)"
+                f"{told}, rule: a name that Python and C take, and none of {', '.join(KEPT)}, which learning keeps of "
+                "a connection itself; rename it"
             )
 
     def shapes(self, n: int, m: int) -> dict[str, tuple[int, ...]]:
