@@ -352,6 +352,40 @@ def helpers(functions: Sequence[Tagged], defined: Sequence[Tagged]) -> str:
     return "\n".join(text for text in (module(rules, defined), *texts.values()) if text)
 
 
+def writes_all(function: Tagged, name: str) -> bool:
+    """Tell whether a function surely writes an array of one index, one loop over all of it, before it reads from it.
+
+    False also where that is only not plain to see: what C keeps from the call before must then be cleared.
+    """
+    arrays = {argument: CArray("", (f"length of {argument}",)) for argument in ("output", name)}
+    translator = LoopTranslator(function, "", arrays=arrays)
+    lengths = [f"{array}.shape[0]" for array in arrays]
+    for statement in translator.body():
+        if isinstance(statement, ast.For) and (stop := _stop(statement.iter)) is not None:
+            stop = translator.lengths.get(ast.unparse(stop), stop)
+            if ast.unparse(stop) in lengths and _writes_each(statement, name):
+                return True
+        if _touches(statement, name):
+            return False
+    return False
+
+
+def _writes_each(loop: ast.For, name: str) -> bool:
+    """Tell whether every round of a loop writes the entry of its own index, and does not touch the array before."""
+    index = ast.unparse(loop.target)
+    for statement in loop.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == f"{name}[{index}]":
+            return not _touches(statement.value, name)
+        if _touches(statement, name) or index in stored_names(statement):
+            return False
+    return False
+
+
+def _touches(node: ast.AST, name: str) -> bool:
+    """Tell whether an entry of an array is read or written."""
+    return any(isinstance(n, ast.Subscript) and ast.unparse(n.value) == name for n in ast.walk(node))
+
+
 def _of_simulator(function: Tagged) -> bool:
     return function.__module__.startswith("hypr_neuro.sim.")
 

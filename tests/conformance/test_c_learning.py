@@ -26,6 +26,8 @@ from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import no_integer_form
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.sim.learning.errors import ERRORS
+from hypr_neuro.sim.learning.errors.base import OutputError
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -377,6 +379,34 @@ def test_an_update_rule_is_one_function(tmp_path: Path, monkeypatch: pytest.Monk
         for name, array in reference_kept(slow).items():
             assert np.array_equal(array, found[name]), name
     assert all(any(np.any(state[key]) for state in slow.averages.values()) for key in ("largest", "times"))
+
+
+def winner_and_label(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    """Only the winner and the label learn, where they differ."""
+    best = 0
+    for k in range(output.shape[0]):
+        if output[k] > output[best]:
+            best = k
+    if best != label:
+        error[best] = (1 << (bits - 1)) - 1
+        error[label] = -((1 << (bits - 1)) - 1)
+
+
+@needs_gcc
+def test_an_error_that_leaves_entries_out_leaves_them_at_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ERRORS, "softmax", OutputError("softmax", "", winner_and_label, no_real_form))
+    case = Case(
+        profile={"learning__error": "softmax"}, options={"rule": "sign", "update_on": "step", "update_every": 5}
+    )
+    qnet, options = case.network("lif", 14), learn_options(case, "lif", 14)
+    x, label, scored = labelled(14, qnet, 4)
+    fast, slow = LearnLibrary(qnet, options, tmp_path, QUICK), LearningReference(qnet.copy(), options)
+    for i in range(4):
+        sample = x[i], label[i], scored[i], RATE, PARAMETER_RATE
+        assert np.array_equal(np.array(slow.sample(*sample)), fast.sample(*sample))
+        found = dict(kept(fast))
+        for name, array in reference_kept(slow).items():
+            assert np.array_equal(array, found[name]), name
 
 
 def test_networks_that_cannot_learn_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypr_neuro.compilers.c import fixed_header
 from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
 from hypr_neuro.compilers.c.learning.update import eval_length
-from hypr_neuro.compilers.c.loops import CArray, LoopTranslator, Sink, helpers
+from hypr_neuro.compilers.c.loops import CArray, LoopTranslator, Sink, helpers, writes_all
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.sim.learning.errors import ERRORS
@@ -319,3 +319,70 @@ def test_room_is_as_long_as_the_names_of_the_shape_say() -> None:
     }
     with pytest.raises(InputError, match=r"np.zeros of n numbers cannot become C, rule: n, m, .* = gradient.shape"):
         eval_length(rule_loops(no_length, []).scratch["room"], tensor)
+
+
+def winner_and_label(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    if output[label] < 0:
+        error[label] = 1
+
+
+def adds_up(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    for k in range(output.shape[0]):
+        error[k] += output[k]
+
+
+def but_the_first(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    for k in range(1, output.shape[0]):
+        error[k] = output[k]
+
+
+def one_of_two(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    for k in range(output.shape[0]):
+        if k != label:
+            error[k] = output[k]
+
+
+def elsewhere(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    for k in range(output.shape[0]):
+        k = min(k, label)  # noqa: PLW2901  (an index that is assigned is the test)
+        error[k] = output[k]
+
+
+def before_it_writes(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    last = error[0]
+    for k in range(output.shape[0]):
+        error[k] = output[k] + last
+
+
+def the_neighbour(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    for k in range(output.shape[0]):
+        error[k] = error[label]
+
+
+def fewer(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    count = output.shape[0]
+    count = max(count - 1, 1)
+    for k in range(count):
+        error[k] = output[k]
+
+
+def by_its_length(output: Any, label: Any, table: Any, fraction: Any, bits: Any, error: Any) -> None:
+    count = error.shape[0]
+    for k in range(count):
+        twice = 2 * output[k]
+        error[k] = twice
+        error[k] += error[0]
+    error[label] -= 1
+
+
+PARTIAL = (winner_and_label, adds_up, but_the_first, one_of_two, elsewhere, before_it_writes, the_neighbour, fewer)
+
+
+@pytest.mark.parametrize("function", PARTIAL)
+def test_an_error_that_may_leave_entries_out_is_seen(function: Any) -> None:
+    assert not writes_all(function, "error")
+
+
+@pytest.mark.parametrize("function", [by_its_length, *(ERRORS[name].integer for name in ("linear", "sign", "softmax"))])
+def test_an_error_that_writes_every_entry_is_seen(function: Any) -> None:
+    assert writes_all(function, "error")

@@ -27,7 +27,7 @@ from hypr_neuro.compilers.c.learning.limits import input_limit, signal_queue
 from hypr_neuro.compilers.c.learning.memory import fields, learned_arrays, memory_by_section, struct_text
 from hypr_neuro.compilers.c.learning.tables import tables
 from hypr_neuro.compilers.c.learning.update import rule_loops, update_text
-from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, helpers
+from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, helpers, writes_all
 from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
@@ -219,6 +219,8 @@ def _learn(plan: LearningPlan) -> list[str]:
     kind = next(f.kind for f in fields(plan) if f.name == f"signal_{last}")
     text += [
         "if (scored) {",
+        # in Python an error starts from zeros at every step
+        *([] if writes_all(ERRORS[plan.error].integer, "error") else ["    memset(run->error, 0, sizeof run->error);"]),
         f"    error_of(run->sent_{last}, label);",
         "}",
         "for (int32_t k = 0; k < HN_LEARN_OUTPUTS; k++) {",
