@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -108,12 +108,13 @@ class LearningReference:
         parameter_rate: int = 0,
         *,
         errors: Sequence[Sequence[int]] | None = None,
-        reward: Sequence[int] | None = None,
+        reward: Sequence[int] | int | None = None,
     ) -> list[list[int]]:
         """Run x (T, channel) from zero states, learn where scored, update where one is due; return the readout.
 
         rate, parameter_rate : of weights and of neuron parameters, with 16 fraction bits
-        errors : in place of those of the labels. reward : of each step, with 8 fraction bits, multiplies the errors
+        errors : in place of those of the labels. reward : of each step or one of all, with 8 fraction bits, multiplies
+        the errors
         """
         rates = (rate, parameter_rate)
         outputs = self._run(x, step_targets(len(x), label, scored, errors, reward), rates)
@@ -131,7 +132,7 @@ class LearningReference:
         parameter_rate: int = 0,
         *,
         errors: Sequence[Sequence[int]] | None = None,
-        reward: Sequence[int] | None = None,
+        reward: Sequence[int] | int | None = None,
     ) -> list[list[int]]:
         """Run x (steps, channel) on from the last stream, else from zero states; return the readout of each step."""
         if not self.streaming:
@@ -149,7 +150,7 @@ class LearningReference:
         scored: Sequence[bool],
         *,
         errors: Sequence[Sequence[int]] | None = None,
-        reward: Sequence[int] | None = None,
+        reward: Sequence[int] | int | None = None,
     ) -> dict[str, Matrix]:
         """Compute gradients of one sample by name, without an update; those that wait for one and all counts stay."""
         saved, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
@@ -313,15 +314,16 @@ def step_targets(
     label: Sequence[int],
     scored: Sequence[bool],
     errors: Sequence[Sequence[int]] | None = None,
-    reward: Sequence[int] | None = None,
+    reward: Sequence[int] | int | None = None,
 ) -> list[StepTarget]:
-    """Make the target of each step from arrays over steps."""
+    """Make the target of each step from arrays over steps; one reward is that of every step."""
+    rewards: Any = np.full(steps, reward) if reward is not None and np.ndim(reward) == 0 else reward
     return [
         StepTarget(
             int(label[t]),
             bool(scored[t]),
             None if errors is None else [int(e) for e in errors[t]],
-            None if reward is None else int(reward[t]),
+            None if rewards is None else int(rewards[t]),
         )
         for t in range(steps)
     ]

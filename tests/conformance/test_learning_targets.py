@@ -109,6 +109,20 @@ def test_a_reward_scales_the_gradient() -> None:
     assert np.abs(half + one / 2).max() <= 0.01 * np.abs(one).max()
 
 
+def test_one_reward_is_that_of_every_step() -> None:
+    qnet, x, label, scored = problem()
+    full = LearningReference(qnet.copy(), LearnOptions())
+    full.sample(x, label, scored, RATE, reward=[-179] * STEPS)
+    for learner in (LearningReference, Learner):
+        one = learner(qnet.copy(), LearnOptions())
+        one.sample(x, label, scored, RATE, reward=-179)
+        for name, weights in full.qnet.weights().items():
+            assert np.array_equal(weights, one.qnet.weights()[name]), name
+    plain = LearningReference(qnet.copy(), LearnOptions())
+    plain.sample(x, label, scored, RATE)
+    assert any(not np.array_equal(w, full.qnet.weights()[name]) for name, w in plain.qnet.weights().items())
+
+
 @pytest.mark.parametrize("chip", ["loihi2", "delayed eligibilities"])
 def test_a_stream_is_told_what_belongs_to_its_steps_wherever_it_is_cut(chip: str, tmp_path: Path) -> None:
     """Parts with and without errors and rewards follow each other, with a file between them."""
