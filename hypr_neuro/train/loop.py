@@ -24,6 +24,8 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.block import BatchGradients
+from hypr_neuro.train.checks import optional_whole, require_number, whole
+from hypr_neuro.train.code_digest import code_digests
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
 from hypr_neuro.train.networks import (
     Trainable,
@@ -139,7 +141,7 @@ def train(
         Learning rate, and how it goes: "linear" and "cosine" end at 0, "constant" keeps it.
     loss : str, Loss or callable, optional
         As in `gradients`; None: "per_step_cross_entropy", for a regression "squared_error", for spiking outputs and one
-        label a sample "mean_cross_entropy". A checkpoint knows a loss that is a function by its name.
+        label a sample "mean_cross_entropy".
     clip : float, optional
         Largest norm of the gradient over all arrays.
     patience : int, optional
@@ -153,7 +155,8 @@ def train(
         batch.
     checkpoint : path, optional
         Folder; after each epoch everything is written there, and a later call with the same network, data and options
-        goes on from it, bit for bit as if it had not been interrupted.
+        goes on from it, bit for bit as if it had not been interrupted. The code of a rule's hooks and of a loss that is
+        a function is part of these options.
     on_epoch : callable, optional
         Called with the figures of each epoch.
 
@@ -207,6 +210,7 @@ def train(
     )
     path, described = None, options.described()
     if checkpoint is not None:
+        described |= code_digests(chosen, kind)
         path = make_folder(Path(checkpoint)) / CHECKPOINT
         described["data or start weights"] = start_digest(net, data)
         run.restore(path, described)

@@ -217,4 +217,5 @@ def _user_loss(function: StepLoss) -> Loss:
             )
         return loss, np.ascontiguousarray(error, output.dtype)
 
+    step.__wrapped__ = function  # type: ignore[attr-defined]  # what a checkpoint knows it by
     return Loss(name, "any", step)

@@ -15,6 +15,7 @@ from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.train.code_digest import CODE
 from hypr_neuro.train.losses import Loss
 from hypr_neuro.train.networks import Trainable, digest_parts
 from hypr_neuro.train.optimizers import Optimizer
@@ -115,8 +116,11 @@ class Run:
         if not path.exists():
             return
         meta, arrays = load_arrays(path, KIND)
-        if meta["options"] != options:
-            differs = [k for k in options if meta["options"].get(k) != options[k]]
+        held = meta["options"]
+        # one that was written before there were digests of code tells nothing of it
+        options = {k: v for k, v in options.items() if k in held or not k.startswith(CODE)}
+        if held != options:
+            differs = [k for k in held | options if k not in held or k not in options or held[k] != options[k]]
             raise FileFormatError(
                 f"checkpoint '{path}' is of another run ({', '.join(differs)} differ); "
                 "delete it or choose another folder"
