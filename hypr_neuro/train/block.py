@@ -19,6 +19,7 @@ from hypr_neuro.run.forward import (
 )
 from hypr_neuro.train.engine import LayerEngine, Sums
 from hypr_neuro.train.feedback import project
+from hypr_neuro.train.hooks import error_of, read_only, reward_of
 from hypr_neuro.train.losses import Loss, RatePenalty
 from hypr_neuro.train.noise import LayerNoise
 from hypr_neuro.train.rules.base import Local, Means, Penalty, Rule
@@ -223,13 +224,7 @@ class Block:
             loss = self.sample_loss / setup.per_sample
             if setup.loss.sum_of is not None:
                 loss = setup.loss.at_sum(self.sum, self.scored, target)[0]
-            reward = np.asarray(setup.rule.reward(loss, setup.means))
-            if reward.shape != loss.shape or not np.all(np.isfinite(reward)):
-                raise InputError(
-                    f"rule '{setup.rule.name}': its reward is {reward.dtype} of shape {reward.shape}, rule: a finite "
-                    f"number for each sample, {loss.shape}"
-                )
-            reward = reward[:, None]
+            reward = reward_of(setup.rule, loss, setup.means)[:, None]
         if reward is None:
             return None
         if reward.shape[1] > 1:
@@ -259,19 +254,14 @@ class Block:
             noise = np.zeros(shape, setup.dtype) if engine.noise is None else engine.drawn.reshape(shape)
             local = Local(
                 setup.net.name(i),
-                error,
-                engine.outputs[1:].reshape(shape),
-                noise,
-                mask,
+                read_only(error),
+                read_only(engine.outputs[1:].reshape(shape)),
+                read_only(noise),
+                read_only(mask),
                 setup.per_step,
                 setup.per_sample,
             )
-            given = np.asarray(setup.rule.error(local))
-            if given.shape != shape:
-                raise InputError(
-                    f"rule '{setup.rule.name}': its error for {local.layer} has shape {given.shape}, rule: (steps, "
-                    f"samples, neurons) = {shape}"
-                )
+            given = error_of(setup.rule, local)
             signal = np.array(given if reward is None else given * reward, setup.dtype).reshape(steps, -1)
             if i < len(self.engines) - 1:
                 signal += self._rate_signal(i, steps)

@@ -13,6 +13,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.train.kernels import add_product
+from hypr_neuro.train.rules.base import Rule
 
 Feedback = str | Sequence[Array]
 SEED = 2020
@@ -41,6 +42,17 @@ def feedback_matrices(net: Network, feedback: Feedback) -> tuple[Array, ...]:
     if [m.shape for m in matrices] != wanted:
         raise InputError(f"feedback of shapes {[m.shape for m in matrices]}, rule: {wanted}, (neurons, outputs) each")
     return tuple(np.ascontiguousarray(m.T) for m in matrices)
+
+
+def check_feedback(rule: Rule, feedback: Feedback) -> None:
+    """Refuse matrices, random or given, with a rule whose errors do not go over them."""
+    if not rule.error_feedback and not (isinstance(feedback, str) and feedback == "symmetric"):
+        shown = f"'{feedback}'" if isinstance(feedback, str) else "matrices"
+        way = "its hook 'error' gives learning signals itself" if rule.uses("error") else "errors go over the weights"
+        raise InputError(
+            f"feedback = {shown} with rule '{rule.name}', rule: 'symmetric', as {way}; leave feedback out, or take a "
+            "rule with error feedback, such as 'eprop'"
+        )
 
 
 @cache

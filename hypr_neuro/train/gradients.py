@@ -7,7 +7,7 @@ so that the result does not depend on blocks and threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,11 +27,16 @@ from hypr_neuro.run.forward import (
 )
 from hypr_neuro.train.batch import batch_arrays, means_of, reward_array
 from hypr_neuro.train.block import BatchGradients, Block, Gradients, Part, Setup, Total
-from hypr_neuro.train.feedback import Feedback, feedback_matrices
+from hypr_neuro.train.checks import whole
+from hypr_neuro.train.feedback import Feedback, check_feedback, feedback_matrices
 from hypr_neuro.train.graph_gradients import graph_gradients
+from hypr_neuro.train.hooks import deviations_of, penalty_of
 from hypr_neuro.train.losses import GIVEN, Loss, LossChoice, RatePenalty
-from hypr_neuro.train.rules import RuleChoice, get_rule
+from hypr_neuro.train.rules import RuleChoice, rule_of_a_batch
 from hypr_neuro.train.rules.base import Means, Rule
+
+WORD = 1 << 63
+"""Magnitude of a 64-bit number."""
 
 
 def gradients(
@@ -166,7 +171,7 @@ def batch_gradients(
     parts = list(chunks(steps, chunk))
     setup = make_setup(
         net,
-        get_rule(rule),
+        rule_of_a_batch(rule),
         kind,
         dtype,
         signal_delay,
@@ -240,6 +245,10 @@ def make_setup(
         )
     if rule.eligibility == "current" and penalty is not None:
         raise InputError(f"penalty with rule '{rule.name}', rule: its signals meet currents, those of rates spikes")
+    deviations = deviations_of(rule, net)
+    seed, sample = whole("seed", seed), whole("sample", sample)
+    if deviations and not -WORD <= seed < WORD:
+        raise InputError(f"seed = {seed}, rule: a number of 64 bits, the random counter's word")
     setup = Setup(
         net,
         (),
@@ -255,11 +264,13 @@ def make_setup(
         _checked_feedback(net, rule, feedback_weights),
         _running_means(net, rule, means),
         None,
-        _deviations(net, rule),
+        deviations,
         seed,
         sample,
     )
-    return with_weights(setup, feedback)
+    setup = with_weights(setup, feedback)
+    check_feedback(rule, feedback)
+    return setup
 
 
 def with_weights(setup: Setup, feedback: Feedback) -> Setup:
@@ -269,23 +280,9 @@ def with_weights(setup: Setup, feedback: Feedback) -> Setup:
         layer.check()
     if setup.rule.uses("regularizer"):
         assert setup.means is not None
-        added = setup.rule.regularizer(net.arrays(), setup.means)
-        _check_added(setup.rule, added.gradient, {name: a.shape for name, a in net.arrays().items()})
-        rates = {net.name(i): (layer.size,) for i, layer in enumerate(net.layers[:-1])}
-        _check_added(setup.rule, added.by_rate, rates)
-        if added.by_rate and setup.rule.eligibility == "current":
-            raise InputError(f"rule '{setup.rule.name}': by_rate needs eligibility 'spike': rates are those of spikes")
+        added = penalty_of(setup.rule, net, setup.means)
     arrays = tuple(LayerArrays(layer, setup.dtype) for layer in net.layers)
     return replace(setup, arrays=arrays, matrices=feedback_matrices(net, feedback), added=added)
-
-
-def _check_added(rule: Rule, added: Gradients, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    for name, array in added.items():
-        if name not in shapes or np.shape(array) != shapes[name]:
-            raise InputError(
-                f"rule '{rule.name}': its regularizer gives '{name}' of shape {np.shape(array)}, rule: names and "
-                f"shapes {shapes}"
-            )
 
 
 def _running_means(net: Network, rule: Rule, means: Means | None) -> Means | None:
@@ -297,24 +294,12 @@ def _running_means(net: Network, rule: Rule, means: Means | None) -> Means | Non
     return rule.start(net) if means is None else means
 
 
-def _deviations(net: Network, rule: Rule) -> tuple[float, ...]:
-    """Return the standard deviation of the noise on each layer's currents, () for no noise."""
-    if not rule.uses("noise"):
-        return ()
-    deviations = tuple(float(value) for value in rule.noise(net))
-    if len(deviations) != len(net.layers) or not all(0 <= value < float("inf") for value in deviations):
-        raise InputError(
-            f"rule '{rule.name}': noise {deviations}, rule: one finite standard deviation, 0 or larger, for each of "
-            f"{len(net.layers)} layers"
-        )
-    return deviations
-
-
 def _checked_feedback(net: Network, rule: Rule, feedback_weights: Sequence[Array] | None) -> tuple[Array | None, ...]:
     if feedback_weights is None:
         return (None,) * len(net.layers)
-    if rule.name != "hypr":
-        raise InputError(f"feedback_weights with rule '{rule.name}', rule: 'hypr' only")
+    if rule.name != "hypr" or rule.uses("error"):
+        hook = ", which has a hook 'error'" if rule.uses("error") else ""
+        raise InputError(f"feedback_weights with rule '{rule.name}'{hook}, rule: 'hypr' only")
     wanted = [layer.weight.shape for layer in net.layers[1:]]
     shapes = [np.shape(m) for m in feedback_weights]
     if shapes != wanted:

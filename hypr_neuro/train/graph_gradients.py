@@ -23,7 +23,7 @@ from hypr_neuro.run.graph_forward import checked_input
 from hypr_neuro.train.batch import batch_arrays, means_of
 from hypr_neuro.train.graph_engine import GraphEngine
 from hypr_neuro.train.losses import Loss, LossChoice
-from hypr_neuro.train.rules import RuleChoice, get_rule
+from hypr_neuro.train.rules import RuleChoice, rule_of_a_batch
 from hypr_neuro.train.rules.base import Rule
 
 OUTPUT_DECAY = 0.9
@@ -142,7 +142,7 @@ def graph_gradients(
         For wrong shapes, labels out of range, and rules with hooks or error feedback.
     """
     require("graph", graph, FloatGraph)
-    kind = get_rule(rule)
+    kind = rule_of_a_batch(rule)
     if kind.error_feedback or any(kind.uses(hook) for hook in ("noise", "regularizer", "reward", "error")):
         raise InputError(f"rule '{kind.name}' on a graph, rule: one that is a set of paths, such as 'hypr'")
     decay = graph.notes.get("output decay", OUTPUT_DECAY) if output_decay is None else output_decay

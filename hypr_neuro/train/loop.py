@@ -68,10 +68,9 @@ class Options:
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise InputError(f"schedule = '{self.schedule}', rule: one of {', '.join(SCHEDULES)}")
-        for name in ("epochs", "batch_size", "patience", "update_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} = {value}, rule: at least 1")
+        for name in ("rate", "clip", "average"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name))
         try:
             json.dumps(asdict(self))
         except TypeError as error:
@@ -179,21 +178,21 @@ def train(
     chosen, kind = get_rule(rule), get_loss(loss or _usual_loss(net, data))
     options = Options(
         rule if isinstance(rule, str) else asdict(chosen),
-        epochs,
-        batch_size,
-        chunk,
-        seed,
+        whole("epochs", epochs, 1),
+        whole("batch_size", batch_size, 1),
+        optional_whole("chunk", chunk, 1),
+        whole("seed", seed, 0),
         optimizer if isinstance(optimizer, str) else dict(optimizer),
         rate,
         schedule,
         kind.name,
         clip,
-        patience,
+        optional_whole("patience", patience, 1),
         average,
         penalty,
         feedback,
         np.dtype(dtype).name,
-        chosen.update_every if update_every is None else update_every,
+        chosen.update_every if update_every is None else whole("update_every", update_every, 1),
     )
     if options.update_every is not None:
         require("net, for updates inside a sequence,", net, Network)
@@ -210,8 +209,8 @@ def train(
     )
     path, described = None, options.described()
     if checkpoint is not None:
-        described |= code_digests(chosen, kind)
         path = make_folder(Path(checkpoint)) / CHECKPOINT
+        described |= code_digests(chosen, kind)
         described["data or start weights"] = start_digest(net, data)
         run.restore(path, described)
     while not run.done(options.epochs, options.patience):

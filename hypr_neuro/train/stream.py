@@ -22,7 +22,7 @@ from hypr_neuro.train.block import Block, Gradients, Part, Setup, Total, blocks_
 from hypr_neuro.train.feedback import Feedback
 from hypr_neuro.train.gradients import make_setup
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
-from hypr_neuro.train.rules import RuleChoice, get_rule
+from hypr_neuro.train.rules import RuleChoice, rule_of_a_batch
 from hypr_neuro.train.rules.base import Means
 
 Stream = Iterable[tuple[Array, Array, Array | None]]
@@ -67,7 +67,7 @@ def stream_gradients(
         For a stream without parts, parts of different samples, or bad input as `gradients` does.
     """
     require("net", net, Network)
-    kind, path = get_loss(loss), get_rule(rule)
+    kind, path = get_loss(loss), rule_of_a_batch(rule)
     if not path.forward:
         raise InputError(f"rule '{path.name}' goes back through the whole sequence and cannot run on a stream")
     if kind.last_only:

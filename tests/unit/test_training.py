@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -17,10 +18,11 @@ from hypr_neuro.errors import FileFormatError, HyprError, InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.run.forward import readout
 from hypr_neuro.testing.networks import random_network, random_spikes
-from hypr_neuro.train import loop
+from hypr_neuro.train import loop, networks
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.loop import evaluate, train
 from hypr_neuro.train.losses import LOSSES, Loss, cross_entropy
+from hypr_neuro.train.rules.base import Rule
 from hypr_neuro.train.run import Epoch, History
 
 Array = Any
@@ -311,7 +313,7 @@ def test_evaluation_does_not_depend_on_batches(make: Callable, monkeypatch: pyte
         assert repr(evaluate(net, data, "train", batch_size=size)) == whole
     seen = []
     monkeypatch.setattr(loop, "READOUT_BYTES", 3 * 4 * STEPS * net.outputs)
-    monkeypatch.setattr(loop, "readout", lambda net, x: seen.append(len(x)) or readout(net, x))
+    monkeypatch.setattr(networks, "readout", lambda net, x: seen.append(len(x)) or readout(net, x))
     assert repr(evaluate(net, data, "train")) == whole
     assert max(seen) == 3
     assert sum(seen) == len(part)
@@ -325,7 +327,7 @@ def test_evaluation_does_not_depend_on_batches(make: Callable, monkeypatch: pyte
     [
         ({"epochs": 0}, "epochs = 0"),
         ({"batch_size": 0}, "batch_size = 0"),
-        ({"patience": 0}, "patience = 0, rule: at least 1"),
+        ({"patience": 0}, "patience = 0, rule: a whole number, at least 1"),
         ({"clip": 0.0}, "clip = 0.0, rule: positive"),
         ({"clip": float("nan")}, "clip = nan"),
         ({"average": 1.0}, "average = 1.0, rule: 0 <= average < 1"),
@@ -340,7 +342,22 @@ def test_evaluation_does_not_depend_on_batches(make: Callable, monkeypatch: pyte
         ({"rule": "eprop", "feedback": "none"}, "feedback = 'none'"),
         ({"loss": "mse"}, "unknown loss 'mse', known: last_step"),
         ({"loss": "squared_error"}, r"y int64 of shape \(8,\), rule: numbers \(8, 2\)"),
-        ({"chunk": 0}, "chunk = 0, rule: at least 1"),
+        ({"chunk": 0}, "chunk = 0, rule: a whole number, at least 1"),
+        ({"update_every": "3"}, "update_every = '3', rule: a whole number, at least 1"),
+        ({"epochs": 1.5}, "epochs = 1.5, rule: a whole number"),
+        ({"seed": 1.5}, "seed = 1.5, rule: a whole number"),
+        ({"seed": -1}, "seed = -1, rule: a whole number, at least 0"),
+        ({"rate": "x"}, "rate = 'x', rule: a number"),
+        ({"clip": "x"}, "clip = 'x', rule: a number"),
+        ({"rule": None}, r"rule = None, rule: a name, a Rule\(name, source, …\), or"),
+        ({"rule": Rule}, r"rule = class Rule, rule: a Rule\(name, source, …\), or"),
+        ({"rule": {"name": "hypr", "decay": "x"}}, "rule 'hypr': decay = 'x', rule: a number"),
+        ({"rule": {"name": "hypr", "update_every": 1.5}}, "rule 'hypr': update_every = 1.5, rule: a whole number, at"),
+        ({"rule": {"name": ["hypr"]}}, r"unknown rule '\['hypr'\]'"),
+        (
+            {"feedback": "random"},
+            "feedback = 'random' with rule 'hypr', rule: 'symmetric', as errors go over the weigh",
+        ),
     ],
 )
 def test_bad_training_options_are_named(options: dict[str, object], message: str) -> None:
@@ -349,6 +366,17 @@ def test_bad_training_options_are_named(options: dict[str, object], message: str
     with pytest.raises(InputError, match=message):
         train(net, data, **options)
     assert_equal_networks(before, net)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path: Path) -> None:
+    net, data = task()
+    options = {"epochs": 1, "batch_size": 3, "patience": 2, "update_every": 7, "seed": 3, "chunk": 4}
+    expected, found = net.copy(), net.copy()
+    history = train(expected, data, **options, checkpoint=tmp_path)
+    assert train(found, data, **{name: np.int64(value) for name, value in options.items()}) == history
+    assert_equal_networks(expected, found)
+    rule = Rule("hypr", "", update_every=np.int64(7))
+    assert json.dumps(rule.update_every) == "7"
 
 
 def test_a_network_that_does_not_fit_the_data_is_named() -> None:
@@ -455,13 +483,13 @@ def test_parameters_driven_out_of_their_range_stop_training_as_divergence() -> N
 
 def test_samples_come_in_another_order_in_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    own = loop.batch_gradients
+    own = networks.batch_gradients
 
     def spy(net: Network, x: Any, *arguments: Any, **options: Any) -> Any:
         seen.append(x.index.tolist())
         return own(net, x, *arguments, **options)
 
-    monkeypatch.setattr(loop, "batch_gradients", spy)
+    monkeypatch.setattr(networks, "batch_gradients", spy)
     net, data = task()
     train(net, data, epochs=2, batch_size=len(data))
     assert sorted(seen[0]) == sorted(seen[1]) == np.flatnonzero(data.split == "train").tolist()
@@ -480,7 +508,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_samples() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": np.int64(1)}, "plain numbers"),
+        ({"clip": np.float32(1)}, "plain numbers"),
         ({"dtype": np.int32}, "dtype = int32, rule: float32 or float64"),
         ({"feedback": [np.zeros((3, 2))]}, "matrices are for gradients"),
     ],

@@ -23,9 +23,12 @@ def get_rule(chosen: RuleChoice) -> Rule:
     """Find the rule of that name, with its settings; unknown names and settings list the known ones."""
     if isinstance(chosen, Rule):
         return chosen
+    if not isinstance(chosen, (str, Mapping)):
+        made = f"class {chosen.__name__}, rule: a" if isinstance(chosen, type) else f"{chosen!r:.60}, rule: a name, a"
+        raise InputError(f'rule = {made} Rule(name, source, …), or {{"name": …}} with settings')
     settings = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
     name = settings.pop("name", None)
-    if name not in RULES:
+    if not isinstance(name, str) or name not in RULES:
         file = without_record(__name__, __path__, name, "RULE")
         raise InputError(f"unknown rule '{name}'{file}, known: {', '.join(sorted(RULES))}")
     known = [f.name for f in fields(RULES[name]) if f.name not in FIXED]
@@ -33,3 +36,14 @@ def get_rule(chosen: RuleChoice) -> Rule:
         if key not in known:
             raise InputError(f"rule '{name}': unknown setting '{key}', known: {', '.join(known)}")
     return replace(RULES[name], **settings) if settings else RULES[name]
+
+
+def rule_of_a_batch(chosen: RuleChoice) -> Rule:
+    """Find the rule as `get_rule` does; InputError for one that changes weights inside the sequence."""
+    rule = get_rule(chosen)
+    if rule.update_every is not None:
+        raise InputError(
+            f"rule '{rule.name}' with update_every = {rule.update_every}, rule: None, as this is one gradient of the "
+            "whole sequence; take hn.online_gradients or hn.train, or set the rule's update_every to None"
+        )
+    return rule

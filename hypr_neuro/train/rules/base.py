@@ -32,6 +32,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.train.checks import optional_whole, require_number
 
 Means = dict[str, Array]
 """Running means that a rule keeps from update to update, see `Rule.start`."""
@@ -128,9 +129,12 @@ class Rule:
             raise InputError(f"rule '{self.name}': eligibility = '{self.eligibility}', rule: 'spike' or 'current'")
         if self.eligibility == "current" and (paths or not self.uses("error")):
             raise InputError(f"rule '{self.name}': eligibility 'current' keeps no path and needs the hook 'error'")
-        if self.update_every is not None and not self.forward:
+        every = optional_whole(f"rule '{self.name}': update_every", self.update_every, 1)
+        object.__setattr__(self, "update_every", every)  # numpy's whole numbers are not for checkpoints
+        require_number(f"rule '{self.name}': decay", self.decay)
+        if every is not None and not self.forward:
             raise InputError(
-                f"rule '{self.name}': update_every = {self.update_every} goes with none of recurrent, above: they go "
+                f"rule '{self.name}': update_every = {every} goes with none of recurrent, above: they go "
                 "back through the whole sequence"
             )
         if not 0 <= self.decay < 1:
@@ -157,7 +161,8 @@ class Rule:
     def regularizer(self, values: Mapping[str, Array], means: Means) -> Penalty:
         """Give the penalty at weights `values` (names of `Network.arrays`); it is added before the update.
 
-        means : as `start` says. They are held: the penalty's derivatives are those at fixed means.
+        means : as `start` says. They are held: the penalty's derivatives are those at fixed means. Neither can be
+        written to
         """
         raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
