@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses, as_integer
+from hypr_neuro.neurons.contract import check_spike
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift
 from hypr_neuro.numbers.words import check_width
@@ -32,7 +33,10 @@ class ReferencePopulation:
         """Step every neuron: from its currents, one for each input, to its states and output."""
         for i, current in enumerate(currents):
             state, z, events = self.model.fixed_step(self.states[i], self.outputs[i], current, self.params[i])
-            self.states[i], self.outputs[i] = tuple(map(int, state)), int(z)
+            self.states[i], self.outputs[i] = (
+                tuple(map(int, state)),
+                check_spike(f"{self.name}, neuron {i}", self.model, z),
+            )
             for bit in range(len(self.events)):
                 self.events[bit] += (events >> bit) & 1
             self._check_width(i)

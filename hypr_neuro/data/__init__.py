@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from os import fspath
 from pathlib import Path
 from pkgutil import iter_modules
@@ -26,6 +26,7 @@ Loader = Callable[..., SequenceData]
 def _load() -> dict[str, Loader]:
     """Import every file of the folder; return the functions ``load_<name>`` that they define, by name."""
     found: dict[str, Loader] = {}
+    files: dict[str, str] = {}
     for info in iter_modules(__path__):
         module = import_module(f"{__name__}.{info.name}")
         for name, value in vars(module).items():
@@ -34,8 +35,22 @@ def _load() -> dict[str, Loader]:
                 and getattr(value, "__module__", "") == module.__name__
                 and value is not load_npz
             ):
+                _check_loader(info.name, name, value, files)
                 found[name.removeprefix("load_")] = value
     return dict(sorted(found.items()))
+
+
+def _check_loader(file: str, name: str, loader: Loader, files: dict[str, str]) -> None:
+    """Enter a loader into `files`; InputError for a second one of its name, and for an option without a default."""
+    if name in files:
+        raise InputError(f"data: {files[name]}.py and {file}.py both define {name}, rule: one a name; rename one")
+    files[name] = file
+    parameters = list(signature(loader).parameters.values())
+    if not parameters or any(option.default is Parameter.empty for option in parameters[1:]):
+        raise InputError(
+            f"data: {file}.py defines {name}{signature(loader)}, rule: a folder, then options that have defaults; "
+            "give each one"
+        )
 
 
 LOADERS: dict[str, Loader] = _load()

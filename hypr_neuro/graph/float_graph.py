@@ -30,7 +30,7 @@ from hypr_neuro.graph.integer import INPUT, LARGEST_DELAY, check_ends
 from hypr_neuro.graph.kinds import require, require_positive
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.arrays import Array, stack_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -118,7 +118,7 @@ class FloatPopulation:
 
     def float_matrix(self) -> Array:
         """Return (parameters and coefficients, n), each column the `p` of one neuron's float functions."""
-        rows = np.stack([self.params[name] for name in self.model.param_names])
+        rows = stack_rows([self.params[name] for name in self.model.param_names], self.size)
         return np.array([self.model.with_coefficients(tuple(p)) for p in rows.T.tolist()]).T.copy()
 
 

@@ -28,7 +28,8 @@ from hypr_neuro.graph.clock import INPUT, Clock
 from hypr_neuro.graph.kinds import wrong_kind
 from hypr_neuro.graph.synapses import LARGEST_DELAY, Synapses, Weights, loaded_synapses, matrix_arrays
 from hypr_neuro.neurons import get_model
-from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
+from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
 
 __all__ = ["INPUT", "LARGEST_DELAY", "HasInteger", "IntegerNetwork", "Population", "Synapses", "Weights", "as_integer"]
@@ -76,6 +77,8 @@ class Population:
                 raise InputError(f"population '{self.name}': {name} = {array.min()}..{array.max()}, rule: 32 bits")
         if self.model.validate_fixed is not None:
             self.model.validate_fixed(f"population '{self.name}'", self.named())
+        first = tuple(int(v) for v in (*self.per_neuron[:, 0], *self.constants))
+        check_steps(f"population '{self.name}'", self.model, first, PSI_ENTRIES)
 
     def __repr__(self) -> str:
         return f"Population('{self.name}', {self.model.name}, {self.size} neurons)"

@@ -15,7 +15,7 @@ from hypr_neuro.graph.kinds import require_positive
 from hypr_neuro.graph.spec import NetworkSpec, Range, parse_spec
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.arrays import Array, stack_rows
 
 KIND = "hypr-neuro network"
 
@@ -109,7 +109,7 @@ class Layer:
 
     def param_matrix(self) -> Array:
         """Return (parameters, n) in the model's order."""
-        return np.stack([self.params[name] for name in self.model.param_names])
+        return stack_rows([self.params[name] for name in self.model.param_names], self.size)
 
     def float_matrix(self) -> Array:
         """Return (parameters and coefficients, n) float64, each column the `p` of one neuron's float functions.

@@ -64,6 +64,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.neurons.contract import check_calls
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.numbers.surrogates import SURROGATES
@@ -337,6 +338,10 @@ class NeuronModel:
         self._check_names()
         self._check_float()
         self._check_integers()
+        functions = self.float_step, self.float_psi_arg, self.float_jacobian, self.float_spike_jacobian
+        change = None if self.learned is None else self.learned.change
+        where = f"neuron '{self.name}'"
+        check_calls(where, *functions, self.fixed_step, self.psi_index, self.fixed_jacobian, change)
 
     def _check_float(self) -> None:
         if self.bias_on not in ("current", "state"):

@@ -32,7 +32,7 @@ from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.neurons.base import Conversion
-from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
 from hypr_neuro.quantizing.quantize import calibration_input, conversion_summary, explained, quantize_weights
 from hypr_neuro.quantizing.weight_groups import split_by_size
@@ -232,7 +232,7 @@ class _Conversion:
         self.record += [conversion_summary(p.name, c) for c in fixed.conversions]
         if self.netx and "bias" in fixed.per_neuron:
             fixed.per_neuron["bias"] = self._netx_biases(p, fixed.per_neuron["bias"], fixed.state_scale)
-        per_neuron = np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron])
+        per_neuron = stack_rows([fixed.per_neuron[k] for k in model.fixed_per_neuron], p.size, np.int64)
         constants = np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64)
         self.populations.append(Population(p.name, model, per_neuron, constants))
         self.state_scale[p.name], self.current_scale[p.name] = fixed.state_scale, fixed.current_scale

@@ -23,7 +23,7 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Layer, Network, layer_name
 from hypr_neuro.neurons import get_model, integer_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, NeuronModel
-from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
 from hypr_neuro.quantizing.learned_values import read_values
 from hypr_neuro.run.forward import LayerForward, readout
@@ -93,7 +93,8 @@ class QuantizedLayer:
         if self.recurrent is not None:
             expected["recurrent"] = (self.recurrent.mantissa, (self.size, self.size))
         for name, (array, shape) in expected.items():
-            if array.shape != shape or array.dtype != np.int64 or 0 in shape:
+            empty = 0 in shape and name not in ("per_neuron", "constants")
+            if array.shape != shape or array.dtype != np.int64 or empty:
                 raise InputError(
                     f"{self.model.name} layer: {name} is {array.dtype} of shape {array.shape}, rule: int64 of {shape}"
                 )
@@ -374,7 +375,7 @@ def _quantize_layer(
         input=connections["input"],
         recurrent=connections.get("recurrent"),
         bias_axon=layer.bias is not None,
-        per_neuron=np.stack([fixed.per_neuron[k] for k in model.fixed_per_neuron]),
+        per_neuron=stack_rows([fixed.per_neuron[k] for k in model.fixed_per_neuron], layer.size, np.int64),
         constants=np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64),
         psi_table=fixed.psi_table,
         state_scale=fixed.state_scale,

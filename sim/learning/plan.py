@@ -18,6 +18,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.graph.integer import SUM_BITS
 from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
@@ -261,6 +262,8 @@ class LearningPlan:
                 f"{name}: neuron '{layer.model.name}' has {layer.model.currents} input "
                 f"currents, rule: {CURRENTS} for learning; choose another neuron"
             )
+        first = tuple(int(v) for v in (*layer.per_neuron[:, 0], *layer.constants))
+        check_steps(name, layer.model, first, len(layer.psi_table))
         widths = layer_widths(qnet.profile, readout=i == self.clock.output, state_scale=layer.state_scale)
         return LayerPlan(
             i,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypr_neuro.graph.integer import Population
+from hypr_neuro.neurons.contract import check_psi_index
 from hypr_neuro.numbers.fixed_point import shift
 from hypr_neuro.numbers.words import WORD_BITS, check_width
 from hypr_neuro.quantizing.quantize import Connection
@@ -139,7 +140,8 @@ class LearningLayer:
         model, p = self.layer.model, self.run.params[i]
         before, after = self.states_before[i], self.run.states[i]
         index = 0 if model.psi_index is None else model.psi_index(before, after, p)
-        psi = int(self.layer.psi_table[index])
+        entry = check_psi_index(f"{self.name}, neuron {i}", model, index, len(self.layer.psi_table))
+        psi = int(self.layer.psi_table[entry])
         A, B, C, C_prev, P, E, F = model.fixed_jacobian(
             before, after, self.outputs_before[i], (self.currents[i],), p, psi
         )

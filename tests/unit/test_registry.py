@@ -87,6 +87,28 @@ def test_a_file_without_a_record_is_named_when_it_is_asked_for(package: Path, fo
     assert f" (hypr_neuro/{folder}/another.py is there, and defines no {attribute}: give it one), known: " in found
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "def load_shd(folder):\n    pass\n",
+            "data: another.py and heidelberg.py both define load_shd, rule: one a name; rename one",
+        ),
+        (
+            "def load_another(folder, size):\n    pass\n",
+            "data: another.py defines load_another(folder, size), rule: a folder, then options that have defaults; "
+            "give each one",
+        ),
+        (
+            "def load_another():\n    pass\n",
+            "data: another.py defines load_another(), rule: a folder, then options that have defaults; give each one",
+        ),
+    ],
+)
+def test_a_loader_is_one_of_its_name_and_runs_without_options(package: Path, text: str, fault: str) -> None:
+    assert failure(package, "data", text).endswith(fault)
+
+
 def test_a_record_has_the_name_of_its_file(package: Path) -> None:
     text = "from hypr_neuro.train.rules.base import Rule\nRULE = Rule('other', source='here')\n"
     found = failure(package, "train/rules", text)
