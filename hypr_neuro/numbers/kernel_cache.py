@@ -17,7 +17,6 @@ import enum
 import hashlib
 import inspect
 import os
-import pickle
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -288,12 +287,11 @@ def _checksum(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _intact(content: bytes) -> bytes:
-    """Return a file's content without the checksum at its end; ValueError where they do not agree."""
-    stored, checksum = content[: -hashlib.sha256().digest_size], content[-hashlib.sha256().digest_size :]
-    if checksum != _checksum(stored):
+def _check_intact(content: bytes) -> None:
+    """Raise ValueError where a file's content and the checksum at its end do not agree."""
+    length = hashlib.sha256().digest_size
+    if content[-length:] != _checksum(content[:-length]):
         raise ValueError("damaged")
-    return stored
 
 
 def attach_cache(compiled: Any, digest: Callable[[], str]) -> None:
@@ -345,8 +343,9 @@ def _cache_class() -> type[Any]:
             except OSError:
                 return None
             try:
-                stored, data = pickle.loads(_intact(content))
-            except Exception:  # whatever pickle meets: the kernel is compiled and stored once more
+                _check_intact(content)
+                stored, data = self._load_data(self._file(key))  # which reads no further than its own end
+            except Exception:  # whatever numba meets: the kernel is compiled and stored once more
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
                 return None
