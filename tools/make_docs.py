@@ -11,7 +11,7 @@ from hypr_neuro.devices import CAPABILITIES, device_class, device_names
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.profiles.profile import load_profile, profile_names
-from hypr_neuro.workflow.stages import describe_profile
+from hypr_neuro.workflow.describe import describe_profile
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

@@ -37,7 +37,7 @@ from hypr_neuro.exchange.nir.write import IN_FLOAT
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.reference import simulate_reference
-from hypr_neuro.workflow.stages import require_equal_networks
+from hypr_neuro.workflow.equal import require_equal_networks
 from hypr_neuro.workflow.stages_fixed import require_equal_after
 
 ROOT = Path(__file__).resolve().parents[1]

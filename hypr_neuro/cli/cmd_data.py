@@ -19,6 +19,6 @@ def run(
     json: Json = False,
 ) -> None:
     """Load and check a data set, and say what is in it."""
-    from hypr_neuro.workflow.stages import describe_data
+    from hypr_neuro.workflow.describe import describe_data
 
     emit(describe_data(get_data(name, data_dir, 0)), json, name)

@@ -18,7 +18,7 @@ def run(
 ) -> None:
     """List the profiles, or show one with unit and source of every number."""
     from hypr_neuro.profiles.profile import load_profile, profile_names, profile_schema
-    from hypr_neuro.workflow.stages import describe_profile
+    from hypr_neuro.workflow.describe import describe_profile
 
     if schema:
         emit(profile_schema(), True)

@@ -27,10 +27,9 @@ from hypr_neuro.data.augment import augment
 from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
-from hypr_neuro.errors import InputError, MismatchError
+from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import read_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.place import estimate, place
@@ -39,11 +38,12 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize, state_ran
 from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions
-from hypr_neuro.traces.trace import Trace
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.loop import evaluate, train
 from hypr_neuro.train.networks import Trainable
 from hypr_neuro.train.run import Epoch, History
+from hypr_neuro.workflow.describe import describe_data, describe_network, describe_profile
+from hypr_neuro.workflow.equal import require_equal_networks, require_equal_traces
 from hypr_neuro.workflow.tasks import Task
 
 Progress = Callable[[int, int], None]
@@ -68,47 +68,6 @@ def note_run(folder: RunFolder, title: str, command: str, seed: int) -> None:
 def note_data(folder: RunFolder, data: SequenceData, note: str = "") -> dict[str, Any]:
     """Write section "data" and return it."""
     return dict(folder.write("data", describe_data(data) | {"note": note}))
-
-
-def describe_data(data: SequenceData) -> dict[str, Any]:
-    """Return the sizes of the data as plain numbers."""
-    sizes = {part: int(np.sum(data.split == part)) for part in ("train", "validation", "test")}
-    return {
-        "name": data.name,
-        **sizes,
-        "steps": data.steps,
-        "channels": data.channels,
-        "targets" if data.regression else "classes": data.classes,
-        "labels": "per step" if data.per_step else "per sample",
-        "encoder": data.encoder,
-        "events_per_sample": sum(float(np.abs(x).sum()) for x in data.x) / len(data),
-    }
-
-
-def describe_network(net: Network) -> dict[str, Any]:
-    """Return layers and sizes as plain data."""
-    layers = [
-        {
-            "name": net.name(i),
-            "neuron": layer.model.name,
-            "size": layer.size,
-            "inputs": layer.inputs,
-            "recurrent": layer.recurrent is not None,
-            "bias": layer.bias is not None or "bias" in layer.trainable,
-            "weights": layer.weight.size + (layer.recurrent.size if layer.recurrent is not None else 0),
-        }
-        for i, layer in enumerate(net.layers)
-    ]
-    return {"dt": net.dt, "layers": layers}
-
-
-def describe_profile(profile: Profile) -> dict[str, Any]:
-    """Return every number of a profile with unit and source."""
-    facts = []
-    for group, fields in profile.dump().items():
-        if isinstance(fields, dict):
-            facts += [{"name": f"{group}.{key}", **q} for key, q in fields.items()]
-    return {"name": profile.name, "description": profile.description, "facts": facts}
 
 
 def train_stage(
@@ -217,27 +176,6 @@ def nir_stage(folder: RunFolder, net: Network) -> Network:
     require_equal_networks(net, read_back)
     folder.write("nir", {"file": path.name, "equal": True, "approximations": list(summary.approximations)})
     return read_back
-
-
-def require_equal_networks(one: Network, other: Network) -> None:
-    """Raise MismatchError unless every array of both networks is the same, bit for bit."""
-    same = len(one.layers) == len(other.layers) and one.dt == other.dt
-    for i, (a, b) in enumerate(zip(one.layers, other.layers, strict=False)):
-        pairs = [(a.weight, b.weight), (a.recurrent, b.recurrent), (a.bias, b.bias)]
-        pairs += [(a.params[k], b.params.get(k)) for k in a.params]
-        equal = a.model is b.model and all(
-            (x is None and y is None) or (x is not None and y is not None and np.array_equal(x, y)) for x, y in pairs
-        )
-        if not equal:
-            raise MismatchError(f"{one.name(i)}: the network read back differs from the one written")
-    if not same:
-        raise MismatchError("the network read back has other layers or another dt than the one written")
-
-
-def require_equal_graphs(one: FloatGraph, other: FloatGraph) -> None:
-    """Raise MismatchError unless both graphs compute the same, bit for bit."""
-    if one.digest() != other.digest():
-        raise MismatchError("the graph read back differs from the one written")
 
 
 def quantize_stage(folder: RunFolder, net: Network, profile: Profile, data: SequenceData) -> QuantizedNetwork:
@@ -363,25 +301,6 @@ def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, sa
         "seconds": time.perf_counter() - started,
     }
     return dict(folder.write("lava", section))
-
-
-def require_equal_traces(sim_trace: Trace, lava_trace: Trace) -> None:
-    """Raise MismatchError naming layer, first step and neuron unless everything recorded is equal."""
-    pairs = [(f"{layer}.spikes", array, lava_trace.spikes[layer]) for layer, array in sim_trace.spikes.items()]
-    pairs += [
-        (f"{layer}.{state}", array, lava_trace.states[layer][state])
-        for layer, by_name in sim_trace.states.items()
-        for state, array in by_name.items()
-    ]
-    for name, a, b in pairs:
-        if not np.array_equal(a, b):
-            index = tuple(int(i) for i in np.argwhere(a != b)[0]) if a.shape == b.shape else ()
-            position = (
-                f"step {index[0]}, sample {index[1]}, neuron {index[2]}: {a[index]} here, {b[index]} there"
-                if index
-                else "other shape"
-            )
-            raise MismatchError(f"{name} differs between the simulator and Lava, {position}")
 
 
 def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) -> tuple[Network, QuantizedNetwork]:

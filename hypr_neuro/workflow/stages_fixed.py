@@ -27,7 +27,8 @@ from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.workflow.stages import build, describe_network, describe_profile
+from hypr_neuro.workflow.describe import describe_network, describe_profile
+from hypr_neuro.workflow.stages import build
 from hypr_neuro.workflow.tasks import Task
 
 DOUBLINGS = 12

@@ -35,7 +35,7 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.initial import scale_to_rate
-from hypr_neuro.workflow import stages
+from hypr_neuro.workflow import equal, stages
 
 
 def data() -> SequenceData:
@@ -58,19 +58,19 @@ def quantized(net: Network) -> QuantizedNetwork:
 
 def test_networks_that_differ_in_one_number_are_told_apart() -> None:
     net, other = network(), network()
-    stages.require_equal_networks(net, other)
+    equal.require_equal_networks(net, other)
     other.layers[0].params["dv"][3] += 1e-12
     with pytest.raises(MismatchError, match=r"layers\.0"):
-        stages.require_equal_networks(net, other)
+        equal.require_equal_networks(net, other)
 
 
 def test_traces_that_differ_in_one_spike_are_told_apart() -> None:
     trace = simulate(quantized(network()), data().x, record=("spikes", "v"))
-    stages.require_equal_traces(trace, trace)
+    equal.require_equal_traces(trace, trace)
     spikes = trace.spikes["layers.0"].copy()
     spikes[5, 2, 1] ^= 1
     with pytest.raises(MismatchError, match=r"layers\.0\.spikes.*step 5, sample 2, neuron 1"):
-        stages.require_equal_traces(trace, replace(trace, spikes={"layers.0": spikes}))
+        equal.require_equal_traces(trace, replace(trace, spikes={"layers.0": spikes}))
 
 
 def test_rates_of_float_and_integers_are_of_the_same_samples_and_steps(tmp_path: Path) -> None:
