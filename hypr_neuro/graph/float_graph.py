@@ -262,7 +262,7 @@ class FloatGraph:
         for i, layer in enumerate(net.layers):
             name = net.name(i)
             biases = {} if layer.bias is None else {0: layer.bias}
-            populations.append(FloatPopulation(name, layer.model, layer.params, biases))
+            populations.append(FloatPopulation(name, layer.model, layer.params, biases, (layer.size,)))
             synapses.append(FloatSynapses(below, name, layer.weight))
             if layer.recurrent is not None:
                 synapses.append(FloatSynapses(name, name, layer.recurrent))
