@@ -6,13 +6,15 @@ Edited are the files that git sees as changed, new or removed against HEAD. What
 
 a neuron        `hypr_neuro/neurons/<name>.py` or `tests/models/<name>.py`: the tests that have its name as a word of
                 their own, in files that loop over the models or name it; at most `CASES` cases of each function
-a module        of the package or of tests/helpers: the test files that import it; if none does, those that import the
-                modules that import it, and so on
-another file    a template or a profile: as the modules that name it, or as its package
+a module        of the package, of tests/helpers or of tools: the test files that import it; if none does, those that
+                import the modules that import it, and so on
+a profile       the tests of profiles, widths and golden numbers (`OF_PROFILES`)
+another file    a template, a page, pyproject.toml: as what names it, or as its package or folder
 a conftest.py   the tests of its folder
 a test file     the file itself
 
-Last it is said what is left to `make test`: whatever takes long, because it starts Lava, compiles, or runs examples.
+Last it is said what is left to `make test`: whatever takes long, because it starts Lava, compiles, or runs examples;
+files that no test imports or names; and that no test ran, if none did.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPPED = ("compilers", "hardware_profiles", "sim")  # folders of the repository, installed inside hypr_neuro
-WATCHED = ("hypr_neuro", "tests", "tools", *MAPPED)
+OF_PROFILES = ("unit/test_profile", "unit/test_plan", "conformance/test_golden", "conformance/test_golden_learning")
+"""Tests, of the folder of tests, that an edited profile runs: what is in it, what follows from it, known numbers."""
+OWN_TEST = Path("tests/unit/test_quick.py")
+"""The test of this program: its strings are the files of a small repository, and name nothing else."""
 MODELS = (Path("hypr_neuro/neurons"), Path("tests/models"))
 SHARED = {"__init__", "base", "scaling", "structure"}  # files beside the models that are no model
 CASES = 3
@@ -80,6 +85,8 @@ def module_of(path: Path) -> str:
     parts = list(path.with_suffix("").parts)
     if parts[:2] == ["tests", "helpers"]:
         parts = parts[2:]
+    elif parts[0] == "tools":  # each finds the others beside it
+        parts = parts[1:]
     elif parts[0] in MAPPED:
         parts.insert(0, "hypr_neuro")
     elif parts[0] != "hypr_neuro":
@@ -89,7 +96,12 @@ def module_of(path: Path) -> str:
 
 def imported(text: str) -> set[str]:
     """Return the names that a Python text imports, anywhere in it, or has as strings: dotted, or a program's file."""
-    names = {*_DOTTED.findall(text), *_SCRIPT.findall(text)}
+    return {*_DOTTED.findall(text), *_SCRIPT.findall(text), *imports(text)}
+
+
+def imports(text: str) -> set[str]:
+    """Return the names that a Python text imports, anywhere in it."""
+    names: set[str] = set()
     for package, entries, plain in _IMPORT.findall(text):
         listed = re.sub(r"#.*", "", entries or plain).strip("() ")
         found = {entry.split()[0] for entry in re.split(r"[,\n]", listed) if entry.strip()}
@@ -113,8 +125,8 @@ class Tree:
 
     @cached_property
     def texts(self) -> dict[Path, str]:
-        """Every Python file of the package and the tests."""
-        folders = [self.root / name for name in ("hypr_neuro", "tests", *MAPPED)]
+        """Every Python file of the package, the tests and the tools."""
+        folders = [self.root / name for name in ("hypr_neuro", "tests", "tools", *MAPPED)]
         paths = sorted(path for folder in folders for path in folder.rglob("*.py"))
         return {path.relative_to(self.root): path.read_text(encoding="utf-8") for path in paths}
 
@@ -128,7 +140,7 @@ class Tree:
         """By dotted name the files that import it."""
         found: dict[str, set[Path]] = {}
         for path, text in self.texts.items():
-            for name in imported(text):
+            for name in imports(text) | {"quick"} if path == OWN_TEST else imported(text):
                 found.setdefault(name, set()).add(path)
         return found
 
@@ -158,15 +170,17 @@ class Tree:
 
     def naming(self, name: str) -> list[Path]:
         """Return the files that have this name as a string."""
-        return [path for path, text in self.texts.items() if quotes(text, name)]
+        return [path for path, text in self.texts.items() if path != OWN_TEST and quotes(text, name)]
 
     def tests_of_data(self, path: Path) -> set[Path]:
-        """Return the tests of a file that is no module: those that name it or, inside tests, its folder.
+        """Return the tests of a file that is no module: those that name it or, outside the package, its folder.
 
         Of the package's modules those that name it count as edited; where none does, the package that holds it.
         """
         users = self.naming(path.name)
-        if not users and path.parts[0] == "tests":
+        if path.parent == Path():  # the package has files of the same names, such as the Makefile of a C project
+            users = [user for user in users if user.parts[0] == "tests"]
+        if not users and path.parts[0] not in ("hypr_neuro", "tools", *MAPPED) and path.parent.name:
             users = self.naming(path.parent.name)
         modules = {module_of(user) for user in users} - {""}
         package = next((p for p in path.parents if p / "__init__.py" in self.texts), None)
@@ -180,6 +194,8 @@ class Tree:
             return {path}
         if path.name == "conftest.py":
             return {test for test in self.tests if path.parent in test.parents}
+        if path.parts[0] == "hardware_profiles" and path.suffix == ".yaml":
+            return {test for test in self.tests if "/".join(test.with_suffix("").parts[1:]) in OF_PROFILES}
         module = module_of(path)
         return self.nearest_tests(module) if module else self.tests_of_data(path)
 
@@ -203,14 +219,14 @@ def takes_long(path: Path) -> bool:
 
 def choose(edited: Iterable[Path], tree: Tree) -> Choice:
     """Choose for edited files what runs: of the neurons first, then whole files."""
-    watched = [path for path in edited if path.parts[0] in WATCHED]
-    if not watched:
-        return Choice([], [f"no file of {', '.join(WATCHED)} differs from HEAD: nothing to test"])
-    neurons = {path.stem for path in watched if path.parent in MODELS and path.suffix == ".py"} - SHARED
+    edited = list(edited)
+    if not edited:
+        return Choice([], ["no file differs from HEAD: nothing to test"])
+    neurons = {path.stem for path in edited if path.parent in MODELS and path.suffix == ".py"} - SHARED
     models, variants = sorted(neurons - tree.variants()), neurons & tree.variants()
     whole: set[Path] = set()
     notes = []
-    for path in watched:
+    for path in edited:
         if path.parent in MODELS and path.stem in models:
             continue
         if path.stem in variants:
@@ -219,15 +235,18 @@ def choose(edited: Iterable[Path], tree: Tree) -> Choice:
             tests = tree.tests_of(path)
         whole |= tests
         if not tests and (tree.root / path).is_file():
-            notes.append(f"{path}: no test imports or names it")
+            notes.append(f"{path}: no test imports or names it; what it does shows in make test at most")
     of_models = tree.tests_of_models(models) - whole if models else set()
     long = {path for path in whole if takes_long(path)} | {
         path for path in of_models if takes_long(path) or SLOW & set(path.stem.split("_"))
     }
     runs = [Run(_sorted(of_models - long), tuple(models)), Run(_sorted(whole - long))]
+    runs = [run for run in runs if run.files]
+    if runs:
+        notes.append(f"left to make test: in what ran, tests with {LONG} in their names")
     if long:
         notes.append(f"left to make test: {' '.join(_sorted(long))}")
-    return Choice([run for run in runs if run.files], notes)
+    return Choice(runs, notes)
 
 
 def _sorted(paths: Iterable[Path]) -> tuple[str, ...]:
@@ -235,12 +254,12 @@ def _sorted(paths: Iterable[Path]) -> tuple[str, ...]:
 
 
 def run_tests(runs: Iterable[Run], arguments: list[str]) -> int:
-    """Run pytest for each; return the first exit code that is a failure, 0 where there is none."""
+    """Run pytest for each; return the first exit code that is a failure, `NO_TESTS` where no test ran, else 0."""
     codes = []
     for run in runs:
         command = [sys.executable, "-m", "pytest", "-q", *run.arguments(), *arguments]
         codes.append(subprocess.run(command, cwd=ROOT, check=False).returncode)
-    return next((code for code in codes if code not in (0, NO_TESTS)), 0)
+    return next((code for code in codes if code not in (0, NO_TESTS)), 0 if 0 in codes else NO_TESTS)
 
 
 def main() -> int:
@@ -248,6 +267,9 @@ def main() -> int:
     choice = choose(edited_files(), Tree())
     status = run_tests(choice.runs, sys.argv[1:])
     print("\n".join(choice.notes))
+    if status == NO_TESTS:  # no failure, and no success either
+        print("no test ran")
+        return 0
     return status
 
 

@@ -25,6 +25,7 @@ def load() -> Any:
 
 
 quick = load()
+LEFT = f"left to make test: in what ran, tests with {quick.LONG} in their names"
 FILES = {
     "hypr_neuro/__init__.py": "",
     "hypr_neuro/deep.py": "",
@@ -65,6 +66,14 @@ FILES = {
     "tests/conformance/test_lava.py": "import hypr_neuro.deep\nMODELS\n",
     "tests/conformance/test_golden.py": 'folder = ROOT / "golden"\n',
     "tools/make.py": "",
+    "tools/cases.py": "",
+    "tools/write.py": "import cases\n",
+    "tests/commands/test_written.py": 'PROGRAM = ROOT / "tools" / "write.py"\n',
+    "tests/commands/test_pages.py": 'pages = (ROOT / "docs").glob("*.md")\nguide = ROOT / "GUIDE.md"\n',
+    "tests/commands/test_extending.py": 'guide = ROOT / "GUIDE.md"\n',
+    "tests/unit/test_quick.py": 'FILES = "hypr_neuro.deep", "hypr_neuro.profile", "GUIDE.md", "Makefile"\n',
+    "tests/unit/test_profile.py": "",
+    "tests/unit/test_plan.py": "",
 }
 
 
@@ -93,7 +102,12 @@ EDITS = [
     ("hypr_neuro/package/__init__.py", {"inside"}),  # runs when what is inside is imported
     ("tests/helpers/program.py", {"write"}),  # a program, not imported
     ("hypr_neuro/profile.py", {"read"}),
-    ("hardware_profiles/chip.yaml", {"read"}),  # of the package that is read as data
+    ("hardware_profiles/chip.yaml", {"profile", "plan", "golden"}),  # what is in it and what follows from it
+    ("hardware_profiles/__init__.py", {"read"}),  # of the package that is read as data
+    ("GUIDE.md", {"pages"}),
+    ("docs/page.md", {"pages"}),  # named by its folder
+    ("tools/write.py", {"written"}),
+    ("tools/cases.py", {"written"}),  # over the program that imports it
     ("compilers/c/templates/Makefile", {"c_text"}),
     ("compilers/c/templates/board/start.c", {"c_text"}),
     ("compilers/c/templates/new.h", {"c_text"}),  # named by none: of the package that holds it
@@ -116,7 +130,7 @@ def test_an_edit_has_the_tests_nearest_to_it(tree: Any, edited: str, files: set[
 def test_a_neuron_has_the_files_that_loop_or_name_it(tree: Any, edited: str) -> None:
     runs, notes = chosen(tree, edited)
     assert runs == [("every", "one")]
-    assert notes == ["left to make test: tests/conformance/test_lava.py tests/unit/test_c_text.py"]
+    assert notes == [LEFT, "left to make test: tests/conformance/test_lava.py tests/unit/test_c_text.py"]
     arguments = quick.choose([Path(edited)], tree).runs[0].arguments()
     assert {"--models=alif", f"--cases={quick.CASES}"} <= set(arguments)
 
@@ -129,12 +143,12 @@ def test_files_run_whole_beside_those_of_a_neuron(tree: Any) -> None:
 
 def test_notes_tell_no_edit_from_an_edit_without_tests(tree: Any) -> None:
     (tree.root / "hypr_neuro" / "lonely.py").touch()
-    runs, notes = chosen(tree, "docs/page.md", "README.md")
-    assert not runs
-    assert len(notes) == 1
-    assert "differs from HEAD: nothing to test" in notes[0]
-    assert chosen(tree, "hypr_neuro/lonely.py") == ([], ["hypr_neuro/lonely.py: no test imports or names it"])
-    assert chosen(tree, "tools/make.py") == ([], ["tools/make.py: no test imports or names it"])
+    assert chosen(tree) == ([], ["no file differs from HEAD: nothing to test"])
+    (tree.root / "Makefile").touch()
+    for name in ("hypr_neuro/lonely.py", "tools/make.py", "Makefile"):
+        told = f"{name}: no test imports or names it; what it does shows in make test at most"
+        assert chosen(tree, name) == ([], [told])
+    assert chosen(tree, "GUIDE.md")[1] == [LEFT, "left to make test: tests/commands/test_extending.py"]
     assert chosen(tree, "tests/unit/test_removed.py") == ([], [])
     assert chosen(tree, "tests/conformance/test_lava.py") == (
         [],
@@ -143,9 +157,9 @@ def test_notes_tell_no_edit_from_an_edit_without_tests(tree: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "status"), [([0, 0], 0), ([5, 0], 0), ([5, 5], 0), ([1, 0], 1), ([5, 2], 2), ([0, 1], 1), ([2, 1], 2)]
+    ("codes", "status"), [([0, 0], 0), ([5, 0], 0), ([5, 5], 5), ([1, 0], 1), ([5, 2], 2), ([0, 1], 1), ([2, 1], 2)]
 )
-def test_all_runs_run_and_nothing_collected_is_no_failure(
+def test_all_runs_run_and_nothing_collected_is_told_from_both(
     codes: list[int], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = []
@@ -158,6 +172,19 @@ def test_all_runs_run_and_nothing_collected_is_no_failure(
     assert quick.run_tests([quick.Run(("a",)), quick.Run(("b",))], ["-x"]) == status
     assert [command[4] for command in commands] == ["a", "b"]
     assert all(command[-1] == "-x" for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "last"), [(quick.NO_TESTS, 0, "no test ran"), (0, 0, "a note"), (1, 1, "a note")]
+)
+def test_it_is_said_that_no_test_ran(
+    status: int, code: int, last: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quick, "edited_files", list)
+    monkeypatch.setattr(quick, "choose", lambda edited, tree: quick.Choice([], ["a note"]))
+    monkeypatch.setattr(quick, "run_tests", lambda runs, arguments: status)
+    assert quick.main() == code
+    assert capsys.readouterr().out.splitlines()[-1] == last
 
 
 def test_git_says_what_was_edited(tmp_path: Path) -> None:
@@ -186,7 +213,8 @@ def test_every_module_and_template_of_the_repository_has_tests() -> None:
     assert len(data) > 20
     models = [path for path in tree.texts if path.parent in quick.MODELS]
     without = []
-    for path in [*tree.texts, *data]:
+    package = [path for path in tree.texts if path.parts[0] != "tools"]
+    for path in [*package, *data, Path("CONTRIBUTING.md"), Path("README.md"), Path("pyproject.toml")]:
         runs, notes = quick.choose([path], tree)
         if not runs and not any(note.startswith("left to make test") for note in notes):
             without.append(str(path))
