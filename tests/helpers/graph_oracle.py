@@ -143,4 +143,5 @@ def graph_oracle(
     shape, numbers = shape_of(graph, names)
     data = jnp.asarray(x.transpose(1, 0, 2), jnp.float64)
     value, found = _value_and_gradient(shape, rule, decay, loss, numbers, data, jnp.asarray(y), mask.astype(float))
+    _value_and_gradient.clear_cache()  # of hundreds of graphs the compiler's memory runs out
     return {k: np.asarray(v) for k, v in found.items()}, float(value)
