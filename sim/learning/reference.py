@@ -55,7 +55,7 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer
 from hypr_neuro.sim.learning.reference_update import Matrix, ReferenceRule
-from hypr_neuro.sim.learning.regularizer import Regularizer, mean_rate
+from hypr_neuro.sim.learning.regularizer import Regularizer, checked_term, mean_rate
 from hypr_neuro.sim.learning.targets import rewarded
 from hypr_neuro.sim.learning.updates.base import averaged
 
@@ -294,7 +294,7 @@ class LearningReference:
         for layer, means in zip(self.layers, self.means, strict=True):
             first = 0
             for key, c in layer.layer.connections().items() if layer.learns else ():
-                term = regularizer(f"{layer.name}.{key}", c.mantissa.astype(int), np.array(means)).tolist()
+                term = checked_term(regularizer, f"{layer.name}.{key}", c.mantissa, np.array(means)).tolist()
                 for i, row in enumerate(term):
                     for j, entry in enumerate(row, first):
                         full = check_width(

@@ -22,6 +22,9 @@ from hypr_neuro.sim.learning.updates.base import averaged
 MEAN_FRACTION = 16
 """Fraction bits of a mean rate, in spikes a step."""
 
+TERM_BITS = 63
+"""Bits of a term: its sum with a gradient fits a word."""
+
 Regularizer = Callable[[str, Array, Array], Array]
 """(connection such as "layers.0.input", mantissas (n, m), mean rates (n,) with 16 fraction bits) -> R (n, m), integers
 in the unit of a gradient: 2^19 is a signal of full scale on an eligibility of 1. A readout's mean rates are 0."""
@@ -42,13 +45,20 @@ def regularizer_name(regularizer: Regularizer | None) -> str | None:
 
 
 def checked_term(regularizer: Regularizer, name: str, weights: Array, means: Array) -> Array:
-    """Compute R for one connection; InputError for an answer that is no integer matrix of the weights' shape."""
+    """Compute R for one connection; InputError unless it is a matrix of the weights' shape, integers of `TERM_BITS`."""
     term = np.asarray(regularizer(name, np.array(weights, np.int64), np.array(means, np.int64)))
     if term.shape != weights.shape or term.dtype.kind not in "iu":
         raise InputError(
             f"regularizer: {name} got {term.dtype} of shape {term.shape}, rule: integers of the weights' shape "
             f"{weights.shape}"
         )
+    # before the cast: an unsigned number would come out as another one, and its sum with a gradient could wrap
+    for entry in (int(term.min()), int(term.max())):
+        if abs(entry) > largest_in(TERM_BITS):
+            raise InputError(
+                f"regularizer: {name} got {entry}, rule: -2^{TERM_BITS - 1} < R < 2^{TERM_BITS - 1}; clip it to the "
+                "gradients' width, learning.accumulator_bits of the profile"
+            )
     return term.astype(np.int64)
 
 

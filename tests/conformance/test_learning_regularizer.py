@@ -124,3 +124,33 @@ def test_a_term_of_another_kind_is_named(term: Any) -> None:
     learner = Learner(qnet, None, lambda name, weights, rate: term)
     with pytest.raises(InputError, match=r"regularizer: layers.0.input got .*, rule: integers of the weights' shape"):
         learner.sample(x[0], label[0], scored[0], RATE)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (np.uint64(2**64 - 5), "18446744073709551611"),
+        (np.uint64(2**63), "9223372036854775808"),
+        (np.int64(2**63 - 1), "9223372036854775807"),
+        (np.int64(-(2**62)), "-4611686018427387904"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("executor", [Learner, LearningReference])
+def test_a_term_that_no_sum_has_room_for_is_refused(executor: Any, entry: Any, told: str) -> None:
+    qnet, x, label, scored = problem("lif")
+    learner = executor(qnet, LearnOptions(rule="sgd"), lambda name, weights, rate: np.full(weights.shape, entry))
+    with pytest.raises(InputError, match=rf"regularizer: layers.0.input got {told}, rule: -2\^62 < R < 2\^62; clip"):
+        learner.sample(x[0], label[0], scored[0], RATE)
+
+
+def test_unsigned_terms_and_large_ones_are_those_numbers() -> None:
+    qnet, x, label, scored = problem("lif")
+    for entry in (np.uint64(5), np.int64(2**62 - 1), np.int64(1 - 2**62)):
+        learners = [
+            kind(qnet.copy(), LearnOptions(rule="sgd"), lambda name, weights, rate, e=entry: np.full(weights.shape, e))
+            for kind in (Learner, LearningReference)
+        ]
+        for learner in learners:
+            learner.sample(x[0], label[0], scored[0], RATE)
+        assert_same_weights(learners[0].qnet, learners[1].qnet)
