@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from hypr_neuro.errors import ProfileError
@@ -27,8 +27,47 @@ FORMAT_FIELDS = {entry.name for entry in fields(FixedFormat)}
 T = TypeVar("T")
 
 
+NO_UNIT = "-"
+"""Unit of what has none; any number may leave its unit unsaid so."""
+UNITS = {
+    "step": ("connection_delay", "error_latency"),
+    "bit": ("threshold_shift", "eligibility_fraction", "synaptic_memory"),
+    "log2": ("weight_exponent_min", "weight_exponent_max", "bias_exponent_max"),
+    "1": ("state_headroom",),
+    "neuron": ("neurons",),
+    "axon": ("in_axons", "out_axons"),
+    "synapse": ("fan_in",),
+    "core": ("cores",),
+    "pJ": ("neuron_update", "spike_out", "synapse", "axon_out"),
+    "ns": ("neuron_update_time", "spike_out_time", "synapse_time", "barrier_time"),
+}
+"""Keys by the unit that their numbers are read in; those that end in ``_bits`` are bits, all others have none."""
+
+
+def unit_of(key: str) -> str:
+    """Return the unit of a profile's key, the last part of its name."""
+    named = next((unit for unit, keys in UNITS.items() if key in keys), NO_UNIT)
+    return "bit" if key.endswith("_bits") else named
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Section(_Strict):
+    """A part of a profile of which every key is a `Quantity`."""
+
+    @field_validator("*")
+    @classmethod
+    def _in_its_unit(cls, quantity: Any, info: ValidationInfo) -> Any:
+        unit = unit_of(str(info.field_name))
+        if quantity is not None and quantity.unit not in (unit, NO_UNIT):
+            raise PydanticCustomError(
+                "wrong_unit",
+                "unit '{given}', rule: '{unit}', in which the number is read; write it in this unit",
+                {"given": quantity.unit, "unit": unit},
+            )
+        return quantity
 
 
 class Quantity(_Strict, Generic[T]):
@@ -77,14 +116,14 @@ def _default(value: Any, unit: str) -> Any:
     return Quantity(value=value, unit=unit, source="default: a profile that does not say")
 
 
-class Time(_Strict):
+class Time(_Section):
     """When things arrive; see `graph.clock`."""
 
     connection_delay: Quantity[Literal[0, 1]]
     error_latency: Quantity[Annotated[int, Field(ge=0, le=64)]]
 
 
-class Precision(_Strict):
+class Precision(_Section):
     """Widths in bits (sign included unless said), rounding and overflow rules."""
 
     weight_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
@@ -107,7 +146,7 @@ class Precision(_Strict):
         return (1 << (self.weight_bits.value - 1)) - 1
 
 
-class Learning(_Strict):
+class Learning(_Section):
     """What learns and in which widths; see `sim.learning`."""
 
     ability: Quantity[Literal["native", "microcode", "arm", "embedded", "none"]]
@@ -124,7 +163,7 @@ class Learning(_Strict):
     residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = _default(0, "bit")
 
 
-class Core(_Strict):
+class Core(_Section):
     """Limits of one core; an absent one is not published and not checked."""
 
     neurons: Positive | None = None
@@ -134,13 +173,13 @@ class Core(_Strict):
     fan_in: Positive | None = None
 
 
-class Chip(_Strict):
+class Chip(_Section):
     """Limits of the whole chip."""
 
     cores: Positive | None = None
 
 
-class Energy(_Strict):
+class Energy(_Section):
     """Energy and time of one operation, where published."""
 
     neuron_update: Real | None = None

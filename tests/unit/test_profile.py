@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypr_neuro.errors import InputError, ProfileError
-from hypr_neuro.profiles.profile import load_profile, parse_profile, profile_names, profile_schema
+from hypr_neuro.profiles.profile import load_profile, parse_profile, profile_names, profile_schema, unit_of
 
 
 def written(folder: Path, text: str, name: str = "chip.yaml") -> Path:
@@ -40,6 +40,40 @@ def test_every_number_carries_unit_and_source(name: str) -> None:
             assert node["source"], path
 
     numbers(load_profile(name).dump(), name)
+
+
+@pytest.mark.parametrize(
+    ("key", "unit", "rule"),
+    [
+        ("precision.weight_bits", "byte", "bit"),
+        ("learning.accumulator_bits", "Bit", "bit"),
+        ("precision.weight_exponent_max", "bit", "log2"),
+        ("time.error_latency", "ms", "step"),
+        ("core.fan_in", "neuron", "synapse"),
+        ("energy.synapse", "nJ", "pJ"),
+        ("energy.barrier_time", "us", "ns"),
+        ("learning.error", "bit", "-"),
+    ],
+)
+def test_a_number_is_in_the_unit_in_which_it_is_read(key: str, unit: str, rule: str) -> None:
+    section, name = key.split(".")
+    plain = load_profile("loihi2").dump()
+    quantity = plain.setdefault(section, {}).setdefault(name, {"value": 1, "source": "test"})
+    quantity["unit"] = unit
+    with pytest.raises(ProfileError, match=rf"key '{key}' = .*unit '{unit}', rule: '{rule}', in which the number is"):
+        parse_profile(plain, "mine")
+    for right in (rule, "-"):
+        quantity["unit"] = right
+        assert parse_profile(plain, "mine").dump()[section][name]["unit"] == right
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_shipped_profiles_say_every_unit(name: str) -> None:
+    sections = [section for section in load_profile(name).dump().values() if isinstance(section, dict)]
+    assert sum(len(section) for section in sections) > 20
+    for section in sections:
+        for key, quantity in section.items():
+            assert quantity["unit"] == unit_of(key), key
 
 
 def test_a_profile_overrides_single_keys_of_another(tmp_path: Path) -> None:
