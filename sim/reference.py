@@ -1,7 +1,9 @@
-"""The definition of the integer semantics: plain Python ints, neuron by neuron, step by step.
+"""The definition of the integer semantics: Python's integers, neuron by neuron, step by step.
 
-Python ints never wrap, so a forgotten overflow rule shows as a state outside its declared width, which is checked
-after every step. Slow on purpose; the fast engine and every compiled target must equal it, bit for bit.
+They never wrap, so a forgotten overflow rule shows as a state outside its declared width, which is checked after every
+step. Inside a neuron's step they are words (`numbers.words`), which refuse what compiled code would do differently:
+leave 64 bits, shift by a count outside of 0 to 63, divide by what is not positive. Slow on purpose; the fast engine and
+every compiled target must equal it, bit for bit.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.errors import WidthError
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses, as_integer
 from hypr_neuro.neurons.contract import check_spike
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift
-from hypr_neuro.numbers.words import check_width
+from hypr_neuro.numbers.words import Word, check_width
 
 
 class ReferencePopulation:
@@ -22,8 +25,8 @@ class ReferencePopulation:
 
     def __init__(self, population: Population, state_bits: int) -> None:
         self.name, self.model, self.size = population.name, population.model, population.size
-        constants = tuple(int(c) for c in population.constants)
-        self.params = [tuple(int(v) for v in column) + constants for column in population.per_neuron.T]
+        constants = tuple(Word(c) for c in population.constants)
+        self.params = [tuple(Word(v) for v in column) + constants for column in population.per_neuron.T]
         self.states: list[tuple[int, ...]] = [(0,) * self.model.d] * self.size
         self.outputs = [0] * self.size
         self.events = [0] * len(self.model.events)
@@ -32,11 +35,13 @@ class ReferencePopulation:
     def step(self, currents: list[tuple[int, ...]]) -> None:
         """Step every neuron: from its currents, one for each input, to its states and output."""
         for i, current in enumerate(currents):
-            state, z, events = self.model.fixed_step(self.states[i], self.outputs[i], current, self.params[i])
-            self.states[i], self.outputs[i] = (
-                tuple(map(int, state)),
-                check_spike(f"{self.name}, neuron {i}", self.model, z),
-            )
+            before, arriving = tuple(map(Word, self.states[i])), tuple(map(Word, current))
+            try:
+                state, z, events = self.model.fixed_step(before, self.outputs[i], arriving, self.params[i])
+            except WidthError as error:
+                raise WidthError(f"{self.name}, neuron {i}, {error}") from None
+            self.states[i] = tuple(map(int, state))
+            self.outputs[i] = check_spike(f"{self.name}, neuron {i}", self.model, z)
             for bit in range(len(self.events)):
                 self.events[bit] += (events >> bit) & 1
             self._check_width(i)

@@ -50,10 +50,18 @@ from hypr_neuro.compilers.c.names import (
 )
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.numbers.fixed_point import quotient, shr_floor, shr_nearest, shr_zero
 
 __all__ = ["PRELUDE", "STEP", "TUPLES", "Function", "Translator", "c_name", "layout", "leaves", "module", "safe"]
 PRELUDE = (Path(__file__).with_name("templates") / "hn_prelude.h").read_text(encoding="utf-8")
 INDENT = "    "
+RIGHT: dict[Callable[..., Any], str] = {
+    quotient: "FloorDiv",
+    shr_floor: "RShift",
+    shr_zero: "RShift",
+    shr_nearest: "RShift",
+}
+"""What a rule does by its second argument."""
 
 
 @dataclass(frozen=True)
@@ -396,8 +404,17 @@ class Translator:
 
     def of_BinOp(self, node: ast.BinOp) -> Expression:
         """Translate + - * // << >> & | ^."""
-        expression = binary(type(node.op).__name__, self.number(node.left), self.number(node.right))
+        left, right = self.number(node.left), self.number(node.right)
+        self.check_right(node, type(node.op).__name__, right.number)
+        expression = binary(type(node.op).__name__, left, right)
         return expression or self.refuse(node, type(node.op).__name__, "+ - * // << >> & | ^")
+
+    def check_right(self, node: ast.expr, operator: str, number: int | None) -> None:
+        """Refuse a literal by which C would divide or shift otherwise than Python, or not at all."""
+        if number is not None and operator == "FloorDiv" and number <= 0:
+            self.refuse(node, ast.unparse(node), "division by 1 or more")
+        if number is not None and operator in ("LShift", "RShift") and not 0 <= number < 64:
+            self.refuse(node, ast.unparse(node), "shifts by 0 to 63")
 
     def of_UnaryOp(self, node: ast.UnaryOp) -> Expression:
         """Translate a sign or `not`."""
@@ -490,6 +507,8 @@ class Translator:
         function = self.function.__globals__.get(name)
         if not inspect.isfunction(function) or node.keywords or name in self.variables:
             self.refuse(node, f"{ast.unparse(node.func)}()", "tagged functions, abs, min and max of two; no keywords")
+        if function in RIGHT and len(node.args) > 1:
+            self.check_right(node, RIGHT[function], self.literal_of(node.args[1]))
         callee = translate(function)
         self.calls[function] = None
         parameters = list(inspect.signature(function).parameters.values())
@@ -498,6 +517,15 @@ class Translator:
             self.refuse(node, ast.unparse(node), f"{len(parameters)} arguments")
         arguments = [self.passed(a, n.name in TUPLES) for a, n in zip(given, parameters, strict=True)]
         return self.called(callee, [n.name for n in parameters], arguments)
+
+    def literal_of(self, node: ast.expr) -> int | None:
+        """Return the value of an integer literal or a constant of the module, None for another expression."""
+        plain = isinstance(node, ast.Name) and node.id not in self.variables
+        try:
+            value = self.function.__globals__.get(ast.unparse(node)) if plain else ast.literal_eval(node)
+        except ValueError:
+            return None
+        return value if type(value) is int else None
 
     def defaults(self, node: ast.Call, left: list[inspect.Parameter]) -> list[ast.expr]:
         """Return the callee's defaults of the arguments that a call leaves out."""

@@ -31,11 +31,13 @@ def held_to(bits: int) -> Callable[[type[Int]], type[Int]]:
     """Decorate a class of ints: results are of the class again, WidthError where one leaves so many bits."""
 
     def hold(kind: type[Int]) -> type[Int]:
-        for name in ("add", "sub", "mul", "floordiv", "mod", "and", "or", "xor"):
+        for name in ("add", "sub", "mul", "mod", "and", "or", "xor"):
             setattr(kind, f"__{name}__", _checked(kind, f"__{name}__", bits))
             setattr(kind, f"__r{name}__", _checked(kind, f"__r{name}__", bits))
         for name in ("__lshift__", "__rshift__", "__rlshift__", "__rrshift__"):
             setattr(kind, name, _shifting(kind, name, bits))
+        for name in ("__floordiv__", "__rfloordiv__"):
+            setattr(kind, name, _dividing(kind, name, bits))
         for name in ("__neg__", "__abs__", "__invert__"):
             setattr(kind, name, _checked(kind, name, bits))
         return kind
@@ -68,6 +70,18 @@ def _shifting(kind: type[Int], name: str, bits: int) -> Callable[..., Any]:
         if not 0 <= count < bits:
             raise WidthError(f"{_place()}: shift by {int(count)}, rule: 0 to {bits - 1}")
         return shifted(self, other)
+
+    return operation
+
+
+def _dividing(kind: type[Int], name: str, bits: int) -> Callable[..., Any]:
+    divided, divisor_is_self = _checked(kind, name, bits), name == "__rfloordiv__"
+
+    def operation(self: Int, other: Any) -> Any:
+        divisor = self if divisor_is_self else other
+        if divisor <= 0:
+            raise WidthError(f"{_place()}: division by {int(divisor)}, rule: by 1 or more, as `quotient` says")
+        return divided(self, other)
 
     return operation
 
@@ -135,6 +149,11 @@ class Table:
 
 def _plain(place: Any) -> list[int]:
     return [int(i) for i in place] if isinstance(place, tuple) else [int(place)]
+
+
+def mapped(tree: Any, function: Callable[[Any], Any]) -> Any:
+    """Return a tree of tuples with `function` of each of its numbers."""
+    return tuple([mapped(part, function) for part in tree]) if isinstance(tree, tuple) else function(tree)
 
 
 def on_words(function: F) -> F:

@@ -13,7 +13,7 @@ from typing import Any
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.contract import check_psi_index
 from hypr_neuro.numbers.fixed_point import shift
-from hypr_neuro.numbers.words import WORD_BITS, check_width
+from hypr_neuro.numbers.words import WORD_BITS, Word, check_width, error_context, mapped
 from hypr_neuro.quantizing.quantize import Connection
 from hypr_neuro.sim.learning.eligibility import (
     changes,
@@ -138,13 +138,14 @@ class LearningLayer:
     def _jacobian(self, i: int) -> tuple[Any, Row, Row, Row, Any, dict[int, int], Row]:
         """Compute A, B, C, C', P, E by place of the parameters that learn, and F."""
         model, p = self.layer.model, self.run.params[i]
-        before, after = self.states_before[i], self.run.states[i]
-        index = 0 if model.psi_index is None else model.psi_index(before, after, p)
-        entry = check_psi_index(f"{self.name}, neuron {i}", model, index, len(self.layer.psi_table))
-        psi = int(self.layer.psi_table[entry])
-        A, B, C, C_prev, P, E, F = model.fixed_jacobian(
-            before, after, self.outputs_before[i], (self.currents[i],), p, psi
-        )
+        at, table = f"{self.name}, neuron {i}", self.layer.psi_table
+        before, after = (tuple(map(Word, states[i])) for states in (self.states_before, self.run.states))
+        with error_context(at):
+            index = 0 if model.psi_index is None else model.psi_index(before, after, p)
+        psi, current = Word(table[check_psi_index(at, model, index, len(table))]), Word(self.currents[i])
+        with error_context(at):
+            found = model.fixed_jacobian(before, after, self.outputs_before[i], (current,), p, psi)
+        A, B, C, C_prev, P, E, F = mapped(found, int)
         given = tuple([E[j] for j in self.parameters])
         learned = clamped(given, self.entry_bits)
         A, B, C, C_prev, F, count = clamp_jacobian(A, B, C, C_prev, F, self.entry_bits)
@@ -190,7 +191,9 @@ class LearningLayer:
         for i, p in enumerate(self.run.params):
             change = tuple(changes[j][i][0] if j in changes else 0 for j in range(len(model.trainable)))
             assert model.learned is not None
-            for row, value in enumerate(model.learned.change(p, change)):
+            with error_context(f"{self.name}, neuron {i}"):
+                changed = model.learned.change(p, change)
+            for row, value in enumerate(changed):
                 self.layer.per_neuron[row, i] = check_width(value, 32, f"{self.name}, neuron {i}: {names[row]}")
         self.run.params = ReferencePopulation(self._population(), self.state_bits).params
 

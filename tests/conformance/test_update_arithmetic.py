@@ -300,9 +300,19 @@ def outside(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any
     step[0, 0] = gradient[0, -1]
 
 
+def divides(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    step[0, 0] = fixed_point.quotient(rate, -gradient[0, 0])
+
+
+def divides_a_number(gradient: Any, state: Any, rate: Any, limit: Any, average_shift: Any, step: Any) -> None:
+    step[0, 0] = 7 // (limit - 1)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
+        (divides, r"quotient \(fixed_point\.py, line \d+\): division by -1048576, rule: by 1 or more"),
+        (divides_a_number, r"divides_a_number \(.*\): division by 0, rule: by 1 or more"),
         (cubes, r"layers\.0, cubes \(test_update_arithmetic\.py, line \d+\): \d+ leaves its 64 bits; a rule that"),
         (too_far, r"too_far \(.*\): shift by 1048576, rule: 0 to 63"),
         (outside, r"entry: no entry \[0, -1\] in shape \[1, 1\]"),

@@ -18,6 +18,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel, no_integer_form
 from hypr_neuro.numbers import fixed_point
+from hypr_neuro.numbers.fixed_point import quotient, shr_floor
 from hypr_neuro.numbers.jit import jitable, tagged_functions
 from hypr_neuro.testing.integer import any_population
 from hypr_neuro.testing.networks import varied
@@ -31,6 +32,7 @@ INTEGER = [name for name, model in MODELS.items() if model.integer]
 TOP = (1 << 31) - 1
 BIG = 1 << 61
 EDGE = 8388608
+FAR = 70
 
 
 # --- functions that use what the neurons' do not
@@ -463,6 +465,22 @@ def indexed(s, i):
     return s[i]
 
 
+def by_less_than_one(x):
+    return quotient(x, -3)
+
+
+def by_zero(x):
+    return x // 0
+
+
+def too_far(x):
+    return shr_floor(x, FAR)
+
+
+def backwards(x):
+    return x << -1
+
+
 def keyword(double, double_):
     return double + double_
 
@@ -478,6 +496,10 @@ def kept_apart(x):
     [
         (keyword, 0, "double, double_: cannot become C, rule: both are 'double_' in C; rename one of the two"),
         (kept_apart, 0, r"pair\[0\], pair_0: cannot become C, rule: both are 'pair_0' in C; rename one of the two"),
+        (by_less_than_one, 1, r"quotient\(x, -3\): cannot become C, rule: division by 1 or more"),
+        (by_zero, 1, r"x // 0: cannot become C, rule: division by 1 or more"),
+        (too_far, 1, r"shr_floor\(x, FAR\): cannot become C, rule: shifts by 0 to 63"),
+        (backwards, 1, r"x << -1: cannot become C, rule: shifts by 0 to 63"),
         (loops, 2, "Break: cannot become C, rule: assignments, if, while, for over range, return"),
         (no_default, 1, "an argument for each name without an integer as default"),
         (divides, 1, "Div: cannot become C"),
