@@ -46,8 +46,10 @@ model where it is not, such as one driven by I², names with `operating_point` s
 large as it gets.
 
 Integer functions may use all of `fixed_point`, functions tagged in the neuron's own file, `abs`, `min` and `max` of
-two, `if`, `while` and `for … in range(…)`. `structure` runs `fixed_jacobian` on symbols and takes every branch that a
-comparison may take; functions of `fixed_point` then give a symbol, and loops end.
+two, `if`, `while` and `for … in range(…)`; no function calls itself. `structure` runs `fixed_jacobian` on symbols and
+takes every branch that a comparison may take; functions of `fixed_point`, `min` and `max` then give a symbol, and loops
+end. A spike is 0 or 1, and `psi_index` stays inside the table: `contract` tries one neuron of a population, the
+definition looks at all.
 
 Float functions have float literals only and call only `abs`, `sqrt`, `min`, `max` and tagged functions: kernels are
 compiled in float32 as well. A model without integer functions trains and runs in float only; one without float
