@@ -26,7 +26,7 @@ from hypr_neuro.train import graph_kernels as kernels
 from hypr_neuro.train.rules.base import Rule
 
 
-class Connection:
+class FloatConnection:
     """One connection as kernels take it.
 
     Attributes
@@ -99,7 +99,7 @@ class Connection:
         return result
 
 
-class Sums:
+class PopulationSums:
     """What backward passes of a population add to, for each sample."""
 
     def __init__(self, population: PopulationEngine) -> None:
@@ -115,7 +115,7 @@ class Sums:
         yield self.params
 
 
-class History:
+class StepHistory:
     """Numbers of some steps (rows, size), from `first` on; step t stands in row t - first."""
 
     def __init__(self, past: int, steps: int, *size: int, dtype: FloatType) -> None:
@@ -141,19 +141,19 @@ class PopulationEngine:
     ----------
     horizon : int
         Steps by which its learning is behind the input.
-    outputs, states, currents, signals : History
+    outputs, states, currents, signals : StepHistory
         Of the last steps; signals are ∂L/∂z as far as it is known.
     learned : int
         Steps that its gradient holds.
-    gradient : Sums
-    eligibility : list of Sums
+    gradient : PopulationSums
+    eligibility : list of PopulationSums
         As in `engine.LayerEngine`.
     """
 
     def __init__(
         self,
         population: FloatPopulation,
-        incoming: list[Connection],
+        incoming: list[FloatConnection],
         batch: int,
         rule: Rule,
         horizon: int,
@@ -168,21 +168,21 @@ class PopulationEngine:
         self.biases = {first: np.tile(bias.astype(dtype), batch) for first, bias in population.biases.items()}
         size = batch * self.n
         # one more step: a step starts from the states and the output before it
-        self.states = History(past + 1, steps, self.model.d, size, dtype=dtype)
-        self.outputs = History(past + 1, steps, size, dtype=dtype)
-        self.currents = History(past, steps, size, dtype=dtype)
-        self.signals = History(past, steps, size, dtype=dtype)
+        self.states = StepHistory(past + 1, steps, self.model.d, size, dtype=dtype)
+        self.outputs = StepHistory(past + 1, steps, size, dtype=dtype)
+        self.currents = StepHistory(past, steps, size, dtype=dtype)
+        self.signals = StepHistory(past, steps, size, dtype=dtype)
         self.learned = 0
-        self.gradient, self.eligibility = Sums(self), list[Sums]()
+        self.gradient, self.eligibility = PopulationSums(self), list[PopulationSums]()
         spike_returns = rule.own_spike and self.model.float_spike_jacobian is not None
         self.carried = self.model.d + int(spike_returns)
         self._stage = kernels.adjoint_stage(self.model.name, self.precision, rule.own_spike, rule.recurrent, False)
 
-    def histories(self) -> tuple[History, ...]:
+    def histories(self) -> tuple[StepHistory, ...]:
         """Return what moves on from one sub-sequence to the next."""
         return self.states, self.outputs, self.currents, self.signals
 
-    def run(self, start: int, stop: int, sent: dict[str, History]) -> None:
+    def run(self, start: int, stop: int, sent: dict[str, StepHistory]) -> None:
         """Compute the steps start … stop - 1 from what the sources have sent."""
         current = self.currents.steps(start, stop)
         current[...] = 0.0
@@ -197,7 +197,9 @@ class PopulationEngine:
         """Return zeros for what later steps say: one row a state, one for the spike."""
         return np.zeros((self.model.d + 1, self.batch * self.n), self.dtype)
 
-    def back(self, start: int, stop: int, signal: Array, adjoint: Array, to: Sums, sent: dict[str, History]) -> Array:
+    def back(
+        self, start: int, stop: int, signal: Array, adjoint: Array, to: PopulationSums, sent: dict[str, StepHistory]
+    ) -> Array:
         """Take the signals of the steps start … stop - 1 to the sums; return what goes down forward connections."""
         by_current, down = np.empty_like(signal), np.empty_like(signal)
         self._stage(
@@ -219,7 +221,7 @@ class PopulationEngine:
             c.add_gradient(sent[c.source].steps(start - c.lag, stop - c.lag), by_current, total)
         return down
 
-    def add_carried(self, adjoint: Array, to: Sums) -> None:
+    def add_carried(self, adjoint: Array, to: PopulationSums) -> None:
         """Add Σ_j adjoint_j · ε_j to the sums."""
         for j, sums in enumerate(self.eligibility):
             neuron = adjoint[j].reshape(self.batch, self.n)
@@ -229,12 +231,12 @@ class PopulationEngine:
                 np.add(total, adjoint[j] * e, out=total)
             to.params += adjoint[j] * sums.params
 
-    def carry(self, start: int, stop: int, sent: dict[str, History]) -> None:
+    def carry(self, start: int, stop: int, sent: dict[str, StepHistory]) -> None:
         """Move the eligibilities on by the steps start … stop - 1."""
         silent = np.zeros_like(self.signals.steps(start, stop))
         moved = []
         for j in range(self.carried):
-            adjoint, sums = self.adjoint(), Sums(self)
+            adjoint, sums = self.adjoint(), PopulationSums(self)
             adjoint[j] = 1.0
             self.back(start, stop, silent, adjoint, sums, sent)
             self.add_carried(adjoint, sums)
@@ -298,9 +300,9 @@ class GraphEngine:
     def __init__(self, graph: FloatGraph, batch: int, rule: Rule, steps: int, dtype: FloatType) -> None:
         self.graph, self.batch, self.rule, self.dtype, self.time = graph, batch, rule, dtype, 0
         names = graph.connection_names()
-        incoming = {p.name: list[Connection]() for p in graph.populations}
+        incoming = {p.name: list[FloatConnection]() for p in graph.populations}
         for c, name in zip(graph.synapses, names, strict=True):
-            incoming[c.target].append(Connection(graph, c, name, dtype))
+            incoming[c.target].append(FloatConnection(graph, c, name, dtype))
         behind = horizons(graph) if rule.forward else {p.name: 0 for p in graph.populations}
         lags = max((graph.lag(c) for c in graph.synapses), default=0)
         past = max(behind.values()) + lags
@@ -308,7 +310,7 @@ class GraphEngine:
             p.name: PopulationEngine(p, incoming[p.name], batch, rule, behind[p.name], past, steps, dtype)
             for p in graph.populations
         }
-        self.input = History(past + 1, steps, batch * graph.inputs, dtype=dtype)
+        self.input = StepHistory(past + 1, steps, batch * graph.inputs, dtype=dtype)
         self.sent = {INPUT: self.input} | {name: p.outputs for name, p in self.populations.items()}
         self.circles = circles(graph)
         self.steps = steps

@@ -81,7 +81,7 @@ class OutputTrace:
 
 
 @dataclass(frozen=True)
-class Problem:
+class GraphBatch:
     """A batch, ready to be cut into blocks."""
 
     graph: FloatGraph
@@ -157,7 +157,7 @@ def graph_gradients(
     if not kind.forward and len(parts) > 1:
         raise InputError(f"chunk = {chunk}, rule: '{kind.name}' goes back through the whole sequence; leave chunk out")
     means = means_of(how, scored)
-    problem = Problem(graph, kind, how, data, target, scored, parts, np.dtype(dtype).type, float(decay), *means)
+    problem = GraphBatch(graph, kind, how, data, target, scored, parts, np.dtype(dtype).type, float(decay), *means)
     total: dict[str, Array] = {}
     value = 0.0
     for gradient, part in over_blocks(len(data), BLOCK, lambda first, stop: _block(problem, slice(first, stop))):
@@ -167,7 +167,7 @@ def graph_gradients(
     return total, value
 
 
-def _block(problem: Problem, rows: slice) -> tuple[dict[str, Array], float]:
+def _block(problem: GraphBatch, rows: slice) -> tuple[dict[str, Array], float]:
     """Return gradients and loss of the samples `rows`."""
     total = None
     if problem.loss.sum_of is not None:
@@ -186,7 +186,7 @@ def _block(problem: Problem, rows: slice) -> tuple[dict[str, Array], float]:
     return _summed(engine), float(sum(loss.tolist()))
 
 
-def _observe(problem: Problem, rows: slice) -> tuple[Array, Array]:
+def _observe(problem: GraphBatch, rows: slice) -> tuple[Array, Array]:
     """Run forward only; return S (batch, outputs) of a loss of the whole sequence, and the scored steps (batch,)."""
     batch = rows.stop - rows.start
     engine = GraphEngine(problem.graph, batch, problem.rule, problem.parts[0].stop, problem.dtype)
@@ -201,7 +201,7 @@ def _observe(problem: Problem, rows: slice) -> tuple[Array, Array]:
 
 
 def _error(
-    problem: Problem, rows: slice, part: slice, values: Array, total: tuple[Array, Array] | None
+    problem: GraphBatch, rows: slice, part: slice, values: Array, total: tuple[Array, Array] | None
 ) -> tuple[Array, Array]:
     """Return the loss of each sample (batch,) in these steps, and ∂L/∂y (λ, batch, outputs)."""
     mask = np.ascontiguousarray(problem.scored[rows, part].T, dtype=problem.dtype)
