@@ -319,8 +319,9 @@ class Total:
             for sums, engine in zip(self.sums, block.engines, strict=True):
                 for total, one in zip(sums.by_sample(0), engine.gradient.by_sample(b), strict=True):
                     np.add(total, one, out=total)
-            for spikes, counts in zip(self.spikes, block.spikes, strict=True):
-                np.add(spikes, counts[b], out=spikes)
+            if self.setup.rule.keeps_means:
+                for spikes, counts in zip(self.spikes, block.spikes, strict=True):
+                    np.add(spikes, counts[b], out=spikes)
         self.steps += block.samples * block.steps
 
     def gradients(self, factor: float = 1.0) -> Gradients:
