@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -72,7 +73,7 @@ class Device(Protocol):
     ) -> None: ...
 
 
-class DeviceBase:
+class DeviceBase(ABC):
     """What devices share; a device defines `name`, `missing` and `_run`, and more where it needs to.
 
     Attributes
@@ -112,8 +113,9 @@ class DeviceBase:
         self._trace = self._run(qnet, x, record, on_block)
         return self._trace
 
+    @abstractmethod
     def _run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
-        raise NotImplementedError  # what a device is: each has its own
+        """Run as `run` says; what a device is."""
 
     def learn(self, data: SequenceData, **options: Any) -> LearnRun:
         """Learn from the training part of `data`; the device then holds the learned network."""

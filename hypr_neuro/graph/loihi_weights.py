@@ -61,8 +61,9 @@ def on_grid(weights: W, sign_mode: str, num_weight_bits: int = WEIGHT_BITS) -> t
     if given.dtype.kind not in "iu":
         raise InputError(f"weights of type {given.dtype}, rule: integers; round them first")
     if isinstance(given, np.ndarray):
+        integers: Any
         integers, clipped = _values_on_grid(given, sign_mode, num_weight_bits)
-        return integers, clipped  # type: ignore[return-value]  # W is ndarray here
+        return integers, clipped
     if given.format != "csr" or not given.has_canonical_format:
         raise InputError(
             f"sparse weights in format '{given.format}', rule: CSR without repeated entries; convert "

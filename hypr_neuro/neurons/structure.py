@@ -100,8 +100,15 @@ class _Symbol:
     __mul__ = __rmul__ = __and__ = __rand__ = __rlshift__ = __rrshift__ = __rfloordiv__ = _product
     __add__ = __radd__ = __sub__ = __rsub__ = __neg__ = __abs__ = __lshift__ = __rshift__ = __floordiv__ = _symbol
     __or__ = __ror__ = __xor__ = __rxor__ = __lt__ = __le__ = __gt__ = __ge__ = _symbol
-    __eq__ = __ne__ = _symbol  # type: ignore[assignment]  # object's give bool; a symbol is not known to be equal
     __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        """Give a symbol: what it stands for is not known to be equal."""
+        return self
+
+    def __ne__(self, other: object) -> Any:
+        """Give a symbol, likewise."""
+        return self
 
 
 def _on_symbols(function: Callable[..., Any], done: dict[Callable[..., Any], Callable[..., Any]]) -> Any:

@@ -75,5 +75,5 @@ def _function_at(path: str, line: int) -> str:
 def _called(kernel: Callable[..., Any]) -> Iterator[FunctionType]:
     """Yield the functions that a kernel was made for, itself if for none."""
     cells = [cell.cell_contents for cell in kernel.__closure__ or ()]
-    chosen = [f for f in cells if isinstance(f, FunctionType) and Path(f.__code__.co_filename).is_file()]
-    yield from chosen or [kernel]  # type: ignore[list-item]  # kernels are functions
+    chosen: list[Any] = [f for f in cells if isinstance(f, FunctionType) and Path(f.__code__.co_filename).is_file()]
+    yield from chosen or [kernel]

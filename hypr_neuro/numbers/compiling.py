@@ -105,7 +105,7 @@ def _disjoint_arguments() -> type[Any]:
     """Return numba's compiler, marking array arguments as `noalias`."""
     from numba.core.compiler import Compiler
 
-    class Disjoint(Compiler):  # type: ignore[misc]  # numba's class has no types
+    class Disjoint(Compiler):
         def define_pipelines(self) -> Any:
             self.state.flags.noalias = True
             return super().define_pipelines()

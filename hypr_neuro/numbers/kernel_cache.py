@@ -313,12 +313,12 @@ def _cache_class() -> type[Any]:
     from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
     from numba.core.sigutils import normalize_signature
 
-    class Code(CompileResultCacheImpl):  # type: ignore[misc]  # numba's class has no types
+    class Code(CompileResultCacheImpl):
         def __init__(self, function: Any) -> None:
             self._lineno = function.__code__.co_firstlineno
             self._locator = SimpleNamespace(_py_file=function.__code__.co_filename, ensure_cache_path=lambda: None)
 
-    class NamedByKey(IndexDataCacheFile):  # type: ignore[misc]  # numba's class has no types
+    class NamedByKey(IndexDataCacheFile):
         def __init__(self, folder: Path, name: str) -> None:
             self._cache_path, self._name = str(folder), name
 
@@ -357,7 +357,7 @@ def _cache_class() -> type[Any]:
             for path in Path(self._cache_path).glob(f"{self._name}.*.nbc"):
                 path.unlink(missing_ok=True)
 
-    class KernelCache(FunctionCache):  # type: ignore[misc]  # numba's class has no types
+    class KernelCache(FunctionCache):
         def __init__(self, function: Any, digest: Callable[[], str]) -> None:
             self._name, self._py_func, self._digest = repr(function), function, digest
             self._impl = Code(function)

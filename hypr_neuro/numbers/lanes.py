@@ -233,7 +233,10 @@ def _constructor(function: Any, lane: Any) -> None:
 
     @overload(function, strict=False)
     def implementation(x: Any) -> Any:
-        return lambda x: convert(x)  # noqa: PLW0108  (numba wants a function)
+        def call(x: Any) -> Any:
+            return convert(x)
+
+        return call
 
 
 def _plain(Lane: Any) -> None:
@@ -249,7 +252,10 @@ def _plain(Lane: Any) -> None:
 
     @overload(plain, strict=False)
     def implementation(x: Any) -> Any:
-        return (lambda x: widen(x)) if isinstance(x, Lane) else None  # noqa: PLW0108  (numba wants a function)
+        def call(x: Any) -> Any:
+            return widen(x)
+
+        return call if isinstance(x, Lane) else None
 
 
 def _bits() -> None:
@@ -268,4 +274,7 @@ def _bits() -> None:
 
     @overload(lowest_bit, strict=False)
     def implementation(x: Any) -> Any:
-        return lambda x: count(x)  # noqa: PLW0108  (numba wants a function)
+        def call(x: Any) -> Any:
+            return count(x)
+
+        return call

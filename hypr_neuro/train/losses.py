@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, update_wrapper
 from math import exp, fsum, log
 from typing import Any
 
@@ -217,5 +217,5 @@ def _user_loss(function: StepLoss) -> Loss:
             )
         return loss, np.ascontiguousarray(error, output.dtype)
 
-    step.__wrapped__ = function  # type: ignore[attr-defined]  # what a checkpoint knows it by
+    update_wrapper(step, function, assigned=(), updated=())  # `__wrapped__` is what a checkpoint knows it by
     return Loss(name, "any", step)

@@ -7,9 +7,10 @@ Lava's runtime, which takes several times longer than the step itself.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.rf.models import PyRFModelFixed
 from lava.proc.rf_iz.models import PyRF_IZModelFixed
@@ -27,13 +28,13 @@ def record_to(process: Any, path: Path, states: int, steps: int) -> None:
     process.proc_params[PATH] = str(path)
 
 
-class _Recording:
-    """To be mixed in before Lava's model; `_states` says what to record after a step."""
+class _Recording(PyLoihiProcessModel):
+    """Stands before one of Lava's models; `recorded` names the attributes to record after a step."""
 
-    # `proc_params`, `run_spk`, `time_step` and `s_out` come from the Lava model that stands behind this class, which
-    # is why types are ignored below
+    recorded: ClassVar[tuple[str, ...]]
+
     def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)  # type: ignore[call-arg]  # of Lava's model, which follows
+        super().__init__(proc_params)
         self._rows: Any = None
         self._sent: Any = None
 
@@ -41,14 +42,14 @@ class _Recording:
         """Run Lava's step and write its states and spikes."""
         if self._rows is None:
             # in the first step, and so in the process that Lava forked for these neurons
-            self._rows = np.lib.format.open_memmap(self.proc_params[PATH], mode="r+")  # type: ignore[attr-defined]  # Lava's
+            self._rows = np.lib.format.open_memmap(self.proc_params[PATH], mode="r+")
             self._listen()
-        super().run_spk()  # type: ignore[misc]  # Lava's
-        self._rows[self.time_step - 1] = np.stack([*self._states(), self._sent])  # type: ignore[attr-defined]  # Lava's
+        super().run_spk()
+        self._rows[self.time_step - 1] = np.stack([*(getattr(self, name) for name in self.recorded), self._sent])
 
     def _listen(self) -> None:
         """Remember what the model sends."""
-        port: Any = self.s_out  # type: ignore[attr-defined]  # Lava's
+        port: Any = self.s_out
         send = port.send
 
         def keep_and_send(spikes: Array) -> None:
@@ -57,31 +58,25 @@ class _Recording:
 
         port.send = keep_and_send
 
-    def _states(self) -> tuple[Array, ...]:
-        raise NotImplementedError  # each class that is mixed from this one has its own
-
 
 class RecordingLif(_Recording, PyLifModelBitAcc):
     """Records u and, as in `neurons.lif`, v before the reset."""
+
+    recorded = ("u", "_before_reset")
 
     def reset_voltage(self, spike_vector: Array) -> None:
         """Reset as Lava does, after v is copied."""
         self._before_reset = self.v.copy()
         super().reset_voltage(spike_vector)
 
-    def _states(self) -> tuple[Array, ...]:
-        return self.u, self._before_reset
-
 
 class RecordingRf(_Recording, PyRFModelFixed):
     """Records the real and the imaginary part."""
 
-    def _states(self) -> tuple[Array, ...]:
-        return self.real, self.imag
+    recorded = ("real", "imag")
 
 
 class RecordingRfIz(_Recording, PyRF_IZModelFixed):
     """Records the real and the imaginary part."""
 
-    def _states(self) -> tuple[Array, ...]:
-        return self.real, self.imag
+    recorded = ("real", "imag")

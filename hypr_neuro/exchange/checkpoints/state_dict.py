@@ -93,7 +93,7 @@ def _numbers(path: Path, name: str, tensor: Any) -> Array:
         if tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
             raise TypeError("complex, sparse or quantized")
         return np.array(tensor.detach().cpu().double().numpy(), dtype=np.float64)
-    except (TypeError, RuntimeError, NotImplementedError) as error:
+    except (TypeError, RuntimeError) as error:
         raise InputError(f"checkpoint '{path}': '{name}' is no dense tensor of real numbers: {error}") from error
 
 
