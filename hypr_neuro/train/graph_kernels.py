@@ -12,7 +12,7 @@ import numpy as np
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.compiling import compile_kernel
-from hypr_neuro.numbers.unrolled import ADD, FLUSH, LOAD, ROWS, STORE
+from hypr_neuro.numbers.unrolled import FLUSH, LOAD, STORE
 from hypr_neuro.train.kernels import add_product, adjoint_step
 
 
@@ -68,16 +68,7 @@ def adjoint_stage(model_name: str, precision: str, own_spike: bool, above: bool,
     leak : float
         κ of `filtered`.
     """
-    model = get_model(model_name)
-    step, d, m = adjoint_step(model_name, own_spike, above, filtered), model.d, len(model.trainable)
-    load_s, load_p, store, add, flush, by_rows = (
-        LOAD[d],
-        LOAD[model.float_count],
-        STORE[d],
-        ADD[m],
-        FLUSH[d],
-        ROWS[m, d],
-    )
+    step, d = adjoint_step(model_name, own_spike, above, filtered), get_model(model_name).d
 
     def kernel(current, states, outputs, p, signal, adjoint, by_current, down, by_param, leak):
         later = adjoint[d]
@@ -85,21 +76,7 @@ def adjoint_stage(model_name: str, precision: str, own_spike: bool, above: bool,
             t = current.shape[0] - 1 - back
             i_t, s0, s1, z0, g_t = current[t], states[t], states[t + 1], outputs[t], signal[t]
             for k in range(np.uintp(i_t.shape[0])):
-                r, of_current, of_step, P, E, g, before, later[k] = step(
-                    load_s(adjoint, k),
-                    later[k],
-                    g_t[k],
-                    load_s(s0, k),
-                    load_s(s1, k),
-                    z0[k],
-                    i_t[k],
-                    load_p(p, k),
-                    leak,
-                )
-                by_current[t, k] = of_current
-                down[t, k] = of_step
-                add(by_param, k, by_rows(P, r, E, g))
-                store(adjoint, k, flush(before))
+                by_current[t, k], down[t, k] = step(k, g_t, adjoint, later, s0, s1, z0, i_t, p, by_param, leak)
 
     return compile_kernel(kernel, precision, disjoint=True)
 

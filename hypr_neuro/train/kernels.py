@@ -64,8 +64,11 @@ def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bo
     steps say of z_t (`own_spike`: D_{t+1} · r_{t+1}; `recurrent`: what `later` was given besides); with `filtered`
     g_t = (1-κ) x_t, x_t = signal_t + κ x_{t+1}, the transpose of the readout's leak.
 
-    (A_{t+1}ᵀ r_{t+1} + C'_{t+1}ᵀ g_{t+1}, later, signal_t, s_{t-1}, s_t, z_{t-1}, I_t, p, κ) -> (r_t, B_tᵀ r_t, what
-    goes to the layer below, P_t, E_t, g_t, A_tᵀ r_t + C'_tᵀ g_t, later)
+    Its arguments are an entry k of the neurons; `signal` of the step; what `adjoint` (d+1, batch·n) and `later`, its
+    last row, hold of the step after; states before and after, output before and current, as the S-stage left them; p,
+    by_param (trainable, batch·n) and κ. It adds P_t r_t + E_t g_t to `by_param`, leaves A_tᵀ r_t + C'_tᵀ g_t in
+    `adjoint` and what this step says of the spike before in `later`, and returns B_tᵀ r_t and what goes down: B_tᵀ C_t
+    g_t, with `recurrent` B_tᵀ r_t.
     """
     model = get_model(model_name)
     psi_of = SURROGATES[model.surrogate] if model.surrogate else _unit
@@ -73,29 +76,33 @@ def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bo
     spike_jacobian = model.float_spike_jacobian or _no_spike_jacobian
     with_d = own_spike and model.float_spike_jacobian is not None
     through = with_d or recurrent
-    jacobian, d = model.float_jacobian, model.d
-    dot, mad, matt = DOT[d], MAD[d], MATT[d]
+    jacobian, d, m = model.float_jacobian, model.d, len(model.trainable)
+    load_s, load_p, store, flush = LOAD[d], LOAD[model.float_count], STORE[d], FLUSH[d]
+    dot, mad, matt, add, by_rows = DOT[d], MAD[d], MATT[d], ADD[m], ROWS[m, d]
 
     @jitable
-    def step(adjoint, later, signal, sp, s, z, i, par, leak):
+    def step(k, signal, adjoint, later, before, after, output, current, p, by_param, leak):
+        sp, s, z, I, par = load_s(before, k), load_s(after, k), output[k], (current[k],), load_p(p, k)
         psi = psi_of(psi_arg(sp, s, par))
-        A, B, C, C_prev, P, E = jacobian(sp, s, z, (i,), par, psi)
-        g = signal
+        A, B, C, C_prev, P, E = jacobian(sp, s, z, I, par, psi)
+        g = signal[k]
         if filtered:
-            x = g + later
-            later = leak * x
+            x = g + later[k]
+            later[k] = leak * x
             g = x - leak * x
         g_step = g
         if through:
-            g += later
-        r = mad(adjoint, C, g)
+            g += later[k]
+        r = mad(load_s(adjoint, k), C, g)
         of_current = dot(B, r)
         of_step = of_current if recurrent else dot(B, C) * g_step
+        add(by_param, k, by_rows(P, r, E, g))
+        store(adjoint, k, flush(mad(matt(A, r), C_prev, g)))
         if with_d:
-            later = dot(spike_jacobian(sp, s, z, (i,), par, psi), r)
+            later[k] = dot(spike_jacobian(sp, s, z, I, par, psi), r)
         elif through:
-            later = 0.0
-        return r, of_current, of_step, P, E, g, mad(matt(A, r), C_prev, g), later
+            later[k] = 0.0
+        return of_current, of_step
 
     return step
 
@@ -117,17 +124,7 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
         below's signal is added: Wᵀ B_tᵀ C_t g_t, with `recurrent` Wᵀ B_tᵀ r_t
     v : (n, n) recurrent weights, or (0, n). rows : (2, batch·n) scratch. leak : κ
     """
-    model = get_model(model_name)
-    step, d, m = adjoint_step(model_name, own_spike, recurrent, filtered), model.d, len(model.trainable)
-    keeps_later = filtered or recurrent or (own_spike and model.float_spike_jacobian is not None)
-    load_s, load_p, store, add, flush, by_rows = (
-        LOAD[d],
-        LOAD[model.float_count],
-        STORE[d],
-        ADD[m],
-        FLUSH[d],
-        ROWS[m, d],
-    )
+    step, d = adjoint_step(model_name, own_spike, recurrent, filtered), get_model(model_name).d
 
     def kernel(
         below,
@@ -159,23 +156,8 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
             t = current.shape[0] - 1 - back
             x_t, i_t, s0, s1, z0, g_t = below[t], current[t], states[t], states[t + 1], outputs[t], signal[t]
             for k in range(size):
-                r, of_current, of_step, P, E, g, before, said = step(
-                    load_s(adjoint, k),
-                    later[k],
-                    g_t[k],
-                    load_s(s0, k),
-                    load_s(s1, k),
-                    z0[k],
-                    i_t[k],
-                    load_p(p, k),
-                    leak,
-                )
-                d_current[k], d_step[k] = of_current, of_step
-                by_bias[k] += of_current
-                add(by_param, k, by_rows(P, r, E, g))
-                store(adjoint, k, flush(before))
-                if keeps_later:
-                    later[k] = said
+                d_current[k], d_step[k] = step(k, g_t, adjoint, later, s0, s1, z0, i_t, p, by_param, leak)
+                by_bias[k] += d_current[k]
             for b in range(batch):
                 base = b * n
                 add_outer(by_weight[b], x_t, b * inputs, d_current, base, n, below_index[t, b], below_count[t, b])

@@ -363,6 +363,16 @@ def no_real_form(*given: Any) -> Array:
     raise NotImplementedError("no float network learns here")
 
 
+def assert_samples_alike(fast: LearnLibrary, slow: LearningReference, x: Any, label: Any, scored: Any) -> None:
+    """Every readout, and all that is kept after each sample."""
+    for i in range(len(x)):
+        sample = x[i], label[i], scored[i], RATE, PARAMETER_RATE
+        assert np.array_equal(np.array(slow.sample(*sample)), fast.sample(*sample))
+        found = dict(kept(fast))
+        for name, array in reference_kept(slow).items():
+            assert np.array_equal(array, found[name]), name
+
+
 @needs_gcc
 def test_an_update_rule_is_one_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that C has never seen: its kernel becomes C from its source."""
@@ -372,12 +382,7 @@ def test_an_update_rule_is_one_function(tmp_path: Path, monkeypatch: pytest.Monk
     qnet, options = case.network("brf", 14), learn_options(case, "brf", 14)
     x, label, scored = labelled(14, qnet, 4)
     fast, slow = LearnLibrary(qnet, options, tmp_path, QUICK), LearningReference(qnet.copy(), options)
-    for i in range(4):
-        sample = x[i], label[i], scored[i], RATE, PARAMETER_RATE
-        assert np.array_equal(np.array(slow.sample(*sample)), fast.sample(*sample))
-        found = dict(kept(fast))
-        for name, array in reference_kept(slow).items():
-            assert np.array_equal(array, found[name]), name
+    assert_samples_alike(fast, slow, x, label, scored)
     assert all(any(np.any(state[key]) for state in slow.averages.values()) for key in ("largest", "times"))
 
 
@@ -401,12 +406,7 @@ def test_an_error_that_leaves_entries_out_leaves_them_at_zero(tmp_path: Path, mo
     qnet, options = case.network("lif", 14), learn_options(case, "lif", 14)
     x, label, scored = labelled(14, qnet, 4)
     fast, slow = LearnLibrary(qnet, options, tmp_path, QUICK), LearningReference(qnet.copy(), options)
-    for i in range(4):
-        sample = x[i], label[i], scored[i], RATE, PARAMETER_RATE
-        assert np.array_equal(np.array(slow.sample(*sample)), fast.sample(*sample))
-        found = dict(kept(fast))
-        for name, array in reference_kept(slow).items():
-            assert np.array_equal(array, found[name]), name
+    assert_samples_alike(fast, slow, x, label, scored)
 
 
 def test_networks_that_cannot_learn_are_refused(tmp_path: Path) -> None:
