@@ -1,6 +1,6 @@
 """C99 for microcontrollers: static memory, integers only, no library beyond stdint.h.
 
-translate   step functions and rules from their Python syntax tree to C, with `expression`, `loops` and `names`
+translate   step functions and rules from their Python syntax tree to C, with `values`, `expression`, `loops`, `names`
 plan        what the program holds: rings of what was sent, weights in the smallest form
 tables      constant arrays in the smallest type
 network     network.h and network.c
