@@ -94,8 +94,11 @@ def test_an_edit_of_what_a_hook_computes_has_another_digest(edit: tuple[str, str
     assert code_digests(rule(edit), LOSSES["last_step"]) != code_digests(rule(), LOSSES["last_step"])
 
 
-def test_what_comes_with_the_package_has_no_digest() -> None:
-    assert all(code_digests(record, loss) == {} for record in RULES.values() for loss in LOSSES.values())
+def test_sets_of_paths_and_losses_of_the_package_have_no_digest() -> None:
+    """A rule with hooks has one wherever its file lies: anyone may add or edit it."""
+    paths = [record for record in RULES.values() if type(record) is Rule]
+    assert {"hypr", "bptt", "ostl", "eprop"} <= {record.name for record in paths}
+    assert all(code_digests(record, loss) == {} for record in paths for loss in LOSSES.values())
     assert list(code_digests(HOMEOSTATIC, LOSSES["last_step"])) == ["code of the rule"]
     assert list(code_digests(RULES["hypr"], get_loss(weighted(1)))) == ["code of the loss"]
 
