@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from hypr_neuro.compilers.c.expression import SUM, UNARY, Expression, literal
@@ -352,6 +353,7 @@ def helpers(functions: Sequence[Tagged], defined: Sequence[Tagged]) -> str:
     return "\n".join(text for text in (module(rules, defined), *texts.values()) if text)
 
 
+@cache
 def writes_all(function: Tagged, name: str) -> bool:
     """Tell whether a function surely writes an array of one index, one loop over all of it, before it reads from it.
 

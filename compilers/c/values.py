@@ -8,7 +8,7 @@ import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NoReturn
 
 from hypr_neuro.compilers.c.expression import (
@@ -53,16 +53,24 @@ class Function:
     returns: Shape
 
 
+@cache
+def _source_of(function: Callable[..., Any]) -> tuple[str, int]:
+    """Return the source of a function and the number of its first line; to find its end is most of a translation."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except (OSError, TypeError) as error:
+        raise InputError(f"{function!r}: has no source, rule: a function that stands in a file") from error
+    return textwrap.dedent("".join(lines)), first
+
+
 class Values(ABC):
     """What a function being translated knows of its names, the lines of C so far, and how expressions become C."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.function, self.name = function, name
-        try:
-            lines, self.first_line = inspect.getsourcelines(function)
-        except (OSError, TypeError) as error:
-            raise InputError(f"{function!r}: has no source, rule: a function that stands in a file") from error
-        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+        text, self.first_line = _source_of(function)
+        # anew each time: loops mark their tree
+        tree = ast.parse(text).body[0]
         if not isinstance(tree, ast.FunctionDef):
             raise InputError(f"{function!r}: is no definition, rule: a function written with def")
         self.tree = tree
