@@ -29,7 +29,7 @@ from hypr_neuro.train.batch import batch_arrays, means_of, reward_array
 from hypr_neuro.train.block import BatchGradients, Block, Gradients, Part, Setup, Total
 from hypr_neuro.train.checks import whole
 from hypr_neuro.train.feedback import Feedback, check_feedback, feedback_matrices
-from hypr_neuro.train.graph_gradients import graph_gradients
+from hypr_neuro.train.graph_gradients import graph_gradients, refuse_options_of_chains
 from hypr_neuro.train.hooks import deviations_of, penalty_of
 from hypr_neuro.train.losses import GIVEN, Loss, LossChoice, RatePenalty
 from hypr_neuro.train.rules import RuleChoice, rule_of_a_batch
@@ -118,11 +118,14 @@ def gradients(
     if y is None:
         raise InputError("y is missing; give labels or targets, or errors=")
     if isinstance(net, FloatGraph):
-        asked: dict[str, object] = {"reward": reward, "signal_delay": signal_delay, "penalty": penalty, "means": means}
-        asked |= {"feedback_weights": feedback_weights, "feedback": None if feedback == "symmetric" else feedback}
-        for name, value in asked.items():
-            if value is not None:
-                raise InputError(f"{name} with a FloatGraph, rule: a Network takes it; leave it out")
+        refuse_options_of_chains(
+            reward=reward,
+            signal_delay=signal_delay,
+            feedback=feedback,
+            penalty=penalty,
+            feedback_weights=feedback_weights,
+            means=means,
+        )
         return graph_gradients(net, x, y, mask, rule=rule, chunk=chunk, loss=loss, dtype=dtype)
     batch = batch_gradients(
         net,

@@ -167,6 +167,13 @@ def graph_gradients(
     return total, value
 
 
+def refuse_options_of_chains(**asked: object) -> None:
+    """Raise InputError for the first option that is not None, or not as symmetric as feedback over a graph is."""
+    for name, value in asked.items():
+        if value is not None and not (name == "feedback" and isinstance(value, str) and value == "symmetric"):
+            raise InputError(f"{name} with a FloatGraph, rule: a Network takes it; leave it out")
+
+
 def _block(problem: GraphBatch, rows: slice) -> tuple[dict[str, Array], float]:
     """Return gradients and loss of the samples `rows`."""
     total = None

@@ -33,9 +33,9 @@ from hypr_neuro.train.networks import (
     gradients_of,
     has_spiking_outputs,
     keep_in_range,
-    last_hidden,
     output_count,
     outputs_of,
+    said_of_silence,
     to_the_output,
 )
 from hypr_neuro.train.online import check_online, online_gradients
@@ -248,7 +248,8 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
     epoch, index = len(run.history.epochs), data.part_index("train")
     order = index[np.random.default_rng([options.seed, epoch]).permutation(len(index))]
     # a rule with signals of its own may leave the readout without any
-    updates, total, silent = -(-len(order) // options.batch_size), 0.0, epoch == 0 and not run.rule.uses("error")
+    watched = [] if run.rule.uses("error") else to_the_output(run.net)
+    updates, total, silent = -(-len(order) // options.batch_size), 0.0, epoch == 0 and bool(watched)
     for i in range(updates):
         batch = order[i * options.batch_size : (i + 1) * options.batch_size]
         done = (epoch * updates + i) / (options.epochs * updates)
@@ -256,16 +257,12 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
         where, losses, penalties = f"epoch {epoch}, update {i}", 0.0, []
         for result in _gradients(run, data, options, batch, epoch * len(order) + i * options.batch_size):
             _update(run, result, options, where, _last_good_state(run, path))
-            silent = silent and not any(np.any(result.gradients[name]) for name in to_the_output(run.net))
+            silent = silent and not any(np.any(result.gradients[name]) for name in watched)
             losses += result.loss
             penalties.append(result.penalty)
         total += (losses + sum(penalties) / len(penalties)) * len(batch)
     if silent:
-        warnings.warn(
-            f"{last_hidden(run.net)} did not spike once in the first epoch, so nothing can be learned from it: call "
-            "hn.scale_to_rate(net, x, 0.03) before training, or give larger weights",
-            stacklevel=3,
-        )
+        warnings.warn(said_of_silence(run.net), stacklevel=3)
     return total / len(order)
 
 
@@ -343,8 +340,16 @@ def evaluate(net: Trainable | QuantizedNetwork, data: SequenceData, part: str = 
         return score_readout(simulate(net, samples.x).readout, samples)
     index = data.part_index(part)
     size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * output_count(net))))
-    labels, answers = data.labels(), []
+    labels, answers, mute = data.labels(), [], has_spiking_outputs(net)
     for start in range(0, len(index), size):
         rows = index[start : start + size]
-        answers.append(predict(outputs_of(net, Rows(data.x, rows)), labels.take(rows)))
+        outputs = outputs_of(net, Rows(data.x, rows))
+        mute = mute and not np.any(outputs)
+        answers.append(predict(outputs, labels.take(rows)))
+    if mute and answers:
+        warnings.warn(
+            f"no output neuron spiked in the {part} part, so every answer is class 0: give larger weights to what "
+            "feeds the outputs, or lower their threshold",
+            stacklevel=2,
+        )
     return score_answers(np.concatenate(answers), labels.take(index))

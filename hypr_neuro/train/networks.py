@@ -16,12 +16,9 @@ from hypr_neuro.run.forward import Rows, readout
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.train.block import BatchGradients
 from hypr_neuro.train.gradients import batch_gradients
-from hypr_neuro.train.graph_gradients import graph_gradients
-from hypr_neuro.train.rules.base import Rule
+from hypr_neuro.train.graph_gradients import graph_gradients, refuse_options_of_chains
 
 Trainable = Network | FloatGraph
-UNSET: dict[str, Any] = {"penalty": None, "feedback": "symmetric", "means": None}
-"""Options that graphs do not take, at the values that ask for nothing."""
 
 
 def output_count(net: Trainable) -> int:
@@ -50,17 +47,11 @@ def gradients_of(net: Trainable, x: Array | Rows, y: Array, mask: Array | None, 
     """Compute the gradients of a batch, options as of `batch_gradients`; InputError for those a graph does not take."""
     if isinstance(net, Network):
         return batch_gradients(net, x, y, mask, **options)
-    for name, value in UNSET.items():
-        if options.pop(name, value) != value:
-            raise InputError(f"{name} with a graph, rule: chains of layers take it; leave it out")
-    rule: Rule = options["rule"]
-    del options["seed"], options["sample"]  # of noise, which `graph_gradients` refuses
-    found, loss = graph_gradients(net, x, y, mask, rule=rule, **_known(options))
+    # seed and sample are those of noise, a hook that `graph_gradients` refuses with its rule
+    taken = {name: options[name] for name in ("rule", "chunk", "loss", "dtype") if name in options}
+    refuse_options_of_chains(**{k: v for k, v in options.items() if k not in (*taken, "seed", "sample")})
+    found, loss = graph_gradients(net, x, y, mask, **taken)
     return BatchGradients(found, loss, 0.0, {})
-
-
-def _known(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in ("chunk", "loss", "dtype") if name in options}
 
 
 def outputs_of(net: Trainable, rows: Rows) -> Array:
@@ -83,11 +74,14 @@ def to_the_output(net: Trainable) -> list[str]:
     return [name for name, c in names if c.target in net.outputs and c.source != INPUT]
 
 
-def last_hidden(net: Trainable) -> str:
-    """Name what has to spike for the output to learn."""
+def said_of_silence(net: Trainable) -> str:
+    """Say what has to spike for the output to learn, and the remedy."""
     if isinstance(net, Network):
-        return net.name(len(net.layers) - 2)
-    return "what feeds the outputs"
+        what, remedy = net.name(len(net.layers) - 2), "call hn.scale_to_rate(net, x, 0.03) before training, or give"
+    else:
+        sources = {c.source for c in net.synapses if c.target in net.outputs and c.source != INPUT}
+        what, remedy = " and ".join(f"'{p.name}'" for p in net.populations if p.name in sources), "give"
+    return f"{what} did not spike once in the first epoch, so nothing can be learned from it: {remedy} larger weights"
 
 
 def digest_parts(net: Trainable) -> tuple[list[str], dict[str, Array]]:

@@ -306,11 +306,39 @@ def test_training_refuses_what_graphs_lack(data: hn.SequenceData) -> None:
     graph = loop_with_spiking_outputs()
     with pytest.raises(InputError, match="updates inside a sequence"):
         hn.train(graph, data, update_every=5)
-    with pytest.raises(InputError, match="penalty with a graph"):
+    with pytest.raises(InputError, match="penalty with a FloatGraph"):
         hn.train(graph, data, epochs=1, penalty=hn.RatePenalty(0.1, 1.0))
     graph.synapses[0].weights[0, 0] = np.nan
     with pytest.raises(InputError, match="input -> a holds a number that is not finite"):
         hn.train(graph, data, epochs=1)
+
+
+def test_silence_is_said_with_a_remedy_that_graphs_have(data: hn.SequenceData) -> None:
+    graph = loop_with_spiking_outputs()
+    for c in graph.synapses:
+        c.weights[...] *= 0.0 if c.source == "input" else 1.0
+    mute = "no output neuron spiked in the validation part"
+    silent = "'a' and 'b' did not spike once .*: give larger weights"
+    with pytest.warns(UserWarning, match=mute), pytest.warns(UserWarning, match=silent):
+        hn.train(graph, data, epochs=1)
+
+
+def test_outputs_that_never_spike_are_told(data: hn.SequenceData, recwarn: pytest.WarningsRecorder) -> None:
+    graph = loop_with_spiking_outputs()
+    hn.evaluate(graph, data)
+    assert not recwarn.list
+    graph.population("out").params["vth"][...] = 1e6
+    with pytest.warns(UserWarning, match="no output neuron spiked in the test part, so every answer is class 0"):
+        hn.evaluate(graph, data)
+
+
+def test_outputs_that_the_input_alone_feeds_are_not_called_silent(
+    data: hn.SequenceData, recwarn: pytest.WarningsRecorder
+) -> None:
+    out = FloatPopulation("out", get_model("li"), {}, {}, (2,))
+    graph = FloatGraph(6, (out,), (FloatSynapses("input", "out", np.ones((2, 6))),), 1e-3, ("out",))
+    hn.train(graph, data, epochs=1)
+    assert not [w for w in recwarn if "spike" in str(w.message)]
 
 
 def test_a_note_sets_the_trace_of_spiking_outputs() -> None:
