@@ -15,7 +15,7 @@ from timing import best
 import hypr_neuro as hn
 from hypr_neuro.compilers.lava.learning.run import LavaTask, learn_all_in_lava
 from hypr_neuro.errors import MissingPackageError
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 

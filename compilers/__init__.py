@@ -30,7 +30,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeGuard
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import content_digest, make_folder, write_atomically, write_text
@@ -38,7 +38,7 @@ from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.place import Placement
 from hypr_neuro.profiles.profile import Profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 MANIFEST = "manifest.json"
 
@@ -212,12 +212,12 @@ def _sha256(path: Path) -> str:
 
 def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:
     """Return the profile of the network, which has to list the target; None for a network without one."""
-    if not isinstance(network, QuantizedNetwork):
+    if not _in_layers(network):
         as_integer(network)
         if not _takes_integer(module):
             raise InputError(
-                f"target '{target}' takes a QuantizedNetwork (hn.quantize), not a network of type "
-                f"{type(network).__name__}, which has no layers; targets that take it: {', '.join(_for_graphs())}. For "
+                f"target '{target}' takes a QuantizedNetwork (hn.quantize) in layers, and this "
+                f"{type(network).__name__} has none; targets that take it: {', '.join(_for_graphs())}. For "
                 f"{target} quantize a layered network without --weight-groups, --target and --largest-weight"
             )
     profile: Profile | None = getattr(network, "profile", None)
@@ -227,6 +227,11 @@ def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:
             f"(compilers), not '{target}'; choose another target or profile"
         )
     return profile
+
+
+def _in_layers(network: Any) -> TypeGuard[QuantizedNetwork]:
+    """Tell whether the network is quantized and a chain of layers."""
+    return isinstance(network, QuantizedNetwork) and network.is_chain
 
 
 def _takes_integer(module: Any) -> bool:
@@ -248,7 +253,7 @@ def _check_options(emit: Any, target: str, options: dict[str, Any]) -> None:
 
 def network_digest(network: HasInteger | IntegerNetwork) -> str:
     """Return sha256 over everything that decides how the network computes: models, exponents, profile, all integers."""
-    if not isinstance(network, QuantizedNetwork):
+    if not _in_layers(network):
         return as_integer(network)[0].digest()
     layers: list[dict[str, Any]] = []
     arrays: dict[str, Array] = {}

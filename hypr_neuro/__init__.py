@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hypr_neuro.renamed import install
+from hypr_neuro.renamed import install, renamed_names
 
 _MODULES = {
     "FloatGraph": "graph.float_graph",
@@ -23,8 +23,7 @@ _MODULES = {
     "Network": "graph.network",
     "Population": "graph.integer",
     "Profile": "profiles.profile",
-    "QuantizedGraph": "quantizing.graph_quantize",
-    "QuantizedNetwork": "quantizing.quantize",
+    "QuantizedNetwork": "quantizing.network",
     "RatePenalty": "train.losses",
     "Rule": "train.rules.base",
     "SequenceData": "data",
@@ -88,8 +87,9 @@ if TYPE_CHECKING:
     from hypr_neuro.graph.network import Network
     from hypr_neuro.placement.place import place
     from hypr_neuro.profiles.profile import Profile, load_profile
-    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph, quantize_graph
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize, quantize, weight_ranges
+    from hypr_neuro.quantizing.graph_quantize import quantize_graph
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+    from hypr_neuro.quantizing.quantize import dequantize, quantize, weight_ranges
     from hypr_neuro.report import write_report
     from hypr_neuro.run.graph_forward import run_graph
     from hypr_neuro.sim.engine import simulate
@@ -119,7 +119,6 @@ __all__ = [
     "Network",
     "Population",
     "Profile",
-    "QuantizedGraph",
     "QuantizedNetwork",
     "RatePenalty",
     "Rule",
@@ -173,6 +172,9 @@ def _installed_version() -> str:
     return version("hypr-neuro")
 
 
+_name_of_0_1 = renamed_names(__name__, {"QuantizedGraph": "QuantizedNetwork"})
+
+
 class _LazyModule(ModuleType):
     """Load public names on first use, and keep modules of the same name, old names among them, from hiding them."""
 
@@ -191,7 +193,7 @@ class _LazyModule(ModuleType):
             module, _, attribute = _MODULES[name].partition(":")
             value = getattr(import_module(f"{__name__}.{module}"), attribute or name)
         else:
-            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+            return _name_of_0_1(name)
         super().__setattr__(name, value)
         return value
 

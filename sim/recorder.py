@@ -37,7 +37,7 @@ class Recorder:
         self.states = [any(kind == "state" for kind, _ in w.values()) for w in self.requested]
         self.currents = [any(kind == CURRENT for kind, _ in w.values()) for w in self.requested]
         self.blocks: list[dict[str, list[Array]]] = [{name: [] for name in w} for w in self.requested]
-        self.outputs: list[Array] = []
+        self.outputs: dict[str, list[Array]] = {name: [] for name in network.outputs}
         self.operations, self.totals = 0, dict.fromkeys(self._spiking(), 0)
 
     def _spiking(self) -> list[str]:
@@ -56,12 +56,12 @@ class Recorder:
                 blocks[name].append(source.reshape(shape).copy())
             if run.population.name in self.totals:
                 self.totals[run.population.name] += int(np.count_nonzero(run.outputs))
-        last = simulator.populations[-1]
-        self.outputs.append(last.outputs.reshape(-1, self.samples, last.population.size).copy())
+        for name, sent in zip(self.outputs, simulator.outputs(), strict=True):
+            self.outputs[name].append(sent.copy())
         self.operations += _synaptic_operations(simulator)
 
     def trace(self, simulator: Simulator, tail: int) -> Trace:
-        """Join the blocks to a trace, the readout shifted back by `tail` steps."""
+        """Join the blocks to a trace, the outputs shifted back by the `tail` steps that the last of them needs."""
         spikes: dict[str, Array] = {}
         states: dict[str, dict[str, Array]] = {}
         rates = {}
@@ -74,8 +74,8 @@ class Recorder:
                     states.setdefault(p.name, {})[name] = np.concatenate(blocks)
             if p.name in self.totals:
                 rates[p.name] = self.totals[p.name] / (self.steps * self.samples * p.size)
-        readout = np.concatenate(self.outputs)[tail:].transpose(1, 0, 2)
-        return Trace(readout, spikes, states, simulator.events(), rates, self.operations)
+        outputs = {name: np.concatenate(blocks) for name, blocks in self.outputs.items()}
+        return Trace(self.network.readout(outputs, tail), spikes, states, simulator.events(), rates, self.operations)
 
 
 def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:

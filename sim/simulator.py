@@ -84,7 +84,7 @@ class Simulator:
         return delivered
 
     def run(self, x: Array) -> Array:
-        """Run any number of steps; return the last population's outputs (steps, batch, n).
+        """Run any number of steps; return the outputs (steps, batch, n) of the output populations, side by side.
 
         `x` is (steps, batch, channel). Raise InputError for a wrong shape, values that are no integers, or sums that
         could leave 32 bits.
@@ -92,8 +92,13 @@ class Simulator:
         data, parts = self._checked(x), []
         for part in chunks(len(data), self.longest):
             self.block(data[part])
-            parts.append(self.populations[-1].outputs.reshape(part.stop - part.start, self.batch, -1).copy())
+            parts.append(np.concatenate(self.outputs(), axis=2))
         return np.concatenate(parts)
+
+    def outputs(self) -> list[Array]:
+        """Return what the output populations sent in the last block, each (steps, batch, n)."""
+        runs = [self.populations[self.network.index(name)] for name in self.network.outputs]
+        return [run.outputs.reshape(-1, self.batch, run.population.size) for run in runs]
 
     def trace(self, x: Array, record: Sequence[str] = ("spikes",)) -> Trace:
         """Run as `run`, with what `record` names of these steps (as in `engine.simulate`) in arrays (steps, batch, n).

@@ -17,7 +17,8 @@ import numpy as np
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection, QuantizedLayer
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 K = 15
@@ -103,7 +104,7 @@ def random_network(recipe: Recipe, seed: int) -> QuantizedNetwork:
         layers.append(_hidden(recipe, rng, presynaptic, size))
         presynaptic = size
     readout = _layer("li", _li(rng, 5), rng, recipe, presynaptic, 5, recurrent=False)
-    return QuantizedNetwork([*layers, readout], profile, 1e-3)
+    return QuantizedNetwork.from_layers([*layers, readout], profile, 1e-3)
 
 
 def random_input(recipe: Recipe, seed: int, samples: int, steps: int) -> Array:
@@ -134,15 +135,15 @@ def _layer(
     model, (per_neuron, constants) = get_model(neuron), params
     input_connection = _connection(recipe, rng, size, presynaptic + recipe.bias_axon)
     return QuantizedLayer(
-        model,
-        input_connection,
-        _connection(recipe, rng, size, size) if recurrent else None,
-        recipe.bias_axon,
-        np.stack([np.broadcast_to(per_neuron[k], size) for k in model.fixed_per_neuron]).astype(np.int64),
-        np.array([constants[k] for k in model.fixed_constants], dtype=np.int64),
-        np.zeros(512, dtype=np.int64),
-        1.0,
-        1.0,
+        model=model,
+        input=input_connection,
+        recurrent=_connection(recipe, rng, size, size) if recurrent else None,
+        bias_axon=recipe.bias_axon,
+        per_neuron=np.stack([np.broadcast_to(per_neuron[k], size) for k in model.fixed_per_neuron]).astype(np.int64),
+        constants=np.array([constants[k] for k in model.fixed_constants], dtype=np.int64),
+        psi_table=np.zeros(512, dtype=np.int64),
+        state_scale=1.0,
+        current_scale=1.0,
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
@@ -101,7 +101,7 @@ def samples_of(case: Case, seed: int, qnet: QuantizedNetwork) -> dict[str, Array
     rng = np.random.default_rng([seed, 3])
     x = random_spikes(seed, SAMPLES, STEPS, qnet.inputs).astype(np.int32)
     x *= rng.integers(1, case.graded, x.shape, endpoint=True, dtype=np.int32)
-    label, scored = rng.integers(0, qnet.outputs, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.8
+    label, scored = rng.integers(0, qnet.output_size, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.8
     return {"x": x, "label": label.astype(np.int8), "scored": scored}
 
 

@@ -21,9 +21,9 @@ def header(plan: Plan) -> str:
         "/* Channels of the input, and its smallest and largest value, which keep every sum inside 32 bits. */",
         f"#define HN_INPUTS {plan.network.inputs}\n#define HN_INPUT_LOW ({plan.lowest_input})",
         f"#define HN_INPUT_LIMIT {plan.largest_input}",
-        "/* Values of hn_output, those of the last population. */",
-        f"#define HN_OUTPUTS {plan.populations[last].size}",
-        "/* Steps without input after which the last population has seen a whole sample. */",
+        f"/* Values of hn_output, those of {_of_outputs(plan)}. */",
+        f"#define HN_OUTPUTS {plan.network.output_size}",
+        f"/* Steps without input after which {_of_outputs(plan)} has seen a whole sample. */",
         f"#define HN_TAIL {plan.tail}\n",
         *(_sizes(i, p) for i, p in enumerate(plan.populations)),
         "/* X(i) for every population, in the order in which a step computes them. */",
@@ -31,7 +31,7 @@ def header(plan: Plan) -> str:
         "/* Zero all states and all that is under way, as before the first step. */\nvoid hn_reset(void);",
         "/* One step of the device: what arrives from the input and from earlier steps, then every population. */",
         "void hn_step(const int32_t input[HN_INPUTS]);",
-        "/* What the last population gave in the last step: the readout's states, or spikes as 0 and 1. */",
+        f"/* What {_of_outputs(plan)} gave in the last step: the readout's states, or spikes as 0 and 1. */",
         "const int32_t *hn_output(void);\n",
         "/* States of population i, [state][neuron], and what its neurons sent in the last step. */",
         *(_accessors(i, plan.rings[i + 1]) for i in range(last + 1)),
@@ -41,6 +41,42 @@ def header(plan: Plan) -> str:
         "#endif\n\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
     ]
     return "\n".join(parts)
+
+
+def _of_outputs(plan: Plan) -> str:
+    """Name the output populations in a comment."""
+    if plan.network.outputs == (plan.populations[-1].name,):
+        return "the last population"
+    places = [str(plan.network.index(name)) for name in plan.network.outputs]
+    if len(places) == 1:
+        return f"population {places[0]}"
+    return f"each of the populations {', '.join(places)}"
+
+
+def _copies_outputs(plan: Plan) -> bool:
+    """Tell whether the outputs stand in an array of their own, since they are spikes or of several populations."""
+    outputs = plan.network.outputs
+    return len(outputs) > 1 or not plan.network.population(outputs[0]).model.readout
+
+
+def _copies(plan: Plan) -> list[str]:
+    """Return the lines that bring the outputs side by side."""
+    outputs = plan.network.outputs
+    if outputs == (plan.populations[-1].name,):
+        last = len(plan.populations) - 1
+        return [
+            f"    const int8_t *const sent = hn_sent_{last}();",
+            "    for (uint32_t i = 0; i < HN_OUTPUTS; i++) {\n        output[i] = sent[i];\n    }",
+        ]
+    lines, first = [], 0
+    for name in outputs:
+        i = plan.network.index(name)
+        at = f"{first} + i" if first else "i"
+        lines.append(
+            f"    for (uint32_t i = 0; i < HN_SIZE_{i}; i++) {{\n        output[{at}] = hn_sent_{i}()[i];\n    }}"
+        )
+        first += plan.populations[i].size
+    return lines
 
 
 def _sizes(i: int, p: Population) -> str:
@@ -113,8 +149,8 @@ def _memory(plan: Plan) -> str:
     text += [f"static int32_t state_p{i}[{p.model.d}][{p.size}];" for i, p in enumerate(plan.populations)]
     if plan.largest_lag:
         text.append("\n/* Steps done, no more than anything asks for. */\nstatic uint8_t steps;")
-    if not plan.populations[-1].model.readout:
-        text.append(f"\nstatic int32_t output[{plan.populations[-1].size}];")
+    if _copies_outputs(plan):
+        text.append(f"\nstatic int32_t output[{plan.network.output_size}];")
     widest = max(p.size * p.model.currents for p in plan.populations)
     text.append(f"\n/* Sums of one step. */\nstatic int32_t current[{widest}];")
     if any(_needs_sums(d) for group in plan.connections for d in group):
@@ -307,7 +343,7 @@ def _reset(plan: Plan) -> str:
         )
     if plan.largest_lag:
         body.append("    steps = 0;")
-    if not plan.populations[-1].model.readout:
+    if _copies_outputs(plan):
         body.append("    set_zero(output, HN_OUTPUTS);")
     body.append("#ifdef HN_EVENTS")
     for i in range(len(plan.populations)):
@@ -324,16 +360,14 @@ def _hn_step(plan: Plan) -> str:
     ]
     if plan.largest_lag:
         body.append(f"    if (steps < {plan.largest_lag}) {{\n        steps++;\n    }}")
-    if not plan.populations[-1].model.readout:
-        last = len(plan.populations) - 1
-        body.append(f"    const int8_t *const sent = hn_sent_{last}();")
-        body.append("    for (uint32_t i = 0; i < HN_OUTPUTS; i++) {\n        output[i] = sent[i];\n    }")
+    if _copies_outputs(plan):
+        body += _copies(plan)
     return "\n".join(["void hn_step(const int32_t input[HN_INPUTS]) {", *body, "}\n"])
 
 
 def _outputs(plan: Plan) -> str:
     last = len(plan.populations) - 1
-    result = f"hn_sent_{last}()" if plan.populations[last].model.readout else "output"
+    result = "output" if _copies_outputs(plan) else f"hn_sent_{plan.network.index(plan.network.outputs[0])}()"
     parts = [f"const int32_t *hn_output(void) {{\n    return {result};\n}}\n"]
     for i, ring in enumerate(plan.rings[1:]):
         parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_p{i}[0];\n}}\n")

@@ -34,7 +34,7 @@ from hypr_neuro.compilers.lava.integers.network import check_integer_network
 from hypr_neuro.compilers.lava.rules import LAVA, check_network
 from hypr_neuro.files.store import write_text
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 NETWORK, SCRIPT = "network.h5", "run_lava.py"
 PACKAGES = (LAVA,)
@@ -44,10 +44,10 @@ TAKES_INTEGER = True
 def emit(network: IntegerNetwork | HasInteger, folder: Path) -> list[str]:
     """Write the network and a script that runs it under Lava into `folder`; return the names of the files.
 
-    A `QuantizedNetwork` runs in processes of our own, everything else in Lava's. Raise InputError for what Lava cannot
+    A `QuantizedNetwork` in layers runs in processes of our own, everything else in Lava's. Raise InputError for what Lava cannot
     do, see `rules.check_network` and `integers.network.check_integer_network`. Lava itself is not needed.
     """
-    if isinstance(network, QuantizedNetwork):
+    if isinstance(network, QuantizedNetwork) and network.is_chain:
         check_network(network)
         network.save(folder / NETWORK)
         script = _script("script_network.py")

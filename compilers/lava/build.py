@@ -16,7 +16,8 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, require_lava
-from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection, QuantizedLayer
 
 MESSAGE_BITS = 32
 """Dense reads whole numbers instead of testing for a spike when this is above 0."""

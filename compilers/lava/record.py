@@ -16,7 +16,8 @@ from hypr_neuro.neurons.lif import STATE_BITS
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import sat, scale_zero, wrap
-from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedLayer
 
 
 @dataclass

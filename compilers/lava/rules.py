@@ -13,7 +13,8 @@ import numpy as np
 from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.neurons.lif import ACTIVATION_SHIFT
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection, QuantizedLayer
 
 LAVA = "lava-nc"
 WEIGHT_BITS = 8

@@ -14,7 +14,7 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.build import LavaLayer, LavaNetwork, lava_network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import chunks
 
 BLOCK = 64

@@ -18,7 +18,7 @@ try:
     from hypr_neuro.compilers.lava.build import lava_network
     from hypr_neuro.compilers.lava.rules import check_sums
     from hypr_neuro.compilers.lava.script_files import read_sample, run_script, write_arrays
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 except ImportError as error:
     print(f"run_lava.py: error: {error}; Python 3.10: pip install hypr-neuro lava-nc==0.10.0", file=sys.stderr)
     raise SystemExit(2) from None

@@ -25,7 +25,7 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.run import run_network
 from hypr_neuro.errors import HyprError
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 
 def main(folder: str) -> None:

@@ -21,7 +21,7 @@ from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.exchange.nir import write_nir
 from hypr_neuro.files.store import write_text
 from hypr_neuro.placement.place import Placement
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 PACKAGES = ("nir", "h5py")
 SRAM_BYTES = 128 * 1024

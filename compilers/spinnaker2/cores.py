@@ -18,7 +18,8 @@ from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.place import CoreUse, Placement, place
 from hypr_neuro.profiles.profile import Quantity
-from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedLayer
 
 HOST, ALWAYS = -1, -2
 """Cores that a message may come from beside the placed ones: the host, and the bias axon."""

@@ -17,7 +17,7 @@ import nir
 
 from hypr_neuro.exchange.nir.write import to_graph
 from hypr_neuro.files.store import write_atomically
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 NIR_FILE = "spinnaker2.nir"
 READABLE = (nir.Input, nir.Output, nir.LIF, nir.IF, nir.CubaLIF, nir.Affine, nir.Linear)

@@ -22,7 +22,7 @@ def run(
     from hypr_neuro.exchange.nir import import_nir, read_nir, write_nir
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.workflow.equal import require_equal_graphs, require_equal_networks
     from hypr_neuro.workflow.stages_fixed import require_equal_after
 

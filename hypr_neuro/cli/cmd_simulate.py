@@ -9,7 +9,7 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_graph_on
-from hypr_neuro.cli.networks import open_anything, open_float
+from hypr_neuro.cli.networks import in_layers, open_anything, open_float
 from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read, get_data, get_network
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import Trace
 
     Advance = Callable[[int, int, str], None]
@@ -59,17 +59,17 @@ def run(
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.workflow import stages
 
     _check_trace(trace, record)
     if trace is not None:
         check_not_read(trace, network, float_network)
     net, sequences = open_anything(network), get_data(data, data_dir, seed)
-    is_graph = not isinstance(net, (Network, QuantizedNetwork))
+    is_graph = not in_layers(net)
     _check_options(net, network, device, float_network, out)
     check_channels(sequences, net.inputs)
-    if out is not None and isinstance(net, QuantizedNetwork):
+    if out is not None and isinstance(net, QuantizedNetwork) and not is_graph:
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
         stages.simulate_stage(RunFolder(out), get_network(float_network), net, sequences)
@@ -79,7 +79,7 @@ def run(
         samples_run = samples_run.take(np.arange(min(samples, len(samples_run))))
     encoded_samples = encoded(net, samples_run)
     with RichConsole(quiet=json).progress("simulate") as advance:
-        if isinstance(net, (Network, QuantizedNetwork)):
+        if isinstance(net, Network) or (isinstance(net, QuantizedNetwork) and net.is_chain):
             recorded = _run(
                 net, encoded_samples, device, _record_of_layers(net, record) if trace is not None else (), advance
             )
@@ -111,7 +111,7 @@ def run(
     if (encoding := input_encoding(net)) is not None:
         facts["input"] = "{} · data + {}".format(*encoding)
     if float_net is not None:
-        facts |= _beside(float_net, samples_run, rates=isinstance(net, QuantizedNetwork))
+        facts |= _beside(float_net, samples_run, rates=isinstance(net, QuantizedNetwork) and not is_graph)
     if trace is not None:
         facts["trace"] = str(trace)
     emit(facts, json, f"{'Float' if is_float else 'Integer'} {'graph' if is_graph else 'network'}")
@@ -132,9 +132,9 @@ def _kept(recorded: Trace, record: list[str] | None) -> Trace:
 def _rates(net: Anything, recorded: Trace) -> dict[str, float]:
     """Return mean spikes a neuron and step by layer; of a quantized network over the steps that float has, too."""
     from hypr_neuro.comparing.agreement import integer_rates
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    if isinstance(net, QuantizedNetwork):
+    if isinstance(net, QuantizedNetwork) and net.is_chain:
         return integer_rates(net, recorded.spikes, recorded.readout.shape[1])
     return recorded.rates
 
@@ -158,9 +158,8 @@ def _check_options(
     from hypr_neuro.errors import InputError
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
 
-    if not isinstance(net, (Network, QuantizedNetwork)) and out is not None:
+    if not in_layers(net) and out is not None:
         raise InputError(f"'{network}' is a graph: it takes no --out, reports are of layers; --json prints the figures")
     if isinstance(net, FloatGraph) and float_network is not None:
         raise InputError(f"'{network}' is a float graph: it takes no --network; `hypr-neuro diff` compares traces")

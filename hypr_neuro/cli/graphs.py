@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.integer import IntegerNetwork
-    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
+    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import Trace
 
-    Graph = FloatGraph | QuantizedGraph | IntegerNetwork
+    Graph = FloatGraph | QuantizedNetwork | IntegerNetwork
 
 FLOAT, SIM, LAVA = "float", "sim", "lava"
 
@@ -45,10 +45,7 @@ def encoded(net: object, data: SequenceData) -> SequenceData:
 
 def record_all(net: Graph) -> list[str]:
     """Return the names of spikes and of every state."""
-    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
-
-    populations = (net.network if isinstance(net, QuantizedGraph) else net).populations
-    return ["spikes", *sorted({state for p in populations for state in p.model.state_names})]
+    return ["spikes", *sorted({state for p in net.populations for state in p.model.state_names})]
 
 
 def run_graph_on(

@@ -10,20 +10,14 @@ if TYPE_CHECKING:
     from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.integer import IntegerNetwork
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    Anything = Network | QuantizedNetwork | FloatGraph | QuantizedGraph | IntegerNetwork
+    Anything = Network | QuantizedNetwork | FloatGraph | IntegerNetwork
 
 HOLDS = {
     "Network": ("a float network", "`hypr-neuro quantize {path}` makes integers of it"),
     "QuantizedNetwork": ("a quantized network", "give the network.h5 that it was made from"),
     "FloatGraph": ("a float graph", "only quantize, simulate, diff, compile and export take graphs"),
-    "QuantizedGraph": (
-        "a quantized graph",
-        "only simulate, diff and compile take it; `hypr-neuro quantize` makes a quantized network of network.h5 "
-        "without --weight-groups, --target and --largest-weight",
-    ),
     "IntegerNetwork": ("integers without a profile", "only simulate, diff and compile take them"),
 }
 """By kind of network: what a file of it holds, in words, and the commands that take it."""
@@ -40,10 +34,8 @@ def open_anything(path: Path) -> Anything:
     from hypr_neuro.graph.integer import IntegerNetwork
     from hypr_neuro.graph.network import KIND as NETWORK
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.quantizing.graph_quantize import KIND as QUANTIZED_GRAPH
-    from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
-    from hypr_neuro.quantizing.quantize import KIND as QUANTIZED
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import GRAPH_KIND_0_1, QuantizedNetwork
+    from hypr_neuro.quantizing.network import KIND as QUANTIZED
 
     if path.suffix == ".nir":
         if not is_own(path):
@@ -56,7 +48,7 @@ def open_anything(path: Path) -> Anything:
         QUANTIZED: QuantizedNetwork,
         NETWORK: Network,
         FLOAT_GRAPH: FloatGraph,
-        QUANTIZED_GRAPH: QuantizedGraph,
+        GRAPH_KIND_0_1: QuantizedNetwork,
         INTEGER: IntegerNetwork,
     }
     kind = kind_of(path)
@@ -77,9 +69,17 @@ def open_float(path: Path) -> Network | FloatGraph:
     return net
 
 
+def in_layers(net: object) -> bool:
+    """Tell whether the network is a chain of layers, in floats or in integers for a profile."""
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+
+    return isinstance(net, Network) or (isinstance(net, QuantizedNetwork) and net.is_chain)
+
+
 def get_quantized(path: Path) -> QuantizedNetwork:
     """Return an integer network from quantized.h5 or from the .nir of one."""
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
     net = open_anything(path)
     if not isinstance(net, QuantizedNetwork):

@@ -8,7 +8,7 @@ import numpy as np
 
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 

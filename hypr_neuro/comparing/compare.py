@@ -28,7 +28,8 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.learned_values import values_of
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import dequantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES

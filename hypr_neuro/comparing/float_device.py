@@ -21,7 +21,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons.structure import spike_rows
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan

@@ -24,7 +24,8 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.learned_values import gradient_by_value
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import dequantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions

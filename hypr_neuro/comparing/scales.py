@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hypr_neuro.graph.network import Layer, Network
-from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan

@@ -18,7 +18,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.learned_values import gradient_by_value, values_of, write_values
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.errors.base import OutputError
 from hypr_neuro.sim.learning.learn import epoch_order, rates

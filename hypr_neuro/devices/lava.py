@@ -28,7 +28,7 @@ from hypr_neuro.compilers.lava.rules import check_network, check_sums, require_l
 from hypr_neuro.devices.device import DeviceBase, Progress
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.traces.trace import Trace
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.devices.device import DeviceBase, Progress
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.traces.trace import Trace
 

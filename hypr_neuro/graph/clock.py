@@ -64,6 +64,8 @@ class Clock:
         it.
     aligned : bool
         Whether eligibilities wait for the signal that judges them.
+    outputs : tuple of str
+        Populations whose outputs are the network's; () for the last one.
     """
 
     populations: tuple[str, ...]
@@ -71,11 +73,13 @@ class Clock:
     connection_delay: int
     error_latency: int = 0
     aligned: bool = False
+    outputs: tuple[str, ...] = ()
     _place: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places = {INPUT: -1} | {name: i for i, name in enumerate(self.populations)}
         object.__setattr__(self, "_place", places)
+        object.__setattr__(self, "outputs", self.outputs or self.populations[-1:])
 
     # --- connections and populations
 
@@ -123,8 +127,8 @@ class Clock:
 
     @property
     def tail(self) -> int:
-        """Steps without input after which the output has seen a whole sample."""
-        return self.latency(self.output)
+        """Steps without input after which every output has seen a whole sample."""
+        return max(self.latencies[name] for name in self.outputs)
 
     def run_steps(self, steps: int) -> int:
         """Count the device steps of a sample of `steps` steps that is only run."""

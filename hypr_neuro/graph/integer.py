@@ -131,6 +131,18 @@ def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
         )
 
 
+def check_populations(populations: Sequence[Any], outputs: Sequence[str]) -> None:
+    """Raise InputError for names that do not tell populations apart, and outputs that are none of them."""
+    names = [p.name for p in populations]
+    if not names or len(set(names)) != len(names) or INPUT in names:
+        raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
+    for prefix, name in permutations(names, 2):
+        if name.startswith(f"{prefix}/"):
+            raise InputError(f"population '{name}', rule: no name starts with another's and '/', '{prefix}/' here")
+    if not outputs or len(set(outputs)) != len(outputs) or not set(outputs) <= set(names):
+        raise InputError(f"outputs {tuple(outputs)}, rule: populations of the network, known: {', '.join(names)}")
+
+
 @dataclass(eq=False)
 class IntegerNetwork:
     """Populations in the order in which a step computes them, and the connections between them.
@@ -148,6 +160,8 @@ class IntegerNetwork:
     notes
         Plain data that travels with the network and changes nothing that it computes; "input", {"scale": a,
         "offset": b}, says that it was made for a · data + b, which the caller computes.
+    outputs
+        Populations whose outputs, side by side, are the network's; () for the last one.
     clock
         When populations compute and connections deliver.
     """
@@ -158,6 +172,7 @@ class IntegerNetwork:
     connection_delay: int = 1
     state_bits: int = 24
     notes: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
     clock: Clock = field(init=False, repr=False)
     _index: dict[str, int] = field(init=False, repr=False)
     _limits: dict[str, int] = field(init=False, repr=False)
@@ -165,16 +180,13 @@ class IntegerNetwork:
     def __post_init__(self) -> None:
         self.populations, self.synapses = tuple(self.populations), tuple(self.synapses)
         names = [p.name for p in self.populations]
-        if not names or len(set(names)) != len(names) or INPUT in names:
-            raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
+        self.outputs = tuple(self.outputs) or tuple(names[-1:])
+        check_populations(self.populations, self.outputs)
         if not isinstance(self.inputs, (int, np.integer)) or self.inputs < 1 or self.connection_delay not in (0, 1):
             raise InputError(f"inputs = {self.inputs}, connection_delay = {self.connection_delay}, rule: >= 1; 0 or 1")
-        for prefix, name in permutations(names, 2):
-            if name.startswith(f"{prefix}/"):
-                raise InputError(f"population '{name}', rule: no name starts with another's and '/', '{prefix}/' here")
         self._index = {name: i for i, name in enumerate(names)}
         ends = tuple((c.source, c.target) for c in self.synapses)
-        self.clock = Clock(tuple(names), ends, self.connection_delay)
+        self.clock = Clock(tuple(names), ends, self.connection_delay, outputs=self.outputs)
         for connection in self.synapses:
             self._check(connection)
         self._limits = {name: self._largest_input(name) for name in names}
@@ -222,6 +234,23 @@ class IntegerNetwork:
             else:
                 room[c.current] -= c.magnitudes * up
         return int(np.floor(room / np.maximum(per_unit, 1.0)).min())
+
+    @property
+    def output_size(self) -> int:
+        """Neurons of all output populations."""
+        return sum(self.population(name).size for name in self.outputs)
+
+    def readout(self, sent: Mapping[str, Array], tail: int) -> Array:
+        """Return the outputs (sample, T, outputs) in float time.
+
+        sent : by output population what it gave in each device step (T + tail, sample, n), of which the last `tail` had
+        no input; each is shifted back by its own latency, as far as the tail goes
+        """
+        parts = []
+        for name in self.outputs:
+            behind = max(tail - (self.clock.tail - self.clock.latencies[name]), 0)
+            parts.append(sent[name][behind : len(sent[name]) - tail + behind])
+        return np.concatenate(parts, axis=2).transpose(1, 0, 2)
 
     def index(self, name: str) -> int:
         """Return the place of a population in the order."""
@@ -280,6 +309,8 @@ class IntegerNetwork:
                 for c in self.synapses
             ],
         }
+        if self.outputs != (self.populations[-1].name,):  # files and digests of others stay what they were
+            meta["outputs"] = list(self.outputs)
         return meta, arrays
 
     @classmethod
@@ -306,6 +337,7 @@ class IntegerNetwork:
             meta["connection_delay"],
             meta["state_bits"],
             dict(meta.get("notes", {})),
+            tuple(meta.get("outputs", ())),
         )
 
 
@@ -328,7 +360,7 @@ def as_integer(network: IntegerNetwork | HasInteger, tail: int | None = None) ->
     Raise InputError for a tail below 0.
     """
     if isinstance(network, type) or not (isinstance(network, IntegerNetwork) or hasattr(network, "integer")):
-        raise wrong_kind("network", network, "QuantizedNetwork", "QuantizedGraph", "IntegerNetwork")
+        raise wrong_kind("network", network, "QuantizedNetwork", "IntegerNetwork")
     steps = 0 if isinstance(network, IntegerNetwork) else network.tail
     if tail is not None:
         if tail < 0:

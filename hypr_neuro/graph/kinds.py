@@ -17,18 +17,15 @@ STEPS: dict[str, dict[str, str]] = {
         "QuantizedNetwork": "hn.quantize(net, profile, calibration=data)",
         "FloatGraph": "hn.FloatGraph.from_network(net)",
     },
-    "FloatGraph": {"QuantizedGraph": "hn.quantize_graph(graph, profile, calibration=data)"},
+    "FloatGraph": {"QuantizedNetwork": "hn.quantize_graph(graph, profile, calibration=data)"},
     "LearnRun": {"QuantizedNetwork": "its .qnet"},
     "GraphRun": {"Trace": "hn.graph_trace(graph, x) instead of hn.run_graph"},
 }
 """By kind, what is made of it, and how."""
 
 OTHERWISE = {
-    "FloatGraph": "graphs do not learn on chip: hn.train, hn.gradients, hn.run_graph, hn.graph_trace, "
-    "hn.quantize_graph and hn.write_nir take them, and .network() of what hn.import_nir gives is the Network of one "
-    "that is a chain of layers",
-    "QuantizedGraph": "graphs do not learn on chip: hn.simulate, hn.compile and hn.write_netx take those in "
-    "integers, hn.write_nir the FloatGraph that was quantized, and hn.quantize makes a QuantizedNetwork of a Network",
+    "FloatGraph": "hn.train, hn.gradients, hn.run_graph, hn.graph_trace, hn.quantize_graph and hn.write_nir take "
+    "graphs, and .network() of what hn.import_nir gives is the Network of one that is a chain of layers",
     "QuantizedNetwork": "integers do not turn into floats again: give the Network that was quantized, or "
     "hn.dequantize(net, qnet) for the weights it has learned",
     **dict.fromkeys(

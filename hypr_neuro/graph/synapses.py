@@ -219,7 +219,8 @@ def matrix_arrays(name: str, matrix: Any) -> dict[str, Array]:
     return {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
 
 
-def _loaded_matrix(name: str, shape: list[int], arrays: dict[str, Array]) -> Weights:
+def loaded_matrix(name: str, shape: list[int], arrays: dict[str, Array]) -> Weights:
+    """Make a matrix of the parts that `matrix_arrays` gave."""
     if name in arrays:
         return arrays[name]
     from scipy.sparse import csr_array
@@ -235,9 +236,9 @@ def loaded_synapses(name: str, entry: dict[str, Any], arrays: dict[str, Array]) 
     return Synapses(
         source=entry["source"],
         target=entry["target"],
-        weights=_loaded_matrix(f"{name}/weights", entry["shape"], arrays),
+        weights=loaded_matrix(f"{name}/weights", entry["shape"], arrays),
         exponent=entry["exponent"],
-        delays=_loaded_matrix(f"{name}/delays", entry["shape"], arrays) if delays is None else delays,
+        delays=loaded_matrix(f"{name}/delays", entry["shape"], arrays) if delays is None else delays,
         always_on=arrays.get(f"{name}/always_on"),
         current=entry["current"],
         message_bits=entry["message_bits"],

@@ -29,7 +29,7 @@ from hypr_neuro.graph.network import layer_name
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.structure import structure
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.sim.learning.widths import Widths, layer_widths

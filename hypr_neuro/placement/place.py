@@ -26,7 +26,7 @@ from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.placement.learning_memory import LayerMemory, Shape, memory_of
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.traces.trace import Trace
 

@@ -229,9 +229,11 @@ class Profile(_Strict):
         """Make the clock of a chain of so many layers, the readout included, under these time rules."""
         return clock_of_layers(layers, *self._time_rules)
 
-    def graph_clock(self, populations: tuple[str, ...], connections: tuple[tuple[str, str], ...]) -> Clock:
-        """Make the clock of populations in their order and connections (source, target), under these time rules."""
-        return Clock(populations, connections, *self._time_rules)
+    def graph_clock(
+        self, populations: tuple[str, ...], connections: tuple[tuple[str, str], ...], outputs: tuple[str, ...] = ()
+    ) -> Clock:
+        """Make the clock of populations in their order, connections (source, target) and outputs, () for the last."""
+        return Clock(populations, connections, *self._time_rules, outputs=outputs)
 
     @property
     def _time_rules(self) -> tuple[int, int, bool]:

@@ -18,107 +18,33 @@ populations arrives h·k steps later than in float: `notes` says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.errors import InputError
 from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
-from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array, stack_rows
-from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantizing.quantize import calibration_input, conversion_summary, explained, quantize_weights
+from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
+from hypr_neuro.quantizing.quantize import calibration_input, quantize_weights
+from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weight_groups import split_by_size
+from hypr_neuro.renamed import renamed_names
 from hypr_neuro.run.graph_forward import state_ranges
 
-KIND = "hypr-neuro quantized graph"
+__getattr__ = renamed_names(__name__, {"QuantizedGraph": "QuantizedNetwork"})
 BIASES = ("line", "membrane")
 MOST_GROUPS = 4
 NETX, NETX_UNIT = "netx", 1 << 6
-
-
-@dataclass(eq=False)
-class QuantizedGraph:
-    """A graph in integers.
-
-    Attributes
-    ----------
-    network
-        What executors run.
-    profile
-        The chip whose integers these are.
-    dt
-        Length of a step in ms.
-    state_scale, current_scale
-        By population, state_int = state · state_scale, weighted sum = current · current_scale.
-    latency
-        By population, steps behind float time.
-    record
-        How each number came about, see `explain`.
-    notes
-        What differs from the float graph in time, one line each.
-    """
-
-    network: IntegerNetwork
-    profile: Profile
-    dt: float
-    state_scale: dict[str, float]
-    current_scale: dict[str, float]
-    latency: dict[str, int]
-    record: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def integer(self) -> IntegerNetwork:
-        """Return the network as executors run it."""
-        return self.network
-
-    @property
-    def inputs(self) -> int:
-        """Channels of the input."""
-        return self.network.inputs
-
-    @property
-    def tail(self) -> int:
-        """Steps without input after which the last population has seen a whole sample."""
-        return self.latency[self.network.populations[-1].name]
-
-    def explain(self) -> list[str]:
-        """Return one line a conversion, as `QuantizedNetwork.explain`, then the notes."""
-        return [*explained(self.record), *self.notes]
-
-    def save(self, path: str | Path) -> None:
-        """Write an HDF5 file that `load` reads back equal."""
-        network, arrays = self.network.contents()
-        meta = {
-            "network": network,
-            "profile": self.profile.dump(),
-            "dt": self.dt,
-            "state_scale": self.state_scale,
-            "current_scale": self.current_scale,
-            "latency": self.latency,
-            "record": self.record,
-            "notes": self.notes,
-        }
-        save_arrays(path, KIND, meta, arrays)
-
-    @classmethod
-    def load(cls, path: str | Path) -> QuantizedGraph:
-        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
-        meta, arrays = load_arrays(path, KIND)
-        try:
-            network = IntegerNetwork.from_contents(meta.pop("network"), arrays)
-            return cls(network, parse_profile(meta.pop("profile"), str(path)), **meta)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-            raise FileFormatError(
-                f"file '{path}': {type(error).__name__} {error}; write it again with quantize"
-            ) from error
 
 
 def quantize_graph(
@@ -130,7 +56,7 @@ def quantize_graph(
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,
-) -> QuantizedGraph:
+) -> QuantizedNetwork:
     """Make the integers of a graph for a profile.
 
     Parameters
@@ -158,16 +84,11 @@ def quantize_graph(
     Raises
     ------
     InputError
-        Naming the population or connection, for a neuron without integer form, values outside the profile's range,
-        outputs that are not the last population's alone, and delays past 63 steps.
+        Naming the population or connection, for a neuron without integer form, values outside the profile's range, and
+        delays past 63 steps.
     """
     require("graph", graph, FloatGraph)
     chip = load_profile(profile)
-    if graph.outputs != (graph.populations[-1].name,):
-        raise InputError(
-            f"outputs {', '.join(graph.outputs)}, rule: an integer network gives those of its last "
-            f"population, '{graph.populations[-1].name}'; import the graph with one Output"
-        )
     for p in graph.populations:
         p.model.require_integer(f"population '{p.name}'")
     ranges = calibration if isinstance(calibration, Mapping) else state_ranges(graph, calibration_input(calibration))
@@ -187,34 +108,29 @@ def quantize_graph(
         if p.name not in ranges:
             raise InputError(f"calibration lacks '{p.name}', has: {', '.join(ranges) or 'nothing'}")
         conversion.add(p, float(ranges[p.name]))
-    bits = int(chip.precision.state_bits.value)
-    network = IntegerNetwork(
-        graph.inputs, tuple(conversion.populations), tuple(conversion.synapses), conversion.clock.connection_delay, bits
-    )
-    return QuantizedGraph(
-        network=network,
+    return QuantizedNetwork(
+        inputs=graph.inputs,
+        populations=tuple(conversion.populations),
+        connections=tuple(conversion.connections),
         profile=chip,
         dt=graph.dt,
-        state_scale=conversion.state_scale,
-        current_scale=conversion.current_scale,
-        latency=dict(conversion.clock.latencies),
+        outputs=graph.outputs,
         record=conversion.record,
         notes=conversion.notes,
     )
 
 
 class _Conversion:
-    """What was converted so far; attributes as in `QuantizedGraph`."""
+    """What was converted so far; attributes as in `QuantizedNetwork`."""
 
     def __init__(self, graph: FloatGraph, profile: Profile, groups: int, bias: str, netx: bool) -> None:
         self.graph, self.profile = graph, profile
-        self.clock = profile.graph_clock(graph.clock.populations, graph.clock.connections)
+        self.clock = profile.graph_clock(graph.clock.populations, graph.clock.connections, graph.outputs)
         self.groups, self.bias, self.netx = groups, bias, netx
         self.limit = float("inf")
         self.top = profile.precision.weight_top
-        self.populations: list[Population] = []
-        self.synapses: list[Synapses] = []
-        self.state_scale: dict[str, float] = {}
+        self.populations: list[QuantizedPopulation] = []
+        self.connections: list[QuantizedConnection] = []
         self.current_scale: dict[str, float] = {}
         self.record: list[dict[str, Any]] = []
         self.notes: list[str] = []
@@ -234,8 +150,19 @@ class _Conversion:
             fixed.per_neuron["bias"] = self._netx_biases(p, fixed.per_neuron["bias"], fixed.state_scale)
         per_neuron = stack_rows([fixed.per_neuron[k] for k in model.fixed_per_neuron], p.size, np.int64)
         constants = np.array([fixed.constants[k] for k in model.fixed_constants], dtype=np.int64)
-        self.populations.append(Population(p.name, model, per_neuron, constants))
-        self.state_scale[p.name], self.current_scale[p.name] = fixed.state_scale, fixed.current_scale
+        self.populations.append(
+            QuantizedPopulation(
+                name=p.name,
+                model=model,
+                per_neuron=per_neuron,
+                constants=constants,
+                psi_table=fixed.psi_table,
+                state_scale=fixed.state_scale,
+                current_scale=fixed.current_scale,
+                trainable=p.model.trainable,
+            )
+        )
+        self.current_scale[p.name] = fixed.current_scale
         # lava-dl shifts nothing left and floors nothing: exponents 0 and 1
         shared = max([*largest, self.top / fixed.current_scale])
         for c, magnitude in zip(incoming, largest, strict=True):
@@ -280,13 +207,19 @@ class _Conversion:
             matrix = _like(c.weights, mantissa)
             stored_matrix = matrix if undivided else _sparse(matrix)
             delay = self.clock.delay_in_step(c.source, c.target, c.delay)
-            self.synapses.append(Synapses(c.source, c.target, stored_matrix, exponent, delay, None, c.current))
+            self.connections.append(
+                QuantizedConnection(
+                    mantissa=stored_matrix,
+                    exponent=exponent,
+                    source=c.source,
+                    target=c.target,
+                    delays=delay,
+                    current=c.current,
+                )
+            )
 
     def _bias_axons(self, p: FloatPopulation, first: int, current: Array) -> None:
         """Add a constant current as an axon, in step with the population; then another one for what rounding left."""
-        from scipy.sparse import csr_array
-
-        none = csr_array((p.size, self.graph.inputs), dtype=np.int64)
         delay = self.clock.delay_in_step(INPUT, p.name, first)
         remainder, key = current, f"bias from step {first}" if first else "bias"
         for name in (key, f"{key}, remainder"):
@@ -297,7 +230,16 @@ class _Conversion:
             mantissa, exponent = self._mantissas(p.name, name, remainder, room)
             if not mantissa.any():
                 break
-            self.synapses.append(Synapses(INPUT, p.name, none, exponent, delay, mantissa))
+            self.connections.append(
+                QuantizedConnection(
+                    mantissa=mantissa[:, None],
+                    exponent=exponent,
+                    source=INPUT,
+                    target=p.name,
+                    bias_axon=True,
+                    delays=delay,
+                )
+            )
             remainder = remainder - mantissa * 2.0**exponent / self.current_scale[p.name]
 
     def _mantissas(self, target: str, key: str, values: Array, room: float) -> tuple[Array, int]:

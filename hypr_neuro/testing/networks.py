@@ -14,7 +14,8 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.run.forward import readout
 
 LOWEST_RATE = 0.05

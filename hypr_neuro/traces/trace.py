@@ -20,8 +20,7 @@ from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Synapses, as_integer
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 KIND = "hypr-neuro trace"
 REMEDY = "`hypr-neuro simulate NETWORK --trace FILE` writes one"
@@ -236,7 +235,7 @@ def narrowed(array: Array) -> Array:
 
 def with_origin(
     trace: Trace,
-    network: QuantizedNetwork | QuantizedGraph | IntegerNetwork | Network | FloatGraph,
+    network: QuantizedNetwork | IntegerNetwork | Network | FloatGraph,
     x: Array | None = None,
     *,
     device: str = "",
@@ -302,7 +301,7 @@ def graph_origin(graph: FloatGraph, device: str = "", samples: tuple[int, ...] |
 
 
 def integer_origin(
-    network: QuantizedNetwork | QuantizedGraph | IntegerNetwork,
+    network: QuantizedNetwork | IntegerNetwork,
     device: str = "",
     samples: tuple[int, ...] | None = None,
 ) -> Origin:
@@ -314,10 +313,8 @@ def integer_origin(
     latency = dict(integers.clock.latencies)
     states, currents = {}, {}
     if isinstance(network, QuantizedNetwork):
-        states = {network.name(i): layer.state_scale for i, layer in enumerate(network.layers)}
-        currents = {network.name(i): layer.current_scale for i, layer in enumerate(network.layers)}
-    elif isinstance(network, QuantizedGraph):
-        states, currents = network.state_scale, network.current_scale
+        states = {p.name: p.state_scale for p in network.populations}
+        currents = {p.name: p.current_scale for p in network.populations}
     links = tuple(Link(c.source, c.target, tuple(integers.lag(c, d) for d in _delays(c))) for c in integers.synapses)
     names = tuple(p.name for p in integers.populations)
     return Origin(

@@ -20,7 +20,7 @@ from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.block import BatchGradients

@@ -13,7 +13,7 @@ from hypr_neuro.data.checks import require_integers
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
 from hypr_neuro.workflow import stages
 from hypr_neuro.workflow.tasks import Task, task_for

@@ -34,7 +34,8 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.place import estimate, place
 from hypr_neuro.profiles.profile import Profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize, state_ranges, weight_ranges
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize, state_ranges, weight_ranges
 from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions

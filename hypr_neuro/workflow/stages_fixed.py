@@ -23,7 +23,8 @@ from hypr_neuro.exchange.nir import read_quantized_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import Profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.options import LearnOptions

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.delivery import NARROW, DenseWeights
 from hypr_neuro.sim.learning.noise import noise_kernel
 from hypr_neuro.sim.population import PopulationRun

@@ -20,7 +20,7 @@ from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions, as_rate
@@ -174,8 +174,8 @@ def learn(
         raise InputError(f"data '{data.name}' is a regression, rule: classes for learning in integers")
     part = data.part("train")
     check_input(qnet, part.x)
-    if part.classes > qnet.outputs:
-        raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.outputs} outputs")
+    if part.classes > qnet.output_size:
+        raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.output_size} outputs")
     learner = Learner(qnet.copy(), options, regularizer)
     learner.before_update = before_update
     run = LearnRun(learner.qnet)

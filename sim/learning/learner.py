@@ -18,7 +18,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.changing import ChangingSimulator
 from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
@@ -214,10 +214,10 @@ class Learner:
     def _targets(
         self, steps: int, label: Array | None, scored: Array, errors: Array | None, reward: Array | int | None
     ) -> Targets:
-        targets = check_targets(steps, self.qnet.outputs, self.plan.error_bits, label, scored, errors, reward)
+        targets = check_targets(steps, self.qnet.output_size, self.plan.error_bits, label, scored, errors, reward)
         if not targets.plain and not self.plan.free_errors_fit:
             raise InputError(
-                f"errors or reward with {self.qnet.outputs} outputs: feedback sums could leave 63 bits; lower "
+                f"errors or reward with {self.qnet.output_size} outputs: feedback sums could leave 63 bits; lower "
                 "learning.error_bits or precision.weight_bits in the profile"
             )
         return targets
@@ -239,7 +239,7 @@ class Learner:
                 "any weight; scale the input down"
             )
         self.simulator.sample = self.samples
-        outputs, start = np.empty((len(x), self.qnet.outputs), np.int32), 0
+        outputs, start = np.empty((len(x), self.qnet.output_size), np.int32), 0
         every = self.options.update_every if self.options.update_on == "step" and rates is not None else 0
         while start < len(x):
             stop = min(start + min(BLOCK, self.simulator.longest), len(x))

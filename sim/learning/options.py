@@ -9,7 +9,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.updates import UPDATES, of_unknown
 
 RATE_FRACTION = 16

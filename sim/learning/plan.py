@@ -21,7 +21,8 @@ from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
-from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.sim.learning.counter import MOST_LAYERS, PARAMETER_TENSORS, PARAMETERS_OF_A_LAYER
 from hypr_neuro.sim.learning.feedback import random_feedback
 from hypr_neuro.sim.learning.options import LearnOptions

@@ -45,7 +45,7 @@ import numpy as np
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import draw32, sat
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, check_width, error_context, on_words
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.counter import NOISE_TENSORS
 from hypr_neuro.sim.learning.eligibility import dot
 from hypr_neuro.sim.learning.errors import ERRORS
@@ -223,7 +223,7 @@ class LearningReference:
 
     def _learn(self, step: StepTarget, length: float) -> None:
         """Learn in a device step, from the readout down to the lowest layer that learns."""
-        signal = [0] * self.qnet.outputs
+        signal = [0] * self.qnet.output_size
         if step.scored:
             signal = step.errors or self._error(self.layers[-1].run.outputs, step.label)
             if step.reward is not None:

@@ -14,7 +14,7 @@ from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.contract import check_psi_index
 from hypr_neuro.numbers.fixed_point import shift
 from hypr_neuro.numbers.words import WORD_BITS, Word, check_width, error_context, mapped
-from hypr_neuro.quantizing.quantize import Connection
+from hypr_neuro.quantizing.parts import Connection
 from hypr_neuro.sim.learning.eligibility import (
     changes,
     clamp_jacobian,

@@ -12,7 +12,7 @@ import numpy as np
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.regularizer import regularizer_name
 from hypr_neuro.sim.learning.targets import Targets

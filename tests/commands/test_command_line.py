@@ -18,7 +18,7 @@ import pytest
 from commands import ENVIRONMENT, PROGRAM, answer, called, program, refusal, small_data
 
 from hypr_neuro.exchange.nir import read_quantized_nir
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 
 here, refused = partial(answer, run=called), partial(refusal, run=called)

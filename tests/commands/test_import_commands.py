@@ -60,7 +60,7 @@ def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Pa
     assert compared.returncode in (0, 1), compared.stderr
     assert "hidden" in compared.stdout
     assert "is a graph" in refusal("simulate", quantized, "--data", data, "--out", tmp_path)
-    assert "holds a quantized graph" in refusal("simulate", quantized, "--data", data, "--network", quantized)
+    assert "holds a quantized network" in refusal("simulate", quantized, "--data", data, "--network", quantized)
 
 
 def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -
     assert hn.FloatGraph.load(again["file"]).digest() == hn.FloatGraph.load(graph).digest()
     here, there = (answer("simulate", path, "--data", data) for path in (graph, tmp_path / "ours.nir"))
     assert here == there
-    assert "holds a quantized graph, rule: floats" in refusal("export", quantized, "--out", tmp_path / "q.nir")
+    assert "is no chain of layers" in refusal("export", quantized, "--out", tmp_path / "q.nir")
 
 
 def test_no_command_writes_over_what_it_reads(quantized: Path, data: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_no_command_writes_over_what_it_reads(quantized: Path, data: Path, tmp_p
 def test_a_graph_for_targets(target: str, quantized: Path, tmp_path: Path) -> None:
     manifest = answer("compile", quantized, "--target", target, "--out", tmp_path)
     assert manifest["target"] == target
-    assert manifest["inputs"]["network"] == hn.QuantizedGraph.load(quantized).integer().digest()
+    assert manifest["inputs"]["network"] == hn.QuantizedNetwork.load(quantized).integer().digest()
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == {
         *manifest["files"],
         "manifest.json",
@@ -109,7 +109,7 @@ def test_a_graph_for_netx(quantized: Path, data: Path, tmp_path: Path) -> None:
     assert answer("compile", tmp_path / "quantized.h5", "--target", "netx", "--out", tmp_path / "netx")["netx"]
     read = answer("import", tmp_path / "netx" / "network.net", "--out", tmp_path / "read")
     x = np.load(data)["x_test"][:4]
-    expected = hn.simulate(hn.QuantizedGraph.load(tmp_path / "quantized.h5").integer(), x, record=("spikes",)).spikes
+    expected = hn.simulate(hn.QuantizedNetwork.load(tmp_path / "quantized.h5").integer(), x, record=("spikes",)).spikes
     found = hn.simulate(hn.IntegerNetwork.load(read["file"]), x, record=("spikes",)).spikes
     assert [a.sum() > 0 for a in expected.values()] == [True, True]
     for a, b in zip(expected.values(), found.values(), strict=True):
@@ -122,7 +122,7 @@ def test_layers_become_a_graph_for_more_groups(data: Path, tmp_path: Path) -> No
     found = answer("quantize", tmp_path / "network.h5", "--data", data, "--weight-groups", "2", "--out", tmp_path)
     assert "does not learn" in found["notes"][0]
     assert answer("simulate", found["file"], "--data", data, "--network", tmp_path / "network.h5")["float accuracy"] > 0
-    assert "QuantizedGraph" in refusal("compile", found["file"], "--learn", "rate=0.2", "--out", tmp_path / "c")
+    assert "is no chain of layers" in refusal("compile", found["file"], "--learn", "rate=0.2", "--out", tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
 

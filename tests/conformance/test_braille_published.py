@@ -19,7 +19,6 @@ import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.float_graph import FloatGraph
-from hypr_neuro.quantizing.graph_quantize import QuantizedGraph
 from hypr_neuro.traces.trace import Trace, with_origin
 
 LAVA_DL: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "netx_oracle.py"))
@@ -42,7 +41,7 @@ def letters(shared_data: Path) -> Any:
 
 
 @cache
-def integers(shared_data: Path, target: str | None = None) -> QuantizedGraph:
+def integers(shared_data: Path, target: str | None = None) -> QuantizedNetwork:
     x = letters(shared_data).part("train").x[:64]
     limit = 3.9 if target else None  # thresholds: with one exponent a layer, larger weights take the others' bits
     return hn.quantize_graph(graph(shared_data), "loihi2", calibration=x, target=target, largest_weight=limit)
@@ -97,9 +96,9 @@ def test_c_fires_the_simulators_spikes(shared_data: Path, tmp_path: Path) -> Non
         hn.compile(chosen, target="c", out=folder)
         expected = hn.simulate(chosen, x, ["spikes", "u", "v"])
         printed = build.run(build.build(folder, trace=True), list(x))
-        found = build.traces(printed, chosen.network, [len(sample) + chosen.tail for sample in x])
+        found = build.traces(printed, chosen.integer(), [len(sample) + chosen.tail for sample in x])
         for i, by_population in enumerate(found):
-            for p, rows in zip(chosen.network.populations, by_population, strict=True):
+            for p, rows in zip(chosen.populations, by_population, strict=True):
                 assert np.array_equal(rows[:, -1], expected.spikes[p.name][:, i]), f"sample {i}, {p.name}"
                 assert np.array_equal(rows[:, 1], expected.states[p.name]["v"][:, i]), f"sample {i}, {p.name}, v"
 
@@ -145,5 +144,5 @@ def test_lava_dl_runs_the_netx_file_with_the_simulators_spikes(shared_data: Path
         jobs[str(i)] = {"path": summary.path, "steps": len(sent), "names": list(summary.layers), "x": sent.T}
     expected = hn.simulate(chosen, x, ["spikes"]).spikes
     for name, theirs in ask(tmp_path, jobs).items():
-        for p in chosen.network.populations:
+        for p in chosen.populations:
             assert np.array_equal(theirs[f"{p.name}/spikes"], expected[p.name][:, int(name)]), f"{name}, {p.name}"

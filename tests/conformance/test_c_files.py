@@ -30,7 +30,7 @@ from hypr_neuro.compilers.c.tables import signed_type, unsigned_type
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.lif import lif_parameters
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.reference import simulate_reference
@@ -197,7 +197,7 @@ def test_labels_and_inputs_of_a_program_that_learns_are_checked(tmp_path: Path) 
         qnet = random_quantized("lif", 0, "loihi2", inputs=1)
         limit = compiled_to_learn(qnet, tmp_path)
         program = learn_build.build_learning(tmp_path, toolchain)
-        last = qnet.outputs - 1
+        last = qnet.output_size - 1
         assert told_by(program, f"2 0 {last} 1 0 -1 0") == (0, "")
         for text, line in (
             (f"2 0 {last} 1 0 {last + 1} 1", f"sample 0, step 1: label {last + 1}, rule: an integer of 0..{last}"),

@@ -25,7 +25,8 @@ from hypr_neuro.graph.network import Layer
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import no_integer_form
 from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.errors.base import OutputError
 from hypr_neuro.sim.learning.learner import Learner
@@ -198,7 +199,7 @@ def labelled(seed: int, qnet: QuantizedNetwork, samples: int, steps: int = STEPS
     """x (sample, T, channel), label (sample, T), scored (sample, T)."""
     rng = np.random.default_rng([seed, 3])
     x = random_spikes(seed, samples, steps, qnet.inputs).astype(np.int32)
-    return x, rng.integers(0, qnet.outputs, (samples, steps)), rng.random((samples, steps)) < 0.8
+    return x, rng.integers(0, qnet.output_size, (samples, steps)), rng.random((samples, steps)) < 0.8
 
 
 @needs_gcc
@@ -416,7 +417,7 @@ def test_networks_that_cannot_learn_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown layer 'layers.7'"):
         write_learning(qnet, LearnOptions(layers=("layers.7",)), tmp_path)
     model = replace(qnet.layers[1].model, fixed_jacobian=no_integer_form, psi_index=None, learned=None)
-    qnet.layers[1] = replace(qnet.layers[1], model=model)
+    qnet = qnet.with_layers({1: replace(qnet.layers[1], model=model)})
     with pytest.raises(InputError, match=r"layers.1: neuron 'lif' has no integer Jacobian"):
         write_learning(qnet, LearnOptions(), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -436,7 +437,7 @@ def test_the_library_takes_no_number_that_c_would_cut_off(tmp_path: Path) -> Non
             call(x, label, scored, (1 << 32) + 1)
         with pytest.raises(InputError, match=r"parameter_rate = -1, rule"):
             call(x, label, scored, RATE, -1)
-        with pytest.raises(InputError, match=rf"labels 0 to {1 << 32}, rule: 0 to {qnet.outputs - 1} where scored"):
+        with pytest.raises(InputError, match=rf"labels 0 to {1 << 32}, rule: 0 to {qnet.output_size - 1} where scored"):
             call(x, label + np.array([0, 0, 1 << 32]), scored, RATE)
         with pytest.raises(InputError, match=rf"x of shape \(3, {qnet.inputs - 1}\), rule: \(steps, {qnet.inputs}\)"):
             call(x[:, 1:], label, scored, RATE)

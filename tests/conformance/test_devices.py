@@ -15,7 +15,8 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import CAPABILITIES, Device, device_class, device_names, open_device
 from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.graph.network import Network
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 
 ROOT = Path(__file__).resolve().parents[2]

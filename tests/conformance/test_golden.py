@@ -14,7 +14,8 @@ import pytest
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection, QuantizedLayer
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 
@@ -31,18 +32,18 @@ def network(file: dict[str, Any]) -> QuantizedNetwork:
         }
         layers.append(
             QuantizedLayer(
-                get_model(entry["neuron"]),
-                connections["input"],
-                connections.get("recurrent"),
-                entry["bias_axon"],
-                file[f"network/{i}/per_neuron"],
-                file[f"network/{i}/constants"],
-                np.zeros(512, np.int64),
-                1.0,
-                1.0,
+                model=get_model(entry["neuron"]),
+                input=connections["input"],
+                recurrent=connections.get("recurrent"),
+                bias_axon=entry["bias_axon"],
+                per_neuron=file[f"network/{i}/per_neuron"],
+                constants=file[f"network/{i}/constants"],
+                psi_table=np.zeros(512, np.int64),
+                state_scale=1.0,
+                current_scale=1.0,
             )
         )
-    return QuantizedNetwork(layers, load_profile(meta["profile"]), 1e-3)
+    return QuantizedNetwork.from_layers(layers, load_profile(meta["profile"]), 1e-3)
 
 
 def load(path: Path) -> dict[str, Any]:

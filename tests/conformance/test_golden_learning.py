@@ -16,7 +16,8 @@ import pytest
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.profiles.profile import parse_profile
-from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection, QuantizedLayer
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
@@ -37,19 +38,19 @@ def network(given: dict[str, Any]) -> QuantizedNetwork:
     layers = []
     for entry in given["layers"]:
         both = {key: Connection(np.array(m, np.int64), exponent) for key, (m, exponent) in entry["connections"].items()}
-        integers = [np.array(entry[key], np.int64) for key in ("per_neuron", "constants", "psi_table")]
+        integers = {key: np.array(entry[key], np.int64) for key in ("per_neuron", "constants", "psi_table")}
         layers.append(
             QuantizedLayer(
-                get_model(entry["neuron"]),
-                both["input"],
-                both.get("recurrent"),
-                entry["bias_axon"],
-                *integers,
-                entry["state_scale"],
-                entry["current_scale"],
+                model=get_model(entry["neuron"]),
+                input=both["input"],
+                recurrent=both.get("recurrent"),
+                bias_axon=entry["bias_axon"],
+                **integers,
+                state_scale=entry["state_scale"],
+                current_scale=entry["current_scale"],
             )
         )
-    return QuantizedNetwork(layers, parse_profile(given["profile"], "golden"), given["dt"])
+    return QuantizedNetwork.from_layers(layers, parse_profile(given["profile"], "golden"), given["dt"])
 
 
 def options(given: dict[str, Any]) -> LearnOptions:

@@ -28,7 +28,8 @@ from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.networks import integer_models
 from hypr_neuro.traces.trace import Trace

@@ -21,7 +21,9 @@ from hypr_neuro.errors import HyprError, InputError, MissingPackageError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.quantizing.quantize import QuantizedLayer, QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedLayer
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
@@ -274,7 +276,7 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.source import RingBuffer
 from hypr_neuro.compilers.lava.learning.network import learning_network
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 
 qnet, x = QuantizedNetwork.load("network.h5"), np.load("x.npy")
@@ -381,11 +383,11 @@ def test_networks_that_cannot_learn_in_lava_are_refused() -> None:
     with pytest.raises(InputError, match=r"profile 'ideal': time\.connection_delay = 0, rule for Lava: 1 .*loihi2"):
         check_learning(replace(network(("brf",)), profile=load_profile("ideal")), LearnOptions())
     qnet = network(("brf",))
-    qnet.layers[0] = of_model(qnet.layers[0], "lif_refractory")
+    qnet = qnet.with_layers({0: of_model(qnet.layers[0], "lif_refractory")})
     with pytest.raises(InputError, match=r"layers\.0: neuron 'lif_refractory' has no integer Jacobian"):
         check_learning(qnet, LearnOptions())
     two = replace(get_model("brf"), currents=2)
-    qnet.layers[0] = replace(network(("brf",)).layers[0], model=two)
+    qnet = qnet.with_layers({0: replace(network(("brf",)).layers[0], model=two)})
     with pytest.raises(InputError, match=r"layers\.0: neuron 'brf' has 2 input currents, rule: 1 for learning"):
         check_learning(qnet, LearnOptions())
     with pytest.raises(InputError, match=r"noise = \(3, 0\), but Lava adds none"):

@@ -42,7 +42,7 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 from hypr_neuro.compilers.lava.build import lava_network
 from hypr_neuro.compilers.lava.from_lava import from_lava
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 way = sys.argv[1]
 given = np.load("given.npz")
@@ -110,7 +110,7 @@ def sent(network: IntegerNetwork, x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_a_users_weights_feed_the_network_and_its_spikes_feed_his_neurons(folder: Path) -> None:
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
     found = run(folder, "weights")
     with np.load(folder / "given.npz") as given:

@@ -14,7 +14,8 @@ from model_records import record_of
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import FileFormatError, InputError, WidthError
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import dequantize
 from hypr_neuro.sim.learning import learner as learner_module
 from hypr_neuro.sim.learning.learn import LearnEpoch, Learner, LearnOptions, learn
 from hypr_neuro.sim.learning.reference import LearningReference
@@ -121,7 +122,7 @@ def labelled(seed: int, qnet: QuantizedNetwork, samples: int, steps: int = STEPS
     """x (sample, T, channel), label (sample, T), scored (sample, T)."""
     rng = np.random.default_rng([seed, 3])
     x = random_spikes(seed, samples, steps, qnet.inputs).astype(np.int32)
-    return x, rng.integers(0, qnet.outputs, (samples, steps)), rng.random((samples, steps)) < 0.8
+    return x, rng.integers(0, qnet.output_size, (samples, steps)), rng.random((samples, steps)) < 0.8
 
 
 def kept(learner: Any) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -442,7 +443,7 @@ def stop_after(epoch: int):
 
 def data_for(qnet: QuantizedNetwork, seed: int, samples: int = 6) -> SequenceData:
     x, label, scored = labelled(seed, qnet, samples)
-    return SequenceData("random", x, label, np.full(samples, "train"), qnet.outputs, scored)
+    return SequenceData("random", x, label, np.full(samples, "train"), qnet.output_size, scored)
 
 
 @pytest.mark.parametrize("model", integer_models())

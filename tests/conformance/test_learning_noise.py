@@ -11,7 +11,7 @@ import pytest
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.lava.learning.network import check_learning
 from hypr_neuro.errors import InputError
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning import learner as learner_module
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.noise import noise_kernel
@@ -28,7 +28,7 @@ def problem(model: str, chip: str = "loihi2", seed: int = 1) -> tuple[QuantizedN
     """(network, x, label, scored) of one sample."""
     qnet, rng = random_quantized(model, seed, varied(chip), hidden=(4, 3)), np.random.default_rng([seed, 5])
     x = random_spikes(seed, 1, STEPS, qnet.inputs)[0].astype(np.int32)
-    return qnet, x, rng.integers(0, qnet.outputs, STEPS), rng.random(STEPS) < 0.8
+    return qnet, x, rng.integers(0, qnet.output_size, STEPS), rng.random(STEPS) < 0.8
 
 
 def noisy(qnet: QuantizedNetwork, x: Array, label: Array, scored: Array, **more: Any) -> LearnOptions:

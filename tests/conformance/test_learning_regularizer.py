@@ -10,7 +10,7 @@ import pytest
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -32,7 +32,7 @@ def problem(model: str, chip: str = "loihi2", seed: int = 1) -> tuple[QuantizedN
     """(network, x (sample, T, channel), label, scored)."""
     qnet, rng = random_quantized(model, seed, varied(chip), hidden=(4, 3)), np.random.default_rng([seed, 5])
     x = random_spikes(seed, 3, STEPS, qnet.inputs).astype(np.int32)
-    return qnet, x, rng.integers(0, qnet.outputs, (3, STEPS)), rng.random((3, STEPS)) < 0.8
+    return qnet, x, rng.integers(0, qnet.output_size, (3, STEPS)), rng.random((3, STEPS)) < 0.8
 
 
 def assert_same_weights(expected: QuantizedNetwork, found: QuantizedNetwork) -> None:
@@ -76,7 +76,7 @@ def test_the_term_is_that_of_the_weights_and_of_the_means_before_the_update() ->
     spikes = learner.sample(x[0], label[0], scored[0], RATE)
     for name, gradient in gradients[0].items():
         assert np.array_equal(gradient, alone[name] + 1), name
-    assert spikes.shape == (STEPS, qnet.outputs)
+    assert spikes.shape == (STEPS, qnet.output_size)
     assert not any(np.any(rate) for _, _, rate in seen)
     count = len(seen)
     learner.sample(x[1], label[1], scored[1], RATE)
@@ -113,7 +113,7 @@ def test_mean_rates_go_on_from_a_file(tmp_path: Path) -> None:
 
 def test_learning_takes_a_regulariser() -> None:
     qnet, x, label, scored = problem("lif")
-    data = SequenceData("toy", x, label, np.array(["train"] * 3), qnet.outputs, scored)
+    data = SequenceData("toy", x, label, np.array(["train"] * 3), qnet.output_size, scored)
     plain, found = learn(qnet, data), learn(qnet, data, regularizer=homeostasis, average_shift=1)
     assert any(not np.array_equal(w, plain.qnet.weights()[name]) for name, w in found.qnet.weights().items())
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
@@ -33,13 +33,13 @@ def problem(model: str = "lif", chip: str = "loihi2", seed: int = 1) -> tuple[Qu
     """(network, x, label, scored) of one sample."""
     qnet, rng = random_quantized(model, seed, CHIPS[chip], hidden=(4, 3)), np.random.default_rng([seed, 5])
     x = random_spikes(seed, 1, STEPS, qnet.inputs)[0].astype(np.int32)
-    return qnet, x, rng.integers(0, qnet.outputs, STEPS), rng.random(STEPS) < 0.8
+    return qnet, x, rng.integers(0, qnet.output_size, STEPS), rng.random(STEPS) < 0.8
 
 
 def told(qnet: QuantizedNetwork, what: str, steps: int = STEPS, seed: int = 2) -> dict[str, Array]:
     """Errors and rewards, some of them as large as they may be."""
     rng, top = np.random.default_rng(seed), (1 << (qnet.profile.learning.error_bits.value - 1)) - 1
-    errors = rng.integers(-top, top + 1, (steps, qnet.outputs))
+    errors = rng.integers(-top, top + 1, (steps, qnet.output_size))
     errors[3] = top
     reward = rng.integers(-3 * FULL_REWARD, 3 * FULL_REWARD, steps)
     reward[4:6] = LARGEST_REWARD, -LARGEST_REWARD
@@ -133,7 +133,7 @@ def test_a_stream_is_told_what_belongs_to_its_steps_wherever_it_is_cut(chip: str
     for i, (first, stop, what) in enumerate(cuts):
         part, more = slice(first, stop), told(qnet, what, stop - first, seed=i) if stop - first > 5 else {}
         if what == "errors":
-            more = {"errors": np.full((1, qnet.outputs), 5)}
+            more = {"errors": np.full((1, qnet.output_size), 5)}
         expected = slow.stream(x[part], label[part], scored[part], RATE, **more)
         assert np.array_equal(expected, fast.stream(x[part], label[part], scored[part], RATE, **more))
         save_learner(fast, tmp_path / f"{i}.h5")
@@ -158,7 +158,7 @@ def test_a_stream_is_told_what_belongs_to_its_steps_wherever_it_is_cut(chip: str
 )
 def test_what_cannot_be_told_is_named(more: dict[str, Any], message: str) -> None:
     qnet, x, _, scored = problem()
-    assert qnet.outputs == 3
+    assert qnet.output_size == 3
     label = None if "errors" in more or not more else np.zeros(STEPS, int)
     with pytest.raises(InputError, match=message):
         Learner(qnet).sample(x, label, scored, RATE, **more)

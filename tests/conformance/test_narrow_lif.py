@@ -21,7 +21,9 @@ from hypr_neuro.exchange.nir.read_integers import read_quantized_nir
 from hypr_neuro.graph.integer import as_integer
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.structure import structure
-from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork, dequantize, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection
+from hypr_neuro.quantizing.quantize import dequantize, quantize
 from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
@@ -87,7 +89,7 @@ def test_everything_that_can_overflow_does_and_equals_the_reference() -> None:
     qnet = quantized(12)
     for i, layer in enumerate(qnet.layers[:-1]):
         connection = layer.input
-        qnet.layers[i] = replace(layer, input=Connection(connection.mantissa, connection.exponent + 5))
+        qnet = qnet.with_layers({i: replace(layer, input=Connection(connection.mantissa, connection.exponent + 5))})
     events = assert_equals_reference(qnet, random_spikes(SEED, 3, STEPS, qnet.inputs))
     assert all(events["layers.0"].values()), events
 
@@ -125,7 +127,7 @@ def test_learning_equals_its_definition_and_c(bits: int, tmp_path: Path) -> None
     rng = np.random.default_rng(SEED)
     for i in range(3):
         x = random_spikes(SEED + i, 1, STEPS, qnet.inputs)[0].astype(np.int32)
-        sample = x, rng.integers(0, qnet.outputs, STEPS), np.ones(STEPS, bool), 4 << 16, 8 << 16
+        sample = x, rng.integers(0, qnet.output_size, STEPS), np.ones(STEPS, bool), 4 << 16, 8 << 16
         wanted = np.array(slow.sample(*sample))
         assert np.array_equal(wanted, fast.sample(*sample))
         assert np.array_equal(wanted, chip.sample(*sample))

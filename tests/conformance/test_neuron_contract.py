@@ -32,7 +32,8 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import no_integer_form
 from hypr_neuro.neurons.structure import structure
 from hypr_neuro.placement.learning_memory import learning_memory
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.run.forward import readout
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
@@ -82,7 +83,7 @@ def labelled(qnet: QuantizedNetwork, samples: int = 3) -> tuple[Array, Array, Ar
     """x (sample, T, channel), label (sample, T), scored (sample, T)."""
     rng = np.random.default_rng([SEED, 3])
     x = random_spikes(SEED, samples, STEPS, qnet.inputs).astype(np.int32)
-    return x, rng.integers(0, qnet.outputs, (samples, STEPS)), rng.random((samples, STEPS)) < 0.8
+    return x, rng.integers(0, qnet.output_size, (samples, STEPS)), rng.random((samples, STEPS)) < 0.8
 
 
 # --- float
@@ -181,7 +182,7 @@ def test_in_lanes_of_32_bits_the_numbers_are_the_same(monkeypatch: pytest.Monkey
     qnet = quantized("five_states", precision__state_bits=15, precision__coefficient_bits=12)
     monkeypatch.setitem(MODELS, "five_lanes", replace(get_model("five_states"), name="five_lanes", lanes=True))
     narrow = [replace(layer, model=MODELS["five_lanes"]) for layer in qnet.layers[:-1]]
-    twin = QuantizedNetwork([*narrow, qnet.layers[-1]], qnet.profile, qnet.dt)
+    twin = QuantizedNetwork.from_layers([*narrow, qnet.layers[-1]], qnet.profile, qnet.dt)
     x = random_spikes(SEED, 2, 60, qnet.inputs)
     wanted, got = simulate(qnet, x, ["spikes", "v", "x4"]), simulate(twin, x, ["spikes", "v", "x4"])
     assert min(wanted.rates.values()) > 0
@@ -286,7 +287,7 @@ def test_a_model_without_learned_is_compared_and_counted() -> None:
     qnet, net = quantized("five_states"), network("five_states")
     x, label, _ = labelled(qnet, 12)
     split = np.array(["train"] * 8 + ["test"] * 4)
-    data = SequenceData("labelled", x.astype(np.int8), label, split, qnet.outputs)
+    data = SequenceData("labelled", x.astype(np.int8), label, split, qnet.output_size)
     found = compare(net, qnet, data, epochs=1, options=LearnOptions(rate=1.0, parameters=("readout.decay",)))
     assert found
     scales = gradient_scales(net, qnet, LearnOptions(parameters=("all",)))

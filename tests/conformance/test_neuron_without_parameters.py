@@ -20,7 +20,8 @@ from hypr_neuro.numbers.fixed_point import sat, shift, shr_floor
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import slayer
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.run.forward import readout
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.sim.engine import simulate
@@ -133,7 +134,7 @@ def test_float_networks_run_and_train(net: Network, tmp_path: Path) -> None:
     assert np.array_equal(readout(Network.load(tmp_path / "net.npz"), x), outputs)
     graph = FloatGraph.from_network(net)
     assert run_graph(graph, x)
-    assert quantize_graph(graph, "loihi2", calibration=x).network.populations[0].per_neuron.shape == (0, 4)
+    assert quantize_graph(graph, "loihi2", calibration=x).integer().populations[0].per_neuron.shape == (0, 4)
 
 
 def test_simulator_equals_reference(net: Network, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 from model_records import record_of
 
 from hypr_neuro.errors import InputError, WidthError
-from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.sim.simulator import Simulator
@@ -105,7 +107,8 @@ def test_overflows_equal_the_reference_and_are_counted(model: str, overflow: str
     for i, layer in enumerate(qnet.layers):
         # as far as 32 bits allow for LIF as in Lava, so that 64 times a sum leaves them
         up = 20 - layer.input.exponent if (model, overflow, i) == ("lif", "lava", 0) else 6
-        qnet.layers[i] = replace(layer, input=Connection(layer.input.mantissa, layer.input.exponent + up))
+        shifted = Connection(layer.input.mantissa, layer.input.exponent + up)
+        qnet = qnet.with_layers({i: replace(layer, input=shifted)})
     if model in ("alif", "alif_reset"):
         # its a stays below 1 << f, so that one has to leave the width
         qnet.layers[0].constants[qnet.layers[0].model.fixed_constants.index("f")] = 32
@@ -125,11 +128,11 @@ def test_weight_exponents_of_either_sign_equal_the_reference(exponent: int) -> N
     qnet = random_quantized("lif", 6, "loihi2")
     layer = qnet.layers[0]
     assert layer.recurrent is not None
-    qnet.layers[0] = replace(
-        layer,
-        input=Connection(layer.input.mantissa, exponent),
-        recurrent=Connection(layer.recurrent.mantissa, -exponent),
-    )
+    connections = {
+        "input": Connection(layer.input.mantissa, exponent),
+        "recurrent": Connection(layer.recurrent.mantissa, -exponent),
+    }
+    qnet = qnet.with_layers({0: replace(layer, **connections)})
     assert_equals_reference(qnet, random_spikes(6, SAMPLES, STEPS, qnet.inputs), 6)
 
 
@@ -137,7 +140,7 @@ def test_the_reference_refuses_a_state_that_leaves_its_width() -> None:
     qnet = random_quantized("brf", 7, "loihi2")
     layer = qnet.layers[0]
     wide = replace(layer.model, fixed_step=lambda s, z, current, p: ((1 << 23, 0, 0), 0, 0))
-    qnet.layers[0] = replace(layer, model=wide)
+    qnet = qnet.with_layers({0: replace(layer, model=wide)})
     with pytest.raises(WidthError, match=r"layers.0, neuron 0: u .*= 8388608 leaves its 24 bits"):
         simulate_reference(qnet, random_spikes(7, 1, 3, qnet.inputs))
 

@@ -20,7 +20,7 @@ from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, cores_of, receiv
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.exchange.nir import read_quantized_nir
 from hypr_neuro.placement.place import place
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.testing.integer import assert_same_run, run_of_reference
 from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
 
@@ -127,7 +127,11 @@ def test_make_builds_anew_for_other_flags(tmp_path: Path) -> None:
 
     steps = 1 + qnet.tail
     values = [len(made("run", *flags).stdout.split()) // steps for flags in ((), ("CFLAGS=-DHN_TRACE",), ())]
-    assert values == [qnet.outputs, sum((p.model.d + 1) * p.size for p in qnet.integer().populations), qnet.outputs]
+    assert values == [
+        qnet.output_size,
+        sum((p.model.d + 1) * p.size for p in qnet.integer().populations),
+        qnet.output_size,
+    ]
     assert "sample 1, step 0: input value '0.5', rule: an integer of -" in made("run").stderr
     if not CORTEX_M4.missing():
         for flags, optimised in (((), False), (("CFLAGS=-O0",), True), ((), False)):

@@ -17,7 +17,7 @@ from hypr_neuro.exchange.netx import read_netx
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.neurons.rf import rf_parameters
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.testing.networks import random_quantized
 
 CHANNEL = {"always_on": "channel"}

@@ -23,7 +23,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.netx import read_netx
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.lif import lif_parameters
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
 

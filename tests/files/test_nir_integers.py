@@ -18,7 +18,8 @@ from hypr_neuro.exchange.nir.integers import float_network
 from hypr_neuro.exchange.nir.nodes import KEY, graph_digest
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.neurons import MODELS, get_model
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize, quantize, weight_ranges
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import dequantize, quantize, weight_ranges
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.networks import random_network, random_quantized, random_spikes
 

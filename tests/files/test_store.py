@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, make_folder, save_arrays, write_atomically, write_text
 from hypr_neuro.graph.network import Network
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.testing.networks import random_network, random_quantized
 
 META = {"name": "μ", "list": [1, 2.5, None, {"a": True}]}

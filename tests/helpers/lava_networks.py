@@ -194,7 +194,7 @@ def back(folder: Path, names: list[str]) -> None:
     from hypr_neuro.compilers.lava.from_lava import from_lava
     from hypr_neuro.compilers.lava.integers.network import lava_integer_network
     from hypr_neuro.graph.integer import IntegerNetwork
-    from hypr_neuro.quantizing.quantize import QuantizedNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
     for name in names:
         if name.startswith("quantized"):

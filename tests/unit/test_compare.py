@@ -28,7 +28,8 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.placement.place import place
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
 from hypr_neuro.quantizing.learned_values import values_of
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions, epoch_order
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -363,7 +364,7 @@ def test_input_past_31_bits_is_refused(value: float) -> None:
         simulate(quantized(network()), np.full((1, 5, 4), value))
 
 
-@pytest.mark.parametrize("name", ["0/recurrent", "0/per_neuron", "0/constants", "0/psi_table", "1/input"])
+@pytest.mark.parametrize("name", ["c1/mantissa", "p0/per_neuron", "p0/constants", "p0/psi_table", "c2/mantissa"])
 def test_a_sealed_file_with_wrong_shapes_is_refused(name: str, tmp_path) -> None:
     path = tmp_path / "q.h5"
     quantized(network()).save(path)

@@ -11,7 +11,8 @@ import pytest
 
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.learning.learn import LearnOptions
 from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train.gradients import gradients

@@ -18,7 +18,8 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays, sealed
 from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
 from hypr_neuro.neurons import MODELS, get_model
-from hypr_neuro.quantizing.graph_quantize import QuantizedGraph, quantize_graph
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import state_ranges
 from hypr_neuro.quantizing.weight_groups import LEAST_GAIN, rounding_error, split_by_size
 from hypr_neuro.run.graph_forward import run_graph
@@ -187,8 +188,8 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(data)
     with pytest.raises(FileFormatError, match="sha256"):
         FloatGraph.load(tmp_path / "bad.h5")
-    with pytest.raises(FileFormatError, match="expected 'hypr-neuro quantized graph'"):
-        QuantizedGraph.load(path)
+    with pytest.raises(FileFormatError, match="expected 'hypr-neuro quantized network'"):
+        QuantizedNetwork.load(path)
 
 
 def of(key: str, name: str, value: Any) -> Any:
@@ -300,7 +301,7 @@ def test_a_chain_without_bias_has_the_integers_of_the_network(neuron: str) -> No
     ranges = state_ranges(net, spikes(3))
     expected = hn.quantize(net, "loihi2", calibration=ranges).integer()
     found = quantize_graph(FloatGraph.from_network(net), "loihi2", calibration=ranges, weight_groups=1)
-    assert found.network.digest() == expected.digest()
+    assert found.integer().digest() == expected.digest()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -308,7 +309,7 @@ def test_a_chain_without_bias_has_the_integers_of_the_network(neuron: str) -> No
 def test_the_simulator_equals_the_reference_on_graphs(profile: str, seed: int) -> None:
     quantized = quantize_graph(random_graph(seed), profile, calibration=spikes(seed))
     x = spikes(seed + 10, samples=2)
-    names = [p.name for p in quantized.network.populations]
+    names = [p.name for p in quantized.integer().populations]
     trace = simulate(quantized, x, ["spikes"])
     for name, found in zip(names, simulate_reference(quantized, x), strict=True):
         np.testing.assert_array_equal(trace.spikes[name], found["spikes"])
@@ -337,11 +338,11 @@ def test_skips_and_biases_stay_in_step_with_float_time(seed: int) -> None:
     x = spikes(seed)
     expected = run_graph(graph, x)
     quantized = quantize_graph(graph, "loihi2", calibration=x)
-    assert quantized.latency == {"a": 1, "b": 2, "c": 3}
+    assert quantized.clock.latencies == {"a": 1, "b": 2, "c": 3}
     trace = simulate(quantized, x, ["spikes"])
     assert expected.spikes["c"].any()
     np.testing.assert_array_equal(trace.readout, expected.readout)
-    for name, late in quantized.latency.items():
+    for name, late in quantized.clock.latencies.items():
         np.testing.assert_array_equal(trace.spikes[name][late : late + 40], expected.spikes[name])
 
 
@@ -363,7 +364,7 @@ def test_a_bias_on_the_membrane_settles_to_the_same_current() -> None:
     lines = quantize_graph(graph, "loihi2", calibration=x + 1)
     membrane = quantize_graph(graph, "loihi2", calibration=x + 1, bias="membrane")
     assert membrane.notes == ["a: constant currents act on the membrane, at once instead of building up"]
-    v = [simulate(q, x, ["v"]).states["a"]["v"][-1, 0] / q.state_scale["a"] for q in (lines, membrane)]
+    v = [simulate(q, x, ["v"]).states["a"]["v"][-1, 0] / q.population("a").state_scale for q in (lines, membrane)]
     np.testing.assert_allclose(v[0], v[1], rtol=1e-3)
     np.testing.assert_allclose(v[0], [4.0, -8.0], rtol=1e-3)  # b / (du dv)
     with pytest.raises(InputError, match=r"population 'b' \(alif\): bias='membrane'"):
@@ -380,8 +381,8 @@ def four_currents() -> FloatGraph:
 def test_two_lines_carry_a_constant_current_to_half_a_unit() -> None:
     """What the rounding of the first leaves adds up step after step, so a second one brings it."""
     quantized = quantize_graph(four_currents(), "loihi2", calibration=np.ones((1, 60, 1), np.int8))
-    scale = quantized.current_scale["a"]
-    lines = [c.always_on * 2.0**c.exponent for c in quantized.network.synapses if c.always_on is not None]
+    scale = quantized.population("a").current_scale
+    lines = [c.always_on * 2.0**c.exponent for c in quantized.integer().synapses if c.always_on is not None]
     wanted = four_currents().populations[0].biases[0] * scale
     assert len(lines) == 2
     assert np.abs(lines[0] - wanted).max() > 2.0
@@ -390,8 +391,8 @@ def test_two_lines_carry_a_constant_current_to_half_a_unit() -> None:
 
 def test_a_bias_of_netx_is_the_nearest_multiple() -> None:
     quantized = quantize_graph(four_currents(), "loihi2", calibration=np.ones((1, 60, 1), np.int8), target="netx")
-    bias = quantized.network.populations[0].named()["bias"]
-    wanted = four_currents().populations[0].biases[0] / 0.5 * quantized.state_scale["a"]
+    bias = quantized.integer().populations[0].named()["bias"]
+    wanted = four_currents().populations[0].biases[0] / 0.5 * quantized.population("a").state_scale
     assert (bias % 64 == 0).all()
     assert bias.any()
     assert np.abs(bias - wanted).max() <= 32.5  # half of 64, and of the rounding to whole numbers before
@@ -403,11 +404,11 @@ def test_each_group_of_weights_has_the_exponent_that_it_needs() -> None:
     weights = np.concatenate([small, [[4.0]]], axis=1)
     graph = FloatGraph(5, (lif("a", 1),), (FloatSynapses("input", "a", weights),), 1e-3, ("a",))
     quantized = quantize_graph(graph, "loihi2", calibration={"a": 8.0})
-    large, rest = quantized.network.synapses
+    large, rest = quantized.integer().synapses
     assert large.exponent > rest.exponent
-    dense = [c.weights.toarray() * 2.0**c.exponent / quantized.current_scale["a"] for c in (large, rest)]
+    dense = [c.weights.toarray() * 2.0**c.exponent / quantized.population("a").current_scale for c in (large, rest)]
     np.testing.assert_allclose(dense[0], [[0, 0, 0, 0, 4.0]], rtol=0.01)
-    step = 2.0**rest.exponent / quantized.current_scale["a"]
+    step = 2.0**rest.exponent / quantized.population("a").current_scale
     assert step <= np.abs(small).max() / 32
     np.testing.assert_allclose(dense[1][:, :4], small, rtol=0, atol=step / 2)
     assert dense[1][0, 4] == 0.0
@@ -416,18 +417,18 @@ def test_each_group_of_weights_has_the_exponent_that_it_needs() -> None:
 def test_quantized_graphs_are_saved_whole(tmp_path: Path) -> None:
     quantized = quantize_graph(random_graph(2), "loihi2", calibration=spikes(2))
     quantized.save(tmp_path / "q.h5")
-    found = QuantizedGraph.load(tmp_path / "q.h5")
-    assert found.network.digest() == quantized.network.digest()
-    for key in ("state_scale", "current_scale", "latency", "record", "notes", "dt"):
+    found = QuantizedNetwork.load(tmp_path / "q.h5")
+    assert found.integer().digest() == quantized.integer().digest()
+    for key in ("clock", "outputs", "record", "notes", "dt"):
         assert getattr(found, key) == getattr(quantized, key), key
+    for p, q in zip(found.populations, quantized.populations, strict=True):
+        assert (p.state_scale, p.current_scale, p.trainable) == (q.state_scale, q.current_scale, q.trainable)
+        assert np.array_equal(p.psi_table, q.psi_table)
     assert found.explain() == quantized.explain()
 
 
 def test_what_has_no_integers_is_refused() -> None:
     graph = random_graph(0)
-    both = FloatGraph(4, graph.populations, graph.synapses, 1e-3, ("b", "c"))
-    with pytest.raises(InputError, match="outputs b, c, rule: an integer network gives those of its last population"):
-        quantize_graph(both, "loihi2", calibration=spikes(0))
     with pytest.raises(InputError, match="calibration lacks 'b', has: a"):
         quantize_graph(graph, "loihi2", calibration={"a": 1.0})
     with pytest.raises(InputError, match="bias = 'x'"):

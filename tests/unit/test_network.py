@@ -16,7 +16,8 @@ from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import no_float_form, no_integer_form
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, dequantize, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import dequantize, quantize
 from hypr_neuro.testing.networks import integer_models, random_network, random_quantized, spiking_models
 
 SPEC: dict[str, Any] = {

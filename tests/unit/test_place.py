@@ -11,7 +11,8 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.placement.learning_memory import Shape, learning_memory, memory_of
 from hypr_neuro.placement.place import axon_bits, estimate, place
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork, quantize
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.fixed_point import NEAREST, draw32
 from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.counter import (
     FEEDBACK_TENSORS,
     MOST_LAYERS,
@@ -81,9 +79,10 @@ def test_no_two_draws_share_a_random_word() -> None:
     qnet = random_quantized("lif", 1, "loihi2", hidden=(1,) * (MOST_LAYERS - 1))
     plan = LearningPlan(qnet, LearnOptions(layers=("readout",)))
     assert [layer.first_parameter_number for layer in plan.layers] == parameters
+    longer = QuantizedNetwork.from_layers([*qnet.layers[:2], *qnet.layers[1:]], qnet.profile, qnet.dt)
     # another layer would draw its parameters' rounding from the words of the feedback
     with pytest.raises(InputError, match=rf"network of {MOST_LAYERS + 1} layers, rule: at most {MOST_LAYERS} to learn"):
-        LearningPlan(replace(qnet, layers=[*qnet.layers[:2], *qnet.layers[1:]]), LearnOptions(layers=("readout",)))
+        LearningPlan(longer, LearnOptions(layers=("readout",)))
 
 
 def test_the_shift_of_a_signal_fits_a_quarter_of_the_largest_feedback() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hypr_neuro.errors import WidthError
 from hypr_neuro.numbers.fixed_point import quotient, shr_floor
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.reference import simulate_reference
@@ -36,8 +36,8 @@ def jacobian(s_prev: Any, s: Any, z_prev: Any, I: Any, p: Any, psi: Any) -> Any:
 def changed(**functions: Any) -> QuantizedNetwork:
     """A LIF network with other functions in its first layer."""
     qnet = random_quantized("lif", 0, "loihi2")
-    qnet.layers[0] = replace(qnet.layers[0], model=replace(qnet.layers[0].model, **functions))
-    return qnet
+    layer = qnet.layers[0]
+    return qnet.with_layers({0: replace(layer, model=replace(layer.model, **functions))})
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def things() -> dict[str, Any]:
 THINGS = things()
 NET, QNET, DATA, X = THINGS["network"], THINGS["quantized network"], THINGS["data"], THINGS["array"]
 Y = DATA.y
-LAYERS, INTEGERS = {"network"}, {"quantized network", "quantized graph", "integer network"}
+LAYERS, QUANTIZED = {"network"}, {"quantized network", "quantized graph"}
+INTEGERS = QUANTIZED | {"integer network"}
 PATHS = {"text", "path"}
 
 
@@ -66,15 +67,15 @@ def load_on_device(qnet: Any) -> None:
 CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "augment": (lambda v, out: hn.augment(v, 1), {"data"}),
     "compare": (lambda v, out: hn.compare(v, QNET, DATA), LAYERS),
-    "compare, qnet": (lambda v, out: hn.compare(NET, v, DATA), {"quantized network"}),
+    "compare, qnet": (lambda v, out: hn.compare(NET, v, DATA), QUANTIZED),
     "compare, data": (lambda v, out: hn.compare(NET, QNET, v), {"data"}),
     "compile": (lambda v, out: hn.compile(v, target="c", out=out), INTEGERS),
     "compile_network": (lambda v, out: hn.compile_network(v, target="c", out=out), INTEGERS),
     "dequantize": (lambda v, out: hn.dequantize(v, QNET), LAYERS),
-    "dequantize, qnet": (lambda v, out: hn.dequantize(NET, v), {"quantized network"}),
+    "dequantize, qnet": (lambda v, out: hn.dequantize(NET, v), QUANTIZED),
     "diff": (lambda v, out: hn.diff(v, THINGS["trace"]), {"trace"}),
     "diff, got": (lambda v, out: hn.diff(THINGS["trace"], v), {"trace"}),
-    "evaluate": (lambda v, out: hn.evaluate(v, DATA), LAYERS | {"graph", "quantized network"}),
+    "evaluate": (lambda v, out: hn.evaluate(v, DATA), LAYERS | QUANTIZED | {"graph"}),
     "evaluate, data": (lambda v, out: hn.evaluate(QNET, v), {"data"}),
     "float_trace": (lambda v, out: hn.float_trace(v, X), LAYERS),
     "gradients": (lambda v, out: hn.gradients(v, X, Y), LAYERS | {"graph"}),
@@ -82,13 +83,13 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "import_checkpoint": (lambda v, out: hn.import_checkpoint(v), set()),
     "import_file": (lambda v, out: hn.import_file(v), set()),
     "import_nir": (lambda v, out: hn.import_nir(v), set()),
-    "learn": (lambda v, out: hn.learn(v, DATA), {"quantized network"}),
+    "learn": (lambda v, out: hn.learn(v, DATA), QUANTIZED),
     "learn, data": (lambda v, out: hn.learn(QNET, v), {"data"}),
     "load_data": (lambda v, out: hn.load_data(v), set()),
     "load_profile": (lambda v, out: hn.load_profile(v), set()),
     "online_gradients": (lambda v, out: next(hn.online_gradients(v, X, Y, update_every=2)), LAYERS),
     "open_device": (lambda v, out: hn.open_device(v), set()),
-    "place": (lambda v, out: hn.place(v), {"quantized network"}),
+    "place": (lambda v, out: hn.place(v), QUANTIZED),
     "quantize": (lambda v, out: hn.quantize(v, "loihi2", calibration=DATA), LAYERS),
     "quantize, profile": (lambda v, out: hn.quantize(NET, v, calibration=DATA), set()),
     "quantize, calibration": (lambda v, out: hn.quantize(NET, "loihi2", calibration=v), {"data", "array"}),
@@ -110,12 +111,12 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "train, data": (lambda v, out: hn.train(NET.copy(), v, epochs=1), {"data"}),
     "weight_ranges": (lambda v, out: hn.weight_ranges(v), LAYERS),
     "write_netx": (lambda v, out: hn.write_netx(v, out / "a.net", readout="outside"), {"quantized graph"}),
-    "write_nir": (lambda v, out: hn.write_nir(v, out / "a.nir"), {"network", "quantized network", "graph"}),
+    "write_nir": (lambda v, out: hn.write_nir(v, out / "a.nir"), LAYERS | QUANTIZED | {"graph"}),
     "write_report": (hn.write_report, {"dict"}),
     "FloatGraph.from_network": (lambda v, out: hn.FloatGraph.from_network(v), LAYERS),
     "Simulator": (lambda v, out: hn.Simulator(v), INTEGERS),
-    "LearnOptions.check": (lambda v, out: hn.LearnOptions().check(v), {"quantized network"}),
-    "a device": (lambda v, out: load_on_device(v), {"quantized network"}),
+    "LearnOptions.check": (lambda v, out: hn.LearnOptions().check(v), QUANTIZED),
+    "a device": (lambda v, out: load_on_device(v), QUANTIZED),
 }
 """By name, the call with one argument open, and the things that it takes there."""
 
@@ -146,7 +147,7 @@ def test_what_a_call_takes_is_taken_and_all_else_is_refused(call: str, tmp_path:
 @pytest.mark.parametrize(
     ("call", "thing", "message"),
     [
-        ("quantize", "graph", "net is of type FloatGraph, rule: Network; .* hn.quantize_graph .* take them"),
+        ("quantize", "graph", "net is of type FloatGraph, rule: Network; .* hn.quantize_graph .* take graphs"),
         ("quantize_graph", "network", r"graph is of type Network, .*; pass hn\.FloatGraph\.from_network"),
         ("quantize_graph", "imported", r"graph is of type Imported, rule: FloatGraph; pass its \.graph$"),
         ("train", "imported", r"net is of type Imported, rule: Network or FloatGraph; pass its \.\w+"),
@@ -157,13 +158,7 @@ def test_what_a_call_takes_is_taken_and_all_else_is_refused(call: str, tmp_path:
         ),
         ("train", "pair", "net is of type tuple, rule: Network or FloatGraph; pass its first part, the Network"),
         ("learn", "network", r"qnet is of type Network, .*; pass hn\.quantize\(net"),
-        ("learn", "imported", r"qnet is of type Imported, .*\.network\(\), .*, then hn\.quantize\("),
-        ("place", "quantized graph", "qnet is of type QuantizedGraph, .*do not learn on chip: hn.simulate"),
-        (
-            "write_nir",
-            "quantized graph",
-            "rule: Network, QuantizedNetwork or FloatGraph; .*hn.write_nir the FloatGraph",
-        ),
+        ("learn", "imported", r"qnet is of type Imported, .*\.graph, then hn\.quantize_graph\("),
         ("simulate", "imported", r"network is of type Imported, .*\.graph, then hn\.quantize_graph\("),
         ("simulate", "class", "network is the class QuantizedNetwork itself"),
         ("evaluate, data", "array", r"data is of type ndarray, rule: SequenceData; hn\.load_data"),
@@ -186,8 +181,8 @@ def test_a_graph_is_calibrated_on_training_samples() -> None:
     data = DATA.take(np.concatenate([np.arange(8)[::-1], np.tile(np.arange(8), 20)]))
     ours = hn.quantize_graph(graph, "loihi2", calibration=data)
     assert (
-        ours.network.digest()
-        == hn.quantize_graph(graph, "loihi2", calibration=data.part("train").x[:64]).network.digest()
+        ours.integer().digest()
+        == hn.quantize_graph(graph, "loihi2", calibration=data.part("train").x[:64]).integer().digest()
     )
 
 
@@ -206,13 +201,10 @@ def test_a_folder_is_called_a_folder(read: Callable[[Path], Any], tmp_path: Path
 @pytest.mark.parametrize(
     ("command", "thing", "message"),
     [
-        ("learn", "quantized graph", "holds a quantized graph, rule: a quantized network; only simulate, diff and"),
         ("learn", "graph", "holds a float graph, rule: a quantized network; only quantize, simulate, diff, compile"),
-        ("place", "quantized graph", "`hypr-neuro quantize` makes a quantized network of network.h5 without"),
         ("place", "network", "holds a float network, rule: a quantized network; `hypr-neuro quantize "),
         ("compare", "graph", "holds a float graph, rule: a float network of layers; only quantize, simulate, diff,"),
         ("compare", "quantized network", "rule: a float network of layers; give the network.h5 that it was made from"),
-        ("export", "quantized graph", "holds a quantized graph, rule: floats, or integers of layers; only simulate,"),
         ("export", "integer network", "holds integers without a profile, rule: floats, or integers of layers"),
     ],
 )

@@ -33,7 +33,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import learning_signal
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
@@ -119,7 +119,7 @@ def _header(plan: LearningPlan) -> str:
         "hn_learn.h",
         title=_title(plan),
         inputs=plan.qnet.inputs,
-        outputs=plan.qnet.outputs,
+        outputs=plan.qnet.output_size,
         delay=plan.clock.tail,
         tail=plan.clock.learning_tail,
         largest=input_limit(plan),
@@ -186,8 +186,8 @@ def _error_loops(plan: LearningPlan) -> Loops:
         ERRORS[plan.error].integer,
         f"static void error_of(const {output} output[HN_LEARN_OUTPUTS], int64_t label)",
         arrays={
-            "output": CArray("output[{0}]", (str(plan.qnet.outputs),), narrow=True),
-            "error": CArray("hn_learn_run.error[{0}]", (str(plan.qnet.outputs),)),
+            "output": CArray("output[{0}]", (str(plan.qnet.output_size),), narrow=True),
+            "error": CArray("hn_learn_run.error[{0}]", (str(plan.qnet.output_size),)),
             "table": CArray("error_table[{0}]", (), narrow=True),
         },
         given={"fraction": plan.layers[plan.last].widths.state_fraction, "bits": plan.error_bits},

@@ -15,7 +15,7 @@ from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import STRUCTS, fields
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions, check_rates
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.targets import check_targets
@@ -63,7 +63,7 @@ class LearnLibrary:
     @property
     def output(self) -> Array:
         """Return the readout after the last step, (outputs,)."""
-        return np.array(self.c.hn_learn_output()[: self.qnet.outputs])
+        return np.array(self.c.hn_learn_output()[: self.qnet.output_size])
 
     def step(self, x: Array, label: int, scored: bool) -> Array:
         """Take one device step with input x (channel,); return the readout; InputError as for a `sample`."""
@@ -93,7 +93,7 @@ class LearnLibrary:
 
     def _targets(self, steps: int, label: Array, scored: Array) -> list[tuple[int, bool]]:
         """Return label and whether it counts of each step, label 0 where not; InputError for a label of no output."""
-        targets = check_targets(steps, self.qnet.outputs, self.plan.error_bits, label, scored)
+        targets = check_targets(steps, self.qnet.output_size, self.plan.error_bits, label, scored)
         known = np.where(targets.scored, targets.label, 0)
         return list(zip(known.tolist(), targets.scored.tolist(), strict=True))
 

@@ -108,7 +108,7 @@ def _network_fields(plan: LearningPlan) -> list[Field]:
         Field("run", "signals", "label", "int32_t", (delay,)),
         Field("run", "signals", "scored", "uint8_t", (delay,)),
         Field("run", "signals", "late", signal, (queue, hidden) if queue else (0,)),
-        Field("run", "signals", "error", "int64_t", (qnet.outputs,)),
+        Field("run", "signals", "error", "int64_t", (qnet.output_size,)),
         Field("run", "signals", "down", "int64_t", (most,) if plan.passes_down(plan.last) else (0,)),
         Field("run", "counters", "now", "int32_t"),
         Field("run", "counters", "length", "int32_t"),

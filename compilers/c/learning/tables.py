@@ -8,7 +8,7 @@ import numpy as np
 
 from hypr_neuro.compilers.c.learning.memory import fields, smallest, weight_kind
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedLayer
+from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.plan import LearningPlan
 

@@ -33,13 +33,14 @@ def lava_trace(network: IntegerNetwork | HasInteger, x: Array, record: Sequence[
         runs = run_in_lava(cases, Path(folder))
     spikes: dict[str, Array] = {}
     states: dict[str, dict[str, Array]] = {}
-    rates = {}
+    outputs, rates = {}, {}
     for i, p in enumerate(integer.populations):
         values = np.stack([runs[name][i] for name in cases], axis=2)  # (T, d + 1, sample, n)
         rates[p.name] = float(np.count_nonzero(values[:, -1]) / values[:, -1].size)
+        if p.name in integer.outputs:
+            outputs[p.name] = values[:, -1]
         if SPIKES in record:
             spikes[p.name] = values[:, -1].astype(np.int8)
         recorded = {state: values[:, j] for j, state in enumerate(p.model.state_names) if state in record}
         states |= {p.name: recorded} if recorded else {}
-    readout = values[tail:, -1].transpose(1, 0, 2)
-    return Trace(readout, spikes, states, {}, rates, 0)
+    return Trace(integer.readout(outputs, tail), spikes, states, {}, rates, 0)

@@ -27,7 +27,8 @@ import numpy as np
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.compilers.lava.rules import check_delay, require_lava
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import Connection, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 

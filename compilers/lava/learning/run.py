@@ -16,7 +16,7 @@ from hypr_neuro.compilers.lava.learning.network import check_learning
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate, check_rates
 from hypr_neuro.sim.learning.targets import check_targets
@@ -180,7 +180,7 @@ def _labels(task: LavaTask, error_bits: int, steps: int, device_steps: int) -> A
         raise InputError(f"scored of shape {scored.shape}, rule: ({samples}, {steps})")
     by_step = np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps))
     for sample in zip(by_step, scored, strict=True):
-        check_targets(steps, task.qnet.outputs, error_bits, *sample)
+        check_targets(steps, task.qnet.output_size, error_bits, *sample)
     # what is not scored may hold any number, as a dataset marks steps without a label
     targets = np.stack([np.where(scored, by_step, 0), scored], axis=2)
     delayed = np.pad(targets.astype(np.int32), ((0, 0), (task.qnet.tail, device_steps), (0, 0)))

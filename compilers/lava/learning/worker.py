@@ -24,7 +24,7 @@ import numpy as np
 from hypr_neuro.compilers.lava.learning.kernels import load_kernels
 from hypr_neuro.compilers.lava.learning.network import LavaLearningNetwork, check_learning, learning_network, schedule
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 

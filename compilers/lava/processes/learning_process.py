@@ -18,7 +18,7 @@ from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedLayer
+from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.widths import Widths

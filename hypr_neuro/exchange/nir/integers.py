@@ -22,7 +22,8 @@ from hypr_neuro.neurons import VARIANTS, get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import parse_profile
-from hypr_neuro.quantizing.quantize import Connection, QuantizedLayer, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import Connection, QuantizedLayer
 
 Integers = Mapping[str, Any]
 GRID_TOLERANCE = 1e-3
@@ -155,16 +156,16 @@ def integer_layer(where: str, layer: Layer, entries: Mapping[str, Mapping[str, A
         connections["recurrent"] = _connection(f"{where}_recurrent", layer.recurrent, entries["recurrent"], scale, top)
     model = _integer_model(where, layer.model, integers)
     quantized = QuantizedLayer(
-        model,
-        connections["input"],
-        connections.get("recurrent"),
-        layer.bias is not None,
-        np.asarray(integers["per_neuron"]),
-        np.asarray(integers["constants"]),
-        np.asarray(integers["psi_table"]),
-        float(integers["state_scale"]),
-        scale,
-        layer.trainable,
+        model=model,
+        input=connections["input"],
+        recurrent=connections.get("recurrent"),
+        bias_axon=layer.bias is not None,
+        per_neuron=np.asarray(integers["per_neuron"]),
+        constants=np.asarray(integers["constants"]),
+        psi_table=np.asarray(integers["psi_table"]),
+        state_scale=float(integers["state_scale"]),
+        current_scale=scale,
+        trainable=layer.trainable,
     )
     if model.validate_fixed is not None:
         model.validate_fixed(
@@ -217,4 +218,4 @@ def _connection(node: str, matrix: Array, entry: Mapping[str, Any], current_scal
 def network_of(layers: list[QuantizedLayer], net: Network, head: Mapping[str, Any], where: str) -> QuantizedNetwork:
     """Return the integer network of these layers, with the profile and record of the input node's metadata."""
     profile = parse_profile(json.loads(head["profile"]), where)
-    return QuantizedNetwork(layers, profile, net.dt, net.encoder, json.loads(head["record"]))
+    return QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, json.loads(head["record"]))

@@ -23,7 +23,7 @@ from hypr_neuro.exchange.nir.write import to_graph
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.profiles.profile import parse_profile
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 ROUNDING = 1e-9
 """Relative difference that another platform's logarithm may make in a parameter."""

@@ -28,7 +28,7 @@ from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Layer, Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.quantize import QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
 
 IN_FLOAT = "the network is one of integers; other readers run the numbers that these stand for, in floating point"
 

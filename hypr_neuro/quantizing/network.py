@@ -1,0 +1,399 @@
+"""The network in integers with all that a device and a study need beside them: scales, ψ tables, profile, record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.store import kind_of, load_arrays, save_arrays
+from hypr_neuro.graph.clock import INPUT, Clock
+from hypr_neuro.graph.integer import IntegerNetwork, check_populations
+from hypr_neuro.graph.network import layer_name
+from hypr_neuro.graph.synapses import loaded_matrix, matrix_arrays
+from hypr_neuro.neurons import get_model
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.profiles.profile import Profile, parse_profile
+from hypr_neuro.quantizing.parts import (
+    Connection,
+    QuantizedConnection,
+    QuantizedLayer,
+    QuantizedPopulation,
+    neurons_of,
+    require_arrays,
+)
+from hypr_neuro.quantizing.psi import psi_table_at
+from hypr_neuro.quantizing.record import explained
+
+KIND = "hypr-neuro quantized network"
+GRAPH_KIND_0_1 = "hypr-neuro quantized graph"
+"""Of files that version 0.1 wrote of graphs."""
+
+
+@dataclass(repr=False)
+class QuantizedNetwork:
+    """A network in integers for a profile: all a device needs; `record` tells how each number came about.
+
+    Attributes
+    ----------
+    inputs
+        Channels of the input.
+    populations
+        In the order in which a step computes them.
+    connections
+        Between them, in the order in which they deliver.
+    profile
+        The chip whose integers these are.
+    dt
+        Length of a step in seconds.
+    outputs
+        Populations whose outputs, side by side, are the network's; () for the last one.
+    encoder
+        How samples became spikes, stored with the network.
+    record
+        How each number came about, see `explain`.
+    notes
+        What differs from the float network in time, one line each.
+    """
+
+    inputs: int
+    populations: tuple[QuantizedPopulation, ...]
+    connections: tuple[QuantizedConnection, ...]
+    profile: Profile
+    dt: float
+    outputs: tuple[str, ...] = ()
+    encoder: dict[str, Any] | None = None
+    record: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.populations, self.connections = tuple(self.populations), tuple(self.connections)
+        self.outputs = tuple(self.outputs) or tuple(p.name for p in self.populations[-1:])
+        check_populations(self.populations, self.outputs)
+        sizes = {INPUT: self.inputs} | {p.name: p.size for p in self.populations}
+        for c in self.connections:
+            if c.source not in sizes or c.target not in sizes or c.target == INPUT:
+                raise InputError(f"connection {c.name}: unknown end, known: {', '.join(sizes)}")
+            pre = 0 if c.bias_axon and c.columns == 1 else sizes[c.source]
+            require_arrays(
+                f"connection {c.name}",
+                {"weights" if c.dense else "sparse weights": (c.mantissa, (sizes[c.target], pre + int(c.bias_axon)))},
+            )
+
+    def __repr__(self) -> str:
+        populations = ", ".join(f"'{p.name}' of {p.size} {p.model.name}" for p in self.populations)
+        return f"QuantizedNetwork({self.inputs} inputs; {populations}; profile '{self.profile.name}')"
+
+    # --- chains of layers
+
+    @classmethod
+    def from_layers(
+        cls,
+        layers: Sequence[QuantizedLayer],
+        profile: Profile,
+        dt: float,
+        encoder: dict[str, Any] | None = None,
+        record: list[dict[str, Any]] | None = None,
+    ) -> QuantizedNetwork:
+        """Make the network of layers from the input to the readout; it shares their arrays.
+
+        Raise InputError unless spiking layers end with the only readout, and sizes go together.
+        """
+        readouts = [layer.model.readout for layer in layers]
+        if len(layers) < 2 or readouts != [False] * (len(layers) - 1) + [True]:
+            raise InputError("an integer network has spiking layers and ends with its only readout")
+        names = [layer_name(i, len(layers)) for i in range(len(layers))]
+        for (_, below), (name, layer) in pairwise(zip(names, layers, strict=True)):
+            if layer.inputs != below.size:
+                raise InputError(f"{name}: {layer.inputs} inputs, but {names[names.index(name) - 1]} has {below.size}")
+        populations, connections, source = [], [], INPUT
+        for name, layer in zip(names, layers, strict=True):
+            populations.append(QuantizedPopulation(name=name, **neurons_of(layer)))
+            for key, c in layer.connections().items():
+                connections.append(
+                    QuantizedConnection(
+                        mantissa=c.mantissa,
+                        exponent=c.exponent,
+                        source=source if key == "input" else name,
+                        target=name,
+                        bias_axon=layer.bias_axon and key == "input",
+                    )
+                )
+            source = name
+        return cls(layers[0].inputs, tuple(populations), tuple(connections), profile, dt, (), encoder, record or [], [])
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is a chain of layers, see `layers`."""
+        return isinstance(self._chain, tuple)
+
+    @property
+    def layers(self) -> tuple[QuantizedLayer, ...]:
+        """The layers of a chain, from the input to the readout; they share the network's arrays.
+
+        In a chain each population has a dense connection from the one before it, the first from the input, perhaps one
+        from itself, both without delays, and the last population is the only readout. Raise InputError for others.
+        """
+        if isinstance(self._chain, str):
+            raise InputError(
+                f"{self._chain}; this network is no chain of layers, which is what is taken here; hn.simulate and "
+                "hn.compile (c, lava, netx) take it as it is"
+            )
+        return self._chain
+
+    @cached_property
+    def _chain(self) -> tuple[QuantizedLayer, ...] | str:
+        """The layers, or why there are none."""
+        layers, source = [], INPUT
+        last = self.populations[-1].name
+        for p in self.populations:
+            if p.model.readout != (p.name == last) or (p.name == last and source == INPUT):
+                return f"population '{p.name}' ({p.model.name}), rule: the last of several is a readout, and no other"
+            by_source: dict[str, QuantizedConnection] = {}
+            for c in self.incoming(p.name):
+                plain = c.dense and isinstance(c.delays, int) and c.delays == 0 and c.current == 0
+                alone = c.bias_axon and c.columns == 1 and self.size(c.source) != 0
+                if c.source not in (source, p.name) or c.source in by_source or not plain or alone:
+                    return (
+                        f"connection {c.name}, rule: dense, without delay, the only one from '{source}' or '{p.name}'"
+                    )
+                by_source[c.source] = c
+            if source not in by_source or (p.name in by_source and by_source[p.name].bias_axon):
+                return f"population '{p.name}', rule: fed by '{source}', biases apart from itself"
+            below = by_source[source]
+            layers.append(
+                QuantizedLayer(input=below, recurrent=by_source.get(p.name), bias_axon=below.bias_axon, **neurons_of(p))
+            )
+            source = p.name
+        if self.outputs != (last,):
+            return f"outputs {', '.join(self.outputs)}, rule: the last population alone"
+        return tuple(layers)
+
+    def with_layers(self, changed: Mapping[int, QuantizedLayer]) -> QuantizedNetwork:
+        """Return the chain with other layers at these places; the others share their arrays."""
+        layers = [changed.get(i, layer) for i, layer in enumerate(self.layers)]
+        return self.from_layers(layers, self.profile, self.dt, self.encoder, self.record)
+
+    # --- shape
+
+    @property
+    def output_size(self) -> int:
+        """Neurons of all output populations."""
+        return sum(self.size(name) for name in self.outputs)
+
+    def name(self, index: int) -> str:
+        """Return the name of the population at a place: of a chain 'layers.0', …, 'readout'."""
+        return self.populations[index].name
+
+    def population(self, name: str) -> QuantizedPopulation:
+        """Return the population of that name."""
+        return next(p for p in self.populations if p.name == name)
+
+    def size(self, name: str) -> int:
+        """Count the neurons of a population, or the channels of "input"."""
+        return self.inputs if name == INPUT else self.population(name).size
+
+    def incoming(self, target: str) -> list[QuantizedConnection]:
+        """Return the connections to a population."""
+        return [c for c in self.connections if c.target == target]
+
+    def connection_names(self) -> tuple[str, ...]:
+        """Name each connection: of a chain 'layers.0.input', 'layers.0.recurrent', else 'a -> b', then 'a -> b (2)'."""
+        if self.is_chain:
+            return tuple(f"{c.target}.{'recurrent' if c.source == c.target else 'input'}" for c in self.connections)
+        return numbered(c.name for c in self.connections)
+
+    def weights(self) -> dict[str, Array]:
+        """Return the mantissas of every connection by name, of CSR the stored ones; not copies."""
+        return {name: c.entries() for name, c in zip(self.connection_names(), self.connections, strict=True)}
+
+    # --- time
+
+    @cached_property
+    def clock(self) -> Clock:
+        """When its populations run and learn, under the profile's time rules."""
+        ends = tuple((c.source, c.target) for c in self.connections)
+        return self.profile.graph_clock(tuple(p.name for p in self.populations), ends, self.outputs)
+
+    def latency(self, index: int) -> int:
+        """Return the steps by which the population at a place runs behind float time."""
+        return self.clock.latency(index)
+
+    @property
+    def tail(self) -> int:
+        """Steps without input after which the outputs have seen a whole sample."""
+        return self.clock.tail
+
+    # --- forms
+
+    def integer(self) -> IntegerNetwork:
+        """Return the network as executors run it; it shares the arrays of neuron parameters and copies weights."""
+        return IntegerNetwork(
+            self.inputs,
+            tuple(p.integer() for p in self.populations),
+            tuple(c.synapses(self.size(c.source)) for c in self.connections),
+            self.clock.connection_delay,
+            int(self.profile.precision.state_bits.value),
+            outputs=self.outputs,
+        )
+
+    def copy(self) -> QuantizedNetwork:
+        """Return a network with its own copy of everything that learning changes."""
+        return replace(
+            self,
+            populations=tuple(replace(p, per_neuron=p.per_neuron.copy()) for p in self.populations),
+            connections=tuple(replace(c, mantissa=c.mantissa.copy()) for c in self.connections),
+        )
+
+    def explain(self) -> list[str]:
+        """Return one line a conversion (name, range, scale, integers, rounding, clips, rule), then the notes."""
+        return [*explained(self.record), *self.notes]
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file that `load` reads back equal."""
+        arrays: dict[str, Array] = {}
+        populations, connections = [], []
+        for i, p in enumerate(self.populations):
+            arrays |= {f"p{i}/{key}": getattr(p, key) for key in ("per_neuron", "constants", "psi_table")}
+            populations.append(
+                {
+                    "name": p.name,
+                    "neuron": p.model.name,
+                    "state_scale": p.state_scale,
+                    "current_scale": p.current_scale,
+                    "trainable": list(p.trainable),
+                }
+            )
+        for i, c in enumerate(self.connections):
+            arrays |= matrix_arrays(f"c{i}/mantissa", c.mantissa)
+            if not isinstance(c.delays, int):
+                arrays |= matrix_arrays(f"c{i}/delays", c.delays)
+            connections.append(
+                {
+                    "source": c.source,
+                    "target": c.target,
+                    "shape": list(c.mantissa.shape),
+                    "exponent": c.exponent,
+                    "bias_axon": c.bias_axon,
+                    "delays": c.delays if isinstance(c.delays, int) else None,
+                    "current": c.current,
+                    "message_bits": c.message_bits,
+                }
+            )
+        meta = {
+            "inputs": self.inputs,
+            "outputs": list(self.outputs),
+            "dt": self.dt,
+            "encoder": self.encoder,
+            "profile": self.profile.dump(),
+            "populations": populations,
+            "connections": connections,
+            "record": self.record,
+            "notes": self.notes,
+        }
+        save_arrays(path, KIND, meta, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> QuantizedNetwork:
+        """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
+        graph_of_0_1 = kind_of(path) == GRAPH_KIND_0_1
+        meta, arrays = load_arrays(path, GRAPH_KIND_0_1 if graph_of_0_1 else KIND)
+        try:
+            profile = parse_profile(meta["profile"], str(path))
+            if graph_of_0_1:
+                return _graph_of_0_1(meta, arrays, profile)
+            if "layers" in meta:
+                layers = [_layer_of_0_1(i, entry, arrays) for i, entry in enumerate(meta["layers"])]
+                return cls.from_layers(layers, profile, meta["dt"], meta["encoder"], meta["record"])
+            return cls(
+                inputs=meta["inputs"],
+                populations=tuple(_loaded_population(i, e, arrays) for i, e in enumerate(meta["populations"])),
+                connections=tuple(_loaded_connection(i, e, arrays) for i, e in enumerate(meta["connections"])),
+                profile=profile,
+                dt=meta["dt"],
+                outputs=tuple(meta["outputs"]),
+                encoder=meta["encoder"],
+                record=meta["record"],
+                notes=meta["notes"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            raise FileFormatError(
+                f"file '{path}': {type(error).__name__} {error}; write it again with quantize"
+            ) from error
+
+
+def numbered(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names, the second of one name as 'name (2)'."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(result)
+
+
+def _loaded_population(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedPopulation:
+    return QuantizedPopulation(
+        name=entry["name"],
+        model=get_model(entry["neuron"]),
+        **{key: arrays[f"p{i}/{key}"] for key in ("per_neuron", "constants", "psi_table")},
+        state_scale=entry["state_scale"],
+        current_scale=entry["current_scale"],
+        trainable=tuple(entry["trainable"]),
+    )
+
+
+def _loaded_connection(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedConnection:
+    shape, delays = entry["shape"], entry["delays"]
+    return QuantizedConnection(
+        mantissa=loaded_matrix(f"c{i}/mantissa", shape, arrays),
+        exponent=entry["exponent"],
+        source=entry["source"],
+        target=entry["target"],
+        bias_axon=entry["bias_axon"],
+        delays=loaded_matrix(f"c{i}/delays", shape, arrays) if delays is None else delays,
+        current=entry["current"],
+        message_bits=entry["message_bits"],
+    )
+
+
+def _layer_of_0_1(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedLayer:
+    """Return a layer of a file that version 0.1 wrote."""
+    exponents = entry["exponents"]
+    connections = {k: Connection(arrays[f"{i}/{k}"], exponents[k]) for k in exponents}
+    return QuantizedLayer(
+        model=get_model(entry["neuron"]),
+        input=connections["input"],
+        recurrent=connections.get("recurrent"),
+        bias_axon=entry["bias_axon"],
+        **{key: arrays[f"{i}/{key}"] for key in ("per_neuron", "constants", "psi_table")},
+        state_scale=entry["state_scale"],
+        current_scale=entry["current_scale"],
+        trainable=tuple(entry["trainable"]),
+    )
+
+
+def _graph_of_0_1(meta: dict[str, Any], arrays: dict[str, Array], profile: Profile) -> QuantizedNetwork:
+    """Return a quantized graph of version 0.1, which had no ψ tables; they follow from scale and profile."""
+    network = IntegerNetwork.from_contents(meta["network"], arrays)
+    populations = tuple(
+        QuantizedPopulation(
+            name=p.name,
+            model=p.model,
+            per_neuron=p.per_neuron,
+            constants=p.constants,
+            psi_table=psi_table_at(p.model, meta["state_scale"][p.name], profile),
+            state_scale=meta["state_scale"][p.name],
+            current_scale=meta["current_scale"][p.name],
+            trainable=p.model.trainable,
+        )
+        for p in network.populations
+    )
+    connections = tuple(QuantizedConnection.of(c) for c in network.synapses)
+    return QuantizedNetwork(
+        network.inputs, populations, connections, profile, meta["dt"], (), None, meta["record"], meta["notes"]
+    )

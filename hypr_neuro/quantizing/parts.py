@@ -1,0 +1,239 @@
+"""What a quantized network is made of: neurons and connections in integers, with their scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.integer import Population, Synapses, Weights
+from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
+from hypr_neuro.numbers.arrays import Array
+
+
+@dataclass
+class Connection:
+    """Weights (post, pre), int64 mantissas; a step's sum Σ m z is shifted by `exponent` (a negative one floors)."""
+
+    mantissa: Weights
+    exponent: int
+
+
+@dataclass(kw_only=True)
+class QuantizedConnection(Connection):
+    """One connection of a `QuantizedNetwork`.
+
+    Attributes
+    ----------
+    mantissa : (post, pre) int64
+        Dense or CSR; with `bias_axon` one more column, dense, of an input that is always on. A bias axon of its own has
+        that column alone.
+    exponent
+        As of `Connection`.
+    source, target
+        A population's name, the source may be "input".
+    bias_axon
+        Whether the mantissas have that column.
+    delays, current, message_bits
+        As of `graph.synapses.Synapses`.
+    """
+
+    source: str
+    target: str
+    bias_axon: bool = False
+    delays: int | Weights = 0
+    current: int = 0
+    message_bits: int | None = None
+
+    @property
+    def name(self) -> str:
+        """'source -> target', as errors name it."""
+        return f"{self.source} -> {self.target}"
+
+    @property
+    def columns(self) -> int:
+        """Weights of a target neuron, of CSR those that could be: the bias axon counts."""
+        return int(self.mantissa.shape[1])
+
+    @property
+    def dense(self) -> bool:
+        """Whether the mantissas are an array."""
+        return isinstance(self.mantissa, np.ndarray)
+
+    def entries(self) -> Array:
+        """Return all mantissas, of CSR the stored ones; not a copy."""
+        return self.mantissa if isinstance(self.mantissa, np.ndarray) else np.asarray(self.mantissa.data)
+
+    def synapses(self, pre: int) -> Synapses:
+        """Return it as executors take it, a copy; `pre` neurons or channels send."""
+        weights, always_on = self.mantissa, None
+        if self.bias_axon:
+            assert isinstance(weights, np.ndarray)
+            weights, always_on = weights[:, :-1], weights[:, -1]
+            if weights.shape[1] == 0:
+                weights = _nothing(len(weights), pre)
+        return Synapses(
+            self.source, self.target, weights, self.exponent, self.delays, always_on, self.current, self.message_bits
+        )
+
+    @classmethod
+    def of(cls, c: Synapses) -> QuantizedConnection:
+        """Return a connection of integers with mantissas of its own, which may change."""
+        mantissa: Any = c.weights.astype(np.int64)
+        if c.always_on is not None:
+            nothing = c.sparse and not c.magnitudes.any()
+            if c.sparse and not nothing:
+                raise InputError(
+                    f"{c.name}: sparse weights and a bias axon in one connection, rule: one of both; make two "
+                    "connections of it, which adds the same where the exponent is 0 or more"
+                )
+            columns = [] if nothing else [mantissa]
+            mantissa = np.column_stack([*columns, c.always_on.astype(np.int64)])
+        return cls(
+            mantissa=mantissa,
+            exponent=int(c.exponent),
+            source=c.source,
+            target=c.target,
+            bias_axon=c.always_on is not None,
+            delays=c.delays,
+            current=c.current,
+            message_bits=c.message_bits,
+        )
+
+
+@dataclass(kw_only=True)
+class QuantizedNeurons:
+    """n neurons of one model in integers, with what the integers stand for.
+
+    Attributes
+    ----------
+    model
+        The neuron.
+    per_neuron : (parameters, n) int64
+        In the model's order.
+    constants : (constants,) int64
+        One integer for all, in the model's order.
+    psi_table : (PSI_ENTRIES,) int64
+        The surrogate derivative.
+    state_scale
+        state_int = state · state_scale.
+    current_scale
+        Weighted sum = I · current_scale.
+    trainable
+        Names of the neuron parameters that learn.
+    """
+
+    model: NeuronModel
+    per_neuron: Array
+    constants: Array
+    psi_table: Array
+    state_scale: float
+    current_scale: float
+    trainable: tuple[str, ...] = ()
+
+    def check(self, where: str, others: Mapping[str, tuple[Any, tuple[int, ...]]]) -> None:
+        """Check shapes and types, because kernels read what these promise."""
+        self.model.require_integer(where)
+        require_arrays(
+            where,
+            {
+                **others,
+                "per_neuron": (self.per_neuron, (len(self.model.fixed_per_neuron), self.size)),
+                "constants": (self.constants, (len(self.model.fixed_constants),)),
+                "psi_table": (self.psi_table, (PSI_ENTRIES,)),
+            },
+        )
+        if not (0 < self.state_scale < float("inf") and 0 < self.current_scale < float("inf")):
+            raise InputError(f"{where}: scales {self.state_scale}, {self.current_scale}, rule: positive")
+
+    @property
+    def size(self) -> int:
+        """Neurons."""
+        return int(self.per_neuron.shape[1])
+
+    def weight_step(self, connection: Connection) -> float:
+        """Return the real size of one mantissa unit of a connection to them."""
+        return float(2.0**connection.exponent / self.current_scale)
+
+    def constant(self, name: str) -> int:
+        """Return a constant by its name in the model's record."""
+        return int(self.constants[self.model.fixed_constants.index(name)])
+
+
+def neurons_of(neurons: QuantizedNeurons) -> dict[str, Any]:
+    """Return what a population and a layer have in common, by name, not copied."""
+    return {f.name: getattr(neurons, f.name) for f in fields(QuantizedNeurons)}
+
+
+@dataclass(kw_only=True)
+class QuantizedPopulation(QuantizedNeurons):
+    """A population of a `QuantizedNetwork`; `name` is its name there."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        """Check shapes and types."""
+        self.check(f"population '{self.name}'", {})
+
+    def integer(self) -> Population:
+        """Return it as executors take it; it shares the arrays."""
+        return Population(self.name, self.model, self.per_neuron, self.constants)
+
+
+@dataclass(kw_only=True)
+class QuantizedLayer(QuantizedNeurons):
+    """One layer of a chain in integers: neurons and the connections to them.
+
+    Attributes
+    ----------
+    input
+        From the layer below; with `bias_axon` its last column belongs to an input that is always on.
+    recurrent
+        From the layer's own outputs of the step before, or None.
+    bias_axon
+        Whether `input` has that column.
+    """
+
+    input: Connection
+    recurrent: Connection | None
+    bias_axon: bool
+
+    def __post_init__(self) -> None:
+        """Check shapes and types."""
+        others = {"input": (self.input.mantissa, (self.size, self.inputs + int(self.bias_axon)))}
+        if self.recurrent is not None:
+            others["recurrent"] = (self.recurrent.mantissa, (self.size, self.size))
+        self.check(f"{self.model.name} layer", others)
+
+    @property
+    def size(self) -> int:
+        """Neurons."""
+        return int(self.input.mantissa.shape[0])
+
+    @property
+    def inputs(self) -> int:
+        """Inputs from below, the bias axon not counted."""
+        return int(self.input.mantissa.shape[1]) - int(self.bias_axon)
+
+    def connections(self) -> dict[str, Connection]:
+        """Return the connections by name: "input" and, if there is one, "recurrent"."""
+        connections = {"input": self.input}
+        return connections if self.recurrent is None else connections | {"recurrent": self.recurrent}
+
+
+def require_arrays(where: str, expected: Mapping[str, tuple[Any, tuple[int, ...]]]) -> None:
+    """Raise InputError for an array that is not int64 of its shape, or is empty where it must not be."""
+    for name, (array, shape) in expected.items():
+        empty = 0 in shape and name not in ("per_neuron", "constants")
+        if array.shape != shape or array.dtype != np.int64 or empty:
+            raise InputError(f"{where}: {name} is {array.dtype} of shape {array.shape}, rule: int64 of {shape}")
+
+
+def _nothing(post: int, pre: int) -> Any:
+    """Return a sparse matrix without entries."""
+    from scipy.sparse import csr_array
+
+    return csr_array((post, pre), dtype=np.int64)
