@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import IntegerNetwork, Synapses
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.renamed import renamed_names
-from hypr_neuro.sim.synapses import graded_kernel, sparse_kernel, spikes_kernel
+from hypr_neuro.sim.synapses import convolution_kernel, graded_kernel, sparse_kernel, spikes_kernel
 
 LARGEST_SHIFT = 31
 NARROW = (1 << 15) - 1
@@ -51,6 +53,37 @@ class SparseWeights:
     weight: Array
 
 
+@dataclass
+class KernelWeights:
+    """A convolution's kernel and what each place of the input reaches.
+
+    Attributes
+    ----------
+    starts, place, tap
+        See `graph.convolution.Footprint`.
+    at, channel : (pre,) int64
+        Place and channel of each presynaptic neuron.
+    kernel : (channels, taps, out / groups) int32
+        Mantissas by input channel.
+    first : (channels,) int64
+        The first output channel that each input channel reaches.
+    order : (n,) int64
+        Number of each neuron among the sums, in C order of (place, channel).
+    channels
+        Of the output.
+    """
+
+    starts: Array
+    place: Array
+    tap: Array
+    at: Array
+    channel: Array
+    kernel: Array
+    first: Array
+    order: Array
+    channels: int
+
+
 class Delivery:
     """Weights of one connection and one delay: what they bring to one of the target's currents.
 
@@ -81,14 +114,17 @@ class Delivery:
         self.load(weights, connection.always_on)
 
     def load(self, weights: Any, bias: Array | None) -> None:
-        """Take these weights (post, pre), dense or CSR, and those of the bias axon."""
+        """Take these weights (post, pre), dense, CSR or a convolution, and those of the bias axon."""
         always_on = np.zeros(weights.shape[0], np.int64) if bias is None else bias.astype(np.int64)
         values = weights if isinstance(weights, np.ndarray) else weights.data
         factor = _common_shift(values, always_on)
         # a shift by 31 or more leaves the sign, or 0 of a sum that fits
         self.exponent = int(np.clip(self.given_exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
         self.bias = (always_on >> factor).astype(np.int32)
-        self.weights: DenseWeights | SparseWeights
+        self.weights: DenseWeights | SparseWeights | KernelWeights
+        if isinstance(weights, Convolution):
+            self.fan_out, self.weights = weights.fan_out, by_kernel(weights, factor)
+            return
         sparse = not isinstance(weights, np.ndarray)
         self.fan_out = np.bincount(weights.indices, minlength=weights.shape[1]) if sparse else weights.shape[0]
         if sparse and _worth_rows(weights):
@@ -102,7 +138,9 @@ class Delivery:
         """Add to arriving (steps, batch·n) what `sent` brings in a block whose first step is `start`."""
         on = (np.arange(start, start + len(sent)) >= self.lag).astype(np.int32)
         tail = (self.bias, on, self.exponent, arriving, first, stop)
-        if isinstance(self.weights, SparseWeights):
+        if isinstance(self.weights, KernelWeights):
+            convolution_kernel()(sent, *vars(self.weights).values(), *tail)
+        elif isinstance(self.weights, SparseWeights):
             sparse_kernel()(sent, self.weights.starts, self.weights.post, self.weights.weight, *tail)
         elif spikes and self.weights.chunk > 0:
             spikes_kernel()(sent, self.weights.rows, self.weights.chunk, *tail)
@@ -142,9 +180,32 @@ def by_presynaptic(weights: Any, factor: int = 0) -> SparseWeights:
     )
 
 
+def by_kernel(convolution: Convolution, factor: int = 0) -> KernelWeights:
+    """Return a convolution in the form of its kernel, mantissas divided by 2^factor."""
+    out, per_group = convolution.kernel.shape[:2]
+    channels, groups = convolution.channels, convolution.groups
+    at, channel = _places(prod(convolution.image), channels, convolution.channels_first)
+    place, of = _places(prod(convolution.outputs), out, convolution.channels_first)
+    mantissas = convolution.kernel.astype(np.int64).reshape(groups, out // groups, per_group, -1) >> factor
+    by_channel = mantissas.transpose(0, 2, 3, 1).reshape(channels, -1, out // groups)
+    first = np.arange(channels) // per_group * (out // groups)
+    kernel = np.ascontiguousarray(by_channel, np.int32)
+    return KernelWeights(*convolution.footprint, at, channel, kernel, first, place * out + of, out)
+
+
+def _places(places: int, channels: int, channels_first: bool) -> tuple[Array, Array]:
+    """Return place and channel of each neuron, int64."""
+    number = np.arange(places * channels)
+    return (number % places, number // places) if channels_first else (number // channels, number % channels)
+
+
 def deliveries(network: IntegerNetwork) -> list[Delivery]:
-    """Return all connections of the network, one entry a delay."""
-    return [Delivery(c, network, delay, weights) for c in network.synapses for delay, weights in c.by_delay()]
+    """Return all connections of the network, one entry a delay.
+
+    What a population sends itself is added up inside its own kernel, which reads matrices alone.
+    """
+    connections = [c.written_out() if c.source == c.target else c for c in network.synapses]
+    return [Delivery(c, network, delay, weights) for c in connections for delay, weights in c.by_delay()]
 
 
 __getattr__ = renamed_names(__name__, {"Rows": "DenseWeights", "Sparse": "SparseWeights"})

@@ -45,6 +45,7 @@ def _as_sparse(delivery: Delivery) -> SparseWeights:
         return delivery.weights
     from scipy.sparse import csr_array
 
+    assert isinstance(delivery.weights, DenseWeights)  # `deliveries` writes recurrent convolutions out
     return by_presynaptic(csr_array(delivery.weights.rows.T))
 
 

@@ -104,6 +104,15 @@ def add_sparse(sums: Any, start: Any, stop: Any, post: Any, weight: Any, z: Any)
 
 
 @jitable
+def add_kernel(sums: Any, starts: Any, places: Any, taps: Any, at: Any, weight: Any, z: Any, n: Any) -> None:
+    """Add z · weight[tap] to the channels of each place that the place `at` of the input reaches, n sums a place."""
+    for e in range(np.uintp(starts[at]), np.uintp(starts[at + np.uintp(1)])):
+        base, row = np.uintp(places[e]) * np.uintp(n), weight[taps[e]]
+        for o in range(np.uintp(weight.shape[1])):
+            sums[base + o] = lane32(sums[base + o]) + lane32(z) * lane32(row[o])
+
+
+@jitable
 def clear(sums: Any, n: Any) -> None:
     """Set sums = 0."""
     for i in range(n):
@@ -115,6 +124,14 @@ def deliver(arriving: Any, base: Any, sums: Any, bias: Any, on: Any, exponent: A
     """Add arriving += shift(sums + on · bias, exponent)."""
     for i in range(n):
         total = lane32(sums[i]) + lane32(on) * lane32(bias[i])
+        arriving[base + i] = lane32(arriving[base + i]) + shift(total, exponent)
+
+
+@jitable
+def deliver_ordered(arriving: Any, base: Any, sums: Any, order: Any, bias: Any, on: Any, exponent: Any, n: Any) -> None:
+    """Add arriving += shift(sums[order] + on · bias, exponent)."""
+    for i in range(n):
+        total = lane32(sums[order[i]]) + lane32(on) * lane32(bias[i])
         arriving[base + i] = lane32(arriving[base + i]) + shift(total, exponent)
 
 
@@ -199,5 +216,46 @@ def sparse_kernel() -> Callable[..., None]:
                     begin, end = np.uintp(starts[j]), np.uintp(starts[j + np.uintp(1)])
                     add_sparse(sums, begin, end, post, weight, values[b * pre + j])
                 deliver(arriving[t], b * n, sums, bias, on[t], exponent, n)
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@cache
+def convolution_kernel() -> Callable[..., None]:
+    """Compile the kernel of a convolution, spikes or any integers: a row of output channels for every place reached.
+
+    Arguments as in `spikes_kernel`, with those of `delivery.KernelWeights` in the place of rows and chunk.
+    """
+
+    def kernel(
+        sent,
+        starts,
+        place,
+        tap,
+        at,
+        channel,
+        weight,
+        first_of,
+        order,
+        channels,
+        bias,
+        on,
+        exponent,
+        arriving,
+        first,
+        stop,
+    ):
+        pre, n = np.uintp(at.shape[0]), np.uintp(bias.shape[0])
+        sums, active = np.zeros(n, np.int32), np.zeros(pre + np.uintp(1), np.uintp)
+        for b in range(np.uintp(first), np.uintp(stop)):
+            for t in range(sent.shape[0]):
+                clear(sums, n)
+                values = sent[t]
+                count = find_active(active, values, b * pre, pre)
+                for k in range(count):
+                    j = active[k]
+                    c, z = channel[j], values[b * pre + j]
+                    add_kernel(sums[first_of[c] :], starts, place, tap, np.uintp(at[j]), weight[c], z, channels)
+                deliver_ordered(arriving[t], b * n, sums, order, bias, on[t], exponent, n)
 
     return compile_kernel(kernel, disjoint=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock
 from hypr_neuro.graph.kinds import wrong_kind
-from hypr_neuro.graph.synapses import LARGEST_DELAY, Synapses, Weights, loaded_synapses, matrix_arrays
+from hypr_neuro.graph.synapses import LARGEST_DELAY, Synapses, Weights, loaded_synapses, matrix_arrays, matrix_entry
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
 from hypr_neuro.neurons.contract import check_steps
@@ -252,6 +252,12 @@ class IntegerNetwork:
             parts.append(sent[name][behind : len(sent[name]) - tail + behind])
         return np.concatenate(parts, axis=2).transpose(1, 0, 2)
 
+    def written_out(self) -> IntegerNetwork:
+        """Return the network with its convolutions written out, itself where there are none."""
+        if all(c.convolution is None for c in self.synapses):
+            return self
+        return replace(self, synapses=tuple(c.written_out() for c in self.synapses))
+
     def index(self, name: str) -> int:
         """Return the place of a population in the order."""
         return self._index[name]
@@ -305,6 +311,7 @@ class IntegerNetwork:
                     "message_bits": c.message_bits,
                     "shape": list(c.shape),
                     "delays": c.delays if isinstance(c.delays, int) else None,
+                    **matrix_entry(c.weights),
                 }
                 for c in self.synapses
             ],

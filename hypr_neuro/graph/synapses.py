@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Union, cast
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.numbers.arrays import Array
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Weights = Union[Array, "csr_array"]
+Weights = Union[Array, "csr_array", Convolution]
 LARGEST_DELAY = 63
 LARGEST_MESSAGE = 32
 """Bits of a message; with 31 every input that the simulator takes is one, and Lava's own messages have 32."""
@@ -32,12 +33,12 @@ class Synapses:
     target
         A population's name.
     weights : (post, pre)
-        Mantissas, dense or scipy.sparse CSR.
+        Mantissas: dense, scipy.sparse CSR, or a `Convolution`, whose kernel they are.
     exponent
         Of the sum, see `graph.integer`.
     delays
         Steps beyond the usual, 0..63: one for all, or one a weight in the form of `weights` (CSR: the same pattern,
-        zeros stored).
+        zeros stored; of a convolution one for all).
     always_on : (post,)
         Mantissas of a bias axon, which fires in every step and is part of the same sum; needs one delay for all.
     current
@@ -82,7 +83,7 @@ class Synapses:
                 )
 
     def __repr__(self) -> str:
-        kind = "sparse" if self.sparse else "dense"
+        kind = "convolution" if self.convolution is not None else "sparse" if self.sparse else "dense"
         return f"Synapses({self.name}, {kind} {self.shape}, exponent {self.exponent})"
 
     def _check_message(self) -> None:
@@ -98,6 +99,11 @@ class Synapses:
 
     def _check_delays(self) -> None:
         if not isinstance(self.delays, int):
+            if self.convolution is not None:
+                raise InputError(
+                    f"{self.name}: a matrix of delays, rule: one delay for all weights of a convolution; write it out "
+                    "with weights.tocsr()"
+                )
             if self.delays.shape != self.shape or self.sparse != (not isinstance(self.delays, np.ndarray)):
                 raise InputError(
                     f"{self.name}: delays of shape {self.delays.shape}, rule: in the form of the weights, {self.shape}"
@@ -132,13 +138,25 @@ class Synapses:
     @property
     def sparse(self) -> bool:
         """Whether the weights are CSR."""
-        return not isinstance(self.weights, np.ndarray)
+        return not isinstance(self.weights, (np.ndarray, Convolution))
+
+    @property
+    def convolution(self) -> Convolution | None:
+        """The weights, if they are a convolution."""
+        return self.weights if isinstance(self.weights, Convolution) else None
+
+    def written_out(self) -> Synapses:
+        """Return the connection with a convolution written out as CSR, for whoever reads matrices alone."""
+        return self if self.convolution is None else replace(self, weights=self.convolution.tocsr())
 
     @cached_property
     def magnitudes(self) -> Array:
         """Σ_j |m_ij| (post,), the bias axon apart, int64."""
+        weights = self.weights
+        if isinstance(weights, Convolution):
+            return weights.magnitudes()
         # abs would overflow at the lowest number of a narrow type
-        positive, negative = (self.weights * (self.weights > 0), self.weights * (self.weights < 0))
+        positive, negative = (weights * (weights > 0), weights * (weights < 0))
         sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (positive, negative)]
         return np.asarray(sums[0] - sums[1])
 
@@ -154,17 +172,19 @@ class Synapses:
 
 
 def _matrix(name: str, quantity: str, value: Any) -> Weights:
-    """Return a copy, read-only: dense, or any sparse format as CSR with sorted columns.
+    """Return a copy, read-only: dense, any sparse format as CSR with sorted columns, a convolution as it is.
 
     Raise InputError for no integers.
     """
-    if hasattr(value, "tocsr"):
+    if isinstance(value, Convolution):
+        matrix: Any = value
+    elif hasattr(value, "tocsr"):
         from scipy.sparse import csr_array
 
         # of explicit parts: a matrix of numpy's old kind multiplies differently
         try:
             csr = value.tocsr().copy()
-            matrix: Any = csr_array((csr.data, csr.indices, csr.indptr), shape=csr.shape)
+            matrix = csr_array((csr.data, csr.indices, csr.indptr), shape=csr.shape)
             matrix.check_format(full_check=True)
         except ValueError as error:
             raise InputError(f"{name}: {quantity}, no sparse matrix: {error}; build it with scipy.sparse") from error
@@ -213,19 +233,32 @@ def _masked(weights: Any, chosen: Array) -> Weights:
 
 
 def matrix_arrays(name: str, matrix: Any) -> dict[str, Array]:
-    """Return the parts of a matrix, dense or CSR, as a file stores them."""
+    """Return the parts of a matrix, dense, CSR or a convolution's kernel, as a file stores them."""
     if isinstance(matrix, np.ndarray):
         return {name: matrix}
+    if isinstance(matrix, Convolution):
+        return {f"{name}/kernel": matrix.kernel}
     return {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
 
 
-def loaded_matrix(name: str, shape: list[int], arrays: dict[str, Array]) -> Weights:
-    """Make a matrix of the parts that `matrix_arrays` gave."""
+def matrix_entry(matrix: Any) -> dict[str, Any]:
+    """Return what a file says of a matrix beside its parts: how a convolution lies, else nothing."""
+    return {"convolution": matrix.described()} if isinstance(matrix, Convolution) else {}
+
+
+def loaded_matrix(
+    name: str, shape: list[int], arrays: Mapping[str, Array], convolution: Mapping[str, Any] | None = None
+) -> Any:
+    """Make a matrix of the parts that `matrix_arrays` gave, a convolution with what `matrix_entry` says of it."""
+    if convolution is not None:
+        return Convolution.of_description(arrays[f"{name}/kernel"], convolution)
     if name in arrays:
         return arrays[name]
     from scipy.sparse import csr_array
 
-    matrix = csr_array(tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=tuple(shape))
+    matrix = csr_array(
+        tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=tuple(shape)
+    )
     matrix.check_format(full_check=True)
     return matrix
 
@@ -236,7 +269,7 @@ def loaded_synapses(name: str, entry: dict[str, Any], arrays: dict[str, Array]) 
     return Synapses(
         source=entry["source"],
         target=entry["target"],
-        weights=loaded_matrix(f"{name}/weights", entry["shape"], arrays),
+        weights=loaded_matrix(f"{name}/weights", entry["shape"], arrays, entry.get("convolution")),
         exponent=entry["exponent"],
         delays=loaded_matrix(f"{name}/delays", entry["shape"], arrays) if delays is None else delays,
         always_on=arrays.get(f"{name}/always_on"),

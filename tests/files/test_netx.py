@@ -117,8 +117,11 @@ def test_tinynet_kernel_and_bias_are_those_of_the_block_test(truth: Truth) -> No
     # the kernel there is flipped: Lava's Conv is a true convolution
     gts, netx = truth.arrays("tinynet"), truth.tiny(connection_delay=0)
     kernel = gts["layer1_kernel"].transpose(0, 3, 2, 1)[:, :, ::-1, ::-1]
-    expected = Convolution(kernel, (2, 2), (0, 0), (1, 1), 1).matrix((16, 16, 3))
-    assert (netx.network.synapses[1].weights != expected).nnz == 0
+    expected = Convolution(kernel, (2, 2), (0, 0), (1, 1), 1).over((16, 16, 3))
+    found = netx.network.synapses[1].convolution
+    assert found is not None
+    assert found.described() == expected.described()
+    same("kernel", found.kernel, expected.kernel)
     bias = netx.network.population("layer/1").per_neuron[3]
     same("bias", netx.shaped("layer/1", bias), np.broadcast_to(64 * gts["layer1_bias"], (6, 6, 24)))
 

@@ -33,7 +33,7 @@ def test_convolution_is_its_sum(seed: int) -> None:
             at = x * stride[1] - padding[1] + i * dilation[1], y * stride[0] - padding[0] + j * dilation[0]
             if 0 <= at[0] < shape[0] and 0 <= at[1] < shape[1]:
                 expected[x, y, o] += kernel[o, c, j, i] * image[(*at, o // 2 * 2 + c)]
-    same("convolution", (convolution.matrix(shape) @ image.reshape(-1)).reshape(out), expected)
+    same("convolution", convolution.over(shape).apply(image.reshape(-1)).reshape(out), expected)
 
 
 def small(**changes: Any) -> list[dict[str, Any]]:

@@ -93,7 +93,8 @@ def lava_weights(c: Synapses) -> LavaWeights:
 
 def _with_axon(c: Synapses, factor: int) -> Any:
     """Return the weights times `factor`, those of the bias axon as a last column."""
-    weights = factor * c.weights.astype(np.int64)
+    matrix: Any = c.written_out().weights
+    weights = factor * matrix.astype(np.int64)
     if c.always_on is None:
         return weights
     bias = factor * c.always_on.astype(np.int64)[:, None]
@@ -222,6 +223,7 @@ def lava_integer_network(network: IntegerNetwork) -> LavaIntegerNetwork:
     """
     require_lava()
     check_integer_network(network)
+    network = network.written_out()
     populations = {p.name: _neurons(p) for p in network.populations}
     built = LavaIntegerNetwork(populations, [], [], [])
     for c in network.synapses:

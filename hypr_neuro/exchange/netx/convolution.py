@@ -1,4 +1,4 @@
-"""A convolution written out as a sparse matrix.
+"""A convolution as netx files state it.
 
     out[x, y, o] = Σ_{c, i, j} w[o, c, j, i] · in[x · stride_x - pad_x + i · dil_x, y · stride_y - pad_y + j · dil_y, c]
 
@@ -14,12 +14,12 @@ the arrays (x, y, channel) of Lava's processes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.convolution import Taps, convolution_matrix
+from hypr_neuro.graph import convolution
+from hypr_neuro.graph.convolution import Taps
 from hypr_neuro.numbers.arrays import Array
 
 Shape = tuple[int, ...]
@@ -58,12 +58,11 @@ class Convolution:
             raise InputError(f"a kernel (y, x) = {tuple(size)} over an image {shape[1::-1]}, rule: fits at least once")
         return x, y, out
 
-    def matrix(self, shape: Shape) -> Any:
-        """Return the scipy CSR (outputs, inputs) int32 for an input (x, y, channel), zeros left out."""
+    def over(self, shape: Shape) -> convolution.Convolution:
+        """Return the map of a connection from an input (x, y, channel)."""
         self.output_shape(shape)
-        return convolution_matrix(
-            self.kernel.swapaxes(2, 3), shape[:2], self._taps(), self.groups, channels_first=False, dtype=np.int32
-        )
+        kernel = self.kernel.swapaxes(2, 3).astype(np.int32)
+        return convolution.Convolution(kernel, shape[:2], self._taps(), self.groups, channels_first=False)
 
     def _taps(self) -> Taps:
         """Return the kernel over (x, y)."""

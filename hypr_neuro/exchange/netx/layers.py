@@ -138,7 +138,7 @@ class NetworkBuilder:
         self.flat = True
 
     def _conv(self, layer: Fields) -> None:
-        """Add a convolution, written out as a sparse matrix, and its neurons."""
+        """Add a convolution and its neurons."""
         if self.flat or self.shape is None or len(self.shape) != 3:
             raise InputError(
                 f"{layer.path}: a convolution over shape {self.shape}, rule: (x, y, channel), not "
@@ -152,16 +152,16 @@ class NetworkBuilder:
             size = size_of("output", shape)
             if "shape" in layer and (stated := _file_shape(layer)) != shape:
                 raise FileFormatError(f"shape {stated} in the file, rule: {shape}, what its numbers give")
-            matrix = convolution.matrix(self.shape)
+            weights_map = convolution.over(self.shape)
         except InputError as error:
             raise type(error)(f"{layer.path}: {error}") from error
-        largest = int(abs(matrix).sum(axis=1).max()) * max((1 << self.message_bits) - 1, 1)
+        largest = int(weights_map.magnitudes().max()) * max((1 << self.message_bits) - 1, 1)
         if largest >= 1 << (CONV_BITS - 1):
             raise InputError(
                 f"{layer.path}: its sums can reach {largest}, rule: below 2^{CONV_BITS - 1}, where Lava's "
                 "Conv wraps; lower weights or input_message_bits"
             )
-        self._connect(layer, matrix)
+        self._connect(layer, weights_map)
         self._advance(neurons.population(layer, size, shape[-1]), shape)
 
     def _dense(self, layer: Fields) -> None:

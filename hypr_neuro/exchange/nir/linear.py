@@ -12,7 +12,7 @@ from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.nodes import numbers
 from hypr_neuro.exchange.nir.shapes import Shape, for_each_neuron
 from hypr_neuro.exchange.nir.windows import groups, kernel_weight, taps
-from hypr_neuro.graph.convolution import convolution_matrix
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.numbers.arrays import Array
 
 STEP_TOLERANCE = 1e-3
@@ -32,14 +32,15 @@ def matrix_of(place: Place, input_shape: Shape, output_shape: Shape) -> tuple[An
         return diagonal(scale), None, [note] if note else []
     if kind in ("Conv1d", "Conv2d"):
         weight = kernel_weight(place)
-        matrix = convolution_matrix(weight, input_shape[1:], taps(place), groups(place), True, np.float64)
+        kernel = weight.astype(np.float64)
+        matrix = Convolution(kernel, input_shape[1:], taps(place), groups(place)).tocsr()
         bias, notes = _bias(place, output_shape) if getattr(node, "bias", None) is not None else (None, [])
         return matrix, bias, [n for n in notes if "a channel" not in n]
     if kind in ("SumPool2d", "AvgPool2d"):
         window = taps(place)
         factor = 1.0 / prod(window.kernel) if kind == "AvgPool2d" else 1.0
         weight = np.full((input_shape[0], 1, *window.kernel), factor)
-        return convolution_matrix(weight, input_shape[1:], window, input_shape[0], True, np.float64), None, []
+        return Convolution(weight, input_shape[1:], window, input_shape[0]).tocsr(), None, []
     return None, None, []
 
 
