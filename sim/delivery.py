@@ -183,13 +183,10 @@ def by_presynaptic(weights: Any, factor: int = 0) -> SparseWeights:
 def by_kernel(convolution: Convolution, factor: int = 0) -> KernelWeights:
     """Return a convolution in the form of its kernel, mantissas divided by 2^factor."""
     out, per_group = convolution.kernel.shape[:2]
-    channels, groups = convolution.channels, convolution.groups
-    at, channel = _places(prod(convolution.image), channels, convolution.channels_first)
+    at, channel = _places(prod(convolution.image), convolution.channels, convolution.channels_first)
     place, of = _places(prod(convolution.outputs), out, convolution.channels_first)
-    mantissas = convolution.kernel.astype(np.int64).reshape(groups, out // groups, per_group, -1) >> factor
-    by_channel = mantissas.transpose(0, 2, 3, 1).reshape(channels, -1, out // groups)
-    first = np.arange(channels) // per_group * (out // groups)
-    kernel = np.ascontiguousarray(by_channel, np.int32)
+    kernel = np.ascontiguousarray(convolution.by_channel().astype(np.int64) >> factor, np.int32)
+    first = np.arange(convolution.channels) // per_group * kernel.shape[2]
     return KernelWeights(*convolution.footprint, at, channel, kernel, first, place * out + of, out)
 
 

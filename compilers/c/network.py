@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from hypr_neuro.compilers.c.names import ascii_text, c_name
-from hypr_neuro.compilers.c.plan import DelayedWeights, DenseTable, Plan, RingBuffer, SparseTable
+from hypr_neuro.compilers.c.plan import DelayedWeights, DenseTable, KernelTable, Plan, RingBuffer, SparseTable
 from hypr_neuro.compilers.c.tables import number, table, type_of, unsigned_type
+from hypr_neuro.graph.convolution import Lengths, Taps
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.numbers.arrays import Array
 
@@ -96,7 +99,9 @@ def _accessors(i: int, ring: RingBuffer) -> str:
 def source(plan: Plan) -> str:
     """Write network.c."""
     parts = ['#include "network.h"\n\n#include "hn_neurons.h"\n']
-    parts += [_tables(p, i) for i, p in enumerate(plan.populations)]
+    parts += [_tables(plan, i) for i in range(len(plan.populations))]
+    if any(isinstance(d.weights, KernelTable) and _has_weights(d) for group in plan.connections for d in group):
+        parts.append(CONVOLUTION)
     parts += [_weights(d) for group in plan.connections for d in group]
     parts += [_memory(plan), *_adders(plan)]
     parts += [_step(plan, i) for i in range(len(plan.populations))]
@@ -106,10 +111,11 @@ def source(plan: Plan) -> str:
 # --- tables
 
 
-def _tables(p: Population, i: int) -> str:
+def _tables(plan: Plan, i: int) -> str:
     """Write parameters that differ between neurons; those that do not stand in the step itself."""
+    p = plan.populations[i]
     parts = [
-        table(type_of(values), f"p{i}_{name}", values)
+        table(type_of(values), f"p{i}_{name}", _stored(plan, i, values)[0])
         for name, values in zip(p.model.fixed_per_neuron, p.per_neuron, strict=True)
         if _differs(values)
     ]
@@ -121,9 +127,24 @@ def _differs(values: Array) -> bool:
     return bool(np.any(values != values[0]))
 
 
+def _stored(plan: Plan, i: int, values: Array) -> tuple[Array, str]:
+    """Return the table of a parameter and the index of neuron i there: one a channel where that is all there is."""
+    for d in plan.connections[i]:
+        if isinstance(d.weights, KernelTable):
+            c = d.weights.convolution
+            channels, places = c.kernel.shape[0], prod(c.outputs)
+            by_channel = values.reshape(channels, places) if c.channels_first else values.reshape(places, channels).T
+            if np.all(by_channel == by_channel[:, :1]):
+                return by_channel[:, 0], f"i / {places}u" if c.channels_first else f"i % {channels}u"
+    return values, "i"
+
+
 def _weights(d: DelayedWeights) -> str:
     parts = [f"/* {ascii_text(d.title)}: weights by presynaptic neuron. */\n"] if _has_weights(d) else []
-    if isinstance(d.weights, DenseTable) and _has_weights(d):
+    if isinstance(d.weights, KernelTable) and _has_weights(d):
+        parts = [f"/* {ascii_text(d.title)}: the kernel by input channel. */\n", _geometry(d.weights, d.number)]
+        parts.append(table(type_of(d.weights.weights), f"w{d.number}", d.weights.weights.reshape(-1)))
+    elif isinstance(d.weights, DenseTable) and _has_weights(d):
         parts.append(table(type_of(d.weights.weights), f"w{d.number}", d.weights.weights))
     elif isinstance(d.weights, SparseTable) and _has_weights(d):
         s = d.weights
@@ -134,6 +155,26 @@ def _weights(d: DelayedWeights) -> str:
         about = f"/* {ascii_text(d.title)}: weights of its line that is always on. */\n"
         parts.append(about + table(type_of(d.bias), f"w{d.number}_line", d.bias))
     return "".join(parts)
+
+
+def _geometry(weights: KernelTable, number: int) -> str:
+    """Write how a kernel lies; a single axis is a column of an image that is one wide."""
+    c = weights.convolution
+    add = (1,) * (2 - len(c.image))
+    image, out, per_group = (*c.image, *add), c.kernel.shape[0], c.kernel.shape[1]
+    around = c.pool if c.pool is not None else Taps(*((n,) * len(c.image) for n in (1, 1, 0, 0, 1)))
+    taps, pool = _axes(c.taps, c.outputs, add), _axes(around, c.seen, add)
+    places = (prod(c.image), prod(c.outputs))
+    steps = (places[0], 1, places[1], 1) if c.channels_first else (1, c.channels, 1, out)
+    counts = (*image, c.channels, per_group, out // c.groups, *steps)
+    body = f"{{{{{', '.join(taps)}}}, {{{', '.join(pool)}}}, {', '.join(map(str, counts))}}}"
+    return f"static const convolution_t w{number}_convolution = {body};\n"
+
+
+def _axes(taps: Taps, outputs: Lengths, add: Lengths) -> list[str]:
+    """Return one initializer of axis_t an axis; axes that are added have length 1."""
+    axes = zip(taps.kernel, taps.stride, taps.before, taps.dilation, outputs, strict=True)
+    return [f"{{{', '.join(map(str, numbers))}}}" for numbers in (*axes, *((1, 1, 0, 1, 1) for _ in add))]
 
 
 # --- memory
@@ -182,6 +223,65 @@ static void arrive(int32_t *to, const int32_t *from, uint32_t n, int64_t exponen
     }
 }
 """
+CONVOLUTION = """/* One axis of a kernel over an image, and places of its output. */
+typedef struct {
+    int32_t kernel, stride, before, dilation, outputs;
+} axis_t;
+
+/* A convolution: its kernel over the sums of a pooling, whose kernel is 1 where there is none; the image, channels and
+   channels of a group of the input, channels of a group of the output; from one channel or place to the next. */
+typedef struct {
+    axis_t taps[2], pool[2];
+    int32_t rows, columns, channels, per_group, reached;
+    uint32_t channel_step, place_step, out_channel_step, out_place_step;
+} convolution_t;
+
+/* The place of the output that entry k of a kernel serves from place `at` of the input, -1 for none. */
+static int32_t served(const axis_t *axis, int32_t at, int32_t k) {
+    const int32_t there = at + axis->before - k * axis->dilation;
+    if (there < 0 || there % axis->stride != 0 || there / axis->stride >= axis->outputs) {
+        return -1;
+    }
+    return there / axis->stride;
+}
+"""
+KERNEL = """/* to += z weight[k] at all places that the kernel's entries k serve from place (y, x). */
+static void {name}_at(int32_t *to, const {weight} *weight, const convolution_t *c, int32_t y, int32_t x{z_declared}) {{
+    for (int32_t i = 0; i < c->taps[0].kernel; i++) {{
+        const int32_t row = served(&c->taps[0], y, i);
+        for (int32_t j = 0; row >= 0 && j < c->taps[1].kernel; j++) {{
+            const int32_t column = served(&c->taps[1], x, j);
+            if (column >= 0) {{
+                const {weight} *const entry = weight + (i * c->taps[1].kernel + j) * c->reached;
+                int32_t *const cell = to + (uint32_t)(row * c->taps[1].outputs + column) * c->out_place_step;
+                for (int32_t o = 0; o < c->reached; o++) {{
+                    cell[(uint32_t)o * c->out_channel_step] += {product}entry[o];
+                }}
+            }}
+        }}
+    }}
+}}
+
+/* to += the convolution of sent, window by window of the pooling in front of it. */
+static void {name}(int32_t *to, const {weight} *weight, const convolution_t *c, const {sent} *sent) {{
+    const int32_t size = c->taps[0].kernel * c->taps[1].kernel * c->reached;
+    for (int32_t k = 0; k < c->channels; k++, weight += size) {{
+        int32_t *const first = to + (uint32_t)(k / c->per_group * c->reached) * c->out_channel_step;
+        for (int32_t place = 0; place < c->rows * c->columns; place++) {{
+            const {sent} z = sent[(uint32_t)k * c->channel_step + (uint32_t)place * c->place_step];
+            for (int32_t i = 0; z != 0 && i < c->pool[0].kernel; i++) {{
+                const int32_t y = served(&c->pool[0], place / c->columns, i);
+                for (int32_t j = 0; y >= 0 && j < c->pool[1].kernel; j++) {{
+                    const int32_t x = served(&c->pool[1], place % c->columns, j);
+                    if (x >= 0) {{
+                        {name}_at(first, weight, c, y, x{z_given});
+                    }}
+                }}
+            }}
+        }}
+    }}
+}}
+"""
 DENSE = """/* to[i] += sum over j of sent[j] weight[j][i]. */
 static void {name}(int32_t *to, const {weight} *weight, const {sent} *sent, uint32_t pre, uint32_t post) {{
     for (uint32_t j = 0; j < pre; j++, weight += post) {{
@@ -212,6 +312,12 @@ def _adder(plan: Plan, d: DelayedWeights) -> tuple[str, str]:
     ring = plan.rings[d.source]
     form = {"sent": ring.kind, "product": "" if ring.spikes else "sent[j] * "}
     kinds = [ring.kind if not ring.spikes else "spikes"]
+    if isinstance(d.weights, KernelTable):
+        form["weight"] = type_of(d.weights.weights)
+        name = "add_kernel_" + "_".join(k.removesuffix("_t") for k in (*kinds, form["weight"]))
+        form["product"], form["z_given"] = ("", "") if ring.spikes else ("z * ", ", z")
+        form["z_declared"] = "" if ring.spikes else f", {ring.kind} z"
+        return name, KERNEL.format(name=name, **form)
     if isinstance(d.weights, SparseTable):
         s = d.weights
         form |= {
@@ -267,7 +373,10 @@ def _delivered(plan: Plan, d: DelayedWeights, n: int) -> list[str]:
         )
     if _has_weights(d):
         row = f"sent_{ring.name}[{row_of(ring, d.back)}]"
-        if isinstance(d.weights, SparseTable):
+        if isinstance(d.weights, KernelTable):
+            tables = f"w{d.number}, &w{d.number}_convolution"
+            out.append(f"    {_adder(plan, d)[0]}({target}, {tables}, {row});")
+        elif isinstance(d.weights, SparseTable):
             tables = f"w{d.number}_start, w{d.number}_post, w{d.number}"
             out.append(f"    {_adder(plan, d)[0]}({target}, {tables}, {row}, {ring.size});")
         else:
@@ -297,7 +406,7 @@ def _neurons(plan: Plan, i: int) -> list[str]:
     n, d, name = p.size, p.model.d, f"p{i}"
     currents = ", ".join("current[i]" if not c else f"current[{c * n} + i]" for c in range(p.model.currents))
     parameters = [
-        f"{name}_{key}[i]" if _differs(values) else number(int(values[0]))
+        f"{name}_{key}[{_stored(plan, i, values)[1]}]" if _differs(values) else number(int(values[0]))
         for key, values in zip(p.model.fixed_per_neuron, p.per_neuron, strict=True)
     ] + [number(int(v)) for v in p.constants]
     out = [

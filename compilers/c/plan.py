@@ -15,6 +15,7 @@ import numpy as np
 
 from hypr_neuro.compilers.c.tables import BYTES, signed_type, type_of, unsigned_type
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.renamed import renamed_names
@@ -22,6 +23,8 @@ from hypr_neuro.renamed import renamed_names
 LARGEST_INPUT = (1 << 31) - 1
 LARGEST_FACTOR = 15
 """Powers of two up to 2^15 that all weights of a connection share are moved into its exponent."""
+LARGEST_AXES = 2
+"""Of a convolution's image; one over more is written out."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,23 @@ class SparseTable:
 
 
 @dataclass(frozen=True)
+class KernelTable:
+    """A convolution over one or two axes, which loops over its kernel."""
+
+    convolution: Convolution
+
+    @cached_property
+    def weights(self) -> Array:
+        """Kernel (channels, taps, out / groups) by input channel."""
+        return self.convolution.by_channel()
+
+    @property
+    def bytes(self) -> int:
+        """Memory."""
+        return int(self.weights.size) * BYTES[type_of(self.weights)]
+
+
+@dataclass(frozen=True)
 class DelayedWeights:
     """Weights of one connection and one delay.
 
@@ -114,7 +134,7 @@ class DelayedWeights:
     back: int
     lag: int
     exponent: int
-    weights: DenseTable | SparseTable
+    weights: DenseTable | SparseTable | KernelTable
     bias: Array | None
 
 
@@ -172,10 +192,14 @@ class Plan:
         bias = None if c.always_on is None else c.always_on.astype(np.int64)
         if bias is not None and not bias.any():
             bias = None
-        matrix = _by_presynaptic(weights)
-        if not matrix[2].size and bias is None:
+        if isinstance(weights, Convolution) and len(weights.image) > LARGEST_AXES:
+            weights = weights.tocsr()
+        kernel = isinstance(weights, Convolution)
+        values = weights.data if kernel else (matrix := _by_presynaptic(weights))[2]
+        if not values.any() and bias is None:
             return None
-        factor = common_factor(matrix[2], bias)
+        factor = common_factor(values, bias)
+        _check_width(values)
         lag, source, target = self.network.lag(c, delay), self.places[c.source], self.network.index(c.target)
         # the target's own step comes after what arrives, so only rings of earlier populations have this step's row
         back = lag if source <= target else lag - 1
@@ -189,7 +213,9 @@ class Plan:
             back=back,
             lag=lag,
             exponent=int(c.exponent) + factor,
-            weights=smallest(weights.shape, *matrix, factor),
+            weights=KernelTable(weights.with_data(values >> factor))
+            if kernel
+            else smallest(weights.shape, *matrix, factor),
             bias=None if bias is None else bias >> factor,
         )
 
@@ -222,12 +248,17 @@ def _by_presynaptic(weights: Any) -> tuple[Array, Array, Array]:
     return columns.indptr.astype(np.int64), columns.indices.astype(np.int64), columns.data
 
 
+def _check_width(values: Array) -> None:
+    """Raise InputError for weights of more than 32 bits."""
+    if np.any(np.abs(values) >= 1 << 31):
+        raise InputError(f"weights up to {np.abs(values).max()}, rule for C: 32 bits")
+
+
 def smallest(
     shape: tuple[int, int], starts: Array, post: Array, values: Array, factor: int
 ) -> DenseTable | SparseTable:
     """Return the weights (post, pre), divided by 2^factor, in whichever form takes fewer bytes."""
-    if np.any(np.abs(values) >= 1 << 31):
-        raise InputError(f"weights up to {np.abs(values).max()}, rule for C: 32 bits")
+    _check_width(values)
     sparse = SparseTable(starts, post, values >> factor)
     pre = np.repeat(np.arange(shape[1]), np.diff(starts))
     first, stop = (int(pre[0]), int(pre[-1]) + 1) if pre.size else (0, 1)

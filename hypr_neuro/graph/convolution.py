@@ -207,6 +207,12 @@ class Convolution:
         wide = self.kernel.astype(np.int64) if self.kernel.dtype.kind in "iu" else self.kernel
         return self.with_data(np.abs(wide)).apply(np.ones(self.shape[1], wide.dtype))
 
+    def by_channel(self) -> Array:
+        """Return the kernel as (channels, taps, out / groups): what an input channel brings, a row for each entry."""
+        out, per_group = self.kernel.shape[:2]
+        by_group = self.kernel.reshape(self.groups, out // self.groups, per_group, -1)
+        return by_group.transpose(0, 2, 3, 1).reshape(self.channels, -1, out // self.groups)
+
     # --- products
 
     def apply(self, x: Array) -> Array:

@@ -14,6 +14,7 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.netx import neurons, weights
 from hypr_neuro.exchange.netx.convolution import Convolution, Shape
 from hypr_neuro.exchange.netx.fields import Fields
+from hypr_neuro.graph import convolution as maps
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.synapses import LARGEST_MESSAGE
 from hypr_neuro.numbers.arrays import Array
@@ -257,8 +258,7 @@ def _convolution(layer: Fields) -> Convolution:
     return Convolution(kernel, stride, padding, dilation, layer.integer("groups", 1))
 
 
-def _identity(size: int) -> Any:
-    """Return the identity as scipy CSR, int32."""
-    from scipy.sparse import csr_array
-
-    return csr_array((np.ones(size, np.int32), np.arange(size), np.arange(size + 1)), shape=(size, size))
+def _identity(size: int) -> maps.Convolution:
+    """Return the identity: a kernel of one entry over all neurons."""
+    one = maps.Taps((1,), (1,), (0,), (0,), (1,))
+    return maps.Convolution(np.ones((1, 1, 1), np.int32), (size,), one)
