@@ -44,8 +44,8 @@ TAKES_INTEGER = True
 def emit(network: IntegerNetwork | HasInteger, folder: Path) -> list[str]:
     """Write the network and a script that runs it under Lava into `folder`; return the names of the files.
 
-    A `QuantizedNetwork` in layers runs in processes of our own, everything else in Lava's. Raise InputError for what Lava cannot
-    do, see `rules.check_network` and `integers.network.check_integer_network`. Lava itself is not needed.
+    A `QuantizedNetwork` in layers runs in processes of our own, everything else in Lava's. Raise InputError for what
+    Lava cannot do, see `rules.check_network` and `integers.network.check_integer_network`. Lava itself is not needed.
     """
     if isinstance(network, QuantizedNetwork) and network.is_chain:
         check_network(network)

@@ -250,7 +250,7 @@ class IntegerNetwork:
         for name in self.outputs:
             behind = max(tail - (self.clock.tail - self.clock.latencies[name]), 0)
             parts.append(sent[name][behind : len(sent[name]) - tail + behind])
-        return np.concatenate(parts, axis=2).transpose(1, 0, 2)
+        return np.asarray(np.concatenate(parts, axis=2).transpose(1, 0, 2))
 
     def written_out(self) -> IntegerNetwork:
         """Return the network with its convolutions written out, itself where there are none."""

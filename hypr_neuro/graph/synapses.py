@@ -16,7 +16,9 @@ from hypr_neuro.numbers.arrays import Array
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Weights = Union[Array, "csr_array", Convolution]
+Weights = Union[Array, "csr_array"]
+"""A matrix."""
+WeightMap = Union[Array, "csr_array", Convolution]
 LARGEST_DELAY = 63
 LARGEST_MESSAGE = 32
 """Bits of a message; with 31 every input that the simulator takes is one, and Lava's own messages have 32."""
@@ -49,7 +51,7 @@ class Synapses:
 
     source: str
     target: str
-    weights: Weights
+    weights: WeightMap
     exponent: int = 0
     delays: int | Weights = 0
     always_on: Array | None = None
@@ -160,7 +162,7 @@ class Synapses:
         sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (positive, negative)]
         return np.asarray(sums[0] - sums[1])
 
-    def by_delay(self) -> Iterator[tuple[int, Weights]]:
+    def by_delay(self) -> Iterator[tuple[int, WeightMap]]:
         """Yield (delay, its weights), each matrix in the full shape; one pair where the delay is one number."""
         if isinstance(self.delays, int):
             yield self.delays, self.weights
@@ -256,9 +258,7 @@ def loaded_matrix(
         return arrays[name]
     from scipy.sparse import csr_array
 
-    matrix = csr_array(
-        tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=tuple(shape)
-    )
+    matrix = csr_array(tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=tuple(shape))
     matrix.check_format(full_check=True)
     return matrix
 

@@ -14,7 +14,7 @@ from hypr_neuro.files.store import kind_of, load_arrays, save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock
 from hypr_neuro.graph.integer import IntegerNetwork, check_populations
 from hypr_neuro.graph.network import layer_name
-from hypr_neuro.graph.synapses import loaded_matrix, matrix_arrays
+from hypr_neuro.graph.synapses import loaded_matrix, matrix_arrays, matrix_entry
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile, parse_profile
@@ -282,6 +282,7 @@ class QuantizedNetwork:
                     "delays": c.delays if isinstance(c.delays, int) else None,
                     "current": c.current,
                     "message_bits": c.message_bits,
+                    **matrix_entry(c.mantissa),
                 }
             )
         meta = {
@@ -350,7 +351,7 @@ def _loaded_population(i: int, entry: dict[str, Any], arrays: dict[str, Array]) 
 def _loaded_connection(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedConnection:
     shape, delays = entry["shape"], entry["delays"]
     return QuantizedConnection(
-        mantissa=loaded_matrix(f"c{i}/mantissa", shape, arrays),
+        mantissa=loaded_matrix(f"c{i}/mantissa", shape, arrays, entry.get("convolution")),
         exponent=entry["exponent"],
         source=entry["source"],
         target=entry["target"],

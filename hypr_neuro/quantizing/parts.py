@@ -84,10 +84,12 @@ class QuantizedConnection(Connection):
         """Return a connection of integers with mantissas of its own, which may change."""
         mantissa: Any = c.weights.astype(np.int64)
         if c.always_on is not None:
-            nothing = c.sparse and not c.magnitudes.any()
-            if c.sparse and not nothing:
+            sparse = not isinstance(c.weights, np.ndarray)
+            nothing = sparse and not c.magnitudes.any()
+            if sparse and not nothing:
+                kind = "sparse weights" if c.sparse else "a convolution"
                 raise InputError(
-                    f"{c.name}: sparse weights and a bias axon in one connection, rule: one of both; make two "
+                    f"{c.name}: {kind} and a bias axon in one connection, rule: one of both; make two "
                     "connections of it, which adds the same where the exponent is 0 or more"
                 )
             columns = [] if nothing else [mantissa]

@@ -19,6 +19,7 @@ import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.traces.trace import Trace, with_origin
 
 LAVA_DL: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "netx_oracle.py"))

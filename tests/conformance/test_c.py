@@ -23,7 +23,6 @@ from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
-from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing.integer import (
     ALL_MODELS,
