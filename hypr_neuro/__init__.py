@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from hypr_neuro.renamed import install, renamed_names
 
 _MODULES = {
-    "FloatGraph": "graph.float_graph",
-    "FloatPopulation": "graph.float_graph",
-    "FloatSynapses": "graph.float_graph",
+    "FloatPopulation": "graph.float_population",
+    "FloatSynapses": "graph.float_synapses",
     "HyprError": "errors",
     "IntegerNetwork": "graph.integer",
     "LearnOptions": "sim.learning.learn",
@@ -41,11 +40,11 @@ _MODULES = {
     "float_trace": "traces.float_trace",
     "from_lava": "compilers.lava.from_lava",
     "gradients": "train.gradients",
-    "graph_trace": "traces.graph_trace",
     "import_checkpoint": "exchange.checkpoints",
     "import_file": "exchange.importing",
     "import_nir": "exchange.nir",
     "learn": "sim.learning.learn",
+    "load": "exchange.loading",
     "load_data": "data",
     "load_profile": "profiles.profile",
     "online_gradients": "train.online",
@@ -56,7 +55,7 @@ _MODULES = {
     "read_netx": "exchange.netx.read",
     "read_nir": "exchange.nir",
     "read_quantized_nir": "exchange.nir",
-    "run_graph": "run.graph_forward",
+    "run_float": "run.run_float",
     "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
     "stream_gradients": "train.stream",
@@ -80,9 +79,11 @@ if TYPE_CHECKING:
     from hypr_neuro.errors import HyprError
     from hypr_neuro.exchange.checkpoints import import_checkpoint
     from hypr_neuro.exchange.importing import import_file
+    from hypr_neuro.exchange.loading import load
     from hypr_neuro.exchange.netx.read import read_netx
     from hypr_neuro.exchange.nir import import_nir, read_nir, read_quantized_nir, write_nir
-    from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+    from hypr_neuro.graph.float_population import FloatPopulation
+    from hypr_neuro.graph.float_synapses import FloatSynapses
     from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
     from hypr_neuro.graph.network import Network
     from hypr_neuro.placement.place import place
@@ -91,12 +92,11 @@ if TYPE_CHECKING:
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.quantizing.quantize import dequantize, quantize, weight_ranges
     from hypr_neuro.report import write_report
-    from hypr_neuro.run.graph_forward import run_graph
+    from hypr_neuro.run.run_float import run_float
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learning.learn import LearnOptions, learn
     from hypr_neuro.sim.simulator import Simulator
     from hypr_neuro.traces.float_trace import float_trace
-    from hypr_neuro.traces.graph_trace import graph_trace
     from hypr_neuro.traces.trace import Trace
     from hypr_neuro.train.gradients import gradients
     from hypr_neuro.train.initial import scale_to_rate
@@ -109,7 +109,6 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "FloatGraph",
     "FloatPopulation",
     "FloatSynapses",
     "HyprError",
@@ -138,11 +137,11 @@ __all__ = [
     "float_trace",
     "from_lava",
     "gradients",
-    "graph_trace",
     "import_checkpoint",
     "import_file",
     "import_nir",
     "learn",
+    "load",
     "load_data",
     "load_profile",
     "online_gradients",
@@ -153,7 +152,7 @@ __all__ = [
     "read_netx",
     "read_nir",
     "read_quantized_nir",
-    "run_graph",
+    "run_float",
     "scale_to_rate",
     "simulate",
     "stream_gradients",
@@ -172,7 +171,13 @@ def _installed_version() -> str:
     return version("hypr-neuro")
 
 
-_name_of_0_1 = renamed_names(__name__, {"QuantizedGraph": "QuantizedNetwork"})
+_NAMES_OF_0_1 = {
+    "FloatGraph": "Network",
+    "QuantizedGraph": "QuantizedNetwork",
+    "graph_trace": "float_trace",
+    "run_graph": "run_float",
+}
+_name_of_0_1 = renamed_names(__name__, _NAMES_OF_0_1)
 
 
 class _LazyModule(ModuleType):

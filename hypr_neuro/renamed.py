@@ -44,7 +44,7 @@ RENAMED = {
     "diff": "comparing.diff",
     "fixed_point": "numbers.fixed_point",
     "float_device": "comparing.float_device",
-    "float_graph": "graph.float_graph",
+    "float_graph": "graph.network",
     "float_kernels": "comparing.float_kernels",
     "float_twin": "comparing.twin",
     "forward": "run.forward",
@@ -74,7 +74,7 @@ RENAMED = {
     "sim.entries": "sim.learning.entries",
     "sim.errors": "sim.learning.errors",
     "sim.float_trace": "traces.float_trace",
-    "sim.graph_trace": "traces.graph_trace",
+    "sim.graph_trace": "traces.float_trace",
     "sim.layer_learner": "sim.learning.layer",
     "sim.layer_reference": "sim.learning.reference_layer",
     "sim.learn": "sim.learning.learn",
@@ -118,6 +118,11 @@ def today(name: str) -> str | None:
     return None
 
 
+def warn_renamed(old: str, new: str) -> None:
+    """Warn whoever called the caller that a name of version 0.1 is another one today."""
+    warnings.warn(f"'{old}' is now '{new}'; change the name", DeprecationWarning, stacklevel=3)
+
+
 def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a module whose old `names` still give what has the new ones, with a warning.
 
@@ -128,7 +133,7 @@ def renamed_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]
         new = names.get(name)
         if new is None:
             raise AttributeError(f"module '{module}' has no attribute '{name}'")
-        warnings.warn(f"'{module}.{name}' is now '{new}'; change the name", DeprecationWarning, stacklevel=2)
+        warn_renamed(f"{module}.{name}", new)
         file, _, new_name = new.rpartition(".")
         return getattr(import_module(f"{module}.{file}") if file else sys.modules[module], new_name)
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 import hypr_neuro as hn
 from hypr_neuro.graph.integer import INPUT
-from hypr_neuro.graph.network import Layer
+from hypr_neuro.graph.layer import Layer
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.testing.networks import varied
@@ -32,7 +32,7 @@ class Case:
     integer
         Makes an IntegerNetwork.
     floats
-        Makes a Network or FloatGraph; None: nothing that floats have.
+        Makes a Network; None: nothing that floats have.
     layers
         Makes the Network that is quantized for formats which take no other integers; None: layers cannot say it.
     profile
@@ -47,7 +47,7 @@ class Case:
 
     name: str
     integer: Callable[[], hn.IntegerNetwork]
-    floats: Callable[[], hn.Network | hn.FloatGraph] | None = None
+    floats: Callable[[], hn.Network] | None = None
     layers: Callable[[], hn.Network] | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -108,16 +108,17 @@ def layered(
     if current:
         net.layers[-1].bias = np.full(OUTPUTS, 0.1)
     if readout != "li":
-        net.layers[-1] = Layer(MODELS[readout], net.layers[-1].weight, None, None, {}, ())
+        last = Layer(MODELS[readout], net.layers[-1].weight, None, None, {}, ())
+        net = hn.Network.from_layers([*net.layers[:-1], last], net.dt, notes=net.notes)
     return net
 
 
-def graph(*synapses: hn.FloatSynapses, names: str = "a", biases: Mapping[int, Any] | None = None) -> hn.FloatGraph:
+def graph(*synapses: hn.FloatSynapses, names: str = "a", biases: Mapping[int, Any] | None = None) -> hn.Network:
     """Return populations of lif, the first fed by the input; the last is the output."""
     lif = MODELS["lif"]
     populations = [hn.FloatPopulation(name, lif, {"vth": np.full(SIZE, 0.5)}, biases or {}) for name in names]
     first = hn.FloatSynapses(INPUT, names[0], whole_weights(SIZE, INPUTS) / 8.0)
-    return hn.FloatGraph(INPUTS, tuple(populations), (first, *synapses), 1e-3, (names[-1],))
+    return hn.Network(INPUTS, tuple(populations), (first, *synapses), 1e-3, (names[-1],))
 
 
 def float_connection(source: str, target: str, delay: int = 0) -> hn.FloatSynapses:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import command, emit
-from hypr_neuro.cli.networks import open_anything
 from hypr_neuro.cli.options import Json
 
 if TYPE_CHECKING:
@@ -42,11 +41,11 @@ def run(
     """Write what the target needs, with a manifest of hashes, versions and sizes."""
     from hypr_neuro.compilers import compile_network
     from hypr_neuro.errors import InputError
-    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.exchange.loading import load
     from hypr_neuro.graph.network import Network
 
-    net = open_anything(network)
-    if isinstance(net, (Network, FloatGraph)):
+    net = load(network)
+    if isinstance(net, Network):
         raise InputError(f"'{network}' holds floats, rule: integers; `hypr-neuro quantize {network}` makes them")
     options: dict[str, Any] = {"always_on": always_on, "readout": readout, "neurons_per_core": per_core}
     chosen = {key: value for key, value in options.items() if value is not None}

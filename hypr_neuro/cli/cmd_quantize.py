@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import command, emit, print_table
-from hypr_neuro.cli.networks import open_anything
 from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, check_channels, check_not_read, get_data
 
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="Float network or graph: .h5, or .nir of hypr-neuro.")],
+    network: Annotated[Path, typer.Argument(help="Float network: .h5, or .nir of hypr-neuro.")],
     data: Data = "digits",
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
@@ -41,35 +40,33 @@ def run(
     it becomes a graph, whose weights keep more of their accuracy but do not learn.
     """
     from hypr_neuro.errors import InputError
+    from hypr_neuro.exchange.loading import load
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
     from hypr_neuro.profiles.profile import load_profile
     from hypr_neuro.quantizing.graph_quantize import quantize_graph
     from hypr_neuro.workflow import stages
 
-    net, chip, sequences = open_anything(network), load_profile(profile), get_data(data, data_dir, seed)
+    net, chip, sequences = load(network), load_profile(profile), get_data(data, data_dir, seed)
     folder_path = network.parent if out is None else out
     check_not_read(folder_path / "quantized.h5", network)
     notes: list[str] = []
-    if isinstance(net, (Network, FloatGraph)):
-        check_channels(sequences, net.inputs)
+    if not isinstance(net, Network):
+        raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5")
+    check_channels(sequences, net.inputs)
     graph_options: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
     options = {key: value for key, value in graph_options.items() if value is not None}
-    if options and isinstance(net, Network):
-        net = FloatGraph.from_network(net)
+    if options and net.is_chain:
         notes.append("as a graph, which these options are of; it does not learn on chip")
-    if isinstance(net, FloatGraph):
+    if options or not net.is_chain:
         graph = quantize_graph(net, chip, calibration=sequences, **options)
         path = RunFolder(folder_path).file("quantized.h5")
         graph.save(path)
         record, notes = graph.record, [*notes, *graph.notes]
-    elif isinstance(net, Network):
+    else:
         folder = RunFolder(folder_path)
         path = folder.file("quantized.h5")
         record = stages.quantize_stage(folder, net, chip, sequences).record
-    else:
-        raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5 or graph.h5")
     if json:
         emit({"file": str(path), "record": record, "notes": notes}, True)
         return

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_graph_on
-from hypr_neuro.cli.networks import in_layers, open_anything, open_float
-from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read, get_data, get_network
+from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_on
+from hypr_neuro.cli.networks import get_chain, get_float
+from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read, get_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hypr_neuro.cli.networks import Anything
     from hypr_neuro.data import SequenceData
-    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.exchange.loading import AnyNetwork
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import Trace
@@ -56,8 +55,8 @@ def run(
 
     from hypr_neuro.data.score import score_readout
     from hypr_neuro.errors import InputError
+    from hypr_neuro.exchange.loading import load
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.workflow import stages
@@ -65,32 +64,26 @@ def run(
     _check_trace(trace, record)
     if trace is not None:
         check_not_read(trace, network, float_network)
-    net, sequences = open_anything(network), get_data(data, data_dir, seed)
-    is_graph = not in_layers(net)
+    net, sequences = load(network), get_data(data, data_dir, seed)
+    is_float = isinstance(net, Network)
     _check_options(net, network, device, float_network, out)
     check_channels(sequences, net.inputs)
-    if out is not None and isinstance(net, QuantizedNetwork) and not is_graph:
+    in_layers = net.is_chain if isinstance(net, (Network, QuantizedNetwork)) else False
+    if out is not None and isinstance(net, QuantizedNetwork):
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
-        stages.simulate_stage(RunFolder(out), get_network(float_network), net, sequences)
-    float_net = None if float_network is None else open_float(float_network)
+        stages.simulate_stage(RunFolder(out), get_chain(float_network), net, sequences)
+    float_net = None if float_network is None else get_float(float_network)
     samples_run = sequences if part == "all" else sequences.part(part)
     if samples is not None:
         samples_run = samples_run.take(np.arange(min(samples, len(samples_run))))
     encoded_samples = encoded(net, samples_run)
     with RichConsole(quiet=json).progress("simulate") as advance:
-        if isinstance(net, Network) or (isinstance(net, QuantizedNetwork) and net.is_chain):
-            recorded = _run(
-                net, encoded_samples, device, _record_of_layers(net, record) if trace is not None else (), advance
-            )
+        asked = (record or record_all(net)) if trace is not None else ()
+        if isinstance(net, QuantizedNetwork) and in_layers:
+            recorded = _on_device(net, encoded_samples, device, asked, advance)
         else:
-            recorded = run_graph_on(
-                net,
-                encoded_samples,
-                device,
-                (record or record_all(net)) if trace is not None else (),
-                lambda done, total: advance(done, total, ""),
-            )
+            recorded = run_on(net, encoded_samples, device, asked, lambda done, total: advance(done, total, ""))
     if trace is not None:
         _kept(recorded, record).save(trace)
     score = score_readout(recorded.readout, samples_run)
@@ -103,18 +96,16 @@ def run(
         "synaptic operations": recorded.synaptic_operations,
         "saturations and wraps": recorded.events,
     }
-    is_float = isinstance(net, (Network, FloatGraph))
-    if is_float or (
-        is_graph and facts["device"] == LAVA
-    ):  # nothing saturates in float, Lava's own processes count nothing
+    # nothing saturates in float, Lava's own processes count nothing
+    if is_float or (facts["device"] == LAVA and not in_layers):
         facts = {name: value for name, value in facts.items() if value or name not in COUNTED}
     if (encoding := input_encoding(net)) is not None:
         facts["input"] = "{} · data + {}".format(*encoding)
     if float_net is not None:
-        facts |= _beside(float_net, samples_run, rates=isinstance(net, QuantizedNetwork) and not is_graph)
+        facts |= _beside(float_net, samples_run, rates=in_layers)
     if trace is not None:
         facts["trace"] = str(trace)
-    emit(facts, json, f"{'Float' if is_float else 'Integer'} {'graph' if is_graph else 'network'}")
+    emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
 
 
 def _kept(recorded: Trace, record: list[str] | None) -> Trace:
@@ -129,7 +120,7 @@ def _kept(recorded: Trace, record: list[str] | None) -> Trace:
     return replace(recorded, spikes=asked)
 
 
-def _rates(net: Anything, recorded: Trace) -> dict[str, float]:
+def _rates(net: AnyNetwork, recorded: Trace) -> dict[str, float]:
     """Return mean spikes a neuron and step by layer; of a quantized network over the steps that float has, too."""
     from hypr_neuro.comparing.agreement import integer_rates
     from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -139,30 +130,26 @@ def _rates(net: Anything, recorded: Trace) -> dict[str, float]:
     return recorded.rates
 
 
-def _beside(net: Network | FloatGraph, sequences: SequenceData, *, rates: bool) -> dict[str, Any]:
+def _beside(net: Network, sequences: SequenceData, *, rates: bool) -> dict[str, Any]:
     """Return accuracy and, if asked for, rates of the float network set beside the integers."""
     from hypr_neuro.data.score import score_readout
-    from hypr_neuro.graph.network import Network
     from hypr_neuro.traces.float_trace import float_trace
-    from hypr_neuro.traces.graph_trace import graph_trace
 
-    trace = float_trace(net, sequences.x) if isinstance(net, Network) else graph_trace(net, sequences.x)
+    trace = float_trace(net, sequences.x)
     facts = {"float accuracy": score_readout(trace.readout, sequences).accuracy}
     return facts | ({"float rates": trace.rates} if rates else {})
 
 
 def _check_options(
-    net: Anything, network: Path, device: str | None, float_network: Path | None, out: Path | None
+    net: AnyNetwork, network: Path, device: str | None, float_network: Path | None, out: Path | None
 ) -> None:
     """Raise InputError for an option that this kind of network does not take."""
     from hypr_neuro.errors import InputError
-    from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    if not in_layers(net) and out is not None:
+    if out is not None and not (isinstance(net, (Network, QuantizedNetwork)) and net.is_chain):
         raise InputError(f"'{network}' is a graph: it takes no --out, reports are of layers; --json prints the figures")
-    if isinstance(net, FloatGraph) and float_network is not None:
-        raise InputError(f"'{network}' is a float graph: it takes no --network; `hypr-neuro diff` compares traces")
     if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
         raise InputError(
             f"'{network}' is a float network: it takes no --network, --out or other --device than float; "
@@ -180,28 +167,14 @@ def _check_trace(trace: Path | None, record: list[str] | None) -> None:
         raise InputError(f"--trace {trace}: folder '{trace.parent}' does not exist; create it first")
 
 
-def _record_of_layers(net: QuantizedNetwork | Network, record: list[str] | None) -> Sequence[str]:
-    """Return what to record: what was asked for, or spikes and every state."""
-    return record or ["spikes", *sorted({s for layer in net.layers for s in layer.model.state_names})]
-
-
-def _run(
-    net: QuantizedNetwork | Network,
-    sequences: SequenceData,
-    device: str | None,
-    record: Sequence[str],
-    advance: Advance,
+def _on_device(
+    net: QuantizedNetwork, sequences: SequenceData, device: str | None, record: Sequence[str], advance: Advance
 ) -> Trace:
-    """Return what the network did, with its origin and its input."""
+    """Return what a network of layers did on a device, with its origin and its input."""
     from hypr_neuro.devices import open_device
-    from hypr_neuro.graph.network import Network
-    from hypr_neuro.traces.float_trace import float_trace
     from hypr_neuro.traces.trace import SPIKES, with_origin
 
-    name = device or ("float" if isinstance(net, Network) else "sim")
-    if isinstance(net, Network):
-        recorded = float_trace(net, sequences.x, record, on_block=lambda done, total: advance(done, total, "samples"))
-        return with_origin(recorded, net, sequences.x, device=name)
+    name = device or "sim"
     with open_device(name) as chip:
         chip.load(net)
         asked = tuple(dict.fromkeys([*record, SPIKES]))  # rates are counted from spikes

@@ -26,7 +26,7 @@ from hypr_neuro.cli.options import (
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.train.networks import Trainable
+    from hypr_neuro.graph.network import Network
     from hypr_neuro.train.run import Epoch
 
 PROFILE = "loihi2"
@@ -46,7 +46,7 @@ def run(
     spec: Annotated[Path | None, typer.Option(help="Network spec (YAML); default: one that suits the data.")] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", help="Network to go on training: network.h5, graph.h5 or a .nir of hypr-neuro."),
+        typer.Option("--from", help="Network to go on training: network.h5 or a .nir of hypr-neuro."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
     rule: Annotated[
@@ -120,25 +120,14 @@ def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_o
             raise InputError(f"{name}: only with --arithmetic {other}; leave it out, or train with that")
 
 
-def _start(path: Path, out: Path, sequences: SequenceData) -> Trainable:
+def _start(path: Path, out: Path, sequences: SequenceData) -> Network:
     """Return the float network of a file, whose channels are those of the data."""
-    from hypr_neuro.cli.networks import open_anything, refused
-    from hypr_neuro.graph.float_graph import FloatGraph
-    from hypr_neuro.graph.network import Network
+    from hypr_neuro.cli.networks import get_float
 
-    net = open_anything(path)
-    if not isinstance(net, (Network, FloatGraph)):
-        raise refused(path, net, "a float network")
-    check_not_read(out / _file_of(net), path)
+    net = get_float(path)
+    check_not_read(out / "network.h5", path)
     check_channels(sequences, net.inputs)
     return net
-
-
-def _file_of(net: Trainable | None) -> str:
-    """Return the file that holds a trained network."""
-    from hypr_neuro.graph.float_graph import FloatGraph
-
-    return "graph.h5" if isinstance(net, FloatGraph) else "network.h5"
 
 
 def _train_float(
@@ -147,7 +136,7 @@ def _train_float(
     settings: Mapping[str, Any],
     seed: int,
     json: bool,
-    start: Trainable | None,
+    start: Network | None,
 ) -> dict[str, Any]:
     """Train in float; return what is printed."""
     from hypr_neuro.data.checks import holds_fractions
@@ -170,7 +159,7 @@ def _train_float(
             training=training,
             on_epoch=lambda e: advance(e.epoch + 1, epochs, f"loss {e.loss:.3f}, validation {_figure(e, sequences)}"),
         )
-    facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file(_file_of(start)))}
+    facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}
     if holds_fractions(sequences.x):
         facts["input"] = "fractions, which the float network alone takes; for a chip encode them first (hn.encode)"
     if sequences.regression:

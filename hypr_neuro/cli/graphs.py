@@ -1,4 +1,4 @@
-"""Runs of graphs and of hand-made integer networks, for `simulate`."""
+"""Runs of float networks and of graphs of integers, for `simulate`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypr_neuro.data import SequenceData
-    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.exchange.loading import AnyNetwork
     from hypr_neuro.graph.integer import IntegerNetwork
+    from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import Trace
 
-    Graph = FloatGraph | QuantizedNetwork | IntegerNetwork
+    Graph = Network | QuantizedNetwork | IntegerNetwork
 
 FLOAT, SIM, LAVA = "float", "sim", "lava"
 
@@ -43,12 +44,12 @@ def encoded(net: object, data: SequenceData) -> SequenceData:
     return replace(data, x=np.asarray(data.x).astype(np.int64) * scale + offset)
 
 
-def record_all(net: Graph) -> list[str]:
+def record_all(net: AnyNetwork) -> list[str]:
     """Return the names of spikes and of every state."""
     return ["spikes", *sorted({state for p in net.populations for state in p.model.state_names})]
 
 
-def run_graph_on(
+def run_on(
     net: Graph,
     data: SequenceData,
     device: str | None,
@@ -57,17 +58,17 @@ def run_graph_on(
 ) -> Trace:
     """Return what the network did on a device, with its origin and its input."""
     from hypr_neuro.errors import InputError
-    from hypr_neuro.graph.float_graph import FloatGraph
+    from hypr_neuro.graph.network import Network
     from hypr_neuro.traces.trace import with_origin
 
-    is_float = isinstance(net, FloatGraph)
+    is_float = isinstance(net, Network)
     name = device or (FLOAT if is_float else SIM)
     if name not in ((FLOAT,) if is_float else (SIM, LAVA)):
         raise InputError(f"--device {name}, rule: {FLOAT if is_float else f'{SIM} or {LAVA}'} for this network")
-    if isinstance(net, FloatGraph):
-        from hypr_neuro.traces.graph_trace import graph_trace
+    if isinstance(net, Network):
+        from hypr_neuro.traces.float_trace import float_trace
 
-        trace = graph_trace(net, data.x, record, on_block=on_block)
+        trace = float_trace(net, data.x, record, on_block=on_block)
     elif name == LAVA:
         from hypr_neuro.compilers.lava.integers.trace import lava_trace
 

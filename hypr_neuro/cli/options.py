@@ -9,7 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
-    from hypr_neuro.graph.network import Network
 
 Data = Annotated[
     str,
@@ -77,20 +76,6 @@ def _key_value(text: str) -> tuple[str, Any]:
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InputError(f"--set {text}: the value is no number, true, false or plain text") from error
-
-
-def get_network(path: Path) -> Network:
-    """Return a float network from .h5 or .nir."""
-    from hypr_neuro.cli.networks import open_anything, refused
-    from hypr_neuro.exchange.nir import read_nir
-    from hypr_neuro.graph.network import Network
-
-    if path.suffix == ".nir":
-        return read_nir(path)
-    net = open_anything(path)
-    if not isinstance(net, Network):
-        raise refused(path, net, "a float network of layers")
-    return net
 
 
 def data_arguments(name: str, folder: Path | None, options: list[str] | None = None) -> str:

@@ -18,7 +18,8 @@ import numpy as np
 
 from hypr_neuro.comparing.float_kernels import eligibility_kernel, step_kernel
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons.structure import spike_rows
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -225,7 +226,7 @@ class FloatDevice:
             run.start()
         # signals on their way to a hidden layer
         queues = [deque([np.zeros(layer.size)] * layer.signal_wait) for layer in self.plan.layers[:-1]]
-        outputs = np.empty((total, self.net.outputs))
+        outputs = np.empty((total, self.net.output_size))
         silent = np.zeros(self.net.inputs)
         for t in range(total):
             before = [run.output for run in self.layers]
@@ -259,7 +260,7 @@ class FloatDevice:
     def _learn(self, t: int, label: Array, scored: Array, queues: list[deque[Array]]) -> None:
         """Learn in device step t, from the readout backward."""
         last, step = self.plan.last, t - self.clock.tail
-        signal: Array = np.zeros(self.net.outputs)
+        signal: Array = np.zeros(self.net.output_size)
         if 0 <= step < len(label) and scored[step]:
             signal = output_error(self.error, self.layers[last].output, int(label[step]))
         for i in reversed(range(last + 1)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.sim.learning.errors import ERRORS

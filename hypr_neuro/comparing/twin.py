@@ -134,7 +134,7 @@ class FloatTwin:
         if not scored:
             empty = {name: np.zeros_like(a, np.float64) for name, a in self.net.arrays().items()}
             return named_gradients(self.net, empty)
-        loss, outputs = loss_of(ERRORS[self.error]), self.net.outputs
+        loss, outputs = loss_of(ERRORS[self.error]), self.net.output_size
         factor = scored * ERRORS[self.error].loss_scale(outputs)
         target = np.eye(outputs)[sample.y] if loss.targets == "real" else sample.y
         by_array, _ = gradients(

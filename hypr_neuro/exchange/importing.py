@@ -14,11 +14,10 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require_path
 
 if TYPE_CHECKING:
-    from hypr_neuro.graph.float_graph import FloatGraph
     from hypr_neuro.graph.integer import IntegerNetwork
     from hypr_neuro.graph.network import Network
 
-    Imported = Network | FloatGraph | IntegerNetwork
+    Imported = Network | IntegerNetwork
 
 
 @dataclass(frozen=True)
@@ -77,22 +76,21 @@ def import_file(path: str | Path, **choices: Any) -> ImportedFile:
 
 
 def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
-    """Read a chain that ends in a readout as a network that trains, any other graph as it is."""
+    """Read a chain that ends in a readout as layers, any other graph as it is."""
     from hypr_neuro.exchange.nir import import_nir, is_own
 
     imported = import_nir(path, **choices)
     lines = imported.summary.lines()
-    chain = imported.exact if is_own(path) else imported.network()
-    if chain is not None:
-        return ImportedFile(chain, "network.h5", LAYERS, {"dt": chain.dt}, lines)
-    graph = imported.graph
+    graph = imported.graph if is_own(path) else imported.network() or imported.graph
+    if graph.is_chain:
+        return ImportedFile(graph, "network.h5", LAYERS, {"dt": graph.dt}, lines)
     facts = {
         "dt": graph.dt,
         "inputs": graph.inputs,
-        "outputs": graph.size,
+        "outputs": graph.output_size,
         "populations": {p.name: f"{p.size} {p.model.name}" for p in graph.populations},
     }
-    return ImportedFile(graph, "graph.h5", "a graph, for quantize and simulate", facts, lines)
+    return ImportedFile(graph, "network.h5", "a graph, which trains, quantizes and simulates", facts, lines)
 
 
 def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:

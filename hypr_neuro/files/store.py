@@ -142,8 +142,8 @@ def save_arrays(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
     write_atomically(Path(path), write)
 
 
-def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read a file of `save_arrays`; return (metadata, arrays).
+def load_arrays(path: str | Path, kind: str, *others: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read a file of `save_arrays` of this kind, or of one of the others; return (metadata, arrays).
 
     Raises
     ------
@@ -160,7 +160,7 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
             raise FileFormatError(f"file '{path}' has no seal: it is truncated or no {kind} file; write it again")
         with h5py.File(path, "r") as file:
             stored, version = str(file.attrs.get("kind")), file.attrs.get("version")
-            if stored != kind:
+            if stored not in (kind, *others):
                 raise FileFormatError(f"file '{path}' holds '{stored}', expected '{kind}'")
             if version != FORMAT_VERSION:
                 raise FileFormatError(f"file '{path}': format version {version}, this program reads {FORMAT_VERSION}")

@@ -16,10 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from hypr_neuro.graph.network import layer_name
-
 INPUT = "input"
 """Source of the connections that come from outside."""
+
+
+def layer_name(index: int, count: int) -> str:
+    """Return the name of a layer: 'layers.0', …, 'readout' for the last of `count`."""
+    return "readout" if index == count - 1 else f"layers.{index}"
 
 
 @dataclass(frozen=True)

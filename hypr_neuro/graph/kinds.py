@@ -11,21 +11,18 @@ from typing import Any
 from hypr_neuro.errors import InputError
 
 STEPS: dict[str, dict[str, str]] = {
-    "Imported": {"FloatGraph": "its .graph", "Network": "its .network(), None where the graph is no chain of layers"},
-    "ImportedFile": {"Network": "its .network", "FloatGraph": "its .network", "IntegerNetwork": "its .network"},
+    "Imported": {"Network": "its .network(), None where it is no chain of layers, or its .graph"},
+    "ImportedFile": {"Network": "its .network", "IntegerNetwork": "its .network"},
     "Network": {
-        "QuantizedNetwork": "hn.quantize(net, profile, calibration=data)",
-        "FloatGraph": "hn.FloatGraph.from_network(net)",
+        "QuantizedNetwork": "hn.quantize(net, profile, calibration=data), which takes chains of layers, or "
+        "hn.quantize_graph, which takes any network",
     },
-    "FloatGraph": {"QuantizedNetwork": "hn.quantize_graph(graph, profile, calibration=data)"},
     "LearnRun": {"QuantizedNetwork": "its .qnet"},
-    "GraphRun": {"Trace": "hn.graph_trace(graph, x) instead of hn.run_graph"},
+    "FloatRun": {"Trace": "hn.float_trace(net, x) instead of hn.run_float"},
 }
 """By kind, what is made of it, and how."""
 
 OTHERWISE = {
-    "FloatGraph": "hn.train, hn.gradients, hn.run_graph, hn.graph_trace, hn.quantize_graph and hn.write_nir take "
-    "graphs, and .network() of what hn.import_nir gives is the Network of one that is a chain of layers",
     "QuantizedNetwork": "integers do not turn into floats again: give the Network that was quantized, or "
     "hn.dequantize(net, qnet) for the weights it has learned",
     **dict.fromkeys(
@@ -36,13 +33,12 @@ OTHERWISE = {
 """By kind from which no way leads to what is wanted."""
 
 SOURCES = {
-    "Network": "hn.Network.build(spec) makes one, hn.Network.load(path) and hn.read_nir(path) read one; "
-    "the .network() of an import is None where its graph is no chain of layers",
-    "FloatGraph": "hn.import_nir(path).graph is one, hn.FloatGraph.load(path) reads one",
+    "Network": "hn.Network.build(spec) makes one, hn.Network.load(path) and hn.read_nir(path) read one, "
+    "hn.import_nir(path).graph is one; the .network() of an import is None where its graph is no chain of layers",
     "QuantizedNetwork": "hn.quantize(net, profile, calibration=data) makes one, hn.QuantizedNetwork.load(path) reads "
     "one",
     "SequenceData": "hn.load_data(name) gives one, hn.SequenceData(name, x, y, split, classes) holds your own",
-    "Trace": "hn.simulate(qnet, x), hn.float_trace(net, x) and hn.graph_trace(graph, x) give one",
+    "Trace": "hn.simulate(qnet, x), and hn.float_trace(net, x) give one",
 }
 """By kind, where one comes from."""
 

@@ -25,7 +25,7 @@ from itertools import chain
 from math import prod
 from pathlib import Path
 
-from hypr_neuro.graph.network import layer_name
+from hypr_neuro.graph.clock import layer_name
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.structure import structure
 from hypr_neuro.profiles.profile import Profile, load_profile

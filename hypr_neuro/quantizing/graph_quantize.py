@@ -26,9 +26,11 @@ import numpy as np
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array, stack_rows
@@ -48,7 +50,7 @@ NETX, NETX_UNIT = "netx", 1 << 6
 
 
 def quantize_graph(
-    graph: FloatGraph,
+    graph: Network,
     profile: Profile | str | Path,
     *,
     calibration: SequenceData | Array | Mapping[str, float],
@@ -87,7 +89,7 @@ def quantize_graph(
         Naming the population or connection, for a neuron without integer form, values outside the profile's range, and
         delays past 63 steps.
     """
-    require("graph", graph, FloatGraph)
+    require("graph", graph, Network)
     chip = load_profile(profile)
     for p in graph.populations:
         p.model.require_integer(f"population '{p.name}'")
@@ -123,7 +125,7 @@ def quantize_graph(
 class _Conversion:
     """What was converted so far; attributes as in `QuantizedNetwork`."""
 
-    def __init__(self, graph: FloatGraph, profile: Profile, groups: int, bias: str, netx: bool) -> None:
+    def __init__(self, graph: Network, profile: Profile, groups: int, bias: str, netx: bool) -> None:
         self.graph, self.profile = graph, profile
         self.clock = profile.graph_clock(graph.clock.populations, graph.clock.connections, graph.outputs)
         self.groups, self.bias, self.netx = groups, bias, netx

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Layer
+from hypr_neuro.graph.layer import Layer
 from hypr_neuro.neurons.base import Learned
 from hypr_neuro.numbers.arrays import Array
 

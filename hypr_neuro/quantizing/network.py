@@ -11,9 +11,8 @@ from typing import Any
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import kind_of, load_arrays, save_arrays
-from hypr_neuro.graph.clock import INPUT, Clock
+from hypr_neuro.graph.clock import INPUT, Clock, layer_name
 from hypr_neuro.graph.integer import IntegerNetwork, check_populations
-from hypr_neuro.graph.network import layer_name
 from hypr_neuro.graph.synapses import loaded_matrix, matrix_arrays, matrix_entry
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array

@@ -38,7 +38,7 @@ class QuantizedConnection(Connection):
     bias_axon
         Whether the mantissas have that column.
     delays, current, message_bits
-        As of `graph.synapses.Synapses`.
+        As of `graph.connections.Synapses`.
     """
 
     source: str

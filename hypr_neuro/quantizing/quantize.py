@@ -15,7 +15,8 @@ from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array, stack_rows

@@ -19,7 +19,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
@@ -404,7 +405,7 @@ def readout(
     """
     data = x if isinstance(x, (np.ndarray, Rows)) else np.asarray(x)
     check_input(net, data)
-    out = np.empty((data.shape[0], data.shape[1], net.outputs), dtype)
+    out = np.empty((data.shape[0], data.shape[1], net.output_size), dtype)
     arrays = [LayerArrays(layer, dtype) for layer in net.layers]
 
     def run(first: int, stop: int) -> None:

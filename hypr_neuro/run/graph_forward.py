@@ -1,4 +1,4 @@
-"""A float graph forward in time (equations in `float_graph`).
+"""Any float network forward in time (equations in `graph.network`).
 
 Sums run over the senders in their order, sample by sample, and states are computed one by one, so that results do not
 depend on how samples are spread over threads.
@@ -7,23 +7,22 @@ depend on how samples are spread over threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
-from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.unrolled import LOAD, PICK, STORE
 from hypr_neuro.run.forward import over_blocks
+from hypr_neuro.run.recorded import SPIKES, FloatRun, checked_input, reserved
 
-SPIKES = "spikes"
 BLOCK = 64
 """Samples that run together."""
 
@@ -83,7 +82,7 @@ def neuron_kernel(model_name: str) -> Callable[..., None]:
 class _Connection:
     """Weights of one connection, ready for its kernel."""
 
-    def __init__(self, graph: FloatGraph, c: FloatSynapses) -> None:
+    def __init__(self, graph: Network, c: FloatSynapses) -> None:
         self.source, self.lag, self.current = c.source, graph.lag(c), c.current
         weights: Any = c.weights
         self.dense = isinstance(weights, np.ndarray)
@@ -105,7 +104,7 @@ class _Connection:
 class _PopulationStepper:
     """One population of a block of samples: `state` (d, batch, n), `output` (batch, n)."""
 
-    def __init__(self, graph: FloatGraph, population: FloatPopulation, batch: int) -> None:
+    def __init__(self, graph: Network, population: FloatPopulation, batch: int) -> None:
         self.population, self.kernel = population, neuron_kernel(population.model.name)
         self.connections = [_Connection(graph, c) for c in graph.incoming(population.name)]
         self.parameters = population.float_matrix()
@@ -128,10 +127,10 @@ class _PopulationStepper:
 class GraphRunner:
     """A graph running for a batch of samples, step by step."""
 
-    def __init__(self, graph: FloatGraph, batch: int) -> None:
+    def __init__(self, graph: Network, batch: int) -> None:
         self.graph, self.batch, self.time = graph, batch, 0
         self.populations = [_PopulationStepper(graph, p, batch) for p in graph.populations]
-        self.keep = max([graph.lag(c) for c in graph.synapses], default=0) + 1
+        self.keep = max([graph.lag(c) for c in graph.connections], default=0) + 1
         self.sent: dict[str, list[Any]] = {INPUT: []} | {p.name: [] for p in graph.populations}
 
     def step(self, x: Array) -> None:
@@ -146,59 +145,18 @@ class GraphRunner:
                 history[self.time - 1 - self.keep] = None
 
 
-@dataclass
-class GraphRun:
-    """What a run recorded, float time: readout (sample, T, outputs), other arrays (T, sample, n) by population.
-
-    Attributes
-    ----------
-    readout : (sample, T, outputs)
-        Of the graph.
-    spikes
-        Outputs of populations that spike.
-    states
-        By population, then by state or "current".
-    counts
-        By population, outputs of each sample (sample,) that are not 0.
-    """
-
-    readout: Array
-    spikes: dict[str, Array] = field(default_factory=dict)
-    states: dict[str, dict[str, Array]] = field(default_factory=dict)
-    counts: dict[str, Array] = field(default_factory=dict)
-
-
 def run_graph(
-    graph: FloatGraph,
+    net: Network,
     x: Array,
     record: Sequence[str] = (SPIKES,),
     on_block: Callable[[int, int], None] | None = None,
-) -> GraphRun:
-    """Run x (sample, T, channel), each sample from zero states, in float64.
-
-    Parameters
-    ----------
-    graph
-        What runs.
-    x
-        Samples, channels in a row or in the graph's input shape.
-    record
-        What to record of every step: "spikes", names of states, "current" of each population that has it, or
-        "population/name" of one.
-    on_block
-        Called with (samples finished, samples in all).
-
-    Raises
-    ------
-    InputError
-        For a wrong shape, values that are not finite or an unknown name.
-    """
-    require("graph", graph, FloatGraph)
-    data = checked_input(graph, x)
-    recorded = _reserved(graph, record, data.shape[0], data.shape[1])
+) -> FloatRun:
+    """Run any network in float64, see `run_float`."""
+    data = checked_input(net, x)
+    recorded = reserved(net, record, data.shape[0], data.shape[1], np.float64)
 
     def run(first: int, stop: int) -> int:
-        runner = GraphRunner(graph, stop - first)
+        runner = GraphRunner(net, stop - first)
         for t in range(data.shape[1]):
             runner.step(data[first:stop, t])
             _take(runner, recorded, t, slice(first, stop))
@@ -210,7 +168,7 @@ def run_graph(
     return recorded
 
 
-def state_ranges(graph: FloatGraph, x: Array) -> dict[str, float]:
+def state_ranges(graph: Network, x: Array) -> dict[str, float]:
     """Return the largest magnitude of any state of each population over samples x."""
     data = checked_input(graph, x)
     largest = {p.name: 0.0 for p in graph.populations}
@@ -223,47 +181,7 @@ def state_ranges(graph: FloatGraph, x: Array) -> dict[str, float]:
     return largest
 
 
-def checked_input(graph: FloatGraph, x: Array) -> Array:
-    """Return x as numbers (sample, T, channel); raise InputError."""
-    data = np.asarray(x)
-    shapes = {(graph.inputs,), tuple(graph.input_shape)}
-    if data.ndim < 3 or data.shape[2:] not in shapes or 0 in data.shape or data.dtype.kind not in "biuf":
-        rule = " or ".join(f"(sample, T, {', '.join(map(str, s))})" for s in sorted(shapes, key=len))
-        raise InputError(f"x is {data.dtype} of shape {data.shape}, rule: numbers {rule} for this graph, no length 0")
-    if data.dtype.kind == "f" and not np.all(np.isfinite(data)):
-        raise InputError("x holds NaN or infinity, rule: finite numbers")
-    return data.reshape(*data.shape[:2], graph.inputs)
-
-
-def recordable(population: FloatPopulation) -> list[str]:
-    """Return what `record` may name of a population."""
-    return [*population.model.state_names, "current", *([] if population.model.readout else [SPIKES])]
-
-
-def _reserved(graph: FloatGraph, record: Sequence[str], samples: int, steps: int) -> GraphRun:
-    """Make room for what is recorded; raise InputError for an unknown name."""
-    known = {name for p in graph.populations for name in recordable(p)}
-    exact = {f"{p.name}/{name}" for p in graph.populations for name in recordable(p)}
-    for requested in record:
-        if requested not in known | exact | {SPIKES}:  # a graph of readouts alone has no spikes to keep
-            raise InputError(
-                f"record: unknown '{requested}', known: {', '.join(sorted(known))}, of one population: {min(exact)}"
-            )
-    recorded = GraphRun(
-        np.empty((samples, steps, graph.size)), counts={p.name: np.zeros(samples, np.int64) for p in graph.populations}
-    )
-    for p in graph.populations:
-        for name in recordable(p):
-            if name not in record and f"{p.name}/{name}" not in record:
-                continue
-            if name == SPIKES:
-                recorded.spikes[p.name] = np.empty((steps, samples, p.size), np.int8)
-            else:
-                recorded.states.setdefault(p.name, {})[name] = np.empty((steps, samples, p.size))
-    return recorded
-
-
-def _take(runner: GraphRunner, recorded: GraphRun, t: int, samples: slice) -> None:
+def _take(runner: GraphRunner, recorded: FloatRun, t: int, samples: slice) -> None:
     by_name = {running.population.name: running for running in runner.populations}
     recorded.readout[samples, t] = np.concatenate([by_name[name].output for name in runner.graph.outputs], axis=1)
     for name, running in by_name.items():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.testing.networks import _ranges, random_spikes, spiking_models
 
 
-def random_graph(seed: int, *, inputs: int = 4, delays: int = 3) -> FloatGraph:
+def random_graph(seed: int, *, inputs: int = 4, delays: int = 3) -> Network:
     """Draw a graph whose populations spike: skips, loops, delays, sparse weights, late biases, outputs anywhere.
 
     Outputs are one or two populations, readouts or spiking ones.
@@ -26,7 +28,7 @@ def random_graph(seed: int, *, inputs: int = 4, delays: int = 3) -> FloatGraph:
     order = rng.permutation(len(names)) if rng.random() < 0.5 else np.arange(len(names))
     populations = [_population(names[i], models[i], rng) for i in order]
     synapses = _synapses(populations, inputs, delays, rng)
-    graph = FloatGraph(inputs, tuple(populations), tuple(synapses), 1e-3, tuple(names[count:]))
+    graph = Network(inputs, tuple(populations), tuple(synapses), 1e-3, tuple(names[count:]))
     return _awake(graph, seed)
 
 
@@ -58,7 +60,7 @@ def _synapses(
     return result
 
 
-def _awake(graph: FloatGraph, seed: int) -> FloatGraph:
+def _awake(graph: Network, seed: int) -> Network:
     """Return the graph, with larger weights where a population is silent."""
     x = random_spikes(seed, 2, 40, graph.inputs)
     for _ in range(12):
@@ -68,7 +70,7 @@ def _awake(graph: FloatGraph, seed: int) -> FloatGraph:
             return graph
         synapses = [
             FloatSynapses(c.source, c.target, abs(c.weights) * 1.6 if c.target in silent else c.weights, c.delay)
-            for c in graph.synapses
+            for c in graph.connections
         ]
-        graph = FloatGraph(graph.inputs, graph.populations, tuple(synapses), graph.dt, graph.outputs)
+        graph = Network(graph.inputs, graph.populations, tuple(synapses), graph.dt, graph.outputs)
     return graph

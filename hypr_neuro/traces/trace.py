@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
-from hypr_neuro.graph.float_graph import FloatGraph
-from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Synapses, as_integer
+from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.integer import IntegerNetwork, Synapses, as_integer
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -235,7 +234,7 @@ def narrowed(array: Array) -> Array:
 
 def with_origin(
     trace: Trace,
-    network: QuantizedNetwork | IntegerNetwork | Network | FloatGraph,
+    network: QuantizedNetwork | IntegerNetwork | Network,
     x: Array | None = None,
     *,
     device: str = "",
@@ -259,8 +258,6 @@ def with_origin(
     numbers = None if samples is None else tuple(int(i) for i in samples)
     if isinstance(network, Network):
         origin = float_origin(network, device, numbers)
-    elif isinstance(network, FloatGraph):
-        origin = graph_origin(network, device, numbers)
     else:
         origin = integer_origin(network, device, numbers)
     described = replace(trace, origin=origin, input=trace.input if x is None else np.asarray(x))
@@ -269,34 +266,16 @@ def with_origin(
 
 
 def float_origin(net: Network, device: str = "", samples: tuple[int, ...] | None = None) -> Origin:
-    """Return the origin of a float run: no latency, real units; recurrent spikes arrive one step later."""
-    names = tuple(net.name(i) for i in range(len(net.layers)))
-    links, below = [], INPUT
-    arrays: dict[str, Array] = {}
-    for name, layer in zip(names, net.layers, strict=True):
-        links.append(Link(below, name, (0,)))
-        if layer.recurrent is not None:
-            links.append(Link(name, name, (1,)))
-        parts = {"weight": layer.weight, "recurrent": layer.recurrent, "bias": layer.bias, **layer.params}
-        arrays |= {f"{name}.{layer.model.name}.{k}": a for k, a in parts.items() if a is not None}
-        below = name
-    spiking = tuple(net.name(i) for i in range(len(net.layers) - 1))
-    return Origin(
-        FLOAT, device or FLOAT, names, content_digest("", arrays), links=tuple(links), samples=samples, spiking=spiking
-    )
-
-
-def graph_origin(graph: FloatGraph, device: str = "", samples: tuple[int, ...] | None = None) -> Origin:
-    """Return the origin of a float graph's run: no latency, real units."""
-    links = tuple(Link(c.source, c.target, (graph.lag(c),)) for c in graph.synapses)
+    """Return the origin of a float run: no latency, real units."""
+    links = tuple(Link(c.source, c.target, (net.lag(c),)) for c in net.connections)
     return Origin(
         FLOAT,
         device or FLOAT,
-        tuple(p.name for p in graph.populations),
-        graph.digest(),
+        tuple(p.name for p in net.populations),
+        net.digest(),
         links=links,
         samples=samples,
-        spiking=_spiking(graph),
+        spiking=_spiking(net),
     )
 
 
@@ -331,7 +310,7 @@ def integer_origin(
     )
 
 
-def _spiking(network: IntegerNetwork | FloatGraph) -> tuple[str, ...]:
+def _spiking(network: IntegerNetwork | Network) -> tuple[str, ...]:
     return tuple(p.name for p in network.populations if not p.model.readout)
 
 

@@ -21,7 +21,7 @@ class Ends(Protocol):
         ...
 
     @property
-    def outputs(self) -> int:
+    def output_size(self) -> int:
         """Outputs."""
         ...
 
@@ -69,8 +69,9 @@ def batch_arrays(
 def _target(net: Ends, y: Array, scored: Array, loss: Loss) -> Array:
     """Return y as the loss takes it."""
     samples, steps = scored.shape
-    if loss.targets == "error" and y.shape != (samples, steps, net.outputs):
-        raise InputError(f"errors of shape {y.shape}, rule: ({samples}, {steps}, {net.outputs}), one a step and output")
+    if loss.targets == "error" and y.shape != (samples, steps, net.output_size):
+        rule = f"({samples}, {steps}, {net.output_size}), one a step and output"
+        raise InputError(f"errors of shape {y.shape}, rule: {rule}")
     if loss.targets in ("real", "error") or (loss.targets == "any" and y.dtype.kind == "f"):
         return _real_target(net, y, scored, "errors" if loss.targets == "error" else "y")
     return _classes(net, y, samples, steps, loss)
@@ -107,19 +108,19 @@ def _classes(net: Ends, y: Array, samples: int, steps: int, loss: Loss) -> Array
         raise InputError(f"y of shape {y.shape}, rule: {' or '.join(map(str, shapes))} for loss '{loss.name}'")
     if y.dtype.kind not in "iu":
         raise InputError(f"y of type {y.dtype}, rule: integer labels for loss '{loss.name}'")
-    if y.size and (y.min() < 0 or y.max() >= net.outputs):
+    if y.size and (y.min() < 0 or y.max() >= net.output_size):
         raise InputError(
-            f"label {y.max() if y.max() >= net.outputs else y.min()}, rule: 0 <= y < {net.outputs} outputs"
+            f"label {y.max() if y.max() >= net.output_size else y.min()}, rule: 0 <= y < {net.output_size} outputs"
         )
     return np.ascontiguousarray(y, dtype=np.int64)
 
 
 def _real_target(net: Ends, y: Array, scored: Array, name: str) -> Array:
     samples, steps = scored.shape
-    shapes = [(samples, net.outputs), (samples, steps, net.outputs)]
+    shapes = [(samples, net.output_size), (samples, steps, net.output_size)]
     if y.shape not in shapes or y.dtype.kind not in "fiub":
         raise InputError(f"{name} {y.dtype} of shape {y.shape}, rule: numbers {shapes[0]} or {shapes[1]}")
-    y = y if y.ndim == 3 else np.broadcast_to(y[:, None], (samples, steps, net.outputs))
+    y = y if y.ndim == 3 else np.broadcast_to(y[:, None], (samples, steps, net.output_size))
     if not np.all(np.isfinite(y[scored])):
         raise InputError(f"{name} holds a number that is not finite; remove the sample or mask the step")
     return y.astype(np.float64)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import (
     FloatType,
@@ -106,7 +107,7 @@ class Block:
         self.engines = [self._engine(i, setup.sample + first) for i in range(len(setup.arrays))]
         self.loss = np.zeros(samples)
         self.sample_loss = np.zeros(samples)
-        self.sum = np.zeros((samples, setup.net.outputs))
+        self.sum = np.zeros((samples, setup.net.output_size))
         self.scored, self.steps, self.time = np.zeros(samples), 0, 0
         self.spikes = [np.zeros((samples, engine.n)) for engine in self.engines[:-1]]
 

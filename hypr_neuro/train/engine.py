@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hypr_neuro.graph.network import Layer
+from hypr_neuro.graph.layer import Layer
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, LayerArrays, LayerForward, Noise
 from hypr_neuro.train.kernels import current_stage, p_stage

@@ -23,8 +23,8 @@ def random_feedback(net: Network, seed: int = SEED) -> list[Array]:
     """Draw an (n, outputs) matrix for each hidden layer, uniform in ±√(6/(n + outputs)), the range of start weights."""
     matrices = []
     for i, layer in enumerate(net.layers[:-1]):
-        limit = np.sqrt(6.0 / (layer.size + net.outputs))
-        matrices.append(np.random.default_rng([seed, i]).uniform(-limit, limit, (layer.size, net.outputs)))
+        limit = np.sqrt(6.0 / (layer.size + net.output_size))
+        matrices.append(np.random.default_rng([seed, i]).uniform(-limit, limit, (layer.size, net.output_size)))
     return matrices
 
 
@@ -38,7 +38,7 @@ def feedback_matrices(net: Network, feedback: Feedback) -> tuple[Array, ...]:
             matrices[-1] = net.layers[-1].weight.T
     else:
         matrices = [np.asarray(m, dtype=np.float64) for m in feedback]
-    wanted = [(layer.size, net.outputs) for layer in net.layers[:-1]]
+    wanted = [(layer.size, net.output_size) for layer in net.layers[:-1]]
     if [m.shape for m in matrices] != wanted:
         raise InputError(f"feedback of shapes {[m.shape for m in matrices]}, rule: {wanted}, (neurons, outputs) each")
     return tuple(np.ascontiguousarray(m.T) for m in matrices)

@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -40,7 +39,7 @@ WORD = 1 << 63
 
 
 def gradients(
-    net: Network | FloatGraph,
+    net: Network,
     x: Array | Rows,
     y: Array | None = None,
     mask: Array | None = None,
@@ -63,8 +62,9 @@ def gradients(
 
     Parameters
     ----------
-    net : Network or FloatGraph
-        In float. A graph takes of the options rule, chunk, loss, errors and dtype, see `graph_gradients`.
+    net : Network
+        In float. One that is no chain of layers takes of the options rule, chunk, loss, errors and dtype, see
+        `graph_gradients`.
     x : ndarray
         (sample, T, channel), also a memory map: only a sub-sequence of it is read at a time.
     y : ndarray, optional
@@ -117,7 +117,8 @@ def gradients(
         y, loss = errors, GIVEN
     if y is None:
         raise InputError("y is missing; give labels or targets, or errors=")
-    if isinstance(net, FloatGraph):
+    require("net", net, Network)
+    if not net.is_chain:
         refuse_options_of_chains(
             reward=reward,
             signal_delay=signal_delay,

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType
 from hypr_neuro.train import graph_kernels as kernels
@@ -41,7 +43,7 @@ class FloatConnection:
         Whether it carries learning signals by every rule.
     """
 
-    def __init__(self, graph: FloatGraph, c: FloatSynapses, name: str, dtype: FloatType) -> None:
+    def __init__(self, graph: Network, c: FloatSynapses, name: str, dtype: FloatType) -> None:
         self.name, self.source, self.target, self.shape = name, c.source, c.target, c.shape
         self.lag, self.forward = graph.lag(c), graph.forward(c)
         weights: Any = c.weights
@@ -244,7 +246,7 @@ class PopulationEngine:
         self.eligibility = moved
 
 
-def circles(graph: FloatGraph) -> list[tuple[list[str], int]]:
+def circles(graph: Network) -> list[tuple[list[str], int]]:
     """Split the populations into groups that feed each other, each with the steps of its shortest way back.
 
     Groups come in an order in which each finds what feeds it computed; a group that is no circle has 0 steps.
@@ -253,7 +255,7 @@ def circles(graph: FloatGraph) -> list[tuple[list[str], int]]:
     from scipy.sparse.csgraph import connected_components
 
     place = {p.name: i for i, p in enumerate(graph.populations)}
-    ends = [(place[c.source], place[c.target]) for c in graph.synapses if c.source != INPUT]
+    ends = [(place[c.source], place[c.target]) for c in graph.connections if c.source != INPUT]
     sources, targets = [a for a, _ in ends], [b for _, b in ends]
     links = csr_array((np.ones(len(ends)), (sources, targets)), shape=(len(place), len(place)))
     _, group = connected_components(links, connection="strong")
@@ -264,18 +266,20 @@ def circles(graph: FloatGraph) -> list[tuple[list[str], int]]:
         g = min((g for g, before in waiting.items() if not before & waiting.keys()), key=lambda g: list(group).index(g))
         members = [name for name in names if group[place[name]] == g]
         backward = [
-            graph.lag(c) for c in graph.synapses if c.source in members and c.target in members and not graph.forward(c)
+            graph.lag(c)
+            for c in graph.connections
+            if c.source in members and c.target in members and not graph.forward(c)
         ]
         result.append((members, min(backward, default=0)))
         del waiting[g]
     return result
 
 
-def horizons(graph: FloatGraph) -> dict[str, int]:
+def horizons(graph: Network) -> dict[str, int]:
     """Count for each population the steps after which no more of its learning signals come."""
     behind = {p.name: 0 for p in graph.populations}
     for p in reversed(graph.populations):
-        ways = (graph.lag(c) + behind[c.target] for c in graph.synapses if c.source == p.name and graph.forward(c))
+        ways = (graph.lag(c) + behind[c.target] for c in graph.connections if c.source == p.name and graph.forward(c))
         behind[p.name] = max(ways, default=0)
     return behind
 
@@ -285,7 +289,7 @@ class GraphEngine:
 
     Parameters
     ----------
-    graph : FloatGraph
+    graph : Network
         Its weights and parameters are read once.
     batch : int
         Samples.
@@ -297,14 +301,14 @@ class GraphEngine:
         float32 or float64.
     """
 
-    def __init__(self, graph: FloatGraph, batch: int, rule: Rule, steps: int, dtype: FloatType) -> None:
+    def __init__(self, graph: Network, batch: int, rule: Rule, steps: int, dtype: FloatType) -> None:
         self.graph, self.batch, self.rule, self.dtype, self.time = graph, batch, rule, dtype, 0
         names = graph.connection_names()
         incoming = {p.name: list[FloatConnection]() for p in graph.populations}
-        for c, name in zip(graph.synapses, names, strict=True):
+        for c, name in zip(graph.connections, names, strict=True):
             incoming[c.target].append(FloatConnection(graph, c, name, dtype))
         behind = horizons(graph) if rule.forward else {p.name: 0 for p in graph.populations}
-        lags = max((graph.lag(c) for c in graph.synapses), default=0)
+        lags = max((graph.lag(c) for c in graph.connections), default=0)
         past = max(behind.values()) + lags
         self.populations = {
             p.name: PopulationEngine(p, incoming[p.name], batch, rule, behind[p.name], past, steps, dtype)

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, Rows, chunks, over_blocks, time_major
-from hypr_neuro.run.graph_forward import checked_input
+from hypr_neuro.run.recorded import checked_input
 from hypr_neuro.train.batch import batch_arrays, means_of
 from hypr_neuro.train.graph_engine import GraphEngine
 from hypr_neuro.train.losses import Loss, LossChoice
@@ -33,18 +33,10 @@ BLOCK = 16
 """Samples that run together; sums over them are taken one by one, whatever the threads."""
 
 
-@dataclass(frozen=True)
-class GraphEnds:
-    """What a batch has to fit: channels and outputs."""
-
-    inputs: int
-    outputs: int
-
-
 class OutputTrace:
     """What losses see of the outputs of a block: readouts as they are, spikes as a leaky trace."""
 
-    def __init__(self, graph: FloatGraph, batch: int, decay: float, above: bool) -> None:
+    def __init__(self, graph: Network, batch: int, decay: float, above: bool) -> None:
         self.graph, self.decay, self.above = graph, decay, above
         self.traces = {
             name: np.zeros((batch, graph.population(name).size))
@@ -84,7 +76,7 @@ class OutputTrace:
 class GraphBatch:
     """A batch, ready to be cut into blocks."""
 
-    graph: FloatGraph
+    graph: Network
     rule: Rule
     loss: Loss
     x: Array | Rows
@@ -98,7 +90,7 @@ class GraphBatch:
 
 
 def graph_gradients(
-    graph: FloatGraph,
+    graph: Network,
     x: Array | Rows,
     y: Array,
     mask: Array | None = None,
@@ -113,7 +105,7 @@ def graph_gradients(
 
     Parameters
     ----------
-    graph : FloatGraph
+    graph : Network
         Of populations that have a float form.
     x : ndarray
         (sample, T, channel).
@@ -141,15 +133,16 @@ def graph_gradients(
     InputError
         For wrong shapes, labels out of range, and rules with hooks or error feedback.
     """
-    require("graph", graph, FloatGraph)
+    require("graph", graph, Network)
     kind = rule_of_a_batch(rule)
     if kind.error_feedback or any(kind.uses(hook) for hook in ("noise", "regularizer", "reward", "error")):
         raise InputError(f"rule '{kind.name}' on a graph, rule: one that is a set of paths, such as 'hypr'")
     decay = graph.notes.get("output decay", OUTPUT_DECAY) if output_decay is None else output_decay
     if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay <= 1:
         raise InputError(f"output decay = {decay!r:.60}, rule: a number from 0 to 1; 1 counts spikes")
-    ends = GraphEnds(graph.inputs, graph.size)
-    data, target, scored, how = batch_arrays(ends, x if isinstance(x, Rows) else checked_input(graph, x), y, mask, loss)
+    data, target, scored, how = batch_arrays(
+        graph, x if isinstance(x, Rows) else checked_input(graph, x), y, mask, loss
+    )
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise InputError(f"dtype = {np.dtype(dtype).name}, rule: float32 or float64")
     graph.check()
@@ -171,7 +164,7 @@ def refuse_options_of_chains(**asked: object) -> None:
     """Raise InputError for the first option that is not None, or not as symmetric as feedback over a graph is."""
     for name, value in asked.items():
         if value is not None and not (name == "feedback" and isinstance(value, str) and value == "symmetric"):
-            raise InputError(f"{name} with a FloatGraph, rule: a Network takes it; leave it out")
+            raise InputError(f"{name} with a network that is no chain of layers, rule: a chain takes it; leave it out")
 
 
 def _block(problem: GraphBatch, rows: slice) -> tuple[dict[str, Array], float]:
@@ -198,7 +191,7 @@ def _observe(problem: GraphBatch, rows: slice) -> tuple[Array, Array]:
     batch = rows.stop - rows.start
     engine = GraphEngine(problem.graph, batch, problem.rule, problem.parts[0].stop, problem.dtype)
     outputs = OutputTrace(problem.graph, batch, problem.decay, problem.rule.above)
-    total, count = np.zeros((batch, problem.graph.size)), np.zeros(batch)
+    total, count = np.zeros((batch, problem.graph.output_size)), np.zeros(batch)
     for part in problem.parts:
         values = outputs.values(engine.run(time_major(problem.x[rows, part], problem.dtype)))
         mask = np.ascontiguousarray(problem.scored[rows, part].T, dtype=problem.dtype)
@@ -232,7 +225,8 @@ def _summed(engine: GraphEngine) -> dict[str, Array]:
         for first, sums in zip(p.biases, p.gradient.biases, strict=True):
             result[p.population.bias_name(first)] = _in_order(sums.reshape(engine.batch, -1))
         for parameter, sums in zip(p.model.trainable, p.gradient.params, strict=True):
-            result[f"{name}.{parameter}"] = _in_order(sums.reshape(engine.batch, -1))
+            if parameter in p.population.trainable:
+                result[f"{name}.{parameter}"] = _in_order(sums.reshape(engine.batch, -1))
     return result
 
 

@@ -8,17 +8,19 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import LayerArrays, LayerForward
+from hypr_neuro.run.graph_forward import run_graph
+from hypr_neuro.run.recorded import checked_input
 
 DOUBLINGS = 12
 
 
 def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
-    """Double each hidden layer's input weights, from the first layer up, until it fires at `target` or above.
+    """Double what feeds each spiking population, in their order, until it fires at `target` or above.
 
     Parameters
     ----------
     net : Network
-        Changed; by a factor of 2^12 at most.
+        Changed: the weights from the input and from earlier populations, by a factor of 2^12 at most.
     x : ndarray
         (sample, T, channel).
     target : float
@@ -27,9 +29,14 @@ def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
     Returns
     -------
     dict of float
-        The rate that each layer reached, by name.
+        The rate that each population reached, by name.
     """
     require("net", net, Network)
+    return _scale_layers(net, x, target) if net.is_chain else _scale_populations(net, x, target)
+
+
+def _scale_layers(net: Network, x: Array, target: float) -> dict[str, float]:
+    """Do so for a chain, one layer after the other: nothing of a layer depends on the ones above."""
     values = np.ascontiguousarray(np.asarray(x).transpose(1, 0, 2), dtype=np.float32)
     rates = {}
     for i, layer in enumerate(net.layers[:-1]):
@@ -40,4 +47,20 @@ def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
             layer.weight *= 2.0
         rates[net.name(i)] = float(outputs.mean())
         values = np.ascontiguousarray(outputs)
+    return rates
+
+
+def _scale_populations(net: Network, x: Array, target: float) -> dict[str, float]:
+    data, rates = checked_input(net, x), {}
+    entries = data.shape[0] * data.shape[1]
+    for p in net.populations:
+        if p.model.readout:
+            continue
+        for _ in range(DOUBLINGS):
+            spikes = run_graph(net, data, record=()).counts[p.name].sum()
+            rates[p.name] = float(spikes / (entries * p.size))
+            if rates[p.name] >= target:
+                break
+            for c in filter(net.forward, net.incoming(p.name)):
+                c.stored()[...] *= 2.0
     return rates

@@ -16,7 +16,6 @@ from hypr_neuro.data.score import Score, predict, score_answers, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.files.store import make_folder
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -26,14 +25,12 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.block import BatchGradients
 from hypr_neuro.train.checks import optional_whole, require_number, whole
 from hypr_neuro.train.code_digest import code_digests
+from hypr_neuro.train.graph_gradients import refuse_options_of_chains
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
 from hypr_neuro.train.networks import (
-    Trainable,
-    check_values,
     gradients_of,
     has_spiking_outputs,
     keep_in_range,
-    output_count,
     outputs_of,
     said_of_silence,
     to_the_output,
@@ -98,7 +95,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def train(
-    net: Trainable,
+    net: Network,
     data: SequenceData,
     *,
     rule: RuleChoice = "hypr",
@@ -124,10 +121,10 @@ def train(
 
     Parameters
     ----------
-    net : Network or FloatGraph
-        Changed. A graph takes rules that are sets of paths ("hypr", "ostl", "bptt"), and of options those that say
-        nothing of layers: no penalty, no update_every. Losses see a leaky trace of spiking outputs, whose
-        decay the note "output decay" may set.
+    net : Network
+        Changed. One that is no chain of layers takes rules that are sets of paths ("hypr", "ostl", "bptt"), and of
+        options those that say nothing of layers: no penalty, no update_every. Losses see a leaky trace of spiking
+        outputs, whose decay the note "output decay" may set.
     data : SequenceData
         Its x may be a memory map: only one sub-sequence of one block of samples is read at a time.
     rule, chunk, feedback, penalty
@@ -170,7 +167,7 @@ def train(
     HyprError
         If the loss is not finite, naming the checkpoint.
     """
-    require("net", net, Network, FloatGraph)
+    require("net", net, Network)
     require("data", data, SequenceData)
     check_fit(net, data)
     if not isinstance(feedback, str):
@@ -195,7 +192,8 @@ def train(
         chosen.update_every if update_every is None else whole("update_every", update_every, 1),
     )
     if options.update_every is not None:
-        require("net, for updates inside a sequence,", net, Network)
+        if not net.is_chain:
+            refuse_options_of_chains(update_every=update_every)
         check_online(chosen, kind, penalty)
     run = Run(
         net,
@@ -205,7 +203,7 @@ def train(
         History(),
         copies(net.arrays()),
         {} if average is None else copies(net.arrays()),
-        chosen.start(net) if chosen.keeps_means and isinstance(net, Network) else None,
+        chosen.start(net) if chosen.keeps_means and net.is_chain else None,
     )
     path, described = None, options.described()
     if checkpoint is not None:
@@ -231,12 +229,11 @@ def train(
             on_epoch(entry)
     for name, array in net.arrays().items():
         array[...] = run.best[name]
-    if isinstance(net, Network):
-        net.encoder = data.encoder
+    net.encoder = data.encoder
     return run.history
 
 
-def _usual_loss(net: Trainable, data: SequenceData) -> str:
+def _usual_loss(net: Network, data: SequenceData) -> str:
     """Return the loss where none is asked for."""
     if data.regression:
         return "squared_error"
@@ -282,7 +279,6 @@ def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sam
     if options.update_every is None:
         yield gradients_of(*arrays, penalty=options.penalty, **chosen)
     else:
-        assert isinstance(run.net, Network)
         yield from online_gradients(run.net, *arrays[1:], update_every=options.update_every, **chosen)
 
 
@@ -309,37 +305,37 @@ def _last_good_state(run: Run, path: Path | None) -> str:
     return "no epoch was finished" if not run.history.epochs else "there is no checkpoint; give one to keep good states"
 
 
-def check_fit(net: Trainable, data: SequenceData) -> None:
+def check_fit(net: Network, data: SequenceData) -> None:
     """Raise InputError unless a network fits the data.
 
     It has the data's channels, outputs for its classes or targets, finite weights and parameters in their ranges.
     """
-    outputs = output_count(net)
+    outputs = net.output_size
     few = outputs != data.classes if data.regression else outputs < data.classes
     if net.inputs != data.channels or few:
         raise InputError(
             f"network: {net.inputs} inputs and {outputs} outputs, data '{data.name}' has "
             f"{data.channels} channels and {data.classes} outputs"
         )
-    check_values(net)
+    net.check()
 
 
 READOUT_BYTES = 200_000_000
 """Largest readout that an evaluation keeps at a time."""
 
 
-def evaluate(net: Trainable | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
+def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
     """Measure accuracy or squared error of a network, float or integers, on one part of the data.
 
     batch_size : samples that a float network runs at a time
     """
-    require("net", net, Network, FloatGraph, QuantizedNetwork)
+    require("net", net, Network, QuantizedNetwork)
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
         samples = data.part(part)
         return score_readout(simulate(net, samples.x).readout, samples)
     index = data.part_index(part)
-    size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * output_count(net))))
+    size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.output_size)))
     labels, answers, mute = data.labels(), [], has_spiking_outputs(net)
     for start in range(0, len(index), size):
         rows = index[start : start + size]

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.surrogates import SURROGATES
 
@@ -136,7 +137,7 @@ def reference_gradients(
                 values = layer.forward(values)
             chance = np.exp(values - values.max())
             chance /= chance.sum()
-            signal = (chance - np.eye(net.outputs)[label[b, t]]) * scored[b, t]
+            signal = (chance - np.eye(net.output_size)[label[b, t]]) * scored[b, t]
             loss -= scored[b, t] * np.log(chance[label[b, t]])
             for layer in reversed(layers):
                 signal = layer.learn(signal)

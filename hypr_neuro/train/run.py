@@ -14,10 +14,11 @@ import numpy as np
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError
 from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.train.code_digest import CODE
 from hypr_neuro.train.losses import Loss
-from hypr_neuro.train.networks import Trainable, digest_parts
+from hypr_neuro.train.networks import digest_parts
 from hypr_neuro.train.optimizers import Optimizer
 from hypr_neuro.train.rules.base import Means, Rule
 
@@ -57,7 +58,7 @@ class Run:
         Running means of the rule.
     """
 
-    net: Trainable
+    net: Network
     optimizer: Optimizer
     rule: Rule
     loss: Loss
@@ -141,7 +142,7 @@ def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array.copy() for name, array in arrays.items()}
 
 
-def start_digest(net: Trainable, data: SequenceData) -> str:
+def start_digest(net: Network, data: SequenceData) -> str:
     """Hash the start weights and the data, so that a checkpoint is not continued with others."""
     models, arrays = digest_parts(net)
     return data_digest(data, json.dumps(models), arrays)

@@ -90,7 +90,6 @@ def run_demo(
     )
     stages.note_run(folder, f"{data.name} on {chip.name}", command, seed)
     stages.note_data(folder, data)
-    assert isinstance(trained, Network)
     net = stages.nir_stage(folder, trained)
     console.say("NIR: written, read back, equal")
     qnet = stages.quantize_stage(folder, net, chip, data)

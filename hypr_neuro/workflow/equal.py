@@ -5,30 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from hypr_neuro.errors import MismatchError
-from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.traces.trace import Trace
 
 
 def require_equal_networks(one: Network, other: Network) -> None:
-    """Raise MismatchError unless every array of both networks is the same, bit for bit."""
-    same = len(one.layers) == len(other.layers) and one.dt == other.dt
-    for i, (a, b) in enumerate(zip(one.layers, other.layers, strict=False)):
-        pairs = [(a.weight, b.weight), (a.recurrent, b.recurrent), (a.bias, b.bias)]
-        pairs += [(a.params[k], b.params.get(k)) for k in a.params]
-        equal = a.model is b.model and all(
-            (x is None and y is None) or (x is not None and y is not None and np.array_equal(x, y)) for x, y in pairs
-        )
-        if not equal:
-            raise MismatchError(f"{one.name(i)}: the network read back differs from the one written")
-    if not same:
+    """Raise MismatchError unless every number of both networks is the same, bit for bit."""
+    for a, b in zip(one.populations, other.populations, strict=False):
+        ours, theirs = _numbers(one, a), _numbers(other, b)
+        same = a.model is b.model and len(ours) == len(theirs)
+        if not (same and all(np.array_equal(x, y) for x, y in zip(ours, theirs, strict=True))):
+            raise MismatchError(f"{a.name}: the network read back differs from the one written")
+    if one.digest() != other.digest() or one.dt != other.dt:
         raise MismatchError("the network read back has other layers or another dt than the one written")
 
 
-def require_equal_graphs(one: FloatGraph, other: FloatGraph) -> None:
-    """Raise MismatchError unless both graphs compute the same, bit for bit."""
-    if one.digest() != other.digest():
-        raise MismatchError("the graph read back differs from the one written")
+def _numbers(net: Network, p: FloatPopulation) -> list[Array]:
+    """Return all that a population computes with: what leads to it, weights, parameters and constant currents."""
+    incoming = net.incoming(p.name)
+    ends = np.array([(c.name, c.delay, c.current) for c in incoming])
+    currents = np.array(list(p.biases)), *p.biases.values()
+    return [ends, *(c.stored() for c in incoming), *p.params.values(), *currents]
 
 
 def require_equal_traces(sim_trace: Trace, lava_trace: Trace) -> None:

@@ -41,7 +41,6 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.loop import evaluate, train
-from hypr_neuro.train.networks import Trainable
 from hypr_neuro.train.run import Epoch, History
 from hypr_neuro.workflow.describe import describe_data, describe_network, describe_profile
 from hypr_neuro.workflow.equal import require_equal_networks, require_equal_traces
@@ -79,11 +78,11 @@ def train_stage(
     seed: int,
     epochs: int | None = None,
     spec: Any = None,
-    start: Trainable | None = None,
+    start: Network | None = None,
     training: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Trainable:
-    """Build and train the float network; write network.h5, or graph.h5 of a graph.
+) -> Network:
+    """Build and train the float network; write network.h5.
 
     A checkpoint lies beside it, from which an interrupted run goes on.
 
@@ -102,7 +101,7 @@ def train_stage(
     spec
         Network in place of the task's.
     start
-        Network or graph that goes on training in place of a new one.
+        Network that goes on training in place of a new one.
     training
         Options of `train` in place of the task's.
     on_epoch
@@ -110,22 +109,19 @@ def train_stage(
 
     Returns
     -------
-    Network or FloatGraph
+    Network
         The trained network.
     """
     started = time.perf_counter()
     options = dict(training or {}) | ({"epochs": epochs} if epochs else {})
     options |= {"checkpoint": folder.file("checkpoint"), "on_epoch": on_epoch}
-    net: Trainable
     if start is None:
         net, history = fit(data, task, seed=seed, spec=spec, **options)
     else:
         net, history = start, train_more(start, data, task, seed=seed, **options)
-    if isinstance(net, Network):
-        net.save(folder.file("network.h5"))
+    net.save(folder.file("network.h5"))
+    if net.is_chain:
         folder.write("network", describe_network(net))
-    else:
-        net.save(folder.file("graph.h5"))
     section = {"rule": options.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
     folder.write("training", section)
     folder.merge("seconds", {"train": time.perf_counter() - started})
@@ -146,7 +142,7 @@ def fit(data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, **op
     return net, train(net, data, seed=seed, **settings)
 
 
-def train_more(net: Trainable, data: SequenceData, task: Task, *, seed: int = 0, **options: Any) -> History:
+def train_more(net: Network, data: SequenceData, task: Task, *, seed: int = 0, **options: Any) -> History:
     """Train a network that is there: a tenth of the task's rate, the data as they are; `options` of `train` go before.
 
     The task's other settings suit a network of its own, from random weights.
@@ -158,9 +154,9 @@ def train_more(net: Trainable, data: SequenceData, task: Task, *, seed: int = 0,
 def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Network:
     """Return a network with random weights, scaled until it fires at `start_rate` on training samples (0: unscaled)."""
     net = Network.build(spec, seed=seed)
-    if net.inputs != data.channels or net.outputs < data.classes:
+    if net.inputs != data.channels or net.output_size < data.classes:
         raise InputError(
-            f"network spec: {net.inputs} inputs and {net.outputs} outputs, data '{data.name}' has "
+            f"network spec: {net.inputs} inputs and {net.output_size} outputs, data '{data.name}' has "
             f"{data.channels} channels and {data.classes} classes"
         )
     net.notes["start_rate"] = start_rate

@@ -35,7 +35,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def quantized(foreign: Path, data: Path) -> Path:
     imported = answer("import", foreign, "--dt", DT, "--reset", "zero", "--out", foreign.parent)
-    assert Path(imported["file"]).name == "graph.h5"
+    assert Path(imported["file"]).name == "network.h5"
     assert answer("quantize", imported["file"], "--data", data, "--out", foreign.parent)["record"]
     return foreign.parent / "quantized.h5"
 
@@ -51,7 +51,7 @@ def test_what_nir_leaves_open_is_printed_and_asked_for(foreign: Path, tmp_path: 
 
 
 def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Path) -> None:
-    graph = quantized.with_name("graph.h5")
+    graph = quantized.with_name("network.h5")
     real = answer("simulate", graph, "--data", data, "--trace", tmp_path / "float.h5")
     fixed = answer("simulate", quantized, "--data", data, "--network", graph, "--trace", tmp_path / "integers.h5")
     assert fixed["float accuracy"] == real["accuracy"]
@@ -64,18 +64,18 @@ def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Pa
 
 
 def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -> None:
-    graph = quantized.with_name("graph.h5")
+    graph = quantized.with_name("network.h5")
     written = answer("export", graph, "--out", tmp_path / "ours.nir")
     assert written["read back"] == "equal"
     again = answer("import", tmp_path / "ours.nir", "--out", tmp_path)
-    assert hn.FloatGraph.load(again["file"]).digest() == hn.FloatGraph.load(graph).digest()
+    assert hn.Network.load(again["file"]).digest() == hn.Network.load(graph).digest()
     here, there = (answer("simulate", path, "--data", data) for path in (graph, tmp_path / "ours.nir"))
     assert here == there
     assert "is no chain of layers" in refusal("export", quantized, "--out", tmp_path / "q.nir")
 
 
 def test_no_command_writes_over_what_it_reads(quantized: Path, data: Path, tmp_path: Path) -> None:
-    graph, given = quantized.with_name("graph.h5"), ("--data", data)
+    graph, given = quantized.with_name("network.h5"), ("--data", data)
     link = tmp_path / "link.h5"
     link.symlink_to(quantized)
     before = [path.read_bytes() for path in (quantized, graph)]
@@ -104,7 +104,7 @@ def test_a_graph_for_targets(target: str, quantized: Path, tmp_path: Path) -> No
 
 
 def test_a_graph_for_netx(quantized: Path, data: Path, tmp_path: Path) -> None:
-    graph = quantized.with_name("graph.h5")
+    graph = quantized.with_name("network.h5")
     answer("quantize", graph, "--target", "netx", "--data", data, "--out", tmp_path)
     assert answer("compile", tmp_path / "quantized.h5", "--target", "netx", "--out", tmp_path / "netx")["netx"]
     read = answer("import", tmp_path / "netx" / "network.net", "--out", tmp_path / "read")
@@ -162,5 +162,5 @@ def test_bad_files_and_targets_leave_nothing(foreign: Path, quantized: Path, tmp
         )
     assert "unknown target 'fpga', known: " in refusal("compile", quantized, "--target", "fpga", "--out", out)
     assert "takes a QuantizedNetwork" in refusal("compile", quantized, "--target", "spinnaker2", "--out", out)
-    assert "holds floats" in refusal("compile", quantized.with_name("graph.h5"), "--out", out)
+    assert "holds floats" in refusal("compile", quantized.with_name("network.h5"), "--out", out)
     assert not out.exists()

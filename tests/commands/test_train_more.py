@@ -33,11 +33,11 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_graph_learns_and_becomes_integers(graph: Path, data: Path, tmp_path: Path) -> None:
-    before = hn.evaluate(hn.FloatGraph.load(graph), hn.load_data(str(data))).accuracy
+    before = hn.evaluate(hn.Network.load(graph), hn.load_data(str(data))).accuracy
     trained = answer("train", "--from", graph, "--data", data, "--epochs", 30, "--rate", 0.02, "--out", tmp_path)
-    assert trained["network"] == str(tmp_path / "graph.h5")
+    assert trained["network"] == str(tmp_path / "network.h5")
     assert trained["test accuracy"] > max(before, 0.85)
-    assert answer("quantize", tmp_path / "graph.h5", "--data", data)["file"] == str(tmp_path / "quantized.h5")
+    assert answer("quantize", tmp_path / "network.h5", "--data", data)["file"] == str(tmp_path / "quantized.h5")
     scored = answer("simulate", tmp_path / "quantized.h5", "--data", data)
     assert scored["accuracy"] > 0.6  # six neurons in 8 bits: less than in float, more than chance
 

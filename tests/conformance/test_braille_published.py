@@ -18,7 +18,7 @@ import pytest
 import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.network import Network
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.traces.trace import Trace, with_origin
 
@@ -31,7 +31,7 @@ HIDDEN, OUT = "lif1.lif", "lif2"
 
 
 @cache
-def graph(shared_data: Path) -> FloatGraph:
+def graph(shared_data: Path) -> Network:
     path = shared_data / "nir_paper" / "03_rnn" / "braille_noDelay_bias_zero.nir"
     return hn.import_nir(path, dt=DT, reset="zero").graph
 
@@ -52,7 +52,7 @@ def integers(shared_data: Path, target: str | None = None) -> QuantizedNetwork:
 def traces(shared_data: Path) -> tuple[Trace, Trace]:
     """In float and in integers, all samples."""
     x = letters(shared_data).x
-    return hn.graph_trace(graph(shared_data), x, ["spikes"]), hn.simulate(integers(shared_data), x, ["spikes"])
+    return hn.float_trace(graph(shared_data), x, ["spikes"]), hn.simulate(integers(shared_data), x, ["spikes"])
 
 
 def accuracy(trace: Trace, y: Array) -> float:
@@ -78,7 +78,7 @@ def test_the_integers_do_not_hang_on_one_lucky_rounding(groups: int, shared_data
 def test_the_traces_differ_as_the_page_says(shared_data: Path) -> None:
     """Hidden spikes: three entries in a thousand differ; what the first of them follows from is small."""
     x, chosen = letters(shared_data).x, integers(shared_data)
-    expected = with_origin(hn.graph_trace(graph(shared_data), x[:64], ["spikes", "u", "v"]), graph(shared_data), x[:64])
+    expected = with_origin(hn.float_trace(graph(shared_data), x[:64], ["spikes", "u", "v"]), graph(shared_data), x[:64])
     got = with_origin(hn.simulate(chosen, x[:64], ["spikes", "u", "v"]), chosen, x[:64])
     found = hn.diff(expected, got)
     hidden = {d.what: d for d in found.differences if d.layer == HIDDEN}["spikes"]

@@ -14,9 +14,11 @@ from scipy import sparse
 
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.build import CORTEX_M4, HOST, SANITIZERS, Toolchain
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.neurons.rf import rf_parameters
@@ -128,7 +130,7 @@ def test_a_quantized_graph(tmp_path: Path, rng: np.random.Generator) -> None:
     """Two populations in a loop, a delay, and biases that start at different steps."""
     hidden = {"du": np.full(8, 0.5), "dv": np.full(8, 0.1)}
     late = {0: rng.uniform(0.0, 0.1, 8), 2: rng.uniform(0.0, 0.1, 8)}
-    graph = FloatGraph(
+    graph = Network(
         4,
         (
             FloatPopulation("a", get_model("lif"), hidden, late),
@@ -182,7 +184,7 @@ def published_ecg_network(folder: Path) -> QuantizedNetwork:
     hidden = Layer(get_model("brf"), weights[:, :4], weights[:, 4:], None, params, ())
     tau = {"tau": np.abs(arrays["out_tau_mem"])}
     out = Layer(get_model("li"), arrays["out_linear_weight"], None, None, tau, ())
-    return quantize(Network([hidden, out]), "loihi2", calibration={"layers.0": 8.0, "readout": 20.0})
+    return quantize(Network.from_layers([hidden, out]), "loihi2", calibration={"layers.0": 8.0, "readout": 20.0})
 
 
 @pytest.mark.once

@@ -21,7 +21,8 @@ from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
 from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import label
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Layer
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import no_integer_form
 from hypr_neuro.profiles.profile import load_profile
@@ -72,7 +73,8 @@ class Case:
         if self.readout != "li":
             readout, old = get_model(self.readout), net.layers[-1]
             params = {p.name: np.full(old.size, p.default) for p in readout.params}
-            net.layers[-1] = Layer(readout, old.weight, None, None, params, readout.trainable)
+            last = Layer(readout, old.weight, None, None, params, readout.trainable)
+            net = Network.from_layers([*net.layers[:-1], last], net.dt, net.encoder, net.notes)
         return quantize(net, chip, calibration=random_spikes(seed, 4, 60, net.inputs))
 
 

@@ -27,7 +27,8 @@ from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.exchange.nir import read_nir, write_nir
 from hypr_neuro.exchange.nir.read_integers import read_quantized_nir
 from hypr_neuro.graph.integer import as_integer
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import no_integer_form
 from hypr_neuro.neurons.structure import structure
@@ -70,7 +71,8 @@ def network(model: str, hidden: tuple[int, ...] = (4, 3)) -> Network:
     net = random_network(model, SEED, hidden=hidden)
     old, readout = net.layers[-1], get_model(READOUT)
     decay = {"decay": np.linspace(0.5, 0.9, old.size)}
-    net.layers[-1] = Layer(readout, old.weight, None, old.bias, decay, readout.trainable)
+    last = Layer(readout, old.weight, None, old.bias, decay, readout.trainable)
+    net = Network.from_layers([*net.layers[:-1], last], net.dt, net.encoder, net.notes)
     return net
 
 
@@ -123,7 +125,7 @@ def test_jacobians_equal_finite_differences(name: str, seed: int) -> None:
 def test_float_training_equals_the_definition_of_the_rule(name: str) -> None:
     net = network(name)
     rng = np.random.default_rng(5)
-    x, y = random_spikes(SEED, 3, STEPS, net.inputs), rng.integers(0, net.outputs, (3, STEPS))
+    x, y = random_spikes(SEED, 3, STEPS, net.inputs), rng.integers(0, net.output_size, (3, STEPS))
     wanted, loss = reference_gradients(net, x, y)
     for chunk in (None, 7):
         got, found = gradients(net, x, y, rule="hypr", dtype=np.float64, chunk=chunk)
@@ -138,7 +140,7 @@ def test_float_training_equals_the_definition_of_the_rule(name: str) -> None:
 def test_every_rule_takes_any_readout(rule: str) -> None:
     net = network("rooted")
     rng = np.random.default_rng(5)
-    x, y = random_spikes(SEED, 3, STEPS, net.inputs), rng.integers(0, net.outputs, (3, STEPS))
+    x, y = random_spikes(SEED, 3, STEPS, net.inputs), rng.integers(0, net.output_size, (3, STEPS))
     found, _ = gradients(net, x, y, rule=rule, dtype=np.float64)
     assert all(np.isfinite(g).all() and np.abs(g).max() > 0 for g in found.values())
 
@@ -303,7 +305,7 @@ def test_integer_gradients_point_where_those_of_float_do(name: str) -> None:
     net = network(name, (4,))
     x = random_spikes(SEED, 4, 60, net.inputs)
     qnet = quantize(net, "ideal", calibration=x)
-    data = SequenceData("one", x[:1], np.zeros(1, np.int64), np.array(["train"]), net.outputs)
+    data = SequenceData("one", x[:1], np.zeros(1, np.int64), np.array(["train"]), net.output_size)
     options = LearnOptions()
     scales, real = gradient_scales(net, qnet, options), float_along(net, qnet, data, options)
     ours = Learner(qnet.copy(), options).gradients(x[0], np.zeros(60, np.int64), np.ones(60, bool))

@@ -10,9 +10,9 @@ import pytest
 
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c.build import HOST, SANITIZERS, build, run, traces
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.integer import as_integer
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import PSI_ENTRIES, FixedParams, NeuronModel, StateVar
 from hypr_neuro.neurons.scaling import input_shift, psi_table
@@ -111,10 +111,11 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Network:
     """Two hidden layers of this neuron, both recurrent."""
     monkeypatch.setitem(MODELS, "bare", BARE)
     net = random_network("lif", SEED, hidden=(4, 3))
-    for i, layer in enumerate(net.layers[:-1]):
-        bias = np.full(layer.size, 0.1)
-        net.layers[i] = Layer(BARE, 3 * np.abs(layer.weight), layer.recurrent, bias, {}, ())
-    return net
+    hidden = [
+        Layer(BARE, 3 * np.abs(layer.weight), layer.recurrent, np.full(layer.size, 0.1), {}, ())
+        for layer in net.layers[:-1]
+    ]
+    return Network.from_layers([*hidden, net.layers[-1]], net.dt, notes=net.notes)
 
 
 def quantized(net: Network) -> tuple[QuantizedNetwork, Any]:
@@ -132,7 +133,7 @@ def test_float_networks_run_and_train(net: Network, tmp_path: Path) -> None:
     assert all(np.any(value) for value in gradients(net, x, y, rule="bptt")[0].values())
     net.save(tmp_path / "net.npz")
     assert np.array_equal(readout(Network.load(tmp_path / "net.npz"), x), outputs)
-    graph = FloatGraph.from_network(net)
+    graph = net
     assert run_graph(graph, x)
     assert quantize_graph(graph, "loihi2", calibration=x).integer().populations[0].per_neuron.shape == (0, 4)
 

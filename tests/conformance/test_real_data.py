@@ -11,7 +11,8 @@ import pytest
 
 from hypr_neuro.comparing.compare import compare_inference, gradient_fidelity, spike_agreement
 from hypr_neuro.data import load_data
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.quantizing.quantize import dequantize, quantize
 from hypr_neuro.sim.learning.learn import LearnOptions
@@ -27,7 +28,7 @@ def brf_checkpoint(folder: Path) -> Network:
     params = {"omega": arrays["hidden_omega"], "b_offset": arrays["hidden_b_offset"]}
     hidden = Layer(model, weights[:, :4], weights[:, 4:], None, params, ())
     tau = {"tau": np.abs(arrays["out_tau_mem"])}
-    return Network([hidden, Layer(get_model("li"), arrays["out_linear_weight"], None, None, tau, ())])
+    return Network.from_layers([hidden, Layer(get_model("li"), arrays["out_linear_weight"], None, None, tau, ())])
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from hypr_neuro.data import SequenceData, load_data
 from hypr_neuro.data.score import score_readout
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.checkpoints import Summary, import_checkpoint
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Network
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.quantize import quantize
@@ -156,7 +155,7 @@ def test_what_brf_loses_in_integers_is_the_width_of_its_weights(shared_data: Pat
 def test_two_groups_of_weights_lose_less(name: str, shared_data: Path, ecg: SequenceData) -> None:
     """8-bit weights in two groups of exponents: measured 85.86 (BRF) and 70.83 (ALIF)."""
     data = scored(ecg, name)
-    test, graph = data.part("test"), FloatGraph.from_network(published(shared_data, name))
+    test, graph = data.part("test"), published(shared_data, name)
     qgraph = quantize_graph(graph, "loihi2", calibration=data.part("train").x[:64], weight_groups=2)
     assert score_readout(simulate(qgraph, test.x).readout, test).accuracy > ACCURACY[name] - 0.005
 

@@ -22,7 +22,7 @@ from hypr_neuro.compilers.lava.integers.network import check_integer_network
 from hypr_neuro.errors import HyprError, InputError, MismatchError
 from hypr_neuro.exchange.importing import READERS
 from hypr_neuro.graph.integer import INPUT
-from hypr_neuro.graph.network import Layer
+from hypr_neuro.graph.layer import Layer
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
@@ -133,8 +133,8 @@ def test_a_refusal_is_what_a_user_sees(where: tuple[str, str], tmp_path: Path) -
 
 
 def with_readout(net: hn.Network, name: str) -> hn.Network:
-    net.layers[-1] = Layer(MODELS[name], net.layers[-1].weight, None, None, {}, ())
-    return net
+    last = Layer(MODELS[name], net.layers[-1].weight, None, None, {}, ())
+    return hn.Network.from_layers([*net.layers[:-1], last], net.dt)
 
 
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.has_float])

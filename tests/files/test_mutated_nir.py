@@ -34,11 +34,11 @@ def imported(graph: Any) -> Any:
 
 
 def meaning(graph: Any) -> list[Any]:
-    """All that decides what a FloatGraph computes; connections written out."""
+    """All that decides what a Network computes; connections written out."""
     found: list[Any] = [graph.inputs, graph.dt, graph.outputs]
     for p in graph.populations:
         found += [p.name, p.model.name, sorted(p.biases), *p.params.values(), *p.biases.values()]
-    for c in graph.synapses:
+    for c in graph.connections:
         found += [c.source, c.target, c.delay, c.weights if isinstance(c.weights, np.ndarray) else c.weights.toarray()]
     return found
 

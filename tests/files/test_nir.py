@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ import hypr_neuro as hn
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import read_nir, to_graph, write_nir
 from hypr_neuro.exchange.nir.neurons_out import MIN_RATE, NEVER
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
 
 HIDDEN = sorted(name for name, model in MODELS.items() if model.has_float and not model.readout)
@@ -84,15 +88,13 @@ def test_loads_with_plain_nir_and_passes_its_type_check(tmp_path: Path) -> None:
 
 def test_every_field_of_network_and_layer_is_written() -> None:
     """A new field must be added to the file format (and to this list)."""
-    assert [f.name for f in dataclasses.fields(Network)] == ["layers", "dt", "encoder", "notes"]
-    assert [f.name for f in dataclasses.fields(Layer)] == [
-        "model",
-        "weight",
-        "recurrent",
-        "bias",
-        "params",
-        "trainable",
-    ]
+    graph = ["inputs", "populations", "connections", "dt", "outputs", "input_shape", "notes", "encoder"]
+    assert [f.name for f in dataclasses.fields(Network)] == graph
+    population = ["name", "model", "params", "biases", "shape", "trainable"]
+    assert [f.name for f in dataclasses.fields(FloatPopulation)] == population
+    assert [f.name for f in dataclasses.fields(FloatSynapses)] == ["source", "target", "weights", "delay", "current"]
+    layer = ["model", "weight", "recurrent", "bias", "params", "trainable"]
+    assert list(signature(Layer).parameters) == layer
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -234,4 +236,4 @@ def test_the_examples_of_the_documentation_run(tmp_path: Path, monkeypatch: pyte
         exec(block, names)
     assert_equal(hn.read_nir("m.nir"), names["same"])
     assert [line.split(":")[0] for line in names["summary"].approximations] == ["layers.1 (brf)"]
-    assert (names["net"].inputs, names["net"].outputs) == (4, 3)
+    assert (names["net"].inputs, names["net"].output_size) == (4, 3)

@@ -193,7 +193,7 @@ def test_feedback_on_several_ways_adds_up() -> None:
 def test_shapes_may_carry_axes_of_length_one() -> None:
     graph = foreign_graph(4, True, "LI")
     graph.nodes["out"] = nir.Output(np.array([1, 1, 3]))
-    assert read_nir(graph, dt=DT, reset="zero").outputs == 3
+    assert read_nir(graph, dt=DT, reset="zero").output_size == 3
 
 
 def test_recurrent_readout_and_lone_readout_are_refused() -> None:
@@ -272,5 +272,5 @@ def test_published_braille_layer_with_our_readout(shared_data: Path) -> None:
         graph.nodes[name].bias[...] = 0.0
     net = read_nir(graph, dt=1e-4, reset="zero")
     x = np.load(published(shared_data, "03_rnn/ds_test_first_sample.npy")).astype(float)
-    assert (net.inputs, net.layers[0].size, net.outputs) == (12, 38, 7)
+    assert (net.inputs, net.layers[0].size, net.output_size) == (12, 38, 7)
     assert np.array_equal(forward(net, x)[0][1], euler(graph, x, 1e-4)["lif1.lif"][1])

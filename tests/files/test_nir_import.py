@@ -1,4 +1,4 @@
-"""Any NIR graph as a FloatGraph: the same spikes and values as the graph itself, all choices said, faults named."""
+"""Any NIR graph as a Network: the same spikes and values as the graph itself, all choices said, faults named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import import_nir, is_own, read_nir, to_graph, write_nir
 from hypr_neuro.exchange.nir.order import population_order
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Network
 from hypr_neuro.run.graph_forward import run_graph
 
@@ -31,7 +30,7 @@ STEPS = 12
 CLOSES = re.compile(r"connection (.+) -> (.+) closes a loop")
 
 
-def outputs(graph: FloatGraph, x: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def outputs(graph: Network, x: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Spikes (steps, n) of each population that spikes, and the graph's outputs (steps, n), of x (steps, …)."""
     spiking = any(not p.model.readout for p in graph.populations)
     run = run_graph(graph, x[None], record=["spikes"] if spiking else [])
@@ -183,7 +182,7 @@ def test_a_large_convolution_stays_sparse() -> None:
     graph = chain(conv, cells, pool, outs=16)
     graph.nodes["in"], graph.nodes["out"] = nir.Input(np.array([1, 64, 64])), nir.Output(np.array([16, 1, 1]))
     found = import_nir(graph, dt=DT, reset="zero")
-    assert [c.weights.nnz for c in found.graph.synapses] == [16 * (3 * 64 - 2) ** 2, 16 * 64 * 64]
+    assert [c.weights.nnz for c in found.graph.connections] == [16 * (3 * 64 - 2) ** 2, 16 * 64 * 64]
     assert found.graph.population("n1").shape == (16, 64, 64)
     assert found.network() is None
     with pytest.raises(InputError, match=r"'n1' \(LIF\): sparse weights of shape \(65536, 4096\)"):
@@ -207,13 +206,13 @@ def test_a_bias_acts_once_and_as_late_as_its_delays() -> None:
         0: b2.round(9).tolist(),
         2: (W2 @ b1).round(9).tolist(),
     }
-    assert [(c.source, c.delay) for c in found.synapses] == [("input", 2)]
+    assert [(c.source, c.delay) for c in found.connections] == [("input", 2)]
 
 
 def test_delays_of_each_channel_become_connections_of_their_own() -> None:
     graph = chain(nir.Delay(np.array([0.0, 3 * DT])), lif(2, tau=DT))
     found = import_nir(graph, dt=DT, reset="zero").graph
-    assert [(c.delay, np.asarray(c.weights).tolist()) for c in found.synapses] == [
+    assert [(c.delay, np.asarray(c.weights).tolist()) for c in found.connections] == [
         (0, [[1.0, 0.0], [0.0, 0.0]]),
         (3, [[0.0, 0.0], [0.0, 1.0]]),
     ]
@@ -279,7 +278,7 @@ def test_pooling_over_windows_that_are_not_square(node: Any, factor: float) -> N
     np.testing.assert_allclose(shown[0], factor * x.reshape(2, 2, 2, 3).sum(axis=(2, 3)).reshape(-1), rtol=1e-12)
 
 
-def ran(last: Any, steps: int, **chosen: str) -> tuple[FloatGraph, np.ndarray, np.ndarray]:
+def ran(last: Any, steps: int, **chosen: str) -> tuple[Network, np.ndarray, np.ndarray]:
     """The graph of a readout behind a Linear, its values over random input, and those of the interpreter."""
     graph = chain(nir.Linear(np.array([[1.0, -2.0], [0.5, 3.0]])), last)
     x = np.random.default_rng(5).normal(size=(steps, 2))
@@ -305,7 +304,7 @@ def test_a_readout_whose_current_lasts_a_step(order: str, tau: float, model: str
     last = nir.CubaLI(*(np.full(2, v) for v in (DT, tau * DT, tau / 4, 0.1, 1.5)))
     found, values, wanted = ran(last, 12, order=order)
     assert found.populations[-1].model.name == model
-    assert [c.delay for c in found.synapses] == [int(order == "membrane_first")]
+    assert [c.delay for c in found.connections] == [int(order == "membrane_first")]
     assert np.abs(wanted).max() > 0.1
     np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-9)
 
@@ -314,7 +313,7 @@ def test_a_delay_is_the_nearest_whole_number_of_steps() -> None:
     """In floating point, 3e-4 / 1e-4 is below 3; float32, as many files hold it, is further off."""
     for seconds, steps in ((3e-4, 3), (np.float32(7e-4), 7), (np.float32(2e-4), 2)):
         found = import_nir(chain(nir.Delay(np.full(2, seconds)), lif(2, tau=4e-4)), dt=1e-4, reset="zero").graph
-        assert [c.delay for c in found.synapses] == [steps]
+        assert [c.delay for c in found.connections] == [steps]
 
 
 def parallel_delays(steps: list[int]) -> nir.NIRGraph:
@@ -332,11 +331,11 @@ def parallel_delays(steps: list[int]) -> nir.NIRGraph:
 def test_ways_of_the_same_delay_are_one_connection() -> None:
     """2^40 ways through 40 blocks, 41 delays: how many ways there are of each stands in the weights."""
     found = import_nir(parallel_delays([1] * 40), dt=DT, reset="zero").graph
-    assert [c.delay for c in found.synapses] == list(range(41))
-    gain = found.synapses[0].weights[0, 0]
-    assert [round(c.weights[0, 0] / gain) for c in found.synapses] == [comb(40, k) for k in range(41)]
+    assert [c.delay for c in found.connections] == list(range(41))
+    gain = found.connections[0].weights[0, 0]
+    assert [round(c.weights[0, 0] / gain) for c in found.connections] == [comb(40, k) for k in range(41)]
     found = import_nir(parallel_delays([1, 2, 4, 8, 16, 32]), dt=DT, reset="zero").graph
-    assert [c.delay for c in found.synapses] == list(range(64))
+    assert [c.delay for c in found.connections] == list(range(64))
 
 
 def test_weights_with_leading_axes_are_one_matrix_for_each_index() -> None:
@@ -374,7 +373,7 @@ def test_a_graph_from_a_file_is_the_same(tmp_path: Path) -> None:
     assert np.array_equal(outputs(found.graph, x)[1], outputs(again.graph, x)[1])
     assert "dt = 0.001 (metadata of graph)" in map(str, found.summary.choices)
     found.graph.save(tmp_path / "g.h5")
-    back = FloatGraph.load(tmp_path / "g.h5")
+    back = Network.load(tmp_path / "g.h5")
     assert np.array_equal(outputs(back, x)[1], outputs(again.graph, x)[1])
     assert back.notes["nir"]["became"] == list(found.summary.became)
 

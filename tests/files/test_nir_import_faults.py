@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import import_nir
-from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.network import Network
 from hypr_neuro.run.graph_forward import run_graph
 
 GRAPHS: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "nir_graphs.py"))
@@ -106,7 +106,7 @@ def test_choices_that_contradict_or_are_missing(
     graph = chain(lif(2), li(2))
     graph.nodes["n0"].metadata = metadata
     if match is None:  # of no neuron with a synaptic current, so nobody asks
-        assert import_nir(graph, **arguments).graph.size == 2
+        assert import_nir(graph, **arguments).graph.output_size == 2
         return
     with pytest.raises(InputError, match=match):
         import_nir(graph, **arguments)
@@ -268,7 +268,7 @@ def test_the_command_takes_what_the_function_takes(tmp_path: Path) -> None:
     nir.write(tmp_path / "g.nir", graph)
     chosen = (tmp_path / "g.nir", "--reset", "zero", "--out", tmp_path / "out", "--dt")
     made = answer("import", *chosen, DT, "--recurrent-delay", "0", run=called)["file"]
-    assert [c.delay for c in FloatGraph.load(made).synapses] == [0, 2, 0]
+    assert [c.delay for c in Network.load(made).connections] == [0, 2, 0]
     assert "dt = 1e-320 s, rule: 1e-15 to 1e+15 s" in refusal("import", *chosen, "1e-320", run=called)
     np.savez(tmp_path / "brf.npz", weight=np.ones(2))
     assert "dt = 1e-320 s, rule: 1e-15" in refusal("import", tmp_path / "brf.npz", "--dt", "1e-320", run=called)
@@ -281,7 +281,7 @@ def test_a_late_bias_and_numbers_that_hear_nothing() -> None:
     with pytest.raises(InputError, match=r"'n1' \(Delay\): what it hears of a bias is 70 steps late"):
         import_nir(graph, dt=DT)
     graph = chain(nir.Linear(np.diag([1.0, 0.0])), nir.Delay(np.array([DT, 1e5 * DT])), li(2))
-    assert [c.delay for c in import_nir(graph, dt=DT).graph.synapses] == [1]
+    assert [c.delay for c in import_nir(graph, dt=DT).graph.connections] == [1]
 
 
 def test_a_loop_of_64_steps_may_take_all_of_them() -> None:
@@ -290,7 +290,7 @@ def test_a_loop_of_64_steps_may_take_all_of_them() -> None:
     graph.nodes["d"] = nir.Delay(np.full(2, 64 * DT))
     graph.edges += [("n0", "d"), ("d", "n0")]
     found = import_nir(graph, dt=DT, reset="zero", recurrent_delay=0).graph
-    assert [c.delay for c in found.synapses] == [0, 63]
+    assert [c.delay for c in found.connections] == [0, 63]
     with pytest.raises(InputError, match=r"n0 -> n0: delay of 64 steps, rule: 0\.\.63"):
         import_nir(graph, dt=DT, reset="zero")
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from model_records import record_of
 
-from hypr_neuro.cli.networks import get_quantized, open_anything
+from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.exchange.loading import load
 from hypr_neuro.exchange.nir import holds_integers, read_nir, read_quantized_nir, to_graph, write_nir
 from hypr_neuro.exchange.nir.integers import float_network
 from hypr_neuro.exchange.nir.nodes import KEY, graph_digest
@@ -161,14 +162,14 @@ def test_commands_open_either_kind_of_network(tmp_path: Path) -> None:
         content.save(tmp_path / f"{name}.h5")
         write_nir(content, tmp_path / f"{name}.nir")
         for path in (tmp_path / f"{name}.h5", tmp_path / f"{name}.nir"):
-            assert type(open_anything(path)) is type(content)
+            assert type(load(path)) is type(content)
     for path in (tmp_path / "integers.h5", tmp_path / "integers.nir"):
         assert_equal(qnet, get_quantized(path))
     with pytest.raises(InputError, match=r"float\.nir.*holds a float network.*quantize"):
         get_quantized(tmp_path / "float.nir")
     (tmp_path / "none.h5").write_bytes(b"nothing")
     with pytest.raises(FileFormatError, match=r"none\.h5"):
-        open_anything(tmp_path / "none.h5")
+        load(tmp_path / "none.h5")
 
 
 # ---------------------------------------------------------------- refusals

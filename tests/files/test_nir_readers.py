@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from hypr_neuro.exchange.nir import import_nir, write_nir
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.run.graph_forward import run_graph
 
@@ -30,7 +32,7 @@ def spikes(seed: int = 0, steps: int = 60) -> Array:
     return (np.random.default_rng(seed).random((1, steps, 4)) < 0.4).astype(np.float32)
 
 
-def graph(du: float, dv: float, recurrent: bool, seed: int = 0, readout: bool = False) -> FloatGraph:
+def graph(du: float, dv: float, recurrent: bool, seed: int = 0, readout: bool = False) -> Network:
     rng = np.random.default_rng(seed)
 
     def lif(name: str, n: int) -> FloatPopulation:
@@ -42,7 +44,7 @@ def graph(du: float, dv: float, recurrent: bool, seed: int = 0, readout: bool = 
     if recurrent:
         synapses.append(FloatSynapses("first", "first", rng.normal(0, 0.3, (6, 6))))
     synapses.append(FloatSynapses("first", "second", rng.normal(0.3, 0.6, (3, 6))))
-    return FloatGraph(4, (lif("first", 6), second), tuple(synapses), DT, ("second",))
+    return Network(4, (lif("first", 6), second), tuple(synapses), DT, ("second",))
 
 
 def step_by_step(module: Callable[..., Any], x: Array) -> Array:

@@ -20,7 +20,7 @@ import numpy as np
 from autodiff import LOSS, maths
 from model_records import record_of
 
-from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.network import Network
 
 Array = Any
 INPUT = "input"
@@ -49,12 +49,12 @@ Numbers = dict[tuple[str, ...], Array]
 """By ("weights", connection), ("bias", population, first step) and ("param", population, name)."""
 
 
-def shape_of(graph: FloatGraph, names: list[str]) -> tuple[Shape, Numbers]:
+def shape_of(graph: Network, names: list[str]) -> tuple[Shape, Numbers]:
     """The graph without its numbers, and its numbers; sparse weights as dense ones."""
     order = {INPUT: -1} | {p.name: i for i, p in enumerate(graph.populations)}
     numbers: Numbers = {}
     links, biases = [], []
-    for c, name in zip(graph.synapses, names, strict=True):
+    for c, name in zip(graph.connections, names, strict=True):
         forward = order[c.source] < order[c.target]
         links.append(Link(name, c.source, c.target, c.delay + (not forward), forward))
         numbers["weights", name] = jnp.asarray(c.weights if isinstance(c.weights, np.ndarray) else c.weights.toarray())
@@ -137,7 +137,7 @@ def _value_and_gradient(
 
 
 def graph_oracle(
-    graph: FloatGraph, names: list[str], x: Array, y: Array, mask: Array, rule: str, loss: str, decay: float
+    graph: Network, names: list[str], x: Array, y: Array, mask: Array, rule: str, loss: str, decay: float
 ) -> tuple[Numbers, float]:
     """Gradients by the keys of `Numbers`, sparse weights as dense ones, and the loss."""
     shape, numbers = shape_of(graph, names)

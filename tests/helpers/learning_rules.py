@@ -126,14 +126,14 @@ def problem(model: str = "lif", hidden: tuple[int, ...] = (5, 3)) -> tuple[Netwo
     """(network, x, y, mask)."""
     net = random_network(model, 3, hidden=hidden)
     rng = np.random.default_rng(4)
-    y, mask = rng.integers(0, net.outputs, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.7
+    y, mask = rng.integers(0, net.output_size, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.7
     return net, random_spikes(3, SAMPLES, STEPS, net.inputs), y, mask
 
 
 def data_of(model: str = "lif") -> tuple[Network, SequenceData]:
     net, x, y, mask = problem(model)
     split = np.array(["train"] * 4 + ["validation", "test"])
-    return net, SequenceData("toy", x, y, split, net.outputs, mask)
+    return net, SequenceData("toy", x, y, split, net.output_size, mask)
 
 
 def some_means(rule: Rule, net: Network) -> dict[str, Array] | None:

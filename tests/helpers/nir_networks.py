@@ -9,7 +9,8 @@ import nir
 import numpy as np
 from model_records import inside
 
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import NeuronModel
 
@@ -48,7 +49,9 @@ def random_net(hidden: list[tuple[str, int, bool, bool]], readout: str, seed: in
         inputs = n
     layers.append(random_layer(readout, int(rng.integers(1, 4)), inputs, False, bool(rng.integers(2)), rng))
     encoder = {"method": "level_crossing", "threshold": 0.1, "labels": ["ü", "\x00"]} if rng.integers(2) else None
-    return Network(layers, float(rng.uniform(1e-4, 1e-2)), encoder, {"seed": seed, "nested": {"x": [1.5, None]}})
+    return Network.from_layers(
+        layers, float(rng.uniform(1e-4, 1e-2)), encoder, {"seed": seed, "nested": {"x": [1.5, None]}}
+    )
 
 
 def small_net(name: str = "lif", **changes: Any) -> Network:
@@ -148,7 +151,7 @@ def lif_net(seed: int, subtract: float = 0.0) -> Network:
             "bias": rng.uniform(-0.1, 0.5, layer.size),
             "subtract": np.full(layer.size, subtract),
         }
-    return Network([*hidden, random_layer("li", 3, 5, False, True, rng)], 2e-3)
+    return Network.from_layers([*hidden, random_layer("li", 3, 5, False, True, rng)], 2e-3)
 
 
 def foreign_graph(seed: int, cuba: bool, readout: str) -> nir.NIRGraph:

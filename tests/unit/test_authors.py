@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.surrogates import SURROGATES
 from hypr_neuro.run.forward import readout
@@ -73,7 +74,7 @@ def network(model: str, content: dict[str, Array]) -> Network:
             ("tau",),
         )
     )
-    return Network(layers)
+    return Network.from_layers(layers)
 
 
 def own_params(content: dict[str, Array], prefix: str) -> list[str]:
@@ -204,7 +205,7 @@ def explicit_gradients(net: Network, x: Array, y: Array, mask: Array, *, as_auth
             values = layer.step(values)
         chance = np.exp(values - values.max(axis=1, keepdims=True))
         chance /= chance.sum(axis=1, keepdims=True)
-        signal = (chance - np.eye(net.outputs)[y[:, t]]) * mask[:, t, None] / mask.sum()
+        signal = (chance - np.eye(net.output_size)[y[:, t]]) * mask[:, t, None] / mask.sum()
         for layer in reversed(layers):
             signal = layer.learn(signal)
     return {f"{net.name(i)}.{k}": g for i, layer in enumerate(layers) for k, g in layer.gradients().items()}

@@ -229,7 +229,7 @@ class Problem(NamedTuple):
 def stack(seed: int) -> Network:
     """Four hidden layers of different models, sizes 5, 4, 5, 4, in the shapes that the other cases compile."""
     nets = [random_network(model, seed, **CASES["two layers"]) for model in ("lif", "alif", "brf", "se_adlif")]
-    net = Network([net.layers[i % 2] for i, net in enumerate(nets)] + [nets[-1].layers[-1]])
+    net = Network.from_layers([net.layers[i % 2] for i, net in enumerate(nets)] + [nets[-1].layers[-1]])
     scale_to_rate(net, random_spikes(seed, SAMPLES, STEPS, net.inputs), 0.05)
     return net
 
@@ -243,15 +243,15 @@ def problem(model: str, case: str, seed: int = SEED) -> Problem:
         net = random_network(model, seed, **options)
     x = random_spikes(seed, SAMPLES, STEPS, net.inputs)
     rng = np.random.default_rng([seed, 6])
-    each_step, one = rng.integers(0, net.outputs, (SAMPLES, STEPS)), rng.integers(0, net.outputs, SAMPLES)
+    each_step, one = rng.integers(0, net.output_size, (SAMPLES, STEPS)), rng.integers(0, net.output_size, SAMPLES)
     mask = rng.random((SAMPLES, STEPS)) < 0.6
     mask[0, -4:] = False  # the last scored step is not the last one
     targets = dict.fromkeys(TARGETS, one) | {
         "per_step_cross_entropy": each_step,
-        "squared_error": rng.standard_normal((SAMPLES, STEPS, net.outputs)),
-        "one squared_error target a sample": rng.standard_normal((SAMPLES, net.outputs)),
+        "squared_error": rng.standard_normal((SAMPLES, STEPS, net.output_size)),
+        "one squared_error target a sample": rng.standard_normal((SAMPLES, net.output_size)),
     }
-    feedback = [rng.standard_normal((layer.size, net.outputs)) for layer in net.layers[:-1]]
+    feedback = [rng.standard_normal((layer.size, net.output_size)) for layer in net.layers[:-1]]
     return Problem(net, x, mask, targets, feedback, trace_of(net, x))
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
@@ -27,7 +28,8 @@ def network(seed: int, hidden: str = "alif", **fixed: float) -> Network:
     old = net.layers[-1]
     ranges = {"du": (0.1, 1.0), "dv": (0.02, 0.3), "bias": (-0.1, 0.1)} | {k: (v, v) for k, v in fixed.items()}
     params = {name: rng.uniform(*ends, old.size) for name, ends in ranges.items()}
-    net.layers[-1] = Layer(MODEL, old.weight, None, None, params, MODEL.trainable)
+    last = Layer(MODEL, old.weight, None, None, params, MODEL.trainable)
+    net = Network.from_layers([*net.layers[:-1], last], net.dt, net.encoder, net.notes)
     return net
 
 

@@ -16,7 +16,9 @@ from scipy.sparse import csc_array, csr_array
 import hypr_neuro as hn
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays, sealed
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -25,8 +27,6 @@ from hypr_neuro.quantizing.weight_groups import LEAST_GAIN, rounding_error, spli
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
-from hypr_neuro.traces.float_trace import float_trace
-from hypr_neuro.traces.graph_trace import graph_trace
 
 Array = Any
 SPIKING = sorted(name for name, m in MODELS.items() if m.has_float and not m.readout)
@@ -48,13 +48,15 @@ def spikes(seed: int, samples: int = 5, steps: int = 40, channels: int = 4) -> A
 def test_a_chain_runs_like_the_network(neuron: str) -> None:
     net = small_net(neuron, bias=True)
     x = spikes(1)
-    expected = float_trace(net, x, ["spikes", *net.layers[0].model.state_names], dtype=np.float64)
-    found = graph_trace(FloatGraph.from_network(net), x, ["spikes", *net.layers[0].model.state_names])
+    record = ["spikes", "current", *net.layers[0].model.state_names]
+    expected, found = hn.run_float(net, x, record), run_graph(net, x, record)
     assert found.spikes["layers.0"].any()
     np.testing.assert_array_equal(found.spikes["layers.0"], expected.spikes["layers.0"])
     np.testing.assert_allclose(found.readout, expected.readout, rtol=1e-12, atol=1e-12)
-    assert found.rates == expected.rates
-    assert found.synaptic_operations == expected.synaptic_operations
+    for name, states in found.states.items():
+        for state, values in states.items():
+            np.testing.assert_allclose(values, expected.states[name][state], rtol=1e-9, atol=1e-9)
+    assert {k: v.tolist() for k, v in found.counts.items()} == {k: v.tolist() for k, v in expected.counts.items()}
 
 
 def lif(name: str, n: int, **params: float) -> FloatPopulation:
@@ -74,7 +76,7 @@ def test_delays_loops_and_biases_arrive_when_the_docstring_says() -> None:
         FloatSynapses("a", "b", csr_array(one)),
         FloatSynapses("b", "a", one, delay=1),  # from a later population: lag 2
     )
-    graph = FloatGraph(1, populations, synapses, 1e-3, ("b", "c"))
+    graph = Network(1, populations, synapses, 1e-3, ("b", "c"))
     x = np.zeros((1, 8, 1))
     x[0, 0] = 1
     run = run_graph(graph, x)
@@ -85,7 +87,7 @@ def test_delays_loops_and_biases_arrive_when_the_docstring_says() -> None:
 
 
 def test_results_do_not_depend_on_the_batch() -> None:
-    graph, x = FloatGraph.from_network(small_net("alif")), spikes(2, samples=70)
+    graph, x = small_net("alif"), spikes(2, samples=70)
     together = run_graph(graph, x, ["spikes", "u"])
     for i in (0, 63, 64, 69):
         alone = run_graph(graph, x[i : i + 1], ["spikes", "u"])
@@ -93,7 +95,7 @@ def test_results_do_not_depend_on_the_batch() -> None:
         np.testing.assert_array_equal(together.states["layers.0"]["u"][:, i], alone.states["layers.0"]["u"][:, 0])
 
 
-def random_graph(seed: int, sparse: bool = True) -> FloatGraph:
+def random_graph(seed: int, sparse: bool = True) -> Network:
     """Three populations with a skip, a loop over two of them, delays and biases."""
     rng = np.random.default_rng(seed)
 
@@ -115,14 +117,14 @@ def random_graph(seed: int, sparse: bool = True) -> FloatGraph:
         FloatSynapses("b", "c", weights(3, 5)),
         FloatSynapses("input", "c", weights(3, 4)),
     )
-    return FloatGraph(4, populations, synapses, 1e-3, ("c",), notes={"from": "a test"})
+    return Network(4, populations, synapses, 1e-3, ("c",), notes={"from": "a test"})
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_file_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
     graph = random_graph(seed)
     graph.save(tmp_path / "graph.h5")
-    found = FloatGraph.load(tmp_path / "graph.h5")
+    found = Network.load(tmp_path / "graph.h5")
     assert found.digest() == graph.digest()
     assert found.notes == graph.notes
     np.testing.assert_array_equal(run_graph(found, spikes(seed)).readout, run_graph(graph, spikes(seed)).readout)
@@ -132,11 +134,11 @@ def test_a_file_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
 def test_nir_gives_the_graph_back(seed: int, tmp_path: Path) -> None:
     """In the order of the connections, too, which is that of the sums."""
     graph = random_graph(seed)
-    order = np.random.default_rng(seed).permutation(len(graph.synapses))
-    graph = replace(graph, synapses=tuple(graph.synapses[i] for i in order))
+    order = np.random.default_rng(seed).permutation(len(graph.connections))
+    graph = replace(graph, connections=tuple(graph.connections[i] for i in order))
     hn.write_nir(graph, tmp_path / "graph.nir")
     found = hn.import_nir(tmp_path / "graph.nir").graph
-    assert [c.name for c in found.synapses] == [c.name for c in graph.synapses]
+    assert [c.name for c in found.connections] == [c.name for c in graph.connections]
     assert found.digest() == graph.digest()
     assert found.notes == graph.notes
 
@@ -150,7 +152,7 @@ def test_any_name_of_a_population_goes_through_nir(name: str, tmp_path: Path) ->
         FloatSynapses(name, name, np.ones((2, 2))),
         FloatSynapses(name, "out", np.ones((1, 2))),
     )
-    graph = FloatGraph(4, populations, synapses, 1e-3, ("out",), (2, 2), notes={name: [name]})
+    graph = Network(4, populations, synapses, 1e-3, ("out",), (2, 2), notes={name: [name]})
     hn.write_nir(graph, tmp_path / "graph.nir")
     found = hn.import_nir(tmp_path / "graph.nir").graph
     assert [p.name for p in found.populations] == [p.name for p in populations]
@@ -173,7 +175,7 @@ def test_neurons_that_hear_nothing_get_no_input_of_their_own(tmp_path: Path) -> 
         FloatSynapses("a", "out", np.ones((1, 1))),
         FloatSynapses("deaf", "out", np.ones((1, 1))),
     )
-    graph = FloatGraph(2, populations, synapses, 1e-3, ("out",))
+    graph = Network(2, populations, synapses, 1e-3, ("out",))
     hn.write_nir(graph, tmp_path / "graph.nir")
     nodes = nir.read(tmp_path / "graph.nir").nodes
     assert [name for name, node in nodes.items() if isinstance(node, nir.Input)] == ["input"]
@@ -187,7 +189,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     data[len(data) // 2] ^= 1
     (tmp_path / "bad.h5").write_bytes(data)
     with pytest.raises(FileFormatError, match="sha256"):
-        FloatGraph.load(tmp_path / "bad.h5")
+        Network.load(tmp_path / "bad.h5")
     with pytest.raises(FileFormatError, match="expected 'hypr-neuro quantized network'"):
         QuantizedNetwork.load(path)
 
@@ -207,7 +209,7 @@ FORGED = {
     "column below 0": (put("c0/indices", np.array([0, -1], np.int32)), "input -> a: sparse weights, "),
     "rows of others": (put("c0/indptr", np.array([0, 9], np.int32)), "ndex pointer"),
     "complex weights": (put("c0/data", np.array([1.0, 1j])), "input -> a: weights of type complex128, rule: real"),
-    "weights of text": (put("c0/data", np.array([b"1", b"2"])), "import it again"),
+    "weights of text": (put("c0/data", np.array([b"1", b"2"])), "train or import it again"),
     "complex parameter": (put("p0/params/vth", np.array([1j])), "population 'a': vth of type complex128, rule: real"),
     "complex bias": (put("p0/biases/0", np.array([1j])), "population 'a': bias of type complex128, rule: real"),
     "huge shape": (of("populations", "shape", [1 << 40]), r"'a': du of shape \(1,\) for neurons \(1099511627776,\)"),
@@ -225,12 +227,12 @@ def test_sealed_files_that_say_what_cannot_be_are_refused(case: str, tmp_path: P
     change, match = FORGED[case]
     population = FloatPopulation("a", get_model("lif"), {}, {0: np.ones(1)})
     synapses = FloatSynapses("input", "a", csr_array(np.ones((1, 2))))
-    FloatGraph(2, (population,), (synapses,), 1e-3, ("a",)).save(tmp_path / "g.h5")
-    meta, arrays = load_arrays(tmp_path / "g.h5", "hypr-neuro float graph")
+    Network(2, (population,), (synapses,), 1e-3, ("a",)).save(tmp_path / "g.h5")
+    meta, arrays = load_arrays(tmp_path / "g.h5", "hypr-neuro network")
     change(meta, arrays)
-    save_arrays(tmp_path / "g.h5", "hypr-neuro float graph", meta, arrays)
+    save_arrays(tmp_path / "g.h5", "hypr-neuro network", meta, arrays)
     with pytest.raises(FileFormatError, match=match):
-        FloatGraph.load(tmp_path / "g.h5")
+        Network.load(tmp_path / "g.h5")
 
 
 def test_a_sealed_file_cannot_ask_for_more_than_it_holds(tmp_path: Path) -> None:
@@ -240,7 +242,7 @@ def test_a_sealed_file_cannot_ask_for_more_than_it_holds(tmp_path: Path) -> None
         file.create_dataset("arrays/more", (1 << 20,), "f8", chunks=True, compression="gzip")
     path.write_bytes(sealed(path.read_bytes()))
     with pytest.raises(FileFormatError, match="entry 'more' declares more data than the file holds"):
-        FloatGraph.load(path)
+        Network.load(path)
 
 
 @pytest.mark.parametrize("form", [csr_array, csc_array])
@@ -268,7 +270,7 @@ def test_connections_are_checked_by_name(change: dict[str, Any], match: str) -> 
     graph = random_graph(0)
     given = {"source": "input", "target": "a", "weights": np.ones((6, 4))} | change
     with pytest.raises(InputError, match=match):
-        FloatGraph(4, graph.populations, (FloatSynapses(**given),), 1e-3, ("c",))
+        Network(4, graph.populations, (FloatSynapses(**given),), 1e-3, ("c",))
 
 
 def test_populations_are_checked_by_name() -> None:
@@ -284,7 +286,7 @@ def test_populations_are_checked_by_name() -> None:
     with pytest.raises(InputError, match=r"population 'a': 1099511627776 neurons, rule: at most 67108864"):
         FloatPopulation("a", model, {}, shape=(1 << 40,))
     with pytest.raises(InputError, match="outputs"):
-        FloatGraph(1, (lif("a", 1),), (), 1e-3, ("b",))
+        Network(1, (lif("a", 1),), (), 1e-3, ("b",))
     with pytest.raises(InputError, match="record: unknown 'w'"):
         run_graph(random_graph(0), spikes(0), ["w"])
     with pytest.raises(InputError, match=r"x is int8 of shape \(5, 40, 3\)"):
@@ -300,7 +302,7 @@ def test_a_chain_without_bias_has_the_integers_of_the_network(neuron: str) -> No
     net = small_net(neuron)
     ranges = state_ranges(net, spikes(3))
     expected = hn.quantize(net, "loihi2", calibration=ranges).integer()
-    found = quantize_graph(FloatGraph.from_network(net), "loihi2", calibration=ranges, weight_groups=1)
+    found = quantize_graph(net, "loihi2", calibration=ranges, weight_groups=1)
     assert found.integer().digest() == expected.digest()
 
 
@@ -334,7 +336,7 @@ def test_skips_and_biases_stay_in_step_with_float_time(seed: int) -> None:
         FloatSynapses("input", "c", 0.5 * binary(4, 4), delay=1),
         FloatSynapses("a", "a", 0.5 * binary(6, 6)),
     )
-    graph = FloatGraph(4, populations, synapses, 1e-3, ("c",))
+    graph = Network(4, populations, synapses, 1e-3, ("c",))
     x = spikes(seed)
     expected = run_graph(graph, x)
     quantized = quantize_graph(graph, "loihi2", calibration=x)
@@ -348,7 +350,7 @@ def test_skips_and_biases_stay_in_step_with_float_time(seed: int) -> None:
 
 def test_feedback_that_comes_late_is_said() -> None:
     graph = random_graph(1)
-    looped = FloatGraph(4, graph.populations, (*graph.synapses, FloatSynapses("c", "a", np.ones((6, 3)))), 1e-3, ("c",))
+    looped = Network(4, graph.populations, (*graph.connections, FloatSynapses("c", "a", np.ones((6, 3)))), 1e-3, ("c",))
     notes = quantize_graph(looped, "loihi2", calibration=spikes(0)).notes
     assert notes == ["c -> a: arrives 2 step(s) later than in float, since 'c' runs so many behind 'a' on this chip"]
     assert quantize_graph(looped, "ideal", calibration=spikes(0)).notes == []
@@ -359,7 +361,7 @@ def test_a_bias_on_the_membrane_settles_to_the_same_current() -> None:
     population = FloatPopulation(
         "a", model, {"du": np.full(2, 0.5), "dv": 0.25, "vth": 100.0}, {0: np.array([0.5, -1])}
     )
-    graph = FloatGraph(1, (population,), (FloatSynapses("input", "a", np.ones((2, 1))),), 1e-3, ("a",))
+    graph = Network(1, (population,), (FloatSynapses("input", "a", np.ones((2, 1))),), 1e-3, ("a",))
     x = np.zeros((1, 60, 1), np.int8)
     lines = quantize_graph(graph, "loihi2", calibration=x + 1)
     membrane = quantize_graph(graph, "loihi2", calibration=x + 1, bias="membrane")
@@ -371,11 +373,11 @@ def test_a_bias_on_the_membrane_settles_to_the_same_current() -> None:
         quantize_graph(random_graph(0), "loihi2", calibration=spikes(0), bias="membrane")
 
 
-def four_currents() -> FloatGraph:
+def four_currents() -> Network:
     """Four neurons, each with a constant current that no mantissa of 8 bits holds exactly."""
     currents = {0: np.array([0.7313, -0.2511, 0.01937, 0.4477])}
     population = FloatPopulation("a", get_model("lif"), {"du": 0.5, "dv": 0.25, "vth": 100.0}, currents, (4,))
-    return FloatGraph(1, (population,), (FloatSynapses("input", "a", np.ones((4, 1))),), 1e-3, ("a",))
+    return Network(1, (population,), (FloatSynapses("input", "a", np.ones((4, 1))),), 1e-3, ("a",))
 
 
 def test_two_lines_carry_a_constant_current_to_half_a_unit() -> None:
@@ -402,7 +404,7 @@ def test_each_group_of_weights_has_the_exponent_that_it_needs() -> None:
     """Small weights keep their bits beside a large one."""
     small = np.array([[0.031, -0.017, 0.029, 0.011]])
     weights = np.concatenate([small, [[4.0]]], axis=1)
-    graph = FloatGraph(5, (lif("a", 1),), (FloatSynapses("input", "a", weights),), 1e-3, ("a",))
+    graph = Network(5, (lif("a", 1),), (FloatSynapses("input", "a", weights),), 1e-3, ("a",))
     quantized = quantize_graph(graph, "loihi2", calibration={"a": 8.0})
     large, rest = quantized.integer().synapses
     assert large.exponent > rest.exponent

@@ -9,7 +9,7 @@ import pytest
 from model_records import PLAIN, assert_fires, inside, record_of
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Layer
+from hypr_neuro.graph.layer import Layer
 from hypr_neuro.neurons import MODELS, get_model
 
 STEPS = 400

@@ -14,7 +14,9 @@ from graph_oracle import graph_oracle
 
 import hypr_neuro as hn
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.run import forward
 from hypr_neuro.testing.graphs import random_graph
@@ -34,7 +36,7 @@ SINGLE = 2e-3
 
 
 class Problem(NamedTuple):
-    graph: FloatGraph
+    graph: Network
     x: Array
     y: Array
     mask: Array
@@ -47,9 +49,9 @@ def problem(seed: int) -> Problem:
     rng = np.random.default_rng([seed, 32])
     graph, loss = random_graph(seed), LOSSES[seed % len(LOSSES)]
     mask = rng.random((SAMPLES, STEPS)) < 0.7
-    y = rng.integers(0, graph.size, SAMPLES)
+    y = rng.integers(0, graph.output_size, SAMPLES)
     if loss == "squared_error":
-        y = rng.standard_normal((SAMPLES, STEPS, graph.size))
+        y = rng.standard_normal((SAMPLES, STEPS, graph.output_size))
     return Problem(graph, random_spikes(seed, SAMPLES, STEPS, graph.inputs), y, mask, loss, [1.0, 0.9][seed % 2])
 
 
@@ -60,12 +62,12 @@ def found(at: Problem, rule: str, **options: Any) -> tuple[dict[str, Array], flo
 
 @cache
 def expected(seed: int, rule: str) -> tuple[dict[str, Array], float]:
-    """The oracle's gradients, by the names of `FloatGraph.arrays` and in their form."""
+    """The oracle's gradients, by the names of `Network.arrays` and in their form."""
     at = problem(seed)
     y = np.repeat(at.y[:, None], STEPS, 1) if at.loss == "per_step_cross_entropy" else at.y
     numbers, loss = graph_oracle(at.graph, at.graph.connection_names(), at.x, y, at.mask, rule, at.loss, at.decay)
     result = {}
-    for name, c in zip(at.graph.connection_names(), at.graph.synapses, strict=True):
+    for name, c in zip(at.graph.connection_names(), at.graph.connections, strict=True):
         weights: Any = c.weights
         dense = numbers["weights", name]
         if not isinstance(weights, np.ndarray):
@@ -106,14 +108,14 @@ def test_windows_of_any_length_give_the_same(seed: int, chunk: int) -> None:
 
 def test_what_is_drawn_meets_every_kind() -> None:
     graphs = [problem(seed).graph for seed in range(12)]
-    links = [(g, c) for g in graphs for c in g.synapses]
+    links = [(g, c) for g in graphs for c in g.connections]
     order = [{p.name: i for i, p in enumerate(g.populations)} for g in graphs]
     assert {p.model.name for g in graphs for p in g.populations} >= {*spiking_models(), "li"}
     assert any(c.source == c.target for _, c in links)
     assert any(not g.forward(c) and c.source != c.target for g, c in links)
     assert any(g.forward(c) and c.delay for g, c in links)
     assert any(not isinstance(c.weights, np.ndarray) for _, c in links)
-    assert any(len(set(g.connection_names())) > len({c.name for c in g.synapses}) for g in graphs)
+    assert any(len(set(g.connection_names())) > len({c.name for c in g.connections}) for g in graphs)
     assert any(first > 0 for g in graphs for p in g.populations for first in p.biases)
     assert any(not g.population(name).model.readout for g in graphs for name in g.outputs)
     assert any(at[g.outputs[0]] < len(at) - 1 for g, at in zip(graphs, order, strict=True))
@@ -125,8 +127,8 @@ def test_what_is_drawn_meets_every_kind() -> None:
 def test_a_chain_gets_what_its_layers_get(model: str, rule: str) -> None:
     """Two implementations: kernels of whole layers, and of populations and connections apart."""
     net = random_network(model, 3, hidden=(6, 5))
-    x, y = random_spikes(3, SAMPLES, STEPS, net.inputs), np.arange(SAMPLES) % net.outputs
-    got, loss = graph_gradients(FloatGraph.from_network(net), x, y, rule=rule)
+    x, y = random_spikes(3, SAMPLES, STEPS, net.inputs), np.arange(SAMPLES) % net.output_size
+    got, loss = graph_gradients(net, x, y, rule=rule)
     wanted, value = hn.gradients(net, x, y, rule=rule)
     below = "input"
     for i, layer in enumerate(net.layers):
@@ -150,7 +152,7 @@ def test_float32_is_as_exact_as_its_numbers(seed: int) -> None:
 
 def test_threads_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = random_graph(1)
-    x, y = random_spikes(1, 40, STEPS, graph.inputs), np.arange(40) % graph.size
+    x, y = random_spikes(1, 40, STEPS, graph.inputs), np.arange(40) % graph.output_size
     many = graph_gradients(graph, x, y)
     monkeypatch.setattr(forward, "cpu_count", lambda: 1)
     one = graph_gradients(graph, x, y)
@@ -161,7 +163,7 @@ def test_threads_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_signal_meets_what_was_sent_when_it_was_sent() -> None:
     """By hand: one spike in step 1 over delay 2; the error of step 3 alone reaches the weight below it."""
     hidden = FloatPopulation("h", get_model("lif"), {})
-    graph = FloatGraph(
+    graph = Network(
         1,
         (hidden, FloatPopulation("o", get_model("li"), {})),
         (FloatSynapses("input", "h", np.array([[3.0]])), FloatSynapses("h", "o", np.array([[1.0]]), 2)),
@@ -185,7 +187,7 @@ def test_circles_and_horizons() -> None:
 
     links = [("input", "a", 0), ("a", "b", 1), ("b", "a", 2), ("b", "c", 3), ("c", "c", 0), ("input", "c", 2)]
     synapses = tuple(FloatSynapses(s, t, np.ones((1, 1)), d) for s, t, d in links)
-    graph = FloatGraph(1, tuple(map(population, "abc")), synapses, 1e-3, ("c",))
+    graph = Network(1, tuple(map(population, "abc")), synapses, 1e-3, ("c",))
     assert circles(graph) == [(["a", "b"], 3), (["c"], 1)]
     assert horizons(graph) == {"a": 4, "b": 3, "c": 0}
 
@@ -204,7 +206,7 @@ def data() -> hn.SequenceData:
     return hn.SequenceData("halves", x, y, split, 2)
 
 
-def loop_with_spiking_outputs(seed: int = 0) -> FloatGraph:
+def loop_with_spiking_outputs(seed: int = 0) -> Network:
     """Two populations that feed each other over delays, and an output of spikes before the last of them."""
     rng = np.random.default_rng(seed)
 
@@ -221,7 +223,7 @@ def loop_with_spiking_outputs(seed: int = 0) -> FloatGraph:
         link("a", "b", 5, 8, 1),
         link("b", "a", 8, 5),
     )
-    return FloatGraph(6, (lif("a", 8), lif("out", 2), lif("b", 5)), links, 1e-3, ("out",))
+    return Network(6, (lif("a", 8), lif("out", 2), lif("b", 5)), links, 1e-3, ("out",))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -298,29 +300,51 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 )
 def test_options_of_chains_are_refused_by_name(name: str, value: Any) -> None:
     at = problem(0)
-    with pytest.raises(InputError, match=f"{name} with a FloatGraph, rule: a Network takes it"):
+    with pytest.raises(InputError, match=f"{name} with a network that is no chain of layers, rule: a chain takes it"):
         hn.gradients(at.graph, at.x, np.zeros(SAMPLES, int), **{name: value})
 
 
 def test_training_refuses_what_graphs_lack(data: hn.SequenceData) -> None:
     graph = loop_with_spiking_outputs()
-    with pytest.raises(InputError, match="updates inside a sequence"):
+    with pytest.raises(InputError, match="update_every with a network that is no chain of layers"):
         hn.train(graph, data, update_every=5)
-    with pytest.raises(InputError, match="penalty with a FloatGraph"):
+    with pytest.raises(InputError, match="penalty with a network that is no chain of layers"):
         hn.train(graph, data, epochs=1, penalty=hn.RatePenalty(0.1, 1.0))
-    graph.synapses[0].weights[0, 0] = np.nan
+    graph.connections[0].weights[0, 0] = np.nan
     with pytest.raises(InputError, match="input -> a holds a number that is not finite"):
         hn.train(graph, data, epochs=1)
 
 
 def test_silence_is_said_with_a_remedy_that_graphs_have(data: hn.SequenceData) -> None:
     graph = loop_with_spiking_outputs()
-    for c in graph.synapses:
+    for c in graph.connections:
         c.weights[...] *= 0.0 if c.source == "input" else 1.0
     mute = "no output neuron spiked in the validation part"
-    silent = "'a' and 'b' did not spike once .*: give larger weights"
+    silent = "'a' and 'b' did not spike once .*: call hn.scale_to_rate.*, or give larger weights"
     with pytest.warns(UserWarning, match=mute), pytest.warns(UserWarning, match=silent):
         hn.train(graph, data, epochs=1)
+
+
+def test_populations_are_scaled_until_they_fire(data: hn.SequenceData) -> None:
+    """By powers of two, forward connections alone."""
+    graph = loop_with_spiking_outputs()
+    for c in graph.connections:
+        c.weights[...] = np.abs(c.weights) / 64.0
+    before = graph.copy()
+    rates = hn.scale_to_rate(graph, data.x, 0.05)
+    run = hn.run_float(graph, data.x)
+    for p in graph.populations:
+        assert rates[p.name] >= 0.05
+    last = graph.populations[-1]
+    assert rates[last.name] == float((run.spikes[last.name] != 0).mean())
+    for was, c in zip(before.connections, graph.connections, strict=True):
+        factor = c.weights / was.weights
+        assert (factor == factor.flat[0]).all()
+        assert float(np.log2(factor.flat[0])).is_integer()
+        assert graph.forward(c) or factor.flat[0] == 1.0
+    assert any(
+        not np.array_equal(a.weights, b.weights) for a, b in zip(before.connections, graph.connections, strict=True)
+    )
 
 
 def test_outputs_that_never_spike_are_told(data: hn.SequenceData, recwarn: pytest.WarningsRecorder) -> None:
@@ -336,7 +360,7 @@ def test_outputs_that_the_input_alone_feeds_are_not_called_silent(
     data: hn.SequenceData, recwarn: pytest.WarningsRecorder
 ) -> None:
     out = FloatPopulation("out", get_model("li"), {}, {}, (2,))
-    graph = FloatGraph(6, (out,), (FloatSynapses("input", "out", np.ones((2, 6))),), 1e-3, ("out",))
+    graph = Network(6, (out,), (FloatSynapses("input", "out", np.ones((2, 6))),), 1e-3, ("out",))
     hn.train(graph, data, epochs=1)
     assert not [w for w in recwarn if "spike" in str(w.message)]
 

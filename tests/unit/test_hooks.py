@@ -23,7 +23,6 @@ from learning_rules import (
 )
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Network
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.loop import train
@@ -348,7 +347,7 @@ def test_options_that_would_change_nothing_are_refused(options: dict[str, Any], 
 def test_a_graph_refuses_a_rule_that_updates_inside_a_sequence() -> None:
     net, x, y, _ = problem()
     with pytest.raises(InputError, match="rule 'hypr' with update_every = 5, rule: None"):
-        gradients(FloatGraph.from_network(net), x, y, rule={"name": "hypr", "update_every": 5})
+        gradients(net, x, y, rule={"name": "hypr", "update_every": 5})
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def problem(model: str, seed: int = 7, **options: object):
     """(network, x, y, mask)."""
     net = random_network(model, seed, **options)
     rng = np.random.default_rng([seed, 5])
-    y, mask = rng.integers(0, net.outputs, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.6
+    y, mask = rng.integers(0, net.output_size, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.6
     return net, random_spikes(seed, SAMPLES, STEPS, net.inputs), y, mask
 
 
@@ -76,7 +76,7 @@ def test_one_label_a_sample_stands_for_every_step() -> None:
 
 def test_unscored_steps_carry_no_gradient() -> None:
     net, x, y, mask = problem("brf")
-    other = np.where(mask, y, (y + 1) % net.outputs)
+    other = np.where(mask, y, (y + 1) % net.output_size)
     assert_close(gradients(net, x, y, mask)[0], gradients(net, x, other, mask)[0], 0.0)
 
 

@@ -11,7 +11,7 @@ from model_records import LearnedRecord, record_of
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import Population
-from hypr_neuro.graph.network import Layer
+from hypr_neuro.graph.layer import Layer
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import FixedParams, Learned, NeuronModel, no_integer_form
 from hypr_neuro.numbers.compiling import compile_kernel

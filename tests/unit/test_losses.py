@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.run.forward import readout
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
@@ -137,7 +138,9 @@ def charging(bias: tuple[float, float]) -> Network:
     """Silent neurons, and a readout that charges by halves: u_t = (1 - 2^-t) bias."""
     silent = Layer(get_model("lif"), np.zeros((2, 1)), None, None, {}, ())
     tau = 1.0 / log(2.0)
-    return Network([silent, Layer(get_model("li"), np.zeros((2, 2)), None, np.array(bias), {"tau": tau}, ())])
+    return Network.from_layers(
+        [silent, Layer(get_model("li"), np.zeros((2, 2)), None, np.array(bias), {"tau": tau}, ())]
+    )
 
 
 def sigmoid(x: float) -> float:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.graph.float_graph import FloatGraph
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.neurons.base import no_float_form, no_integer_form
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
@@ -177,11 +177,11 @@ def test_a_wrong_layer_is_named(changes: dict[str, Any], message: str) -> None:
 def test_layers_that_do_not_fit_are_named() -> None:
     readout = Layer(get_model("li"), np.ones((2, 4)), None, None, {}, ("tau",))
     with pytest.raises(InputError, match="readout: 4 inputs, but layer 0 has 3"):
-        Network([layer(), readout])
+        Network.from_layers([layer(), readout])
     with pytest.raises(InputError, match="at least one layer of spiking neurons"):
-        Network([readout])
+        Network.from_layers([readout])
     with pytest.raises(InputError, match="layer 0: 'li' is a readout"):
-        Network([Layer(get_model("li"), np.ones((4, 4)), None, None, {}, ()), readout])
+        Network.from_layers([Layer(get_model("li"), np.ones((4, 4)), None, None, {}, ()), readout])
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -261,7 +261,7 @@ def test_a_float_only_neuron_is_refused_in_integers() -> None:
     }
     model = replace(get_model("alif"), name="smooth", psi_index=None, **no_integers)
     net = random_network("alif", 6, hidden=(3, 3), inputs=2, outputs=2)
-    net.layers[1] = replace(net.layers[1], model=model)
+    net.layers[1].model = model
     with pytest.raises(InputError, match=r"layers\.1: neuron 'smooth' has no integer form, .* in float only; build"):
         quantize(net, "ideal", calibration=np.zeros((1, 2, 2)))
     with pytest.raises(InputError, match="no integer form"):
@@ -301,7 +301,7 @@ def test_integers_of_other_names_than_the_record_are_refused(changed: dict[str, 
     with pytest.raises(InputError, match=f"neuron 'renamed': to_fixed {rule}"):
         quantize(net, "ideal", calibration=ranges)
     with pytest.raises(InputError, match=f"neuron 'renamed': to_fixed {rule}"):
-        quantize_graph(FloatGraph.from_network(net), "ideal", calibration=ranges)
+        quantize_graph(net, "ideal", calibration=ranges)
 
 
 @pytest.mark.parametrize("model", [name for name, model in MODELS.items() if model.has_float])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from learning_rules import Noisy, assert_equal, node_perturbation, problem
 
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.noise import LayerNoise
@@ -77,7 +78,7 @@ def test_node_perturbation_estimates_the_gradient_of_the_readout() -> None:
     """The loss is quadratic in the readout's currents, so the smoothed loss has the same gradient."""
     net, x, _, _ = problem(hidden=(4,))
     x = x[:1, :10]
-    y = np.random.default_rng(5).standard_normal((1, 10, net.outputs))
+    y = np.random.default_rng(5).standard_normal((1, 10, net.output_size))
     expected = gradients(net, x, y, loss="squared_error")[0]["readout.weight"]
     mean, error = estimates(net, node_perturbation(0.0, 0.5), x, y, "readout.weight")
     seen = error > 0  # neurons that never spike have no estimate, and no gradient
@@ -90,7 +91,7 @@ def one_neuron() -> Network:
     """A LIF neuron and a readout that hears it, both without memory of use in one step."""
     hidden = Layer(get_model("lif"), np.array([[0.8]]), None, None, {"vth": np.ones(1)}, ())
     readout = Layer(get_model("li"), np.array([[2.0]]), None, None, {"tau": np.full(1, 3.0)}, ())
-    return Network([hidden, readout])
+    return Network.from_layers([hidden, readout])
 
 
 def test_node_perturbation_estimates_the_gradient_of_the_smoothed_loss() -> None:

@@ -29,7 +29,7 @@ def hand_written(net: Network, x: Array, y: Array, every: int, rate: float) -> N
         for layer in layers:
             values = layer.forward(values)
         chance = np.exp(values - values.max())
-        signal = (chance / chance.sum() - np.eye(net.outputs)[y[t]]) / len(x)
+        signal = (chance / chance.sum() - np.eye(net.output_size)[y[t]]) / len(x)
         for layer in reversed(layers):
             signal = layer.learn(signal)
         if (t + 1) % every and t + 1 < len(x):
@@ -60,7 +60,7 @@ def test_updates_inside_a_sequence_are_those_of_a_hand_written_loop(model: str, 
 
 def test_training_inside_sequences_is_that_of_a_hand_written_loop() -> None:
     net, x, y, _ = problem()
-    data = SequenceData("toy", x[:1], y[:1], np.array(["train"]), net.outputs)
+    data = SequenceData("toy", x[:1], y[:1], np.array(["train"]), net.output_size)
     by_hand = net.copy()
     for _ in range(2):
         hand_written(by_hand, x[0], y[0], 7, 0.05)

@@ -14,7 +14,8 @@ import pytest
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import Population
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.numbers.compiling import compile_kernel

@@ -43,7 +43,7 @@ def problem(model: str, seed: int = 5) -> tuple[Network, Array, Array, Array]:
     """(network of layers with 5 and 3 neurons, x, y, mask)."""
     net = random_network(model, seed, hidden=(5, 3))
     rng = np.random.default_rng([seed, 8])
-    y, mask = rng.integers(0, net.outputs, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.7
+    y, mask = rng.integers(0, net.output_size, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.7
     return net, random_spikes(seed, SAMPLES, STEPS, net.inputs), y, mask
 
 
@@ -176,7 +176,7 @@ def test_training_does_not_depend_on_blocks_and_threads(
     model: str, rule: str, dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net, x, y, mask = problem(model)
-    data = SequenceData("random", x, y, np.array(["train"] * 6 + ["validation"]), net.outputs, mask)
+    data = SequenceData("random", x, y, np.array(["train"] * 6 + ["validation"]), net.output_size, mask)
     chunk = 7 if get_rule(rule).forward else None
 
     def trained() -> Network:
@@ -216,8 +216,8 @@ def test_random_feedback_has_the_range_of_start_weights() -> None:
     net = random_network("lif", 1, hidden=(60, 50))
     first, again, other = random_feedback(net), random_feedback(net), random_feedback(net, seed=3)
     for layer, matrix, same, different in zip(net.layers, first, again, other, strict=False):
-        limit = np.sqrt(6.0 / (layer.size + net.outputs))
-        assert matrix.shape == (layer.size, net.outputs)
+        limit = np.sqrt(6.0 / (layer.size + net.output_size))
+        assert matrix.shape == (layer.size, net.output_size)
         assert np.array_equal(matrix, same)
         assert not np.array_equal(matrix, different)
         assert 0.9 * limit < np.abs(matrix).max() <= limit
@@ -253,7 +253,7 @@ def test_the_loss_of_a_regression_does_not_depend_on_blocks(monkeypatch: pytest.
         monkeypatch.setattr("hypr_neuro.run.forward.BLOCK_BYTES", size)
         losses = []
         for seed in range(20):
-            y = np.random.default_rng(seed).standard_normal((8, net.outputs))
+            y = np.random.default_rng(seed).standard_normal((8, net.output_size))
             losses.append(gradients(net, random_spikes(seed, 8, 28, net.inputs), y, loss="squared_error")[1])
         found.append(losses)
     assert found[0] == found[1]

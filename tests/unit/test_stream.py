@@ -34,9 +34,9 @@ def problem(model: str = "lif", loss: str = "per_step_cross_entropy") -> tuple[N
     net = random_network(model, 4, hidden=(5, 3))
     rng = np.random.default_rng(11)
     targets = {
-        "step": rng.integers(0, net.outputs, (SAMPLES, STEPS)),
-        "sample": rng.integers(0, net.outputs, SAMPLES),
-        "real": rng.standard_normal((SAMPLES, STEPS, net.outputs)),
+        "step": rng.integers(0, net.output_size, (SAMPLES, STEPS)),
+        "sample": rng.integers(0, net.output_size, SAMPLES),
+        "real": rng.standard_normal((SAMPLES, STEPS, net.output_size)),
     }
     mask = rng.random((SAMPLES, STEPS)) < 0.6
     mask[:, 10:20] &= np.arange(SAMPLES)[:, None] > 0  # no scored step in a part of the first sample
@@ -259,7 +259,7 @@ def test_training_from_a_memory_map_is_that_from_memory(dtype: type, tmp_path: P
     options = {"epochs": 3, "batch_size": 2, "chunk": 7, "rate": 0.02}
     trained = []
     for form in (x.astype(dtype), mapped(tmp_path, x.astype(dtype))):
-        data, own = SequenceData("random", form, y, split, net.outputs, mask), net.copy()
+        data, own = SequenceData("random", form, y, split, net.output_size, mask), net.copy()
         history = train(own, data, **options, checkpoint=tmp_path / type(form).__name__)
         trained.append((asdict(history), own, asdict(evaluate(own, data))))
     (history, expected, score), (again, found, same) = trained
@@ -291,6 +291,6 @@ def test_a_memory_map_is_read_a_part_at_a_time(tmp_path: Path) -> None:
 
 def test_labels_of_a_sample_that_change_from_part_to_part_are_refused() -> None:
     net, x, y, _ = problem()
-    parts = [(x[:, :10], y[:, 0], None), (x[:, 10:], (y[:, 0] + 1) % net.outputs, None)]
+    parts = [(x[:, :10], y[:, 0], None), (x[:, 10:], (y[:, 0] + 1) % net.output_size, None)]
     with pytest.raises(InputError, match="has other labels than the first"):
         stream_gradients(net, parts, loss="mean_cross_entropy")

@@ -118,14 +118,14 @@ def test_the_float_trace_keeps_what_was_asked_for_however_samples_are_split(monk
     assert list(whole.spikes) == ["layers.1"]
     kept = {layer: list(by_name) for layer, by_name in whole.states.items()}
     assert kept == {"layers.0": [names[0]], "layers.1": [names[0]], "readout": [names[0], "current"]}
-    monkeypatch.setattr("hypr_neuro.traces.float_trace.block_size", lambda *_: 2)
+    monkeypatch.setattr("hypr_neuro.run.run_float.block_size", lambda *_: 2)
     seen: list[tuple[int, int]] = []
     split = float_trace(net, x, ("spikes", "current", *names), on_block=lambda *at: seen.append(at))
     assert diff(whole, split, tolerance=0.0).equal
     assert seen == [(2, 5), (4, 5), (5, 5)]
-    with pytest.raises(InputError, match=r"record: unknown 'w', known: .*, of one layer: layers\.0/"):
+    with pytest.raises(InputError, match=r"record: unknown 'w', known: .*, of one population: layers\.0/"):
         float_trace(net, x, ("w",))
-    with pytest.raises(InputError, match="none of them 0"):
+    with pytest.raises(InputError, match="no length 0"):
         float_trace(net, x[:0])
 
 

@@ -312,7 +312,7 @@ def test_evaluation_does_not_depend_on_batches(make: Callable, monkeypatch: pyte
     for size in (1, 3, 64):
         assert repr(evaluate(net, data, "train", batch_size=size)) == whole
     seen = []
-    monkeypatch.setattr(loop, "READOUT_BYTES", 3 * 4 * STEPS * net.outputs)
+    monkeypatch.setattr(loop, "READOUT_BYTES", 3 * 4 * STEPS * net.output_size)
     monkeypatch.setattr(networks, "readout", lambda net, x: seen.append(len(x)) or readout(net, x))
     assert repr(evaluate(net, data, "train")) == whole
     assert max(seen) == 3

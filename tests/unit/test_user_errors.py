@@ -27,7 +27,7 @@ def test_given_errors_are_those_of_the_built_in_loss(rule: str) -> None:
     output = readout(net, x, dtype=np.float64)
     chance = np.exp(output - output.max(axis=2, keepdims=True))
     chance /= chance.sum(axis=2, keepdims=True)
-    errors = (chance - np.eye(net.outputs)[y]) * mask[:, :, None] / mask.sum()
+    errors = (chance - np.eye(net.output_size)[y]) * mask[:, :, None] / mask.sum()
     for chunk in (None,) if rule == "bptt" else (None, 5):
         found, value = gradients(net, x, errors=errors, rule=rule, chunk=chunk)
         assert_close(expected, found, 1e-9)
@@ -53,7 +53,7 @@ def own_squares(output: Array, target: Array, weight: Array) -> tuple[Array, Arr
 def test_a_loss_of_the_users_is_as_good_as_a_built_in_one(own: Any, name: str, chunk: int | None) -> None:
     net, x, y, mask = problem()
     if name == "squared_error":
-        y = np.random.default_rng(0).standard_normal((SAMPLES, STEPS, net.outputs))
+        y = np.random.default_rng(0).standard_normal((SAMPLES, STEPS, net.output_size))
     expected, loss = gradients(net, x, y, mask, loss=name, chunk=chunk)
     found, again = gradients(net, x, y, mask, loss=own, chunk=chunk)
     assert again == loss
@@ -95,7 +95,7 @@ def test_what_a_loss_of_the_users_returns_is_checked() -> None:
 )
 def test_bad_errors_and_losses_are_named(options: dict[str, Any], message: str) -> None:
     net, x, _, _ = problem()
-    assert net.outputs == 3
+    assert net.output_size == 3
     with pytest.raises(InputError, match=message):
         gradients(net, x, **options)
 
@@ -104,7 +104,7 @@ def test_bad_errors_and_losses_are_named(options: dict[str, Any], message: str) 
 def test_a_rule_gives_the_learning_signals_of_each_layer(chunk: int | None) -> None:
     """Direct feedback to the only hidden layer is HYPR with that way down, past the readout's 1 - κ."""
     net, x, y, mask = problem(hidden=(5,))
-    matrix = np.random.default_rng(0).standard_normal((net.outputs, 5))
+    matrix = np.random.default_rng(0).standard_normal((net.output_size, 5))
     expected, _ = gradients(net, x, y, mask, feedback_weights=[matrix])
     keeps = np.exp(-1.0 / net.layers[-1].params["tau"])
     rows = tuple(map(tuple, (1.0 - keeps)[:, None] * matrix))

@@ -25,9 +25,10 @@ def things() -> dict[str, Any]:
     split = np.array(["train"] * 4 + ["validation"] * 2 + ["test"] * 2)
     data = hn.SequenceData("small", x, rng.integers(0, CLASSES, 8), split, CLASSES)
     net = hn.Network.build({"inputs": CHANNELS, "outputs": CLASSES, "layers": [{"neuron": "lif", "size": 4}]})
-    graph = hn.FloatGraph.from_network(net)
+    skip = hn.FloatSynapses("input", "readout", np.ones((CLASSES, CHANNELS)))
+    graph = hn.Network(CHANNELS, net.populations, (*net.connections, skip), 1e-3, ("readout",))
     qnet = hn.quantize(net, "loihi2", calibration=data)
-    qgraph = hn.quantize_graph(graph, "loihi2", calibration=data, target="netx")
+    qgraph = hn.quantize_graph(net, "loihi2", calibration=data, target="netx")
     return {
         "network": net,
         "graph": graph,
@@ -40,7 +41,7 @@ def things() -> dict[str, Any]:
         "class": hn.QuantizedNetwork,
         "data": data,
         "trace": hn.float_trace(net, x, ("spikes",)),
-        "run": hn.run_graph(graph, x),
+        "run": hn.run_float(graph, x),
         "array": x,
         "text": "network.h5",
         "path": Path("network.h5"),
@@ -54,7 +55,8 @@ def things() -> dict[str, Any]:
 THINGS = things()
 NET, QNET, DATA, X = THINGS["network"], THINGS["quantized network"], THINGS["data"], THINGS["array"]
 Y = DATA.y
-LAYERS, QUANTIZED = {"network"}, {"quantized network", "quantized graph"}
+LAYERS, FLOATS = {"network"}, {"network", "graph"}
+QUANTIZED = {"quantized network", "quantized graph"}
 INTEGERS = QUANTIZED | {"integer network"}
 PATHS = {"text", "path"}
 
@@ -75,11 +77,10 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "dequantize, qnet": (lambda v, out: hn.dequantize(NET, v), QUANTIZED),
     "diff": (lambda v, out: hn.diff(v, THINGS["trace"]), {"trace"}),
     "diff, got": (lambda v, out: hn.diff(THINGS["trace"], v), {"trace"}),
-    "evaluate": (lambda v, out: hn.evaluate(v, DATA), LAYERS | QUANTIZED | {"graph"}),
+    "evaluate": (lambda v, out: hn.evaluate(v, DATA), FLOATS | QUANTIZED),
     "evaluate, data": (lambda v, out: hn.evaluate(QNET, v), {"data"}),
-    "float_trace": (lambda v, out: hn.float_trace(v, X), LAYERS),
-    "gradients": (lambda v, out: hn.gradients(v, X, Y), LAYERS | {"graph"}),
-    "graph_trace": (lambda v, out: hn.graph_trace(v, X), {"graph"}),
+    "float_trace": (lambda v, out: hn.float_trace(v, X), FLOATS),
+    "gradients": (lambda v, out: hn.gradients(v, X, Y), FLOATS),
     "import_checkpoint": (lambda v, out: hn.import_checkpoint(v), set()),
     "import_file": (lambda v, out: hn.import_file(v), set()),
     "import_nir": (lambda v, out: hn.import_nir(v), set()),
@@ -93,7 +94,7 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "quantize": (lambda v, out: hn.quantize(v, "loihi2", calibration=DATA), LAYERS),
     "quantize, profile": (lambda v, out: hn.quantize(NET, v, calibration=DATA), set()),
     "quantize, calibration": (lambda v, out: hn.quantize(NET, "loihi2", calibration=v), {"data", "array"}),
-    "quantize_graph": (lambda v, out: hn.quantize_graph(v, "loihi2", calibration=DATA), {"graph"}),
+    "quantize_graph": (lambda v, out: hn.quantize_graph(v, "loihi2", calibration=DATA), FLOATS),
     "quantize_graph, calibration": (
         lambda v, out: hn.quantize_graph(THINGS["graph"], "loihi2", calibration=v),
         {"data", "array"},
@@ -101,19 +102,19 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "read_netx": (lambda v, out: hn.read_netx(v), set()),
     "read_nir": (lambda v, out: hn.read_nir(v), set()),
     "read_quantized_nir": (lambda v, out: hn.read_quantized_nir(v), set()),
-    "run_graph": (lambda v, out: hn.run_graph(v, X), {"graph"}),
-    "run_graph, x": (lambda v, out: hn.run_graph(THINGS["graph"], v), {"array"}),
-    "scale_to_rate": (lambda v, out: hn.scale_to_rate(v.copy() if v is NET else v, X, 0.1), LAYERS),
+    "run_float": (lambda v, out: hn.run_float(v, X), FLOATS),
+    "run_float, x": (lambda v, out: hn.run_float(THINGS["graph"], v), {"array"}),
+    "scale_to_rate": (lambda v, out: hn.scale_to_rate(v.copy() if isinstance(v, hn.Network) else v, X, 0.1), FLOATS),
     "simulate": (lambda v, out: hn.simulate(v, X), INTEGERS),
     "simulate, x": (lambda v, out: hn.simulate(QNET, v), {"array"}),
     "stream_gradients": (lambda v, out: hn.stream_gradients(v, [(X, Y, None)]), LAYERS),
-    "train": (lambda v, out: hn.train(v.copy() if v is NET else v, DATA, epochs=1), LAYERS | {"graph"}),
+    "train": (lambda v, out: hn.train(v.copy() if v is NET else v, DATA, epochs=1), FLOATS),
     "train, data": (lambda v, out: hn.train(NET.copy(), v, epochs=1), {"data"}),
     "weight_ranges": (lambda v, out: hn.weight_ranges(v), LAYERS),
     "write_netx": (lambda v, out: hn.write_netx(v, out / "a.net", readout="outside"), {"quantized graph"}),
-    "write_nir": (lambda v, out: hn.write_nir(v, out / "a.nir"), LAYERS | QUANTIZED | {"graph"}),
+    "write_nir": (lambda v, out: hn.write_nir(v, out / "a.nir"), FLOATS | QUANTIZED),
     "write_report": (hn.write_report, {"dict"}),
-    "FloatGraph.from_network": (lambda v, out: hn.FloatGraph.from_network(v), LAYERS),
+    "load": (lambda v, out: hn.load(v), set()),
     "Simulator": (lambda v, out: hn.Simulator(v), INTEGERS),
     "LearnOptions.check": (lambda v, out: hn.LearnOptions().check(v), QUANTIZED),
     "a device": (lambda v, out: load_on_device(v), QUANTIZED),
@@ -147,27 +148,26 @@ def test_what_a_call_takes_is_taken_and_all_else_is_refused(call: str, tmp_path:
 @pytest.mark.parametrize(
     ("call", "thing", "message"),
     [
-        ("quantize", "graph", "net is of type FloatGraph, rule: Network; .* hn.quantize_graph .* take graphs"),
-        ("quantize_graph", "network", r"graph is of type Network, .*; pass hn\.FloatGraph\.from_network"),
-        ("quantize_graph", "imported", r"graph is of type Imported, rule: FloatGraph; pass its \.graph$"),
-        ("train", "imported", r"net is of type Imported, rule: Network or FloatGraph; pass its \.\w+"),
+        ("quantize", "graph", "'readout' hears 'input', rule: a chain of layers; .* hn.quantize_graph and .* take"),
+        ("quantize_graph", "imported", r"graph is of type Imported, rule: Network; pass its .*, or its \.graph$"),
+        ("train", "imported", r"net is of type Imported, rule: Network; pass its \.\w+"),
         (
             "train",
             "none",
-            r"net = None, rule: Network or FloatGraph; .*Network\.load.*\.network\(\) of an import is None",
+            r"net = None, rule: Network; .*Network\.load.*\.network\(\) of an import is None",
         ),
-        ("train", "pair", "net is of type tuple, rule: Network or FloatGraph; pass its first part, the Network"),
+        ("train", "pair", "net is of type tuple, rule: Network; pass its first part, the Network"),
         ("learn", "network", r"qnet is of type Network, .*; pass hn\.quantize\(net"),
-        ("learn", "imported", r"qnet is of type Imported, .*\.graph, then hn\.quantize_graph\("),
-        ("simulate", "imported", r"network is of type Imported, .*\.graph, then hn\.quantize_graph\("),
+        ("learn", "imported", r"qnet is of type Imported, .*\.graph, then hn\.quantize\(.*, or hn\.quantize_graph"),
+        ("simulate", "imported", r"network is of type Imported, .*, or its \.graph, then hn\.quantize"),
         ("simulate", "class", "network is the class QuantizedNetwork itself"),
         ("evaluate, data", "array", r"data is of type ndarray, rule: SequenceData; hn\.load_data"),
         (
             "evaluate",
             "text",
-            r"net = 'network\.h5', rule: Network, FloatGraph or QuantizedNetwork; .*hn\.Network\.load\(path\)",
+            r"net = 'network\.h5', rule: Network or QuantizedNetwork; .*hn\.Network\.load\(path\)",
         ),
-        ("diff", "run", r"expected is of type GraphRun, rule: Trace; pass hn\.graph_trace"),
+        ("diff", "run", r"expected is of type FloatRun, rule: Trace; pass hn\.float_trace"),
         ("import_file", "none", "path = None, rule: the path of a file of another program"),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_graph_is_calibrated_on_training_samples() -> None:
 @pytest.mark.parametrize("dt", [None, "x", 0, -1.0, float("nan"), float("inf"), X])
 def test_a_time_step_that_is_none_is_named(dt: Any) -> None:
     with pytest.raises(InputError, match=r"^dt (=|is) .*, rule: seconds a step, positive and finite"):
-        hn.Network(NET.layers, dt)
+        hn.Network.from_layers(NET.layers, dt)
 
 
 @pytest.mark.parametrize("read", [hn.import_nir, hn.import_file, hn.read_netx, hn.Network.load])
@@ -201,10 +201,10 @@ def test_a_folder_is_called_a_folder(read: Callable[[Path], Any], tmp_path: Path
 @pytest.mark.parametrize(
     ("command", "thing", "message"),
     [
-        ("learn", "graph", "holds a float graph, rule: a quantized network; only quantize, simulate, diff, compile"),
+        ("learn", "graph", "hears 'input', rule: a quantized network; only train, quantize, simulate, diff, compile"),
         ("place", "network", "holds a float network, rule: a quantized network; `hypr-neuro quantize "),
-        ("compare", "graph", "holds a float graph, rule: a float network of layers; only quantize, simulate, diff,"),
-        ("compare", "quantized network", "rule: a float network of layers; give the network.h5 that it was made from"),
+        ("compare", "graph", "in which population 'readout' hears 'input', rule: a chain of layers; only train, quan"),
+        ("compare", "quantized network", "rule: a float network; give the network.h5 that it was made from"),
         ("export", "integer network", "holds integers without a profile, rule: floats, or integers of layers"),
     ],
 )

@@ -45,7 +45,7 @@ def import_checkpoint(path: str | Path, neuron: str | None = None, *, dt: float 
     path = Path(path)
     content = _read(path)
     net, kind = recurrent.network(content, neuron, dt)
-    sizes = (net.inputs, net.layers[0].size, net.outputs)
+    sizes = (net.inputs, net.layers[0].size, net.output_size)
     equations = (*kind.equations, recurrent.READOUT)
     summary = Summary(
         path.name, content.container, kind.neuron, sizes, content.epoch, equations, content.left_out, kind.caution

@@ -20,7 +20,8 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.checkpoints.content import Content
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 
@@ -100,7 +101,7 @@ def network(content: Content, neuron: str | None, dt: float) -> tuple[Network, K
     try:
         hidden = Layer(get_model(kind.neuron), weight[:, :inputs], weight[:, inputs:], None, params | fixed, trained)
         readout = Layer(get_model("li"), arrays[OUT_WEIGHT], None, None, {"tau": tau}, ("tau",))
-        return Network([hidden, readout], dt), kind
+        return Network.from_layers([hidden, readout], dt), kind
     except InputError as error:
         raise InputError(f"checkpoint '{content.path}': {error}") from error
 

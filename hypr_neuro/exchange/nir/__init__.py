@@ -1,8 +1,8 @@
 """Networks as NIR graphs, the exchange format of Norse, snnTorch, Sinabs, Rockpool, Lava and others.
 
 `write_nir` writes nodes of the standard, which any NIR reader can run, and in the nodes' metadata all that `read_nir`
-needs to rebuild the network exactly. `import_nir` reads any graph, of any program, as a FloatGraph; `read_nir` those
-that are a chain of layers, as a Network. A quantized network is written as the float network that its integers stand
+needs to rebuild the network exactly. `import_nir` reads any graph, of any program; `read_nir` ours, and those
+that are a chain of layers. A quantized network is written as the float network that its integers stand
 for; `read_quantized_nir` gives the integers back.
 
 Source: Pedersen et al. 2024, Nature Communications, doi 10.1038/s41467-024-52259-9; package `nir`.

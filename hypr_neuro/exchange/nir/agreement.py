@@ -18,7 +18,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.import_graph import import_foreign
 from hypr_neuro.exchange.nir.nodes import KEY
-from hypr_neuro.graph.float_graph import FloatGraph
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.graph_forward import run_graph
 
@@ -34,7 +34,7 @@ def random_input(channels: int) -> Array:
 
 
 def spike_agreement(
-    exact: FloatGraph, standard: nir.NIRGraph, names: Mapping[str, str], x: Array | None
+    exact: Network, standard: nir.NIRGraph, names: Mapping[str, str], x: Array | None
 ) -> dict[str, dict[str, Any]]:
     """Return by spiking node: "equal", "coincidence", "rate" of the network, "rate_standard" and "input".
 

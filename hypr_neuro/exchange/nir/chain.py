@@ -14,9 +14,11 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.nodes import naming
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 
 ANY = "hn.import_nir reads any graph"
@@ -26,7 +28,7 @@ FIXED = {"LIF": ("du",), "IF": ("du", "dv"), "Threshold": ("du", "dv"), "I": ("d
 """Parameters that do not train, since the node has none of the kind."""
 
 
-def chain_network(graph: FloatGraph, places: Mapping[str, Place]) -> Network:
+def chain_network(graph: Network, places: Mapping[str, Place]) -> Network:
     """Return the network of a graph that is a chain of layers.
 
     Parameters
@@ -51,10 +53,10 @@ def chain_network(graph: FloatGraph, places: Mapping[str, Place]) -> Network:
             trainable = tuple(name for name in population.model.trainable if name not in FIXED.get(place.kind, ()))
             layers.append(Layer(population.model, inputs, back, bias, params, trainable))
         below = population.name
-    return Network(layers, graph.dt)
+    return Network.from_layers(layers, graph.dt)
 
 
-def _connections(graph: FloatGraph, population: FloatPopulation, below: str) -> tuple[Array, Array | None]:
+def _connections(graph: Network, population: FloatPopulation, below: str) -> tuple[Array, Array | None]:
     """Return weights from the layer below and from the population itself."""
     weights: dict[str, Array] = {}
     for c in graph.incoming(population.name):
@@ -100,7 +102,7 @@ def _bias(population: FloatPopulation) -> tuple[Array | None, dict[str, Array]]:
     return None, params
 
 
-def _check_end(graph: FloatGraph, places: Mapping[str, Place]) -> None:
+def _check_end(graph: Network, places: Mapping[str, Place]) -> None:
     """Raise InputError unless spiking layers are followed by one readout, which is the output."""
     *hidden, last = graph.populations
     label = places[last.name].label

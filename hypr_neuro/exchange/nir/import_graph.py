@@ -1,4 +1,4 @@
-"""A NIR graph of another program as a FloatGraph: neuron nodes as populations, linear nodes composed into weights.
+"""A NIR graph of another program as a Network: neuron nodes as populations, linear nodes composed into weights.
 
 Populations are put in the order of a depth-first walk from the input, in which every connection leads forward except
 those that close a loop. These take `recurrent_delay` steps, all others none, Delay nodes on top. Several Inputs are one
@@ -25,8 +25,10 @@ from hypr_neuro.exchange.nir.options import Choice, GraphChoices
 from hypr_neuro.exchange.nir.order import population_order
 from hypr_neuro.exchange.nir.shapes import Shapes, find_shapes
 from hypr_neuro.exchange.nir.summary import ImportSummary, count_kinds
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 
 DENSE_FROM = 0.25
@@ -68,7 +70,7 @@ def import_foreign(graph: nir.NIRGraph, arguments: dict[str, Any], source: str) 
         (*shapes.warnings, *_idle(flat, parts, outputs)),
     )
     populations = tuple(parts[name].population for name in order)
-    graph_read = FloatGraph(inputs, populations, tuple(synapses), dt, tuple(outputs), shape, {"nir": summary.plain()})
+    graph_read = Network(inputs, populations, tuple(synapses), dt, tuple(outputs), shape, {"nir": summary.plain()})
     return Imported(graph_read, summary, {name: parts[name].place for name in order})
 
 

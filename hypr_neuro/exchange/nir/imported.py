@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.exchange.nir.chain import chain_network
+from hypr_neuro.exchange.nir.chain import ANY, chain_network
 from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.summary import ImportSummary
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Network
 
 
@@ -24,18 +23,15 @@ class Imported:
     summary
         What was read, chosen and made.
     places
-        The node that became each population, by name.
-    exact
-        The network of a file of hypr-neuro.
+        The node that became each population, by name; none in a file of hypr-neuro.
     """
 
-    graph: FloatGraph
+    graph: Network
     summary: ImportSummary
     places: Mapping[str, Place] = field(default_factory=dict, repr=False)
-    exact: Network | None = field(default=None, repr=False)
 
     def network(self) -> Network | None:
-        """Return the graph as a Network, which trains, if it is a chain of layers that ends in a readout; else None."""
+        """Return the graph as a chain of layers, if it is one that ends in a readout; else None."""
         try:
             return self.require_network()
         except InputError:
@@ -43,4 +39,8 @@ class Imported:
 
     def require_network(self) -> Network:
         """Return the same; raise InputError, naming the node, for a graph that is no such chain."""
-        return self.exact if self.exact is not None else chain_network(self.graph, self.places)
+        if self.places:
+            return chain_network(self.graph, self.places)
+        if self.graph.chain_fault:
+            raise InputError(f"{self.graph.chain_fault}, rule: a chain of layers; {ANY}")
+        return self.graph

@@ -17,7 +17,8 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.nir.nodes import base_name
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import VARIANTS, get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
@@ -46,7 +47,7 @@ def float_network(qnet: QuantizedNetwork) -> Network:
         for key, connection in layer.connections().items():
             _check_width(f"{qnet.name(i)}.{key}", connection.mantissa, weight_top(qnet))
         layers.append(_float_layer(qnet.name(i), layer))
-    return Network(layers, qnet.dt, qnet.encoder)
+    return Network.from_layers(layers, qnet.dt, qnet.encoder)
 
 
 def weight_top(qnet: QuantizedNetwork) -> int:

@@ -13,8 +13,8 @@ from hypr_neuro.exchange.nir.files import one_line
 from hypr_neuro.exchange.nir.neurons_out import reset_of
 from hypr_neuro.exchange.nir.nodes import VERSION, base_name, graph_digest, kind, naming, node_label, own_metadata
 from hypr_neuro.exchange.nir.own_graph import rebuild_graph
-from hypr_neuro.graph.float_graph import FloatGraph
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 
 
@@ -28,7 +28,7 @@ def rebuild(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network
     try:
         head = _verified(graph, "network")
         layers = [_layer(graph, i, int(head["layers"])) for i in range(int(head["layers"]))]
-        net = Network(layers, float(head["dt"]), json.loads(head["encoder"]), json.loads(head["notes"]))
+        net = Network.from_layers(layers, float(head["dt"]), json.loads(head["encoder"]), json.loads(head["notes"]))
     except InputError:
         raise
     except Exception as error:  # a made-up entry can be of any type
@@ -39,8 +39,8 @@ def rebuild(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network
     return net
 
 
-def rebuild_float_graph(graph: nir.NIRGraph) -> FloatGraph:
-    """Return the exact FloatGraph of a graph that hypr-neuro wrote of one, after its sha256 is verified."""
+def rebuild_float_graph(graph: nir.NIRGraph) -> Network:
+    """Return the exact Network of a graph that hypr-neuro wrote of one, after its sha256 is verified."""
     try:
         return rebuild_graph(graph, _verified(graph, "graph"))
     except InputError:

@@ -10,16 +10,18 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError
 from hypr_neuro.exchange.nir.nodes import naming, node_label, own_metadata, shape_of
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import OF_THE_MODEL, FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 
 
 def holds_graph(graph: nir.NIRGraph) -> bool:
-    """Return whether the NIR graph was written of a FloatGraph."""
+    """Return whether the NIR graph was written population by population."""
     return (own_metadata(graph.nodes.get("input")) or {}).get("role") == "graph"
 
 
-def rebuild_graph(graph: nir.NIRGraph, head: dict[str, Any]) -> FloatGraph:
+def rebuild_graph(graph: nir.NIRGraph, head: dict[str, Any]) -> Network:
     """Return the graph as it was written, from the verified metadata `head` of its input.
 
     Raises whatever a made-up entry raises.
@@ -28,7 +30,8 @@ def rebuild_graph(graph: nir.NIRGraph, head: dict[str, Any]) -> FloatGraph:
     synapses = tuple(_synapses(graph, entry) for entry in json.loads(head["synapses"]))
     shape = tuple(int(n) for n in shape_of(graph.nodes["input"]))
     inputs, outputs = int(np.prod(shape)), tuple(json.loads(head["outputs"]))
-    return FloatGraph(inputs, populations, synapses, float(head["dt"]), outputs, shape, json.loads(head["notes"]))
+    notes, encoder = json.loads(head["notes"]), json.loads(head.get("encoder", "null"))
+    return Network(inputs, populations, synapses, float(head["dt"]), outputs, shape, notes, encoder)
 
 
 def _population(graph: nir.NIRGraph, name: str, node: str) -> FloatPopulation:
@@ -40,7 +43,8 @@ def _population(graph: nir.NIRGraph, name: str, node: str) -> FloatPopulation:
             raise FileFormatError("metadata 'hypr_neuro' of a population is missing; write the file again")
         biases = {int(first): bias for first, bias in entry.get("biases", {}).items()}
         shape = tuple(int(n) for n in np.atleast_1d(entry["shape"]))
-        return FloatPopulation(name, get_model(entry["neuron"]), dict(entry["params"]), biases, shape)
+        trainable = tuple(json.loads(entry["trainable"])) if "trainable" in entry else OF_THE_MODEL
+        return FloatPopulation(name, get_model(entry["neuron"]), dict(entry["params"]), biases, shape, trainable)
 
 
 def _synapses(graph: nir.NIRGraph, entry: dict[str, Any]) -> FloatSynapses:

@@ -15,12 +15,11 @@ from hypr_neuro.exchange.nir.options import DEFAULTS, Choice, check_arguments
 from hypr_neuro.exchange.nir.own import rebuild, rebuild_float_graph, written_here
 from hypr_neuro.exchange.nir.own_graph import holds_graph
 from hypr_neuro.exchange.nir.summary import ImportSummary
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.network import Network
 
 
 def read_nir(path_or_graph: str | Path | nir.NIRGraph, *, dt: float | None = None, reset: str | None = None) -> Network:
-    """Return the network in a NIR file or graph: a chain of layers that ends in a readout.
+    """Return the network in a NIR file or graph: any that `write_nir` wrote, of other programs a chain of layers.
 
     `import_nir` reads any graph. A file of hypr-neuro carries dt and reset; values that contradict it are refused. A
     file of a quantized network gives the float network that its integers stand for; the integers themselves:
@@ -45,10 +44,8 @@ def read_nir(path_or_graph: str | Path | nir.NIRGraph, *, dt: float | None = Non
     arguments = check_arguments({"dt": dt, "reset": reset})
     graph, where = open_graph(path_or_graph)
     with naming(where):
-        if holds_graph(graph):
-            raise InputError("holds a graph, rule: layers in a chain that ends in a readout; hn.import_nir reads it")
         if written_here(graph):
-            return rebuild(graph, dt, reset)
+            return _rebuilt(graph, dt, reset)
         return import_foreign(graph, arguments, where).require_network()
 
 
@@ -61,7 +58,7 @@ def import_nir(
     order: str | None = None,
     recurrent_delay: int | None = None,
 ) -> Imported:
-    """Return any NIR graph as a FloatGraph, and a summary of what was read, chosen and made.
+    """Return any NIR graph as a Network, and a summary of what was read, chosen and made.
 
     The module `options` defines the choices. A file of hypr-neuro carries its own; others than these are refused.
 
@@ -101,10 +98,9 @@ def import_nir(
         return _own(graph, where, dt, reset)
 
 
-def read_own(path: str | Path) -> Network | FloatGraph:
-    """Return what `write_nir` was given, floats: layers or a graph; of integers what they stand for."""
-    imported = import_nir(path)
-    return imported.graph if imported.exact is None else imported.exact
+def read_own(path: str | Path) -> Network:
+    """Return the network that `write_nir` was given; of integers what they stand for."""
+    return import_nir(path).graph
 
 
 def is_own(path_or_graph: str | Path | nir.NIRGraph) -> bool:
@@ -113,18 +109,25 @@ def is_own(path_or_graph: str | Path | nir.NIRGraph) -> bool:
 
 
 def _own(graph: nir.NIRGraph, where: str, dt: float | None, reset: str | None) -> Imported:
-    """Return what hypr-neuro wrote, a FloatGraph or a network as one."""
-    net = None if holds_graph(graph) else rebuild(graph, dt, reset)
-    graph_read = rebuild_float_graph(graph) if net is None else FloatGraph.from_network(net)
-    if net is None and (dt not in (None, graph_read.dt) or reset is not None):
-        raise InputError(
-            f"dt = {dt}, reset = {reset} were passed, the file says dt = {graph_read.dt} and each population's "
-            "reset; leave them out"
-        )
+    """Return what hypr-neuro wrote, and a summary."""
+    net = _rebuilt(graph, dt, reset)
     kinds: dict[str, int] = {}
     for node in graph.nodes.values():
         kinds[type(node).__name__] = kinds.get(type(node).__name__, 0) + 1
-    became = [f"{p.name}: {p.size} {p.model.name}" for p in graph_read.populations]
-    choices = (Choice("dt", graph_read.dt, "metadata 'hypr_neuro'"),)
+    became = [f"{p.name}: {p.size} {p.model.name}" for p in net.populations]
+    choices = (Choice("dt", net.dt, "metadata 'hypr_neuro'"),)
     summary = ImportSummary(where, dict(sorted(kinds.items())), len(graph.edges), choices, tuple(became), (), ())
-    return Imported(graph_read, summary, exact=net)
+    return Imported(net, summary)
+
+
+def _rebuilt(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network:
+    """Return the network that hypr-neuro wrote; raise InputError for a dt or reset that the file contradicts."""
+    if not holds_graph(graph):
+        return rebuild(graph, dt, reset)
+    net = rebuild_float_graph(graph)
+    if dt not in (None, net.dt) or reset is not None:
+        raise InputError(
+            f"dt = {dt}, reset = {reset} were passed, the file says dt = {net.dt} and each population's "
+            "reset; leave them out"
+        )
+    return net

@@ -24,9 +24,9 @@ from hypr_neuro.exchange.nir.nodes import KEY, VERSION, base_name, graph_digest,
 from hypr_neuro.exchange.nir.options import check_dt
 from hypr_neuro.exchange.nir.write_graph import affine, graph_nodes, json_text, population_nodes
 from hypr_neuro.files.store import sealed, write_atomically
-from hypr_neuro.graph.float_graph import FloatGraph
 from hypr_neuro.graph.kinds import require
-from hypr_neuro.graph.network import Layer, Network
+from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 
@@ -56,10 +56,8 @@ class NirSummary:
     agreement: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def write_nir(
-    net: Network | QuantizedNetwork | FloatGraph, path: str | Path, *, sample: Array | None = None
-) -> NirSummary:
-    """Write the network as a NIR file, whole or not at all; `read_nir` gives it back equal, `import_nir` a graph.
+def write_nir(net: Network | QuantizedNetwork, path: str | Path, *, sample: Array | None = None) -> NirSummary:
+    """Write the network as a NIR file, whole or not at all; `read_nir` gives it back equal.
 
     A quantized network is written as the float network that its integers stand for, with the integers in the metadata;
     `read_quantized_nir` gives it back equal, `read_nir` that float network.
@@ -90,22 +88,19 @@ def write_nir(
     return NirSummary(target, len(graph.nodes), len(graph.edges), approximations, agreement)
 
 
-def _measured(
-    net: Network | QuantizedNetwork | FloatGraph, graph: nir.NIRGraph, sample: Array | None
-) -> dict[str, dict[str, Any]]:
+def _measured(net: Network | QuantizedNetwork, graph: nir.NIRGraph, sample: Array | None) -> dict[str, dict[str, Any]]:
     """Return the agreement of the graph's spiking nodes with the network, and put it into their metadata."""
     real = float_network(net) if isinstance(net, QuantizedNetwork) else net
-    exact = real if isinstance(real, FloatGraph) else FloatGraph.from_network(real)
-    agreement = spike_agreement(exact, graph, node_names(real), sample)
+    agreement = spike_agreement(real, graph, node_names(real), sample)
     for name, figures in agreement.items():
         graph.nodes[name].metadata[KEY]["agreement"] = figures
     graph.nodes["input"].metadata[KEY]["sha256"] = graph_digest(graph)
     return agreement
 
 
-def node_names(net: Network | FloatGraph) -> dict[str, str]:
+def node_names(net: Network) -> dict[str, str]:
     """Return the neuron node of each layer or population."""
-    if isinstance(net, FloatGraph):
+    if not in_layers(net):
         return population_nodes(net)
     return {net.name(i): base_name(i, len(net.layers)) for i in range(len(net.layers))}
 
@@ -115,15 +110,19 @@ def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def to_graph(net: Network | QuantizedNetwork | FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
+def in_layers(net: Network) -> bool:
+    """Tell whether a file says the network layer by layer: a chain without names or shapes of its own."""
+    flat = all(p.name == net.name(i) and p.shape == (p.size,) for i, p in enumerate(net.populations))
+    return flat and net.input_shape == (net.inputs,) and net.is_chain
+
+
+def to_graph(net: Network | QuantizedNetwork) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     """Return the network as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes."""
-    require("net", net, Network, QuantizedNetwork, FloatGraph)
+    require("net", net, Network, QuantizedNetwork)
     check_dt(net.dt)
-    if isinstance(net, FloatGraph):
-        return graph_nodes(net)
     if isinstance(net, QuantizedNetwork):
         return _graph_of(float_network(net), integer_metadata(net), [IN_FLOAT])
-    return _graph_of(net, {}, [])
+    return _graph_of(net, {}, []) if in_layers(net) else graph_nodes(net)
 
 
 def _graph_of(
@@ -146,7 +145,7 @@ def _graph_of(
         if layer.recurrent is not None:
             edges += [(name, f"{name}_recurrent"), (f"{name}_recurrent", name)]
         previous = name
-    nodes["output"] = nir.Output(np.array([net.outputs]))
+    nodes["output"] = nir.Output(np.array([net.output_size]))
     nodes["output"].metadata = {KEY: {"version": VERSION, "role": "output"}}
     edges.append((previous, "output"))
     nodes["input"].metadata = {KEY: _network_metadata(net)}

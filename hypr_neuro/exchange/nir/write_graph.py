@@ -19,8 +19,10 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.neurons_out import neuron_node, reset_of
 from hypr_neuro.exchange.nir.nodes import KEY, VERSION, graph_digest, naming
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 
 LARGEST = 1 << 26
@@ -44,7 +46,7 @@ def affine(weight: Array, bias: Array | None) -> nir.Affine:
     return nir.Affine(weight, np.zeros(weight.shape[0]) if bias is None else bias.copy())
 
 
-def population_nodes(graph: FloatGraph) -> dict[str, str]:
+def population_nodes(graph: Network) -> dict[str, str]:
     """Return the node of each population: its name without what HDF5 refuses in one, numbered where that is taken."""
     taken, names = {"input", "output", "input_flat"}, {}
     for i, p in enumerate(graph.populations):
@@ -56,7 +58,7 @@ def population_nodes(graph: FloatGraph) -> dict[str, str]:
     return names
 
 
-def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
+def graph_nodes(graph: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     """Return the graph as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes.
 
     Raises
@@ -80,7 +82,7 @@ def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     written: dict[int, dict[str, Any]] = {}  # by place in the graph: entries of one target stand together here
     for p in graph.populations:
         written |= _TargetNodes(graph, p, names[p.name], sources, nodes, edges).write()
-    nodes["output"] = nir.Output(np.array([graph.size]))
+    nodes["output"] = nir.Output(np.array([graph.output_size]))
     edges.append((names[graph.outputs[0]], "output"))
     nodes["input"].metadata = {
         KEY: {
@@ -88,6 +90,7 @@ def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
             "role": "graph",
             "dt": float(graph.dt),
             "notes": json_text("notes", graph.notes),
+            **({} if graph.encoder is None else {"encoder": json_text("encoder", graph.encoder)}),
             "populations": json_text("populations", [[p.name, names[p.name]] for p in graph.populations]),
             "synapses": json_text("synapses", [entry for _, entry in sorted(written.items())]),
             "outputs": json_text("outputs", list(graph.outputs)),
@@ -98,7 +101,7 @@ def graph_nodes(graph: FloatGraph) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     return written_graph, tuple(approximations)
 
 
-def _flat_input(graph: FloatGraph, nodes: Nodes, edges: Edges) -> str:
+def _flat_input(graph: Network, nodes: Nodes, edges: Edges) -> str:
     """Return the node that gives the input as one axis."""
     shape = graph.input_shape
     if len(shape) == 1:
@@ -121,6 +124,7 @@ def _population_metadata(p: FloatPopulation, dt: float, approximate: bool) -> di
         "integrator": "forward Euler",
         "reset": reset_of(p),
         "approximate": approximate,
+        **({} if p.trainable == p.model.trainable else {"trainable": json_text("trainable", list(p.trainable))}),
     }
 
 
@@ -128,14 +132,14 @@ class _TargetNodes:
     """Write all that leads to one population, as nodes and edges."""
 
     def __init__(
-        self, graph: FloatGraph, p: FloatPopulation, node: str, sources: dict[str, str], nodes: Nodes, edges: Edges
+        self, graph: Network, p: FloatPopulation, node: str, sources: dict[str, str], nodes: Nodes, edges: Edges
     ) -> None:
         self.graph, self.p, self.node, self.sources, self.nodes, self.edges = graph, p, node, sources, nodes, edges
 
     def write(self) -> dict[int, dict[str, Any]]:
         """Add them; return one entry of the metadata for each connection, by its place in the graph."""
         biases, entries = dict(self.p.biases), {}
-        for place, c in enumerate(self.graph.synapses):
+        for place, c in enumerate(self.graph.connections):
             if c.target != self.p.name:
                 continue
             if c.current:

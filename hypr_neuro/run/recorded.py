@@ -1,0 +1,79 @@
+"""What a run of a float network records, and the input that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.forward import FloatType
+
+SPIKES, CURRENT = "spikes", "current"
+
+
+@dataclass
+class FloatRun:
+    """What a run recorded, float time: readout (sample, T, outputs), other arrays (T, sample, n) by population.
+
+    Attributes
+    ----------
+    readout : (sample, T, outputs)
+        Of the network.
+    spikes
+        Outputs of populations that spike.
+    states
+        By population, then by state or "current".
+    counts
+        By population, outputs of each sample (sample,) that are not 0.
+    """
+
+    readout: Array
+    spikes: dict[str, Array] = field(default_factory=dict)
+    states: dict[str, dict[str, Array]] = field(default_factory=dict)
+    counts: dict[str, Array] = field(default_factory=dict)
+
+
+def checked_input(net: Network, x: Array) -> Array:
+    """Return x as numbers (sample, T, channel); raise InputError."""
+    data = np.asarray(x)
+    shapes = {(net.inputs,), tuple(net.input_shape)}
+    if data.ndim < 3 or data.shape[2:] not in shapes or 0 in data.shape or data.dtype.kind not in "biuf":
+        rule = " or ".join(f"(sample, T, {', '.join(map(str, s))})" for s in sorted(shapes, key=len))
+        raise InputError(f"x is {data.dtype} of shape {data.shape}, rule: numbers {rule} for this network, no length 0")
+    if data.dtype.kind == "f" and not np.all(np.isfinite(data)):
+        raise InputError("x holds NaN or infinity, rule: finite numbers")
+    return data.reshape(*data.shape[:2], net.inputs)
+
+
+def recordable(population: FloatPopulation) -> list[str]:
+    """Return what `record` may name of a population."""
+    return [*population.model.state_names, CURRENT, *([] if population.model.readout else [SPIKES])]
+
+
+def reserved(net: Network, record: Sequence[str], samples: int, steps: int, dtype: FloatType) -> FloatRun:
+    """Make room for what is recorded; raise InputError for an unknown name."""
+    known = {name for p in net.populations for name in recordable(p)}
+    exact = {f"{p.name}/{name}" for p in net.populations for name in recordable(p)}
+    for requested in record:
+        if requested not in known | exact | {SPIKES}:  # a network of readouts alone has no spikes to keep
+            raise InputError(
+                f"record: unknown '{requested}', known: {', '.join(sorted(known))}, of one population: {min(exact)}"
+            )
+    recorded = FloatRun(
+        np.empty((samples, steps, net.output_size), dtype),
+        counts={p.name: np.zeros(samples, np.int64) for p in net.populations},
+    )
+    for p in net.populations:
+        for name in recordable(p):
+            if name not in record and f"{p.name}/{name}" not in record:
+                continue
+            if name == SPIKES:
+                recorded.spikes[p.name] = np.empty((steps, samples, p.size), np.int8)
+            else:
+                recorded.states.setdefault(p.name, {})[name] = np.empty((steps, samples, p.size), dtype)
+    return recorded
