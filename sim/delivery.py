@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.convolution import Convolution, places_of
 from hypr_neuro.graph.integer import IntegerNetwork, Synapses
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.renamed import renamed_names
@@ -183,17 +183,11 @@ def by_presynaptic(weights: Any, factor: int = 0) -> SparseWeights:
 def by_kernel(convolution: Convolution, factor: int = 0) -> KernelWeights:
     """Return a convolution in the form of its kernel, mantissas divided by 2^factor."""
     out, per_group = convolution.kernel.shape[:2]
-    at, channel = _places(prod(convolution.image), convolution.channels, convolution.channels_first)
-    place, of = _places(prod(convolution.outputs), out, convolution.channels_first)
+    at, channel = convolution.senders()
+    place, of = places_of(prod(convolution.outputs), out, convolution.channels_first)
     kernel = np.ascontiguousarray(convolution.by_channel().astype(np.int64) >> factor, np.int32)
     first = np.arange(convolution.channels) // per_group * kernel.shape[2]
     return KernelWeights(*convolution.footprint, at, channel, kernel, first, place * out + of, out)
-
-
-def _places(places: int, channels: int, channels_first: bool) -> tuple[Array, Array]:
-    """Return place and channel of each neuron, int64."""
-    number = np.arange(places * channels)
-    return (number % places, number // places) if channels_first else (number // channels, number % channels)
 
 
 def deliveries(network: IntegerNetwork) -> list[Delivery]:

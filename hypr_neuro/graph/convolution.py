@@ -96,7 +96,7 @@ class Convolution:
     Attributes
     ----------
     kernel : (out, in / groups, *kernel)
-        Weights, a read-only copy.
+        Weights, a copy.
     image
         Lengths of the input's axes.
     taps
@@ -118,8 +118,7 @@ class Convolution:
 
     def __post_init__(self) -> None:
         """Check that all parts fit together."""
-        kernel = np.array(self.kernel)
-        kernel.setflags(write=False)
+        kernel = np.array(self.kernel, order="C")
         object.__setattr__(self, "kernel", kernel)
         object.__setattr__(self, "image", tuple(int(n) for n in self.image))
         axes = len(self.image)
@@ -173,18 +172,22 @@ class Convolution:
 
     @property
     def data(self) -> Array:
-        """Stored weights, each one time, (entries,)."""
+        """Stored weights, each one time, (entries,); not a copy."""
         return self.kernel.reshape(-1)
 
     def with_data(self, data: Array) -> Convolution:
         """Return the same convolution of other weights, in the order of `data`."""
         return replace(self, kernel=np.asarray(data).reshape(self.kernel.shape))
 
+    def copy(self) -> Convolution:
+        """Return it with a kernel of its own."""
+        return replace(self)
+
     def astype(self, dtype: Any) -> Convolution:
         """Return it with a kernel of that type."""
         return replace(self, kernel=self.kernel.astype(dtype))
 
-    @cached_property
+    @property
     def nnz(self) -> int:
         """Synapses that it stands for, those of kernel entries that are 0 left out."""
         return int(self.fan_in.sum())
@@ -212,6 +215,16 @@ class Convolution:
         out, per_group = self.kernel.shape[:2]
         by_group = self.kernel.reshape(self.groups, out // self.groups, per_group, -1)
         return by_group.transpose(0, 2, 3, 1).reshape(self.channels, -1, out // self.groups)
+
+    def from_channels(self, by_channel: Array) -> Array:
+        """Return numbers (channels, taps, out / groups) in the order of `data`, (entries,)."""
+        taps, reached = by_channel.shape[1:]
+        by_group = by_channel.reshape(self.groups, -1, taps, reached)
+        return by_group.transpose(0, 3, 1, 2).reshape(-1)
+
+    def senders(self) -> tuple[Array, Array]:
+        """Return place and channel of each neuron of the input, int64."""
+        return places_of(prod(self.image), self.channels, self.channels_first)
 
     # --- products
 
@@ -334,6 +347,12 @@ class Convolution:
         if taps[0] is None:
             raise InputError("convolution without taps, rule: kernel, stride, before, after, dilation")
         return cls(kernel, tuple(entry["image"]), taps[0], entry["groups"], entry["channels_first"], taps[1])
+
+
+def places_of(places: int, channels: int, channels_first: bool) -> tuple[Array, Array]:
+    """Return place and channel of each neuron of an image, int64."""
+    number = np.arange(places * channels)
+    return (number % places, number // places) if channels_first else (number // channels, number % channels)
 
 
 def _written_out(weight: Array, image: Lengths, taps: Taps, groups: int, channels_first: bool) -> Any:

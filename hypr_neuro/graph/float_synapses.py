@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import real_array, require_real
 from hypr_neuro.graph.synapses import LARGEST_DELAY
 from hypr_neuro.numbers.arrays import Array
@@ -25,7 +26,7 @@ class FloatSynapses:
     Attributes
     ----------
     weights : (post, pre) float64
-        Dense or CSR.
+        Dense, CSR, or a `Convolution`, whose kernel they are.
     delay
         Steps beyond the usual, 0..63.
     current
@@ -67,15 +68,19 @@ class FloatSynapses:
         return isinstance(self.weights, np.ndarray)
 
     def stored(self) -> Array:
-        """Return the numbers that stand for the weights, not copied: all of them, of CSR those that it stores."""
+        """Return the numbers that stand for the weights, not copied: all, of CSR those that it stores, or a kernel."""
         weights: Any = self.weights
         values: Array = weights if self.dense else weights.data
         return values
 
 
 def _matrix(name: str, value: Any) -> Matrix:
-    """Return a float64 copy, dense or CSR; raise InputError for indices outside the shape, which scipy would follow."""
-    if hasattr(value, "tocsr"):
+    """Return a float64 copy in its form; raise InputError for indices outside the shape, which scipy would follow."""
+    if isinstance(value, Convolution):
+        require_real(f"{name}: weights", value.dtype)
+        copied: Any = value.astype(np.float64)
+        stored = copied.data
+    elif hasattr(value, "tocsr"):
         from scipy.sparse import csr_array
 
         require_real(f"{name}: weights", value.dtype)
@@ -84,7 +89,7 @@ def _matrix(name: str, value: Any) -> Matrix:
                 value.check_format(full_check=True)
             except ValueError as error:
                 raise InputError(f"{name}: sparse weights, {error}, rule: indices inside {value.shape}") from error
-        copied: Any = csr_array(value, dtype=np.float64, copy=True)
+        copied = csr_array(value, dtype=np.float64, copy=True)
         copied.sum_duplicates()
         copied.eliminate_zeros()  # one form of a matrix: formats that have no sparse one give the same back
         stored = copied.data

@@ -12,9 +12,11 @@ import numpy as np
 from hypr_neuro.errors import FileFormatError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.chain import Graph, chain_parts
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import OF_THE_MODEL, FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.layer import Layer
+from hypr_neuro.graph.synapses import matrix_entry
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 
@@ -50,10 +52,11 @@ def contents(net: Stored) -> tuple[dict[str, Any], dict[str, Array]]:
         entry = {"name": p.name, "neuron": p.model.name, "shape": list(p.shape), "biases": list(p.biases)}
         populations.append(entry | {"trainable": list(p.trainable)})
     for i, c in enumerate(net.connections):
-        parts = () if c.dense else ("data", "indices", "indptr")
+        shared = isinstance(c.weights, Convolution)
+        parts = () if c.dense else ("kernel",) if shared else ("data", "indices", "indptr")
         arrays |= {f"c{i}/{k}": getattr(c.weights, k) for k in parts} or {f"c{i}/dense": np.asarray(c.weights)}
         ends = {"source": c.source, "target": c.target, "delay": c.delay, "current": c.current}
-        synapses.append(ends | {"shape": list(c.shape), "sparse": not c.dense})
+        synapses.append(ends | {"shape": list(c.shape), "sparse": not c.dense and not shared} | matrix_entry(c.weights))
     meta = {
         "inputs": net.inputs,
         "input_shape": list(net.input_shape),
@@ -104,7 +107,9 @@ def _population(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> Floa
 
 def _synapses(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> FloatSynapses:
     weights: Any
-    if entry["sparse"]:
+    if "convolution" in entry:
+        weights = Convolution.of_description(arrays[f"c{i}/kernel"], entry["convolution"])
+    elif entry["sparse"]:
         from scipy.sparse import csr_array
 
         parts = tuple(arrays[f"c{i}/{k}"] for k in ("data", "indices", "indptr"))

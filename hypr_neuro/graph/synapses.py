@@ -179,7 +179,8 @@ def _matrix(name: str, quantity: str, value: Any) -> Weights:
     Raise InputError for no integers.
     """
     if isinstance(value, Convolution):
-        matrix: Any = value
+        matrix: Any = value.astype(value.dtype)
+        _frozen(matrix.kernel)
     elif hasattr(value, "tocsr"):
         from scipy.sparse import csr_array
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
@@ -20,6 +21,7 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.unrolled import LOAD, PICK, STORE
+from hypr_neuro.run.convolution import convolution_delivery, reach_of
 from hypr_neuro.run.forward import over_blocks
 from hypr_neuro.run.recorded import SPIKES, FloatRun, checked_input, reserved
 
@@ -85,9 +87,12 @@ class _Connection:
     def __init__(self, graph: Network, c: FloatSynapses) -> None:
         self.source, self.lag, self.current = c.source, graph.lag(c), c.current
         weights: Any = c.weights
-        self.dense = isinstance(weights, np.ndarray)
+        self.dense, self.post = isinstance(weights, np.ndarray), c.shape[0]
+        self.reach = reach_of(weights) if isinstance(weights, Convolution) else None
         if self.dense:
             self.rows = np.ascontiguousarray(weights.T)
+        elif self.reach is not None:
+            self.kernel = np.ascontiguousarray(weights.by_channel())
         else:
             columns = weights.tocsc()
             columns.sort_indices()
@@ -97,6 +102,8 @@ class _Connection:
         """Add to arriving (batch, n) what sent (batch, pre) brings."""
         if self.dense:
             rows_kernel()(sent, self.rows, arriving)
+        elif self.reach is not None:
+            convolution_delivery()(sent.reshape(1, -1), self.kernel, self.reach, arriving.reshape(1, -1), self.post)
         else:
             sparse_kernel()(sent, *self.parts, arriving)
 

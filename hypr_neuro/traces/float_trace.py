@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
@@ -67,6 +68,8 @@ def _operations(c: FloatSynapses, sent: Array) -> float:
     weights: Any = c.weights
     if c.dense:
         return float(sent.sum() * weights.shape[0])
+    if isinstance(weights, Convolution):
+        return float(weights.fan_out @ sent)
     return float(np.bincount(weights.indices, minlength=weights.shape[1]) @ sent)
 
 

@@ -13,16 +13,25 @@ are carried to the next, and the result does not depend on λ. Eligibilities are
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.run.convolution import (
+    convolution_delivery,
+    convolution_feedback,
+    convolution_gradient,
+    reach_of,
+    synapses_of,
+)
 from hypr_neuro.run.forward import FloatType
 from hypr_neuro.train import graph_kernels as kernels
 from hypr_neuro.train.rules.base import Rule
@@ -48,9 +57,14 @@ class FloatConnection:
         self.lag, self.forward = graph.lag(c), graph.forward(c)
         weights: Any = c.weights
         self.dense = isinstance(weights, np.ndarray)
+        self.convolution = weights if isinstance(weights, Convolution) else None
         if self.dense:
             self.weights = np.ascontiguousarray(weights, dtype)
             self.rows = np.ascontiguousarray(weights.T, dtype)
+            return
+        if self.convolution is not None:
+            self.kernel = np.ascontiguousarray(self.convolution.by_channel(), dtype)
+            self.reach = reach_of(self.convolution)
             return
         csr = weights.tocsr()
         csr.sort_indices()
@@ -67,6 +81,8 @@ class FloatConnection:
         """Add to current (λ, batch·n) what sent (λ, batch·pre) brings."""
         if self.dense:
             kernels.dense_delivery()(sent, self.rows, current)
+        elif self.convolution is not None:
+            convolution_delivery()(sent, self.kernel, self.reach, current, self.shape[0])
         else:
             kernels.sparse_delivery()(sent, self.starts, self.post, self.stored, current, self.shape[0])
 
@@ -74,28 +90,60 @@ class FloatConnection:
         """Add to `to` (λ, batch·pre) the signals (λ, batch·n) of the target, over the weights."""
         if self.dense:
             kernels.dense_feedback()(signal, self.weights, to)
+        elif self.convolution is not None:
+            convolution_feedback()(signal, self.kernel, self.reach, to, self.shape[0])
         else:
             kernels.sparse_feedback()(signal, self.starts, self.post, self.stored, to, self.shape[0])
 
-    def zeros(self, batch: int, dtype: FloatType) -> Array:
-        """Return an empty sum for each sample: (batch, pre, n), or (batch, stored) in the order of senders."""
-        return np.zeros((batch, *self.rows.shape) if self.dense else (batch, len(self.stored)), dtype)
+    def zeros(self, batch: int, dtype: FloatType, by_synapse: bool) -> Array:
+        """Return an empty sum for each sample.
+
+        (batch, pre, n), (batch, stored) in the order of senders, or of a kernel (batch, channels, taps, reached); with
+        `by_synapse` each synapse of a convolution has its own, since eligibilities belong to a neuron.
+        """
+        if self.dense:
+            return np.zeros((batch, *self.rows.shape), dtype)
+        if self.convolution is None:
+            return np.zeros((batch, len(self.stored)), dtype)
+        return np.zeros((batch, len(self._synapses[1])) if by_synapse else (batch, *self.kernel.shape), dtype)
+
+    @cached_property
+    def _synapses(self) -> tuple[Array, Array, Array]:
+        """Of a convolution: where each sender's synapses start, their neurons, and their entries of the kernel."""
+        return synapses_of(self.reach, *self.kernel.shape[1:])
 
     def add_gradient(self, sent: Array, signal: Array, to: Array) -> None:
         """Add Σ_t signal_t ⊗ sent_t to `to`, sample by sample."""
         if self.dense:
             kernels.dense_gradient()(sent, signal, to)
-        else:
+        elif self.convolution is None:
             kernels.sparse_gradient()(sent, signal, self.starts, self.post, to, self.shape[0])
+        elif to.ndim == 2:
+            kernels.sparse_gradient()(sent, signal, *self._synapses[:2], to, self.shape[0])
+        else:
+            convolution_gradient()(sent, signal, self.reach, to, self.shape[0])
 
-    def by_target(self, neuron: Array) -> Array:
-        """Return numbers of the target's neurons (batch, n) in a shape that multiplies what `zeros` gives."""
-        return neuron[:, None, :] if self.dense else neuron[:, self.post]
+    def add_carried(self, neuron: Array, eligibility: Array, to: Array) -> None:
+        """Add the numbers of the target's neurons (batch, n) times eligibilities, of the form of `zeros`, to a sum."""
+        if self.dense:
+            to += neuron[:, None, :] * eligibility
+        elif self.convolution is None:
+            to += neuron[:, self.post] * eligibility
+        else:
+            _, post, entry = self._synapses
+            moved = neuron[:, post] * eligibility
+            if to.ndim == 2:
+                to += moved
+                return
+            for total, one in zip(to, moved, strict=True):
+                np.add(total, np.bincount(entry, one, total.size).reshape(total.shape), out=total, casting="same_kind")
 
     def as_weights(self, total: Array) -> Array:
-        """Return one sample's sum in the form of the weights: (n, pre), or one a stored weight of CSR."""
+        """Return one sample's sum in the form of the weights: (n, pre), or one a stored weight."""
         if self.dense:
             return np.ascontiguousarray(total.T)
+        if self.convolution is not None:
+            return self.convolution.from_channels(total)
         result = np.empty_like(total)
         result[self.order] = total
         return result
@@ -104,9 +152,9 @@ class FloatConnection:
 class PopulationSums:
     """What backward passes of a population add to, for each sample."""
 
-    def __init__(self, population: PopulationEngine) -> None:
+    def __init__(self, population: PopulationEngine, by_synapse: bool = False) -> None:
         batch, n, dtype = population.batch, population.n, population.dtype
-        self.weights = [c.zeros(batch, dtype) for c in population.incoming]
+        self.weights = [c.zeros(batch, dtype, by_synapse) for c in population.incoming]
         self.biases = [np.zeros(batch * n, dtype) for _ in population.biases]
         self.params = np.zeros((len(population.model.trainable), batch * n), dtype)
 
@@ -228,7 +276,7 @@ class PopulationEngine:
         for j, sums in enumerate(self.eligibility):
             neuron = adjoint[j].reshape(self.batch, self.n)
             for c, total, e in zip(self.incoming, to.weights, sums.weights, strict=True):
-                np.add(total, c.by_target(neuron) * e, out=total)
+                c.add_carried(neuron, e, total)
             for total, e in zip(to.biases, sums.biases, strict=True):
                 np.add(total, adjoint[j] * e, out=total)
             to.params += adjoint[j] * sums.params
@@ -238,7 +286,7 @@ class PopulationEngine:
         silent = np.zeros_like(self.signals.steps(start, stop))
         moved = []
         for j in range(self.carried):
-            adjoint, sums = self.adjoint(), PopulationSums(self)
+            adjoint, sums = self.adjoint(), PopulationSums(self, by_synapse=True)
             adjoint[j] = 1.0
             self.back(start, stop, silent, adjoint, sums, sent)
             self.add_carried(adjoint, sums)

@@ -20,20 +20,60 @@ import numpy as np
 from autodiff import LOSS, maths
 from model_records import record_of
 
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.network import Network
 
 Array = Any
 INPUT = "input"
 
 
+class Geometry(NamedTuple):
+    """A convolution without its kernel; taps are (kernel, stride, before, after, dilation)."""
+
+    channels: int
+    image: tuple[int, ...]
+    groups: int
+    channels_first: bool
+    taps: tuple[tuple[int, ...], ...]
+    pool: tuple[tuple[int, ...], ...] | None
+
+    def apply(self, kernel: Array, x: Array) -> Array:
+        """What x (sample, pre) becomes, by jax's own convolution."""
+        if self.channels_first:
+            images = x.reshape(-1, self.channels, *self.image)
+        else:
+            images = jnp.moveaxis(x.reshape(-1, *self.image, self.channels), -1, 1)
+        if self.pool is not None:
+            size, stride, before, after, dilation = self.pool
+            pads = ((0, 0), (0, 0), *zip(before, after, strict=True))
+            images = jax.lax.reduce_window(
+                images, 0.0, jax.lax.add, (1, 1, *size), (1, 1, *stride), pads, window_dilation=(1, 1, *dilation)
+            )
+        _, stride, before, after, dilation = self.taps
+        out = jax.lax.conv_general_dilated(
+            images,
+            kernel,
+            stride,
+            list(zip(before, after, strict=True)),
+            rhs_dilation=dilation,
+            feature_group_count=self.groups,
+        )
+        return (out if self.channels_first else jnp.moveaxis(out, 1, -1)).reshape(len(x), -1)
+
+
 class Link(NamedTuple):
-    """A connection: its name, ends, lag in steps, and whether it leads forward."""
+    """A connection: its name, ends, lag in steps, whether it leads forward, and how its convolution lies."""
 
     name: str
     source: str
     target: str
     lag: int
     forward: bool
+    convolution: Geometry | None
+
+    def apply(self, weights: Array, sent: Array) -> Array:
+        """What arrives of what was sent, (sample, post)."""
+        return sent @ weights.T if self.convolution is None else self.convolution.apply(weights, sent)
 
 
 class Shape(NamedTuple):
@@ -56,8 +96,13 @@ def shape_of(graph: Network, names: list[str]) -> tuple[Shape, Numbers]:
     links, biases = [], []
     for c, name in zip(graph.connections, names, strict=True):
         forward = order[c.source] < order[c.target]
-        links.append(Link(name, c.source, c.target, c.delay + (not forward), forward))
-        numbers["weights", name] = jnp.asarray(c.weights if isinstance(c.weights, np.ndarray) else c.weights.toarray())
+        geometry = _geometry(c.weights) if isinstance(c.weights, Convolution) else None
+        links.append(Link(name, c.source, c.target, c.delay + (not forward), forward, geometry))
+        if isinstance(c.weights, Convolution):
+            numbers["weights", name] = jnp.asarray(c.weights.kernel)
+        else:
+            dense = c.weights if isinstance(c.weights, np.ndarray) else c.weights.toarray()
+            numbers["weights", name] = jnp.asarray(dense)
     for p in graph.populations:
         biases += [(p.name, first) for first in p.biases]
         numbers |= {("bias", p.name, str(first)): jnp.asarray(bias) for first, bias in p.biases.items()}
@@ -65,6 +110,12 @@ def shape_of(graph: Network, names: list[str]) -> tuple[Shape, Numbers]:
     models = tuple((p.name, p.model.name) for p in graph.populations)
     outputs = tuple((name, not graph.population(name).model.readout) for name in graph.outputs)
     return Shape(models, tuple(links), tuple(biases), outputs), numbers
+
+
+def _geometry(c: Convolution) -> Geometry:
+    taps, pool = (None if t is None else (t.kernel, t.stride, t.before, t.after, t.dilation) for t in (c.taps, c.pool))
+    assert taps is not None
+    return Geometry(c.channels, c.image, c.groups, c.channels_first, taps, pool)
 
 
 def outputs_of(shape: Shape, rule: str, decay: float, numbers: Numbers, x: Array) -> Array:
@@ -89,8 +140,9 @@ def outputs_of(shape: Shape, rule: str, decay: float, numbers: Numbers, x: Array
             for link in shape.links:
                 if link.target == name:
                     pre = sent[link.source][link.lag]
-                    arriving += hold(pre) @ numbers["weights", link.name].T
-                    opened += (pre if link.forward else hold(pre)) @ hold(numbers["weights", link.name]).T
+                    weights = numbers["weights", link.name]
+                    arriving += link.apply(weights, hold(pre))
+                    opened += link.apply(hold(weights), pre if link.forward else hold(pre))
             for target, first in shape.biases:
                 if target == name:
                     bias = jnp.where(t >= first, numbers["bias", name, str(first)], 0.0)
