@@ -12,8 +12,10 @@ from convolutions import random_convolution
 from graph_oracle import graph_oracle
 
 from hypr_neuro.graph.convolution import Convolution, Taps
-from hypr_neuro.graph.float_graph import FloatGraph, FloatPopulation, FloatSynapses
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.testing.networks import _ranges
@@ -35,7 +37,7 @@ def real(c: Convolution, rng: np.random.Generator, size: float = 1.0) -> Convolu
 
 
 @cache
-def graph(seed: int) -> FloatGraph:
+def graph(seed: int) -> Network:
     """The first one drawn in which both populations fire."""
     for attempt in range(100):
         drawn = draw(seed, np.random.default_rng([seed, 41, attempt]))
@@ -45,7 +47,7 @@ def graph(seed: int) -> FloatGraph:
     raise AssertionError("no graph fires")
 
 
-def draw(seed: int, rng: np.random.Generator) -> FloatGraph:
+def draw(seed: int, rng: np.random.Generator) -> Network:
     """Two convolutions, the first with one on itself, the second delayed, a dense readout of both."""
     first = random_convolution(rng, 1 + seed % 2)
     second = random_convolution(rng, len(first.image), first.outputs, first.kernel.shape[0])
@@ -66,19 +68,19 @@ def draw(seed: int, rng: np.random.Generator) -> FloatGraph:
         FloatSynapses("a", "out", rng.normal(0, 1, (3, first.shape[0]))),
         FloatSynapses("b", "out", rng.normal(0, 1, (3, second.shape[0]))),
     )
-    return FloatGraph(first.shape[1], populations, connections, 1e-3, ("out",))
+    return Network(first.shape[1], populations, connections, 1e-3, ("out",))
 
 
 def samples(seed: int, inputs: int) -> Array:
     return (np.random.default_rng([seed, 42]).random((SAMPLES, STEPS, inputs)) < 0.4).astype(float)
 
 
-def written_out(g: FloatGraph) -> FloatGraph:
+def written_out(g: Network) -> Network:
     connections = [
         FloatSynapses(c.source, c.target, c.weights.tocsr(), c.delay) if isinstance(c.weights, Convolution) else c
-        for c in g.synapses
+        for c in g.connections
     ]
-    return FloatGraph(g.inputs, g.populations, tuple(connections), g.dt, g.outputs)
+    return Network(g.inputs, g.populations, tuple(connections), g.dt, g.outputs)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -86,7 +88,7 @@ def test_forward_is_that_of_the_matrix(seed: int) -> None:
     g, x = graph(seed), samples(seed, graph(seed).inputs)
     one, other = run_graph(g, x, ("spikes", "current")), run_graph(written_out(g), x, ("spikes", "current"))
     assert one.counts["a"].sum() > 0
-    alone = all(c.weights.pool is None for c in g.synapses if isinstance(c.weights, Convolution))
+    alone = all(c.weights.pool is None for c in g.connections if isinstance(c.weights, Convolution))
     for name in ("a", "b"):
         assert np.array_equal(one.spikes[name], other.spikes[name])
         close = np.array_equal if alone else np.allclose
@@ -100,7 +102,7 @@ def expected(seed: int, rule: str) -> dict[str, Array]:
     y, mask = np.arange(SAMPLES) % 3, np.ones((SAMPLES, STEPS), bool)
     numbers, _ = graph_oracle(g, names, x, np.repeat(y[:, None], STEPS, 1), mask, rule, "per_step_cross_entropy", 0.9)
     result = {}
-    for name, c in zip(names, g.synapses, strict=True):
+    for name, c in zip(names, g.connections, strict=True):
         found = numbers["weights", name]
         result[name] = found if isinstance(c.weights, np.ndarray) else found.reshape(-1)
     return result
@@ -124,7 +126,7 @@ def test_gradients_of_kernels_are_those_of_automatic_differentiation(seed: int, 
 def test_file_keeps_the_kernel(tmp_path: Path) -> None:
     g = graph(1)
     g.save(tmp_path / "g.h5")
-    again = FloatGraph.load(tmp_path / "g.h5")
+    again = Network.load(tmp_path / "g.h5")
     assert again.digest() == g.digest()
-    assert isinstance(again.synapses[0].weights, Convolution)
-    assert np.array_equal(again.synapses[0].weights.kernel, g.synapses[0].weights.kernel)
+    assert isinstance(again.connections[0].weights, Convolution)
+    assert np.array_equal(again.connections[0].weights.kernel, g.connections[0].weights.kernel)

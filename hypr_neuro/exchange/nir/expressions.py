@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.compose import apply, as_matrix, diagonal, is_identity, product, scaled
 from hypr_neuro.exchange.nir.flatten import LINEAR, Flat, Place
-from hypr_neuro.exchange.nir.linear import delay_steps, diagonal, matrix_of
+from hypr_neuro.exchange.nir.linear import delay_steps, matrix_of
 from hypr_neuro.exchange.nir.nodes import naming
 from hypr_neuro.exchange.nir.shapes import Shapes
 from hypr_neuro.graph.convolution import MAX_SYNAPSES
@@ -37,7 +38,7 @@ class WeightedSum:
     Attributes
     ----------
     terms
-        Scipy CSR (n, size of the source) by source and delay in steps.
+        Scipy CSR or `Convolution` (n, size of the source) by source and delay in steps.
     biases : (n,)
         Constants by the step from which they act.
     """
@@ -57,24 +58,27 @@ class WeightedSum:
         """Return the sum."""
         total = WeightedSum(dict(self.terms), dict(self.biases))
         for key, matrix in other.terms.items():
-            total.terms[key] = total.terms[key] + matrix if key in total.terms else matrix
+            total.terms[key] = as_matrix(total.terms[key]) + as_matrix(matrix) if key in total.terms else matrix
         for first, bias in other.biases.items():
             total.biases[first] = total.biases[first] + bias if first in total.biases else bias
         return total
 
     def times(self, matrix: Any) -> WeightedSum:
-        """Return matrix @ self."""
-        terms = {key: matrix @ term for key, term in self.terms.items()}
-        if any(term.nnz > MAX_SYNAPSES for term in terms.values()):
+        """Return the map of self."""
+        terms = {key: product(matrix, term) for key, term in self.terms.items()}
+        if any(term.data.size > MAX_SYNAPSES for term in terms.values()):
             raise InputError(
                 f"composed with the nodes before it, it has more than {MAX_SYNAPSES} synapses; export "
                 "fewer linear nodes in a row"
             )
-        return WeightedSum(terms, {first: matrix @ bias for first, bias in self.biases.items()})
+        return WeightedSum(terms, {first: apply(matrix, bias) for first, bias in self.biases.items()})
 
     def scaled(self, gain: Array) -> WeightedSum:
         """Return each number times its gain."""
-        return self.times(diagonal(gain)) if np.any(gain != 1.0) else self
+        if np.all(gain == 1.0):
+            return self
+        terms = {key: scaled(gain, term) for key, term in self.terms.items()}
+        return WeightedSum(terms, {first: gain * bias for first, bias in self.biases.items()})
 
     def delayed(self, steps: Array) -> WeightedSum:
         """Return each number delayed by its own steps, (n,); raise InputError for more than a connection can have."""
@@ -94,7 +98,7 @@ class WeightedSum:
 
     def _check_delays(self, steps: Array) -> None:
         """Raise InputError first: delays that double from node to node make too many terms."""
-        incoming = [(source, delay, term.nonzero()[0]) for (source, delay), term in self.terms.items()]
+        incoming = [(source, delay, as_matrix(term).nonzero()[0]) for (source, delay), term in self.terms.items()]
         incoming += [("a bias", first, np.flatnonzero(bias)) for first, bias in self.biases.items()]
         for source, delay, numbers in incoming:
             latest = delay + int(steps[numbers].max(initial=0))
@@ -112,11 +116,8 @@ class WeightedSum:
         """Return the source whose outputs these are, unchanged and without delay; None if there is none."""
         if len(self.terms) != 1 or self.biases:
             return None
-        ((source, delay), matrix), n = next(iter(self.terms.items())), next(iter(self.terms.values())).shape[0]
-        same = (
-            delay == 0 and matrix.shape == (n, n) and matrix.nnz == n and np.array_equal(matrix.diagonal(), np.ones(n))
-        )
-        return source if same else None
+        ((source, delay), matrix) = next(iter(self.terms.items()))
+        return source if delay == 0 and is_identity(matrix) else None
 
 
 class NodeInputs:
@@ -146,7 +147,7 @@ class NodeInputs:
         for term in expression.terms.values():
             if id(term) not in self._counted:
                 self._counted[id(term)] = term  # kept, so that no other gets its id
-                self._synapses += int(term.nnz)
+                self._synapses += int(term.data.size)
         if self._synapses > MOST_SYNAPSES:
             raise InputError(
                 f"{place.label}: with it the graph has {self._synapses} synapses, rule: at most "

@@ -25,6 +25,7 @@ from hypr_neuro.exchange.nir.options import Choice, GraphChoices
 from hypr_neuro.exchange.nir.order import population_order
 from hypr_neuro.exchange.nir.shapes import Shapes, find_shapes
 from hypr_neuro.exchange.nir.summary import ImportSummary, count_kinds
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
@@ -167,7 +168,8 @@ def _synapses(
                     f"connection {source} -> {target} closes a loop without a Delay, recurrent_delay = 0, "
                     "rule: at least one step; pass 1"
                 )
-            weights = matrix.toarray() if matrix.nnz >= DENSE_FROM * prod(matrix.shape) else matrix
+            few = isinstance(matrix, Convolution) or matrix.nnz < DENSE_FROM * prod(matrix.shape)
+            weights = matrix if few else matrix.toarray()
             synapses.append(FloatSynapses(source, target, weights, steps))
     return synapses
 

@@ -1,4 +1,4 @@
-"""Linear nodes as sparse matrices: what leaves = M (what arrives) + b, both in C order."""
+"""Linear nodes as sparse matrices or convolutions: what leaves = M (what arrives) + b, both in C order."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.compose import diagonal
 from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.nodes import numbers
 from hypr_neuro.exchange.nir.shapes import Shape, for_each_neuron
 from hypr_neuro.exchange.nir.windows import groups, kernel_weight, taps
-from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.numbers.arrays import Array
 
 STEP_TOLERANCE = 1e-3
@@ -22,7 +23,11 @@ MAX_STEPS = 1 << 31
 
 
 def matrix_of(place: Place, input_shape: Shape, output_shape: Shape) -> tuple[Any, Array | None, list[str]]:
-    """Return (scipy CSR (outputs, inputs) or None for the identity, bias (outputs,) or None, notes) of a node."""
+    """Return the map (outputs, inputs) of a node, bias (outputs,) or None, and notes.
+
+    The map is scipy CSR, a `Convolution`, or None for the identity. A pooling is a convolution behind one: its kernel
+    is one entry for each channel.
+    """
     kind, node = place.kind, place.node
     if kind in ("Affine", "Linear"):
         bias, notes = _bias(place, output_shape) if kind == "Affine" else (None, [])
@@ -32,24 +37,16 @@ def matrix_of(place: Place, input_shape: Shape, output_shape: Shape) -> tuple[An
         return diagonal(scale), None, [note] if note else []
     if kind in ("Conv1d", "Conv2d"):
         weight = kernel_weight(place)
-        kernel = weight.astype(np.float64)
-        matrix = Convolution(kernel, input_shape[1:], taps(place), groups(place)).tocsr()
+        matrix = Convolution(weight, input_shape[1:], taps(place), groups(place))
         bias, notes = _bias(place, output_shape) if getattr(node, "bias", None) is not None else (None, [])
         return matrix, bias, [n for n in notes if "a channel" not in n]
     if kind in ("SumPool2d", "AvgPool2d"):
         window = taps(place)
         factor = 1.0 / prod(window.kernel) if kind == "AvgPool2d" else 1.0
-        weight = np.full((input_shape[0], 1, *window.kernel), factor)
-        return Convolution(weight, input_shape[1:], window, input_shape[0]).tocsr(), None, []
+        channels, one = input_shape[0], Taps((1, 1), (1, 1), (0, 0), (0, 0), (1, 1))
+        kernel = np.full((channels, 1, 1, 1), factor)
+        return Convolution(kernel, input_shape[1:], one, channels, pool=window), None, []
     return None, None, []
-
-
-def diagonal(values: Array) -> Any:
-    """Return a scipy CSR with these values on its diagonal, zeros stored."""
-    from scipy.sparse import csr_array
-
-    n = len(values)
-    return csr_array((np.asarray(values, np.float64), np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
 def _dense(weight: Array) -> Any:
