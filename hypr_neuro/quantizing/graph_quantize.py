@@ -26,6 +26,7 @@ import numpy as np
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
@@ -252,7 +253,9 @@ class _Conversion:
 
 
 def _sparse(matrix: Any) -> Any:
-    """Return the matrix as CSR without stored zeros."""
+    """Return the matrix as CSR without stored zeros, a convolution as it is."""
+    if isinstance(matrix, Convolution):
+        return matrix
     from scipy.sparse import csr_array
 
     compact = csr_array(matrix)
@@ -265,7 +268,7 @@ def _largest(values: Array) -> float:
 
 
 def _stored(matrix: Any) -> Array:
-    """Return the entries of a dense matrix, the stored ones of a sparse one."""
+    """Return the entries of a dense matrix, the stored ones of a sparse one, those of a kernel."""
     return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.data)
 
 
@@ -273,6 +276,8 @@ def _like(matrix: Any, values: Array) -> Any:
     """Return a matrix of the same form that holds these entries."""
     if isinstance(matrix, np.ndarray):
         return values.reshape(matrix.shape)
+    if isinstance(matrix, Convolution):
+        return matrix.with_data(values)
     from scipy.sparse import csr_array
 
     return csr_array((values, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
