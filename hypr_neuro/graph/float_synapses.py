@@ -92,6 +92,9 @@ def _matrix(name: str, value: Any) -> Matrix:
         copied = csr_array(value, dtype=np.float64, copy=True)
         copied.sum_duplicates()
         copied.eliminate_zeros()  # one form of a matrix: formats that have no sparse one give the same back
+        if copied.indices.dtype != np.int32 and max(copied.nnz, *copied.shape) < 1 << 31:
+            parts = copied.data, copied.indices.astype(np.int32), copied.indptr.astype(np.int32)
+            copied = csr_array(parts, shape=copied.shape)
         stored = copied.data
     else:
         copied = real_array(f"{name}: weights", value)

@@ -26,7 +26,8 @@ def product(after: Any, before: Any) -> Any:
         return after
     if isinstance(before, Convolution) and isinstance(after, Convolution):
         factor = _pooling_factor(before)
-        if factor is not None and after.pool is None and after.image == before.outputs:
+        alike = after.image == before.outputs and after.channels_first == before.channels_first
+        if factor is not None and after.pool is None and alike:
             return replace(after, kernel=after.kernel * factor, image=before.image, pool=before.pool)
     return as_matrix(after) @ as_matrix(before)
 

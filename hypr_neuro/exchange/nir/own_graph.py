@@ -10,6 +10,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError
 from hypr_neuro.exchange.nir.nodes import naming, node_label, own_metadata, shape_of
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import OF_THE_MODEL, FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.network import Network
@@ -49,8 +50,12 @@ def _population(graph: nir.NIRGraph, name: str, node: str) -> FloatPopulation:
 
 def _synapses(graph: nir.NIRGraph, entry: dict[str, Any]) -> FloatSynapses:
     """Return a connection from the weights of its node."""
-    weights: Any = graph.nodes[entry["node"]].weight
-    if entry["sparse"]:
+    node = graph.nodes[entry["node"]]
+    weights: Any = node.weight
+    if "convolution" in entry:
+        kernel = (own_metadata(node) or {}).get("kernel", weights)  # a matrix stands for one that NIR cannot say
+        weights = Convolution.of_description(kernel, entry["convolution"])
+    elif entry["sparse"]:
         from scipy.sparse import csr_array
 
         weights = csr_array(weights)

@@ -1,4 +1,4 @@
-"""A float graph as a NIR graph: one Affine node a connection, one neuron node a population.
+"""A float graph as a NIR graph: one Affine node, or a convolution, a connection, one neuron node a population.
 
     source → [Delay →] Affine → neuron        delays on top of what NIR's order of the nodes gives
     input → Affine (weights 0) [→ Delay] → neuron    a constant current that no connection carries
@@ -17,12 +17,15 @@ import nir
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.convolutions_out import convolution_nodes, in_shape, shaped_populations, takes_bias
 from hypr_neuro.exchange.nir.neurons_out import neuron_node, reset_of
 from hypr_neuro.exchange.nir.nodes import KEY, VERSION, graph_digest, naming
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
+from hypr_neuro.graph.synapses import matrix_entry
 from hypr_neuro.numbers.arrays import Array
 
 LARGEST = 1 << 26
@@ -71,19 +74,22 @@ def graph_nodes(graph: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     names, approximations = population_nodes(graph), []
     nodes: Nodes = {"input": nir.Input(np.array(graph.input_shape))}
     edges: Edges = []
-    flat = _flat_input(graph, nodes, edges)
+    shaped = shaped_populations(graph)
     for p in graph.populations:
         with naming(f"population '{p.name}'"):
             node, losses = neuron_node(p, graph.dt)
         approximations += [f"{p.name} ({p.model.name}): {text}" for text in losses]
+        if p.name in shaped:
+            node = in_shape(node, p.shape)
         node.metadata = {KEY: _population_metadata(p, graph.dt, bool(losses))}
         nodes[names[p.name]] = node
-    sources = {INPUT: flat, **names}
+    sources = Sources(graph, {INPUT: "input", **names}, shaped, nodes, edges)
     written: dict[int, dict[str, Any]] = {}  # by place in the graph: entries of one target stand together here
     for p in graph.populations:
         written |= _TargetNodes(graph, p, names[p.name], sources, nodes, edges).write()
-    nodes["output"] = nir.Output(np.array([graph.output_size]))
-    edges.append((names[graph.outputs[0]], "output"))
+    last = graph.population(graph.outputs[0])
+    nodes["output"] = nir.Output(np.array(last.shape if last.name in shaped else (last.size,)))
+    edges.append((names[last.name], "output"))
     nodes["input"].metadata = {
         KEY: {
             "version": VERSION,
@@ -101,14 +107,23 @@ def graph_nodes(graph: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
     return written_graph, tuple(approximations)
 
 
-def _flat_input(graph: Network, nodes: Nodes, edges: Edges) -> str:
-    """Return the node that gives the input as one axis."""
-    shape = graph.input_shape
-    if len(shape) == 1:
-        return "input"
-    nodes["input_flat"] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=len(shape) - 1)
-    edges.append(("input", "input_flat"))
-    return "input_flat"
+class Sources:
+    """The nodes that connections start from; a shape becomes one axis where a connection needs that."""
+
+    def __init__(self, graph: Network, names: dict[str, str], shaped: set[str], nodes: Nodes, edges: Edges) -> None:
+        self.names, self.shaped, self.nodes, self.edges = names, shaped, nodes, edges
+        self.shapes = {name: graph.population(name).shape for name in shaped} | {INPUT: graph.input_shape}
+
+    def flat(self, source: str) -> str:
+        """Return the node that gives what a source sends as one axis."""
+        name, shape = self.names[source], self.shapes.get(source, ())
+        if len(shape) < 2:
+            return name
+        flat = f"{name}_flat"
+        if flat not in self.nodes:
+            self.nodes[flat] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=len(shape) - 1)
+            self.edges.append((name, flat))
+        return flat
 
 
 def _population_metadata(p: FloatPopulation, dt: float, approximate: bool) -> dict[str, Any]:
@@ -132,7 +147,7 @@ class _TargetNodes:
     """Write all that leads to one population, as nodes and edges."""
 
     def __init__(
-        self, graph: Network, p: FloatPopulation, node: str, sources: dict[str, str], nodes: Nodes, edges: Edges
+        self, graph: Network, p: FloatPopulation, node: str, sources: Sources, nodes: Nodes, edges: Edges
     ) -> None:
         self.graph, self.p, self.node, self.sources, self.nodes, self.edges = graph, p, node, sources, nodes, edges
 
@@ -144,14 +159,14 @@ class _TargetNodes:
                 continue
             if c.current:
                 raise InputError(f"{c.name}: input current {c.current}, rule: 0, NIR's neurons have one")
-            bias = biases.pop(0, None) if c.delay == 0 and self.graph.forward(c) else None
+            bias = biases.pop(0, None) if takes_bias(self.graph, c) else None
             entries[place] = self._connection(c, bias)
         if not entries and not biases:  # nir would give neurons that hear no node an Input of their own
             biases = {0: np.zeros(self.p.size)}
         for first, bias in biases.items():
             zeros = np.zeros((self.p.size, self.graph.inputs))
             name = self._add(f"{self.node}_bias", nir.Affine(zeros, bias.copy()))
-            self.edges.append((self.sources[INPUT], name))
+            self.edges.append((self.sources.flat(INPUT), name))
             if first:
                 delay = self._add(f"{name}_delay", nir.Delay(np.full(self.p.size, first * self.graph.dt)))
                 self.edges.append((name, delay))
@@ -161,6 +176,9 @@ class _TargetNodes:
 
     def _connection(self, c: FloatSynapses, bias: Array | None) -> dict[str, Any]:
         """Add the nodes of one connection; return its entry of the metadata."""
+        ends = {"source": c.source, "target": c.target, "delay": c.delay}
+        if self.p.name in self.sources.shaped:
+            return ends | self._convolution(c, bias)
         if prod(c.shape) > LARGEST:
             raise InputError(
                 f"{c.name}: {prod(c.shape)} weights, zeros written out, rule: at most {LARGEST}; NIR has "
@@ -168,20 +186,36 @@ class _TargetNodes:
             )
         weights: Any = c.weights
         dense = weights.copy() if isinstance(weights, np.ndarray) else weights.toarray()
-        source = self.sources[c.source]
+        source = self.sources.flat(c.source)
         name = self._add(f"{self.node}_from_{source}", affine(dense, bias))
-        if c.delay:
-            delay = self._add(f"{name}_delay", nir.Delay(np.full(c.shape[1], c.delay * self.graph.dt)))
-            self.edges.append((source, delay))
-            source = delay
+        source = self._delayed(c, source, name, (c.shape[1],))
         self.edges += [(source, name), (name, self.node)]
-        return {
-            "node": name,
-            "source": c.source,
-            "target": c.target,
-            "delay": c.delay,
-            "sparse": not isinstance(weights, np.ndarray),
-        }
+        if isinstance(weights, Convolution):
+            self.nodes[name].metadata[KEY]["kernel"] = weights.kernel.copy()
+        sparse = not isinstance(weights, (np.ndarray, Convolution))
+        return ends | {"node": name, "sparse": sparse} | matrix_entry(weights)
+
+    def _convolution(self, c: FloatSynapses, bias: Array | None) -> dict[str, Any]:
+        """Add the nodes of a convolution; return what the metadata say of it beside its ends."""
+        weights: Any = c.weights
+        source = self.sources.names[c.source]
+        name, before = f"{self.node}_from_{source}", self._delayed(c, source, f"{self.node}_from_{source}", None)
+        for node in convolution_nodes(weights, bias):
+            kind = "" if hasattr(node, "weight") else "_pool"
+            added = self._add(name + kind, node)
+            self.edges.append((before, added))
+            before = added
+        self.edges.append((before, self.node))
+        return {"node": before, "sparse": False} | matrix_entry(weights)
+
+    def _delayed(self, c: FloatSynapses, source: str, name: str, shape: tuple[int, ...] | None) -> str:
+        """Return the node that gives what the source sent, behind a Delay where the connection has one."""
+        if not c.delay:
+            return source
+        seconds = np.full(self.sources.shapes[c.source] if shape is None else shape, c.delay * self.graph.dt)
+        delay = self._add(f"{name}_delay", nir.Delay(seconds))
+        self.edges.append((source, delay))
+        return delay
 
     def _add(self, name: str, node: nir.NIRNode) -> str:
         """Add a node under this name, numbered where it is taken; return the name."""
