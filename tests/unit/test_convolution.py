@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from convolutions import matrix_by_definition, random_convolution, random_convolutional_network
 
+from hypr_neuro.compilers.lava.integers.network import lava_weights
+from hypr_neuro.compilers.netx import write_netx
 from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.netx import read_netx
 from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.sim.engine import simulate
@@ -141,3 +144,16 @@ def test_delays_of_their_own_are_refused() -> None:
         Synapses(INPUT, "a", c, delays=np.zeros(c.shape, np.int64))
     with pytest.raises(InputError, match="weights are float64"):
         Synapses(INPUT, "a", c.astype(np.float64))
+
+
+def test_lava_gets_the_matrix_and_netx_a_dense_layer(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    c = Convolution(rng.integers(-9, 9, (3, 2, 2, 2)), (4, 5), ONE, channels_first=False)
+    values = LIF | {"inv_vth": 0, "k": 12, "scale_log2": 12}
+    neurons = Population.of("layer/0", "lif", c.shape[0], **values)
+    network = IntegerNetwork(c.shape[1], (neurons,), (Synapses(INPUT, "layer/0", c, message_bits=0),))
+    lava = lava_weights(network.synapses[0])
+    assert np.array_equal(lava.weights.toarray() * 2.0**lava.exponent, c.toarray())
+    write_netx(network, tmp_path / "n.net")
+    again = read_netx(tmp_path / "n.net").network
+    assert np.array_equal(again.synapses[0].weights, c.toarray())
