@@ -7,12 +7,14 @@ target computed already. So a population runs behind the input, and what it has 
     lag          from sending to arriving: delay + connection_delay forward, delay + 1 backward
     latency      steps by which a population runs behind the input: connection_delay times the longest chain of
                  forward connections that lead to it
-    signal lag   steps by which the learning signal that reaches a population is behind what the population did
+    signal lag   steps by which the learning signal that reaches a population is behind what the population did: the
+                 longest way from an output back over forward connections
     waiting      of the signal lag, what eligibilities wait for: all of it where they are aligned, else nothing
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -23,6 +25,22 @@ INPUT = "input"
 def layer_name(index: int, count: int) -> str:
     """Return the name of a layer: 'layers.0', …, 'readout' for the last of `count`."""
     return "readout" if index == count - 1 else f"layers.{index}"
+
+
+@dataclass(frozen=True)
+class SignalTerm:
+    """A part of the learning signal that reaches a population.
+
+    Attributes
+    ----------
+    connection : int or None
+        Place of the forward connection over which it comes back; None for the error of an output.
+    wait : int
+        Steps that it waits in front of the population.
+    """
+
+    connection: int | None
+    wait: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,8 @@ class Clock:
         Whether eligibilities wait for the signal that judges them.
     outputs : tuple of str
         Populations whose outputs are the network's; () for the last one.
+    delays : tuple of int
+        Of each connection its own delay, the largest where its weights have several; () for none.
     """
 
     populations: tuple[str, ...]
@@ -77,12 +97,14 @@ class Clock:
     error_latency: int = 0
     aligned: bool = False
     outputs: tuple[str, ...] = ()
+    delays: tuple[int, ...] = ()
     _place: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places = {INPUT: -1} | {name: i for i, name in enumerate(self.populations)}
         object.__setattr__(self, "_place", places)
         object.__setattr__(self, "outputs", self.outputs or self.populations[-1:])
+        object.__setattr__(self, "delays", self.delays or (0,) * len(self.connections))
 
     # --- connections and populations
 
@@ -140,17 +162,48 @@ class Clock:
     # --- learning
 
     def signal_wait(self, index: int) -> int:
-        """Count the steps that a signal waits in front of a population before it meets anything there.
+        """Count the steps that the signals of a population in a chain wait before they meet anything there.
 
         `error_latency` for those that the output's own signal reaches over a connection, 0 for all others.
         """
-        feeds = (self.populations[index], self.populations[self.output]) in self.connections
-        return self.error_latency if feeds and index != self.output else 0
+        return max((term.wait for term in self.signal_terms(index) if term.connection is not None), default=0)
 
     def signal_lag(self, index: int) -> int:
-        """Count the steps by which the signal that reaches a population is behind what it did there."""
-        delay = self.error_latency if index != self.output else 0
-        return self.latency(self.output) - self.latency(index) + delay
+        """Count the steps by which the last part of the signal that reaches a population is behind what it did."""
+        return self._signal_lags[self.populations[index]]
+
+    @cached_property
+    def _signal_lags(self) -> dict[str, int]:
+        lags: dict[str, int] = {}
+        for name in reversed(self.populations):
+            parts = [lag for _, lag in self._parts(name, lags)]
+            lags[name] = max(parts, default=0)
+        return lags
+
+    def _parts(self, name: str, lags: Mapping[str, int]) -> list[tuple[int | None, int]]:
+        """Return of each part of a population's signal its connection, None of the error, and how late it is."""
+        parts: list[tuple[int | None, int]] = []
+        if name in self.outputs:
+            parts.append((None, self.tail - self.latencies[name]))
+        for k, ((source, target), delay) in enumerate(zip(self.connections, self.delays, strict=True)):
+            if source == name and self.forward(source, target):
+                late = self.error_latency if target in self.outputs else 0
+                parts.append((k, lags[target] + self.lag(source, target, delay) + late))
+        return parts
+
+    def signal_terms(self, index: int) -> tuple[SignalTerm, ...]:
+        """Return what the signal of a population is made of, and how long each part waits in front of it.
+
+        What comes from an output waits for `error_latency`; where eligibilities are aligned, what comes on a shorter
+        way waits until that on the longest has come.
+        """
+        name = self.populations[index]
+        terms = []
+        for k, lag in self._parts(name, self._signal_lags):
+            late = self.error_latency if k is not None and self.connections[k][1] in self.outputs else 0
+            early = self._signal_lags[name] - lag if self.aligned else 0
+            terms.append(SignalTerm(k, late + early))
+        return tuple(terms)
 
     def signal_step(self, index: int) -> int:
         """Count the steps by which a layer's signal is later, in its own time, than that of the layer above it."""

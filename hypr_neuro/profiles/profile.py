@@ -230,10 +230,14 @@ class Profile(_Strict):
         return clock_of_layers(layers, *self._time_rules)
 
     def graph_clock(
-        self, populations: tuple[str, ...], connections: tuple[tuple[str, str], ...], outputs: tuple[str, ...] = ()
+        self,
+        populations: tuple[str, ...],
+        connections: tuple[tuple[str, str], ...],
+        outputs: tuple[str, ...] = (),
+        delays: tuple[int, ...] = (),
     ) -> Clock:
-        """Make the clock of populations in their order, connections (source, target) and outputs, () for the last."""
-        return Clock(populations, connections, *self._time_rules, outputs=outputs)
+        """Make the clock of populations and connections under these time rules; arguments as of `Clock`."""
+        return Clock(populations, connections, *self._time_rules, outputs=outputs, delays=delays)
 
     @property
     def _time_rules(self) -> tuple[int, int, bool]:

@@ -216,7 +216,8 @@ class QuantizedNetwork:
     def clock(self) -> Clock:
         """When its populations run and learn, under the profile's time rules."""
         ends = tuple((c.source, c.target) for c in self.connections)
-        return self.profile.graph_clock(tuple(p.name for p in self.populations), ends, self.outputs)
+        delays = tuple(c.largest_delay for c in self.connections)
+        return self.profile.graph_clock(tuple(p.name for p in self.populations), ends, self.outputs, delays)
 
     def latency(self, index: int) -> int:
         """Return the steps by which the population at a place runs behind float time."""

@@ -59,6 +59,15 @@ class QuantizedConnection(Connection):
         return int(self.mantissa.shape[1])
 
     @property
+    def largest_delay(self) -> int:
+        """The delay of its weights, the largest of several."""
+        values: Any = self.delays
+        if isinstance(values, int):
+            return values
+        stored = values if isinstance(values, np.ndarray) else values.data
+        return int(stored.max()) if stored.size else 0
+
+    @property
     def dense(self) -> bool:
         """Whether the mantissas are an array."""
         return isinstance(self.mantissa, np.ndarray)

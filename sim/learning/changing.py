@@ -2,15 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.delivery import NARROW, DenseWeights
+from hypr_neuro.sim.delivery import NARROW, Delivery, DenseWeights, SparseWeights
+from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.noise import noise_kernel
-from hypr_neuro.sim.population import PopulationRun
+from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.population import Feedback, PopulationRun
 from hypr_neuro.sim.simulator import Simulator
+
+DENSE_FROM = 20
+"""One weight in so many is enough for whole rows, as in `delivery`."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where the weights of a connection that learns go.
+
+    Attributes
+    ----------
+    incoming : Incoming
+        The connection.
+    delivery : Delivery
+        Which brings them; one of several where its weights have several delays.
+    entries : ndarray or None
+        Numbers of the weights among those stored, in the order of `post` and `pre`; None for whole rows.
+    post, pre : ndarray
+        Ends of these weights.
+    """
+
+    incoming: Incoming
+    delivery: Delivery
+    entries: Array | None
+    post: Array
+    pre: Array
+
+    def load(self) -> None:
+        """Write the weights as they are now to what the simulator reads."""
+        c, weights = self.incoming.connection, self.delivery.weights
+        if self.entries is None:
+            assert isinstance(weights, DenseWeights)
+            values = self.incoming.weights()
+            weights.rows[...] = values[:, : len(weights.rows)].T
+            if c.bias_axon:
+                self.delivery.bias[...] = values[:, -1]
+        else:
+            stored = self.incoming.weights().reshape(-1)[self.entries]
+            if isinstance(weights, DenseWeights):
+                weights.rows[self.pre, self.post] = stored
+            else:
+                assert isinstance(weights, SparseWeights)
+                weights.weight[...] = stored
 
 
 class ChangingSimulator(Simulator):
@@ -18,12 +64,13 @@ class ChangingSimulator(Simulator):
 
     Parameters
     ----------
-    qnet : QuantizedNetwork
-        Read again at every `load`.
-    noise : sequence of int
-        Amplitude of the noise on each layer's currents, see `noise`; () for none.
-    seed : int
-        First word of the noise's counter; the attribute `sample` is the second.
+    plan : LearningPlan
+        Of the network, which is read again at every `load`.
+
+    Attributes
+    ----------
+    sample : int
+        Second word of the noise's counter.
 
     Notes
     -----
@@ -31,22 +78,24 @@ class ChangingSimulator(Simulator):
     weights of the profile's width.
     """
 
-    def __init__(self, qnet: QuantizedNetwork, noise: Sequence[int] = (), seed: int = 0) -> None:
+    def __init__(self, plan: LearningPlan) -> None:
+        qnet: QuantizedNetwork = plan.qnet
         super().__init__(qnet)
-        self.noise, self.seed, self.sample = noise, seed, 0
-        self.qnet = qnet
-        top = qnet.profile.precision.weight_top
-        dtype, chunk = (np.int8, NARROW // top) if top < 1 << 7 else (np.int16, max(NARROW // top, 1))
-        for delivery in self.deliveries:
-            pre, post = delivery.shape
-            delivery.weights, delivery.exponent = (
-                DenseWeights(np.zeros((pre, post), dtype), chunk),
-                delivery.given_exponent,
-            )
-            delivery.bias = np.zeros(post, np.int32)
+        self.qnet, self.noise, self.seed, self.sample = qnet, plan.options.noise, plan.options.seed, 0
+        self._placed: list[list[Placed]] = [[] for _ in plan.layers]
+        top = plan.weight_top
+        dtype = np.int8 if top < 1 << 7 else np.int16
+        remaining = iter(self.deliveries)
+        by_place = {c.place: (layer.index, c) for layer in plan.layers for c in layer.incoming}
+        for place, c in enumerate(self.network.synapses):
+            i, incoming = by_place[place]
+            taken = [next(remaining) for _ in c.by_delay()]
+            if c.convolution is None:
+                self._placed[i] += _placed(incoming, taken, dtype, max(NARROW // top, 1))
         for p in self.populations:
             p.load(p.population, self._recurrent[p.population.name])
-        self.load(list(range(len(qnet.layers))))
+        self._feedback = [_groups(p.feedback, self._recurrent[p.population.name]) for p in self.populations]
+        self.load(list(range(len(qnet.populations))))
 
     def _run(self, p: PopulationRun, spikes: bool) -> None:
         i = self.populations.index(p)
@@ -62,15 +111,63 @@ class ChangingSimulator(Simulator):
         for p in self.populations:
             p.state[...], p.events[...] = 0, 0
 
-    def load(self, layers: list[int]) -> None:
-        """Take over weights and neuron parameters of these layers as they stand in the network."""
-        for i in layers:
-            layer, run = self.qnet.layers[i], self.populations[i]
-            for delivery in self._incoming[run.population.name]:
-                assert isinstance(delivery.weights, DenseWeights)
-                delivery.weights.rows[...] = layer.input.mantissa[:, : layer.inputs].T
-                if layer.bias_axon:
-                    delivery.bias[...] = layer.input.mantissa[:, -1]
-            if layer.recurrent is not None:
-                run.feedback.dense.rows[0] = layer.recurrent.mantissa.T
-            run.per_neuron[...] = layer.per_neuron
+    def load(self, populations: list[int]) -> None:
+        """Take over weights and neuron parameters of these populations as they stand in the network."""
+        for i in populations:
+            run = self.populations[i]
+            for placed in self._placed[i]:
+                placed.load()
+            for delivery, stored in self._feedback[i]:
+                weights = delivery.weights
+                stored[...] = weights.rows if isinstance(weights, DenseWeights) else _values(weights)
+            run.per_neuron[...] = self.qnet.populations[i].per_neuron
+
+
+def _placed(incoming: Incoming, taken: list[Delivery], dtype: type, chunk: int) -> list[Placed]:
+    """Give the deliveries of a connection weights of a form that holds whatever they become."""
+    c, nothing = incoming.connection, np.zeros(0, np.int64)
+    for delivery in taken:
+        delivery.exponent = delivery.given_exponent
+    if not incoming.listed:
+        (delivery,) = taken
+        pre, post = delivery.shape
+        delivery.bias = np.zeros(post, np.int32)
+        if c.columns > int(c.bias_axon):
+            delivery.weights = DenseWeights(np.zeros((pre, post), dtype), chunk)
+        else:
+            delivery.weights = DenseWeights(np.zeros((0, post), dtype), chunk)
+        return [Placed(incoming, delivery, None, nothing, nothing)]
+    entries, result = incoming.entries(), []
+    lags = np.unique(entries.lag) if entries.lag.size else np.array([taken[0].lag])
+    for delivery, lag in zip(taken, lags, strict=True):
+        chosen = np.flatnonzero(entries.lag == lag)
+        chosen = chosen[np.lexsort((entries.post[chosen], entries.pre[chosen]))]
+        post, pre = entries.post[chosen], entries.pre[chosen]
+        sources, targets = delivery.shape
+        if len(chosen) * DENSE_FROM >= sources * targets:
+            delivery.weights = DenseWeights(np.zeros((sources, targets), dtype), chunk)
+        else:
+            starts = np.searchsorted(pre, np.arange(sources + 1)).astype(np.int64)
+            delivery.weights = SparseWeights(starts, post, np.zeros(len(post), np.int32))
+        result.append(Placed(incoming, delivery, chosen, post, pre))
+    return result
+
+
+def _groups(feedback: Feedback, recurrent: list[Delivery]) -> list[tuple[Delivery, Array]]:
+    """Return, for each connection of a population with itself, the array in which its kernel finds the weights."""
+    result, dense, first = [], 0, 0
+    for delivery in recurrent:
+        weights = delivery.weights
+        if isinstance(weights, DenseWeights) and weights.chunk > 0:
+            result.append((delivery, feedback.dense.rows[dense]))
+            dense += 1
+        else:
+            count = len(_values(weights)) if isinstance(weights, SparseWeights) else 0
+            result.append((delivery, feedback.sparse.weight[first : first + count]))
+            first += count
+    return result
+
+
+def _values(weights: object) -> Array:
+    assert isinstance(weights, SparseWeights)
+    return weights.weight

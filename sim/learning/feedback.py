@@ -75,6 +75,74 @@ def feedback_kernel() -> Callable[..., None]:
     return compile_kernel(kernel, disjoint=True)
 
 
+@cache
+def dense_part_kernel() -> Callable[..., None]:
+    """Make the kernel (weighted_signal, mantissa, down, total) of one part of learning signals that have several.
+
+    total : (steps, n) int64, nearest(Σ_k weighted_signal_k m_kj / 2^down) added to. Others as in `feedback_kernel`
+    """
+
+    def kernel(weighted_signal: Any, mantissa: Any, down: Any, total: Any) -> None:
+        n = np.uintp(total.shape[1])
+        part = np.zeros(total.shape[1], np.int64)
+        for t in range(np.uintp(weighted_signal.shape[0])):
+            part[:] = 0
+            for k in range(np.uintp(weighted_signal.shape[1])):
+                value, row = weighted_signal[t, k], mantissa[k]
+                for j in range(n):
+                    part[j] += value * row[j]
+            for j in range(n):
+                total[t, j] += shr_nearest(part[j], down)
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@cache
+def listed_part_kernel() -> Callable[..., None]:
+    """Make the kernel (weighted_signal, post, pre, mantissa, down, total): `dense_part_kernel` over a list of weights.
+
+    post, pre, mantissa : (weights,) ends and mantissas
+    """
+
+    def kernel(weighted_signal: Any, post: Any, pre: Any, mantissa: Any, down: Any, total: Any) -> None:
+        part = np.zeros(total.shape[1], np.int64)
+        for t in range(weighted_signal.shape[0]):
+            part[:] = 0
+            for k in range(mantissa.shape[0]):
+                part[pre[k]] += weighted_signal[t, post[k]] * np.int64(mantissa[k])
+            for j in range(total.shape[1]):
+                total[t, j] += shr_nearest(part[j], down)
+
+    return compile_kernel(kernel, disjoint=True)
+
+
+@cache
+def add_shifted_kernel() -> Callable[..., None]:
+    """Make the kernel (values, down, total) that adds nearest(values / 2^down), all (steps, n)."""
+
+    def kernel(values: Any, down: Any, total: Any) -> None:
+        for t in range(total.shape[0]):
+            for j in range(total.shape[1]):
+                total[t, j] += shr_nearest(values[t, j], down)
+
+    return compile_kernel(kernel)
+
+
+@cache
+def signal_kernel() -> Callable[..., None]:
+    """Make the kernel (total, shift, bits, signal, clips) that brings sums (steps, n) to `learning_signal`."""
+
+    def kernel(total: Any, shift: Any, bits: Any, signal: Any, clips: Any) -> None:
+        lost = 0
+        for t in range(total.shape[0]):
+            for j in range(total.shape[1]):
+                signal[t, j], clipped = learning_signal(total[t, j], shift, bits)
+                lost += 1 * clipped
+        clips[0] += lost
+
+    return compile_kernel(kernel, disjoint=True)
+
+
 @jitable
 def feedback_weight(seed: Any, above: Any, place: Any, weight_bits: Any) -> Any:
     """Draw an entry of the fixed matrix that takes the place of layer `above`'s weights, uniform over ±top.

@@ -86,6 +86,8 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
 def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..., Any]:
     """Make the function that takes eligibilities and gradient of neuron i through the steps from `start` to `stop`.
 
+    Row t - origin of `pre` is what arrives in step t.
+
     lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
     """
     d, mask = get_model(model_name).d, present(model_name)
@@ -97,7 +99,9 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
     taken = unrolled(eligibility_lanes.entries_in_lanes, d) if lanes else same_entries
     with_current = mask[1]
 
-    def advance(pre, entries, signal, eligibility, gradient, ring, slot, i, start, stop, lost, over, clips, widths):
+    def advance(
+        pre, origin, entries, signal, eligibility, gradient, ring, slot, i, start, stop, lost, over, clips, widths
+    ):
         kc, fe, bits = widths.coefficient_fraction, widths.eligibility_fraction, widths.eligibility_bits
         rounding, gs, most, zero = widths.rounding, widths.gradient_shift, widths.accumulator_bits, lane(0)
         eligible, total, waiting = pick(eligibility, i), gradient[i], ring[0, i]
@@ -106,7 +110,7 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
         for t in range(start, stop):
             A, B, C, C_prev, F = read(entries, t - start, i, mask)
             A, B, C, C_prev, F = taken(A, B, C, C_prev, F)
-            drive, g, arriving = only(by_current(B, fe, kc), with_current), lane(signal[t, i]), pre[t]
+            drive, g, arriving = only(by_current(B, fe, kc), with_current), lane(signal[t, i]), pre[t - origin]
             if delayed:
                 waiting = ring[(slot + t) % np.uintp(ring.shape[0]), i]
             for s in range(np.uintp(pre.shape[1])):
@@ -128,11 +132,24 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
     return jitable(advance)
 
 
+@jitable
+def gather_rows(lines: Any, index: Any, start: Any, stop: Any, rows: Any) -> None:
+    """Write what arrives at each synapse of a neuron in a tile: rows[u, s] = lines[start + u, index[s]]."""
+    for t in range(start, stop):
+        line, row = lines[t], rows[t - start]
+        for s in range(np.uintp(index.shape[0])):
+            row[s] = line[np.uintp(index[s])]
+
+
 @cache
-def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) -> Callable[..., None]:
+def learning_kernel(
+    model_name: str, lanes: bool, delayed: bool, weights: bool, listed: bool = False
+) -> Callable[..., None]:
     """Make the kernel that learns in one layer over a block of steps, for one sample.
 
-    pre : (steps, synapses) what arrives at each synapse. sent : (steps, n) the layer's outputs of the step before
+    pre : (steps, synapses) what arrives at each synapse; of neurons with a list each, (steps, sources), of which
+    `index` (n, synapses) names one for each synapse. rows : (tile, synapses), room
+    sent : (steps, n) the layer's outputs of the step before
     states : (steps + 1, d, n), row 0 before the block. currents : (steps, n). signal : (steps, n) learning signals g
     eligibility : d arrays (n, synapses) int32, gradient : (n, synapses) int32; updated
     weighted_signal : (steps, n) filled with nearest(B·C / 2^kc) g, which the layer below receives in the same step
@@ -140,11 +157,14 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
     entries, gains : room for a tile; lost, over : (synapses,) int32, room for counts
     clips : (3,) counts, added to. widths : `Widths`
     lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `weighted_signal`
+    listed : whether each neuron has a list of synapses of its own
     """
     fill, advance = jacobian_tile(model_name), eligibility_tile(model_name, lanes, delayed)
 
     def kernel(
         pre,
+        index,
+        rows,
         sent,
         states,
         currents,
@@ -166,7 +186,8 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
         widths,
     ):
         n, steps, first = np.uintp(per_neuron.shape[1]), np.uintp(sent.shape[0]), np.uintp(slot)
-        for start in range(np.uintp(0), steps, np.uintp(gains.shape[0])):
+        zero = np.uintp(0)
+        for start in range(zero, steps, np.uintp(gains.shape[0])):
             stop = min(start + np.uintp(gains.shape[0]), steps)
             clips[JACOBIAN_CLIPS] += fill(
                 sent, states, currents, per_neuron, constants, psi_table, entries, gains, start, stop, widths
@@ -181,8 +202,12 @@ def learning_kernel(model_name: str, lanes: bool, delayed: bool, weights: bool) 
                     weighted_signal[t, i] = np.int64(used) * signal[t, i]
             if weights:
                 for i in range(n):
+                    if listed:
+                        gather_rows(pre, index[i], start, stop, rows)
+                    arriving, origin = rows if listed else pre, start if listed else start - start
                     advance(
-                        pre,
+                        arriving,
+                        origin,
                         entries,
                         signal,
                         eligibility,

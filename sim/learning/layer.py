@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.entries import entry_arrays
 from hypr_neuro.sim.learning.kernels import TILE, fits_lanes, learning_kernel, parameter_kernel
 from hypr_neuro.sim.learning.plan import LayerPlan
+from hypr_neuro.sim.learning.sources import Sources
 from hypr_neuro.sim.population import PopulationRun
 
 VECTOR = 16
@@ -47,12 +48,13 @@ class LayerLearner:
     """
 
     def __init__(self, plan: LayerPlan) -> None:
-        self.plan, self.layer, self.name = plan, plan.layer, plan.name
+        self.plan, self.neurons, self.name = plan, plan.neurons, plan.name
         self.weights, self.widths = plan.learns, plan.widths
         self.delay = delay = plan.waiting
-        n, d = self.layer.size, self.layer.model.d
+        n, d = plan.size, plan.model.d
         self.fan_in = plan.synapses
         padded = -(-self.fan_in // VECTOR) * VECTOR if self.weights else 0
+        self._sources = Sources(plan, padded)
         self.eligibility = np.zeros((d, n, padded), np.int32)
         self.gradient = np.zeros((n, padded), np.int32)
         self.ring = np.zeros((max(delay, 1), n, padded if delay else 0), np.int32)
@@ -63,12 +65,9 @@ class LayerLearner:
         }
         self.slot = 0
         self.clips = np.zeros(3, np.int64)
-        self._entries = entry_arrays(
-            self.layer.model.name, lambda has: np.zeros((TILE, n) if has else (1, 1), np.int32)
-        )
+        self._entries = entry_arrays(plan.model.name, lambda has: np.zeros((TILE, n) if has else (1, 1), np.int32))
         self._counts = (np.zeros(padded, np.int32), np.zeros(padded, np.int32))
         self._gains = np.zeros((TILE, n), np.int64)
-        self._pre = np.zeros((0, padded), np.int16)
         self._fits: dict[int, bool] = {}
 
     def restart(self) -> None:
@@ -85,19 +84,27 @@ class LayerLearner:
         for parameter in self.parameters.values():
             parameter.gradient[...] = 0
 
-    def run(self, run: PopulationRun, below: Array, largest: int, on: Array, signal: Array, active: slice) -> Array:
+    def run(
+        self,
+        run: PopulationRun,
+        sent: Callable[[str, int], Array],
+        time: int,
+        largest: int,
+        signal: Array,
+        active: slice,
+    ) -> Array:
         """Learn in the steps `active` of a block.
 
         Parameters
         ----------
         run : PopulationRun
             The layer's neurons, after the block.
-        below : ndarray
-            (steps, inputs), what arrived.
+        sent : callable
+            Function (source, lag) that gives (steps, n), what a source sent so many steps before each of the block.
+        time : int
+            First device step of the block.
         largest : int
-            Magnitude that `below` cannot exceed.
-        on : ndarray
-            (steps,), the bias axon.
+            Magnitude that nothing that arrives can exceed.
         signal : ndarray
             (steps, n), learning signals g.
         active : slice
@@ -109,18 +116,21 @@ class LayerLearner:
             (steps, n), the products nearest(B·C / 2^kc) g that the layer below receives over the feedback weights; 0
             outside `active`.
         """
-        weighted_signal = np.zeros((len(below), self.layer.size), np.int64)
+        weighted_signal = np.zeros((len(signal), self.plan.size), np.int64)
         if active.stop <= active.start:
             return weighted_signal
         states = run.history[active.start : active.stop + 1]
-        sent = run.sent.delayed(1)[active]
+        before = run.sent.delayed(1)[active]
         currents, signal = run.currents[active, 0], signal[active]
         lanes = self._lanes(largest)
-        pre = self._arriving(below[active], on[active], sent, np.int16 if lanes else np.int32)
-        layer, shared = self.layer, (self.layer.per_neuron, self.layer.constants, self.layer.psi_table)
-        learning_kernel(layer.model.name, lanes, self.delay > 0, self.weights)(
+        pre, index, rows = self._sources.arriving(sent, time, active, np.int16 if lanes else np.int32)
+        neurons = self.neurons
+        shared = neurons.per_neuron, neurons.constants, neurons.psi_table
+        learning_kernel(neurons.model.name, lanes, self.delay > 0, self.weights, self._sources.listed)(
             pre,
-            sent,
+            index,
+            rows,
+            before,
             states,
             currents,
             signal,
@@ -139,8 +149,8 @@ class LayerLearner:
         )
         for fixed in self.plan.parameters:
             p = self.parameters[fixed.place]
-            parameter_kernel(layer.model.name, fixed.place, self.delay > 0)(
-                sent,
+            parameter_kernel(neurons.model.name, fixed.place, self.delay > 0)(
+                before,
                 states,
                 currents,
                 signal,
@@ -153,36 +163,24 @@ class LayerLearner:
                 fixed.fraction,
                 self.widths,
             )
-        self.slot = (self.slot + len(sent)) % max(self.delay, 1)
+        self.slot = (self.slot + len(before)) % max(self.delay, 1)
         return weighted_signal
 
     def _lanes(self, largest: int) -> bool:
         """Tell whether 32 bits hold every intermediate result."""
         if largest not in self._fits:
-            self._fits[largest] = fits_lanes(self.layer.model.name, self.widths, largest)
+            self._fits[largest] = fits_lanes(self.neurons.model.name, self.widths, largest)
         return self._fits[largest]
 
-    def _arriving(self, below: Array, on: Array, sent: Array, dtype: type[Any]) -> Array:
-        """Join what arrives at each synapse, (steps, synapses)."""
-        if not self.weights:
-            return self._pre[:0]
-        if self._pre.shape[0] < len(below) or self._pre.dtype != dtype:
-            self._pre = np.zeros((len(below), self._pre.shape[1]), dtype)
-        pre, at = self._pre[: len(below)], below.shape[1]
-        pre[:, :at] = below
-        if self.layer.bias_axon:
-            pre[:, at] = on
-            at += 1
-        if self.layer.recurrent is not None:
-            pre[:, at : at + self.layer.size] = sent
-        return pre
-
     def connection_gradients(self) -> dict[str, Array]:
-        """Return the gradients of "input" (bias axon included) and "recurrent", (n, m) each; views."""
-        width = self.layer.input.mantissa.shape[1]
-        gradients = {"input": self.gradient[:, :width]}
-        if self.layer.recurrent is not None:
-            gradients["recurrent"] = self.gradient[:, width : self.fan_in]
+        """Return the gradient of each connection that learns, by its name, in the shape of its tensor.
+
+        Views of whole rows, the bias axon included; copies of the synapses in a list.
+        """
+        gradients: dict[str, Array] = {}
+        for c in self._sources.incoming:
+            rows = np.asarray(self.gradient)[:, c.first : c.first + c.synapses]
+            gradients[c.name] = self._sources.gradient(c, self.gradient) if c.listed else rows
         return gradients
 
     def state(self) -> dict[str, Array]:

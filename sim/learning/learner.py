@@ -20,11 +20,12 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.changing import ChangingSimulator
-from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
+from hypr_neuro.sim.learning.feedback import output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.options import LearnOptions, check_rates
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.regularizer import Regularization, Regularizer
+from hypr_neuro.sim.learning.signals import Signals
 from hypr_neuro.sim.learning.targets import Targets, check_targets, given_error_kernel, silence
 from hypr_neuro.sim.learning.updater import Updater
 from hypr_neuro.sim.simulator import check_values
@@ -61,18 +62,15 @@ class Learner:
         self.qnet, self.options = qnet, plan.options
         self.layers = [LayerLearner(layer) for layer in plan.layers]
         self.largest = plan.largest_input
-        self.simulator = ChangingSimulator(qnet, plan.options.noise, plan.options.seed)
+        self.simulator = ChangingSimulator(plan)
         self.updater = Updater(plan, self.layers)
         self.regularization = None if regularizer is None else Regularization(plan, regularizer)
         # of the network as it was when it began to learn: a restored learner takes over those of the saved one
         self.shifts = np.array(plan.signal_shifts, dtype=np.int64)
         self.before_update: Callable[[Learner], None] | None = None
         self.steps = self.samples = 0
-        self.signal_clips = np.zeros(1, np.int64)
+        self.signals = Signals(plan)
         self.past_events = dict.fromkeys(self._events(), 0)
-        # (n above, n below) for each layer but the first, over which learning signals go to the layer below
-        self.feedback_weights = [matrix.astype(np.int32) for matrix in plan.feedback or ()]
-        self._load_feedback_weights()
         self._restart(None)
 
     @property
@@ -129,6 +127,16 @@ class Learner:
         padded = np.concatenate([x, np.zeros((end, x.shape[1]), x.dtype)])
         outputs = self._run(padded, targets.before(silence(end)), rates)
         return outputs[self.qnet.tail : self.qnet.tail + len(x)]
+
+    @property
+    def signal_clips(self) -> Array:
+        """How many learning signals were clipped, (1,)."""
+        return self.signals.clips
+
+    @property
+    def queues(self) -> list[Array]:
+        """Learning signals on their way to a population."""
+        return self.signals.queues
 
     def stream(
         self,
@@ -206,8 +214,11 @@ class Learner:
         for layer in self.layers:
             layer.restart()
         self.total = total
-        # signals on their way to a hidden layer
-        self.queues = [np.zeros((layer.signal_wait, layer.size), np.int64) for layer in self.plan.layers[:-1]]
+        self.signals.restart()
+        # of outputs that run less far behind the input than the last of them
+        clock = self.plan.clock
+        early = {i: clock.tail - clock.latency(i) for i in self.plan.outputs}
+        self.early = {i: np.zeros((wait, self.plan.layers[i].size), np.int32) for i, wait in early.items() if wait}
         # targets of steps that the readout has not seen yet
         self.pending_targets = silence(self.qnet.tail)
 
@@ -256,24 +267,33 @@ class Learner:
     def _block(self, x: Array, largest: int, targets: Targets) -> Array:
         """Run one block of device steps: forward, error, then learning from the readout down."""
         sim, steps, time = self.simulator, len(x), self.simulator.time
-        populations = sim.populations
-        recorded = [self.plan.active(i) for i in range(len(populations))]
+        populations, plan = sim.populations, self.plan
+        recorded = [plan.active(i) for i in range(len(populations))]
         sim.block(x, recorded, recorded)
-        readout = populations[-1].outputs
+        readout = self._readout()
         if self.regularization is not None:
             self.regularization.note([run.outputs for run in populations[:-1]])
-        signal = self._errors(readout, self._due(targets))
-        sources = [INPUT, *(run.population.name for run in populations)]
-        for i in reversed(range(self.plan.lowest, len(populations))):
-            learner, lag = self.layers[i], self.plan.layers[i].lag
-            on = np.arange(time, time + steps) >= lag
-            active = self.plan.clock.window(i, inf if self.total is None else self.total).part(time, steps)
-            weighted_signal = learner.run(
-                populations[i], sim.sent(sources[i], lag), 1 if i else largest, on, signal, active
-            )
-            if self.plan.passes_down(i):
-                signal = self._feedback(i - 1, weighted_signal)
-        return np.asarray(readout)
+        errors = self._errors(readout, self._due(targets))
+        weighted: dict[str, Array] = {}
+        total = inf if self.total is None else self.total
+        for i in reversed(range(len(populations))):
+            if not plan.active(i):
+                continue
+            signal = self.signals.of(i, errors, weighted, steps)
+            active = plan.clock.window(i, total).part(time, steps)
+            reach = largest if any(c.source == INPUT for c in plan.layers[i].incoming) else 1
+            weighted[plan.layers[i].name] = self.layers[i].run(populations[i], sim.sent, time, reach, signal, active)
+        return readout
+
+    def _readout(self) -> Array:
+        """Return what the outputs gave in each step of the block, side by side; earlier ones wait for the last."""
+        parts = []
+        for i in self.plan.outputs:
+            value = self.simulator.populations[i].outputs
+            if i in self.early:
+                self.early[i], value = _queued(self.early[i], value)
+            parts.append(np.asarray(value))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _due(self, targets: Targets) -> Targets:
         """Return the targets of the steps that the readout sees in this block; later ones wait."""
@@ -284,31 +304,18 @@ class Learner:
         self.pending_targets = joined.part(slice(len(targets), None)).copied()
         return joined.part(slice(0, len(targets)))
 
-    def _errors(self, readout: Array, targets: Targets) -> Array:
-        fraction, bits = self.plan.layers[self.plan.last].widths.state_fraction, self.plan.error_bits
-        errors = output_errors(self.plan.error, readout, targets.label, targets.scored, fraction, bits)
+    def _errors(self, readout: Array, targets: Targets) -> dict[int, Array]:
+        """Compute the errors of each output population, by its place."""
+        plan, bits = self.plan, self.plan.error_bits
+        errors = output_errors(plan.error, readout, targets.label, targets.scored, plan.error_fraction, bits)
         if not targets.plain:
             _, scored, given_errors, given, reward = targets.arrays()
             given_error_kernel()(given_errors, given, reward, scored, bits, errors)
-        return errors
-
-    def _feedback(self, below: int, weighted_signal: Array) -> Array:
-        """Compute the learning signals that the layer `below` receives in this block; later ones wait in its queue."""
-        plan = self.plan.layers[below]
-        signal, bits = np.empty((len(weighted_signal), plan.size), np.int64), plan.widths.signal_bits
-        feedback_kernel()(
-            weighted_signal, self.feedback_weights[below], int(self.shifts[below]), bits, signal, self.signal_clips
-        )
-        self.queues[below], signal = _queued(self.queues[below], signal)
-        return signal
-
-    def _load_feedback_weights(self) -> None:
-        """Take over the weights as feedback weights of each layer but the first, unless those are fixed."""
-        if self.plan.feedback is None:
-            self.feedback_weights = [
-                np.ascontiguousarray(layer.input.mantissa[:, : layer.inputs], dtype=np.int32)
-                for layer in self.qnet.layers[1:]
-            ]
+        result, first = {}, 0
+        for i in plan.outputs:
+            result[i] = np.ascontiguousarray(errors[:, first : first + plan.layers[i].size])
+            first += plan.layers[i].size
+        return result
 
     def _update(self, rates: tuple[int, int]) -> None:
         if self.regularization is not None:
@@ -323,7 +330,7 @@ class Learner:
     def take_over(self, everything: bool = False) -> None:
         """Run with the weights and neuron parameters of `qnet` as they are now, of layers that learn or of all."""
         self.simulator.load([i for i, layer in enumerate(self.layers) if layer.weights or everything])
-        self._load_feedback_weights()
+        self.signals.load()
 
     def _events(self) -> dict[str, int]:
         return {

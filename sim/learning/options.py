@@ -38,7 +38,7 @@ class LearnOptions:
     seed : int
         Of every random number.
     layers : tuple of str
-        Names of the layers that learn (() = all).
+        Names of the layers or populations that learn, or of single connections (() = all).
     parameters : tuple of str
         Neuron parameters that learn, such as "layers.0.omega"; ("all",) for every trainable one of the layers that
         learn.
@@ -106,10 +106,11 @@ class LearnOptions:
                 f"momentum = {self.momentum}, but profile '{profile.name}' keeps none "
                 "(learning.momentum_bits: 0); set it to 24 in a profile of your own"
             )
-        known = [qnet.name(i) for i in range(len(qnet.layers))]
+        known = [p.name for p in qnet.populations]
+        connections = qnet.connection_names()
         for name in self.layers:
-            if name not in known:
-                raise InputError(f"layers: unknown layer '{name}', known: {', '.join(known)}")
+            if name not in known and name not in connections:
+                raise InputError(f"layers: unknown layer '{name}', known: {', '.join((*known, *connections))}")
         if self.noise and (len(self.noise) != len(known) or not all(0 <= a <= LARGEST_NOISE for a in self.noise)):
             raise InputError(
                 f"noise = {self.noise}, rule: an integer from 0 to {LARGEST_NOISE} for each of {len(known)} "
@@ -153,25 +154,25 @@ class LearnOptions:
         """Tell whether an update follows when so many samples (`on` "sample") or device steps ("step") are complete."""
         return self.update_on == on and count % self.update_every == 0
 
-    def learns(self, layer: str) -> bool:
-        """Tell whether the weights of a layer learn."""
-        return not self.layers or layer in self.layers
+    def learns(self, layer: str, connection: str = "") -> bool:
+        """Tell whether the weights of a layer learn, or those of one connection to it."""
+        return not self.layers or layer in self.layers or connection in self.layers
 
     def learning_parameters(self, qnet: QuantizedNetwork) -> tuple[tuple[int, ...], ...]:
         """Return for each layer the places, in its `trainable`, of the parameters that learn; InputError for others."""
         known = [
-            f"{qnet.name(i)}.{p}"
-            for i, layer in enumerate(qnet.layers)
+            f"{layer.name}.{p}"
+            for layer in qnet.populations
             for p in layer.model.trainable
-            if self.learns(qnet.name(i)) and layer.model.learned is not None
+            if self.learns(layer.name) and layer.model.learned is not None
         ]
         chosen = known if "all" in self.parameters else list(self.parameters)
         for name in chosen:
             if name not in known:
                 raise InputError(f"parameters: '{name}' does not learn, known: all, {', '.join(known)}")
         return tuple(
-            tuple(j for j, p in enumerate(layer.model.trainable) if f"{qnet.name(i)}.{p}" in chosen)
-            for i, layer in enumerate(qnet.layers)
+            tuple(j for j, p in enumerate(layer.model.trainable) if f"{layer.name}.{p}" in chosen)
+            for layer in qnet.populations
         )
 
 

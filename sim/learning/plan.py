@@ -9,22 +9,26 @@ The third is the number of a `Tensor`, of a layer's fixed feedback weights or of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import log2
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.clock import INPUT
+from hypr_neuro.graph.clock import INPUT, SignalTerm
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import SUM_BITS
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.parts import QuantizedLayer
+from hypr_neuro.quantizing.parts import QuantizedLayer, QuantizedPopulation
 from hypr_neuro.sim.learning.counter import MOST_LAYERS, PARAMETER_TENSORS, PARAMETERS_OF_A_LAYER
 from hypr_neuro.sim.learning.feedback import random_feedback
+from hypr_neuro.sim.learning.incoming import Incoming, incoming_name
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.widths import PRODUCT_BITS, Widths, layer_widths
 
@@ -39,7 +43,7 @@ class Tensor:
     Attributes
     ----------
     layer : int
-        Place of the layer.
+        Place of the layer or population.
     name, key : str
         "layers.0.input" and "input"; "layers.0.omega" and "omega" of a parameter.
     number : int
@@ -52,6 +56,8 @@ class Tensor:
         Place of the parameter in the model's `trainable`, None of a connection.
     residual_bits : int
         Bits that each entry keeps below its integer, 0 of a parameter.
+    incoming : int
+        Place of the connection among those to the population, 0 of a parameter.
     """
 
     layer: int
@@ -63,6 +69,7 @@ class Tensor:
     first: int
     place: int | None = None
     residual_bits: int = 0
+    incoming: int = 0
 
     @property
     def parameter(self) -> bool:
@@ -98,56 +105,94 @@ class ParameterPlan:
     dropped: int
 
 
+@dataclass(frozen=True)
+class SignalPlan:
+    """How the parts of a population's learning signal become one integer.
+
+    Attributes
+    ----------
+    downs : tuple of int
+        Shift of each part before they are added.
+    shift : int
+        Of the sum, after which it fits the signal's width.
+    unit : int
+        log2 of what 1 of the signal stands for, up to a factor that is the same for all.
+    """
+
+    downs: tuple[int, ...]
+    shift: int
+    unit: int
+
+
 @dataclass(frozen=True, eq=False)
 class LayerPlan:
-    """One layer of a `LearningPlan`.
+    """One layer, or population, of a `LearningPlan`.
 
     Attributes
     ----------
     index, name
         Its place, "layers.0" or "readout".
-    layer : QuantizedLayer
+    neurons : QuantizedPopulation
         Its integers; what learning changes in it changes here, too.
+    incoming : tuple of Incoming
+        The connections to it.
     readout : bool
         Whether its signal is the error.
     learns : bool
-        Whether its weights learn.
+        Whether any of its weights learn.
     parameters : tuple of ParameterPlan
         Neuron parameters that learn.
     widths : Widths
         All its widths.
-    lag : int
-        Steps from what is below, the input or a layer, to it: for its spikes, and for its bias axon at the start.
     waiting, signal_wait : int
         Steps for which its eligibilities wait for their signal, and for which signals wait in front of it, see
         `graph.clock`.
+    terms : tuple of SignalTerm
+        What its signal is made of: nothing where no way leads to an output.
     """
 
     index: int
     name: str
-    layer: QuantizedLayer
+    neurons: QuantizedPopulation
+    incoming: tuple[Incoming, ...]
     readout: bool
     learns: bool
     parameters: tuple[ParameterPlan, ...]
     widths: Widths
-    lag: int
     waiting: int
     signal_wait: int
+    terms: tuple[SignalTerm, ...]
+    network: QuantizedNetwork
+
+    @property
+    def layer(self) -> QuantizedLayer:
+        """Its integers in a chain of layers; InputError where the network is none."""
+        return self.network.layers[self.index]
 
     @property
     def model(self) -> NeuronModel:
         """Its neuron model."""
-        return self.layer.model
+        return self.neurons.model
 
     @property
     def size(self) -> int:
         """Its neurons."""
-        return self.layer.size
+        return self.neurons.size
+
+    @property
+    def lag(self) -> int:
+        """Steps from what is below in a chain, the input or a layer, to it: for spikes and for its bias axon."""
+        return self.incoming[0].lag
 
     @property
     def synapses(self) -> int:
-        """Count a neuron's synapses: inputs, the bias axon if there is one, the layer's neurons if recurrent."""
-        return sum(int(c.mantissa.shape[1]) for c in self.layer.connections().values())
+        """Count a neuron's synapses that may learn, of sparse connections those of the neuron that has most."""
+        return sum(c.synapses for c in self.incoming if c.learns or not self.learns)
+
+    @property
+    def listed(self) -> bool:
+        """Whether each of its neurons has synapses of its own, instead of the same sources for all."""
+        return any(c.listed for c in self.incoming if c.learns)
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -161,9 +206,9 @@ class LayerPlan:
 
     def largest_gain(self) -> int:
         """Return the largest |B·C| with coefficient fraction bits: at `gain_point`, with the largest ψ of the table."""
-        psi = int(np.abs(self.layer.psi_table).max())
-        constants, largest = tuple(map(int, self.layer.constants)), 0
-        for column in self.layer.per_neuron.T:
+        psi = int(np.abs(self.neurons.psi_table).max())
+        constants, largest = tuple(map(int, self.neurons.constants)), 0
+        for column in self.neurons.per_neuron.T:
             p = tuple(map(int, column)) + constants
             state, current = self.model.gain_point(p)
             _, B, C, *_ = self.model.fixed_jacobian(state, state, 0, current, p, psi)
@@ -187,15 +232,15 @@ class LearningPlan:
     clock : Clock
         When things happen.
     layers : tuple of LayerPlan
-        From the input to the readout.
+        The populations, of a chain the layers from the input to the readout.
     lowest : int
-        First layer whose weights learn; no signal goes below it.
+        First layer of a chain whose weights learn; no signal goes below it.
     tensors : tuple of Tensor
         All that learns, layer by layer, connections before parameters.
     signal_shifts : tuple of int
-        For each hidden layer the shift after which the feedback from the layer above fits its signals.
+        For each population but the last the shift after which the feedback fits its signals.
     error : str
-        Name of the readout's error. weight_bits, momentum_bits, residual_bits : of the profile
+        Name of the outputs' error. weight_bits, momentum_bits, residual_bits : of the profile
 
     Raises
     ------
@@ -207,30 +252,46 @@ class LearningPlan:
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions | None = None) -> None:
         options = options or LearnOptions()
         options.check(qnet)
-        if len(qnet.layers) > MOST_LAYERS:
-            raise InputError(
-                f"network of {len(qnet.layers)} layers, rule: at most {MOST_LAYERS} to learn, since the parameters of "
-                "each have random words of their own; use fewer layers"
-            )
+        for count, most, what in (
+            (len(qnet.populations), MOST_LAYERS, "layers" if qnet.is_chain else "populations"),
+            (len(qnet.connections), PARAMETER_TENSORS, "connections"),
+        ):
+            if count > most:
+                raise InputError(
+                    f"network of {count} {what}, rule: at most {most} to learn, since the parameters of "
+                    f"each have random words of their own; use fewer {what}"
+                )
         widths = layer_widths(qnet.profile, readout=True)
         self.qnet, self.options, self.clock = qnet, options, qnet.clock
         self.error = str(qnet.profile.learning.error.value)
         self.weight_bits, self.momentum_bits = widths.weight_bits, widths.momentum_bits
         self.residual_bits = widths.residual_bits
         chosen = options.learning_parameters(qnet)
-        self.layers = tuple(self._layer(i, chosen[i]) for i in range(len(qnet.layers)))
-        self.lowest = min(layer.index for layer in self.layers if layer.learns)
+        self._signals: dict[int, SignalPlan] = {}
+        self._given_shifts: tuple[int, ...] = ()
+        self._reached = self._reach()
+        self.layers = tuple(self._layer(i, chosen[i]) for i in range(len(qnet.populations)))
+        self._active = self._activity()
+        self.lowest = min((layer.index for layer in self.layers if layer.learns), default=len(self.layers))
+        if self.lowest == len(self.layers):
+            raise InputError("no connection learns, rule: at least one, on a way to an output; choose other layers")
         self.tensors = tuple(t for layer in self.layers for t in self._tensors(layer))
-        self.signal_shifts = tuple(self._signal_shift(above) for above in self.layers[1:])
+        self.signal_shifts = tuple(self.signals(i).shift for i in range(len(self.layers) - 1))
 
     @property
     def last(self) -> int:
-        """Place of the readout."""
-        return self.clock.output
+        """Place of the last output, of a chain the readout."""
+        return max(self.outputs)
+
+    @cached_property
+    def outputs(self) -> tuple[int, ...]:
+        """Places of the output populations, in the order of the outputs."""
+        names = [p.name for p in self.qnet.populations]
+        return tuple(names.index(name) for name in self.qnet.outputs)
 
     @property
     def error_bits(self) -> int:
-        """Bits of an error: of the signals that reach the readout."""
+        """Bits of an error: of the signals that reach an output."""
         return self.layers[self.last].widths.signal_bits
 
     @property
@@ -238,13 +299,28 @@ class LearningPlan:
         """Largest magnitude of a weight."""
         return self.qnet.profile.precision.weight_top
 
+    @cached_property
+    def error_fraction(self) -> int:
+        """Fraction bits of the outputs' states, of which errors are taken; the same for all."""
+        fractions = {self.layers[i].widths.state_fraction for i in self.outputs}
+        if len(fractions) > 1:
+            raise InputError(
+                f"outputs {', '.join(self.qnet.outputs)}: state scales {sorted(2.0**f for f in fractions)}, rule: one "
+                "for all where they learn together; quantize with the same calibration range for each"
+            )
+        return fractions.pop()
+
     def active(self, i: int) -> bool:
-        """Tell whether signals reach layer i, so that its Jacobian is computed."""
-        return i >= self.lowest
+        """Tell whether signals reach layer i for it or for what lies below, so that its Jacobian is computed."""
+        return self._active[i]
 
     def passes_down(self, i: int) -> bool:
-        """Tell whether a layer below i learns."""
-        return i > self.lowest
+        """Tell whether something below i learns."""
+        return any(self.returns(c) for c in self.layers[i].incoming)
+
+    def returns(self, c: Incoming) -> bool:
+        """Tell whether signals go back over a connection: forward, from a population that needs them."""
+        return c.forward and c.source != INPUT and self._active[self.clock.populations.index(c.source)]
 
     def tensors_of(self, i: int) -> tuple[Tensor, ...]:
         """Return the tensors of layer i."""
@@ -252,61 +328,158 @@ class LearningPlan:
 
     @staticmethod
     def connection_number(layer: int, key: str) -> int:
-        """Give the number of a connection's tensor, whether it learns or not: 2 · layer, + 1 for "recurrent"."""
+        """Give the number of a chain's tensor, whether it learns or not: 2 · layer, + 1 for "recurrent"."""
         return 2 * layer + int(key == "recurrent")
 
-    def _layer(self, i: int, places: tuple[int, ...]) -> LayerPlan:
-        qnet, layer, name = self.qnet, self.qnet.layers[i], self.qnet.name(i)
-        layer.model.require_learning(name)
-        if layer.model.currents != CURRENTS:
-            raise InputError(
-                f"{name}: neuron '{layer.model.name}' has {layer.model.currents} input "
-                f"currents, rule: {CURRENTS} for learning; choose another neuron"
+    def _reach(self) -> list[bool]:
+        """Tell for each population whether a way over forward connections leads to an output."""
+        reached: dict[str, bool] = {}
+        for p in reversed(self.qnet.populations):
+            targets = [c.target for c in self.qnet.connections if c.source == p.name]
+            reached[p.name] = p.name in self.qnet.outputs or any(
+                reached.get(q, False) for q in targets if self.clock.forward(p.name, q)
             )
-        first = tuple(int(v) for v in (*layer.per_neuron[:, 0], *layer.constants))
-        check_steps(name, layer.model, first, len(layer.psi_table))
-        widths = layer_widths(qnet.profile, readout=i == self.clock.output, state_scale=layer.state_scale)
+        return [reached[p.name] for p in self.qnet.populations]
+
+    def _activity(self) -> list[bool]:
+        active: dict[str, bool] = {}
+        for layer in self.layers:
+            below = any(active[c.source] for c in layer.incoming if c.forward and c.source != INPUT)
+            active[layer.name] = self._reached[layer.index] and (layer.learns or below)
+        return list(active.values())
+
+    def _incoming(self, i: int) -> tuple[Incoming, ...]:
+        """Return the connections to population i; InputError for those that cannot learn and shall."""
+        qnet, target, first = self.qnet, self.qnet.populations[i].name, 0
+        names, result = qnet.connection_names(), []
+        for place, c in enumerate(qnet.connections):
+            if c.target != target:
+                continue
+            key = incoming_name(c) if qnet.is_chain else names[place]
+            learns = self._reached[i] and self.options.learns(target, names[place])
+            if learns and isinstance(c.mantissa, Convolution):
+                raise InputError(
+                    f"{names[place]}: the weights of a convolution are shared by many synapses, rule: none of those "
+                    "that learn on a chip is; freeze it by naming the others in layers=(…)"
+                )
+            incoming = Incoming(
+                place=place,
+                connection=c,
+                name=names[place],
+                key=key,
+                number=self.connection_number(i, key) if qnet.is_chain else place,
+                source_size=qnet.size(c.source),
+                lag=self.clock.lag(c.source, target),
+                forward=self.clock.forward(c.source, target),
+                learns=learns,
+                first=first,
+            )
+            result.append(incoming)
+            first += incoming.synapses if learns else 0
+        return tuple(result)
+
+    def _layer(self, i: int, places: tuple[int, ...]) -> LayerPlan:
+        qnet, neurons, name = self.qnet, self.qnet.populations[i], self.qnet.name(i)
+        incoming = self._incoming(i)
+        learns = any(c.learns for c in incoming)
+        if not self._reached[i] and name in self.options.layers:
+            raise InputError(f"{name}: no way over forward connections leads to an output, so it cannot learn")
+        if self._reached[i]:
+            self._check_model(name, neurons)
+        output = name in qnet.outputs
+        widths = layer_widths(qnet.profile, readout=output, state_scale=neurons.state_scale)
         return LayerPlan(
             i,
             name,
-            layer,
-            i == self.clock.output,
-            self.options.learns(name),
-            _parameters(name, layer, places, widths),
+            neurons,
+            incoming,
+            output,
+            learns,
+            _parameters(name, neurons, places if learns else (), widths),
             widths,
-            self.clock.lag(INPUT if i == 0 else qnet.name(i - 1), name),
             self.clock.waiting(i),
             self.clock.signal_wait(i),
+            tuple(t for t in self.clock.signal_terms(i) if self._reached_over(t)) if self._reached[i] else (),
+            qnet,
         )
+
+    def _reached_over(self, term: SignalTerm) -> bool:
+        """Tell whether a part of a signal can come from an output."""
+        if term.connection is None:
+            return True
+        target = self.qnet.connections[term.connection].target
+        return self._reached[self.clock.populations.index(target)]
+
+    @staticmethod
+    def _check_model(name: str, neurons: QuantizedPopulation) -> None:
+        neurons.model.require_learning(name)
+        if neurons.model.currents != CURRENTS:
+            raise InputError(
+                f"{name}: neuron '{neurons.model.name}' has {neurons.model.currents} input "
+                f"currents, rule: {CURRENTS} for learning; choose another neuron"
+            )
+        first = tuple(int(v) for v in (*neurons.per_neuron[:, 0], *neurons.constants))
+        check_steps(name, neurons.model, first, len(neurons.psi_table))
 
     def _tensors(self, layer: LayerPlan) -> list[Tensor]:
         if not layer.learns:
             return []
-        i, tensors, first = layer.index, [], 0
-        for key, connection in layer.layer.connections().items():
-            columns, number = int(connection.mantissa.shape[1]), self.connection_number(i, key)
-            name = f"{layer.name}.{key}"
-            tensors.append(Tensor(i, name, key, number, layer.size, columns, first, None, self.residual_bits))
-            first += columns
+        i, tensors = layer.index, []
+        for k, c in enumerate(layer.incoming):
+            if c.learns:
+                rows, columns = c.shape
+                tensors.append(Tensor(i, c.name, c.key, c.number, rows, columns, c.first, None, self.residual_bits, k))
         for q, p in enumerate(layer.parameters):
             number = layer.first_parameter_number + p.place
             tensors.append(Tensor(i, f"{layer.name}.{p.name}", p.name, number, layer.size, 1, q, p.place))
         return tensors
 
-    def _signal_shift(self, above: LayerPlan) -> int:
-        """Compute the shift after which the feedback from a layer just fits the signals of the one below.
+    # --- signals
 
-        That of the readout whole: the magnitudes of its errors sum to 2 at most. Of a hidden layer a quarter of the
-        largest possible, which no network gets near.
+    def signals(self, i: int) -> SignalPlan:
+        """Compute what brings the parts of population i's signal to one scale, and the sum to its width.
+
+        A part whose integers stand for more than 1 of those of another keeps its scale and the other is shifted right.
+        The sum's bound is that of each part: of errors whole, as their magnitudes sum to 2 at most; of all others a
+        quarter of the largest possible, which no network gets near.
         """
-        largest = self._largest_feedback(above, 2 * 4 if above.readout else above.size)
+        if i not in self._signals:
+            self._signals[i] = self._signal_plan(i)
+        return self._signals[i]
+
+    def take_shifts(self, shifts: Sequence[int]) -> None:
+        """Keep these shifts, those of the network as it was when it began to learn."""
+        self._given_shifts = tuple(shifts)
+        self._signals.clear()
+
+    def _signal_plan(self, i: int) -> SignalPlan:
+        layer = self.layers[i]
+        parts = [self._part(layer, term) for term in layer.terms]
+        if not parts or self.is_error(i):
+            return SignalPlan((0,) * len(parts), 0, 1 - self.error_bits)
+        top = max(unit for _, unit in parts)
+        downs = tuple(min(top - unit, PRODUCT_BITS - 1) for _, unit in parts)
+        total = sum(bound >> down for (bound, _), down in zip(parts, downs, strict=True))
+        if total.bit_length() > PRODUCT_BITS:
+            raise _too_wide(layer.name, total)
+        shift = max((total >> 2).bit_length() - (layer.widths.signal_bits - 1), 0)
+        shift = self._given_shifts[i] if self._given_shifts else shift
+        return SignalPlan(downs, shift, top + shift)
+
+    def is_error(self, i: int) -> bool:
+        """Tell whether the signal of a population is the error alone, as it is."""
+        return [term.connection for term in self.layers[i].terms] == [None]
+
+    def _part(self, layer: LayerPlan, term: SignalTerm) -> tuple[int, int]:
+        """Return four times the bound of a part of a signal, and log2 of what its integer 1 stands for."""
+        if term.connection is None:
+            return 4 << (self.error_bits - 1), 1 - self.error_bits
+        c = self.qnet.connections[term.connection]
+        above = self.layers[self.clock.populations.index(c.target)]
+        largest = self._largest_feedback(above, 2 * 4 if self.is_error(above.index) else above.size)
         if largest.bit_length() > PRODUCT_BITS:
-            raise InputError(
-                f"{above.name}: feedback sums can need {largest.bit_length()} bits, rule: {PRODUCT_BITS}; lower "
-                "learning.signal_bits or precision.weight_bits in the profile"
-            )
-        below = self.layers[above.index - 1]
-        return max((largest >> 2).bit_length() - (below.widths.signal_bits - 1), 0)
+            raise _too_wide(above.name, largest)
+        return largest, self.signals(above.index).unit + c.exponent - round(log2(above.neurons.current_scale))
 
     @cached_property
     def free_errors_fit(self) -> bool:
@@ -314,8 +487,8 @@ class LearningPlan:
 
         Those of the profile's rules are not: their magnitudes sum to 2 at most.
         """
-        readout = self.layers[self.last]
-        return self._largest_feedback(readout, readout.size).bit_length() <= PRODUCT_BITS
+        readouts = [self.layers[i] for i in self.outputs]
+        return all(self._largest_feedback(r, r.size).bit_length() <= PRODUCT_BITS for r in readouts)
 
     def _largest_feedback(self, above: LayerPlan, parts: int) -> int:
         """Bound the sum that a layer sends down over one weight each of `parts` neurons, each at full signal."""
@@ -330,32 +503,32 @@ class LearningPlan:
         InputError
             Naming the layer, where spikes alone could do that.
         """
-        limit = 0
-        for i, layer in enumerate(self.qnet.layers):
+        limits = []
+        for i, layer in enumerate(self.layers):
             room, each = (1 << SUM_BITS) - 1, 0
             room -= 2 * self.options.noise[i] if self.options.noise else 0
-            for key, connection in layer.connections().items():
-                reach = self.weight_top << max(connection.exponent, 0)
-                if i == 0 and key == "input":
-                    each = reach * layer.inputs
-                    room -= reach * int(layer.bias_axon)
+            for c in layer.incoming:
+                reach, bias = c.largest_sum(self.weight_top)
+                if c.source == INPUT:
+                    each += reach
+                    room -= bias
                 else:
-                    room -= reach * connection.mantissa.shape[1]
+                    room -= reach + bias
             if room < each or room < 0:
                 raise InputError(
-                    f"{self.qnet.name(i)}: weights of {self.weight_top} · 2^exponent would let sums reach "
+                    f"{layer.name}: weights of {self.weight_top} · 2^exponent would let sums reach "
                     f"2^{SUM_BITS}, rule: below, as learning may raise any weight; use fewer inputs or a narrower "
                     "precision.weight_bits"
                 )
-            if i == 0:
-                limit = room // each
-        return limit
+            if each:
+                limits.append(room // each)
+        return min(limits)
 
     @cached_property
     def feedback(self) -> tuple[Array, ...] | None:
         """Fixed (n above, n below) numbers over which signals reach each hidden layer; None: the weights themselves.
 
-        Uniform over the range of a mantissa, see `feedback.feedback_weight`.
+        Of a chain of layers. Uniform over the range of a mantissa, see `feedback.feedback_weight`.
         """
         if self.options.feedback == "symmetric":
             return None
@@ -364,8 +537,27 @@ class LearningPlan:
             for above in self.layers[1:]
         )
 
+    def random_weights(self, c: Incoming) -> Array:
+        """Draw the fixed numbers over which signals go back over a connection, in the form of its weights."""
+        post, pre = c.connection.mantissa.shape
+        pre -= int(c.connection.bias_axon)
+        if self.qnet.is_chain:
+            number, rows, columns = self.clock.populations.index(c.connection.target), post, pre
+        else:
+            number, rows, columns = c.place, *((post, pre) if c.connection.dense else (1, c.weights().size))
+        return random_feedback(self.options.seed, number, rows, columns, self.weight_bits)
 
-def _parameters(name: str, layer: QuantizedLayer, places: tuple[int, ...], widths: Widths) -> tuple[ParameterPlan, ...]:
+
+def _too_wide(name: str, largest: int) -> InputError:
+    return InputError(
+        f"{name}: feedback sums can need {largest.bit_length()} bits, rule: {PRODUCT_BITS}; lower "
+        "learning.signal_bits or precision.weight_bits in the profile"
+    )
+
+
+def _parameters(
+    name: str, layer: QuantizedPopulation, places: tuple[int, ...], widths: Widths
+) -> tuple[ParameterPlan, ...]:
     model = layer.model
     if not places:
         return ()

@@ -70,6 +70,13 @@ class Regularization:
 
     def __init__(self, plan: LearningPlan, regularizer: Regularizer) -> None:
         self.plan, self.regularizer = plan, regularizer
+        for layer in plan.layers:
+            for c in layer.incoming:
+                if c.learns and c.listed:
+                    raise InputError(
+                        f"regularizer with {c.name}: its weights stand in a list, rule: whole rows; quantize without "
+                        "sparse weights, groups and delays of single weights, or freeze it"
+                    )
         hidden = [layer.size for layer in plan.layers[:-1]]
         self.counts, self.means = ([np.zeros(n, np.int64) for n in hidden] for _ in range(2))
         self.steps = np.zeros(1, np.int64)
@@ -87,7 +94,7 @@ class Regularization:
                 continue
             layer = self.plan.layers[tensor.layer]
             means = np.zeros(layer.size, np.int64) if layer.readout else self.means[layer.index]
-            weights = layer.layer.connections()[tensor.key].mantissa
+            weights = layer.incoming[tensor.incoming].tensor()
             top = largest_in(layer.widths.accumulator_bits)
             gradient = gradients[tensor.name]
             full = gradient.astype(np.int64) + checked_term(self.regularizer, tensor.name, weights, means)

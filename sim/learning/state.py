@@ -69,6 +69,7 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     learner.pending_targets = Targets(*(saved[name] for name in TARGETS if name in saved))
     learner.simulator.time, learner.total, learner.past_events = counters["time"], total, events
     learner.updater.updates, learner.steps, learner.samples = (counters[k] for k in ("updates", "steps", "samples"))
+    learner.plan.take_shifts(learner.shifts.tolist())
     learner.take_over(everything=True)
 
 
@@ -96,6 +97,8 @@ def _meta(learner: Learner) -> dict[str, Any]:
 def structure_digest(qnet: QuantizedNetwork) -> str:
     """Hash what learning leaves as it is: models, shapes, exponents, scales, constants, ψ tables, profile."""
     digest = hashlib.sha256(json.dumps(qnet.profile.dump(), sort_keys=True).encode())
+    if not qnet.is_chain:
+        return _digest_of_graph(qnet, digest)
     for layer in qnet.layers:
         shapes = [(c.mantissa.shape, c.exponent) for c in layer.connections().values()]
         digest.update(
@@ -105,16 +108,30 @@ def structure_digest(qnet: QuantizedNetwork) -> str:
     return digest.hexdigest()
 
 
+def _digest_of_graph(qnet: QuantizedNetwork, digest: Any) -> str:
+    digest.update(repr((qnet.inputs, qnet.outputs)).encode())
+    for c in qnet.connections:
+        shape = (c.source, c.target, c.mantissa.shape, c.exponent, c.bias_axon, c.current)
+        digest.update(repr((*shape, c.delays if isinstance(c.delays, int) else None)).encode())
+        for part in () if c.dense else ("indices", "indptr"):
+            digest.update(np.asarray(getattr(c.mantissa, part, 0), np.int64).tobytes())
+    for p in qnet.populations:
+        digest.update(repr((p.name, p.model.name, p.state_scale, p.current_scale)).encode())
+        digest.update(p.constants.tobytes() + p.psi_table.tobytes())
+    return str(digest.hexdigest())
+
+
 def _arrays(learner: Learner) -> dict[str, Array]:
     """Return every array by name; not copies, but for what has been sent."""
     arrays = {f"weights/{name}": array for name, array in learner.qnet.weights().items()}
     for i, layer in enumerate(learner.layers):
-        arrays[f"parameters/{i}"] = layer.layer.per_neuron
+        arrays[f"parameters/{i}"] = layer.neurons.per_neuron
         arrays |= {f"layer/{i}/{name}": array for name, array in layer.state().items()}
     arrays |= {f"update/{name}": array for name, array in learner.updater.state()}
     if learner.regularization is not None:
         arrays |= {f"regularizer/{name}": array for name, array in learner.regularization.state()}
     arrays |= {f"queue/{i}": queue for i, queue in enumerate(learner.queues)}
+    arrays |= {f"early/{i}": queue for i, queue in learner.early.items()}
     arrays |= {f"sim/{name}": array for name, array in learner.simulator.running_state().items()}
     return arrays | {
         "labels": learner.pending_targets.label,

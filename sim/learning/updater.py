@@ -38,10 +38,9 @@ class Updater:
         result: dict[str, Array] = {}
         for learner in self.layers:
             if learner.weights:
-                result |= {f"{learner.name}.{key}": g for key, g in learner.connection_gradients().items()}
-            result |= {
-                f"{learner.name}.{learner.layer.model.trainable[j]}": p.gradient for j, p in learner.parameters.items()
-            }
+                result |= learner.connection_gradients()
+            names = learner.neurons.model.trainable
+            result |= {f"{learner.name}.{names[j]}": p.gradient for j, p in learner.parameters.items()}
         return result
 
     def update(self, rate: int, parameter_rate: int) -> None:
@@ -56,14 +55,14 @@ class Updater:
             gradients = learner.connection_gradients()
             for tensor in tensors:
                 if tensor.place is None:
-                    self._change(plan, tensor, gradients[tensor.key], rate)
+                    self._change(plan, tensor, gradients[tensor.name], rate)
                 else:
                     gradient = learner.parameters[tensor.place].gradient[:, None]
                     steps[tensor.place] = self.steps[tensor.name](gradient, parameter_rate)[:, 0]
             if plan.parameters:
-                layer, first = plan.layer, plan.first_parameter_number
-                parameter_update_kernel(layer.model.name)(
-                    layer.per_neuron, layer.constants, steps, self.options.seed, self.updates, first
+                neurons, first = plan.neurons, plan.first_parameter_number
+                parameter_update_kernel(neurons.model.name)(
+                    neurons.per_neuron, neurons.constants, steps, self.options.seed, self.updates, first
                 )
         self.updates += 1
 
@@ -71,7 +70,7 @@ class Updater:
         """Update a connection."""
         step = self.steps[tensor.name](gradient, rate)
         weight_kernel()(
-            layer.layer.connections()[tensor.key].mantissa,
+            layer.incoming[tensor.incoming].tensor(),
             self.residual.get(tensor.name, np.zeros((0, 0), np.int64)),
             step,
             self.plan.weight_bits,

@@ -1,0 +1,145 @@
+"""Learning signals on their way back: from the errors of the outputs over forward connections to every population."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.graph.clock import SignalTerm
+from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.sim.learning.feedback import (
+    add_shifted_kernel,
+    dense_part_kernel,
+    feedback_kernel,
+    listed_part_kernel,
+    signal_kernel,
+)
+from hypr_neuro.sim.learning.incoming import Incoming
+from hypr_neuro.sim.learning.plan import LearningPlan
+
+
+class Way:
+    """A forward connection on the way back, with the numbers over which signals travel.
+
+    Attributes
+    ----------
+    matrix : ndarray
+        (n above, n below) int32 of whole rows, else (weights,) with the ends `post` and `pre`.
+    """
+
+    def __init__(self, plan: LearningPlan, c: Incoming) -> None:
+        self.c, self.whole = c, c.connection.dense
+        self.fixed = None if plan.options.feedback == "symmetric" else plan.random_weights(c)
+        self.post = self.pre = np.zeros(0, np.int64)
+        mantissa: Any = c.connection.mantissa
+        if isinstance(mantissa, Convolution):
+            mantissa = mantissa.tocsr()
+        self._stored = mantissa
+        if not self.whole:
+            counts = np.diff(mantissa.indptr)
+            self.post, self.pre = np.repeat(np.arange(len(counts)), counts), mantissa.indices.astype(np.int64)
+        self.load()
+
+    def load(self) -> None:
+        """Take over the weights as they are now, unless the numbers are fixed."""
+        if self.fixed is not None:
+            values = self.fixed
+        elif self.whole:
+            values = self._stored[:, : self.c.source_size]
+        else:
+            values = self._stored.data
+        self.matrix = np.ascontiguousarray(values if self.whole else values.reshape(-1), dtype=np.int32)
+
+    def add(self, weighted_signal: Array, down: int, total: Array) -> None:
+        """Add what goes back in each step, (steps, n above), to the sums (steps, n below)."""
+        if self.whole:
+            dense_part_kernel()(weighted_signal, self.matrix, down, total)
+        else:
+            listed_part_kernel()(weighted_signal, self.post, self.pre, self.matrix, down, total)
+
+
+class Signals:
+    """Computes the signals of each population in a block, from the last to the first; parts that are early wait.
+
+    Parameters
+    ----------
+    plan : LearningPlan
+        What signals are made of.
+
+    Attributes
+    ----------
+    queues : list of ndarray
+        What waits, in device steps, in front of each place where something does.
+    clips : ndarray
+        (1,), how many signals were clipped.
+    """
+
+    def __init__(self, plan: LearningPlan) -> None:
+        self.plan, self.clips = plan, np.zeros(1, np.int64)
+        returning = [c for layer in plan.layers for c in layer.incoming if plan.returns(c)]
+        self.ways = {c.place: Way(plan, c) for c in returning}
+        self.restart()
+
+    def restart(self) -> None:
+        """Let nothing be under way."""
+        chain = self.plan.qnet.is_chain
+        layers = self.plan.layers[:-1] if chain else self.plan.layers
+        self.queues: list[Array] = []
+        self._queue_of: dict[tuple[int, int], int] = {}
+        for layer in layers:
+            for wait in sorted({term.wait for term in layer.terms}) if not chain else [layer.signal_wait]:
+                self._queue_of[layer.index, wait] = len(self.queues)
+                self.queues.append(np.zeros((wait, layer.size), np.int64))
+
+    def load(self) -> None:
+        """Take over the weights as they are now."""
+        for way in self.ways.values():
+            way.load()
+
+    def of(self, i: int, errors: Mapping[int, Array], weighted: Mapping[str, Array], steps: int) -> Array:
+        """Compute the signal (steps, n) of population i.
+
+        errors : by place of an output population. weighted : by name of the populations above their
+        nearest(B·C / 2^kc) g, (steps, n)
+        """
+        layer = self.plan.layers[i]
+        signals, bits = self.plan.signals(i), layer.widths.signal_bits
+        waits = sorted({term.wait for term in layer.terms})
+        if self.plan.is_error(i):
+            return self._queued(i, waits[0], errors[i])
+        if len(layer.terms) == 1 and self._way(layer.terms[0]).whole:  # at once, as in every chain
+            way, signal = self._way(layer.terms[0]), np.empty((steps, layer.size), np.int64)
+            above = weighted[way.c.connection.target]
+            feedback_kernel()(above, way.matrix, signals.shift, bits, signal, self.clips)
+            return self._queued(i, waits[0], signal)
+        total = np.zeros((steps, layer.size), np.int64)
+        for wait in waits:
+            part = np.zeros((steps, layer.size), np.int64)
+            for term, down in zip(layer.terms, signals.downs, strict=True):
+                if term.wait != wait:
+                    continue
+                if term.connection is None:
+                    add_shifted_kernel()(errors[i], down, part)
+                else:
+                    way = self._way(term)
+                    way.add(weighted[way.c.connection.target], down, part)
+            total += self._queued(i, wait, part)
+        signal = np.empty_like(total)
+        signal_kernel()(total, signals.shift, bits, signal, self.clips)
+        return signal
+
+    def _way(self, term: SignalTerm) -> Way:
+        assert term.connection is not None
+        return self.ways[term.connection]
+
+    def _queued(self, i: int, wait: int, new: Array) -> Array:
+        """Put `new` in behind what waits and take as many steps out."""
+        if not wait:
+            return new
+        at = self._queue_of[i, wait]
+        joined = np.concatenate([self.queues[at], new])
+        self.queues[at] = joined[len(new) :].copy()
+        return np.ascontiguousarray(joined[: len(new)])
