@@ -36,7 +36,7 @@ from hypr_neuro.neurons import integer_model
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.quantize import calibration_input, quantize_weights
 from hypr_neuro.quantizing.record import conversion_summary
@@ -120,6 +120,7 @@ def quantize_graph(
         outputs=graph.outputs,
         record=conversion.record,
         notes=conversion.notes,
+        output_decay=graph.notes.get("output decay", OUTPUT_DECAY),
     )
 
 

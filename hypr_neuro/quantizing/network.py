@@ -29,6 +29,8 @@ from hypr_neuro.quantizing.psi import psi_table_at
 from hypr_neuro.quantizing.record import explained
 
 KIND = "hypr-neuro quantized network"
+OUTPUT_DECAY = 0.9
+"""κ of outputs that spike, unless the network says another, as in training."""
 GRAPH_KIND_0_1 = "hypr-neuro quantized graph"
 """Of files that version 0.1 wrote of graphs."""
 
@@ -57,6 +59,8 @@ class QuantizedNetwork:
         How each number came about, see `explain`.
     notes
         What differs from the float network in time, one line each.
+    output_decay
+        κ of the trace from which outputs that spike learn, see `output_traces`.
     """
 
     inputs: int
@@ -68,9 +72,12 @@ class QuantizedNetwork:
     encoder: dict[str, Any] | None = None
     record: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    output_decay: float = OUTPUT_DECAY
 
     def __post_init__(self) -> None:
         self.populations, self.connections = tuple(self.populations), tuple(self.connections)
+        if isinstance(self.output_decay, bool) or not 0 <= self.output_decay <= 1:
+            raise InputError(f"output decay = {self.output_decay!r:.60}, rule: a number from 0 to 1; 1 counts spikes")
         self.outputs = tuple(self.outputs) or tuple(p.name for p in self.populations[-1:])
         check_populations(self.populations, self.outputs)
         sizes = {INPUT: self.inputs} | {p.name: p.size for p in self.populations}
@@ -282,6 +289,7 @@ class QuantizedNetwork:
                     "delays": c.delays if isinstance(c.delays, int) else None,
                     "current": c.current,
                     "message_bits": c.message_bits,
+                    "trainable": c.trainable,
                     **matrix_entry(c.mantissa),
                 }
             )
@@ -295,6 +303,7 @@ class QuantizedNetwork:
             "connections": connections,
             "record": self.record,
             "notes": self.notes,
+            "output_decay": self.output_decay,
         }
         save_arrays(path, KIND, meta, arrays)
 
@@ -320,6 +329,7 @@ class QuantizedNetwork:
                 encoder=meta["encoder"],
                 record=meta["record"],
                 notes=meta["notes"],
+                output_decay=meta.get("output_decay", OUTPUT_DECAY),
             )
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise FileFormatError(
@@ -359,6 +369,7 @@ def _loaded_connection(i: int, entry: dict[str, Any], arrays: dict[str, Array]) 
         delays=loaded_matrix(f"c{i}/delays", shape, arrays) if delays is None else delays,
         current=entry["current"],
         message_bits=entry["message_bits"],
+        trainable=entry.get("trainable", True),
     )
 
 

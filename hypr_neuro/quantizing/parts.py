@@ -38,7 +38,9 @@ class QuantizedConnection(Connection):
     bias_axon
         Whether the mantissas have that column.
     delays, current, message_bits
-        As of `graph.connections.Synapses`.
+        As of `graph.synapses.Synapses`.
+    trainable
+        Whether learning may change it.
     """
 
     source: str
@@ -47,6 +49,7 @@ class QuantizedConnection(Connection):
     delays: int | Weights = 0
     current: int = 0
     message_bits: int | None = None
+    trainable: bool = True
 
     @property
     def name(self) -> str:

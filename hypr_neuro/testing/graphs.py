@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hypr_neuro.graph.float_population import FloatPopulation
@@ -9,20 +11,24 @@ from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
-from hypr_neuro.run.graph_forward import run_graph
-from hypr_neuro.testing.networks import _ranges, random_spikes, spiking_models
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.run.graph_forward import run_graph, state_ranges
+from hypr_neuro.testing.networks import _ranges, integer_models, random_spikes, spiking_models
 
 
-def random_graph(seed: int, *, inputs: int = 4, delays: int = 3) -> Network:
+def random_graph(seed: int, *, inputs: int = 4, delays: int = 3, spiking: Sequence[str] = ()) -> Network:
     """Draw a graph whose populations spike: skips, loops, delays, sparse weights, late biases, outputs anywhere.
 
-    Outputs are one or two populations, readouts or spiking ones.
+    Outputs are one or two populations, readouts or spiking ones. spiking : models to draw from, () for every one
     """
     rng = np.random.default_rng([seed, 31])
     readouts = [name for name, model in MODELS.items() if model.readout and model.has_float]
+    drawn = list(spiking) or spiking_models()
     count, outputs = int(rng.integers(1, 5)), int(rng.integers(1, 3))
-    kinds = [str(rng.choice(spiking_models())) for _ in range(count)]
-    ends = [str(rng.choice(readouts if rng.random() < 0.6 else spiking_models())) for _ in range(outputs)]
+    kinds = [str(rng.choice(drawn)) for _ in range(count)]
+    ends = [str(rng.choice(readouts if rng.random() < 0.6 else drawn)) for _ in range(outputs)]
     models = kinds + ends
     names = [f"h{i}" for i in range(count)] + [f"out{i}" for i in range(outputs)]
     order = rng.permutation(len(names)) if rng.random() < 0.5 else np.arange(len(names))
@@ -30,6 +36,16 @@ def random_graph(seed: int, *, inputs: int = 4, delays: int = 3) -> Network:
     synapses = _synapses(populations, inputs, delays, rng)
     graph = Network(inputs, tuple(populations), tuple(synapses), 1e-3, tuple(names[count:]))
     return _awake(graph, seed)
+
+
+def random_learning_graph(seed: int, profile: Profile, *, steps: int = 40) -> QuantizedNetwork:
+    """Quantize a random graph of neurons that learn in integers, weights in groups where that is worth it."""
+    spiking = [name for name in integer_models() if MODELS[name].learned is not None and MODELS[name].currents == 1]
+    graph = random_graph(seed, spiking=spiking)
+    ranges = state_ranges(graph, random_spikes(seed, 2, steps, graph.inputs))
+    widest = max(ranges[name] for name in graph.outputs)
+    ranges |= dict.fromkeys(graph.outputs, widest)  # errors of several outputs need one scale
+    return quantize_graph(graph, profile, calibration=ranges, weight_groups=1 + seed % 3)
 
 
 def _population(name: str, model: str, rng: np.random.Generator) -> FloatPopulation:

@@ -81,7 +81,7 @@ class ChangingSimulator(Simulator):
     def __init__(self, plan: LearningPlan) -> None:
         qnet: QuantizedNetwork = plan.qnet
         super().__init__(qnet)
-        self.qnet, self.noise, self.seed, self.sample = qnet, plan.options.noise, plan.options.seed, 0
+        self.qnet, self.noise, self.seed, self.sample = qnet, plan.noise, plan.options.seed, 0
         self._placed: list[list[Placed]] = [[] for _ in plan.layers]
         top = plan.weight_top
         dtype = np.int8 if top < 1 << 7 else np.int16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,11 @@ class Incoming:
     def tensor(self) -> Array:
         """Return the weights in the shape of `shape`; not a copy."""
         return self.weights().reshape(self.shape)
+
+    def written_out(self) -> Incoming:
+        """Return a convolution as the matrix that it makes, which does not learn."""
+        matrix: Any = self.connection.mantissa
+        return replace(self, connection=replace(self.connection, mantissa=matrix.tocsr()), learns=False)
 
     def entries(self) -> Entries:
         """List the weights one by one."""

@@ -25,7 +25,7 @@ from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions, as_rate
 from hypr_neuro.sim.learning.regularizer import Regularizer
-from hypr_neuro.sim.learning.state import restore_learner, save_learner
+from hypr_neuro.sim.learning.state import restore_learner, save_learner, structure_digest
 
 STATE, PROGRESS = "learner.h5", "learning.h5"
 KIND = "hypr-neuro learning checkpoint"
@@ -176,9 +176,10 @@ def learn(
     check_input(qnet, part.x)
     if part.classes > qnet.output_size:
         raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.output_size} outputs")
-    learner = Learner(qnet.copy(), options, regularizer)
+    learned = qnet.copy()
+    learner = Learner(learned, options, regularizer)
     learner.before_update = before_update
-    run = LearnRun(learner.qnet)
+    run = LearnRun(learned)
     store = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)
     tally = None if store is None else store.restore(learner, run)
     if len(run.epochs) > epochs:
@@ -201,7 +202,7 @@ def learn(
         if store is not None:
             store.save(learner, run, None)
         if on_epoch is not None:
-            on_epoch(run.epochs[-1], learner.qnet)
+            on_epoch(run.epochs[-1], learned)
     return run
 
 
@@ -299,7 +300,10 @@ class _Checkpoint:
 def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:
     """Hash of network, profile and data, so that a checkpoint is not continued with others."""
     arrays: dict[str, Array] = dict(qnet.weights())
-    exponents = []
+    exponents: list[Any] = []
+    if not qnet.is_chain:
+        described = [structure_digest(qnet), *(p.per_neuron.tolist() for p in qnet.populations)]
+        return data_digest(part, json.dumps(described), arrays)
     for i, layer in enumerate(qnet.layers):
         arrays |= {f"{i}/{k}": getattr(layer, k) for k in ("per_neuron", "constants", "psi_table")}
         exponents.append([layer.model.name, layer.bias_axon, *(c.exponent for c in layer.connections().values())])

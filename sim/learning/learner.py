@@ -59,7 +59,7 @@ class Learner:
         self, qnet: QuantizedNetwork, options: LearnOptions | None = None, regularizer: Regularizer | None = None
     ) -> None:
         self.plan = plan = LearningPlan(qnet, options)
-        self.qnet, self.options = qnet, plan.options
+        self.qnet, self.options = plan.qnet, plan.options
         self.layers = [LayerLearner(layer) for layer in plan.layers]
         self.largest = plan.largest_input
         self.simulator = ChangingSimulator(plan)

@@ -25,6 +25,7 @@ from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.output_traces import with_output_traces
 from hypr_neuro.quantizing.parts import QuantizedLayer, QuantizedPopulation
 from hypr_neuro.sim.learning.counter import MOST_LAYERS, PARAMETER_TENSORS, PARAMETERS_OF_A_LAYER
 from hypr_neuro.sim.learning.feedback import random_feedback
@@ -261,12 +262,14 @@ class LearningPlan:
                     f"network of {count} {what}, rule: at most {most} to learn, since the parameters of "
                     f"each have random words of their own; use fewer {what}"
                 )
+        chosen = options.learning_parameters(qnet)
+        qnet = with_output_traces(qnet)
+        chosen += ((),) * (len(qnet.populations) - len(chosen))
         widths = layer_widths(qnet.profile, readout=True)
         self.qnet, self.options, self.clock = qnet, options, qnet.clock
         self.error = str(qnet.profile.learning.error.value)
         self.weight_bits, self.momentum_bits = widths.weight_bits, widths.momentum_bits
         self.residual_bits = widths.residual_bits
-        chosen = options.learning_parameters(qnet)
         self._signals: dict[int, SignalPlan] = {}
         self._given_shifts: tuple[int, ...] = ()
         self._reached = self._reach()
@@ -288,6 +291,12 @@ class LearningPlan:
         """Places of the output populations, in the order of the outputs."""
         names = [p.name for p in self.qnet.populations]
         return tuple(names.index(name) for name in self.qnet.outputs)
+
+    @cached_property
+    def noise(self) -> tuple[int, ...]:
+        """Amplitude of the noise on each population's currents, () for none anywhere."""
+        amplitudes = self.options.noise
+        return amplitudes and amplitudes + (0,) * (len(self.layers) - len(amplitudes))
 
     @property
     def error_bits(self) -> int:
@@ -356,7 +365,12 @@ class LearningPlan:
             if c.target != target:
                 continue
             key = incoming_name(c) if qnet.is_chain else names[place]
-            learns = self._reached[i] and self.options.learns(target, names[place])
+            learns = (
+                c.trainable
+                and bool(c.entries().size)
+                and self._reached[i]
+                and self.options.learns(target, names[place])
+            )
             if learns and isinstance(c.mantissa, Convolution):
                 raise InputError(
                     f"{names[place]}: the weights of a convolution are shared by many synapses, rule: none of those "
@@ -506,7 +520,7 @@ class LearningPlan:
         limits = []
         for i, layer in enumerate(self.layers):
             room, each = (1 << SUM_BITS) - 1, 0
-            room -= 2 * self.options.noise[i] if self.options.noise else 0
+            room -= 2 * self.noise[i] if self.noise else 0
             for c in layer.incoming:
                 reach, bias = c.largest_sum(self.weight_top)
                 if c.source == INPUT:

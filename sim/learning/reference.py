@@ -42,18 +42,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import draw32, sat
+from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, check_width, error_context, on_words
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.counter import NOISE_TENSORS
-from hypr_neuro.sim.learning.eligibility import dot
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import learning_signal
 from hypr_neuro.sim.learning.noise import noise_of
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.plan import LearningPlan
-from hypr_neuro.sim.learning.reference_layer import LearningLayer
+from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan
+from hypr_neuro.sim.learning.reference_layer import LearningLayer, rows_by_lag, stored_weights
 from hypr_neuro.sim.learning.reference_update import Matrix, ReferenceRule
 from hypr_neuro.sim.learning.regularizer import Regularizer, checked_term, mean_rate
 from hypr_neuro.sim.learning.targets import rewarded
@@ -85,7 +85,7 @@ class LearningReference:
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, regularizer: Regularizer | None = None) -> None:
         self.plan = plan = LearningPlan(qnet, options)
-        self.qnet, self.options = qnet, options
+        self.qnet, self.options = plan.qnet, options
         self.layers = [LearningLayer(layer) for layer in plan.layers]
         self.rules = {tensor.name: ReferenceRule(tensor, plan) for tensor in plan.tensors}
         self.averages = {name: rule.averages for name, rule in self.rules.items()}
@@ -157,7 +157,7 @@ class LearningReference:
         for layer in self.layers:
             layer.start_gradient()
         self._run(x, step_targets(len(x), label, scored, errors, reward), None)
-        result = {f"{layer.name}.{k}": g for layer in self.layers for k, g in layer.gradients().items()}
+        result = {name: g for layer in self.layers for name, g in layer.gradients().items()}
         for layer, before in zip(self.layers, saved, strict=True):
             layer.gradient, layer.clips = before
         self.signal_clips = clips
@@ -174,10 +174,19 @@ class LearningReference:
         self.time, self.streaming = 0, False
         for layer in self.layers:
             layer.start_sample()
-        self.coming = deque([[0] * self.qnet.inputs] * self.plan.layers[0].lag)
-        # labels wait until the readout has seen their step, signals on their way to a hidden layer
+        # what the input and each population sent in each step
+        self.sent: dict[str, list[list[int]]] = {name: [] for name in (INPUT, *(layer.name for layer in self.layers))}
+        # labels wait until the outputs have seen their step, early parts of signals and early outputs for the last
         self.labels = deque([SILENT] * clock.tail)
-        self.queues = [deque([[0] * layer.size] * layer.signal_wait) for layer in self.plan.layers[:-1]]
+        self.queues = {
+            (i, wait): deque([[0] * layer.size] * wait)
+            for i, layer in enumerate(self.plan.layers)
+            for wait in {term.wait for term in layer.terms}
+        }
+        self.early = {
+            i: deque([list[int]([0]) * self.plan.layers[i].size] * (clock.tail - clock.latency(i)))
+            for i in self.plan.outputs
+        }
 
     def _run(self, x: Array, targets: list[StepTarget], rates: tuple[int, int] | None) -> list[list[int]]:
         """Run a sample and return its readout; without updates where there are no rates."""
@@ -197,70 +206,113 @@ class LearningReference:
 
         length : steps of the sample, which close the windows
         """
-        self.coming.append([int(v) for v in x])
-        arriving, before = self.coming.popleft(), [list(layer.run.outputs) for layer in self.layers]
-        for i, (layer, fixed) in enumerate(zip(self.layers, self.plan.layers, strict=True)):
-            if i:
-                arriving = before[i - 1] if fixed.lag else list(self.layers[i - 1].run.outputs)
-            layer.forward(arriving, int(self.time >= fixed.lag), self._noise(i))
+        self.sent[INPUT].append([int(v) for v in x])
+        for i, layer in enumerate(self.layers):
+            self.sent[layer.name].append(layer.forward(self._sent, self.time, self._noise(i)))
+        output = self._output()
         self.labels.append(step)
-        self._learn(self.labels.popleft(), length)
+        self._learn(self.labels.popleft(), output, length)
         self.time += 1
         if rates is not None:
             self._count()
             self.steps += 1
             if self.options.due("step", self.steps):
                 self._update(*rates)
-        return list(self.layers[-1].run.outputs)
+        return output
+
+    def _sent(self, source: str, lag: int) -> list[int]:
+        """Return what a source sent `lag` steps before this one."""
+        at = self.time - lag
+        size = self.qnet.size(source)
+        return self.sent[source][at] if at >= 0 else [0] * size
+
+    def _output(self) -> list[int]:
+        """Return the outputs side by side, those that run less far behind the input as they were when it had come."""
+        result = []
+        for i in self.plan.outputs:
+            self.early[i].append(list(self.layers[i].run.outputs))
+            result += self.early[i].popleft()
+        return result
 
     def _noise(self, i: int) -> list[int]:
         """Draw the noise on the currents of layer i in this device step, [] for none."""
-        amplitude = self.options.noise[i] if self.options.noise else 0
+        amplitude = self.plan.noise[i] if self.plan.noise else 0
         if not amplitude:
             return []
         word = Word(draw32(self.options.seed, self.samples, NOISE_TENSORS + i, self.time))
-        return [int(noise_of(word, neuron, amplitude)) for neuron in range(self.layers[i].layer.size)]
+        return [int(noise_of(word, neuron, amplitude)) for neuron in range(self.layers[i].neurons.size)]
 
-    def _learn(self, step: StepTarget, length: float) -> None:
-        """Learn in a device step, from the readout down to the lowest layer that learns."""
-        signal = [0] * self.qnet.output_size
+    def _learn(self, step: StepTarget, output: list[int], length: float) -> None:
+        """Learn in a device step, from the outputs back to the first population that signals reach."""
+        error = [0] * self.qnet.output_size
         if step.scored:
-            signal = step.errors or self._error(self.layers[-1].run.outputs, step.label)
+            error = step.errors or self._error(output, step.label)
             if step.reward is not None:
                 bits = self.plan.error_bits
-                signal = [check_width(int(rewarded(Word(e), step.reward, bits)), bits, "error") for e in signal]
-        for i in reversed(range(self.plan.lowest, len(self.layers))):
-            layer = self.layers[i]
-            inside = self.plan.clock.window(i, length).holds(self.time)
-            weighted_signal = layer.learn(signal) if inside else [0] * layer.layer.size
-            if self.plan.passes_down(i):
-                self.queues[i - 1].append(self._feedback(i - 1, weighted_signal))
-                signal = self.queues[i - 1].popleft()
+                error = [check_width(int(rewarded(Word(e), step.reward, bits)), bits, "error") for e in error]
+        errors = {}
+        for i in self.plan.outputs:
+            errors[i], error = error[: self.plan.layers[i].size], error[self.plan.layers[i].size :]
+        weighted: dict[str, list[int]] = {}
+        for i in reversed(range(len(self.layers))):
+            if self.plan.active(i):
+                layer, signal = self.layers[i], self._signal(i, errors, weighted)
+                inside = self.plan.clock.window(i, length).holds(self.time)
+                weighted[layer.name] = layer.learn(signal) if inside else [0] * layer.neurons.size
 
     def _error(self, output: list[int], label: int) -> list[int]:
         """Compute the error of each output, in error_bits bits, by its definition run on words."""
         plan, error = self.plan, Table((len(output),), name="error")
-        fraction, bits = Word(plan.layers[plan.last].widths.state_fraction), Word(plan.error_bits)
+        fraction, bits = Word(plan.error_fraction), Word(plan.error_bits)
         with error_context("readout"):
             self.error_of(Table.of(output), label, self.error_table, fraction, bits, error)
         return [check_width(value, plan.error_bits, "error") for value in error.numbers()]
 
-    def _feedback(self, below: int, weighted_signal: list[int]) -> list[int]:
-        """Compute the learning signals of the layer `below`, over the weights that its spikes travel or random ones."""
-        layer, fixed = self.plan.layers[below], self.plan.feedback
-        bits, weights = layer.widths.signal_bits, self.layers[below + 1].layer.input.mantissa
-        if fixed is not None:
-            weights = fixed[below]
-        signal = []
-        for j in range(layer.size):
-            column = [int(row[j]) for row in weights]
-            total = check_width(
-                dot(weighted_signal, column), WORD_BITS, f"{self.layers[below].name}, neuron {j}: feedback"
-            )
-            value, clipped = learning_signal(Word(total), self.plan.signal_shifts[below], bits)
-            signal.append(check_width(int(value), bits, f"{self.layers[below].name}, neuron {j}: signal"))
+    def _signal(self, i: int, errors: dict[int, list[int]], weighted: dict[str, list[int]]) -> list[int]:
+        """Compute the learning signal of population i: its parts, each after its wait, added and brought to its width.
+
+        Where all parts wait as long, it is their sum, brought to its width, that waits.
+        """
+        layer, parts = self.plan.layers[i], self.plan.signals(i)
+        waits = sorted({term.wait for term in layer.terms})
+        if self.plan.is_error(i):
+            return self._queued(i, waits[0], errors[i])
+        total = [0] * layer.size
+        for wait in waits:
+            part = [0] * layer.size
+            for term, down in zip(layer.terms, parts.downs, strict=True):
+                if term.wait == wait:
+                    came = errors[i] if term.connection is None else self._back(layer, term.connection, weighted)
+                    part = [a + int(shr_nearest(Word(b), down)) for a, b in zip(part, came, strict=True)]
+            late = part if len(waits) == 1 else self._queued(i, wait, part)
+            total = [a + b for a, b in zip(total, late, strict=True)]
+        signal, bits = [], layer.widths.signal_bits
+        for j, full in enumerate(total):
+            at = f"{layer.name}, neuron {j}"
+            check_width(full, WORD_BITS, f"{at}: feedback")
+            value, clipped = learning_signal(Word(full), parts.shift, bits)
+            signal.append(check_width(int(value), bits, f"{at}: signal"))
             self.signal_clips += clipped
-        return signal
+        return signal if len(waits) > 1 else self._queued(i, waits[0], signal)
+
+    def _back(self, layer: LayerPlan, place: int, weighted: dict[str, list[int]]) -> list[int]:
+        """Compute Σ_k h_k m_kj for each neuron j, over the weights that its spikes travel or random ones."""
+        above, total = self.plan.qnet.connections[place].target, [0] * layer.size
+        c = next(c for q in self.plan.layers for c in q.incoming if c.place == place)
+        weights = self.plan.random_weights(c).reshape(-1) if self.options.feedback == "random" else stored_weights(c)
+        columns = c.source_size
+        by_row = self.options.feedback == "random" and c.connection.dense
+        for by_neuron in rows_by_lag(c, self.qnet.size(above)).values():
+            for k, row in enumerate(by_neuron):
+                for number, j, _ in row:
+                    if j < columns:
+                        weight = weights[k * columns + j] if by_row else weights[number]
+                        total[j] += weighted[above][k] * int(weight)
+        return [check_width(value, WORD_BITS, f"{layer.name}, neuron {j}: feedback") for j, value in enumerate(total)]
+
+    def _queued(self, i: int, wait: int, new: list[int]) -> list[int]:
+        self.queues[i, wait].append(new)
+        return self.queues[i, wait].popleft()
 
     def _update(self, rate: int, parameter_rate: int) -> None:
         """Change weights and parameters by the gradients, which start anew."""
@@ -268,15 +320,13 @@ class LearningReference:
             self._regularize(self.regularizer)
         for layer in self.layers:
             gradients = layer.gradients()
-            for key, c in layer.layer.connections().items():
-                if layer.learns:
-                    rule = self.rules[f"{layer.name}.{key}"]
-                    rule.change_weights(c.mantissa, gradients[key], rate, self.updates)
+            for c in layer.incoming:
+                if c.learns:
+                    self.rules[c.name].change_weights(c.tensor(), gradients[c.name], rate, self.updates)
             changes = {}
             for j in layer.parameters:
-                name = layer.layer.model.trainable[j]
-                rule = self.rules[f"{layer.name}.{name}"]
-                changes[j] = rule.change_parameters(gradients[name], parameter_rate, self.updates)
+                name = f"{layer.name}.{layer.neurons.model.trainable[j]}"
+                changes[j] = self.rules[name].change_parameters(gradients[name], parameter_rate, self.updates)
             if changes:
                 layer.change_parameters(changes)
             layer.start_gradient()
@@ -292,16 +342,16 @@ class LearningReference:
     def _regularize(self, regularizer: Regularizer) -> None:
         """Add the regulariser's term to the gradients of connections, then move the mean rates."""
         for layer, means in zip(self.layers, self.means, strict=True):
-            first = 0
-            for key, c in layer.layer.connections().items() if layer.learns else ():
-                term = checked_term(regularizer, f"{layer.name}.{key}", c.mantissa, np.array(means)).tolist()
+            for c in layer.incoming:
+                if not c.learns:
+                    continue
+                term = checked_term(regularizer, c.name, c.tensor(), np.array(means)).tolist()
                 for i, row in enumerate(term):
-                    for j, entry in enumerate(row, first):
+                    for j, entry in enumerate(row, c.first):
                         full = check_width(
                             layer.gradient[i][j] + entry, WORD_BITS, f"{layer.name}, regularised gradient"
                         )
                         layer.gradient[i][j] = sat(full, layer.accumulator_bits)
-                first += c.mantissa.shape[1]
         for counts, means in zip(self.counts, self.means, strict=True):
             for i, count in enumerate(counts):
                 means[i] = averaged(means[i], mean_rate(count, self.steps_counted), self.options.average_shift)

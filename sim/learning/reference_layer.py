@@ -7,14 +7,15 @@ here; every result is held to its width. Δ, how long e and B·C wait for their 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.contract import check_psi_index
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift
 from hypr_neuro.numbers.words import WORD_BITS, Word, check_width, error_context, mapped
-from hypr_neuro.quantizing.parts import Connection
 from hypr_neuro.sim.learning.eligibility import (
     changes,
     clamp_jacobian,
@@ -26,11 +27,13 @@ from hypr_neuro.sim.learning.eligibility import (
     gain,
     gradient_step,
 )
+from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.plan import LayerPlan
 from hypr_neuro.sim.learning.reference_update import Matrix
 from hypr_neuro.sim.reference import ReferencePopulation
 
 Row = tuple[int, ...]
+Sent = Callable[[str, int], list[int]]
 
 
 class LearningLayer:
@@ -39,8 +42,8 @@ class LearningLayer:
     Attributes
     ----------
     eligibility, gradient : list
-        [neuron][source], tuples of d ints and ints. Sources are the inputs, the bias axon if there is one, the layer's
-        neurons if it is recurrent, then the parameters that learn.
+        [neuron][source], tuples of d ints and ints. Sources are those of each connection that learns, in a chain the
+        inputs, the bias axon if there is one, the layer's neurons if it is recurrent; then the parameters that learn.
     parameters : list of int
         Places of those in the model's `trainable`.
     wait : int
@@ -50,7 +53,10 @@ class LearningLayer:
     """
 
     def __init__(self, plan: LayerPlan) -> None:
-        self.layer, self.name, self.learns, self.synapses = plan.layer, plan.name, plan.learns, plan.synapses
+        self.neurons, self.name, self.learns, self.synapses = plan.neurons, plan.name, plan.learns, plan.synapses
+        self.incoming = plan.incoming
+        self.rows = [rows_by_lag(c, plan.size) for c in plan.incoming]
+        self.weights = {c.place: stored_weights(c) for c in plan.incoming}
         self.wait = plan.waiting
         self.parameters = list(plan.places)
         self.parameter_fractions = {p.place: p.fraction for p in plan.parameters}
@@ -68,27 +74,35 @@ class LearningLayer:
     def start_sample(self) -> None:
         """Set states, eligibilities and what waits to 0."""
         self.run = ReferencePopulation(self._population(), self.state_bits)
-        n, sources = self.layer.size, (self.synapses + len(self.parameters)) * self.learns
-        self.eligibility = [[(0,) * self.layer.model.d] * sources for _ in range(n)]
+        n, sources = self.neurons.size, (self.synapses + len(self.parameters)) * self.learns
+        self.eligibility = [[(0,) * self.neurons.model.d] * sources for _ in range(n)]
         self.waiting = deque([([[0] * sources for _ in range(n)], [0] * n)] * self.wait)
 
     def start_gradient(self) -> None:
         """Set the gradient to 0."""
         sources = (self.synapses + len(self.parameters)) * self.learns
-        self.gradient: Matrix = [[0] * sources for _ in range(self.layer.size)]
+        self.gradient: Matrix = [[0] * sources for _ in range(self.neurons.size)]
 
     def _population(self) -> Population:
-        return Population(self.name, self.layer.model, self.layer.per_neuron, self.layer.constants)
+        return Population(self.name, self.neurons.model, self.neurons.per_neuron, self.neurons.constants)
 
-    def forward(self, arriving: list[int], always_on: int, noise: Sequence[int] = ()) -> list[int]:
-        """Take the layer's step, keep what learning needs, return the outputs; noise is added to the currents."""
+    def forward(self, sent: Sent, time: int, noise: Sequence[int] = ()) -> list[int]:
+        """Take the step of device step `time`, keep what learning needs, return the outputs.
+
+        sent : function (source, lag) that gives what a source sent so many steps before. noise is added to the currents
+        """
         self.states_before, self.outputs_before = list(self.run.states), list(self.run.outputs)
-        self.pre = arriving + [always_on] * self.layer.bias_axon
-        self.currents = weighted_sums(self.layer.input, self.pre)
-        if self.layer.recurrent is not None:
-            fed_back = weighted_sums(self.layer.recurrent, self.outputs_before)
-            self.currents = [a + b for a, b in zip(self.currents, fed_back, strict=True)]
-            self.pre = self.pre + self.outputs_before
+        self.currents = [0] * self.neurons.size
+        self.pre = [[0] * self.synapses for _ in self.currents]
+        for c, rows in zip(self.incoming, self.rows, strict=True):
+            arriving = {lag: [*sent(c.source, lag), int(time >= lag)] for lag in rows}
+            for lag, by_neuron in rows.items():
+                for i, row in enumerate(by_neuron):
+                    total = sum(int(self.weights[c.place][k]) * arriving[lag][j] for k, j, _ in row)
+                    self.currents[i] += shift(total, c.connection.exponent)
+                    if c.learns:
+                        for _, j, slot in row:
+                            self.pre[i][c.first + slot] = arriving[lag][j]
         if noise:
             self.currents = [current + term for current, term in zip(self.currents, noise, strict=True)]
         self.run.step([(current,) for current in self.currents])
@@ -97,7 +111,7 @@ class LearningLayer:
     def learn(self, signal: list[int]) -> list[int]:
         """Take eligibilities and gradient through this step; return nearest(B·C / 2^kc) g for the layer below."""
         effects, gains = [], []
-        for i in range(self.layer.size):
+        for i in range(self.neurons.size):
             A, B, C, C_prev, P, E, F = self._jacobian(i)
             gains.append(gain(B, C, self.coefficient_fraction))
             effects.append(
@@ -120,7 +134,7 @@ class LearningLayer:
         if not self.learns:
             return
         by_current = drive_of_current(B, self.fraction, self.coefficient_fraction)
-        for pre in self.pre:
+        for pre in self.pre[i]:
             yield drive_of_synapse(by_current, pre), 0
         for j, fraction in self.parameter_fractions.items():
             yield drive_of_parameter(P[j], fraction - self.state_fraction), E[j] << fraction
@@ -137,8 +151,8 @@ class LearningLayer:
 
     def _jacobian(self, i: int) -> tuple[Any, Row, Row, Row, Any, dict[int, int], Row]:
         """Compute A, B, C, C', P, E by place of the parameters that learn, and F."""
-        model, p = self.layer.model, self.run.params[i]
-        at, table = f"{self.name}, neuron {i}", self.layer.psi_table
+        model, p = self.neurons.model, self.run.params[i]
+        at, table = f"{self.name}, neuron {i}", self.neurons.psi_table
         before, after = (tuple(map(Word, states[i])) for states in (self.states_before, self.run.states))
         with error_context(at):
             index = 0 if model.psi_index is None else model.psi_index(before, after, p)
@@ -157,7 +171,7 @@ class LearningLayer:
 
     def _check_words(self) -> None:
         """Raise WidthError where a sum of products can leave 64 bits, whatever is learned, b of `_effect` apart."""
-        d, entry, e = self.layer.model.d, self.entry_bits - 1, self.bits - 1
+        d, entry, e = self.neurons.model.d, self.entry_bits - 1, self.bits - 1
         # of A ε and F e, or of C ε and C' ε; then what reaches the spike directly, and half a unit
         products = max(d + 1, 2 * d) << (entry + e)
         direct = 1 << (entry + max(self.parameter_fractions.values(), default=0))
@@ -166,7 +180,9 @@ class LearningLayer:
         )
         added = 1 << (self.widths.signal_bits - 1 + e)
         check_width(
-            added + (1 << max(self.dropped)) + (1 << self.accumulator_bits), WORD_BITS, f"{self.name}: largest G + g e"
+            added + (1 << max(self.dropped, default=0)) + (1 << self.accumulator_bits),
+            WORD_BITS,
+            f"{self.name}: largest G + g e",
         )
 
     def _at(self, i: int, k: int) -> str:
@@ -174,31 +190,50 @@ class LearningLayer:
         return f"{self.name}, neuron {i}, {'synapse' if synapse else 'parameter'} {k - self.synapses * (not synapse)}"
 
     def gradients(self) -> dict[str, Matrix]:
-        """Return gradients by "input" (with the bias axon), "recurrent" and names of parameters; {} if not learning."""
+        """Return gradients by name of the connection, in the shape of its tensor, and by "layer.parameter"."""
         if not self.learns:
             return {}
-        split, result = self.layer.input.mantissa.shape[1], {}
-        parts = {"input": slice(0, split), "recurrent": slice(split, self.synapses)}
-        for key in self.layer.connections():
-            result[key] = [row[parts[key]] for row in self.gradient]
+        result: dict[str, Matrix] = {}
+        for c in self.incoming:
+            if c.learns and c.listed:
+                entries = c.entries()
+                ends = zip(entries.post.tolist(), entries.slot.tolist(), strict=True)
+                result[c.name] = [[self.gradient[i][c.first + slot]] for i, slot in ends]
+            elif c.learns:
+                result[c.name] = [row[c.first : c.first + c.synapses] for row in self.gradient]
         for place, j in enumerate(self.parameters):
-            result[self.layer.model.trainable[j]] = [[row[self.synapses + place]] for row in self.gradient]
+            name = f"{self.name}.{self.neurons.model.trainable[j]}"
+            result[name] = [[row[self.synapses + place]] for row in self.gradient]
         return result
 
     def change_parameters(self, changes: dict[int, Matrix]) -> None:
         """Take changes, by place of the parameter and [neuron][0], off the values; they act from the next step on."""
-        model, names = self.layer.model, self.layer.model.fixed_per_neuron
+        model, names = self.neurons.model, self.neurons.model.fixed_per_neuron
         for i, p in enumerate(self.run.params):
             change = tuple(changes[j][i][0] if j in changes else 0 for j in range(len(model.trainable)))
             assert model.learned is not None
             with error_context(f"{self.name}, neuron {i}"):
                 changed = model.learned.change(p, change)
             for row, value in enumerate(changed):
-                self.layer.per_neuron[row, i] = check_width(value, 32, f"{self.name}, neuron {i}: {names[row]}")
+                self.neurons.per_neuron[row, i] = check_width(value, 32, f"{self.name}, neuron {i}: {names[row]}")
         self.run.params = ReferencePopulation(self._population(), self.state_bits).params
 
 
-def weighted_sums(connection: Connection, pre: list[int]) -> list[int]:
-    """Compute Σ_j m_ij pre_j, shifted by the connection's exponent, for every i."""
-    sums = [sum(int(m) * z for m, z in zip(row, pre, strict=True)) for row in connection.mantissa]
-    return [shift(total, connection.exponent) for total in sums]
+def rows_by_lag(c: Incoming, n: int) -> dict[int, list[list[tuple[int, int, int]]]]:
+    """List, by lag and neuron, (number among the stored weights, sending neuron, slot) of a connection.
+
+    The bias axon sends as the neuron behind the last.
+    """
+    entries = c.entries() if not isinstance(c.connection.mantissa, Convolution) else c.written_out().entries()
+    result: dict[int, list[list[tuple[int, int, int]]]] = {}
+    columns = (entries.post, entries.pre, entries.lag, entries.slot)
+    for k, (i, j, lag, slot) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        result.setdefault(lag, [[] for _ in range(n)])[i].append((k, j, slot))
+    return result
+
+
+def stored_weights(c: Incoming) -> Array:
+    """Return the weights of a connection in a row, not copied but for a convolution written out."""
+    if isinstance(c.connection.mantissa, Convolution):
+        c = c.written_out()
+    return c.weights().reshape(-1)

@@ -126,10 +126,10 @@ class Signals:
                 else:
                     way = self._way(term)
                     way.add(weighted[way.c.connection.target], down, part)
-            total += self._queued(i, wait, part)
+            total += self._queued(i, wait, part) if len(waits) > 1 else part
         signal = np.empty_like(total)
         signal_kernel()(total, signals.shift, bits, signal, self.clips)
-        return signal
+        return signal if len(waits) > 1 else self._queued(i, waits[0], signal)
 
     def _way(self, term: SignalTerm) -> Way:
         assert term.connection is not None

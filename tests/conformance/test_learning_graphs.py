@@ -1,0 +1,151 @@
+"""Learning in integers on graphs equals its definition: skips, loops, delays, lists of weights, several outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hypr_neuro as hn
+from hypr_neuro.errors import InputError
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.output_traces import with_output_traces
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.reference import LearningReference
+from hypr_neuro.sim.learning.state import restore_learner, save_learner
+from hypr_neuro.testing.graphs import random_learning_graph
+from hypr_neuro.testing.networks import random_network, random_spikes, varied
+
+SAMPLES, STEPS = 3, 25
+RATES = 3 << 16, 5 << 16
+PROFILES = {
+    "loihi2": varied("loihi2"),
+    "ideal": varied("ideal"),
+    "late errors": varied("loihi2", time__error_latency=3),
+    "delayed eligibilities": varied("loihi2", learning__eligibility_alignment="delayed"),
+    "delayed, no delay of spikes": varied("ideal", learning__eligibility_alignment="delayed", time__error_latency=2),
+    "coarse": varied("loihi2", learning__error_bits=5, learning__signal_bits=7, learning__eligibility_fraction=6),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "all": {"parameters": ("all",)},
+    "every seventh step": {"update_every": 7, "update_on": "step", "parameters": ("all",)},
+    "random feedback": {"feedback": "random", "rule": "layer"},
+    "sgd": {"rule": "sgd"},
+    "sign": {"rule": "sign", "parameters": ("all",), "limit": 1},
+}
+
+
+def assert_learns_equal(qnet: QuantizedNetwork, options: LearnOptions, seed: int) -> int:
+    """Learner and definition: gradients, outputs, weights, parameters and clips of every sample; returns changes."""
+    mine, theirs = qnet.copy(), qnet.copy()
+    learner, reference = Learner(mine, options), LearningReference(theirs, options)
+    rng = np.random.default_rng([seed, 3])
+    x = random_spikes(seed, SAMPLES, STEPS, qnet.inputs).astype(np.int32)
+    label, scored = rng.integers(0, qnet.output_size, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.8
+    wanted = reference.gradients(x[0], label[0].tolist(), scored[0].tolist())
+    for name, gradient in learner.gradients(x[0], label[0], scored[0]).items():
+        assert np.array_equal(gradient.reshape(-1), np.array(wanted[name]).reshape(-1)), f"seed {seed}: {name}"
+    for i in range(SAMPLES):
+        outputs = learner.sample(x[i], label[i], scored[i], *RATES)
+        assert outputs.tolist() == reference.sample(x[i], label[i].tolist(), scored[i].tolist(), *RATES), f"seed {seed}"
+        for (name, a), b in zip(mine.weights().items(), theirs.weights().values(), strict=True):
+            assert np.array_equal(a, b), f"seed {seed}, sample {i}: {name}"
+        for p, q in zip(mine.populations, theirs.populations, strict=True):
+            assert np.array_equal(p.per_neuron, q.per_neuron), f"seed {seed}, sample {i}: {p.name}"
+    assert learner.clips() == {f"{k}": v for k, v in reference.clips().items()}
+    return sum(int((a != b).sum()) for a, b in zip(mine.weights().values(), qnet.weights().values(), strict=True))
+
+
+def cases(count: int) -> Iterator[tuple[int, str, str]]:
+    """Seeds with a profile and options each; every pair comes about as often."""
+    names = [(p, o) for p in PROFILES for o in OPTIONS]
+    for seed in range(count):
+        yield (seed, *names[seed % len(names)])
+
+
+@pytest.mark.parametrize(("seed", "profile", "options"), list(cases(60)))
+def test_random_graphs_learn_as_defined(seed: int, profile: str, options: str) -> None:
+    qnet = random_learning_graph(seed, PROFILES[profile])
+    assert_learns_equal(qnet, LearnOptions(seed=seed, **OPTIONS[options]), seed)
+
+
+@pytest.mark.parametrize("options", ["all", "every seventh step", "random feedback"])
+def test_streams_on_graphs_go_on_as_defined(options: str) -> None:
+    """In parts, saved in the middle and taken up again: as the definition in one go."""
+    qnet = random_learning_graph(3, PROFILES["delayed eligibilities"])
+    chosen = LearnOptions(seed=3, **OPTIONS[options] | {"update_every": 5, "update_on": "step"})
+    reference, learner = LearningReference(qnet.copy(), chosen), Learner(qnet.copy(), chosen)
+    rng = np.random.default_rng(3)
+    x = random_spikes(3, 1, 60, qnet.inputs)[0].astype(np.int32)
+    label, scored = rng.integers(0, qnet.output_size, 60), rng.random(60) < 0.8
+    wanted = reference.stream(x, label.tolist(), scored.tolist(), *RATES)
+    got = [learner.stream(x[part], label[part], scored[part], *RATES) for part in (slice(0, 17), slice(17, 60))]
+    assert np.concatenate(got).tolist() == wanted
+    for a, b in zip(learner.qnet.weights().values(), reference.qnet.weights().values(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_learner_of_a_graph_is_taken_up_in_the_middle(tmp_path: Path) -> None:
+    options = LearnOptions(seed=4, update_every=5, update_on="step", parameters=("all",))
+    qnet = random_learning_graph(4, PROFILES["late errors"])
+    rng = np.random.default_rng(4)
+    x = random_spikes(4, 1, 60, qnet.inputs)[0].astype(np.int32)
+    label, scored = rng.integers(0, qnet.output_size, 60), rng.random(60) < 0.8
+    whole, first, second = (Learner(qnet.copy(), options) for _ in range(3))
+    wanted = whole.stream(x, label, scored, *RATES)
+    first.stream(x[:23], label[:23], scored[:23], *RATES)
+    save_learner(first, tmp_path / "state.h5")
+    restore_learner(second, tmp_path / "state.h5")
+    assert np.array_equal(second.stream(x[23:], label[23:], scored[23:], *RATES), wanted[23:])
+    for a, b in zip(second.qnet.weights().values(), whole.qnet.weights().values(), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9, 1.0])
+def test_the_trace_of_spiking_outputs(decay: float) -> None:
+    """y' = κ y + z, exact for the running count; κ is rounded to a coefficient, y to the state's fraction."""
+    x = random_spikes(1, 1, 40, 4).astype(np.int64)
+    net = random_network("lif", 1, inputs=4)
+    spiking = hn.Network(4, net.populations[:-1], net.connections[:2], net.dt, ("layers.0",))
+    qnet = replace(hn.quantize_graph(spiking, "loihi2", calibration=x), output_decay=decay)
+    seen = with_output_traces(qnet)
+    assert seen.populations[0].per_neuron is qnet.populations[0].per_neuron
+    spikes = hn.simulate(qnet, x).readout[0]
+    assert spikes.sum() > 5
+    wanted = np.zeros((len(spikes) + 1, spikes.shape[1]))
+    for t, z in enumerate(spikes):
+        wanted[t + 1] = decay * wanted[t] + z
+    got = hn.simulate(seen, x).readout[0] / seen.population(seen.outputs[0]).state_scale
+    np.testing.assert_allclose(got, wanted[1:], rtol=0, atol=0.0 if decay in (0.0, 1.0) else 2e-3)
+
+
+def test_what_cannot_learn_on_a_graph_is_named() -> None:
+    qnet = random_learning_graph(3, PROFILES["loihi2"])
+    with pytest.raises(InputError, match="layers: unknown layer 'x', known: h0"):
+        Learner(qnet.copy(), LearnOptions(layers=("x",)))
+    frozen = replace(qnet, connections=tuple(replace(c, trainable=False) for c in qnet.connections))
+    with pytest.raises(InputError, match="no connection learns, rule: at least one, on a way to an output"):
+        Learner(frozen, LearnOptions())
+
+
+def test_one_connection_learns_alone() -> None:
+    qnet = random_learning_graph(3, PROFILES["loihi2"])
+    for name in LearningPlan(qnet).qnet.connection_names():
+        options = LearnOptions(layers=(name,), seed=1)
+        try:
+            LearningPlan(qnet, options)
+        except InputError:  # the trace of an output, or on no way to one
+            continue
+        assert_learns_equal(qnet, options, 1)
+        mine = qnet.copy()
+        learner = Learner(mine, options)
+        x = random_spikes(1, 1, STEPS, qnet.inputs)[0].astype(np.int32)
+        learner.sample(x, np.zeros(STEPS, np.int64), np.ones(STEPS, bool), *RATES)
+        changed = [k for k, w in mine.weights().items() if not np.array_equal(w, qnet.weights()[k])]
+        assert changed in ([name], []), name
