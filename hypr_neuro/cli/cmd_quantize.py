@@ -36,37 +36,33 @@ def run(
 ) -> None:
     """Calibrate on training samples, convert, and show every conversion.
 
-    A network of layers has one exponent a connection and may learn; with --weight-groups, --target or --largest-weight
-    it becomes a graph, whose weights keep more of their accuracy but do not learn.
+    In a chain of layers a connection has one exponent; with --weight-groups, --target or --largest-weight it is
+    converted as any other network is, whose weights keep more of their accuracy. All of them learn.
     """
     from hypr_neuro.errors import InputError
     from hypr_neuro.exchange.loading import load
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.graph.network import Network
     from hypr_neuro.profiles.profile import load_profile
-    from hypr_neuro.quantizing.graph_quantize import quantize_graph
+    from hypr_neuro.quantizing.quantize import quantize
     from hypr_neuro.workflow import stages
 
     net, chip, sequences = load(network), load_profile(profile), get_data(data, data_dir, seed)
     folder_path = network.parent if out is None else out
     check_not_read(folder_path / "quantized.h5", network)
-    notes: list[str] = []
     if not isinstance(net, Network):
         raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5")
     check_channels(sequences, net.inputs)
     graph_options: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
     options = {key: value for key, value in graph_options.items() if value is not None}
-    if options and net.is_chain:
-        notes.append("as a graph, which these options are of; it does not learn on chip")
+    folder = RunFolder(folder_path)
+    path = folder.file("quantized.h5")
     if options or not net.is_chain:
-        graph = quantize_graph(net, chip, calibration=sequences, **options)
-        path = RunFolder(folder_path).file("quantized.h5")
-        graph.save(path)
-        record, notes = graph.record, [*notes, *graph.notes]
+        qnet = quantize(net, chip, calibration=sequences, **options)
+        qnet.save(path)
     else:
-        folder = RunFolder(folder_path)
-        path = folder.file("quantized.h5")
-        record = stages.quantize_stage(folder, net, chip, sequences).record
+        qnet = stages.quantize_stage(folder, net, chip, sequences)
+    record, notes = qnet.record, qnet.notes
     if json:
         emit({"file": str(path), "record": record, "notes": notes}, True)
         return

@@ -52,6 +52,7 @@ class FloatTwin:
 
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
         options.refuse_noise("the float side of a comparison")
+        options.refuse_connections(qnet, "the float side of a comparison")
         plan = LearningPlan(qnet, options)
         self.net, self.qnet, self.options = net, qnet, options
         self.stopped = Event()

@@ -38,15 +38,16 @@ from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
-from hypr_neuro.quantizing.quantize import calibration_input, quantize_weights
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weight_groups import split_by_size
+from hypr_neuro.quantizing.weights import calibration_input, quantize_weights
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.run.graph_forward import state_ranges
 
 __getattr__ = renamed_names(__name__, {"QuantizedGraph": "QuantizedNetwork"})
 BIASES = ("line", "membrane")
-MOST_GROUPS = 4
+GROUPS, MOST_GROUPS = 2, 4
+"""Of one connection's weights: unless another number is given, and at most."""
 NETX, NETX_UNIT = "netx", 1 << 6
 
 
@@ -55,7 +56,8 @@ def quantize_graph(
     profile: Profile | str | Path,
     *,
     calibration: SequenceData | Array | Mapping[str, float],
-    weight_groups: int = 2,
+    weight_range: Mapping[str, float] | None = None,
+    weight_groups: int = GROUPS,
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,
@@ -71,6 +73,9 @@ def quantize_graph(
     calibration
         Data (its first 64 training samples are run in float), an array (sample, T, channel), or the largest state
         magnitude by population.
+    weight_range
+        Largest weight magnitude to make room for, by connection ("a -> b"), where it is larger than the network's own;
+        learning needs it where weights shall grow.
     weight_groups
         Most groups of one connection, 1 to 4; a further one has to halve the weights' squared error.
     bias
@@ -106,6 +111,7 @@ def quantize_graph(
     if largest_weight is not None and not 0 < largest_weight < float("inf"):
         raise InputError(f"largest_weight = {largest_weight}, rule: positive and finite")
     conversion = _Conversion(graph, chip, 1 if netx else weight_groups, bias, netx)
+    conversion.weight_range = _known_ranges(graph, weight_range or {})
     conversion.limit = float("inf") if largest_weight is None else float(largest_weight)
     for p in graph.populations:
         if p.name not in ranges:
@@ -124,6 +130,15 @@ def quantize_graph(
     )
 
 
+def _known_ranges(graph: Network, ranges: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the ranges; InputError for a name that no connection has."""
+    known = graph.connection_names()
+    for name in ranges:
+        if name not in known:
+            raise InputError(f"weight_range: unknown connection '{name}', known: {', '.join(known)}")
+    return ranges
+
+
 class _Conversion:
     """What was converted so far; attributes as in `QuantizedNetwork`."""
 
@@ -132,6 +147,8 @@ class _Conversion:
         self.clock = profile.graph_clock(graph.clock.populations, graph.clock.connections, graph.outputs)
         self.groups, self.bias, self.netx = groups, bias, netx
         self.limit = float("inf")
+        self.weight_range: Mapping[str, float] = {}
+        self.names = {id(c): name for c, name in zip(graph.connections, graph.connection_names(), strict=True)}
         self.top = profile.precision.weight_top
         self.populations: list[QuantizedPopulation] = []
         self.connections: list[QuantizedConnection] = []
@@ -144,7 +161,7 @@ class _Conversion:
         incoming, biases, params = self.graph.incoming(p.name), p.biases, p.params
         if self.bias == "membrane" and biases:
             params, biases = self._on_membrane(p), {}
-        largest = [min(_largest(_stored(c.weights)), self.limit) for c in incoming]
+        largest = [min(max(_largest(_stored(c.weights)), self._wanted(c)), self.limit) for c in incoming]
         room = max([*largest, *(_largest(b) for b in biases.values())], default=0.0)
         number_format = self.profile.fixed_format(state_range, room)
         model = integer_model(p.model, number_format)
@@ -205,9 +222,8 @@ class _Conversion:
             key, values = (
                 (c.source, stored) if undivided else (f"{c.source}, group {i + 1}", np.where(chosen, stored, 0.0))
             )
-            mantissa, exponent = self._mantissas(
-                c.target, key, values, room if undivided else min(_largest(values), self.limit)
-            )
+            in_group = min(max(_largest(values), self._wanted(c) if i == 0 else 0.0), self.limit)
+            mantissa, exponent = self._mantissas(c.target, key, values, room if undivided else in_group)
             matrix = _like(c.weights, mantissa)
             stored_matrix = matrix if undivided else _sparse(matrix)
             delay = self.clock.delay_in_step(c.source, c.target, c.delay)
@@ -221,6 +237,10 @@ class _Conversion:
                     current=c.current,
                 )
             )
+
+    def _wanted(self, c: FloatSynapses) -> float:
+        """Return the weight magnitude to make room for whatever the network's own are."""
+        return max((v for name, v in self.weight_range.items() if name == self.names[id(c)]), default=0.0)
 
     def _bias_axons(self, p: FloatPopulation, first: int, current: Array) -> None:
         """Add a constant current as an axon, in step with the population; then another one for what rounding left."""

@@ -18,17 +18,16 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
-from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.graph_quantize import GROUPS, quantize_graph
 from hypr_neuro.quantizing.learned_values import read_values
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.parts import Connection, QuantizedLayer
+from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.quantizing.psi import at_state_scale
 from hypr_neuro.quantizing.record import conversion_summary
+from hypr_neuro.quantizing.weights import calibration_input, quantize_weights
 from hypr_neuro.run.forward import LayerForward, readout
-
-CALIBRATION_SAMPLES = 64
 
 
 def quantize(
@@ -37,8 +36,15 @@ def quantize(
     *,
     calibration: SequenceData | Array | Mapping[str, float],
     weight_range: Mapping[str, float] | None = None,
+    weight_groups: int | None = None,
+    bias: str | None = None,
+    target: str | None = None,
+    largest_weight: float | None = None,
 ) -> QuantizedNetwork:
     """Make the integers of a network for a profile.
+
+    A chain of layers has one exponent a connection, and a bias axon shares that of the input. Any other network, and a
+    chain for which one of the last four options is given, is converted by `quantize_graph`.
 
     Parameters
     ----------
@@ -52,6 +58,8 @@ def quantize(
     weight_range
         Largest weight magnitude to make room for, by connection ("layers.0.input"), where it is larger than the
         network's own. Learning from scratch needs it: exponents come from the range training reaches.
+    weight_groups, bias, target, largest_weight
+        As of `quantize_graph`.
 
     Raises
     ------
@@ -60,6 +68,17 @@ def quantize(
         range.
     """
     require("net", net, Network)
+    if not net.is_chain or any(value is not None for value in (weight_groups, bias, target, largest_weight)):
+        return quantize_graph(
+            net,
+            profile,
+            calibration=calibration,
+            weight_range=weight_range,
+            weight_groups=GROUPS if weight_groups is None else weight_groups,
+            bias=bias,
+            target=target,
+            largest_weight=largest_weight,
+        )
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
     if isinstance(calibration, SequenceData):
@@ -100,13 +119,6 @@ def weight_ranges(net: Network) -> dict[str, float]:
     return ranges
 
 
-def calibration_input(calibration: SequenceData | Array) -> Array:
-    """Return samples (sample, T, channel) to calibrate on: of data the first 64 for training, arrays as they are."""
-    if isinstance(calibration, SequenceData):
-        return calibration.part("train").x[:CALIBRATION_SAMPLES]
-    return np.asarray(calibration)
-
-
 def _input_matrix(layer: Layer) -> Array:
     return layer.weight if layer.bias is None else np.column_stack([layer.weight, layer.bias])
 
@@ -140,57 +152,6 @@ def _quantize_layer(
         current_scale=fixed.current_scale,
         trainable=layer.trainable,
     )
-
-
-def quantize_weights(
-    layer: str,
-    key: str,
-    matrix: Array,
-    current_scale: float,
-    room: float,
-    profile: Profile,
-    record: list[dict[str, Any]],
-) -> Connection:
-    """Compute m = round(w · current_scale / 2^e) with the smallest exponent e at which the largest weight fits.
-
-    Parameters
-    ----------
-    layer, key
-        Names of the layer and of its connection, for the record and for errors.
-    matrix
-        Weights in an array of any shape.
-    current_scale
-        Units of the layer's weighted sums, see `QuantizedLayer`.
-    room
-        The largest weight magnitude to make room for; larger ones are clipped.
-    profile
-        Its weight bits and range of exponents.
-    record
-        The conversion is appended.
-
-    Raises
-    ------
-    InputError
-        If the exponent is outside the profile's range.
-    """
-    p = profile.precision
-    top = p.weight_top
-    low, high = p.weight_exponent_min.value, p.weight_exponent_max.value
-    needed = int(np.ceil(np.log2(max(room * current_scale / top, 2.0**low))))
-    if needed > high:
-        raise InputError(
-            f"{layer}.{key}: largest weight {room:.4g} needs weight exponent {needed}, rule: {low}..{high} "
-            f"(profile '{profile.name}', precision.weight_exponent_max); rescale the network"
-        )
-    scale = current_scale / 2.0**needed
-    exact = np.rint(matrix * scale)
-    mantissa = np.clip(exact, -top, top).astype(np.int64)
-    rule = f"weight, {p.weight_bits.value} bits, exponent {needed}"
-    clipped = int(np.count_nonzero(exact != mantissa))
-    record.append(
-        conversion_summary(layer, Conversion(key, matrix, scale, mantissa, "nearest, ties to even", clipped, rule))
-    )
-    return Connection(mantissa, needed)
 
 
 def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:

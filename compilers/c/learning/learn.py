@@ -102,6 +102,7 @@ def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, 
         )
     plan = LearningPlan(qnet, options)
     options.refuse_noise("C")
+    options.refuse_connections(qnet, "C")
     return {HEADER: _header(plan), SOURCE: _source(plan)}
 
 

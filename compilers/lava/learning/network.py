@@ -72,6 +72,7 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPla
     """
     plan = LearningPlan(qnet.copy(), options)
     options.refuse_noise("Lava")
+    options.refuse_connections(qnet, "Lava")
     check_delay(qnet)
     return plan
 
