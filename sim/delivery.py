@@ -19,6 +19,9 @@ NARROW = (1 << 15) - 1
 DENSE_FROM, DENSE_ENTRIES = 20, 1 << 26
 """One weight in so many is enough for whole rows, zeros and all, to be added faster; up to so many entries."""
 
+SMALL_MATRIX = 1 << 17
+"""A convolution of so many synapses, 12 bytes each, is written out: a matrix in the cache is added up faster."""
+
 
 @dataclass
 class DenseWeights:
@@ -115,6 +118,8 @@ class Delivery:
 
     def load(self, weights: Any, bias: Array | None) -> None:
         """Take these weights (post, pre), dense, CSR or a convolution, and those of the bias axon."""
+        if isinstance(weights, Convolution) and weights.nnz <= SMALL_MATRIX:
+            weights = weights.tocsr()
         always_on = np.zeros(weights.shape[0], np.int64) if bias is None else bias.astype(np.int64)
         values = weights if isinstance(weights, np.ndarray) else weights.data
         factor = _common_shift(values, always_on)

@@ -15,6 +15,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.netx import read_netx
 from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.sim import delivery
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.integer import assert_same_run, run_of_reference, run_of_simulator
 
@@ -51,8 +52,12 @@ def test_gradient_is_that_of_every_kernel_entry(seed: int) -> None:
     assert np.array_equal(c.gradient(g, x).reshape(-1), expected)
 
 
+@pytest.mark.parametrize("small", [0, delivery.SMALL_MATRIX])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_simulator_gives_the_numbers_of_the_reference_and_of_the_matrix(seed: int) -> None:
+def test_simulator_gives_the_numbers_of_the_reference_and_of_the_matrix(
+    seed: int, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "SMALL_MATRIX", small)
     rng = np.random.default_rng(seed)
     network, x = random_convolutional_network(rng, "lif" if seed % 2 else "rf")
     got = run_of_simulator(network, x)
@@ -67,7 +72,8 @@ def test_simulator_gives_the_numbers_of_the_reference_and_of_the_matrix(seed: in
         assert c.convolution.pool is not None or np.array_equal(c.magnitudes, matrix.magnitudes)
 
 
-def test_batch_and_synaptic_operations_are_those_of_the_matrix() -> None:
+def test_batch_and_synaptic_operations_are_those_of_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "SMALL_MATRIX", 0)
     rng = np.random.default_rng(5)
     c = Convolution(rng.integers(1, 9, (4, 2, 2, 2)), (7, 6), ONE)
     neurons = Population.of("a", "lif", c.shape[0], **LIF)
