@@ -7,6 +7,7 @@ not how well the network generalises.
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -147,3 +148,17 @@ def test_lava_dl_runs_the_netx_file_with_the_simulators_spikes(shared_data: Path
     for name, theirs in ask(tmp_path, jobs).items():
         for p in chosen.populations:
             assert np.array_equal(theirs[f"{p.name}/spikes"], expected[p.name][:, int(name)]), f"{name}, {p.name}"
+
+
+def test_a_published_network_adapts_on_the_chip_to_a_changed_sensor(shared_data: Path) -> None:
+    """Its outputs spike, its weights are sparse and in groups: 43 % right after the change, more after two epochs."""
+    data = letters(shared_data)
+    swapped = np.arange(12)
+    swapped[[2, 9, 0, 5]] = swapped[[9, 2, 5, 0]]
+    shifted = replace(data, x=data.x[:, :, swapped])
+    before = hn.evaluate(integers(shared_data), shifted, "validation").accuracy
+    run = hn.learn(integers(shared_data), shifted, epochs=2, rate=0.12, update_every=16, decay=0.9)
+    assert before < 0.45
+    assert hn.evaluate(run.qnet, shifted, "validation").accuracy > before + 0.05
+    assert run.qnet.outputs == (OUT,)
+    assert not any(run.epochs[-1].clips.values())
