@@ -118,7 +118,7 @@ class QuantizedConnection(Connection):
         )
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class QuantizedNeurons:
     """n neurons of one model in integers, with what the integers stand for.
 
@@ -182,7 +182,7 @@ def neurons_of(neurons: QuantizedNeurons) -> dict[str, Any]:
     return {f.name: getattr(neurons, f.name) for f in fields(QuantizedNeurons)}
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class QuantizedPopulation(QuantizedNeurons):
     """A population of a `QuantizedNetwork`; `name` is its name there."""
 
@@ -197,7 +197,7 @@ class QuantizedPopulation(QuantizedNeurons):
         return Population(self.name, self.model, self.per_neuron, self.constants)
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class QuantizedLayer(QuantizedNeurons):
     """One layer of a chain in integers: neurons and the connections to them.
 

@@ -11,7 +11,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.entries import entry_arrays
 from hypr_neuro.sim.learning.kernels import TILE, fits_lanes, learning_kernel, parameter_kernel
 from hypr_neuro.sim.learning.plan import LayerPlan
-from hypr_neuro.sim.learning.sources import Sources
+from hypr_neuro.sim.learning.sources import ArrivingSpikes
 from hypr_neuro.sim.population import PopulationRun
 
 VECTOR = 16
@@ -54,7 +54,7 @@ class LayerLearner:
         n, d = plan.size, plan.model.d
         self.fan_in = plan.synapses
         padded = -(-self.fan_in // VECTOR) * VECTOR if self.weights else 0
-        self._sources = Sources(plan, padded)
+        self._sources = ArrivingSpikes(plan, padded)
         self.eligibility = np.zeros((d, n, padded), np.int32)
         self.gradient = np.zeros((n, padded), np.int32)
         self.ring = np.zeros((max(delay, 1), n, padded if delay else 0), np.int32)

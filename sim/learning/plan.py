@@ -556,9 +556,10 @@ class LearningPlan:
         post, pre = c.connection.mantissa.shape
         pre -= int(c.connection.bias_axon)
         if self.qnet.is_chain:
-            number, rows, columns = self.clock.populations.index(c.connection.target), post, pre
+            number = self.clock.populations.index(c.connection.target)
         else:
-            number, rows, columns = c.place, *((post, pre) if c.connection.dense else (1, c.weights().size))
+            number = c.place
+        rows, columns = (post, pre) if c.connection.dense else (1, c.weights().size)
         return random_feedback(self.options.seed, number, rows, columns, self.weight_bits)
 
 

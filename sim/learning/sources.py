@@ -13,7 +13,7 @@ from hypr_neuro.sim.learning.kernels import TILE
 from hypr_neuro.sim.learning.plan import LayerPlan
 
 
-class Sources:
+class ArrivingSpikes:
     """Joins what the connections that learn bring in the steps of a block.
 
     Parameters

@@ -172,9 +172,9 @@ def reference_kept(learner: LearningReference) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for layer in learner.layers:
         if layer.learns:
-            found |= {f"{layer.name}.{key}": c.mantissa for key, c in layer.layer.connections().items()}
+            found |= {c.name: c.tensor() for c in layer.incoming}
         if layer.parameters:
-            found[f"{layer.name} neurons"] = layer.layer.per_neuron
+            found[f"{layer.name} neurons"] = layer.neurons.per_neuron
     for name, averages in learner.averages.items():
         found |= {f"{name} {key}": np.array(values) for key, values in averages.items()}
     for what in ("momentum", "residual"):
@@ -339,7 +339,7 @@ def test_programs_learn_as_defined(model: str, case: str, toolchain: Toolchain, 
         for i, layer in enumerate(slow.layers):
             weights = np.hstack([c.mantissa for c in layer.layer.connections().values()])
             assert not layer.learns or np.array_equal(weights, learned[f"weight_{i}"])
-            assert not layer.parameters or np.array_equal(layer.layer.per_neuron, learned[f"neuron_{i}"])
+            assert not layer.parameters or np.array_equal(layer.neurons.per_neuron, learned[f"neuron_{i}"])
     assert slow.updates >= 4
 
 

@@ -98,7 +98,7 @@ def test_the_definition_looks_at_every_spike() -> None:
     layer = qnet.layers[0]
     layer.per_neuron[3], layer.per_neuron[3, 1] = 0, 1
     layer.per_neuron[2] = 1
-    layer.model = replace(layer.model, fixed_step=doubled)
+    qnet = qnet.with_layers({0: replace(layer, model=replace(layer.model, fixed_step=doubled))})
     with pytest.raises(InputError, match=r"layers\.0, neuron 1: fixed_step of 'lif' gives an output of 2"):
         simulate_reference(qnet, np.ones((1, 20, net.inputs), np.int64))
 
@@ -114,9 +114,10 @@ def test_the_definition_looks_at_every_entry() -> None:
     net = random_network("lif", 1)
     qnet = quantize(net, "ideal", calibration=random_spikes(1, 2, 20, net.inputs))
     layer = qnet.layers[0]
-    layer.model = replace(layer.model, psi_index=lambda s_prev, s, p: 512 if p[3] == 7 else 0)
     layer.per_neuron[3] = 0
     layer.per_neuron[3, 1] = 7
+    model = replace(layer.model, psi_index=lambda s_prev, s, p: 512 if p[3] == 7 else 0)
+    qnet = qnet.with_layers({0: replace(layer, model=model)})
     learner = LearningReference(qnet, LearnOptions())
     with pytest.raises(InputError, match=r"layers\.0, neuron 1: psi_index of 'lif' gives 512, rule: 0\.\.511"):
         learner.sample(np.ones((5, net.inputs), np.int64), [0] * 5, [True] * 5, 1 << 16)
@@ -125,7 +126,8 @@ def test_the_definition_looks_at_every_entry() -> None:
 def test_a_learning_plan_tries_its_neurons() -> None:
     net = random_network("lif", 1)
     qnet = quantize(net, "ideal", calibration=random_spikes(1, 2, 20, net.inputs))
-    qnet.layers[0].model = replace(LIF, psi_index=lambda s_prev, s, p: s[1])
+    model = replace(LIF, psi_index=lambda s_prev, s, p: s[1])
+    qnet = qnet.with_layers({0: replace(qnet.layers[0], model=model)})
     with pytest.raises(InputError, match=r"layers\.0: psi_index of 'lif' gives"):
         LearningPlan(qnet, LearnOptions())
 

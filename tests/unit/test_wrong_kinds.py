@@ -91,7 +91,7 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "online_gradients": (lambda v, out: next(hn.online_gradients(v, X, Y, update_every=2)), LAYERS),
     "open_device": (lambda v, out: hn.open_device(v), set()),
     "place": (lambda v, out: hn.place(v), QUANTIZED),
-    "quantize": (lambda v, out: hn.quantize(v, "loihi2", calibration=DATA), LAYERS),
+    "quantize": (lambda v, out: hn.quantize(v, "loihi2", calibration=DATA), FLOATS),
     "quantize, profile": (lambda v, out: hn.quantize(NET, v, calibration=DATA), set()),
     "quantize, calibration": (lambda v, out: hn.quantize(NET, "loihi2", calibration=v), {"data", "array"}),
     "quantize_graph": (lambda v, out: hn.quantize_graph(v, "loihi2", calibration=DATA), FLOATS),
@@ -148,7 +148,6 @@ def test_what_a_call_takes_is_taken_and_all_else_is_refused(call: str, tmp_path:
 @pytest.mark.parametrize(
     ("call", "thing", "message"),
     [
-        ("quantize", "graph", "'readout' hears 'input', rule: a chain of layers; .* hn.quantize_graph and .* take"),
         ("quantize_graph", "imported", r"graph is of type Imported, rule: Network; pass its .*, or its \.graph$"),
         ("train", "imported", r"net is of type Imported, rule: Network; pass its \.\w+"),
         (

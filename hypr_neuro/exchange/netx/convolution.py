@@ -26,7 +26,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Convolution:
+class NetxConvolution:
     """A kernel of integers and how it moves over an image.
 
     Attributes

@@ -12,7 +12,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.netx import neurons, weights
-from hypr_neuro.exchange.netx.convolution import Convolution, Shape
+from hypr_neuro.exchange.netx.convolution import NetxConvolution, Shape
 from hypr_neuro.exchange.netx.fields import Fields
 from hypr_neuro.graph import convolution as maps
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
@@ -247,7 +247,7 @@ def _dense_size(layer: Fields) -> int:
     return size_of(f"{layer.path}/shape", _file_shape(layer))
 
 
-def _convolution(layer: Fields) -> Convolution:
+def _convolution(layer: Fields) -> NetxConvolution:
     """Return the convolution of a layer."""
     kernel = layer.integers("weight")
     if kernel.ndim == 5 and kernel.shape[4] == 1:  # slayer's kernels have an axis of time
@@ -255,7 +255,7 @@ def _convolution(layer: Fields) -> Convolution:
     if kernel.ndim != 4:
         raise FileFormatError(f"{layer.path}/weight has shape {kernel.shape}, rule: (out, in, y, x)")
     stride, padding, dilation = (layer.pair(key, low) for key, low in (("stride", 1), ("padding", 0), ("dilation", 1)))
-    return Convolution(kernel, stride, padding, dilation, layer.integer("groups", 1))
+    return NetxConvolution(kernel, stride, padding, dilation, layer.integer("groups", 1))
 
 
 def _identity(size: int) -> maps.Convolution:
