@@ -337,7 +337,7 @@ def test_programs_learn_as_defined(model: str, case: str, toolchain: Toolchain, 
     for sample, (outputs, learned) in zip(samples, found, strict=True):
         assert np.array_equal(np.array(slow.sample(*sample, as_rate(1.0), as_rate(3.0))), outputs)
         for i, layer in enumerate(slow.layers):
-            weights = np.hstack([c.mantissa for c in layer.layer.connections().values()])
+            weights = np.hstack([c.tensor() for c in layer.incoming])
             assert not layer.learns or np.array_equal(weights, learned[f"weight_{i}"])
             assert not layer.parameters or np.array_equal(layer.neurons.per_neuron, learned[f"neuron_{i}"])
     assert slow.updates >= 4
