@@ -15,7 +15,7 @@ from netx_runs import Arrays, constant, needs_lava_dl, run, same, wheel_folder
 from scipy.sparse import eye_array
 
 from hypr_neuro.exchange.netx import Netx, read_netx
-from hypr_neuro.exchange.netx.convolution import Convolution
+from hypr_neuro.exchange.netx.convolution import NetxConvolution
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.sim.engine import Trace
@@ -117,7 +117,7 @@ def test_tinynet_kernel_and_bias_are_those_of_the_block_test(truth: Truth) -> No
     # the kernel there is flipped: Lava's Conv is a true convolution
     gts, netx = truth.arrays("tinynet"), truth.tiny(connection_delay=0)
     kernel = gts["layer1_kernel"].transpose(0, 3, 2, 1)[:, :, ::-1, ::-1]
-    expected = Convolution(kernel, (2, 2), (0, 0), (1, 1), 1).over((16, 16, 3))
+    expected = NetxConvolution(kernel, (2, 2), (0, 0), (1, 1), 1).over((16, 16, 3))
     found = netx.network.synapses[1].convolution
     assert found is not None
     assert found.described() == expected.described()

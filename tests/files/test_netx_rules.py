@@ -14,7 +14,7 @@ from netx_runs import INPUT_NEURONS, constant, conv, dense, networks, resonate, 
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.netx import read_netx
-from hypr_neuro.exchange.netx.convolution import Convolution
+from hypr_neuro.exchange.netx.convolution import NetxConvolution
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork
 from hypr_neuro.sim.engine import Trace, simulate
 
@@ -25,7 +25,7 @@ def test_convolution_is_its_sum(seed: int) -> None:
     groups = int(rng.integers(1, 3))
     stride, padding, dilation = (tuple(map(int, rng.integers(low, 4, 2))) for low in (1, 0, 1))
     kernel, shape = rng.integers(-9, 9, (2 * groups, 2, 3, 2)), (7, 8, 2 * groups)
-    convolution = Convolution(kernel, stride, padding, dilation, groups)
+    convolution = NetxConvolution(kernel, stride, padding, dilation, groups)
     image, out = rng.integers(0, 9, shape), convolution.output_shape(shape)
     expected = np.zeros(out, np.int64)
     for x, y, o in np.ndindex(*out):
