@@ -9,6 +9,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.ends import WeightedEnds
 from hypr_neuro.graph.float_population import real_array, require_real
 from hypr_neuro.graph.synapses import LARGEST_DELAY
 from hypr_neuro.numbers.arrays import Array
@@ -20,7 +21,7 @@ Matrix = Union[Array, "csr_array"]
 
 
 @dataclass(eq=False, repr=False)
-class FloatSynapses:
+class FloatSynapses(WeightedEnds):
     """One connection.
 
     Attributes
@@ -50,17 +51,6 @@ class FloatSynapses:
 
     def __repr__(self) -> str:
         return f"FloatSynapses({self.name}, {self.shape}, delay {self.delay})"
-
-    @property
-    def name(self) -> str:
-        """'source -> target', as errors name it."""
-        return f"{self.source} -> {self.target}"
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(post, pre)."""
-        post, pre = self.weights.shape
-        return int(post), int(pre)
 
     @property
     def dense(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.ends import WeightedEnds
 from hypr_neuro.numbers.arrays import Array
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ LARGEST_MESSAGE = 32
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Synapses:
+class Synapses(WeightedEnds):
     """One connection.
 
     Attributes
@@ -125,17 +126,6 @@ class Synapses:
             return self.delays, self.delays
         values = _stored(self.delays)
         return (int(values.min()), int(values.max())) if values.size else (0, 0)
-
-    @property
-    def name(self) -> str:
-        """'source -> target', as errors name it."""
-        return f"{self.source} -> {self.target}"
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(post, pre)."""
-        post, pre = self.weights.shape
-        return int(post), int(pre)
 
     @property
     def sparse(self) -> bool:
