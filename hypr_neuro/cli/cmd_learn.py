@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_not_read, get_data
+
+LOSS = 0.02
+"""Accuracy that learning may cost without a word."""
 
 
 @command
@@ -76,6 +80,12 @@ def run(
     result.qnet.save(path)
     last = result.epochs[-1]
     after = score_readout(simulate(result.qnet, test.x).readout, test).accuracy
+    if after < before - LOSS:
+        warnings.warn(
+            f"learning took the accuracy from {before:.3f} to {after:.3f}: a smaller --rate (here {rate:g}) or a "
+            "larger --update-every changes less at once",
+            stacklevel=1,
+        )
     facts = {
         "accuracy before": before,
         "accuracy after": after,

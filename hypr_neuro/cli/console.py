@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -15,14 +16,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def command(function: F) -> F:
-    """Return a command whose errors become one line on standard error and exit code 2; Ctrl-C gives 130."""
+    """Return a command whose errors become one line on standard error and exit code 2; Ctrl-C gives 130.
+
+    Warnings are one line on standard error, too.
+    """
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         from hypr_neuro.errors import HyprError
 
         try:
-            return function(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return function(*args, **kwargs)
         except HyprError as error:
             fail(" ".join(str(error).split()))
         except BrokenPipeError:
@@ -38,6 +44,11 @@ def command(function: F) -> F:
             raise typer.Exit(130) from None
 
     return cast(F, run)
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Print a warning without the line of code from which it comes."""
+    print(f"hypr-neuro: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def fail(message: str) -> None:

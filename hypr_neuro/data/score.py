@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,18 @@ def predict(output: Array, data: SequenceData) -> Array:
 
 def score_readout(output: Array, data: SequenceData) -> Score:
     """Return the score of readouts (sample, T, outputs) against the labels or targets of `data`."""
+    warn_if_mute(bool(np.any(output)), len(data))
     return score_answers(predict(output, data), data)
+
+
+def warn_if_mute(moved: bool, samples: int) -> None:
+    """Warn where no output moved from 0 in so many samples: the score then says nothing of the network."""
+    if samples and not moved:
+        warnings.warn(
+            f"no output moved from 0 in {samples} sample(s), so every answer is the same and the score says nothing: "
+            "give larger weights to what feeds the outputs, or lower thresholds",
+            stacklevel=3,
+        )
 
 
 def score_answers(answers: Array, data: SequenceData) -> Score:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.score import Score, predict, score_answers, score_readout
+from hypr_neuro.data.score import Score, predict, score_answers, score_readout, warn_if_mute
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.files.store import make_folder
@@ -336,16 +336,11 @@ def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "t
         return score_readout(simulate(net, samples.x).readout, samples)
     index = data.part_index(part)
     size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.output_size)))
-    labels, answers, mute = data.labels(), [], has_spiking_outputs(net)
+    labels, answers, moved = data.labels(), [], False
     for start in range(0, len(index), size):
         rows = index[start : start + size]
         outputs = outputs_of(net, Rows(data.x, rows))
-        mute = mute and not np.any(outputs)
+        moved = moved or bool(np.any(outputs))
         answers.append(predict(outputs, labels.take(rows)))
-    if mute and answers:
-        warnings.warn(
-            f"no output neuron spiked in the {part} part, so every answer is class 0: give larger weights to what "
-            "feeds the outputs, or lower their threshold",
-            stacklevel=2,
-        )
+    warn_if_mute(moved, len(index))
     return score_answers(np.concatenate(answers), labels.take(index))
