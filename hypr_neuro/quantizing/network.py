@@ -146,8 +146,8 @@ class QuantizedNetwork:
         """
         if isinstance(self._chain, str):
             raise InputError(
-                f"{self._chain}; this network is no chain of layers, which is what is taken here; hn.simulate and "
-                "hn.compile (c, lava, netx) take it as it is"
+                f"{self._chain}; this network is no chain of layers, which is what is taken here; hn.simulate, "
+                "hn.learn and hn.compile (c, lava, netx) take it as it is"
             )
         return self._chain
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.ends import Ends
 from hypr_neuro.graph.integer import Population, Synapses, Weights
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
 from hypr_neuro.numbers.arrays import Array
@@ -23,14 +24,14 @@ class Connection:
 
 
 @dataclass(kw_only=True)
-class QuantizedConnection(Connection):
+class QuantizedConnection(Ends, Connection):
     """One connection of a `QuantizedNetwork`.
 
     Attributes
     ----------
     mantissa : (post, pre) int64
-        Dense or CSR; with `bias_axon` one more column, dense, of an input that is always on. A bias axon of its own has
-        that column alone.
+        Dense or CSR; with `bias_axon` one more column, of an input that is always on. A bias axon of its own has that
+        column alone, dense.
     exponent
         As of `Connection`.
     source, target
@@ -50,11 +51,6 @@ class QuantizedConnection(Connection):
     current: int = 0
     message_bits: int | None = None
     trainable: bool = True
-
-    @property
-    def name(self) -> str:
-        """'source -> target', as errors name it."""
-        return f"{self.source} -> {self.target}"
 
     @property
     def columns(self) -> int:
@@ -83,10 +79,11 @@ class QuantizedConnection(Connection):
         """Return it as executors take it, a copy; `pre` neurons or channels send."""
         weights, always_on = self.mantissa, None
         if self.bias_axon:
-            assert isinstance(weights, np.ndarray)
-            weights, always_on = weights[:, :-1], weights[:, -1]
+            mantissa: Any = self.mantissa
+            weights, last = mantissa[:, :-1], mantissa[:, -1:]
+            always_on = np.asarray(last if self.dense else last.toarray()).reshape(-1)
             if weights.shape[1] == 0:
-                weights = _nothing(len(weights), pre)
+                weights = _nothing(len(always_on), pre)
         return Synapses(
             self.source, self.target, weights, self.exponent, self.delays, always_on, self.current, self.message_bits
         )
@@ -96,16 +93,7 @@ class QuantizedConnection(Connection):
         """Return a connection of integers with mantissas of its own, which may change."""
         mantissa: Any = c.weights.astype(np.int64)
         if c.always_on is not None:
-            sparse = not isinstance(c.weights, np.ndarray)
-            nothing = sparse and not c.magnitudes.any()
-            if sparse and not nothing:
-                kind = "sparse weights" if c.sparse else "a convolution"
-                raise InputError(
-                    f"{c.name}: {kind} and a bias axon in one connection, rule: one of both; make two "
-                    "connections of it, which adds the same where the exponent is 0 or more"
-                )
-            columns = [] if nothing else [mantissa]
-            mantissa = np.column_stack([*columns, c.always_on.astype(np.int64)])
+            mantissa = _with_column(c, mantissa, c.always_on.astype(np.int64)[:, None])
         return cls(
             mantissa=mantissa,
             exponent=int(c.exponent),
@@ -251,3 +239,16 @@ def _nothing(post: int, pre: int) -> Any:
     from scipy.sparse import csr_array
 
     return csr_array((post, pre), dtype=np.int64)
+
+
+def _with_column(c: Synapses, mantissa: Any, column: Array) -> Any:
+    """Return the mantissas with those of the bias axon as a last column, alone where there are no others."""
+    if isinstance(mantissa, np.ndarray):
+        return np.column_stack([mantissa, column])
+    if not c.magnitudes.any():
+        return column
+    from scipy.sparse import csr_array, hstack
+
+    # every bias is stored, so that one that is 0 may learn
+    ones = csr_array((column[:, 0], np.zeros(len(column), np.int64), np.arange(len(column) + 1)), shape=column.shape)
+    return csr_array(hstack([mantissa.tocsr(), ones]))

@@ -33,6 +33,8 @@ class Placed:
         Numbers of the weights among those stored, in the order of `post` and `pre`; None for whole rows.
     post, pre : ndarray
         Ends of these weights.
+    biases : ndarray
+        (2, biases) numbers of the bias axon's weights among those stored in a list, and the neurons that they reach.
     """
 
     incoming: Incoming
@@ -40,6 +42,7 @@ class Placed:
     entries: Array | None
     post: Array
     pre: Array
+    biases: Array
 
     def load(self) -> None:
         """Write the weights as they are now to what the simulator reads."""
@@ -51,7 +54,9 @@ class Placed:
             if c.bias_axon:
                 self.delivery.bias[...] = values[:, -1]
         else:
-            stored = self.incoming.weights().reshape(-1)[self.entries]
+            flat = self.incoming.weights().reshape(-1)
+            stored, (numbers, neurons) = flat[self.entries], self.biases
+            self.delivery.bias[neurons] = flat[numbers]
             if isinstance(weights, DenseWeights):
                 weights.rows[self.pre, self.post] = stored
             else:
@@ -136,11 +141,12 @@ def _placed(incoming: Incoming, taken: list[Delivery], dtype: type, chunk: int) 
             delivery.weights = DenseWeights(np.zeros((pre, post), dtype), chunk)
         else:
             delivery.weights = DenseWeights(np.zeros((0, post), dtype), chunk)
-        return [Placed(incoming, delivery, None, nothing, nothing)]
+        return [Placed(incoming, delivery, None, nothing, nothing, np.zeros((2, 0), np.int64))]
     entries, result = incoming.entries(), []
     lags = np.unique(entries.lag) if entries.lag.size else np.array([taken[0].lag])
     for delivery, lag in zip(taken, lags, strict=True):
-        chosen = np.flatnonzero(entries.lag == lag)
+        biases = np.flatnonzero((entries.lag == lag) & (entries.pre == incoming.source_size))
+        chosen = np.flatnonzero((entries.lag == lag) & (entries.pre < incoming.source_size))
         chosen = chosen[np.lexsort((entries.post[chosen], entries.pre[chosen]))]
         post, pre = entries.post[chosen], entries.pre[chosen]
         sources, targets = delivery.shape
@@ -149,7 +155,8 @@ def _placed(incoming: Incoming, taken: list[Delivery], dtype: type, chunk: int) 
         else:
             starts = np.searchsorted(pre, np.arange(sources + 1)).astype(np.int64)
             delivery.weights = SparseWeights(starts, post, np.zeros(len(post), np.int32))
-        result.append(Placed(incoming, delivery, chosen, post, pre))
+        delivery.bias = np.zeros(targets, np.int32)
+        result.append(Placed(incoming, delivery, chosen, post, pre, np.stack([biases, entries.post[biases]])))
     return result
 
 

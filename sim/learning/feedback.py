@@ -50,6 +50,16 @@ def learning_signal(total: Any, shift: Any, bits: Any) -> Any:
     return signal, signal != full
 
 
+@jitable
+def sum_back(weighted_signal: Any, mantissa: Any, total: Any, n: Any) -> None:
+    """Write total[j] = Σ_k weighted_signal_k m_kj for the n neurons below."""
+    total[:] = 0
+    for k in range(np.uintp(weighted_signal.shape[0])):
+        value, row = weighted_signal[k], mantissa[k]
+        for j in range(n):
+            total[j] += value * row[j]
+
+
 @cache
 def feedback_kernel() -> Callable[..., None]:
     """Make the kernel (weighted_signal, mantissa, shift, bits, signal, clips) of each step's `learning_signal`.
@@ -62,11 +72,7 @@ def feedback_kernel() -> Callable[..., None]:
         n, lost = np.uintp(signal.shape[1]), 0
         total = np.zeros(signal.shape[1], np.int64)
         for t in range(np.uintp(weighted_signal.shape[0])):
-            total[:] = 0
-            for k in range(np.uintp(weighted_signal.shape[1])):
-                value, row = weighted_signal[t, k], mantissa[k]
-                for j in range(n):
-                    total[j] += value * row[j]
+            sum_back(weighted_signal[t], mantissa, total, n)
             for j in range(n):
                 signal[t, j], clipped = learning_signal(total[j], shift, bits)
                 lost += 1 * clipped
@@ -86,11 +92,7 @@ def dense_part_kernel() -> Callable[..., None]:
         n = np.uintp(total.shape[1])
         part = np.zeros(total.shape[1], np.int64)
         for t in range(np.uintp(weighted_signal.shape[0])):
-            part[:] = 0
-            for k in range(np.uintp(weighted_signal.shape[1])):
-                value, row = weighted_signal[t, k], mantissa[k]
-                for j in range(n):
-                    part[j] += value * row[j]
+            sum_back(weighted_signal[t], mantissa, part, n)
             for j in range(n):
                 total[t, j] += shr_nearest(part[j], down)
 

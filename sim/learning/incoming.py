@@ -107,7 +107,8 @@ class Incoming:
         up = max(c.exponent, 0)
         if isinstance(c.mantissa, Convolution):
             return int(c.mantissa.magnitudes().max()) << up, 0
-        return (self.synapses - int(c.bias_axon)) * top << up, int(c.bias_axon) * top << up
+        own = 0 if self.listed else int(c.bias_axon)  # a list may have neurons without a bias
+        return (self.synapses - own) * top << up, int(c.bias_axon) * top << up
 
     def weights(self) -> Array:
         """Return all weights; not a copy."""

@@ -10,7 +10,7 @@ import numpy as np
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.entries import entry_arrays
 from hypr_neuro.sim.learning.kernels import TILE, fits_lanes, learning_kernel, parameter_kernel
-from hypr_neuro.sim.learning.plan import LayerPlan
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.sources import ArrivingSpikes
 from hypr_neuro.sim.population import PopulationRun
 

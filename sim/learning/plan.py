@@ -9,213 +9,22 @@ The third is the number of a `Tensor`, of a layer's fixed feedback weights or of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from math import log2
-
-import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.clock import INPUT, SignalTerm
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import SUM_BITS
-from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import with_output_traces
-from hypr_neuro.quantizing.parts import QuantizedLayer, QuantizedPopulation
-from hypr_neuro.sim.learning.counter import MOST_LAYERS, PARAMETER_TENSORS, PARAMETERS_OF_A_LAYER
+from hypr_neuro.sim.learning.counter import MOST_LAYERS, PARAMETER_TENSORS
 from hypr_neuro.sim.learning.feedback import random_feedback
 from hypr_neuro.sim.learning.incoming import Incoming, incoming_name
+from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor, check_neurons, parameter_plans
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.widths import PRODUCT_BITS, Widths, layer_widths
-
-CURRENTS = 1
-"""Input currents of a neuron that learns."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """Something that one run of the update rule changes: a connection, or one neuron parameter of a layer.
-
-    Attributes
-    ----------
-    layer : int
-        Place of the layer or population.
-    name, key : str
-        "layers.0.input" and "input"; "layers.0.omega" and "omega" of a parameter.
-    number : int
-        Third word of the random counter.
-    rows, columns : int
-        Neurons, and synapses of each; a parameter has one column.
-    first : int
-        Its first column among those of the layer's weights, or of the layer's learning parameters.
-    place : int or None
-        Place of the parameter in the model's `trainable`, None of a connection.
-    residual_bits : int
-        Bits that each entry keeps below its integer, 0 of a parameter.
-    incoming : int
-        Place of the connection among those to the population, 0 of a parameter.
-    """
-
-    layer: int
-    name: str
-    key: str
-    number: int
-    rows: int
-    columns: int
-    first: int
-    place: int | None = None
-    residual_bits: int = 0
-    incoming: int = 0
-
-    @property
-    def parameter(self) -> bool:
-        """Whether it is a neuron parameter."""
-        return self.place is not None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return self.rows, self.columns
-
-
-@dataclass(frozen=True)
-class ParameterPlan:
-    """One neuron parameter that learns.
-
-    Attributes
-    ----------
-    place, name
-        In the model's `trainable`.
-    unit : float
-        Real size of one unit in which its value changes, see `neurons.base.Learned`.
-    fraction : int
-        Fraction bits of its eligibilities.
-    dropped : int
-        Bits that a product of signal and eligibility loses before it is added to the gradient.
-    """
-
-    place: int
-    name: str
-    unit: float
-    fraction: int
-    dropped: int
-
-
-@dataclass(frozen=True)
-class SignalPlan:
-    """How the parts of a population's learning signal become one integer.
-
-    Attributes
-    ----------
-    downs : tuple of int
-        Shift of each part before they are added.
-    shift : int
-        Of the sum, after which it fits the signal's width.
-    unit : int
-        log2 of what 1 of the signal stands for, up to a factor that is the same for all.
-    """
-
-    downs: tuple[int, ...]
-    shift: int
-    unit: int
-
-
-@dataclass(frozen=True, eq=False)
-class LayerPlan:
-    """One layer, or population, of a `LearningPlan`.
-
-    Attributes
-    ----------
-    index, name
-        Its place, "layers.0" or "readout".
-    neurons : QuantizedPopulation
-        Its integers; what learning changes in it changes here, too.
-    incoming : tuple of Incoming
-        The connections to it.
-    readout : bool
-        Whether its signal is the error.
-    learns : bool
-        Whether any of its weights learn.
-    parameters : tuple of ParameterPlan
-        Neuron parameters that learn.
-    widths : Widths
-        All its widths.
-    waiting, signal_wait : int
-        Steps for which its eligibilities wait for their signal, and for which signals wait in front of it, see
-        `graph.clock`.
-    terms : tuple of SignalTerm
-        What its signal is made of: nothing where no way leads to an output.
-    """
-
-    index: int
-    name: str
-    neurons: QuantizedPopulation
-    incoming: tuple[Incoming, ...]
-    readout: bool
-    learns: bool
-    parameters: tuple[ParameterPlan, ...]
-    widths: Widths
-    waiting: int
-    signal_wait: int
-    terms: tuple[SignalTerm, ...]
-    network: QuantizedNetwork
-
-    @property
-    def layer(self) -> QuantizedLayer:
-        """Its integers in a chain of layers; InputError where the network is none."""
-        return self.network.layers[self.index]
-
-    @property
-    def model(self) -> NeuronModel:
-        """Its neuron model."""
-        return self.neurons.model
-
-    @property
-    def size(self) -> int:
-        """Its neurons."""
-        return self.neurons.size
-
-    @property
-    def lag(self) -> int:
-        """Steps from what is below in a chain, the input or a layer, to it: for spikes and for its bias axon."""
-        return self.incoming[0].lag
-
-    @property
-    def synapses(self) -> int:
-        """Count a neuron's synapses that may learn, of sparse connections those of the neuron that has most."""
-        return sum(c.synapses for c in self.incoming if c.learns or not self.learns)
-
-    @property
-    def listed(self) -> bool:
-        """Whether each of its neurons has synapses of its own, instead of the same sources for all."""
-        return any(c.listed for c in self.incoming if c.learns)
-
-    @property
-    def places(self) -> tuple[int, ...]:
-        """Return the places of the parameters that learn, in the model's `trainable`."""
-        return tuple(p.place for p in self.parameters)
-
-    @property
-    def first_parameter_number(self) -> int:
-        """Tensor number of the model's first trainable parameter; the others follow in their order."""
-        return PARAMETER_TENSORS + PARAMETERS_OF_A_LAYER * self.index
-
-    def largest_gain(self) -> int:
-        """Return the largest |B·C| with coefficient fraction bits: at `gain_point`, with the largest ψ of the table."""
-        psi = int(np.abs(self.neurons.psi_table).max())
-        constants, largest = tuple(map(int, self.neurons.constants)), 0
-        for column in self.neurons.per_neuron.T:
-            p = tuple(map(int, column)) + constants
-            state, current = self.model.gain_point(p)
-            _, B, C, *_ = self.model.fixed_jacobian(state, state, 0, current, p, psi)
-            product = abs(sum(int(b) * int(c) for b, c in zip(B, C, strict=True)))
-            largest = max(largest, shr_floor(product, self.widths.coefficient_fraction))
-        return largest
+from hypr_neuro.sim.learning.signal_plan import SignalScales
+from hypr_neuro.sim.learning.widths import PRODUCT_BITS, layer_widths
 
 
 class LearningPlan:
@@ -236,6 +45,8 @@ class LearningPlan:
         The populations, of a chain the layers from the input to the readout.
     lowest : int
         First layer of a chain whose weights learn; no signal goes below it.
+    signal_scales : SignalScales
+        How the parts of each population's signal become one integer.
     tensors : tuple of Tensor
         All that learns, layer by layer, connections before parameters.
     signal_shifts : tuple of int
@@ -270,8 +81,6 @@ class LearningPlan:
         self.error = str(qnet.profile.learning.error.value)
         self.weight_bits, self.momentum_bits = widths.weight_bits, widths.momentum_bits
         self.residual_bits = widths.residual_bits
-        self._signals: dict[int, SignalPlan] = {}
-        self._given_shifts: tuple[int, ...] = ()
         self._reached = self._reach()
         self.layers = tuple(self._layer(i, chosen[i]) for i in range(len(qnet.populations)))
         self._active = self._activity()
@@ -279,7 +88,8 @@ class LearningPlan:
         if self.lowest == len(self.layers):
             raise InputError("no connection learns, rule: at least one, on a way to an output; choose other layers")
         self.tensors = tuple(t for layer in self.layers for t in self._tensors(layer))
-        self.signal_shifts = tuple(self.signals(i).shift for i in range(len(self.layers) - 1))
+        self.signal_scales = SignalScales(self.layers, qnet.connections, self.weight_top, self.error_bits)
+        self.signal_shifts = tuple(self.signal_scales.of(i).shift for i in range(len(self.layers) - 1))
 
     @property
     def last(self) -> int:
@@ -399,7 +209,7 @@ class LearningPlan:
         if not self._reached[i] and name in self.options.layers:
             raise InputError(f"{name}: no way over forward connections leads to an output, so it cannot learn")
         if self._reached[i]:
-            self._check_model(name, neurons)
+            check_neurons(name, neurons)
         output = name in qnet.outputs
         widths = layer_widths(qnet.profile, readout=output, state_scale=neurons.state_scale)
         return LayerPlan(
@@ -409,7 +219,7 @@ class LearningPlan:
             incoming,
             output,
             learns,
-            _parameters(name, neurons, places if learns else (), widths),
+            parameter_plans(name, neurons, places if learns else (), widths),
             widths,
             self.clock.waiting(i),
             self.clock.signal_wait(i),
@@ -424,17 +234,6 @@ class LearningPlan:
         target = self.qnet.connections[term.connection].target
         return self._reached[self.clock.populations.index(target)]
 
-    @staticmethod
-    def _check_model(name: str, neurons: QuantizedPopulation) -> None:
-        neurons.model.require_learning(name)
-        if neurons.model.currents != CURRENTS:
-            raise InputError(
-                f"{name}: neuron '{neurons.model.name}' has {neurons.model.currents} input "
-                f"currents, rule: {CURRENTS} for learning; choose another neuron"
-            )
-        first = tuple(int(v) for v in (*neurons.per_neuron[:, 0], *neurons.constants))
-        check_steps(name, neurons.model, first, len(neurons.psi_table))
-
     def _tensors(self, layer: LayerPlan) -> list[Tensor]:
         if not layer.learns:
             return []
@@ -448,53 +247,6 @@ class LearningPlan:
             tensors.append(Tensor(i, f"{layer.name}.{p.name}", p.name, number, layer.size, 1, q, p.place))
         return tensors
 
-    # --- signals
-
-    def signals(self, i: int) -> SignalPlan:
-        """Compute what brings the parts of population i's signal to one scale, and the sum to its width.
-
-        A part whose integers stand for more than 1 of those of another keeps its scale and the other is shifted right.
-        The sum's bound is that of each part: of errors whole, as their magnitudes sum to 2 at most; of all others a
-        quarter of the largest possible, which no network gets near.
-        """
-        if i not in self._signals:
-            self._signals[i] = self._signal_plan(i)
-        return self._signals[i]
-
-    def take_shifts(self, shifts: Sequence[int]) -> None:
-        """Keep these shifts, those of the network as it was when it began to learn."""
-        self._given_shifts = tuple(shifts)
-        self._signals.clear()
-
-    def _signal_plan(self, i: int) -> SignalPlan:
-        layer = self.layers[i]
-        parts = [self._part(layer, term) for term in layer.terms]
-        if not parts or self.is_error(i):
-            return SignalPlan((0,) * len(parts), 0, 1 - self.error_bits)
-        top = max(unit for _, unit in parts)
-        downs = tuple(min(top - unit, PRODUCT_BITS - 1) for _, unit in parts)
-        total = sum(bound >> down for (bound, _), down in zip(parts, downs, strict=True))
-        if total.bit_length() > PRODUCT_BITS:
-            raise _too_wide(layer.name, total)
-        shift = max((total >> 2).bit_length() - (layer.widths.signal_bits - 1), 0)
-        shift = self._given_shifts[i] if self._given_shifts else shift
-        return SignalPlan(downs, shift, top + shift)
-
-    def is_error(self, i: int) -> bool:
-        """Tell whether the signal of a population is the error alone, as it is."""
-        return [term.connection for term in self.layers[i].terms] == [None]
-
-    def _part(self, layer: LayerPlan, term: SignalTerm) -> tuple[int, int]:
-        """Return four times the bound of a part of a signal, and log2 of what its integer 1 stands for."""
-        if term.connection is None:
-            return 4 << (self.error_bits - 1), 1 - self.error_bits
-        c = self.qnet.connections[term.connection]
-        above = self.layers[self.clock.populations.index(c.target)]
-        largest = self._largest_feedback(above, 2 * 4 if self.is_error(above.index) else above.size)
-        if largest.bit_length() > PRODUCT_BITS:
-            raise _too_wide(above.name, largest)
-        return largest, self.signals(above.index).unit + c.exponent - round(log2(above.neurons.current_scale))
-
     @cached_property
     def free_errors_fit(self) -> bool:
         """Tell whether feedback sums fit 63 bits even where every error is as large as its width allows.
@@ -502,11 +254,7 @@ class LearningPlan:
         Those of the profile's rules are not: their magnitudes sum to 2 at most.
         """
         readouts = [self.layers[i] for i in self.outputs]
-        return all(self._largest_feedback(r, r.size).bit_length() <= PRODUCT_BITS for r in readouts)
-
-    def _largest_feedback(self, above: LayerPlan, parts: int) -> int:
-        """Bound the sum that a layer sends down over one weight each of `parts` neurons, each at full signal."""
-        return parts * self.weight_top * max(above.largest_gain(), 1) * above.widths.largest_signal
+        return all(self.signal_scales.largest_feedback(r, r.size).bit_length() <= PRODUCT_BITS for r in readouts)
 
     @cached_property
     def largest_input(self) -> int:
@@ -559,32 +307,6 @@ class LearningPlan:
             number = self.clock.populations.index(c.connection.target)
         else:
             number = c.place
-        rows, columns = (post, pre) if c.connection.dense else (1, c.weights().size)
+        listed = c.written_out() if isinstance(c.connection.mantissa, Convolution) else c
+        rows, columns = (post, pre) if c.connection.dense else (1, listed.weights().size)
         return random_feedback(self.options.seed, number, rows, columns, self.weight_bits)
-
-
-def _too_wide(name: str, largest: int) -> InputError:
-    return InputError(
-        f"{name}: feedback sums can need {largest.bit_length()} bits, rule: {PRODUCT_BITS}; lower "
-        "learning.signal_bits or precision.weight_bits in the profile"
-    )
-
-
-def _parameters(
-    name: str, layer: QuantizedPopulation, places: tuple[int, ...], widths: Widths
-) -> tuple[ParameterPlan, ...]:
-    model = layer.model
-    if not places:
-        return ()
-    if len(model.trainable) > PARAMETERS_OF_A_LAYER:
-        raise InputError(
-            f"{name}: neuron '{model.name}' has {len(model.trainable)} trainable parameters, rule: at most "
-            f"{PARAMETERS_OF_A_LAYER} where any of them learns, since each has random words of its own"
-        )
-    assert model.learned is not None
-    units = model.learned.units({key: layer.constant(key) for key in model.fixed_constants})
-    plans = []
-    for j in places:
-        fraction = widths.parameter_fraction(units[j])
-        plans.append(ParameterPlan(j, model.trainable[j], float(units[j]), fraction, widths.parameter_shift(fraction)))
-    return tuple(plans)

@@ -50,9 +50,10 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.counter import NOISE_TENSORS
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import learning_signal
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.noise import noise_of
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer, rows_by_lag, stored_weights
 from hypr_neuro.sim.learning.reference_update import Matrix, ReferenceRule
 from hypr_neuro.sim.learning.regularizer import Regularizer, checked_term, mean_rate
@@ -273,9 +274,9 @@ class LearningReference:
 
         Where all parts wait as long, it is their sum, brought to its width, that waits.
         """
-        layer, parts = self.plan.layers[i], self.plan.signals(i)
+        layer, parts = self.plan.layers[i], self.plan.signal_scales.of(i)
         waits = sorted({term.wait for term in layer.terms})
-        if self.plan.is_error(i):
+        if layer.takes_error_alone:
             return self._queued(i, waits[0], errors[i])
         total = [0] * layer.size
         for wait in waits:

@@ -28,7 +28,7 @@ from hypr_neuro.sim.learning.eligibility import (
     gradient_step,
 )
 from hypr_neuro.sim.learning.incoming import Incoming
-from hypr_neuro.sim.learning.plan import LayerPlan
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.reference_update import Matrix
 from hypr_neuro.sim.reference import ReferencePopulation
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.words import Table, Word, check_width, error_context, on_words
-from hypr_neuro.sim.learning.plan import LearningPlan, Tensor
+from hypr_neuro.sim.learning.layer_plan import Tensor
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
 

@@ -37,10 +37,13 @@ class Way:
         mantissa: Any = c.connection.mantissa
         if isinstance(mantissa, Convolution):
             mantissa = mantissa.tocsr()
-        self._stored = mantissa
+        self._stored, self._sent = mantissa, np.zeros(0, np.int64)
         if not self.whole:
             counts = np.diff(mantissa.indptr)
-            self.post, self.pre = np.repeat(np.arange(len(counts)), counts), mantissa.indices.astype(np.int64)
+            # the bias axon has no neuron to which a signal could go
+            self._sent = np.flatnonzero(mantissa.indices < c.source_size)
+            self.post = np.repeat(np.arange(len(counts)), counts)[self._sent]
+            self.pre = mantissa.indices.astype(np.int64)[self._sent]
         self.load()
 
     def load(self) -> None:
@@ -51,7 +54,9 @@ class Way:
             values = self._stored[:, : self.c.source_size]
         else:
             values = self._stored.data
-        self.matrix = np.ascontiguousarray(values if self.whole else values.reshape(-1), dtype=np.int32)
+        if not self.whole:
+            values = values.reshape(-1)[self._sent]
+        self.matrix = np.ascontiguousarray(values, dtype=np.int32)
 
     def add(self, weighted_signal: Array, down: int, total: Array) -> None:
         """Add what goes back in each step, (steps, n above), to the sums (steps, n below)."""
@@ -106,9 +111,9 @@ class Signals:
         nearest(B·C / 2^kc) g, (steps, n)
         """
         layer = self.plan.layers[i]
-        signals, bits = self.plan.signals(i), layer.widths.signal_bits
+        signals, bits = self.plan.signal_scales.of(i), layer.widths.signal_bits
         waits = sorted({term.wait for term in layer.terms})
-        if self.plan.is_error(i):
+        if layer.takes_error_alone:
             return self._queued(i, waits[0], errors[i])
         if len(layer.terms) == 1 and self._way(layer.terms[0]).whole:  # at once, as in every chain
             way, signal = self._way(layer.terms[0]), np.empty((steps, layer.size), np.int64)

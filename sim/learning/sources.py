@@ -10,7 +10,7 @@ import numpy as np
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.incoming import Entries, Incoming
 from hypr_neuro.sim.learning.kernels import TILE
-from hypr_neuro.sim.learning.plan import LayerPlan
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 
 
 class ArrivingSpikes:

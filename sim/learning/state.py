@@ -69,7 +69,7 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     learner.pending_targets = Targets(*(saved[name] for name in TARGETS if name in saved))
     learner.simulator.time, learner.total, learner.past_events = counters["time"], total, events
     learner.updater.updates, learner.steps, learner.samples = (counters[k] for k in ("updates", "steps", "samples"))
-    learner.plan.take_shifts(learner.shifts.tolist())
+    learner.plan.signal_scales.take(learner.shifts.tolist())
     learner.take_over(everything=True)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.layer import LayerLearner
-from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan, Tensor
+from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.update import TensorSteps, parameter_update_kernel, weight_kernel
 
 

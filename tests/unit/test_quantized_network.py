@@ -152,8 +152,6 @@ def test_wrong_parts_are_refused() -> None:
 def test_connections_of_integers_come_back(seed: int) -> None:
     """What executors run, made of connections that may learn: the same sums in every step."""
     network = random_integer_network(seed)
-    if any(c.sparse and c.always_on is not None and c.magnitudes.any() for c in network.synapses):
-        pytest.skip("sparse weights and a bias axon in one connection")
     sizes = {"input": network.inputs} | {p.name: p.size for p in network.populations}
     again = replace(
         network, synapses=tuple(QuantizedConnection.of(c).synapses(sizes[c.source]) for c in network.synapses)

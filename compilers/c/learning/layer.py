@@ -26,7 +26,8 @@ from hypr_neuro.compilers.c.learning.source import (
 from hypr_neuro.compilers.c.names import c_name
 from hypr_neuro.compilers.c.translate import layout
 from hypr_neuro.neurons.structure import structure
-from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 

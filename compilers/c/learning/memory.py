@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import prod
 
 from hypr_neuro.compilers.c.learning.limits import signal_queue
-from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan, Tensor
+from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updates import UPDATES
 
 STRUCTS = ("learned", "memory", "run")

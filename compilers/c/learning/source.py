@@ -16,7 +16,7 @@ from hypr_neuro.compilers.c.learning.symbols import WORD, Scope, Symbol, on_symb
 from hypr_neuro.neurons.structure import Structure, structure
 from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.sim.learning import eligibility
-from hypr_neuro.sim.learning.plan import LayerPlan
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 
 ARITHMETIC = on_symbols(eligibility)
 FACTOR = "HN_FACTOR"

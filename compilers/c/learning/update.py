@@ -13,7 +13,8 @@ from hypr_neuro.compilers.c.learning.memory import label, weight_kind, word
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, Sink
 from hypr_neuro.compilers.c.names import c_name
 from hypr_neuro.errors import InputError
-from hypr_neuro.sim.learning.plan import LearningPlan, Tensor
+from hypr_neuro.sim.learning.layer_plan import Tensor
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
 

@@ -14,8 +14,9 @@ from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.plan import LayerPlan, LearningPlan
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 
 def load_kernels(plan: LearningPlan) -> None:

@@ -1,0 +1,221 @@
+"""What learning knows of one layer or population, and of each thing in it that learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.clock import SignalTerm
+from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.contract import check_steps
+from hypr_neuro.numbers.fixed_point import shr_floor
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedLayer, QuantizedPopulation
+from hypr_neuro.sim.learning.counter import PARAMETER_TENSORS, PARAMETERS_OF_A_LAYER
+from hypr_neuro.sim.learning.incoming import Incoming
+from hypr_neuro.sim.learning.widths import Widths
+
+CURRENTS = 1
+"""Input currents of a neuron that learns."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Something that one run of the update rule changes: a connection, or one neuron parameter of a layer.
+
+    Attributes
+    ----------
+    layer : int
+        Place of the layer or population.
+    name, key : str
+        "layers.0.input" and "input"; "layers.0.omega" and "omega" of a parameter.
+    number : int
+        Third word of the random counter.
+    rows, columns : int
+        Neurons, and synapses of each; a parameter has one column.
+    first : int
+        Its first column among those of the layer's weights, or of the layer's learning parameters.
+    place : int or None
+        Place of the parameter in the model's `trainable`, None of a connection.
+    residual_bits : int
+        Bits that each entry keeps below its integer, 0 of a parameter.
+    incoming : int
+        Place of the connection among those to the population, 0 of a parameter.
+    """
+
+    layer: int
+    name: str
+    key: str
+    number: int
+    rows: int
+    columns: int
+    first: int
+    place: int | None = None
+    residual_bits: int = 0
+    incoming: int = 0
+
+    @property
+    def parameter(self) -> bool:
+        """Whether it is a neuron parameter."""
+        return self.place is not None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.rows, self.columns
+
+
+@dataclass(frozen=True)
+class ParameterPlan:
+    """One neuron parameter that learns.
+
+    Attributes
+    ----------
+    place, name
+        In the model's `trainable`.
+    unit : float
+        Real size of one unit in which its value changes, see `neurons.base.Learned`.
+    fraction : int
+        Fraction bits of its eligibilities.
+    dropped : int
+        Bits that a product of signal and eligibility loses before it is added to the gradient.
+    """
+
+    place: int
+    name: str
+    unit: float
+    fraction: int
+    dropped: int
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """One layer, or population, of a `LearningPlan`.
+
+    Attributes
+    ----------
+    index, name
+        Its place, "layers.0" or "readout".
+    neurons : QuantizedPopulation
+        Its integers; what learning changes in it changes here, too.
+    incoming : tuple of Incoming
+        The connections to it.
+    readout : bool
+        Whether its signal is the error.
+    learns : bool
+        Whether any of its weights learn.
+    parameters : tuple of ParameterPlan
+        Neuron parameters that learn.
+    widths : Widths
+        All its widths.
+    waiting, signal_wait : int
+        Steps for which its eligibilities wait for their signal, and for which signals wait in front of it, see
+        `graph.clock`.
+    terms : tuple of SignalTerm
+        What its signal is made of: nothing where no way leads to an output.
+    """
+
+    index: int
+    name: str
+    neurons: QuantizedPopulation
+    incoming: tuple[Incoming, ...]
+    readout: bool
+    learns: bool
+    parameters: tuple[ParameterPlan, ...]
+    widths: Widths
+    waiting: int
+    signal_wait: int
+    terms: tuple[SignalTerm, ...]
+    network: QuantizedNetwork
+
+    @property
+    def layer(self) -> QuantizedLayer:
+        """Its integers in a chain of layers; InputError where the network is none."""
+        return self.network.layers[self.index]
+
+    @property
+    def model(self) -> NeuronModel:
+        """Its neuron model."""
+        return self.neurons.model
+
+    @property
+    def size(self) -> int:
+        """Its neurons."""
+        return self.neurons.size
+
+    @property
+    def lag(self) -> int:
+        """Steps from what is below in a chain, the input or a layer, to it: for spikes and for its bias axon."""
+        return self.incoming[0].lag
+
+    @property
+    def synapses(self) -> int:
+        """Count a neuron's synapses that may learn, of sparse connections those of the neuron that has most."""
+        return sum(c.synapses for c in self.incoming if c.learns or not self.learns)
+
+    @property
+    def listed(self) -> bool:
+        """Whether each of its neurons has synapses of its own, instead of the same sources for all."""
+        return any(c.listed for c in self.incoming if c.learns)
+
+    @property
+    def takes_error_alone(self) -> bool:
+        """Whether its signal is the error of an output, as it is."""
+        return [term.connection for term in self.terms] == [None]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Return the places of the parameters that learn, in the model's `trainable`."""
+        return tuple(p.place for p in self.parameters)
+
+    @property
+    def first_parameter_number(self) -> int:
+        """Tensor number of the model's first trainable parameter; the others follow in their order."""
+        return PARAMETER_TENSORS + PARAMETERS_OF_A_LAYER * self.index
+
+    def largest_gain(self) -> int:
+        """Return the largest |B·C| with coefficient fraction bits: at `gain_point`, with the largest ψ of the table."""
+        psi = int(np.abs(self.neurons.psi_table).max())
+        constants, largest = tuple(map(int, self.neurons.constants)), 0
+        for column in self.neurons.per_neuron.T:
+            p = tuple(map(int, column)) + constants
+            state, current = self.model.gain_point(p)
+            _, B, C, *_ = self.model.fixed_jacobian(state, state, 0, current, p, psi)
+            product = abs(sum(int(b) * int(c) for b, c in zip(B, C, strict=True)))
+            largest = max(largest, shr_floor(product, self.widths.coefficient_fraction))
+        return largest
+
+
+def check_neurons(name: str, neurons: QuantizedPopulation) -> None:
+    """Raise InputError, naming the population, unless its neurons can learn; their functions are tried once."""
+    neurons.model.require_learning(name)
+    if neurons.model.currents != CURRENTS:
+        raise InputError(
+            f"{name}: neuron '{neurons.model.name}' has {neurons.model.currents} input "
+            f"currents, rule: {CURRENTS} for learning; choose another neuron"
+        )
+    first = tuple(int(v) for v in (*neurons.per_neuron[:, 0], *neurons.constants))
+    check_steps(name, neurons.model, first, len(neurons.psi_table))
+
+
+def parameter_plans(
+    name: str, layer: QuantizedPopulation, places: tuple[int, ...], widths: Widths
+) -> tuple[ParameterPlan, ...]:
+    """Plan the neuron parameters at these places of the model's `trainable`, which learn."""
+    model = layer.model
+    if not places:
+        return ()
+    if len(model.trainable) > PARAMETERS_OF_A_LAYER:
+        raise InputError(
+            f"{name}: neuron '{model.name}' has {len(model.trainable)} trainable parameters, rule: at most "
+            f"{PARAMETERS_OF_A_LAYER} where any of them learns, since each has random words of its own"
+        )
+    assert model.learned is not None
+    units = model.learned.units({key: layer.constant(key) for key in model.fixed_constants})
+    plans = []
+    for j in places:
+        fraction = widths.parameter_fraction(units[j])
+        plans.append(ParameterPlan(j, model.trainable[j], float(units[j]), fraction, widths.parameter_shift(fraction)))
+    return tuple(plans)
