@@ -88,7 +88,9 @@ class Incoming:
 
     @property
     def synapses(self) -> int:
-        """Synapses of a neuron, of a list those of the neuron that has most."""
+        """Synapses of a neuron that could learn, of a list those of the neuron that has most, of a convolution none."""
+        if isinstance(self.connection.mantissa, Convolution):
+            return 0
         if not self.listed:
             return self.connection.columns
         return int(np.bincount(self.entries().post, minlength=1).max(initial=0))

@@ -301,7 +301,7 @@ def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:
     """Hash of network, profile and data, so that a checkpoint is not continued with others."""
     arrays: dict[str, Array] = dict(qnet.weights())
     exponents: list[Any] = []
-    if not qnet.is_chain:
+    if not qnet.is_chain or not all(c.trainable for c in qnet.connections):
         described = [structure_digest(qnet), *(p.per_neuron.tolist() for p in qnet.populations)]
         return data_digest(part, json.dumps(described), arrays)
     for i, layer in enumerate(qnet.layers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
+from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.synapses import Weights
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.regularizer import regularizer_name
 from hypr_neuro.sim.learning.targets import Targets
@@ -95,30 +98,51 @@ def _meta(learner: Learner) -> dict[str, Any]:
 
 
 def structure_digest(qnet: QuantizedNetwork) -> str:
-    """Hash what learning leaves as it is: models, shapes, exponents, scales, constants, ψ tables, profile."""
+    """Hash what learning leaves as it is.
+
+    That is models, shapes, exponents, scales, constants, ψ tables, profile, which connections are frozen and the decay
+    of an output's trace.
+    """
     digest = hashlib.sha256(json.dumps(qnet.profile.dump(), sort_keys=True).encode())
-    if not qnet.is_chain:
-        return _digest_of_graph(qnet, digest)
-    for layer in qnet.layers:
-        shapes = [(c.mantissa.shape, c.exponent) for c in layer.connections().values()]
-        digest.update(
-            repr((layer.model.name, shapes, layer.bias_axon, layer.state_scale, layer.current_scale)).encode()
-        )
-        digest.update(layer.constants.tobytes() + layer.psi_table.tobytes())
+    for part in _parts_of_chain(qnet) if qnet.is_chain else _parts_of_graph(qnet):
+        digest.update(part)
+    frozen = [i for i, c in enumerate(qnet.connections) if not c.trainable]
+    if frozen or qnet.output_decay != OUTPUT_DECAY:  # what says nothing leaves the digests of version 0.1 as they are
+        digest.update(repr((frozen, qnet.output_decay)).encode())
     return digest.hexdigest()
 
 
-def _digest_of_graph(qnet: QuantizedNetwork, digest: Any) -> str:
-    digest.update(repr((qnet.inputs, qnet.outputs)).encode())
+def _parts_of_chain(qnet: QuantizedNetwork) -> Iterator[bytes]:
+    for layer in qnet.layers:
+        shapes = [(c.mantissa.shape, c.exponent) for c in layer.connections().values()]
+        yield repr((layer.model.name, shapes, layer.bias_axon, layer.state_scale, layer.current_scale)).encode()
+        yield layer.constants.tobytes() + layer.psi_table.tobytes()
+
+
+def _parts_of_graph(qnet: QuantizedNetwork) -> Iterator[bytes]:
+    yield repr((qnet.inputs, qnet.outputs)).encode()
     for c in qnet.connections:
-        shape = (c.source, c.target, c.mantissa.shape, c.exponent, c.bias_axon, c.current)
-        digest.update(repr((*shape, c.delays if isinstance(c.delays, int) else None)).encode())
-        for part in () if c.dense else ("indices", "indptr"):
-            digest.update(np.asarray(getattr(c.mantissa, part, 0), np.int64).tobytes())
+        yield repr((c.source, c.target, c.mantissa.shape, c.exponent, c.bias_axon, c.current, c.message_bits)).encode()
+        yield from _places(c.mantissa)
+        yield from _numbers(c.delays)
     for p in qnet.populations:
-        digest.update(repr((p.name, p.model.name, p.state_scale, p.current_scale)).encode())
-        digest.update(p.constants.tobytes() + p.psi_table.tobytes())
-    return str(digest.hexdigest())
+        yield repr((p.name, p.model.name, p.state_scale, p.current_scale)).encode()
+        yield p.constants.tobytes() + p.psi_table.tobytes()
+
+
+def _places(weights: Weights | Convolution) -> Iterator[bytes]:
+    """Yield which neurons the weights connect."""
+    if isinstance(weights, Convolution):
+        geometry = (weights.image, weights.taps, weights.groups, weights.channels_first, weights.pool)
+        yield repr((weights.kernel.shape, *geometry)).encode()
+    elif not isinstance(weights, np.ndarray):
+        yield np.asarray(weights.indices, np.int64).tobytes()
+        yield np.asarray(weights.indptr, np.int64).tobytes()
+
+
+def _numbers(delays: int | Weights) -> Iterator[bytes]:
+    stored: Any = delays
+    yield np.asarray(stored.data if hasattr(delays, "indptr") else stored, np.int64).tobytes()
 
 
 def _arrays(learner: Learner) -> dict[str, Array]:

@@ -9,11 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import hypr_neuro as hn
-from hypr_neuro.errors import InputError
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.graph.convolution import Convolution, Taps
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.neurons import MODELS
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import with_output_traces
+from hypr_neuro.quantizing.parts import QuantizedConnection
+from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -69,10 +77,16 @@ def cases(count: int) -> Iterator[tuple[int, str, str]]:
         yield (seed, *names[seed % len(names)])
 
 
-@pytest.mark.parametrize(("seed", "profile", "options"), list(cases(60)))
-def test_random_graphs_learn_as_defined(seed: int, profile: str, options: str) -> None:
-    qnet = random_learning_graph(seed, PROFILES[profile])
-    assert_learns_equal(qnet, LearnOptions(seed=seed, **OPTIONS[options]), seed)
+@pytest.mark.parametrize("part", range(0, 60, 10))
+def test_random_graphs_learn_as_defined(part: int) -> None:
+    """Most of them change weights; in some no signal is large enough for a step of a mantissa."""
+    changes = [
+        assert_learns_equal(
+            random_learning_graph(seed, PROFILES[profile]), LearnOptions(seed=seed, **OPTIONS[options]), seed
+        )
+        for seed, profile, options in list(cases(part + 10))[part:]
+    ]
+    assert sum(n > 0 for n in changes) >= 7, changes
 
 
 @pytest.mark.parametrize("options", ["all", "every seventh step", "random feedback"])
@@ -135,7 +149,7 @@ def test_what_cannot_learn_on_a_graph_is_named() -> None:
 
 
 def test_one_connection_learns_alone() -> None:
-    qnet = random_learning_graph(3, PROFILES["loihi2"])
+    qnet, changed = random_learning_graph(3, PROFILES["loihi2"]), {}
     for name in LearningPlan(qnet).qnet.connection_names():
         options = LearnOptions(layers=(name,), seed=1)
         try:
@@ -147,5 +161,91 @@ def test_one_connection_learns_alone() -> None:
         learner = Learner(mine, options)
         x = random_spikes(1, 1, STEPS, qnet.inputs)[0].astype(np.int32)
         learner.sample(x, np.zeros(STEPS, np.int64), np.ones(STEPS, bool), *RATES)
-        changed = [k for k, w in mine.weights().items() if not np.array_equal(w, qnet.weights()[k])]
-        assert changed in ([name], []), name
+        changed[name] = [k for k, w in mine.weights().items() if not np.array_equal(w, qnet.weights()[k])]
+        assert changed[name] in ([name], []), name
+    assert sum(map(bool, changed.values())) > len(changed) / 2, changed
+
+
+def convolutional(profile: str, seed: int = 0) -> QuantizedNetwork:
+    """Dense, then a frozen convolution over a pooling, then sparse to a readout with a constant current."""
+    rng = np.random.default_rng([seed, 8])
+    alif = {"tau_u": 15.0, "tau_a": 60.0, "b0": 0.01, "beta": 1.0}
+    first = FloatPopulation(
+        "first", MODELS["lif"], {"du": np.full(16, 0.6), "dv": np.full(16, 0.05), "vth": np.full(16, 0.5)}
+    )
+    second = FloatPopulation("second", MODELS["alif"], {k: np.full(12, v) for k, v in alif.items()})
+    out = FloatPopulation("out", MODELS["li"], {"tau": np.full(3, 15.0)})
+    kernel = Convolution(
+        rng.normal(0.4, 0.3, (3, 1, 2, 2)),
+        (4, 4),
+        Taps((2, 2), (1, 1), (0, 0), (0, 0), (1, 1)),
+        pool=Taps((2, 2), (1, 1), (0, 0), (0, 0), (1, 1)),
+    )
+    connections = (
+        FloatSynapses("input", "first", rng.normal(0.3, 0.4, (16, 4))),
+        FloatSynapses("first", "second", kernel),
+        FloatSynapses("second", "out", csr_array(rng.normal(0.0, 0.5, (3, 12)) * (rng.random((3, 12)) < 0.6))),
+    )
+    net = hn.Network(4, (first, second, out), connections, 1e-3, ("out",))
+    qnet = hn.quantize(net, PROFILES[profile], calibration=random_spikes(seed, 2, STEPS, 4), weight_groups=1)
+    with pytest.raises(InputError, match="first -> second: the weights of a convolution are shared"):
+        LearningPlan(qnet)
+    a, b, c = qnet.connections
+    constant = QuantizedConnection.of(replace(c.synapses(12), always_on=np.array([20, -30, 10])))
+    return replace(qnet, connections=(a, replace(b, trainable=False), constant))
+
+
+@pytest.mark.parametrize("profile", ["loihi2", "delayed eligibilities"])
+@pytest.mark.parametrize("options", ["all", "random feedback"])
+def test_signals_pass_a_frozen_convolution(profile: str, options: str) -> None:
+    """What stands before it learns, too; a sparse connection has its constant current as a weight that learns."""
+    qnet = convolutional(profile)
+    assert_learns_equal(qnet, LearnOptions(seed=2, **OPTIONS[options]), 2)
+    mine = qnet.copy()
+    x = random_spikes(2, 1, STEPS, 4)[0].astype(np.int32)
+    Learner(mine, LearnOptions(seed=2, **OPTIONS[options])).sample(
+        x, np.zeros(STEPS, int), np.ones(STEPS, bool), *RATES
+    )
+    changed = {k for k, w in mine.weights().items() if not np.array_equal(w, qnet.weights()[k])}
+    assert changed == {"input -> first", "second -> out"}
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("make", ["graph", "convolution"])
+def test_learning_on_a_graph_is_taken_up_from_its_checkpoint(make: str, tmp_path: Path) -> None:
+    qnet = random_learning_graph(5, PROFILES["loihi2"]) if make == "graph" else convolutional("loihi2")
+    rng = np.random.default_rng(5)
+    x, label = random_spikes(5, 5, STEPS, qnet.inputs), rng.integers(0, qnet.output_size, (5, STEPS))
+    data = SequenceData("random", x, label, np.full(5, "train"), qnet.output_size, rng.random((5, STEPS)) < 0.8)
+    chosen: dict[str, Any] = {"epochs": 3, "rate": 1.0, "seed": 5, "parameters": ("all",)}
+    undisturbed = learn(qnet, data, **chosen)
+
+    def stop(*_: Any) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        learn(qnet, data, **chosen, checkpoint=tmp_path, on_epoch=stop)
+    resumed = learn(qnet, data, **chosen, checkpoint=tmp_path)
+    assert resumed.epochs == undisturbed.epochs
+    assert len(resumed.epochs) == 3
+    for (name, a), b in zip(resumed.qnet.weights().items(), undisturbed.qnet.weights().values(), strict=True):
+        assert np.array_equal(a, b), name
+    frozen = replace(qnet, connections=(replace(qnet.connections[0], trainable=False), *qnet.connections[1:]))
+    with pytest.raises(FileFormatError, match="is of another run"):
+        learn(frozen, data, **chosen, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("change", ["output_decay", "trainable"])
+def test_a_state_of_a_network_that_learns_otherwise_is_refused(change: str, tmp_path: Path) -> None:
+    qnet = random_learning_graph(5, PROFILES["loihi2"])
+    first = replace(qnet.connections[0], trainable=False)
+    other = {
+        "output_decay": replace(qnet, output_decay=0.5),
+        "trainable": replace(qnet, connections=(first, *qnet.connections[1:])),
+    }[change]
+    save_learner(Learner(qnet.copy(), LearnOptions()), tmp_path / "state.h5")
+    with pytest.raises(InputError, match="its network differ from this learner's"):
+        restore_learner(Learner(other.copy(), LearnOptions()), tmp_path / "state.h5")
