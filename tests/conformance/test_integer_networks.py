@@ -143,7 +143,7 @@ def test_what_was_checked_cannot_be_changed_afterwards() -> None:
     weights[...] = 1 << 30
     assert connection.weights.max() == 1
     with pytest.raises(ValueError, match="read-only"):
-        connection.weights[0, 0] = 5  # type: ignore[index]  # dense here, not scipy's
+        connection.weights[0, 0] = 5  # dense here, not scipy's
     assert "Synapses(input -> p, dense (2, 2), exponent 0)" in str(IntegerNetwork(2, (lif,), (connection,)))
 
 
@@ -163,7 +163,7 @@ def test_a_running_simulator_records_and_counts() -> None:
 def test_other_things_than_networks_are_named() -> None:
     lif = Population.of("p", "lif", 2, **lif_parameters(du=4095, dv=4095, vth=1))
     with pytest.raises(InputError, match=r"network is of type Population, rule: .*IntegerNetwork; hn.quantize"):
-        simulate(lif, np.ones((1, 2, 2), int))  # type: ignore[arg-type]  # the wrong type is the test
+        simulate(lif, np.ones((1, 2, 2), int))  # the wrong type is the test
     with pytest.raises(InputError, match="population 'a/v', rule: no name starts with another's and '/'"):
         IntegerNetwork(1, (replace(lif, name="a"), replace(lif, name="a/v")), ())
 

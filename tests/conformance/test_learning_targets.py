@@ -90,7 +90,7 @@ def test_errors_that_are_those_of_the_labels_change_no_bit(model: str) -> None:
         seen.append(found[learner.plan.last])
         return found
 
-    learner._errors = spy  # type: ignore[method-assign]
+    learner._errors = spy
     expected = learner.gradients(x, label, scored)
     errors = np.concatenate(seen)[qnet.tail :][:STEPS]
     plain = Learner(qnet.copy())

@@ -133,7 +133,7 @@ def test_the_float_side_has_its_twin(found: dict[str, object]) -> None:
 
 def test_memory_and_messages_know_them(found: dict[str, object]) -> None:
     # 4 inputs, 5 LIF neurons of 4 parameters, 3 of the readout with 1; gradients of 31 bits, counts up to 3
-    hidden, readout = found["kept"]  # type: ignore[misc]
+    hidden, readout = found["kept"]
     assert hidden == {
         "input largest": [5, 30],
         "input times": [20, 2],

@@ -120,9 +120,9 @@ def test_a_rule_that_leaves_its_bits_is_refused_by_the_definition(monkeypatch: p
 def test_rules_say_how_wide_their_numbers_are() -> None:
     steps, real = UPDATES["sgd"].steps, UPDATES["sgd"].real
     with pytest.raises(InputError, match=r"update rule 'old': state 'row' = \(1,\), rule: StateArray\(shape, bits\)"):
-        UpdateRule("old", "", lambda n, m, bits: {"row": (n,)}, steps, real)  # type: ignore[dict-item]
+        UpdateRule("old", "", lambda n, m, bits: {"row": (n,)}, steps, real)
     with pytest.raises(InputError, match=r"update rule 'old': state: .*, rule: state\(n, m, accumulator_bits\)"):
-        UpdateRule("old", "", lambda n, m: {}, steps, real)  # type: ignore[misc, arg-type]
+        UpdateRule("old", "", lambda n, m: {}, steps, real)
 
 
 @pytest.mark.parametrize(

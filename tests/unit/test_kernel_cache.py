@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from enum import IntEnum
-from fractions import Fraction
-from functools import partial
-from math import exp, log
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-import llvmlite
-import numba
-import numpy as np
 import pytest
 
 import hypr_neuro
 from hypr_neuro import sim
-from hypr_neuro.neurons import MODELS
-from hypr_neuro.numbers import kernel_cache, lanes, surrogates
-from hypr_neuro.numbers.compiling import compile_kernel, prepare
-from hypr_neuro.numbers.jit import jitable, single_precision, tagged_functions
-from hypr_neuro.numbers.kernel_cache import cache_folder, kernel_digest, prune
-from hypr_neuro.run.forward import s_stage
-from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
-from hypr_neuro.train.gradients import gradients
-from hypr_neuro.train.kernels import p_stage
-from hypr_neuro.train.rules import RULES
+from hypr_neuro.numbers import kernel_cache
+from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.kernel_cache import cache_folder, prune
 
 PARTS = """
 from typing import NamedTuple
@@ -116,10 +100,20 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
 
 def run(folder: Path) -> str:
     """What the script prints with the copied package and a cache beside it."""
-    environment = os.environ | {"PYTHONPATH": str(folder), "HYPR_NEURO_CACHE": str(folder / "cache"),
-                                "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
-    done = subprocess.run([sys.executable, str(folder / "script.py")], cwd=folder, env=environment, text=True,
-                          capture_output=True, check=False, timeout=300)  # fmt: skip
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "HYPR_NEURO_CACHE": str(folder / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, str(folder / "script.py")],
+        cwd=folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -171,188 +165,6 @@ def test_an_edit_compiles_anew_what_it_concerns_and_nothing_else(copy: Path) -> 
 def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path / "kernels"
-
-
-# --- what a digest counts
-
-
-def kernel_of(value: Any) -> Callable:
-    def kernel(x):
-        return x, value
-
-    return kernel
-
-
-def digest(function: Callable, options: Any = (), modules: tuple[ModuleType, ...] = ()) -> str:
-    return kernel_digest(
-        function, options, modules, lambda f: f in tagged_functions() or f.__module__ == lanes.__name__
-    )
-
-
-@jitable
-def scaled(x: Any, by: int = 2) -> Any:
-    return x * by
-
-
-@jitable
-def even(n: int) -> bool:
-    return n == 0 or odd(n - 1)
-
-
-@jitable
-def odd(n: int) -> bool:
-    return n != 0 and even(n - 1)
-
-
-class Colour(IntEnum):
-    RED = 1
-    BLUE = 2
-
-
-class Pair(NamedTuple):
-    a: int
-    b: int
-
-
-PLAIN = [
-    None,
-    1,
-    2,
-    True,
-    1.0,
-    0.0,
-    -0.0,
-    "1",
-    "a",
-    b"a",
-    (1, 2),
-    (1, (2,)),
-    [1, 2],
-    ("12",),
-    (),
-    Pair(1, 2),
-    Pair(2, 1),
-]
-KEYED = [{"a": 1}, {"a": 2}, {"b": 1}, {1, 2}, {1, 3}, Colour.RED, Colour.BLUE]
-TYPES = [np.int32, np.uintp, np.dtype("i4"), np.dtype("i8"), numba.int32, numba.int64, Colour, Pair, float]
-SCALARS = [np.int32(1), np.int64(1), np.float32(1)]
-ARRAYS = [
-    np.arange(3),
-    np.arange(1, 4),
-    np.arange(3, dtype=np.int32),
-    np.repeat(np.arange(3), 2)[::2],
-    np.arange(6).reshape(2, 3),
-    np.arange(6).reshape(3, 2),
-    np.arange(6).reshape(2, 3, order="F"),
-]
-FUNCTIONS_OF_LIBRARIES = [np.zeros, np.add, min, max, log, exp, np, math]
-OWN_FUNCTIONS = [lanes.lane16, lanes.lane32, scaled, even, odd, surrogates.exp_neg]
-VALUES = [*PLAIN, *KEYED, *TYPES, *SCALARS, *ARRAYS, *FUNCTIONS_OF_LIBRARIES, *OWN_FUNCTIONS]
-
-
-def compiled_functions() -> list[Any]:
-    plain, disjoint = compile_kernel(scaled), compile_kernel(scaled, disjoint=True)
-    return [single_precision(surrogates.exp_neg), plain, disjoint, numba.njit(scaled)]
-
-
-def test_each_value_gives_a_digest_of_its_own() -> None:
-    known = {*tagged_functions(), single_precision(surrogates.exp_neg), lanes.lane16, lanes.lane32}
-    values = VALUES + compiled_functions()
-    found = [kernel_digest(kernel_of(value), (), (), known.__contains__) for value in values]
-    assert found == [kernel_digest(kernel_of(value), (), (), known.__contains__) for value in values]
-    same = [(values[i], values[j]) for j in range(len(found)) for i in range(j) if found[i] == found[j]]
-    assert not same
-
-
-def test_a_set_counts_without_its_order() -> None:
-    assert digest(kernel_of({"a", "b"})) == digest(kernel_of({"b", "a"}))
-
-
-@pytest.mark.parametrize("value", [object(), np.array([None]), Fraction(1, 2), partial(scaled, by=3), [].append, Path])
-def test_what_has_no_digest_is_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"kernel_of.<locals>.kernel names .*could not be told from another's; use "):
-        digest(kernel_of(value))
-
-
-def test_a_function_that_is_not_tagged_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"names the function .*kernel_of, which is not tagged.*put @jitable before it"):
-        digest(kernel_of((1, kernel_of)))
-
-
-def variant(text: str, **names: Any) -> str:
-    """Digest of the function f of this source."""
-    space = {"__name__": "variant", "scaled": scaled, "np": np, **names}
-    exec(text, space)
-    return digest(space["f"])
-
-
-BASE = "def f(x, n=1):\n    y = scaled(x) + A\n    return [y * 2 + i for i in range(n)]"
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [("* 2", "* 3"), ("* 2", "* 2.0"), ("n=1", "n=2"), ("n=1", "*, n=1"), ("+ i", "- i"), ("range", "list"), ("A", "B"),
-     ("scaled(x)", "x"), ("scaled(x)", "scaled(x, 2)")],
-)  # fmt: skip
-def test_an_edit_inside_changes_the_digest(old: str, new: str) -> None:
-    assert old in BASE
-    assert variant(BASE.replace(old, new), A=1, B=1) != variant(BASE, A=1, B=1)
-
-
-def test_globals_count_where_they_are_read() -> None:
-    assert variant(BASE, A=1) != variant(BASE, A=2)
-    assert variant(BASE, A=1, B=1) == variant(BASE, A=1, B=2)
-    inside = "def f(x):\n    def g(y):\n        return y + A\n    return g(x)"
-    assert variant(inside, A=1) != variant(inside, A=2)
-
-
-def test_attributes_of_modules_count() -> None:
-    def module(step: int) -> ModuleType:
-        made = ModuleType("parts")
-        made.__dict__.update(STEP=step, UNUSED=step)
-        return made
-
-    text = "def f(x):\n    return x + parts.{}"
-    assert variant(text.format("STEP"), parts=module(1)) != variant(text.format("STEP"), parts=module(2))
-    assert variant(text.format("OTHER"), parts=module(1)) == variant(text.format("OTHER"), parts=module(2))
-
-
-def test_every_reader_of_a_module_counts() -> None:
-    def with_step(step: int) -> str:
-        parts = ModuleType("parts")
-        parts.__dict__.update(FIRST=0, STEP=step)
-        space = {"__name__": "variant", "parts": parts}
-        exec("def stepped(x):\n    return x + parts.STEP", space)
-        return variant("def f(x):\n    return parts.FIRST + stepped(x)", parts=parts, stepped=jitable(space["stepped"]))
-
-    assert with_step(1) != with_step(2)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [BASE.replace("    y =", "    'A docstring.'\n    y ="), "# a comment\n\n" + BASE, BASE.replace("n=1", "n: int=1")],
-)
-def test_comments_docstrings_and_annotations_do_not_count(text: str) -> None:
-    assert text != BASE
-    assert variant("from __future__ import annotations\n" + text, A=1) == variant(
-        "from __future__ import annotations\n" + BASE, A=1
-    )
-
-
-def test_a_text_that_is_docstring_and_value_counts() -> None:
-    text = "def f(x):\n    'one'\n    return 'one'"
-    assert variant(text) != variant(text.replace("one", "two"))
-
-
-def test_options_versions_and_extensions_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    base = digest(kernel_of(1))
-    assert digest(kernel_of(1), ("disjoint",)) != base
-    assert digest(kernel_of(1), (), (lanes,)) != base
-    for where, name in ((numba, "__version__"), (np, "__version__"), (llvmlite, "__version__"), (numba.config, "OPT")):
-        with monkeypatch.context() as patch:
-            patch.setattr(where, name, "another")
-            assert digest(kernel_of(1)) != base
-    assert digest(kernel_of(1)) == base
 
 
 # --- files
@@ -452,143 +264,6 @@ def test_recompiling_does_not_take_the_stored_code(tmp_path: Path, monkeypatch: 
     kernel(2)
     kernel._cache.flush()
     assert not list(tmp_path.rglob("*.nbc"))
-
-
-# --- 32 bits all the way
-
-SCALAR = ("exp_neg", "slayer", "double_gaussian")
-FUNCTIONS = [pytest.param(getattr(surrogates, name), None, id=name) for name in SCALAR] + [
-    pytest.param(getattr(model, kind), name, id=f"{name}.{kind}")
-    for name, model in MODELS.items()
-    for kind in ("float_step", "float_psi_arg", "float_jacobian", "float_spike_jacobian")
-    if model.has_float and getattr(model, kind) is not None
-]
-
-
-def arguments(function: Callable, model: str | None, number: Any) -> list[Any]:
-    """numba types of the function's arguments, every number a `number`."""
-    record = MODELS.get(model or "")
-    counts = {} if record is None else {
-        "s": record.d, "s_prev": record.d, "I": 1, "p": record.float_count,
-    }  # fmt: skip
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
-    return [numba.types.UniTuple(number, counts[name]) if name in counts else number for name in names]
-
-
-def numbers(of: Any) -> Iterator[Any]:
-    """The types of the numbers in a tuple of tuples."""
-    if isinstance(of, numba.types.BaseTuple):
-        for entry in of:
-            yield from numbers(entry)
-    else:
-        yield of
-
-
-def compiled(function: Callable, model: str | None, number: Any) -> tuple[set[Any], str]:
-    """Types that the function returns, and what numba found of its variables."""
-    prepare()
-    kernel = numba.njit(error_model="numpy")(function)
-    kernel.compile(tuple(arguments(function, model, number)))
-    (found,) = kernel.overloads.values()
-    return set(numbers(found.signature.return_type)), str(found.type_annotation)
-
-
-@pytest.mark.parametrize(("function", "model"), FUNCTIONS)
-def test_a_twin_computes_in_32_bits(function: Callable, model: str | None) -> None:
-    returned, annotation = compiled(single_precision(function), model, numba.float32)
-    assert returned == {numba.float32}
-    assert "float64" not in annotation
-
-
-def test_the_function_itself_would_compute_in_64_bits() -> None:
-    """What the twins are for, and that the test above can tell."""
-    assert compiled(surrogates.exp_neg, None, numba.float32)[0] == {numba.float64}
-    assert numba.float64 in compiled(MODELS["alif"].float_jacobian, "alif", numba.float32)[0]
-
-
-@pytest.mark.parametrize("model", spiking_models())
-def test_kernels_compute_in_the_precision_of_their_arrays(model: str) -> None:
-    net, x, y = random_network(model, 1), random_spikes(1, 2, 8, 4), np.zeros(2, int)
-    for dtype, other in ((np.float32, "float64"), (np.float64, "float32")):
-        precision = np.dtype(dtype).name
-        for name, rule in RULES.items():
-            gradients(net, x, y, rule=name, dtype=dtype)
-            paths = rule.own_spike, rule.recurrent
-            kernels = [s_stage(model, precision), p_stage(model, precision, *paths, rule.error_feedback),
-                       s_stage("li", precision), p_stage("li", precision, *paths, False)]  # fmt: skip
-            for kernel in kernels:
-                assert kernel.overloads
-                for found in kernel.overloads.values():
-                    assert other not in str(found.type_annotation)
-                    assert precision in str(found.type_annotation)
-
-
-def test_a_twin_is_made_once() -> None:
-    before = len(tagged_functions())
-    for function in (surrogates.exp_neg, surrogates.slayer, MODELS["brf"].float_jacobian):
-        twin = single_precision(function)
-        assert twin is single_precision(function)
-        assert twin is not function
-        assert twin.__qualname__ == twin.__name__ == f"{function.__name__}__float32"
-        assert not any(type(c) is np.float32 for c in function.__code__.co_consts), "the function itself is unchanged"
-        assert not any(type(c) is float for c in twin.__code__.co_consts)
-    called = single_precision(surrogates.slayer).__globals__["exp_neg"]
-    assert called is single_precision(surrogates.exp_neg)
-    assert len(tagged_functions()) == before
-
-
-def test_a_twin_narrows_float_literals_alone() -> None:
-    def function(x: Any, inner: Callable = abs) -> Any:
-        return x + 0.1, 3, True, "text", (0.2, (0.3, 4)), inner(x), called(x), plain(x)
-
-    def plain(x: Any) -> Any:
-        return 0.5
-
-    called = surrogates.exp_neg
-    x, *others = single_precision(function)(np.float32(1.0))
-    assert type(x) is np.float32
-    assert others[:3] == [3, True, "text"]
-    assert [type(v) for v in (others[3][0], *others[3][1])] == [np.float32, np.float32, int]
-    assert others[3] == (np.float32(0.2), (np.float32(0.3), 4))
-    assert type(others[5]) is np.float32, "a tagged function is replaced where it is called"
-    assert type(others[6]) is float, "any other is not"
-
-
-def values_of(precision: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """exp_neg of each y by a compiled kernel, and by Python on numpy numbers."""
-    function = surrogates.exp_neg
-
-    def kernel(y, out):
-        for i in range(len(y)):
-            out[i] = function(y[i])
-
-    out = np.empty_like(y)
-    compile_kernel(kernel, precision)(y, out)
-    plain = single_precision(function) if precision == "float32" else function
-    return out, np.array([plain(value) for value in y], y.dtype)
-
-
-@pytest.mark.parametrize(
-    ("precision", "up_to", "largest"),
-    [("float64", 10, 1e-14), ("float64", 30, 2e-12), ("float32", 10, 4e-6), ("float32", 30, 1.5e-5)],
-)
-def test_the_error_of_exp_neg(precision: str, up_to: float, largest: float) -> None:
-    """The relative error grows with y: by the series' missing term in 64 bits, by rounding in 32."""
-    y = np.linspace(0.0, up_to, 4001).astype(precision)
-    found, plain = values_of(precision, y)
-    assert found.dtype == precision
-    assert np.array_equal(found, plain), "compiled or not, the same bits"
-    exact = np.array([exp(-float(value)) for value in y])
-    error = np.abs(found.astype(np.float64) / exact - 1.0).max()
-    assert largest / 3 < error < largest
-    assert found[0] == 1.0
-
-
-@pytest.mark.parametrize("precision", ["float64", "float32"])
-def test_exp_neg_counts_large_arguments_as_64(precision: str) -> None:
-    found, _ = values_of(precision, np.array([64.0, 64.5, 1e30, np.inf, 63.0], precision))
-    assert np.all(found[:4] == found[0])
-    assert 0.0 < found[0] < found[4]
 
 
 TWICE = """

@@ -33,9 +33,14 @@ def of_one_state(step: Callable[..., Any], psi_index: Callable[..., Any]) -> Neu
         return ((0,),), (1,), (psi,), (0,), (), (), (0,)
 
     return NeuronModel(
-        "mine", (StateVar("v"),), "made up", fixed_per_neuron=("a",), fixed_step=step, psi_index=psi_index,
+        "mine",
+        (StateVar("v"),),
+        "made up",
+        fixed_per_neuron=("a",),
+        fixed_step=step,
+        psi_index=psi_index,
         fixed_jacobian=jacobian,
-    )  # fmt: skip
+    )
 
 
 def step(s, z_prev, I, p):
@@ -166,4 +171,4 @@ def test_integers_of_another_model_are_refused() -> None:
             InputError, match=f"neuron 'alif': integer_form gives '{name}', rule: 'alif' or a VARIANT of "
         ):
             integer_model(wrong, fmt)
-    assert integer_model(LIF, fmt) is get_model(LIF.integer_form(fmt))  # type: ignore[misc]
+    assert integer_model(LIF, fmt) is get_model(LIF.integer_form(fmt))

@@ -107,7 +107,7 @@ def of_entry(entry: Callable[..., Any]) -> Structure:
 def test_an_entry_behind_many_branches_is_found() -> None:
     """A leak of thirteen pieces, of which one alone is not 0; the last round of a search; the first of a count."""
 
-    def piece(s, p, psi):  # noqa: PLR0911, PLR0912
+    def piece(s, p, psi):  # noqa: PLR0911, PLR0912  (many branches are the test)
         x = s[0]
         if x > 12:
             return 0
