@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from commands import ENVIRONMENT, called, program
+from needed import needs_lava
 
 from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.testing.networks import random_network, random_spikes
@@ -159,7 +159,7 @@ def test_float_and_integers_are_compared_by_spikes_or_within_a_tolerance(folder:
     assert "largest deviation before the sample's first different spike" in strict.stdout
 
 
-@pytest.mark.skipif(find_spec("lava") is None, reason="lava-nc is not installed (Python 3.10 only)")
+@needs_lava
 def test_lava_gives_the_simulators_trace(folder: Path) -> None:
     options = ["--device", "lava", "--samples", "2", "--trace", folder / "lava.h5"]
     made = program("simulate", folder / "quantized.h5", "--data", folder / "data.npz", *options)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import runpy
 from dataclasses import replace
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs, needs_lava
 
 import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
@@ -89,8 +89,7 @@ def test_the_traces_differ_as_the_page_says(shared_data: Path) -> None:
 
 
 def test_c_fires_the_simulators_spikes(shared_data: Path, tmp_path: Path) -> None:
-    if reason := build.HOST.missing():
-        pytest.skip(reason)
+    needs(build.HOST)
     x = letters(shared_data).x[::97]
     for target in (None, "netx"):
         chosen = integers(shared_data, target)
@@ -105,7 +104,7 @@ def test_c_fires_the_simulators_spikes(shared_data: Path, tmp_path: Path) -> Non
                 assert np.array_equal(rows[:, 1], expected.states[p.name]["v"][:, i]), f"sample {i}, {p.name}, v"
 
 
-@pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
+@needs_lava
 def test_lava_fires_the_simulators_spikes(shared_data: Path) -> None:
     from hypr_neuro.compilers.lava.integers.trace import lava_trace
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_programs import assert_c_equals, compiled, needs
+from c_programs import assert_c_equals, compiled
+from needed import needs
 from scipy import sparse
 
 from hypr_neuro.compilers.c import build

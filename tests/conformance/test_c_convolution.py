@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_programs import assert_c_equals, compiled, needs
+from c_programs import assert_c_equals, compiled
 from convolutions import random_convolutional_network
+from needed import needs
 
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.build import CORTEX_M4, HOST, SANITIZERS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_programs import compiled, needs
+from c_programs import compiled
 from commands import called
+from needed import needs, needs_make
 
 from hypr_neuro import compilers
 from hypr_neuro.compilers import compile_network
@@ -230,10 +230,9 @@ def test_a_program_that_fails_is_reported(tmp_path: Path) -> None:
         build.build(folder)
 
 
+@needs_make
 def test_makefile_builds_and_runs(tmp_path: Path) -> None:
     needs(HOST)
-    if shutil.which("make") is None:
-        pytest.skip("make is not installed")
     network = small()
     folder = compiled(network, tmp_path)
     x = np.array([[1, 0], [0, 1], [1, 1]])
@@ -248,13 +247,12 @@ def test_makefile_builds_and_runs(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.array(done.stdout.split(), np.int64).reshape(3, 3), expected)
 
 
+@needs_make
 @pytest.mark.parametrize("target", ["run", "emulate"])
 def test_make_builds_anew_for_other_flags(target: str, tmp_path: Path) -> None:
     needs(HOST)
     if target == "emulate":
         needs(CORTEX_M4)
-    if shutil.which("make") is None:
-        pytest.skip("make is not installed")
     folder = compiled(small(), tmp_path)
 
     def made(*flags: str) -> int:

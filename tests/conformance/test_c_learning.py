@@ -4,7 +4,6 @@ remember equal the definition's and the simulator's, bit for bit."""
 from __future__ import annotations
 
 import ctypes
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_arm, needs_gcc, needs_qemu
 
 import hypr_neuro as hn
-from hypr_neuro.compilers.c.build import CORTEX_M4, EMULATOR, HOST, SANITIZERS, Toolchain, sizes
+from hypr_neuro.compilers.c.build import CORTEX_M4, SANITIZERS, Toolchain, sizes
 from hypr_neuro.compilers.c.learning.build import SOURCES, build_learning, run_learning
 from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes, write_learning
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
@@ -45,9 +45,6 @@ Array = Any
 STEPS, RATE, PARAMETER_RATE = 30, 60000, 200000
 LARGE_RATE = 1 << 23
 QUICK = replace(LIBRARY, flags=("-O1", *LIBRARY.flags[1:]))
-needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
-needs_arm = pytest.mark.skipif(CORTEX_M4.missing() is not None, reason=str(CORTEX_M4.missing()))
-needs_qemu = pytest.mark.skipif(shutil.which(EMULATOR) is None, reason=f"{EMULATOR} is not installed")
 LEARNING = [name for name in integer_models() if MODELS[name].psi_index is not None]
 
 
@@ -310,10 +307,8 @@ PROGRAMS = [
         marks=needs_gcc,
         id="se_adlif, sanitizers",
     ),
-    pytest.param("brf", "factored, all", CORTEX_M4, marks=(needs_arm, needs_qemu), id="brf, Cortex-M4"),
-    pytest.param(
-        "se_adlif", "narrow, linear error", CORTEX_M4, marks=(needs_arm, needs_qemu), id="se_adlif, Cortex-M4"
-    ),
+    pytest.param("brf", "factored, all", CORTEX_M4, marks=needs_qemu, id="brf, Cortex-M4"),
+    pytest.param("se_adlif", "narrow, linear error", CORTEX_M4, marks=needs_qemu, id="se_adlif, Cortex-M4"),
 ]
 
 
@@ -482,7 +477,6 @@ def test_ecg_after_100_samples_equals_the_simulator(profile: str, shared_data: P
 
 
 @pytest.mark.once
-@needs_arm
 @needs_qemu
 def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: Path, tmp_path: Path) -> None:
     data, start, options = ecg_start(shared_data, "cortex_m4")

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_lava
 from scipy.sparse import csr_array
 
 from hypr_neuro.compilers import compile_network, targets
 from hypr_neuro.compilers.lava.record import potential_before_reset
-from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, check_sums, require_lava
+from hypr_neuro.compilers.lava.rules import builtin_lif, check_network, check_sums
 from hypr_neuro.devices.lava import LavaDevice
 from hypr_neuro.errors import HyprError, InputError, MismatchError, MissingPackageError
 from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
@@ -40,17 +41,6 @@ TOOL: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_golden.py"))
 Recipe, random_network, random_input = TOOL["Recipe"], TOOL["random_network"], TOOL["random_input"]
 RECIPES = {**TOOL["LIF_RECIPES"], **TOOL["BRF_RECIPES"]}
 STEPS = 300
-
-
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
-
-
-needs_lava = pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
 
 
 @pytest.fixture(scope="module")

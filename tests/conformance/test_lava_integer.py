@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_lava
 from scipy.sparse import csr_array
 
 from hypr_neuro.compilers.lava.integers.batch import run_in_lava
 from hypr_neuro.compilers.lava.integers.network import check_integer_network, lava_weights
-from hypr_neuro.compilers.lava.rules import require_lava
-from hypr_neuro.errors import HyprError, InputError, MismatchError, MissingPackageError
+from hypr_neuro.errors import HyprError, InputError, MismatchError
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing.integer import (
@@ -34,17 +34,6 @@ NETWORKS = 210
 EXECUTORS = {"reference": run_of_reference, "simulator": run_of_simulator}
 Cases = dict[str, tuple[IntegerNetwork, Any]]
 Runs = dict[str, list[Any]]
-
-
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
-
-
-needs_lava = pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
 
 
 def drawn(count: int) -> Cases:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_lava
 
 from hypr_neuro.compilers.lava.learning.network import check_learning, schedule
 from hypr_neuro.compilers.lava.learning.run import LavaLearning, LavaTask, _labels, learn_all_in_lava, learn_in_lava
-from hypr_neuro.compilers.lava.rules import require_lava
-from hypr_neuro.errors import HyprError, InputError, MissingPackageError
+from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.profiles.profile import Profile, load_profile
@@ -33,17 +33,6 @@ from hypr_neuro.testing.networks import assert_equal_traces, random_spikes, vari
 Array = Any
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 INPUTS, OUTPUTS = 4, 3
-
-
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
-
-
-needs_lava = pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
 
 
 def network(neurons: tuple[str, ...], profile: Profile | str = "loihi2", **params: float) -> QuantizedNetwork:

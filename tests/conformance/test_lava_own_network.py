@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needed import needs_lava
 
-from hypr_neuro.compilers.lava.rules import require_lava
-from hypr_neuro.errors import MissingPackageError
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.sim.engine import simulate
@@ -21,15 +20,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 STEPS, INPUTS = 60, 4
 
 
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
+pytestmark = needs_lava
 
 OWN = """
 import sys

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_gcc, needs_lava
 
 from hypr_neuro.compilers import compile_network
-from hypr_neuro.compilers.c.build import HOST, SANITIZERS, build, run, traces
+from hypr_neuro.compilers.c.build import SANITIZERS, build, run, traces
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
 from hypr_neuro.compilers.lava.learning.run import learn_in_lava
-from hypr_neuro.compilers.lava.rules import builtin_lif, require_lava
+from hypr_neuro.compilers.lava.rules import builtin_lif
 from hypr_neuro.devices.lava import LavaDevice
-from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import write_nir
 from hypr_neuro.exchange.nir.read_integers import read_quantized_nir
 from hypr_neuro.graph.integer import as_integer
@@ -36,15 +37,6 @@ from hypr_neuro.testing.networks import assert_equal_traces, random_network, ran
 Array = Any
 SEED, STEPS = 6, 40
 WIDTHS = (12, 16, 20)
-needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
-
-
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
 
 
 def quantized(bits: int, **changed: Any) -> QuantizedNetwork:
@@ -138,7 +130,7 @@ def test_learning_equals_its_definition_and_c(bits: int, tmp_path: Path) -> None
     assert slow.clips() == fast.clips() == chip.clips()
 
 
-@pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
+@needs_lava
 def test_lava_runs_it_as_a_process_of_its_own_and_learns() -> None:
     """Not as Lava's built-in LIF, which has 24 bits."""
     qnet = quantized(16)

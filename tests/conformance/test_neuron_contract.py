@@ -12,18 +12,18 @@ import contract_neurons
 import numpy as np
 import pytest
 from contract_neurons import HIDDEN, READOUT
+from needed import needs_gcc, needs_lava
 
 from hypr_neuro.comparing.compare import compare
 from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.probes import float_along
 from hypr_neuro.comparing.scales import gradient_scales
 from hypr_neuro.compilers import compile_network
-from hypr_neuro.compilers.c.build import HOST, SANITIZERS, build, run, traces
+from hypr_neuro.compilers.c.build import SANITIZERS, build, run, traces
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
 from hypr_neuro.compilers.lava.learning import run as lava_run
-from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import read_nir, write_nir
 from hypr_neuro.exchange.nir.read_integers import read_quantized_nir
 from hypr_neuro.graph.integer import as_integer
@@ -49,16 +49,7 @@ from hypr_neuro.train.reference import reference_gradients
 
 Array = Any
 SEED, STEPS = 3, 25
-needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
 QUICK = replace(LIBRARY, flags=("-O1", *LIBRARY.flags[1:]))
-
-
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
 
 
 @pytest.fixture(autouse=True)
@@ -245,7 +236,7 @@ def test_c_learns_as_defined(name: str, chosen: str, tmp_path: Path) -> None:
     assert slow.clips() == fast.clips()
 
 
-@pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
+@needs_lava
 def test_lava_learns_as_defined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lava_run, "WORKER", "contract_neurons.lava_worker")
     folder = str(Path(contract_neurons.__file__).parents[1])

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_gcc
 
 from hypr_neuro.compilers import compile_network
-from hypr_neuro.compilers.c.build import HOST, SANITIZERS, build, run, traces
+from hypr_neuro.compilers.c.build import SANITIZERS, build, run, traces
 from hypr_neuro.graph.integer import as_integer
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network import Network
@@ -35,7 +36,6 @@ from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.reference import reference_gradients
 
 SEED, STEPS = 5, 30
-needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
 
 
 @jitable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import nir
 import numpy as np
 import pytest
+from needed import needs, needs_gcc, needs_make
 
 from hypr_neuro.compilers import Artifact, compile_network
 from hypr_neuro.compilers.c import build
@@ -31,8 +31,7 @@ def assert_cores_equal(qnet: QuantizedNetwork, artifact: Artifact, x: np.ndarray
     """Samples x (sample, T, channel): states and outputs of every step; returns how many outputs are not 0."""
     # the sanitizers compile slowly, and one network in two tells as much
     toolchain = SANITIZERS if seed % 2 else build.HOST
-    if toolchain.missing():
-        pytest.skip(str(toolchain.missing()))
+    needs(toolchain)
     integer, tail = qnet.integer(), qnet.tail
     sources = ["network.c", *(name for name in artifact.manifest["files"] if re.fullmatch(r"core_\d+\.c", name))]
     program = build.build(artifact.folder, toolchain, trace=True, sources=sources)
@@ -93,8 +92,7 @@ def test_every_message_has_a_source_and_a_receiver() -> None:
 
 
 def test_a_core_that_is_too_full_is_refused(tmp_path: Path) -> None:
-    if CORTEX_M4.missing():
-        pytest.skip(str(CORTEX_M4.missing()))
+    needs(CORTEX_M4)
     qnet = random_quantized("lif", 0, PROFILE, hidden=(370,), inputs=4, bias=False, steps=10)
     rule = r"core 0 \(layers\.0, 370 neurons\): 1\d{5} bytes of code and data, limit 129024 .*neurons_per_core=(\d+)"
     with pytest.raises(DoesNotFitError, match=rule):
@@ -113,9 +111,9 @@ def test_a_core_is_not_measured_without_a_compiler(tmp_path: Path, monkeypatch: 
     assert {core["reason"] for core in manifest["cores"]} == {"arm-none-eabi-gcc is not installed"}
 
 
+@needs_gcc
+@needs_make
 def test_make_builds_anew_for_other_flags(tmp_path: Path) -> None:
-    if build.HOST.missing() or shutil.which("make") is None:
-        pytest.skip("gcc or make is not installed")
     qnet = random_quantized("lif", 0, PROFILE)
     compile_network(qnet, target="spinnaker2", out=tmp_path)
     text = f"1 {'1 ' * qnet.inputs}\n2 0.5\n"

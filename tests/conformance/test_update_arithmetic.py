@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_gcc
 
 from hypr_neuro.compilers.c import fixed_header
-from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
+from hypr_neuro.compilers.c.build import Toolchain, compile_c
 from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.errors import InputError, WidthError
 from hypr_neuro.numbers import fixed_point
@@ -42,7 +43,6 @@ Array = Any
 TRAPPING = Toolchain(
     "library", "gcc", "size", ("-O1", "-shared", "-fPIC", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
 )
-needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
 LARGEST_RATE = (2048 << 16) - 1
 LIMIT, AVERAGE = 64, 3
 WIDTHS = ((8, 0), (2, 0), (16, 0), (8, 4), (5, 16), (16, 16), (2, 1))

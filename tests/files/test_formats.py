@@ -7,13 +7,13 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import nir
 import numpy as np
 import pytest
+from needed import needs_lava
 
 import hypr_neuro as hn
 from hypr_neuro.compilers import targets
@@ -207,7 +207,7 @@ def test_a_fault_is_no_refusal(error: Exception) -> None:
         one_cell(fail)
 
 
-@pytest.mark.skipif(find_spec("lava") is None, reason="lava-nc is not installed")
+@needs_lava
 def test_lava_processes_that_are_named_are_those_that_are_read() -> None:
     code = """
 from hypr_neuro.compilers.lava.read_integers import kinds

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import lava_is_here, needs_lava
 
 from hypr_neuro.compilers.lava.from_lava import from_lava
-from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import InputError, MismatchError, MissingPackageError
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork
 from hypr_neuro.testing.integer import assert_same_run, random_integer_network, run_of_simulator
@@ -26,17 +26,6 @@ from hypr_neuro.testing.networks import random_quantized
 PROGRAM = Path(__file__).resolve().parents[1] / "helpers" / "lava_networks.py"
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 NETWORKS = 45
-
-
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
-
-
-needs_lava = pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
 
 
 def ask(task: str, folder: Path, *names: str) -> None:

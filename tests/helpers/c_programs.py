@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
+from needed import needs
 
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c import build
-from hypr_neuro.compilers.c.build import CORTEX_M4, Toolchain
+from hypr_neuro.compilers.c.build import Toolchain
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.integer import assert_same_run, run_of_reference
-
-
-def needs(toolchain: Toolchain) -> None:
-    """Skip the test, with a reason, where the compiler or the emulator is not installed."""
-    reason = toolchain.missing()
-    if toolchain is CORTEX_M4 and shutil.which(build.EMULATOR) is None:
-        reason = f"{build.EMULATOR} is not installed"
-    if reason is not None:
-        pytest.skip(reason)
 
 
 def compiled(network: IntegerNetwork | HasInteger, folder: Path) -> Path:

@@ -8,25 +8,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 
 Arrays = dict[str, np.ndarray]
-
-
-def _lava_is_here() -> bool:
-    try:
-        return find_spec("lava.magma") is not None
-    except ModuleNotFoundError:
-        return False
-
-
-needs_lava = pytest.mark.skipif(not _lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
 
 
 def neurons(folder: Path, cases: list[dict[str, Any]]) -> list[Arrays]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_gcc
 
 from hypr_neuro.compilers.c import fixed_header
-from hypr_neuro.compilers.c.build import HOST, Toolchain, compile_c
+from hypr_neuro.compilers.c.build import Toolchain, compile_c
 from hypr_neuro.compilers.c.learning.update import eval_length
 from hypr_neuro.compilers.c.loops import CArray, LoopTranslator, Sink, helpers, writes_all
 from hypr_neuro.errors import InputError
@@ -29,7 +30,6 @@ LIBRARY = Toolchain(
 LIMIT, AVERAGE, FRACTION, BITS = 4, 6, 20, 16
 SHAPES = ((1, 1), (5, 1), (7, 12), (3, 40))
 LONGEST = 64
-needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
 
 
 def rule_loops(function: Any, shapes: Iterable[tuple[int, ...]]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_lava
 
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons import get_model
@@ -16,7 +17,6 @@ from hypr_neuro.numbers.compiling import compile_kernel
 
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "lava_oracle.py"))
-needs_lava = LAVA["needs_lava"]
 STEP, LIF_STEP = get_model("lif_refractory").fixed_step, get_model("lif").fixed_step
 U_WRAPPED, V_SATURATED, CURRENT_WRAPPED = 1, 2, 4
 TOP = (1 << 23) - 1

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_lava
 from scipy.sparse import csr_array, csr_matrix
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.loihi_weights import BIAS_EXPONENT, BIAS_MANTISSA, SIGN_MODES, bias, on_grid
 
 LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "lava_oracle.py"))
-needs_lava = LAVA["needs_lava"]
 VALUES = np.arange(-300, 301).reshape(1, -1)
 BITS = list(range(1, 9))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needed import needs
 
 import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
@@ -42,8 +43,7 @@ def test_outputs_anywhere_come_in_float_time(seed: int, profile: str) -> None:
 
 
 def test_c_gives_the_outputs_side_by_side(tmp_path: Path) -> None:
-    if build.HOST.missing():
-        pytest.skip(f"no {', '.join(build.HOST.missing())}")
+    needs(build.HOST)
     tried = 0
     for seed in SEEDS:
         qnet, x = of_graph(seed), random_spikes(seed, 1, 30, random_graph(seed).inputs).astype(np.int64)

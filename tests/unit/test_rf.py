@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_lava
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import Population
@@ -22,7 +23,6 @@ from hypr_neuro.numbers.compiling import compile_kernel
 
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 LAVA: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "lava_oracle.py"))
-needs_lava = LAVA["needs_lava"]
 MODELS = ("rf", "rf_iz")
 TOP = (1 << 23) - 1
 RE_SATURATED, IM_SATURATED, CURRENT_WRAPPED = 1, 2, 4
