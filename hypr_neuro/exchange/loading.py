@@ -13,8 +13,9 @@ from hypr_neuro.graph.kinds import require_path
 from hypr_neuro.graph.network import Network
 from hypr_neuro.graph.network_file import KIND as NETWORK
 from hypr_neuro.graph.network_file import KIND_OF_GRAPHS
-from hypr_neuro.quantizing.network import GRAPH_KIND_0_1, QuantizedNetwork
-from hypr_neuro.quantizing.network import KIND as QUANTIZED
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.network_file import GRAPH_KIND_0_1
+from hypr_neuro.quantizing.network_file import KIND as QUANTIZED
 
 if TYPE_CHECKING:
     AnyNetwork = Network | QuantizedNetwork | IntegerNetwork

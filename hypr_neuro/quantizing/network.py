@@ -9,30 +9,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.files.store import kind_of, load_arrays, save_arrays
+from hypr_neuro.errors import InputError
+from hypr_neuro.files.store import save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
 from hypr_neuro.graph.integer import IntegerNetwork, check_populations
-from hypr_neuro.graph.synapses import loaded_matrix, matrix_arrays, matrix_entry
-from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.profiles.profile import Profile, parse_profile
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.network_file import KIND, contents, load_network
 from hypr_neuro.quantizing.parts import (
-    Connection,
     QuantizedConnection,
     QuantizedLayer,
     QuantizedPopulation,
     neurons_of,
     require_arrays,
 )
-from hypr_neuro.quantizing.psi import psi_table_at
 from hypr_neuro.quantizing.record import explained
 
-KIND = "hypr-neuro quantized network"
 OUTPUT_DECAY = 0.9
 """κ of outputs that spike, unless the network says another, as in training."""
-GRAPH_KIND_0_1 = "hypr-neuro quantized graph"
-"""Of files that version 0.1 wrote of graphs."""
 
 
 @dataclass(repr=False)
@@ -262,79 +256,12 @@ class QuantizedNetwork:
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file that `load` reads back equal."""
-        arrays: dict[str, Array] = {}
-        populations, connections = [], []
-        for i, p in enumerate(self.populations):
-            arrays |= {f"p{i}/{key}": getattr(p, key) for key in ("per_neuron", "constants", "psi_table")}
-            populations.append(
-                {
-                    "name": p.name,
-                    "neuron": p.model.name,
-                    "state_scale": p.state_scale,
-                    "current_scale": p.current_scale,
-                    "trainable": list(p.trainable),
-                }
-            )
-        for i, c in enumerate(self.connections):
-            arrays |= matrix_arrays(f"c{i}/mantissa", c.mantissa)
-            if not isinstance(c.delays, int):
-                arrays |= matrix_arrays(f"c{i}/delays", c.delays)
-            connections.append(
-                {
-                    "source": c.source,
-                    "target": c.target,
-                    "shape": list(c.mantissa.shape),
-                    "exponent": c.exponent,
-                    "bias_axon": c.bias_axon,
-                    "delays": c.delays if isinstance(c.delays, int) else None,
-                    "current": c.current,
-                    "message_bits": c.message_bits,
-                    "trainable": c.trainable,
-                    **matrix_entry(c.mantissa),
-                }
-            )
-        meta = {
-            "inputs": self.inputs,
-            "outputs": list(self.outputs),
-            "dt": self.dt,
-            "encoder": self.encoder,
-            "profile": self.profile.dump(),
-            "populations": populations,
-            "connections": connections,
-            "record": self.record,
-            "notes": self.notes,
-            "output_decay": self.output_decay,
-        }
-        save_arrays(path, KIND, meta, arrays)
+        save_arrays(path, KIND, *contents(self))
 
     @classmethod
     def load(cls, path: str | Path) -> QuantizedNetwork:
         """Read a file of `save`; raise FileFormatError for a damaged file or one of another kind."""
-        graph_of_0_1 = kind_of(path) == GRAPH_KIND_0_1
-        meta, arrays = load_arrays(path, GRAPH_KIND_0_1 if graph_of_0_1 else KIND)
-        try:
-            profile = parse_profile(meta["profile"], str(path))
-            if graph_of_0_1:
-                return _graph_of_0_1(meta, arrays, profile)
-            if "layers" in meta:
-                layers = [_layer_of_0_1(i, entry, arrays) for i, entry in enumerate(meta["layers"])]
-                return cls.from_layers(layers, profile, meta["dt"], meta["encoder"], meta["record"])
-            return cls(
-                inputs=meta["inputs"],
-                populations=tuple(_loaded_population(i, e, arrays) for i, e in enumerate(meta["populations"])),
-                connections=tuple(_loaded_connection(i, e, arrays) for i, e in enumerate(meta["connections"])),
-                profile=profile,
-                dt=meta["dt"],
-                outputs=tuple(meta["outputs"]),
-                encoder=meta["encoder"],
-                record=meta["record"],
-                notes=meta["notes"],
-                output_decay=meta.get("output_decay", OUTPUT_DECAY),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-            raise FileFormatError(
-                f"file '{path}': {type(error).__name__} {error}; write it again with quantize"
-            ) from error
+        return load_network(path, cls, cls.from_layers)
 
 
 def numbered(names: Iterable[str]) -> tuple[str, ...]:
@@ -345,67 +272,3 @@ def numbered(names: Iterable[str]) -> tuple[str, ...]:
         seen[name] = seen.get(name, 0) + 1
         result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return tuple(result)
-
-
-def _loaded_population(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedPopulation:
-    return QuantizedPopulation(
-        name=entry["name"],
-        model=get_model(entry["neuron"]),
-        **{key: arrays[f"p{i}/{key}"] for key in ("per_neuron", "constants", "psi_table")},
-        state_scale=entry["state_scale"],
-        current_scale=entry["current_scale"],
-        trainable=tuple(entry["trainable"]),
-    )
-
-
-def _loaded_connection(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedConnection:
-    shape, delays = entry["shape"], entry["delays"]
-    return QuantizedConnection(
-        mantissa=loaded_matrix(f"c{i}/mantissa", shape, arrays, entry.get("convolution")),
-        exponent=entry["exponent"],
-        source=entry["source"],
-        target=entry["target"],
-        bias_axon=entry["bias_axon"],
-        delays=loaded_matrix(f"c{i}/delays", shape, arrays) if delays is None else delays,
-        current=entry["current"],
-        message_bits=entry["message_bits"],
-        trainable=entry.get("trainable", True),
-    )
-
-
-def _layer_of_0_1(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedLayer:
-    """Return a layer of a file that version 0.1 wrote."""
-    exponents = entry["exponents"]
-    connections = {k: Connection(arrays[f"{i}/{k}"], exponents[k]) for k in exponents}
-    return QuantizedLayer(
-        model=get_model(entry["neuron"]),
-        input=connections["input"],
-        recurrent=connections.get("recurrent"),
-        bias_axon=entry["bias_axon"],
-        **{key: arrays[f"{i}/{key}"] for key in ("per_neuron", "constants", "psi_table")},
-        state_scale=entry["state_scale"],
-        current_scale=entry["current_scale"],
-        trainable=tuple(entry["trainable"]),
-    )
-
-
-def _graph_of_0_1(meta: dict[str, Any], arrays: dict[str, Array], profile: Profile) -> QuantizedNetwork:
-    """Return a quantized graph of version 0.1, which had no ψ tables; they follow from scale and profile."""
-    network = IntegerNetwork.from_contents(meta["network"], arrays)
-    populations = tuple(
-        QuantizedPopulation(
-            name=p.name,
-            model=p.model,
-            per_neuron=p.per_neuron,
-            constants=p.constants,
-            psi_table=psi_table_at(p.model, meta["state_scale"][p.name], profile),
-            state_scale=meta["state_scale"][p.name],
-            current_scale=meta["current_scale"][p.name],
-            trainable=p.model.trainable,
-        )
-        for p in network.populations
-    )
-    connections = tuple(QuantizedConnection.of(c) for c in network.synapses)
-    return QuantizedNetwork(
-        network.inputs, populations, connections, profile, meta["dt"], (), None, meta["record"], meta["notes"]
-    )
