@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-class Ends:
-    """Ends of a connection from `source` to `target`."""
+class Endpoints:
+    """Endpoints of a connection from `source` to `target`."""
 
     source: str
     target: str
@@ -17,8 +17,8 @@ class Ends:
         return f"{self.source} -> {self.target}"
 
 
-class WeightedEnds(Ends):
-    """Ends of a connection with one weight for each pair of neurons."""
+class WeightedEnds(Endpoints):
+    """Endpoints of a connection with one weight for each pair of neurons."""
 
     weights: Any
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.ends import Ends
+from hypr_neuro.graph.ends import Endpoints
 from hypr_neuro.graph.integer import Population, Synapses, Weights
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
 from hypr_neuro.numbers.arrays import Array
@@ -24,7 +24,7 @@ class Connection:
 
 
 @dataclass(kw_only=True)
-class QuantizedConnection(Ends, Connection):
+class QuantizedConnection(Endpoints, Connection):
     """One connection of a `QuantizedNetwork`.
 
     Attributes
