@@ -16,13 +16,17 @@ def run(
     file: Annotated[Path, typer.Argument(help=".nir, .net (lava-dl), .npz or .pt (trained BRF and ALIF networks).")],
     dt: Annotated[float | None, typer.Option(help="Seconds a step; NIR does not hold it.")] = None,
     reset: Annotated[
-        str | None, typer.Option(help="zero or subtract: what a spike does to v; NIR does not say.")
+        str | None,
+        typer.Option(
+            help="zero, subtract, zero_delayed, subtract_delayed (snnTorch): what a spike does to v; NIR has no word."
+        ),
     ] = None,
     integrator: Annotated[str | None, typer.Option(help="euler (default) or exact, of NIR's time constants.")] = None,
     order: Annotated[
         str | None, typer.Option(help="current_first (default) or membrane_first, within a step of NIR's neurons.")
     ] = None,
     recurrent_delay: Annotated[int | None, typer.Option(min=0, help="Steps of feedback in NIR (default 1).")] = None,
+    floor: Annotated[float | None, typer.Option(help="Lowest v of NIR's neurons (Sinabs' min_v_mem).")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the network; created if need be.")] = Path(
         "runs/import"
     ),
@@ -37,7 +41,7 @@ def run(
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)
     imported = import_file(
-        file, dt=dt, reset=reset, integrator=integrator, order=order, recurrent_delay=recurrent_delay
+        file, dt=dt, reset=reset, integrator=integrator, order=order, recurrent_delay=recurrent_delay, floor=floor
     )
     folder = make_folder(out)
     path = folder / imported.file_name

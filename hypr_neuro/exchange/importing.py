@@ -123,7 +123,7 @@ LAYERS = "layers, which train, quantize and learn"
 Reader = Callable[[Path, dict[str, Any]], ImportedFile]
 CHECKPOINT = (_checkpoint, ("dt",))
 READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
-    ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay")),
+    ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay", "floor")),
     ".npz": CHECKPOINT,
     ".pt": CHECKPOINT,
     ".pth": CHECKPOINT,

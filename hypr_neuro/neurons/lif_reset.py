@@ -134,9 +134,9 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
         D,
         (
             (P[0][0], P[0][1] * through),
-            (0, P[1][1] * through),
-            (0, (P[2][1] - whole) * above),
-            (0, P[3][1] * through),
+            (P[1][0], P[1][1] * through),
+            (P[2][0], (P[2][1] - whole) * above),
+            (P[3][0], P[3][1] * through),
         ),
         E,
         F,

@@ -46,7 +46,8 @@ def ends(graph: nir.NIRGraph, cls: type) -> list[str]:
 
 options = st.fixed_dictionaries(
     {
-        "reset": st.sampled_from(["zero", "subtract"]),
+        "reset": st.sampled_from(["zero", "subtract", "zero_delayed", "subtract_delayed"]),
+        "floor": st.sampled_from([None, -1.5]),
         "integrator": st.sampled_from(["euler", "exact"]),
         "order": st.sampled_from(["current_first", "membrane_first"]),
         "recurrent_delay": st.integers(1, 3),

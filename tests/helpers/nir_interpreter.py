@@ -115,10 +115,11 @@ class Interpreter:
         integrator: str = "euler",
         order: str = "current_first",
         recurrent_delay: int = 1,
+        floor: float | None = None,
     ) -> None:
         self.graph, self.shapes, self.x, self.closing, self.dt = graph, shapes, x, closing, dt
         self.reset, self.integrator, self.order = reset, integrator, order
-        self.recurrent_delay = recurrent_delay
+        self.recurrent_delay, self.floor = recurrent_delay, floor
         self.nodes, edges = flat(graph)
         self.before = {name: [a for a, b in edges if b == name] for name in self.nodes}
         self.out: dict[tuple[str, int], Array] = {}
@@ -179,9 +180,18 @@ class Interpreter:
             v = v + self.dt * p["r"] * S
         z = v
         if what in ("LIF", "CubaLIF", "IF"):
+
+            def reset(v: Array) -> Array:
+                return p["v_reset"] if self.reset.startswith("zero") else v - (p["v_threshold"] - p["v_reset"])
+
+            delayed = self.reset.endswith("delayed")
+            if delayed and t > 0:
+                v = np.where(self.out[name, t - 1] > 0, reset(v), v)
+            if self.floor is not None:
+                v = np.maximum(v, self.floor)
             z = (v > p["v_threshold"]).astype(float)
-            reset = p["v_reset"] if self.reset == "zero" else v - (p["v_threshold"] - p["v_reset"])
-            v = np.where(z > 0, reset, v)
+            if not delayed:
+                v = np.where(z > 0, reset(v), v)
         self.state[name, t], self.out[name, t] = (current, v), z
         return z
 

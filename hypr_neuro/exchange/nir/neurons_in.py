@@ -25,6 +25,7 @@ from hypr_neuro.exchange.nir.flatten import Place
 from hypr_neuro.exchange.nir.nodes import naming, numbers
 from hypr_neuro.exchange.nir.options import GraphChoices
 from hypr_neuro.exchange.nir.shapes import ELEMENTWISE, Shape, for_each_neuron
+from hypr_neuro.neurons.lif_reset import NO_FLOOR
 from hypr_neuro.numbers.arrays import Array
 
 RATE_TOLERANCE = 1e-6
@@ -78,8 +79,8 @@ def convert_neurons(place: Place, shape: Shape, choices: GraphChoices) -> Conver
     return converted
 
 
-def _spiking(place: Place, values: Values, du: Array, dv: Array, choices: GraphChoices) -> Values:
-    """Return parameters of lif, v counted from v_reset."""
+def _spiking(place: Place, values: Values, du: Array, dv: Array, choices: GraphChoices) -> tuple[str, Values]:
+    """Return model and parameters, v counted from v_reset: lif, or lif_reset for what lif cannot."""
     zero = np.zeros(len(du))
     with naming(place.label):
         vth = values["v_threshold"] - values["v_reset"]
@@ -90,33 +91,39 @@ def _spiking(place: Place, values: Values, du: Array, dv: Array, choices: GraphC
                 f"v_threshold[{i}] = {values['v_threshold'][i]}, rule: above v_reset = "
                 f"{values['v_reset'][i]}; repair the file that was exported"
             )
-    subtract = float(choices.word("reset", place) == "subtract")
+    reset, lowest = choices.word("reset", place), choices.floor(place)
     bias = dv * (values.get("v_leak", zero) - values["v_reset"]) if np.any(dv) else zero
-    return {"du": du, "dv": dv, "vth": vth, "bias": bias, "subtract": np.full(len(du), subtract)}
+    subtract = zero + float(reset.startswith("subtract"))
+    params = {"du": du, "dv": dv, "vth": vth, "bias": bias, "subtract": subtract}
+    if lowest is None and not reset.endswith("delayed"):
+        return "lif", params
+    floor = zero + NO_FLOOR if lowest is None else lowest - values["v_reset"]
+    with naming(place.label):
+        for i in np.flatnonzero(floor > 0.0)[:1]:
+            raise InputError(f"floor = {lowest}, rule: at most v_reset[{i}] = {values['v_reset'][i]}; pass a lower one")
+    return "lif_reset", params | {"floor": floor, "delayed": zero + float(reset.endswith("delayed"))}
 
 
 def _cuba_lif(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert a CubaLIF."""
     du, dv = _rate(place, values, "tau_syn", choices), _rate(place, values, "tau_mem", choices)
     gain = dv * values["r"] * (du * values["w_in"])
-    return ConvertedNeurons(
-        "lif", _spiking(place, values, du, dv, choices), gain, None, _extra_delay(place, choices), []
-    )
+    model, params = _spiking(place, values, du, dv, choices)
+    return ConvertedNeurons(model, params, gain, None, _extra_delay(place, choices), [])
 
 
 def _lif(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert a LIF."""
     dv = _rate(place, values, "tau", choices)
-    return ConvertedNeurons(
-        "lif", _spiking(place, values, np.ones(len(dv)), dv, choices), dv * values["r"], None, 0, []
-    )
+    model, params = _spiking(place, values, np.ones(len(dv)), dv, choices)
+    return ConvertedNeurons(model, params, dv * values["r"], None, 0, [])
 
 
 def _if(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
     """Convert an IF."""
     n = len(values["r"])
-    params = _spiking(place, values, np.ones(n), np.zeros(n), choices)
-    return ConvertedNeurons("lif", params, choices.dt(place) * values["r"], None, 0, [])
+    model, params = _spiking(place, values, np.ones(n), np.zeros(n), choices)
+    return ConvertedNeurons(model, params, choices.dt(place) * values["r"], None, 0, [])
 
 
 def _threshold(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:

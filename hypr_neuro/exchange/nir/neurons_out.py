@@ -32,10 +32,13 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.onset import HORIZON, Onset, find_onset, is_linear
 from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.lif_reset import NO_FLOOR
 from hypr_neuro.numbers.arrays import Array
 
 MIN_RATE = 1e-9
 """Smallest dt/τ that is written: NIR divides by the rates, so a state that never leaks has no finite τ."""
+EULER = "lif", "lif_reset", "cuba_li"
+"""Models that a node of NIR computes by forward Euler; it says nothing of resets but v_reset, and of no floor."""
 NEVER = 1e30
 """Threshold of a neuron that no impulse brings to fire."""
 
@@ -57,13 +60,14 @@ class NeuronGroup(Protocol):
 
 
 def reset_of(layer: NeuronGroup) -> str:
-    """Return 'zero', 'subtract', 'mixed', or 'model' where the reset is part of the model's own dynamics."""
-    subtract = layer.params.get("subtract")
-    if subtract is None:
+    """Return a word of `options`, 'mixed', or 'model' where the reset is part of the model's own dynamics."""
+    if "subtract" not in layer.params:
         return "model"
-    if np.all(subtract == 0.0):
-        return "zero"
-    return "subtract" if np.all(subtract == 1.0) else "mixed"
+    subtract = layer.params["subtract"]
+    delayed = layer.params.get("delayed", np.zeros(layer.size))
+    if np.any((subtract != subtract[0]) | (delayed != delayed[0])):
+        return "mixed"
+    return ("subtract" if subtract[0] else "zero") + ("_delayed" if delayed[0] else "")
 
 
 def neuron_node(layer: NeuronGroup, dt: float) -> tuple[nir.NIRNode, list[str]]:
@@ -73,13 +77,17 @@ def neuron_node(layer: NeuronGroup, dt: float) -> tuple[nir.NIRNode, list[str]]:
         with np.errstate(over="ignore"):
             rate = -np.expm1(-1.0 / layer.params["tau"])
         return nir.LI(tau=dt / rate, r=np.ones(n), v_leak=np.zeros(n)), []
-    if name not in ("lif", "cuba_li"):
+    if name not in EULER:
         return _linearised(layer, dt)
     kind, values, losses = _euler(layer, dt)
     if name == "cuba_li":
         return getattr(nir, kind)(**values), losses
     if reset_of(layer) != "zero":
-        losses.append("NIR cannot say that the reset is by subtraction; other readers reset to 0 unless they are told")
+        losses.append(
+            f"NIR cannot say that the reset is '{reset_of(layer)}'; other readers reset to 0 unless they are told"
+        )
+    if np.any(layer.params.get("floor", NO_FLOOR) > NO_FLOOR):
+        losses.append("NIR cannot say the floor under v; other readers have none unless they are told")
     threshold = layer.params["vth"].copy()
     return getattr(nir, f"{kind}F")(**values, v_threshold=threshold, v_reset=np.zeros(n)), losses
 

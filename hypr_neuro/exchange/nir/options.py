@@ -1,16 +1,19 @@
 """What NIR leaves open, and where each choice came from: metadata of the graph, an argument, or a default.
 
 dt               seconds a step; no default
-reset            "zero": v = v_reset after a spike; "subtract": v -= v_threshold - v_reset; no default
+reset            what a spike does to v; no default. "zero": v = v_reset before the next leak; "subtract":
+                 v -= v_threshold - v_reset there; "zero_delayed" and "subtract_delayed": the same in the next step,
+                 after leak and input, as snnTorch's neurons do it unless reset_delay is False
+floor            lowest v, at most v_reset, before the spike is decided (Sinabs' min_v_mem); none by default
 integrator       "euler": a step moves by dt/τ; "exact": by 1 - e^{-dt/τ}, input held constant over the step
 order            "current_first": the membrane sees the synaptic current of the same step, as in the NIR paper;
                  "membrane_first": that of the step before, so that all that reaches a neuron with a synaptic current
                  arrives one step later
 recurrent_delay  steps that a connection takes which closes a loop, on top of its Delay nodes; the default is 1
 
-Metadata say them by these names. reset, integrator and order may differ between neurons: a neuron's own metadata come
-first, then those of the graphs around it, then those of the graph's Input and Output. dt and recurrent_delay are the
-same for all. An argument that contradicts metadata is refused.
+Metadata say them by these names. reset, floor, integrator and order may differ between neurons: a neuron's own metadata
+come first, then those of the graphs around it, then those of the graph's Input and Output. dt and recurrent_delay are
+the same for all. An argument that contradicts metadata is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from hypr_neuro.exchange.nir.flatten import Flat, Place
 from hypr_neuro.exchange.nir.nodes import short_repr
 
 WORDS = {
-    "reset": ("zero", "subtract"),
+    "reset": ("zero", "subtract", "zero_delayed", "subtract_delayed"),
     "integrator": ("euler", "exact"),
     "order": ("current_first", "membrane_first"),
 }
@@ -83,6 +86,10 @@ def checked_option(name: str, value: Any) -> Any:
             raise InputError(f"dt = {short_repr(value)}, rule: seconds a step, positive")
         check_dt(float(plain))
         return float(plain)
+    if name == "floor":
+        if not number or not abs(plain) <= sys.float_info.max:
+            raise InputError(f"floor = {short_repr(value)}, rule: the lowest v, a finite number")
+        return float(plain)
     if not number or plain != plain // 1 or plain < 0:
         raise InputError(f"{name} = {short_repr(value)}, rule: whole steps, 0 or more")
     return int(plain)
@@ -118,20 +125,31 @@ class GraphChoices:
 
     def word(self, name: str, place: Place) -> str:
         """Return reset, integrator or order of one neuron."""
+        said = self._said(name, place)
+        if said is not None:
+            return str(said)
+        if name not in DEFAULTS:
+            raise InputError(
+                f"{place.label}: NIR does not say how a spike resets v; pass reset (--reset), "
+                f"{', '.join(WORDS[name])}; snnTorch's default is subtract_delayed"
+            )
+        return str(self._chosen(name, DEFAULTS[name], "default"))
+
+    def floor(self, place: Place) -> float | None:
+        """Return the lowest v of one neuron, None where nothing says any."""
+        said = self._said("floor", place)
+        return None if said is None else float(said)
+
+    def _said(self, name: str, place: Place) -> Any:
+        """Return what an argument or metadata say of one neuron, None where they do not."""
         entries = (_entry(name, *item) for item in (*place.metadata, *self._ends))
         stated = next((entry for entry in entries if entry is not None), None)
         given = self.arguments.get(name)
         if stated is not None and given is not None and stated[0] != given:
-            raise InputError(f"{name} = '{given}' was passed, {stated[1]} says '{stated[0]}'; leave {name} out")
+            raise InputError(f"{name} = {given!r} was passed, {stated[1]} says {stated[0]!r}; leave {name} out")
         if given is not None:
-            return str(self._chosen(name, given, "argument"))
-        if stated is not None:
-            return str(self._chosen(name, *stated))
-        if name not in DEFAULTS:
-            raise InputError(
-                f"{place.label}: NIR does not say how a spike resets v; pass reset (--reset), 'zero' or 'subtract'"
-            )
-        return str(self._chosen(name, DEFAULTS[name], "default"))
+            return self._chosen(name, given, "argument")
+        return None if stated is None else self._chosen(name, *stated)
 
     def without_effect(self) -> list[Choice]:
         """Return the arguments that no node asked for."""

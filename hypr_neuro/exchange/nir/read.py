@@ -57,6 +57,7 @@ def import_nir(
     integrator: str | None = None,
     order: str | None = None,
     recurrent_delay: int | None = None,
+    floor: float | None = None,
 ) -> Imported:
     """Return any NIR graph as a Network, and a summary of what was read, chosen and made.
 
@@ -69,13 +70,16 @@ def import_nir(
     dt
         Seconds a step; needed unless metadata say it or nothing depends on time.
     reset
-        'zero' or 'subtract', what a spike does to v; needed unless metadata say it or no neuron has a reset.
+        'zero', 'subtract', 'zero_delayed' or 'subtract_delayed' (snnTorch's default), what a spike does to v; needed
+        unless metadata say it or no neuron has a reset.
     integrator
         'euler' (default) or 'exact'.
     order
         'current_first' (default) or 'membrane_first'.
     recurrent_delay
         Steps of a connection that closes a loop, 1 by default.
+    floor
+        Lowest v of neurons that spike; none by default.
 
     Raises
     ------
@@ -85,11 +89,13 @@ def import_nir(
         For what cannot be imported; the error names node or edge.
     """
     given = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
-    arguments = check_arguments(given)
+    arguments = check_arguments(given | {"floor": floor})
     graph, where = open_graph(path_or_graph)
     with naming(where):
         if not written_here(graph):
             return import_foreign(graph, arguments, where)
+        if floor is not None:
+            raise InputError(f"floor = {floor} was passed, a file of hypr-neuro carries its own; leave it out")
         for name, value in DEFAULTS.items():
             if arguments.get(name, value) != value:
                 raise InputError(
