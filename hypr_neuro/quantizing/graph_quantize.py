@@ -39,7 +39,7 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.record import conversion_summary
-from hypr_neuro.quantizing.weight_groups import split_by_size
+from hypr_neuro.quantizing.weight_groups import split_by_row, split_by_size
 from hypr_neuro.quantizing.weights import calibration_input, quantize_weights
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.run.graph_forward import state_ranges
@@ -48,6 +48,7 @@ __getattr__ = renamed_names(__name__, {"QuantizedGraph": "QuantizedNetwork"})
 BIASES = ("line", "membrane")
 GROUPS, MOST_GROUPS = 2, 4
 """Of one connection's weights: unless another number is given, and at most."""
+ROW = "row"
 NETX, NETX_UNIT = "netx", 1 << 6
 
 
@@ -57,7 +58,7 @@ def quantize_graph(
     *,
     calibration: SequenceData | Array | Mapping[str, float],
     weight_range: Mapping[str, float] | None = None,
-    weight_groups: int = GROUPS,
+    weight_groups: int | str = GROUPS,
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,
@@ -77,7 +78,8 @@ def quantize_graph(
         Largest weight magnitude to make room for, by connection ("a -> b"), where it is larger than the network's own;
         learning needs it where weights shall grow.
     weight_groups
-        Most groups of one connection, 1 to 4; a further one has to halve the weights' squared error.
+        Most groups of one connection, 1 to 4; a further one has to halve the weights' squared error. "row" gives each
+        neuron an exponent of its own instead, that of the largest weight that leads to it.
     bias
         Where a constant current goes, to a bias axon ("line") or to the membrane ("membrane"), see above; by default to
         an axon, for netx to the membrane.
@@ -103,8 +105,8 @@ def quantize_graph(
     bias = bias or ("membrane" if target == NETX else "line")
     if bias not in BIASES:
         raise InputError(f"bias = {bias!r}, rule: {' or '.join(BIASES)}")
-    if weight_groups not in range(1, MOST_GROUPS + 1):
-        raise InputError(f"weight_groups = {weight_groups}, rule: 1 to {MOST_GROUPS}")
+    if weight_groups != ROW and weight_groups not in range(1, MOST_GROUPS + 1):
+        raise InputError(f"weight_groups = {weight_groups!r}, rule: 1 to {MOST_GROUPS}, or '{ROW}'")
     if target not in (None, NETX):
         raise InputError(f"target = {target!r}, rule: '{NETX}', or none given")
     netx = target == NETX
@@ -142,7 +144,7 @@ def _known_ranges(graph: Network, ranges: Mapping[str, float]) -> Mapping[str, f
 class _Conversion:
     """What was converted so far; attributes as in `QuantizedNetwork`."""
 
-    def __init__(self, graph: Network, profile: Profile, groups: int, bias: str, netx: bool) -> None:
+    def __init__(self, graph: Network, profile: Profile, groups: int | str, bias: str, netx: bool) -> None:
         self.graph, self.profile = graph, profile
         self.clock = profile.graph_clock(graph.clock.populations, graph.clock.connections, graph.outputs)
         self.groups, self.bias, self.netx = groups, bias, netx
@@ -216,16 +218,17 @@ class _Conversion:
                 f"behind '{c.target}' on this chip"
             )
         stored = _stored(c.weights)
-        groups = split_by_size(stored, self.top, self.groups)
+        groups = self._split(c, stored)
         for i, chosen in enumerate(groups):
             undivided = len(groups) == 1
             key, values = (
                 (c.source, stored) if undivided else (f"{c.source}, group {i + 1}", np.where(chosen, stored, 0.0))
             )
-            in_group = min(max(_largest(values), self._wanted(c) if i == 0 else 0.0), self.limit)
+            wanted = self._wanted(c) if i == 0 or self.groups == ROW else 0.0
+            in_group = min(max(_largest(values), wanted), self.limit)
             mantissa, exponent = self._mantissas(c.target, key, values, room if undivided else in_group)
             matrix = _like(c.weights, mantissa)
-            stored_matrix = matrix if undivided else _sparse(matrix)
+            stored_matrix = matrix if undivided else _sparse(matrix, chosen if self.groups == ROW else mantissa != 0)
             delay = self.clock.delay_in_step(c.source, c.target, c.delay)
             self.connections.append(
                 QuantizedConnection(
@@ -237,6 +240,16 @@ class _Conversion:
                     current=c.current,
                 )
             )
+
+    def _split(self, c: FloatSynapses, stored: Array) -> list[Array]:
+        """Return masks of the stored weights that have an exponent together."""
+        if isinstance(self.groups, int):
+            return split_by_size(stored, self.top, self.groups)
+        if isinstance(c.weights, Convolution):  # the weights of a kernel lead to many neurons
+            return split_by_size(stored, self.top, 1)
+        matrix: Any = c.weights
+        rows = np.indices(stored.shape)[0] if c.dense else np.repeat(np.arange(c.shape[0]), np.diff(matrix.indptr))
+        return split_by_row(np.minimum(np.abs(stored), self.limit), rows, self.top)
 
     def _wanted(self, c: FloatSynapses) -> float:
         """Return the weight magnitude to make room for whatever the network's own are."""
@@ -273,15 +286,21 @@ class _Conversion:
         return connection.mantissa, connection.exponent
 
 
-def _sparse(matrix: Any) -> Any:
-    """Return the matrix as CSR without stored zeros, a convolution as it is."""
+def _sparse(matrix: Any, kept: Array) -> Any:
+    """Return the chosen entries of the matrix as CSR, a convolution as it is.
+
+    A row keeps its zeros, which may learn.
+    """
     if isinstance(matrix, Convolution):
         return matrix
-    from scipy.sparse import csr_array
+    from scipy.sparse import coo_array, csr_array
 
-    compact = csr_array(matrix)
-    compact.eliminate_zeros()
-    return compact
+    if isinstance(matrix, np.ndarray):
+        at = np.nonzero(kept)
+        return csr_array(coo_array((matrix[at], at), matrix.shape))
+    entries = matrix.tocoo()
+    at = entries.row[kept], entries.col[kept]
+    return csr_array(coo_array((entries.data[kept], at), matrix.shape))
 
 
 def _largest(values: Array) -> float:

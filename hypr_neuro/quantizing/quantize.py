@@ -36,7 +36,7 @@ def quantize(
     *,
     calibration: SequenceData | Array | Mapping[str, float],
     weight_range: Mapping[str, float] | None = None,
-    weight_groups: int | None = None,
+    weight_groups: int | str | None = None,
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,

@@ -9,6 +9,9 @@ Groups are ranges of octaves below the largest weight. With the step 2^e that th
     error = Σ_groups Σ_w (round(w / 2^e) 2^e - w)²
 
 is made smallest over all such ranges; a further group must divide it by LEAST_GAIN at least.
+
+Or each neuron has an exponent of its own: the rows of the matrix whose largest weights need the same step form a group.
+A weight that learns then keeps the room of its row, where one in a group of small weights ends at the group's largest.
 """
 
 from __future__ import annotations
@@ -50,6 +53,23 @@ def split_by_size(weights: Array, top: int, groups: int) -> list[Array]:
         if total * LEAST_GAIN <= best and best > 0.0:
             best, ends = total, least
     return [(octave >= a) & (octave < b) for a, b in pairwise(ends)]
+
+
+def split_by_row(weights: Array, rows: Array, top: int) -> list[Array]:
+    """Return masks of the weights' shape, each of the rows that need one step, the largest step first.
+
+    `rows` has the row of each weight; rows without weights are in no group. `top` is the largest mantissa.
+    """
+    magnitude = np.abs(weights).ravel()
+    largest = np.zeros(int(rows.max(initial=0)) + 1)
+    np.maximum.at(largest, rows.ravel(), magnitude)
+    with np.errstate(divide="ignore"):
+        step = np.ceil(np.log2(largest / top))
+    steps = [s for s in np.unique(step)[::-1] if np.isfinite(s)]
+    if len(steps) < 2:
+        return [np.ones(weights.shape, np.bool_)]
+    of_weight = step[rows].reshape(weights.shape)
+    return [of_weight == s for s in steps]
 
 
 def rounding_error(weights: Array, top: int) -> float:

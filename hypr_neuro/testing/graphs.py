@@ -45,7 +45,7 @@ def random_learning_graph(seed: int, profile: Profile, *, steps: int = 40) -> Qu
     ranges = state_ranges(graph, random_spikes(seed, 2, steps, graph.inputs))
     widest = max(ranges[name] for name in graph.outputs)
     ranges |= dict.fromkeys(graph.outputs, widest)  # errors of several outputs need one scale
-    return quantize_graph(graph, profile, calibration=ranges, weight_groups=1 + seed % 3)
+    return quantize_graph(graph, profile, calibration=ranges, weight_groups=(1, 2, 3, "row")[seed % 4])
 
 
 def _population(name: str, model: str, rng: np.random.Generator) -> FloatPopulation:

@@ -471,3 +471,43 @@ def test_a_group_that_gains_less_than_half_is_not_made() -> None:
 @pytest.mark.parametrize("weights", [np.ones(4), np.zeros(3), np.zeros(0), np.array([3.0])])
 def test_nothing_to_part_is_one_group(weights: Array) -> None:
     assert len(split_by_size(weights, 127, 4)) == 1
+
+
+def entries(c: Any) -> Any:
+    """Post, pre and value of every stored weight."""
+    matrix = c.mantissa if hasattr(c, "mantissa") else c.weights
+    at = csr_array(matrix).tocoo() if hasattr(matrix, "indptr") else None
+    post, pre = np.indices(matrix.shape).reshape(2, -1) if at is None else (at.row, at.col)
+    return post, pre, np.asarray(matrix.ravel() if at is None else at.data)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_each_row_has_an_exponent_of_its_own(sparse: bool) -> None:
+    """Every weight stands once, zeros too, a row in one connection, and closer to its float than under one exponent."""
+    rng = np.random.default_rng(int(sparse))
+    weights = rng.normal(size=(9, 7)) * 2.0 ** -rng.permutation(9)[:, None]
+    weights[rng.random((9, 7)) < 0.2] = 0.0
+    kept: Any = csr_array(weights) if sparse else weights
+    lif = {"du": 1.0, "dv": 0.1, "vth": 1.0, "bias": 0.0, "subtract": 0.0}
+    neurons = FloatPopulation("a", MODELS["lif"], {k: np.full(9, v) for k, v in lif.items()})
+    graph = Network(7, (neurons,), (FloatSynapses("input", "a", kept),), 1e-3, ("a",))
+    error, places = {}, {}
+    for groups in (1, "row"):
+        qnet, error[groups], places[groups] = (
+            quantize_graph(graph, "loihi2", calibration={"a": 2.0}, weight_groups=groups),
+            0.0,
+            [],
+        )
+        scale = qnet.populations[0].current_scale
+        for c in qnet.connections:
+            post, pre, mantissa = entries(c)
+            error[groups] += float(np.abs(mantissa * 2.0**c.exponent / scale - weights[post, pre]).sum())
+            places[groups] += list(zip(post.tolist(), pre.tolist(), strict=True))
+    post, pre, _ = entries(graph.connections[0])
+    assert sorted(places["row"]) == sorted(zip(post.tolist(), pre.tolist(), strict=True))
+    rows = [set(entries(c)[0].tolist()) for c in qnet.connections]
+    assert len(rows) > 5
+    assert sum(map(len, rows)) == 9
+    assert error["row"] < error[1] / 3
+    with pytest.raises(InputError, match="weight_groups = 'column', rule: 1 to 4, or 'row'"):
+        quantize_graph(graph, "loihi2", calibration={"a": 2.0}, weight_groups="column")
