@@ -140,8 +140,8 @@ class Network:
         return chain_layers(self)
 
     def name(self, index: int) -> str:
-        """Return the name of a layer of a chain: 'layers.0', …, 'readout'."""
-        return layer_name(index, len(self.populations))
+        """Return the name of a population in `arrays`: 'layers.0', …, 'readout' in a chain, else its own."""
+        return layer_name(index, len(self.populations)) if self.is_chain else self.populations[index].name
 
     def population(self, name: str) -> FloatPopulation:
         """Return the population of that name."""

@@ -33,6 +33,8 @@ Events = tuple[Array, Array]
 """Which entries of each step are not 0: index (λ, batch, n+1), of which count (λ, batch) are valid."""
 BLOCK_BYTES = 12_000_000
 """Working memory of a block of samples: larger ones fall out of the cache, smaller ones cost more calls."""
+GRAPH_BLOCK = 16
+"""Samples of a network that is no chain of layers which run together."""
 
 
 @jitable
@@ -169,7 +171,12 @@ def over_blocks(samples: int, size: int, call: Callable[[int, int], Result]) -> 
 
 
 def block_size(net: Network, samples: int, steps: int, dtype: FloatType) -> int:
-    """Return the samples of a block: working memory near BLOCK_BYTES, and a block for each core."""
+    """Return the samples of a block: working memory near BLOCK_BYTES, and a block for each core.
+
+    A network that is no chain has the same number always, as its engine calls a kernel for each population.
+    """
+    if not net.is_chain:
+        return GRAPH_BLOCK
     floats = sum((2 * layer.model.d + 6) * layer.size + layer.inputs for layer in net.layers) * steps
     fitting = BLOCK_BYTES // max(1, floats * np.dtype(dtype).itemsize)
     return max(1, min(int(fitting), -(-samples // (cpu_count() or 1))))

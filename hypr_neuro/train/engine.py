@@ -21,7 +21,7 @@ class Sums:
     """What a P-stage adds to: one entry a synapse, neuron or parameter and sample."""
 
     def __init__(self, layer: Layer, batch: int, dtype: FloatType) -> None:
-        n = self.n = layer.size
+        n = layer.size
         self.weight = np.zeros((batch, layer.inputs, n), dtype)
         self.recurrent = np.zeros((batch, 0 if layer.recurrent is None else n, n), dtype)
         self.bias = np.zeros(batch * n, dtype)
@@ -30,11 +30,6 @@ class Sums:
     def arrays(self) -> tuple[Array, Array, Array, Array]:
         """Return the arrays in the order of the kernel's arguments."""
         return self.weight, self.recurrent, self.bias, self.param
-
-    def by_sample(self, sample: int) -> tuple[Array, Array, Array, Array]:
-        """Return one sample's entries: (inputs, n), (n or 0, n), (n,), (trainable, n)."""
-        columns = slice(sample * self.n, (sample + 1) * self.n)
-        return self.weight[sample], self.recurrent[sample], self.bias[columns], self.param[:, columns]
 
 
 class LayerEngine(LayerForward):

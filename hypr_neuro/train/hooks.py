@@ -15,6 +15,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.train.networks import hidden_places
 from hypr_neuro.train.rules.base import Local, Means, Penalty, Rule
 
 NUMBERS = "fiub"
@@ -29,16 +30,17 @@ def read_only(array: Array) -> Array:
 
 
 def deviations_of(rule: Rule, net: Network) -> tuple[float, ...]:
-    """Return the standard deviation of the noise on each layer's currents, () for no noise."""
+    """Return the standard deviation of the noise on each population's currents, () for no noise."""
     if not rule.uses("noise"):
         return ()
     answer: Any = rule.noise(net)
-    wanted = f"one finite standard deviation, 0 or larger, for each of {len(net.layers)} layers"
+    count = len(net.populations)
+    wanted = f"one finite standard deviation, 0 or larger, for each of {count} populations"
     try:
         array = np.asarray(answer)
     except ValueError:  # lists of different lengths
         array = np.array(None)
-    if array.shape != (len(net.layers),) or array.dtype.kind not in NUMBERS:
+    if array.shape != (count,) or array.dtype.kind not in NUMBERS:
         raise InputError(f"rule '{rule.name}': noise {answer!r:.120}, rule: {wanted}")
     deviations = tuple(float(value) for value in answer)
     if not all(0 <= value < float("inf") for value in deviations):
@@ -62,7 +64,7 @@ def penalty_of(rule: Rule, net: Network, means: Means) -> Penalty:
         )
     shapes = {name: array.shape for name, array in net.arrays().items()}
     gradient = _terms(rule, "gradient", answer.gradient, shapes)
-    rates = {net.name(i): (layer.size,) for i, layer in enumerate(net.layers[:-1])}
+    rates = {net.name(i): (net.populations[i].size,) for i in hidden_places(net)}
     by_rate = _terms(rule, "by_rate", answer.by_rate, rates)
     if by_rate and rule.eligibility == "current":
         raise InputError(f"rule '{rule.name}': by_rate needs eligibility 'spike': rates are those of spikes")

@@ -62,7 +62,7 @@ def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bo
 
     r_t = A_{t+1}ᵀ r_{t+1} + C_tᵀ g_t + C'_{t+1}ᵀ g_{t+1}, g_t the learning signal and, by the paths kept, what later
     steps say of z_t (`own_spike`: D_{t+1} · r_{t+1}; `recurrent`: what `later` was given besides); with `filtered`
-    g_t = (1-κ) x_t, x_t = signal_t + κ x_{t+1}, the transpose of the readout's leak.
+    g_t = signal_t + κ g_{t+1}, the transpose of the readout's leak (1 - κ is a factor of the signals).
 
     Its arguments are an entry k of the neurons; `signal` of the step; what `adjoint` (d+1, batch·n) and `later`, its
     last row, hold of the step after; states before and after, output before and current, as the S-stage left them; p,
@@ -87,9 +87,8 @@ def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bo
         A, B, C, C_prev, P, E = jacobian(sp, s, z, I, par, psi)
         g = signal[k]
         if filtered:
-            x = g + later[k]
-            later[k] = leak * x
-            g = x - leak * x
+            g += later[k]
+            later[k] = leak * g
         g_step = g
         if through:
             g += later[k]

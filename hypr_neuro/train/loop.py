@@ -25,10 +25,9 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.block import BatchGradients
 from hypr_neuro.train.checks import optional_whole, require_number, whole
 from hypr_neuro.train.code_digest import code_digests
-from hypr_neuro.train.graph_gradients import refuse_options_of_chains
+from hypr_neuro.train.gradients import batch_gradients
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
 from hypr_neuro.train.networks import (
-    gradients_of,
     has_spiking_outputs,
     keep_in_range,
     outputs_of,
@@ -122,9 +121,7 @@ def train(
     Parameters
     ----------
     net : Network
-        Changed. One that is no chain of layers takes rules that are sets of paths ("hypr", "ostl", "bptt"), and of
-        options those that say nothing of layers: no penalty, no update_every. Losses see a leaky trace of spiking
-        outputs, whose decay the note "output decay" may set.
+        Changed. Losses see a leaky trace of spiking outputs, whose decay the note "output decay" may set.
     data : SequenceData
         Its x may be a memory map: only one sub-sequence of one block of samples is read at a time.
     rule, chunk, feedback, penalty
@@ -192,8 +189,6 @@ def train(
         chosen.update_every if update_every is None else whole("update_every", update_every, 1),
     )
     if options.update_every is not None:
-        if not net.is_chain:
-            refuse_options_of_chains(update_every=update_every)
         check_online(chosen, kind, penalty)
     run = Run(
         net,
@@ -203,7 +198,7 @@ def train(
         History(),
         copies(net.arrays()),
         {} if average is None else copies(net.arrays()),
-        chosen.start(net) if chosen.keeps_means and net.is_chain else None,
+        chosen.start(net) if chosen.keeps_means else None,
     )
     path, described = None, options.described()
     if checkpoint is not None:
@@ -277,7 +272,7 @@ def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sam
         "sample": sample,
     }
     if options.update_every is None:
-        yield gradients_of(*arrays, penalty=options.penalty, **chosen)
+        yield batch_gradients(*arrays, penalty=options.penalty, **chosen)
     else:
         yield from online_gradients(run.net, *arrays[1:], update_every=options.update_every, **chosen)
 

@@ -85,6 +85,8 @@ class Loss:
 class RatePenalty:
     """Penalty on firing rates: Σ over layers of strength · mean over samples and neurons of (rate - target)².
 
+    Layers are all populations that spike and are no output.
+
     Attributes
     ----------
     target : float

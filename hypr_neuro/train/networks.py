@@ -1,18 +1,56 @@
-"""What training asks of a network, in the engine of chains or in that of any graph: gradients, outputs, silence."""
+"""What training asks of a network: its hidden populations, what losses see of its outputs, and what silence is."""
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import Rows, readout
 from hypr_neuro.run.graph_forward import run_graph
-from hypr_neuro.train.block import BatchGradients
-from hypr_neuro.train.gradients import batch_gradients
-from hypr_neuro.train.graph_gradients import graph_gradients, refuse_options_of_chains
+
+OUTPUT_DECAY = 0.9
+"""κ of spiking outputs, unless the network has another: on the validation part of the published Braille network better
+than 0.98 and than a count (docs/training.md)."""
+
+
+def hidden_places(net: Network) -> tuple[int, ...]:
+    """Return the places of the populations that spike and are no output."""
+    return tuple(i for i, p in enumerate(net.populations) if not p.model.readout and p.name not in net.outputs)
+
+
+def returning(net: Network) -> list[FloatSynapses]:
+    """Return the connections that lead forward from population to population, by their targets."""
+    return [c for p in net.populations for c in net.incoming(p.name) if c.source != INPUT and net.forward(c)]
+
+
+def trace_decay(net: Network) -> float:
+    """Return κ of the trace y_t = κ y_{t-1} + z_t of spiking outputs; the note "output decay" sets it."""
+    decay = net.notes.get("output decay", OUTPUT_DECAY)
+    if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay <= 1:
+        raise InputError(f"output decay = {decay!r:.60}, rule: a number from 0 to 1; 1 counts spikes")
+    return float(decay)
+
+
+def output_decays(net: Network, rule: str) -> Array:
+    """Return what each output keeps of a step (outputs,): what its neuron states, of spikes that of their trace.
+
+    rule : name of the rule that asks, for the InputError about a readout that does not say
+    """
+    parts = []
+    for p in map(net.population, net.outputs):
+        if p.model.readout and p.model.output_decay is None:
+            raise InputError(
+                f"{net.name(net.populations.index(p))}: neuron '{p.model.name}' states no output_decay, by which rule "
+                f"'{rule}' filters; add it to its record, or take a rule that sends errors back layer by layer, such "
+                "as 'hypr'"
+            )
+        decay = trace_decay(net) if p.model.output_decay is None else p.model.output_decay(p.params)
+        parts.append(np.broadcast_to(decay, (p.size,)))
+    return np.concatenate(parts)
 
 
 def keep_in_range(net: Network, where: str) -> None:
@@ -24,17 +62,6 @@ def keep_in_range(net: Network, where: str) -> None:
         net.check()
     except InputError as error:
         raise HyprError(f"{where}; {error}") from error
-
-
-def gradients_of(net: Network, x: Array | Rows, y: Array, mask: Array | None, **options: Any) -> BatchGradients:
-    """Compute the gradients of a batch, options as of `batch_gradients`; InputError for those a graph does not take."""
-    if net.is_chain:
-        return batch_gradients(net, x, y, mask, **options)
-    # seed and sample are those of noise, a hook that `graph_gradients` refuses with its rule
-    taken = {name: options[name] for name in ("rule", "chunk", "loss", "dtype") if name in options}
-    refuse_options_of_chains(**{k: v for k, v in options.items() if k not in (*taken, "seed", "sample")})
-    found, loss = graph_gradients(net, x, y, mask, **taken)
-    return BatchGradients(found, loss, 0.0, {})
 
 
 def outputs_of(net: Network, rows: Rows) -> Array:

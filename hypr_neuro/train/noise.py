@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from math import cos, log, pi, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import draw32, mix32
 from hypr_neuro.sim.learning.counter import NOISE_TENSORS
+
+if TYPE_CHECKING:
+    from hypr_neuro.train.setup import Setup
 
 SECOND = 0x9E3779B9
 """Changes the word of a neuron into the one from which its second number is mixed."""
@@ -50,3 +53,10 @@ class LayerNoise:
     def fill(self, out: Array) -> None:
         """Fill out (λ, batch·n) with the noise of the steps from `time` on, by the method of Box and Muller."""
         _noise_kernel()(self.deviation, self.seed, self.layer, self.sample, self.time, self.batch, out)
+
+
+def layer_noise(setup: Setup, place: int, samples: int, first: int) -> LayerNoise | None:
+    """Make the noise on the currents of a population, of a block whose first sample has that number in the batch."""
+    if not setup.deviations or setup.deviations[place] == 0:
+        return None
+    return LayerNoise(setup.deviations[place], setup.seed, place, setup.sample + first, samples)

@@ -16,12 +16,12 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, Rows, block_size, chunks, over_blocks
 from hypr_neuro.train.batch import batch_arrays, means_of, reward_array
-from hypr_neuro.train.block import BatchGradients, Block, Setup, Total, blocks_of
+from hypr_neuro.train.block import BatchGradients, Block, Total, blocks_of
 from hypr_neuro.train.feedback import Feedback
-from hypr_neuro.train.gradients import make_setup, with_weights
 from hypr_neuro.train.losses import Loss, LossChoice, RatePenalty, get_loss
 from hypr_neuro.train.rules import RuleChoice, get_rule
 from hypr_neuro.train.rules.base import Means, Rule
+from hypr_neuro.train.setup import Setup, make_setup, with_weights
 
 
 def online_gradients(
@@ -80,9 +80,7 @@ def online_gradients(
         chosen,
         kind,
         dtype,
-        None,
         feedback,
-        None,
         *means_of(kind, scored),
         steps=steps,
         means=means,
@@ -131,7 +129,7 @@ def _intervals(
     try:
         for interval in chunks(steps, update_every):
             if interval.start:
-                setup = with_weights(setup, feedback)
+                setup = with_weights(setup)
                 for block in blocks:
                     block.take_over(setup)
             for part in chunks(interval.stop - interval.start, chunk):

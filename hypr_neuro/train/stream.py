@@ -18,12 +18,12 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, block_size, over_blocks
 from hypr_neuro.train.batch import batch_arrays
-from hypr_neuro.train.block import Block, Gradients, Part, Setup, Total, blocks_of
+from hypr_neuro.train.block import Block, Gradients, Part, Total, blocks_of
 from hypr_neuro.train.feedback import Feedback
-from hypr_neuro.train.gradients import make_setup
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
 from hypr_neuro.train.rules import RuleChoice, rule_of_a_batch
 from hypr_neuro.train.rules.base import Means
+from hypr_neuro.train.setup import Setup, make_setup
 
 Stream = Iterable[tuple[Array, Array, Array | None]]
 
@@ -72,7 +72,9 @@ def stream_gradients(
         raise InputError(f"rule '{path.name}' goes back through the whole sequence and cannot run on a stream")
     if kind.last_only:
         raise InputError(f"loss '{kind.name}' cannot tell the last step of a stream; mask the other steps instead")
-    setup = make_setup(net, path, kind, dtype, None, feedback, penalty, 1.0, 1.0, means=means, seed=seed, sample=sample)
+    setup = make_setup(
+        net, path, kind, dtype, feedback, 1.0, 1.0, penalty=penalty, means=means, seed=seed, sample=sample
+    )
     twice = setup.two_passes or path.uses("error") or path.uses("regularizer")
     if twice and iter(parts) is iter(parts):
         raise InputError(

@@ -7,10 +7,13 @@ step twice, from the same numbers:
     passed  from states held constant, what arrives over forward connections open: the signal to those that sent it
 
 Its output is the first one's, with the second one's derivative added. With every path open there is one computation.
+For e-prop nothing is passed: the derivative of a filtered trace f_t = κ f_{t-1} + z_t of each hidden population is
+added to the outputs, over fixed matrices. What is open is a number, so that one compiled program serves all rules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,6 +25,7 @@ from model_records import record_of
 
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.network import Network
+from hypr_neuro.train.feedback import random_feedback
 
 Array = Any
 INPUT = "input"
@@ -85,6 +89,36 @@ class Shape(NamedTuple):
     outputs: tuple[tuple[str, bool], ...]
 
 
+class Paths(NamedTuple):
+    """What is open, 1 or 0: all paths, the spike in a neuron's own update, signals passed on, errors sent straight."""
+
+    every: float
+    own: float
+    passed: float
+    straight: float
+
+
+PATHS = {
+    "hypr": Paths(0.0, 0.0, 1.0, 0.0),
+    "ostl": Paths(0.0, 1.0, 1.0, 0.0),
+    "eprop": Paths(0.0, 0.0, 0.0, 1.0),
+    "bptt": Paths(1.0, 1.0, 0.0, 0.0),
+}
+held = jax.lax.stop_gradient
+
+
+def gate(keep: Array, v: Array) -> Array:
+    """v, whose derivative counts if `keep` is 1 and not if it is 0."""
+    return keep * v + (1 - keep) * held(v)
+
+
+class Ways(NamedTuple):
+    """What of e-prop is no number: κ by which eligibilities are filtered, and the ends and delays of the matrices."""
+
+    leak: float
+    ends: tuple[tuple[str, int], ...]
+
+
 Numbers = dict[tuple[str, ...], Array]
 """By ("weights", connection), ("bias", population, first step) and ("param", population, name)."""
 
@@ -118,10 +152,41 @@ def _geometry(c: Convolution) -> Geometry:
     return Geometry(c.channels, c.image, c.groups, c.channels_first, taps, pool)
 
 
-def outputs_of(shape: Shape, rule: str, decay: float, numbers: Numbers, x: Array) -> Array:
+def ways_of(graph: Network, shape: Shape, numbers: Numbers, decay: float) -> tuple[Ways, list[Array]]:
+    """How e-prop sends errors: weights that lead straight to an output, random numbers where none do; times 1 - κ."""
+    decays = []
+    for name, spikes in shape.outputs:
+        p = graph.population(name)
+        decays.append(np.full(p.size, decay) if spikes else p.model.output_decay(p.params))
+    leak = float(np.mean(np.concatenate(decays)))
+    shares = np.concatenate(
+        [np.full(len(d), 1.0 if o[1] else 1 - leak) for d, o in zip(decays, shape.outputs, strict=True)]
+    )
+    sizes = [len(d) for d in decays]
+    random = iter(random_feedback(graph))
+    ends, matrices = [], []
+    for p in graph.populations:
+        if p.model.readout or p.name in graph.outputs:
+            continue
+        anything = next(random)
+        straight = [a for a in shape.links if a.source == p.name and a.forward and a.target in graph.outputs]
+        for link in straight:
+            matrix = np.zeros((sum(sizes), p.size))
+            first = sum(sizes[: graph.outputs.index(link.target)])
+            rows = np.asarray(link.apply(numbers["weights", link.name], jnp.eye(p.size))).T
+            matrix[first : first + len(rows)] = rows
+            ends.append((p.name, link.lag))
+            matrices.append(jnp.asarray(shares[:, None] * matrix))
+        if not straight:
+            ends.append((p.name, 0))
+            matrices.append(jnp.asarray(shares[:, None] * anything.T))
+    return Ways(leak, tuple(ends)), matrices
+
+
+def outputs_of(
+    shape: Shape, decay: float, ways: Ways, paths: Paths, numbers: Numbers, matrices: list[Array], x: Array
+) -> Array:
     """Run x (T, sample, channel); return what the loss sees (sample, T, outputs)."""
-    every = rule == "bptt"
-    hold = (lambda v: v) if every else jax.lax.stop_gradient
     batch = x.shape[1]
     params = {name: {k[2]: v for k, v in numbers.items() if k[:2] == ("param", name)} for name, _ in shape.models}
     silent = {name: jnp.zeros((batch, len(next(iter(p.values()))))) for name, p in params.items()}
@@ -129,7 +194,7 @@ def outputs_of(shape: Shape, rule: str, decay: float, numbers: Numbers, x: Array
 
     def step(carry: Any, at: tuple[Array, Array]) -> Any:
         t, x_t = at
-        states, outs, sent, traces = carry
+        states, outs, sent, traces, filtered = carry
         # the step's own outputs come in as they are computed
         sent = {k: jnp.concatenate([jnp.zeros_like(v[:1]), v[:-1]]) for k, v in sent.items()}
         sent[INPUT] = sent[INPUT].at[0].set(x_t)
@@ -141,34 +206,40 @@ def outputs_of(shape: Shape, rule: str, decay: float, numbers: Numbers, x: Array
                 if link.target == name:
                     pre = sent[link.source][link.lag]
                     weights = numbers["weights", link.name]
-                    arriving += link.apply(weights, hold(pre))
-                    opened += link.apply(hold(weights), pre if link.forward else hold(pre))
+                    arriving += link.apply(weights, gate(paths.every, pre))
+                    opened += link.apply(held(weights), pre if link.forward else held(pre))
             for target, first in shape.biases:
                 if target == name:
                     bias = jnp.where(t >= first, numbers["bias", name, str(first)], 0.0)
-                    arriving, opened = arriving + bias, opened + hold(bias)
+                    arriving, opened = arriving + bias, opened + held(bias)
             equation, before, z = record_of(model).equation, states[name], outs[name]
-            own = z if every or rule == "ostl" else hold(z)
-            after, out = equation(tuple(before), own, arriving, p, maths(model))
+            after, out = equation(tuple(before), gate(paths.own, z), arriving, p, maths(model))
             outs[name], states[name] = out, jnp.stack(after)
-            if not every:
-                held = {k: hold(v) for k, v in p.items()}
-                _, passed = equation(tuple(hold(before[j]) for j in range(d)), hold(z), opened, held, maths(model))
-                out = out + passed - hold(passed)
+            fixed = {k: held(v) for k, v in p.items()}
+            _, passed = equation(tuple(held(before[j]) for j in range(d)), held(z), opened, fixed, maths(model))
+            out = out + paths.passed * (passed - held(passed))
             sent[name] = sent[name].at[0].set(out)
         seen, traces = [], dict(traces)
         for name, spikes in shape.outputs:
             value = sent[name][0]
             if spikes:
-                traces[name] = decay * hold(traces[name]) + value
+                traces[name] = decay * gate(paths.every + paths.straight, traces[name]) + value
                 value = traces[name]
             seen.append(value)
-        return (states, outs, sent, traces), jnp.concatenate(seen, axis=1)
+        value, filtered = jnp.concatenate(seen, axis=1), dict(filtered)
+        for name in filtered:
+            latest = ways.leak * filtered[name][0] + sent[name][0]
+            filtered[name] = jnp.concatenate([latest[None], filtered[name][:-1]])
+        for (name, delay), matrix in zip(ways.ends, matrices, strict=True):
+            added = filtered[name][delay] @ matrix.T
+            value += paths.straight * (added - held(added))
+        return (states, outs, sent, traces, filtered), value
 
     states = {name: jnp.stack([silent[name]] * _count(model)) for name, model in shape.models}
     sent = {name: jnp.stack([z] * oldest) for name, z in silent.items()}
     sent[INPUT] = jnp.zeros((oldest, *x.shape[1:]))
-    start = (states, silent, sent, {name: silent[name] for name, spikes in shape.outputs if spikes})
+    traces = {name: silent[name] for name, spikes in shape.outputs if spikes}
+    start = (states, silent, sent, traces, {name: sent[name] for name, _ in ways.ends})
     return jax.lax.scan(step, start, (jnp.arange(len(x)), x))[1].transpose(1, 0, 2)
 
 
@@ -180,20 +251,47 @@ def _count(model: str) -> int:
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _value_and_gradient(
-    shape: Shape, rule: str, decay: float, loss: str, numbers: Numbers, x: Array, y: Array, mask: Array
+    shape: Shape, decay: float, loss: str, ways: Ways, paths: Paths, numbers: Numbers, matrices: list[Array], data: Any
 ) -> Any:
     def value(numbers: Numbers) -> Array:
-        return LOSS[loss](outputs_of(shape, rule, decay, numbers, x), y, mask)
+        x, y, mask = data
+        return LOSS[loss](outputs_of(shape, decay, ways, paths, numbers, matrices, x), y, mask)
 
     return jax.value_and_grad(value)(numbers)
 
 
-def graph_oracle(
-    graph: Network, names: list[str], x: Array, y: Array, mask: Array, rule: str, loss: str, decay: float
-) -> tuple[Numbers, float]:
-    """Gradients by the keys of `Numbers`, sparse weights as dense ones, and the loss."""
+Found = tuple[dict[str, Array], float]
+"""Gradients by the names of `Network.graph_arrays` and in their form, and the loss."""
+
+
+def graph_oracle(graph: Network, x: Array, y: Array, masks: Sequence[Array], loss: str) -> dict[str, list[Found]]:
+    """For each rule what each mask gives."""
+    decay, names = graph.notes.get("output decay", 0.9), graph.connection_names()
     shape, numbers = shape_of(graph, names)
-    data = jnp.asarray(x.transpose(1, 0, 2), jnp.float64)
-    value, found = _value_and_gradient(shape, rule, decay, loss, numbers, data, jnp.asarray(y), mask.astype(float))
+    ways, matrices = ways_of(graph, shape, numbers, decay)
+    inputs = jnp.asarray(x.transpose(1, 0, 2), jnp.float64)
+    label = jnp.asarray(np.repeat(y[:, None], x.shape[1], 1) if loss == "per_step_cross_entropy" else y)
+    results: dict[str, list[Found]] = {}
+    for rule, paths in PATHS.items():
+        for mask in masks:
+            data = inputs, label, mask.astype(float)
+            value, found = _value_and_gradient(shape, decay, loss, ways, paths, numbers, matrices, data)
+            results.setdefault(rule, []).append((_by_name(graph, names, found), float(value)))
     _value_and_gradient.clear_cache()  # of hundreds of graphs the compiler's memory runs out
-    return {k: np.asarray(v) for k, v in found.items()}, float(value)
+    return results
+
+
+def _by_name(graph: Network, names: list[str], found: Numbers) -> dict[str, Array]:
+    result = {}
+    for name, c in zip(names, graph.connections, strict=True):
+        weights: Any = c.weights
+        dense = np.asarray(found["weights", name])
+        if isinstance(weights, Convolution):
+            dense = dense.reshape(-1)
+        elif not isinstance(weights, np.ndarray):
+            dense = dense[np.repeat(np.arange(c.shape[0]), np.diff(weights.indptr)), weights.indices]
+        result[name] = dense
+    for p in graph.populations:
+        result |= {p.bias_name(first): np.asarray(found["bias", p.name, str(first)]) for first in p.biases}
+        result |= {f"{p.name}.{k}": np.asarray(found["param", p.name, k]) for k in p.trainable}
+    return result

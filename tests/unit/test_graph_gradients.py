@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from copy import deepcopy
+import os
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from graph_oracle import graph_oracle
+from graph_oracle import Found, graph_oracle
 
 import hypr_neuro as hn
 from hypr_neuro.errors import InputError
@@ -20,17 +20,21 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.run import forward
 from hypr_neuro.testing.graphs import random_graph
-from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
-from hypr_neuro.train import graph_gradients as module
+from hypr_neuro.testing.networks import random_spikes, spiking_models
+from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.graph_engine import circles, horizons
-from hypr_neuro.train.graph_gradients import graph_gradients
 
 Array = Any
 SAMPLES, STEPS = 3, 24
-RULES = ("hypr", "ostl", "bptt")
+GRAPHS = int(os.environ.get("HYPR_GRAPHS", "8"))
+"""Random graphs that are held against automatic differentiation; 300 of them take half an hour."""
+RULES = ("hypr", "ostl", "eprop", "bptt")
+FORWARD = RULES[:3]
 LOSSES = ("per_step_cross_entropy", "mean_cross_entropy", "sum_of_softmax", "last_step", "squared_error")
-RELATIVE = 1e-10
-"""Of an array's largest entry; measured over 40 graphs and 3 rules: up to 5e-13."""
+RELATIVE = 1e-9
+"""Of an array's largest entry."""
+EQUAL = 1e-10
+"""The same between sub-sequences of different lengths."""
 SINGLE = 2e-3
 """The same in float32, of the gradient's largest entry, where no spike flips."""
 
@@ -40,70 +44,86 @@ class Problem(NamedTuple):
     x: Array
     y: Array
     mask: Array
+    window: Array
+    """Three steps in the middle: over whole sequences an error in a rule can hide."""
     loss: str
-    decay: float
 
 
 @cache
 def problem(seed: int) -> Problem:
     rng = np.random.default_rng([seed, 32])
     graph, loss = random_graph(seed), LOSSES[seed % len(LOSSES)]
+    graph.notes["output decay"] = [1.0, 0.9][seed % 2]
     mask = rng.random((SAMPLES, STEPS)) < 0.7
     y = rng.integers(0, graph.output_size, SAMPLES)
     if loss == "squared_error":
         y = rng.standard_normal((SAMPLES, STEPS, graph.output_size))
-    return Problem(graph, random_spikes(seed, SAMPLES, STEPS, graph.inputs), y, mask, loss, [1.0, 0.9][seed % 2])
+    window = np.zeros_like(mask)
+    window[:, 11:14] = True
+    return Problem(graph, random_spikes(seed, SAMPLES, STEPS, graph.inputs), y, mask, window, loss)
 
 
-def found(at: Problem, rule: str, **options: Any) -> tuple[dict[str, Array], float]:
-    options = {"output_decay": at.decay} | options
-    return graph_gradients(at.graph, at.x, at.y, at.mask, rule=rule, loss=at.loss, **options)
+def found(at: Problem, rule: str, mask: Array | None = None, **options: Any) -> tuple[dict[str, Array], float]:
+    mask = at.mask if mask is None else mask
+    got, loss = gradients(at.graph, at.x, at.y, mask, rule=rule, loss=at.loss, **options)
+    names = {id(array): name for name, array in at.graph.graph_arrays().items()}
+    return {names[id(array)]: got[name] for name, array in at.graph.arrays().items()}, loss
 
 
 @cache
-def expected(seed: int, rule: str) -> tuple[dict[str, Array], float]:
-    """The oracle's gradients, by the names of `Network.arrays` and in their form."""
+def expected(seed: int) -> dict[str, list[Found]]:
     at = problem(seed)
-    y = np.repeat(at.y[:, None], STEPS, 1) if at.loss == "per_step_cross_entropy" else at.y
-    numbers, loss = graph_oracle(at.graph, at.graph.connection_names(), at.x, y, at.mask, rule, at.loss, at.decay)
-    result = {}
-    for name, c in zip(at.graph.connection_names(), at.graph.connections, strict=True):
-        weights: Any = c.weights
-        dense = numbers["weights", name]
-        if not isinstance(weights, np.ndarray):
-            dense = dense[np.repeat(np.arange(c.shape[0]), np.diff(weights.indptr)), weights.indices]
-        result[name] = dense
-    for p in at.graph.populations:
-        result |= {p.bias_name(first): numbers["bias", p.name, str(first)] for first in p.biases}
-        result |= {f"{p.name}.{k}": numbers["param", p.name, k] for k in p.model.trainable}
-    return result, loss
+    return graph_oracle(at.graph, at.x, at.y, [at.mask, at.window], at.loss)
 
 
-def assert_close(got: dict[str, Array], wanted: dict[str, Array], tolerance: float) -> None:
+def assert_close(got: dict[str, Array], wanted: dict[str, Array], tolerance: float) -> float:
+    """Return the largest deviation."""
     assert got.keys() == wanted.keys()
     largest = max(np.abs(value).max(initial=0.0) for value in wanted.values())
+    deviations = [0.0]
     for name, value in wanted.items():
         # sums that cancel to 0 are rounding of what they are made of
         scale = max(np.abs(value).max(initial=0.0), 1e-6 * largest)
         np.testing.assert_allclose(got[name], value, rtol=0, atol=tolerance * scale, err_msg=name)
+        if scale:
+            deviations.append(float(np.abs(got[name] - value).max(initial=0.0) / scale))
+    return max(deviations)
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("seed", range(12))
-def test_gradients_equal_automatic_differentiation(seed: int, rule: str) -> None:
-    got, loss = found(problem(seed), rule)
-    wanted, value = expected(seed, rule)
-    assert_close(got, wanted, RELATIVE)
-    assert loss == pytest.approx(value, rel=1e-12)
-    assert got.keys() == problem(seed).graph.arrays().keys()
-    assert all(got[name].shape == array.shape for name, array in problem(seed).graph.arrays().items())
+@pytest.mark.parametrize("seed", range(GRAPHS))
+def test_gradients_equal_automatic_differentiation(
+    seed: int, rule: str, record_property: Callable[[str, float], None]
+) -> None:
+    """Over whole sequences and through a window of three steps; in sub-sequences too."""
+    at = problem(seed)
+    for mask, (wanted, value) in zip((at.mask, at.window), expected(seed)[rule], strict=True):
+        for chunk in (None,) if rule == "bptt" else (None, 3):
+            got, loss = found(at, rule, mask, chunk=chunk)
+            record_property("deviation", assert_close(got, wanted, RELATIVE))
+            assert loss == pytest.approx(value, rel=1e-12)
+            assert all(got[name].shape == array.shape for name, array in at.graph.graph_arrays().items())
 
 
-@pytest.mark.parametrize("chunk", [1, 5, STEPS])
-@pytest.mark.parametrize("seed", range(12))
-def test_windows_of_any_length_give_the_same(seed: int, chunk: int) -> None:
-    for rule in ("hypr", "ostl"):
-        assert_close(found(problem(seed), rule, chunk=chunk)[0], found(problem(seed), rule)[0], RELATIVE)
+@pytest.mark.parametrize("rule", FORWARD)
+@pytest.mark.parametrize("seed", range(max(12, GRAPHS)))
+def test_sub_sequences_of_any_length_give_the_same(
+    seed: int, rule: str, record_property: Callable[[str, float], None]
+) -> None:
+    whole = found(problem(seed), rule)[0]
+    for chunk in (1, 7, STEPS):
+        record_property("deviation", assert_close(found(problem(seed), rule, chunk=chunk)[0], whole, EQUAL))
+
+
+def test_rules_are_told_apart() -> None:
+    """Each of them from every other one, on half of the graphs at least."""
+    for i, one in enumerate(RULES):
+        for other in RULES[:i]:
+            apart = 0
+            for seed in range(12):
+                a, b = (found(problem(seed), rule, problem(seed).window)[0] for rule in (one, other))
+                apart += any(not np.allclose(a[name], b[name], rtol=1e-3, atol=1e-12) for name in a)
+            assert apart >= 6, (one, other)
 
 
 def test_what_is_drawn_meets_every_kind() -> None:
@@ -122,26 +142,6 @@ def test_what_is_drawn_meets_every_kind() -> None:
     assert {len(g.outputs) for g in graphs} == {1, 2}
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("model", spiking_models())
-def test_a_chain_gets_what_its_layers_get(model: str, rule: str) -> None:
-    """Two implementations: kernels of whole layers, and of populations and connections apart."""
-    net = random_network(model, 3, hidden=(6, 5))
-    x, y = random_spikes(3, SAMPLES, STEPS, net.inputs), np.arange(SAMPLES) % net.output_size
-    got, loss = graph_gradients(net, x, y, rule=rule)
-    wanted, value = hn.gradients(net, x, y, rule=rule)
-    below = "input"
-    for i, layer in enumerate(net.layers):
-        name = net.name(i)
-        links = {"weight": f"{below} -> {name}", "recurrent": f"{name} -> {name}"}
-        for key, _ in layer.arrays():
-            largest = np.abs(wanted[f"{name}.{key}"]).max()
-            off = got[links.get(key, f"{name}.{key}")] - wanted[f"{name}.{key}"]
-            assert np.abs(off).max() <= 1e-13 * largest, (name, key)
-        below = name
-    assert loss == pytest.approx(value, rel=1e-14)
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_float32_is_as_exact_as_its_numbers(seed: int) -> None:
     at = problem(seed)
@@ -153,9 +153,9 @@ def test_float32_is_as_exact_as_its_numbers(seed: int) -> None:
 def test_threads_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = random_graph(1)
     x, y = random_spikes(1, 40, STEPS, graph.inputs), np.arange(40) % graph.output_size
-    many = graph_gradients(graph, x, y)
+    many = gradients(graph, x, y)
     monkeypatch.setattr(forward, "cpu_count", lambda: 1)
-    one = graph_gradients(graph, x, y)
+    one = gradients(graph, x, y)
     assert all(np.array_equal(many[0][name], one[0][name]) for name in many[0])
     assert many[1] == one[1]
 
@@ -275,9 +275,7 @@ def test_a_published_network_regains_what_a_changed_sensor_cost(shared_data: Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "eprop"}, "rule 'eprop' on a graph"),
         ({"rule": "bptt", "chunk": 3}, "chunk = 3, rule: 'bptt' goes back through the whole sequence"),
-        ({"output_decay": 1.5}, "output decay = 1.5, rule: a number from 0 to 1"),
         ({"dtype": np.float16}, "dtype = float16, rule: float32 or float64"),
         ({"loss": "nothing"}, "nothing"),
     ],
@@ -285,31 +283,11 @@ def test_a_published_network_regains_what_a_changed_sensor_cost(shared_data: Pat
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     at = problem(0)
     with pytest.raises(InputError, match=message):
-        graph_gradients(at.graph, at.x, np.zeros(SAMPLES, int), **options)
+        gradients(at.graph, at.x, np.zeros(SAMPLES, int), **options)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("reward", np.ones(SAMPLES)),
-        ("signal_delay", [1]),
-        ("feedback", "random"),
-        ("penalty", hn.RatePenalty(0.1, 1.0)),
-        ("feedback_weights", [np.ones((1, 1))]),
-    ],
-)
-def test_options_of_chains_are_refused_by_name(name: str, value: Any) -> None:
-    at = problem(0)
-    with pytest.raises(InputError, match=f"{name} with a network that is no chain of layers, rule: a chain takes it"):
-        hn.gradients(at.graph, at.x, np.zeros(SAMPLES, int), **{name: value})
-
-
-def test_training_refuses_what_graphs_lack(data: hn.SequenceData) -> None:
+def test_training_refuses_numbers_that_are_none(data: hn.SequenceData) -> None:
     graph = loop_with_spiking_outputs()
-    with pytest.raises(InputError, match="update_every with a network that is no chain of layers"):
-        hn.train(graph, data, update_every=5)
-    with pytest.raises(InputError, match="penalty with a network that is no chain of layers"):
-        hn.train(graph, data, epochs=1, penalty=hn.RatePenalty(0.1, 1.0))
     graph.connections[0].weights[0, 0] = np.nan
     with pytest.raises(InputError, match="input -> a holds a number that is not finite"):
         hn.train(graph, data, epochs=1)
@@ -366,12 +344,13 @@ def test_outputs_that_the_input_alone_feeds_are_not_called_silent(
 
 
 def test_a_note_sets_the_trace_of_spiking_outputs() -> None:
-    at = problem(1)
-    noted = deepcopy(at.graph)
+    at = next(
+        p for p in map(problem, range(12)) if not any(p.graph.population(n).model.readout for n in p.graph.outputs)
+    )
+    noted = at.graph.copy()
     noted.notes["output decay"] = 0.5
     y = np.zeros(SAMPLES, int)
-    assert graph_gradients(noted, at.x, y)[1] == graph_gradients(at.graph, at.x, y, output_decay=0.5)[1]
+    assert hn.gradients(noted, at.x, y)[1] != hn.gradients(at.graph, at.x, y)[1]
     noted.notes["output decay"] = "slow"
-    with pytest.raises(InputError, match="output decay = 'slow'"):
-        graph_gradients(noted, at.x, y)
-    assert module.BLOCK > 1
+    with pytest.raises(InputError, match="output decay = 'slow', rule: a number from 0 to 1; 1 counts spikes"):
+        hn.gradients(noted, at.x, y)

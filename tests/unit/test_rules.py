@@ -15,7 +15,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.registry import load_records
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train import rules
-from hypr_neuro.train.feedback import feedback_matrices, random_feedback
+from hypr_neuro.train.feedback import feedback_ways, random_feedback
 from hypr_neuro.train.gradients import RatePenalty, gradients
 from hypr_neuro.train.loop import train
 from hypr_neuro.train.rules import RULES, get_rule
@@ -227,10 +227,10 @@ def test_random_feedback_has_the_range_of_start_weights() -> None:
 
 def test_symmetric_feedback_is_that_of_the_readout_for_the_layer_below_it() -> None:
     net = problem("lif")[0]
-    below, last = feedback_matrices(net, "symmetric")
-    assert np.array_equal(last, net.layers[-1].weight)
-    assert np.array_equal(below, random_feedback(net)[0].T)
-    assert np.array_equal(feedback_matrices(net, "random")[1], random_feedback(net)[1].T)
+    below, last = (way.matrix for way in feedback_ways(net, "symmetric", leak=0.75))
+    assert np.array_equal(last, 0.25 * net.layers[-1].weight)
+    assert np.array_equal(below, 0.25 * random_feedback(net)[0].T)
+    assert np.array_equal(feedback_ways(net, "random", leak=0.0)[1].matrix, random_feedback(net)[1].T)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.train.checks import optional_whole, require_number
+from hypr_neuro.train.networks import hidden_places
 
 Means = dict[str, Array]
 """Running means that a rule keeps from update to update, see `Rule.start`."""
@@ -41,16 +42,17 @@ ELIGIBILITIES = ("spike", "current")
 
 @dataclass(frozen=True)
 class Local:
-    """What the hook `error` sees of one layer in a sub-sequence of λ steps; arrays are time-major, not to be changed.
+    """What the hook `error` sees of one population in λ steps; arrays are time-major, not to be changed.
 
     Attributes
     ----------
     layer : str
-        Name, "layers.0" up to "readout".
+        Name, of a chain "layers.0" up to "readout".
     error : ndarray
-        (λ, batch, outputs) ∂L/∂o_t, L the mean over the whole batch.
+        (λ, batch, outputs) ∂L/∂o_t, o_t what losses see (of spiking outputs their trace), L the mean over the whole
+        batch.
     output : ndarray
-        (λ, batch, n) z_t, of the readout its state.
+        (λ, batch, n) z_t, of a readout its state.
     noise : ndarray
         (λ, batch, n) that was added to the currents, 0 without noise.
     scored : ndarray
@@ -155,7 +157,7 @@ class Rule:
         return self.uses("regularizer") or self.uses("reward")
 
     def noise(self, net: Network) -> Sequence[float]:
-        """Give the standard deviation of the Gaussian noise on the currents of each layer, the readout last."""
+        """Give the standard deviation of the Gaussian noise on the currents of each population, in their order."""
         raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
     def regularizer(self, values: Mapping[str, Array], means: Means) -> Penalty:
@@ -174,7 +176,7 @@ class Rule:
         raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
     def error(self, local: Local) -> Array:
-        """Give the learning signals (λ, batch, n) of one layer: ∂L/∂z_t, or ∂L/∂I_t with eligibility "current".
+        """Give the learning signals (λ, batch, n) of one population: ∂L/∂z_t, or ∂L/∂I_t with eligibility "current".
 
         Has to act step by step and sample by sample, so that sub-sequences and blocks do not change the result; it is
         called from several threads.
@@ -185,9 +187,9 @@ class Rule:
         """Give the running means before the first update.
 
         Every array of the network by its name, at its start value; "layers.0.rate" and so on (n,), spikes a step of
-        the hidden layers; "loss" (); "updates" (), how many there were.
+        the populations that spike and are no output; "loss" (); "updates" (), how many there were.
         """
-        hidden = {f"{net.name(i)}.rate": np.zeros(layer.size) for i, layer in enumerate(net.layers[:-1])}
+        hidden = {f"{net.name(i)}.rate": np.zeros(net.populations[i].size) for i in hidden_places(net)}
         arrays = {name: array.copy() for name, array in net.arrays().items()}
         return arrays | hidden | {"loss": np.zeros(()), "updates": np.zeros(())}
 
