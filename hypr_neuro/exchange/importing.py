@@ -16,8 +16,9 @@ from hypr_neuro.graph.kinds import require_path
 if TYPE_CHECKING:
     from hypr_neuro.graph.integer import IntegerNetwork
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    Imported = Network | IntegerNetwork
+    Imported = Network | QuantizedNetwork | IntegerNetwork
 
 
 @dataclass(frozen=True)
@@ -76,21 +77,25 @@ def import_file(path: str | Path, **choices: Any) -> ImportedFile:
 
 
 def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
-    """Read a chain that ends in a readout as layers, any other graph as it is."""
-    from hypr_neuro.exchange.nir import import_nir, is_own
+    """Read integers of hypr-neuro as they are, a chain that ends in a readout as layers, any other graph as it is."""
+    from hypr_neuro.exchange.nir import holds_integers, import_nir, is_own, read_quantized_nir
 
     imported = import_nir(path, **choices)
     lines = imported.summary.lines()
-    graph = imported.graph if is_own(path) else imported.network() or imported.graph
+    own = is_own(path)
+    if own and holds_integers(path):
+        qnet = read_quantized_nir(path)
+        facts = {"profile": qnet.profile.name, "dt": qnet.dt, **_sizes(qnet)}
+        return ImportedFile(qnet, "quantized.h5", QUANTIZED, facts, lines)
+    graph = imported.graph if own else imported.network() or imported.graph
     if graph.is_chain:
         return ImportedFile(graph, "network.h5", LAYERS, {"dt": graph.dt}, lines)
-    facts = {
-        "dt": graph.dt,
-        "inputs": graph.inputs,
-        "outputs": graph.output_size,
-        "populations": {p.name: f"{p.size} {p.model.name}" for p in graph.populations},
-    }
-    return ImportedFile(graph, "network.h5", "a graph, which trains, quantizes and simulates", facts, lines)
+    return ImportedFile(graph, "network.h5", GRAPH, {"dt": graph.dt, **_sizes(graph)}, lines)
+
+
+def _sizes(net: Network | QuantizedNetwork) -> dict[str, Any]:
+    populations = {p.name: f"{p.size} {p.model.name}" for p in net.populations}
+    return {"inputs": net.inputs, "outputs": net.output_size, "populations": populations}
 
 
 def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
@@ -120,6 +125,8 @@ def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
 
 
 LAYERS = "layers, which train, quantize and learn"
+GRAPH = "a graph, which trains, quantizes, simulates, learns on chip and compiles to C"
+QUANTIZED = "integers for a profile, which simulate, learn on chip and compile"
 Reader = Callable[[Path, dict[str, Any]], ImportedFile]
 CHECKPOINT = (_checkpoint, ("dt",))
 READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {

@@ -12,7 +12,7 @@ from hypr_neuro.errors import InputError
 
 STEPS: dict[str, dict[str, str]] = {
     "Imported": {"Network": "its .network(), None where it is no chain of layers, or its .graph"},
-    "ImportedFile": {"Network": "its .network", "IntegerNetwork": "its .network"},
+    "ImportedFile": dict.fromkeys(("Network", "QuantizedNetwork", "IntegerNetwork"), "its .network"),
     "Network": {
         "QuantizedNetwork": "hn.quantize(net, profile, calibration=data), which takes chains of layers, or "
         "hn.quantize_graph, which takes any network",

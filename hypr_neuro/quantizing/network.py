@@ -78,7 +78,7 @@ class QuantizedNetwork:
         for c in self.connections:
             if c.source not in sizes or c.target not in sizes or c.target == INPUT:
                 raise InputError(f"connection {c.name}: unknown end, known: {', '.join(sizes)}")
-            pre = 0 if c.bias_axon and c.columns == 1 else sizes[c.source]
+            pre = 0 if c.bias_alone else sizes[c.source]
             require_arrays(
                 f"connection {c.name}",
                 {"weights" if c.dense else "sparse weights": (c.mantissa, (sizes[c.target], pre + int(c.bias_axon)))},
@@ -156,8 +156,7 @@ class QuantizedNetwork:
             by_source: dict[str, QuantizedConnection] = {}
             for c in self.incoming(p.name):
                 plain = c.dense and isinstance(c.delays, int) and c.delays == 0 and c.current == 0
-                alone = c.bias_axon and c.columns == 1 and self.size(c.source) != 0
-                if c.source not in (source, p.name) or c.source in by_source or not plain or alone:
+                if c.source not in (source, p.name) or c.source in by_source or not plain or c.bias_alone:
                     return (
                         f"connection {c.name}, rule: dense, without delay, the only one from '{source}' or '{p.name}'"
                     )

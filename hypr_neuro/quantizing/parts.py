@@ -58,6 +58,11 @@ class QuantizedConnection(Endpoints, Connection):
         return int(self.mantissa.shape[1])
 
     @property
+    def bias_alone(self) -> bool:
+        """Whether it is a bias axon of its own, without weights from the source."""
+        return self.bias_axon and self.columns == 1
+
+    @property
     def largest_delay(self) -> int:
         """The delay of its weights, the largest of several."""
         values: Any = self.delays

@@ -81,9 +81,9 @@ def test_loads_with_plain_nir_and_passes_its_type_check(tmp_path: Path) -> None:
         "LIF",
         "LI",
     }
-    for name in ("layer0", "readout"):
+    for name in ("layers_0", "readout"):
         assert (f"{name}_weight", name) in graph.edges
-    assert ("layer0", "layer0_recurrent") in graph.edges
+    assert ("layers_0", "layers_0_from_layers_0") in graph.edges
 
 
 def test_every_field_of_network_and_layer_is_written() -> None:
@@ -108,8 +108,8 @@ def test_graph_shares_no_memory_with_the_network() -> None:
     graph, _ = to_graph(net)
     for array in net.arrays().values():
         array[...] = 0.5
-    assert not np.array_equal(graph.nodes["layer0_weight"].weight, net.layers[0].weight)
-    assert not np.array_equal(graph.nodes["layer0"].v_threshold, net.layers[0].params["vth"])
+    assert not np.array_equal(graph.nodes["layers_0_from_input"].weight, net.layers[0].weight)
+    assert not np.array_equal(graph.nodes["layers_0"].v_threshold, net.layers[0].params["vth"])
     read_nir(graph)  # its sha256 still holds
 
 
@@ -121,7 +121,7 @@ def test_lif_and_li_nodes_under_forward_euler_are_our_dynamics(seed: int, tmp_pa
     x = (np.random.default_rng([seed, 1]).random((120, net.inputs)) < 0.4).astype(float)
     other = euler(nir.read(tmp_path / "net.nir"), x, net.dt)
     ours = forward(net, x)
-    for name, (states, output) in zip(("layer0", "layer1", "readout"), ours, strict=True):
+    for name, (states, output) in zip(("layers_0", "layers_1", "readout"), ours, strict=True):
         v, z = other[name]
         np.testing.assert_allclose(v, states[:, :, -1], rtol=0, atol=1e-9, err_msg=f"{name}, seed {seed}")
         if name != "readout":
@@ -155,7 +155,7 @@ def test_other_models_are_written_as_a_lif_with_equal_onset(name: str, monkeypat
     net = random_net([(name, 5, False, False)], "li", 2)
     layer = net.layers[0]
     graph, approximations = to_graph(net)
-    node = graph.nodes["layer0"]
+    node = graph.nodes["layers_0"]
     assert isinstance(node, nir.LIF)
     assert bool(node.metadata["hypr_neuro"]["approximate"])
     assert approximations[0].startswith(f"layers.0 ({name})")

@@ -81,7 +81,7 @@ def all_arrays(graph: nir.NIRGraph) -> list[tuple[str, np.ndarray]]:
 
 def test_each_altered_array_is_refused() -> None:
     names = [name for name, _ in all_arrays(to_graph(small_net())[0])]
-    assert {"layer0_weight.weight", "layer0.tau_syn", "layer0.du", "readout_weight.bias", "readout.tau"} <= set(names)
+    assert {"layers_0_from_input.weight", "layers_0.tau_syn", "layers_0.du", "readout_from_layers_0.bias", "readout.tau"} <= set(names)
     for k, name in enumerate(names):
         graph, _ = to_graph(small_net())
         array = all_arrays(graph)[k][1]
@@ -94,20 +94,20 @@ def test_each_altered_array_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda g: g.nodes["layer0"].metadata["hypr_neuro"].update(neuron="brf"), "sha256"),
-        (lambda g: g.nodes["layer0"].metadata["hypr_neuro"].update(trainable="[]"), "sha256"),
-        (lambda g: g.nodes["layer0"].metadata["hypr_neuro"].update(more=np.ones(2)), "sha256"),
-        (lambda g: g.nodes["layer0"].metadata["hypr_neuro"].update(more=object()), "sha256"),
-        (lambda g: g.nodes["layer0"].metadata.clear(), "sha256"),
+        (lambda g: g.nodes["layers_0"].metadata["hypr_neuro"].update(neuron="brf"), "sha256"),
+        (lambda g: g.nodes["layers_0"].metadata["hypr_neuro"].update(trainable="[]"), "sha256"),
+        (lambda g: g.nodes["layers_0"].metadata["hypr_neuro"].update(more=np.ones(2)), "sha256"),
+        (lambda g: g.nodes["layers_0"].metadata["hypr_neuro"].update(more=object()), "sha256"),
+        (lambda g: g.nodes["layers_0"].metadata.clear(), "sha256"),
         (lambda g: g.nodes["input"].metadata["hypr_neuro"].update(dt=0.5), "sha256"),
         (lambda g: g.nodes["input"].metadata["hypr_neuro"].pop("sha256"), "sha256"),
         (lambda g: g.nodes["input"].metadata["hypr_neuro"].update(version=2), "format version 2, this program reads 1"),
         (lambda g: g.nodes["input"].metadata.clear(), r"node 'input' \(Input\): metadata 'hypr_neuro' is missing"),
         (lambda g: g.nodes.pop("input"), "node 'input' is missing"),
-        (lambda g: g.nodes.pop("layer0_recurrent"), "sha256"),
+        (lambda g: g.nodes.pop("layers_0_from_layers_0"), "sha256"),
         (lambda g: g.nodes.update(extra=nir.Linear(np.ones((1, 1)))), "sha256"),
         (lambda g: g.edges.pop(), "sha256"),
-        (lambda g: g.edges.append(("layer0", "output")), "sha256"),
+        (lambda g: g.edges.append(("layers_0", "output")), "sha256"),
     ],
 )
 def test_altered_metadata_is_refused(change: Change, match: str) -> None:
@@ -134,22 +134,22 @@ def entry(name: str, **changes: Any) -> Change:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (entry("layer0", neuron="quantum"), r"node 'layer0' \(CubaLIF\): unknown neuron 'quantum', known: "),
-        (entry("layer0", neuron=3), "is not what version 1 writes|unknown neuron"),
-        (entry("layer0", trainable='["mass"]'), r"node 'layer0'.*unknown parameter 'mass'"),
-        (entry("layer0", trainable="[" * 100_000), "is not what version 1 writes"),
-        (entry("layer0", params={}), r"node 'layer0'.*parameter 'bias' of neuron 'lif' is missing"),
-        (entry("layer0", params="none"), "parameter|is not what version 1 writes"),
-        (entry("layer0", bias=True), r"node 'layer0'.*its bias acts on the state"),
-        (entry("layer0", role="weight"), "role 'weight'"),
-        (entry("input", layers=10**12), "node 'layer0'|node 'layer1' is missing"),
+        (entry("layers_0", neuron="quantum"), r"node 'layers_0' \(CubaLIF\): unknown neuron 'quantum', known: "),
+        (entry("layers_0", neuron=3), "is not what version 1 writes|unknown neuron"),
+        (entry("layers_0", trainable='["mass"]'), r"node 'layers_0'.*unknown parameter 'mass'"),
+        (entry("layers_0", trainable="[" * 100_000), "is not what version 1 writes"),
+        (entry("layers_0", params={}), r"node 'layers_0'.*parameter 'bias' of neuron 'lif' is missing"),
+        (entry("layers_0", params="none"), "parameter|is not what version 1 writes"),
+        (entry("layers_0", bias=True), r"node 'layers_0'.*its bias acts on the state"),
+        (entry("layers_0", role="weight"), "role 'weight'"),
+        (entry("input", layers=10**12), "node 'layers_0'|node 'layers_1' is missing"),
         (entry("input", layers=0), "at least one layer"),
         (entry("input", layers="many"), "is not what version 1 writes"),
         (entry("input", dt=-1.0), "dt = -1.0"),
         (entry("input", encoder="{"), "is not what version 1 writes"),
-        (put("layer0_weight", "weight", np.full((4, 2), np.nan)), r"node 'layer0'.*nan, rule: weights are finite"),
-        (put("layer0_weight", "weight", np.ones((5, 2))), r"node 'layer0'.*recurrent of shape \(4, 4\)"),
-        (lambda g: g.nodes["layer0"].metadata["hypr_neuro"]["params"]["du"].fill(7.0), r"node 'layer0'.*du\[0\] = 7.0"),
+        (put("layers_0_from_input", "weight", np.full((4, 2), np.nan)), r"node 'layers_0'.*nan, rule: weights are finite"),
+        (put("layers_0_from_input", "weight", np.ones((5, 2))), r"node 'layers_0'.*recurrent of shape \(4, 4\)"),
+        (lambda g: g.nodes["layers_0"].metadata["hypr_neuro"]["params"]["du"].fill(7.0), r"node 'layers_0'.*du\[0\] = 7.0"),
     ],
 )
 def test_forged_graphs_are_refused(change: Change, match: str) -> None:

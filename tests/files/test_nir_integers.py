@@ -16,7 +16,7 @@ from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.loading import load
 from hypr_neuro.exchange.nir import holds_integers, read_nir, read_quantized_nir, to_graph, write_nir
-from hypr_neuro.exchange.nir.integers import float_network
+from hypr_neuro.exchange.nir.stands_for import float_network
 from hypr_neuro.exchange.nir.nodes import KEY, graph_digest
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.neurons import MODELS, get_model
@@ -109,7 +109,7 @@ def test_the_float_network_has_the_weights_of_the_integers(model: str, tmp_path:
     for layer, wanted in zip(net.layers, twin.layers, strict=True):
         assert np.array_equal(layer.weight, wanted.weight)
         assert layer.weight.any()
-    node = nir.read(tmp_path / "net.nir").nodes["layer0_recurrent"]
+    node = nir.read(tmp_path / "net.nir").nodes["layers_0_from_layers_0"]
     rec = qnet.layers[0].recurrent
     assert rec is not None
     assert np.array_equal(np.rint(node.weight / qnet.layers[0].weight_step(rec)), rec.mantissa)
@@ -200,24 +200,24 @@ def test_mantissas_wider_than_the_profile_are_refused() -> None:
 
 
 def off_grid(graph: nir.NIRGraph) -> None:
-    graph.nodes["layer0_weight"].weight[1, 2] *= 1.003
+    graph.nodes["layers_0_from_input"].weight[1, 2] *= 1.003
 
 
 def too_large(graph: nir.NIRGraph) -> None:
-    node = graph.nodes["layer0_recurrent"]
+    node = graph.nodes["layers_0_from_layers_0"]
     node.weight[0, 1] = 128 * node.metadata[KEY]["integers"]["step"]
 
 
 def other_step(graph: nir.NIRGraph) -> None:
-    graph.nodes["readout_weight"].metadata[KEY]["integers"]["step"] *= 2
+    graph.nodes["readout_from_layers_0"].metadata[KEY]["integers"]["step"] *= 2
 
 
 def other_exponent(graph: nir.NIRGraph) -> None:
-    graph.nodes["layer0_weight"].metadata[KEY]["integers"]["exponent"] += 1
+    graph.nodes["layers_0_from_input"].metadata[KEY]["integers"]["exponent"] += 1
 
 
 def without_integers(graph: nir.NIRGraph) -> None:
-    del graph.nodes["layer0_recurrent"].metadata[KEY]["integers"]
+    del graph.nodes["layers_0_from_layers_0"].metadata[KEY]["integers"]
 
 
 def without_scale(graph: nir.NIRGraph) -> None:
@@ -225,20 +225,20 @@ def without_scale(graph: nir.NIRGraph) -> None:
 
 
 def other_neuron(graph: nir.NIRGraph) -> None:
-    graph.nodes["layer0"].metadata[KEY]["integers"]["per_neuron"][2, 3] += 64
+    graph.nodes["layers_0"].metadata[KEY]["integers"]["per_neuron"][2, 3] += 64
 
 
 def short_table(graph: nir.NIRGraph) -> None:
-    entry = graph.nodes["layer0"].metadata[KEY]["integers"]
+    entry = graph.nodes["layers_0"].metadata[KEY]["integers"]
     entry["psi_table"] = entry["psi_table"][:-1]
 
 
 def other_time_constant(graph: nir.NIRGraph) -> None:
-    graph.nodes["layer0"].tau_mem[0] *= 1.5
+    graph.nodes["layers_0"].tau_mem[0] *= 1.5
 
 
 def other_parameter(graph: nir.NIRGraph) -> None:
-    graph.nodes["layer0"].metadata[KEY]["params"]["dv"][0] *= 1.5
+    graph.nodes["layers_0"].metadata[KEY]["params"]["dv"][0] *= 1.5
 
 
 def no_profile(graph: nir.NIRGraph) -> None:
@@ -246,16 +246,16 @@ def no_profile(graph: nir.NIRGraph) -> None:
 
 
 DAMAGE = [
-    (off_grid, "layer0_weight.*weight .1, 2.*multiple of its step"),
-    (too_large, "layer0_recurrent.*128.*±127"),
-    (other_step, "readout_weight.*step"),
-    (other_exponent, "layer0_weight.*step"),
-    (without_integers, "layer0_recurrent.*integers"),
+    (off_grid, "layers_0_from_input.*weight .1, 2.*multiple of its step"),
+    (too_large, "layers_0_from_layers_0.*128.*±127"),
+    (other_step, "readout_from_layers_0.*step"),
+    (other_exponent, "layers_0_from_input.*step"),
+    (without_integers, "layers_0_from_layers_0.*integers"),
     (without_scale, "readout.*current_scale"),
-    (other_neuron, "layer0"),
-    (short_table, "layer0.*psi_table.*511"),
-    (other_time_constant, "layer0.*tau_mem"),
-    (other_parameter, "layer0.*dv"),
+    (other_neuron, "layers_0"),
+    (short_table, "layers_0.*psi_table.*511"),
+    (other_time_constant, "layers_0.*tau_mem"),
+    (other_parameter, "layers_0.*dv"),
     (no_profile, "integers is not what hypr-neuro writes"),
 ]
 

@@ -3,7 +3,8 @@
 NIR's Conv1d and Conv2d take (channel, *axes) and give the same, and nothing turns a vector into an image. A population
 is therefore written in its shape if all that it hears are convolutions of such sources that NIR can say, and if its
 constant current is one number a channel, which is the bias of a convolution. All others are written flat, and what
-they hear is written out; so are convolutions in groups, whose channels nir 1.0.8 counts wrong when it reads a file.
+they hear is written out. The kernel of a convolution in groups is written over all input channels, zeros outside of the
+groups: nir 1.0.8 counts the channels of groups wrong when it reads a file.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _fits(c: FloatSynapses, shapes: dict[str, tuple[int, ...]], known: set[str])
     if not isinstance(weights, Convolution) or c.source not in known or not weights.channels_first:
         return False
     pool, axes = weights.pool, len(weights.image)
-    if axes not in (1, 2) or weights.groups > 1 or _padding(weights.taps) is None:
+    if axes not in (1, 2) or _padding(weights.taps) is None:
         return False
     if pool is not None and (axes != 2 or pool.before != pool.after or set(pool.dilation) != {1}):
         return False
@@ -79,13 +80,23 @@ def convolution_nodes(c: Convolution, bias: Array | None) -> Iterator[nir.NIRNod
     # nir finds the output's shape of square kernels alone
     plain = len(set(c.taps.kernel)) == 1
     padding = _padding(c.taps)
-    common: dict[str, Any] = {"weight": c.kernel.copy(), "groups": c.groups, "bias": by_channel}
+    common: dict[str, Any] = {"weight": _over_all_channels(c), "groups": 1, "bias": by_channel}
     numbers: dict[str, Any] = {"stride": c.taps.stride, "dilation": c.taps.dilation, "padding": padding}
     if len(c.image) == 2:
         yield nir.Conv2d(input_shape=c.seen if plain else None, **common, **numbers)
         return
     single = {key: value if isinstance(value, str) else value[0] for key, value in numbers.items()}
     yield nir.Conv1d(input_shape=c.seen[0] if plain else None, **common, **single)
+
+
+def _over_all_channels(c: Convolution) -> Array:
+    """Return the kernel (out, in, *kernel) of a convolution without groups that does the same."""
+    out, per_group = c.kernel.shape[:2]
+    kernel = np.zeros((out, c.channels, *c.kernel.shape[2:]), c.kernel.dtype)
+    for group in range(c.groups):
+        rows = slice(group * out // c.groups, (group + 1) * out // c.groups)
+        kernel[rows, group * per_group : (group + 1) * per_group] = c.kernel[rows]
+    return kernel
 
 
 def in_shape(node: nir.NIRNode, shape: tuple[int, ...]) -> nir.NIRNode:

@@ -25,7 +25,8 @@ from hypr_neuro.numbers.arrays import Array
 
 KEY = "hypr_neuro"
 """Our entry in the metadata of a node."""
-VERSION = 1
+VERSION = 2
+"""Of our metadata. Version 1 had a layout of its own for chains, see `chain_0_1`."""
 FIELDS: dict[str, tuple[str, ...]] = {
     "Input": (),
     "Output": (),
@@ -38,13 +39,14 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
     "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
     "LI": ("tau", "r", "v_leak"),
+    "IF": ("r", "v_threshold", "v_reset"),
+    "I": ("r",),
+    "Delay": ("delay",),
+    "Flatten": ("start_dim", "end_dim"),
 }
-"""The node types that are written or imported, and their arrays."""
-
-
-def base_name(index: int, count: int) -> str:
-    """Return the name of the neuron node of layer `index` of `count`; dots would trouble tools that make attributes."""
-    return "readout" if index == count - 1 else f"layer{index}"
+"""The node types that are written, and their arrays."""
+NOT_IN_DIGEST_1 = ("IF", "I", "Delay", "Flatten")
+"""Types whose arrays the digest of version 1 left out."""
 
 
 def kind(node: Any) -> str:
@@ -95,12 +97,16 @@ def own_metadata(node: Any) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def graph_digest(graph: nir.NIRGraph) -> str:
-    """Return the sha256 over all nodes (type, arrays, shapes, our metadata) and edges, in whatever order."""
+def graph_digest(graph: nir.NIRGraph, version: int = VERSION) -> str:
+    """Return the sha256 over all nodes (type, arrays, shapes, our metadata) and edges, in whatever order.
+
+    `version` is that of the file's metadata.
+    """
+    fields = {k: v for k, v in FIELDS.items() if version > 1 or k not in NOT_IN_DIGEST_1}
     texts: dict[str, Any] = {"edges": sorted([str(a), str(b)] for a, b in graph.edges)}
     arrays: dict[str, Array] = {}
     for name, node in graph.nodes.items():
-        content: dict[str, Any] = {field: getattr(node, field) for field in FIELDS.get(kind(node), ())}
+        content: dict[str, Any] = {field: getattr(node, field) for field in fields.get(kind(node), ())}
         if kind(node) in ("Input", "Output"):
             content["shape"] = shape_of(node)
         metadata = {k: v for k, v in (own_metadata(node) or {}).items() if k != "sha256"}

@@ -12,8 +12,7 @@ from hypr_neuro.exchange.nir.imported import Imported
 from hypr_neuro.exchange.nir.nodes import naming
 from hypr_neuro.exchange.nir.open_graph import open_graph
 from hypr_neuro.exchange.nir.options import DEFAULTS, Choice, check_arguments
-from hypr_neuro.exchange.nir.own import rebuild, rebuild_float_graph, written_here
-from hypr_neuro.exchange.nir.own_graph import holds_graph
+from hypr_neuro.exchange.nir.own import rebuild, written_here
 from hypr_neuro.exchange.nir.summary import ImportSummary
 from hypr_neuro.graph.network import Network
 
@@ -45,7 +44,7 @@ def read_nir(path_or_graph: str | Path | nir.NIRGraph, *, dt: float | None = Non
     graph, where = open_graph(path_or_graph)
     with naming(where):
         if written_here(graph):
-            return _rebuilt(graph, dt, reset)
+            return rebuild(graph, dt, reset)
         return import_foreign(graph, arguments, where).require_network()
 
 
@@ -116,7 +115,7 @@ def is_own(path_or_graph: str | Path | nir.NIRGraph) -> bool:
 
 def _own(graph: nir.NIRGraph, where: str, dt: float | None, reset: str | None) -> Imported:
     """Return what hypr-neuro wrote, and a summary."""
-    net = _rebuilt(graph, dt, reset)
+    net = rebuild(graph, dt, reset)
     kinds: dict[str, int] = {}
     for node in graph.nodes.values():
         kinds[type(node).__name__] = kinds.get(type(node).__name__, 0) + 1
@@ -124,16 +123,3 @@ def _own(graph: nir.NIRGraph, where: str, dt: float | None, reset: str | None) -
     choices = (Choice("dt", net.dt, "metadata 'hypr_neuro'"),)
     summary = ImportSummary(where, dict(sorted(kinds.items())), len(graph.edges), choices, tuple(became), (), ())
     return Imported(net, summary)
-
-
-def _rebuilt(graph: nir.NIRGraph, dt: float | None, reset: str | None) -> Network:
-    """Return the network that hypr-neuro wrote; raise InputError for a dt or reset that the file contradicts."""
-    if not holds_graph(graph):
-        return rebuild(graph, dt, reset)
-    net = rebuild_float_graph(graph)
-    if dt not in (None, net.dt) or reset is not None:
-        raise InputError(
-            f"dt = {dt}, reset = {reset} were passed, the file says dt = {net.dt} and each population's "
-            "reset; leave them out"
-        )
-    return net

@@ -15,15 +15,23 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.nir.files import one_line
-from hypr_neuro.exchange.nir.integers import float_network, integer_layer, network_of
-from hypr_neuro.exchange.nir.nodes import FIELDS, KEY, base_name, kind, naming, node_label, own_metadata
+from hypr_neuro.exchange.nir.integers import (
+    StoredIntegers,
+    mantissas,
+    quantized_connection,
+    quantized_population,
+    stored_delays,
+)
+from hypr_neuro.exchange.nir.nodes import FIELDS, KEY, kind, naming, node_label, own_metadata
 from hypr_neuro.exchange.nir.open_graph import open_graph
-from hypr_neuro.exchange.nir.own import rebuild
-from hypr_neuro.exchange.nir.write import to_graph
+from hypr_neuro.exchange.nir.own import rebuild, stored_integers
+from hypr_neuro.exchange.nir.own_entries import own_integers
+from hypr_neuro.exchange.nir.stands_for import stands_for
+from hypr_neuro.exchange.nir.write_graph import written_graph
 from hypr_neuro.graph.network import Network
-from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.profiles.profile import parse_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 
 ROUNDING = 1e-9
 """Relative difference that another platform's logarithm may make in a parameter."""
@@ -46,16 +54,17 @@ def read_quantized_nir(path_or_graph: str | Path | nir.NIRGraph) -> QuantizedNet
                 "holds no integer network, rule: a file that hn.write_nir wrote of a quantized network; "
                 "read it with hn.read_nir, then quantize it"
             )
-        net = rebuild(graph, None, None)
+        net = rebuild(graph)
         try:
-            qnet = _network(graph, net, where)
+            stored = stored_integers(graph, net)
+            qnet = _network(graph, net, stored, where)
         except InputError:
             raise
         except Exception as error:  # a made-up entry can be of any type
             raise FileFormatError(
                 f"metadata '{KEY}' of integers is not what hypr-neuro writes ({one_line(error)})"
             ) from error
-        _require_agreement(graph, net, qnet)
+        _require_agreement(graph, net, stored, qnet)
         return qnet
 
 
@@ -65,50 +74,82 @@ def holds_integers(path_or_graph: str | Path | nir.NIRGraph) -> bool:
     return "integers" in (own_metadata(graph.nodes.get("input")) or {})
 
 
-def _network(graph: nir.NIRGraph, net: Network, where: str) -> QuantizedNetwork:
-    """Return the integer network of a rebuilt one."""
-    head = _integers(graph, "input")
-    bits = parse_profile(json.loads(head["profile"]), where).precision.weight_bits.value
-    layers = []
-    for i, layer in enumerate(net.layers):
-        name = base_name(i, len(net.layers))
-        entries = {"neuron": _integers(graph, name), "weight": _integers(graph, f"{name}_weight")}
-        if layer.recurrent is not None:
-            entries["recurrent"] = _integers(graph, f"{name}_recurrent")
-        try:
-            layers.append(integer_layer(name, layer, entries, largest_in(bits)))
-        except FileFormatError:
-            raise
-        except (InputError, KeyError, TypeError, ValueError) as error:
-            raise FileFormatError(f"{node_label(name, graph.nodes[name])}: {error}; write the file again") from error
-    return network_of(layers, net, head, where)
+def _network(graph: nir.NIRGraph, net: Network, stored: StoredIntegers, where: str) -> QuantizedNetwork:
+    """Return the integer network beside the float one that the file holds."""
+    profile = parse_profile(json.loads(stored.head["profile"]), where)
+    populations = tuple(_population(graph, net, stored, p.name) for p in net.populations)
+    scales = {p.name: p.current_scale for p in populations}
+    return QuantizedNetwork(
+        inputs=net.inputs,
+        populations=populations,
+        connections=tuple(
+            _connection(graph, net, stored, i, scales[entry["target"]], profile.precision.weight_top)
+            for i, entry in enumerate(stored.entries)
+        ),
+        profile=profile,
+        dt=net.dt,
+        outputs=net.outputs,
+        encoder=net.encoder,
+        record=json.loads(stored.head["record"]),
+        notes=json.loads(stored.head["notes"]),
+        output_decay=float(stored.head["output_decay"]),
+    )
 
 
-def _integers(graph: nir.NIRGraph, name: str) -> dict[str, Any]:
-    """Return the entry "integers" in our metadata of a node."""
-    entry = (own_metadata(graph.nodes[name]) or {}).get("integers")
-    if not isinstance(entry, dict):
-        raise FileFormatError(
-            f"{node_label(name, graph.nodes[name])}: metadata '{KEY}/integers' is missing; write the file again"
-        )
-    return entry
+def _population(graph: nir.NIRGraph, net: Network, stored: StoredIntegers, name: str) -> QuantizedPopulation:
+    """Return the integers of a population; an error names its node."""
+    node = stored.populations[name]
+    integers = own_integers(graph, node)
+    try:
+        return quantized_population(node, net.population(name), integers)
+    except FileFormatError:
+        raise
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{node_label(node, graph.nodes[node])}: {error}; write the file again") from error
 
 
-def _require_agreement(graph: nir.NIRGraph, net: Network, qnet: QuantizedNetwork) -> None:
-    """Raise FileFormatError unless standard nodes and parameters are those of the integers, up to rounding."""
-    expected, _ = to_graph(qnet)
-    for name, node in expected.nodes.items():
-        stored = graph.nodes[name]
+def _connection(
+    graph: nir.NIRGraph, net: Network, stored: StoredIntegers, place: int, current_scale: float, top: int
+) -> QuantizedConnection:
+    """Return the integers of a connection: mantissas from the weight nodes of its parts, all else from metadata."""
+    entry, arrays = stored.entries[place], stored.arrays.get(str(place), {})
+    parts = []
+    for k in entry["parts"]:
+        node = stored.connections[k]
+        parts.append(mantissas(node, net.connections[k], own_integers(graph, node), current_scale, top))
+    return quantized_connection(entry, arrays, parts, stored_delays(entry, arrays))
+
+
+def _require_agreement(graph: nir.NIRGraph, net: Network, stored: StoredIntegers, qnet: QuantizedNetwork) -> None:
+    """Raise FileFormatError unless nodes, edges and parameters are those of the integers, up to rounding."""
+    real = stands_for(qnet).network
+    expected = written_graph(real)
+    names = dict(zip(expected.connections, stored.connections, strict=True))
+    names |= {node: stored.populations[name] for name, node in expected.populations.items()}
+    wanted = expected.graph()  # with the Outputs that nir adds behind neurons that nothing hears
+    for name, node in wanted.nodes.items():
+        given = names.get(name, name)
+        if given not in graph.nodes or kind(graph.nodes[given]) != kind(node):
+            raise FileFormatError(f"node {given!r}: rule: a {kind(node)}, as its integers want; write the file again")
+        label = node_label(given, graph.nodes[given])
         for field in FIELDS[kind(node)]:
-            _require_close(node_label(name, stored), field, getattr(node, field), getattr(stored, field))
-    for i, (layer, real) in enumerate(zip(net.layers, float_network(qnet).layers, strict=True)):
-        name = base_name(i, len(net.layers))
-        for key, values in real.params.items():
-            _require_close(node_label(name, graph.nodes[name]), key, values, layer.params[key])
+            _require_close(label, field, getattr(node, field), getattr(graph.nodes[given], field))
+    edges = {(names.get(a, a), names.get(b, b)) for a, b in wanted.edges}
+    if edges != set(graph.edges):
+        edge = min(edges ^ set(graph.edges))
+        raise FileFormatError(f"edge {edge}: not what its integers stand for; write the file again")
+    for p, given_p in zip(real.populations, net.populations, strict=True):
+        label = node_label(stored.populations[p.name], graph.nodes[stored.populations[p.name]])
+        for key, values in p.params.items():
+            _require_close(label, key, values, given_p.params[key])
 
 
-def _require_close(where: str, field: str, expected: Any, stored: Any) -> None:
+def _require_close(where: str, field: str, expected: Any, given: Any) -> None:
     """Raise FileFormatError unless a field is the expected one, up to rounding."""
-    stored = np.asarray(stored)
-    if stored.shape != np.shape(expected) or not np.allclose(stored, expected, rtol=ROUNDING, atol=0.0):
+    given = np.asarray(given)
+    if given.dtype.kind in "US" or np.asarray(expected).dtype.kind in "US":
+        agrees = str(given) == str(expected)
+    else:
+        agrees = given.shape == np.shape(expected) and np.allclose(given, expected, rtol=ROUNDING, atol=0.0)
+    if not agrees:
         raise FileFormatError(f"{where}: {field} is not what its integers stand for; write the file again")

@@ -1,15 +1,16 @@
-"""A float graph as a NIR graph: one Affine node, or a convolution, a connection, one neuron node a population.
+"""A float network as a NIR graph: one Affine node, or a convolution, a connection, one neuron node a population.
 
     source → [Delay →] Affine → neuron        delays on top of what NIR's order of the nodes gives
     input → Affine (weights 0) [→ Delay] → neuron    a constant current that no connection carries
 
-Neurons are written as `neurons_out` says; the metadata hold what `own_graph` needs to rebuild the graph exactly.
+Neurons are written as `neurons_out` says; the metadata hold what `own_graph` needs to rebuild the network exactly.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -20,8 +21,9 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.convolutions_out import convolution_nodes, in_shape, shaped_populations, takes_bias
 from hypr_neuro.exchange.nir.neurons_out import neuron_node, reset_of
 from hypr_neuro.exchange.nir.nodes import KEY, VERSION, graph_digest, naming
+from hypr_neuro.exchange.nir.order import delays_in_nir
 from hypr_neuro.graph.convolution import Convolution
-from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_population import FloatPopulation, check_params
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
@@ -30,10 +32,37 @@ from hypr_neuro.numbers.arrays import Array
 
 LARGEST = 1 << 26
 """Weights of one connection: NIR has no sparse node, zeros are written out."""
-UNSAFE = re.compile(r"[/\x00-\x1f\x7f\ud800-\udfff]")
-"""What HDF5 takes for a path or the end of a name, what breaks lines, and what is no character of UTF-8."""
-Nodes = dict[str, nir.NIRNode]
-Edges = list[tuple[str, str]]
+UNSAFE = re.compile(r"[./\x00-\x1f\x7f\ud800-\udfff]")
+"""What HDF5 takes for a path or the end of a name, PyTorch for one of an attribute, what breaks lines, no UTF-8."""
+
+
+@dataclass
+class WrittenGraph:
+    """The nodes and edges of a network.
+
+    Attributes
+    ----------
+    nodes, edges
+        As NIR has them.
+    populations
+        The neuron node of each population, by name.
+    connections
+        The weight node of each connection.
+    approximations
+        One line for each thing that is only approximate in standard nodes.
+    """
+
+    nodes: dict[str, nir.NIRNode]
+    populations: dict[str, str]
+    connections: list[str] = field(default_factory=list)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+    approximations: list[str] = field(default_factory=list)
+
+    def graph(self) -> nir.NIRGraph:
+        """Return the graph with its digest."""
+        graph = nir.NIRGraph(self.nodes, self.edges)
+        self.nodes["input"].metadata[KEY]["sha256"] = graph_digest(graph)
+        return graph
 
 
 def json_text(what: str, value: Any) -> str:
@@ -44,16 +73,17 @@ def json_text(what: str, value: Any) -> str:
         raise InputError(f"{what} cannot be stored: {error}; use numbers, strings, lists and dicts of them") from error
 
 
-def affine(weight: Array, bias: Array | None) -> nir.Affine:
-    """Return weights as an Affine node, bias 0 where there is none: Sinabs 2.0 knows no Linear."""
-    return nir.Affine(weight, np.zeros(weight.shape[0]) if bias is None else bias.copy())
+def output_names(net: Network) -> list[str]:
+    """Return the nodes of the outputs, in whose order of names readers of NIR put them side by side."""
+    count = len(net.outputs)
+    return ["output"] if count == 1 else [f"output_{i:0{len(str(count - 1))}}" for i in range(count)]
 
 
-def population_nodes(graph: Network) -> dict[str, str]:
-    """Return the node of each population: its name without what HDF5 refuses in one, numbered where that is taken."""
-    taken, names = {"input", "output", "input_flat"}, {}
-    for i, p in enumerate(graph.populations):
-        name = UNSAFE.sub("_", p.name).strip(".") or f"population{i}"
+def population_nodes(net: Network) -> dict[str, str]:
+    """Return the node of each population: its name without what is unsafe in one, numbered where that is taken."""
+    taken, names = {"input", "input_flat", *output_names(net)}, {}
+    for i, p in enumerate(net.populations):
+        name = UNSAFE.sub("_", p.name) or f"population{i}"
         names[p.name], k = name, i
         while names[p.name] in taken:
             names[p.name], k = f"{name}_{k}", k + 1
@@ -61,60 +91,141 @@ def population_nodes(graph: Network) -> dict[str, str]:
     return names
 
 
-def graph_nodes(graph: Network) -> tuple[nir.NIRGraph, tuple[str, ...]]:
-    """Return the graph as a nir.NIRGraph, and one line for each thing that is only approximate in standard nodes.
+def written_graph(net: Network) -> WrittenGraph:
+    """Return the network as nodes and edges of NIR.
 
     Raises
     ------
     InputError
-        For several outputs, for several input currents and for connections too large to write out.
+        For numbers that are not finite or out of range, what JSON cannot hold, and connections too large to write out.
     """
-    if len(graph.outputs) != 1:
-        raise InputError(f"outputs {', '.join(graph.outputs)}, rule: one population; NIR has one output")
-    names, approximations = population_nodes(graph), []
-    nodes: Nodes = {"input": nir.Input(np.array(graph.input_shape))}
-    edges: Edges = []
-    shaped = shaped_populations(graph)
-    for p in graph.populations:
-        with naming(f"population '{p.name}'"):
-            node, losses = neuron_node(p, graph.dt)
-        approximations += [f"{p.name} ({p.model.name}): {text}" for text in losses]
-        if p.name in shaped:
-            node = in_shape(node, p.shape)
-        node.metadata = {KEY: _population_metadata(p, graph.dt, bool(losses))}
-        nodes[names[p.name]] = node
-    sources = Sources(graph, {INPUT: "input", **names}, shaped, nodes, edges)
-    written: dict[int, dict[str, Any]] = {}  # by place in the graph: entries of one target stand together here
-    for p in graph.populations:
-        written |= _TargetNodes(graph, p, names[p.name], sources, nodes, edges).write()
-    last = graph.population(graph.outputs[0])
-    nodes["output"] = nir.Output(np.array(last.shape if last.name in shaped else (last.size,)))
-    edges.append((names[last.name], "output"))
-    nodes["input"].metadata = {
-        KEY: {
+    _check_finite(net)
+    return _Writer(net).write()
+
+
+def _check_finite(net: Network) -> None:
+    for name, array in net.arrays().items():
+        faulty = np.argwhere(~np.isfinite(array))
+        if len(faulty):
+            index = tuple(int(i) for i in faulty[0])
+            raise InputError(f"{name}{list(index)} = {array[index]}, rule: finite")
+
+
+class _Writer:
+    """Write one network, population by population."""
+
+    def __init__(self, net: Network) -> None:
+        self.net, self.names, self.shaped = net, population_nodes(net) | {INPUT: "input"}, shaped_populations(net)
+        self.shapes = {name: net.population(name).shape for name in self.shaped} | {INPUT: net.input_shape}
+        self.nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array(net.input_shape))}
+        self.edges: list[tuple[str, str]] = []
+        self.entries: dict[int, dict[str, Any]] = {}
+        biased = {p.name for p in net.populations if 0 in self._currents_apart(p)}
+        self.delays, self.late = delays_in_nir(net, self.names, biased)
+
+    def write(self) -> WrittenGraph:
+        """Return all nodes and edges."""
+        approximations = [text for p in self.net.populations for text in self._neurons(p)]
+        for p in self.net.populations:
+            self._incoming(p)
+        for node, name in zip(output_names(self.net), self.net.outputs, strict=True):
+            p = self.net.population(name)
+            self.nodes[node] = nir.Output(np.array(p.shape if name in self.shaped else (p.size,)))
+            self.nodes[node].metadata = {KEY: {"version": VERSION, "role": "output"}}
+            self.edges.append((self.names[name], node))
+        entries = [self.entries[place] for place in range(len(self.net.connections))]
+        self.nodes["input"].metadata = {KEY: self._head(entries)}
+        nodes_of = {p.name: self.names[p.name] for p in self.net.populations}
+        weights = [str(entry["node"]) for entry in entries]
+        return WrittenGraph(self.nodes, nodes_of, weights, self.edges, [*approximations, *self.late])
+
+    def _head(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the metadata of the input node: all of the network that is no population."""
+        net = self.net
+        return {
             "version": VERSION,
             "role": "graph",
-            "dt": float(graph.dt),
-            "notes": json_text("notes", graph.notes),
-            **({} if graph.encoder is None else {"encoder": json_text("encoder", graph.encoder)}),
-            "populations": json_text("populations", [[p.name, names[p.name]] for p in graph.populations]),
-            "synapses": json_text("synapses", [entry for _, entry in sorted(written.items())]),
-            "outputs": json_text("outputs", list(graph.outputs)),
+            "dt": float(net.dt),
+            "notes": json_text("notes", net.notes),
+            "encoder": json_text("encoder", net.encoder),
+            "populations": json_text("populations", [[p.name, self.names[p.name]] for p in net.populations]),
+            "synapses": json_text("synapses", entries),
+            "outputs": json_text("outputs", list(net.outputs)),
         }
-    }
-    written_graph = nir.NIRGraph(nodes, edges)
-    nodes["input"].metadata[KEY]["sha256"] = graph_digest(written_graph)
-    return written_graph, tuple(approximations)
 
+    def _neurons(self, p: FloatPopulation) -> list[str]:
+        """Add the node of a population; return what it does not carry."""
+        with naming(f"population '{p.name}'"):
+            check_params(f"neuron '{p.model.name}'", p.model, p.params)
+            node, losses = neuron_node(p, self.net.dt)
+        if p.name in self.shaped:
+            node = in_shape(node, p.shape)
+        node.metadata = {KEY: _population_metadata(p, self.net.dt, bool(losses))}
+        self.nodes[self.names[p.name]] = node
+        return [f"{p.name} ({p.model.name}): {text}" for text in losses]
 
-class Sources:
-    """The nodes that connections start from; a shape becomes one axis where a connection needs that."""
+    def _currents_apart(self, p: FloatPopulation) -> dict[int, Array]:
+        """Return the constant currents that no connection's node carries, by the step in which they start."""
+        incoming = self.net.incoming(p.name)
+        if not incoming and not p.biases:  # nir would give neurons that hear no node an Input of their own
+            return {0: np.zeros(p.size)}
+        carried = any(takes_bias(self.net, c) for c in incoming)
+        return {first: bias for first, bias in p.biases.items() if first or not carried}
 
-    def __init__(self, graph: Network, names: dict[str, str], shaped: set[str], nodes: Nodes, edges: Edges) -> None:
-        self.names, self.shaped, self.nodes, self.edges = names, shaped, nodes, edges
-        self.shapes = {name: graph.population(name).shape for name in shaped} | {INPUT: graph.input_shape}
+    def _incoming(self, p: FloatPopulation) -> None:
+        """Add all that leads to a population."""
+        bias = p.biases.get(0)
+        for place, c in enumerate(self.net.connections):
+            if c.target != p.name:
+                continue
+            carries = takes_bias(self.net, c)
+            write = self._convolution if p.name in self.shaped else self._matrix
+            ends = {"source": c.source, "target": c.target, "delay": c.delay, "current": c.current}
+            self.entries[place] = ends | write(place, c, bias if carries else None)
+            bias = None if carries else bias
+        for first, current in self._currents_apart(p).items():
+            node = self.names[p.name]
+            name = self._add(f"{node}_bias", nir.Affine(np.zeros((p.size, self.net.inputs)), current.copy()))
+            self.edges.append((self._flat(INPUT), name))
+            if first:
+                delay = self._add(f"{name}_delay", nir.Delay(np.full(p.size, first * self.net.dt)))
+                self.edges.append((name, delay))
+                name = delay
+            self.edges.append((name, node))
 
-    def flat(self, source: str) -> str:
+    def _matrix(self, place: int, c: FloatSynapses, bias: Array | None) -> dict[str, Any]:
+        """Add the nodes of weights that are written out; return what the metadata say of them beside their ends."""
+        if prod(c.shape) > LARGEST:
+            raise InputError(
+                f"{c.name}: {prod(c.shape)} weights, zeros written out, rule: at most {LARGEST}; NIR has "
+                "no sparse connections"
+            )
+        weights: Any = c.weights
+        source = self._flat(c.source)
+        dense = weights.copy() if c.dense else weights.toarray()
+        # an Affine with bias 0 where there is none: Sinabs 2.0 knows no Linear
+        name = self._add(f"{self.names[c.target]}_from_{source}", nir.Affine(dense, _bias(bias, c.shape[0])))
+        self.edges += [(self._delayed(place, source, name, (c.shape[1],)), name), (name, self.names[c.target])]
+        if isinstance(weights, Convolution):
+            self.nodes[name].metadata[KEY]["kernel"] = weights.kernel.copy()
+        return {"node": name, "sparse": not isinstance(weights, (np.ndarray, Convolution))} | matrix_entry(weights)
+
+    def _convolution(self, place: int, c: FloatSynapses, bias: Array | None) -> dict[str, Any]:
+        """Add the nodes of a convolution; return what the metadata say of it beside its ends."""
+        weights: Any = c.weights
+        source, target = self.names[c.source], self.names[c.target]
+        name = f"{target}_from_{source}"
+        before = self._delayed(place, source, name, self.shapes[c.source])
+        for node in convolution_nodes(weights, bias):
+            added = self._add(name if hasattr(node, "weight") else f"{name}_pool", node)
+            self.edges.append((before, added))
+            before = added
+        if weights.groups > 1:
+            self.nodes[before].metadata[KEY]["kernel"] = weights.kernel.copy()
+        self.edges.append((before, target))
+        return {"node": before, "sparse": False} | matrix_entry(weights)
+
+    def _flat(self, source: str) -> str:
         """Return the node that gives what a source sends as one axis."""
         name, shape = self.names[source], self.shapes.get(source, ())
         if len(shape) < 2:
@@ -125,95 +236,11 @@ class Sources:
             self.edges.append((name, flat))
         return flat
 
-
-def _population_metadata(p: FloatPopulation, dt: float, approximate: bool) -> dict[str, Any]:
-    """Return all of a population that its standard node does not say exactly."""
-    return {
-        "version": VERSION,
-        "role": "population",
-        "neuron": p.model.name,
-        "params": {key: values.copy() for key, values in p.params.items()},
-        "biases": {str(first): bias.copy() for first, bias in p.biases.items()},
-        "shape": np.array(p.shape),
-        "dt": float(dt),
-        "integrator": "forward Euler",
-        "reset": reset_of(p),
-        "approximate": approximate,
-        **({} if p.trainable == p.model.trainable else {"trainable": json_text("trainable", list(p.trainable))}),
-    }
-
-
-class _TargetNodes:
-    """Write all that leads to one population, as nodes and edges."""
-
-    def __init__(
-        self, graph: Network, p: FloatPopulation, node: str, sources: Sources, nodes: Nodes, edges: Edges
-    ) -> None:
-        self.graph, self.p, self.node, self.sources, self.nodes, self.edges = graph, p, node, sources, nodes, edges
-
-    def write(self) -> dict[int, dict[str, Any]]:
-        """Add them; return one entry of the metadata for each connection, by its place in the graph."""
-        biases, entries = dict(self.p.biases), {}
-        for place, c in enumerate(self.graph.connections):
-            if c.target != self.p.name:
-                continue
-            if c.current:
-                raise InputError(f"{c.name}: input current {c.current}, rule: 0, NIR's neurons have one")
-            bias = biases.pop(0, None) if takes_bias(self.graph, c) else None
-            entries[place] = self._connection(c, bias)
-        if not entries and not biases:  # nir would give neurons that hear no node an Input of their own
-            biases = {0: np.zeros(self.p.size)}
-        for first, bias in biases.items():
-            zeros = np.zeros((self.p.size, self.graph.inputs))
-            name = self._add(f"{self.node}_bias", nir.Affine(zeros, bias.copy()))
-            self.edges.append((self.sources.flat(INPUT), name))
-            if first:
-                delay = self._add(f"{name}_delay", nir.Delay(np.full(self.p.size, first * self.graph.dt)))
-                self.edges.append((name, delay))
-                name = delay
-            self.edges.append((name, self.node))
-        return entries
-
-    def _connection(self, c: FloatSynapses, bias: Array | None) -> dict[str, Any]:
-        """Add the nodes of one connection; return its entry of the metadata."""
-        ends = {"source": c.source, "target": c.target, "delay": c.delay}
-        if self.p.name in self.sources.shaped:
-            return ends | self._convolution(c, bias)
-        if prod(c.shape) > LARGEST:
-            raise InputError(
-                f"{c.name}: {prod(c.shape)} weights, zeros written out, rule: at most {LARGEST}; NIR has "
-                "no sparse connections"
-            )
-        weights: Any = c.weights
-        dense = weights.copy() if isinstance(weights, np.ndarray) else weights.toarray()
-        source = self.sources.flat(c.source)
-        name = self._add(f"{self.node}_from_{source}", affine(dense, bias))
-        source = self._delayed(c, source, name, (c.shape[1],))
-        self.edges += [(source, name), (name, self.node)]
-        if isinstance(weights, Convolution):
-            self.nodes[name].metadata[KEY]["kernel"] = weights.kernel.copy()
-        sparse = not isinstance(weights, (np.ndarray, Convolution))
-        return ends | {"node": name, "sparse": sparse} | matrix_entry(weights)
-
-    def _convolution(self, c: FloatSynapses, bias: Array | None) -> dict[str, Any]:
-        """Add the nodes of a convolution; return what the metadata say of it beside its ends."""
-        weights: Any = c.weights
-        source = self.sources.names[c.source]
-        name, before = f"{self.node}_from_{source}", self._delayed(c, source, f"{self.node}_from_{source}", None)
-        for node in convolution_nodes(weights, bias):
-            kind = "" if hasattr(node, "weight") else "_pool"
-            added = self._add(name + kind, node)
-            self.edges.append((before, added))
-            before = added
-        self.edges.append((before, self.node))
-        return {"node": before, "sparse": False} | matrix_entry(weights)
-
-    def _delayed(self, c: FloatSynapses, source: str, name: str, shape: tuple[int, ...] | None) -> str:
-        """Return the node that gives what the source sent, behind a Delay where the connection has one."""
-        if not c.delay:
+    def _delayed(self, place: int, source: str, name: str, shape: tuple[int, ...]) -> str:
+        """Return the node that gives what the source sent, behind a Delay where the connection needs one."""
+        if not self.delays[place]:
             return source
-        seconds = np.full(self.sources.shapes[c.source] if shape is None else shape, c.delay * self.graph.dt)
-        delay = self._add(f"{name}_delay", nir.Delay(seconds))
+        delay = self._add(f"{name}_delay", nir.Delay(np.full(shape, self.delays[place] * self.net.dt)))
         self.edges.append((source, delay))
         return delay
 
@@ -226,3 +253,24 @@ class _TargetNodes:
         node.metadata = {KEY: {"version": VERSION, "role": "connection"}}
         self.nodes[free_name] = node
         return free_name
+
+
+def _bias(bias: Array | None, n: int) -> Array:
+    return np.zeros(n) if bias is None else bias.copy()
+
+
+def _population_metadata(p: FloatPopulation, dt: float, approximate: bool) -> dict[str, Any]:
+    """Return all of a population that its standard node does not say exactly."""
+    return {
+        "version": VERSION,
+        "role": "population",
+        "neuron": p.model.name,
+        "params": {key: values.copy() for key, values in p.params.items()},
+        "biases": {str(first): bias.copy() for first, bias in p.biases.items()},
+        "shape": np.array(p.shape),
+        "trainable": json_text("trainable", list(p.trainable)),
+        "dt": float(dt),
+        "integrator": "forward Euler",
+        "reset": reset_of(p),
+        "approximate": approximate,
+    }
