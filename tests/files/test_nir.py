@@ -81,8 +81,8 @@ def test_loads_with_plain_nir_and_passes_its_type_check(tmp_path: Path) -> None:
         "LIF",
         "LI",
     }
-    for name in ("layers_0", "readout"):
-        assert (f"{name}_weight", name) in graph.edges
+    for source, name in (("input", "layers_0"), (f"layers_{len(HIDDEN) - 1}", "readout")):
+        assert {(source, f"{name}_from_{source}"), (f"{name}_from_{source}", name)} <= set(graph.edges)
     assert ("layers_0", "layers_0_from_layers_0") in graph.edges
 
 
@@ -188,7 +188,7 @@ def test_write_refuses_what_it_cannot_store(tmp_path: Path) -> None:
     path = tmp_path / "net.nir"
     net = small_net()
     net.layers[0].weight[1, 1] = np.nan
-    with pytest.raises(InputError, match=r"layers\.0: weight\[1, 1\] = nan"):
+    with pytest.raises(InputError, match=r"layers\.0\.weight\[1, 1\] = nan, rule: finite"):
         write_nir(net, path)
     net = small_net()
     net.encoder = {"table": np.ones(3)}
@@ -201,7 +201,7 @@ def test_write_refuses_what_it_cannot_store(tmp_path: Path) -> None:
             write_nir(net, path)
     net = small_net("brf")
     net.layers[0].params["delta"][...] = 1.0
-    with pytest.raises(InputError, match=r"layers\.0: neuron 'brf': δ.* rule: below 1"):
+    with pytest.raises(InputError, match=r"'layers\.0': neuron 'brf': δ.* rule: below 1"):
         write_nir(net, path)
     assert list(tmp_path.iterdir()) == []
 
