@@ -81,7 +81,13 @@ def all_arrays(graph: nir.NIRGraph) -> list[tuple[str, np.ndarray]]:
 
 def test_each_altered_array_is_refused() -> None:
     names = [name for name, _ in all_arrays(to_graph(small_net())[0])]
-    assert {"layers_0_from_input.weight", "layers_0.tau_syn", "layers_0.du", "readout_from_layers_0.bias", "readout.tau"} <= set(names)
+    assert {
+        "layers_0_from_input.weight",
+        "layers_0.tau_syn",
+        "layers_0.du",
+        "readout_from_layers_0.bias",
+        "readout.tau",
+    } <= set(names)
     for k, name in enumerate(names):
         graph, _ = to_graph(small_net())
         array = all_arrays(graph)[k][1]

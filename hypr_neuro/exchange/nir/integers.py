@@ -83,8 +83,7 @@ def _connection_arrays(c: QuantizedConnection) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     weights, delays = c.mantissa, c.delays
     if c.bias_axon:
-        always_on = c.synapses(1).always_on
-        arrays["bias"] = np.asarray(always_on, np.int64)
+        arrays["bias"] = np.array(c.synapses(1).always_on, np.int64)
     if not isinstance(weights, (np.ndarray, Convolution)):
         arrays["stored"] = {part: getattr(weights, part).copy() for part in ("indices", "indptr")}
     if isinstance(delays, np.ndarray):

@@ -124,6 +124,11 @@ def _require_agreement(graph: nir.NIRGraph, net: Network, stored: StoredIntegers
     """Raise FileFormatError unless nodes, edges and parameters are those of the integers, up to rounding."""
     real = stands_for(qnet).network
     expected = written_graph(real)
+    if len(expected.connections) != len(stored.connections):
+        raise FileFormatError(
+            f"{len(stored.connections)} connections of weight nodes, rule: {len(expected.connections)}, what the "
+            "integers stand for; write the file again"
+        )
     names = dict(zip(expected.connections, stored.connections, strict=True))
     names |= {node: stored.populations[name] for name, node in expected.populations.items()}
     wanted = expected.graph()  # with the Outputs that nir adds behind neurons that nothing hears
