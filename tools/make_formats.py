@@ -37,8 +37,7 @@ from hypr_neuro.exchange.nir.write import IN_FLOAT
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.reference import simulate_reference
-from hypr_neuro.workflow.equal import require_equal_networks
-from hypr_neuro.workflow.stages_fixed import require_equal_after
+from hypr_neuro.workflow.equal import require_equal_integers, require_equal_networks
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "formats.md"
@@ -65,7 +64,7 @@ def nir_integers(case: Case, folder: Path, **options: Any) -> Sequence[str]:
     """Write and read back equal; return what standard nodes do not carry."""
     qnet: Any = case.quantized("loihi2")
     summary = hn.write_nir(qnet, folder / "integers.nir", **options)
-    require_equal_after(qnet, folder / "integers.nir")
+    require_equal_integers(qnet, hn.read_quantized_nir(folder / "integers.nir"))
     return [text.split(": ", 1)[1] for text in summary.approximations if text != IN_FLOAT]
 
 
@@ -322,7 +321,7 @@ def agreement(neuron: str, folder: Path, **params: float) -> tuple[Any, ...]:
     """Return a row of the table of agreement; weights are doubled until the neurons fire, see `FIRES`."""
     net = CASES["layered"](neuron, **params)
     for _ in range(20):
-        figures = hn.write_nir(net, folder / "net.nir").agreement["layer0"]
+        figures = hn.write_nir(net, folder / "net.nir").agreement["layers_0"]
         if figures["rate"] >= FIRES:
             break
         net.layers[0].weight *= 2.0

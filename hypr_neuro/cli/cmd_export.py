@@ -14,27 +14,26 @@ from hypr_neuro.cli.options import Json, check_not_read
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="network.h5, quantized.h5 of layers or learned.h5.")],
+    network: Annotated[Path, typer.Argument(help="network.h5, quantized.h5 or learned.h5.")],
     out: Annotated[Path | None, typer.Option("--out", help="NIR file (default: beside the network).")] = None,
     json: Json = False,
 ) -> None:
     """Write a NIR file, read it back and require it to be equal."""
     from hypr_neuro.exchange.loading import load
-    from hypr_neuro.exchange.nir import read_own, write_nir
+    from hypr_neuro.exchange.nir import read_own, read_quantized_nir, write_nir
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
-    from hypr_neuro.workflow.equal import require_equal_networks
-    from hypr_neuro.workflow.stages_fixed import require_equal_after
+    from hypr_neuro.workflow.equal import require_equal_integers, require_equal_networks
 
     net, path = load(network), out or network.with_suffix(".nir")
     if not isinstance(net, (Network, QuantizedNetwork)):
-        raise refused(network, net, "floats, or integers of layers")
+        raise refused(network, net, "floats, or integers for a profile")
     check_not_read(path, network)
     summary = write_nir(net, path)
     if isinstance(net, Network):
         require_equal_networks(net, read_own(path))
     else:
-        require_equal_after(net, path)
+        require_equal_integers(net, read_quantized_nir(path))
     holds = "integers" if isinstance(net, QuantizedNetwork) else "floats"
     facts = {"file": str(path), "holds": holds, "read back": "equal", "approximations": list(summary.approximations)}
     emit(facts, json, "NIR")

@@ -98,12 +98,13 @@ def load_network(path: str | Path, make: Callable[..., Made], make_chain: Callab
         if "layers" in meta:
             layers = [_layer_of_0_1(i, entry, arrays) for i, entry in enumerate(meta["layers"])]
             return make_chain(layers, profile, meta["dt"], meta["encoder"], meta["record"])
-        return make(**(_graph_of_0_1 if graph_of_0_1 else _graph)(meta, arrays, profile))
+        return make(**(_graph_of_0_1 if graph_of_0_1 else fields_of)(meta, arrays, profile))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; write it again with quantize") from error
 
 
-def _graph(meta: dict[str, Any], arrays: dict[str, Array], profile: Profile) -> dict[str, Any]:
+def fields_of(meta: dict[str, Any], arrays: dict[str, Array], profile: Profile) -> dict[str, Any]:
+    """Return the fields of `QuantizedNetwork` of what `contents` gave, read from JSON or not."""
     chosen = {k: meta[k] for k in ("inputs", "dt", "encoder", "record", "notes")}
     if "output_decay" in meta:
         chosen["output_decay"] = meta["output_decay"]

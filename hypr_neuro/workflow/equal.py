@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from hypr_neuro.errors import MismatchError
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.network_file import contents
 from hypr_neuro.traces.trace import Trace
 
 
@@ -28,6 +32,18 @@ def _numbers(net: Network, p: FloatPopulation) -> list[Array]:
     ends = np.array([(c.name, c.delay, c.current) for c in incoming])
     currents = np.array(list(p.biases)), *p.biases.values()
     return [ends, *(c.stored() for c in incoming), *p.params.values(), *currents]
+
+
+def require_equal_integers(one: QuantizedNetwork, other: QuantizedNetwork) -> None:
+    """Raise MismatchError unless both networks in integers are the same to the last entry of their files."""
+    (meta, arrays), (other_meta, others) = contents(one), contents(other)
+    for key, array in arrays.items():
+        if key not in others or not np.array_equal(array, others[key]):
+            kind, place = key[0], int(key[1:].split("/")[0])
+            name = one.populations[place].name if kind == "p" else one.connection_names()[place]
+            raise MismatchError(f"{name}: the integers read back differ from those written")
+    if json.dumps(meta, sort_keys=True) != json.dumps(other_meta, sort_keys=True) or len(arrays) != len(others):
+        raise MismatchError("the integers read back have another shape, profile, record or dt than those written")
 
 
 def require_equal_traces(sim_trace: Trace, lava_trace: Trace) -> None:

@@ -10,15 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import InputError, MismatchError
+from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import read_quantized_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
@@ -29,6 +26,7 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.workflow.describe import describe_network, describe_profile
+from hypr_neuro.workflow.equal import require_equal_integers
 from hypr_neuro.workflow.stages import build
 from hypr_neuro.workflow.tasks import Task
 
@@ -139,23 +137,8 @@ def write_learned(folder: RunFolder, qnet: QuantizedNetwork) -> None:
     qnet.save(folder.file("learned.h5"))
     path = folder.file("learned.nir")
     summary = write_nir(qnet, path)
-    require_equal_after(qnet, path)
+    require_equal_integers(qnet, read_quantized_nir(path))
     folder.write("nir", {"file": path.name, "equal": True, "approximations": list(summary.approximations)})
-
-
-def require_equal_after(qnet: QuantizedNetwork, path: Path) -> None:
-    """Raise MismatchError unless the NIR file gives every integer back."""
-    read_back = read_quantized_nir(path)
-    for i, (one, other) in enumerate(zip(qnet.layers, read_back.layers, strict=True)):
-        arrays = [(getattr(one, key), getattr(other, key)) for key in ("per_neuron", "constants", "psi_table")]
-        same = one.model is other.model and one.connections().keys() == other.connections().keys()
-        for key, connection in one.connections().items() if same else ():
-            arrays.append((connection.mantissa, other.connections()[key].mantissa))
-            same = same and connection.exponent == other.connections()[key].exponent
-        if not same or not all(np.array_equal(a, b) for a, b in arrays):
-            raise MismatchError(f"{qnet.name(i)}: the integers read back differ from those written")
-    if read_back.profile != qnet.profile or read_back.dt != qnet.dt:
-        raise MismatchError("the network read back has another profile or dt than the one written")
 
 
 def integer_start(

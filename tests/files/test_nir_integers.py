@@ -16,8 +16,8 @@ from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.loading import load
 from hypr_neuro.exchange.nir import holds_integers, read_nir, read_quantized_nir, to_graph, write_nir
-from hypr_neuro.exchange.nir.stands_for import float_network
 from hypr_neuro.exchange.nir.nodes import KEY, graph_digest
+from hypr_neuro.exchange.nir.stands_for import float_network
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -242,7 +242,7 @@ def other_parameter(graph: nir.NIRGraph) -> None:
 
 
 def no_profile(graph: nir.NIRGraph) -> None:
-    graph.nodes["input"].metadata[KEY]["integers"]["profile"] = "{"
+    graph.nodes["input"].metadata[KEY]["integers"]["network"] = "{"
 
 
 DAMAGE = [
@@ -253,7 +253,7 @@ DAMAGE = [
     (without_integers, "layers_0_from_layers_0.*integers"),
     (without_scale, "readout.*current_scale"),
     (other_neuron, "layers_0"),
-    (short_table, "layers_0.*psi_table.*511"),
+    (short_table, "layers.0.*psi_table.*511"),
     (other_time_constant, "layers_0.*tau_mem"),
     (other_parameter, "layers_0.*dv"),
     (no_profile, "integers is not what hypr-neuro writes"),

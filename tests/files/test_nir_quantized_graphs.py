@@ -1,7 +1,8 @@
-"""Quantized networks of any shape in NIR: equal from the file, to learn too, and run by others as what they stand for."""
+"""Quantized networks of any shape in NIR: equal from the file, learning too, and run by others in float."""
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from copy import deepcopy
@@ -22,20 +23,21 @@ from hypr_neuro.exchange.nir.flatten import flatten
 from hypr_neuro.exchange.nir.nodes import KEY, graph_digest
 from hypr_neuro.exchange.nir.shapes import find_shapes
 from hypr_neuro.exchange.nir.stands_for import float_network
-from hypr_neuro.files.store import load_arrays
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.quantizing.network import KIND, QuantizedNetwork
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.network_file import contents
 from hypr_neuro.quantizing.parts import QuantizedConnection
 from hypr_neuro.run.graph_forward import run_graph, state_ranges
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.testing.graphs import random_graph, random_learning_graph
 from hypr_neuro.testing.networks import random_spikes, varied
+from hypr_neuro.workflow.equal import require_equal_integers
 
 ORACLE: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "nir_interpreter.py"))
 CLOSES = re.compile(r"connection (.+) -> (.+) closes a loop")
@@ -47,20 +49,11 @@ PROFILES = {
 Array = Any
 
 
-def contents(qnet: QuantizedNetwork, path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """All that its own file keeps."""
-    qnet.save(path)
-    return load_arrays(path, KIND)
-
-
-def assert_equal(a: QuantizedNetwork, b: QuantizedNetwork, folder: Path) -> None:
-    """The same file, array by array and type by type, and the same digest."""
-    (meta, arrays), (other_meta, others) = (contents(q, folder / "q.h5") for q in (a, b))
-    assert meta == other_meta
-    assert arrays.keys() == others.keys()
-    for key, array in arrays.items():
-        assert array.dtype.kind == others[key].dtype.kind, key
-        assert np.array_equal(array, others[key]), key
+def assert_equal(a: QuantizedNetwork, b: QuantizedNetwork) -> None:
+    """The same contents of a file, array by array and type by type, and the same digest."""
+    require_equal_integers(a, b)
+    types = [{key: array.dtype.kind for key, array in contents(q)[1].items()} for q in (a, b)]
+    assert types[0] == types[1]
     assert a.integer().digest() == b.integer().digest()
 
 
@@ -100,7 +93,7 @@ def test_random_graphs_come_back_equal_run_and_learn_equal(seed: int, profile: s
         random_learning_graph(seed, PROFILES[profile]), output_decay=0.7, encoder={"method": "scan"}, notes=["a", "b"]
     )
     found = through(qnet, tmp_path)
-    assert_equal(qnet, found, tmp_path)
+    assert_equal(qnet, found)
     assert found.connection_names() == qnet.connection_names()
     x = random_spikes(seed, 2, 30, qnet.inputs).astype(np.int32)
     assert np.array_equal(hn.simulate(qnet, x).readout, hn.simulate(found, x).readout)
@@ -111,8 +104,8 @@ def test_random_graphs_come_back_equal_run_and_learn_equal(seed: int, profile: s
     for i in range(2):
         one, other = (learner.sample(x[i], label[i], scored[i], 3 << 16, 5 << 16) for learner in learners)
         assert np.array_equal(one, other)
-    assert_equal(qnet, found, tmp_path)
-    assert_equal(qnet, through(qnet, tmp_path), tmp_path)  # as it has learned
+    assert_equal(qnet, found)
+    assert_equal(qnet, through(qnet, tmp_path))  # as it has learned
 
 
 def connection(mantissa: Any, source: str, target: str, **more: Any) -> QuantizedConnection:
@@ -153,7 +146,7 @@ def with_everything(seed: int) -> QuantizedNetwork:
 def test_every_kind_of_connection_comes_back(seed: int, tmp_path: Path) -> None:
     qnet = with_everything(seed)
     found = through(qnet, tmp_path)
-    assert_equal(qnet, found, tmp_path)
+    assert_equal(qnet, found)
     x = random_spikes(seed, 2, 30, qnet.inputs).astype(np.int32)
     runs = [hn.simulate(q, x, ("spikes",)) for q in (qnet, found)]
     assert all(np.array_equal(runs[0].spikes[name], runs[1].spikes[name]) for name in runs[0].spikes)
@@ -181,7 +174,7 @@ def test_convolutions_come_back_and_stay_nodes(seed: int, tmp_path: Path) -> Non
     x = random_spikes(seed, 2, 20, net.inputs)
     qnet = hn.quantize_graph(net, "ideal", calibration=x, weight_groups=1)
     found = through(qnet, tmp_path)
-    assert_equal(qnet, found, tmp_path)
+    assert_equal(qnet, found)
     assert isinstance(found.connections[0].mantissa, Convolution)
     graph = nir.read(tmp_path / "q.nir")
     c: Any = net.connections[0].weights
@@ -268,7 +261,7 @@ def late_delay(graph: nir.NIRGraph) -> None:
 
 def other_bias(graph: nir.NIRGraph) -> None:
     arrays = graph.nodes["input"].metadata[KEY]["integers"]["arrays"]
-    next(a for a in arrays.values() if "bias" in a)["bias"][0] += 40
+    next(a for name, a in arrays.items() if name.endswith("bias"))[0] += 40
 
 
 def other_end(graph: nir.NIRGraph) -> None:
@@ -276,12 +269,13 @@ def other_end(graph: nir.NIRGraph) -> None:
 
 
 def no_connections(graph: nir.NIRGraph) -> None:
-    graph.nodes["input"].metadata[KEY]["integers"]["connections"] = "[]"
+    integers = graph.nodes["input"].metadata[KEY]["integers"]
+    integers["network"] = json.dumps(json.loads(integers["network"]) | {"connections": []})
 
 
 def other_place(graph: nir.NIRGraph) -> None:
     arrays = graph.nodes["input"].metadata[KEY]["integers"]["arrays"]
-    next(a for a in arrays.values() if "stored" in a)["stored"]["indices"][0] = 10**6
+    next(a for name, a in arrays.items() if name.endswith("mantissa/indices"))[0] = 10**6
 
 
 @pytest.mark.parametrize(

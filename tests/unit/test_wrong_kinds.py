@@ -204,7 +204,7 @@ def test_a_folder_is_called_a_folder(read: Callable[[Path], Any], tmp_path: Path
         ("place", "network", "holds a float network, rule: a quantized network; `hypr-neuro quantize "),
         ("compare", "graph", "in which population 'readout' hears 'input', rule: a chain of layers; only train, quan"),
         ("compare", "quantized network", "rule: a float network; give the network.h5 that it was made from"),
-        ("export", "integer network", "holds integers without a profile, rule: floats, or integers of layers"),
+        ("export", "integer network", "holds integers without a profile, rule: floats, or integers for a profile"),
     ],
 )
 def test_a_command_names_what_takes_the_file(command: str, thing: str, message: str, tmp_path: Path) -> None:

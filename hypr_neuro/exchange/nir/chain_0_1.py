@@ -7,19 +7,17 @@ input → layer0_weight → layer0 → layer1_weight → … → readout_weight 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import nir
 import numpy as np
 
 from hypr_neuro.errors import FileFormatError
-from hypr_neuro.exchange.nir.integers import StoredIntegers
+from hypr_neuro.exchange.nir.integers import NirIntegers
 from hypr_neuro.exchange.nir.nodes import kind, naming, node_label
 from hypr_neuro.exchange.nir.own_entries import Entry, model_of, own_entry, own_integers
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network import Network
-from hypr_neuro.quantizing.network import OUTPUT_DECAY
 
 ROLE = "network"
 """Of the input node's metadata."""
@@ -61,31 +59,35 @@ def _layer(graph: nir.NIRGraph, name: str) -> Layer:
         return Layer(model, incoming.weight, recurrent, bias, dict(entry["params"]), trainable)
 
 
-def stored_chain(graph: nir.NIRGraph, net: Network) -> StoredIntegers:
+def stored_chain(graph: nir.NIRGraph, net: Network) -> NirIntegers:
     """Return the integers of a chain, in the form that files have today."""
     head = own_integers(graph, "input")
     populations = {p.name: _node(i, len(net.populations)) for i, p in enumerate(net.populations)}
     nodes = [f"{populations[c.target]}_{'recurrent' if c.source == c.target else 'weight'}" for c in net.connections]
-    entries, arrays = zip(*_connections(graph, net, nodes), strict=True)
-    return StoredIntegers(
-        {"profile": head["profile"], "record": head["record"], "notes": "[]", "output_decay": OUTPUT_DECAY},
-        populations,
-        nodes,
-        list(entries),
-        {str(i): found for i, found in enumerate(arrays)},
-    )
-
-
-def _connections(
-    graph: nir.NIRGraph, net: Network, nodes: list[str]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield entry and arrays of each connection."""
-    for k, (c, node) in enumerate(zip(net.connections, nodes, strict=True)):
+    arrays: dict[str, Any] = {}
+    connections = []
+    for i, (c, node) in enumerate(zip(net.connections, nodes, strict=True)):
         integers, bias = own_integers(graph, node), net.population(c.target).biases.get(0)
         axon = bias is not None and c.source != c.target
-        entry = {"source": c.source, "target": c.target, "exponent": int(integers["exponent"]), "bias_axon": axon}
-        entry |= {"shape": [c.shape[0], c.shape[1] + axon], "delays": 0, "current": 0, "message_bits": None}
-        yield (
-            entry | {"trainable": True, "parts": [k]},
-            {} if bias is None else {"bias": np.rint(bias / float(integers["step"])).astype(np.int64)},
-        )
+        if bias is not None and axon:
+            arrays[f"c{i}/bias"] = np.rint(bias / float(integers["step"])).astype(np.int64)
+        connection = {"source": c.source, "target": c.target, "exponent": int(integers["exponent"]), "parts": [i]}
+        shape = {"shape": [c.shape[0], c.shape[1] + axon], "bias_axon": axon}
+        connections.append(connection | shape | {"delays": 0, "current": 0, "message_bits": None})
+    neurons = {
+        p.name: own_integers(graph, populations[p.name]).get("integers_of", p.model.name) for p in net.populations
+    }
+    meta = {
+        "inputs": net.inputs,
+        "outputs": list(net.outputs),
+        "dt": net.dt,
+        "encoder": net.encoder,
+        "profile": json.loads(head["profile"]),
+        "record": json.loads(head["record"]),
+        "notes": [],
+        "connections": connections,
+        "populations": [
+            {"name": p.name, "neuron": str(neurons[p.name]), "trainable": list(p.trainable)} for p in net.populations
+        ],
+    }
+    return NirIntegers(meta, arrays, populations, nodes)

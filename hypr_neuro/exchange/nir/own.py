@@ -9,7 +9,7 @@ import nir
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.nir import chain_0_1, own_graph
 from hypr_neuro.exchange.nir.files import one_line
-from hypr_neuro.exchange.nir.integers import StoredIntegers
+from hypr_neuro.exchange.nir.integers import NirIntegers
 from hypr_neuro.exchange.nir.neurons_out import reset_of
 from hypr_neuro.exchange.nir.nodes import VERSION, graph_digest, own_metadata
 from hypr_neuro.exchange.nir.own_entries import own_entry
@@ -40,7 +40,7 @@ def rebuild(graph: nir.NIRGraph, dt: float | None = None, reset: str | None = No
     return net
 
 
-def stored_integers(graph: nir.NIRGraph, net: Network) -> StoredIntegers:
+def stored_integers(graph: nir.NIRGraph, net: Network) -> NirIntegers:
     """Return the integers in the metadata of a graph, of which `rebuild` gave the network."""
     head = own_entry(graph, "input", chain_0_1.ROLE, own_graph.ROLE)
     if head["role"] == chain_0_1.ROLE:

@@ -30,13 +30,14 @@ def own_entry(graph: nir.NIRGraph, name: str, *roles: str) -> dict[str, Any]:
     return entry
 
 
-def own_integers(graph: nir.NIRGraph, name: str) -> dict[str, Any]:
-    """Return the entry "integers" in our metadata of a node."""
-    entry = (own_metadata(graph.nodes[name]) or {}).get("integers")
+def own_integers(graph: nir.NIRGraph, name: str, *needed: str) -> dict[str, Any]:
+    """Return the entry "integers" in our metadata of a node, which holds all that is `needed`."""
+    label, entry = node_label(name, graph.nodes[name]), (own_metadata(graph.nodes[name]) or {}).get("integers")
     if not isinstance(entry, dict):
-        raise FileFormatError(
-            f"{node_label(name, graph.nodes[name])}: metadata '{KEY}/integers' is missing; write the file again"
-        )
+        raise FileFormatError(f"{label}: metadata '{KEY}/integers' is missing; write the file again")
+    missing = [key for key in needed if key not in entry]
+    if missing:
+        raise FileFormatError(f"{label}: metadata '{KEY}/integers/{missing[0]}' is missing; write the file again")
     return entry
 
 

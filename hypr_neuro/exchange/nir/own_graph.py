@@ -9,7 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from hypr_neuro.exchange.nir.integers import StoredIntegers
+from hypr_neuro.exchange.nir.integers import NirIntegers, flat_arrays
 from hypr_neuro.exchange.nir.nodes import naming, node_label, own_metadata, shape_of
 from hypr_neuro.exchange.nir.own_entries import Entry, model_of, own_entry, own_integers
 from hypr_neuro.graph.convolution import Convolution
@@ -62,13 +62,9 @@ def _synapses(graph: nir.NIRGraph, entry: Entry) -> FloatSynapses:
         return FloatSynapses(entry["source"], entry["target"], weights, entry["delay"], entry.get("current", 0))
 
 
-def stored_graph(graph: nir.NIRGraph, head: Entry) -> StoredIntegers:
+def stored_graph(graph: nir.NIRGraph, head: Entry) -> NirIntegers:
     """Return the integers in the metadata of a quantized network."""
     integers = own_integers(graph, "input")
-    return StoredIntegers(
-        integers,
-        dict(json.loads(head["populations"])),
-        [str(entry["node"]) for entry in json.loads(head["synapses"])],
-        json.loads(integers["connections"]),
-        integers.get("arrays", {}),
-    )
+    nodes = [str(entry["node"]) for entry in json.loads(head["synapses"])]
+    arrays = flat_arrays(integers.get("arrays", {}))
+    return NirIntegers(json.loads(integers["network"]), arrays, dict(json.loads(head["populations"])), nodes)

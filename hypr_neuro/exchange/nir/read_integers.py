@@ -6,7 +6,6 @@ standard nodes and the metadata must say the same, so that what other programs r
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.nir.files import one_line
-from hypr_neuro.exchange.nir.integers import (
-    StoredIntegers,
-    mantissas,
-    quantized_connection,
-    quantized_population,
-    stored_delays,
-)
+from hypr_neuro.exchange.nir.integers import ARRAYS, SCALES, NirIntegers, add_mantissas, mantissas
 from hypr_neuro.exchange.nir.nodes import FIELDS, KEY, kind, naming, node_label, own_metadata
 from hypr_neuro.exchange.nir.open_graph import open_graph
 from hypr_neuro.exchange.nir.own import rebuild, stored_integers
@@ -29,9 +22,11 @@ from hypr_neuro.exchange.nir.own_entries import own_integers
 from hypr_neuro.exchange.nir.stands_for import stands_for
 from hypr_neuro.exchange.nir.write_graph import written_graph
 from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons import VARIANTS
+from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.profiles.profile import parse_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
+from hypr_neuro.quantizing.network_file import fields_of
 
 ROUNDING = 1e-9
 """Relative difference that another platform's logarithm may make in a parameter."""
@@ -74,53 +69,37 @@ def holds_integers(path_or_graph: str | Path | nir.NIRGraph) -> bool:
     return "integers" in (own_metadata(graph.nodes.get("input")) or {})
 
 
-def _network(graph: nir.NIRGraph, net: Network, stored: StoredIntegers, where: str) -> QuantizedNetwork:
+def _network(graph: nir.NIRGraph, net: Network, stored: NirIntegers, where: str) -> QuantizedNetwork:
     """Return the integer network beside the float one that the file holds."""
-    profile = parse_profile(json.loads(stored.head["profile"]), where)
-    populations = tuple(_population(graph, net, stored, p.name) for p in net.populations)
-    scales = {p.name: p.current_scale for p in populations}
-    return QuantizedNetwork(
-        inputs=net.inputs,
-        populations=populations,
-        connections=tuple(
-            _connection(graph, net, stored, i, scales[entry["target"]], profile.precision.weight_top)
-            for i, entry in enumerate(stored.entries)
-        ),
-        profile=profile,
-        dt=net.dt,
-        outputs=net.outputs,
-        encoder=net.encoder,
-        record=json.loads(stored.head["record"]),
-        notes=json.loads(stored.head["notes"]),
-        output_decay=float(stored.head["output_decay"]),
-    )
-
-
-def _population(graph: nir.NIRGraph, net: Network, stored: StoredIntegers, name: str) -> QuantizedPopulation:
-    """Return the integers of a population; an error names its node."""
-    node = stored.populations[name]
-    integers = own_integers(graph, node)
+    meta, profile = stored.meta, parse_profile(stored.meta["profile"], where)
+    for i, entry in enumerate(meta["populations"]):
+        node = stored.populations[entry["name"]]
+        integers = own_integers(graph, node, *ARRAYS, *SCALES)
+        stored.arrays.update({f"p{i}/{key}": np.asarray(integers[key]) for key in ARRAYS})
+        entry |= {key: float(integers[key]) for key in SCALES}
+        _check_neuron(node, net.population(entry["name"]).model, entry["neuron"])
+    scales = {entry["name"]: entry["current_scale"] for entry in meta["populations"]}
+    for i, entry in enumerate(meta["connections"]):
+        nodes = [(k, stored.connections[k]) for k in entry["parts"]]
+        grids = [(node, net.connections[k], own_integers(graph, node)) for k, node in nodes]
+        scale, top = scales[entry["target"]], profile.precision.weight_top
+        add_mantissas(stored, i, [mantissas(*grid, scale, top) for grid in grids])
     try:
-        return quantized_population(node, net.population(name), integers)
-    except FileFormatError:
-        raise
-    except (InputError, KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{node_label(node, graph.nodes[node])}: {error}; write the file again") from error
+        qnet = QuantizedNetwork(**fields_of(meta, stored.arrays, profile))
+        qnet.integer()  # checks what integers may be
+    except InputError as error:
+        raise FileFormatError(f"{error}; write the file again") from error
+    return qnet
 
 
-def _connection(
-    graph: nir.NIRGraph, net: Network, stored: StoredIntegers, place: int, current_scale: float, top: int
-) -> QuantizedConnection:
-    """Return the integers of a connection: mantissas from the weight nodes of its parts, all else from metadata."""
-    entry, arrays = stored.entries[place], stored.arrays.get(str(place), {})
-    parts = []
-    for k in entry["parts"]:
-        node = stored.connections[k]
-        parts.append(mantissas(node, net.connections[k], own_integers(graph, node), current_scale, top))
-    return quantized_connection(entry, arrays, parts, stored_delays(entry, arrays))
+def _check_neuron(node: str, model: NeuronModel, name: str) -> None:
+    """Raise FileFormatError for integers of a neuron that does not stand for the float one."""
+    known = [model.name, *(v.name for v in VARIANTS.values() if v.variant_of == model.name)]
+    if name not in known:
+        raise FileFormatError(f"node '{node}': integers of '{name}', rule: {', '.join(known)}; write the file again")
 
 
-def _require_agreement(graph: nir.NIRGraph, net: Network, stored: StoredIntegers, qnet: QuantizedNetwork) -> None:
+def _require_agreement(graph: nir.NIRGraph, net: Network, stored: NirIntegers, qnet: QuantizedNetwork) -> None:
     """Raise FileFormatError unless nodes, edges and parameters are those of the integers, up to rounding."""
     real = stands_for(qnet).network
     expected = written_graph(real)
