@@ -7,9 +7,9 @@ from math import prod
 import numpy as np
 
 from hypr_neuro.compilers.c.names import ascii_text, c_name
-from hypr_neuro.compilers.c.plan import DelayedWeights, DenseTable, KernelTable, Plan, RingBuffer, SparseTable
-from hypr_neuro.compilers.c.tables import number, table, type_of, unsigned_type
-from hypr_neuro.graph.convolution import Lengths, Taps
+from hypr_neuro.compilers.c.plan import KernelTable, Plan, RingBuffer
+from hypr_neuro.compilers.c.tables import number, table, type_of
+from hypr_neuro.compilers.c.weights import adders, convolutions, delivered, has_weights, needs_sums, weight_tables
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.numbers.arrays import Array
 
@@ -100,10 +100,9 @@ def source(plan: Plan) -> str:
     """Write network.c."""
     parts = ['#include "network.h"\n\n#include "hn_neurons.h"\n']
     parts += [_tables(plan, i) for i in range(len(plan.populations))]
-    if any(isinstance(d.weights, KernelTable) and _has_weights(d) for group in plan.connections for d in group):
-        parts.append(CONVOLUTION)
-    parts += [_weights(d) for group in plan.connections for d in group]
-    parts += [_memory(plan), *_adders(plan)]
+    connections = [d for group in plan.connections for d in group]
+    parts += [*convolutions(connections), *map(weight_tables, connections)]
+    parts += [_memory(plan), *adders((plan.rings[d.source], d) for d in connections)]
     parts += [_step(plan, i) for i in range(len(plan.populations))]
     return "\n".join([*parts, _interface(plan)])
 
@@ -139,44 +138,6 @@ def _stored(plan: Plan, i: int, values: Array) -> tuple[Array, str]:
     return values, "i"
 
 
-def _weights(d: DelayedWeights) -> str:
-    parts = [f"/* {ascii_text(d.title)}: weights by presynaptic neuron. */\n"] if _has_weights(d) else []
-    if isinstance(d.weights, KernelTable) and _has_weights(d):
-        parts = [f"/* {ascii_text(d.title)}: the kernel by input channel. */\n", _geometry(d.weights, d.number)]
-        parts.append(table(type_of(d.weights.weights), f"w{d.number}", d.weights.weights.reshape(-1)))
-    elif isinstance(d.weights, DenseTable) and _has_weights(d):
-        parts.append(table(type_of(d.weights.weights), f"w{d.number}", d.weights.weights))
-    elif isinstance(d.weights, SparseTable) and _has_weights(d):
-        s = d.weights
-        parts.append(table(unsigned_type(int(s.starts[-1])), f"w{d.number}_start", s.starts))
-        parts.append(table(unsigned_type(int(s.post.max(initial=0))), f"w{d.number}_post", s.post))
-        parts.append(table(type_of(s.weights), f"w{d.number}", s.weights))
-    if d.bias is not None:
-        about = f"/* {ascii_text(d.title)}: weights of its line that is always on. */\n"
-        parts.append(about + table(type_of(d.bias), f"w{d.number}_line", d.bias))
-    return "".join(parts)
-
-
-def _geometry(weights: KernelTable, number: int) -> str:
-    """Write how a kernel lies; a single axis is a column of an image that is one wide."""
-    c = weights.convolution
-    add = (1,) * (2 - len(c.image))
-    image, out, per_group = (*c.image, *add), c.kernel.shape[0], c.kernel.shape[1]
-    around = c.pool if c.pool is not None else Taps(*((n,) * len(c.image) for n in (1, 1, 0, 0, 1)))
-    taps, pool = _axes(c.taps, c.outputs, add), _axes(around, c.seen, add)
-    places = (prod(c.image), prod(c.outputs))
-    steps = (places[0], 1, places[1], 1) if c.channels_first else (1, c.channels, 1, out)
-    counts = (*image, c.channels, per_group, out // c.groups, *steps)
-    body = f"{{{{{', '.join(taps)}}}, {{{', '.join(pool)}}}, {', '.join(map(str, counts))}}}"
-    return f"static const convolution_t w{number}_convolution = {body};\n"
-
-
-def _axes(taps: Taps, outputs: Lengths, add: Lengths) -> list[str]:
-    """Return one initializer of axis_t an axis; axes that are added have length 1."""
-    axes = zip(taps.kernel, taps.stride, taps.before, taps.dilation, outputs, strict=True)
-    return [f"{{{', '.join(map(str, numbers))}}}" for numbers in (*axes, *((1, 1, 0, 1, 1) for _ in add))]
-
-
 # --- memory
 
 
@@ -194,155 +155,11 @@ def _memory(plan: Plan) -> str:
         text.append(f"\nstatic int32_t output[{plan.network.output_size}];")
     widest = max(p.size * p.model.currents for p in plan.populations)
     text.append(f"\n/* Sums of one step. */\nstatic int32_t current[{widest}];")
-    if any(_needs_sums(d) for group in plan.connections for d in group):
+    if any(needs_sums(d) for group in plan.connections for d in group):
         text.append(f"static int32_t sums[{max(p.size for p in plan.populations)}];")
     text.append("\n#ifdef HN_EVENTS")
     text += [f"static uint32_t events_p{i}[HN_EVENTS_{i}];" for i in range(len(plan.populations))]
     return "\n".join([*text, "#endif\n"])
-
-
-def _needs_sums(d: DelayedWeights) -> bool:
-    """Tell whether the sum is shifted as a whole, and so not added to the current at once."""
-    return d.exponent != 0
-
-
-# --- adding up
-
-
-ZERO = """/* Set n numbers to zero. */
-static void set_zero(int32_t *to, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
-        to[i] = 0;
-    }
-}
-"""
-ARRIVE = """/* to += from * 2^exponent; a negative exponent floors. */
-static void arrive(int32_t *to, const int32_t *from, uint32_t n, int64_t exponent) {
-    for (uint32_t i = 0; i < n; i++) {
-        to[i] += (int32_t)hn_shift(from[i], exponent);
-    }
-}
-"""
-CONVOLUTION = """/* One axis of a kernel over an image, and places of its output. */
-typedef struct {
-    int32_t kernel, stride, before, dilation, outputs;
-} axis_t;
-
-/* A convolution: its kernel over the sums of a pooling, whose kernel is 1 where there is none; the image, channels and
-   channels of a group of the input, channels of a group of the output; from one channel or place to the next. */
-typedef struct {
-    axis_t taps[2], pool[2];
-    int32_t rows, columns, channels, per_group, reached;
-    uint32_t channel_step, place_step, out_channel_step, out_place_step;
-} convolution_t;
-
-/* The place of the output that entry k of a kernel serves from place `at` of the input, -1 for none. */
-static int32_t served(const axis_t *axis, int32_t at, int32_t k) {
-    const int32_t there = at + axis->before - k * axis->dilation;
-    if (there < 0 || there % axis->stride != 0 || there / axis->stride >= axis->outputs) {
-        return -1;
-    }
-    return there / axis->stride;
-}
-"""
-KERNEL = """/* to += z weight[k] at all places that the kernel's entries k serve from place (y, x). */
-static void {name}_at(int32_t *to, const {weight} *weight, const convolution_t *c, int32_t y, int32_t x{z_declared}) {{
-    for (int32_t i = 0; i < c->taps[0].kernel; i++) {{
-        const int32_t row = served(&c->taps[0], y, i);
-        for (int32_t j = 0; row >= 0 && j < c->taps[1].kernel; j++) {{
-            const int32_t column = served(&c->taps[1], x, j);
-            if (column >= 0) {{
-                const {weight} *const entry = weight + (i * c->taps[1].kernel + j) * c->reached;
-                int32_t *const cell = to + (uint32_t)(row * c->taps[1].outputs + column) * c->out_place_step;
-                for (int32_t o = 0; o < c->reached; o++) {{
-                    cell[(uint32_t)o * c->out_channel_step] += {product}entry[o];
-                }}
-            }}
-        }}
-    }}
-}}
-
-/* to += the convolution of sent, window by window of the pooling in front of it. */
-static void {name}(int32_t *to, const {weight} *weight, const convolution_t *c, const {sent} *sent) {{
-    const int32_t size = c->taps[0].kernel * c->taps[1].kernel * c->reached;
-    for (int32_t k = 0; k < c->channels; k++, weight += size) {{
-        int32_t *const first = to + (uint32_t)(k / c->per_group * c->reached) * c->out_channel_step;
-        for (int32_t place = 0; place < c->rows * c->columns; place++) {{
-            const {sent} z = sent[(uint32_t)k * c->channel_step + (uint32_t)place * c->place_step];
-            for (int32_t i = 0; z != 0 && i < c->pool[0].kernel; i++) {{
-                const int32_t y = served(&c->pool[0], place / c->columns, i);
-                for (int32_t j = 0; y >= 0 && j < c->pool[1].kernel; j++) {{
-                    const int32_t x = served(&c->pool[1], place % c->columns, j);
-                    if (x >= 0) {{
-                        {name}_at(first, weight, c, y, x{z_given});
-                    }}
-                }}
-            }}
-        }}
-    }}
-}}
-"""
-DENSE = """/* to[i] += sum over j of sent[j] weight[j][i]. */
-static void {name}(int32_t *to, const {weight} *weight, const {sent} *sent, uint32_t pre, uint32_t post) {{
-    for (uint32_t j = 0; j < pre; j++, weight += post) {{
-        if (sent[j] != 0) {{
-            for (uint32_t i = 0; i < post; i++) {{
-                to[i] += {product}weight[i];
-            }}
-        }}
-    }}
-}}
-"""
-SPARSE = """/* to[post[k]] += sent[j] weight[k] for all synapses k of the neurons j. */
-static void {name}(int32_t *to, const {start} *start, const {post} *post, const {weight} *weight, const {sent} *sent,
-                   uint32_t pre) {{
-    for (uint32_t j = 0; j < pre; j++) {{
-        if (sent[j] != 0) {{
-            for (uint32_t k = start[j]; k < start[j + 1]; k++) {{
-                to[post[k]] += {product}weight[k];
-            }}
-        }}
-    }}
-}}
-"""
-
-
-def _adder(plan: Plan, d: DelayedWeights) -> tuple[str, str]:
-    """Return name and text of the function that adds up these weights."""
-    ring = plan.rings[d.source]
-    form = {"sent": ring.kind, "product": "" if ring.spikes else "sent[j] * "}
-    kinds = [ring.kind if not ring.spikes else "spikes"]
-    if isinstance(d.weights, KernelTable):
-        form["weight"] = type_of(d.weights.weights)
-        name = "add_kernel_" + "_".join(k.removesuffix("_t") for k in (*kinds, form["weight"]))
-        form["product"], form["z_given"] = ("", "") if ring.spikes else ("z * ", ", z")
-        form["z_declared"] = "" if ring.spikes else f", {ring.kind} z"
-        return name, KERNEL.format(name=name, **form)
-    if isinstance(d.weights, SparseTable):
-        s = d.weights
-        form |= {
-            "start": unsigned_type(int(s.starts[-1])),
-            "post": unsigned_type(int(s.post.max(initial=0))),
-            "weight": type_of(s.weights),
-        }
-        kinds += [form["start"], form["post"], form["weight"]]
-        name = "add_sparse_" + "_".join(k.removesuffix("_t") for k in kinds)
-        return name, SPARSE.format(name=name, **form)
-    form["weight"] = type_of(d.weights.weights)
-    name = "add_" + "_".join(k.removesuffix("_t") for k in (*kinds, form["weight"]))
-    return name, DENSE.format(name=name, **form)
-
-
-def _adders(plan: Plan) -> list[str]:
-    connections = [d for group in plan.connections for d in group]
-    functions = dict(_adder(plan, d) for d in connections if _has_weights(d))
-    arrive = [ARRIVE] if any(_needs_sums(d) for d in connections) else []
-    return [ZERO, *arrive, *functions.values()]
-
-
-def _has_weights(d: DelayedWeights) -> bool:
-    weights = d.weights.weights
-    return bool(weights.size and np.any(weights))
 
 
 # --- the step
@@ -352,40 +169,11 @@ def _step(plan: Plan, i: int) -> str:
     p = plan.populations[i]
     body = [f"    set_zero(current, {p.size * p.model.currents});"]
     for d in plan.connections[i]:
-        body += _delivered(plan, d, p.size)
+        ring = plan.rings[d.source]
+        row = f"sent_{ring.name}[{row_of(ring, d.back)}]" if has_weights(d) else ""
+        body += delivered(ring, d, row, p.size, to="current", sums="sums", steps="steps")
     title = f"/* One step of population {i}, '{ascii_text(p.name)}'. */"
     return "\n".join([f"{title}\nstatic void step_p{i}(void) {{", *body, *_neurons(plan, i), "}\n"])
-
-
-def _delivered(plan: Plan, d: DelayedWeights, n: int) -> list[str]:
-    ring, to = plan.rings[d.source], f"current + {d.current * n}" if d.current else "current"
-    target = "sums" if _needs_sums(d) else to
-    out = [f"    /* {ascii_text(d.title)}: {d.lag} step{'' if d.lag == 1 else 's'} after it was sent */"]
-    if _needs_sums(d):
-        out.append(f"    set_zero(sums, {n});")
-    if d.bias is not None:
-        cell = "sums[i]" if _needs_sums(d) else f"current[{d.current * n} + i]" if d.current else "current[i]"
-        loop = f"for (uint32_t i = 0; i < {n}; i++) {{\n        {cell} += w{d.number}_line[i];\n    }}"
-        out.append(
-            f"    {loop}"
-            if not d.lag
-            else f"    if (steps >= {d.lag}) {{\n        " + loop.replace("\n", "\n    ") + "\n    }"
-        )
-    if _has_weights(d):
-        row = f"sent_{ring.name}[{row_of(ring, d.back)}]"
-        if isinstance(d.weights, KernelTable):
-            tables = f"w{d.number}, &w{d.number}_convolution"
-            out.append(f"    {_adder(plan, d)[0]}({target}, {tables}, {row});")
-        elif isinstance(d.weights, SparseTable):
-            tables = f"w{d.number}_start, w{d.number}_post, w{d.number}"
-            out.append(f"    {_adder(plan, d)[0]}({target}, {tables}, {row}, {ring.size});")
-        else:
-            start = f" + {d.weights.first}" if d.weights.first else ""
-            rows = len(d.weights.weights)
-            out.append(f"    {_adder(plan, d)[0]}({target}, w{d.number}[0], {row}{start}, {rows}, {n});")
-    if _needs_sums(d):
-        out.append(f"    arrive({to}, sums, {n}, {d.exponent});")
-    return out
 
 
 def row_of(ring: RingBuffer, back: int) -> str:

@@ -7,6 +7,7 @@ rows from the newest. The ring has as many rows as the longest look back needs, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -104,8 +105,8 @@ class DelayedWeights:
 
     Attributes
     ----------
-    number
-        Its place among all.
+    number, place
+        Its place among all, and that of its connection among the network's.
     title
         For comments.
     source
@@ -127,6 +128,7 @@ class DelayedWeights:
     """
 
     number: int
+    place: int
     title: str
     source: int
     target: int
@@ -149,15 +151,30 @@ class Plan:
         connections[i] leads to population i, in order.
     tail
         Steps without input that end a run.
+
+    Parameters
+    ----------
+    network, tail
+        As above.
+    input_limit
+        Largest magnitude of an input, None for what the network allows.
+    places
+        Of the connections that it holds, None for all.
     """
 
-    def __init__(self, network: IntegerNetwork, tail: int = 0, input_limit: int | None = None) -> None:
+    def __init__(
+        self,
+        network: IntegerNetwork,
+        tail: int = 0,
+        input_limit: int | None = None,
+        places: Collection[int] | None = None,
+    ) -> None:
         self.network, self.tail, self._input_limit = network, tail, input_limit
         self.places = {INPUT: 0} | {p.name: i + 1 for i, p in enumerate(network.populations)}
         connections: list[DelayedWeights] = []
-        for connection in network.synapses:
-            for delay, matrix in connection.by_delay():
-                weights = self._connection(len(connections), connection, delay, matrix)
+        for place, connection in enumerate(network.synapses):
+            for delay, matrix in connection.by_delay() if places is None or place in places else ():
+                weights = self._connection(len(connections), place, connection, delay, matrix)
                 if weights is not None:
                     connections.append(weights)
         self.connections = [[d for d in connections if d.target == i] for i in range(len(network.populations))]
@@ -188,7 +205,7 @@ class Plan:
         spikes = any(c.message_bits == 0 for c in self.network.synapses if c.source == INPUT)
         return 0 if spikes else -self.largest_input
 
-    def _connection(self, number: int, c: Synapses, delay: int, weights: Any) -> DelayedWeights | None:
+    def _connection(self, number: int, place: int, c: Synapses, delay: int, weights: Any) -> DelayedWeights | None:
         bias = None if c.always_on is None else c.always_on.astype(np.int64)
         if bias is not None and not bias.any():
             bias = None
@@ -206,6 +223,7 @@ class Plan:
         title = f"{c.name}, delay {delay}" if delay else c.name
         return DelayedWeights(
             number=number,
+            place=place,
             title=title,
             source=source,
             target=target,

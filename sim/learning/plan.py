@@ -138,8 +138,9 @@ class LearningPlan:
         return any(self.returns(c) for c in self.layers[i].incoming)
 
     def returns(self, c: Incoming) -> bool:
-        """Tell whether signals go back over a connection: forward, from a population that needs them."""
-        return c.forward and c.source != INPUT and self._active[self.clock.populations.index(c.source)]
+        """Tell whether signals go back over a connection: forward, between populations that they reach."""
+        ends = (c.source, c.connection.target)
+        return c.forward and INPUT not in ends and all(self._active[self.clock.populations.index(p)] for p in ends)
 
     def tensors_of(self, i: int) -> tuple[Tensor, ...]:
         """Return the tensors of layer i."""

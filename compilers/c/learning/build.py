@@ -9,6 +9,7 @@ import numpy as np
 
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.learning.memory import fields
+from hypr_neuro.compilers.c.learning.program import LearningProgram
 from hypr_neuro.files.store import make_folder
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -50,7 +51,7 @@ def run_learning(program: Path, plan: LearningPlan, samples: Iterable[Sample]) -
     # behind the inputs of a step its label, and whether that counts
     rows = [np.column_stack([x, label, scored]).astype(np.int64) for x, label, scored in samples]
     printed = iter(build.run(program, rows).splitlines())
-    learned = [f for f in fields(plan) if f.struct == "learned"]
+    learned = [f for f in fields(LearningProgram(plan)) if f.struct == "learned"]
     ends = np.cumsum([int(np.prod(f.shape)) for f in learned])[:-1]
     results = []
     for row in rows:

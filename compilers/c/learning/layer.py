@@ -7,11 +7,13 @@ constant stands in the text as a number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from string import Template
 
+from hypr_neuro.compilers.c.learning.feedback import ways_text, weights_name
+from hypr_neuro.compilers.c.learning.field import Field, word
+from hypr_neuro.compilers.c.learning.history import Read
 from hypr_neuro.compilers.c.learning.limits import input_limit
-from hypr_neuro.compilers.c.learning.memory import Field, fields, weight_kind
+from hypr_neuro.compilers.c.learning.memory import fields
+from hypr_neuro.compilers.c.learning.program import LearningProgram, RowPart, SynapseList
 from hypr_neuro.compilers.c.learning.source import (
     Jacobian,
     Source,
@@ -23,44 +25,37 @@ from hypr_neuro.compilers.c.learning.source import (
     source_lines,
     synapse_drive,
 )
-from hypr_neuro.compilers.c.names import c_name
+from hypr_neuro.compilers.c.learning.text import lines, template
+from hypr_neuro.compilers.c.names import ascii_text, c_name
 from hypr_neuro.compilers.c.translate import layout
+from hypr_neuro.compilers.c.weights import delivered, has_weights
+from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.neurons.structure import structure
+from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.layer_plan import LayerPlan
-from hypr_neuro.sim.learning.plan import LearningPlan
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
-
-
-def template(file: str, /, **values: object) -> str:
-    """Fill in the $names of a file of `templates`; lines that are left blank by that vanish."""
-    text = Template((TEMPLATES / file).read_text(encoding="utf-8")).substitute(values)
-    return "\n".join(line.replace("\0", "") for line in text.split("\n") if not line or line.strip("\0"))
-
-
-def lines(indent: int, text: Sequence[str]) -> str:
-    """Indent lines of C; none give what makes `template` leave the line out."""
-    return "\n".join("    " * indent + line if line else "" for line in text) if text else "\0"
 
 
 class LayerText:
-    """One layer of a plan in C."""
+    """One layer or population of a program in C."""
 
-    def __init__(self, plan: LearningPlan, i: int) -> None:
-        self.plan, self.i = plan, i
-        self.numbers: LayerPlan = plan.layers[i]
-        self.layer, self.model = self.numbers.layer, self.numbers.layer.model
-        self.kinds = {f.name: f for f in fields(plan)}
+    def __init__(self, program: LearningProgram, i: int) -> None:
+        self.program, self.plan, self.i = program, program.plan, i
+        self.kinds = {f.name: f for f in fields(program)}
+        self.numbers: LayerPlan = program.plan.layers[i]
+        self.inputs = program.inputs[i]
+        self.neurons, self.model = self.numbers.neurons, self.numbers.model
         self.at, self.structure = layout(self.model), structure(self.model)
-        self.split = self.layer.input.mantissa.shape[1]
+        reads = program.history.parameters(i)
+        # what comes from others are arguments of the step
+        names = ["below"] if len(reads) == 1 else [f"below_{k}" for k in range(len(reads))]
+        self.arguments = dict(zip(reads, names, strict=True))
         self.names = {
             "i": i,
-            "name": self.numbers.name,
-            "n": self.layer.size,
+            "name": ascii_text(self.numbers.name),
+            "n": self.numbers.size,
             "d": self.model.d,
             "model": self.model.name,
-            "fan": self.numbers.synapses,
-            "inputs": self.layer.inputs,
+            "fan": self._fan(),
             "size": self.at["size"],
             "np": len(self.model.fixed_per_neuron) + len(self.model.fixed_constants),
             "step": c_name(self.model.fixed_step),
@@ -75,74 +70,153 @@ class LayerText:
         """Return the C type of that array."""
         return self.kinds[f"{name}_{self.i}"].kind
 
-    @property
-    def weights(self) -> str:
-        """Name the layer's weights, in RAM where they learn."""
-        return f"{'hn_learned.' if self.numbers.learns else ''}weight_{self.i}"
-
     def text(self) -> str:
         """Write all functions of the layer."""
         parts = [self._forward()]
         if self.plan.active(self.i):
             parts.append(self._active())
-        if self.plan.passes_down(self.i):
-            parts.append(self._feedback())
-        return "\n".join(parts)
+        return "\n".join([*parts, *ways_text(self.program, self.i)])
+
+    def call(self) -> str:
+        """Write the call of its step."""
+        rows = [self.program.history.row(read, self.i) for read in self.arguments]
+        return f"forward_{self.i}({', '.join(rows)});"
 
     # --- forward
 
     def _forward(self) -> str:
-        run, i, bias = "run->", self.i, int(self.layer.bias_axon)
-        fill = [f"run->pre_{i}[{self.layer.inputs}] = run->now >= {self.numbers.lag};"] if bias else []
-        currents = self._sum("pre", 0, self.split, self.layer.input.exponent)
-        if self.layer.recurrent is not None:
-            fill += [
-                f"for (int32_t k = 0; k < {self.layer.size}; k++) {{",
-                f"    run->pre_{i}[{self.split} + k] = run->sent_before_{i}[k];",
-                "}",
-            ]
-            currents += self._sum("pre", self.split, self.numbers.synapses, self.layer.recurrent.exponent)
+        run, i = "run->", self.i
         before = [f"memcpy({run}before_{i}, {run}state_{i}, sizeof {run}state_{i});"] if self.field("before") else []
-        sources = [
-            f"{self.layer.inputs} below",
-            *["one always on"] * bias,
-            *[f"{self.layer.size} of its own"] * (self.layer.recurrent is not None),
-        ]
+        weights = weights_name(self.program, i)
+        row = [f"const {self.program.weight_kind} *row = {weights}[i];"] * bool(self.inputs.width)
+        fill = [line for part in self.inputs.rows for line in self._filled(part)]
+        fill += [line for each in self.inputs.lists for line in self._filled_list(each)]
+        currents = [line for part in self.inputs.rows for line in self._sum(part)]
+        currents += [line for each in self.inputs.lists for line in self._list_sum(each)]
         return template(
             "hn_learn_layer.c",
             **self.names,
-            sources=", ".join(sources),
+            sources=", ".join(self._sources()),
             load=lines(1, self._load()),
-            below_type="int32_t" if i == 0 else self.kinds[f"sent_{i - 1}"].kind,
-            before=lines(1, before),
-            fill=lines(1, fill),
-            currents=lines(2, currents),
-            weight_type=weight_kind(self.plan),
-            weights=self.weights,
+            parameters=", ".join(map(self._declared, self.arguments)) or "void",
+            before=lines(1, [*before, *self.program.history.keep_sent(i)]),
+            fill=lines(1, [*fill, *self._frozen()]),
+            row=lines(2, row),
+            currents=lines(2, [*currents, *self._frozen_sums()]),
+            currents_of_one=self.model.currents,
             keep=lines(2, [f"run->current_{i}[i] = (int32_t)current[0];"] if self.field("current") else []),
             sent_type=self.kind("sent"),
             state_type=self.kind("state"),
         )
+
+    def _sources(self) -> list[str]:
+        """Name what the step adds up, for its comment."""
+        found, single = [], len({source for source, _ in self.arguments}) < 2
+        for c in (part.incoming for part in self.inputs.rows):
+            sent = c.connection.columns - int(c.connection.bias_axon)
+            of = "of its own" if c.source == self.numbers.name else "below" if single else f"of {ascii_text(c.source)}"
+            found += [f"{sent} {of}"] * bool(sent) + ["one always on"] * c.connection.bias_axon
+        found += [f"the list {each.name} ({ascii_text(each.incoming.name)})" for each in self.inputs.lists]
+        return found + [f"w{d.number} ({ascii_text(d.title)})" for d in self.inputs.frozen]
+
+    def _fan(self) -> int:
+        """Count what it adds up."""
+        sent = {d.place: self.program.rings[d.source].size for d in self.inputs.frozen}
+        return self.inputs.width + sum(each.width for each in self.inputs.lists) + sum(sent.values())
+
+    def _declared(self, read: Read) -> str:
+        source = read[0]
+        return f"const {self.program.sent_kind(source)} {self.arguments[read]}[{self.plan.qnet.size(source)}]"
+
+    def _row(self, read: Read) -> str:
+        """Write what arrives: an argument, or what its own neurons sent."""
+        return self.arguments.get(read) or self.program.history.row(read, self.i)
 
     def _load(self) -> list[str]:
         """Write p of neuron i: its integers, then the layer's constants."""
         learned = "hn_learned." if self.field("neuron") else ""
         rows = len(self.model.fixed_per_neuron)
         integers = [f"p[{r}] = {learned}neuron_{self.i}[{r}][i];" for r in range(rows)]
-        constants = zip(self.model.fixed_constants, self.layer.constants, strict=True)
+        constants = zip(self.model.fixed_constants, self.neurons.constants, strict=True)
         return integers + [f"p[{rows + r}] = {int(c)}; /* {name} */" for r, (name, c) in enumerate(constants)]
 
-    def _sum(self, array: str, start: int, stop: int, exponent: int) -> list[str]:
-        """Add what arrives over the sources start..stop to the current."""
+    def _filled(self, part: RowPart) -> list[str]:
+        """Write what brings a connection's sources into the row of what arrives."""
+        c, start = part.incoming, f"{part.first} + k" if part.first else "k"
+        text = self._copied(f"pre_{self.i}", start, part.sources, (c.source, c.largest_lag)) if part.sources else []
+        always_on = f"run->pre_{self.i}[{part.first + part.sources}] = run->now >= {c.largest_lag};"
+        return text + [always_on] * c.connection.bias_axon
+
+    def _filled_list(self, each: SynapseList) -> list[str]:
+        """Write the same of a list, lag by lag."""
+        c, text = each.incoming, []
+        for k, lag in enumerate(each.lags):
+            first = k * each.width
+            start = f"{first} + k" if first else "k"
+            text += self._copied(f"pre_{each.name}", start, c.source_size, (c.source, lag))
+            if c.connection.bias_axon:
+                text.append(f"run->pre_{each.name}[{first + c.source_size}] = run->now >= {lag};")
+        return text
+
+    def _copied(self, array: str, place: str, count: int, read: Read) -> list[str]:
+        return [
+            f"for (int32_t k = 0; k < {count}; k++) {{",
+            f"    run->{array}[{place}] = {self._row(read)}[k];",
+            "}",
+        ]
+
+    def _sum(self, part: RowPart) -> list[str]:
+        """Add what arrives over a connection to the current."""
+        c = part.incoming.connection
         return [
             "{",
             "    uint32_t sum = 0;",
-            f"    for (int32_t k = {start}; k < {stop}; k++) {{",
-            f"        sum += (uint32_t)row[k] * (uint32_t)run->{array}_{self.i}[k];",
+            f"    for (int32_t k = {part.first}; k < {part.stop}; k++) {{",
+            f"        sum += (uint32_t)row[k] * (uint32_t)run->pre_{self.i}[k];",
             "    }",
-            f"    current[0] += hn_shift((int32_t)sum, {exponent});",
+            f"    current[{c.current}] += hn_shift((int32_t)sum, {c.exponent});",
             "}",
         ]
+
+    def _list_sum(self, each: SynapseList) -> list[str]:
+        """Add what arrives over a list; what arrives with one lag is shifted together."""
+        c, name, lags = each.incoming.connection, each.name, len(each.lags)
+        product = f"(uint32_t)hn_learned.weight_{name}[k] * (uint32_t)run->pre_{name}[column_{name}[k]]"
+        loop = f"    for (int32_t k = start_{name}[i]; k < start_{name}[i + 1]; k++) {{"
+        if lags == 1:
+            body = ["    uint32_t sum = 0;", loop, f"        sum += {product};", "    }"]
+            return ["{", *body, f"    current[{c.current}] += hn_shift((int32_t)sum, {c.exponent});", "}"]
+        return [
+            "{",
+            f"    uint32_t sum[{lags}] = {{0}};",
+            loop,
+            f"        sum[column_{name}[k] / {each.width}] += {product};",
+            "    }",
+            f"    for (int32_t k = 0; k < {lags}; k++) {{",
+            f"        current[{c.current}] += hn_shift((int32_t)sum[k], {c.exponent});",
+            "    }",
+            "}",
+        ]
+
+    def _frozen(self) -> list[str]:
+        """Write what adds up connections that stay as they are, before the neurons' own loop."""
+        if not self.inputs.frozen:
+            return []
+        text, n = [f"    set_zero(run->arriving, {self.numbers.size * self.model.currents});"], self.numbers.size
+        names = (INPUT, *self.plan.clock.populations)
+        for d in self.inputs.frozen:
+            ring, read = self.program.rings[d.source], (names[d.source], d.lag)
+            row = self._row(read) if has_weights(d) else ""
+            text += delivered(ring, d, row, n, to="run->arriving", sums="run->sums", steps="run->now")
+        # `lines` indents anew
+        return [line.removeprefix("    ") for block in text for line in block.split("\n")]
+
+    def _frozen_sums(self) -> list[str]:
+        if not self.inputs.frozen:
+            return []
+        n = self.numbers.size
+        places = [f"{c * n} + i" if c else "i" for c in range(self.model.currents)]
+        return [f"current[{c}] += run->arriving[{place}];" for c, place in enumerate(places)]
 
     # --- learning
 
@@ -191,26 +265,52 @@ class LayerText:
                 f"    run->gain_{self.i}[slot][i] = (int32_t)today;",
                 "}",
             ]
-        return lines(2, [*text, "run->down[i] = gain * g;"]) + "\n"
+        return lines(2, [*text, f"run->{self.program.down(self.i)}[i] = gain * g;"]) + "\n"
 
     def _synapses(self) -> str:
         if not self.numbers.learns:
             return "\0"
-        n, i = self.numbers, self.i
-        scope, largest = scope_of(n), 1 if i else input_limit(self.plan)
+        i, text = self.i, drive_lines(self.numbers)
+        if self.inputs.width:
+            cell, loop = f"{i}[i][k]", f"for (int32_t k = 0; k < {self.inputs.width}; k++) {{"
+            body = self._source_lines(
+                [part.incoming for part in self.inputs.rows],
+                f"run->pre_{i}[k]",
+                f"run->eligibility_{cell}",
+                f"run->waiting_{i}[slot][i][k]",
+                f"hn_learn_memory.gradient_{cell}",
+            )
+            text += [loop, *("    " + line for line in body), "}"]
+        for each in self.inputs.lists:
+            name = each.name
+            body = self._source_lines(
+                [each.incoming],
+                f"run->pre_{name}[column_{name}[k]]",
+                f"run->eligibility_{name}[k]",
+                f"run->waiting_{name}[slot][k]",
+                f"hn_learn_memory.gradient_{name}[k]",
+            )
+            loop = f"for (int32_t k = start_{name}[i]; k < start_{name}[i + 1]; k++) {{"
+            text += [loop, *("    " + line for line in body), "}"]
+        return lines(2, text)
+
+    def _source_lines(
+        self, connections: Sequence[Incoming], arriving: str, eligibility: str, waiting: str, gradient: str
+    ) -> list[str]:
+        """Write a synapse's step and gradient; arriving, eligibility, waiting, gradient : its entries in C."""
+        n, scope = self.numbers, scope_of(self.numbers)
+        largest = input_limit(self.plan) if any(c.source == INPUT for c in connections) else 1
         source = Source(
             synapse_drive(scope, n, largest),
             0,
-            f"run->eligibility_{i}[i][k]",
-            f"run->waiting_{i}[slot][i][k]",
-            f"hn_learn_memory.gradient_{i}[i][k]",
+            eligibility,
+            waiting,
+            gradient,
             self._source_kinds,
             n.widths.gradient_shift,
         )
-        arriving = [f"const int32_t x = run->pre_{i}[k];"] * any(self.structure.B)
-        body = [*arriving, *source_lines(i, n, source, scope)]
-        loop = [f"for (int32_t k = 0; k < {n.synapses}; k++) {{", *("    " + line for line in body), "}"]
-        return lines(2, [*drive_lines(n), *loop])
+        read = [f"const int32_t x = {arriving};"] * any(self.structure.B)
+        return [*read, *source_lines(self.i, n, source, scope)]
 
     def _parameters(self) -> str:
         """Write eligibilities and gradients of the neuron parameters that learn."""
@@ -231,22 +331,4 @@ class LayerText:
 
     @property
     def _source_kinds(self) -> tuple[str, str]:
-        return self.kind("eligibility"), self.kind("gradient")
-
-    # --- feedback
-
-    def _feedback(self) -> str:
-        plan, i = self.plan, self.i
-        random = plan.options.feedback == "random"
-        below = plan.layers[i - 1]
-        return template(
-            "hn_learn_feedback.c",
-            **self.names,
-            below=below.name,
-            under=i - 1,
-            shift=plan.signal_shifts[i - 1],
-            matrix=f"feedback_weight_{i}" if random else self.weights,
-            over="fixed random numbers" if random else "its weights",
-            signal_bits=below.widths.signal_bits,
-            signal_type=self.kinds[f"signal_{i - 1}"].kind,
-        )
+        return word(self.numbers.widths.eligibility_bits), word(self.numbers.widths.accumulator_bits)

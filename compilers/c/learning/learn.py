@@ -15,20 +15,26 @@ build          builds and runs of the program of text; `library` loads the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hypr_neuro.compilers import Emitted
 from hypr_neuro.compilers.c.build import memory
 from hypr_neuro.compilers.c.learning.build import SOURCES
-from hypr_neuro.compilers.c.learning.layer import TEMPLATES, LayerText, lines, template
-from hypr_neuro.compilers.c.learning.limits import input_limit, signal_queue
-from hypr_neuro.compilers.c.learning.memory import fields, learned_arrays, memory_by_section, struct_text
+from hypr_neuro.compilers.c.learning.feedback import back_kernels, signal_lines, signals_text
+from hypr_neuro.compilers.c.learning.field import advance
+from hypr_neuro.compilers.c.learning.layer import LayerText
+from hypr_neuro.compilers.c.learning.limits import input_limit
+from hypr_neuro.compilers.c.learning.memory import learned_arrays, memory_by_section, struct_text
+from hypr_neuro.compilers.c.learning.program import LearningProgram
 from hypr_neuro.compilers.c.learning.tables import tables
+from hypr_neuro.compilers.c.learning.text import TEMPLATES, lines, template
 from hypr_neuro.compilers.c.learning.update import rule_loops, update_text
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, helpers, writes_all
+from hypr_neuro.compilers.c.names import ascii_text
 from hypr_neuro.compilers.c.translate import module
+from hypr_neuro.compilers.c.weights import adders, convolutions, weight_tables
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.numbers import fixed_point
@@ -89,7 +95,7 @@ def write_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) 
 
 def learning_memory_bytes(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, int]:
     """Count bytes of RAM by purpose: weights, parameters, eligibilities, gradients, rule, waiting, states, …."""
-    return memory_by_section(LearningPlan(qnet, options))
+    return memory_by_section(LearningProgram(LearningPlan(qnet, options)))
 
 
 def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, str]:
@@ -97,23 +103,21 @@ def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, 
     if not isinstance(qnet, QuantizedNetwork):
         raise InputError(
             f"network is of type {type(qnet).__name__}, rule: a quantized network (hn.quantize) to learn; "
-            "a graph does not learn: quantize the layered network without --weight-groups, --target and "
-            "--largest-weight"
+            "one of integers alone has neither scales nor psi tables: quantize the network that they are of"
         )
-    plan = LearningPlan(qnet, options)
     options.refuse_noise("C")
-    options.refuse_connections(qnet, "C")
-    return {HEADER: _header(plan), SOURCE: _source(plan)}
+    program = LearningProgram(LearningPlan(qnet, options))
+    return {HEADER: _header(program), SOURCE: _source(program)}
 
 
 def _title(plan: LearningPlan) -> str:
-    names = ", ".join(f"{layer.name} {layer.size} {layer.model.name}" for layer in plan.layers)
+    names = ", ".join(f"{ascii_text(layer.name)} {layer.size} {layer.model.name}" for layer in plan.layers)
     return f"{names}; profile {plan.qnet.profile.name}, rule {plan.options.rule}"
 
 
-def _header(plan: LearningPlan) -> str:
+def _header(program: LearningProgram) -> str:
+    plan = program.plan
     by_step = plan.options.update_on == "step"
-    output = next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}")
     every = plan.options.update_every
     often = "" if every == 1 else f"with every {every}th sample "
     return template(
@@ -125,38 +129,43 @@ def _header(plan: LearningPlan) -> str:
         tail=plan.clock.learning_tail,
         largest=input_limit(plan),
         layers=len(plan.layers),
-        output=output,
+        output=program.output_kind,
         stream="" if by_step else "; weights then stay (options: update_on)",
         update="the sample is over" if by_step else f"{often}weights have changed",
-        arrays=learned_arrays(plan),
-        learned=struct_text(plan, "learned"),
-        memory=struct_text(plan, "memory"),
-        run=struct_text(plan, "run"),
+        arrays=learned_arrays(program),
+        learned=struct_text(program, "learned"),
+        memory=struct_text(program, "memory"),
+        run=struct_text(program, "run"),
     )
 
 
-def _source(plan: LearningPlan) -> str:
-    error, rule, options = _error_loops(plan), rule_loops(plan), plan.options
+def _source(program: LearningProgram) -> str:
+    plan = program.plan
+    error, rule, options = _error_loops(program), rule_loops(plan), plan.options
     widths = plan.layers[-1].widths
     by_step = options.update_on == "step"
+    layers = [LayerText(program, i) for i in range(len(plan.layers))]
+    signals = [text for i in range(len(layers)) if (text := signals_text(program, i))]
+    frozen = [d for inputs in program.inputs for d in inputs.frozen]
+    adding = adders((program.rings[d.source], d) for d in frozen) if frozen else []
     return template(
         "hn_learn.c",
         title=_title(plan),
         functions=_functions(plan, [*error.calls, *rule.calls]),
-        tables=tables(plan),
+        tables="\n".join([*convolutions(frozen), *map(weight_tables, frozen), *tables(program)]),
         entry_bits=widths.entry_bits,
         eligibility_bits=widths.eligibility_bits,
-        layers="\n".join(LayerText(plan, i).text() for i in range(len(plan.layers))),
+        layers="\n".join([*adding, *back_kernels(program), *(layer.text() for layer in layers), *signals]),
         error=error.text,
-        update=update_text(plan, rule),
-        forward=lines(1, _forward(plan)),
-        learn=lines(1, _learn(plan)),
+        update=update_text(program, rule),
+        forward=lines(1, _forward(program, layers)),
+        learn=lines(1, _learn(program)),
         weight_rate=as_rate(options.rate),
         parameter_rate=as_rate(options.parameter_rate),
         after_step=lines(1, _every(options, "update();") if by_step else []),
         after_sample=lines(1, _at_end(options)),
-        output=next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}"),
-        last=plan.last,
+        output=program.output_kind,
+        result=program.output_name,
     )
 
 
@@ -176,37 +185,54 @@ def _functions(plan: LearningPlan, called: list[Callable[..., Any]]) -> str:
 
 def _steps(plan: LearningPlan) -> list[Callable[..., Any]]:
     """Return the functions that a learning signal and a step of the update rule go through."""
-    functions: list[Callable[..., Any]] = [learning_signal] if plan.passes_down(plan.last) else []
+    passes = any(plan.passes_down(i) for i in range(len(plan.layers)))
+    functions: list[Callable[..., Any]] = [learning_signal] if passes else []
     return functions + [momentum_step] * bool(plan.options.momentum) + [weight_step]
 
 
-def _error_loops(plan: LearningPlan) -> Loops:
+def _error_loops(program: LearningProgram) -> Loops:
     """Translate the error of the readout to a C function of its outputs and the label."""
-    output = next(f.kind for f in fields(plan) if f.name == f"sent_{plan.last}")
+    plan = program.plan
     return LoopTranslator(
         ERRORS[plan.error].integer,
-        f"static void error_of(const {output} output[HN_LEARN_OUTPUTS], int64_t label)",
+        f"static void error_of(const {program.output_kind} output[HN_LEARN_OUTPUTS], int64_t label)",
         arrays={
             "output": CArray("output[{0}]", (str(plan.qnet.output_size),), narrow=True),
             "error": CArray("hn_learn_run.error[{0}]", (str(plan.qnet.output_size),)),
             "table": CArray("error_table[{0}]", (), narrow=True),
         },
-        given={"fraction": plan.layers[plan.last].widths.state_fraction, "bits": plan.error_bits},
+        given={"fraction": plan.error_fraction, "bits": plan.error_bits},
     ).translated()
 
 
-def _forward(plan: LearningPlan) -> list[str]:
-    """Write a call of every layer, from the input up."""
-    text = ["forward_0(input);"]
-    if plan.layers[0].lag:
-        text = ["forward_0(run->coming);", "memcpy(run->coming, input, sizeof run->coming);"]
-    below = ["sent_before" if layer.lag else "sent" for layer in plan.layers]
-    return text + [f"forward_{i}(run->{below[i]}_{i - 1});" for i in range(1, len(plan.layers))]
+def _forward(program: LearningProgram, layers: Sequence[LayerText]) -> list[str]:
+    """Write a call of every layer, from the input up, and what brings several outputs side by side."""
+    text = [layer.call() for layer in layers]
+    if kept := program.history.keep_input():
+        at = program.history.last_reader() + 1
+        text[at:at] = kept
+    return text + (_outputs(program) if program.copies_outputs else [])
 
 
-def _learn(plan: LearningPlan) -> list[str]:
+def _outputs(program: LearningProgram) -> list[str]:
+    """Write what brings outputs side by side; those that run less far behind the input wait for the others."""
+    text = []
+    for i in program.plan.outputs:
+        first, early = program.first_output(i), program.early(i)
+        place, sent, slot = f"{first} + k" if first else "k", f"run->sent_{i}[k]", f"run->early_{i}_slot"
+        body = [f"run->output[{place}] = {sent};"]
+        if early:
+            waiting = f"run->early_{i}[{slot}][k]"
+            body = [f"run->output[{place}] = {waiting};", f"{waiting} = {sent};"]
+        text += [f"for (int32_t k = 0; k < {program.plan.layers[i].size}; k++) {{", *("    " + b for b in body), "}"]
+        text += [advance(slot, early)] * bool(early)
+    return text
+
+
+def _learn(program: LearningProgram) -> list[str]:
     """Write the error, then each layer that signals reach, from the readout down."""
-    last, delay, text = plan.last, plan.clock.tail, []
+    plan = program.plan
+    delay, text = plan.clock.tail, list[str]()
     if delay:
         text += [
             "const int32_t new_label = label;",
@@ -215,45 +241,30 @@ def _learn(plan: LearningPlan) -> list[str]:
             "scored = run->scored[run->label_slot];",
             "run->label[run->label_slot] = new_label;",
             "run->scored[run->label_slot] = (uint8_t)new_scored;",
-            f"run->label_slot = run->label_slot + 1 == {delay} ? 0 : run->label_slot + 1;",
+            advance("run->label_slot", delay),
         ]
-    kind = next(f.kind for f in fields(plan) if f.name == f"signal_{last}")
     text += [
         "if (scored) {",
         # in Python an error starts from zeros at every step
         *([] if writes_all(ERRORS[plan.error].integer, "error") else ["    memset(run->error, 0, sizeof run->error);"]),
-        f"    error_of(run->sent_{last}, label);",
-        "}",
-        "for (int32_t k = 0; k < HN_LEARN_OUTPUTS; k++) {",
-        f"    run->signal_{last}[k] = ({kind})(scored ? run->error[k] : 0);",
+        f"    error_of(run->{program.output_name}, label);",
         "}",
     ]
-    for i in range(last, plan.lowest - 1, -1):
-        # C adds the steps of the sample
-        window = plan.clock.window(i, 0)
-        text += [f"if (inside({window.first}, {window.steps})) {{", f"    learn_{i}();"]
-        if plan.passes_down(i):
-            text += ["} else {", "    memset(run->down, 0, sizeof run->down);"]
-        text.append("}")
-        if plan.passes_down(i):
-            text.append(f"feedback_{i}();")
-        if i == last and signal_queue(plan):
-            text += _signal_queue_text(plan)
+    for i in reversed(range(len(plan.layers))):
+        if plan.active(i):
+            text += [*signal_lines(program, i), *_learn_lines(program, i)]
     return text
 
 
-def _signal_queue_text(plan: LearningPlan) -> list[str]:
-    """Write the ring buffer in which signals of the last hidden layer wait."""
-    signal, n = f"run->signal_{plan.last - 1}[k]", plan.layers[-2].size
-    kind = next(f.kind for f in fields(plan) if f.name == "late")
-    return [
-        f"for (int32_t k = 0; k < {n}; k++) {{",
-        f"    const {kind} waited = run->late[run->late_slot][k];",
-        f"    run->late[run->late_slot][k] = {signal};",
-        f"    {signal} = waited;",
-        "}",
-        f"run->late_slot = run->late_slot + 1 == {signal_queue(plan)} ? 0 : run->late_slot + 1;",
-    ]
+def _learn_lines(program: LearningProgram, i: int) -> list[str]:
+    """Write the call that lets a layer learn, within its window."""
+    # C adds the steps of the sample
+    window, passes = program.plan.clock.window(i, 0), program.plan.passes_down(i)
+    text = [f"if (inside({window.first}, {window.steps})) {{", f"    learn_{i}();"]
+    if passes:
+        down = program.down(i)
+        text += ["} else {", f"    memset(run->{down}, 0, sizeof run->{down});"]
+    return [*text, "}"]
 
 
 def _every(options: LearnOptions, call: str) -> list[str]:

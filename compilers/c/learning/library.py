@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.compilers.c.build import Toolchain, compile_c
+from hypr_neuro.compilers.c.learning.field import STRUCTS
 from hypr_neuro.compilers.c.learning.learn import SOURCE, write_learning
 from hypr_neuro.compilers.c.learning.limits import input_limit
-from hypr_neuro.compilers.c.learning.memory import STRUCTS, fields
+from hypr_neuro.compilers.c.learning.memory import fields
+from hypr_neuro.compilers.c.learning.program import LearningProgram
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -41,17 +43,19 @@ class LearnLibrary:
     ) -> None:
         write_learning(qnet, options, folder)
         compile_c(toolchain, [SOURCE, "-o", FILE], folder)
-        self.c, self.qnet, self.plan = ctypes.CDLL(str(folder.resolve() / FILE)), qnet, LearningPlan(qnet, options)
-        self.network = qnet.integer()
-        kinds = {f.name: f.kind for f in fields(self.plan)}
-        output = getattr(ctypes, f"c_{kinds[f'sent_{self.plan.last}'].removesuffix('_t')}")
+        self.c, self.plan = ctypes.CDLL(str(folder.resolve() / FILE)), LearningPlan(qnet, options)
+        # with the traces of outputs that spike
+        self.qnet = self.plan.qnet
+        self.network, program = self.qnet.integer(), LearningProgram(self.plan)
+        self._fields = fields(program)
+        output = getattr(ctypes, f"c_{program.output_kind.removesuffix('_t')}")
         self.c.hn_learn_output.restype = ctypes.POINTER(output)
         self.raw: list[Any] = []
         self.arrays = {name: array for struct in STRUCTS for name, array in self._struct(struct)}
         self.c.hn_learn_reset()
 
     def _struct(self, struct: str) -> Iterator[tuple[str, Array]]:
-        members = [f for f in fields(self.plan) if f.struct == struct]
+        members = [f for f in self._fields if f.struct == struct]
         kinds = [(f.name, np.dtype(f.kind.removesuffix("_t")), f.shape) for f in members]
         layout = np.dtype(kinds, align=True)
         name = "hn_learned" if struct == "learned" else f"hn_learn_{struct}"

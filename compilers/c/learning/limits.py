@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from hypr_neuro.compilers.c.learning.source import narrow_input
+from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.sim.learning.plan import LearningPlan
 
 GRADED = (1 << 15) - 1
@@ -13,15 +14,16 @@ GRADED = (1 << 15) - 1
 
 
 def input_limit(plan: LearningPlan) -> int:
-    """Bound the magnitude of inputs: the plan's; less where 32 bits then do for synapses, but 16 bits at least."""
-    largest, first = plan.largest_input, plan.layers[0]
-    narrow = narrow_input(first) if first.learns else largest
+    """Bound the magnitude of inputs: the plan's and that of messages; less where 32 bits then do for synapses.
+
+    That is 16 bits at least, unless messages have fewer.
+    """
+    largest = plan.largest_input
+    taking = [layer for layer in plan.layers if any(c.learns and c.source == INPUT for c in layer.incoming)]
+    narrow = min((narrow_input(layer) for layer in taking), default=largest)
+    bits = [c.message_bits for c in plan.qnet.connections if c.source == INPUT and c.message_bits is not None]
+    largest = min([largest, *(max((1 << b) - 1, 1) for b in bits)])
     return min(largest, narrow) if narrow >= GRADED else largest
-
-
-def signal_queue(plan: LearningPlan) -> int:
-    """Count the steps for which signals wait in front of the last hidden layer; 0 where none goes there."""
-    return plan.layers[-2].signal_wait if plan.passes_down(plan.last) else 0
 
 
 def __getattr__(name: str) -> Any:

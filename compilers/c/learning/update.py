@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
-from hypr_neuro.compilers.c.learning.layer import lines, template
-from hypr_neuro.compilers.c.learning.memory import label, weight_kind, word
+from hypr_neuro.compilers.c.learning.field import word
+from hypr_neuro.compilers.c.learning.memory import label
+from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.compilers.c.learning.text import lines, template
 from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, Sink
 from hypr_neuro.compilers.c.names import c_name
 from hypr_neuro.errors import InputError
@@ -37,39 +39,37 @@ def rule_loops(plan: LearningPlan) -> Loops:
     ).translated()
 
 
-def update_text(plan: LearningPlan, loops: Loops) -> str:
+def update_text(program: LearningProgram, loops: Loops) -> str:
     """Write everything from the table of tensors that learn to the function `update`."""
+    plan = program.plan
     residual, momentum = plan.residual_bits, plan.options.momentum
     states, parameters = len(UPDATES[plan.options.rule].shapes(1, 1)), any(t.parameter for t in plan.tensors)
     return template(
         "hn_learn_update.c",
         gradient_type=word(plan.layers[-1].widths.accumulator_bits),
-        weight_type=weight_kind(plan),
+        weight_type=program.weight_kind,
         state_field=lines(1, [f"int64_t *state[{states}];"] if states else []),
         momentum_field=lines(1, [f"{word(plan.momentum_bits)} *momentum;"] if momentum else []),
         residual_field=lines(1, [f"{word(residual)} *residual;"] if residual else []),
         change_field=lines(1, ["int32_t *change;"] if parameters else []),
         count=len(plan.tensors),
-        tensors=lines(1, [_entry(plan, t, residual) for t in plan.tensors]),
+        tensors=lines(1, [_entry(program, t, residual) for t in plan.tensors]),
         momentum=lines(1, _momentum(plan) if momentum else []),
         parameter=lines(1, _parameter(plan) if parameters else []),
-        weight=lines(2, _weight(plan, residual)),
+        weight=lines(2, _weight(program, residual)),
         rule=_scratch(plan, loops) + loops.text,
         neurons="\n".join(_neurons(plan, i) for i, layer in enumerate(plan.layers) if layer.parameters),
         rate="tensors[k].change ? hn_learn_memory.parameter_rate : hn_learn_memory.weight_rate"
         if parameters
         else "hn_learn_memory.weight_rate",
-        after=lines(1, _after(plan)),
+        after=lines(1, _after(program)),
     )
 
 
-def _entry(plan: LearningPlan, t: Tensor, residual: int) -> str:
+def _entry(program: LearningProgram, t: Tensor, residual: int) -> str:
     """Write one row of the table."""
-    memory, sources = "hn_learn_memory.", plan.layers[t.layer].synapses
-    if t.parameter:
-        stride, gradient = len(plan.layers[t.layer].parameters), f"parameter_gradient_{t.layer}[0][{t.first}]"
-    else:
-        stride, gradient = sources, f"gradient_{t.layer}[0][{t.first}]"
+    plan, memory = program.plan, "hn_learn_memory."
+    weight, gradient, stride = _place(program, t)
     shapes = UPDATES[plan.options.rule].shapes(*t.shape)
     states = [f"{memory}{name}_{label(t)}{'[0]' * (len(shape) - 1)}" for name, shape in shapes.items()]
     parts = [f".gradient = &{memory}{gradient}"]
@@ -80,10 +80,24 @@ def _entry(plan: LearningPlan, t: Tensor, residual: int) -> str:
     if t.parameter:
         parts.append(f".change = {memory}change_{t.layer}[{t.first}]")
     else:
-        parts.append(f".weight = &hn_learned.weight_{t.layer}[0][{t.first}]")
+        parts.append(f".weight = &hn_learned.{weight}")
         parts += [f".residual = {memory}residual_{label(t)}[0]"] * bool(residual)
     parts.append(f".number = {t.number}, .n = {t.rows}, .m = {t.columns}, .stride = {stride}")
     return f"{{{', '.join(parts)}}},"
+
+
+def _place(program: LearningProgram, t: Tensor) -> tuple[str, str, int]:
+    """Return in C the first weight and the first gradient of what learns, and from one row of gradients to the next."""
+    i = t.layer
+    if t.parameter:
+        return "", f"parameter_gradient_{i}[0][{t.first}]", len(program.plan.layers[i].parameters)
+    c = program.plan.layers[i].incoming[t.incoming]
+    part, each = program.row_part(i, c), program.list_of(i, c)
+    if part is not None:
+        cell = f"{i}[0][{part.first}]"
+        return f"weight_{cell}", f"gradient_{cell}", program.inputs[i].width
+    assert each is not None
+    return f"weight_{each.name}[0]", f"gradient_{each.name}[0]", 1
 
 
 def _momentum(plan: LearningPlan) -> list[str]:
@@ -108,8 +122,9 @@ def _random(plan: LearningPlan) -> str:
     return f"{plan.options.seed}, hn_learn_memory.updates, t->number, place"
 
 
-def _weight(plan: LearningPlan, residual: int) -> list[str]:
-    bits, kind = plan.weight_bits, weight_kind(plan)
+def _weight(program: LearningProgram, residual: int) -> list[str]:
+    plan, kind = program.plan, program.weight_kind
+    bits = plan.weight_bits
     left = "t->residual[place]" if residual else "0"
     text = [
         "int64_t changed[3];",
@@ -150,7 +165,7 @@ def _neurons(plan: LearningPlan, i: int) -> str:
     return template(
         "hn_learn_neurons.c",
         i=i,
-        n=layer.layer.size,
+        n=layer.size,
         np=rows + len(model.fixed_constants),
         count=len(model.trainable),
         rows=rows,
@@ -159,10 +174,13 @@ def _neurons(plan: LearningPlan, i: int) -> str:
     )
 
 
-def _after(plan: LearningPlan) -> list[str]:
+def _after(program: LearningProgram) -> list[str]:
     """Write what follows the rule: neurons change, gradients start anew."""
-    text = [f"change_neurons_{i}();" for i, layer in enumerate(plan.layers) if layer.parameters]
-    for i, layer in enumerate(plan.layers):
-        names = [f"gradient_{i}"] * layer.learns + [f"parameter_gradient_{i}"] * bool(layer.parameters)
+    layers = program.plan.layers
+    text = [f"change_neurons_{i}();" for i, layer in enumerate(layers) if layer.parameters]
+    for i, (layer, inputs) in enumerate(zip(layers, program.inputs, strict=True)):
+        names = [f"gradient_{i}"] * (layer.learns and bool(inputs.rows))
+        names += [f"gradient_{each.name}" for each in inputs.lists]
+        names += [f"parameter_gradient_{i}"] * bool(layer.parameters)
         text += [f"memset(hn_learn_memory.{name}, 0, sizeof hn_learn_memory.{name});" for name in names]
     return text

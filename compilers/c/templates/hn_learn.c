@@ -115,5 +115,5 @@ void hn_learn_infer(const int32_t input[HN_LEARN_INPUTS]) {
 }
 
 const $output *hn_learn_output(void) {
-    return hn_learn_run.sent_$last;
+    return hn_learn_run.$result;
 }

@@ -4,17 +4,14 @@ static void load_$i(int32_t i, int64_t p[$np]) {
 $load
 }
 
-static void forward_$i(const $below_type below[$inputs]) {
+static void forward_$i($parameters) {
     struct hn_learn_run *run = &hn_learn_run;
 $before
     memcpy(run->sent_before_$i, run->sent_$i, sizeof run->sent_$i);
-    for (int32_t k = 0; k < $inputs; k++) {
-        run->pre_$i[k] = below[k];
-    }
 $fill
     for (int32_t i = 0; i < $n; i++) {
-        const $weight_type *row = $weights[i];
-        int64_t p[$np], s[$d], current[1] = {0}, events;
+$row
+        int64_t p[$np], s[$d], current[$currents_of_one] = {0}, events;
 $currents
         load_$i(i, p);
         for (int32_t k = 0; k < $d; k++) {
