@@ -407,7 +407,7 @@ def test_the_command_tells_flash_and_ram(tmp_path: Path, monkeypatch: pytest.Mon
 def test_targets_refuse_what_they_do_not_take(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"takes a QuantizedNetwork .*has none; .* take it: c, lava, netx"):
         compile_network(small(), target="spinnaker2", out=tmp_path)
-    with pytest.raises(InputError, match=r"type IntegerNetwork, rule: .* a graph does not learn: .* --weight-groups"):
+    with pytest.raises(InputError, match=r"type IntegerNetwork, rule: a quantized network .* scales nor psi tables"):
         compile_network(small(), target="c", out=tmp_path, learn=LearnOptions())
     with pytest.raises(InputError, match=r"target 'c' has no option 'colour', known: "):
         compile_network(small(), target="c", out=tmp_path, colour=1)

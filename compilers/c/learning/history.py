@@ -16,7 +16,7 @@ Read = tuple[str, int]
 """Source, and steps from sending to arriving."""
 
 
-class History:
+class SentHistory:
     """How far back each source is read.
 
     Parameters

@@ -44,7 +44,7 @@ class LayerText:
         self.numbers: LayerPlan = program.plan.layers[i]
         self.inputs = program.inputs[i]
         self.neurons, self.model = self.numbers.neurons, self.numbers.model
-        self.at, self.structure = layout(self.model), structure(self.model)
+        self.at = layout(self.model)
         reads = program.history.parameters(i)
         # what comes from others are arguments of the step
         names = ["below"] if len(reads) == 1 else [f"below_{k}" for k in range(len(reads))]
@@ -246,7 +246,7 @@ class LayerText:
         text = jacobian_lines(self.i, self.numbers, self.at)
         if not self.numbers.learns:
             # of what is not used: all but B, C and what they multiply
-            s = self.structure
+            s = structure(self.model)
             used = {f"{letter}{r}" for r in range(self.model.d) if s.B[r] and s.C[r] for letter in "bc"}
             text += [
                 f"(void){name};" for name in Jacobian(scope_of(self.numbers), self.numbers).names if name not in used
@@ -309,7 +309,7 @@ class LayerText:
             self._source_kinds,
             n.widths.gradient_shift,
         )
-        read = [f"const int32_t x = {arriving};"] * any(self.structure.B)
+        read = [f"const int32_t x = {arriving};"] * any(structure(self.model).B)
         return [*read, *source_lines(self.i, n, source, scope)]
 
     def _parameters(self) -> str:

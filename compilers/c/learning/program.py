@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from hypr_neuro.compilers.c.learning.field import word
-from hypr_neuro.compilers.c.learning.history import History
+from hypr_neuro.compilers.c.learning.history import SentHistory
 from hypr_neuro.compilers.c.plan import DelayedWeights, Plan, RingBuffer
 from hypr_neuro.compilers.c.weights import has_weights
 from hypr_neuro.graph.convolution import Convolution
@@ -110,7 +110,7 @@ class LearningProgram:
         Of each population.
     rings : list of RingBuffer
         Of the input, then of each population: what frozen connections read.
-    history : History
+    history : SentHistory
         Where what was sent stands.
     """
 
@@ -123,7 +123,7 @@ class LearningProgram:
         left = {c.place for layer in plan.layers for c in layer.incoming} - held
         self.rings, frozen = _frozen(plan, left)
         self.inputs = tuple(map(LayerInputs, rows, lists, frozen))
-        self.history = History(plan, [list(self._reads(i)) for i in range(len(plan.layers))])
+        self.history = SentHistory(plan, [list(self._reads(i)) for i in range(len(plan.layers))])
 
     def _reads(self, i: int) -> Iterator[tuple[str, int]]:
         """Yield (source, lag) of all that a population reads."""

@@ -1,0 +1,319 @@
+"""Learning in generated C on graphs equals the simulator's, bit for bit: outputs of every step, weights, eligibilities,
+gradients, neuron parameters and all that updates remember."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from c_learning import QUICK, assert_same, labelled_spikes
+
+import hypr_neuro as hn
+from hypr_neuro.compilers.c.build import CORTEX_M4, EMULATOR, HOST, SANITIZERS, Toolchain, sizes
+from hypr_neuro.compilers.c.learning.build import SOURCES, build_learning, run_learning
+from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes, learning_source, write_learning
+from hypr_neuro.compilers.c.learning.library import LearnLibrary
+from hypr_neuro.compilers.c.learning.limits import input_limit
+from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.convolution import Convolution, Taps
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons import get_model
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.testing.graphs import random_learning_graph
+from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
+
+Array = Any
+SAMPLES, STEPS = 3, 25
+RATES = 3 << 16, 5 << 16
+PROFILES = {
+    "loihi2": varied("loihi2"),
+    "ideal": varied("ideal"),
+    "late errors": varied("loihi2", time__error_latency=3),
+    "delayed eligibilities": varied("loihi2", learning__eligibility_alignment="delayed"),
+    "delayed, no delay of spikes": varied("ideal", learning__eligibility_alignment="delayed", time__error_latency=2),
+    "narrow, momentum, residuals": varied(
+        "loihi2",
+        learning__eligibility_bits=16,
+        learning__signal_bits=9,
+        learning__momentum_bits=24,
+        learning__residual_bits=5,
+    ),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "all": {"parameters": ("all",)},
+    "every seventh step": {"update_every": 7, "update_on": "step", "parameters": ("all",)},
+    "random feedback": {"feedback": "random", "rule": "layer"},
+    "sgd": {"rule": "sgd", "update_every": 2},
+    "sign": {"rule": "sign", "parameters": ("all",), "limit": 1},
+}
+MOMENTUM = {"momentum": 2}
+needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
+needs_arm = pytest.mark.skipif(CORTEX_M4.missing() is not None, reason=str(CORTEX_M4.missing()))
+needs_qemu = pytest.mark.skipif(shutil.which(EMULATOR) is None, reason=f"{EMULATOR} is not installed")
+
+
+def cases(count: int) -> list[tuple[int, str, str]]:
+    """Seeds with a profile and options each; every pair comes about as often."""
+    profiles, options = list(PROFILES), list(OPTIONS)
+    return [(seed, profiles[seed % len(profiles)], options[seed % len(options)]) for seed in range(count)]
+
+
+def assert_c_learns_as_the_simulator(
+    qnet: QuantizedNetwork, options: LearnOptions, seed: int, folder: Path, samples: int = SAMPLES
+) -> LearnLibrary:
+    """Outputs, and after each sample all that is kept; something must have changed."""
+    chip, learner = LearnLibrary(qnet, options, folder, QUICK), Learner(qnet.copy(), options)
+    x, label, scored = labelled_spikes(seed, qnet.inputs, learner.qnet.output_size, samples, STEPS)
+    for i in range(samples):
+        sample = x[i], label[i], scored[i], *RATES
+        assert np.array_equal(chip.sample(*sample), learner.sample(*sample)), f"seed {seed}, sample {i}"
+        assert assert_same(chip, learner, f"seed {seed}, sample {i}") > 0
+    before = qnet.weights()
+    changed = {name for name, w in learner.qnet.weights().items() if name in before and np.any(w != before[name])}
+    assert changed, f"seed {seed}: no weight changed"
+    return chip
+
+
+@needs_gcc
+@pytest.mark.parametrize(("seed", "profile", "options"), cases(30))
+def test_random_graphs_learn_in_c(seed: int, profile: str, options: str, tmp_path: Path) -> None:
+    qnet = random_learning_graph(seed, PROFILES[profile])
+    chosen = OPTIONS[options] | (MOMENTUM if "momentum" in profile else {})
+    assert_c_learns_as_the_simulator(qnet, LearnOptions(seed=seed, **chosen), seed, tmp_path)
+
+
+def test_the_random_graphs_have_every_form() -> None:
+    """Rows, lists with one delay and with several outputs, ring buffers, signals that wait, frozen traces."""
+    found: dict[str, int] = {}
+    for seed, profile, options in cases(30):
+        qnet = random_learning_graph(seed, PROFILES[profile])
+        chosen = {key: value for key, value in OPTIONS[options].items() if key != "parameters"}
+        program = LearningProgram(LearningPlan(qnet, LearnOptions(**chosen)))
+        layers = range(len(program.plan.layers))
+        for name, count in {
+            "rows of several": sum(len(inputs.rows) > 1 for inputs in program.inputs),
+            "lists": sum(len(inputs.lists) for inputs in program.inputs),
+            "frozen": sum(len(inputs.frozen) for inputs in program.inputs),
+            "rings": sum(program.history.ring_rows(i) > 1 for i in layers),
+            "kept inputs": program.history.input_rows > 1,
+            "sums of parts": sum(program.adds_parts(i) for i in layers),
+            "shifted parts": sum(program.adds_parts(i) and program.shifts_parts(i) for i in layers),
+            "at once": sum(program.plan.active(i) and program.at_once(i) for i in layers),
+            "queues of parts": sum(program.several_waits(i) for i, _ in program.queues),
+            "queues of signals": sum(not program.several_waits(i) for i, _ in program.queues),
+            "several outputs": program.copies_outputs,
+            "early outputs": program.copies_outputs and any(program.early(i) for i in program.plan.outputs),
+        }.items():
+            found[name] = found.get(name, 0) + int(count)
+    assert all(count > 1 for count in found.values()), found
+
+
+@needs_gcc
+@pytest.mark.parametrize("options", ["all", "random feedback"])
+def test_streams_on_graphs_go_on_in_c(options: str, tmp_path: Path) -> None:
+    qnet = random_learning_graph(3, PROFILES["delayed eligibilities"])
+    chosen = LearnOptions(seed=3, **OPTIONS[options] | {"update_every": 5, "update_on": "step"})
+    chip, learner = LearnLibrary(qnet, chosen, tmp_path, QUICK), Learner(qnet.copy(), chosen)
+    x, label, scored = (a[0] for a in labelled_spikes(3, qnet.inputs, qnet.output_size, 1, 60))
+    chip.begin()
+    for part in (slice(0, 17), slice(17, 60)):
+        steps = x[part], label[part], scored[part], *RATES
+        assert np.array_equal(chip.stream(*steps), learner.stream(*steps))
+        assert_same(chip, learner, str(part))
+    assert learner.updates == 12
+
+
+@needs_gcc
+def test_delays_of_single_weights_learn_in_c(tmp_path: Path) -> None:
+    """Dense and sparse connections whose weights have delays of their own: sums are shifted delay by delay."""
+    qnet, rng = random_quantized("lif", 5, "loihi2", hidden=(6,), inputs=5, recurrent=True), np.random.default_rng(5)
+    changed = []
+    for c in qnet.connections:
+        delays: Array = rng.integers(0, 4, c.mantissa.shape)
+        if c.bias_axon:  # one delay for all where there is one
+            changed.append(c)
+        else:
+            changed.append(replace(c, delays=delays, exponent=c.exponent - 2))
+    qnet = replace(qnet, connections=tuple(changed))
+    chip = assert_c_learns_as_the_simulator(qnet, LearnOptions(seed=5), 5, tmp_path)
+    lists = [each for inputs in LearningProgram(chip.plan).inputs for each in inputs.lists]
+    assert max(len(each.lags) for each in lists) == 4
+
+
+@needs_gcc
+@pytest.mark.parametrize("feedback", ["symmetric", "random"])
+def test_single_connections_learn_and_the_others_are_constant(feedback: str, tmp_path: Path) -> None:
+    qnet = random_learning_graph(3, PROFILES["loihi2"])
+    seen = 0
+    for k, name in enumerate(LearningPlan(qnet).qnet.connection_names()):
+        options = LearnOptions(layers=(name,), seed=1, feedback=feedback)
+        try:
+            program = LearningProgram(LearningPlan(qnet, options))
+        except InputError:  # the trace of an output, or on no way to one
+            continue
+        if k % 4 != seen % 4 and seen:
+            continue
+        seen += 1
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        assert_c_learns_as_the_simulator(qnet, options, 1, folder, 1)
+        (learned,) = re.findall(r"weight_\w+(?=\[.*;)", learning_source(qnet, options)["learn.h"])
+        held = [len(inputs.rows) for inputs in program.inputs if inputs.rows]
+        assert learned.startswith("weight_c") or 1 in held
+    assert seen > 3
+
+
+@needs_gcc
+@pytest.mark.parametrize("layers", [("layers.1.input",), ("layers.0.recurrent", "readout.input")], ids=str)
+def test_single_connections_of_a_chain_learn_in_c(layers: tuple[str, ...], tmp_path: Path) -> None:
+    qnet = random_quantized("se_adlif", 7, "loihi2", hidden=(5, 4), recurrent=True, bias=True)
+    assert_c_learns_as_the_simulator(qnet, LearnOptions(seed=7, layers=layers), 7, tmp_path)
+
+
+def convolutional(seed: int, profile: str = "loihi2") -> QuantizedNetwork:
+    """Dense weights into an image, a frozen convolution behind a pooling, a readout; a skip from the image to it."""
+    rng = np.random.default_rng([seed, 9])
+    taps = Taps((2, 3), (1, 2), (1, 0), (0, 1), (1, 1))
+    pool = None if seed % 3 == 0 else Taps((2, 2), (2, 1), (0, 0), (0, 0), (1, 1))
+    image, groups = (4, 5), 1 + seed % 2
+    kernel = rng.normal(0.3, 0.5, (2 * groups, 2 // groups, 2, 3))
+    convolution = Convolution(kernel, image, taps, groups, bool(seed % 2), pool)
+    sizes = {"image": convolution.shape[1], "features": convolution.shape[0], "out": 3}
+
+    def lif(name: str) -> FloatPopulation:
+        values = {"du": 0.6, "dv": 0.2, "vth": 1.0, "bias": 0.0, "subtract": 0.0}
+        return FloatPopulation(name, get_model("lif"), {k: np.full(sizes[name], v) for k, v in values.items()}, {})
+
+    readout = FloatPopulation("out", get_model("li"), {"tau": np.full(3, 10.0)}, {})
+
+    def dense(source: str, target: str, columns: int, delay: int = 0) -> FloatSynapses:
+        return FloatSynapses(source, target, rng.normal(0.1, 0.6, (sizes[target], columns)), delay)
+
+    synapses = [
+        dense(INPUT, "image", 4),
+        FloatSynapses("image", "features", convolution, 1),
+        dense("features", "out", sizes["features"]),
+        dense("image", "out", sizes["image"], 2),
+    ][: 3 + seed % 2]
+    net = Network(4, (lif("image"), lif("features"), readout), tuple(synapses), 1e-3, ("out",))
+    qnet = hn.quantize_graph(net, profile, calibration=random_spikes(seed, 2, 40, 4))
+    frozen = (replace(c, trainable=c.target != "features") for c in qnet.connections)
+    return replace(qnet, connections=tuple(frozen))
+
+
+@needs_gcc
+@pytest.mark.parametrize("feedback", ["symmetric", "random"])
+@pytest.mark.parametrize("seed", range(4))
+def test_errors_pass_frozen_convolutions_and_pooling_in_c(seed: int, feedback: str, tmp_path: Path) -> None:
+    qnet, options = convolutional(seed), LearnOptions(seed=seed, feedback=feedback, parameters=("all",))
+    chip = assert_c_learns_as_the_simulator(qnet, options, seed, tmp_path)
+    text = (tmp_path / "learn.c").read_text()
+    assert ("back_kernel_int8(to" in text) == (feedback == "symmetric")
+    assert np.any(chip.arrays["weight_0"] != qnet.connections[0].mantissa)
+
+
+def test_what_cannot_learn_in_c_is_named_with_a_remedy() -> None:
+    qnet = convolutional(0)
+    trainable = replace(qnet, connections=tuple(replace(c, trainable=True) for c in qnet.connections))
+    with pytest.raises(InputError, match=r"image -> features: the weights of a convolution .*freeze it by naming the"):
+        learning_source(trainable, LearnOptions())
+    assert learning_source(trainable, LearnOptions(layers=("image", "out")))
+    with pytest.raises(InputError, match=r"noise = .* C adds none; leave noise out"):
+        learning_source(qnet, LearnOptions(noise=(1, 0, 0)))
+
+
+@needs_gcc
+def test_neurons_of_two_currents_run_beside_those_that_learn(tmp_path: Path) -> None:
+    """No way leads from them to an output; their weights stay constant."""
+    from hypr_neuro.neurons import MODELS
+    from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
+    from hypr_neuro.testing.integer import any_population
+
+    rng, qnet = np.random.default_rng(4), random_quantized("lif", 4, "loihi2", hidden=(5,))
+    beside = any_population(rng, "beside", "rf", 3, 12.0)
+    assert MODELS["rf"].currents == 2
+    population = QuantizedPopulation(
+        name="beside",
+        model=beside.model,
+        per_neuron=beside.per_neuron,
+        constants=beside.constants,
+        psi_table=np.zeros_like(qnet.populations[0].psi_table),
+        state_scale=1.0,
+        current_scale=1.0,
+    )
+    extra = [
+        QuantizedConnection(
+            mantissa=rng.integers(-9, 9, (3, pre)), exponent=4, source=source, target="beside", current=current
+        )
+        for source, pre, current in ((INPUT, qnet.inputs, 0), ("layers.0", 5, 1))
+    ]
+    populations = (qnet.populations[0], population, qnet.populations[1])
+    qnet = replace(qnet, populations=populations, connections=(*qnet.connections, *extra))
+    chip = assert_c_learns_as_the_simulator(qnet, LearnOptions(seed=4), 4, tmp_path, 1)
+    x, label, scored = labelled_spikes(9, qnet.inputs, qnet.output_size, 1, STEPS)
+    learner = Learner(qnet.copy(), LearnOptions(seed=4))
+    chip.c.hn_learn_reset()
+    chip.sample(x[0], label[0], scored[0], *RATES)
+    learner.sample(x[0], label[0], scored[0], *RATES)
+    states = learner.simulator.populations[1].state[0]
+    assert np.array_equal(chip.arrays["state_1"].T, states)
+    assert np.any(states)
+
+
+PROGRAMS = [
+    pytest.param(0, "loihi2", SANITIZERS, marks=needs_gcc, id="sanitizers"),
+    pytest.param(8, "delayed eligibilities", SANITIZERS, marks=needs_gcc, id="delayed, sanitizers"),
+    pytest.param(11, "late errors", CORTEX_M4, marks=(needs_arm, needs_qemu), id="Cortex-M4"),
+]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("seed", "profile", "toolchain"), PROGRAMS)
+def test_programs_of_graphs_learn_as_the_simulator(
+    seed: int, profile: str, toolchain: Toolchain, tmp_path: Path
+) -> None:
+    """The last sample holds the largest values that an input may have."""
+    options = LearnOptions(seed=seed, rate=1.0, parameter_rate=3.0, parameters=("all",))
+    qnet = random_learning_graph(seed, PROFILES[profile])
+    write_learning(qnet, options, tmp_path)
+    plan = LearningPlan(qnet, options)
+    x, label, scored = labelled_spikes(seed, qnet.inputs, qnet.output_size, 3, STEPS)
+    limit = input_limit(plan)
+    x[-1] *= np.where(np.arange(STEPS) % 2 == 0, limit, -limit)[:, None].astype(np.int32)
+    samples = list(zip(x, label, scored, strict=True))
+    found = run_learning(build_learning(tmp_path, toolchain), plan, samples)
+    learner = Learner(qnet.copy(), options)
+    for sample, (outputs, learned) in zip(samples, found, strict=True):
+        assert np.array_equal(learner.sample(*sample, as_rate(1.0), as_rate(3.0)), outputs)
+        for i, (inputs, layer) in enumerate(zip(LearningProgram(plan).inputs, learner.plan.layers, strict=True)):
+            incoming = {c.place: c for c in layer.incoming}
+            for part in inputs.rows if layer.learns else ():
+                weights = learned[f"weight_{i}"][:, part.first : part.stop]
+                assert np.array_equal(weights, incoming[part.incoming.place].weights())
+            for each in inputs.lists:
+                weights = incoming[each.incoming.place].weights().reshape(-1)
+                assert np.array_equal(learned[f"weight_{each.name}"], weights)
+
+
+@needs_arm
+@pytest.mark.parametrize("seed", [1, 6, 13])
+def test_memory_of_a_graph_is_told(seed: int, tmp_path: Path) -> None:
+    """What is not told by purpose is room of the update rule, and gaps of alignment."""
+    qnet, options = random_learning_graph(seed, PROFILES["late errors"]), LearnOptions(parameters=("all",))
+    told = hn.compile_network(qnet, target="c", out=tmp_path, learn=options).manifest["learning"]
+    assert told["purpose"] == learning_memory_bytes(qnet, options)
+    found = sizes(tmp_path, CORTEX_M4, SOURCES)
+    assert 0 <= found["bss"] - sum(told["purpose"].values()) < 400
+    assert found["data"] == 0
