@@ -4,7 +4,6 @@ gradients, neuron parameters and all that updates remember."""
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from c_learning import QUICK, assert_same, labelled_spikes
+from needed import needs_arm, needs_gcc, needs_qemu
 
 import hypr_neuro as hn
-from hypr_neuro.compilers.c.build import CORTEX_M4, EMULATOR, HOST, SANITIZERS, Toolchain, sizes
+from hypr_neuro.compilers.c.build import CORTEX_M4, SANITIZERS, Toolchain, sizes
 from hypr_neuro.compilers.c.learning.build import SOURCES, build_learning, run_learning
 from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes, learning_source, write_learning
 from hypr_neuro.compilers.c.learning.library import LearnLibrary
@@ -24,10 +24,12 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
-from hypr_neuro.graph.integer import INPUT
+from hypr_neuro.graph.integer import INPUT, Population
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -59,9 +61,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sign": {"rule": "sign", "parameters": ("all",), "limit": 1},
 }
 MOMENTUM = {"momentum": 2}
-needs_gcc = pytest.mark.skipif(HOST.missing() is not None, reason=str(HOST.missing()))
-needs_arm = pytest.mark.skipif(CORTEX_M4.missing() is not None, reason=str(CORTEX_M4.missing()))
-needs_qemu = pytest.mark.skipif(shutil.which(EMULATOR) is None, reason=f"{EMULATOR} is not installed")
 
 
 def cases(count: int) -> list[tuple[int, str, str]]:
@@ -208,7 +207,7 @@ def convolutional(seed: int, profile: str = "loihi2") -> QuantizedNetwork:
         dense("image", "out", sizes["image"], 2),
     ][: 3 + seed % 2]
     net = Network(4, (lif("image"), lif("features"), readout), tuple(synapses), 1e-3, ("out",))
-    qnet = hn.quantize_graph(net, profile, calibration=random_spikes(seed, 2, 40, 4))
+    qnet = hn.quantize_graph(net, profile, calibration=random_spikes(seed, 2, 40, 4), weight_groups=1)
     frozen = (replace(c, trainable=c.target != "features") for c in qnet.connections)
     return replace(qnet, connections=tuple(frozen))
 
@@ -237,13 +236,10 @@ def test_what_cannot_learn_in_c_is_named_with_a_remedy() -> None:
 @needs_gcc
 def test_neurons_of_two_currents_run_beside_those_that_learn(tmp_path: Path) -> None:
     """No way leads from them to an output; their weights stay constant."""
-    from hypr_neuro.neurons import MODELS
-    from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
-    from hypr_neuro.testing.integer import any_population
-
     rng, qnet = np.random.default_rng(4), random_quantized("lif", 4, "loihi2", hidden=(5,))
-    beside = any_population(rng, "beside", "rf", 3, 12.0)
-    assert MODELS["rf"].currents == 2
+    parameters = rf_parameters(period=7.0, alpha=0.05, vth=900.0, state_exp=2)
+    beside = Population.of("beside", "rf", 3, **parameters)
+    assert beside.model.currents == 2
     population = QuantizedPopulation(
         name="beside",
         model=beside.model,
@@ -267,7 +263,7 @@ def test_neurons_of_two_currents_run_beside_those_that_learn(tmp_path: Path) -> 
     chip.c.hn_learn_reset()
     chip.sample(x[0], label[0], scored[0], *RATES)
     learner.sample(x[0], label[0], scored[0], *RATES)
-    states = learner.simulator.populations[1].state[0]
+    states = learner.simulator.populations[1].state
     assert np.array_equal(chip.arrays["state_1"].T, states)
     assert np.any(states)
 
