@@ -48,7 +48,10 @@ class Way:
 
     def load(self) -> None:
         """Take over the weights as they are now, unless the numbers are fixed."""
-        if self.fixed is not None:
+        if self.whole and self.c.connection.columns == int(self.c.connection.bias_axon):
+            # a bias axon alone has no neuron to which a signal could go
+            values = np.zeros((len(self._stored), self.c.source_size), np.int64)
+        elif self.fixed is not None:
             values = self.fixed
         elif self.whole:
             values = self._stored[:, : self.c.source_size]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from c_learning import QUICK, assert_same, labelled_spikes
 from needed import needs_arm, needs_gcc, needs_qemu
+from scipy.sparse import csr_array
 
 import hypr_neuro as hn
 from hypr_neuro.compilers.c.build import CORTEX_M4, SANITIZERS, Toolchain, sizes
@@ -33,6 +34,7 @@ from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
 
@@ -86,7 +88,7 @@ def assert_c_learns_as_the_simulator(
 
 
 @needs_gcc
-@pytest.mark.parametrize(("seed", "profile", "options"), cases(30))
+@pytest.mark.parametrize(("seed", "profile", "options"), cases(18))
 def test_random_graphs_learn_in_c(seed: int, profile: str, options: str, tmp_path: Path) -> None:
     qnet = random_learning_graph(seed, PROFILES[profile])
     chosen = OPTIONS[options] | (MOMENTUM if "momentum" in profile else {})
@@ -233,6 +235,71 @@ def test_what_cannot_learn_in_c_is_named_with_a_remedy() -> None:
         learning_source(qnet, LearnOptions(noise=(1, 0, 0)))
 
 
+def small(*connections: QuantizedConnection, hidden: bool = True) -> QuantizedNetwork:
+    """Four inputs, perhaps three LIF neurons, two readouts; connections as given."""
+    of = random_quantized("lif", 6, "loihi2", hidden=(3,), inputs=4)
+    populations = tuple(replace(p, name=name) for p, name in zip(of.populations, ("h", "out"), strict=True))
+    populations = tuple(replace(p, per_neuron=p.per_neuron[:, : 3 - (p.name == "out")]) for p in populations)
+    return QuantizedNetwork(4, populations[not hidden :], connections, of.profile, of.dt, ("out",))
+
+
+def integers(source: str, target: str, shape: tuple[int, int], **changes: Any) -> QuantizedConnection:
+    rng = np.random.default_rng([shape[0], shape[1], len(source)])
+    given = {"mantissa": rng.integers(-60, 90, shape), "exponent": 6} | changes
+    return QuantizedConnection(source=source, target=target, **given)
+
+
+def sparse(c: QuantizedConnection) -> QuantizedConnection:
+    """The same, as a list; a mantissa in three is left out."""
+    kept: Array = np.where(np.asarray(c.mantissa) % 3 != 0, c.mantissa, 0)
+    return replace(c, mantissa=csr_array(kept))
+
+
+EDGES = {
+    "a readout alone": small(integers(INPUT, "out", (2, 4)), hidden=False),
+    "a bias axon alone behind neurons": small(
+        integers(INPUT, "h", (3, 4)),
+        integers("h", "out", (2, 3)),
+        integers("h", "out", (2, 1), bias_axon=True),
+    ),
+    "lists with a bias axon": small(
+        sparse(integers(INPUT, "h", (3, 5), bias_axon=True, delays=2)),
+        sparse(integers("h", "out", (2, 4), bias_axon=True, delays=1)),
+        integers("h", "h", (3, 3), delays=3, exponent=-1),
+        integers(INPUT, "out", (2, 1), bias_axon=True),
+    ),
+    "frozen in every form": small(
+        integers(INPUT, "h", (3, 5), bias_axon=True),
+        integers(INPUT, "h", (3, 5), bias_axon=True, delays=2, exponent=-2, trainable=False),
+        sparse(integers("h", "h", (3, 3), delays=1, trainable=False)),
+        integers("h", "out", (2, 3), mantissa=np.array([[16, -32, 0], [64, 0, -80]]), trainable=False),
+        sparse(integers("h", "out", (2, 3), delays=2)),
+        integers("h", "out", (2, 1), bias_axon=True, trainable=False),
+    ),
+    "messages of one bit": small(integers(INPUT, "h", (3, 4), message_bits=1), integers("h", "out", (2, 3))),
+}
+
+
+@needs_gcc
+@pytest.mark.parametrize("feedback", ["symmetric", "random"])
+@pytest.mark.parametrize("edge", EDGES)
+def test_edges_learn_in_c(edge: str, feedback: str, tmp_path: Path) -> None:
+    """As in the simulator, which equals the definition on them."""
+    qnet, options = EDGES[edge], LearnOptions(seed=3, feedback=feedback)
+    assert_c_learns_as_the_simulator(qnet, options, 3, tmp_path)
+    reference, learner = LearningReference(qnet.copy(), options), Learner(qnet.copy(), options)
+    x, label, scored = (a[0] for a in labelled_spikes(4, 4, 2, 1, STEPS))
+    learner.sample(x, label, scored, *RATES)
+    reference.sample(x, label.tolist(), scored.tolist(), *RATES)
+    for (name, found), wanted in zip(learner.qnet.weights().items(), reference.qnet.weights().values(), strict=True):
+        assert np.array_equal(found, wanted), name
+
+
+def test_messages_bound_the_input_of_c() -> None:
+    assert input_limit(LearningPlan(EDGES["messages of one bit"], LearnOptions())) == 1
+    assert input_limit(LearningPlan(EDGES["a readout alone"], LearnOptions())) > 1000
+
+
 @needs_gcc
 def test_neurons_of_two_currents_run_beside_those_that_learn(tmp_path: Path) -> None:
     """No way leads from them to an output; their weights stay constant."""
@@ -304,7 +371,7 @@ def test_programs_of_graphs_learn_as_the_simulator(
 
 
 @needs_arm
-@pytest.mark.parametrize("seed", [1, 6, 13])
+@pytest.mark.parametrize("seed", [6, 8])
 def test_memory_of_a_graph_is_told(seed: int, tmp_path: Path) -> None:
     """What is not told by purpose is room of the update rule, and gaps of alignment."""
     qnet, options = random_learning_graph(seed, PROFILES["late errors"]), LearnOptions(parameters=("all",))
@@ -313,3 +380,28 @@ def test_memory_of_a_graph_is_told(seed: int, tmp_path: Path) -> None:
     found = sizes(tmp_path, CORTEX_M4, SOURCES)
     assert 0 <= found["bss"] - sum(told["purpose"].values()) < 400
     assert found["data"] == 0
+
+
+def braille(shared_data: Path) -> tuple[Any, QuantizedNetwork]:
+    """The data and the NIR paper's network in integers: outputs that spike, weights sparse and in groups."""
+    data = hn.load_data("braille", shared_data / "braille")
+    path = shared_data / "nir_paper" / "03_rnn" / "braille_noDelay_bias_zero.nir"
+    net = hn.import_nir(path, dt=1e-4, reset="zero").graph
+    return data.part("train"), hn.quantize_graph(net, "loihi2", calibration=data.part("train").x[:64])
+
+
+@needs_gcc
+@pytest.mark.once
+def test_published_braille_after_100_samples_equals_the_simulator(shared_data: Path, tmp_path: Path) -> None:
+    data, qnet = braille(shared_data)
+    options = LearnOptions(seed=1, rate=0.5, update_every=4)
+    chip, learner = LearnLibrary(qnet, options, tmp_path), Learner(qnet.copy(), options)
+    scored = np.ones(data.x.shape[1], bool)
+    for i in range(100):
+        label = np.full(len(scored), data.y[i])
+        sample = data.x[i].astype(np.int32), label, scored, as_rate(0.5)
+        assert np.array_equal(chip.sample(*sample), learner.sample(*sample)), f"sample {i}"
+    assert assert_same(chip, learner, "100 samples") > 10_000
+    before = qnet.weights()
+    changed = sum(int((w != before[name]).sum()) for name, w in learner.qnet.weights().items() if name in before)
+    assert changed > 200, changed

@@ -40,6 +40,11 @@ class SentHistory:
         return lag if self._places[source] <= target else lag - 1
 
     @property
+    def reads_input(self) -> bool:
+        """Whether anything reads the input."""
+        return any(source == INPUT for some in self.reads for source, _ in some)
+
+    @property
     def input_rows(self) -> int:
         """Steps of the input that are kept."""
         return self._rows[INPUT]

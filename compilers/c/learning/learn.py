@@ -208,6 +208,8 @@ def _error_loops(program: LearningProgram) -> Loops:
 def _forward(program: LearningProgram, layers: Sequence[LayerText]) -> list[str]:
     """Write a call of every layer, from the input up, and what brings several outputs side by side."""
     text = [layer.call() for layer in layers]
+    if not program.history.reads_input:
+        text.insert(0, "(void)input;")
     if kept := program.history.keep_input():
         at = program.history.last_reader() + 1
         text[at:at] = kept
