@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -67,15 +66,14 @@ class LayerLearner:
         self.slot = 0
         self.clips = np.zeros(3, np.int64)
         # neurons that no signal reaches may have no Jacobian
-        self._entries = self._jacobian_room() if plan.terms else ()
+        self._entries = (
+            entry_arrays(plan.model.name, lambda has: np.zeros((TILE, n) if has else (1, 1), np.int32))
+            if plan.terms
+            else ()
+        )
         self._counts = (np.zeros(padded, np.int32), np.zeros(padded, np.int32))
         self._gains = np.zeros((TILE, n), np.int64)
         self._fits: dict[int, bool] = {}
-
-    def _jacobian_room(self) -> tuple[Any, ...]:
-        """Make room for the entries of a tile's Jacobians."""
-        shape = (TILE, self.plan.size)
-        return entry_arrays(self.plan.model.name, lambda has: np.zeros(shape if has else (1, 1), np.int32))
 
     def restart(self) -> None:
         """Set everything but gradients and counts to 0."""

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from hypr_neuro.compilers.c.learning.feedback import ways_text, weights_name
 from hypr_neuro.compilers.c.learning.field import Field, word
 from hypr_neuro.compilers.c.learning.history import Read
-from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import fields
 from hypr_neuro.compilers.c.learning.program import LearningProgram, RowPart, SynapseList
 from hypr_neuro.compilers.c.learning.source import (
@@ -299,7 +298,7 @@ class LayerText:
     ) -> list[str]:
         """Write a synapse's step and gradient; arriving, eligibility, waiting, gradient : its entries in C."""
         n, scope = self.numbers, scope_of(self.numbers)
-        largest = input_limit(self.plan) if any(c.source == INPUT for c in connections) else 1
+        largest = self.program.input_limit if any(c.source == INPUT for c in connections) else 1
         source = Source(
             synapse_drive(scope, n, largest),
             0,

@@ -25,7 +25,6 @@ from hypr_neuro.compilers.c.learning.build import SOURCES
 from hypr_neuro.compilers.c.learning.feedback import back_kernels, signal_lines, signals_text
 from hypr_neuro.compilers.c.learning.field import advance
 from hypr_neuro.compilers.c.learning.layer import LayerText
-from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import learned_arrays, memory_by_section, struct_text
 from hypr_neuro.compilers.c.learning.program import LearningProgram
 from hypr_neuro.compilers.c.learning.tables import tables
@@ -127,7 +126,7 @@ def _header(program: LearningProgram) -> str:
         outputs=plan.qnet.output_size,
         delay=plan.clock.tail,
         tail=plan.clock.learning_tail,
-        largest=input_limit(plan),
+        largest=program.input_limit,
         layers=len(plan.layers),
         output=program.output_kind,
         stream="" if by_step else "; weights then stay (options: update_on)",

@@ -12,7 +12,6 @@ import numpy as np
 from hypr_neuro.compilers.c.build import Toolchain, compile_c
 from hypr_neuro.compilers.c.learning.field import STRUCTS
 from hypr_neuro.compilers.c.learning.learn import SOURCE, write_learning
-from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.memory import fields
 from hypr_neuro.compilers.c.learning.program import LearningProgram
 from hypr_neuro.errors import InputError
@@ -47,7 +46,7 @@ class LearnLibrary:
         # with the traces of outputs that spike
         self.qnet = self.plan.qnet
         self.network, program = self.qnet.integer(), LearningProgram(self.plan)
-        self._fields = fields(program)
+        self._fields, self._limit = fields(program), program.input_limit
         output = getattr(ctypes, f"c_{program.output_kind.removesuffix('_t')}")
         self.c.hn_learn_output.restype = ctypes.POINTER(output)
         self.raw: list[Any] = []
@@ -87,7 +86,7 @@ class LearnLibrary:
         x = check_values(self.network, x)
         if x.ndim != 2 or x.shape[1] != self.qnet.inputs:
             raise InputError(f"x of shape {x.shape}, rule: (steps, {self.qnet.inputs})")
-        largest, limit = max(int(x.max(initial=0)), -int(x.min(initial=0))), input_limit(self.plan)
+        largest, limit = max(int(x.max(initial=0)), -int(x.min(initial=0))), self._limit
         if largest > limit:
             raise InputError(
                 f"x holds magnitudes up to {largest}, rule: at most {limit} (HN_LEARN_INPUT_LIMIT); scale the "

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from hypr_neuro.compilers.c.learning.source import narrow_input
+from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.sim.learning.plan import LearningPlan
 
@@ -14,15 +15,13 @@ GRADED = (1 << 15) - 1
 
 
 def input_limit(plan: LearningPlan) -> int:
-    """Bound the magnitude of inputs: the plan's and that of messages; less where 32 bits then do for synapses.
+    """Bound the magnitude of inputs: what the simulator takes, whatever the weights become, and messages hold.
 
-    That is 16 bits at least, unless messages have fewer.
+    Less where 32 bits then do for synapses, which is 16 bits at least.
     """
-    largest = plan.largest_input
+    largest = min(plan.largest_input, Plan(plan.qnet.integer(), places=()).largest_input)
     taking = [layer for layer in plan.layers if any(c.learns and c.source == INPUT for c in layer.incoming)]
     narrow = min((narrow_input(layer) for layer in taking), default=largest)
-    bits = [c.message_bits for c in plan.qnet.connections if c.source == INPUT and c.message_bits is not None]
-    largest = min([largest, *(max((1 << b) - 1, 1) for b in bits)])
     return min(largest, narrow) if narrow >= GRADED else largest
 
 

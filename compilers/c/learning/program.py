@@ -18,6 +18,7 @@ import numpy as np
 
 from hypr_neuro.compilers.c.learning.field import word
 from hypr_neuro.compilers.c.learning.history import SentHistory
+from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.plan import DelayedWeights, Plan, RingBuffer
 from hypr_neuro.compilers.c.weights import has_weights
 from hypr_neuro.graph.convolution import Convolution
@@ -152,6 +153,11 @@ class LearningProgram:
     def arriving_kind(self, connections: Iterable[Incoming]) -> str:
         """Return the C type of what arrives over these connections: graded values, or spikes."""
         return "int32_t" if any(c.source == INPUT for c in connections) else "int8_t"
+
+    @cached_property
+    def input_limit(self) -> int:
+        """Largest magnitude of an input."""
+        return input_limit(self.plan)
 
     # --- outputs
 
