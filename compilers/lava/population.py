@@ -23,12 +23,12 @@ class PopulationStep:
     def __call__(
         self, current: Array, state: Array, output: Array, per_neuron: Array, constants: Array, events: Array
     ) -> None:
-        """Compute a step from `current` (n,), integers.
+        """Compute a step from `current`, (n,) or (currents, n) integers.
 
         `state` (d, n) and `output` (n,), int32, are updated in place, `events` (bits,) added to.
         """
         self._outputs[0] = output
-        arriving = np.ascontiguousarray(current, dtype=np.int32)[None, None]
+        arriving = np.ascontiguousarray(current, dtype=np.int32).reshape(1, self.model.currents, self.size)
         width = np.int32 if self.model.lanes else np.int64
         self._kernel(
             arriving,

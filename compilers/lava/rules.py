@@ -5,12 +5,14 @@ Nothing here needs Lava.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.neurons.lif import ACTIVATION_SHIFT
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -42,6 +44,22 @@ def check_delay(qnet: QuantizedNetwork) -> None:
             f"profile '{qnet.profile.name}': time.connection_delay = {delay}, rule for Lava: 1 (its "
             "connections deliver one step later); quantize for a profile such as loihi2"
         )
+
+
+def check_reached(populations: Sequence[str], connections: Iterable[Any]) -> None:
+    """Refuse a population apart from the input: Lava runs what hangs together, it would never take a step.
+
+    Each of the connections has `source` and `target`.
+    """
+    reached, links = {INPUT}, [{c.source, c.target} for c in connections]
+    for _ in populations:
+        reached |= {end for ends in links if ends & reached for end in ends}
+    for name in populations:
+        if name not in reached:
+            raise InputError(
+                f"population '{name}': no connections lead from it to the input, rule for Lava: at "
+                "least one, over others or not; connect it with weights 0"
+            )
 
 
 def check_network(qnet: QuantizedNetwork) -> None:

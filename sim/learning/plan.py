@@ -300,6 +300,10 @@ class LearningPlan:
             for above in self.layers[1:]
         )
 
+    def fixed_feedback(self, c: Incoming) -> Array | None:
+        """Return the fixed numbers over which signals go back over a connection; None for its weights themselves."""
+        return None if self.options.feedback == "symmetric" else self.random_weights(c)
+
     def random_weights(self, c: Incoming) -> Array:
         """Draw the fixed numbers over which signals go back over a connection, in the form of its weights."""
         post, pre = c.connection.mantissa.shape

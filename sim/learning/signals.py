@@ -24,15 +24,21 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 class Way:
     """A forward connection on the way back, with the numbers over which signals travel.
 
+    Parameters
+    ----------
+    c : Incoming
+        The connection.
+    fixed : ndarray or None
+        Numbers in the form of its weights that take their place; None for the weights themselves.
+
     Attributes
     ----------
     matrix : ndarray
         (n above, n below) int32 of whole rows, else (weights,) with the ends `post` and `pre`.
     """
 
-    def __init__(self, plan: LearningPlan, c: Incoming) -> None:
-        self.c, self.whole = c, c.connection.dense
-        self.fixed = None if plan.options.feedback == "symmetric" else plan.random_weights(c)
+    def __init__(self, c: Incoming, fixed: Array | None) -> None:
+        self.c, self.whole, self.fixed = c, c.connection.dense, fixed
         self.post = self.pre = np.zeros(0, np.int64)
         mantissa: Any = c.connection.mantissa
         if isinstance(mantissa, Convolution):
@@ -88,7 +94,7 @@ class Signals:
     def __init__(self, plan: LearningPlan) -> None:
         self.plan, self.clips = plan, np.zeros(1, np.int64)
         returning = [c for layer in plan.layers for c in layer.incoming if plan.returns(c)]
-        self.ways = {c.place: Way(plan, c) for c in returning}
+        self.ways = {c.place: Way(c, plan.fixed_feedback(c)) for c in returning}
         self.restart()
 
     def restart(self) -> None:

@@ -346,7 +346,7 @@ def test_labels_that_do_not_count_may_be_any_number() -> None:
     """As in the simulator: a dataset marks steps without a label by -1, say."""
     label, scored = np.array([[0, -1, 2, 99, 1]]), np.array([[True, False, True, False, True]])
     task = LavaTask(network(("brf",)), np.ones((1, 5, 4), int), label, scored)
-    given = _labels(task, 16, 5, 7)
+    given = _labels(task, check_learning(task.qnet, task.options), 7)
     assert given[0, task.qnet.tail :].tolist() == [[0, 1], [0, 0], [2, 1], [0, 0], [1, 1]][: 7 - task.qnet.tail]
     assert not given[0, : task.qnet.tail].any()
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.compilers.lava.rules import DECAY_TOP, THRESHOLD_TOP, require_lava
+from hypr_neuro.compilers.lava.rules import DECAY_TOP, THRESHOLD_TOP, check_reached, require_lava
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import INPUT, SUM_BITS, IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.loihi_weights import BIAS_EXPONENT, BIAS_MANTISSA, on_grid
@@ -115,24 +115,11 @@ def check_integer_network(network: IntegerNetwork, largest: int = 1) -> None:
             f"network: connection_delay = {network.connection_delay}, rule for Lava: 1 (its connections "
             "deliver one step later)"
         )
-    _check_reached(network)
+    check_reached([p.name for p in network.populations], network.synapses)
     for p in network.populations:
         _arguments(p)
     for c in network.synapses:
         _check_sums(c, largest if c.source == INPUT else 1)
-
-
-def _check_reached(network: IntegerNetwork) -> None:
-    """Refuse a population apart from the input: Lava runs what hangs together, it would never take a step."""
-    reached, links = {INPUT}, [{c.source, c.target} for c in network.synapses]
-    for _ in network.populations:
-        reached |= {end for ends in links if ends & reached for end in ends}
-    for p in network.populations:
-        if p.name not in reached:
-            raise InputError(
-                f"population '{p.name}': no connections lead from it to the input, rule for Lava: at "
-                "least one, over others or not; connect it with weights 0"
-            )
 
 
 def _check_sums(c: Synapses, largest: int) -> None:

@@ -75,7 +75,7 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
 def synapse_kernel(model_name: str) -> Callable[..., int]:
     """Make the kernel that takes eligibilities (d, n, m) of synapses through a step; it returns how many were clamped.
 
-    parts : the Jacobian. pre : (m,) what arrived. e : (n, m), filled
+    parts : the Jacobian. pre : (1, m) what arrived at every neuron's synapses, or (n, m). e : (n, m), filled
     """
     d = get_model(model_name).d
     read, step, take, put = unrolled(read_jacobian, d), unrolled(arithmetic.eligibility_step, d), LOAD[d], STORE[d]
@@ -86,6 +86,7 @@ def synapse_kernel(model_name: str) -> Callable[..., int]:
         for i in range(e.shape[0]):
             A, B, C, C_prev, F = read(parts, i)
             drive, of_neuron = by_current(B, w.eligibility_fraction, w.coefficient_fraction), eligibility[:, i]
+            arrived = pre[min(i, pre.shape[0] - 1)]
             for k in range(e.shape[1]):
                 new, e[i, k], clipped = step(
                     take(of_neuron, k),
@@ -93,7 +94,7 @@ def synapse_kernel(model_name: str) -> Callable[..., int]:
                     C,
                     C_prev,
                     F,
-                    by_synapse(drive, pre[k]),
+                    by_synapse(drive, arrived[k]),
                     0,
                     w.coefficient_fraction,
                     w.rounding,

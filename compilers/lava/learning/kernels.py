@@ -13,28 +13,41 @@ from hypr_neuro.compilers.lava.learning.eligibility import (
 from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
-from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
+from hypr_neuro.sim.learning.feedback import add_shifted_kernel, output_errors, signal_kernel
 from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.signals import Way
 
 
 def load_kernels(plan: LearningPlan) -> None:
     """Run every kernel once, on zeros: Lava's processes are forked from this one and inherit them."""
     for layer in plan.layers:
-        _load_layer(layer, plan.options)
-    rows, label, weighted_signal = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
+        _step(layer)
+        if plan.active(layer.index):
+            _learn(layer, plan.options)
+    rows, label, signal = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
     output_errors(plan.error, rows, label, label, 8, 8)
-    feedback_kernel()(weighted_signal, np.zeros((2, 2), np.int32), 0, 8, weighted_signal.copy(), np.zeros(1, np.int64))
+    add_shifted_kernel()(signal, 0, signal.copy())
+    signal_kernel()(signal, 0, 8, signal.copy(), np.zeros(1, np.int64))
+    for layer in plan.layers:
+        for c in layer.incoming:
+            if plan.returns(c):
+                above, below = np.zeros((1, layer.size), np.int64), np.zeros((1, c.source_size), np.int64)
+                Way(c, plan.fixed_feedback(c)).add(above, 0, below)
 
 
-def _load_layer(plan: LayerPlan, options: LearnOptions) -> None:
-    layer, model = plan.layer, plan.model
-    n, d, trainable, per_neuron = layer.size, model.d, len(model.trainable), layer.per_neuron.copy()
+def _step(plan: LayerPlan) -> None:
+    model, n = plan.model, plan.size
+    current, output = np.zeros((model.currents, n), np.int32), np.zeros(n, np.int32)
+    state, events = np.zeros((model.d, n), np.int32), np.zeros(len(model.events), np.int64)
+    PopulationStep(model.name, n)(current, state, output, plan.neurons.per_neuron, plan.neurons.constants, events)
+
+
+def _learn(plan: LayerPlan, options: LearnOptions) -> None:
+    neurons, model = plan.neurons, plan.model
+    n, d, trainable, per_neuron = plan.size, model.d, len(model.trainable), neurons.per_neuron.copy()
     state, output = np.zeros((d, n), np.int32), np.zeros(n, np.int32)
-    PopulationStep(model.name, n)(
-        output, state, output, per_neuron, layer.constants, np.zeros(len(model.events), np.int64)
-    )
     shapes = (Message(d).rows, n), (trainable, d, n), (trainable, n)
     rows, by_parameter, direct = (np.zeros(shape, np.int64) for shape in shapes)
     parts, gains, widths = Message(d).split(rows), np.zeros(n, np.int64), plan.widths
@@ -44,8 +57,8 @@ def _load_layer(plan: LayerPlan, options: LearnOptions) -> None:
         output,
         output,
         per_neuron,
-        layer.constants,
-        layer.psi_table,
+        neurons.constants,
+        neurons.psi_table,
         widths,
         parts,
         gains,
@@ -53,9 +66,9 @@ def _load_layer(plan: LayerPlan, options: LearnOptions) -> None:
         direct,
     )
     one, gradient, eligibility = np.zeros(1, np.int64), np.zeros((n, 1), np.int64), np.zeros((d, n, 1), np.int64)
-    synapse_kernel(model.name)(parts, one, eligibility, gradient.copy(), widths)
+    synapse_kernel(model.name)(parts, one[None], eligibility, gradient.copy(), widths)
     gradient_kernel()(gradient, gains, gradient.copy(), one, widths.accumulator_bits)
     WeightUpdate(options, (n, 1), 0, weight_bits=8, momentum_bits=24, residual_bits=1)(gradient.copy(), gradient, 0)
     if plan.parameters:
         parameter_kernel(model.name)(parts, by_parameter, direct, one, one, eligibility, gradient.copy(), widths)
-        ParameterUpdate(model.name, options, n, 0, [0], 24)(per_neuron, layer.constants, gradient, trainable, 0)
+        ParameterUpdate(model.name, options, n, 0, [0], 24)(per_neuron, neurons.constants, gradient, trainable, 0)

@@ -1,15 +1,16 @@
 """From a quantized network and options to Lava processes that learn, with the numbers of `sim.learning.reference`.
 
-One process for each layer's neurons, one for each connection, one for the readout's error. A step runs in Lava's
-phases:
+One process for each population's neurons, one for each connection, one for the error of the outputs. A step runs in
+Lava's phases:
 
-spiking   synapses send the weighted sums of what came in one step before, neurons step and send their spikes, which
-          synapses keep for the next step. So a connection takes a step, as with connection_delay = 1
-learning  the error goes to the readout's neurons; these send their Jacobian's entries and learning signals to their
-          synapses, which move eligibilities and gradients and send learning signals down to the neurons below, and so
-          on. No loop is closed in this direction, so all of it happens inside the step; signals to the last hidden
-          layer wait there for error_latency steps. At the end of an update interval each connection changes its
-          weights, which act from the next step on
+spiking   synapses send the weighted sums of what arrives, of what came in one step before or, over delays, earlier;
+          neurons step and send their spikes, which synapses keep. So a connection takes a step, as with
+          connection_delay = 1
+learning  the error goes to the outputs; populations send their Jacobian's entries and learning signals to their
+          synapses, which move eligibilities and gradients and send learning signals back over forward connections, and
+          so on. No loop is closed in this direction, so all of it happens inside the step; what has to wait, by
+          error_latency or for a longer way, waits where it arrives. At the end of an update interval each connection
+          changes its weights, which act from the next step on
 
 Nothing here needs Lava but `learning_network`.
 """
@@ -17,7 +18,8 @@ Nothing here needs Lava but `learning_network`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,15 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
-from hypr_neuro.compilers.lava.rules import check_delay, require_lava
+from hypr_neuro.compilers.lava.learning.signal import ReturningSignal, SignalSum, returning_signals, signal_sums
+from hypr_neuro.compilers.lava.rules import check_delay, check_reached, require_lava
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.clock import INPUT
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.parts import Connection
+from hypr_neuro.sim.learning.incoming import Incoming
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 
@@ -40,26 +47,38 @@ class LavaLearningNetwork:
     Attributes
     ----------
     neurons, synapses : dict
-        By the names of layers ("layers.0") and connections ("layers.0.input").
+        By the names of populations ("layers.0") and connections ("layers.0.input").
     error : Process
-        The readout's error.
-    s_in : port
-        (inputs,) for spikes or graded values.
+        The error of the outputs.
     label_in : port
-        (2,), label and whether it counts, of the readout's own steps, which run `QuantizedNetwork.tail` steps behind
+        (2,), label and whether it counts, of the outputs' own steps, which run `LearningPlan.clock.tail` steps behind
         the input.
+    inputs : list of port
+        (inputs,) each, which all take the network's input, spikes or graded values.
     """
 
     neurons: dict[str, Any]
     synapses: dict[str, Any]
     error: Any
-    s_in: Any
     label_in: Any
+    inputs: list[Any] = field(default_factory=list)
+
+    @property
+    def s_in(self) -> Any:
+        """Port (inputs,) of the only connection that takes the input; InputError where several do."""
+        if len(self.inputs) != 1:
+            raise InputError(f"{len(self.inputs)} connections take the input, rule for s_in: one; call feed(port)")
+        return self.inputs[0]
 
     @property
     def processes(self) -> list[Any]:
         """Return all processes."""
         return [*self.neurons.values(), *self.synapses.values(), self.error]
+
+    def feed(self, s_out: Any) -> None:
+        """Connect a port (inputs,) to all that take the network's input."""
+        for s_in in self.inputs:
+            s_out.connect(s_in)
 
 
 def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPlan:
@@ -68,17 +87,17 @@ def check_learning(qnet: QuantizedNetwork, options: LearnOptions) -> LearningPla
     Raises
     ------
     InputError
-        Naming option, profile or layer, for what cannot learn in Lava as in the simulator.
+        Naming option, profile or population, for what cannot learn in Lava as in the simulator.
     """
     plan = LearningPlan(qnet.copy(), options)
     options.refuse_noise("Lava")
-    options.refuse_connections(qnet, "Lava")
     check_delay(qnet)
+    check_reached([p.name for p in plan.qnet.populations], plan.qnet.connections)
     return plan
 
 
 def schedule(plan: LearningPlan, index: int, steps: int, stream: bool) -> Schedule:
-    """Make the schedule of layer `index`, for samples of so many steps."""
+    """Make the schedule of the population at place `index`, for samples of so many steps."""
     return Schedule(
         period=0 if stream else plan.clock.learning_steps(steps),
         window=plan.clock.window(index, inf if stream else steps),
@@ -101,7 +120,7 @@ def learning_network(
     Parameters
     ----------
     qnet : QuantizedNetwork
-        A copy of it learns.
+        A copy of it learns, with a trace behind each output that spikes.
     options : LearnOptions
         How it learns.
     rates : ndarray
@@ -111,7 +130,7 @@ def learning_network(
     stream : bool
         One sample without end, in which nothing starts anew.
     records : mapping, optional
-        Files by the name of a layer or connection, see `LearningNeurons` and `LearningSynapses`.
+        Files by the name of a population or connection, see `LearningNeurons` and `LearningSynapses`.
 
     Raises
     ------
@@ -121,28 +140,28 @@ def learning_network(
         For what cannot learn there.
     """
     require_lava()
-    parts = _Parts(check_learning(qnet, options), np.asarray(rates, np.int64), steps, stream, records or {})
-    names = [qnet.name(i) for i in range(len(qnet.layers))]
-    neurons = {name: parts.neurons(i) for i, name in enumerate(names)}
-    synapses = {
-        f"{name}.{key}": parts.synapses(i, key, connection)
-        for i, name in enumerate(names)
-        for key, connection in qnet.layers[i].connections().items()
-    }
-    for i, name in enumerate(names):
-        for key in qnet.layers[i].connections():
-            connection = synapses[f"{name}.{key}"]
-            connection.a_out.connect(neurons[name].a_in)
-            neurons[name].learn_out.connect(connection.learn_in)
-        if qnet.layers[i].recurrent is not None:
-            neurons[name].s_out.connect(synapses[f"{name}.recurrent"].s_in)
-        if i > 0:
-            neurons[names[i - 1]].s_out.connect(synapses[f"{name}.input"].s_in)
-            synapses[f"{name}.input"].back_out.connect(neurons[names[i - 1]].signal_in)
+    plan = check_learning(qnet, options)
+    parts = _Parts(plan, np.asarray(rates, np.int64), steps, stream, records or {})
+    neurons = {layer.name: parts.neurons(layer) for layer in plan.layers}
     error = parts.error()
-    neurons[names[-1]].s_out.connect(error.o_in)
-    error.error_out.connect(neurons[names[-1]].signal_in)
-    return LavaLearningNetwork(neurons, synapses, error, synapses[f"{names[0]}.input"].s_in, error.label_in)
+    built = LavaLearningNetwork(neurons, {}, error, error.label_in)
+    for layer in plan.layers:
+        for c in layer.incoming:
+            built.synapses[c.name] = synapses = parts.synapses(layer, c)
+            synapses.a_out.connect(neurons[layer.name].a_in)
+            if c.learns or c.place in parts.returning:
+                neurons[layer.name].learn_out.connect(synapses.learn_in)
+            if c.place in parts.returning:
+                synapses.back_out.connect(neurons[c.source].signal_in)
+            if c.source == INPUT:
+                built.inputs.append(synapses.s_in)
+            else:
+                neurons[c.source].s_out.connect(synapses.s_in)
+    for i in plan.outputs:
+        output = neurons[plan.layers[i].name]
+        output.readout_out.connect(error.o_in)
+        error.error_out.connect(output.error_in)
+    return built
 
 
 @dataclass
@@ -155,12 +174,17 @@ class _Parts:
     stream: bool
     records: Mapping[str, Path]
 
-    def _shared(self, index: int, name: str) -> dict[str, Any]:
-        layer = self.plan.layers[index]
+    @cached_property
+    def sums(self) -> dict[int, SignalSum]:
+        return signal_sums(self.plan)
+
+    @cached_property
+    def returning(self) -> dict[int, ReturningSignal]:
+        return returning_signals(self.plan)
+
+    def _shared(self, layer: LayerPlan, name: str) -> dict[str, Any]:
         return {
-            "widths": layer.widths,
-            "delay": layer.waiting,
-            "schedule": schedule(self.plan, index, self.steps, self.stream),
+            "schedule": schedule(self.plan, layer.index, self.steps, self.stream),
             "options": self.plan.options,
             "rates": self.rates,
             "momentum_bits": self.plan.momentum_bits,
@@ -168,49 +192,44 @@ class _Parts:
             "name": name,
         }
 
-    def neurons(self, index: int) -> Any:
+    def neurons(self, layer: LayerPlan) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import LearningNeurons
 
-        layer = self.plan.layers[index]
+        plan, first, early = self.plan, None, 0
+        if layer.index in plan.outputs:
+            before = plan.outputs[: plan.outputs.index(layer.index)]
+            first = sum(plan.layers[i].size for i in before)
+            early = plan.clock.tail - plan.clock.latency(layer.index)
         return LearningNeurons(
-            layer=layer.layer,
-            tensor=layer.first_parameter_number,
-            wait=layer.signal_wait,
-            places=layer.places,
-            fractions=tuple(p.fraction for p in layer.parameters),
-            **self._shared(index, layer.name),
+            layer=layer,
+            signal=self.sums.get(layer.index),
+            first_output=first,
+            outputs=plan.qnet.output_size,
+            early=early,
+            **self._shared(layer, layer.name),
         )
 
-    def synapses(self, index: int, key: str, connection: Connection) -> Any:
+    def synapses(self, layer: LayerPlan, c: Incoming) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import LearningSynapses
 
-        plan, layer = self.plan, self.plan.layers[index]
-        back, feedback = None, None
-        if key == "input" and index > 0:
-            back = (plan.layers[index - 1].widths.signal_bits, plan.signal_shifts[index - 1])
-            feedback = None if plan.feedback is None else plan.feedback[index - 1]
+        if isinstance(c.connection.mantissa, Convolution):
+            c = c.written_out()
         return LearningSynapses(
-            model=layer.model.name,
-            weights=connection.mantissa,
-            exponent=connection.exponent,
-            always_on=key == "input" and layer.layer.bias_axon,
-            tensor=plan.connection_number(index, key),
-            learns=layer.learns,
-            back=back,
-            feedback=feedback,
-            weight_bits=plan.weight_bits,
-            residual_bits=plan.residual_bits,
-            **self._shared(index, f"{layer.name}.{key}"),
+            layer=layer,
+            incoming=c,
+            returning=self.returning.get(c.place),
+            weight_bits=self.plan.weight_bits,
+            residual_bits=self.plan.residual_bits,
+            **self._shared(layer, c.name),
         )
 
     def error(self) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits
 
-        readout = self.plan.layers[self.plan.last]
         return ErrorUnits(
-            size=readout.size,
+            size=self.plan.qnet.output_size,
             error=self.plan.error,
             bits=self.plan.error_bits,
-            fraction=readout.widths.state_fraction,
+            fraction=self.plan.error_fraction,
             name="error",
         )

@@ -13,12 +13,14 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.child import last_words, run_worker
 from hypr_neuro.compilers.lava.learning.network import check_learning
+from hypr_neuro.compilers.lava.learning.records import record_paths
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate, check_rates
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.targets import check_targets
 
 WORKER = "hypr_neuro.compilers.lava.learning.worker"
@@ -67,9 +69,9 @@ class LavaLearning:
     readout : ndarray
         (sample, T, outputs), in a stream of device steps.
     spikes, states : dict of ndarray
-        By layer, (sample, steps, n) and (sample, steps, d, n).
+        By population, (sample, steps, n) of those that spike and (sample, steps, d, n) of all.
     weights : dict of ndarray
-        By connection (updates, n, m), after each update.
+        By connection that learns, after each update, (updates, n, m), of sparse weights (updates, weights).
     clips : dict of int
         Everything that was clipped, by the names of `Learner.clips`.
     seconds : ndarray
@@ -120,16 +122,16 @@ def learn_all_in_lava(tasks: Mapping[str, LavaTask], *, timeout: float = 600.0) 
     require_lava()
     with tempfile.TemporaryDirectory(prefix="hypr-neuro-lava-") as name:
         folder = Path(name)
-        for key, task in tasks.items():
-            _write(key, task, folder)
+        plans = {key: _write(key, task, folder) for key, task in tasks.items()}
         run_worker(WORKER, folder, timeout)
-        return {key: _read(key, task, folder) for key, task in tasks.items()}
+        return {key: _read(key, task, plans[key], folder) for key, task in tasks.items()}
 
 
 # ---------------------------------------------------------------- files for the worker
 
 
-def _write(name: str, task: LavaTask, folder: Path) -> None:
+def _write(name: str, task: LavaTask, folder: Path) -> LearningPlan:
+    """Write network, options and data; return how it learns."""
     plan = check_learning(task.qnet, task.options)
     data = check_input(task.qnet, task.x)
     largest = int(np.abs(data.astype(np.int64)).max())
@@ -152,8 +154,9 @@ def _write(name: str, task: LavaTask, folder: Path) -> None:
         folder / f"{name}.npz",
         x=padded.reshape(-1, data.shape[2]),
         rates=_rates(task, samples),
-        label=_labels(task, plan.error_bits, steps, device_steps).reshape(-1, 2),
+        label=_labels(task, plan, device_steps).reshape(-1, 2),
     )
+    return plan
 
 
 def _rates(task: LavaTask, samples: int) -> Array:
@@ -169,9 +172,9 @@ def _rates(task: LavaTask, samples: int) -> Array:
     return np.array([check_rates(*pair) for pair in rates], np.int64).reshape(samples, 2)
 
 
-def _labels(task: LavaTask, error_bits: int, steps: int, device_steps: int) -> Array:
-    """Return label and whether it counts, (sample, device step, 2), `QuantizedNetwork.tail` steps after their input."""
-    samples = len(task.x)
+def _labels(task: LavaTask, plan: LearningPlan, device_steps: int) -> Array:
+    """Return label and whether it counts, (sample, device step, 2), `Clock.tail` steps after their input."""
+    samples, steps = task.x.shape[:2]
     label = np.asarray(task.label)
     if label.shape not in ((samples,), (samples, steps)):
         raise InputError(f"label of shape {label.shape}, rule: ({samples},) or ({samples}, {steps})")
@@ -180,55 +183,67 @@ def _labels(task: LavaTask, error_bits: int, steps: int, device_steps: int) -> A
         raise InputError(f"scored of shape {scored.shape}, rule: ({samples}, {steps})")
     by_step = np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps))
     for sample in zip(by_step, scored, strict=True):
-        check_targets(steps, task.qnet.output_size, error_bits, *sample)
+        check_targets(steps, task.qnet.output_size, plan.error_bits, *sample)
     # what is not scored may hold any number, as a dataset marks steps without a label
     targets = np.stack([np.where(scored, by_step, 0), scored], axis=2)
-    delayed = np.pad(targets.astype(np.int32), ((0, 0), (task.qnet.tail, device_steps), (0, 0)))
+    delayed = np.pad(targets.astype(np.int32), ((0, 0), (plan.clock.tail, device_steps), (0, 0)))
     return delayed[:, :device_steps]
 
 
 # ---------------------------------------------------------------- what came of it
 
 
-def _read(name: str, task: LavaTask, folder: Path) -> LavaLearning:
+def _read(name: str, task: LavaTask, plan: LearningPlan, folder: Path) -> LavaLearning:
     error = folder / f"{name}.error.txt"
     if error.exists():
         raise HyprError(f"Lava, network '{name}': {error.read_text(encoding='utf-8')}; {last_words(folder)}")
     qnet, samples = task.qnet.copy(), len(task.x)
-    names = [qnet.name(i) for i in range(len(qnet.layers))]
-    files = {part: folder / f"{name}.{part}.npy" for part in (*names, *qnet.weights())}
-    steps = {part: _by_sample(np.load(files[part]), samples) for part in names if files[part].exists()}
-    weights = {part: np.load(files[part]) for part in qnet.weights() if files[part].exists()}
+    files = {part: path for part, path in record_paths(plan, folder, name).items() if path.exists()}
+    steps = {p.name: _by_sample(np.load(files[p.name]), samples) for p in plan.layers if p.name in files}
+    weights = {part: np.load(files[part]) for part in qnet.weights() if part in files}
     with np.load(folder / f"{name}.done.npz") as done:
         end = {key: done[key] for key in done.files}
     for part, after in weights.items():
         qnet.weights()[part][...] = after[-1]
-    for part, layer in zip(names, qnet.layers, strict=True):
-        layer.per_neuron[...] = end[f"per_neuron/{part}"]
-    readout = steps[names[-1]][:, :, -1]
+    for p in qnet.populations:
+        p.per_neuron[...] = end[f"per_neuron/{p.name}"]
+    spiking = {p.name for p in plan.layers if not p.model.readout}
     return LavaLearning(
         qnet,
-        readout if task.stream else readout[:, qnet.tail : qnet.tail + task.x.shape[1]],
-        {part: rows[:, :, -1] for part, rows in steps.items() if part != names[-1]},
+        _readout(plan, steps, None if task.stream else task.x.shape[1]),
+        {part: rows[:, :, -1] for part, rows in steps.items() if part in spiking},
         {part: rows[:, :, :-1] for part, rows in steps.items()},
         weights,
-        _clips(names, end),
+        _clips(plan, end),
         end["seconds"],
     )
+
+
+def _readout(plan: LearningPlan, steps: dict[str, Array], length: int | None) -> Array:
+    """Return the outputs side by side, of a sample its own steps; earlier ones as they were when the last has come."""
+    parts = []
+    for i in plan.outputs:
+        rows = steps[plan.layers[i].name][:, :, -1]
+        early = plan.clock.tail - plan.clock.latency(i)
+        parts.append(np.pad(rows, ((0, 0), (early, 0), (0, 0)))[:, : rows.shape[1]])
+    readout = np.concatenate(parts, axis=2)
+    return readout if length is None else readout[:, plan.clock.tail : plan.clock.tail + length]
 
 
 def _by_sample(rows: Array, samples: int) -> Array:
     return rows.reshape(samples, -1, *rows.shape[1:])
 
 
-def _clips(names: list[str], end: dict[str, Array]) -> dict[str, int]:
-    """Sum the counts of neurons (Jacobians, eligibilities, accumulators) and of synapses (the last two, signals)."""
+def _clips(plan: LearningPlan, end: dict[str, Array]) -> dict[str, int]:
+    """Sum the counts of neurons (Jacobians, eligibilities, accumulators, signals) and of synapses (the middle two)."""
     counts = {"learning signals": 0}
-    for layer in names:
-        of_neurons = end[f"clips/{layer}"]
-        synapses = [end[key] for key in (f"clips/{layer}.input", f"clips/{layer}.recurrent") if key in end]
-        counts["learning signals"] += int(sum(clips[2] for clips in synapses))
-        counts[f"{layer} Jacobians"] = int(of_neurons[0])
-        counts[f"{layer} eligibilities"] = int(of_neurons[1] + sum(clips[0] for clips in synapses))
-        counts[f"{layer} accumulators"] = int(of_neurons[2] + sum(clips[1] for clips in synapses))
+    for layer in plan.layers:
+        jacobians, eligibilities, accumulators, signals = end[f"clips/{layer.name}"].tolist()
+        for c in layer.incoming:
+            of_synapses = end[f"clips/{c.name}"].tolist()
+            eligibilities, accumulators = eligibilities + of_synapses[0], accumulators + of_synapses[1]
+        counts["learning signals"] += signals
+        counts[f"{layer.name} Jacobians"] = jacobians
+        counts[f"{layer.name} eligibilities"] = eligibilities
+        counts[f"{layer.name} accumulators"] = accumulators
     return counts

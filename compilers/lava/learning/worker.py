@@ -3,8 +3,7 @@
     python -m hypr_neuro.compilers.lava.learning.worker FOLDER
 
 For each NAME.h5 (a quantized network) of FOLDER, NAME.json (options, steps of a sample, stream, record) and NAME.npz
-(x, label, rates) it writes NAME.LAYER.npy, NAME.CONNECTION.npy and NAME.done.npz, see `run`. An error goes
-to NAME.error.txt.
+(x, label, rates) it writes the files of `records` and NAME.done.npz, see `run`. An error goes to NAME.error.txt.
 
 Lava forks its processes and fixes the start method of `multiprocessing`: for a child process, not for a program of a
 user (`run` starts it).
@@ -23,6 +22,7 @@ import numpy as np
 
 from hypr_neuro.compilers.lava.learning.kernels import load_kernels
 from hypr_neuro.compilers.lava.learning.network import LavaLearningNetwork, check_learning, learning_network, schedule
+from hypr_neuro.compilers.lava.learning.records import record_paths
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -48,7 +48,7 @@ def learn(name: str, folder: Path) -> None:
     built = learning_network(qnet, options, rates, order["steps"], stream=order["stream"], records=records)
     load_kernels(plan)
     sources = [RingBuffer(data=np.ascontiguousarray(data.T)) for data in (x, label)]
-    sources[0].s_out.connect(built.s_in)
+    built.feed(sources[0].s_out)
     sources[1].s_out.connect(built.label_in)
     config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=_models([*sources, *built.processes]))
     seconds = []
@@ -63,15 +63,15 @@ def learn(name: str, folder: Path) -> None:
 
 
 def _records(name: str, folder: Path, plan: LearningPlan, device_steps: int, order: dict[str, Any]) -> dict[str, Path]:
-    """Make empty files for the readout, the weights after each update and, where asked for, states and spikes."""
+    """Make empty files for the outputs, the weights after each update and, where asked for, states and spikes."""
     updates = schedule(plan, 0, order["steps"], order["stream"]).updates_until(device_steps)
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in plan.layers:
-        if order["record"] or layer.readout:
+        if order["record"] or layer.index in plan.outputs:
             shapes[layer.name] = (device_steps, layer.model.d + 1, layer.size)
         if updates:
-            shapes |= {t.name: (updates, *t.shape) for t in plan.tensors_of(layer.index) if not t.parameter}
-    paths = {key: folder / f"{name}.{key}.npy" for key in shapes}
+            shapes |= {c.name: (updates, *c.weights().shape) for c in layer.incoming if c.learns}
+    paths = {key: path for key, path in record_paths(plan, folder, name).items() if key in shapes}
     for key, path in paths.items():
         np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shapes[key]).flush()
     return paths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from hypr_neuro.compilers.lava.learning.arrivals import Arrivals
 from hypr_neuro.compilers.lava.learning.eligibility import (
     gradient_kernel,
     jacobian_kernel,
@@ -19,12 +21,14 @@ from hypr_neuro.compilers.lava.learning.eligibility import (
     synapse_kernel,
 )
 from hypr_neuro.compilers.lava.learning.message import Message
+from hypr_neuro.compilers.lava.learning.signal import ReturningSignal
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits, LearningNeurons, LearningSynapses
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.sim.learning.feedback import feedback_kernel, output_errors
+from hypr_neuro.sim.learning.feedback import add_shifted_kernel, output_errors, signal_kernel
+from hypr_neuro.sim.learning.signals import Way
 
 
 class _Learning(PyLoihiProcessModel):
@@ -74,12 +78,16 @@ class PyLearningNeurons(_Learning):
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     signal_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     learn_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    error_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    readout_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     state: Any = LavaPyType(np.ndarray, np.int32)
     output: Any = LavaPyType(np.ndarray, np.int32)
     per_neuron: Any = LavaPyType(np.ndarray, np.int64)
     constants: Any = LavaPyType(np.ndarray, np.int64)
     psi_table: Any = LavaPyType(np.ndarray, np.int64)
     late: Any = LavaPyType(np.ndarray, np.int64)
+    late_error: Any = LavaPyType(np.ndarray, np.int64)
+    early: Any = LavaPyType(np.ndarray, np.int32)
     gains: Any = LavaPyType(np.ndarray, np.int64)
     eligibility: Any = LavaPyType(np.ndarray, np.int64)
     gradient: Any = LavaPyType(np.ndarray, np.int64)
@@ -90,12 +98,11 @@ class PyLearningNeurons(_Learning):
         super().__init__(proc_params)
         p, model = proc_params, get_model(proc_params["model"])
         self._widths, self._schedule, self._message = p["widths"], p["schedule"], Message(model.d)
-        self._step, self._jacobian = PopulationStep(model.name, p["size"]), jacobian_kernel(model.name)
+        self._step, self._signal = PopulationStep(model.name, p["size"]), p["signal"]
         self._events = np.zeros(len(model.events), np.int64)
         trainable = len(model.trainable)
         self._by_parameter = np.zeros((trainable, model.d, p["size"]), np.int64)
         self._by_output = np.zeros((trainable, p["size"]), np.int64)
-        self._advance, self._accumulate = parameter_kernel(model.name), gradient_kernel()
         self._places, self._fractions = (np.array(p[key], np.int64) for key in ("places", "fractions"))
         self._shifts = np.array([self._widths.parameter_shift(f) for f in p["fractions"]], np.int64)
         self._update = ParameterUpdate(
@@ -105,17 +112,31 @@ class PyLearningNeurons(_Learning):
     def run_spk(self) -> None:
         """Compute and send one step."""
         if self._schedule.starts(self.t):
-            for array in (self.state, self.output, self.late, self.gains, self.eligibility, self.ring):
+            for array in (self.state, self.output, self.gains, self.eligibility, self.ring):
                 array[...] = 0
+            for queue in (self.late, self.late_error, self.early):
+                queue[...] = 0
         self._current = self.a_in.recv()
         self._before, self._sent_before = self.state.copy(), self.output.copy()
         self._step(self._current, self.state, self.output, self.per_neuron, self.constants, self._events)
         self.s_out.send(self.output)
+        if self.proc_params["first_output"] is not None:
+            readout = np.zeros(self.proc_params["outputs"], np.int32)
+            readout[self._of_outputs] = queued(self.early, self.output, self.proc_params["early"])
+            self.readout_out.send(readout)
         self.record(self.t, np.vstack([self.state, self.output]))
+
+    @property
+    def _of_outputs(self) -> slice:
+        """The places of an output population among all outputs."""
+        first = self.proc_params["first_output"]
+        return slice(first, first + self.proc_params["size"])
 
     def run_lrn(self) -> None:
         """Send the Jacobian of the step with its learning signal, and learn parameters."""
-        signal = queued(self.late, self.signal_in.recv(), self.proc_params["wait"])
+        if self._signal is None:
+            return
+        signal = self._arriving_signal()
         rows = np.zeros((self._message.rows, len(signal)), np.int64)
         learns = self._schedule.learns(self.t)
         if learns:
@@ -124,13 +145,26 @@ class PyLearningNeurons(_Learning):
         if self.proc_params["places"]:
             self._learn(rows, learns)
 
+    def _arriving_signal(self) -> Array:
+        """Receive the parts of the learning signal, bring their sum to its width, and take what has waited enough."""
+        s, total = self._signal, self.signal_in.recv()
+        if self.proc_params["first_output"] is not None:
+            error, part = self.error_in.recv()[self._of_outputs], np.zeros((1, len(total)), np.int64)
+            add_shifted_kernel()(error[None], s.error_down, part)
+            total = total + queued(self.late_error, part[0], s.error_wait)
+        signal = total[None]
+        if not s.alone:
+            signal = np.empty_like(signal)
+            signal_kernel()(total[None], s.shift, s.bits, signal, self.clips[3:])
+        return queued(self.late, signal[0], s.wait)
+
     def _take_jacobian(self, rows: Array, signal: Array) -> None:
         gains = np.zeros(len(signal), np.int64)
-        self.clips[0] += self._jacobian(
+        self.clips[0] += jacobian_kernel(self.proc_params["model"])(
             self._before,
             self.state,
             self._sent_before,
-            self._current,
+            self._current[0],
             self.per_neuron,
             self.constants,
             self.psi_table,
@@ -147,7 +181,7 @@ class PyLearningNeurons(_Learning):
         """Move the eligibilities of the neuron parameters that learn, and update these."""
         if learns:
             e, parts = np.zeros(self.gradient.shape, np.int64), self._message.split(rows)
-            self.clips[:2] += self._advance(
+            self.clips[:2] += parameter_kernel(self.proc_params["model"])(
                 parts,
                 self._by_parameter,
                 self._by_output,
@@ -159,7 +193,7 @@ class PyLearningNeurons(_Learning):
             )
             e = queued(self.ring, e, self.proc_params["delay"])
             signal, bits = rows[self._message.signal], self._widths.accumulator_bits
-            self.clips[2] += self._accumulate(self.gradient, signal, e, self._shifts, bits)
+            self.clips[2] += gradient_kernel()(self.gradient, signal, e, self._shifts, bits)
         if self._schedule.updates(self.t):
             rate = self.proc_params["rates"][self._schedule.sample(self.t), 1]
             self._update(self.per_neuron, self.constants, self.gradient, len(self._by_output), rate)
@@ -177,70 +211,88 @@ class PyLearningSynapses(_Learning):
     learn_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     back_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     weights: Any = LavaPyType(np.ndarray, np.int64)
-    pre: Any = LavaPyType(np.ndarray, np.int64)
+    sent: Any = LavaPyType(np.ndarray, np.int64)
     eligibility: Any = LavaPyType(np.ndarray, np.int64)
     gradient: Any = LavaPyType(np.ndarray, np.int64)
     ring: Any = LavaPyType(np.ndarray, np.int64)
+    late: Any = LavaPyType(np.ndarray, np.int64)
     clips: Any = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         p = proc_params
         self._schedule, self._message = p["schedule"], Message(get_model(p["model"]).d)
-        self._widths, self._advance, self._accumulate = p["widths"], synapse_kernel(p["model"]), gradient_kernel()
-        self._shifts = np.full(p["shape"][1], self._widths.gradient_shift, np.int64)
-        self._update = WeightUpdate(
-            p["options"],
-            p["shape"],
-            p["tensor"],
-            weight_bits=p["weight_bits"],
-            momentum_bits=p["momentum_bits"],
-            residual_bits=p["residual_bits"],
-        )
+        self._incoming, self._widths = p["incoming"], p["widths"]
+        self._arrivals = Arrivals(self._incoming, p["size"])
+        self._shifts = np.full(self._incoming.synapses, self._widths.gradient_shift, np.int64)
+        self._update: Any = None
+        if self._incoming.learns:
+            self._update = WeightUpdate(
+                p["options"],
+                self._incoming.shape,
+                self._incoming.number,
+                weight_bits=p["weight_bits"],
+                momentum_bits=p["momentum_bits"],
+                residual_bits=p["residual_bits"],
+            )
+        self._way: Any = None
 
     def run_spk(self) -> None:
-        """Send the weighted sums of the step before and receive the presynaptic values of this one."""
+        """Send the weighted sums of what arrives and receive the presynaptic values of this step."""
+        if self.t == 0:
+            self._take_weights()
         if self._schedule.starts(self.t):
-            for array in (self.pre, self.eligibility, self.ring):
+            for array in (self.sent, self.eligibility, self.ring, self.late):
                 array[...] = 0
-        exponent = self.proc_params["exponent"]
-        # what came in one step before, through the weights as they are now
-        total = self.weights @ self.pre
-        self.a_out.send((total << max(exponent, 0)) >> max(-exponent, 0))
-        self._arrived = self.pre.copy()
-        self.pre[: self.proc_params["inputs"]] = self.s_in.recv()
-        self.pre[self.proc_params["inputs"] :] = 1
+        c, line = self._incoming, self._arrivals.line(self.sent, self.t)
+        currents = np.zeros((self.proc_params["currents"], self.proc_params["size"]), np.int32)
+        currents[c.connection.current] = self._arrivals.sums(c.weights(), line)
+        self.a_out.send(currents)
+        if c.learns:
+            self._arrived = self._arrivals.at_synapses(line)
+        self._arrivals.put(self.sent, self.t, self.s_in.recv())
+
+    def _take_weights(self) -> None:
+        """Let the connection hold the weights of this process, which Lava may read and set."""
+        c = self._incoming.connection
+        mantissa: Any = self.weights
+        if not c.dense:
+            mantissa = c.mantissa.copy()
+            mantissa.data = self.weights[: mantissa.nnz]  # Lava has no empty arrays: one weight where there is none
+        self._incoming = replace(self._incoming, connection=replace(c, mantissa=mantissa))
+        if self.proc_params["returning"] is not None:
+            self._way = Way(self._incoming, self.proc_params["returning"].fixed)
 
     def run_lrn(self) -> None:
-        """Send learning signals to the layer below, then learn."""
-        rows = self.learn_in.recv()
-        if self.proc_params["back"] is not None:
-            self._send_back(rows[self._message.weighted_signal])
-        if not self.proc_params["learns"]:
+        """Send learning signals back, then learn."""
+        returning, learns = self.proc_params["returning"], self._incoming.learns
+        if returning is None and not learns:
             return
-        if self._schedule.learns(self.t):
+        rows = self.learn_in.recv()
+        if returning is not None:
+            self._send_back(rows[self._message.weighted_signal], returning)
+        if learns and self._schedule.learns(self.t):
             self._learn(rows)
-        if self._schedule.updates(self.t):
+        if learns and self._schedule.updates(self.t):
             self._change_weights()
 
-    def _send_back(self, down: Array) -> None:
-        """Send learning signals, over the weights as they are before this step's update."""
-        (bits, shift), fixed = self.proc_params["back"], self.proc_params["feedback"]
-        matrix = self.weights[:, : self.proc_params["inputs"]] if fixed is None else fixed
-        signal = np.empty((1, matrix.shape[1]), np.int64)
-        mantissa = np.ascontiguousarray(matrix, dtype=np.int32)
-        feedback_kernel()(np.ascontiguousarray(down[None]), mantissa, shift, bits, signal, self.clips[2:])
-        self.back_out.send(signal[0])
+    def _send_back(self, weighted: Array, returning: ReturningSignal) -> None:
+        """Send parts of learning signals, over the weights as they are before this step's update."""
+        self._way.load()
+        total = np.zeros((1, returning.size), np.int64)
+        self._way.add(np.ascontiguousarray(weighted[None]), returning.down, total)
+        self.back_out.send(queued(self.late, total[0], returning.wait))
 
     def _learn(self, rows: Array) -> None:
         e, bits = np.zeros(self.gradient.shape, np.int64), self._widths.accumulator_bits
-        parts = self._message.split(rows)
-        self.clips[0] += self._advance(parts, self._arrived, self.eligibility, e, self._widths)
+        parts, advance = self._message.split(rows), synapse_kernel(self.proc_params["model"])
+        self.clips[0] += advance(parts, self._arrived, self.eligibility, e, self._widths)
         e = queued(self.ring, e, self.proc_params["delay"])
-        self.clips[1] += self._accumulate(self.gradient, rows[self._message.signal], e, self._shifts, bits)
+        self.clips[1] += gradient_kernel()(self.gradient, rows[self._message.signal], e, self._shifts, bits)
 
     def _change_weights(self) -> None:
-        self._update(self.weights, self.gradient, self.proc_params["rates"][self._schedule.sample(self.t), 0])
+        rate = self.proc_params["rates"][self._schedule.sample(self.t), 0]
+        self._update(self._incoming.tensor(), self._arrivals.gradient(self.gradient), rate)
         self.gradient[...] = 0
         self.record(self._update.updates - 1, self.weights)
 

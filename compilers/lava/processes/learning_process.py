@@ -1,56 +1,58 @@
-"""Processes of a network that learns: neurons that compute Jacobians, synapses that learn, the readout's error.
+"""Processes of a network that learns: neurons that compute Jacobians, synapses that learn, the error of the outputs.
 
-A step has two phases. In the spiking phase synapses first send what they hold, weighted, then neurons take their
-step and send spikes, which synapses hold for the next step. In the learning phase messages go backward, from the
-error through readout and hidden layers, all inside the same step; no loop is closed there.
+A step has two phases. In the spiking phase synapses first send what arrives, weighted, then neurons take their
+step and send spikes, which synapses keep. In the learning phase messages go backward, from the error through outputs
+and the populations before them, all inside the same step; no loop is closed there.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
+from hypr_neuro.compilers.lava.learning.arrivals import Arrivals
 from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
-from hypr_neuro.neurons import get_model
+from hypr_neuro.compilers.lava.learning.signal import ReturningSignal, SignalSum
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.renamed import renamed_names
+from hypr_neuro.sim.learning.incoming import Incoming
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.widths import Widths
 
 
 class LearningNeurons(AbstractProcess):
-    """A layer of neurons of any model that learns, or lets learning signals through.
+    """A population of neurons of any model that learns, lets learning signals through, or only runs.
 
-    Ports: a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; signal_in (n,)
-    learning signals; learn_out (rows, n), a `Message` to the synapses. Vars: state (d, n), output (n,), per_neuron,
-    constants, psi_table; late (wait, n) learning signals under way; of the p parameters that learn eligibility
-    (d, n, p), gradient (n, p) and ring (delay, n, p); gains (delay, n) that wait for their signal; clips (3,) of
-    Jacobians, eligibilities and accumulators.
+    Ports: a_in (currents, n) summed currents; s_out (n,) spikes, or the state where the model is a readout; signal_in
+    (n,) parts of learning signals; learn_out (rows, n), a `Message` to the synapses; of an output readout_out
+    (outputs,), what it gives at its place among all outputs, and error_in (outputs,). Vars: state (d, n), output (n,),
+    per_neuron, constants, psi_table; late (wait, n) learning signals under way, late_error likewise; early (early, n)
+    outputs that wait for the last one; of the p parameters that learn eligibility (d, n, p), gradient (n, p) and ring
+    (delay, n, p); gains (delay, n) that wait for their signal; clips (4,) of Jacobians, eligibilities, accumulators
+    and learning signals.
 
     Parameters
     ----------
-    layer, widths, schedule, options
-        What learns, how wide its numbers are, when, and how.
+    layer, schedule, options
+        What learns and how wide its numbers are, when, and how.
     rates : (samples, 2)
         Of weights and parameters, in each sample.
-    tensor
-        Number of the layer's first trainable parameter.
-    wait
-        Steps that a learning signal is under way.
-    delay
-        Steps for which eligibilities wait for theirs.
-    places
-        Of the trainable parameters that learn.
-    fractions
-        Bits of their eligibilities.
+    signal
+        How learning signals reach it, None where they do not.
+    first_output
+        Its first place among the outputs, None for no output.
+    outputs
+        Outputs of the network.
+    early
+        Steps by which its outputs are earlier than the last.
     momentum_bits
-        Width of their momentum.
+        Width of the momentum of its parameters.
     record
         .npy file (steps, d + 1, n) int32 for states and outputs of every step, made by the caller, or None.
     """
@@ -58,130 +60,131 @@ class LearningNeurons(AbstractProcess):
     def __init__(
         self,
         *,
-        layer: QuantizedLayer,
-        widths: Widths,
+        layer: LayerPlan,
         schedule: Schedule,
         options: LearnOptions,
         rates: Array,
-        tensor: int,
-        wait: int = 0,
-        delay: int = 0,
-        places: tuple[int, ...] = (),
-        fractions: tuple[int, ...] = (),
+        signal: SignalSum | None,
+        first_output: int | None = None,
+        outputs: int = 1,
+        early: int = 0,
         momentum_bits: int = 0,
         record: Path | None = None,
         name: str | None = None,
     ) -> None:
-        n, d, p = layer.size, layer.model.d, len(places)
+        n, d, p, delay = layer.size, layer.model.d, len(layer.parameters), layer.waiting
         super().__init__(
             model=layer.model.name,
             size=n,
-            widths=widths,
+            widths=layer.widths,
             schedule=schedule,
             options=options,
             rates=rates,
-            tensor=tensor,
-            wait=wait,
+            tensor=layer.first_parameter_number,
+            signal=signal,
+            first_output=first_output,
+            outputs=outputs,
+            early=early,
             delay=delay,
-            places=places,
-            fractions=fractions,
+            places=layer.places,
+            fractions=tuple(parameter.fraction for parameter in layer.parameters),
             momentum_bits=momentum_bits,
             record=None if record is None else str(record),
             name=name,
         )
-        self.a_in, self.s_out = InPort(shape=(n,)), OutPort(shape=(n,))
+        neurons, output = layer.neurons, 1 if first_output is None else outputs
+        self.a_in, self.s_out = InPort(shape=(layer.model.currents, n)), OutPort(shape=(n,))
         self.signal_in, self.learn_out = InPort(shape=(n,)), OutPort(shape=(Message(d).rows, n))
+        self.error_in, self.readout_out = InPort(shape=(output,)), OutPort(shape=(output,))
         self.state, self.output = Var(shape=(d, n), init=0), Var(shape=(n,), init=0)
-        self.per_neuron = Var(shape=layer.per_neuron.shape, init=layer.per_neuron)
-        self.constants = Var(shape=layer.constants.shape, init=layer.constants)
-        self.psi_table = Var(shape=layer.psi_table.shape, init=layer.psi_table)
-        # Lava has no empty arrays
-        self.late, self.gains = Var(shape=(max(wait, 1), n), init=0), Var(shape=(max(delay, 1), n), init=0)
+        self.per_neuron = Var(shape=neurons.per_neuron.shape, init=neurons.per_neuron)
+        self.constants = Var(shape=neurons.constants.shape, init=neurons.constants)
+        self.psi_table = Var(shape=neurons.psi_table.shape, init=neurons.psi_table)
+        self.late, self.late_error = (
+            _queue(steps, n) for steps in ((signal.wait, signal.error_wait) if signal is not None else (0, 0))
+        )
+        self.early, self.gains = _queue(early, n), _queue(delay, n)
         self.eligibility, self.gradient = Var(shape=(d, n, max(p, 1)), init=0), Var(shape=(n, max(p, 1)), init=0)
-        self.ring = Var(shape=(max(delay, 1), n, max(p, 1)), init=0)
-        self.clips = Var(shape=(3,), init=0)
+        self.ring = _queue(delay, n, max(p, 1))
+        self.clips = Var(shape=(4,), init=0)
 
 
 class LearningSynapses(AbstractProcess):
     """One connection, whose weights learn or stay.
 
-    Ports: s_in (inputs,) what the layer below, or the layer itself, sends; a_out (n,) weighted sums of the step before,
-    shifted by the exponent; learn_in (rows, n), a `Message` of the neurons; back_out (inputs,) learning signals. Vars:
-    weights (n, m) mantissas, with a last column for a bias axon if there is one; pre (m,) the presynaptic values;
-    eligibility (d, n, m), gradient (n, m), ring (delay, n, m) of what waits for its signal; clips (3,) of
-    eligibilities, accumulators and learning signals.
+    Ports: s_in (sources,) what the input or a population sends; a_out (currents, n) weighted sums of what arrives,
+    shifted by the exponent; learn_in (rows, n), a `Message` of the neurons; back_out (sources,) parts of learning
+    signals. Vars: weights, mantissas as `Incoming.weights` has them, with those of a bias axon; sent (depth, sources +
+    1), what was sent in the last steps, the bias axon behind it; eligibility (d, n, m), gradient (n, m), ring (delay,
+    n, m) of what waits for its signal, m synapses a neuron; late (wait, sources) parts of signals under way; clips
+    (2,) of eligibilities and accumulators.
 
     Parameters
     ----------
-    learns
-        Whether the weights do.
-    back
-        (bits, shift) of the learning signals to the layer below, or None.
-    feedback : (n, inputs)
-        Feedback weights in place of the weights, or None.
-    rates, delay
+    layer, incoming
+        The population to which it leads, and the connection, whose weights are copied.
+    returning
+        What goes back over it, None for nothing.
+    schedule, options, rates
         As of the neurons.
+    weight_bits, momentum_bits, residual_bits
+        Of the profile.
     record
-        .npy file (updates, n, m) int32 for the weights after each update, made by the caller, or None.
+        .npy file (updates, ...) int32 for the weights after each update, made by the caller, or None.
     """
 
     def __init__(
         self,
         *,
-        model: str,
-        weights: Array,
-        exponent: int,
-        always_on: bool,
-        widths: Widths,
+        layer: LayerPlan,
+        incoming: Incoming,
+        returning: ReturningSignal | None,
         schedule: Schedule,
         options: LearnOptions,
         rates: Array,
-        tensor: int,
-        learns: bool = True,
-        delay: int = 0,
-        back: tuple[int, int] | None = None,
-        feedback: Array | None = None,
         weight_bits: int = 8,
         momentum_bits: int = 0,
         residual_bits: int = 0,
         record: Path | None = None,
         name: str | None = None,
     ) -> None:
-        n, m = weights.shape
-        d, inputs = get_model(model).d, m - int(always_on)
+        n, d, sources, delay = layer.size, layer.model.d, incoming.source_size, layer.waiting
         super().__init__(
-            model=model,
-            exponent=exponent,
-            widths=widths,
+            model=layer.model.name,
+            size=n,
+            currents=layer.model.currents,
+            incoming=incoming,
+            returning=returning,
+            widths=layer.widths,
             schedule=schedule,
             options=options,
             rates=rates,
-            tensor=tensor,
-            learns=learns,
             delay=delay,
-            back=back,
-            feedback=feedback,
             weight_bits=weight_bits,
             momentum_bits=momentum_bits,
             residual_bits=residual_bits,
-            shape=(n, m),
-            inputs=inputs,
             record=None if record is None else str(record),
             name=name,
         )
-        self.s_in, self.a_out = InPort(shape=(inputs,)), OutPort(shape=(n,))
-        self.learn_in, self.back_out = InPort(shape=(Message(d).rows, n)), OutPort(shape=(inputs,))
-        self.weights = Var(shape=(n, m), init=np.asarray(weights, np.int64))
-        self.pre = Var(shape=(m,), init=0)
-        self.eligibility, self.gradient = Var(shape=(d, n, m), init=0), Var(shape=(n, m), init=0)
-        self.ring = Var(shape=(max(delay, 1), n, m), init=0)
-        self.clips = Var(shape=(3,), init=0)
+        self.s_in, self.a_out = InPort(shape=(sources,)), OutPort(shape=(layer.model.currents, n))
+        back = 1 if returning is None else returning.size
+        self.learn_in, self.back_out = InPort(shape=(Message(d).rows, n)), OutPort(shape=(back,))
+        stored = np.asarray(incoming.weights(), np.int64)
+        stored = stored if stored.size else np.zeros(1, np.int64)
+        self.weights = Var(shape=stored.shape, init=stored)
+        self.sent = Var(shape=(Arrivals(incoming, n).depth, sources + 1), init=0)
+        shape = (n, incoming.synapses) if incoming.learns else (1, 1)
+        self.eligibility, self.gradient = Var(shape=(d, *shape), init=0), Var(shape=shape, init=0)
+        self.ring = _queue(delay if incoming.learns else 0, *shape)
+        self.late = _queue(0 if returning is None else returning.wait, back)
+        self.clips = Var(shape=(2,), init=0)
 
 
 class ErrorUnits(AbstractProcess):
-    """The readout's error, sent in the learning phase of the same step.
+    """The error of all outputs, sent in the learning phase of the same step.
 
-    Ports: o_in (n,) the readout's outputs; label_in (2,) the label of this step and 1 where it counts; error_out (n,).
+    Ports: o_in (n,) the outputs, side by side; label_in (2,) the label of this step and 1 where it counts;
+    error_out (n,).
 
     Parameters
     ----------
@@ -198,6 +201,11 @@ class ErrorUnits(AbstractProcess):
     def __init__(self, *, size: int, error: str, fraction: int, bits: int, name: str | None = None) -> None:
         super().__init__(size=size, error=error, fraction=fraction, bits=bits, record=None, name=name)
         self.o_in, self.label_in, self.error_out = InPort(shape=(size,)), InPort(shape=(2,)), OutPort(shape=(size,))
+
+
+def _queue(steps: int, *shape: int) -> Any:
+    """Return a Var for what waits so many steps; Lava has no empty arrays."""
+    return Var(shape=(max(steps, 1), *shape), init=0)
 
 
 __getattr__ = renamed_names(__name__, {"OutputError": "ErrorUnits"})
