@@ -1,0 +1,246 @@
+"""Learning under Lava of networks that are no chain of layers: all integers equal those of the simulator's learner."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hypr_neuro as hn
+from hypr_neuro.compilers.lava.learning.network import check_learning
+from hypr_neuro.compilers.lava.learning.run import LavaLearning, LavaTask, learn_all_in_lava
+from hypr_neuro.compilers.lava.rules import require_lava
+from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.graph.convolution import Convolution, Taps
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.integer import INPUT, Population
+from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.base import PSI_ENTRIES
+from hypr_neuro.neurons.rf import rf_parameters
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.output_traces import with_output_traces
+from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.testing.graphs import random_learning_graph
+from hypr_neuro.testing.networks import random_spikes, varied
+
+Array = Any
+SAMPLES, STEPS = 2, 18
+DELAYED = varied("loihi2", learning__eligibility_alignment="delayed", learning__residual_bits=3)
+LATE = varied("loihi2", time__error_latency=3)
+COARSE = varied("loihi2", learning__error_bits=5, learning__signal_bits=7, learning__eligibility_fraction=6)
+
+
+def lava_is_here() -> bool:
+    try:
+        require_lava()
+    except MissingPackageError:
+        return False
+    return True
+
+
+needs_lava = pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
+
+
+def task(qnet: QuantizedNetwork, seed: int = 0, stream: bool = False, **options: Any) -> LavaTask:
+    samples, steps = (1, 2 * STEPS) if stream else (SAMPLES, STEPS)
+    rng = np.random.default_rng([seed, 3])
+    chosen = LearnOptions(**{"rate": 3.0, "parameter_rate": 5.0, "seed": seed} | options)
+    return LavaTask(
+        qnet,
+        random_spikes(seed, samples, steps, qnet.inputs),
+        rng.integers(0, qnet.output_size, (samples, steps)),
+        rng.random((samples, steps)) < 0.8,
+        chosen,
+        stream=stream,
+    )
+
+
+def convolutional() -> QuantizedNetwork:
+    """A convolution behind a pooling, which stays as it is, then a layer that learns and a readout."""
+    rng = np.random.default_rng(5)
+    kernel, stride, around, one = (3, 3), (1, 1), (1, 1), (1, 1)
+    pool = Taps((2, 2), (2, 2), (0, 0), (0, 0), one)
+    convolution = Convolution(
+        rng.normal(0.2, 0.4, (2, 1, 3, 3)), (4, 6), Taps(kernel, stride, around, around, one), pool=pool
+    )
+    n = convolution.shape[0]
+    lif = {"du": 1.0, "dv": 0.2, "vth": 0.6, "bias": 0.0, "subtract": 0.0}
+
+    def spiking(name: str, size: int) -> FloatPopulation:
+        return FloatPopulation(
+            name, get_model("lif"), {k: np.full(size, v) for k, v in lif.items()}, {0: np.zeros(size)}
+        )
+
+    net = Network(
+        24,
+        (
+            spiking("image", n),
+            spiking("hidden", 3),
+            FloatPopulation("out", get_model("li"), {"tau": np.full(2, 10.0)}, {}),
+        ),
+        (
+            FloatSynapses(INPUT, "image", convolution),
+            FloatSynapses("image", "hidden", rng.normal(0.1, 0.4, (3, n)), delay=1),
+            FloatSynapses("hidden", "out", rng.normal(0.0, 0.5, (2, 3))),
+            FloatSynapses("image", "out", rng.normal(0.0, 0.3, (2, n))),
+        ),
+        1e-3,
+        ("out",),
+    )
+    return hn.quantize_graph(net, "loihi2", calibration=random_spikes(0, 4, 30, 24))
+
+
+def with_resonators(qnet: QuantizedNetwork) -> QuantizedNetwork:
+    """The network with neurons of two input currents on no way to an output, which only run."""
+    first, (n, inputs) = qnet.populations[0].name, (3, qnet.inputs)
+    p = Population.of("aside", "rf", n, **rf_parameters(period=6.0, alpha=0.1, vth=3))
+    aside = QuantizedPopulation(
+        name="aside",
+        model=p.model,
+        per_neuron=p.per_neuron,
+        constants=p.constants,
+        psi_table=np.zeros(PSI_ENTRIES, np.int64),
+        state_scale=1.0,
+        current_scale=1.0,
+    )
+    rng = np.random.default_rng(2)
+    more = (
+        QuantizedConnection(mantissa=rng.integers(-60, 90, (n, inputs)), exponent=0, source=INPUT, target="aside"),
+        QuantizedConnection(
+            mantissa=rng.integers(-60, 90, (n, qnet.size(first))),
+            exponent=-1,
+            source=first,
+            target="aside",
+            current=1,
+            delays=2,
+        ),
+    )
+    return replace(
+        qnet, populations=(*qnet.populations, aside), connections=(*qnet.connections, *more), outputs=qnet.outputs
+    )
+
+
+def tasks() -> dict[str, LavaTask]:
+    everything: dict[str, Any] = {"parameters": ("all",)}
+    alone = random_learning_graph(3, DELAYED)
+    return {
+        "delayed": task(random_learning_graph(12, DELAYED), 12, feedback="random", rule="layer", **everything),
+        "late errors": task(random_learning_graph(6, LATE), 6, update_every=7, update_on="step", **everything),
+        "coarse": task(random_learning_graph(18, COARSE), 18, rule="sgd", momentum=0),
+        "stream": task(random_learning_graph(13, DELAYED), 13, True, update_every=5, update_on="step", **everything),
+        "one connection": task(alone, 3, layers=(alone.connection_names()[0],)),
+        "convolution": task(convolutional(), layers=("hidden", "out")),
+        "random feedback": task(convolutional(), layers=("hidden", "image -> out"), feedback="random"),
+        "aside": task(with_resonators(random_learning_graph(3, LATE)), 3),
+    }
+
+
+NAMES = tuple(tasks())
+
+
+@pytest.fixture(scope="module")
+def given() -> dict[str, LavaTask]:
+    return tasks()
+
+
+@pytest.fixture(scope="module")
+def learned(given: dict[str, LavaTask]) -> dict[str, LavaLearning]:
+    return learn_all_in_lava(given)
+
+
+@needs_lava
+@pytest.mark.parametrize("name", NAMES)
+def test_all_integers_equal_the_learners(
+    name: str, given: dict[str, LavaTask], learned: dict[str, LavaLearning]
+) -> None:
+    task, got = given[name], learned[name]
+    learner, seen = Learner(task.qnet.copy(), task.options), []
+    learner.before_update = lambda learner: seen.append({k: w.copy() for k, w in learner.qnet.weights().items()})
+    rates = as_rate(task.options.rate), as_rate(task.options.parameter_rate)
+    run = learner.stream if task.stream else learner.sample
+    assert task.scored is not None
+    readouts = [run(x, label, scored, *rates) for x, label, scored in zip(task.x, task.label, task.scored, strict=True)]
+    assert np.array_equal(np.array(readouts), got.readout)
+    after = [*seen[1:], learner.qnet.weights()]
+    for key, weights in got.weights.items():
+        assert np.array_equal(weights, np.array([w[key] for w in after])), key
+    for key, weights in got.qnet.weights().items():
+        assert np.array_equal(weights, learner.qnet.weights()[key]), key
+    for p in got.qnet.populations:
+        assert np.array_equal(p.per_neuron, learner.qnet.population(p.name).per_neuron), p.name
+    assert got.clips == learner.clips()
+
+
+@needs_lava
+def test_what_was_compared_meets_the_edges(given: dict[str, LavaTask], learned: dict[str, LavaLearning]) -> None:
+    for name, got in learned.items():
+        changed = [k for k, w in got.qnet.weights().items() if not np.array_equal(w, given[name].qnet.weights()[k])]
+        assert changed, f"{name}: nothing learns"
+        assert set(changed) <= set(got.weights)
+    assert list(learned["one connection"].weights) == [given["one connection"].options.layers[0]]
+    assert list(learned["random feedback"].weights) == ["image -> hidden", "image -> out"]
+    assert learned["coarse"].clips["learning signals"] > 0
+    networks = [given[name].qnet for name in NAMES]
+    assert {with_output_traces(q) is q for q in networks} == {True, False}
+    assert any(len(q.outputs) > 1 for q in networks)
+    assert any(c.bias_axon and c.columns == 1 for q in networks for c in q.connections)
+    assert any(not c.dense for q in networks for c in q.connections)
+    assert any(c.largest_delay > 1 for q in networks for c in q.connections)
+    assert any(not q.clock.forward(c.source, c.target) for q in networks for c in q.connections)
+
+
+@needs_lava
+def test_states_and_spikes_of_a_run_are_the_simulators(
+    given: dict[str, LavaTask], learned: dict[str, LavaLearning]
+) -> None:
+    """Of the first sample, in which no weight has changed yet; of resonators too, which only run."""
+    for name in ("aside", "convolution"):
+        qnet = with_output_traces(given[name].qnet)
+        tail = learned[name].readout.shape[1]
+        record = ["spikes", *{s for p in qnet.populations for s in p.model.state_names}]
+        trace = simulate(qnet, given[name].x[:1], record)
+        for population, spikes in learned[name].spikes.items():
+            assert np.array_equal(spikes[0, :tail], trace.spikes[population][:tail, 0]), population
+        for population, states in learned[name].states.items():
+            for j, state in enumerate(qnet.population(population).model.state_names):
+                assert np.array_equal(states[0, :tail, j], trace.states[population][state][:tail, 0]), population
+        assert all(spikes.any() for spikes in learned[name].spikes.values())
+
+
+def test_a_population_apart_from_the_input_is_refused() -> None:
+    qnet = with_resonators(random_learning_graph(3, LATE))
+    apart = replace(qnet, connections=qnet.connections[:-2], outputs=qnet.outputs)
+    with pytest.raises(InputError, match="population 'aside': no connections lead from it to the input"):
+        check_learning(apart, LearnOptions())
+
+
+@needs_lava
+def test_the_published_braille_network_learns(shared_data: Path) -> None:
+    """Sparse weights in groups, outputs that spike: a few letters, an update after each."""
+    from test_braille_published import integers, letters
+
+    data, qnet = letters(shared_data), integers(shared_data)
+    x, y = data.x[::400, :40], data.y[::400]
+    options = LearnOptions(rate=0.5)
+    got = learn_all_in_lava({"braille": LavaTask(qnet, x, y, options=options, record=False)})["braille"]
+    learner = Learner(qnet.copy(), options)
+    rates, steps = (as_rate(0.5), as_rate(1.0)), x.shape[1]
+    readouts = [
+        learner.sample(sample, np.full(steps, label), np.ones(steps, bool), *rates)
+        for sample, label in zip(x, y, strict=True)
+    ]
+    assert np.array_equal(np.array(readouts), got.readout)
+    changed = 0
+    for key, weights in got.qnet.weights().items():
+        assert np.array_equal(weights, learner.qnet.weights()[key]), key
+        changed += int(np.count_nonzero(weights != qnet.weights()[key]))
+    assert changed > 100
+    assert got.clips == learner.clips()
