@@ -28,7 +28,7 @@ class PopulationStep:
         `state` (d, n) and `output` (n,), int32, are updated in place, `events` (bits,) added to.
         """
         self._outputs[0] = output
-        arriving = np.ascontiguousarray(current, dtype=np.int32).reshape(1, self.model.currents, self.size)
+        arriving = np.ascontiguousarray(current, dtype=np.int32).reshape(self.model.currents, 1, self.size)
         width = np.int32 if self.model.lanes else np.int64
         self._kernel(
             arriving,

@@ -92,20 +92,20 @@ class LearningLayer:
         sent : function (source, lag) that gives what a source sent so many steps before. noise is added to the currents
         """
         self.states_before, self.outputs_before = list(self.run.states), list(self.run.outputs)
-        self.currents = [0] * self.neurons.size
+        self.currents = [[0] * self.neurons.model.currents for _ in range(self.neurons.size)]
         self.pre = [[0] * self.synapses for _ in self.currents]
         for c, rows in zip(self.incoming, self.rows, strict=True):
             arriving = {lag: [*sent(c.source, lag), int(time >= lag)] for lag in rows}
             for lag, by_neuron in rows.items():
                 for i, row in enumerate(by_neuron):
                     total = sum(int(self.weights[c.place][k]) * arriving[lag][j] for k, j, _ in row)
-                    self.currents[i] += shift(total, c.connection.exponent)
+                    self.currents[i][c.connection.current] += shift(total, c.connection.exponent)
                     if c.learns:
                         for _, j, slot in row:
                             self.pre[i][c.first + slot] = arriving[lag][j]
-        if noise:
-            self.currents = [current + term for current, term in zip(self.currents, noise, strict=True)]
-        self.run.step([(current,) for current in self.currents])
+        for currents, term in zip(self.currents, noise, strict=False):
+            currents[0] += term
+        self.run.step([tuple(currents) for currents in self.currents])
         return list(self.run.outputs)
 
     def learn(self, signal: list[int]) -> list[int]:
@@ -156,7 +156,7 @@ class LearningLayer:
         before, after = (tuple(map(Word, states[i])) for states in (self.states_before, self.run.states))
         with error_context(at):
             index = 0 if model.psi_index is None else model.psi_index(before, after, p)
-        psi, current = Word(table[check_psi_index(at, model, index, len(table))]), Word(self.currents[i])
+        psi, current = Word(table[check_psi_index(at, model, index, len(table))]), Word(self.currents[i][0])
         with error_context(at):
             found = model.fixed_jacobian(before, after, self.outputs_before[i], (current,), p, psi)
         A, B, C, C_prev, P, E, F = mapped(found, int)

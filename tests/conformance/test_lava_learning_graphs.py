@@ -8,23 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needed import needs_lava
+from resonators import with_resonators
 
 import hypr_neuro as hn
 from hypr_neuro.compilers.lava.learning.network import check_learning
 from hypr_neuro.compilers.lava.learning.run import LavaLearning, LavaTask, learn_all_in_lava
-from hypr_neuro.compilers.lava.rules import require_lava
-from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
-from hypr_neuro.graph.integer import INPUT, Population
+from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.neurons.base import PSI_ENTRIES
-from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import with_output_traces
-from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
@@ -35,18 +33,13 @@ Array = Any
 SAMPLES, STEPS = 2, 18
 DELAYED = varied("loihi2", learning__eligibility_alignment="delayed", learning__residual_bits=3)
 LATE = varied("loihi2", time__error_latency=3)
-COARSE = varied("loihi2", learning__error_bits=5, learning__signal_bits=7, learning__eligibility_fraction=6)
-
-
-def lava_is_here() -> bool:
-    try:
-        require_lava()
-    except MissingPackageError:
-        return False
-    return True
-
-
-needs_lava = pytest.mark.skipif(not lava_is_here(), reason="Lava is not installed (Python 3.10: lava-nc==0.10.0)")
+NARROW = varied(
+    "loihi2",
+    learning__error_bits=12,
+    learning__signal_bits=5,
+    learning__eligibility_bits=14,
+    learning__accumulator_bits=12,
+)
 
 
 def task(qnet: QuantizedNetwork, seed: int = 0, stream: bool = False, **options: Any) -> LavaTask:
@@ -88,7 +81,7 @@ def convolutional() -> QuantizedNetwork:
         ),
         (
             FloatSynapses(INPUT, "image", convolution),
-            FloatSynapses("image", "hidden", rng.normal(0.1, 0.4, (3, n)), delay=1),
+            FloatSynapses("image", "hidden", rng.normal(0.15, 0.3, (3, n)), delay=1),
             FloatSynapses("hidden", "out", rng.normal(0.0, 0.5, (2, 3))),
             FloatSynapses("image", "out", rng.normal(0.0, 0.3, (2, n))),
         ),
@@ -98,48 +91,17 @@ def convolutional() -> QuantizedNetwork:
     return hn.quantize_graph(net, "loihi2", calibration=random_spikes(0, 4, 30, 24))
 
 
-def with_resonators(qnet: QuantizedNetwork) -> QuantizedNetwork:
-    """The network with neurons of two input currents on no way to an output, which only run."""
-    first, (n, inputs) = qnet.populations[0].name, (3, qnet.inputs)
-    p = Population.of("aside", "rf", n, **rf_parameters(period=6.0, alpha=0.1, vth=3))
-    aside = QuantizedPopulation(
-        name="aside",
-        model=p.model,
-        per_neuron=p.per_neuron,
-        constants=p.constants,
-        psi_table=np.zeros(PSI_ENTRIES, np.int64),
-        state_scale=1.0,
-        current_scale=1.0,
-    )
-    rng = np.random.default_rng(2)
-    more = (
-        QuantizedConnection(mantissa=rng.integers(-60, 90, (n, inputs)), exponent=0, source=INPUT, target="aside"),
-        QuantizedConnection(
-            mantissa=rng.integers(-60, 90, (n, qnet.size(first))),
-            exponent=-1,
-            source=first,
-            target="aside",
-            current=1,
-            delays=2,
-        ),
-    )
-    return replace(
-        qnet, populations=(*qnet.populations, aside), connections=(*qnet.connections, *more), outputs=qnet.outputs
-    )
-
-
 def tasks() -> dict[str, LavaTask]:
     everything: dict[str, Any] = {"parameters": ("all",)}
     alone = random_learning_graph(3, DELAYED)
     return {
-        "delayed": task(random_learning_graph(12, DELAYED), 12, feedback="random", rule="layer", **everything),
-        "late errors": task(random_learning_graph(6, LATE), 6, update_every=7, update_on="step", **everything),
-        "coarse": task(random_learning_graph(18, COARSE), 18, rule="sgd", momentum=0),
-        "stream": task(random_learning_graph(13, DELAYED), 13, True, update_every=5, update_on="step", **everything),
+        "delayed": task(random_learning_graph(24, DELAYED), 24, feedback="random", rule="layer", **everything),
+        "late errors": task(random_learning_graph(7, LATE), 7, update_every=7, update_on="step", **everything),
+        "narrow": task(random_learning_graph(30, NARROW), 30, rule="sgd", rate=500.0),
+        "stream": task(random_learning_graph(36, DELAYED), 36, True, update_every=5, update_on="step", **everything),
         "one connection": task(alone, 3, layers=(alone.connection_names()[0],)),
-        "convolution": task(convolutional(), layers=("hidden", "out")),
-        "random feedback": task(convolutional(), layers=("hidden", "image -> out"), feedback="random"),
-        "aside": task(with_resonators(random_learning_graph(3, LATE)), 3),
+        "convolution": task(convolutional(), layers=("hidden", "image -> out"), feedback="random"),
+        "aside": task(with_resonators(random_learning_graph(33, LATE)), 33),
     }
 
 
@@ -186,8 +148,9 @@ def test_what_was_compared_meets_the_edges(given: dict[str, LavaTask], learned: 
         assert changed, f"{name}: nothing learns"
         assert set(changed) <= set(got.weights)
     assert list(learned["one connection"].weights) == [given["one connection"].options.layers[0]]
-    assert list(learned["random feedback"].weights) == ["image -> hidden", "image -> out"]
-    assert learned["coarse"].clips["learning signals"] > 0
+    assert list(learned["convolution"].weights) == ["image -> hidden", "image -> hidden (2)", "image -> out"]
+    assert learned["narrow"].clips["h0 eligibilities"] > 0
+    assert learned["narrow"].clips["out1 accumulators"] > 0
     networks = [given[name].qnet for name in NAMES]
     assert {with_output_traces(q) is q for q in networks} == {True, False}
     assert any(len(q.outputs) > 1 for q in networks)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from resonators import with_resonators
 from scipy.sparse import csr_array
 
 import hypr_neuro as hn
@@ -137,6 +138,13 @@ def test_the_trace_of_spiking_outputs(decay: float) -> None:
         wanted[t + 1] = decay * wanted[t] + z
     got = hn.simulate(seen, x).readout[0] / seen.population(seen.outputs[0]).state_scale
     np.testing.assert_allclose(got, wanted[1:], rtol=0, atol=0.0 if decay in (0.0, 1.0) else 2e-3)
+
+
+def test_neurons_that_cannot_learn_run_beside_those_that_do() -> None:
+    qnet = with_resonators(random_learning_graph(3, PROFILES["late errors"]))
+    assert_learns_equal(qnet, LearnOptions(seed=3, parameters=("all",)), 3)
+    x = random_spikes(3, 1, STEPS, qnet.inputs)
+    assert hn.simulate(qnet, x, ["spikes"]).spikes["aside"].any()
 
 
 def test_what_cannot_learn_on_a_graph_is_named() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
@@ -69,13 +71,13 @@ class Arrivals:
         weights : in the form of `Incoming.weights`
         """
         if not self.c.listed:
-            totals = weights @ line[self._columns]
+            totals: Any = weights @ line[self._columns]
         else:
             by_lag = np.zeros(len(self.lags) * self.size, np.int64)
             np.add.at(by_lag, self._sum, weights.reshape(-1) * line[self._place])
             totals = by_lag.reshape(len(self.lags), self.size)
-        shifted: Array = shift(totals, self.c.connection.exponent)
-        return shifted.reshape(-1, self.size).sum(axis=0)
+        shifted: Any = shift(totals, self.c.connection.exponent)
+        return np.asarray(shifted.reshape(-1, self.size).sum(axis=0))
 
     def at_synapses(self, line: Array) -> Array:
         """Return what arrives at the synapses, (1, synapses) where it is the same for all neurons, else `shape`."""

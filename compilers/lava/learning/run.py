@@ -226,7 +226,7 @@ def _readout(plan: LearningPlan, steps: dict[str, Array], length: int | None) ->
         rows = steps[plan.layers[i].name][:, :, -1]
         early = plan.clock.tail - plan.clock.latency(i)
         parts.append(np.pad(rows, ((0, 0), (early, 0), (0, 0)))[:, : rows.shape[1]])
-    readout = np.concatenate(parts, axis=2)
+    readout: Array = np.concatenate(parts, axis=2)
     return readout if length is None else readout[:, plan.clock.tail : plan.clock.tail + length]
 
 
@@ -238,10 +238,10 @@ def _clips(plan: LearningPlan, end: dict[str, Array]) -> dict[str, int]:
     """Sum the counts of neurons (Jacobians, eligibilities, accumulators, signals) and of synapses (the middle two)."""
     counts = {"learning signals": 0}
     for layer in plan.layers:
-        jacobians, eligibilities, accumulators, signals = end[f"clips/{layer.name}"].tolist()
+        jacobians, eligibilities, accumulators, signals = map(int, end[f"clips/{layer.name}"])
         for c in layer.incoming:
-            of_synapses = end[f"clips/{c.name}"].tolist()
-            eligibilities, accumulators = eligibilities + of_synapses[0], accumulators + of_synapses[1]
+            of_synapses = end[f"clips/{c.name}"]
+            eligibilities, accumulators = eligibilities + int(of_synapses[0]), accumulators + int(of_synapses[1])
         counts["learning signals"] += signals
         counts[f"{layer.name} Jacobians"] = jacobians
         counts[f"{layer.name} eligibilities"] = eligibilities
