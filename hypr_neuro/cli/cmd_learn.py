@@ -41,6 +41,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Let the network learn sample by sample, all in integers; writes learned.h5. An interrupted run goes on."""
+    from hypr_neuro.cli.graphs import encoded
     from hypr_neuro.cli.networks import get_quantized
     from hypr_neuro.data.score import score_readout
     from hypr_neuro.devices import open_device
@@ -48,7 +49,8 @@ def run(
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learning.learn import LearnOptions
 
-    qnet, sequences = get_quantized(network), get_data(data, data_dir, seed)
+    qnet = get_quantized(network)
+    sequences = encoded(qnet, get_data(data, data_dir, seed))
     check_not_read(out / "learned.h5", network)
     folder = RunFolder(out)
     options = LearnOptions(

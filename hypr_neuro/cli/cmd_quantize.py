@@ -13,7 +13,9 @@ from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, check
 
 @command
 def run(
-    network: Annotated[Path, typer.Argument(help="Float network: .h5, or .nir of hypr-neuro.")],
+    network: Annotated[
+        Path, typer.Argument(help="Float network (.h5, or .nir of hypr-neuro), or integers (integer.h5).")
+    ],
     data: Data = "digits",
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
@@ -34,7 +36,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Calibrate on training samples, convert, and show every conversion.
+    """Calibrate on training samples, convert, and show every conversion; integers get the profile as they are.
 
     In a chain of layers a connection has one exponent; with --weight-groups, --target or --largest-weight it is
     converted as any other network is, whose weights keep more of their accuracy. All of them learn.
@@ -44,24 +46,30 @@ def run(
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.graph.network import Network
     from hypr_neuro.profiles.profile import load_profile
+    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.quantizing.quantize import quantize
     from hypr_neuro.workflow import stages
 
-    net, chip, sequences = load(network), load_profile(profile), get_data(data, data_dir, seed)
+    net, chip = load(network), load_profile(profile)
     folder_path = network.parent if out is None else out
     check_not_read(folder_path / "quantized.h5", network)
-    if not isinstance(net, Network):
-        raise InputError(f"'{network}' holds integers already, rule: floats; give network.h5")
-    check_channels(sequences, net.inputs)
+    if isinstance(net, QuantizedNetwork):
+        raise InputError(
+            f"'{network}' is quantized already, rule: floats, or integers without a profile; give network.h5"
+        )
     graph_options: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
     options = {key: value for key, value in graph_options.items() if value is not None}
+    if isinstance(net, Network):
+        sequences = get_data(data, data_dir, seed)
+        check_channels(sequences, net.inputs)
+        options["calibration"] = sequences
     folder = RunFolder(folder_path)
     path = folder.file("quantized.h5")
-    if options or not net.is_chain:
-        qnet = quantize(net, chip, calibration=sequences, **options)
-        qnet.save(path)
-    else:
+    if isinstance(net, Network) and net.is_chain and len(options) == 1:
         qnet = stages.quantize_stage(folder, net, chip, sequences)
+    else:
+        qnet = quantize(net, chip, **options)
+        qnet.save(path)
     record, notes = qnet.record, qnet.notes
     if json:
         emit({"file": str(path), "record": record, "notes": notes}, True)

@@ -20,12 +20,20 @@ FLOAT, SIM, LAVA = "float", "sim", "lava"
 
 
 def input_encoding(net: object) -> tuple[int, int] | None:
-    """Return (scale, offset) of a network made for scale · data + offset (`IntegerNetwork.notes`), else None."""
-    from hypr_neuro.graph.integer import IntegerNetwork
+    """Return (scale, offset) of a network made for scale · data + offset, else None.
 
-    if not isinstance(net, IntegerNetwork) or "input" not in net.notes:
-        return None
-    return net.notes["input"]["scale"], net.notes["input"]["offset"]
+    Integers have it in their `notes`; where they were given a profile it is the network's `encoder`.
+    """
+    from hypr_neuro.graph.integer import IntegerNetwork
+    from hypr_neuro.quantizing.given_integers import AFFINE
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+
+    given = None
+    if isinstance(net, IntegerNetwork):
+        given = net.notes.get("input")
+    elif isinstance(net, QuantizedNetwork) and net.encoder is not None and net.encoder.get("method") == AFFINE:
+        given = net.encoder
+    return None if given is None else (int(given["scale"]), int(given["offset"]))
 
 
 def encoded(net: object, data: SequenceData) -> SequenceData:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HOLDS = {
     "Network": ("a float network", "`hypr-neuro quantize {path}` makes integers of it"),
     "QuantizedNetwork": ("a quantized network", "give the network.h5 that it was made from"),
-    "IntegerNetwork": ("integers without a profile", "only simulate, diff and compile take them"),
+    "IntegerNetwork": ("integers without a profile", "`hypr-neuro quantize {path} --profile P` gives them one"),
 }
 """By kind of network: what a file of it holds, in words, and the commands that take it."""
 

@@ -121,7 +121,9 @@ def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
         "{}: {} × {} weights, exponent {}, delays {} to {}".format(c.name, *c.shape, c.exponent, *c.delay_range)
         for c in network.synapses
     ]
-    return ImportedFile(network, "integer.h5", "integers, for simulate and compile", facts, lines)
+    return ImportedFile(
+        network, "integer.h5", "integers, for simulate and compile; quantize gives them a profile", facts, lines
+    )
 
 
 LAYERS = "layers, which train, quantize and learn"

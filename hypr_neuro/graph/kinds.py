@@ -17,6 +17,9 @@ STEPS: dict[str, dict[str, str]] = {
         "QuantizedNetwork": "hn.quantize(net, profile, calibration=data), which takes chains of layers, or "
         "hn.quantize_graph, which takes any network",
     },
+    "IntegerNetwork": {"QuantizedNetwork": "hn.quantize(network, profile), which leaves the integers as they are"},
+    "Netx": {"IntegerNetwork": "its .network"},
+    "FromLava": {"IntegerNetwork": "its .network"},
     "LearnRun": {"QuantizedNetwork": "its .qnet"},
     "FloatRun": {"Trace": "hn.float_trace(net, x) instead of hn.run_float"},
 }
@@ -27,7 +30,8 @@ OTHERWISE = {
     "hn.dequantize(net, qnet) for the weights it has learned",
     **dict.fromkeys(
         ("IntegerNetwork", "Netx", "FromLava"),
-        "hn.simulate, hn.compile and hn.write_netx take it; it has no float form, and does not learn",
+        "it has no float form; hn.simulate, hn.compile and hn.write_netx take it, hn.quantize(network, profile) gives "
+        "it a profile, with which it learns",
     ),
 }
 """By kind from which no way leads to what is wanted."""

@@ -24,7 +24,7 @@ state holds, needs no width of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import exp, expm1
 
 import numpy as np
@@ -39,8 +39,9 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
+from hypr_neuro.neurons.given_integers import at_scales, own_scale, require_coefficients
 from hypr_neuro.neurons.li import time_constant
-from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
+from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, table_of_shift, threshold_table
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shr, shr_floor
 from hypr_neuro.numbers.jit import jitable
@@ -165,6 +166,26 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), table, out)
 
 
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are, at the scale that their fraction bits state."""
+    return with_psi(slayer, where, integers, fmt, state_scale)
+
+
+def with_psi(
+    surrogate: Callable[[float], float],
+    where: str,
+    integers: Mapping[str, Array],
+    fmt: FixedFormat,
+    state_scale: float | None,
+) -> FixedParams:
+    """Take integers as they are, with the table of a surrogate."""
+    require_coefficients(where, integers, fmt, coefficients=("alpha", "rho", "beta"), states=("b0",))
+    f = int(integers["f"])
+    scale = own_scale(where, 2.0**f, state_scale)
+    table = table_of_shift(surrogate, int(integers["psi_shift"]), f, fmt)
+    return at_scales(integers, MODEL.fixed_per_neuron, scale, scale / 2.0 ** int(integers["i_shift"]), table)
+
+
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
     """Return α, ρ, b0 and β."""
     return (
@@ -247,6 +268,7 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=LEARNED,
     constrain=constrain,
     source="Bellec et al. 2018, arXiv 1803.09574, and 2020, doi 10.1038/s41467-020-17236-y; form and constants: "

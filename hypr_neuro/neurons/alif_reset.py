@@ -115,6 +115,11 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return replace(fixed, constants=fixed.constants | {"psi_shift": psi_shift}, psi_table=table)
 
 
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are, with the ψ of this model."""
+    return alif.with_psi(double_gaussian, where, integers, fmt, state_scale)
+
+
 MODEL = NeuronModel(
     name="alif_reset",
     states=(
@@ -142,6 +147,7 @@ MODEL = NeuronModel(
     psi_index=alif.psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=alif.LEARNED,
     constrain=alif.constrain,
     source="Yin, Corradi, Bohté 2021, doi 10.1038/s42256-021-00397-w; order of the reset and constants: Higuchi, "

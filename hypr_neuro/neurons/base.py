@@ -17,6 +17,11 @@ fixed_step           (s, z_prev, I, p) -> (s, z, events); p = per-neuron integer
 psi_index            (s_prev, s, p) -> entry 0..511 of the layer's ψ table
 fixed_jacobian       (s_prev, s, z_prev, I, p, psi) -> (A, B, C, C', P, E, F), see below
 to_fixed             (params, FixedFormat) -> FixedParams
+of_integers          (where, integers by name, FixedFormat, state scale or None) -> FixedParams of integers that nobody
+                     quantized: what decides a step as it is, the scales that it has or the one that is given, ψ table
+                     and numbers of learning as the format wants them; raises InputError, naming `where`, for integers
+                     that the format has no room for. Without it they stand at scale 1, and only the width of states is
+                     looked at
 validate_fixed       (where, integers by name) raises InputError, naming `where`, for integers that the step cannot take
 threshold            name of the float parameter or coefficient that decides whether a neuron fires and enters nothing
                      else: far above it none does, far below every one. A model whose spike enters the state of its own
@@ -322,6 +327,7 @@ class NeuronModel:
     psi_index: Callable[..., Any] | None = None
     fixed_jacobian: Callable[..., Any] = no_integer_form
     to_fixed: Callable[[Mapping[str, Array], FixedFormat], FixedParams] = no_integer_form
+    of_integers: Callable[[str, Mapping[str, Array], FixedFormat, float | None], FixedParams] | None = None
     learned: Learned | None = None
     constrain: Callable[[dict[str, Array]], None] | None = None
     validate: Callable[[Mapping[str, Array]], None] | None = None
@@ -374,6 +380,8 @@ class NeuronModel:
                 f"neuron '{self.name}': rule: fixed_jacobian needs fixed_step and, with spikes, psi_index; psi_index "
                 "needs fixed_jacobian"
             )
+        if self.of_integers is not None and not self.integer:
+            raise InputError(f"neuron '{self.name}': rule: of_integers needs fixed_step")
         for field_name in ("learned", "operating_point"):
             if getattr(self, field_name) is not None and not learns:
                 raise InputError(f"neuron '{self.name}': rule: {field_name} needs fixed_jacobian")

@@ -27,7 +27,6 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import (
-    PSI_ENTRIES,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -37,7 +36,8 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
-from hypr_neuro.neurons.scaling import input_shift, psi_table, shared_value
+from hypr_neuro.neurons.given_integers import at_scales, own_scale, require_coefficients
+from hypr_neuro.neurons.scaling import input_shift, shared_value, table_of_shift
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import isqrt, largest_in, quotient, sat, shift, shr, shr_floor
 from hypr_neuro.numbers.jit import jitable
@@ -168,10 +168,20 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
         "rounding": fmt.rounding,
         "psi_shift": max(f + PSI_RANGE_BITS - 8, 0),
     }
-    step = 2.0 ** (constants["psi_shift"] - f)
-    x = (np.arange(PSI_ENTRIES) - 256 + 0.5) * step
-    table = psi_table(double_gaussian, x, np.ones_like(x), fmt)
+    table = table_of_shift(double_gaussian, constants["psi_shift"], f, fmt)
     return FixedParams(per_neuron, constants, 2.0**f, delta * 2.0 ** (f - i_shift), table, out)
+
+
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are, at the scale of their 1, which is a power of two."""
+    require_coefficients(where, integers, fmt, coefficients=("wd", "cd", "dp", "gamma"), states=("theta",))
+    f = int(integers["one"]).bit_length() - 1
+    if int(integers["one"]) != 1 << f:
+        raise InputError(f"{where}: one = {int(integers['one'])}, rule: a power of two; round it and the states to one")
+    scale = own_scale(where, 2.0**f, state_scale)
+    delta = int(integers["dlt"]) / 2.0**DELTA_FRACTION
+    table = table_of_shift(double_gaussian, int(integers["psi_shift"]), f, fmt)
+    return at_scales(integers, MODEL.fixed_per_neuron, scale, delta * 2.0 ** (f - int(integers["i_shift"])), table)
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
@@ -272,6 +282,7 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=LEARNED,
     constrain=constrain,
     validate=validate,

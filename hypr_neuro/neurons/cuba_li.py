@@ -31,6 +31,7 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
+from hypr_neuro.neurons.given_integers import at_scales, own_scale, require_coefficients
 from hypr_neuro.neurons.scaling import input_shift
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shr
@@ -91,6 +92,13 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     unused_table = np.zeros(PSI_ENTRIES, dtype=np.int64)
     per_neuron = {"keep_u": keep_u, "dv": dv, "bias": bias}
     return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), unused_table, out)
+
+
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are, at the scale that their fraction bits state."""
+    require_coefficients(where, integers, fmt, coefficients=("keep_u", "dv"), states=("bias",))
+    scale = own_scale(where, 2.0 ** int(integers["f"]), state_scale)
+    return at_scales(integers, MODEL.fixed_per_neuron, scale, scale / 2.0 ** int(integers["i_shift"]))
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
@@ -156,6 +164,7 @@ MODEL = NeuronModel(
     psi_index=None,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=LEARNED,
     constrain=constrain,
     output_decay=output_decay,

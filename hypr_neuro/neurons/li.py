@@ -25,6 +25,7 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
+from hypr_neuro.neurons.given_integers import at_scales, require_coefficients
 from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import sat, shift, shr
@@ -80,6 +81,13 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     unused_table = np.zeros(PSI_ENTRIES, dtype=np.int64)
     per_neuron = {"kappa": kappa, "gain": (1 << k) - kappa}
     return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), unused_table, out)
+
+
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are; the state's scale is the one given, else 1."""
+    require_coefficients(where, integers, fmt, coefficients=("kappa", "gain"))
+    scale = 1.0 if state_scale is None else state_scale
+    return at_scales(integers, MODEL.fixed_per_neuron, scale, scale / 2.0 ** int(integers["i_shift"]))
 
 
 def time_constant(decay: Array, low: float = 0.0) -> Array:
@@ -144,6 +152,7 @@ MODEL = NeuronModel(
     psi_index=None,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=LEARNED,
     constrain=constrain,
     output_decay=output_decay,

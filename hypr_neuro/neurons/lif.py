@@ -39,6 +39,7 @@ from hypr_neuro.neurons.base import (
     check_integers,
     to_integer,
 )
+from hypr_neuro.neurons.given_integers import at_scales, require_loihi, require_same, require_state_bits
 from hypr_neuro.neurons.scaling import psi_table, shared_value
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import (
@@ -195,9 +196,7 @@ def fixed_params(params: Mapping[str, Array], fmt: FixedFormat, state_bits: int,
         "k": fmt.coefficient_fraction,
         "scale_log2": scale_log2 + activation_shift,
     }
-    x = (np.arange(PSI_ENTRIES) - 256 + 0.5) / 128
-    table = psi_table(slayer, x, np.ones_like(x), fmt)
-    return FixedParams(per_neuron, constants, state_scale, scale, table, out)
+    return FixedParams(per_neuron, constants, state_scale, scale, _psi_table(fmt), out)
 
 
 def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -> Array:
@@ -207,6 +206,41 @@ def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -
     exponent = min(max(int(np.ceil(np.log2(max(largest, 1.0) / top))), 0), fmt.bias_exponent_max)
     rule = f"bias mantissa, {fmt.bias_mantissa_bits} bits, times 2^{exponent}"
     return to_integer("bias mantissa", value, scale / 2.0**exponent, -top, top, rule, out) << exponent
+
+
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are; what learning alone reads (k, fraction bits, 1/vth) becomes the format's."""
+    require_state_bits(where, STATE_BITS, fmt)
+    require_loihi(where, integers, fmt, ACTIVATION_SHIFT)
+    require_same(where, "overflow", "lava" if int(integers["lava"]) else "hardware", fmt.overflow, "precision.overflow")
+    return with_learning(integers, fmt, state_scale, STATE_BITS, ACTIVATION_SHIFT)
+
+
+def with_learning(
+    integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None, state_bits: int, activation_shift: int
+) -> FixedParams:
+    """Return the integers with what learning reads at a state's scale.
+
+    Where none is given it is the power of two at which the middle threshold lies between 1 and 2: ψ/vth then has all of
+    a coefficient's bits.
+    """
+    vth = np.maximum(integers["vth"], 1 << activation_shift)
+    scale_log2 = round(np.log2(state_scale)) if state_scale else int(np.log2(np.median(vth)))
+    learning: dict[str, Any] = {
+        "inv_vth": (1 << (state_bits + INVERSE_FRACTION - STATE_BITS)) // vth,
+        "k": fmt.coefficient_fraction,
+        "scale_log2": scale_log2,
+    }
+    scale = 2.0**scale_log2
+    return at_scales(
+        {**integers, **learning}, MODEL.fixed_per_neuron, scale, scale / 2.0**activation_shift, _psi_table(fmt)
+    )
+
+
+def _psi_table(fmt: FixedFormat) -> Array:
+    """Return ψ of (v - vth)/vth, whatever the threshold is."""
+    x = (np.arange(PSI_ENTRIES) - 256 + 0.5) / 128
+    return psi_table(slayer, x, np.ones_like(x), fmt)
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
@@ -349,6 +383,7 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=LEARNED,
     constrain=constrain,
     validate_fixed=validate_fixed,

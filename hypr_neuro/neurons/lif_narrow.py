@@ -19,6 +19,7 @@ import numpy as np
 
 from hypr_neuro.neurons import lif
 from hypr_neuro.neurons.base import FixedFormat, FixedParams, StateVar, check_integers
+from hypr_neuro.neurons.given_integers import require_loihi, require_state_bits
 from hypr_neuro.neurons.lif import (
     ACTIVATION_SHIFT,
     BIAS_TOP,
@@ -27,6 +28,7 @@ from hypr_neuro.neurons.lif import (
     STATE_BITS,
     THRESHOLD_TOP,
     fixed_params,
+    with_learning,
 )
 from hypr_neuro.neurons.lif import fixed_jacobian as lif_jacobian
 from hypr_neuro.neurons.lif import psi_index as lif_psi_index
@@ -73,6 +75,14 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return fixed
 
 
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are, as `lif` does."""
+    bits, up = int(integers["bits"]), int(integers["up"])
+    require_state_bits(where, bits, fmt)
+    require_loihi(where, integers, fmt, up)
+    return with_learning(integers, fmt, state_scale, bits, up)
+
+
 def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
     mantissa = 2.0 ** (constants["up"] - constants["scale_log2"])
     return 1 / 4096, 1 / 4096, mantissa, mantissa
@@ -116,6 +126,7 @@ VARIANT = replace(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=replace(lif.LEARNED, units=learned_units, change=learned_change),
     validate_fixed=validate_fixed,
 )

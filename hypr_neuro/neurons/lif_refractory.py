@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hypr_neuro.neurons import lif
-from hypr_neuro.neurons.base import NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.base import FixedFormat, FixedParams, NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.given_integers import at_scales, require_loihi, require_same, require_state_bits
 from hypr_neuro.neurons.lif import Numbers
 from hypr_neuro.neurons.lif import fixed_step as lif_step
 from hypr_neuro.numbers.arrays import Array
@@ -46,6 +47,15 @@ def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
     check_integers(where, values, lif.RANGES | {"refractory": (0, LONGEST)})
 
 
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are: the same room as `lif` needs, at the scale of Lava's mantissas unless one is given."""
+    require_state_bits(where, lif.STATE_BITS, fmt)
+    require_loihi(where, integers, fmt, lif.ACTIVATION_SHIFT)
+    require_same(where, "overflow", "lava" if int(integers["lava"]) else "hardware", fmt.overflow, "precision.overflow")
+    current_scale = 1.0 if state_scale is None else state_scale / 2.0**lif.ACTIVATION_SHIFT
+    return at_scales(integers, MODEL.fixed_per_neuron, current_scale * 2.0**lif.ACTIVATION_SHIFT, current_scale)
+
+
 def lif_refractory_parameters(
     du: Numbers, dv: Numbers, vth: Numbers, refractory: Numbers, bias: Numbers = 0, *, overflow: str = "lava"
 ) -> dict[str, Any]:
@@ -68,6 +78,7 @@ MODEL = NeuronModel(
     fixed_constants=("lava",),
     events=lif.MODEL.events,
     fixed_step=fixed_step,
+    of_integers=of_integers,
     validate_fixed=validate_fixed,
     lanes=True,
     source="Davies et al. 2018 (Loihi); lava-nc 0.10.0, lava.proc.lif; longest period: nengo-loihi, REFRACT_DELAY_MAX",

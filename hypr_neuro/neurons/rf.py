@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.neurons.base import NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.base import FixedFormat, FixedParams, NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.given_integers import at_scales, require_range, require_state_bits
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import sat, shift, shr_zero, wrap
+from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shr_zero, wrap
 from hypr_neuro.numbers.jit import jitable
 
 Numbers = float | Sequence[float] | Array
@@ -114,6 +115,21 @@ def _check(period: Numbers, alpha: Numbers, state_exp: int, decay_bits: int) -> 
             raise InputError(f"neuron 'rf': {name} = {value}, rule: {rule}")
 
 
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are: turns are coefficients, the current has scale 1 unless the state's is given."""
+    require_state_bits(where, STATE_BITS, fmt)
+    most, shift_bits = fmt.coefficient_fraction, int(integers["state_exp"])
+    key = f"precision.coefficient_bits {fmt.coefficient_bits}, one is the sign"
+    require_range(where, "decay_bits", integers["decay_bits"], 1, most, key)
+    one = 1 << int(integers["decay_bits"])
+    for name in ("cos_decay", "sin_decay"):
+        require_range(where, name, integers[name], -one, one, "2^decay_bits")
+    top = largest_in(STATE_BITS)
+    require_range(where, "vth", integers["vth"], -top, top, f"states of {STATE_BITS} bits")
+    scale = 2.0**shift_bits if state_scale is None else state_scale
+    return at_scales(integers, PER_NEURON, scale, scale / 2.0**shift_bits)
+
+
 STATES = (
     StateVar("re", "saturate", "real part"),
     StateVar("im", "saturate", "imaginary part"),
@@ -142,6 +158,7 @@ MODEL = NeuronModel(
     fixed_constants=CONSTANTS,
     events=EVENTS,
     fixed_step=fixed_step,
+    of_integers=of_integers,
     currents=2,
     validate_fixed=validate_fixed,
     source="lava-nc 0.10.0, lava.proc.rf; Izhikevich: Resonate-and-fire neurons, Neural Networks 14, 2001",

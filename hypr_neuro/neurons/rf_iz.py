@@ -10,7 +10,7 @@ so that the state itself holds values after the reset. Widths of intermediate re
 from __future__ import annotations
 
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.neurons.rf import CONSTANTS, EVENTS, PER_NEURON, STATES, validate_fixed
+from hypr_neuro.neurons.rf import CONSTANTS, EVENTS, PER_NEURON, STATES, of_integers, validate_fixed
 from hypr_neuro.neurons.rf import fixed_step as rf_step
 from hypr_neuro.numbers.jit import jitable
 
@@ -29,6 +29,7 @@ MODEL = NeuronModel(
     fixed_constants=CONSTANTS,
     events=EVENTS,
     fixed_step=fixed_step,
+    of_integers=of_integers,
     currents=2,
     validate_fixed=validate_fixed,
     source="lava-nc 0.10.0, lava.proc.rf_iz; Izhikevich: Resonate-and-fire neurons, Neural Networks 14, 2001",

@@ -73,8 +73,13 @@ def threshold_table(
     """
     # 2^8 entries on either side of the threshold
     shift = max(fraction + range_bits - 8, 0)
+    return shift, table_of_shift(surrogate, shift, fraction, fmt)
+
+
+def table_of_shift(surrogate: Callable[[float], float], shift: int, fraction: int, fmt: FixedFormat) -> Array:
+    """Make the table of `threshold_table` for a shift that is given."""
     x = (np.arange(PSI_ENTRIES) - 256 + 0.5) * 2.0 ** (shift - fraction)
-    return shift, psi_table(surrogate, x, np.ones_like(x), fmt)
+    return psi_table(surrogate, x, np.ones_like(x), fmt)
 
 
 def psi_table(surrogate: Callable[[float], float], x: Array, gain: Array, fmt: FixedFormat) -> Array:

@@ -41,8 +41,9 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
+from hypr_neuro.neurons.given_integers import at_scales, own_scale, require_coefficients
 from hypr_neuro.neurons.li import time_constant
-from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, threshold_table
+from hypr_neuro.neurons.scaling import CURRENT_BITS, input_shift, large_fraction, table_of_shift, threshold_table
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shift_nearest, shr, shr_floor
 from hypr_neuro.numbers.jit import jitable
@@ -200,6 +201,16 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     return FixedParams(per_neuron, constants, 2.0**f, 2.0 ** (f - i_shift), table, out)
 
 
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are, at the scale that their fraction bits state."""
+    names = ("alpha", "beta", "ka", "kb")
+    require_coefficients(where, integers, fmt, coefficients=names, states=("theta",), fraction="n")
+    f = int(integers["f"])
+    scale = own_scale(where, 2.0**f, state_scale)
+    table = table_of_shift(slayer, int(integers["psi_shift"]), f, fmt)
+    return at_scales(integers, MODEL.fixed_per_neuron, scale, scale / 2.0 ** int(integers["i_shift"]), table)
+
+
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
     """Return α, β, k a, k b and θ."""
     k = params["k"]
@@ -300,6 +311,7 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=LEARNED,
     constrain=constrain,
     threshold="theta",

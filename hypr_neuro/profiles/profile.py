@@ -139,6 +139,7 @@ class Precision(_Section):
     threshold_shift: Quantity[Literal[6]]
     bias_mantissa_bits: Bits
     bias_exponent_max: Count
+    message_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] | None = None
 
     @property
     def weight_top(self) -> int:

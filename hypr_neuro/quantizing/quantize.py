@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.given_integers import take_integers
 from hypr_neuro.quantizing.graph_quantize import GROUPS, quantize_graph
 from hypr_neuro.quantizing.learned_values import read_values
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -31,25 +33,28 @@ from hypr_neuro.run.forward import LayerForward, readout
 
 
 def quantize(
-    net: Network,
+    net: Network | IntegerNetwork | HasInteger,
     profile: Profile | str | Path,
     *,
-    calibration: SequenceData | Array | Mapping[str, float],
+    calibration: SequenceData | Array | Mapping[str, float] | None = None,
     weight_range: Mapping[str, float] | None = None,
     weight_groups: int | str | None = None,
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,
+    state_scale: Mapping[str, float] | None = None,
 ) -> QuantizedNetwork:
     """Make the integers of a network for a profile.
 
     A chain of layers has one exponent a connection, and a bias axon shares that of the input. Any other network, and a
-    chain for which one of the last four options is given, is converted by `quantize_graph`.
+    chain for which one of the options of `quantize_graph` is given, is converted by it. A network of integers, out of
+    Lava or netx or written by hand, keeps them: it gets the profile, and a scale of 1 where it states none.
 
     Parameters
     ----------
     net
-        The float network.
+        The float network, or an integer network (`from_lava` and `read_netx` give one), which takes no option but
+        `state_scale`.
     profile
         A profile, its name or its file.
     calibration
@@ -60,15 +65,29 @@ def quantize(
         network's own. Learning from scratch needs it: exponents come from the range training reaches.
     weight_groups, bias, target, largest_weight
         As of `quantize_graph`.
+    state_scale
+        Of an integer network, by population: the power of two for which state_int = state · scale, where its integers
+        leave that open, as those of a readout `li` do. Errors of outputs are taken at it.
 
     Raises
     ------
     InputError
-        If a neuron is float only, the data hold fractions, a range is missing or a weight exponent leaves the profile's
-        range.
+        If a neuron is float only, the data hold fractions, a range is missing, a weight exponent leaves the profile's
+        range, or integers do not fit the profile's widths, time or formats.
     """
-    require("net", net, Network)
-    if not net.is_chain or any(value is not None for value in (weight_groups, bias, target, largest_weight)):
+    options = {"weight_groups": weight_groups, "bias": bias, "target": target, "largest_weight": largest_weight}
+    if isinstance(net, IntegerNetwork) or (hasattr(net, "integer") and not isinstance(net, (QuantizedNetwork, type))):
+        _refuse_options(options | {"calibration": calibration, "weight_range": weight_range})
+        return take_integers(
+            as_integer(cast("IntegerNetwork | HasInteger", net))[0], load_profile(profile), state_scale
+        )
+    require("net", net, Network, IntegerNetwork)
+    assert isinstance(net, Network)
+    if state_scale is not None:
+        raise InputError("state_scale is of integer networks, this is a float one; its scales come from calibration")
+    if calibration is None:
+        raise InputError("calibration is missing, rule: data, an array of samples, or the largest state by layer")
+    if not net.is_chain or any(value is not None for value in options.values()):
         return quantize_graph(
             net,
             profile,
@@ -94,6 +113,13 @@ def quantize(
         named_ranges = {k.rsplit(".", 1)[1]: v for k, v in (weight_range or {}).items() if k.rsplit(".", 1)[0] == name}
         layers.append(_quantize_layer(name, layer, profile, float(ranges[name]), named_ranges, record))
     return QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
+
+
+def _refuse_options(options: Mapping[str, Any]) -> None:
+    """Raise InputError for options that decide how floats become integers."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise InputError(f"{', '.join(given)}: of float networks, rule: integers stay as they are; leave it out")
 
 
 def state_ranges(net: Network, x: Array) -> dict[str, float]:

@@ -16,6 +16,7 @@ from commands import refusal as refusal_of
 from foreign_graphs import CHANNELS, CLASSES, DT, foreign_graph
 
 import hypr_neuro as hn
+from hypr_neuro.neurons.lif import lif_parameters
 
 answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
 
@@ -172,3 +173,38 @@ def test_bad_files_and_targets_leave_nothing(foreign: Path, quantized: Path, tmp
     assert "takes a QuantizedNetwork" in refusal("compile", quantized, "--target", "spinnaker2", "--out", out)
     assert "holds floats" in refusal("compile", quantized.with_name("network.h5"), "--out", out)
     assert not out.exists()
+
+
+def test_integers_get_a_profile_and_learn(data: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    network = hn.IntegerNetwork(
+        CHANNELS,
+        tuple(
+            hn.Population.of(name, "lif", size, **lif_parameters(du=2000, dv=300, vth=200))
+            for name, size in (("hidden", 9), ("classes", CLASSES))
+        ),
+        (
+            hn.Synapses("input", "hidden", rng.integers(-40, 120, (9, CHANNELS))),
+            hn.Synapses("hidden", "classes", rng.integers(-40, 120, (CLASSES, 9))),
+        ),
+        notes={"input": {"scale": 2, "offset": 0}},
+    )
+    network.save(tmp_path / "integer.h5")
+    found = answer("quantize", tmp_path / "integer.h5", "--profile", "loihi2", "--out", tmp_path)
+    assert {r["rule"] for r in found["record"] if r["name"] == "vth"} == {"integers as given"}
+    bare, quantized = (answer("simulate", tmp_path / f"{name}.h5", "--data", data) for name in ("integer", "quantized"))
+    assert bare["input"] == quantized["input"] == "2 · data + 0"
+    assert bare["rates"]["hidden"] > 0
+    before = hn.QuantizedNetwork.load(found["file"])
+    learned = answer("learn", found["file"], "--data", data, "--epochs", "1", "--out", tmp_path / "learned")
+    assert learned["weights changed"] > 0
+    after = hn.QuantizedNetwork.load(learned["network"])
+    assert [p.per_neuron.tolist() for p in after.populations] == [p.per_neuron.tolist() for p in before.populations]
+    line = refusal(
+        "quantize", tmp_path / "integer.h5", "--profile", "loihi2", "--weight-groups", "2", "--out", tmp_path
+    )
+    assert "weight_groups: of float networks, rule: integers stay as they are; leave it out" in line
+    assert "rule: hardware (precision.overflow)" in refusal(
+        "quantize", tmp_path / "integer.h5", "--profile", "ideal", "--out", tmp_path
+    )
+    assert "is quantized already" in refusal("quantize", found["file"], "--out", tmp_path / "again")
