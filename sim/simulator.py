@@ -16,6 +16,7 @@ from hypr_neuro.data.checks import FRACTIONS, holds_fractions
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.graph.synapses import Synapses
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import chunks, over_batch
 from hypr_neuro.sim.delivery import Delivery, deliveries
@@ -233,12 +234,23 @@ def check_values(network: IntegerNetwork, x: Array) -> Array:
                 "scale the input down"
             )
     for c in network.synapses:
-        if c.source == INPUT and c.message_bits is not None:
-            top = max((1 << c.message_bits) - 1, 1)
-            if high > top or low < (-top if c.message_bits else 0):
-                raise InputError(
-                    f"{c.name}: x holds {low} to {high}, rule: {-top if c.message_bits else 0} to {top}, "
-                    f"message_bits = {c.message_bits}"
-                )
+        if c.source == INPUT and c.message_range is not None:
+            _check_messages(c, data, low, high)
     narrow = data.dtype.kind in "iu" and np.can_cast(data.dtype, np.int32)
     return data if narrow else data.astype(np.int8 if data.dtype.kind == "b" else np.int32)
+
+
+def _check_messages(c: Synapses, data: Array, low: int, high: int) -> None:
+    """Raise InputError for values, `low` to `high` in all channels, that a connection reads and does not take."""
+    smallest, largest = c.message_range or (low, high)
+    if smallest <= low and high <= largest:
+        return
+    where = ""
+    if data.shape[-1] == c.reads.size and not c.reads.all():
+        read = data[..., c.reads]
+        low, high = (int(read.min()), int(read.max())) if read.size else (0, 0)
+        where = " in the channels that it reads"
+    if low < smallest or high > largest:
+        raise InputError(
+            f"{c.name}: x holds {low} to {high}{where}, rule: {smallest} to {largest}, message_bits = {c.message_bits}"
+        )

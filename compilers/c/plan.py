@@ -196,14 +196,24 @@ class Plan:
         if self._input_limit is not None:
             return self._input_limit
         limits = [self.network.largest_input(p.name) for p in self.populations]
-        bits = [c.message_bits for c in self.network.synapses if c.source == INPUT and c.message_bits is not None]
-        return min([LARGEST_INPUT, *limits, *(max((1 << b) - 1, 1) for b in bits)])
+        return min(LARGEST_INPUT, *limits, self._messages[1])
 
     @property
     def lowest_input(self) -> int:
         """The smallest input value that the simulator takes: 0 where a connection takes spikes alone."""
-        spikes = any(c.message_bits == 0 for c in self.network.synapses if c.source == INPUT)
-        return 0 if spikes else -self.largest_input
+        return max(-self.largest_input, self._messages[0])
+
+    @cached_property
+    def _messages(self) -> tuple[int, int]:
+        """Smallest and largest value that some channel takes by the messages of all connections that read it."""
+        low, high = (np.full(self.network.inputs, sign * LARGEST_INPUT) for sign in (-1, 1))
+        read = np.zeros(self.network.inputs, np.bool_)
+        for c in self.network.synapses:
+            if c.source == INPUT:
+                read |= c.reads
+                smallest, largest = c.message_range or (-LARGEST_INPUT, LARGEST_INPUT)
+                low[c.reads], high[c.reads] = np.maximum(low[c.reads], smallest), np.minimum(high[c.reads], largest)
+        return (int(low[read].min()), int(high[read].max())) if read.any() else (-LARGEST_INPUT, LARGEST_INPUT)
 
     def _connection(self, number: int, place: int, c: Synapses, delay: int, weights: Any) -> DelayedWeights | None:
         bias = None if c.always_on is None else c.always_on.astype(np.int64)

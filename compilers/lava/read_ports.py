@@ -64,27 +64,6 @@ def _order(end: Any, virtual: list[Any]) -> Array:
     return index.reshape(-1)
 
 
-def neighbours(process: Any) -> list[Any]:
-    """Return processes that have a connection with this one, over any kind of port."""
-    ports = [
-        port
-        for kind in (process.in_ports, process.out_ports, process.ref_ports, process.var_ports)
-        for port in kind.members
-    ]
-    return [end.process for port in ports for end in (*port.get_src_ports(), *port.get_dst_ports())]
-
-
-def network_of(process: Any) -> list[Any]:
-    """Return all processes that hang together with this one, in the order in which they were made."""
-    processes, waiting = {process.id: process}, [process]
-    while waiting:
-        for other in neighbours(waiting.pop()):
-            if other is not None and other.id not in processes:
-                processes[other.id] = other
-                waiting.append(other)
-    return [processes[number] for number in sorted(processes)]
-
-
 def describe(process: Any) -> str:
     """Name a process by name and class, for errors."""
     kind = type(process)

@@ -47,7 +47,8 @@ class Synapses(WeightedEnds):
     current
         Which of the target's input currents.
     message_bits
-        None takes any integers, 0 refuses all but 0 and 1, k up to 32 refuses magnitudes of 2^k and more.
+        None takes any integers, 0 refuses all but 0 and 1, k up to 32 refuses magnitudes of 2^k and more, in the
+        channels that it reads.
     """
 
     source: str
@@ -151,6 +152,26 @@ class Synapses(WeightedEnds):
         positive, negative = (weights * (weights > 0), weights * (weights < 0))
         sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (positive, negative)]
         return np.asarray(sums[0] - sums[1])
+
+    @cached_property
+    def reads(self) -> Array:
+        """Whether a weight of a sender is not 0, (pre,) bool; of a convolution all are."""
+        weights: Any = self.weights
+        if isinstance(weights, Convolution):
+            return np.ones(self.shape[1], np.bool_)
+        if isinstance(weights, np.ndarray):
+            return np.asarray((weights != 0).any(axis=0))
+        found = np.zeros(self.shape[1], np.bool_)
+        found[weights.indices[weights.data != 0]] = True
+        return found
+
+    @property
+    def message_range(self) -> tuple[int, int] | None:
+        """Smallest and largest message that it takes, None for any."""
+        if self.message_bits is None:
+            return None
+        top = max((1 << self.message_bits) - 1, 1)
+        return -top if self.message_bits else 0, top
 
     def by_delay(self) -> Iterator[tuple[int, WeightMap]]:
         """Yield (delay, its weights), each matrix in the full shape; one pair where the delay is one number."""

@@ -148,6 +148,25 @@ def test_programs_take_the_inputs_that_the_simulator_takes(bits: tuple[int | Non
     assert answers == {0, 2}
 
 
+def test_channels_of_spikes_and_of_graded_values_run_side_by_side(tmp_path: Path) -> None:
+    needs(HOST)
+    network, weights = small(), np.array([[20, 0], [90, 0], [-6, 0]])
+    spikes, graded = (
+        replace(network.synapses[0], weights=w, message_bits=b) for w, b in ((weights, 0), (weights[:, ::-1], 8))
+    )
+    network = replace(network, synapses=(spikes, graded))
+    folder = compiled(network, tmp_path)
+    text = (folder / "network.h").read_text()
+    assert "#define HN_INPUT_LIMIT 255\n" in text
+    assert "#define HN_INPUT_LOW (-255)\n" in text
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(0, 2, 30), rng.integers(-255, 256, 30)], axis=1)
+    (printed,) = build.outputs(build.run(build.build(folder, HOST), [x]), [30])
+    trace = simulate(network, x[None], ["spikes"]).spikes["hidden"][:, 0]
+    assert np.array_equal(printed, trace)
+    assert trace.any()
+
+
 @pytest.mark.parametrize("bits", [-3, 33, 10**9, 1.5, "x", True])
 def test_message_bits_are_checked_when_a_connection_is_made(bits: Any) -> None:
     with pytest.raises(InputError, match=re.escape(f"input -> hidden: message_bits = {bits!r}, rule: None for any")):

@@ -20,6 +20,7 @@ from needed import lava_is_here, needs_lava
 from hypr_neuro.compilers.lava.from_lava import from_lava
 from hypr_neuro.errors import InputError, MismatchError, MissingPackageError
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork
+from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.integer import assert_same_run, random_integer_network, run_of_simulator
 from hypr_neuro.testing.networks import random_quantized
 
@@ -144,6 +145,47 @@ def test_quantized_networks_of_any_model_come_back_equal(tmp_path: Path) -> None
         assert normal_form(found) == normal_form(qnet.integer()), name
 
 
+# ---------------------------------------------------------------- hierarchical processes, and messages
+
+
+@needs_lava
+def test_hierarchical_processes_are_walked_to_their_leaves_and_left_as_they_were(tmp_path: Path) -> None:
+    ask("nested", tmp_path)
+    facts = json.loads((tmp_path / "nested.json").read_text())
+    assert facts["equal"]
+    assert facts["ports"] == [0, 0, 0]
+    assert not facts["aliased"]
+    network, x = IntegerNetwork.load(tmp_path / "nested.h5"), np.load(tmp_path / "nested.x.npy")
+    names = [p.name for p in network.populations]
+    assert names[:4] == ["entry/neurons", "left/first/neurons", "left/behind/neurons", "left/joined"]
+    assert len(names) == 7
+    assert [p.size for p in network.populations] == [4] * 7
+    assert network.inputs == 3 + 4 + 4  # the source, and one of each loop's own
+    found, wanted = simulate(network, x[None], record=("spikes",)).spikes, np.load(tmp_path / "nested.spikes.npz")
+    last = {"entry": names[0], "left/joined": names[3], "right/joined": names[6]}
+    for name, spikes in wanted.items():
+        assert np.array_equal(found[last[name]][:, 0], spikes), name
+        assert 0 < spikes.mean() < 1
+    text = "\n".join(facts["lines"])
+    assert "read through its parts: process 'entry' (blocks.Block), BlockModel" in text
+    assert text.count("LoopModel") == 2
+
+
+@needs_lava
+def test_message_bits_hold_in_the_channels_that_a_connection_reads(tmp_path: Path) -> None:
+    ask("sources", tmp_path)
+    for name in ("dense", "delayed"):
+        network, kept = IntegerNetwork.load(tmp_path / f"{name}.h5"), np.load(tmp_path / f"{name}.npz")
+        assert [c.message_bits for c in network.synapses] == [0, 8]
+        spikes = simulate(network, kept["x"][None], record=("spikes",)).spikes["neurons"][:, 0]
+        assert np.array_equal(spikes, kept["spikes"])
+        assert 0 < spikes.mean() < 1
+        too_large = kept["x"].copy()
+        too_large[3, 1] = 2
+        with pytest.raises(InputError, match=r"x holds 0 to 2 in the channels that it reads, rule: 0 to 1"):
+            simulate(network, too_large[None])
+
+
 # ---------------------------------------------------------------- refusals
 
 MESSAGES = {
@@ -163,6 +205,9 @@ MESSAGES = {
     "bits": r"process 'weights' .*: num_weight_bits = 9, rule: 1\.\.8",
     "bias": r"process 'lif' .*: bias_mant\[0\] = 40000, rule: 16 bits",
     "no process": r"from_lava takes a Lava process, not a int",
+    "both": r"process 'both' \(blocks.Both\) receives and sends, rule inside the network",
+    "broken": r"process 'both' \(blocks.Broken\): its BrokenModel fails with ValueError: no such thing",
+    "twice": r"process 'both' \(blocks.Twice\): SubProcessModels TwiceModel, TwiceAgainModel, rule: one of them tagged",
 }
 
 

@@ -2,6 +2,8 @@
 
     python tests/helpers/lava_networks.py run FOLDER SEED SEED …       networks drawn here, run by Lava
     python tests/helpers/lava_networks.py back FOLDER FILE FILE …      networks of ours, to Lava and back; nothing runs
+    python tests/helpers/lava_networks.py nested FOLDER                networks of hierarchical processes, run by Lava
+    python tests/helpers/lava_networks.py sources FOLDER               two sources of different messages, run by Lava
     python tests/helpers/lava_networks.py refuse FOLDER                networks that are refused, what is said of others
 
 `run` writes SEED.h5 (what was read), SEED.x.npy (its input), SEED.i.npy (states and spikes of population i under Lava)
@@ -184,6 +186,93 @@ def run_all(folder: Path, seeds: list[str]) -> None:
             (folder / f"{seed}.error.txt").write_text(traceback.format_exc(), encoding="utf-8")
 
 
+# ---------------------------------------------------------------- hierarchical processes
+
+
+def nested(folder: Path) -> None:
+    """Read a network of hierarchical processes twice, then let Lava compile and run it as if nobody had looked."""
+    from blocks import Block, Loop
+    from lava.proc.io.source import RingBuffer
+
+    from hypr_neuro.compilers.lava.from_lava import from_lava
+
+    rng = np.random.default_rng(5)
+    source = RingBuffer(data=(rng.random((3, STEPS)) < 0.5).astype(np.int32))
+    entry = Block(rng.integers(-40, 110, (4, 3)), (2, 2), name="entry", vth=70, du=1000, dv=300)
+    left, right = Loop(1, 4, name="left"), Loop(2, 4)
+    source.s_out.connect(entry.s_in)
+    entry.s_out.flatten().connect(left.s_in)
+    left.s_out.connect(right.s_in)
+    first, again = from_lava(entry), from_lava(right)
+    ports, aliased = [len(p.s_in.out_connections) for p in (entry, left, right)], entry.v.aliased_var is not None
+    spikes = run_to_sinks({"entry": entry, "left/joined": left, "right/joined": right})
+    first.network.save(folder / "nested.h5")
+    np.save(folder / "nested.x.npy", first.input())
+    np.savez(folder / "nested.spikes.npz", **spikes)
+    facts = {
+        "equal": first.network.digest() == again.network.digest(),
+        "ports": ports,
+        "lines": first.lines(),
+        "aliased": aliased,
+    }
+    (folder / "nested.json").write_text(json.dumps(facts))
+
+
+def run_to_sinks(senders: dict[str, Any]) -> dict[str, Any]:
+    """Run the network of these processes; what each sent, (T, n)."""
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.sink import RingBuffer as Sink
+
+    sinks = {name: Sink(shape=p.s_out.shape, buffer=STEPS) for name, p in senders.items()}
+    for name, p in senders.items():
+        p.s_out.connect(sinks[name].a_in)
+    first = next(iter(senders.values()))
+    try:
+        first.run(condition=RunSteps(num_steps=STEPS), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+        return {name: sink.data.get().reshape(-1, STEPS).T for name, sink in sinks.items()}
+    finally:
+        first.stop()
+
+
+# ---------------------------------------------------------------- messages
+
+
+def sources(folder: Path) -> None:
+    """A source of spikes and one of graded values feed the same neurons, and a third one feeds both."""
+    from lava.proc.io.source import RingBuffer
+
+    from hypr_neuro.compilers.lava.from_lava import from_lava
+
+    rng = np.random.default_rng(0)
+    for name, kinds in (("dense", ("Dense", "Dense")), ("delayed", ("DelayDense", "DelayDense"))):
+        spikes = RingBuffer(data=rng.integers(0, 2, (4, STEPS)))
+        graded = RingBuffer(data=rng.integers(0, 60, (2, STEPS)))
+        neurons = lif_of(5)
+        for source, kind, bits in ((spikes, kinds[0], 0), (graded, kinds[1], 8)):
+            connection = drawn(rng, kind, 5, int(source.s_out.size), bits)
+            source.s_out.connect(connection.s_in)
+            connection.a_out.connect(neurons.a_in)
+        read = from_lava(neurons)
+        (found,) = run_to_sinks({"neurons": neurons}).values()
+        read.network.save(folder / f"{name}.h5")
+        np.savez(folder / f"{name}.npz", x=read.input(), spikes=found)
+
+
+def lif_of(size: int) -> Any:
+    from lava.proc.lif.process import LIF
+
+    return LIF(shape=(size,), vth=300, du=2000, dv=300, name="neurons")
+
+
+def drawn(rng: Rng, kind: str, post: int, pre: int, bits: int) -> Any:
+    from lava.proc.dense import process
+
+    options = {"delays": rng.integers(0, 5, (post, pre))} if kind == "DelayDense" else {}
+    weights = rng.integers(-6, 12, (post, pre)) * (1 if bits else 10)
+    return getattr(process, kind)(weights=weights, num_message_bits=bits, **options)
+
+
 # ---------------------------------------------------------------- to Lava and back
 
 
@@ -279,7 +368,16 @@ REFUSED: dict[str, Any] = {
     "bits": lambda: chain(weights(num_weight_bits=9), neurons()),
     "bias": lambda: chain(weights(), neurons(bias_mant=40_000)),
     "no process": lambda: 3,
+    "both": lambda: chain(source(), weights(), neurons(), weights(), block("Both"), weights(), neurons()),
+    "broken": lambda: chain(source(), block("Broken")),
+    "twice": lambda: chain(source(), block("Twice")),
 }
+
+
+def block(kind: str) -> Any:
+    import blocks
+
+    return getattr(blocks, kind)()
 
 
 def scaled() -> Any:
@@ -349,4 +447,6 @@ def message(call: Any) -> str:
 
 if __name__ == "__main__":
     task, where, *rest = sys.argv[1:]
-    {"run": run_all, "back": back, "refuse": refuse}[task](Path(where), *([rest] if task != "refuse" else []))
+    sys.path.insert(0, str(Path(__file__).parent / "lava_blocks"))
+    tasks = {"run": run_all, "back": back, "nested": nested, "sources": sources, "refuse": refuse}
+    tasks[task](Path(where), *([rest] if task in ("run", "back") else []))
