@@ -1,20 +1,26 @@
 """Memory that learning on a chip takes beside the network itself, from the widths of the profile.
 
-Bits of a layer of n neurons with m columns of weights (inputs, bias axon, own neurons), d states, Δ steps for
-which eligibilities wait for their error (0 unless `learning.eligibility_alignment` is "delayed"):
+Bits of a population of n neurons with s synapses that learn (those of the bias axon and, recurrent, of its own neurons
+included), d states, Δ steps for which eligibilities wait for their error (0 unless `learning.eligibility_alignment` is
+"delayed"):
 
     each synapse   d · eligibility_bits + accumulator_bits + Δ · eligibility_bits
                    + residual_bits + momentum_bits                       (the last only where momentum is used)
     each neuron    ψ, the entries of A, B, C, C' and F that are not always 0 (where only signals pass, those of B and C
-                   that B·C is made of), the learning signal (D of them in front of the last hidden layer), the gain B·C
-                   for Δ steps where a layer below learns, and, for each parameter that learns, its eligibilities,
+                   that B·C is made of), the learning signal (D of them where it waits for D steps; of a signal whose
+                   parts come at different times each part that waits, in the width of its sum), the gain B·C
+                   for Δ steps where something below learns, and, for each parameter that learns, its eligibilities,
                    accumulator, ring and momentum and its d derivatives
-    the layer      what the update rule keeps of each connection and of each parameter that learns, such as row and
-                   column means, in the widths that the rule states (`UpdateRule.state`)
+    the whole      what the update rule keeps of each connection that learns and of each parameter that does, such as
+                   row and column means, in the widths that the rule states (`UpdateRule.state`). To a rule, a
+                   connection whose synapses stand in a list (sparse weights, delays of their own) is one column.
+
+All of it follows from `LearningPlan`: connections that do not learn keep nothing, nor do populations that no signal
+reaches. A population whose spikes are outputs learns from a trace of them, a population of its own (`output_traces`).
 
 Weights, states and parameters are the network's own and stand apart (`LayerMemory.network_bits`). What lives only while
-one synapse is computed counts nothing. Feedback takes the weights of the layer above where they lie; random feedback is
-drawn again each time.
+one synapse is computed counts nothing. Feedback takes the weights of the population above where they lie; random
+feedback is drawn again each time.
 """
 
 from __future__ import annotations
@@ -30,14 +36,20 @@ from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.structure import structure
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.incoming import Incoming
+from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.sim.learning.widths import Widths, layer_widths
+
+Entries = dict[str, tuple[int, int]]
+"""By name how many numbers, and the bits of one."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One layer, or the part of it that a core holds.
+    """One layer of a chain, by its sizes alone.
 
     Attributes
     ----------
@@ -63,38 +75,90 @@ class Shape:
     learns: bool = True
     layer_neurons: int = 0
 
-    @property
-    def synapses(self) -> int:
-        """Of all neurons."""
-        return self.neurons * (self.inputs + self.recurrent)
+
+@dataclass(frozen=True)
+class LearningSynapses:
+    """The synapses of one connection that learn, or those of them that one core holds.
+
+    Attributes
+    ----------
+    key
+        The connection: of a chain of layers "input" or "recurrent".
+    synapses
+        How many.
+    rows, columns
+        What an update changes: neurons and synapses of each, or all weights of a list and 1.
+    all_rows
+        Rows of the whole connection: means are as wide as these need.
+    """
+
+    key: str
+    synapses: int
+    rows: int
+    columns: int
+    all_rows: int
+
+
+@dataclass(frozen=True)
+class LearningTimes:
+    """When signals come to a population, and what of its Jacobian they meet.
+
+    Attributes
+    ----------
+    waiting
+        Steps for which eligibilities wait for their signal.
+    signals
+        Learning signals that wait, with the bits of each: (numbers, bits) for each time that parts of it wait.
+    active
+        Whether signals reach the population for it or for what lies below.
+    passes_down
+        Whether something below it learns.
+    """
+
+    waiting: int
+    signals: tuple[tuple[int, int], ...]
+    active: bool
+    passes_down: bool
 
 
 @dataclass(frozen=True)
 class LayerMemory:
-    """What learning stores of one layer: each entry (numbers, bits of one).
+    """What learning stores of one population, or of its neurons on one core: each entry (numbers, bits of one).
 
     Attributes
     ----------
-    name, shape
-        The layer.
+    name
+        The population, of a chain a layer.
+    model, neurons, parameters
+        Its neurons, how many, and how many of their parameters learn.
+    learning
+        Its synapses that learn, by connection.
     per_synapse, per_neuron
-        Of one synapse and of one neuron.
+        Of one synapse that learns and of one neuron.
     layer
-        Of the layer as a whole.
+        Of the population as a whole.
     network
-        Weights, states and parameters of the layer, which it has without learning, too.
+        Weights, states and parameters of the population, which it has without learning, too; {} of a part on a core.
     """
 
     name: str
-    shape: Shape
-    per_synapse: dict[str, tuple[int, int]]
-    per_neuron: dict[str, tuple[int, int]]
-    layer: dict[str, tuple[int, int]]
-    network: dict[str, tuple[int, int]]
+    model: NeuronModel
+    neurons: int
+    parameters: int
+    learning: tuple[LearningSynapses, ...]
+    per_synapse: Entries
+    per_neuron: Entries
+    layer: Entries
+    network: Entries
+
+    @property
+    def synapses(self) -> int:
+        """How many synapses learn."""
+        return sum(c.synapses for c in self.learning)
 
     @property
     def synapse_bits(self) -> int:
-        """Of one synapse."""
+        """Of one synapse that learns."""
         return _bits(self.per_synapse)
 
     @property
@@ -104,15 +168,15 @@ class LayerMemory:
 
     @property
     def bits(self) -> int:
-        """Of the whole layer, every number in its own width."""
-        return self.shape.synapses * self.synapse_bits + self.shape.neurons * self.neuron_bits + _bits(self.layer)
+        """Of the whole population, every number in its own width."""
+        return self.synapses * self.synapse_bits + self.neurons * self.neuron_bits + _bits(self.layer)
 
     @property
     def whole_bytes(self) -> int:
-        """Of the whole layer, every number in as many bytes as it needs."""
+        """Of the whole population, every number in as many bytes as it needs."""
         return (
-            self.shape.synapses * _whole_bytes(self.per_synapse)
-            + self.shape.neurons * _whole_bytes(self.per_neuron)
+            self.synapses * _whole_bytes(self.per_synapse)
+            + self.neurons * _whole_bytes(self.per_neuron)
             + _whole_bytes(self.layer)
         )
 
@@ -127,86 +191,164 @@ class LayerMemory:
         return _whole_bytes(self.network)
 
 
-def _bits(entries: dict[str, tuple[int, int]]) -> int:
+def _bits(entries: Entries) -> int:
     return sum(count * width for count, width in entries.values())
 
 
-def _whole_bytes(entries: dict[str, tuple[int, int]]) -> int:
+def _whole_bytes(entries: Entries) -> int:
     return sum(count * -(-width // 8) for count, width in entries.values())
 
 
 def learning_memory(
     qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, options: LearnOptions | None = None
 ) -> list[LayerMemory]:
-    """Count the memory of each layer of a network, in `profile` (default: the one it was quantized for).
+    """Count the memory of each population of a network, in `profile` (default: the one it was quantized for).
 
     Raise InputError for options that do not fit the network or the profile.
     """
-    options = options or LearnOptions()
     chip = qnet.profile if profile is None else load_profile(profile)
-    options.check(replace(qnet, profile=chip))
-    chosen = options.learning_parameters(qnet)
-    shapes = []
-    for i, layer in enumerate(qnet.layers):
-        recurrent = layer.size if layer.recurrent is not None else 0
-        shapes.append(
-            Shape(
-                layer.model,
-                layer.size,
-                int(layer.input.mantissa.shape[1]),
-                recurrent,
-                len(chosen[i]),
-                options.learns(qnet.name(i)),
-            )
-        )
-    return memory_of(shapes, chip, options)
+    plan = LearningPlan(replace(qnet, profile=chip), options)
+    return [population_memory(plan, i) for i in range(len(plan.layers))]
+
+
+def population_memory(plan: LearningPlan, i: int, held: Sequence[int] | None = None, neurons: int = 0) -> LayerMemory:
+    """Count the memory of the population at a place, or of what a core holds of it.
+
+    Parameters
+    ----------
+    plan
+        How the network learns.
+    i
+        Place of the population in the plan.
+    held
+        Of each connection to it that learns, the synapses on the core; None for the whole population.
+    neurons
+        How many of its neurons are on the core, 0 for all.
+    """
+    layer = plan.layers[i]
+    neurons = neurons or layer.size
+    incoming = [c for c in layer.incoming if c.learns]
+    counts = [_synapses(c) for c in incoming] if held is None else held
+    learning = tuple(_held(c, int(count), neurons) for c, count in zip(incoming, counts, strict=True))
+    times = LearningTimes(layer.waiting, _signals(plan, layer), plan.active(i), plan.passes_down(i))
+    part = _Part(layer.name, layer.model, neurons, layer.size, len(layer.parameters))
+    memory = _memory(part, learning, layer.widths, times, plan.options)
+    if held is not None:
+        return memory
+    weights = sum(_synapses(c) for c in layer.incoming)
+    return replace(memory, network=_network(layer.model, layer.size, weights, layer.widths))
+
+
+def _synapses(c: Incoming) -> int:
+    """Count all weights of a connection, those of a convolution once."""
+    return int(c.weights().size)
+
+
+def _held(c: Incoming, synapses: int, neurons: int) -> LearningSynapses:
+    rows, columns = c.shape
+    return LearningSynapses(c.key, synapses, synapses if c.listed else neurons, columns, rows)
+
+
+def _signals(plan: LearningPlan, layer: LayerPlan) -> tuple[tuple[int, int], ...]:
+    """Return the signals that wait: of one time in the signal's width, of several each as wide as its sum can be."""
+    waits = sorted({term.wait for term in layer.terms})
+    if len(waits) == 1:
+        return ((waits[0], layer.widths.signal_bits),)
+    return tuple((wait, plan.signal_scales.waiting_bits(layer.index, wait)) for wait in waits if wait)
 
 
 def memory_of(
     shapes: Sequence[Shape], profile: Profile | str | Path, options: LearnOptions | None = None
 ) -> list[LayerMemory]:
-    """Count the memory of a network that is given by the shapes of its layers, the readout last.
+    """Count the memory of a chain that is given by the shapes of its layers, the readout last.
 
     Of the options the update rule and momentum count; shapes say what learns. Raise InputError for bad values.
     """
     chip, options = load_profile(profile), options or LearnOptions()
     options.check_values()
-    return [_layer_memory(shapes, i, chip, options) for i in range(len(shapes))]
+    return [_of_shape(shapes, i, chip, options) for i in range(len(shapes))]
 
 
-def _layer_memory(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOptions) -> LayerMemory:
+def _of_shape(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOptions) -> LayerMemory:
     shape, clock = shapes[i], chip.clock(len(shapes))
-    widths, wait = layer_widths(chip, readout=i == clock.output), clock.waiting(i)
-    below_learns = any(s.learns or s.parameters for s in shapes[:i])
-    if not (shape.learns or shape.parameters or below_learns):
-        return LayerMemory(layer_name(i, len(shapes)), shape, {}, {}, {}, _network(shape, widths))
-    per_synapse: dict[str, tuple[int, int]] = {}
+    widths = layer_widths(chip, readout=i == clock.output)
+    below = any(s.learns or s.parameters for s in shapes[:i])
+    active = shape.learns or bool(shape.parameters) or below
+    columns = [(key, m) for key, m in (("input", shape.inputs), ("recurrent", shape.recurrent)) if m]
+    learning = tuple(
+        LearningSynapses(key, shape.neurons * m, shape.neurons, m, shape.layer_neurons or shape.neurons)
+        for key, m in columns
+        if shape.learns
+    )
+    signals = ((clock.signal_wait(i), widths.signal_bits),)
+    times = LearningTimes(clock.waiting(i), signals, active, below)
+    whole = shape.layer_neurons or shape.neurons
+    part = _Part(layer_name(i, len(shapes)), shape.model, shape.neurons, whole, shape.parameters)
+    weights = shape.neurons * sum(m for _, m in columns)
+    memory = _memory(part, learning, widths, times, options)
+    return replace(memory, network=_network(shape.model, shape.neurons, weights, widths))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Neurons of a population, all or those on a core; `whole` counts all."""
+
+    name: str
+    model: NeuronModel
+    neurons: int
+    whole: int
+    parameters: int
+
+
+def _memory(
+    part: _Part, learning: tuple[LearningSynapses, ...], widths: Widths, times: LearningTimes, options: LearnOptions
+) -> LayerMemory:
+    """Count all but the network's own."""
+    model, parameters = part.model, part.parameters
+    if not times.active:
+        return LayerMemory(part.name, model, part.neurons, parameters, (), {}, {}, {}, {})
     momentum = widths.momentum_bits if options.momentum else 0
-    if shape.learns:
-        per_synapse = _present(
-            {
-                "eligibilities": (shape.model.d, widths.eligibility_bits),
-                "accumulator": (1, widths.accumulator_bits),
-                "waiting eligibilities": (wait, widths.eligibility_bits),
-                "residual": (1, widths.residual_bits),
-                "momentum": (1, momentum),
-            }
-        )
-    per_neuron = {
-        "ψ": (0 if shape.model.readout else 1, widths.psi_bits),
-        "Jacobian": (_entries_in_use(shape), widths.entry_bits),
-        "learning signals": (1 + clock.signal_wait(i), widths.signal_bits),
-        "waiting gains": (wait if below_learns else 0, widths.gain_bits(gain_terms(shape.model))),
+    per_synapse = {
+        "eligibilities": (model.d, widths.eligibility_bits),
+        "accumulator": (1, widths.accumulator_bits),
+        "waiting eligibilities": (times.waiting, widths.eligibility_bits),
+        "residual": (1, widths.residual_bits),
+        "momentum": (1, momentum),
     }
-    per_neuron |= _of_parameters(shape, widths, momentum, wait)
-    name = layer_name(i, len(shapes))
-    of_layer: dict[str, tuple[int, int]] = {}
-    if shape.learns:
-        for key, columns in (("input", shape.inputs), ("recurrent", shape.recurrent)):
-            of_layer |= _kept_by_rule(key, options.rule, shape, columns, widths) if columns else {}
-    for name_of_state, (count, bits) in _kept_by_rule("parameters", options.rule, shape, 1, widths).items():
-        of_layer[name_of_state] = (shape.parameters * count, bits)
-    return LayerMemory(name, shape, per_synapse, _present(per_neuron), _present(of_layer), _network(shape, widths))
+    jacobian = jacobian_entries(model) if learning or parameters else 2 * gain_terms(model)
+    per_neuron = {
+        "ψ": (0 if model.readout else 1, widths.psi_bits),
+        "Jacobian": (jacobian, widths.entry_bits),
+        **_signal_entries(times, widths),
+        "waiting gains": (times.waiting if times.passes_down else 0, widths.gain_bits(gain_terms(model))),
+        **_of_parameters(model, parameters, widths, momentum, times.waiting),
+    }
+    of_layer: Entries = {}
+    for c in learning:
+        of_layer |= _kept_by_rule(c.key, options.rule, c, widths)
+    one = LearningSynapses("parameters", 0, part.neurons, 1, part.whole)
+    for entry, (count, bits) in _kept_by_rule("parameters", options.rule, one, widths).items():
+        of_layer[entry] = (parameters * count, bits)
+    return LayerMemory(
+        part.name,
+        model,
+        part.neurons,
+        parameters,
+        learning,
+        _present(per_synapse) if learning else {},
+        _present(per_neuron),
+        _present(of_layer),
+        {},
+    )
+
+
+def _signal_entries(times: LearningTimes, widths: Widths) -> Entries:
+    """Count the signal of this step and those that wait."""
+    now = (1, widths.signal_bits)
+    if len(times.signals) == 1 and times.signals[0][1] == widths.signal_bits:
+        return {"learning signals": (1 + times.signals[0][0], widths.signal_bits)}
+    parts = {f"parts of signals, {wait} steps": (wait, bits) for wait, bits in times.signals}
+    return {"learning signals": now, **parts}
 
 
 def gain_terms(model: NeuronModel) -> int:
@@ -215,25 +357,17 @@ def gain_terms(model: NeuronModel) -> int:
     return sum(b and c for b, c in zip(pattern.B, pattern.C, strict=True))
 
 
-def _entries_in_use(shape: Shape) -> int:
-    """Count the entries of the Jacobian that learning reads: where signals only pass, those of B·C."""
-    if shape.learns or shape.parameters:
-        return jacobian_entries(shape.model)
-    return 2 * gain_terms(shape.model)
-
-
 def jacobian_entries(model: NeuronModel) -> int:
     """Count the entries of A, B, C, C' and F that are not always 0."""
     pattern = structure(model)
     return sum(chain(*pattern.A, pattern.B, pattern.C, pattern.C_prev, pattern.F))
 
 
-def _of_parameters(shape: Shape, widths: Widths, momentum: int, wait: int) -> dict[str, tuple[int, int]]:
+def _of_parameters(model: NeuronModel, count: int, widths: Widths, momentum: int, wait: int) -> Entries:
     """Count the neuron parameters that learn: each like a synapse, with its own ∂s/∂p in place of B."""
-    count = shape.parameters
     return {
-        "parameter eligibilities": (count * shape.model.d, widths.eligibility_bits),
-        "parameter derivatives by state": (count * shape.model.d, widths.state_bits),
+        "parameter eligibilities": (count * model.d, widths.eligibility_bits),
+        "parameter derivatives by state": (count * model.d, widths.state_bits),
         "parameter derivatives by output": (count, widths.entry_bits),
         "parameter accumulators": (count, widths.accumulator_bits),
         "waiting parameter eligibilities": (count * wait, widths.eligibility_bits),
@@ -241,26 +375,26 @@ def _of_parameters(shape: Shape, widths: Widths, momentum: int, wait: int) -> di
     }
 
 
-def _kept_by_rule(key: str, name: str, shape: Shape, columns: int, widths: Widths) -> dict[str, tuple[int, int]]:
-    """Count what the update rule keeps of a connection of so many columns, or of one parameter with 1.
+def _kept_by_rule(key: str, name: str, c: LearningSynapses, widths: Widths) -> Entries:
+    """Count what the update rule keeps of a connection, or of one parameter.
 
-    Its numbers are as many as the neurons here need, and as wide as those of the whole layer.
+    Its numbers are as many as what is here needs, and as wide as those of the whole connection.
     """
-    rule, rows = UPDATES[name], shape.layer_neurons or shape.neurons
-    wide = rule.state(rows, columns, widths.accumulator_bits)
-    here = rule.shapes(shape.neurons, columns)
+    rule = UPDATES[name]
+    wide = rule.state(c.all_rows, c.columns, widths.accumulator_bits)
+    here = rule.shapes(c.rows, c.columns)
     return {f"{key} {state}": (prod(here[state]), array.bits) for state, array in wide.items()}
 
 
-def _network(shape: Shape, widths: Widths) -> dict[str, tuple[int, int]]:
+def _network(model: NeuronModel, neurons: int, weights: int, widths: Widths) -> Entries:
     """Count weights, states and the integers of each neuron (as wide as a state: some are thresholds)."""
     bits = widths.state_bits
     return {
-        "weights": (shape.synapses, widths.weight_bits),
-        "states": (shape.neurons * shape.model.d, bits),
-        "parameters": (shape.neurons * len(shape.model.fixed_per_neuron), bits),
+        "weights": (weights, widths.weight_bits),
+        "states": (neurons * model.d, bits),
+        "parameters": (neurons * len(model.fixed_per_neuron), bits),
     }
 
 
-def _present(entries: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+def _present(entries: Entries) -> Entries:
     return {name: (count, width) for name, (count, width) in entries.items() if count and width}

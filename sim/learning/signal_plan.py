@@ -69,6 +69,20 @@ class SignalScales:
             self._plans[i] = self._plan(i)
         return self._plans[i]
 
+    def waiting_bits(self, i: int, wait: int) -> int:
+        """Count the bits, sign included, of the sum of those parts of population i's signal that wait so long."""
+        layer, total = self.layers[i], 0
+        for term, down in zip(layer.terms, self.of(i).downs, strict=True):
+            if term.wait == wait:
+                total += self._part(term)[0] >> (down + 2 * self._of_errors(term))
+        return total.bit_length() + 1
+
+    def _of_errors(self, term: SignalTerm) -> bool:
+        """Tell whether a part is made of errors alone, so that its bound is known; see `of`."""
+        if term.connection is None:
+            return True
+        return self.layers[self._place[self.connections[term.connection].target]].takes_error_alone
+
     def take(self, shifts: Sequence[int]) -> None:
         """Keep these shifts, those of the network as it was when it began to learn."""
         self._given = tuple(shifts)

@@ -285,7 +285,7 @@ def test_a_model_without_learned_is_compared_and_counted() -> None:
     assert found
     scales = gradient_scales(net, qnet, LearnOptions(parameters=("all",)))
     assert {name for name in scales if name.startswith("layers.0.")} == {"layers.0.input", "layers.0.recurrent"}
-    assert learning_memory(qnet)[0].shape.parameters == 0
+    assert learning_memory(qnet)[0].parameters == 0
     with pytest.raises(InputError, match=r"'layers.0.k0' does not learn, known: all, readout.decay"):
         LearningPlan(qnet, LearnOptions(parameters=("layers.0.k0",)))
 

@@ -56,8 +56,8 @@ def test_a_synapse_keeps_an_eligibility_a_state_and_an_accumulator(name: str) ->
 
 def test_a_layer_adds_up() -> None:
     memory = hidden("lif")
-    shape = memory.shape
-    assert (shape.neurons, shape.inputs, shape.recurrent) == (6, 4, 6)
+    assert (memory.neurons, memory.synapses) == (6, 6 * (4 + 6))
+    assert [(c.key, c.columns) for c in memory.learning] == [("input", 4), ("recurrent", 6)]
     # mean squares of 60 - 10 bits
     assert memory.layer == {
         "input row": (6, 50),
