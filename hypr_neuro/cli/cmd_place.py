@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -21,19 +20,12 @@ def run(
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the placement to.")] = None,
     json: Json = False,
 ) -> None:
-    """Split the layers over cores and show what each core uses of its limits."""
+    """Split the populations over cores and show what each core uses of its limits, and what each connection takes."""
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.placement.place import place
 
     placement = place(get_quantized(network), profile, learning=learning)
-    cores = [asdict(use) for use in placement.cores]
-    section = {
-        "fits": True,
-        "learning": learning,
-        "cores_used": placement.used,
-        "cores": placement.core_limit,
-        "per_core": cores,
-    }
+    section = placement.section()
     if out is not None:
         RunFolder(out).merge("placement", section)
     if json:
@@ -56,7 +48,10 @@ def run(
         ]
         for use in placement.cores
     ]
-    headings = ["core", "layer", "neurons", "synapses", "axons in", "axons out", "memory bits", "of it learning"]
+    headings = ["core", "population", "neurons", "synapses", "axons in", "axons out", "memory bits", "of it learning"]
     print_table(
         headings, table_rows, f"{placement.used} of {placement.core_limit or '∞'} cores of '{placement.profile}'"
     )
+    connections = [[*c.values()] for c in placement.by_connection()]
+    columns = ["connection", "learns", "synapses", "memory bits", "cores"]
+    print_table(columns, connections, "connections on all cores, memory of learning apart")

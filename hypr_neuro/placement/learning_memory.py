@@ -90,6 +90,8 @@ class LearningSynapses:
         What an update changes: neurons and synapses of each, or all weights of a list and 1.
     all_rows
         Rows of the whole connection: means are as wide as these need.
+    listed
+        Whether its synapses stand in a list.
     """
 
     key: str
@@ -97,6 +99,7 @@ class LearningSynapses:
     rows: int
     columns: int
     all_rows: int
+    listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class LayerMemory:
         The population, of a chain a layer.
     model, neurons, parameters
         Its neurons, how many, and how many of their parameters learn.
+    whole
+        Neurons of the whole population.
     learning
         Its synapses that learn, by connection.
     per_synapse, per_neuron
@@ -144,6 +149,7 @@ class LayerMemory:
     name: str
     model: NeuronModel
     neurons: int
+    whole: int
     parameters: int
     learning: tuple[LearningSynapses, ...]
     per_synapse: Entries
@@ -211,42 +217,42 @@ def learning_memory(
     return [population_memory(plan, i) for i in range(len(plan.layers))]
 
 
-def population_memory(plan: LearningPlan, i: int, held: Sequence[int] | None = None, neurons: int = 0) -> LayerMemory:
-    """Count the memory of the population at a place, or of what a core holds of it.
+def population_memory(plan: LearningPlan, i: int) -> LayerMemory:
+    """Count the memory of the population at a place of a plan."""
+    layer = plan.layers[i]
+    learning = tuple(_learning(c) for c in layer.incoming if c.learns)
+    times = LearningTimes(layer.waiting, _signals(plan, layer), plan.active(i), plan.passes_down(i))
+    weights = sum(int(c.weights().size) for c in layer.incoming)  # those of a convolution once
+    network = _network(layer.model, layer.size, weights, layer.widths)
+    sizes = _Sizes(layer.name, layer.model, layer.size, layer.size, len(layer.parameters))
+    return replace(_memory(sizes, learning, layer.widths, times, plan.options), network=network)
+
+
+def part_memory(whole: LayerMemory, plan: LearningPlan, held: Sequence[int], neurons: int) -> LayerMemory:
+    """Count the memory of those neurons of a population that one core holds.
 
     Parameters
     ----------
+    whole
+        Of the population.
     plan
         How the network learns.
-    i
-        Place of the population in the plan.
     held
-        Of each connection to it that learns, the synapses on the core; None for the whole population.
+        Of each of `whole.learning` the synapses on the core.
     neurons
-        How many of its neurons are on the core, 0 for all.
+        How many neurons are on the core.
     """
-    layer = plan.layers[i]
-    neurons = neurons or layer.size
-    incoming = [c for c in layer.incoming if c.learns]
-    counts = [_synapses(c) for c in incoming] if held is None else held
-    learning = tuple(_held(c, int(count), neurons) for c, count in zip(incoming, counts, strict=True))
-    times = LearningTimes(layer.waiting, _signals(plan, layer), plan.active(i), plan.passes_down(i))
-    part = _Part(layer.name, layer.model, neurons, layer.size, len(layer.parameters))
-    memory = _memory(part, learning, layer.widths, times, plan.options)
-    if held is not None:
-        return memory
-    weights = sum(_synapses(c) for c in layer.incoming)
-    return replace(memory, network=_network(layer.model, layer.size, weights, layer.widths))
+    learning = tuple(
+        replace(c, synapses=count, rows=count if c.listed else neurons)
+        for c, count in zip(whole.learning, held, strict=True)
+    )
+    kept = _kept(learning, whole, neurons, plan.options.rule, plan.layers[0].widths.accumulator_bits)
+    return replace(whole, neurons=neurons, learning=learning, layer=kept, network={})
 
 
-def _synapses(c: Incoming) -> int:
-    """Count all weights of a connection, those of a convolution once."""
-    return int(c.weights().size)
-
-
-def _held(c: Incoming, synapses: int, neurons: int) -> LearningSynapses:
+def _learning(c: Incoming) -> LearningSynapses:
     rows, columns = c.shape
-    return LearningSynapses(c.key, synapses, synapses if c.listed else neurons, columns, rows)
+    return LearningSynapses(c.key, int(c.weights().size), rows, columns, rows, c.listed)
 
 
 def _signals(plan: LearningPlan, layer: LayerPlan) -> tuple[tuple[int, int], ...]:
@@ -283,14 +289,14 @@ def _of_shape(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOpti
     signals = ((clock.signal_wait(i), widths.signal_bits),)
     times = LearningTimes(clock.waiting(i), signals, active, below)
     whole = shape.layer_neurons or shape.neurons
-    part = _Part(layer_name(i, len(shapes)), shape.model, shape.neurons, whole, shape.parameters)
+    sizes = _Sizes(layer_name(i, len(shapes)), shape.model, shape.neurons, whole, shape.parameters)
     weights = shape.neurons * sum(m for _, m in columns)
-    memory = _memory(part, learning, widths, times, options)
-    return replace(memory, network=_network(shape.model, shape.neurons, weights, widths))
+    network = _network(shape.model, shape.neurons, weights, widths)
+    return replace(_memory(sizes, learning, widths, times, options), network=network)
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Sizes:
     """Neurons of a population, all or those on a core; `whole` counts all."""
 
     name: str
@@ -301,12 +307,13 @@ class _Part:
 
 
 def _memory(
-    part: _Part, learning: tuple[LearningSynapses, ...], widths: Widths, times: LearningTimes, options: LearnOptions
+    sizes: _Sizes, learning: tuple[LearningSynapses, ...], widths: Widths, times: LearningTimes, options: LearnOptions
 ) -> LayerMemory:
     """Count all but the network's own."""
-    model, parameters = part.model, part.parameters
+    model, parameters = sizes.model, sizes.parameters
+    empty = LayerMemory(sizes.name, model, sizes.neurons, sizes.whole, parameters, learning, {}, {}, {}, {})
     if not times.active:
-        return LayerMemory(part.name, model, part.neurons, parameters, (), {}, {}, {}, {})
+        return empty
     momentum = widths.momentum_bits if options.momentum else 0
     per_synapse = {
         "eligibilities": (model.d, widths.eligibility_bits),
@@ -323,23 +330,23 @@ def _memory(
         "waiting gains": (times.waiting if times.passes_down else 0, widths.gain_bits(gain_terms(model))),
         **_of_parameters(model, parameters, widths, momentum, times.waiting),
     }
-    of_layer: Entries = {}
-    for c in learning:
-        of_layer |= _kept_by_rule(c.key, options.rule, c, widths)
-    one = LearningSynapses("parameters", 0, part.neurons, 1, part.whole)
-    for entry, (count, bits) in _kept_by_rule("parameters", options.rule, one, widths).items():
-        of_layer[entry] = (parameters * count, bits)
-    return LayerMemory(
-        part.name,
-        model,
-        part.neurons,
-        parameters,
-        learning,
-        _present(per_synapse) if learning else {},
-        _present(per_neuron),
-        _present(of_layer),
-        {},
+    return replace(
+        empty,
+        per_synapse=_present(per_synapse) if learning else {},
+        per_neuron=_present(per_neuron),
+        layer=_kept(learning, empty, sizes.neurons, options.rule, widths.accumulator_bits),
     )
+
+
+def _kept(learning: Sequence[LearningSynapses], of: LayerMemory, neurons: int, rule: str, bits: int) -> Entries:
+    """Count what the update rule keeps of the connections that learn, and of the parameters of so many neurons."""
+    entries: Entries = {}
+    for c in learning:
+        entries |= _kept_by_rule(c, rule, bits)
+    one = LearningSynapses("parameters", 0, neurons, 1, of.whole)
+    for name, (count, width) in _kept_by_rule(one, rule, bits).items():
+        entries[name] = (of.parameters * count, width)
+    return _present(entries)
 
 
 def _signal_entries(times: LearningTimes, widths: Widths) -> Entries:
@@ -375,15 +382,15 @@ def _of_parameters(model: NeuronModel, count: int, widths: Widths, momentum: int
     }
 
 
-def _kept_by_rule(key: str, name: str, c: LearningSynapses, widths: Widths) -> Entries:
+def _kept_by_rule(c: LearningSynapses, name: str, accumulator_bits: int) -> Entries:
     """Count what the update rule keeps of a connection, or of one parameter.
 
     Its numbers are as many as what is here needs, and as wide as those of the whole connection.
     """
     rule = UPDATES[name]
-    wide = rule.state(c.all_rows, c.columns, widths.accumulator_bits)
+    wide = rule.state(c.all_rows, c.columns, accumulator_bits)
     here = rule.shapes(c.rows, c.columns)
-    return {f"{key} {state}": (prod(here[state]), array.bits) for state, array in wide.items()}
+    return {f"{c.key} {state}": (prod(here[state]), array.bits) for state, array in wide.items()}
 
 
 def _network(model: NeuronModel, neurons: int, weights: int, widths: Widths) -> Entries:

@@ -30,7 +30,7 @@ T = TypeVar("T")
 NO_UNIT = "-"
 """Unit of what has none; any number may leave its unit unsaid so."""
 UNITS = {
-    "step": ("connection_delay", "error_latency"),
+    "step": ("connection_delay", "error_latency", "delay"),
     "bit": ("threshold_shift", "eligibility_fraction", "synaptic_memory"),
     "log2": ("weight_exponent_min", "weight_exponent_max", "bias_exponent_max"),
     "1": ("state_headroom",),
@@ -165,13 +165,19 @@ class Learning(_Section):
 
 
 class Core(_Section):
-    """Limits of one core; an absent one is not published and not checked."""
+    """Limits of one core; an absent one is not published and not checked.
+
+    `delay` is the largest delay of a synapse, `shared_weights` says whether a core keeps a convolution's kernel once
+    instead of a weight for each synapse.
+    """
 
     neurons: Positive | None = None
     in_axons: Positive | None = None
     out_axons: Positive | None = None
     synaptic_memory: Positive | None = None
     fan_in: Positive | None = None
+    delay: Count | None = None
+    shared_weights: Quantity[bool] | None = None
 
 
 class Chip(_Section):

@@ -85,7 +85,8 @@ def _one_to_one(output: str, n: int, qnet: QuantizedNetwork, scale: float) -> Qu
             "(precision.weight_bits), rule: 2 at least for the trace that it learns from; give the network a readout"
         )
     mantissa = 1 << (bits - 2)
-    weights: Any = csr_array(np.eye(n, dtype=np.int64) * mantissa)
+    diagonal = np.full(n, mantissa, np.int64), np.arange(n), np.arange(n + 1)
+    weights: Any = csr_array(diagonal, shape=(n, n))
     return QuantizedConnection(
         mantissa=weights,
         exponent=round(log2(scale)) - (bits - 2),

@@ -26,6 +26,7 @@ from hypr_neuro.report.tables import (
     accuracy_rows,
     activity_rows,
     clip_totals,
+    connection_rows,
     core_rows,
     epoch_rows,
     event_rows,
@@ -126,6 +127,7 @@ def context(results: Data) -> Data:
         "activity": activity_rows(parts["quantization"].data),
         "events": event_rows(parts["quantization"].data.get("events")),
         "cores": core_rows(parts["placement"].data),
+        "placed_connections": connection_rows(parts["placement"].data),
         "studies": _studies(results),
         "figures": _figures(results, parts),
     }

@@ -82,6 +82,20 @@ def core_rows(placement: Data) -> list[Data]:
     ]
 
 
+def connection_rows(placement: Data) -> list[Data]:
+    """Return one row a connection, what it takes on all cores together."""
+    return [
+        {
+            "connection": row.get("connection"),
+            "learns": row.get("learns"),
+            "synapses": row.get("synapses"),
+            "memory": bytes_text(row.get("memory_bits")),
+            "cores": row.get("cores"),
+        }
+        for row in rows(placement.get("connections"))
+    ]
+
+
 def epoch_rows(study: Data) -> list[Data]:
     """Return the epochs of a learning study, clips added up, equal spikes averaged over layers."""
     return [

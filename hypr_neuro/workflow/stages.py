@@ -32,7 +32,8 @@ from hypr_neuro.exchange.nir import read_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.placement.place import estimate, place
+from hypr_neuro.placement.estimate import estimate
+from hypr_neuro.placement.place import place
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize, state_ranges, weight_ranges
@@ -260,12 +261,7 @@ def place_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, l
     placement = place(qnet, learning=learning)
     samples = data.part("test").x[:8]
     cost = estimate(placement, qnet, simulate(qnet, samples), data.steps, len(samples))
-    section = {
-        "fits": True,
-        "learning": learning,
-        "cores_used": placement.used,
-        "cores": placement.core_limit,
-        "per_core": [asdict(use) for use in placement.cores],
+    section = placement.section() | {
         "spikes_between_cores_per_step": cost.spikes_between_cores,
         "energy_per_sample_nj": cost.energy_nj,
         "time_per_sample_us": cost.time_us,

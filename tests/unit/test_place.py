@@ -8,8 +8,10 @@ import pytest
 from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
+from hypr_neuro.placement.estimate import estimate
 from hypr_neuro.placement.learning_memory import Shape, learning_memory, memory_of
-from hypr_neuro.placement.place import axon_bits, estimate, place
+from hypr_neuro.placement.place import place
+from hypr_neuro.placement.stored import axon_bits
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
