@@ -34,6 +34,7 @@ from pathlib import Path
 from hypr_neuro.graph.clock import layer_name
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.structure import structure
+from hypr_neuro.placement.layer_memory import Entries, LayerMemory, LearningConnection, LearningTimes
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.incoming import Incoming
@@ -42,9 +43,6 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.sim.learning.widths import Widths, layer_widths
-
-Entries = dict[str, tuple[int, int]]
-"""By name how many numbers, and the bits of one."""
 
 
 @dataclass(frozen=True)
@@ -74,135 +72,6 @@ class Shape:
     parameters: int = 0
     learns: bool = True
     layer_neurons: int = 0
-
-
-@dataclass(frozen=True)
-class LearningSynapses:
-    """The synapses of one connection that learn, or those of them that one core holds.
-
-    Attributes
-    ----------
-    key
-        The connection: of a chain of layers "input" or "recurrent".
-    synapses
-        How many.
-    rows, columns
-        What an update changes: neurons and synapses of each, or all weights of a list and 1.
-    all_rows
-        Rows of the whole connection: means are as wide as these need.
-    listed
-        Whether its synapses stand in a list.
-    """
-
-    key: str
-    synapses: int
-    rows: int
-    columns: int
-    all_rows: int
-    listed: bool = False
-
-
-@dataclass(frozen=True)
-class LearningTimes:
-    """When signals come to a population, and what of its Jacobian they meet.
-
-    Attributes
-    ----------
-    waiting
-        Steps for which eligibilities wait for their signal.
-    signals
-        Learning signals that wait, with the bits of each: (numbers, bits) for each time that parts of it wait.
-    active
-        Whether signals reach the population for it or for what lies below.
-    passes_down
-        Whether something below it learns.
-    """
-
-    waiting: int
-    signals: tuple[tuple[int, int], ...]
-    active: bool
-    passes_down: bool
-
-
-@dataclass(frozen=True)
-class LayerMemory:
-    """What learning stores of one population, or of its neurons on one core: each entry (numbers, bits of one).
-
-    Attributes
-    ----------
-    name
-        The population, of a chain a layer.
-    model, neurons, parameters
-        Its neurons, how many, and how many of their parameters learn.
-    whole
-        Neurons of the whole population.
-    learning
-        Its synapses that learn, by connection.
-    per_synapse, per_neuron
-        Of one synapse that learns and of one neuron.
-    layer
-        Of the population as a whole.
-    network
-        Weights, states and parameters of the population, which it has without learning, too; {} of a part on a core.
-    """
-
-    name: str
-    model: NeuronModel
-    neurons: int
-    whole: int
-    parameters: int
-    learning: tuple[LearningSynapses, ...]
-    per_synapse: Entries
-    per_neuron: Entries
-    layer: Entries
-    network: Entries
-
-    @property
-    def synapses(self) -> int:
-        """How many synapses learn."""
-        return sum(c.synapses for c in self.learning)
-
-    @property
-    def synapse_bits(self) -> int:
-        """Of one synapse that learns."""
-        return _bits(self.per_synapse)
-
-    @property
-    def neuron_bits(self) -> int:
-        """Of one neuron, its synapses apart."""
-        return _bits(self.per_neuron)
-
-    @property
-    def bits(self) -> int:
-        """Of the whole population, every number in its own width."""
-        return self.synapses * self.synapse_bits + self.neurons * self.neuron_bits + _bits(self.layer)
-
-    @property
-    def whole_bytes(self) -> int:
-        """Of the whole population, every number in as many bytes as it needs."""
-        return (
-            self.synapses * _whole_bytes(self.per_synapse)
-            + self.neurons * _whole_bytes(self.per_neuron)
-            + _whole_bytes(self.layer)
-        )
-
-    @property
-    def network_bits(self) -> int:
-        """Of weights, states and parameters."""
-        return _bits(self.network)
-
-    @property
-    def network_bytes(self) -> int:
-        """The same, every number in as many bytes as it needs."""
-        return _whole_bytes(self.network)
-
-
-def _bits(entries: Entries) -> int:
-    return sum(count * width for count, width in entries.values())
-
-
-def _whole_bytes(entries: Entries) -> int:
-    return sum(count * -(-width // 8) for count, width in entries.values())
 
 
 def learning_memory(
@@ -250,9 +119,9 @@ def part_memory(whole: LayerMemory, plan: LearningPlan, held: Sequence[int], neu
     return replace(whole, neurons=neurons, learning=learning, layer=kept, network={})
 
 
-def _learning(c: Incoming) -> LearningSynapses:
+def _learning(c: Incoming) -> LearningConnection:
     rows, columns = c.shape
-    return LearningSynapses(c.key, int(c.weights().size), rows, columns, rows, c.listed)
+    return LearningConnection(c.key, int(c.weights().size), rows, columns, rows, c.listed)
 
 
 def _signals(plan: LearningPlan, layer: LayerPlan) -> tuple[tuple[int, int], ...]:
@@ -282,7 +151,7 @@ def _of_shape(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOpti
     active = shape.learns or bool(shape.parameters) or below
     columns = [(key, m) for key, m in (("input", shape.inputs), ("recurrent", shape.recurrent)) if m]
     learning = tuple(
-        LearningSynapses(key, shape.neurons * m, shape.neurons, m, shape.layer_neurons or shape.neurons)
+        LearningConnection(key, shape.neurons * m, shape.neurons, m, shape.layer_neurons or shape.neurons)
         for key, m in columns
         if shape.learns
     )
@@ -307,7 +176,7 @@ class _Sizes:
 
 
 def _memory(
-    sizes: _Sizes, learning: tuple[LearningSynapses, ...], widths: Widths, times: LearningTimes, options: LearnOptions
+    sizes: _Sizes, learning: tuple[LearningConnection, ...], widths: Widths, times: LearningTimes, options: LearnOptions
 ) -> LayerMemory:
     """Count all but the network's own."""
     model, parameters = sizes.model, sizes.parameters
@@ -338,12 +207,12 @@ def _memory(
     )
 
 
-def _kept(learning: Sequence[LearningSynapses], of: LayerMemory, neurons: int, rule: str, bits: int) -> Entries:
+def _kept(learning: Sequence[LearningConnection], of: LayerMemory, neurons: int, rule: str, bits: int) -> Entries:
     """Count what the update rule keeps of the connections that learn, and of the parameters of so many neurons."""
     entries: Entries = {}
     for c in learning:
         entries |= _kept_by_rule(c, rule, bits)
-    one = LearningSynapses("parameters", 0, neurons, 1, of.whole)
+    one = LearningConnection("parameters", 0, neurons, 1, of.whole)
     for name, (count, width) in _kept_by_rule(one, rule, bits).items():
         entries[name] = (of.parameters * count, width)
     return _present(entries)
@@ -382,7 +251,7 @@ def _of_parameters(model: NeuronModel, count: int, widths: Widths, momentum: int
     }
 
 
-def _kept_by_rule(c: LearningSynapses, name: str, accumulator_bits: int) -> Entries:
+def _kept_by_rule(c: LearningConnection, name: str, accumulator_bits: int) -> Entries:
     """Count what the update rule keeps of a connection, or of one parameter.
 
     Its numbers are as many as what is here needs, and as wide as those of the whole connection.
