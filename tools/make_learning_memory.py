@@ -9,7 +9,8 @@ from pathlib import Path
 from textwrap import fill
 
 from hypr_neuro.neurons import MODELS, get_model
-from hypr_neuro.placement.learning_memory import LayerMemory, Shape, memory_of
+from hypr_neuro.placement.layer_memory import LayerMemory
+from hypr_neuro.placement.learning_memory import Shape, memory_of
 from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile, profile_names
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "learning_memory.md"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.placement.learning_memory import LayerMemory, part_memory, population_memory
+from hypr_neuro.placement.layer_memory import LayerMemory
+from hypr_neuro.placement.learning_memory import part_memory, population_memory
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
 from hypr_neuro.placement.stored import HeldSynapses, StoredConnection
 from hypr_neuro.sim.learning.plan import LearningPlan

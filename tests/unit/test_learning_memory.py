@@ -11,8 +11,8 @@ import pytest
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons import MODELS, get_model
+from hypr_neuro.placement.layer_memory import LayerMemory
 from hypr_neuro.placement.learning_memory import (
-    LayerMemory,
     Shape,
     jacobian_entries,
     learning_memory,
