@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
+    from hypr_neuro.sim.delivery import Delivery
     from hypr_neuro.sim.simulator import Simulator
 
 SPIKES, CURRENT = "spikes", "current"
@@ -90,13 +91,25 @@ def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:
 
 
 def _synaptic_operations(simulator: Simulator) -> int:
-    """Count the weights read for a spike or a value that is not 0 and that was sent in the last block."""
+    """Count the weights read for what was sent in the last block."""
+
+    def sent(source: str) -> Array:
+        values = simulator.sent(source, 0)
+        return values.reshape(len(values), simulator.batch, -1)
+
+    return operations_of(simulator.deliveries, sent)
+
+
+def operations_of(deliveries: Sequence[Delivery], sent: Callable[[str], Array]) -> int:
+    """Count the weights read for a spike or a value that is not 0.
+
+    sent : by name of a source what it sent (steps, sample, n), in any order of steps and samples
+    """
     total = 0
-    for delivery in simulator.deliveries:
-        fan_out, sent = delivery.fan_out, simulator.sent(delivery.source, 0)
+    for delivery in deliveries:
+        fan_out, values = delivery.fan_out, sent(delivery.source)
         if isinstance(fan_out, int):
-            total += int(np.count_nonzero(sent)) * fan_out
+            total += int(np.count_nonzero(values)) * fan_out
         else:
-            per_neuron = np.count_nonzero(sent, axis=0).reshape(simulator.batch, -1).sum(axis=0)
-            total += int(per_neuron @ fan_out)
+            total += int(np.count_nonzero(values, axis=(0, 1)) @ fan_out)
     return total

@@ -1,12 +1,13 @@
 """Networks for Lava (lava-nc 0.10.0), the vendor's framework for Loihi, from integers, and integers from Lava networks.
 
-Out, a quantized network in processes that follow our definition:
+Out, a quantized network in Lava's processes, and ours where Lava has none that compute the same:
 
 build      `lava_network`: the processes, with ports that fit into a user's own Lava network
 learning   `learning_network`: a quantized network that learns; `learning.run` runs it in a child process
            (`learning.worker`), the other modules are its parts
 run        runs a built network over samples and records it; worker: a program of its own for the device 'lava'
 processes  what Lava itself does not have; Lava searches that folder for process models, so it holds nothing else
+rows       files in which neurons keep what they did; record: a trace of them
 rules      what a network must satisfy; imports without Lava
 
 Out, any network of integers in Lava's own processes:
@@ -30,8 +31,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypr_neuro.compilers.lava.build import check_network
 from hypr_neuro.compilers.lava.integers.network import check_integer_network
-from hypr_neuro.compilers.lava.rules import LAVA, check_network
+from hypr_neuro.compilers.lava.rules import LAVA
 from hypr_neuro.files.store import write_text
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -44,10 +46,11 @@ TAKES_INTEGER = True
 def emit(network: IntegerNetwork | HasInteger, folder: Path) -> list[str]:
     """Write the network and a script that runs it under Lava into `folder`; return the names of the files.
 
-    A `QuantizedNetwork` in layers runs in processes of our own, everything else in Lava's. Raise InputError for what
-    Lava cannot do, see `rules.check_network` and `integers.network.check_integer_network`. Lava itself is not needed.
+    Neurons of a `QuantizedNetwork` that Lava lacks run in processes of our own; a network of integers runs in Lava's
+    alone. Raise InputError for what Lava cannot do, see `build.check_network` and
+    `integers.network.check_integer_network`. Lava itself is not needed.
     """
-    if isinstance(network, QuantizedNetwork) and network.is_chain:
+    if isinstance(network, QuantizedNetwork):
         check_network(network)
         network.save(folder / NETWORK)
         script = _script("script_network.py")

@@ -18,7 +18,7 @@ from hypr_neuro.graph.clock import Clock
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Synapses
 from hypr_neuro.numbers.arrays import Array
 
-HARMLESS = ("Monitor", "Read", "LifRecorder")
+HARMLESS = ("Monitor", "Read")
 """Processes that look at variables of others without changing them."""
 RULE = "LIF, RF, RF_IZ, Dense, DelayDense, Sparse, DelaySparse of Lava"
 

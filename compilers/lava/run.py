@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.compilers.lava.build import LavaLayer, LavaNetwork, lava_network
+from hypr_neuro.compilers.lava.build import lava_network
+from hypr_neuro.compilers.lava.record import record_path, recorded_states
+from hypr_neuro.compilers.lava.rows import record_to
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import chunks
@@ -28,23 +30,28 @@ def run_network(
     folder: Path,
     on_block: Callable[[int, int], None],
 ) -> dict[str, list[int]]:
-    """Run x (sample, T, channel), sample after sample, each from zero states; return counted events by layer name.
+    """Run x (sample, T, channel), sample after sample, each from zero states; return counted events by population.
 
-    `folder` gets .npy files of int32 in device time, rows sample · (T + latency): "{layer}.output" (…, neuron) and,
-    where a state of the layer is recorded, "{layer}.state" (…, d, neuron), for Lava's own LIF u and v after the reset.
-    `on_block` is called with (steps finished, steps in all).
+    `folder` gets a file of each population, see `record.record_path` and `rows.record_to`: device time, rows
+    sample · (T + tail), states where one of them is recorded. `on_block` is called with (steps finished, steps in all).
     """
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.source import RingBuffer
+
+    from hypr_neuro.compilers.lava.integers.record import models_of
 
     network = lava_network(qnet)
-    tail, samples = qnet.tail, len(x)
+    samples = len(x)
     length = qnet.clock.run_steps(x.shape[1])
-    padded = np.pad(x, ((0, 0), (0, tail), (0, 0))).reshape(samples * length, -1)
-    source = _source(padded)
-    source.s_out.connect(network.s_in)
-    _record(network, qnet, record, folder, len(padded))
-    config = Loihi2SimCfg(select_tag="fixed_pt")
+    padded = np.pad(x, ((0, 0), (0, qnet.tail), (0, 0))).reshape(samples * length, -1)
+    source = RingBuffer(data=np.ascontiguousarray(padded.T))
+    network.feed(source.s_out)
+    states = recorded_states(qnet.integer(), record)
+    for i, p in enumerate(qnet.populations):
+        kept = p.model.d if states[p.name] else 0
+        record_to(network.populations[p.name], record_path(folder, i), kept, len(padded))
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models_of([source, *network.processes]))
     try:
         for sample in range(samples):
             if sample > 0:
@@ -52,32 +59,10 @@ def run_network(
             for part in chunks(length, BLOCK):
                 source.run(condition=RunSteps(num_steps=part.stop - part.start), run_cfg=config)
                 on_block(sample * length + part.stop, len(padded))
-        return {layer.name: _events(layer) for layer in network.layers if not layer.builtin}
+        return {name: _events(process) for name, process in network.populations.items() if hasattr(process, "events")}
     finally:
         source.stop()
 
 
-def _source(rows: Array) -> Any:
-    """Return Lava's ring buffer over all steps: data (channel, step)."""
-    from lava.proc.io.source import RingBuffer
-
-    return RingBuffer(data=np.ascontiguousarray(rows.T))
-
-
-def _record(network: LavaNetwork, qnet: QuantizedNetwork, record: Sequence[str], folder: Path, steps: int) -> None:
-    from hypr_neuro.compilers.lava.processes.process import LifRecorder, PortRecorder
-
-    for layer, quantized in zip(network.layers, qnet.layers, strict=True):
-        ports = {"output": layer.neuron.s_out}
-        if any(state in record for state in quantized.model.state_names):
-            if layer.builtin:
-                LifRecorder(path=folder / f"{layer.name}.state.npy", steps=steps, lif=layer.neuron)
-            else:
-                ports["state"] = layer.neuron.state_out
-        for name, port in ports.items():
-            recorder = PortRecorder(path=folder / f"{layer.name}.{name}.npy", steps=steps, shape=port.shape)
-            port.connect(recorder.a_in)
-
-
-def _events(layer: LavaLayer) -> list[int]:
-    return [int(count) for count in layer.neuron.events.get()]
+def _events(process: Any) -> list[int]:
+    return [int(count) for count in process.events.get()]

@@ -2,9 +2,9 @@
 
     python run_lava.py x.npy out.npz
 
-x.npy holds one sample (T, channel) of integers; out.npz gets `readout` (T, output) and, by layer name, the spikes
-(T + latency, neuron) in device time. Take it as a start for a Lava network of your own: `network.s_in`,
-`network.spikes` and `network.readout` are ports like any others.
+x.npy holds one sample (T, channel) of integers; out.npz gets `readout` (T, output) and, by population name, the spikes
+(T + latency, neuron) in device time. Take it as a start for a Lava network of your own: `network.feed`,
+`network.spikes` and `network.readouts` give and take ports like any others.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from pathlib import Path
 try:
     import numpy as np
 
-    from hypr_neuro.compilers.lava.build import lava_network
-    from hypr_neuro.compilers.lava.rules import check_sums
+    from hypr_neuro.compilers.lava.build import check_network, lava_network
     from hypr_neuro.compilers.lava.script_files import read_sample, run_script, write_arrays
     from hypr_neuro.quantizing.network import QuantizedNetwork
 except ImportError as error:
@@ -27,7 +26,7 @@ except ImportError as error:
 def main(x_file: str, out_file: str) -> None:
     qnet = QuantizedNetwork.load(Path(__file__).with_name("network.h5"))
     x = read_sample(x_file, qnet.inputs)
-    check_sums(qnet, int(np.abs(x).max()))
+    check_network(qnet, int(np.abs(x).max()))
     network = lava_network(qnet)
 
     from lava.magma.core.run_conditions import RunSteps
@@ -35,20 +34,22 @@ def main(x_file: str, out_file: str) -> None:
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Source
 
-    tail = qnet.tail  # each layer runs one step behind the one below
+    tail = qnet.tail  # populations run behind the input, the last output by so many steps
     steps = len(x) + tail
     source = Source(data=np.pad(x, ((0, tail), (0, 0))).T)
-    source.s_out.connect(network.s_in)
+    network.feed(source.s_out)
 
     sinks = {}
-    for name, port in {**network.spikes, "readout": network.readout}.items():
+    for name, port in {**network.spikes, **network.readouts}.items():
         sinks[name] = Sink(shape=port.shape, buffer=steps)
         port.connect(sinks[name].a_in)
 
     source.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-    out = {name: sink.data.get().astype(np.int32).T for name, sink in sinks.items()}
+    sent = {name: sink.data.get().astype(np.int32).T for name, sink in sinks.items()}
     source.stop()
-    write_arrays(out_file, out | {"readout": out["readout"][tail:]})
+    outputs = {name: sent[name][:, None] for name in network.readouts}
+    readout = qnet.integer().readout(outputs, tail)[0]
+    write_arrays(out_file, {name: sent[name] for name in network.spikes} | {"readout": readout})
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hypr_neuro.compilers.lava.record import Recorded, read_recorded
-from hypr_neuro.compilers.lava.rules import check_network, check_sums, require_lava
+from hypr_neuro.compilers.lava.build import check_network
+from hypr_neuro.compilers.lava.record import record_path, recorded_states, trace_of_rows
+from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.devices.device import DeviceBase, Progress
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.numbers.arrays import Array
@@ -74,21 +75,17 @@ class LavaDevice(DeviceBase):
 
     def _run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
         data = check_input(qnet, x)
-        check_sums(qnet, int(np.abs(data.astype(np.int64)).max()))
-        known = {"spikes"} | {s for layer in qnet.layers for s in layer.model.state_names}
-        for name in record:
-            if name not in known:
-                raise InputError(f"record: unknown '{name}', known: {', '.join(sorted(known))}")
+        check_network(qnet, int(np.abs(data.astype(np.int64)).max()))
+        recorded_states(qnet.integer(), record)
         if self._worker is None:
             self._worker = _Worker(self.timeout)
         try:
-            recorded = self._worker.run(qnet, data, record, on_block)
+            return self._worker.run(qnet, data, record, on_block)
         except BaseException:
             # an unfinished run leaves Lava's processes in the middle of a step; the next run gets a new worker
             self._worker.end()
             self._worker = None
             raise
-        return _trace(qnet, data, record, recorded)
 
     def close(self) -> None:
         """End the worker and Lava's processes; closing twice does nothing."""
@@ -96,19 +93,6 @@ class LavaDevice(DeviceBase):
             self._worker.end()
             self._worker = None
         super().close()
-
-
-def _trace(qnet: QuantizedNetwork, data: Array, record: Sequence[str], recorded: Recorded) -> Trace:
-    """Make the simulator's trace from Lava's records; `events` for the layers that count them."""
-    hidden = qnet.layers[:-1]
-    rates, operations = {}, int(np.count_nonzero(data)) * qnet.layers[0].size
-    for i, layer in enumerate(hidden):
-        fired = recorded.spikes[qnet.name(i)]
-        rates[qnet.name(i)] = float(np.count_nonzero(fired) / fired.size)
-        fan_out = qnet.layers[i + 1].size + (layer.size if layer.recurrent is not None else 0)
-        operations += int(np.count_nonzero(fired)) * fan_out
-    spikes = recorded.spikes if "spikes" in record else {}
-    return Trace(recorded.readout, spikes, recorded.states, recorded.events, rates, operations)
 
 
 class _Worker:
@@ -143,7 +127,7 @@ class _Worker:
         for answer in self.process.stdout:
             self.answers.put(answer)
 
-    def run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Recorded:
+    def run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
         """Run x (sample, T, channel); raise HyprError with what the worker says went wrong."""
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             out = Path(name)
@@ -157,7 +141,7 @@ class _Worker:
                 if "error" in answer:
                     raise HyprError(f"device 'lava': {answer['error']}")
                 if "events" in answer:
-                    return read_recorded(qnet, len(x), record, out, answer["events"])
+                    return _trace(qnet, x, record, out, answer["events"])
                 if on_block is not None:
                     on_block(answer["done"], answer["all"])
 
@@ -214,6 +198,19 @@ class _Worker:
             self.reader.join(FIRM)
         self.process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _trace(qnet: QuantizedNetwork, x: Array, record: Sequence[str], out: Path, events: dict[str, list[int]]) -> Trace:
+    """Make the simulator's trace from the files of a run; events of populations that count them."""
+
+    def rows(i: int) -> Array:
+        values: Array = np.load(record_path(out, i), allow_pickle=False)
+        return values.reshape(len(x), -1, *values.shape[1:])
+
+    counted = {
+        p.name: dict(zip(p.model.events, events[p.name], strict=True)) for p in qnet.populations if p.name in events
+    }
+    return trace_of_rows(qnet.integer(), x, qnet.tail, record, rows, counted)
 
 
 def _signal_group(group: int, number: int) -> None:

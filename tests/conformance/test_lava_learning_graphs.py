@@ -8,19 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from convolutions import quantized_convolutional_network
 from needed import needs_lava
 from resonators import with_resonators
 
-import hypr_neuro as hn
 from hypr_neuro.compilers.lava.learning.network import check_learning
 from hypr_neuro.compilers.lava.learning.run import LavaLearning, LavaTask, learn_all_in_lava
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.convolution import Convolution, Taps
-from hypr_neuro.graph.float_population import FloatPopulation
-from hypr_neuro.graph.float_synapses import FloatSynapses
-from hypr_neuro.graph.integer import INPUT
-from hypr_neuro.graph.network import Network
-from hypr_neuro.neurons import get_model
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import with_output_traces
 from hypr_neuro.sim.engine import simulate
@@ -56,41 +50,6 @@ def task(qnet: QuantizedNetwork, seed: int = 0, stream: bool = False, **options:
     )
 
 
-def convolutional() -> QuantizedNetwork:
-    """A convolution behind a pooling, which stays as it is, then a layer that learns and a readout."""
-    rng = np.random.default_rng(5)
-    kernel, stride, around, one = (3, 3), (1, 1), (1, 1), (1, 1)
-    pool = Taps((2, 2), (2, 2), (0, 0), (0, 0), one)
-    convolution = Convolution(
-        rng.normal(0.2, 0.4, (2, 1, 3, 3)), (4, 6), Taps(kernel, stride, around, around, one), pool=pool
-    )
-    n = convolution.shape[0]
-    lif = {"du": 1.0, "dv": 0.2, "vth": 0.6, "bias": 0.0, "subtract": 0.0}
-
-    def spiking(name: str, size: int) -> FloatPopulation:
-        return FloatPopulation(
-            name, get_model("lif"), {k: np.full(size, v) for k, v in lif.items()}, {0: np.zeros(size)}
-        )
-
-    net = Network(
-        24,
-        (
-            spiking("image", n),
-            spiking("hidden", 3),
-            FloatPopulation("out", get_model("li"), {"tau": np.full(2, 10.0)}, {}),
-        ),
-        (
-            FloatSynapses(INPUT, "image", convolution),
-            FloatSynapses("image", "hidden", rng.normal(0.15, 0.3, (3, n)), delay=1),
-            FloatSynapses("hidden", "out", rng.normal(0.0, 0.5, (2, 3))),
-            FloatSynapses("image", "out", rng.normal(0.0, 0.3, (2, n))),
-        ),
-        1e-3,
-        ("out",),
-    )
-    return hn.quantize_graph(net, "loihi2", calibration=random_spikes(0, 4, 30, 24))
-
-
 def tasks() -> dict[str, LavaTask]:
     everything: dict[str, Any] = {"parameters": ("all",)}
     alone = random_learning_graph(3, DELAYED)
@@ -100,7 +59,7 @@ def tasks() -> dict[str, LavaTask]:
         "narrow": task(random_learning_graph(30, NARROW), 30, rule="sgd", rate=500.0),
         "stream": task(random_learning_graph(36, DELAYED), 36, True, update_every=5, update_on="step", **everything),
         "one connection": task(alone, 3, layers=(alone.connection_names()[0],)),
-        "convolution": task(convolutional(), layers=("hidden", "image -> out"), feedback="random"),
+        "convolution": task(quantized_convolutional_network(), layers=("hidden", "image -> out"), feedback="random"),
         "aside": task(with_resonators(random_learning_graph(33, LATE)), 33),
     }
 

@@ -13,8 +13,8 @@ from needed import needs_gcc, needs_lava
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c.build import SANITIZERS, build, run, traces
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
+from hypr_neuro.compilers.lava.build import own_arguments
 from hypr_neuro.compilers.lava.learning.run import learn_in_lava
-from hypr_neuro.compilers.lava.rules import builtin_lif
 from hypr_neuro.devices.lava import LavaDevice
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import write_nir
@@ -134,7 +134,7 @@ def test_learning_equals_its_definition_and_c(bits: int, tmp_path: Path) -> None
 def test_lava_runs_it_as_a_process_of_its_own_and_learns() -> None:
     """Not as Lava's built-in LIF, which has 24 bits."""
     qnet = quantized(16)
-    assert all(builtin_lif(layer) is None for layer in qnet.layers)
+    assert all(own_arguments(p) is None for p in qnet.integer().populations)
     x = random_spikes(SEED + 1, 2, STEPS, qnet.inputs)
     wanted = simulate(qnet, x, ["spikes", "u", "v"])
     with LavaDevice() as device:

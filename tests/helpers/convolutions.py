@@ -6,9 +6,16 @@ from itertools import product
 
 import numpy as np
 
+import hypr_neuro as hn
 from hypr_neuro.graph.convolution import Convolution, Taps
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Synapses
+from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons import get_model
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.testing.integer import any_population
+from hypr_neuro.testing.networks import random_spikes
 
 
 def _fitting(rng: np.random.Generator, image: tuple[int, ...]) -> Taps:
@@ -87,3 +94,38 @@ def random_convolutional_network(rng: np.random.Generator, model: str = "lif") -
         synapses.append(Synapses("b", "b", back, int(exponents[2]), delays=int(rng.integers(0, 3))))
     x = rng.integers(-60, 60, (1, 40, first.shape[1])) if bits else rng.random((1, 40, first.shape[1])) < 0.3
     return IntegerNetwork(first.shape[1], tuple(populations), tuple(synapses)), x.astype(np.int64)
+
+
+def quantized_convolutional_network() -> QuantizedNetwork:
+    """A convolution behind a pooling, which stays as it is, then a layer that learns and a readout."""
+    rng = np.random.default_rng(5)
+    kernel, stride, around, one = (3, 3), (1, 1), (1, 1), (1, 1)
+    pool = Taps((2, 2), (2, 2), (0, 0), (0, 0), one)
+    convolution = Convolution(
+        rng.normal(0.2, 0.4, (2, 1, 3, 3)), (4, 6), Taps(kernel, stride, around, around, one), pool=pool
+    )
+    n = convolution.shape[0]
+    lif = {"du": 1.0, "dv": 0.2, "vth": 0.6, "bias": 0.0, "subtract": 0.0}
+
+    def spiking(name: str, size: int) -> FloatPopulation:
+        return FloatPopulation(
+            name, get_model("lif"), {k: np.full(size, v) for k, v in lif.items()}, {0: np.zeros(size)}
+        )
+
+    net = Network(
+        24,
+        (
+            spiking("image", n),
+            spiking("hidden", 3),
+            FloatPopulation("out", get_model("li"), {"tau": np.full(2, 10.0)}, {}),
+        ),
+        (
+            FloatSynapses(INPUT, "image", convolution),
+            FloatSynapses("image", "hidden", rng.normal(0.15, 0.3, (3, n)), delay=1),
+            FloatSynapses("hidden", "out", rng.normal(0.0, 0.5, (2, 3))),
+            FloatSynapses("image", "out", rng.normal(0.0, 0.3, (2, n))),
+        ),
+        1e-3,
+        ("out",),
+    )
+    return hn.quantize_graph(net, "loihi2", calibration=random_spikes(0, 4, 30, 24))

@@ -158,12 +158,12 @@ def run(built: Built, read: Any, folder: Path, name: str) -> None:
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
-    from hypr_neuro.compilers.lava.integers.record import record_to
-    from hypr_neuro.compilers.lava.integers.worker import _models
+    from hypr_neuro.compilers.lava.integers.record import models_of
+    from hypr_neuro.compilers.lava.rows import record_to
 
     for i, p in enumerate(read.network.populations):
         record_to(read.processes[p.name], folder / f"{name}.{i}.npy", p.model.d, STEPS)
-    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=_models(built.processes))
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models_of(built.processes))
     first = built.neurons[0]
     try:
         first.run(condition=RunSteps(num_steps=STEPS), run_cfg=config)

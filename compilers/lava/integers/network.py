@@ -77,8 +77,12 @@ class LavaIntegerNetwork:
 
 
 def lava_weights(c: Synapses) -> LavaWeights:
-    """Return the weights in the first row of the table above that takes them; raise InputError if none does."""
-    values = c.weights if isinstance(c.weights, np.ndarray) else c.weights.data
+    """Return the weights in the first row of the table above that takes them; raise InputError if none does.
+
+    A convolution is written out: Lava's own convolution adds no other connection to its sum.
+    """
+    c = c.written_out()
+    values: Any = c.weights if isinstance(c.weights, np.ndarray) else c.weights.data
     if c.always_on is not None:
         values = np.concatenate([values.reshape(-1), c.always_on])
     for mode, factor in (("excitatory", 1), ("inhibitory", 1), ("mixed", 2), ("mixed", 1)):
@@ -93,7 +97,7 @@ def lava_weights(c: Synapses) -> LavaWeights:
 
 def _with_axon(c: Synapses, factor: int) -> Any:
     """Return the weights times `factor`, those of the bias axon as a last column."""
-    matrix: Any = c.written_out().weights
+    matrix: Any = c.weights
     weights = factor * matrix.astype(np.int64)
     if c.always_on is None:
         return weights
@@ -117,28 +121,31 @@ def check_integer_network(network: IntegerNetwork, largest: int = 1) -> None:
         )
     check_reached([p.name for p in network.populations], network.synapses)
     for p in network.populations:
-        _arguments(p)
-    for c in network.synapses:
-        _check_sums(c, largest if c.source == INPUT else 1)
+        lava_arguments(p)
+    check_sums(network, largest)
 
 
-def _check_sums(c: Synapses, largest: int) -> None:
-    """Refuse sums past 32 bits: Lava shifts graded messages afterwards, and doubles them where the weights are."""
-    doubled = 1 << (c.exponent - lava_weights(c).exponent)
-    total = int(c.magnitudes.max()) * doubled * largest
-    if c.always_on is not None:
-        total += doubled * int(np.abs(c.always_on).max())
-    if total >= 1 << SUM_BITS:
-        raise InputError(
-            f"connection {c.name}: inputs up to {largest} can sum to {total} in Lava, rule: below "
-            f"2^{SUM_BITS}; scale the input down"
-        )
+def check_sums(network: IntegerNetwork, largest: int) -> None:
+    """Refuse weights that Lava does not take, and inputs up to `largest` whose sums could leave its 32 bits.
+
+    Lava shifts the sums of graded messages afterwards, and doubles them where the weights are.
+    """
+    for c in network.written_out().synapses:
+        doubled, magnitude = 1 << (c.exponent - lava_weights(c).exponent), largest if c.source == INPUT else 1
+        total = int(c.magnitudes.max()) * doubled * magnitude
+        if c.always_on is not None:
+            total += doubled * int(np.abs(c.always_on).max())
+        if total >= 1 << SUM_BITS:
+            raise InputError(
+                f"connection {c.name}: inputs up to {magnitude} can sum to {total} in Lava, rule: below "
+                f"2^{SUM_BITS}; scale the input down"
+            )
 
 
 # ---------------------------------------------------------------- neurons
 
 
-def _arguments(p: Population) -> dict[str, Any]:
+def lava_arguments(p: Population) -> dict[str, Any]:
     """Return arguments of the Lava process that computes the population exactly; raise InputError if there is none."""
     if p.model.name not in ARGUMENTS:
         raise InputError(
@@ -210,10 +217,13 @@ def lava_integer_network(network: IntegerNetwork) -> LavaIntegerNetwork:
     """
     require_lava()
     check_integer_network(network)
-    network = network.written_out()
-    populations = {p.name: _neurons(p) for p in network.populations}
+    return connected(network, {p.name: lava_neurons(p, lava_arguments(p)) for p in network.populations})
+
+
+def connected(network: IntegerNetwork, populations: dict[str, Any]) -> LavaIntegerNetwork:
+    """Build the connections between the processes of the populations, given by name."""
     built = LavaIntegerNetwork(populations, [], [], [])
-    for c in network.synapses:
+    for c in network.written_out().synapses:
         connection = _connection(c)
         built.connections.append(connection)
         connection.a_out.connect(_port(network.population(c.target), populations[c.target], c.current))
@@ -230,12 +240,12 @@ def lava_integer_network(network: IntegerNetwork) -> LavaIntegerNetwork:
     return built
 
 
-def _neurons(p: Population) -> Any:
+def lava_neurons(p: Population, arguments: dict[str, Any]) -> Any:
+    """Build Lava's process of a population from `lava_arguments`."""
     from lava.proc.lif.process import LIF
     from lava.proc.rf.process import RF
     from lava.proc.rf_iz.process import RF_IZ
 
-    arguments = _arguments(p)
     if p.model.name == "lif":
         return LIF(shape=(p.size,), name=p.name, **arguments)
     process = {"rf": RF, "rf_iz": RF_IZ}[p.model.name](

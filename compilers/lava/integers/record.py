@@ -1,31 +1,19 @@
 """Lava's own CPU models of LIF, RF and RF_IZ, which keep their states and spikes of every step in a file.
 
-They compute nothing: `run_spk` is Lava's. A recorder process beside the neurons would read their variables through
-Lava's runtime, which takes several times longer than the step itself.
+They compute nothing: `run_spk` is Lava's.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.rf.models import PyRFModelFixed
 from lava.proc.rf_iz.models import PyRF_IZModelFixed
 
+from hypr_neuro.compilers.lava.rows import PATH, RowWriter
 from hypr_neuro.numbers.arrays import Array
-
-PATH = "record_path"
-"""Key of the process's parameters that names the file."""
-
-
-def record_to(process: Any, path: Path, states: int, steps: int) -> None:
-    """Let the process, run by a model of this file, write `path`: .npy, (steps, states + 1, n) int32, spikes last."""
-    rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=(steps, states + 1, *process.s_out.shape))
-    rows.flush()
-    process.proc_params[PATH] = str(path)
 
 
 class _Recording(PyLoihiProcessModel):
@@ -35,17 +23,15 @@ class _Recording(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._rows: Any = None
+        self._writer = RowWriter(proc_params.get(PATH))
         self._sent: Any = None
 
     def run_spk(self) -> None:
         """Run Lava's step and write its states and spikes."""
-        if self._rows is None:
-            # in the first step, and so in the process that Lava forked for these neurons
-            self._rows = np.lib.format.open_memmap(self.proc_params[PATH], mode="r+")
+        if self._sent is None:
             self._listen()
         super().run_spk()
-        self._rows[self.time_step - 1] = np.stack([*(getattr(self, name) for name in self.recorded), self._sent])
+        self._writer.write(self.time_step - 1, [getattr(self, name) for name in self.recorded], self._sent)
 
     def _listen(self) -> None:
         """Remember what the model sends."""
@@ -80,3 +66,30 @@ class RecordingRfIz(_Recording, PyRF_IZModelFixed):
     """Records the real and the imaginary part."""
 
     recorded = ("real", "imag")
+
+
+def models_of(processes: list[Any]) -> dict[Any, Any]:
+    """Return the model of each process, neurons with those that record.
+
+    Lava's own search, for each process anew through the files of a folder, would find the same ones (of Lava's neurons
+    the base classes of those here) and take longer than a run.
+    """
+    from lava.proc.dense import models as dense
+    from lava.proc.io import source
+    from lava.proc.sparse import models as sparse
+
+    from hypr_neuro.compilers.lava.processes.models import PyAlwaysOn, PyPopulation
+
+    known = {
+        "RingBuffer": source.PySendModelFixed,
+        "AlwaysOn": PyAlwaysOn,
+        "NeuronPopulation": PyPopulation,
+        "Dense": dense.PyDenseModelBitAcc,
+        "DelayDense": dense.PyDelayDenseModelBitAcc,
+        "Sparse": sparse.PySparseModelBitAcc,
+        "DelaySparse": sparse.PyDelaySparseModelBitAcc,
+        "LIF": RecordingLif,
+        "RF": RecordingRf,
+        "RF_IZ": RecordingRfIz,
+    }
+    return {process: known[type(process).__name__] for process in processes}

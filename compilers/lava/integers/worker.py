@@ -3,7 +3,7 @@
     python -m hypr_neuro.compilers.lava.integers.worker FOLDER
 
 For each NAME.h5 (`IntegerNetwork.save`) and NAME.x.npy (T, channel) of FOLDER it writes NAME.0.npy, NAME.1.npy, …:
-states and spikes of each population, see `record`. Then it prints NAME; an error goes to NAME.error.txt.
+states and spikes of each population, see `rows`. Then it prints NAME; an error goes to NAME.error.txt.
 
 Lava forks its processes and fixes the start method of `multiprocessing`: for a child process, not for a program of a
 user (`batch` starts it).
@@ -14,11 +14,11 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hypr_neuro.compilers.lava.integers.network import check_integer_network, lava_integer_network
+from hypr_neuro.compilers.lava.rows import record_to
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.numbers.arrays import Array
 
@@ -29,7 +29,7 @@ def run_network(network: IntegerNetwork, x: Array, folder: Path, name: str) -> N
     from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.proc.io.source import RingBuffer
 
-    from hypr_neuro.compilers.lava.integers.record import record_to
+    from hypr_neuro.compilers.lava.integers.record import models_of
 
     check_integer_network(network, int(np.abs(x).max()))
     built = lava_integer_network(network)
@@ -37,38 +37,11 @@ def run_network(network: IntegerNetwork, x: Array, folder: Path, name: str) -> N
     built.feed(source.s_out)
     for i, p in enumerate(network.populations):
         record_to(built.populations[p.name], folder / f"{name}.{i}.npy", p.model.d, len(x))
-    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=_models([source, *built.processes]))
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models_of([source, *built.processes]))
     try:
         source.run(condition=RunSteps(num_steps=len(x)), run_cfg=config)
     finally:
         source.stop()
-
-
-def _models(processes: list[Any]) -> dict[Any, Any]:
-    """Return the model of each process.
-
-    Lava's own search, for each process anew through the files of a folder, would find the same ones (the recorders'
-    base classes) and take longer than a run.
-    """
-    from lava.proc.dense import models as dense
-    from lava.proc.io import source
-    from lava.proc.sparse import models as sparse
-
-    from hypr_neuro.compilers.lava.integers import record
-    from hypr_neuro.compilers.lava.processes.models import PyAlwaysOn
-
-    known = {
-        "RingBuffer": source.PySendModelFixed,
-        "AlwaysOn": PyAlwaysOn,
-        "Dense": dense.PyDenseModelBitAcc,
-        "DelayDense": dense.PyDelayDenseModelBitAcc,
-        "Sparse": sparse.PySparseModelBitAcc,
-        "DelaySparse": sparse.PyDelaySparseModelBitAcc,
-        "LIF": record.RecordingLif,
-        "RF": record.RecordingRf,
-        "RF_IZ": record.RecordingRfIz,
-    }
-    return {process: known[type(process).__name__] for process in processes}
 
 
 def main(folder: Path) -> None:

@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.compilers.lava.build import only_port
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.compilers.lava.learning.signal import ReturningSignal, SignalSum, returning_signals, signal_sums
 from hypr_neuro.compilers.lava.rules import check_delay, check_reached, require_lava
-from hypr_neuro.errors import InputError
 from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.numbers.arrays import Array
@@ -66,9 +66,7 @@ class LavaLearningNetwork:
     @property
     def s_in(self) -> Any:
         """Port (inputs,) of the only connection that takes the input; InputError where several do."""
-        if len(self.inputs) != 1:
-            raise InputError(f"{len(self.inputs)} connections take the input, rule for s_in: one; call feed(port)")
-        return self.inputs[0]
+        return only_port(self.inputs)
 
     @property
     def processes(self) -> list[Any]:

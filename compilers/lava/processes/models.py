@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from hypr_neuro.compilers.lava.population import PopulationStep
-from hypr_neuro.compilers.lava.processes.process import AlwaysOn, LifRecorder, NeuronPopulation, PortRecorder
+from hypr_neuro.compilers.lava.processes.process import AlwaysOn, NeuronPopulation
+from hypr_neuro.compilers.lava.rows import PATH, RowWriter
 
 
 @implements(proc=NeuronPopulation, protocol=LoihiProtocol)
@@ -24,7 +25,6 @@ class PyPopulation(PyLoihiProcessModel):
 
     a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    state_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     state: Any = LavaPyType(np.ndarray, np.int32)
     output: Any = LavaPyType(np.ndarray, np.int32)
     per_neuron: Any = LavaPyType(np.ndarray, np.int64)
@@ -34,13 +34,14 @@ class PyPopulation(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._step = PopulationStep(proc_params["model"], proc_params["size"])
+        self._writer = RowWriter(proc_params.get(PATH))
 
     def run_spk(self) -> None:
-        """Receive, compute and send one step."""
+        """Receive, compute, send and, where asked for, write one step."""
         current = self.a_in.recv()
         self._step(current, self.state, self.output, self.per_neuron, self.constants, self.events)
         self.s_out.send(self.output)
-        self.state_out.send(self.state)
+        self._writer.write(self.time_step - 1, self.state, self.output)
 
 
 @implements(proc=AlwaysOn, protocol=LoihiProtocol)
@@ -55,48 +56,3 @@ class PyAlwaysOn(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """Send what arrives, and 1 after it."""
         self.s_out.send(np.append(self.s_in.recv(), np.int32(1)))
-
-
-class _Recorder(PyLoihiProcessModel):
-    """Maps the file in the first step: in the process that writes it."""
-
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self._rows: Any = None
-
-    def write(self, row: Any) -> None:
-        """Write the row of this step."""
-        if self._rows is None:
-            self._rows = np.lib.format.open_memmap(self.proc_params["path"], mode="r+")
-        self._rows[self.time_step - 1] = row
-
-
-@implements(proc=PortRecorder, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PyPortRecorder(_Recorder):
-    """Records a port."""
-
-    a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
-
-    def run_spk(self) -> None:
-        """Write what arrives."""
-        self.write(self.a_in.recv())
-
-
-@implements(proc=LifRecorder, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PyLifRecorder(_Recorder):
-    """Records a LIF process."""
-
-    u: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
-    v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
-
-    def post_guard(self) -> bool:
-        """Ask for `run_post_mgmt` in every step."""
-        return True
-
-    def run_post_mgmt(self) -> None:
-        """Write u and v."""
-        self.write(np.stack([self.u.read(), self.v.read()]))

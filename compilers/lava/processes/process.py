@@ -1,12 +1,8 @@
-"""Processes that Lava does not have: any neuron model, the input that is always on, recorders."""
+"""Processes that Lava does not have: any neuron model, the input that is always on."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
+from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
@@ -18,16 +14,15 @@ from hypr_neuro.renamed import renamed_names
 class NeuronPopulation(AbstractProcess):
     """A layer of neurons of any model, in integers.
 
-    Ports: a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; state_out (d, n)
-    states. Vars: state (d, n), output (n,) of the last step, per_neuron (parameters, n), constants, events (saturations
-    and wraps so far, in the order of the model's `events`).
+    Ports: a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout. Vars: state (d, n),
+    output (n,) of the last step, per_neuron (parameters, n), constants, events (saturations and wraps so far, in the
+    order of the model's `events`).
     """
 
     def __init__(self, *, model: str, per_neuron: Array, constants: Array, name: str | None = None) -> None:
         size, record = per_neuron.shape[1], get_model(model)
         super().__init__(model=model, size=size, name=name)
         self.a_in, self.s_out = InPort(shape=(size,)), OutPort(shape=(size,))
-        self.state_out = OutPort(shape=(record.d, size))
         self.state = Var(shape=(record.d, size), init=0)
         self.output = Var(shape=(size,), init=0)
         self.per_neuron = Var(shape=per_neuron.shape, init=per_neuron)
@@ -41,31 +36,6 @@ class AlwaysOn(AbstractProcess):
     def __init__(self, *, size: int, name: str | None = None) -> None:
         super().__init__(size=size, name=name)
         self.s_in, self.s_out = InPort(shape=(size,)), OutPort(shape=(size + 1,))
-
-
-class PortRecorder(AbstractProcess):
-    """Writes what arrives at a_in, step after step, as the rows of an .npy file (steps, *shape) of int32."""
-
-    def __init__(self, *, path: Path, steps: int, shape: tuple[int, ...]) -> None:
-        super().__init__(path=str(path))
-        new_record(path, (steps, *shape))
-        self.a_in = InPort(shape=shape)
-
-
-class LifRecorder(AbstractProcess):
-    """Writes u and v of a LIF process at the end of each step as the rows of an .npy file (steps, 2, n) of int32."""
-
-    def __init__(self, *, path: Path, steps: int, lif: Any) -> None:
-        super().__init__(path=str(path))
-        new_record(path, (steps, 2, *lif.u.shape))
-        self.u, self.v = RefPort(shape=lif.u.shape), RefPort(shape=lif.v.shape)
-        self.u.connect_var(lif.u)
-        self.v.connect_var(lif.v)
-
-
-def new_record(path: Path, shape: tuple[int, ...]) -> None:
-    """Create an .npy file of int32 zeros."""
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shape).flush()
 
 
 __getattr__ = renamed_names(__name__, {"Population": "NeuronPopulation"})
