@@ -67,6 +67,7 @@ def run_on(
     """Return what the network did on a device, with its origin and its input."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import with_origin
 
     is_float = isinstance(net, Network)
@@ -77,6 +78,12 @@ def run_on(
         from hypr_neuro.traces.float_trace import float_trace
 
         trace = float_trace(net, data.x, record, on_block=on_block)
+    elif name == LAVA and isinstance(net, QuantizedNetwork):
+        from hypr_neuro.devices import open_device
+
+        with open_device(LAVA) as lava:
+            lava.load(net)
+            trace = lava.run(data.x, record, on_block)
     elif name == LAVA:
         from hypr_neuro.compilers.lava.integers.trace import lava_trace
 

@@ -13,7 +13,6 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from hypr_neuro.compilers.lava.learning.arrivals import Arrivals
 from hypr_neuro.compilers.lava.learning.eligibility import (
     gradient_kernel,
     jacobian_kernel,
@@ -22,6 +21,7 @@ from hypr_neuro.compilers.lava.learning.eligibility import (
 )
 from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.signal import ReturningSignal
+from hypr_neuro.compilers.lava.learning.synapse_inputs import SynapseInputs
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits, LearningNeurons, LearningSynapses
@@ -223,7 +223,7 @@ class PyLearningSynapses(_Learning):
         p = proc_params
         self._schedule, self._message = p["schedule"], Message(get_model(p["model"]).d)
         self._incoming, self._widths = p["incoming"], p["widths"]
-        self._arrivals = Arrivals(self._incoming, p["size"])
+        self._inputs = SynapseInputs(self._incoming, p["size"])
         self._shifts = np.full(self._incoming.synapses, self._widths.gradient_shift, np.int64)
         self._update: Any = None
         if self._incoming.learns:
@@ -244,13 +244,13 @@ class PyLearningSynapses(_Learning):
         if self._schedule.starts(self.t):
             for array in (self.sent, self.eligibility, self.ring, self.late):
                 array[...] = 0
-        c, line = self._incoming, self._arrivals.line(self.sent, self.t)
+        c, line = self._incoming, self._inputs.line(self.sent, self.t)
         currents = np.zeros((self.proc_params["currents"], self.proc_params["size"]), np.int32)
-        currents[c.connection.current] = self._arrivals.sums(c.weights(), line)
+        currents[c.connection.current] = self._inputs.sums(c.weights(), line)
         self.a_out.send(currents)
         if c.learns:
-            self._arrived = self._arrivals.at_synapses(line)
-        self._arrivals.put(self.sent, self.t, self.s_in.recv())
+            self._arrived = self._inputs.at_synapses(line)
+        self._inputs.put(self.sent, self.t, self.s_in.recv())
 
     def _take_weights(self) -> None:
         """Let the connection hold the weights of this process, which Lava may read and set."""
@@ -292,7 +292,7 @@ class PyLearningSynapses(_Learning):
 
     def _change_weights(self) -> None:
         rate = self.proc_params["rates"][self._schedule.sample(self.t), 0]
-        self._update(self._incoming.tensor(), self._arrivals.gradient(self.gradient), rate)
+        self._update(self._incoming.tensor(), self._inputs.gradient(self.gradient), rate)
         self.gradient[...] = 0
         self.record(self._update.updates - 1, self.weights)
 

@@ -15,10 +15,10 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from hypr_neuro.compilers.lava.learning.arrivals import Arrivals
 from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.compilers.lava.learning.signal import ReturningSignal, SignalSum
+from hypr_neuro.compilers.lava.learning.synapse_inputs import SynapseInputs
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.learning.incoming import Incoming
@@ -172,7 +172,7 @@ class LearningSynapses(AbstractProcess):
         stored = np.asarray(incoming.weights(), np.int64)
         stored = stored if stored.size else np.zeros(1, np.int64)
         self.weights = Var(shape=stored.shape, init=stored)
-        self.sent = Var(shape=(Arrivals(incoming, n).depth, sources + 1), init=0)
+        self.sent = Var(shape=(SynapseInputs(incoming, n).depth, sources + 1), init=0)
         shape = (n, incoming.synapses) if incoming.learns else (1, 1)
         self.eligibility, self.gradient = Var(shape=(d, *shape), init=0), Var(shape=shape, init=0)
         self.ring = _queue(delay if incoming.learns else 0, *shape)

@@ -11,7 +11,7 @@ from hypr_neuro.numbers.fixed_point import shift
 from hypr_neuro.sim.learning.incoming import Incoming
 
 
-class Arrivals:
+class SynapseInputs:
     """Reads what arrives out of the ring buffer of a connection.
 
     The buffer (depth, sources + 1) keeps what was sent in the last steps, in its last column the bias axon. Those of
