@@ -22,8 +22,8 @@ import nir
 import numpy as np
 
 import hypr_neuro as hn
-from hypr_neuro.compilers.lava.from_lava import HARMLESS, RULE
 from hypr_neuro.compilers.lava.learning.network import check_learning
+from hypr_neuro.compilers.lava.read_network import HARMLESS, RULE
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.exchange.checkpoints import READERS as CHECKPOINTS
 from hypr_neuro.exchange.checkpoints.recurrent import KINDS
@@ -176,8 +176,8 @@ FORMATS = (
     ),
     Format(
         "Lava with ours",
-        "target `lava` and `lava_network` of layers that `hn.quantize` made: neurons that Lava "
-        "lacks run in a process of ours",
+        "target `lava` and `lava_network` of a network that `hn.quantize` made: neurons that Lava "
+        "lacks run in a process of ours. Tried here with layers; graphs go the same way",
         "layers",
         lava_ours,
     ),

@@ -137,7 +137,7 @@ def scripts() -> list[tuple[str, str]]:
     blocks = []
     for page in sorted(DOCS.glob("*.md")):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            if "from lava" in block:
+            if "from lava" in block or "compilers.lava" in block:
                 blocks.append((page.name, block))
     return blocks
 

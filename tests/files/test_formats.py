@@ -17,8 +17,8 @@ from needed import needs_lava
 
 import hypr_neuro as hn
 from hypr_neuro.compilers import targets
-from hypr_neuro.compilers.lava.from_lava import RULE
 from hypr_neuro.compilers.lava.integers.network import check_integer_network
+from hypr_neuro.compilers.lava.read_network import RULE
 from hypr_neuro.errors import HyprError, InputError, MismatchError
 from hypr_neuro.exchange.importing import READERS
 from hypr_neuro.graph.integer import INPUT
