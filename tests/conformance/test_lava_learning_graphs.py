@@ -108,8 +108,8 @@ def test_what_was_compared_meets_the_edges(given: dict[str, LavaTask], learned: 
         assert set(changed) <= set(got.weights)
     assert list(learned["one connection"].weights) == [given["one connection"].options.layers[0]]
     assert list(learned["convolution"].weights) == ["image -> hidden", "image -> hidden (2)", "image -> out"]
-    assert learned["narrow"].clips["h0 eligibilities"] > 0
-    assert learned["narrow"].clips["out1 accumulators"] > 0
+    for what in ("eligibilities", "accumulators"):
+        assert sum(n for name, n in learned["narrow"].clips.items() if name.endswith(what)) > 0, what
     networks = [given[name].qnet for name in NAMES]
     assert {with_output_traces(q) is q for q in networks} == {True, False}
     assert any(len(q.outputs) > 1 for q in networks)
@@ -134,7 +134,8 @@ def test_states_and_spikes_of_a_run_are_the_simulators(
         for population, states in learned[name].states.items():
             for j, state in enumerate(qnet.population(population).model.state_names):
                 assert np.array_equal(states[0, :tail, j], trace.states[population][state][:tail, 0]), population
-        assert all(spikes.any() for spikes in learned[name].spikes.values())
+        assert any(spikes.any() for spikes in learned[name].spikes.values())
+    assert learned["aside"].spikes["aside"].any()
 
 
 def test_a_population_apart_from_the_input_is_refused() -> None:
