@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from hypr_neuro.compilers.c import plan as inference
 from hypr_neuro.compilers.c.learning.source import narrow_input
-from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.sim.learning.plan import LearningPlan
 
@@ -19,7 +19,7 @@ def input_limit(plan: LearningPlan) -> int:
 
     Less where 32 bits then do for synapses, which is 16 bits at least.
     """
-    largest = min(plan.largest_input, Plan(plan.qnet.integer(), places=()).largest_input)
+    largest = min(plan.largest_input, inference.Plan(plan.qnet.integer(), places=()).largest_input)
     taking = [layer for layer in plan.layers if any(c.learns and c.source == INPUT for c in layer.incoming)]
     narrow = min((narrow_input(layer) for layer in taking), default=largest)
     return min(largest, narrow) if narrow >= GRADED else largest
