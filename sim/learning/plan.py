@@ -285,7 +285,7 @@ class LearningPlan:
                 )
             if each:
                 limits.append(room // each)
-        return min(limits)
+        return min(limits, default=(1 << SUM_BITS) - 1)
 
     @cached_property
     def feedback(self) -> tuple[Array, ...] | None:

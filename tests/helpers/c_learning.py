@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ import numpy as np
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
 from hypr_neuro.compilers.c.learning.memory import label
 from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.testing.networks import random_spikes
 
 Array = Any
+SAMPLES, STEPS = 3, 25
+RATES = 3 << 16, 5 << 16
 QUICK = replace(LIBRARY, flags=("-O1", *LIBRARY.flags[1:]))
 
 
@@ -66,3 +71,19 @@ def assert_same(chip: LearnLibrary, learner: Learner, when: str) -> int:
     assert chip.clips() == learner.clips(), when
     assert chip.arrays["updates"].tolist() == [learner.updates], when
     return count
+
+
+def assert_c_learns_as_the_simulator(
+    qnet: QuantizedNetwork, options: LearnOptions, seed: int, folder: Path, samples: int = SAMPLES
+) -> LearnLibrary:
+    """Outputs, and after each sample all that is kept; something must have changed."""
+    chip, learner = LearnLibrary(qnet, options, folder, QUICK), Learner(qnet.copy(), options)
+    x, label, scored = labelled_spikes(seed, qnet.inputs, learner.qnet.output_size, samples, STEPS)
+    for i in range(samples):
+        sample = x[i], label[i], scored[i], *RATES
+        assert np.array_equal(chip.sample(*sample), learner.sample(*sample)), f"seed {seed}, sample {i}"
+        assert assert_same(chip, learner, f"seed {seed}, sample {i}") > 0
+    before = qnet.weights()
+    changed = {name for name, w in learner.qnet.weights().items() if name in before and np.any(w != before[name])}
+    assert changed, f"seed {seed}: no weight changed"
+    return chip

@@ -207,12 +207,12 @@ def _error_loops(program: LearningProgram) -> Loops:
 def _forward(program: LearningProgram, layers: Sequence[LayerText]) -> list[str]:
     """Write a call of every layer, from the input up, and what brings several outputs side by side."""
     text = [layer.call() for layer in layers]
-    if not program.history.reads_input:
-        text.insert(0, "(void)input;")
     if kept := program.history.keep_input():
         at = program.history.last_reader() + 1
         text[at:at] = kept
-    return text + (_outputs(program) if program.copies_outputs else [])
+    text += _outputs(program) if program.copies_outputs else []
+    unread = [] if program.history.reads_input else ["(void)input;"]
+    return unread + ["(void)run;"] * all("run->" not in line for line in text) + text
 
 
 def _outputs(program: LearningProgram) -> list[str]:
