@@ -10,9 +10,10 @@ import pytest
 from commands import answer as answer_of
 from commands import called, small_data
 from commands import refusal as refusal_of
-from foreign_graphs import foreign_graph
+from foreign_graphs import foreign_convolutions, foreign_graph
 
 import hypr_neuro as hn
+from hypr_neuro.graph.convolution import Convolution
 
 answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
 
@@ -40,6 +41,20 @@ def test_a_graph_learns_and_becomes_integers(graph: Path, data: Path, tmp_path: 
     assert answer("quantize", tmp_path / "network.h5", "--data", data)["file"] == str(tmp_path / "quantized.h5")
     scored = answer("simulate", tmp_path / "quantized.h5", "--data", data)
     assert scored["accuracy"] > 0.6  # six neurons in 8 bits: less than in float, more than chance
+
+
+@pytest.mark.parametrize("rule", ["hypr", "ostl", "eprop", "bptt"])
+def test_imported_convolutions_learn_by_every_rule(rule: str, data: Path, tmp_path: Path) -> None:
+    import nir
+
+    nir.write(tmp_path / "foreign.nir", foreign_convolutions())
+    start = answer("import", tmp_path / "foreign.nir", "--dt", "1e-3", "--reset", "zero", "--out", tmp_path)["file"]
+    out = ("--out", tmp_path / "more")
+    trained = answer("train", "--from", start, "--data", data, "--rule", rule, "--epochs", 15, "--rate", 0.02, *out)
+    before, after = hn.Network.load(start), hn.Network.load(trained["network"])
+    (kernel,) = (c for c in after.connections if isinstance(c.weights, Convolution))
+    assert any(not np.array_equal(kernel.stored(), c.stored()) for c in before.connections if c.name == kernel.name)
+    assert trained["test accuracy"] > max(hn.evaluate(before, hn.load_data(str(data))).accuracy, 0.85)
 
 
 def test_layers_go_on_from_their_weights(data: Path, tmp_path: Path) -> None:
