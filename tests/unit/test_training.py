@@ -483,13 +483,13 @@ def test_parameters_driven_out_of_their_range_stop_training_as_divergence() -> N
 
 def test_samples_come_in_another_order_in_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    own = networks.batch_gradients
+    own = loop.batch_gradients
 
     def spy(net: Network, x: Any, *arguments: Any, **options: Any) -> Any:
         seen.append(x.index.tolist())
         return own(net, x, *arguments, **options)
 
-    monkeypatch.setattr(networks, "batch_gradients", spy)
+    monkeypatch.setattr(loop, "batch_gradients", spy)
     net, data = task()
     train(net, data, epochs=2, batch_size=len(data))
     assert sorted(seen[0]) == sorted(seen[1]) == np.flatnonzero(data.split == "train").tolist()
