@@ -212,13 +212,12 @@ def _sha256(path: Path) -> str:
 
 def _checked_profile(network: Any, target: str, module: Any) -> Profile | None:
     """Return the profile of the network, which has to list the target; None for a network without one."""
-    if not _in_layers(network):
+    if not isinstance(network, QuantizedNetwork):
         as_integer(network)
         if not _takes_integer(module):
             raise InputError(
-                f"target '{target}' takes a QuantizedNetwork (hn.quantize) in layers, and this "
-                f"{type(network).__name__} has none; targets that take it: {', '.join(_for_graphs())}. For "
-                f"{target} quantize a layered network without --weight-groups, --target and --largest-weight"
+                f"target '{target}' takes a QuantizedNetwork (hn.quantize), which has a profile, and this "
+                f"{type(network).__name__} has none; targets that take it: {', '.join(_without_profile())}"
             )
     profile: Profile | None = getattr(network, "profile", None)
     if profile is not None and target not in profile.compilers:
@@ -238,7 +237,7 @@ def _takes_integer(module: Any) -> bool:
     return bool(getattr(module, "TAKES_INTEGER", False))
 
 
-def _for_graphs() -> list[str]:
+def _without_profile() -> list[str]:
     """Return targets that take any network of integers."""
     return [name for name in targets() if _takes_integer(import_module(f"{__name__}.{name}"))]
 

@@ -56,13 +56,13 @@ def _of_outputs(plan: Plan) -> str:
     return f"each of the populations {', '.join(places)}"
 
 
-def _copies_outputs(plan: Plan) -> bool:
+def copies_outputs(plan: Plan) -> bool:
     """Tell whether the outputs stand in an array of their own, since they are spikes or of several populations."""
     outputs = plan.network.outputs
     return len(outputs) > 1 or not plan.network.population(outputs[0]).model.readout
 
 
-def _copies(plan: Plan) -> list[str]:
+def output_copies(plan: Plan) -> list[str]:
     """Return the lines that bring the outputs side by side."""
     outputs = plan.network.outputs
     if outputs == (plan.populations[-1].name,):
@@ -151,7 +151,7 @@ def _memory(plan: Plan) -> str:
     text += [f"static int32_t state_p{i}[{p.model.d}][{p.size}];" for i, p in enumerate(plan.populations)]
     if plan.largest_lag:
         text.append("\n/* Steps done, no more than anything asks for. */\nstatic uint8_t steps;")
-    if _copies_outputs(plan):
+    if copies_outputs(plan):
         text.append(f"\nstatic int32_t output[{plan.network.output_size}];")
     widest = max(p.size * p.model.currents for p in plan.populations)
     text.append(f"\n/* Sums of one step. */\nstatic int32_t current[{widest}];")
@@ -240,7 +240,7 @@ def _reset(plan: Plan) -> str:
         )
     if plan.largest_lag:
         body.append("    steps = 0;")
-    if _copies_outputs(plan):
+    if copies_outputs(plan):
         body.append("    set_zero(output, HN_OUTPUTS);")
     body.append("#ifdef HN_EVENTS")
     for i in range(len(plan.populations)):
@@ -257,14 +257,14 @@ def _hn_step(plan: Plan) -> str:
     ]
     if plan.largest_lag:
         body.append(f"    if (steps < {plan.largest_lag}) {{\n        steps++;\n    }}")
-    if _copies_outputs(plan):
-        body += _copies(plan)
+    if copies_outputs(plan):
+        body += output_copies(plan)
     return "\n".join(["void hn_step(const int32_t input[HN_INPUTS]) {", *body, "}\n"])
 
 
 def _outputs(plan: Plan) -> str:
     last = len(plan.populations) - 1
-    result = "output" if _copies_outputs(plan) else f"hn_sent_{plan.network.index(plan.network.outputs[0])}()"
+    result = "output" if copies_outputs(plan) else f"hn_sent_{plan.network.index(plan.network.outputs[0])}()"
     parts = [f"const int32_t *hn_output(void) {{\n    return {result};\n}}\n"]
     for i, ring in enumerate(plan.rings[1:]):
         parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_p{i}[0];\n}}\n")

@@ -60,7 +60,7 @@ def emit(
     DoesNotFitError
         For a core that takes more, naming it.
     InputError
-        For a network that has connections within a step.
+        For a network that has connections within a step, and for populations that share cores.
     """
     split = placed(qnet, placement, neurons_per_core)
     cores = cores_of(qnet, split)
@@ -81,7 +81,8 @@ def emit(
     core_memory = memory(qnet, cores, folder)
     readable = write_readable(qnet, folder)
     names = [*files, *([readable["file"]] if readable["file"] else [])]
-    if all(layer.model.learned is not None for layer in qnet.layers):  # else no one knows the floats of these integers
+    # NIR holds the integers of chains; of other neurons no one knows the floats that these integers stand for
+    if qnet.is_chain and all(p.model.learned is not None for p in qnet.populations):
         write_nir(qnet, folder / NETWORK)
         names.append(NETWORK)
     return Emitted(names, {"cores": core_memory, "py_spinnaker2": readable, "placement": split.as_dict()})

@@ -2,24 +2,27 @@
 
 Everything sent in one step is taken up in the next: inputs from the host, spikes of other cores and of the core itself,
 and the bias axon, which is a message too, from the second step on. A core's program is therefore a network
-of its own, one population whose inputs are its messages, and all cores of a step can run at once.
+of its own, one population whose inputs are its messages, and all cores of a step can run at once. A delay is kept by
+the core that receives, which remembers its messages for so long. A convolution is written out, as each core has a part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses, Weights
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.place import CoreUse, Placement, place
 from hypr_neuro.profiles.profile import Quantity
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.parts import QuantizedLayer
+from hypr_neuro.quantizing.parts import QuantizedConnection
 
 HOST, ALWAYS = -1, -2
 """Cores that a message may come from beside the placed ones: the host, and the bias axon."""
@@ -34,13 +37,15 @@ class CoreProgram:
     number
         Of the core.
     layer
-        Index of its layer.
+        Index of its population, of a chain its layer.
     first, stop
-        Its neurons, first ≤ i < stop of the layer.
+        Its neurons, first ≤ i < stop of the population.
     network
         Its own network, see the module's docstring.
     messages
         For each input of that network the core and the index there that it comes from.
+    from_host
+        Whether the population takes inputs of the network, whose values may be other than 0 and 1.
     """
 
     number: int
@@ -49,10 +54,11 @@ class CoreProgram:
     stop: int
     network: IntegerNetwork
     messages: tuple[tuple[int, int], ...]
+    from_host: bool
 
     def plan(self, input_limit: int) -> Plan:
-        """Return what its C program holds; only cores of the first layer see values beyond 0 and 1."""
-        return Plan(self.network, 0, input_limit if self.layer == 0 else 1)
+        """Return what its C program holds; only cores that take the network's inputs see values beyond 0 and 1."""
+        return Plan(self.network, 0, input_limit if self.from_host else 1)
 
 
 def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core: int | None) -> Placement:
@@ -89,77 +95,122 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
 def _check_alone(placement: Placement) -> None:
     if placement.shared:
         raise InputError(
-            f"placement: {placement.used} cores hold several layers each, rule for SpiNNaker2: one layer a core; "
-            "make the layers smaller"
+            f"placement: {placement.used} cores hold neurons of several populations, rule for SpiNNaker2: of one; "
+            "make the populations smaller, or fewer"
         )
 
 
 def _check_cover(qnet: QuantizedNetwork, cores: Sequence[CoreUse]) -> None:
     """Raise InputError unless each neuron stands on one core, in order."""
-    for i, layer in enumerate(qnet.layers):
-        placed_neurons = [
-            n
-            for use in cores
-            if use.layer == qnet.name(i)
-            for n in range(use.first_neuron, use.first_neuron + use.neurons)
-        ]
-        if placed_neurons != list(range(layer.size)):
+    known = [p.name for p in qnet.populations]
+    for use in cores:
+        if use.layer not in known:
             raise InputError(
-                f"placement: {qnet.name(i)} has {layer.size} neurons, rule: each on one core, in order; "
+                f"placement: holds '{use.layer}', rule: populations of the network, {', '.join(known)}; place this "
+                "network anew, without learning (hn.place)"
+            )
+    for p in qnet.populations:
+        placed_neurons = [
+            n for use in cores if use.layer == p.name for n in range(use.first_neuron, use.first_neuron + use.neurons)
+        ]
+        if placed_neurons != list(range(p.size)):
+            raise InputError(
+                f"placement: {p.name} has {p.size} neurons, rule: each on one core, in order; "
                 "place this network anew (hn.place)"
             )
 
 
 def cores_of(qnet: QuantizedNetwork, placement: Placement) -> list[CoreProgram]:
     """Return the programs of all cores, in the placement's order."""
-    names = [qnet.name(i) for i in range(len(qnet.layers))]
-    neurons_at: list[list[tuple[int, int]]] = [[] for _ in names]
+    neurons_at: dict[str, list[tuple[int, int]]] = {p.name: [] for p in qnet.populations}
     for number, use in enumerate(placement.cores):
-        neurons_at[names.index(use.layer)] += [(number, i) for i in range(use.neurons)]
-    return [_core(qnet, number, names.index(use.layer), use, neurons_at) for number, use in enumerate(placement.cores)]
+        neurons_at[use.layer] += [(number, i) for i in range(use.neurons)]
+    neurons_at[INPUT] = [(HOST, i) for i in range(qnet.inputs)]
+    return [_core(qnet, number, use, neurons_at) for number, use in enumerate(placement.cores)]
+
+
+@dataclass(frozen=True)
+class ConnectionPart:
+    """What one core has of a connection: its weights that are not 0, one by one.
+
+    Attributes
+    ----------
+    connection
+        The whole.
+    post, column
+        Neuron of the core, column of the connection.
+    weight, delay
+        Mantissas, and delays where each weight has its own.
+    """
+
+    connection: QuantizedConnection
+    post: Array
+    column: Array
+    weight: Array
+    delay: Array | None
+
+    def synapses(self, shape: tuple[int, int], at: Array, target: str, message_bits: int | None) -> Synapses:
+        """Return its weights over a core's messages; `at` gives the message of each column."""
+        c, places = self.connection, (self.post, at[self.column])
+        delays = c.delays if self.delay is None else _matrix(self.delay, places, shape, c.dense)
+        weights = _matrix(self.weight, places, shape, c.dense)
+        return Synapses(INPUT, target, weights, c.exponent, delays, None, c.current, message_bits)
+
+
+def _matrix(values: Array, places: tuple[Array, Array], shape: tuple[int, int], dense: bool) -> Weights:
+    if dense:
+        matrix = np.zeros(shape, np.int64)
+        matrix[places] = values
+        return matrix
+    from scipy.sparse import csr_array
+
+    return csr_array((values, places), shape=shape)
+
+
+def _part(c: QuantizedConnection, rows: slice) -> ConnectionPart:
+    """Return what neurons of the target have of a connection."""
+    matrix: Any = c.mantissa
+    matrix = (matrix.tocsr() if isinstance(matrix, Convolution) else matrix)[rows]
+    delays: Any = c.delays if isinstance(c.delays, int) else c.delays[rows]
+    if isinstance(matrix, np.ndarray):
+        post, column = np.nonzero(matrix)
+        weight = matrix[post, column]
+        return ConnectionPart(c, post, column, weight, None if isinstance(delays, int) else delays[post, column])
+    post = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    stored = np.flatnonzero(matrix.data)
+    delay = None if isinstance(delays, int) else delays.data[stored]
+    return ConnectionPart(c, post[stored], matrix.indices[stored], matrix.data[stored], delay)
 
 
 def _core(
-    qnet: QuantizedNetwork, number: int, index: int, use: CoreUse, neurons_at: list[list[tuple[int, int]]]
+    qnet: QuantizedNetwork, number: int, use: CoreUse, neurons_at: dict[str, list[tuple[int, int]]]
 ) -> CoreProgram:
     """Return the program of one core: the weights of its neurons over the messages that they need."""
-    layer = qnet.layers[index]
+    index = [p.name for p in qnet.populations].index(use.layer)
+    p, incoming = qnet.populations[index], qnet.incoming(use.layer)
     rows = slice(use.first_neuron, use.first_neuron + use.neurons)
-    presynaptic = neurons_at[index - 1] if index else [(HOST, i) for i in range(qnet.inputs)]
-    # the input matrix's last column is the bias axon, where there is one
-    columns = [(layer.input.mantissa[rows], presynaptic + [(ALWAYS, 0)] * layer.bias_axon, layer.input.exponent)]
-    if layer.recurrent is not None:
-        columns.append((layer.recurrent.mantissa[rows], neurons_at[index], layer.recurrent.exponent))
-    messages: list[tuple[int, int]] = []
-    blocks = []
-    for matrix, sources, exponent in columns:
-        used = np.flatnonzero(matrix.any(axis=0))
-        blocks.append((matrix[:, used], len(messages), exponent))
-        messages += [sources[j] for j in used]
-    messages = messages or [(HOST if index == 0 else ALWAYS, 0)]
-    network = _network(layer, qnet, f"core {number}", rows, blocks, len(messages), index)
-    return CoreProgram(number, index, use.first_neuron, rows.stop, network, tuple(messages))
-
-
-def _network(
-    layer: QuantizedLayer,
-    qnet: QuantizedNetwork,
-    name: str,
-    rows: slice,
-    blocks: list[tuple[Array, int, int]],
-    inputs: int,
-    index: int,
-) -> IntegerNetwork:
-    """Return a core's network; `blocks` are (weights, number of the first input that they take, exponent)."""
-    per_neuron = np.ascontiguousarray(layer.per_neuron[:, rows])
-    population = Population(name, layer.model, per_neuron, layer.constants)
-    synapses = []
-    for matrix, first, exponent in blocks:
-        weights = np.zeros((len(matrix), inputs), np.int64)
-        weights[:, first : first + matrix.shape[1]] = matrix
-        synapses.append(Synapses(INPUT, name, weights, exponent, message_bits=None if index == 0 else 0))
-    bits = int(qnet.profile.precision.state_bits.value)
-    return IntegerNetwork(inputs, (population,), tuple(synapses), connection_delay=0, state_bits=bits)
+    from_host = any(c.source == INPUT for c in incoming)
+    parts, numbers = [], []
+    messages: dict[tuple[int, int], int] = {}
+    for c in incoming:
+        part = _part(c, rows)
+        # the last column is the bias axon, where there is one, and may be the only one
+        sources = neurons_at[c.source][: c.columns - int(c.bias_axon)] + [(ALWAYS, 0)] * c.bias_axon
+        at = np.zeros(c.columns, np.int64)
+        for j in np.unique(part.column):
+            at[j] = messages.setdefault(sources[j], len(messages))
+        parts.append(part)
+        numbers.append(at)
+    if not messages:
+        messages[(HOST if from_host else ALWAYS, 0)] = 0
+    name, bits = f"core {number}", int(qnet.profile.precision.state_bits.value)
+    population = Population(name, p.model, np.ascontiguousarray(p.per_neuron[:, rows]), p.constants)
+    shape = (use.neurons, len(messages))
+    synapses = tuple(
+        part.synapses(shape, at, name, None if from_host else 0) for part, at in zip(parts, numbers, strict=True)
+    )
+    network = IntegerNetwork(len(messages), (population,), synapses, connection_delay=0, state_bits=bits)
+    return CoreProgram(number, index, use.first_neuron, rows.stop, network, tuple(messages), from_host)
 
 
 def receivers(cores: Sequence[CoreProgram]) -> list[list[list[tuple[int, int]]]]:

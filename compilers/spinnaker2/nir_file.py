@@ -1,10 +1,10 @@
 """A NIR file that py-spinnaker2 reads, and the settings that its reader needs.
 
-py-spinnaker2 (`spinnaker2.s2_nir`, read in its source) takes Input, Output, LIF, IF, CubaLIF, Affine, Linear, Conv2d,
-pooling and Flatten, every weight node between two of spikes; it raises NotImplementedError for LI, so the readout stays
-outside. What NIR leaves open is said by `s2_nir.ConversionConfig(dt, output_record, conn_delay, scale_weights,
-integrator, reset)`, whose defaults (dt = 1, one step of delay, unscaled weights, exponential Euler, reset by
-subtraction) do not fit these files.
+According to its source, py-spinnaker2 (`spinnaker2.s2_nir`) reads the nodes Input, Output, LIF, IF, CubaLIF, Affine,
+Linear, Conv2d, pooling and Flatten. Each weight node must stand between two nodes that send spikes. It raises
+NotImplementedError for LI, so the file leaves the readout out. Whatever NIR does not say is given by
+`s2_nir.ConversionConfig(dt, output_record, conn_delay, scale_weights, integrator, reset)`. Its defaults (dt = 1, a
+delay of one step, unscaled weights, exponential Euler, reset by subtraction) are wrong for these files.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def _resets(qnet: QuantizedNetwork) -> list[str]:
 
 
 def _reason(qnet: QuantizedNetwork) -> str | None:
-    """Return why py-spinnaker2 cannot read the network, or None."""
+    """Return why there is no file for py-spinnaker2, or None."""
+    if not qnet.is_chain:
+        return "the network is no chain of layers, of which alone the file is written; the C programs hold all of it"
     for i, layer in enumerate(qnet.layers[:-1]):
         if layer.model.name != "lif":
             return f"{qnet.name(i)}: neuron '{layer.model.name}'; py-spinnaker2's NIR reader takes LIF, IF and CubaLIF"

@@ -70,11 +70,12 @@ def lockstep(plan: Plan, cores: Sequence[CoreProgram]) -> str:
         *(f'#include "core_{c.number}.h"' for c in cores),
         "\nstatic int32_t host[HN_INPUTS];\nstatic int32_t started;",
         *(_gathered(plan, i) for i in range(len(plan.populations))),
+        *(["static int32_t output[HN_OUTPUTS];"] if single.copies_outputs(plan) else []),
         *(f"static int32_t in_{c.number}[CORE_{c.number}_INPUTS];" for c in cores),
         _received(cores),
         _collect(cores),
-        _reset(cores),
-        _step(cores),
+        _reset(plan, cores),
+        _step(plan, cores),
         _accessors(plan),
     ]
     return "\n".join(parts)
@@ -122,16 +123,18 @@ def _collect(cores: Sequence[CoreProgram]) -> str:
     return "\n".join(["static void collect(void) {", *body, "#endif", "}\n"])
 
 
-def _reset(cores: Sequence[CoreProgram]) -> str:
+def _reset(plan: Plan, cores: Sequence[CoreProgram]) -> str:
     """Define `hn_reset`."""
     body = [f"    core_{c.number}_reset();" for c in cores]
     body.append(
         "    for (uint32_t i = 0; i < HN_INPUTS; i++) {\n        host[i] = 0;\n    }\n    started = 0;\n    collect();"
     )
+    if single.copies_outputs(plan):
+        body.append("    for (uint32_t i = 0; i < HN_OUTPUTS; i++) {\n        output[i] = 0;\n    }")
     return "\n".join(["void hn_reset(void) {", *body, "}\n"])
 
 
-def _step(cores: Sequence[CoreProgram]) -> str:
+def _step(plan: Plan, cores: Sequence[CoreProgram]) -> str:
     """Define `hn_step`."""
     body = [
         f"    for (uint32_t i = 0; i < CORE_{c.number}_INPUTS; i++) {{\n"
@@ -141,13 +144,15 @@ def _step(cores: Sequence[CoreProgram]) -> str:
     body += [f"    core_{c.number}_step(in_{c.number});" for c in cores]
     body.append("    for (uint32_t i = 0; i < HN_INPUTS; i++) {\n        host[i] = input[i];\n    }")
     body.append("    started = 1;\n    collect();")
+    if single.copies_outputs(plan):
+        body += single.output_copies(plan)
     return "\n".join(["void hn_step(const int32_t input[HN_INPUTS]) {", *body, "}\n"])
 
 
 def _accessors(plan: Plan) -> str:
     """Define the functions that return states, outputs and counts."""
-    last = len(plan.populations) - 1
-    parts = [f"const int32_t *hn_output(void) {{\n    return sent_{last};\n}}\n"]
+    result = "output" if single.copies_outputs(plan) else f"sent_{plan.network.index(plan.network.outputs[0])}"
+    parts = [f"const int32_t *hn_output(void) {{\n    return {result};\n}}\n"]
     for i, output in enumerate(plan.rings[1:]):
         parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_{i};\n}}\n")
         parts.append(f"const {output.kind} *hn_sent_{i}(void) {{\n    return sent_{i};\n}}\n")

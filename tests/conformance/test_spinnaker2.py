@@ -19,8 +19,11 @@ from hypr_neuro.compilers.c.build import CORTEX_M4, SANITIZERS
 from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, cores_of, receivers
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.exchange.nir import read_quantized_nir
-from hypr_neuro.placement.place import place
+from hypr_neuro.graph.convolution import Convolution, Taps
+from hypr_neuro.placement.place import Placement, place
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.testing.graphs import random_graph
 from hypr_neuro.testing.integer import assert_same_run, run_of_reference
 from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
 
@@ -55,6 +58,53 @@ def test_cores_in_lockstep_equal_the_simulator(model: str, tmp_path: Path) -> No
     artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=3)
     assert len(artifact.manifest["cores"]) == 3 + 2 + 1
     assert assert_cores_equal(qnet, artifact, random_spikes(seed, 2, 50, qnet.inputs).astype(np.int64), seed) > 0
+
+
+def quantized_graph(seed: int) -> QuantizedNetwork:
+    """Skips, loops, delays, sparse weights, biases that come late, outputs anywhere; neurons of several currents."""
+    graph = random_graph(seed)
+    return quantize_graph(
+        graph, PROFILE, calibration=random_spikes(seed, 2, 40, graph.inputs), weight_groups=1 + seed % 2
+    )
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_cores_of_graphs_equal_the_simulator(seed: int, tmp_path: Path) -> None:
+    qnet = quantized_graph(seed)
+    artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=1 + seed % 3)
+    told = artifact.manifest
+    assert {core["layer"] for core in told["cores"]} == {p.name for p in qnet.populations}
+    assert "network.nir" not in told["files"]
+    assert told["py_spinnaker2"]["reason"].startswith("the network is no chain of layers")
+    x = random_spikes(seed, 2, 50, qnet.inputs).astype(np.int64)
+    assert assert_cores_equal(qnet, artifact, x, seed) > 0
+
+
+def test_graphs_of_these_tests_have_all_that_they_name() -> None:
+    graphs = [quantized_graph(seed) for seed in range(7)]
+    connections = [c for qnet in graphs for c in qnet.connections]
+    assert any(c.largest_delay for c in connections)
+    assert any(not c.dense for c in connections)
+    assert any(c.bias_axon and c.columns == 1 for c in connections)
+    assert any(len(qnet.outputs) > 1 for qnet in graphs)
+    assert any(not qnet.population(name).model.readout for qnet in graphs for name in qnet.outputs)
+    assert any(c.source == c.target for c in connections)
+
+
+def test_a_convolution_and_delays_of_single_weights_are_cut_into_cores(tmp_path: Path) -> None:
+    base = random_quantized("lif", 1, PROFILE, inputs=25, hidden=(18,), recurrent=True, bias=True, steps=10)
+    rng = np.random.default_rng(1)
+    kernel = Convolution(rng.integers(-20, 60, (2, 1, 3, 3)), (5, 5), Taps((3, 3), (1, 1), (0, 0), (0, 0), (1, 1)))
+    first, loop, last = base.connections
+    changed = (
+        replace(first, mantissa=kernel, bias_axon=False, delays=2),
+        replace(loop, delays=rng.integers(0, 5, loop.mantissa.shape)),
+        last,
+    )
+    qnet = replace(base, connections=changed)
+    artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=5)
+    x = random_spikes(1, 2, 60, 25).astype(np.int64)
+    assert assert_cores_equal(qnet, artifact, x, 0) > 0
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -185,6 +235,10 @@ def test_faulty_placements_are_refused(tmp_path: Path) -> None:
         compile_network(qnet, other, **given)
     with pytest.raises(InputError, match=r"target 'spinnaker2' takes a QuantizedNetwork .*has none; .*: c, lava, netx"):
         compile_network(qnet.integer(), **given)
+    spiking = quantized_graph(0)
+    trace = replace(place(spiking).cores[0], layer="x (trace)")
+    with pytest.raises(InputError, match=r"placement: holds 'x \(trace\)', rule: populations of the network, "):
+        compile_network(spiking, Placement(PROFILE, True, [*place(spiking).cores, trace]), **given)
     late = replace(qnet, profile=varied(PROFILE, time__connection_delay=0))
     with pytest.raises(InputError, match=r"time\.connection_delay = 0, rule for SpiNNaker2: 1"):
         compile_network(late, **given)
