@@ -89,7 +89,10 @@ def c99(case: Case, folder: Path, **options: Any) -> Sequence[str]:
 
 def spinnaker2(case: Case, folder: Path, **options: Any) -> Sequence[str]:
     """Compile for SpiNNaker2."""
-    return compiled("spinnaker2", case.quantized("spinnaker2"), folder, **options)
+    network = case.quantized("spinnaker2")
+    if isinstance(network, hn.IntegerNetwork):
+        network = hn.quantize(network, "spinnaker2")
+    return compiled("spinnaker2", network, folder, **options)
 
 
 def lava_alone(case: Case, folder: Path, **options: Any) -> Sequence[str]:

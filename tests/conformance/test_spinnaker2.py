@@ -20,9 +20,14 @@ from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, cores_of, receiv
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.exchange.nir import read_quantized_nir
 from hypr_neuro.graph.convolution import Convolution, Taps
+from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
+from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.placement.place import Placement, place
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.testing.graphs import random_graph
 from hypr_neuro.testing.integer import assert_same_run, run_of_reference
 from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
@@ -104,6 +109,23 @@ def test_a_convolution_and_delays_of_single_weights_are_cut_into_cores(tmp_path:
     qnet = replace(base, connections=changed)
     artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=5)
     x = random_spikes(1, 2, 60, 25).astype(np.int64)
+    assert assert_cores_equal(qnet, artifact, x, 0) > 0
+
+
+@pytest.mark.parametrize("model", ["rf", "lif_refractory"])
+def test_neurons_of_integers_alone_and_of_two_currents_are_cut_into_cores(model: str, tmp_path: Path) -> None:
+    record, rng = MODELS[model], np.random.default_rng(2)
+    values = rf_parameters(8.0, 0.1, 5) if model == "rf" else lif_refractory_parameters(400, 300, 5, refractory=3)
+    populations = tuple(Population.of(name, model, 5, **values) for name in ("a", "b"))
+    ends = [(INPUT, "a"), ("a", "b"), ("b", "a")]
+    synapses = [
+        Synapses(source, target, rng.integers(-20, 60, (5, 4 if source == INPUT else 5)), 3, delays=k, current=current)
+        for k, (source, target) in enumerate(ends)
+        for current in range(record.currents)
+    ]
+    qnet = quantize(IntegerNetwork(4, populations, tuple(synapses), outputs=("b", "a")), PROFILE)
+    artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=2)
+    x = random_spikes(2, 2, 60, 4).astype(np.int64)
     assert assert_cores_equal(qnet, artifact, x, 0) > 0
 
 
