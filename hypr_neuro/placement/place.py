@@ -29,6 +29,7 @@ from hypr_neuro.placement.splitting import Split, readers, smallest_split, split
 from hypr_neuro.placement.stored import StoredConnection, stored_connections
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 
@@ -249,3 +250,9 @@ def _core_use(p: PopulationNeeds, core: int, first: int, stop: int, axons: Array
             for c, held, learns in zip(p.incoming, needs.held, p.learns, strict=True)
         ],
     )
+
+
+__getattr__ = renamed_names(
+    "hypr_neuro.placement",
+    {"Estimate": "estimate.Estimate", "axon_bits": "stored.axon_bits", "estimate": "estimate.estimate"},
+)
