@@ -87,11 +87,18 @@ def c99(case: Case, folder: Path, **options: Any) -> Sequence[str]:
     return compiled("c", case.quantized("loihi2") if "learn" in options else case.integer(), folder, **options)
 
 
+def on_spinnaker2(network: hn.IntegerNetwork) -> hn.QuantizedNetwork:
+    """Give integers a profile of SpiNNaker2 that overflows as they do."""
+    lava = any(int(p.named().get("lava", 0)) for p in network.populations)
+    values = (("precision__overflow", "lava" if lava else "hardware"),)
+    return hn.quantize(network, CASES["chip"]("spinnaker2", values))
+
+
 def spinnaker2(case: Case, folder: Path, **options: Any) -> Sequence[str]:
     """Compile for SpiNNaker2."""
     network = case.quantized("spinnaker2")
     if isinstance(network, hn.IntegerNetwork):
-        network = hn.quantize(network, "spinnaker2")
+        network = on_spinnaker2(network)
     return compiled("spinnaker2", network, folder, **options)
 
 

@@ -112,10 +112,13 @@ def test_a_convolution_and_delays_of_single_weights_are_cut_into_cores(tmp_path:
     assert assert_cores_equal(qnet, artifact, x, 0) > 0
 
 
+REFRACTORY = lif_refractory_parameters(400, 300, 5, refractory=3, overflow="hardware")
+
+
 @pytest.mark.parametrize("model", ["rf", "lif_refractory"])
 def test_neurons_of_integers_alone_and_of_two_currents_are_cut_into_cores(model: str, tmp_path: Path) -> None:
     record, rng = MODELS[model], np.random.default_rng(2)
-    values = rf_parameters(8.0, 0.1, 5) if model == "rf" else lif_refractory_parameters(400, 300, 5, refractory=3)
+    values = rf_parameters(8.0, 0.1, 5) if model == "rf" else REFRACTORY
     populations = tuple(Population.of(name, model, 5, **values) for name in ("a", "b"))
     ends = [(INPUT, "a"), ("a", "b"), ("b", "a")]
     synapses = [
