@@ -17,7 +17,7 @@ from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.compilers.spinnaker2 import text
 from hypr_neuro.compilers.spinnaker2.cores import CoreProgram, cores_of, placed
 from hypr_neuro.compilers.spinnaker2.nir_file import write_readable
-from hypr_neuro.errors import DoesNotFitError
+from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.exchange.nir import write_nir
 from hypr_neuro.files.store import write_text
 from hypr_neuro.placement.place import Placement
@@ -81,11 +81,13 @@ def emit(
     core_memory = memory(qnet, cores, folder)
     readable = write_readable(qnet, folder)
     names = [*files, *([readable["file"]] if readable["file"] else [])]
-    # NIR holds the integers of chains; of other neurons no one knows the floats that these integers stand for
-    if qnet.is_chain and all(p.model.learned is not None for p in qnet.populations):
+    whole: dict[str, Any] = {"file": NETWORK, "reason": None}
+    try:
         write_nir(qnet, folder / NETWORK)
         names.append(NETWORK)
-    return Emitted(names, {"cores": core_memory, "py_spinnaker2": readable, "placement": split.as_dict()})
+    except InputError as error:  # of some neurons no one knows the floats that these integers stand for
+        whole = {"file": None, "reason": str(error)}
+    return Emitted(names, {"cores": core_memory, "nir": whole, "py_spinnaker2": readable, "placement": split.as_dict()})
 
 
 def memory(qnet: QuantizedNetwork, cores: list[CoreProgram], folder: Path) -> list[dict[str, Any]]:

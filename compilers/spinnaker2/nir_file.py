@@ -15,9 +15,11 @@ from typing import Any
 
 import nir
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.write import to_graph
 from hypr_neuro.files.store import write_atomically
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedPopulation
 
 NIR_FILE = "spinnaker2.nir"
 READABLE = (nir.Input, nir.Output, nir.LIF, nir.IF, nir.CubaLIF, nir.Affine, nir.Linear)
@@ -29,11 +31,19 @@ NEURONS = (nir.LIF, nir.IF, nir.CubaLIF)
 
 
 def write_readable(qnet: QuantizedNetwork, folder: Path) -> dict[str, Any]:
-    """Write the spiking layers as `NIR_FILE`, if py-spinnaker2 has their neurons; return the manifest's entry."""
+    """Write the spiking populations as `NIR_FILE`, if py-spinnaker2 has their nodes; return the manifest's entry."""
     reason = _reason(qnet)
     if reason is not None:
         return {"file": None, "reason": reason}
-    spiking = without_readout(to_graph(qnet)[0])
+    try:
+        spiking = without_readouts(to_graph(qnet)[0])
+    except InputError as error:
+        return {"file": None, "reason": str(error)}
+    for name, node in spiking.nodes.items():
+        if not isinstance(node, READABLE):
+            kind = type(node).__name__
+            reason = f"node '{name}' is of type {kind}; the models that py-spinnaker2's NIR reader picks have none"
+            return {"file": None, "reason": reason}
     buffer = io.BytesIO()
     nir.write(buffer, spiking)
     write_atomically(folder / NIR_FILE, lambda path: _write(path, buffer.getvalue()))
@@ -42,7 +52,7 @@ def write_readable(qnet: QuantizedNetwork, folder: Path) -> dict[str, Any]:
         "reason": None,
         "reader": "spinnaker2.s2_nir.from_nir(graph, ConversionConfig(…))",
         "config": settings(qnet),
-        "left_out": [qnet.name(len(qnet.layers) - 1)],
+        "left_out": [p.name for p in qnet.populations if p.model.readout],
         "note": NOTE,
     }
 
@@ -63,39 +73,53 @@ def settings(qnet: QuantizedNetwork) -> dict[str, Any]:
     }
 
 
+def _spiking(qnet: QuantizedNetwork) -> list[QuantizedPopulation]:
+    """Return the populations that spike."""
+    return [p for p in qnet.populations if not p.model.readout]
+
+
 def _resets(qnet: QuantizedNetwork) -> list[str]:
-    """Return the reset of each spiking layer."""
-    return ["SUBTRACT" if layer.constant("subtract") else "ZERO" for layer in qnet.layers[:-1]]
+    """Return the reset of each population that spikes."""
+    return ["SUBTRACT" if p.constant("subtract") else "ZERO" for p in _spiking(qnet)]
 
 
 def _reason(qnet: QuantizedNetwork) -> str | None:
-    """Return why there is no file for py-spinnaker2, or None."""
-    if not qnet.is_chain:
-        return "the network is no chain of layers, of which alone the file is written; the C programs hold all of it"
-    for i, layer in enumerate(qnet.layers[:-1]):
-        if layer.model.name != "lif":
-            return f"{qnet.name(i)}: neuron '{layer.model.name}'; py-spinnaker2's NIR reader takes LIF, IF and CubaLIF"
+    """Return why py-spinnaker2 has no neurons for the network, or None."""
+    for p in _spiking(qnet):
+        if p.model.name != "lif":
+            return f"{p.name}: neuron '{p.model.name}'; py-spinnaker2's NIR reader takes LIF, IF and CubaLIF"
+    if not _spiking(qnet):
+        return "no population spikes; py-spinnaker2's NIR reader takes LIF, IF and CubaLIF"
     if len(set(_resets(qnet))) > 1:
         return "layers reset to zero and by subtraction; py-spinnaker2's NIR reader takes one reset for all"
     return None
 
 
-def without_readout(graph: nir.NIRGraph) -> nir.NIRGraph:
-    """Return the graph whose Output reads the last spiking node.
+def without_readouts(graph: nir.NIRGraph) -> nir.NIRGraph:
+    """Return the graph without readouts and what leads to them alone.
 
-    py-spinnaker2 records the neurons that lead to an Output.
+    py-spinnaker2 records the neurons that lead to an Output: each that is an output or leads to a readout gets one.
     """
-    spiking = [name for name, node in graph.nodes.items() if isinstance(node, NEURONS)]
-    readable: dict[str, nir.NIRNode] = {}
-    for name, node in graph.nodes.items():
-        targets = [b for a, b in graph.edges if a == name]
-        into_readout = any(b in graph.nodes and not isinstance(graph.nodes[b], READABLE) for b in targets)
-        if isinstance(node, READABLE) and not isinstance(node, nir.Output) and not into_readout:
-            readable[name] = node
-    last = spiking[-1]
-    readable["output"] = nir.Output(graph.nodes[last].output_type)
-    edges = [(a, b) for a, b in graph.edges if a in readable and b in readable and b != "output"]
-    return nir.NIRGraph(readable, [*edges, (last, "output")])
+    readouts = {a for a, b in graph.edges if isinstance(graph.nodes[b], nir.Output)}
+    gone = {name for name in readouts if not isinstance(graph.nodes[name], NEURONS)}
+    gone |= {name for name, node in graph.nodes.items() if isinstance(node, nir.Output)}
+    gone |= {b for a, b in graph.edges if a in gone}
+    before = 0
+    while len(gone) > before:
+        before = len(gone)
+        for name, node in graph.nodes.items():
+            targets = [b for a, b in graph.edges if a == name]
+            if targets and not isinstance(node, (*NEURONS, nir.Input)) and gone.issuperset(targets):
+                gone.add(name)
+    recorded = [name for name in graph.nodes if any(a == name and b in gone for a, b in graph.edges)]
+    recorded = [name for name in recorded if isinstance(graph.nodes[name], NEURONS)]
+    readable = {name: node for name, node in graph.nodes.items() if name not in gone}
+    edges = [(a, b) for a, b in graph.edges if a in readable and b in readable]
+    for i, name in enumerate(recorded):
+        output = "output" if len(recorded) == 1 else f"output_{i}"
+        readable[output] = nir.Output(graph.nodes[name].output_type)
+        edges.append((name, output))
+    return nir.NIRGraph(readable, edges)
 
 
 def _write(path: Path, content: bytes) -> None:

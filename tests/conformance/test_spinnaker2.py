@@ -20,7 +20,10 @@ from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, cores_of, receiv
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.exchange.nir import read_quantized_nir
 from hypr_neuro.graph.convolution import Convolution, Taps
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.lif_refractory import lif_refractory_parameters
 from hypr_neuro.neurons.rf import rf_parameters
@@ -79,8 +82,10 @@ def test_cores_of_graphs_equal_the_simulator(seed: int, tmp_path: Path) -> None:
     artifact = compile_network(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=1 + seed % 3)
     told = artifact.manifest
     assert {core["layer"] for core in told["cores"]} == {p.name for p in qnet.populations}
-    assert "network.nir" not in told["files"]
-    assert told["py_spinnaker2"]["reason"].startswith("the network is no chain of layers")
+    assert ("network.nir" in told["files"]) == (told["nir"]["reason"] is None)
+    if told["nir"]["reason"] is None:
+        back = read_quantized_nir(tmp_path / "network.nir")
+        assert all(np.array_equal(back.weights()[name], w) for name, w in qnet.weights().items())
     x = random_spikes(seed, 2, 50, qnet.inputs).astype(np.int64)
     assert assert_cores_equal(qnet, artifact, x, seed) > 0
 
@@ -238,6 +243,28 @@ def test_nir_file_holds_what_py_spinnaker2_reads(subtract: float, tmp_path: Path
     back = read_quantized_nir(tmp_path / "network.nir")
     np.testing.assert_array_equal(back.layers[0].input.mantissa, qnet.layers[0].input.mantissa)
     assert "network.nir" in artifact.manifest["files"]
+
+
+def test_nir_file_of_a_graph_records_what_is_an_output_or_leads_to_a_readout(tmp_path: Path) -> None:
+    """Two populations in a row, one of them an output, both before the readout, and inputs to the readout, too."""
+    lif = {"dv": np.full(4, 0.1), "vth": np.full(4, 0.5)}
+    a, b = (FloatPopulation(name, MODELS["lif"], lif) for name in "ab")
+    readout = FloatPopulation("y", MODELS["li"], {"tau": np.full(2, 10.0)})
+    rng = np.random.default_rng(1)
+    ends = [(INPUT, "a", (4, 3)), ("a", "b", (4, 4)), ("a", "y", (2, 4)), ("b", "y", (2, 4)), (INPUT, "y", (2, 3))]
+    synapses = tuple(FloatSynapses(s, t, rng.normal(0.2, 0.3, shape)) for s, t, shape in ends)
+    net = Network(3, (a, b, readout), synapses, 1e-3, ("y", "b"))
+    qnet = quantize(net, PROFILE, calibration=random_spikes(1, 2, 40, 3), weight_groups=1)
+    told = compile_network(qnet, target="spinnaker2", out=tmp_path).manifest["py_spinnaker2"]
+    assert told["reason"] is None
+    assert told["left_out"] == ["y"]
+    graph = nir.read(tmp_path / told["file"])
+    assert {n for n, node in graph.nodes.items() if isinstance(node, nir.CubaLIF | nir.LIF)} == {"a", "b"}
+    assert sorted(x for x, y in graph.edges if isinstance(graph.nodes[y], nir.Output)) == ["a", "b"]
+    assert sum(isinstance(node, nir.Affine | nir.Linear) for node in graph.nodes.values()) == 2
+    late = replace(qnet, connections=(replace(qnet.connections[0], delays=2), *qnet.connections[1:]))
+    told = compile_network(late, target="spinnaker2", out=tmp_path).manifest["py_spinnaker2"]
+    assert (told["file"], told["reason"].split("; ")[0].split(" is of ")[1]) == (None, "type Delay")
 
 
 def test_a_network_that_py_spinnaker2_has_no_neurons_for_gets_no_such_file(tmp_path: Path) -> None:
