@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.graph.convolution import Convolution, Taps
@@ -108,6 +109,19 @@ def assert_holds(qnet: QuantizedNetwork, placement: Placement, chip: Profile) ->
     assert chip.chip.cores is None or placement.used <= chip.chip.cores.value
 
 
+def sparse(seed: int, n: int = 24) -> QuantizedNetwork:
+    """One population with two sparse connections, some of its neurons with many synapses and some with few."""
+    rng = np.random.default_rng([seed, 7])
+    base = random_quantized("lif", 1, BASE, inputs=30, hidden=(n,), recurrent=False, bias=False, steps=5)
+    density = rng.choice([0.02, 0.3], (n, 1))
+    matrices: list[Any] = [csr_array((rng.random((n, pre)) < density).astype(np.int64)) for pre in (30, n)]
+    connections = tuple(
+        QuantizedConnection(mantissa=m, exponent=0, source=source, target="layers.0")
+        for m, source in zip(matrices, (INPUT, "layers.0"), strict=True)
+    )
+    return QuantizedNetwork(30, base.populations[:1], connections, base.profile, base.dt)
+
+
 def drawn_limits(seed: int) -> dict[str, Any]:
     rng = np.random.default_rng([seed, 5])
     limits: dict[str, Any] = {"neurons": int(rng.integers(1, 5))}
@@ -139,7 +153,7 @@ def test_no_smaller_number_of_groups_fits(key: str) -> None:
     """Each population alone, asked for with every smaller number of equal groups."""
     split = 0
     for seed in SEEDS:
-        qnet = random_learning_graph(seed, BASE)
+        qnet = random_learning_graph(seed, BASE) if seed % 2 else sparse(seed)
         apart = place(qnet, limited(BASE))
         attribute = {"synaptic_memory": "memory_bits"}.get(key, key)
         least = {"neurons": 1, "in_axons": 9, "synaptic_memory": 1000}[key]
@@ -161,7 +175,7 @@ def test_no_smaller_number_of_groups_fits(key: str) -> None:
                     {"neurons": u.neurons, "memory": 0, **counted(qnet, u)}[key.replace("synaptic_", "")] for u in parts
                 )
                 assert most > limit, f"seed {seed}, {p.name}: {fewer} groups"
-    assert split >= {"neurons": 20, "in_axons": 2, "synaptic_memory": 5}[key]
+    assert split > 15
 
 
 def test_learning_memory_is_what_a_learner_keeps() -> None:
