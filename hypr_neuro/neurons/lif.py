@@ -21,7 +21,7 @@ have fewer than 24 bits the same equations run in that width, see `lif_narrow`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -217,12 +217,17 @@ def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, sta
 
 
 def with_learning(
-    integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None, state_bits: int, activation_shift: int
+    integers: Mapping[str, Array],
+    fmt: FixedFormat,
+    state_scale: float | None,
+    state_bits: int,
+    activation_shift: int,
+    per_neuron: Sequence[str] = (),
 ) -> FixedParams:
     """Return the integers with what learning reads at a state's scale.
 
     Where none is given it is the power of two at which the middle threshold lies between 1 and 2: ψ/vth then has all of
-    a coefficient's bits.
+    a coefficient's bits. `per_neuron` names what each neuron has, where that is not what `lif` has.
     """
     vth = np.maximum(integers["vth"], 1 << activation_shift)
     scale_log2 = round(np.log2(state_scale)) if state_scale else int(np.log2(np.median(vth)))
@@ -233,7 +238,11 @@ def with_learning(
     }
     scale = 2.0**scale_log2
     return at_scales(
-        {**integers, **learning}, MODEL.fixed_per_neuron, scale, scale / 2.0**activation_shift, _psi_table(fmt)
+        {**integers, **learning},
+        per_neuron or MODEL.fixed_per_neuron,
+        scale,
+        scale / 2.0**activation_shift,
+        _psi_table(fmt),
     )
 
 

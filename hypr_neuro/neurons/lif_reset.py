@@ -27,6 +27,7 @@ import numpy as np
 
 from hypr_neuro.neurons import lif, lif_narrow
 from hypr_neuro.neurons.base import FixedFormat, FixedParams, NeuronModel, Param, StateVar, check_integers, to_integer
+from hypr_neuro.neurons.given_integers import require_loihi, require_state_bits
 from hypr_neuro.neurons.lif import STATE_BITS
 from hypr_neuro.neurons.lif import fixed_jacobian as lif_jacobian
 from hypr_neuro.neurons.lif import float_psi_arg as lif_psi_arg
@@ -160,6 +161,14 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     )
 
 
+def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
+    """Take integers as they are, as `lif` does."""
+    bits, up = int(integers["bits"]), int(integers["up"])
+    require_state_bits(where, bits, fmt)
+    require_loihi(where, integers, fmt, up)
+    return lif.with_learning(integers, fmt, state_scale, bits, up, MODEL.fixed_per_neuron)
+
+
 @jitable
 def learned_change(p, change):
     du1, dv, vth, bias, floor, per_vth, subtract, _, k, scale_log2, up, bits = p
@@ -216,6 +225,7 @@ MODEL = NeuronModel(
     psi_index=psi_index,
     fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
+    of_integers=of_integers,
     learned=replace(lif_narrow.VARIANT.learned or lif.LEARNED, change=learned_change),
     constrain=lif.constrain,
     validate_fixed=validate_fixed,

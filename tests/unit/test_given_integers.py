@@ -91,7 +91,7 @@ def test_integers_that_were_quantized_come_back_with_their_scales(model: str, pr
     """The bare network of a quantized one, given the scales that its integers leave open, is the quantized one."""
     chip = varied("loihi2", precision__state_bits=18) if profile == "narrow" else load_profile(profile)
     qnet = random_quantized(model, 2, chip, hidden=(5, 4), recurrent=True)
-    scales = {p.name: p.state_scale for p in qnet.populations if p.model.neuron in ("lif", "li")}
+    scales = {p.name: p.state_scale for p in qnet.populations if p.model.neuron in ("lif", "lif_reset", "li")}
     again = hn.quantize(qnet.integer(), chip, state_scale=scales)
     assert again.is_chain
     assert again.integer().digest() == qnet.integer().digest()
