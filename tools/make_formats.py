@@ -298,7 +298,8 @@ def what_readers_take() -> list[str]:
         "",
         *wrapped(
             f"**Checkpoints** (`hn.import_checkpoint`, {named(CHECKPOINTS)}, [import.md](import.md)): one "
-            "recurrent layer and a leaky readout."
+            "recurrent layer and a leaky readout (below), adaptive layers named i2h, h2h and h2o, and state dicts of "
+            "snnTorch and Sinabs with linear modules."
         ),
         "",
         *markdown_table(["neuron", "its arrays", "not in the file"], arrays),
@@ -310,6 +311,14 @@ def what_readers_take() -> list[str]:
     ]
 
 
+UNSAID = {
+    "reset_delay": "`True`, of snnTorch",
+    "reset": "`subtract`, of Sinabs",
+    "norm_input": "of each class of Sinabs its own",
+}
+"""Defaults of choices that a file of one program leaves open, by name."""
+
+
 def choices() -> list[str]:
     """Return the arguments of the readers with their defaults."""
     table_rows = []
@@ -317,7 +326,11 @@ def choices() -> list[str]:
         for p in list(inspect.signature(call).parameters.values())[1:]:
             default = DEFAULTS.get(p.name, p.default) if call is hn.import_nir else p.default
             values = named(WORDS[p.name]) if p.name in WORDS and call is hn.import_nir else ""
-            none = "none, asked for where it matters" if call is hn.import_nir else "what the file holds"
+            none = (
+                "none, asked for where it matters"
+                if call is hn.import_nir
+                else UNSAID.get(p.name, "what the file holds")
+            )
             table_rows.append(
                 (f"`{call.__name__}`", f"`{p.name}`", values, none if default is None else f"`{default}`")
             )

@@ -13,12 +13,14 @@ from hypr_neuro.cli.options import Json
 
 @command
 def run(
-    file: Annotated[Path, typer.Argument(help=".nir, .net (lava-dl), .npz or .pt (trained BRF and ALIF networks).")],
+    file: Annotated[
+        Path, typer.Argument(help=".nir, .net (lava-dl), .npz or .pt (state dicts of BRF, ALIF, snnTorch, Sinabs).")
+    ],
     dt: Annotated[float | None, typer.Option(help="Seconds a step; NIR does not hold it.")] = None,
     reset: Annotated[
         str | None,
         typer.Option(
-            help="zero, subtract, zero_delayed, subtract_delayed (snnTorch): what a spike does to v; NIR has no word."
+            help="zero, subtract, zero_delayed, subtract_delayed: what a spike does to v; NIR does not say, nor Sinabs."
         ),
     ] = None,
     integrator: Annotated[str | None, typer.Option(help="euler (default) or exact, of NIR's time constants.")] = None,
@@ -27,6 +29,12 @@ def run(
     ] = None,
     recurrent_delay: Annotated[int | None, typer.Option(min=0, help="Steps of feedback in NIR (default 1).")] = None,
     floor: Annotated[float | None, typer.Option(help="Lowest v of NIR's neurons (Sinabs' min_v_mem).")] = None,
+    reset_delay: Annotated[
+        bool | None, typer.Option(help="Of snnTorch: whether the reset comes one step after a spike (default).")
+    ] = None,
+    norm_input: Annotated[
+        bool | None, typer.Option(help="Of Sinabs: whether what arrives is scaled by 1 - e^(-1/tau).")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the network; created if need be.")] = Path(
         "runs/import"
     ),
@@ -40,9 +48,8 @@ def run(
 
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)
-    imported = import_file(
-        file, dt=dt, reset=reset, integrator=integrator, order=order, recurrent_delay=recurrent_delay, floor=floor
-    )
+    choices = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
+    imported = import_file(file, **choices, floor=floor, reset_delay=reset_delay, norm_input=norm_input)
     folder = make_folder(out)
     path = folder / imported.file_name
     if path.exists() and path.resolve() == file.resolve():

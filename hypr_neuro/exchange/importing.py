@@ -90,6 +90,11 @@ def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
     graph = imported.graph if own else imported.network() or imported.graph
     if graph.is_chain:
         return ImportedFile(graph, "network.h5", LAYERS, {"dt": graph.dt}, lines)
+    return _graph(graph, lines)
+
+
+def _graph(graph: Network, lines: list[str]) -> ImportedFile:
+    """Return a network that is no chain of layers."""
     return ImportedFile(graph, "network.h5", GRAPH, {"dt": graph.dt, **_sizes(graph)}, lines)
 
 
@@ -105,7 +110,7 @@ def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
     net, summary = import_checkpoint(path, **choices)
     origin = "argument" if "dt" in choices else "default"
     lines = [*summary.lines(), f"chosen: dt = {net.dt} ({origin}; a record only, all here counts in steps)"]
-    return ImportedFile(net, "network.h5", LAYERS, {"dt": net.dt}, lines)
+    return ImportedFile(net, "network.h5", LAYERS, {"dt": net.dt}, lines) if net.is_chain else _graph(net, lines)
 
 
 def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
@@ -130,7 +135,7 @@ LAYERS = "layers, which train, quantize and learn"
 GRAPH = "a graph, which trains, quantizes, simulates, learns on chip and compiles to C"
 QUANTIZED = "integers for a profile, which simulate, learn on chip and compile"
 Reader = Callable[[Path, dict[str, Any]], ImportedFile]
-CHECKPOINT = (_checkpoint, ("dt",))
+CHECKPOINT = (_checkpoint, ("dt", "reset_delay", "reset", "norm_input"))
 READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
     ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay", "floor")),
     ".npz": CHECKPOINT,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.exchange.checkpoints import recurrent
+from hypr_neuro.exchange.checkpoints import adaptive, recurrent, sinabs, snntorch
 from hypr_neuro.exchange.checkpoints.content import Content
 from hypr_neuro.exchange.checkpoints.npz import read_npz
+from hypr_neuro.exchange.checkpoints.reading import Reading
 from hypr_neuro.exchange.checkpoints.state_dict import read_state_dict
 from hypr_neuro.exchange.checkpoints.summary import Summary
 from hypr_neuro.graph.kinds import require_path
@@ -17,25 +19,41 @@ READERS = {".npz": read_npz, ".pt": read_state_dict, ".pth": read_state_dict}
 """By the file's ending."""
 
 
-def import_checkpoint(path: str | Path, neuron: str | None = None, *, dt: float = 1e-3) -> tuple[Network, Summary]:
+def import_checkpoint(
+    path: str | Path,
+    neuron: str | None = None,
+    *,
+    dt: float = 1e-3,
+    reset_delay: bool | None = None,
+    reset: str | None = None,
+    norm_input: bool | None = None,
+) -> tuple[Network, Summary]:
     """Return the network of a checkpoint and what was read: an .npz of arrays, or a state dict of PyTorch (.pt, .pth).
 
     Nothing of the file is left out without the summary saying so; the network's notes hold it too, under "checkpoint".
-    Arrays, names and shapes: `checkpoints.recurrent`.
+    Arrays, names and shapes: `checkpoints.recurrent`, `adaptive`, `snntorch` and `sinabs`; which of them it is follows
+    from the names.
 
     Parameters
     ----------
     path
         Of the file.
     neuron
-        Model of the hidden layer, "brf" or "alif_reset"; by default the one whose arrays the file holds.
+        Model of the hidden layer, "brf" or "alif_reset"; by default the one whose arrays the file holds. Of
+        `checkpoints.recurrent` alone.
     dt
         Seconds a step, for the network's record: no file states it, and no neuron here depends on it.
+    reset_delay
+        Of snnTorch: whether the reset comes one step after a spike; by default it does, as there.
+    reset
+        Of Sinabs: "subtract" (default) or "zero".
+    norm_input
+        Of Sinabs: whether what arrives is scaled by 1 - e^{-1/tau}; by default what each class has.
 
     Raises
     ------
     InputError
-        For names, shapes and numbers that do not fit.
+        For names, shapes and numbers that do not fit, and for a choice that is none of the file's.
     FileFormatError
         For a damaged file, a pickle and a file that would unpack to more than a gigabyte.
     MissingPackageError
@@ -44,14 +62,45 @@ def import_checkpoint(path: str | Path, neuron: str | None = None, *, dt: float 
     require_path("path", path, "a checkpoint")
     path = Path(path)
     content = _read(path)
-    net, kind = recurrent.network(content, neuron, dt)
-    sizes = (net.inputs, net.layers[0].size, net.output_size)
-    equations = (*kind.equations, recurrent.READOUT)
+    choices = {"neuron": neuron, "reset_delay": reset_delay, "reset": reset, "norm_input": norm_input}
+    reading = _reading(content, dt, {name: value for name, value in choices.items() if value is not None})
+    net = reading.network
     summary = Summary(
-        path.name, content.container, kind.neuron, sizes, content.epoch, equations, content.left_out, kind.caution
+        path.name,
+        content.container,
+        reading.neuron,
+        reading.sizes,
+        content.epoch,
+        reading.equations,
+        content.left_out,
+        reading.caution,
     )
     net.notes["checkpoint"] = summary.note()
     return net, summary
+
+
+def _reading(content: Content, dt: float, choices: dict[str, Any]) -> Reading:
+    """Read with the reader that the names of the arrays ask for; it takes the choices that are its own."""
+    keys = {name.rpartition(".")[2] for name in content.arrays}
+    if snntorch.MARK in keys:
+        _check_choices(content, "snnTorch", choices, ("reset_delay",))
+        return snntorch.read(content, dt, **choices)
+    if keys & set(sinabs.MARKS):
+        _check_choices(content, "Sinabs", choices, ("reset", "norm_input"))
+        return sinabs.read(content, dt, **choices)
+    if adaptive.is_adaptive(content):
+        _check_choices(content, "i2h, h2h and h2o", choices, ())
+        return adaptive.read(content, dt)
+    _check_choices(content, "one hidden layer and out", choices, ("neuron",))
+    net, kind = recurrent.network(content, choices.get("neuron"), dt)
+    return Reading(net, (*kind.equations, recurrent.READOUT), kind.caution)
+
+
+def _check_choices(content: Content, form: str, choices: dict[str, Any], known: tuple[str, ...]) -> None:
+    for name, value in choices.items():
+        if name not in known:
+            rule = f"rule for {form}: {', '.join(known) or 'no choice'}"
+            raise InputError(f"checkpoint '{content.path}': {name} = {value!r}, {rule}; leave it out")
 
 
 def _read(path: Path) -> Content:
