@@ -189,6 +189,7 @@ def test_a_chain_is_placed_compiled_and_learns_through_learn(tmp_path: Path) -> 
     bare = random_quantized("brf", 5, "loihi2", hidden=(6,), inputs=INPUTS, outputs=3).integer()
     qnet = hn.quantize(bare, "loihi2", state_scale={"readout": 2.0**16})
     assert hn.place(qnet).used == 2
+    assert hn.place(hn.quantize(loop(), "loihi2"), learning=True).used == 3  # the trace of the outputs is one
     if not build.HOST.missing():
         hn.compile(qnet, target="c", out=tmp_path / "c")
         program, x = build.build(tmp_path / "c", build.HOST), random_spikes(5, 1, 30, INPUTS).astype(np.int64)
