@@ -1,6 +1,7 @@
 """State dicts of PyTorch (.pt, .pth), as torch.save writes them: the dict itself, or one under 'model_state_dict'.
 
-They are read with `weights_only=True`: tensors and plain values, no code of the file is run.
+They are read with `weights_only=True`: tensors and plain values, no code of the file is run. Where PyTorch is absent
+`torch_archive` reads them in the same way.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError, MissingPackageError
 from hypr_neuro.exchange.checkpoints.content import Content, check_file, check_size
+from hypr_neuro.exchange.checkpoints.torch_archive import read_archive
 from hypr_neuro.numbers.arrays import Array
 
 MODEL = "model_state_dict"
@@ -28,12 +30,12 @@ def read_state_dict(path: Path) -> Content:
     Raises
     ------
     MissingPackageError
-        Without torch.
+        Without torch, for a file of PyTorch before 1.6.
     FileFormatError
         For a damaged file and one that needs pickle.
     """
     check_file(path)
-    loaded = _load(path, _torch(path))
+    loaded = _load(path)
     if not isinstance(loaded, Mapping):
         raise InputError(f"checkpoint '{path}' holds a {type(loaded).__name__}, rule: a dict of tensors by name")
     return content_of(path, loaded)
@@ -97,21 +99,20 @@ def _numbers(path: Path, name: str, tensor: Any) -> Array:
         raise InputError(f"checkpoint '{path}': '{name}' is no dense tensor of real numbers: {error}") from error
 
 
-def _torch(path: Path) -> Any:
-    """Return the module torch."""
-    try:
-        return import_module("torch")
-    except ImportError as error:
-        raise MissingPackageError(
-            f"checkpoint '{path}' is read with PyTorch: pip install torch, or save its arrays with numpy.savez where "
-            "PyTorch is installed, dots in names as underscores"
-        ) from error
-
-
-def _load(path: Path, torch: Any) -> Any:
+def _load(path: Path) -> Any:
     """Return what torch.load gives, without running code of the file."""
-    if zipfile.is_zipfile(path):
+    is_archive = zipfile.is_zipfile(path)
+    if is_archive:
         _check_archive(path)
+    try:
+        torch = import_module("torch")
+    except ImportError as error:
+        if is_archive:
+            return read_archive(path)
+        raise MissingPackageError(
+            f"checkpoint '{path}' is no archive of torch.save, and any other form is read with PyTorch: pip install "
+            "torch, or save its arrays with numpy.savez where PyTorch is installed, names as they are"
+        ) from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types on damaged files
