@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,53 @@ def test_imported_graph_is_exported_by_command(tmp_path: Path) -> None:
     assert (imported_file.returncode, exported.returncode) == (0, 0), imported_file.stderr + exported.stderr
     assert hn.import_nir(tmp_path / "b.nir").graph.digest() == imported(tmp_path / "a.nir").digest()
     assert type(nir.read(tmp_path / "b.nir").nodes["if_from_input"]).__name__ == "Conv2d"
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("groups", [2, 4])
+def test_groups_come_in_and_go_out_as_a_node(groups: int, axes: int, tmp_path: Path) -> None:
+    """nir counts the channels of groups wrong, in its own reader only; ours goes out over all channels."""
+    rng = np.random.default_rng([groups, axes])
+    image, out = (7, 5)[:axes], 2 * groups
+    weight, bias = rng.normal(0.1, 0.5, (out, 4 // groups, *(3, 3)[:axes])), rng.normal(0.2, 0.1, out)
+    node: Any = (nir.Conv1d, nir.Conv2d)[axes - 1]
+    size = tuple(n - 2 for n in image)
+    nodes = {
+        "input": nir.Input(np.array([4, *image])),
+        "conv": node(image if axes == 2 else image[0], weight, 1, 0, 1, groups, bias),
+        "cells": fire((out, *size)),
+        "output": nir.Output(np.array([out, *size])),
+    }
+    nir.write(tmp_path / "theirs.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    with pytest.raises(ValueError, match="mismatch"):
+        nir.read(tmp_path / "theirs.nir")
+    net = imported(tmp_path / "theirs.nir")
+    c: Any = net.connections[0].weights
+    assert isinstance(c, Convolution)
+    assert c.groups == groups
+    assert np.array_equal(c.kernel, weight)
+    hn.write_nir(net, tmp_path / "ours.nir")
+    written = nir.read(tmp_path / "ours.nir").nodes["cells_from_input"]
+    assert isinstance(written, node)
+    assert (written.groups, written.weight.shape[:2]) == (1, (out, 4))
+    again = hn.read_nir(tmp_path / "ours.nir")
+    assert again.digest() == net.digest()
+    x = (rng.random((2, 12, net.inputs)) < 0.3).astype(float)
+    runs = [run_graph(n, x).readout for n in (net, imported(unnamed(tmp_path / "ours.nir")))]
+    assert runs[0].any()
+    assert np.array_equal(*runs)
+
+
+def test_a_kernel_that_is_not_square_goes_out_as_a_matrix(tmp_path: Path) -> None:
+    """nir takes the length of its first axis for both."""
+    one = Taps((3, 2), (1, 1), (0, 0), (0, 0), (1, 1))
+    c = Convolution(np.random.default_rng(1).normal(size=(2, 3, 3, 2)), (6, 5), one)
+    params = {"du": 1.0, "dv": 0.1, "vth": 1.0, "bias": 0.0}
+    cells = FloatPopulation("a", get_model("lif"), {k: np.full(32, v) for k, v in params.items()}, {}, (2, 4, 4))
+    net = Network(90, (cells,), (FloatSynapses(INPUT, "a", c),), 1e-3, ("a",), (3, 6, 5))
+    hn.write_nir(net, tmp_path / "n.nir")
+    assert nir.read(tmp_path / "n.nir").nodes["a_from_input_flat"].weight.shape == (32, 90)
+    assert hn.read_nir(tmp_path / "n.nir").digest() == net.digest()
 
 
 def drawn(seed: int) -> Network:

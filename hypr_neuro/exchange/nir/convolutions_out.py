@@ -55,7 +55,8 @@ def _fits(c: FloatSynapses, shapes: dict[str, tuple[int, ...]], known: set[str])
     if not isinstance(weights, Convolution) or c.source not in known or not weights.channels_first:
         return False
     pool, axes = weights.pool, len(weights.image)
-    if axes not in (1, 2) or _padding(weights.taps) is None:
+    # nir finds the output's shape of square kernels alone
+    if axes not in (1, 2) or _padding(weights.taps) is None or len(set(weights.taps.kernel)) > 1:
         return False
     if pool is not None and (axes != 2 or pool.before != pool.after or set(pool.dilation) != {1}):
         return False
@@ -77,16 +78,14 @@ def convolution_nodes(c: Convolution, bias: Array | None) -> Iterator[nir.NIRNod
     if c.pool is not None:
         yield nir.SumPool2d(*(np.array(lengths) for lengths in (c.pool.kernel, c.pool.stride, c.pool.before)))
     by_channel = np.zeros(c.kernel.shape[0]) if bias is None else bias.reshape(c.kernel.shape[0], -1)[:, 0].copy()
-    # nir finds the output's shape of square kernels alone
-    plain = len(set(c.taps.kernel)) == 1
     padding = _padding(c.taps)
     common: dict[str, Any] = {"weight": _over_all_channels(c), "groups": 1, "bias": by_channel}
     numbers: dict[str, Any] = {"stride": c.taps.stride, "dilation": c.taps.dilation, "padding": padding}
     if len(c.image) == 2:
-        yield nir.Conv2d(input_shape=c.seen if plain else None, **common, **numbers)
+        yield nir.Conv2d(input_shape=c.seen, **common, **numbers)
         return
     single = {key: value if isinstance(value, str) else value[0] for key, value in numbers.items()}
-    yield nir.Conv1d(input_shape=c.seen[0] if plain else None, **common, **single)
+    yield nir.Conv1d(input_shape=c.seen[0], **common, **single)
 
 
 def _over_all_channels(c: Convolution) -> Array:
