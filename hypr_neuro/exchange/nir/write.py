@@ -18,7 +18,7 @@ from hypr_neuro.exchange.nir.integers import add_integers
 from hypr_neuro.exchange.nir.nodes import KEY
 from hypr_neuro.exchange.nir.options import check_dt
 from hypr_neuro.exchange.nir.stands_for import stands_for
-from hypr_neuro.exchange.nir.write_graph import WrittenGraph, written_graph
+from hypr_neuro.exchange.nir.write_graph import WrittenGraph, add_digest, written_graph
 from hypr_neuro.files.store import sealed, write_atomically
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
@@ -79,7 +79,7 @@ def write_nir(net: Network | QuantizedNetwork, path: str | Path, *, sample: Arra
         agreement = spike_agreement(real, graph, written.populations, sample)
         for name, figures in agreement.items():
             graph.nodes[name].metadata[KEY]["agreement"] = figures
-        graph = written.graph()
+        add_digest(graph)
     # in memory first: HDF5 2.0.0 crashes the program when the disk is full
     buffer = io.BytesIO()
     nir.write(buffer, graph)

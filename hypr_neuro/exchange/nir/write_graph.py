@@ -61,8 +61,13 @@ class WrittenGraph:
     def graph(self) -> nir.NIRGraph:
         """Return the graph with its digest."""
         graph = nir.NIRGraph(self.nodes, self.edges)
-        self.nodes["input"].metadata[KEY]["sha256"] = graph_digest(graph)
+        add_digest(graph)
         return graph
+
+
+def add_digest(graph: nir.NIRGraph) -> None:
+    """Put the digest of a graph into the metadata of its input."""
+    graph.nodes["input"].metadata[KEY]["sha256"] = graph_digest(graph)
 
 
 def json_text(what: str, value: Any) -> str:
