@@ -278,6 +278,18 @@ def other_end(graph: nir.NIRGraph) -> None:
     graph.edges[0] = ("input", "output")
 
 
+def biases_of_others(graph: nir.NIRGraph) -> None:
+    biases = (node.metadata[KEY].get("biases") for node in graph.nodes.values())
+    next(iter(next(b for b in biases if b).values()))[...] *= 2
+
+
+def delay_of_others(graph: nir.NIRGraph) -> None:
+    head = graph.nodes["input"].metadata[KEY]
+    synapses = json.loads(head["synapses"])
+    synapses[0]["delay"] += 1
+    head["synapses"] = json.dumps(synapses)
+
+
 def no_connections(graph: nir.NIRGraph) -> None:
     integers = graph.nodes["input"].metadata[KEY]["integers"]
     integers["network"] = json.dumps(json.loads(integers["network"]) | {"connections": []})
@@ -293,6 +305,8 @@ def other_place(graph: nir.NIRGraph) -> None:
     [
         (late_delay, "Delay.*delay is not what its integers stand for"),
         (other_bias, "bias is not what its integers stand for"),
+        (biases_of_others, "biases is not what its integers stand for"),
+        (delay_of_others, "connection .*: the integers stand for"),
         (other_end, "edge .*not what its integers stand for"),
         (no_connections, "connections of weight nodes, rule: 0, what the integers stand for"),
         (other_place, "is not what hypr-neuro writes"),

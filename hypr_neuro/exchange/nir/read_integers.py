@@ -122,10 +122,22 @@ def _require_agreement(graph: nir.NIRGraph, net: Network, stored: NirIntegers, q
     if edges != set(graph.edges):
         edge = min(edges ^ set(graph.edges))
         raise FileFormatError(f"edge {edge}: not what its integers stand for; write the file again")
-    for p, given_p in zip(real.populations, net.populations, strict=True):
+    _require_equal_float(graph, net, stored, real)
+
+
+def _require_equal_float(graph: nir.NIRGraph, net: Network, stored: NirIntegers, real: Network) -> None:
+    """Raise FileFormatError unless the float network of the metadata is what the integers stand for."""
+    for p, given in zip(real.populations, net.populations, strict=True):
         label = node_label(stored.populations[p.name], graph.nodes[stored.populations[p.name]])
         for key, values in p.params.items():
-            _require_close(label, key, values, given_p.params[key])
+            _require_close(label, key, values, given.params[key])
+        _require_close(label, "biases", list(p.biases), list(given.biases))
+        for first, bias in p.biases.items():
+            _require_close(label, "biases", bias, given.biases[first])
+    for c, stored_c in zip(real.connections, net.connections, strict=True):
+        one, other = ((n.source, n.target, n.delay, n.current) for n in (c, stored_c))
+        if one != other:
+            raise FileFormatError(f"connection {other}: the integers stand for {one}; write the file again")
 
 
 def _require_close(where: str, field: str, expected: Any, given: Any) -> None:
