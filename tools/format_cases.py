@@ -15,9 +15,7 @@ import hypr_neuro as hn
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.neurons import MODELS
-from hypr_neuro.neurons.base import PSI_ENTRIES
 from hypr_neuro.neurons.lif import lif_parameters
-from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.testing.networks import varied
 
 INPUTS, SIZE, OUTPUTS = 3, 4, 2
@@ -64,24 +62,6 @@ class Case:
         if self.exponent is not None:
             qnet.layers[0].input.exponent = self.exponent
         return qnet
-
-
-def for_profile(integer: hn.IntegerNetwork, profile: str) -> hn.QuantizedNetwork:
-    """Return integers as those that were made for a profile, scales of 1 and no ψ tables beside them."""
-    neurons = [
-        QuantizedPopulation(
-            name=p.name,
-            model=p.model,
-            per_neuron=p.per_neuron,
-            constants=p.constants,
-            psi_table=np.zeros(PSI_ENTRIES, np.int64),
-            state_scale=1.0,
-            current_scale=1.0,
-        )
-        for p in integer.populations
-    ]
-    connections = tuple(QuantizedConnection.of(c) for c in integer.synapses)
-    return hn.QuantizedNetwork(integer.inputs, tuple(neurons), connections, chip(profile, ()), 1e-3)
 
 
 def quantized(net: hn.Network, profile: str, values: Mapping[str, Any]) -> hn.QuantizedNetwork:

@@ -63,7 +63,7 @@ def nir_floats(case: Case, folder: Path, **options: Any) -> Sequence[str]:
 def nir_integers(case: Case, folder: Path, **options: Any) -> Sequence[str]:
     """Write and read back equal; return what standard nodes do not carry."""
     # what layers cannot say is written as integers of any other network
-    qnet: Any = case.quantized("loihi2") if case.layers else CASES["for_profile"](case.integer(), "loihi2")
+    qnet: Any = case.quantized("loihi2") if case.layers else hn.quantize(case.integer(), "loihi2")
     summary = hn.write_nir(qnet, folder / "integers.nir", **options)
     require_equal_integers(qnet, hn.read_quantized_nir(folder / "integers.nir"))
     return [text.split(": ", 1)[1] for text in summary.approximations if text != IN_FLOAT]
