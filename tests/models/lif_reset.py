@@ -63,5 +63,6 @@ RECORD = ModelRecord(
     ),
     steep={"vth": 0.05},
     ranges={"dv": (0.03, 0.2)},
-    read_back={"du": 16.0, "dv": 16.0, "vth": 16.0, "bias": 16.0},
+    # no floor at all comes back as the lowest state
+    read_back={"du": 16.0, "dv": 16.0, "vth": 16.0, "bias": 16.0, "floor": None},
 )
