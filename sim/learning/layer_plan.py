@@ -17,6 +17,8 @@ from hypr_neuro.sim.learning.counter import PARAMETER_TENSORS, PARAMETERS_OF_A_L
 from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.widths import Widths
 
+DRIVE_PROBE = 1 << 10
+"""Units of a current, few enough to saturate nothing and enough for what shifts drop to be small."""
 CURRENTS = 1
 """Input currents of a neuron that learns."""
 
@@ -186,6 +188,23 @@ class LayerPlan:
             product = abs(sum(int(b) * int(c) for b, c in zip(B, C, strict=True)))
             largest = max(largest, shr_floor(product, self.widths.coefficient_fraction))
         return largest
+
+    def drive_scale(self) -> float:
+        """Return the scale of a current as the Jacobian has it: integer I · B / 2^kc over real I · B.
+
+        That of the current itself, except where a factor of B lies in the weights' scale, as δ of BRF does. Taken of
+        the first neuron at its `gain_point`, from what a step makes of a current.
+        """
+        p = tuple(map(int, self.neurons.per_neuron[:, 0])) + tuple(map(int, self.neurons.constants))
+        state, current = self.model.gain_point(p)
+        _, B, *_ = self.model.fixed_jacobian(state, state, 0, current, p, 0)
+        place = max(range(len(B)), key=lambda j: abs(int(B[j])))
+        ends = [
+            self.model.fixed_step(state, 0, tuple(I + more for I in current), p)[0][place] for more in (0, DRIVE_PROBE)
+        ]
+        moved = (int(ends[1]) - int(ends[0])) / DRIVE_PROBE
+        drive = int(B[place]) / (1 << self.widths.coefficient_fraction)
+        return float(drive * self.neurons.state_scale / moved) if moved * drive > 0 else self.neurons.current_scale
 
 
 def check_neurons(name: str, neurons: QuantizedPopulation) -> None:

@@ -111,7 +111,9 @@ class SignalScales:
         largest = self.largest_feedback(above, 2 * 4 if above.takes_error_alone else above.size)
         if largest.bit_length() > PRODUCT_BITS:
             raise _too_wide(above.name, largest)
-        return largest, self.of(above.index).unit + c.exponent - round(log2(above.neurons.current_scale))
+        # h = nearest(B·C / 2^kc) g keeps the coefficients' fraction, at every connection on the way
+        fraction = above.widths.coefficient_fraction
+        return largest, self.of(above.index).unit + c.exponent - round(log2(above.drive_scale())) - fraction
 
     def largest_feedback(self, above: LayerPlan, parts: int) -> int:
         """Bound the sum that a layer sends down over one weight each of `parts` neurons, each at full signal."""

@@ -18,7 +18,7 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
-from hypr_neuro.neurons import MODELS
+from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import with_output_traces
 from hypr_neuro.quantizing.parts import QuantizedConnection
@@ -257,3 +257,29 @@ def test_a_state_of_a_network_that_learns_otherwise_is_refused(change: str, tmp_
     save_learner(Learner(qnet.copy(), LearnOptions()), tmp_path / "state.h5")
     with pytest.raises(InputError, match="its network differ from this learner's"):
         restore_learner(Learner(other.copy(), LearnOptions()), tmp_path / "state.h5")
+
+
+@pytest.mark.parametrize("neuron", ["lif", "brf"])
+def test_a_signal_over_a_skip_and_one_over_a_layer_add_up_as_in_float(neuron: str) -> None:
+    """Both parts in one unit: else the shorter or the longer way would be lost by a coefficient's fraction."""
+    rng = np.random.default_rng(0)
+    populations = [FloatPopulation(name, get_model(neuron), {}, shape=(n,)) for name, n in (("a", 8), ("b", 6))]
+    drive = 60.0 if neuron == "brf" else 2.0
+    connections = [
+        FloatSynapses(source, target, scale * rng.normal(size=shape))
+        for source, target, shape, scale in (
+            ("input", "a", (8, 6), drive),
+            ("a", "b", (6, 8), drive),
+            ("b", "out", (3, 6), 1.0),
+            ("a", "out", (3, 8), 1.0),
+        )
+    ]
+    out = FloatPopulation("out", get_model("li"), {"tau": 10.0}, shape=(3,))
+    net = hn.Network(6, (*populations, out), tuple(connections), 1e-3, ("out",))
+    x = (rng.random((1, 60, 6)) < 0.3).astype(np.int8)
+    qnet = hn.quantize(net, "ideal", calibration=x, weight_groups=1)
+    expected, _ = hn.gradients(net, x, np.array([1]))
+    found = Learner(qnet, LearnOptions()).gradients(x[0].astype(np.int32), np.ones(60, int), np.ones(60, bool))
+    for name, g in found.items():
+        real, ours = expected[name].reshape(-1), g.reshape(-1).astype(float)
+        assert float(ours @ real / np.linalg.norm(ours) / np.linalg.norm(real)) > 0.99, name
