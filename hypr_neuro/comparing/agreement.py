@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.run.forward import readout
+from hypr_neuro.run.run_float import run_float
 from hypr_neuro.sim.engine import simulate
 
 
 def spike_agreement(net: Network, qnet: QuantizedNetwork, x: Array) -> dict[str, float]:
-    """Return the share of equal entries of the spike trains, hidden layer by hidden layer, in float time."""
+    """Return the share of equal entries of the spike trains, population by population, in float time."""
     trace = simulate(qnet, x, record=("spikes",))
-    return {
-        name: float((spikes == aligned(qnet, trace.spikes, name, x.shape[1])).mean())
-        for name, spikes in float_spikes(net, x).items()
-    }
+    names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=False))
+    shares = {}
+    for name, spikes in float_spikes(net, x).items():
+        ours = aligned(qnet, trace.spikes, names[name], x.shape[1])
+        shares[names[name]] = float((spikes[: len(ours)] == ours).mean())
+    return shares
 
 
 def integer_rates(qnet: QuantizedNetwork, spikes: dict[str, Array], steps: int) -> dict[str, float]:
-    """Return mean spikes a neuron and step by hidden layer, of the steps that the float network has, `steps` of them.
+    """Return mean spikes a neuron and step by population, of the steps that the float network has, `steps` of them.
 
     The rates of a trace are those of the device, whose steps before and behind the sample count, too.
     """
@@ -31,19 +31,14 @@ def integer_rates(qnet: QuantizedNetwork, spikes: dict[str, Array], steps: int) 
 
 
 def float_spikes(net: Network, x: Array) -> dict[str, Array]:
-    """Return spikes of the float network, (T, sample, n) by hidden layer."""
-    blocks: dict[str, list[Array]] = {net.name(i): [] for i in range(len(net.layers) - 1)}
-
-    def visit(start: int, layers: Any) -> None:
-        for i, name in enumerate(blocks):
-            blocks[name].append(layers[i].outputs[1:].reshape(-1, len(x), layers[i].n).copy())
-
-    readout(net, x, visit=visit)
-    return {name: np.concatenate(parts) for name, parts in blocks.items()}
+    """Return spikes of the float network, (T, sample, n) by population that spikes; a chain of layers in 32 bits."""
+    return run_float(net, x, ("spikes",), dtype=np.float32).spikes
 
 
 def aligned(qnet: QuantizedNetwork, spikes: dict[str, Array], name: str, steps: int) -> Array:
-    """Shift a layer's spikes from device time back to float time, `steps` of them."""
-    index = next(i for i in range(len(qnet.layers)) if qnet.name(i) == name)
-    start = qnet.latency(index)
+    """Shift a population's spikes from device time back to float time, `steps` of them.
+
+    Fewer of one that runs further behind the input than every output does: the run ends with the outputs.
+    """
+    start = qnet.clock.latencies[name]
     return spikes[name][start : start + steps]

@@ -12,21 +12,22 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.comparing.agreement import aligned, float_spikes, integer_rates, spike_agreement
+from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.comparing.probes import gradient_fidelity, probe
 from hypr_neuro.comparing.twin import FloatTwin, TwinEpoch
 from hypr_neuro.data.score import Score, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
-from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import values_of
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import dequantize
@@ -54,12 +55,14 @@ class ComparedEpoch:
         `probes.GradientProbe`. By connection and parameter, means over a few samples; NaN where a gradient is zero.
     free_cosine, free_norm_ratio
         Against the float network by itself.
+    hypr_cosine, bptt_cosine
+        Against the gradients of float training, without the chip's delays.
     saturated
         Share of weights at the largest magnitude that their width has, by connection.
     dead_zone
         Share of the epoch's steps below half a unit, see `sim.learning.learn.LearnEpoch`.
     spike_agreement
-        Share of equal entries, float and integer network with the device's weights, by layer.
+        Share of equal entries, float and integer network with the device's weights and time, by population.
     """
 
     epoch: int
@@ -79,21 +82,44 @@ class ComparedEpoch:
     dead: dict[str, float] = field(default_factory=dict)
     saturated: dict[str, float] = field(default_factory=dict)
     dead_zone: float = 0.0
+    hypr_cosine: dict[str, float] = field(default_factory=dict)
+    bptt_cosine: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class Comparison:
-    """Result of `compare`: an entry an epoch, the learned networks of both sides, the rule in words."""
+    """Result of `compare`.
+
+    Attributes
+    ----------
+    epochs
+        An entry an epoch.
+    device, float_net
+        The learned networks of both sides; the connections of the float one are those of the device.
+    rule
+        In words.
+    updates
+        Of each side.
+    notes
+        Where both sides cannot be equal, in words.
+    """
 
     epochs: list[ComparedEpoch]
     device: QuantizedNetwork
     float_net: Network
     rule: str
     updates: int
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def gap(self) -> float:
+        """Accuracy of the device minus that of the float side after the last epoch."""
+        return self.epochs[-1].device_accuracy - self.epochs[-1].float_accuracy
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"epochs": [asdict(e) for e in self.epochs], "rule": self.rule, "updates": self.updates}
+        plain = {"epochs": [asdict(e) for e in self.epochs], "rule": self.rule, "updates": self.updates}
+        return plain | {"gap": self.gap, "notes": self.notes}
 
 
 def compare(
@@ -142,7 +168,7 @@ def compare(
     options = options or LearnOptions()
     options.check(qnet)
     chosen = data.part(part)
-    twin = FloatTwin(dequantize(net, qnet), qnet, options)
+    twin = FloatTwin(net, qnet, options)
     snapshots: list[tuple[LearnEpoch, QuantizedNetwork]] = []
 
     def keep(entry: LearnEpoch, learned: QuantizedNetwork) -> None:
@@ -164,7 +190,16 @@ def compare(
     entries = [_entry(0, net, qnet, start, float_steps[0], data, chosen, options)]
     for i, (entry, learned) in enumerate(snapshots, start=1):
         entries.append(_entry(i, net, learned, entry, float_steps[i], data, chosen, options))
-    return Comparison(entries, run.qnet, twin.net, in_words(options), twin.updates)
+    return Comparison(entries, run.qnet, twin.form.seen, in_words(options), twin.updates, _notes(twin))
+
+
+def _notes(twin: FloatTwin) -> list[str]:
+    """Say where the time of a float network cannot be the device's."""
+    return [
+        f"{name}: on the device, what this connection brings comes before its step in float time; accuracy and spikes "
+        "of the float side are of a network in which it takes no time"
+        for name in twin.form.early
+    ]
 
 
 @contextmanager
@@ -207,48 +242,48 @@ def _entry(
     options: LearnOptions,
 ) -> ComparedEpoch:
     probed = probe(net, qnet, data.part("train").take(np.arange(PROBE_SAMPLES)), options)
-    real = dequantize(net, qnet)
+    form = FloatForm(net, qnet)
     return ComparedEpoch(
         epoch=number,
         device_accuracy=score_readout(simulate(qnet, chosen.x).readout, chosen).accuracy,
         float_accuracy=float_side.accuracy,
         online_accuracy=learned.online_accuracy,
-        weight_distance=_distance(qnet, float_side.weights),
+        weight_distance=_distance(form, float_side.weights),
         cosine=probed.cosine,
         norm_ratio=probed.norm_ratio,
-        spike_agreement=spike_agreement(real, qnet, chosen.x[:PROBE_SAMPLES]),
+        spike_agreement=spike_agreement(form.net, qnet, chosen.x[:PROBE_SAMPLES]),
         weights_saturated=learned.weights_saturated,
         weights_changed=learned.weights_changed,
         clips=learned.clips,
-        parameter_distance=_parameter_distance(real, float_side.values),
+        parameter_distance=_parameter_distance(form, float_side.values),
         free_cosine=probed.free_cosine,
         free_norm_ratio=probed.free_norm_ratio,
         dead=probed.dead,
         saturated=probed.saturated,
         dead_zone=learned.dead_zone,
+        hypr_cosine=probed.hypr_cosine,
+        bptt_cosine=probed.bptt_cosine,
     )
 
 
-def _parameter_distance(real: Network, expected: dict[str, Array]) -> dict[str, float]:
+def _parameter_distance(form: FloatForm, expected: dict[str, Array]) -> dict[str, float]:
     distances = {}
-    for i, layer in enumerate(real.layers):
-        for j, parameter in enumerate(layer.model.trainable):
-            name = f"{real.name(i)}.{parameter}"
+    for population in form.net.populations:
+        for j, parameter in enumerate(population.model.trainable):
+            name = f"{population.name}.{parameter}"
             if name in expected:
                 norm = float(np.linalg.norm(expected[name]))
-                error = float(np.linalg.norm(values_of(layer)[j] - expected[name]))
+                error = float(np.linalg.norm(values_of(population)[j] - expected[name]))
                 distances[name] = error / norm if norm > 0 else float("nan")
     return distances
 
 
-def _distance(qnet: QuantizedNetwork, float_weights: dict[str, Array]) -> float:
+def _distance(form: FloatForm, float_weights: dict[str, Array]) -> float:
     difference = total = 0.0
-    for i, layer in enumerate(qnet.layers):
-        for key, connection in layer.connections().items():
-            real = connection.mantissa * layer.weight_step(connection)
-            expected = float_weights[f"{qnet.name(i)}.{key}"]
-            difference += float(np.sum((real - expected) ** 2))
-            total += float(np.sum(expected**2))
+    for name, real in form.weights().items():
+        expected = float_weights[name]
+        difference += float(np.sum((real - expected) ** 2))
+        total += float(np.sum(expected**2))
     return float(np.sqrt(difference / total)) if total > 0 else float("nan")
 
 
@@ -265,8 +300,8 @@ class Accuracies:
     events
         Of the integer run.
     rates, float_rates
-        Mean spikes a neuron and step of the integer and the float network by hidden layer, over the same samples and
-        steps.
+        Mean spikes a neuron and step of the integer and the float network by population that spikes, over the same
+        samples and steps.
     """
 
     float_score: Score
@@ -281,6 +316,7 @@ def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, 
     """Score both networks, count how often they answer the same, and how much they fire."""
     chosen = data.part(part)
     real, trace = float_trace(net, chosen.x), simulate(qnet, chosen.x, record=(SPIKES,))
+    names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=True))
     same = float((predict(real.readout, chosen) == predict(trace.readout, chosen)).mean())
     return Accuracies(
         score_readout(real.readout, chosen),
@@ -288,44 +324,8 @@ def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, 
         same,
         trace.events,
         integer_rates(qnet, trace.spikes, chosen.steps),
-        real.rates,
+        {names[name]: rate for name, rate in real.rates.items()},
     )
-
-
-def _worst_swap(weights: Array, x: Array) -> tuple[int, int]:
-    """Return the two channels of `disturb`; weights (n, channel), x (sample, T, channel)."""
-    events = x.reshape(-1, x.shape[2]).astype(np.float64)
-    # E|a - b|² = E a² + E b² - 2 E ab, and the same for the columns of the weights
-    activity, columns = events.T @ events / len(events), weights.T.astype(np.float64) @ weights
-    effect = _distances(activity) * _distances(columns)
-    first, second = np.unravel_index(effect.argmax(), effect.shape)
-    return int(min(first, second)), int(max(first, second))
-
-
-def _distances(products: Array) -> Array:
-    squares = np.diag(products)
-    return np.asarray(np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * products, 0.0)))
-
-
-def disturb(
-    qnet: QuantizedNetwork, data: SequenceData, *, share: float = 0.1, seed: int = 0
-) -> tuple[QuantizedNetwork, SequenceData, str]:
-    """Damage a chip and rewire its sensor: `share` of the weights set to 0 and two input channels swapped.
-
-    The channels are the two whose exchange changes the first layer's currents most: the pair with the largest
-    mean |x_i - x_j| · |w_i - w_j| on training samples. Return (network, data, description).
-    """
-    if not 0 <= share < 1:
-        raise InputError(f"share = {share}, rule: 0 <= share < 1")
-    damaged = qnet.copy()
-    rng = np.random.default_rng([seed, 7])
-    for weights in damaged.weights().values():
-        weights[rng.random(weights.shape) < share] = 0
-    first, second = _worst_swap(qnet.layers[0].input.mantissa[:, : qnet.inputs], data.part("train").x[:64])
-    x = data.x.copy()
-    x[:, :, [first, second]] = x[:, :, [second, first]]
-    description = f"{share:.0%} of the weights set to 0, input channels {first} and {second} swapped"
-    return damaged, replace(data, x=x), description
 
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy as np
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.surrogates import SURROGATES
-from hypr_neuro.numbers.unrolled import LOAD, STORE
+from hypr_neuro.numbers.unrolled import LOAD, PICK, STORE
 from hypr_neuro.numbers.unrolling import unrolled
 from hypr_neuro.sim.learning import eligibility
 from hypr_neuro.sim.learning.kernels import no_psi_index
@@ -19,12 +19,13 @@ from hypr_neuro.sim.learning.kernels import no_psi_index
 
 @cache
 def step_kernel(model_name: str) -> Callable[..., None]:
-    """Compile the kernel (state (d, n), output (n,), current (n,), p, after (d, n), out (n,)) of one step.
+    """Compile the kernel (state (d, n), output (n,), current (currents, n), p, after (d, n), out (n,)) of one step.
 
     `p` is (parameters and coefficients, n); `after` and `out` are filled.
     """
     model = get_model(model_name)
-    step, load_s, load_p, store = model.float_step, LOAD[model.d], LOAD[model.float_count], STORE[model.d]
+    step, pick = model.float_step, PICK[model.currents]
+    load_s, load_p, store = LOAD[model.d], LOAD[model.float_count], STORE[model.d]
 
     def kernel(
         state: Any,
@@ -35,7 +36,7 @@ def step_kernel(model_name: str) -> Callable[..., None]:
         out: Any,
     ) -> None:
         for i in range(np.uintp(output.shape[0])):
-            s, z = step(load_s(state, i), output[i], (current[i],), load_p(p, i))
+            s, z = step(load_s(state, i), output[i], pick(current, i), load_p(p, i))
             store(after, i, s)
             out[i] = z
 
@@ -58,8 +59,8 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
         Outputs of the step before.
     p, p_step
         Parameters and coefficients, and those that the step was taken with, see `float_device`.
-    pre : (m,)
-        Presynaptic values.
+    pre : (1, m) or (n, m)
+        Presynaptic values, the same for all neurons or those of each.
     synapse, parameter : (n, d, m), (n, d, trainable)
         Eligibilities, updated.
     e, e_parameter, gain : (n, m), (n, trainable), (n,)
@@ -89,13 +90,15 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
         gain: Any,
     ) -> None:
         fan_in, parameters = e.shape[1], e_parameter.shape[1]
+        stride = np.uintp(1) if pre.shape[0] > 1 else np.uintp(0)
         for i in range(np.uintp(output.shape[0])):
             s0, s1 = load_s(before, i), load_s(after, i)
             psi = psi_of(psi_arg(s0, s1, load_p(p, i)))
             A, B, C, Cp, P, E = jacobian(s0, s1, output[i], (current[i],), load_p(p_step, i), psi)
             gain[i] = dot(B, C)
+            row = pre[i * stride]
             for k in range(fan_in):
-                new, e[i, k] = advance(load_s(synapse[i], k), A, C, Cp, driven(B, pre[k]), 0.0)
+                new, e[i, k] = advance(load_s(synapse[i], k), A, C, Cp, driven(B, row[k]), 0.0)
                 store(synapse[i], k, new)
             if parameters:
                 for q in range(m):

@@ -1,11 +1,14 @@
 """Probes of learning in integers: what the arithmetic does to gradients and weights.
 
-The integer gradient of a sample is set beside the float rule's on the same weights and neuron parameters, in two forms:
+The integer gradient of a sample is set beside float gradients on the same weights and neuron parameters, in three
+forms:
 
 free    the float network runs by itself. Recurrent spiking networks are chaotic: a last bit decides a spike, spike
         trains part, and gradients part with them at any width
 along   the float rule follows the integer run's spikes, and its inputs and labels: currents, states, ψ, Jacobians,
         eligibilities and the readout's error are float's (`float_device`). What differs is the arithmetic of learning
+exact   the gradients of float training, HYPR and backpropagation through time, of the float network that runs by
+        itself: what a signal that is late on the chip, and what the rule leaves out, add to the two others
 """
 
 from __future__ import annotations
@@ -17,21 +20,24 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.comparing.float_device import FloatDevice
-from hypr_neuro.comparing.scales import gradient_scales
+from hypr_neuro.comparing.float_gradients import exact_gradients
+from hypr_neuro.comparing.scales import scales_of
 from hypr_neuro.comparing.twin import FloatTwin, arrays_of
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import gradient_by_value
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.quantize import dequantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.plan import LearningPlan
 
 Shares = dict[str, float]
-"""One number each by connection ("layers.0.input"), neuron parameter ("layers.0.omega") or tensor."""
+"""One number each by connection ("layers.0.input", "a -> b"), neuron parameter ("layers.0.omega") or tensor."""
+FORMS = ("along", "free", "exact")
 
 
 @dataclass
@@ -44,6 +50,8 @@ class GradientProbe:
         Along the integer run's spikes; ratio: integer norm / float norm.
     free_cosine, free_norm_ratio
         Against the free float network.
+    hypr_cosine, bptt_cosine
+        Against float training's gradients by HYPR and by backpropagation through time, exact.
     dead
         Share of entries that are 0 in integers among those that are not in float, along the same spikes.
     saturated
@@ -56,6 +64,8 @@ class GradientProbe:
     norm_ratio: Shares = field(default_factory=dict)
     free_cosine: Shares = field(default_factory=dict)
     free_norm_ratio: Shares = field(default_factory=dict)
+    hypr_cosine: Shares = field(default_factory=dict)
+    bptt_cosine: Shares = field(default_factory=dict)
     dead: Shares = field(default_factory=dict)
     saturated: Shares = field(default_factory=dict)
     clipped: Shares = field(default_factory=dict)
@@ -77,20 +87,22 @@ def probe(
     data: SequenceData,
     options: LearnOptions | None = None,
     *,
-    forms: tuple[str, ...] = ("along", "free"),
+    forms: tuple[str, ...] = FORMS,
 ) -> GradientProbe:
     """Probe the gradients of each sample in `data`; nothing is changed.
 
-    `net` is the float network that `qnet` was quantized from, `forms` those of the two forms to compute. Raise
-    InputError for options or data that do not fit.
+    `net` is the float network that `qnet` was quantized from, `forms` those of the forms to compute. Raise InputError
+    for options or data that do not fit.
     """
     options = options or LearnOptions()
-    if not len(data) or not set(forms) <= {"along", "free"}:
-        raise InputError(f"probe: {len(data)} samples, forms {forms}, rule: at least one sample; 'along', 'free'")
+    if not len(data) or not set(forms) <= set(FORMS):
+        known = ", ".join(f"'{form}'" for form in FORMS)
+        raise InputError(f"probe: {len(data)} samples, forms {forms}, rule: at least one sample; {known}")
     # a learner that is never due for an update: its counters go on from sample to sample
     learner = Learner(qnet.copy(), replace(options, update_on="sample", update_every=len(data) + 1))
-    real, scales = dequantize(net, qnet), gradient_scales(net, qnet, options)
-    twin = FloatTwin(real, qnet, options) if "free" in forms else None
+    twin = FloatTwin(net, qnet, replace(options, update_on="sample"))
+    form, plan = twin.form, twin.plan
+    scales = scales_of(form, plan)
     rows: dict[str, list[Shares]] = {}
     steps = 0
     for index in range(len(data)):
@@ -98,14 +110,17 @@ def probe(
         x, label, scored = arrays_of(sample)
         integers = integer_gradients(learner, x, label, scored)
         ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in integers.items()}
-        steps += qnet.clock.learning_steps(len(x))
+        steps += plan.clock.learning_steps(len(x))
         if "along" in forms:
-            along = float_along(real, qnet, sample, options)
+            along = _along(form, plan, qnet, sample)
             _note(rows, "cosine", "norm_ratio", ours, along)
             rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in integers.items()})
-        if twin is not None:
-            apart = by_value(real, qnet, options, twin.gradients(sample))
+        if "free" in forms:
+            apart = by_value(form, plan, twin.gradients(sample))
             _note(rows, "free_cosine", "free_norm_ratio", ours, apart)
+        for rule in ("hypr", "bptt") if "exact" in forms else ():
+            exact = by_value(form, plan, exact_gradients(form, plan, sample, rule))
+            rows.setdefault(f"{rule}_cosine", []).append({k: cosine_of(g, exact[k]) for k, g in ours.items()})
     means = {key: {k: _mean([row[k] for row in shares]) for k in shares[0]} for key, shares in rows.items()}
     return GradientProbe(**means, saturated=saturated_weights(qnet), clipped=clip_shares(learner, steps))
 
@@ -127,31 +142,31 @@ def gradient_fidelity(
     return probed.free_cosine, probed.free_norm_ratio
 
 
-def float_along(real: Network, qnet: QuantizedNetwork, sample: SequenceData, options: LearnOptions) -> dict[str, Array]:
+def float_along(net: Network, qnet: QuantizedNetwork, sample: SequenceData, options: LearnOptions) -> dict[str, Array]:
     """Return float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each.
 
-    `real` is a float network with the weights of `qnet`, see `quantize.dequantize`.
+    `net` is the float network that `qnet` was quantized from.
     """
+    plan = LearningPlan(qnet, options)
+    return _along(FloatForm(net, plan.qnet), plan, qnet, sample)
+
+
+def _along(form: FloatForm, plan: LearningPlan, qnet: QuantizedNetwork, sample: SequenceData) -> dict[str, Array]:
     x, label, scored = arrays_of(sample)
     trace = simulate(qnet, sample.x, record=("spikes",))
-    device = FloatDevice(real, qnet, options)
+    device = FloatDevice(form, plan)
     device.sample(x, label, scored, spikes={name: s[:, 0] for name, s in trace.spikes.items()})
-    return by_value(real, qnet, options, device.gradients())
+    return by_value(form, plan, device.gradients())
 
 
-def by_value(
-    net: Network, qnet: QuantizedNetwork, options: LearnOptions, found: Mapping[str, Array]
-) -> dict[str, Array]:
-    """Select what learns of the float gradients, neuron parameters as gradients by value and of shape (n, 1)."""
+def by_value(form: FloatForm, plan: LearningPlan, gradients: Mapping[str, Array]) -> dict[str, Array]:
+    """Select what learns, in the shape of its tensor, of neuron parameters as gradients by value and (n, 1)."""
     result: dict[str, Array] = {}
-    for i, places in enumerate(options.learning_parameters(qnet)):
-        name, layer = net.name(i), net.layers[i]
-        if not options.learns(name):
-            continue
-        result |= {f"{name}.{key}": found[f"{name}.{key}"] for key in qnet.layers[i].connections()}
-        for j in places:
-            parameter = f"{name}.{layer.model.trainable[j]}"
-            result[parameter] = gradient_by_value(layer, j, found[parameter])[:, None]
+    for t in plan.tensors:
+        if t.place is None:
+            result[t.name] = gradients[t.name].reshape(t.shape)
+        else:
+            result[t.name] = gradient_by_value(form.net.populations[t.layer], t.place, gradients[t.name])[:, None]
     return result
 
 
@@ -194,17 +209,14 @@ def clip_shares(learner: Learner, steps: int) -> Shares:
     a signal for every hidden neuron. A share is of (synapses or neurons) · steps, so that several entries of one
     synapse that clip in one step can bring it above 1.
     """
-    layers, shares = learner.qnet.layers, {}
-    neurons = {learner.qnet.name(i): layer.size for i, layer in enumerate(layers)}
-    synapses = {
-        learner.qnet.name(i): sum(c.mantissa.size for c in layer.connections().values())
-        for i, layer in enumerate(layers)
-    }
-    hidden = sum(layer.size for layer in layers[:-1])
+    layers, shares = learner.plan.layers, {}
+    neurons = {layer.name: layer.size for layer in layers}
+    synapses = {layer.name: sum(c.weights().size for c in layer.incoming) for layer in layers}
+    hidden = sum(layer.size for layer in layers if not layer.readout)
     for key, count in learner.clips().items():
         layer, _, name = key.partition(" ")
         of = hidden if key == "learning signals" else synapses[layer] if name != "Jacobians" else neurons[layer]
-        shares[key] = count / (of * max(steps, 1))
+        shares[key] = count / max(of * steps, 1)
     for key, count in learner.events().items():
         shares[key] = count / (neurons[key.partition(" ")[0]] * max(steps, 1))
     return shares

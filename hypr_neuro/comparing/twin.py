@@ -12,21 +12,19 @@ from threading import Event
 
 import numpy as np
 
-from hypr_neuro.comparing.float_device import FloatDevice, feedback_weights
-from hypr_neuro.comparing.scales import gradient_scales
+from hypr_neuro.comparing.float_device import FloatDevice
+from hypr_neuro.comparing.float_gradients import float_gradients
+from hypr_neuro.comparing.scales import scales_of
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import gradient_by_value, values_of, write_values
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.learning.errors import ERRORS
-from hypr_neuro.sim.learning.errors.base import OutputError
 from hypr_neuro.sim.learning.learn import epoch_order, rates
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
-from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.loop import evaluate
-from hypr_neuro.train.losses import Loss, get_loss
 from hypr_neuro.train.optimizers import OnChip
 
 
@@ -42,30 +40,39 @@ class TwinEpoch:
 class FloatTwin:
     """A float network that learns as the device does.
 
-    Attributes
+    Parameters
     ----------
     net
-        Changed in place.
+        The network that was quantized.
+    qnet
+        Its integers, from which both sides start.
+    options
+        Of learning.
+
+    Attributes
+    ----------
+    form, net
+        What learns, see `float_form`: a trace stands behind each output that spikes.
     optimizer, parameter_optimizer
         Of weights, and of values of neuron parameters.
     """
 
     def __init__(self, net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> None:
         options.refuse_noise("the float side of a comparison")
-        options.refuse_connections(qnet, "the float side of a comparison")
-        plan = LearningPlan(qnet, options)
-        self.net, self.qnet, self.options = net, qnet, options
+        self.plan = plan = LearningPlan(qnet, options)
+        self.form = form = FloatForm(net, plan.qnet)
+        self.net, self.options = form.net, options
         self.stopped = Event()
-        self.delays = signal_delays(plan)
-        self.feedback, self.error = feedback_weights(plan), plan.error
         self.chosen = [layer.places for layer in plan.layers]
-        for layer, places in zip(net.layers, self.chosen, strict=True):
-            names = {layer.model.trainable[j] for j in places} | set(layer.trainable)
-            layer.trainable = tuple(p for p in layer.model.trainable if p in names)
-        scale = gradient_scales(net, qnet, options)
-        self.optimizer = self._optimizer(options.rate, weight_steps(plan), scale)
+        for population, places in zip(self.net.populations, self.chosen, strict=True):
+            names = {population.model.trainable[j] for j in places} | set(population.trainable)
+            population.trainable = tuple(p for p in population.model.trainable if p in names)
+        scale = scales_of(form, plan)
+        self.optimizer = self._optimizer(options.rate, weight_steps(form, plan), scale)
         self.parameter_optimizer = self._optimizer(options.parameter_rate, parameter_units(plan), scale)
-        self.device = FloatDevice(net, qnet, options) if options.update_on == "step" else None
+        self.device = (
+            FloatDevice(form, plan) if options.update_on == "step" or not in_sub_sequences(form, plan) else None
+        )
         self.sums: dict[str, Array] = {}
         self.samples = self.steps = self.updates = 0
 
@@ -100,16 +107,12 @@ class FloatTwin:
         return states
 
     def _state(self, data: SequenceData, part: str) -> TwinEpoch:
-        values = {
-            f"{self.net.name(i)}.{layer.model.trainable[j]}": values_of(layer)[j]
-            for i, layer in enumerate(self.net.layers)
-            for j in self.chosen[i]
-        }
-        return TwinEpoch(evaluate(self.net, data, part).accuracy, matrices(self.net), values)
+        accuracy = evaluate(self.form.seen, data, part).accuracy
+        return TwinEpoch(accuracy, self.form.weights(), parameter_values(self.form, self.plan))
 
     def sample(self, sample: SequenceData) -> None:
         """Learn from one sample, with the updates that fall due."""
-        if self.device is None:
+        if self.options.update_on == "sample":
             for name, gradient in self.gradients(sample).items():
                 self.sums[name] = self.sums.get(name, 0.0) + gradient
             self.samples += 1
@@ -117,6 +120,7 @@ class FloatTwin:
                 self._update(self.sums)
                 self.sums = {}
             return
+        assert self.device is not None
         self.device.refresh()
         self.device.sample(*arrays_of(sample), on_step=self._after_step)
         self.samples += 1
@@ -131,74 +135,73 @@ class FloatTwin:
 
     def gradients(self, sample: SequenceData) -> dict[str, Array]:
         """Return gradients of one sample, summed over its steps: by connection, and by parameter."""
-        scored = sample.x.shape[1] if sample.mask is None else int(sample.mask.sum())
-        if not scored:
-            empty = {name: np.zeros_like(a, np.float64) for name, a in self.net.arrays().items()}
-            return named_gradients(self.net, empty)
-        loss, outputs = loss_of(ERRORS[self.error]), self.net.output_size
-        factor = scored * ERRORS[self.error].loss_scale(outputs)
-        target = np.eye(outputs)[sample.y] if loss.targets == "real" else sample.y
-        by_array, _ = gradients(
-            self.net,
-            sample.x,
-            target,
-            sample.mask,
-            loss=loss,
-            dtype=np.float32,
-            signal_delay=self.delays,
-            feedback_weights=self.feedback,
-        )
-        return {name: factor * g for name, g in named_gradients(self.net, by_array).items()}
+        if in_sub_sequences(self.form, self.plan):
+            return self._shaped(float_gradients(self.form, self.plan, sample, dtype=np.float32))
+        device = self.device if self.options.update_on == "sample" else None
+        device = device or FloatDevice(self.form, self.plan)
+        device.clear()
+        device.refresh()
+        device.sample(*arrays_of(sample))
+        return device.gradients()
+
+    def _shaped(self, gradients: dict[str, Array]) -> dict[str, Array]:
+        """Return gradients of connections that learn in the shape of their tensors, and those of parameters."""
+        shapes = {t.name: t.shape for t in self.plan.tensors if not t.parameter}
+        frozen = set(self.form.names) - shapes.keys()
+        return {
+            name: g.reshape(shapes[name]) if name in shapes else g
+            for name, g in gradients.items()
+            if name not in frozen
+        }
 
     def _update(self, gradients: dict[str, Array]) -> None:
-        weights = matrices(self.net)
-        self.optimizer.update(weights, gradients)
-        write_matrices(self.net, weights)
-        for i, layer in enumerate(self.net.layers):
-            names = {j: f"{self.net.name(i)}.{layer.model.trainable[j]}" for j in self.chosen[i]}
+        weights = self.form.weights()
+        shaped = {t.name: weights[t.name].reshape(t.shape) for t in self.plan.tensors if not t.parameter}
+        self.optimizer.update(shaped, gradients)
+        self.form.write(weights | shaped)
+        for population, places in zip(self.net.populations, self.chosen, strict=True):
+            names = {j: f"{population.name}.{population.model.trainable[j]}" for j in places}
             if not names:
                 continue
-            values = values_of(layer)
+            values = values_of(population)
             changed = {
                 j: values[j]
                 - self.parameter_optimizer.lsb[name]
-                * self.parameter_optimizer.step(name, gradient_by_value(layer, j, gradients[name])[:, None])[:, 0]
+                * self.parameter_optimizer.step(name, gradient_by_value(population, j, gradients[name])[:, None])[:, 0]
                 for j, name in names.items()
             }
-            write_values(layer, changed)
+            write_values(population, changed)
         self.updates += 1
 
 
-def signal_delays(plan: LearningPlan) -> list[int]:
-    """Return the steps by which signals reach each hidden layer later than the layer above, as far as nothing waits."""
-    return [0 if plan.clock.aligned else plan.clock.signal_step(i) for i in range(plan.last)]
+def in_sub_sequences(form: FloatForm, plan: LearningPlan) -> bool:
+    """Tell whether `train.gradients` computes what the device does: nothing late, nothing random, or a chain of layers.
+
+    Of other networks only step after step, as `FloatDevice` does, meets late signals with the same eligibilities.
+    """
+    if form.net.is_chain:
+        return True
+    late = not plan.clock.aligned and any(plan.clock.signal_lag(layer.index) for layer in plan.layers if layer.terms)
+    return not late and not form.early and plan.options.feedback == "symmetric"
 
 
-def loss_of(error: OutputError) -> Loss:
-    """Return the training loss whose derivative is this error; of one without such a loss, its value is not known."""
-    if error.loss:
-        return get_loss(error.loss)
-
-    def step(output: Array, label: Array, weight: Array) -> tuple[Array, Array]:
-        target = np.eye(output.shape[2], dtype=output.dtype)[label]
-        return np.full(output.shape[1], np.nan), np.asarray(weight[:, :, None] * error.real(output, target))
-
-    return Loss(error.name, "step", step)
-
-
-def weight_steps(plan: LearningPlan) -> dict[str, float]:
+def weight_steps(form: FloatForm, plan: LearningPlan) -> dict[str, float]:
     """Return the real size of one mantissa unit, of every connection that learns."""
-    layers = [layer.layer for layer in plan.layers]
-    return {
-        t.name: layers[t.layer].weight_step(layers[t.layer].connections()[t.key])
-        for t in plan.tensors
-        if not t.parameter
-    }
+    return {t.name: form.steps[t.name] for t in plan.tensors if not t.parameter}
 
 
 def parameter_units(plan: LearningPlan) -> dict[str, float]:
     """Return the real size of one unit of change, of the value of every neuron parameter that learns."""
     return {f"{layer.name}.{p.name}": p.unit for layer in plan.layers for p in layer.parameters}
+
+
+def parameter_values(form: FloatForm, plan: LearningPlan) -> dict[str, Array]:
+    """Return the values of the neuron parameters that learn, by name."""
+    return {
+        f"{layer.name}.{p.name}": values_of(population)[p.place]
+        for population, layer in zip(form.net.populations, plan.layers, strict=True)
+        for p in layer.parameters
+    }
 
 
 def arrays_of(sample: SequenceData) -> tuple[Array, Array, Array]:
@@ -207,45 +210,3 @@ def arrays_of(sample: SequenceData) -> tuple[Array, Array, Array]:
     label = np.broadcast_to(sample.y.reshape(1, -1), (1, steps))[0]
     scored = np.ones(steps, bool) if sample.mask is None else sample.mask[0]
     return sample.x[0], np.ascontiguousarray(label), scored
-
-
-def connection_gradients(net: Network, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Turn float arrays by parameter ("layers.0.weight") into those by connection ("layers.0.input", with the bias)."""
-    result = {}
-    for i, layer in enumerate(net.layers):
-        name = net.name(i)
-        matrix = arrays[f"{name}.weight"]
-        if layer.bias is not None:
-            matrix = np.column_stack([matrix, arrays[f"{name}.bias"]])
-        result[f"{name}.input"] = matrix
-        if layer.recurrent is not None:
-            result[f"{name}.recurrent"] = arrays[f"{name}.recurrent"]
-    return result
-
-
-def named_gradients(net: Network, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return `connection_gradients`, and those of neuron parameters by their own names."""
-    parameters = {
-        f"{net.name(i)}.{p}": arrays[f"{net.name(i)}.{p}"]
-        for i, layer in enumerate(net.layers)
-        for p in layer.trainable
-    }
-    return connection_gradients(net, arrays) | parameters
-
-
-def matrices(net: Network) -> dict[str, Array]:
-    """Copy the weights by connection as the device holds them: a current bias is the last column of "input"."""
-    named = {k: v for k, v in net.arrays().items() if k.rsplit(".", 1)[1] in ("weight", "recurrent", "bias")}
-    return {k: v.copy() for k, v in connection_gradients(net, named).items()}
-
-
-def write_matrices(net: Network, values: dict[str, Array]) -> None:
-    """Give the network these weights by connection."""
-    for i, layer in enumerate(net.layers):
-        matrix = values[f"{net.name(i)}.input"]
-        if layer.bias is not None:
-            layer.bias[...] = matrix[:, -1]
-            matrix = matrix[:, :-1]
-        layer.weight[...] = matrix
-        if layer.recurrent is not None:
-            layer.recurrent[...] = values[f"{net.name(i)}.recurrent"]

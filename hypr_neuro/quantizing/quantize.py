@@ -21,12 +21,11 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
 from hypr_neuro.quantizing.graph_quantize import GROUPS, quantize_graph
-from hypr_neuro.quantizing.learned_values import read_values
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
-from hypr_neuro.quantizing.psi import at_state_scale
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weights import calibration_input, quantize_weights
 from hypr_neuro.run.forward import LayerForward, readout
@@ -183,27 +182,11 @@ def _quantize_layer(
 def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
     """Return a float network with the weights and neuron parameters that the integers stand for.
 
-    Parameters come from the integers where learning has changed these; those of which the integers are still what
-    quantizing gave keep the exact numbers of `net`, as do parameters that do not learn on a chip. Raise InputError if
-    the two do not have the same layers.
+    Its connections are those of the chip, so that a connection that was split into groups is several, and its time is
+    the chip's, see `float_form`. Parameters come from the integers where learning has changed these; those of which
+    the integers are still what quantizing gave keep the exact numbers of `net`, as do parameters that do not learn on a
+    chip. Raise InputError if the two do not have the same populations.
     """
     require("net", net, Network)
     require("qnet", qnet, QuantizedNetwork)
-    shapes = [(layer.model.neuron, layer.size, layer.inputs) for layer in net.layers]
-    if shapes != [(layer.model.neuron, layer.size, layer.inputs) for layer in qnet.layers]:
-        raise InputError(f"float network {shapes} and integer network differ; give the one that was quantized")
-    result = net.copy()
-    for layer, fixed in zip(result.layers, qnet.layers, strict=True):
-        matrix = fixed.input.mantissa * fixed.weight_step(fixed.input)
-        if layer.bias is not None:
-            layer.bias[...] = matrix[:, -1]
-            matrix = matrix[:, :-1]
-        layer.weight[...] = matrix
-        if layer.recurrent is not None and fixed.recurrent is not None:
-            layer.recurrent[...] = fixed.recurrent.mantissa * fixed.weight_step(fixed.recurrent)
-        if layer.model.learned is not None:
-            per_neuron = dict(zip(layer.model.fixed_per_neuron, fixed.per_neuron, strict=True))
-            constants = {key: fixed.constant(key) for key in layer.model.fixed_constants}
-            start = at_state_scale(fixed.model, layer.params, fixed.state_scale, qnet.profile).per_neuron
-            read_values(layer, constants, start, per_neuron)
-    return result
+    return FloatForm(net, qnet).net

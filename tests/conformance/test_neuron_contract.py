@@ -349,10 +349,10 @@ def test_a_rule_that_filters_asks_the_readout_for_its_decay(monkeypatch: pytest.
 def test_a_model_whose_spike_enters_its_own_step_states_its_threshold() -> None:
     net = random_network("brf", SEED)
     qnet = quantize(net, "loihi2", calibration=random_spikes(SEED, 4, 60, net.inputs))
-    FloatDevice(net, qnet, LearnOptions())
+    FloatDevice.of(net, qnet, LearnOptions())
     net.layers[0].model = replace(net.layers[0].model, threshold=None)
     with pytest.raises(InputError, match="neuron 'brf': a spike changes its own step, but no threshold is stated"):
-        FloatDevice(net, qnet, LearnOptions())
+        FloatDevice.of(net, qnet, LearnOptions())
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypr_neuro.comparing.compare import (
     in_words,
 )
 from hypr_neuro.comparing.float_device import FloatDevice
-from hypr_neuro.comparing.twin import arrays_of, matrices, parameter_units
+from hypr_neuro.comparing.twin import arrays_of, parameter_units
 from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, FileFormatError, InputError, MismatchError
@@ -184,7 +184,7 @@ def test_both_ways_to_the_float_gradient_agree(error: str, alignment: str, feedb
     qnet = quantize(net, chip(error=error, eligibility_alignment=alignment), calibration=data())
     options = LearnOptions(parameters=("all",), feedback=feedback)
     real, sample = dequantize(net, qnet), data().take(np.array([3]))
-    device = FloatDevice(real, qnet, options)
+    device = FloatDevice.of(real, qnet, options)
     device.sample(*arrays_of(sample))
     found = FloatTwin(real, qnet, options).gradients(sample)
     stepped = device.gradients()
@@ -245,9 +245,9 @@ def test_updates_by_steps_are_those_by_samples_where_both_fall_together() -> Non
         for twin in (by_sample, by_step):
             twin.sample(data().take(np.array([index])))
     assert by_sample.updates == by_step.updates == 2
-    start = matrices(twin_of(net, profile, options).net)
-    assert not np.allclose(start["layers.0.input"], matrices(by_sample.net)["layers.0.input"])
-    close(matrices(by_sample.net), matrices(by_step.net))
+    start = twin_of(net, profile, options).form.weights()
+    assert not np.allclose(start["layers.0.input"], by_sample.form.weights()["layers.0.input"])
+    close(by_sample.form.weights(), by_step.form.weights())
     for one, other in zip(by_sample.net.layers, by_step.net.layers, strict=True):
         for a, b in zip(values_of(one), values_of(other), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5)
@@ -300,10 +300,10 @@ def test_parameters_move_in_the_units_of_their_integers(neuron: str) -> None:
 def test_a_sample_without_scored_steps_updates_with_gradient_0() -> None:
     given = replace(data(), mask=np.zeros((12, 20), bool))
     twin = twin_of(network(), chip(), LearnOptions())
-    before = matrices(twin.net)
+    before = twin.form.weights()
     twin.sample(given.take(np.array([0])))
     assert twin.updates == 1
-    close(before, matrices(twin.net))
+    close(before, twin.form.weights())
 
 
 def test_comparison_follows_the_options() -> None:

@@ -10,9 +10,10 @@ import pytest
 from model_records import record_of
 
 from hypr_neuro.comparing.float_device import FloatDevice
+from hypr_neuro.comparing.float_gradients import signal_delays
 from hypr_neuro.comparing.probes import cosine_of, dead_share, float_along, probe, ratio_of, saturated_weights
 from hypr_neuro.comparing.scales import gradient_scales
-from hypr_neuro.comparing.twin import arrays_of, named_gradients, signal_delays
+from hypr_neuro.comparing.twin import arrays_of
 from hypr_neuro.comparing.update_probe import UpdateProbe
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
@@ -69,11 +70,12 @@ def test_the_float_device_gives_the_gradients_of_the_definition(neuron: str, pro
     qnet = quantize(net, profile, calibration=data())
     sample = data(1, 30)
     sample = replace(sample, mask=np.random.default_rng(0).random((1, 30)) < 0.7)
-    device = FloatDevice(net, qnet, EVERYTHING)
+    device = FloatDevice.of(net, qnet, EVERYTHING)
     device.sample(*arrays_of(sample))
-    expected, _ = reference_gradients(net, sample.x, sample.y, sample.mask, signal_delay=signal_delays(device.plan))
+    form, delays = device.form, signal_delays(device.plan)
+    expected, _ = reference_gradients(form.net, sample.x, sample.y, sample.mask, signal_delay=delays)
     found = device.gradients()
-    for name, g in named_gradients(net, expected).items():
+    for name, g in form.by_connection(expected).items():
         if MODELS[neuron].learned is None and name.endswith(MODELS[neuron].trainable):
             assert name not in found  # these stay as they are
             continue
@@ -84,11 +86,11 @@ def test_the_float_device_gives_the_gradients_of_the_definition(neuron: str, pro
 def test_along_its_own_spikes_the_float_network_runs_freely(neuron: str) -> None:
     net = network(neuron)
     qnet, sample = quantize(net, "ideal", calibration=data()), data(1)
-    spikes = float_trace(net, sample.x, ("spikes",), dtype=np.float64).spikes
+    spikes = float_trace(dequantize(net, qnet), sample.x, ("spikes",), dtype=np.float64).spikes
     assert min(int(s.sum()) for s in spikes.values()) > 0
     runs = []
     for given in (None, {name: s[:, 0] for name, s in spikes.items()}):
-        device = FloatDevice(net, qnet, EVERYTHING)
+        device = FloatDevice.of(net, qnet, EVERYTHING)
         output = device.sample(*arrays_of(sample), spikes=given)
         runs.append((output, device.gradients()))
     assert np.array_equal(runs[0][0], runs[1][0])
@@ -103,17 +105,17 @@ def test_a_given_spike_acts_on_the_state_of_its_own_step() -> None:
         net.layers[0].bias[...] = 3.0
         qnet, found = quantize(net, "ideal", calibration=data()), []
         for spikes in (silent, silent + 1.0):
-            device = FloatDevice(net, qnet, LearnOptions())
+            device = FloatDevice.of(net, qnet, LearnOptions())
             device.sample(x, np.zeros(1, int), np.ones(1, bool), spikes={"layers.0": spikes})
-            found.append(device.layers[0].state[state])
-            assert np.array_equal(device.layers[0].output, spikes[0])
+            found.append(device.populations[0].state[state])
+            assert np.array_equal(device.populations[0].output, spikes[0])
         assert np.all(found[1] == after)
         assert np.all(found[0] == at_rest) if at_rest is not None else np.any(found[0] > 0)
 
 
 def test_spikes_of_the_wrong_shape_are_refused() -> None:
     net = network("lif", 1)
-    device = FloatDevice(net, quantize(net, "ideal", calibration=data()), LearnOptions())
+    device = FloatDevice.of(net, quantize(net, "ideal", calibration=data()), LearnOptions())
     with pytest.raises(InputError, match=r"spikes of layers\.0: shape \(5, 7\), rule: at most 4 steps, 8 neurons"):
         device.sample(np.zeros((4, 6)), np.zeros(4, int), np.ones(4, bool), spikes={"layers.0": np.zeros((5, 7))})
 
@@ -184,7 +186,7 @@ def test_saturation_is_seen() -> None:
 def test_a_probe_of_nothing_is_refused() -> None:
     net = network("lif", 1)
     qnet = quantize(net, "loihi2", calibration=data())
-    with pytest.raises(InputError, match="rule: at least one sample; 'along', 'free'"):
+    with pytest.raises(InputError, match="rule: at least one sample; 'along', 'free', 'exact'"):
         probe(net, qnet, data().take(np.arange(0)))
     with pytest.raises(InputError, match="forms"):
         probe(net, qnet, data(), forms=("alone",))
