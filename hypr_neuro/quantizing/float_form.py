@@ -147,8 +147,8 @@ class FloatForm:
     def write(self, weights: dict[str, Array]) -> None:
         """Give the network these weights, by connection of the chip as `weights` returns them."""
         for p in self.net.populations:
-            for bias in p.biases.values():
-                bias[...] = 0.0
+            for current in p.biases.values():
+                current[...] = 0.0
         self._axons: dict[tuple[str, int], Array] = {}
         for name in self.names:
             values = weights[name].reshape(-1)
