@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit, print_table
-from hypr_neuro.cli.networks import get_chain, get_quantized
+from hypr_neuro.cli.networks import get_float, get_quantized
 from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, get_data
 
 
@@ -37,7 +37,7 @@ def run(
 
     if scratch and disturb:
         raise InputError("--scratch and --disturb exclude each other; choose one")
-    net, qnet, sequences = get_chain(network), get_quantized(quantized), get_data(data, data_dir, seed)
+    net, qnet, sequences = get_float(network, foreign=True), get_quantized(quantized), get_data(data, data_dir, seed)
     folder, task = RunFolder(out), task_for(sequences)
     kind = "scratch" if scratch else "fine_tuning"
     default = task.scratch if scratch else task.fine_tuning

@@ -62,11 +62,10 @@ def run(
     if isinstance(net, Network):
         sequences = get_data(data, data_dir, seed)
         check_channels(sequences, net.inputs)
-        options["calibration"] = sequences
     folder = RunFolder(folder_path)
     path = folder.file("quantized.h5")
-    if isinstance(net, Network) and net.is_chain and len(options) == 1:
-        qnet = stages.quantize_stage(folder, net, chip, sequences)
+    if isinstance(net, Network):
+        qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
     else:
         qnet = quantize(net, chip, **options)
         qnet.save(path)

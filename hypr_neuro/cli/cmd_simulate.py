@@ -9,7 +9,7 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_on
-from hypr_neuro.cli.networks import get_chain, get_float
+from hypr_neuro.cli.networks import get_float
 from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read, get_data
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def run(
     if out is not None and isinstance(net, QuantizedNetwork):
         if float_network is None:
             raise InputError("--out needs --network: the report sets the integer network beside the float one")
-        stages.simulate_stage(RunFolder(out), get_chain(float_network), net, sequences)
+        stages.simulate_stage(RunFolder(out), get_float(float_network, foreign=True), net, sequences)
     float_net = None if float_network is None else get_float(float_network)
     samples_run = sequences if part == "all" else sequences.part(part)
     if samples is not None:
@@ -102,7 +102,7 @@ def run(
     if (encoding := input_encoding(net)) is not None:
         facts["input"] = "{} · data + {}".format(*encoding)
     if float_net is not None:
-        facts |= _beside(float_net, samples_run, rates=in_layers)
+        facts |= _beside(float_net, samples_run, rates=isinstance(net, QuantizedNetwork))
     if trace is not None:
         facts["trace"] = str(trace)
     emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
@@ -125,7 +125,7 @@ def _rates(net: AnyNetwork, recorded: Trace) -> dict[str, float]:
     from hypr_neuro.comparing.agreement import integer_rates
     from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    if isinstance(net, QuantizedNetwork) and net.is_chain:
+    if isinstance(net, QuantizedNetwork):
         return integer_rates(net, recorded.spikes, recorded.readout.shape[1])
     return recorded.rates
 
@@ -148,8 +148,8 @@ def _check_options(
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    if out is not None and not (isinstance(net, (Network, QuantizedNetwork)) and net.is_chain):
-        raise InputError(f"'{network}' is a graph: it takes no --out, reports are of layers; --json prints the figures")
+    if out is not None and not isinstance(net, (Network, QuantizedNetwork)):
+        raise InputError(f"'{network}' holds integers without a profile: it takes no --out; --json prints the figures")
     if isinstance(net, Network) and (device not in (None, "float") or float_network is not None or out is not None):
         raise InputError(
             f"'{network}' is a float network: it takes no --network, --out or other --device than float; "

@@ -20,24 +20,15 @@ HOLDS = {
 """By kind of network: what a file of it holds, in words, and the commands that take it."""
 
 
-def get_float(path: Path) -> Network:
-    """Return a float network from .h5 or .nir."""
+def get_float(path: Path, *, foreign: bool = False) -> Network:
+    """Return a float network from .h5 or .nir; foreign : also from .nir of any program that says all."""
     from hypr_neuro.exchange.loading import load
+    from hypr_neuro.exchange.nir import read_nir
     from hypr_neuro.graph.network import Network
 
-    net = load(path)
+    net = read_nir(path) if foreign and path.suffix == ".nir" else load(path)
     if not isinstance(net, Network):
         raise refused(path, net, "a float network")
-    return net
-
-
-def get_chain(path: Path) -> Network:
-    """Return a float network that is a chain of layers, from .h5 or from .nir of any program that says all."""
-    from hypr_neuro.exchange.nir import read_nir
-
-    net = read_nir(path) if path.suffix == ".nir" else get_float(path)
-    if not net.is_chain:
-        raise refused(path, net, "a chain of layers")
     return net
 
 
@@ -55,10 +46,6 @@ def get_quantized(path: Path) -> QuantizedNetwork:
 def refused(path: Path, net: AnyNetwork, rule: str) -> InputError:
     """Return the error for a file that holds another kind of network than a command takes, with what takes it."""
     from hypr_neuro.errors import InputError
-    from hypr_neuro.graph.network import Network
 
     holds, remedy = HOLDS[type(net).__name__]
-    if isinstance(net, Network) and net.chain_fault:
-        holds, remedy = f"a float network in which {net.chain_fault}", "only train, quantize, simulate, diff, compile "
-        remedy += "and export take networks that are no chain of layers"
     return InputError(f"file '{path}' holds {holds}, rule: {rule}; {remedy.format(path=path)}")

@@ -25,6 +25,7 @@ from hypr_neuro.report.summary import (
 from hypr_neuro.report.tables import (
     accuracy_rows,
     activity_rows,
+    agreement_rows,
     clip_totals,
     connection_rows,
     core_rows,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
 HTML_NAME, JSON_NAME = "report.html", "report.json"
 SECTIONS = ("data", "network", "profile", "training", "accuracy", "nir", "quantization", "placement", "lava", "raster")
-STUDIES = {"scratch": "From random weights", "fine_tuning": "Fine-tuning after a disturbance"}
+STUDIES = {"scratch": "From random weights", "fine_tuning": "Fine-tuning"}
 
 
 def write_report(results: Data, folder: Path) -> tuple[Path, Path]:
@@ -116,6 +117,8 @@ def context(results: Data) -> Data:
     return {
         "results": results,
         "title": show(results.get("title") or "Report of a run"),
+        "connections": connection_rows(parts["network"].data),
+        "several_outputs": len([p for p in rows(parts["network"].data.get("layers")) if p.get("output") is True]) > 1,
         "tiles": tiles(results),
         "marks": MARKS,
         "sentences": sentences(results),
@@ -144,12 +147,13 @@ def _studies(results: Data) -> list[Data]:
         studies.append(
             {
                 "key": key,
-                "title": title,
+                "title": f"{title} after a disturbance" if "reference_accuracy" in study.data else title,
                 "data": study.data,
                 "reason": study.reason,
                 "regained": regained,
                 "epochs": epoch_rows(study.data),
                 "gradients": gradient_rows(study.data),
+                "agreement": agreement_rows(study.data),
                 "clips": clip_totals(study.data),
             }
         )

@@ -33,6 +33,8 @@ class Tile:
     detail: str = ""
 
 
+MOST_NAMED = 6
+"""Populations that a sentence names."""
 MARKS = {"good": "✓", "fair": "!", "poor": "✕", "none": "–"}
 
 
@@ -225,7 +227,8 @@ def _say_trained(results: Data) -> str:
     if not layers and not name:
         return ""
     net = f"A network of {_layers_text(layers)}" if layers else "A network"
-    text = f"{net} was trained on {show(name)}" if name else f"{net} was trained"
+    verb = "was trained" if not part(results.get("training")).reason else "runs"
+    text = f"{net} {verb} on {show(name)}" if name else f"{net} {verb}" if verb != "runs" else net
     amount, steps = (number(lookup(results, "data", key)) for key in ("train", "steps"))
     if amount is not None:
         each = f" of {_count(steps, 'step')}" if steps is not None else ""
@@ -235,7 +238,10 @@ def _say_trained(results: Data) -> str:
 
 
 def _layers_text(layers: list[Data]) -> str:
-    """Return the layers in words."""
+    """Return the layers in words, of many their number."""
+    if len(layers) > MOST_NAMED:
+        neurons = sum(number(layer.get("size")) or 0 for layer in layers)
+        return f"{len(layers)} populations with {show(int(neurons))} neurons"
     texts = [
         f"{show(layer.get('size'))} {'recurrent ' if layer.get('recurrent') is True else ''}"
         f"{show(layer.get('neuron')).upper()} neurons"

@@ -28,6 +28,15 @@ def accuracy_rows(accuracy: Data) -> list[Data]:
     return [{**row, "differs": number(row.get("labelled")) not in (None, row["share"])} for row in table]
 
 
+def connection_rows(network: Data) -> list[Data]:
+    """Return the connections of a network that its populations do not tell: with skips, loops, delays, other weights."""
+    connections = rows(network.get("connections"))
+    sources = [population.get("from") for population in rows(network.get("layers"))]
+    plain = all(isinstance(names, list) and len(names) == 1 for names in sources)
+    told = all(c.get("form") == "dense" and not c.get("delay") for c in connections)
+    return [] if plain and told else connections
+
+
 def record_rows(quantization: Data) -> list[Data]:
     """Return how each number became an integer, ranges and counts in one text each."""
     return [
@@ -105,13 +114,32 @@ def epoch_rows(study: Data) -> list[Data]:
 
 
 def gradient_rows(study: Data) -> list[Data]:
-    """Return cosine and norm ratio of each connection in the last epoch."""
+    """Return cosines and norm ratio of each connection and parameter, and weights at their limit, in the last epoch."""
     epochs = [row for row in rows(study.get("epochs")) if pairs(row.get("cosine"))]
     if not epochs:
         return []
     return [
-        {"name": name, "cosine": value, "ratio": lookup(epochs[-1], "norm_ratio", name)}
+        {
+            "name": name,
+            "cosine": value,
+            "ratio": lookup(epochs[-1], "norm_ratio", name),
+            "free": lookup(epochs[-1], "free_cosine", name),
+            "hypr": lookup(epochs[-1], "hypr_cosine", name),
+            "bptt": lookup(epochs[-1], "bptt_cosine", name),
+            "saturated": lookup(epochs[-1], "saturated", name),
+        }
         for name, value in pairs(epochs[-1].get("cosine"))
+    ]
+
+
+def agreement_rows(study: Data) -> list[Data]:
+    """Return the share of equal spikes by population, in the first and in the last epoch."""
+    epochs = [row for row in rows(study.get("epochs")) if pairs(row.get("spike_agreement"))]
+    if not epochs:
+        return []
+    return [
+        {"name": name, "first": value, "last": lookup(epochs[-1], "spike_agreement", name)}
+        for name, value in pairs(epochs[0].get("spike_agreement"))
     ]
 
 

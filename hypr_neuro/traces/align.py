@@ -265,7 +265,10 @@ class Sides:
 def _arrays(trace: Trace, origin: Origin) -> dict[Key, Array]:
     """Return everything recorded as (steps, sample, neuron), in the order of a step."""
     arrays: dict[Key, Array] = {(layer, quantity): array for layer, quantity, array in trace.recorded()}
-    arrays[origin.layers[-1], OUTPUT] = trace.readout.transpose(1, 0, 2)
+    first = 0
+    for layer, size in origin.outputs or ((origin.layers[-1], trace.readout.shape[2]),):
+        arrays[layer, OUTPUT] = trace.readout[:, :, first : first + size].transpose(1, 0, 2)
+        first += size
     unknown = {layer for layer, _ in arrays} - set(origin.layers)
     if unknown:
         raise InputError(f"trace of {', '.join(origin.layers)} holds '{min(unknown)}', rule: only layers that it names")

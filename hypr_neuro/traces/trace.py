@@ -48,7 +48,7 @@ class Origin:
     device
         What ran it, such as "float", "sim" or "lava".
     layers
-        Names in the order in which a step computes them; the last gives the readout.
+        Names in the order in which a step computes them.
     network
         sha256 of the network's numbers, "" if unknown.
     latency
@@ -62,6 +62,8 @@ class Origin:
         Number of each sample in its data; None: 0, 1, 2, …
     spiking
         Layers whose output is spikes, which have no scale.
+    outputs
+        Layers that give the readout, side by side, with their neurons; () for the last layer alone.
     """
 
     arithmetic: str
@@ -74,6 +76,7 @@ class Origin:
     links: tuple[Link, ...] = ()
     samples: tuple[int, ...] | None = None
     spiking: tuple[str, ...] = ()
+    outputs: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.arithmetic not in (FLOAT, INTEGER):
@@ -87,6 +90,8 @@ class Origin:
             for layer, scale in scales.items():
                 if not 0 < scale < float("inf"):
                     raise InputError(f"{name} of {layer} = {scale}, rule: above 0, finite")
+        if not {name for name, _ in self.outputs} <= set(self.layers) or any(size < 1 for _, size in self.outputs):
+            raise InputError(f"outputs {self.outputs}, rule: layers, of at least one neuron each")
         if self.samples is not None and len(set(self.samples)) != len(self.samples):
             raise InputError("samples: a number occurs twice, rule: each sample has a number of its own")
 
@@ -152,6 +157,9 @@ class Trace:
         for name, array in (arrays if self.input is None else arrays | {"input": self.input}).items():
             if array.dtype.kind not in "biuf" or 0 in array.shape:
                 raise InputError(f"{where}: {name} is {array.dtype} of shape {array.shape}, rule: numbers, not empty")
+        outputs = self.origin.outputs if self.origin is not None else ()
+        if outputs and sum(size for _, size in outputs) != self.readout.shape[2]:
+            raise InputError(f"{where}: readout of shape {self.readout.shape}, rule: those of {outputs} side by side")
         if self.origin is not None and self.origin.samples is not None and len(self.origin.samples) != samples:
             raise InputError(f"{where}: {len(self.origin.samples)} sample numbers, {samples} samples, rule: as many")
 
@@ -216,7 +224,8 @@ def _loaded_origin(entry: dict[str, Any] | None) -> Origin | None:
     links = tuple(Link(e["source"], e["target"], tuple(e["lags"])) for e in entry["links"])
     samples = None if entry["samples"] is None else tuple(entry["samples"])
     names = {key: tuple(entry.get(key, ())) for key in ("layers", "spiking")}
-    return Origin(**entry | names | {"links": links, "samples": samples})
+    outputs = tuple((str(name), int(size)) for name, size in entry.get("outputs", ()))
+    return Origin(**entry | names | {"links": links, "samples": samples, "outputs": outputs})
 
 
 def narrowed(array: Array) -> Array:
@@ -276,6 +285,7 @@ def float_origin(net: Network, device: str = "", samples: tuple[int, ...] | None
         links=links,
         samples=samples,
         spiking=_spiking(net),
+        outputs=tuple((name, net.population(name).size) for name in net.outputs),
     )
 
 
@@ -307,6 +317,7 @@ def integer_origin(
         links=links,
         samples=samples,
         spiking=_spiking(integers),
+        outputs=tuple((p.name, p.size) for name in integers.outputs for p in integers.populations if p.name == name),
     )
 
 

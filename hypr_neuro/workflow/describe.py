@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import Profile
 
@@ -27,20 +29,30 @@ def describe_data(data: SequenceData) -> dict[str, Any]:
 
 
 def describe_network(net: Network) -> dict[str, Any]:
-    """Return layers and sizes as plain data."""
-    layers = [
-        {
-            "name": net.name(i),
-            "neuron": layer.model.name,
-            "size": layer.size,
-            "inputs": layer.inputs,
-            "recurrent": layer.recurrent is not None,
-            "bias": layer.bias is not None or "bias" in layer.trainable,
-            "weights": layer.weight.size + (layer.recurrent.size if layer.recurrent is not None else 0),
-        }
-        for i, layer in enumerate(net.layers)
-    ]
-    return {"dt": net.dt, "layers": layers}
+    """Return populations and connections as plain data; "inputs" of a population come from others, or from outside."""
+    connections = []
+    for name, c in zip(net.connection_names(), net.connections, strict=True):
+        weights: Any = c.weights
+        form = "convolution" if isinstance(weights, Convolution) else "dense" if c.dense else "sparse"
+        facts = {"name": name, "weights": c.stored().size, "form": form, "delay": c.delay}
+        connections.append(facts | {"leads": "forward" if net.forward(c) else "back"})
+    return {"dt": net.dt, "layers": [_population(net, p) for p in net.populations], "connections": connections}
+
+
+def _population(net: Network, p: FloatPopulation) -> dict[str, Any]:
+    incoming = net.incoming(p.name)
+    sources = {c.source: c.shape[1] for c in incoming if c.source != p.name}
+    return {
+        "name": p.name,
+        "neuron": p.model.name,
+        "size": p.size,
+        "inputs": sum(sources.values()),
+        "from": list(sources),
+        "recurrent": any(c.source == p.name for c in incoming),
+        "bias": bool(p.biases) or "bias" in p.trainable,
+        "weights": sum(c.stored().size for c in incoming),
+        "output": p.name in net.outputs,
+    }
 
 
 def describe_profile(profile: Profile) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from hypr_neuro.comparing.compare import (
     compare,
     compare_inference,
     disturb,
-    float_spikes,
     spike_agreement,
 )
 from hypr_neuro.data.augment import augment
@@ -37,7 +36,7 @@ from hypr_neuro.placement.place import place
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize, state_ranges, weight_ranges
-from hypr_neuro.run.forward import readout
+from hypr_neuro.run.run_float import run_float
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learn import LearnOptions
 from hypr_neuro.train.initial import scale_to_rate
@@ -121,8 +120,7 @@ def train_stage(
     else:
         net, history = start, train_more(start, data, task, seed=seed, **options)
     net.save(folder.file("network.h5"))
-    if net.is_chain:
-        folder.write("network", describe_network(net))
+    folder.write("network", describe_network(net))
     section = {"rule": options.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
     folder.write("training", section)
     folder.merge("seconds", {"train": time.perf_counter() - started})
@@ -176,13 +174,19 @@ def nir_stage(folder: RunFolder, net: Network) -> Network:
     return read_back
 
 
-def quantize_stage(folder: RunFolder, net: Network, profile: Profile, data: SequenceData) -> QuantizedNetwork:
-    """Make integers for the profile, calibrated on training samples; write quantized.h5 and return the network."""
+def quantize_stage(
+    folder: RunFolder, net: Network, profile: Profile, data: SequenceData, **options: Any
+) -> QuantizedNetwork:
+    """Make integers for the profile, calibrated on training samples; write quantized.h5 and return the network.
+
+    `options` are those of `quantize`.
+    """
     started = time.perf_counter()
-    qnet = quantize(net, profile, calibration=data)
+    qnet = quantize(net, profile, calibration=data, **options)
     qnet.save(folder.file("quantized.h5"))
+    folder.write("network", describe_network(net))
     folder.write("profile", describe_profile(profile))
-    folder.merge("quantization", {"record": qnet.record})
+    folder.merge("quantization", {"record": qnet.record, "notes": qnet.notes})
     folder.merge("seconds", {"quantize": time.perf_counter() - started})
     return qnet
 
@@ -236,10 +240,18 @@ def baselines(data: SequenceData) -> dict[str, float]:
 
 
 def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[str, Any]:
-    """Return the spikes of the first layer for one sample, float and integer, as [step, neuron] pairs."""
-    name = net.name(0)
+    """Return the spikes of the first population that has some for one sample, as [step, neuron] pairs.
+
+    Both in float and in integers.
+    """
+    real = run_float(net, sample.x, dtype=np.float32)
     trace = simulate(qnet, sample.x, record=("spikes",))
-    float_raster = float_spikes(net, sample.x)[name][:, 0]
+    spiking = [i for i, p in enumerate(net.populations) if p.name in real.spikes]
+    if not spiking:
+        return {"skipped": "no population of this network spikes"}
+    place = next((i for i in spiking if real.counts[net.populations[i].name].any()), spiking[0])
+    name = qnet.name(place)
+    float_raster = real.spikes[net.populations[place].name][:, 0]
     integer_raster = aligned(qnet, trace.spikes, name, sample.steps)[:, 0]
     label = "one label a step" if sample.per_step else str(int(sample.y[0]))
     by_sample = not sample.per_step
@@ -247,11 +259,11 @@ def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[s
         "layer": name,
         "sample": 0,
         "steps": sample.steps,
-        "neurons": net.layers[0].size,
+        "neurons": net.populations[place].size,
         "float": np.argwhere(float_raster).tolist(),
         "integer": np.argwhere(integer_raster).tolist(),
         "label": label,
-        "predicted_float": str(int(predict(readout(net, sample.x), sample)[0])) if by_sample else "–",
+        "predicted_float": str(int(predict(real.readout, sample)[0])) if by_sample else "–",
         "predicted_integer": str(int(predict(trace.readout, sample)[0])) if by_sample else "–",
     }
 
@@ -277,7 +289,7 @@ def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, sa
 
     started = time.perf_counter()
     x = data.part("test").x[:samples]
-    record = ("spikes", *sorted({s for layer in qnet.layers for s in layer.model.state_names}))
+    record = ("spikes", *sorted({s for p in qnet.populations for s in p.model.state_names}))
     try:
         with open_device("lava") as device:
             device.load(qnet)

@@ -152,11 +152,13 @@ def integer_start(
     net = build(task.spec(data) if spec is None else spec, data, seed, 0.0)
     x = data.part("train").x[:PROBE]
     qnet = quantize_start(net, task, profile)
-    for i, layer in enumerate(net.layers[:-1]):
-        for _ in range(DOUBLINGS):
-            if not task.start_rate or simulate(qnet, x).rates[net.name(i)] >= task.start_rate:
+    for p in net.populations:
+        for _ in range(0 if p.model.readout else DOUBLINGS):
+            if not task.start_rate or simulate(qnet, x).rates[p.name] >= task.start_rate:
                 break
-            layer.weight *= 2.0
+            for c in net.incoming(p.name):
+                if c.source != p.name:
+                    c.stored()[...] *= 2.0
             qnet = quantize_start(net, task, profile)
     return net, qnet
 
@@ -164,10 +166,10 @@ def integer_start(
 def quantize_start(net: Network, task: Task, profile: Profile) -> QuantizedNetwork:
     """Return integers with room for what learning may reach, as the task states it; no data are looked at."""
     states, weights = {}, {}
-    for i, layer in enumerate(net.layers):
-        kind = "readout" if layer.model.readout else "hidden"
-        states[net.name(i)] = task.fixed_state_range[kind]
-        weights[f"{net.name(i)}.input"] = task.fixed_weight_range["readout" if layer.model.readout else "input"]
-        if layer.recurrent is not None:
-            weights[f"{net.name(i)}.recurrent"] = task.fixed_weight_range["recurrent"]
+    for p in net.populations:
+        states[p.name] = task.fixed_state_range["readout" if p.model.readout else "hidden"]
+        for c in net.incoming(p.name):
+            key = "recurrent" if c.source == p.name else "input"
+            kind = "readout" if p.model.readout else key
+            weights[f"{p.name}.{key}"] = task.fixed_weight_range[kind]
     return quantize(net, profile, calibration=states, weight_range=weights)

@@ -60,7 +60,7 @@ def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Pa
     compared = called("diff", tmp_path / "float.h5", tmp_path / "integers.h5", "--json")
     assert compared.returncode in (0, 1), compared.stderr
     assert "hidden" in compared.stdout
-    assert "is a graph" in refusal("simulate", quantized, "--data", data, "--out", tmp_path)
+    assert "--out needs --network" in refusal("simulate", quantized, "--data", data, "--out", tmp_path)
     assert "holds a quantized network" in refusal("simulate", quantized, "--data", data, "--network", quantized)
 
 

@@ -200,9 +200,9 @@ def test_a_folder_is_called_a_folder(read: Callable[[Path], Any], tmp_path: Path
 @pytest.mark.parametrize(
     ("command", "thing", "message"),
     [
-        ("learn", "graph", "hears 'input', rule: a quantized network; only train, quantize, simulate, diff, compile"),
+        ("learn", "graph", "holds a float network, rule: a quantized network; `hypr-neuro quantize "),
         ("place", "network", "holds a float network, rule: a quantized network; `hypr-neuro quantize "),
-        ("compare", "graph", "in which population 'readout' hears 'input', rule: a chain of layers; only train, quan"),
+        ("compare", "graph", "holds a float network, rule: a quantized network; `hypr-neuro quantize "),
         ("compare", "quantized network", "rule: a float network; give the network.h5 that it was made from"),
         ("export", "integer network", "holds integers without a profile, rule: floats, or integers for a profile"),
     ],
