@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit, print_table
 from hypr_neuro.cli.networks import get_float, get_quantized
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, get_data
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, data_arguments, get_data
 
 
 @command
@@ -57,6 +58,11 @@ def run(
             device=device,
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
         )
+    words = ["hypr-neuro", "compare", str(network), str(quantized), "--device", device, "--epochs", str(count)]
+    words += ["--rate", f"{options.rate:g}", "--seed", str(seed), "--out", str(out)]
+    words += [flag for flag, given in (("--scratch", scratch), ("--disturb", disturb)) if given]
+    command_line = f"{shlex.join(words)} {data_arguments(data, data_dir)}"
+    stages.note_stage(folder, sequences, f"{sequences.name} on {qnet.profile.name}", command_line, seed)
     if json:
         emit(comparison.as_dict(), True)
         return
@@ -66,3 +72,11 @@ def run(
     ]
     headings = ["epoch", "device accuracy", "float accuracy", "weight distance", "least gradient cosine", "saturated"]
     print_table(headings, table_rows, comparison.rule)
+    last = comparison.epochs[-1]
+    gradients = [[k, v, last.free_cosine[k], last.hypr_cosine[k], last.bptt_cosine[k]] for k, v in last.cosine.items()]
+    headings = ["gradient of", "cosine along the chip's spikes", "by float's own", "to float HYPR", "to BPTT"]
+    print_table(headings, gradients, "Gradients after the last epoch")
+    agreement = ", ".join(f"{name} {share:.1%}" for name, share in last.spike_agreement.items())
+    print(f"accuracy of the device against float: {100 * comparison.gap:+.1f} points; equal spikes: {agreement}")
+    for note in comparison.notes:
+        print(note)

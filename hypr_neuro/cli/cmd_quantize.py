@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hypr_neuro.cli.console import command, emit, print_table
-from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, check_channels, check_not_read, get_data
+from hypr_neuro.cli.options import (
+    Data,
+    DataDir,
+    Json,
+    ProfileName,
+    Seed,
+    check_channels,
+    check_not_read,
+    data_arguments,
+    get_data,
+)
 
 
 @command
@@ -66,6 +77,10 @@ def run(
     path = folder.file("quantized.h5")
     if isinstance(net, Network):
         qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
+        flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        words = ["hypr-neuro", "quantize", str(network), "--profile", profile, "--seed", str(seed), *flags]
+        command_line = f"{shlex.join([*words, '--out', str(folder_path)])} {data_arguments(data, data_dir)}"
+        stages.note_stage(folder, sequences, f"{sequences.name} on {chip.name}", command_line, seed)
     else:
         qnet = quantize(net, chip, **options)
         qnet.save(path)

@@ -241,7 +241,8 @@ def _entry(
     chosen: SequenceData,
     options: LearnOptions,
 ) -> ComparedEpoch:
-    probed = probe(net, qnet, data.part("train").take(np.arange(PROBE_SAMPLES)), options)
+    train = data.part("train")
+    probed = probe(net, qnet, train.take(np.arange(min(PROBE_SAMPLES, len(train)))), options)
     form = FloatForm(net, qnet)
     return ComparedEpoch(
         epoch=number,

@@ -29,7 +29,7 @@ def accuracy_rows(accuracy: Data) -> list[Data]:
 
 
 def connection_rows(network: Data) -> list[Data]:
-    """Return the connections of a network that its populations do not tell: with skips, loops, delays, other weights."""
+    """Return the connections of a network with skips, loops, delays or other weights than dense, [] of others."""
     connections = rows(network.get("connections"))
     sources = [population.get("from") for population in rows(network.get("layers"))]
     plain = all(isinstance(names, list) and len(names) == 1 for names in sources)
