@@ -33,7 +33,7 @@ def run(
 
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.workflow import stages
+    from hypr_neuro.workflow import notes, stages
     from hypr_neuro.workflow.tasks import task_for
 
     if scratch and disturb:
@@ -62,7 +62,7 @@ def run(
     words += ["--rate", f"{options.rate:g}", "--seed", str(seed), "--out", str(out)]
     words += [flag for flag, given in (("--scratch", scratch), ("--disturb", disturb)) if given]
     command_line = f"{shlex.join(words)} {data_arguments(data, data_dir)}"
-    stages.note_stage(folder, sequences, f"{sequences.name} on {qnet.profile.name}", command_line, seed)
+    notes.note_stage(folder, sequences, f"{sequences.name} on {qnet.profile.name}", command_line, seed)
     if json:
         emit(comparison.as_dict(), True)
         return

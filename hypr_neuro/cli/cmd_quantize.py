@@ -59,7 +59,7 @@ def run(
     from hypr_neuro.profiles.profile import load_profile
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.quantizing.quantize import quantize
-    from hypr_neuro.workflow import stages
+    from hypr_neuro.workflow import notes, stages
 
     net, chip = load(network), load_profile(profile)
     folder_path = network.parent if out is None else out
@@ -80,20 +80,20 @@ def run(
         flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         words = ["hypr-neuro", "quantize", str(network), "--profile", profile, "--seed", str(seed), *flags]
         command_line = f"{shlex.join([*words, '--out', str(folder_path)])} {data_arguments(data, data_dir)}"
-        stages.note_stage(folder, sequences, f"{sequences.name} on {chip.name}", command_line, seed)
+        notes.note_stage(folder, sequences, f"{sequences.name} on {chip.name}", command_line, seed)
     else:
         qnet = quantize(net, chip, **options)
         qnet.save(path)
-    record, notes = qnet.record, qnet.notes
+    record = qnet.record
     if json:
-        emit({"file": str(path), "record": record, "notes": notes}, True)
+        emit({"file": str(path), "record": record, "notes": qnet.notes}, True)
         return
     print_table(
         ["what", "value", "integer", "clipped", "SQNR", "rule"],
         [_record_row(r) for r in record],
         f"Integers for '{chip.name}'",
     )
-    for note in notes:
+    for note in qnet.notes:
         print(note)
     print(path)
 

@@ -59,6 +59,7 @@ def run(
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
+    from hypr_neuro.traces.trace import SPIKES
     from hypr_neuro.workflow import stages
 
     _check_trace(trace, record)
@@ -83,6 +84,8 @@ def run(
         if isinstance(net, QuantizedNetwork) and in_layers:
             recorded = _on_device(net, encoded_samples, device, asked, advance)
         else:
+            if isinstance(net, QuantizedNetwork):
+                asked = list(dict.fromkeys([*asked, SPIKES]))  # rates are counted from spikes
             recorded = run_on(net, encoded_samples, device, asked, lambda done, total: advance(done, total, ""))
     if trace is not None:
         _kept(recorded, record).save(trace)

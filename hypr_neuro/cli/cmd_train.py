@@ -72,7 +72,7 @@ def run(
     """Train a recurrent spiking network; an interrupted run goes on where it stopped."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.workflow import stages
+    from hypr_neuro.workflow import notes
 
     float_options = {
         "from": start,
@@ -102,8 +102,8 @@ def run(
     settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if value is not None]
     command_line = f"hypr-neuro train {data_arguments(data, data_dir, option)} --seed {seed} {shlex.join(flags)}"
-    stages.note_run(folder, sequences.name, command_line.strip(), seed)
-    stages.note_data(folder, sequences)
+    notes.note_run(folder, sequences.name, command_line.strip(), seed)
+    notes.note_data(folder, sequences)
     emit(facts, json, "Trained" if arithmetic == "float" else "Trained in integers")
 
 

@@ -24,6 +24,7 @@ from hypr_neuro.comparing.twin import FloatTwin, TwinEpoch
 from hypr_neuro.data.score import Score, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -32,6 +33,7 @@ from hypr_neuro.quantizing.learned_values import values_of
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import dequantize
 from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnOptions
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.traces.float_trace import float_trace
@@ -102,6 +104,8 @@ class Comparison:
         Of each side.
     notes
         Where both sides cannot be equal, in words.
+    connections
+        What each connection of the device is, in words, by name.
     """
 
     epochs: list[ComparedEpoch]
@@ -110,6 +114,7 @@ class Comparison:
     rule: str
     updates: int
     notes: list[str] = field(default_factory=list)
+    connections: dict[str, str] = field(default_factory=dict)
 
     @property
     def gap(self) -> float:
@@ -119,7 +124,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         plain = {"epochs": [asdict(e) for e in self.epochs], "rule": self.rule, "updates": self.updates}
-        return plain | {"gap": self.gap, "notes": self.notes}
+        return plain | {"gap": self.gap, "notes": self.notes, "connections": self.connections}
 
 
 def compare(
@@ -190,7 +195,21 @@ def compare(
     entries = [_entry(0, net, qnet, start, float_steps[0], data, chosen, options)]
     for i, (entry, learned) in enumerate(snapshots, start=1):
         entries.append(_entry(i, net, learned, entry, float_steps[i], data, chosen, options))
-    return Comparison(entries, run.qnet, twin.form.seen, in_words(options), twin.updates, _notes(twin))
+    words = {c.name: _connection_in_words(c) for layer in twin.plan.layers for c in layer.incoming}
+    return Comparison(entries, run.qnet, twin.form.seen, in_words(options), twin.updates, _notes(twin), words)
+
+
+def _connection_in_words(c: Incoming) -> str:
+    """Tell the form of a connection and whether it learns."""
+    connection = c.connection
+    if connection.bias_axon and connection.columns == 1:
+        form = "constant current"
+    elif isinstance(connection.mantissa, Convolution):
+        form = f"convolution, {connection.entries().size} weights"
+    else:
+        form = f"{connection.entries().size} {'dense' if connection.dense else 'sparse'} weights"
+    delay = f", delay {connection.largest_delay}" if connection.largest_delay else ""
+    return form + delay + ("" if c.learns else ", frozen")
 
 
 def _notes(twin: FloatTwin) -> list[str]:

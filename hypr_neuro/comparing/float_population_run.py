@@ -21,6 +21,8 @@ from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.plan import LearningPlan
 
 OUT_OF_REACH = 1e30
+WRITTEN_OUT = 1 << 20
+"""Numbers of a sparse matrix, zeros included, up to which a product with all of them is the faster one."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ class FloatPopulationRun:
         self._back: dict[int, Any] = {}
         for c in self.incoming:
             for block, matrix in self._matrices(c, weights[c.name]):
-                if c.listed or c.connection.current:
+                if self._apart(c):
                     self._others.append((block, matrix))
                 else:
-                    self.matrix[:, block.first : block.stop] = matrix
+                    self.matrix[:, block.first : block.stop] = _written_out(matrix)
             if c.place in self._returns:
                 self._back[c.place] = self._way_back(c, weights[c.name])
         self.params = self.population.float_matrix()
@@ -165,7 +167,8 @@ class FloatPopulationRun:
 
     def feed_back(self, place: int, weighted: Array) -> Array:
         """Return Σ_k h_k w_kj (n below,) of the connection at this place, h = B·C g of this population."""
-        return np.asarray(weighted @ self._back[place])
+        matrix = self._back[place]
+        return np.asarray(weighted @ matrix if isinstance(matrix, np.ndarray) else matrix @ weighted)
 
     def gradients(self) -> dict[str, Array]:
         """Return sums over steps by connection that learns, in the shape of its tensor, and by parameter."""
@@ -183,10 +186,15 @@ class FloatPopulationRun:
 
     # --- what arrives
 
+    def _apart(self, c: Incoming) -> bool:
+        """Tell whether a connection has a matrix of its own: large and sparse, or on another current."""
+        size = self.size * (c.source_size + 1)
+        return bool(c.connection.current) or (c.listed and size > WRITTEN_OUT)
+
     def _place_blocks(self) -> None:
         """Give each lag of each connection its places among the values that arrive, whole matrices first."""
         self._blocks: list[_Block] = []
-        ordered = sorted(self.incoming, key=lambda c: c.listed or bool(c.connection.current))
+        ordered = sorted(self.incoming, key=self._apart)
         self._blocks_stop = place = 0
         for c in ordered:
             bias = int(c.connection.bias_axon)
@@ -196,7 +204,7 @@ class FloatPopulationRun:
             for lag in lags:
                 self._blocks.append(_Block(c, int(lag), place, width))
                 place = self._blocks[-1].stop
-            if not (c.listed or c.connection.current):
+            if not self._apart(c):
                 self._blocks_stop = place
         self._width = place + 1  # the last value is always 0, of synapses that a neuron lacks
         learning = [b for b in self._blocks if b.incoming.learns]
@@ -255,7 +263,9 @@ class FloatPopulationRun:
         entries: Entries = self._entries[c.place]
         values = self._random[c.place].reshape(-1) if c.place in self._random else self._stored(c, weights)
         inside = entries.pre < c.source_size  # the bias axon has no neuron to which a signal could go
-        return _sparse(values[inside], entries.post[inside], entries.pre[inside], (self.size, c.source_size))
+        matrix = _sparse(values[inside], entries.post[inside], entries.pre[inside], (self.size, c.source_size))
+        # signals are multiplied from the left: of a sparse matrix by its transpose
+        return _written_out(matrix) if not self._apart(c) else matrix.T.tocsr()
 
     def _stored(self, c: Incoming, weights: Array) -> Array:
         """Return the weights of a list one by one; of a convolution those of its matrix, which do not change."""
@@ -268,3 +278,8 @@ def _sparse(values: Array, post: Array, pre: Array, shape: tuple[int, int]) -> A
     from scipy.sparse import csr_array
 
     return csr_array((values, (post, pre)), shape=shape)
+
+
+def _written_out(matrix: Any) -> Any:
+    """Return a matrix with its zeros."""
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()

@@ -121,6 +121,7 @@ def gradient_rows(study: Data) -> list[Data]:
     return [
         {
             "name": name,
+            "what": lookup(study.get("connections"), name),
             "cosine": value,
             "ratio": lookup(epochs[-1], "norm_ratio", name),
             "free": lookup(epochs[-1], "free_cosine", name),

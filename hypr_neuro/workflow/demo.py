@@ -15,7 +15,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
-from hypr_neuro.workflow import stages
+from hypr_neuro.workflow import notes, stages
 from hypr_neuro.workflow.tasks import Task, task_for
 
 Advance = Callable[[int, int, str], None]
@@ -88,8 +88,8 @@ def run_demo(
     command = (
         f"hypr-neuro demo {data_arguments} --profile {profile} --seed {seed}{shorter} --out {shlex.quote(str(out))}"
     )
-    stages.note_run(folder, f"{data.name} on {chip.name}", command, seed)
-    stages.note_data(folder, data)
+    notes.note_run(folder, f"{data.name} on {chip.name}", command, seed)
+    notes.note_data(folder, data)
     net = stages.nir_stage(folder, trained)
     console.say("NIR: written, read back, equal")
     qnet = stages.quantize_stage(folder, net, chip, data)

@@ -5,11 +5,9 @@ Used one by one by the commands and in a row by the demo.
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -42,49 +40,11 @@ from hypr_neuro.sim.learning.learn import LearnOptions
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.loop import evaluate, train
 from hypr_neuro.train.run import Epoch, History
-from hypr_neuro.workflow.describe import describe_data, describe_network, describe_profile
+from hypr_neuro.workflow.describe import describe_network, describe_profile
 from hypr_neuro.workflow.equal import require_equal_networks, require_equal_traces
 from hypr_neuro.workflow.tasks import Task
 
 Progress = Callable[[int, int], None]
-
-
-def note_run(folder: RunFolder, title: str, command: str, seed: int) -> None:
-    """Write what the report says of the run as a whole: title, command, seed, time, versions."""
-    folder.write("title", title)
-    folder.write("command", command)
-    folder.write("seed", seed)
-    _note_versions(folder)
-
-
-def _note_versions(folder: RunFolder) -> None:
-    """Write the time and the versions of what computes."""
-    folder.write("created", time.strftime("%Y-%m-%d %H:%M:%S"))
-    names = ["hypr-neuro", "numpy", "numba", "nir", "h5py", "scikit-learn", "lava-nc"]
-    versions = {"python": platform.python_version()}
-    for name in names:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    folder.write("versions", versions)
-
-
-def note_stage(folder: RunFolder, data: SequenceData, title: str, command: str, seed: int) -> None:
-    """Write what the report says of the run as far as no earlier stage has, and add the command of this one."""
-    if folder.read("title") is None:
-        folder.write("title", title)
-        folder.write("seed", seed)
-        _note_versions(folder)
-    if folder.read("data") is None:
-        note_data(folder, data)
-    commands = [line for line in folder.read("commands") or [] if line != command]
-    folder.write("commands", [*commands, command])
-
-
-def note_data(folder: RunFolder, data: SequenceData, note: str = "") -> dict[str, Any]:
-    """Write section "data" and return it."""
-    return dict(folder.write("data", describe_data(data) | {"note": note}))
 
 
 def train_stage(

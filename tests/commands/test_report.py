@@ -596,3 +596,50 @@ def test_rounding_never_claims_perfection() -> None:
     assert percent(0.9999) == "99.99\u202f%"
     assert percent(1.0) == "100.0\u202f%"
     assert points(-0.04) == "0.0\u202fpoints"
+
+
+def test_a_network_with_a_skip_shows_its_connections_and_what_each_gradient_is_of() -> None:
+    results = sample_results()
+    facts = {"neuron": "lif", "size": 8, "recurrent": False, "bias": True, "weights": 64}
+    results["network"] = {
+        "dt": 0.001,
+        "layers": [
+            {"name": "hidden", "inputs": 8, "from": ["input"], "output": False, **facts},
+            {"name": "out", "inputs": 16, "from": ["hidden", "input"], "output": True, **facts},
+        ],
+        "connections": [
+            {"name": "input -> out", "weights": 12, "form": "sparse", "delay": 3, "leads": "forward"},
+            {"name": "out -> hidden", "weights": 64, "form": "dense", "delay": 0, "leads": "back"},
+        ],
+    }
+    results["quantization"]["notes"] = ["out -> hidden: arrives 1 step(s) later than in float"]
+    results["training"] = {"skipped": "imported"}
+    study = results["learning"]["fine_tuning"]
+    del study["reference_accuracy"]
+    last = study["epochs"][-1]
+    last["bptt_cosine"] = {"layers.0.input": 0.8123}
+    last["hypr_cosine"] = {"layers.0.input": 0.9345}
+    study |= {"connections": {"layers.0.input": "12 sparse weights, delay 3"}, "notes": ["no time in float"]}
+    text = page_text(results)
+    for said in (
+        "A network of 8 LIF neurons and 8 LIF neurons runs on digits",
+        "input -> out sparse 12 3 forward",
+        "out -> hidden dense 64 0 back",
+        "hidden, input",
+        "out -> hidden: arrives 1 step(s) later than in float.",
+        "12 sparse weights, delay 3",
+        "0.9345 0.8123",
+        "no time in float.",
+        "Equal spikes of float and integers with the chip's weights",
+    ):
+        assert said in text, said
+    assert "after a disturbance" in page_text(sample_results())
+    assert "Fine-tuning after a disturbance" not in text
+    assert "Delay in steps" not in page_text(sample_results())
+
+
+def test_many_populations_are_counted_in_words() -> None:
+    results = sample_results()
+    layer = results["network"]["layers"][0]
+    results["network"]["layers"] = [layer | {"name": f"p{i}"} for i in range(9)]
+    assert "A network of 9 populations with 576 neurons was trained on digits" in page_text(results)
