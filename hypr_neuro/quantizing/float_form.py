@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
@@ -224,6 +225,14 @@ def _check_same(net: Network, qnet: QuantizedNetwork) -> None:
         raise InputError(
             f"float network {net.inputs} inputs, {shapes} and integer network {qnet.inputs} inputs, "
             f"{[(p.model.neuron, p.size) for p in qnet.populations]} differ; give the one that was quantized"
+        )
+    names = {INPUT: INPUT} | {p.name: q.name for p, q in zip(net.populations, qnet.populations, strict=False)}
+    real = {f"{names[c.source]} -> {names[c.target]}" for c in net.connections}
+    whole = {c.name for c in qnet.connections if c.target in names.values() and c.columns > int(c.bias_axon)}
+    if real != whole:
+        raise InputError(
+            f"connection {min(real ^ whole)} is only in the {'float' if min(real ^ whole) in real else 'integer'} "
+            "network: they differ; give the one that was quantized"
         )
 
 

@@ -14,6 +14,10 @@ from hypothesis import strategies as st
 import hypr_neuro as hn
 from hypr_neuro.comparing.diff import Diff, diff
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.float_population import FloatPopulation
+from hypr_neuro.graph.float_synapses import FloatSynapses
+from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons import get_model
 from hypr_neuro.quantizing.quantize import dequantize, quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.networks import random_network, random_quantized, random_spikes, varied
@@ -451,3 +455,29 @@ def test_a_trace_without_an_origin_holds_samples_0_1_2() -> None:
     assert diff(a, b).equal
     b.spikes["layers.0"][5, 2, 3] ^= 1
     assert found_at(diff(a, b)) == ("layers.0", "spikes", 5, 2, 3)
+
+
+def test_each_of_several_outputs_is_compared_by_its_own_name_and_scale() -> None:
+    """Float beside integers, both outputs in real units, the one that is not the last population too."""
+    rng = np.random.default_rng(2)
+    sizes = {"h": 6, "first": 2, "late": 3}
+    models = {"h": "lif", "first": "li", "late": "li"}
+    populations = tuple(FloatPopulation(name, get_model(models[name]), {}, shape=(n,)) for name, n in sizes.items())
+    connections = tuple(
+        FloatSynapses(source, target, rng.normal(0.0, 1.0, (sizes[target], pre)))
+        for source, target, pre in (("input", "h", 4), ("h", "first", 6), ("h", "late", 6))
+    )
+    net = Network(4, populations, connections, 1e-3, ("late", "first"))
+    x = random_spikes(2, 3, 40, 4)
+    qnet = quantize(net, "loihi2", calibration=x)
+    real = with_origin(float_trace(dequantize(net, qnet), x, RECORD), net, x)
+    fixed = with_origin(simulate(qnet, x, RECORD), qnet, x)
+    assert fixed.origin.outputs == real.origin.outputs == (("late", 3), ("first", 2))
+    found = diff(real, fixed)
+    deviations = {d.layer: d for d in found.deviations if d.what == "output"}
+    assert deviations.keys() == {"first", "late"}
+    assert max(d.share for d in deviations.values()) < 0.02
+    changed = replace(fixed, readout=fixed.readout.copy())
+    changed.readout[1, 20, 4] += 1
+    first = diff(fixed, changed).first
+    assert (first.layer, first.what, first.step, first.sample, first.neuron) == ("first", "output", 20, 1, 1)
