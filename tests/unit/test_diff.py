@@ -480,4 +480,10 @@ def test_each_of_several_outputs_is_compared_by_its_own_name_and_scale() -> None
     changed = replace(fixed, readout=fixed.readout.copy())
     changed.readout[1, 20, 4] += 1
     first = diff(fixed, changed).first
-    assert (first.layer, first.what, first.step, first.sample, first.neuron) == ("first", "output", 20, 1, 1)
+    assert (first.layer, first.what, first.step, first.sample, first.neuron) == (
+        "first",
+        "output",
+        20 + qnet.clock.latencies["first"],
+        1,
+        1,
+    )
