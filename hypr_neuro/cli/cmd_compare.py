@@ -24,6 +24,9 @@ def run(
     disturb: Annotated[bool, typer.Option("--disturb", help="Damage weights and rewire the sensor first.")] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
     rate: Annotated[float | None, typer.Option(help="Mean weight change at first, in weight steps.")] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="What learns: a population or a connection, e.g. readout (default: all).")
+    ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/compare"),
     json: Json = False,
@@ -43,6 +46,7 @@ def run(
     kind = "scratch" if scratch else "fine_tuning"
     default = task.scratch if scratch else task.fine_tuning
     options = default if rate is None else replace(default, rate=rate)
+    options = replace(options, layers=tuple(layer or options.layers))
     count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
     with RichConsole(quiet=json).progress(f"learn on '{device}', float beside it") as advance:
         comparison = stages.compare_stage(
@@ -60,6 +64,7 @@ def run(
         )
     words = ["hypr-neuro", "compare", str(network), str(quantized), "--device", device, "--epochs", str(count)]
     words += ["--rate", f"{options.rate:g}", "--seed", str(seed), "--out", str(out)]
+    words += [word for name in layer or () for word in ("--layer", name)]
     words += [flag for flag, given in (("--scratch", scratch), ("--disturb", disturb)) if given]
     command_line = f"{shlex.join(words)} {data_arguments(data, data_dir)}"
     notes.note_stage(folder, sequences, f"{sequences.name} on {qnet.profile.name}", command_line, seed)

@@ -64,6 +64,23 @@ def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Pa
     assert "holds a quantized network" in refusal("simulate", quantized, "--data", data, "--network", quantized)
 
 
+def test_a_graph_is_compared_and_reported(quantized: Path, data: Path, tmp_path: Path) -> None:
+    graph, out = quantized.with_name("network.h5"), tmp_path / "run"
+    answer("quantize", graph, "--data", data, "--out", out)
+    answer("simulate", out / "quantized.h5", "--data", data, "--network", graph, "--out", out)
+    learns = hn.QuantizedNetwork.load(out / "quantized.h5").connection_names()[0]
+    words = ("compare", graph, out / "quantized.h5", "--data", data, "--epochs", "1", "--out", out)
+    everything = answer(*words)
+    last = everything["epochs"][-1]
+    assert last["cosine"].keys() == last["hypr_cosine"].keys() == last["bptt_cosine"].keys()
+    assert set(everything["connections"]) >= set(last["cosine"])
+    assert answer(*words, "--layer", learns)["epochs"][-1]["cosine"].keys() == {learns}
+    sections = answer("report", out)["sections"]
+    assert {"data", "network", "quantization", "accuracy", "raster", "learning", "commands"} <= set(sections)
+    assert "Equal spikes of float and integers" in (out / "report.html").read_text()
+    assert f"--layer '{learns}'" in json.loads((out / "report.json").read_text())["commands"][-1]
+
+
 def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -> None:
     graph = quantized.with_name("network.h5")
     written = answer("export", graph, "--out", tmp_path / "ours.nir")
