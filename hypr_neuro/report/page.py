@@ -33,6 +33,7 @@ from hypr_neuro.report.tables import (
     event_rows,
     gradient_rows,
     record_rows,
+    structure_rows,
 )
 from hypr_neuro.report.values import (
     Data,
@@ -117,7 +118,7 @@ def context(results: Data) -> Data:
     return {
         "results": results,
         "title": show(results.get("title") or "Report of a run"),
-        "connections": connection_rows(parts["network"].data),
+        "connections": structure_rows(parts["network"].data),
         "several_outputs": len([p for p in rows(parts["network"].data.get("layers")) if p.get("output") is True]) > 1,
         "tiles": tiles(results),
         "marks": MARKS,

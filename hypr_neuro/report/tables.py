@@ -28,7 +28,7 @@ def accuracy_rows(accuracy: Data) -> list[Data]:
     return [{**row, "differs": number(row.get("labelled")) not in (None, row["share"])} for row in table]
 
 
-def connection_rows(network: Data) -> list[Data]:
+def structure_rows(network: Data) -> list[Data]:
     """Return the connections of a network with skips, loops, delays or other weights than dense, [] of others."""
     connections = rows(network.get("connections"))
     sources = [population.get("from") for population in rows(network.get("layers"))]
