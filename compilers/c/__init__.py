@@ -3,6 +3,7 @@
 translate   step functions and rules from their Python syntax tree to C, with `values`, `expression`, `loops`, `names`
 plan        what the program holds: rings of what was sent, weights in the smallest form
 tables      constant arrays in the smallest type
+weights     tables of weights, and the functions that add up what they bring
 network     network.h and network.c
 build       compilers, sizes by section, running on the computer and under qemu
 learning    learn.h and learn.c: a network that learns on the device

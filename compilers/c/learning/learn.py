@@ -6,8 +6,9 @@ bits (`memory`). Step functions, error and update rule come from their own synta
 neuron, error or rule stays one file. Input values must stay inside `HN_LEARN_INPUT_LIMIT`.
 
 limits         what the words of C allow, beside the numbers of the `LearningPlan`
+program        in which form each connection stands, and what waits where
 memory         the three structs that hold everything, and bytes by purpose
-layer          a layer's step, Jacobian and feedback to the layer below
+layer          a layer's step and Jacobian; `feedback` its signals to those below
 source         eligibility and gradient of a synapse or a neuron parameter, by running them on `symbols`
 update         the rule, momentum, rounding; `tables` has the constants
 build          builds and runs of the program of text; `library` loads the same C into Python
