@@ -14,6 +14,7 @@ import hypr_neuro as hn
 from hypr_neuro.run.forward import LayerArrays, drop_workspaces, run_forward, time_major
 from hypr_neuro.train.engine import LayerEngine
 from hypr_neuro.train.rules import get_rule
+from hypr_neuro.train.stream import stream_gradients
 
 BATCH, TRAINING_SAMPLES = 16, 556
 """The ECG task: 618 training sequences, a tenth of them kept for validation."""
@@ -122,10 +123,10 @@ def _stream(steps: int, part: int) -> Iterator[tuple[np.ndarray, np.ndarray, Non
 def _memory(quick: bool) -> None:
     """Peak of the memory that Python and numpy allocate, against the length of the sequence."""
     net = ecg_network()
-    hn.stream_gradients(net, _stream(64, 64))  # loads what is loaded once
+    stream_gradients(net, _stream(64, 64))  # loads what is loaded once
     print("  peak memory of one gradient, batch 1")
     for steps in (1000, 10_000, 100_000, *(() if quick else (1_000_000,))):
-        peak = _peak(lambda t: hn.stream_gradients(net, _stream(t, 64)), steps)
+        peak = _peak(lambda t: stream_gradients(net, _stream(t, 64)), steps)
         print(f"    HYPR λ = 64  T = {steps:9,} {peak:9.2f} MiB")
     for steps in (1000, 10_000, 100_000):
         x, y, _ = next(_stream(steps, steps))

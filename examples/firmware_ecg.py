@@ -40,7 +40,7 @@ def main(folder: str, out: Path, quick: bool) -> None:
     scores = [hn.evaluate(found, data).accuracy for found in (net, qnet)]
     print(f"accuracy in float {scores[0]:.1%}, in integers {scores[1]:.1%}")
 
-    artifact = hn.compile_network(qnet, target="c", out=out)
+    artifact = hn.compile(qnet, target="c", out=out)
     for name, entry in artifact.manifest["memory"].items():
         used = entry["bytes"]
         print(

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hypr_neuro.renamed import install, renamed_names
+from hypr_neuro.renamed import install, renamed_names, warn_renamed
 
 _MODULES = {
     "FloatPopulation": "graph.float_population",
@@ -18,22 +18,16 @@ _MODULES = {
     "HyprError": "errors",
     "IntegerNetwork": "graph.integer",
     "LearnOptions": "sim.learning.learn",
-    "Loss": "train.losses",
     "Network": "graph.network",
     "Population": "graph.integer",
     "Profile": "profiles.profile",
     "QuantizedNetwork": "quantizing.network",
-    "RatePenalty": "train.losses",
-    "Rule": "train.rules.base",
     "SequenceData": "data",
     "Simulator": "sim.simulator",
     "Synapses": "graph.integer",
     "Trace": "traces.trace",
-    "augment": "data.augment",
     "compare": "comparing.compare",
     "compile": "compilers:compile_network",
-    "compile_network": "compilers",
-    "dequantize": "quantizing.quantize",
     "diff": "comparing.diff",
     "encode": "data",
     "evaluate": "train.loop",
@@ -47,20 +41,14 @@ _MODULES = {
     "load": "exchange.loading",
     "load_data": "data",
     "load_profile": "profiles.profile",
-    "online_gradients": "train.online",
     "open_device": "devices",
     "place": "placement.place",
     "quantize": "quantizing.quantize",
-    "quantize_graph": "quantizing.graph_quantize",
     "read_netx": "exchange.netx.read",
-    "read_nir": "exchange.nir",
-    "read_quantized_nir": "exchange.nir",
     "run_float": "run.run_float",
     "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
-    "stream_gradients": "train.stream",
     "train": "train.loop",
-    "weight_ranges": "quantizing.quantize",
     "write_netx": "compilers.netx",
     "write_nir": "exchange.nir",
     "write_report": "report",
@@ -69,28 +57,25 @@ _MODULES = {
 if TYPE_CHECKING:
     from hypr_neuro.comparing.compare import compare
     from hypr_neuro.comparing.diff import diff
-    from hypr_neuro.compilers import compile_network
     from hypr_neuro.compilers import compile_network as compile
     from hypr_neuro.compilers.lava.from_lava import from_lava
     from hypr_neuro.compilers.netx import write_netx
     from hypr_neuro.data import SequenceData, encode, load_data
-    from hypr_neuro.data.augment import augment
     from hypr_neuro.devices import open_device
     from hypr_neuro.errors import HyprError
     from hypr_neuro.exchange.checkpoints import import_checkpoint
     from hypr_neuro.exchange.importing import import_file
     from hypr_neuro.exchange.loading import load
     from hypr_neuro.exchange.netx.read import read_netx
-    from hypr_neuro.exchange.nir import import_nir, read_nir, read_quantized_nir, write_nir
+    from hypr_neuro.exchange.nir import import_nir, write_nir
     from hypr_neuro.graph.float_population import FloatPopulation
     from hypr_neuro.graph.float_synapses import FloatSynapses
     from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
     from hypr_neuro.graph.network import Network
     from hypr_neuro.placement.place import place
     from hypr_neuro.profiles.profile import Profile, load_profile
-    from hypr_neuro.quantizing.graph_quantize import quantize_graph
     from hypr_neuro.quantizing.network import QuantizedNetwork
-    from hypr_neuro.quantizing.quantize import dequantize, quantize, weight_ranges
+    from hypr_neuro.quantizing.quantize import quantize
     from hypr_neuro.report import write_report
     from hypr_neuro.run.run_float import run_float
     from hypr_neuro.sim.engine import simulate
@@ -101,10 +86,6 @@ if TYPE_CHECKING:
     from hypr_neuro.train.gradients import gradients
     from hypr_neuro.train.initial import scale_to_rate
     from hypr_neuro.train.loop import evaluate, train
-    from hypr_neuro.train.losses import Loss, RatePenalty
-    from hypr_neuro.train.online import online_gradients
-    from hypr_neuro.train.rules.base import Rule
-    from hypr_neuro.train.stream import stream_gradients
 
     __version__: str
 
@@ -114,23 +95,17 @@ __all__ = [
     "HyprError",
     "IntegerNetwork",
     "LearnOptions",
-    "Loss",
     "Network",
     "Population",
     "Profile",
     "QuantizedNetwork",
-    "RatePenalty",
-    "Rule",
     "SequenceData",
     "Simulator",
     "Synapses",
     "Trace",
     "__version__",
-    "augment",
     "compare",
     "compile",
-    "compile_network",
-    "dequantize",
     "diff",
     "encode",
     "evaluate",
@@ -144,20 +119,14 @@ __all__ = [
     "load",
     "load_data",
     "load_profile",
-    "online_gradients",
     "open_device",
     "place",
     "quantize",
-    "quantize_graph",
     "read_netx",
-    "read_nir",
-    "read_quantized_nir",
     "run_float",
     "scale_to_rate",
     "simulate",
-    "stream_gradients",
     "train",
-    "weight_ranges",
     "write_netx",
     "write_nir",
     "write_report",
@@ -178,6 +147,21 @@ _NAMES_OF_0_1 = {
     "run_graph": "run_float",
 }
 _name_of_0_1 = renamed_names(__name__, _NAMES_OF_0_1)
+_IN_MODULES = {
+    "Loss": "train.losses",
+    "RatePenalty": "train.losses",
+    "Rule": "train.rules.base",
+    "augment": "data.augment",
+    "compile_network": "compilers",
+    "dequantize": "quantizing.quantize",
+    "online_gradients": "train.online",
+    "quantize_graph": "quantizing.graph_quantize",
+    "read_nir": "exchange.nir",
+    "read_quantized_nir": "exchange.nir",
+    "stream_gradients": "train.stream",
+    "weight_ranges": "quantizing.quantize",
+}
+"""Names of 0.1 that now stand in their modules alone."""
 
 
 class _LazyModule(ModuleType):
@@ -194,6 +178,9 @@ class _LazyModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name == "__version__":
             value: Any = _installed_version()
+        elif name in _IN_MODULES:
+            warn_renamed(f"{__name__}.{name}", f"{__name__}.{_IN_MODULES[name]}.{name}")
+            return getattr(import_module(f"{__name__}.{_IN_MODULES[name]}"), name)
         elif name in _MODULES:
             module, _, attribute = _MODULES[name].partition(":")
             value = getattr(import_module(f"{__name__}.{module}"), attribute or name)

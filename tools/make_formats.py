@@ -29,6 +29,7 @@ from hypr_neuro.exchange.checkpoints import READERS as CHECKPOINTS
 from hypr_neuro.exchange.checkpoints.recurrent import KINDS
 from hypr_neuro.exchange.netx.layers import KEYS
 from hypr_neuro.exchange.netx.neurons import LIF, RF
+from hypr_neuro.exchange.nir import read_nir, read_quantized_nir
 from hypr_neuro.exchange.nir.agreement import RANDOM
 from hypr_neuro.exchange.nir.flatten import INTEGRATORS, LINEAR, PASSAGE, SPIKING
 from hypr_neuro.exchange.nir.options import DEFAULTS, WORDS
@@ -56,7 +57,7 @@ def nir_floats(case: Case, folder: Path, **options: Any) -> Sequence[str]:
     """Write and read back equal; return what standard nodes do not carry."""
     net, path = case.floats(), folder / "floats.nir"
     summary = hn.write_nir(net, path, **options)
-    require_equal_networks(net, hn.read_nir(path))
+    require_equal_networks(net, read_nir(path))
     return [text.split(": ", 1)[1] for text in summary.approximations]
 
 
@@ -65,14 +66,14 @@ def nir_integers(case: Case, folder: Path, **options: Any) -> Sequence[str]:
     # what layers cannot say is written as integers of any other network
     qnet: Any = case.quantized("loihi2") if case.layers else hn.quantize(case.integer(), "loihi2")
     summary = hn.write_nir(qnet, folder / "integers.nir", **options)
-    require_equal_integers(qnet, hn.read_quantized_nir(folder / "integers.nir"))
+    require_equal_integers(qnet, read_quantized_nir(folder / "integers.nir"))
     return [text.split(": ", 1)[1] for text in summary.approximations if text != IN_FLOAT]
 
 
 def compiled(target: str, network: Any, folder: Path, **options: Any) -> Sequence[str]:
     """Compile the network for a target."""
     with patch.dict(os.environ, PATH=""):  # no compiler, since nobody asks what memory it takes
-        hn.compile_network(network, target=target, out=folder / target, **options)
+        hn.compile(network, target=target, out=folder / target, **options)
     return ()
 
 
@@ -159,14 +160,14 @@ FORMATS = (
     Format(
         "NIR, floats",
         "`hn.write_nir` of a network or graph. Approximate: standard nodes only resemble the neuron; "
-        "`hn.read_nir` and `hn.import_nir` give back the exact one all the same",
+        "`read_nir` and `hn.import_nir` give back the exact one all the same",
         "floats",
         nir_floats,
     ),
     Format(
         "NIR, integers",
         "`hypr-neuro export` of integers. Other programs get the floats that the integers stand "
-        "for, `hn.read_quantized_nir` the integers themselves",
+        "for, `read_quantized_nir` the integers themselves",
         "integer",
         nir_integers,
     ),

@@ -24,7 +24,7 @@ from hypr_neuro.graph.integer import Population, Synapses
 from hypr_neuro.numbers.arrays import Array
 
 RULE = "rule for netx"
-REQUANTIZE = '"hypr-neuro quantize GRAPH --target netx" (hn.quantize_graph(graph, profile, target="netx"))'
+REQUANTIZE = '"hypr-neuro quantize GRAPH --target netx" (hn.quantize(net, profile, target="netx", …))'
 """What makes integers that netx can hold."""
 RELAY = 2
 """Weight that makes a neuron of threshold 0 fire; even, so that no sign mode clears it."""

@@ -14,8 +14,7 @@ STEPS: dict[str, dict[str, str]] = {
     "Imported": {"Network": "its .network(), None where it is no chain of layers, or its .graph"},
     "ImportedFile": dict.fromkeys(("Network", "QuantizedNetwork", "IntegerNetwork"), "its .network"),
     "Network": {
-        "QuantizedNetwork": "hn.quantize(net, profile, calibration=data), which takes chains of layers, or "
-        "hn.quantize_graph, which takes any network",
+        "QuantizedNetwork": "hn.quantize(net, profile, calibration=data)",
     },
     "IntegerNetwork": {"QuantizedNetwork": "hn.quantize(network, profile), which leaves the integers as they are"},
     "Netx": {"IntegerNetwork": "its .network"},
@@ -27,7 +26,7 @@ STEPS: dict[str, dict[str, str]] = {
 
 OTHERWISE = {
     "QuantizedNetwork": "integers do not turn into floats again: give the Network that was quantized, or "
-    "hn.dequantize(net, qnet) for the weights it has learned",
+    "hypr_neuro.quantizing.quantize.dequantize(net, qnet) for the weights it has learned",
     **dict.fromkeys(
         ("IntegerNetwork", "Netx", "FromLava"),
         "it has no float form; hn.simulate, hn.compile and hn.write_netx take it, hn.quantize(network, profile) gives "
@@ -37,7 +36,7 @@ OTHERWISE = {
 """By kind from which no way leads to what is wanted."""
 
 SOURCES = {
-    "Network": "hn.Network.build(spec) makes one, hn.Network.load(path) and hn.read_nir(path) read one, "
+    "Network": "hn.Network.build(spec) makes one, hn.load(path) reads one, "
     "hn.import_nir(path).graph is one; the .network() of an import is None where its graph is no chain of layers",
     "QuantizedNetwork": "hn.quantize(net, profile, calibration=data) makes one, hn.QuantizedNetwork.load(path) reads "
     "one",

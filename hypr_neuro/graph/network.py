@@ -135,7 +135,7 @@ class Network:
         if fault := self.chain_fault:
             raise InputError(
                 f"{fault}, rule: a chain of layers; net.populations and net.connections hold any network, which "
-                "hn.train, hn.gradients, hn.run_float, hn.float_trace, hn.quantize_graph and hn.write_nir take"
+                "hn.train, hn.gradients, hn.run_float, hn.float_trace, hn.quantize and hn.write_nir take"
             )
         return chain_layers(self)
 

@@ -43,7 +43,7 @@ def online_gradients(
 ) -> Iterator[BatchGradients]:
     """Yield the gradient of every `update_every` steps; what `net` holds when the next is asked for acts from there on.
 
-        for interval in hn.online_gradients(net, x, y, update_every=10):
+        for interval in online_gradients(net, x, y, update_every=10):
             optimizer.update(net.arrays(), interval.gradients)
 
     The last interval may be shorter. Loss and gradient of an interval are its share of the mean over all scored steps

@@ -20,6 +20,7 @@ import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.traces.trace import Trace, with_origin
 
@@ -46,7 +47,7 @@ def letters(shared_data: Path) -> Any:
 def integers(shared_data: Path, target: str | None = None) -> QuantizedNetwork:
     x = letters(shared_data).part("train").x[:64]
     limit = 3.9 if target else None  # thresholds: with one exponent a layer, larger weights take the others' bits
-    return hn.quantize_graph(graph(shared_data), "loihi2", calibration=x, target=target, largest_weight=limit)
+    return quantize_graph(graph(shared_data), "loihi2", calibration=x, target=target, largest_weight=limit)
 
 
 @cache
@@ -72,7 +73,7 @@ def test_float_and_integer_accuracy(shared_data: Path) -> None:
 @pytest.mark.parametrize("groups", [2, 3, 4])
 def test_the_integers_do_not_hang_on_one_lucky_rounding(groups: int, shared_data: Path) -> None:
     data = letters(shared_data)
-    quantized = hn.quantize_graph(graph(shared_data), "loihi2", calibration=data.x[:64], weight_groups=groups)
+    quantized = quantize_graph(graph(shared_data), "loihi2", calibration=data.x[:64], weight_groups=groups)
     assert abs(accuracy(hn.simulate(quantized, data.x), data.y) - 1116 / 1158) <= HALF_A_POINT
 
 
@@ -122,12 +123,10 @@ def test_netx_says_it_with_one_exponent_and_a_bias_on_the_membrane(shared_data: 
     summary = hn.write_netx(chosen, tmp_path / "braille.net")
     assert (summary.inputs, summary.helpers) == (12, {})
     assert abs(accuracy(hn.simulate(chosen, data.x), data.y) - 0.945) < 0.005
-    whole = hn.quantize_graph(graph(shared_data), "loihi2", calibration=data.x[:64], target="netx")
+    whole = quantize_graph(graph(shared_data), "loihi2", calibration=data.x[:64], target="netx")
     assert abs(accuracy(hn.simulate(whole, data.x), data.y) - 0.883) < 0.02  # without the limit
     x = data.part("train").x[:64]
-    lines = hn.quantize_graph(
-        graph(shared_data), "loihi2", calibration=x, target="netx", largest_weight=3.9, bias="line"
-    )
+    lines = quantize_graph(graph(shared_data), "loihi2", calibration=x, target="netx", largest_weight=3.9, bias="line")
     assert abs(accuracy(hn.simulate(lines, data.x), data.y) - 0.954) < 0.005
     with pytest.raises(InputError, match="always_on"):
         hn.write_netx(lines, tmp_path / "lines.net")

@@ -481,7 +481,7 @@ def test_ecg_after_100_samples_equals_the_simulator(profile: str, shared_data: P
 @needs_qemu
 def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: Path, tmp_path: Path) -> None:
     data, start, options = ecg_start(shared_data, "cortex_m4")
-    hn.compile_network(start, target="c", out=tmp_path, learn=options)
+    hn.compile(start, target="c", out=tmp_path, learn=options)
     scored = np.ones(data.x.shape[1], bool)
     samples = [(data.x[i].astype(np.int32), data.y[i], scored) for i in range(100)]
     found = run_learning(build_learning(tmp_path, CORTEX_M4), LearningPlan(start, options), samples)
@@ -500,7 +500,7 @@ def test_ecg_after_100_samples_on_a_cortex_m4_equals_the_simulator(shared_data: 
 @pytest.mark.parametrize(("profile", "ram"), [("loihi2", 34_000), ("cortex_m4", 24_000)])
 def test_ecg_that_learns_fits_a_microcontroller(profile: str, ram: int, shared_data: Path, tmp_path: Path) -> None:
     _, start, options = ecg_start(shared_data, profile)
-    told = hn.compile_network(start, target="c", out=tmp_path, learn=options).manifest["learning"]
+    told = hn.compile(start, target="c", out=tmp_path, learn=options).manifest["learning"]
     assert told["purpose"] == learning_memory_bytes(start, options)
     assert told[CORTEX_M4.name]["bytes"]["ram"] < ram
     assert told[CORTEX_M4.name]["bytes"]["flash"] < 14_000

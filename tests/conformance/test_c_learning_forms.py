@@ -14,7 +14,6 @@ from c_learning import RATES, STEPS, assert_c_learns_as_the_simulator, labelled_
 from needed import needs_gcc
 from scipy.sparse import csr_array
 
-import hypr_neuro as hn
 from hypr_neuro.compilers.c.learning.learn import learning_source
 from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.program import LearningProgram
@@ -27,6 +26,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.rf import rf_parameters
 from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.sim.learning.learner import Learner
@@ -112,7 +112,7 @@ def convolutional(seed: int, profile: str = "loihi2") -> QuantizedNetwork:
         dense("image", "out", sizes["image"], 2),
     ][: 3 + seed % 2]
     net = Network(4, (lif("image"), lif("features"), readout), tuple(synapses), 1e-3, ("out",))
-    qnet = hn.quantize_graph(net, profile, calibration=random_spikes(seed, 2, 40, 4), weight_groups=1)
+    qnet = quantize_graph(net, profile, calibration=random_spikes(seed, 2, 40, 4), weight_groups=1)
     frozen = (replace(c, trainable=c.target != "features") for c in qnet.connections)
     return replace(qnet, connections=tuple(frozen))
 

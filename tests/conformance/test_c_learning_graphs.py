@@ -18,6 +18,7 @@ from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes, write_l
 from hypr_neuro.compilers.c.learning.library import LearnLibrary
 from hypr_neuro.compilers.c.learning.limits import input_limit
 from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
@@ -145,7 +146,7 @@ def test_programs_of_graphs_learn_as_the_simulator(
 def test_memory_of_a_graph_is_told(seed: int, tmp_path: Path) -> None:
     """What is not told by purpose is room of the update rule, and gaps of alignment."""
     qnet, options = random_learning_graph(seed, PROFILES["late errors"]), LearnOptions(parameters=("all",))
-    told = hn.compile_network(qnet, target="c", out=tmp_path, learn=options).manifest["learning"]
+    told = hn.compile(qnet, target="c", out=tmp_path, learn=options).manifest["learning"]
     assert told["purpose"] == learning_memory_bytes(qnet, options)
     found = sizes(tmp_path, CORTEX_M4, SOURCES)
     assert 0 <= found["bss"] - sum(told["purpose"].values()) < 400
@@ -157,7 +158,7 @@ def braille(shared_data: Path) -> tuple[Any, QuantizedNetwork]:
     data = hn.load_data("braille", shared_data / "braille")
     path = shared_data / "nir_paper" / "03_rnn" / "braille_noDelay_bias_zero.nir"
     net = hn.import_nir(path, dt=1e-4, reset="zero").graph
-    return data.part("train"), hn.quantize_graph(net, "loihi2", calibration=data.part("train").x[:64])
+    return data.part("train"), quantize_graph(net, "loihi2", calibration=data.part("train").x[:64])
 
 
 @needs_gcc

@@ -19,6 +19,7 @@ from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.neurons import MODELS, get_model
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import with_output_traces
 from hypr_neuro.quantizing.parts import QuantizedConnection
@@ -128,7 +129,7 @@ def test_the_trace_of_spiking_outputs(decay: float) -> None:
     x = random_spikes(1, 1, 40, 4).astype(np.int64)
     net = random_network("lif", 1, inputs=4)
     spiking = hn.Network(4, net.populations[:-1], net.connections[:2], net.dt, ("layers.0",))
-    qnet = replace(hn.quantize_graph(spiking, "loihi2", calibration=x), output_decay=decay)
+    qnet = replace(quantize_graph(spiking, "loihi2", calibration=x), output_decay=decay)
     seen = with_output_traces(qnet)
     assert seen.populations[0].per_neuron is qnet.populations[0].per_neuron
     spikes = hn.simulate(qnet, x).readout[0]

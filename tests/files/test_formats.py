@@ -103,7 +103,7 @@ REFUSED: dict[tuple[str, str], Callable[[Path], Any]] = {
     ("`alif`", "Lava alone"): lambda path: check_integer_network(quantized("alif").integer()),
     ("`lif_refractory`", "netx"): lambda path: hn.write_netx(refractory(), path),
     ("`lif_refractory`", "Lava alone"): lambda path: check_integer_network(refractory()),
-    ("sparse weights", "SpiNNaker2"): lambda path: hn.compile_network(sparse(), target="spinnaker2", out=path),
+    ("sparse weights", "SpiNNaker2"): lambda path: hn.compile(sparse(), target="spinnaker2", out=path),
     ("delay of a recurrent connection", "netx"): lambda path: hn.write_netx(
         lif(hn.Synapses("a", "a", ONES, delays=2)), path
     ),
@@ -111,10 +111,10 @@ REFUSED: dict[tuple[str, str], Callable[[Path], Any]] = {
     ("reset by subtraction", "Lava alone"): lambda path: check_integer_network(lif(subtract=1)),
     ("connections within a step (connection_delay 0)", "netx"): lambda path: hn.write_netx(lif(delay=0), path),
     ("connections within a step (connection_delay 0)", "Lava alone"): lambda path: check_integer_network(lif(delay=0)),
-    ("connections within a step (connection_delay 0)", "Lava with ours"): lambda path: hn.compile_network(
+    ("connections within a step (connection_delay 0)", "Lava with ours"): lambda path: hn.compile(
         quantized("lif", time__connection_delay=0), target="lava", out=path
     ),
-    (LEARNING, "netx"): lambda path: hn.compile_network(lif(), target="netx", out=path, learn=hn.LearnOptions()),
+    (LEARNING, "netx"): lambda path: hn.compile(lif(), target="netx", out=path, learn=hn.LearnOptions()),
     (LEARNING, "NIR, floats"): lambda path: hn.write_nir(random_network("lif", 0), path, learn=True),
 }
 

@@ -22,7 +22,9 @@ from mutated import ALIEN, DT, SAME, edited, entries, made, refusal, values
 import hypr_neuro as hn
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.netx.neurons import UNUSED
+from hypr_neuro.exchange.nir import read_nir, read_quantized_nir
 from hypr_neuro.files.store import SEAL_LENGTH
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.testing.integer import random_integer_network
 from hypr_neuro.testing.networks import random_network, random_quantized, random_spikes
 
@@ -48,7 +50,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Calla
         hn.import_nir(made("recurrent"), dt=DT, reset="zero").graph,
     )
     qnet = random_quantized("lif", 1, "loihi2", hidden=(3,), inputs=2, outputs=2)
-    qgraph = hn.quantize_graph(graph, "loihi2", calibration=random_spikes(1, 2, 20, 2))
+    qgraph = quantize_graph(graph, "loihi2", calibration=random_spikes(1, 2, 20, 2))
     for name, what in (("network", net), ("graph", graph), ("integers", qnet)):
         hn.write_nir(what, folder / f"{name}.nir")
     kinds: dict[str, Any] = {
@@ -60,7 +62,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Calla
     }
     for name, what in kinds.items():
         what.save(folder / f"{name}.h5")
-    readers = {"network.nir": hn.read_nir, "graph.nir": hn.import_nir, "integers.nir": hn.read_quantized_nir}
+    readers = {"network.nir": read_nir, "graph.nir": hn.import_nir, "integers.nir": read_quantized_nir}
     readers |= {f"{name}.h5": type(what).load for name, what in kinds.items()}
     for name, read in readers.items():
         read(folder / name)

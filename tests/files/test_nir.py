@@ -47,7 +47,7 @@ def test_round_trip_is_exact(hidden: list[tuple[str, int, bool, bool]], readout:
 def test_round_trip_of_each_model(name: str, tmp_path: Path) -> None:
     net = random_net([(name, 5, True, True), (name, 3, False, False)], "li", 11)
     summary = hn.write_nir(net, tmp_path / "net.nir")
-    assert_equal(net, hn.read_nir(str(tmp_path / "net.nir")))
+    assert_equal(net, read_nir(str(tmp_path / "net.nir")))
     assert (summary.nodes, summary.edges) == (2 + 3 * 2 + 1, 1 + 2 * 3 + 2)
     assert [path.name for path in tmp_path.iterdir()] == ["net.nir"]
     nir.write(tmp_path / "net.nir", nir.read(tmp_path / "net.nir"))  # a tool that reads and writes drops the last line
@@ -234,6 +234,6 @@ def test_the_examples_of_the_documentation_run(tmp_path: Path, monkeypatch: pyte
     names: dict[str, Any] = {}
     for block in blocks:
         exec(block, names)
-    assert_equal(hn.read_nir("m.nir"), names["same"])
+    assert_equal(read_nir("m.nir"), names["same"])
     assert [line.split(":")[0] for line in names["summary"].approximations] == ["layers.1 (brf)"]
     assert (names["net"].inputs, names["net"].output_size) == (4, 3)

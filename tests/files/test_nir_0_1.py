@@ -13,7 +13,7 @@ import pytest
 
 import hypr_neuro as hn
 from hypr_neuro.errors import FileFormatError, InputError
-from hypr_neuro.exchange.nir import is_own, to_graph
+from hypr_neuro.exchange.nir import is_own, read_nir, read_quantized_nir, to_graph
 from hypr_neuro.exchange.nir.nodes import KEY, graph_digest
 from hypr_neuro.workflow.equal import require_equal_integers, require_equal_networks
 
@@ -23,7 +23,7 @@ CHAIN, INTEGERS = GOLDEN / "network_0_1.nir", GOLDEN / "quantized_network_0_1.ni
 
 
 def test_a_chain_is_what_its_own_file_holds() -> None:
-    net, wanted = hn.read_nir(CHAIN), hn.Network.load(GOLDEN / "network_0_1.h5")
+    net, wanted = read_nir(CHAIN), hn.Network.load(GOLDEN / "network_0_1.h5")
     require_equal_networks(wanted, net)
     assert (net.encoder, net.notes, net.dt) == (wanted.encoder, wanted.notes, wanted.dt)
     assert [p.trainable for p in net.populations] == [p.trainable for p in wanted.populations]
@@ -34,7 +34,7 @@ def test_a_chain_is_what_its_own_file_holds() -> None:
 
 def test_a_graph_is_what_its_own_file_holds() -> None:
     """Written with one output, since 0.1 wrote no more."""
-    net, wanted = hn.read_nir(GOLDEN / "float_graph_0_1.nir"), hn.Network.load(GOLDEN / "float_graph_0_1.h5")
+    net, wanted = read_nir(GOLDEN / "float_graph_0_1.nir"), hn.Network.load(GOLDEN / "float_graph_0_1.h5")
     require_equal_networks(replace(wanted, outputs=("out0",)), net)
     assert net.notes == {"made by": "0.1"}
 
@@ -43,7 +43,7 @@ def test_integers_are_what_their_own_file_holds() -> None:
     qnet, wanted = hn.load(INTEGERS), hn.QuantizedNetwork.load(GOLDEN / "quantized_network_0_1.h5")
     assert isinstance(qnet, hn.QuantizedNetwork)
     require_equal_integers(wanted, qnet)
-    assert hn.read_nir(INTEGERS).is_chain
+    assert read_nir(INTEGERS).is_chain
 
 
 @pytest.mark.parametrize("path", [CHAIN, INTEGERS], ids=["floats", "integers"])
@@ -62,9 +62,9 @@ def test_a_chain_is_written_in_the_layout_of_today(path: Path, tmp_path: Path) -
 
 def test_choices_that_a_file_contradicts_are_refused() -> None:
     with pytest.raises(InputError, match=r"dt = 0.5 s was passed, the file says .* leave dt out"):
-        hn.read_nir(CHAIN, dt=0.5)
+        read_nir(CHAIN, dt=0.5)
     with pytest.raises(InputError, match=r"layers\.1: reset = 'subtract' was passed, the file says 'zero'"):
-        hn.read_nir(CHAIN, reset="subtract")
+        read_nir(CHAIN, reset="subtract")
 
 
 def bias(graph: nir.NIRGraph) -> None:
@@ -96,7 +96,7 @@ def test_what_was_altered_is_refused(path: Path, change: Any, words: str) -> Non
     graph = nir.read(path)
     assert is_own(graph)
     change(graph)
-    read = hn.read_quantized_nir if path == INTEGERS else hn.read_nir
+    read = read_quantized_nir if path == INTEGERS else read_nir
     with pytest.raises(FileFormatError, match="does not match its sha256"):
         read(graph)
     graph.nodes["input"].metadata[KEY]["sha256"] = graph_digest(graph, 1)
@@ -112,4 +112,4 @@ def test_the_digest_of_today_covers_every_array() -> None:
     assert isinstance(graph.nodes["layers_0"], nir.IF)
     graph.nodes["layers_0"].v_threshold[1] *= 2.0
     with pytest.raises(FileFormatError, match="does not match its sha256"):
-        hn.read_nir(graph)
+        read_nir(graph)

@@ -14,6 +14,7 @@ from commands import called
 from convolutions import random_convolution
 
 import hypr_neuro as hn
+from hypr_neuro.exchange.nir import read_nir
 from hypr_neuro.exchange.nir.compose import product
 from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.float_population import FloatPopulation
@@ -130,7 +131,7 @@ def test_groups_come_in_and_go_out_as_a_node(groups: int, axes: int, tmp_path: P
     written = nir.read(tmp_path / "ours.nir").nodes["cells_from_input"]
     assert isinstance(written, node)
     assert (written.groups, written.weight.shape[:2]) == (1, (out, 4))
-    again = hn.read_nir(tmp_path / "ours.nir")
+    again = read_nir(tmp_path / "ours.nir")
     assert again.digest() == net.digest()
     x = (rng.random((2, 12, net.inputs)) < 0.3).astype(float)
     runs = [run_graph(n, x).readout for n in (net, imported(unnamed(tmp_path / "ours.nir")))]
@@ -147,7 +148,7 @@ def test_a_kernel_that_is_not_square_goes_out_as_a_matrix(tmp_path: Path) -> Non
     net = Network(90, (cells,), (FloatSynapses(INPUT, "a", c),), 1e-3, ("a",), (3, 6, 5))
     hn.write_nir(net, tmp_path / "n.nir")
     assert nir.read(tmp_path / "n.nir").nodes["a_from_input_flat"].weight.shape == (32, 90)
-    assert hn.read_nir(tmp_path / "n.nir").digest() == net.digest()
+    assert read_nir(tmp_path / "n.nir").digest() == net.digest()
 
 
 def drawn(seed: int) -> Network:

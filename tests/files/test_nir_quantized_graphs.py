@@ -29,6 +29,7 @@ from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.network_file import contents
 from hypr_neuro.quantizing.parts import QuantizedConnection
@@ -174,7 +175,7 @@ def image_network(seed: int, each: bool = False) -> Network:
 def test_convolutions_come_back_and_stay_nodes(seed: int, tmp_path: Path) -> None:
     net = image_network(seed, each=seed % 4 == 3)
     x = random_spikes(seed, 2, 20, net.inputs)
-    qnet = hn.quantize_graph(net, "ideal", calibration=x, weight_groups=1)
+    qnet = quantize_graph(net, "ideal", calibration=x, weight_groups=1)
     found = through(qnet, tmp_path)
     assert_equal(qnet, found)
     assert isinstance(found.connections[0].mantissa, Convolution)
@@ -236,7 +237,7 @@ def test_other_programs_come_near_the_integers(profile: str) -> None:
     for seed in range(5, 12):
         net = plain_graph(seed)
         x = random_spikes(seed, 2, 40, net.inputs)
-        qnet = hn.quantize_graph(net, profile, calibration=state_ranges(net, x))
+        qnet = quantize_graph(net, profile, calibration=state_ranges(net, x))
         graph, approximations = to_graph(qnet)
         assert not any("later" in line or "late" in line for line in approximations)
         theirs = interpreted(graph, x[0].astype(float), net.dt)
@@ -252,7 +253,7 @@ def test_other_programs_come_near_the_integers(profile: str) -> None:
 def test_the_float_network_of_integers_quantizes_to_the_same_time(tmp_path: Path) -> None:
     """What skips a population waits on the chip, and does not in the float network that the integers stand for."""
     net = plain_graph(5)
-    qnet = hn.quantize_graph(net, "loihi2", calibration=state_ranges(net, random_spikes(5, 2, 40, net.inputs)))
+    qnet = quantize_graph(net, "loihi2", calibration=state_ranges(net, random_spikes(5, 2, 40, net.inputs)))
     write_nir(qnet, tmp_path / "q.nir")
     real = read_nir(tmp_path / "q.nir")
     assert real.digest() == float_network(qnet).digest()

@@ -6,13 +6,13 @@ from itertools import product
 
 import numpy as np
 
-import hypr_neuro as hn
 from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Synapses
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.testing.integer import any_population
 from hypr_neuro.testing.networks import random_spikes
@@ -128,4 +128,4 @@ def quantized_convolutional_network() -> QuantizedNetwork:
         1e-3,
         ("out",),
     )
-    return hn.quantize_graph(net, "loihi2", calibration=random_spikes(0, 4, 30, 24))
+    return quantize_graph(net, "loihi2", calibration=random_spikes(0, 4, 30, 24))

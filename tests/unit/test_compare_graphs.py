@@ -21,6 +21,7 @@ from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.quantizing.float_form import FloatForm
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import with_output_traces
 from hypr_neuro.quantizing.quantize import dequantize
@@ -47,7 +48,7 @@ def problem(seed: int, profile: str) -> tuple[Network, QuantizedNetwork, Sequenc
     x = random_spikes(seed, 4, STEPS, net.inputs)
     ranges = state_ranges(net, x)
     ranges |= dict.fromkeys(net.outputs, max(ranges[name] for name in net.outputs))
-    qnet = hn.quantize_graph(net, PROFILES[profile], calibration=ranges, weight_groups=1 + seed % 3)
+    qnet = quantize_graph(net, PROFILES[profile], calibration=ranges, weight_groups=1 + seed % 3)
     return net, qnet, samples(x, net.output_size)
 
 

@@ -15,6 +15,7 @@ from scipy.sparse import csc_array, csr_array
 
 import hypr_neuro as hn
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.exchange.nir import read_nir
 from hypr_neuro.files.store import load_arrays, save_arrays, sealed
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
@@ -164,7 +165,7 @@ def test_notes_of_layers_go_through_nir(tmp_path: Path) -> None:
     net = small_net("lif")
     net.notes["a\0\ud800"] = "\ud800\0"
     hn.write_nir(net, tmp_path / "net.nir")
-    assert hn.read_nir(tmp_path / "net.nir").notes == net.notes
+    assert read_nir(tmp_path / "net.nir").notes == net.notes
 
 
 def test_neurons_that_hear_nothing_get_no_input_of_their_own(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from needed import needs
 import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
 from hypr_neuro.errors import InputError
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection
 from hypr_neuro.testing.graphs import random_graph
@@ -24,7 +25,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 def of_graph(seed: int, profile: str = "loihi2") -> QuantizedNetwork:
     graph = random_graph(seed)
-    return hn.quantize_graph(graph, profile, calibration=random_spikes(seed, 2, 30, graph.inputs))
+    return quantize_graph(graph, profile, calibration=random_spikes(seed, 2, 30, graph.inputs))
 
 
 SEEDS = list(islice((seed for seed in range(200) if all(p.model.integer for p in random_graph(seed).populations)), 8))

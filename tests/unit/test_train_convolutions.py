@@ -16,6 +16,7 @@ from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.train.loop import train
 
@@ -89,7 +90,7 @@ def test_a_convolutional_network_learns_and_is_in_integers_what_it_was() -> None
     in_float = accuracy(run_graph(net, test.x, ()).readout, test)
     assert before < 0.5
     assert in_float > 0.9
-    integers = hn.quantize_graph(net, "loihi2", calibration=data)
+    integers = quantize_graph(net, "loihi2", calibration=data)
     assert all(c.convolution is not None for c in integers.integer().synapses if c.target != "out")
     in_integers = accuracy(hn.simulate(integers, test.x).readout, test)
     assert abs(in_integers - in_float) <= 0.01

@@ -11,9 +11,14 @@ import pytest
 from commands import called, refusal
 
 import hypr_neuro as hn
+from hypr_neuro.data.augment import augment
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.exchange.importing import ImportedFile
-from hypr_neuro.exchange.nir import to_graph
+from hypr_neuro.exchange.nir import read_nir, read_quantized_nir, to_graph
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
+from hypr_neuro.quantizing.quantize import dequantize, weight_ranges
+from hypr_neuro.train.online import online_gradients
+from hypr_neuro.train.stream import stream_gradients
 
 STEPS, CHANNELS, CLASSES = 6, 5, 3
 
@@ -28,7 +33,7 @@ def things() -> dict[str, Any]:
     skip = hn.FloatSynapses("input", "readout", np.ones((CLASSES, CHANNELS)))
     graph = hn.Network(CHANNELS, net.populations, (*net.connections, skip), 1e-3, ("readout",))
     qnet = hn.quantize(net, "loihi2", calibration=data)
-    qgraph = hn.quantize_graph(net, "loihi2", calibration=data, target="netx")
+    qgraph = quantize_graph(net, "loihi2", calibration=data, target="netx")
     return {
         "network": net,
         "graph": graph,
@@ -67,14 +72,14 @@ def load_on_device(qnet: Any) -> None:
 
 
 CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
-    "augment": (lambda v, out: hn.augment(v, 1), {"data"}),
+    "augment": (lambda v, out: augment(v, 1), {"data"}),
     "compare": (lambda v, out: hn.compare(v, QNET, DATA), LAYERS),
     "compare, qnet": (lambda v, out: hn.compare(NET, v, DATA), QUANTIZED),
     "compare, data": (lambda v, out: hn.compare(NET, QNET, v), {"data"}),
     "compile": (lambda v, out: hn.compile(v, target="c", out=out), INTEGERS),
-    "compile_network": (lambda v, out: hn.compile_network(v, target="c", out=out), INTEGERS),
-    "dequantize": (lambda v, out: hn.dequantize(v, QNET), LAYERS),
-    "dequantize, qnet": (lambda v, out: hn.dequantize(NET, v), QUANTIZED),
+    "compile_network": (lambda v, out: hn.compile(v, target="c", out=out), INTEGERS),
+    "dequantize": (lambda v, out: dequantize(v, QNET), LAYERS),
+    "dequantize, qnet": (lambda v, out: dequantize(NET, v), QUANTIZED),
     "diff": (lambda v, out: hn.diff(v, THINGS["trace"]), {"trace"}),
     "diff, got": (lambda v, out: hn.diff(THINGS["trace"], v), {"trace"}),
     "evaluate": (lambda v, out: hn.evaluate(v, DATA), FLOATS | QUANTIZED),
@@ -88,29 +93,29 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "learn, data": (lambda v, out: hn.learn(QNET, v), {"data"}),
     "load_data": (lambda v, out: hn.load_data(v), set()),
     "load_profile": (lambda v, out: hn.load_profile(v), set()),
-    "online_gradients": (lambda v, out: next(hn.online_gradients(v, X, Y, update_every=2)), FLOATS),
+    "online_gradients": (lambda v, out: next(online_gradients(v, X, Y, update_every=2)), FLOATS),
     "open_device": (lambda v, out: hn.open_device(v), set()),
     "place": (lambda v, out: hn.place(v), QUANTIZED),
     "quantize": (lambda v, out: hn.quantize(v, "loihi2", calibration=DATA), FLOATS),
     "quantize, profile": (lambda v, out: hn.quantize(NET, v, calibration=DATA), set()),
     "quantize, calibration": (lambda v, out: hn.quantize(NET, "loihi2", calibration=v), {"data", "array"}),
-    "quantize_graph": (lambda v, out: hn.quantize_graph(v, "loihi2", calibration=DATA), FLOATS),
+    "quantize_graph": (lambda v, out: quantize_graph(v, "loihi2", calibration=DATA), FLOATS),
     "quantize_graph, calibration": (
-        lambda v, out: hn.quantize_graph(THINGS["graph"], "loihi2", calibration=v),
+        lambda v, out: quantize_graph(THINGS["graph"], "loihi2", calibration=v),
         {"data", "array"},
     ),
     "read_netx": (lambda v, out: hn.read_netx(v), set()),
-    "read_nir": (lambda v, out: hn.read_nir(v), set()),
-    "read_quantized_nir": (lambda v, out: hn.read_quantized_nir(v), set()),
+    "read_nir": (lambda v, out: read_nir(v), set()),
+    "read_quantized_nir": (lambda v, out: read_quantized_nir(v), set()),
     "run_float": (lambda v, out: hn.run_float(v, X), FLOATS),
     "run_float, x": (lambda v, out: hn.run_float(THINGS["graph"], v), {"array"}),
     "scale_to_rate": (lambda v, out: hn.scale_to_rate(v.copy() if isinstance(v, hn.Network) else v, X, 0.1), FLOATS),
     "simulate": (lambda v, out: hn.simulate(v, X), INTEGERS),
     "simulate, x": (lambda v, out: hn.simulate(QNET, v), {"array"}),
-    "stream_gradients": (lambda v, out: hn.stream_gradients(v, [(X, Y, None)]), FLOATS),
+    "stream_gradients": (lambda v, out: stream_gradients(v, [(X, Y, None)]), FLOATS),
     "train": (lambda v, out: hn.train(v.copy() if v is NET else v, DATA, epochs=1), FLOATS),
     "train, data": (lambda v, out: hn.train(NET.copy(), v, epochs=1), {"data"}),
-    "weight_ranges": (lambda v, out: hn.weight_ranges(v), LAYERS),
+    "weight_ranges": (lambda v, out: weight_ranges(v), LAYERS),
     "write_netx": (lambda v, out: hn.write_netx(v, out / "a.net", readout="outside"), {"quantized graph"}),
     "write_nir": (lambda v, out: hn.write_nir(v, out / "a.nir"), FLOATS | QUANTIZED),
     "write_report": (hn.write_report, {"dict"}),
@@ -178,10 +183,10 @@ def test_the_way_to_what_is_wanted_is_named(call: str, thing: str, message: str,
 def test_a_graph_is_calibrated_on_training_samples() -> None:
     graph = THINGS["graph"]
     data = DATA.take(np.concatenate([np.arange(8)[::-1], np.tile(np.arange(8), 20)]))
-    ours = hn.quantize_graph(graph, "loihi2", calibration=data)
+    ours = quantize_graph(graph, "loihi2", calibration=data)
     assert (
         ours.integer().digest()
-        == hn.quantize_graph(graph, "loihi2", calibration=data.part("train").x[:64]).integer().digest()
+        == quantize_graph(graph, "loihi2", calibration=data.part("train").x[:64]).integer().digest()
     )
 
 

@@ -47,7 +47,7 @@ def read_quantized_nir(path_or_graph: str | Path | nir.NIRGraph) -> QuantizedNet
         if not holds_integers(graph):
             raise InputError(
                 "holds no integer network, rule: a file that hn.write_nir wrote of a quantized network; "
-                "read it with hn.read_nir, then quantize it"
+                "read it with hn.load, then quantize it"
             )
         net = rebuild(graph)
         try:

@@ -44,6 +44,6 @@ def rule_of_a_batch(chosen: RuleChoice) -> Rule:
     if rule.update_every is not None:
         raise InputError(
             f"rule '{rule.name}' with update_every = {rule.update_every}, rule: None, as this is one gradient of the "
-            "whole sequence; take hn.online_gradients or hn.train, or set the rule's update_every to None"
+            "whole sequence; take hn.train or train.online.online_gradients, or set the rule's update_every to None"
         )
     return rule
