@@ -31,8 +31,10 @@ def run(
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
     groups: Annotated[
-        int | None,
-        typer.Option("--weight-groups", help="As a graph: most groups of weights a connection (default 2)."),
+        str | None,
+        typer.Option(
+            "--weight-groups", help="As a graph: most groups of weights a connection (default 2), or row: one a neuron."
+        ),
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="As a graph: netx, whose recurrent layers have one exponent and no bias line.")
@@ -68,7 +70,7 @@ def run(
         raise InputError(
             f"'{network}' is quantized already, rule: floats, or integers without a profile; give network.h5"
         )
-    graph_options: dict[str, Any] = {"weight_groups": groups, "target": target, "largest_weight": largest}
+    graph_options: dict[str, Any] = {"weight_groups": _groups(groups), "target": target, "largest_weight": largest}
     options = {key: value for key, value in graph_options.items() if value is not None}
     if isinstance(net, Network):
         sequences = get_data(data, data_dir, seed)
@@ -96,6 +98,11 @@ def run(
     for note in qnet.notes:
         print(note)
     print(path)
+
+
+def _groups(text: str | None) -> int | str | None:
+    """Return the number that an option names, or its word."""
+    return int(text) if text is not None and text.isdecimal() else text
 
 
 def _record_row(r: dict[str, Any]) -> list[Any]:

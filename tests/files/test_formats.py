@@ -82,16 +82,9 @@ def refractory() -> hn.IntegerNetwork:
     return hn.IntegerNetwork(2, (p,), (hn.Synapses(INPUT, "p", ONES),))
 
 
-def sparse() -> hn.IntegerNetwork:
-    from scipy.sparse import csr_array
-
-    p = hn.Population.of("p", "lif", 2, **lif_parameters(50, 60, 3))
-    return hn.IntegerNetwork(2, (p,), (hn.Synapses(INPUT, "p", csr_array(ONES)),))
-
-
-def quantized(neuron: str, **profile: Any) -> hn.QuantizedNetwork:
+def quantized(neuron: str, chip: str = "loihi2", **profile: Any) -> hn.QuantizedNetwork:
     net = hn.Network.build({"inputs": 2, "outputs": 2, "layers": [{"neuron": neuron, "size": 3}]})
-    return hn.quantize(net, varied("loihi2", **profile), calibration={"layers.0": 3.0, "readout": 3.0})
+    return hn.quantize(net, varied(chip, **profile), calibration={"layers.0": 3.0, "readout": 3.0})
 
 
 LEARNING = "learning, changes rounded stochastically (`learn=`)"
@@ -103,7 +96,9 @@ REFUSED: dict[tuple[str, str], Callable[[Path], Any]] = {
     ("`alif`", "Lava alone"): lambda path: check_integer_network(quantized("alif").integer()),
     ("`lif_refractory`", "netx"): lambda path: hn.write_netx(refractory(), path),
     ("`lif_refractory`", "Lava alone"): lambda path: check_integer_network(refractory()),
-    ("sparse weights", "SpiNNaker2"): lambda path: hn.compile(sparse(), target="spinnaker2", out=path),
+    ("connections within a step (connection_delay 0)", "SpiNNaker2"): lambda path: hn.compile(
+        quantized("lif", "spinnaker2", time__connection_delay=0), target="spinnaker2", out=path
+    ),
     ("delay of a recurrent connection", "netx"): lambda path: hn.write_netx(
         lif(hn.Synapses("a", "a", ONES, delays=2)), path
     ),
