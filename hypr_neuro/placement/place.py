@@ -180,7 +180,7 @@ def _all_that_can_learn(qnet: QuantizedNetwork) -> LearnOptions:
         names = tuple(name for name, c in pairs if not isinstance(c.mantissa, Convolution) and c.trainable)
         if not names:
             raise InputError("no connection learns: all are convolutions, whose weights many synapses share, or frozen")
-    return LearnOptions(layers=names, momentum=int(qnet.profile.learning.momentum_bits.value > 0))
+    return LearnOptions.with_most_state(qnet.profile, names)
 
 
 def _places(needs: Sequence[PopulationNeeds], stored: Sequence[StoredConnection], limits: Limits) -> Places:

@@ -138,7 +138,7 @@ def _check_message(c: Synapses, profile: Profile) -> None:
 
 def _in_step(c: Synapses, network: IntegerNetwork, profile: Profile) -> Synapses:
     """Return the connection so that it arrives on the profile when it arrived in the network."""
-    wanted = int(profile.time.connection_delay.value)
+    wanted = profile.graph_clock(network.clock.populations, network.clock.connections).connection_delay
     longer = network.connection_delay - wanted if network.forward(c) else 0
     if longer == 0:
         return c

@@ -113,7 +113,7 @@ class ChainEngine:
             sums, name, batch = engine.gradient, self.setup.net.name(i), engine.batch
             arrays = {"weight": sums.weight.swapaxes(1, 2), "recurrent": sums.recurrent.swapaxes(1, 2)}
             arrays |= {"bias": sums.bias.reshape(batch, -1)}
-            of_params = sums.param.reshape(len(sums.param), batch, -1)
+            of_params = sums.param.reshape(len(sums.param), batch, engine.n)
             arrays |= dict(zip(engine.layer.model.trainable, of_params, strict=True))
             yield from ((f"{name}.{key}", arrays[key]) for key, _ in engine.layer.arrays())
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
+from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.updates import UPDATES, of_unknown
 
@@ -78,6 +79,11 @@ class LearnOptions:
         """Make options from what `described` gave, which JSON may have turned tuples of into lists."""
         options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**options)
+
+    @classmethod
+    def with_most_state(cls, profile: Profile, layers: tuple[str, ...] = ()) -> LearnOptions:
+        """Return options that keep all that learning may keep on a profile: momentum, too, where it holds one."""
+        return cls(layers=layers, momentum=int(profile.learning.momentum_bits.value > 0))
 
     def check_values(self) -> None:
         """Raise InputError, naming option and rule, for values that no network could learn with."""

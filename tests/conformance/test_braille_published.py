@@ -18,10 +18,13 @@ from needed import needs, needs_lava
 
 import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.lava.learning.run import LavaTask, learn_all_in_lava
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.traces.trace import Trace, with_origin
 
 LAVA_DL: dict[str, Any] = runpy.run_path(str(Path(__file__).resolve().parents[1] / "helpers" / "netx_oracle.py"))
@@ -160,3 +163,25 @@ def test_a_published_network_adapts_on_the_chip_to_a_changed_sensor(shared_data:
     assert hn.evaluate(run.qnet, shifted, "validation").accuracy > before + 0.05
     assert run.qnet.outputs == (OUT,)
     assert not any(run.epochs[-1].clips.values())
+
+
+@needs_lava
+def test_lava_learns_as_the_simulator(shared_data: Path) -> None:
+    """Sparse weights in groups, outputs that spike: a few letters, an update after each."""
+    data, qnet = letters(shared_data), integers(shared_data)
+    x, y = data.x[::400, :40], data.y[::400]
+    options = LearnOptions(rate=0.5)
+    got = learn_all_in_lava({"braille": LavaTask(qnet, x, y, options=options, record=False)})["braille"]
+    learner = Learner(qnet.copy(), options)
+    rates, steps = (as_rate(0.5), as_rate(1.0)), x.shape[1]
+    readouts = [
+        learner.sample(sample, np.full(steps, label), np.ones(steps, bool), *rates)
+        for sample, label in zip(x, y, strict=True)
+    ]
+    assert np.array_equal(np.array(readouts), got.readout)
+    changed = 0
+    for key, weights in got.qnet.weights().items():
+        assert np.array_equal(weights, learner.qnet.weights()[key]), key
+        changed += int(np.count_nonzero(weights != qnet.weights()[key]))
+    assert changed > 100
+    assert got.clips == learner.clips()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,27 +142,3 @@ def test_a_population_apart_from_the_input_is_refused() -> None:
     apart = replace(qnet, connections=qnet.connections[:-2], outputs=qnet.outputs)
     with pytest.raises(InputError, match="population 'aside': no connections lead from it to the input"):
         check_learning(apart, LearnOptions())
-
-
-@needs_lava
-def test_the_published_braille_network_learns(shared_data: Path) -> None:
-    """Sparse weights in groups, outputs that spike: a few letters, an update after each."""
-    from test_braille_published import integers, letters
-
-    data, qnet = letters(shared_data), integers(shared_data)
-    x, y = data.x[::400, :40], data.y[::400]
-    options = LearnOptions(rate=0.5)
-    got = learn_all_in_lava({"braille": LavaTask(qnet, x, y, options=options, record=False)})["braille"]
-    learner = Learner(qnet.copy(), options)
-    rates, steps = (as_rate(0.5), as_rate(1.0)), x.shape[1]
-    readouts = [
-        learner.sample(sample, np.full(steps, label), np.ones(steps, bool), *rates)
-        for sample, label in zip(x, y, strict=True)
-    ]
-    assert np.array_equal(np.array(readouts), got.readout)
-    changed = 0
-    for key, weights in got.qnet.weights().items():
-        assert np.array_equal(weights, learner.qnet.weights()[key]), key
-        changed += int(np.count_nonzero(weights != qnet.weights()[key]))
-    assert changed > 100
-    assert got.clips == learner.clips()

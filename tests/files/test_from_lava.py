@@ -167,7 +167,7 @@ def test_hierarchical_processes_are_walked_to_their_leaves_and_left_as_they_were
         assert np.array_equal(found[last[name]][:, 0], spikes), name
         assert 0 < spikes.mean() < 1
     text = "\n".join(facts["lines"])
-    assert "read through its parts: process 'entry' (blocks.Block), BlockModel" in text
+    assert "read through its parts: process 'entry' (lava_blocks.blocks.Block), BlockModel" in text
     assert text.count("LoopModel") == 2
 
 
@@ -205,9 +205,9 @@ MESSAGES = {
     "bits": r"process 'weights' .*: num_weight_bits = 9, rule: 1\.\.8",
     "bias": r"process 'lif' .*: bias_mant\[0\] = 40000, rule: 16 bits",
     "no process": r"from_lava takes a Lava process, not a int",
-    "both": r"process 'both' \(blocks.Both\) receives and sends, rule inside the network",
-    "broken": r"process 'both' \(blocks.Broken\): its BrokenModel fails with ValueError: no such thing",
-    "twice": r"process 'both' \(blocks.Twice\): SubProcessModels TwiceModel, TwiceAgainModel, rule: one of them tagged",
+    "both": r"process 'both' \(lava_blocks.blocks.Both\) receives and sends, rule inside the network",
+    "broken": r"process 'both' \(lava_blocks.blocks.Broken\): its BrokenModel fails with ValueError: no such thing",
+    "twice": r"process 'both' \(lava_blocks.blocks.Twice\): SubProcessModels TwiceModel, TwiceAgainModel, rule: one of them",
 }
 
 

@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "constant": (
         lambda: with_synapses(from_input(always_on=np.array([2])), A_TO_B),
         r"connection input -> a: constant current \(always_on\), rule for netx: none; .hypr-neuro quantize "
-        r"GRAPH --target netx. .*quantize_graph.* Where its weights fit, always_on=\"channel\" writes",
+        r"GRAPH --target netx. .*hn\.quantize.* Where its weights fit, always_on=\"channel\" writes",
     ),
     "constant above": (
         lambda: with_synapses(from_input(), Synapses("a", "b", ONE, always_on=np.array([2]))),

@@ -178,7 +178,7 @@ def test_commands_open_either_kind_of_network(tmp_path: Path) -> None:
 
 def test_a_file_without_integers_is_refused(tmp_path: Path) -> None:
     write_nir(random_network("lif", 1), tmp_path / "net.nir")
-    with pytest.raises(InputError, match=r"net\.nir.*no integer network.*read_nir"):
+    with pytest.raises(InputError, match=r"net\.nir.*no integer network.*hn\.load"):
         read_quantized_nir(tmp_path / "net.nir")
 
 

@@ -191,8 +191,8 @@ def run_all(folder: Path, seeds: list[str]) -> None:
 
 def nested(folder: Path) -> None:
     """Read a network of hierarchical processes twice, then let Lava compile and run it as if nobody had looked."""
-    from blocks import Block, Loop
     from lava.proc.io.source import RingBuffer
+    from lava_blocks.blocks import Block, Loop
 
     from hypr_neuro.compilers.lava.from_lava import from_lava
 
@@ -375,7 +375,7 @@ REFUSED: dict[str, Any] = {
 
 
 def block(kind: str) -> Any:
-    import blocks
+    from lava_blocks import blocks
 
     return getattr(blocks, kind)()
 
@@ -447,6 +447,5 @@ def message(call: Any) -> str:
 
 if __name__ == "__main__":
     task, where, *rest = sys.argv[1:]
-    sys.path.insert(0, str(Path(__file__).parent / "lava_blocks"))
     tasks = {"run": run_all, "back": back, "nested": nested, "sources": sources, "refuse": refuse}
     tasks[task](Path(where), *([rest] if task in ("run", "back") else []))

@@ -82,11 +82,12 @@ def test_a_random_network_computes_what_it_did(seed: int, tmp_path: Path) -> Non
     assert again.explain() == qnet.explain()
 
 
-SPIKING = tuple(name for name in QUANTIZABLE if not get_model(name).readout)
+SCALED = tuple(n for n in QUANTIZABLE if get_model(n).of_integers is not None and not get_model(n).readout)
+"""Models that tell their scale from their integers; of others it is 1 unless it is given."""
 
 
 @pytest.mark.parametrize("profile", ["loihi2", "ideal", "narrow"])
-@pytest.mark.parametrize("model", SPIKING)
+@pytest.mark.parametrize("model", SCALED)
 def test_integers_that_were_quantized_come_back_with_their_scales(model: str, profile: str) -> None:
     """The bare network of a quantized one, given the scales that its integers leave open, is the quantized one."""
     chip = varied("loihi2", precision__state_bits=18) if profile == "narrow" else load_profile(profile)

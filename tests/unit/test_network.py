@@ -258,6 +258,7 @@ def test_a_float_only_neuron_is_refused_in_integers() -> None:
         "fixed_jacobian": no_integer_form,
         "to_fixed": no_integer_form,
         "learned": None,
+        "of_integers": None,
     }
     model = replace(get_model("alif"), name="smooth", psi_index=None, **no_integers)
     net = random_network("alif", 6, hidden=(3, 3), inputs=2, outputs=2)
