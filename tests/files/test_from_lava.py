@@ -207,7 +207,7 @@ MESSAGES = {
     "no process": r"from_lava takes a Lava process, not a int",
     "both": r"process 'both' \(lava_blocks.blocks.Both\) receives and sends, rule inside the network",
     "broken": r"process 'both' \(lava_blocks.blocks.Broken\): its BrokenModel fails with ValueError: no such thing",
-    "twice": r"process 'both' \(lava_blocks.blocks.Twice\): SubProcessModels TwiceModel, TwiceAgainModel, rule: one of them",
+    "twice": r"process 'both' \(lava_blocks.blocks.Twice\): SubProcessModels TwiceModel, TwiceAgainModel, rule: one of",
 }
 
 
