@@ -212,8 +212,9 @@ class Total:
             self.loss += value
         for name, samples in block.engine.gradients():
             for one in samples:
-                total = self.sums.setdefault(name, np.zeros_like(one, np.float64))
-                np.add(total, one, out=total)
+                if name not in self.sums:
+                    self.sums[name] = np.zeros_like(one, np.float64)
+                np.add(self.sums[name], one, out=self.sums[name])
         if self.setup.rule.keeps_means:
             for i, counts in block.spikes.items():
                 for one in counts:
