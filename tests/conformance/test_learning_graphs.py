@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from hypr_neuro.sim.learning.state import restore_learner, save_learner
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_network, random_spikes, varied
 
+GRAPHS = int(os.environ.get("HYPR_GRAPHS", "60"))
+"""Random graphs, ten a test."""
 SAMPLES, STEPS = 3, 25
 RATES = 3 << 16, 5 << 16
 PROFILES = {
@@ -79,7 +82,7 @@ def cases(count: int) -> Iterator[tuple[int, str, str]]:
         yield (seed, *names[seed % len(names)])
 
 
-@pytest.mark.parametrize("part", range(0, 60, 10))
+@pytest.mark.parametrize("part", range(0, GRAPHS, 10))
 def test_random_graphs_learn_as_defined(part: int) -> None:
     """Most of them change weights; in some no signal is large enough for a step of a mantissa."""
     changes = [
