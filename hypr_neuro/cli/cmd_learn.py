@@ -68,7 +68,7 @@ def run(
     )
     options.check(qnet)
     test = sequences.part("test")
-    before = score_readout(simulate(qnet, test.x).readout, test).accuracy
+    before = score_readout(qnet.in_one_unit(simulate(qnet, test.x).readout), test).accuracy
     with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
         chip.load(qnet)
         result = chip.learn(
@@ -81,7 +81,7 @@ def run(
     path = folder.file("learned.h5")
     result.qnet.save(path)
     last = result.epochs[-1]
-    after = score_readout(simulate(result.qnet, test.x).readout, test).accuracy
+    after = score_readout(result.qnet.in_one_unit(simulate(result.qnet, test.x).readout), test).accuracy
     if after < before - LOSS:
         warnings.warn(
             f"learning took the accuracy from {before:.3f} to {after:.3f}: a smaller --rate (here {rate:g}) or a "

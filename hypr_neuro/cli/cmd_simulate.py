@@ -85,11 +85,14 @@ def run(
             recorded = _on_device(net, encoded_samples, device, asked, advance)
         else:
             if isinstance(net, QuantizedNetwork):
-                asked = list(dict.fromkeys([*asked, SPIKES]))  # rates are counted from spikes
+                # rates are counted from spikes
+                spiking = [SPIKES] if any(not p.model.readout for p in net.populations) else []
+                asked = list(dict.fromkeys([*asked, *spiking]))
             recorded = run_on(net, encoded_samples, device, asked, lambda done, total: advance(done, total, ""))
     if trace is not None:
         _kept(recorded, record).save(trace)
-    score = score_readout(recorded.readout, samples_run)
+    readout = recorded.readout
+    score = score_readout(net.in_one_unit(readout) if isinstance(net, QuantizedNetwork) else readout, samples_run)
     facts: dict[str, Any] = {
         "device": recorded.origin.device if recorded.origin else device,
         "samples": len(samples_run),

@@ -54,7 +54,8 @@ def encoded(net: object, data: SequenceData) -> SequenceData:
 
 def record_all(net: AnyNetwork) -> list[str]:
     """Return the names of spikes and of every state."""
-    return ["spikes", *sorted({state for p in net.populations for state in p.model.state_names})]
+    spikes = ["spikes"] if any(not p.model.readout for p in net.populations) else []
+    return [*spikes, *sorted({state for p in net.populations for state in p.model.state_names})]
 
 
 def run_on(

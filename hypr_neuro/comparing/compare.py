@@ -265,7 +265,7 @@ def _entry(
     form = FloatForm(net, qnet)
     return ComparedEpoch(
         epoch=number,
-        device_accuracy=score_readout(simulate(qnet, chosen.x).readout, chosen).accuracy,
+        device_accuracy=score_readout(qnet.in_one_unit(simulate(qnet, chosen.x).readout), chosen).accuracy,
         float_accuracy=float_side.accuracy,
         online_accuracy=learned.online_accuracy,
         weight_distance=_distance(form, float_side.weights),
@@ -337,10 +337,11 @@ def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, 
     chosen = data.part(part)
     real, trace = float_trace(net, chosen.x), simulate(qnet, chosen.x, record=(SPIKES,))
     names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=True))
-    same = float((predict(real.readout, chosen) == predict(trace.readout, chosen)).mean())
+    integers = qnet.in_one_unit(trace.readout)
+    same = float((predict(real.readout, chosen) == predict(integers, chosen)).mean())
     return Accuracies(
         score_readout(real.readout, chosen),
-        score_readout(trace.readout, chosen),
+        score_readout(integers, chosen),
         same,
         trace.events,
         integer_rates(qnet, trace.spikes, chosen.steps),

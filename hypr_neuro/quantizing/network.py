@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
@@ -240,6 +242,18 @@ class QuantizedNetwork:
             int(self.profile.precision.state_bits.value),
             outputs=self.outputs,
         )
+
+    def in_one_unit(self, readout: Array) -> Array:
+        """Return readouts (…, outputs) in real units where outputs have different ones; else the integers as they are.
+
+        A readout shows its state times its scale, an output that spikes 0 and 1: side by side they do not compare.
+        """
+        outputs = [self.population(name) for name in self.outputs]
+        units = [p.state_scale if p.model.readout else 1.0 for p in outputs]
+        if len(set(units)) == 1:
+            return readout
+        real: Array = readout / np.repeat(units, [p.size for p in outputs])
+        return real
 
     def copy(self) -> QuantizedNetwork:
         """Return a network with its own copy of everything that learning changes."""

@@ -56,6 +56,8 @@ def batch_arrays(
     samples, steps = x.shape[:2]
     if not empty and 0 in (samples, steps):
         raise InputError(f"x of shape {x.shape}, rule: at least one sample and one step")
+    if isinstance(x, np.ndarray) and not isinstance(x, np.memmap) and not _finite(x):  # a file is read part by part
+        raise InputError("x holds numbers that are not finite, rule: finite; repair the data")
     scored = np.ones((samples, steps), bool) if mask is None else np.asarray(mask, dtype=bool)
     if scored.shape != (samples, steps):
         raise InputError(f"mask of shape {scored.shape}, rule: ({samples}, {steps})")
@@ -64,6 +66,10 @@ def batch_arrays(
             "mask leaves no scored step in this batch; at least one is needed: drop such samples or take larger batches"
         )
     return x, _target(net, y, scored, kind), kind.mask(scored), kind
+
+
+def _finite(x: Array) -> bool:
+    return x.dtype.kind != "f" or bool(np.all(np.isfinite(x)))
 
 
 def _target(net: Ends, y: Array, scored: Array, loss: Loss) -> Array:

@@ -328,7 +328,7 @@ def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "t
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
         samples = data.part(part)
-        return score_readout(simulate(net, samples.x).readout, samples)
+        return score_readout(net.in_one_unit(simulate(net, samples.x).readout), samples)
     index = data.part_index(part)
     size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.output_size)))
     labels, answers, moved = data.labels(), [], False

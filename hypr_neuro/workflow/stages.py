@@ -241,7 +241,7 @@ def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[s
         "integer": np.argwhere(integer_raster).tolist(),
         "label": label,
         "predicted_float": str(int(predict(real.readout, sample)[0])) if by_sample else "–",
-        "predicted_integer": str(int(predict(trace.readout, sample)[0])) if by_sample else "–",
+        "predicted_integer": str(int(predict(qnet.in_one_unit(trace.readout), sample)[0])) if by_sample else "–",
     }
 
 

@@ -183,3 +183,22 @@ def test_large_views_are_refused_and_damage_is_told(tmp_path: Path) -> None:
         (tmp_path / "c.pt").write_bytes(whole[:length])
         with pytest.raises((FileFormatError, MissingPackageError), match=r"c\.pt' is (damaged|no archive of torch)"):
             read_state_dict(tmp_path / "c.pt")
+
+
+def test_keys_whose_hash_never_ends_are_refused(tmp_path: Path) -> None:
+    """A tuple of itself twice, sixty levels deep: its hash would take 2^60 steps."""
+    content = b"\x80\x02}(" + b")" + b"q\x01h\x01\x86" * 60 + b"J\x01\0\0\0u."
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    with pytest.raises(FileFormatError, match="a dict has a tuple as key, rule: text"):
+        import_checkpoint(tmp_path / "a.pt")
+
+
+def test_an_archive_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b".")
+    content = bytearray((tmp_path / "a.pt").read_bytes())
+    content[content.find(b"PK\x01\x02") + 6] = 228
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(FileFormatError, match="damaged"):
+        import_checkpoint(tmp_path / "a.pt")

@@ -13,6 +13,7 @@ from needed import needs
 import hypr_neuro as hn
 from hypr_neuro.compilers.c import build
 from hypr_neuro.errors import InputError
+from hypr_neuro.neurons import get_model
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection
@@ -160,3 +161,31 @@ def test_connections_of_integers_come_back(seed: int) -> None:
     x = random_integer_input(network, seed)
     for a, b in zip(run_of_reference(network, x), run_of_reference(again, x), strict=True):
         assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("second", ["lif", "li"])
+def test_outputs_of_different_units_are_compared_in_real_ones(second: str) -> None:
+    """A readout's state and spikes, or states of two scales: answers are those of the float network."""
+    rng, two = np.random.default_rng(0), np.ones(2)
+    x = (rng.random((60, 30, 4)) < 0.3).astype(np.int8)
+    params = {
+        "li": {"tau": 5 * two},
+        "lif": {"du": two, "dv": 0.2 * two, "vth": two, "bias": 0 * two, "subtract": 0 * two},
+    }
+    populations = tuple(
+        hn.FloatPopulation(name, get_model(model), params[model], {}) for name, model in (("a", "li"), ("b", second))
+    )
+    sizes = {"lif": (0.1, 1.0), "li": (0.35, 0.5)}[second]
+    connections = tuple(
+        hn.FloatSynapses("input", name, np.abs(rng.normal(size, 0.2 * size, (2, 4))))
+        for name, size in zip("ab", sizes, strict=True)
+    )
+    net = hn.Network(4, populations, connections, 1e-3, ("a", "b"))
+    qnet = hn.quantize(net, "loihi2", calibration={"a": 1.0, "b": 4.0})
+    answers = hn.run_float(net, x).readout.sum(axis=1).argmax(axis=1)
+    data = hn.SequenceData("made", x, answers, np.repeat(["train", "test"], 30), 4)
+    assert hn.evaluate(net, data).accuracy == 1.0
+    assert hn.evaluate(qnet, data).accuracy > 0.9
+    one = random_quantized("lif", 0, "loihi2")
+    readout = hn.simulate(one, random_spikes(0, 2, 20, one.inputs)).readout
+    assert one.in_one_unit(readout) is readout

@@ -295,3 +295,11 @@ def test_options_are_refused_as_on_a_chain() -> None:
             update_every=5,
             penalty=RatePenalty(0.1, 1.0),
         )
+
+
+def test_input_that_is_not_finite_is_refused() -> None:
+    graph = random_graph(6)
+    x = np.ones((2, 10, graph.inputs))
+    x[0, 3, 1] = np.nan
+    with pytest.raises(InputError, match="x holds numbers that are not finite"):
+        gradients(graph, x, np.zeros(2, int))

@@ -131,5 +131,5 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             check_size(path, "all records together", sum(member.file_size for member in archive.infolist()))
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise FileFormatError(f"checkpoint '{path}' is damaged: {error}") from error

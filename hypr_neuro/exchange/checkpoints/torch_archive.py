@@ -131,7 +131,7 @@ class _Archive:
             stack.append(tuple(self._above_mark()))
         elif name in ("SETITEM", "SETITEMS"):
             items = self._popped(2) if name == "SETITEM" else self._above_mark()
-            stack[-1].update(zip(items[::2], items[1::2], strict=True))
+            stack[-1].update(zip(self._keys(items[::2]), items[1::2], strict=True))
         elif name in ("APPEND", "APPENDS"):
             items = self._popped(1) if name == "APPEND" else self._above_mark()
             stack[-1].extend(items)
@@ -142,6 +142,13 @@ class _Archive:
             stack.pop()
         else:
             raise FileFormatError(f"checkpoint '{self.path}' is damaged or no state dict: its pickle has {name}")
+
+    def _keys(self, keys: list[Any]) -> list[Any]:
+        """Return the keys of a dict; FileFormatError for others than text and numbers, whose hashes may never end."""
+        for key in keys:
+            if not isinstance(key, (str, int)):
+                raise FileFormatError(f"checkpoint '{self.path}': a dict has a {type(key).__name__} as key, rule: text")
+        return keys
 
     def _popped(self, count: int) -> list[Any]:
         items = self.stack[-count:]
@@ -194,8 +201,11 @@ def _parameter(tensor: StoredTensor, *_: Any) -> StoredTensor:
 
 
 def _ordered(items: Any = ()) -> dict[Any, Any]:
-    """Return a dict, which keeps its order."""
-    return dict(items)
+    """Return a dict, which keeps its order; of keys that are text, since others may have a hash that never ends."""
+    pairs = [tuple(item) for item in items]
+    if any(len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs):
+        raise ValueError("an OrderedDict of others than pairs of text and value")
+    return dict(pairs)
 
 
 CALLS: dict[str, Callable[..., Any]] = {
