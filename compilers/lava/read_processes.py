@@ -50,11 +50,10 @@ class ProcessTree:
             self.close()
             raise
         self.processes = sorted(found, key=lambda p: self._place[p.id])
-        self._rank = {p.id: i for i, p in enumerate(self.processes)}
 
-    def rank(self, process: Any) -> int:
-        """Return the place of a process in `processes`."""
-        return self._rank[process.id]
+    def rank(self, process: Any) -> tuple[int, ...]:
+        """Return what the order of `processes` is by; a process around them, as lava-dl's blocks are, has its number."""
+        return self._place.get(process.id, (process.id,))
 
     def consists_of_others(self, number: int) -> bool:
         """Tell whether the process of that number was taken apart."""
