@@ -52,7 +52,7 @@ class ProcessTree:
         self.processes = sorted(found, key=lambda p: self._place[p.id])
 
     def rank(self, process: Any) -> tuple[int, ...]:
-        """Return what the order of `processes` is by; a process around them, as lava-dl's blocks are, has its number."""
+        """Return what the order of `processes` is by; a process around them, such as lava-dl's, has its number."""
         return self._place.get(process.id, (process.id,))
 
     def consists_of_others(self, number: int) -> bool:

@@ -21,14 +21,14 @@ class CurrentTerm:
     Attributes
     ----------
     number
-        That of the connection's process, or of the sender's, in the order of the processes.
+        Place of the connection's process, or of the sender's, see `ProcessTree.rank`.
     rows, columns
         Of the weights, in the order of the populations' neurons.
     always_on
         The weights of a bias axon, as `rows`.
     """
 
-    number: int
+    number: tuple[int, ...]
     source: Any
     target: str
     current: int
