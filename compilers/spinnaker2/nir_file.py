@@ -1,8 +1,8 @@
 """A NIR file that py-spinnaker2 reads, and the settings that its reader needs.
 
 According to its source, py-spinnaker2 (`spinnaker2.s2_nir`) reads the nodes Input, Output, LIF, IF, CubaLIF, Affine,
-Linear, Conv2d, pooling and Flatten. Each weight node must stand between two nodes that send spikes. It raises
-NotImplementedError for LI, so the file leaves the readout out. Whatever NIR does not say is given by
+Linear, Conv2d, pooling and Flatten. Each weight node must stand between two nodes that send spikes. It refuses
+LI, so the file leaves readouts out. Whatever NIR does not say is given by
 `s2_nir.ConversionConfig(dt, output_record, conn_delay, scale_weights, integrator, reset)`. Its defaults (dt = 1, a
 delay of one step, unscaled weights, exponential Euler, reset by subtraction) are wrong for these files.
 """

@@ -265,7 +265,9 @@ def _entry(
     form = FloatForm(net, qnet)
     return ComparedEpoch(
         epoch=number,
-        device_accuracy=score_readout(qnet.in_one_unit(simulate(qnet, chosen.x).readout), chosen).accuracy,
+        device_accuracy=score_readout(
+            qnet.in_one_unit(simulate(qnet, chosen.x).readout), chosen, learned=number > 0
+        ).accuracy,
         float_accuracy=float_side.accuracy,
         online_accuracy=learned.online_accuracy,
         weight_distance=_distance(form, float_side.weights),

@@ -93,7 +93,7 @@ class FloatTwin:
     ) -> list[TwinEpoch]:
         """Return the state before learning and after each epoch; fewer if `stopped` is set meanwhile."""
         train = data.part("train")
-        states = [self._state(data, part)]
+        states = [self._state(data, part, learned=False)]
         for epoch, (rate, parameter_rate) in enumerate(rates(self.options, epochs)):
             self.optimizer.rate = rate / (1 << RATE_FRACTION)
             self.parameter_optimizer.rate = parameter_rate / (1 << RATE_FRACTION)
@@ -106,8 +106,8 @@ class FloatTwin:
                 on_epoch("float", epoch + 1)
         return states
 
-    def _state(self, data: SequenceData, part: str) -> TwinEpoch:
-        accuracy = evaluate(self.form.seen, data, part).accuracy
+    def _state(self, data: SequenceData, part: str, *, learned: bool = True) -> TwinEpoch:
+        accuracy = evaluate(self.form.seen, data, part, learned=learned).accuracy
         return TwinEpoch(accuracy, self.form.weights(), parameter_values(self.form, self.plan))
 
     def sample(self, sample: SequenceData) -> None:

@@ -55,9 +55,13 @@ def predict(output: Array, data: SequenceData) -> Array:
     return np.asarray((exact * scored[:, :, None]).sum(axis=1).argmax(axis=1))
 
 
-def score_readout(output: Array, data: SequenceData) -> Score:
-    """Return the score of readouts (sample, T, outputs) against the labels or targets of `data`."""
-    warn_if_mute(bool(np.any(output)), len(data))
+def score_readout(output: Array, data: SequenceData, *, learned: bool = True) -> Score:
+    """Return the score of readouts (sample, T, outputs) against the labels or targets of `data`.
+
+    learned : False before the first update, when outputs may well be at 0, since weights that lead to them start there
+    """
+    if learned:
+        warn_if_mute(bool(np.any(output)), len(data))
     return score_answers(predict(output, data), data)
 
 

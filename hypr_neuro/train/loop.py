@@ -319,16 +319,24 @@ READOUT_BYTES = 200_000_000
 """Largest readout that an evaluation keeps at a time."""
 
 
-def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "test", batch_size: int = 64) -> Score:
+def evaluate(
+    net: Network | QuantizedNetwork,
+    data: SequenceData,
+    part: str = "test",
+    batch_size: int = 64,
+    *,
+    learned: bool = True,
+) -> Score:
     """Measure accuracy or squared error of a network, float or integers, on one part of the data.
 
     batch_size : samples that a float network runs at a time
+    learned : as of `score_readout`
     """
     require("net", net, Network, QuantizedNetwork)
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
         samples = data.part(part)
-        return score_readout(net.in_one_unit(simulate(net, samples.x).readout), samples)
+        return score_readout(net.in_one_unit(simulate(net, samples.x).readout), samples, learned=learned)
     index = data.part_index(part)
     size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.output_size)))
     labels, answers, moved = data.labels(), [], False
@@ -337,5 +345,6 @@ def evaluate(net: Network | QuantizedNetwork, data: SequenceData, part: str = "t
         outputs = outputs_of(net, Rows(data.x, rows))
         moved = moved or bool(np.any(outputs))
         answers.append(predict(outputs, labels.take(rows)))
-    warn_if_mute(moved, len(index))
+    if learned:
+        warn_if_mute(moved, len(index))
     return score_answers(np.concatenate(answers), labels.take(index))

@@ -124,7 +124,10 @@ def train_fixed_stage(
     }
     folder.write("training", section)
     test = data.part("test")
-    before, after = (score_readout(q.in_one_unit(simulate(q, test.x).readout), test) for q in (start, result.qnet))
+    before, after = (
+        score_readout(q.in_one_unit(simulate(q, test.x).readout), test, learned=q is not start)
+        for q in (start, result.qnet)
+    )
     folder.merge(
         "accuracy", {"integer": after.accuracy, "integer_labelled": after.labelled, "integer_start": before.accuracy}
     )

@@ -52,3 +52,12 @@ def test_the_figure_is_higher_for_the_better_network(rng: np.random.Generator) -
     assert near.figure > far.figure
     assert Score(0.75, 0.5).figure == 0.75
     assert Score(0.75, 0.5).squared_error is None
+
+
+def test_outputs_at_0_are_said_once_something_was_learned() -> None:
+    """Weights that lead to outputs start at 0: before the first update that is no fault."""
+    data = SequenceData("made", np.ones((3, 4, 2), np.int8), np.arange(3), np.full(3, "test"), 3)
+    silent = np.zeros((3, 4, 3))
+    with pytest.warns(UserWarning, match=r"no output moved from 0 in 3 sample\(s\)"):
+        after = score_readout(silent, data)
+    assert score_readout(silent, data, learned=False) == after

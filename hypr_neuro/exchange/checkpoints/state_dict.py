@@ -131,5 +131,6 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             check_size(path, "all records together", sum(member.file_size for member in archive.infolist()))
+    # zipfile answers a version or compression that it does not know, also one of a damaged byte, by NotImplementedError
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise FileFormatError(f"checkpoint '{path}' is damaged: {error}") from error
