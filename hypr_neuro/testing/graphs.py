@@ -18,10 +18,17 @@ from hypr_neuro.run.graph_forward import run_graph, state_ranges
 from hypr_neuro.testing.networks import _ranges, integer_models, random_spikes, spiking_models
 
 
-def random_graph(seed: int, *, inputs: int = 4, delays: int = 3, spiking: Sequence[str] = ()) -> Network:
+def random_graph(
+    seed: int, *, inputs: int = 4, delays: int = 3, spiking: Sequence[str] = (), graded: bool = False
+) -> Network:
     """Draw a graph whose populations spike: skips, loops, delays, sparse weights, late biases, outputs anywhere.
 
-    Outputs are one or two populations, readouts or spiking ones. spiking : models to draw from, () for every one
+    Parameters
+    ----------
+    spiking
+        Models to draw from, () for every one. Outputs are one or two populations, readouts or spiking ones.
+    graded
+        Whether one or two populations more, none of them an output, hold readouts, and any readout feeds others.
     """
     rng = np.random.default_rng([seed, 31])
     readouts = [name for name, model in MODELS.items() if model.readout and model.has_float]
@@ -29,11 +36,15 @@ def random_graph(seed: int, *, inputs: int = 4, delays: int = 3, spiking: Sequen
     count, outputs = int(rng.integers(1, 5)), int(rng.integers(1, 3))
     kinds = [str(rng.choice(drawn)) for _ in range(count)]
     ends = [str(rng.choice(readouts if rng.random() < 0.6 else drawn)) for _ in range(outputs)]
+    if graded:
+        sends = [str(rng.choice(readouts)) for _ in range(int(rng.integers(1, 3)))]
+        kinds = [str(kind) for kind in rng.permutation(kinds + sends)]
+        count = len(kinds)
     models = kinds + ends
     names = [f"h{i}" for i in range(count)] + [f"out{i}" for i in range(outputs)]
     order = rng.permutation(len(names)) if rng.random() < 0.5 else np.arange(len(names))
     populations = [_population(names[i], models[i], rng) for i in order]
-    synapses = _synapses(populations, inputs, delays, rng)
+    synapses = _synapses(populations, inputs, delays, rng, graded)
     graph = Network(inputs, tuple(populations), tuple(synapses), 1e-3, tuple(names[count:]))
     return _awake(graph, seed)
 
@@ -56,16 +67,17 @@ def _population(name: str, model: str, rng: np.random.Generator) -> FloatPopulat
 
 
 def _synapses(
-    populations: list[FloatPopulation], inputs: int, delays: int, rng: np.random.Generator
+    populations: list[FloatPopulation], inputs: int, delays: int, rng: np.random.Generator, graded: bool
 ) -> list[FloatSynapses]:
-    sources = {INPUT: inputs} | {p.name: p.size for p in populations if not p.model.readout}
+    sends = [p for p in populations if graded or not p.model.readout]
+    sources, spreads = {INPUT: inputs} | {p.name: p.size for p in sends}, {p.name: _spread(p) for p in sends}
     result = []
     for i, p in enumerate(populations):
-        before = [q.name for q in populations[:i] if not q.model.readout]
+        before = [q.name for q in populations[:i] if q in sends]
         chosen = [str(rng.choice([INPUT, *before]))]  # something forward leads to every population
         chosen += [name for name in sources if rng.random() < 0.35]
         for source in chosen:
-            weights = rng.normal(0.0, 1.0, (p.size, sources[source]))
+            weights = rng.normal(0.0, spreads.get(source, 1.0), (p.size, sources[source]))
             if rng.random() < 0.3:
                 from scipy.sparse import csr_array
 
@@ -74,6 +86,11 @@ def _synapses(
                 result.append(FloatSynapses(source, p.name, weights))
             result[-1].delay = int(rng.integers(0, delays + 1)) if rng.random() < 0.5 else 0
     return result
+
+
+def _spread(p: FloatPopulation) -> float:
+    """Return the deviation of the weights that leave a population: loops over numbers must not grow."""
+    return 0.4 / p.size**0.5 if p.model.readout else 1.0
 
 
 def _awake(graph: Network, seed: int) -> Network:

@@ -40,7 +40,7 @@ class Block:
         self.sample_loss = np.zeros(samples)
         self.sum = np.zeros((samples, setup.net.output_size))
         self.scored, self.steps = np.zeros(samples), 0
-        self.spikes = {i: np.zeros((samples, setup.net.populations[i].size)) for i in setup.hidden}
+        self.spikes = {i: np.zeros((samples, setup.net.populations[i].size)) for i in setup.spiking}
 
     def observe(self, part: Part) -> None:
         """Run forward only and add up what the learning signals of the second pass need."""
@@ -204,7 +204,7 @@ class Total:
     def __init__(self, setup: Setup) -> None:
         self.setup, self.loss, self.steps = setup, 0.0, 0
         self.sums: Gradients = {}
-        self.spikes = {i: np.zeros(setup.net.populations[i].size) for i in setup.hidden}
+        self.spikes = {i: np.zeros(setup.net.populations[i].size) for i in setup.spiking}
 
     def add(self, block: Block) -> None:
         """Add the block's samples, one by one."""

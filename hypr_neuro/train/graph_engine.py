@@ -181,9 +181,11 @@ class GraphEngine:
     def _leak(self, place: int) -> float | None:
         """Return κ by which a population's eligibilities are filtered, None where they are not."""
         p = self.arrays.populations[place].population
-        if not self.setup.rule.error_feedback or p.model.readout:
+        if not self.setup.rule.error_feedback:
             return None
-        return self.setup.trace if p.name in self.setup.net.outputs else self.setup.leak
+        if p.name not in self.setup.net.outputs:
+            return self.setup.leak
+        return None if p.model.readout else self.setup.trace
 
     def run(self, x: Array) -> Array:
         """Run one sub-sequence (λ, batch, channel); return what losses see."""

@@ -15,7 +15,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.train.networks import hidden_places
+from hypr_neuro.train.networks import spiking_places
 from hypr_neuro.train.rules.base import Local, Means, Penalty, Rule
 
 NUMBERS = "fiub"
@@ -64,7 +64,7 @@ def penalty_of(rule: Rule, net: Network, means: Means) -> Penalty:
         )
     shapes = {name: array.shape for name, array in net.arrays().items()}
     gradient = _terms(rule, "gradient", answer.gradient, shapes)
-    rates = {net.name(i): (net.populations[i].size,) for i in hidden_places(net)}
+    rates = {net.name(i): (net.populations[i].size,) for i in spiking_places(net)}
     by_rate = _terms(rule, "by_rate", answer.by_rate, rates)
     if by_rate and rule.eligibility == "current":
         raise InputError(f"rule '{rule.name}': by_rate needs eligibility 'spike': rates are those of spikes")

@@ -18,8 +18,13 @@ than 0.98 and than a count (docs/training.md)."""
 
 
 def hidden_places(net: Network) -> tuple[int, ...]:
-    """Return the places of the populations that spike and are no output."""
-    return tuple(i for i, p in enumerate(net.populations) if not p.model.readout and p.name not in net.outputs)
+    """Return the places of the populations that are no output."""
+    return tuple(i for i, p in enumerate(net.populations) if p.name not in net.outputs)
+
+
+def spiking_places(net: Network) -> tuple[int, ...]:
+    """Return the places of the hidden populations that spike: those that have rates."""
+    return tuple(i for i in hidden_places(net) if not net.populations[i].model.readout)
 
 
 def returning(net: Network) -> list[FloatSynapses]:
@@ -90,11 +95,17 @@ def said_of_silence(net: Network) -> str:
         what = net.name(len(net.layers) - 2)
     else:
         sources = {c.source for c in net.connections if c.target in net.outputs and c.source != INPUT}
-        what = " and ".join(f"'{p.name}'" for p in net.populations if p.name in sources)
+        spiking = [p.name for p in net.populations if p.name in sources and not p.model.readout]
+        what = " and ".join(f"'{name}'" for name in spiking or _that_spike(net))
     return (
-        f"{what} did not spike once in the first epoch, so nothing can be learned from it: call "
+        f"{what or 'the network'} did not spike once in the first epoch, so nothing can be learned from it: call "
         "hn.scale_to_rate(net, x, 0.03) before training, or give larger weights"
     )
+
+
+def _that_spike(net: Network) -> list[str]:
+    """Name the hidden populations that spike: numbers that feed an output stay 0 where none of these does."""
+    return [net.populations[i].name for i in spiking_places(net)]
 
 
 def digest_parts(net: Network) -> tuple[list[str], dict[str, Array]]:

@@ -18,7 +18,7 @@ from hypr_neuro.train.feedback import Feedback, FeedbackWay, check_feedback, fee
 from hypr_neuro.train.graph_engine import GraphArrays
 from hypr_neuro.train.hooks import deviations_of, penalty_of
 from hypr_neuro.train.losses import Loss, RatePenalty
-from hypr_neuro.train.networks import hidden_places, output_decays, returning, trace_decay
+from hypr_neuro.train.networks import hidden_places, output_decays, returning, spiking_places, trace_decay
 from hypr_neuro.train.rules.base import Means, Penalty, Rule
 
 WORD = 1 << 63
@@ -101,7 +101,7 @@ class Setup:
     ----------
     arrays : NetworkArrays
         Of the weights that the network held when it was asked last.
-    hidden : tuple of int
+    spiking : tuple of int
         Places of the populations that spike and are no output.
     delays : tuple of int
         By which signals arrive late, of every population.
@@ -127,7 +127,7 @@ class Setup:
     rule: Rule
     loss: Loss
     dtype: FloatType
-    hidden: tuple[int, ...]
+    spiking: tuple[int, ...]
     delays: tuple[int, ...]
     penalty: RatePenalty | None
     per_step: float
@@ -171,7 +171,7 @@ def make_setup(
     """Make a `Setup`; InputError for options that do not go together."""
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise InputError(f"dtype = {np.dtype(dtype).name}, rule: float32 or float64")
-    dtype, hidden = np.dtype(dtype).type, hidden_places(net)
+    dtype = np.dtype(dtype).type
     if rule.eligibility == "current" and penalty is not None:
         raise InputError(f"penalty with rule '{rule.name}', rule: its signals meet currents, those of rates spikes")
     deviations = deviations_of(rule, net)
@@ -186,8 +186,8 @@ def make_setup(
         rule,
         loss,
         dtype,
-        hidden,
-        _delays(net, rule, hidden, signal_delay),
+        spiking_places(net),
+        _delays(net, rule, hidden_places(net), signal_delay),
         penalty,
         per_step,
         per_sample,

@@ -166,7 +166,7 @@ def ways_of(graph: Network, shape: Shape, numbers: Numbers, decay: float) -> tup
     random = iter(random_feedback(graph))
     ends, matrices = [], []
     for p in graph.populations:
-        if p.model.readout or p.name in graph.outputs:
+        if p.name in graph.outputs:
             continue
         anything = next(random)
         straight = [a for a in shape.links if a.source == p.name and a.forward and a.target in graph.outputs]

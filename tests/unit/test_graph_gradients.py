@@ -28,6 +28,9 @@ Array = Any
 SAMPLES, STEPS = 3, 24
 GRAPHS = int(os.environ.get("HYPR_GRAPHS", "8"))
 """Random graphs that are held against automatic differentiation; 300 of them take a quarter of an hour of one core."""
+GRADED = 1000
+"""From this seed on, populations whose output is a number feed others."""
+SEEDS = [*range(GRAPHS), *range(GRADED, GRADED + (GRAPHS + 1) // 2)]
 RULES = ("hypr", "ostl", "eprop", "bptt")
 FORWARD = RULES[:3]
 LOSSES = ("per_step_cross_entropy", "mean_cross_entropy", "sum_of_softmax", "last_step", "squared_error")
@@ -52,7 +55,7 @@ class Problem(NamedTuple):
 @cache
 def problem(seed: int) -> Problem:
     rng = np.random.default_rng([seed, 32])
-    graph, loss = random_graph(seed), LOSSES[seed % len(LOSSES)]
+    graph, loss = random_graph(seed, graded=seed >= GRADED), LOSSES[seed % len(LOSSES)]
     graph.notes["output decay"] = [1.0, 0.9][seed % 2]
     x, mask = random_spikes(seed, SAMPLES, STEPS, graph.inputs), rng.random((SAMPLES, STEPS)) < 0.7
     # the least likely class: of an answer that is all but certain and right only rounding is left
@@ -95,7 +98,7 @@ def assert_close(got: dict[str, Array], wanted: dict[str, Array], tolerance: flo
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("seed", range(GRAPHS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_gradients_equal_automatic_differentiation(
     seed: int, rule: str, record_property: Callable[[str, float], None]
 ) -> None:
@@ -110,7 +113,7 @@ def test_gradients_equal_automatic_differentiation(
 
 
 @pytest.mark.parametrize("rule", FORWARD)
-@pytest.mark.parametrize("seed", range(max(12, GRAPHS)))
+@pytest.mark.parametrize("seed", [*range(max(12, GRAPHS)), *range(GRADED, GRADED + max(12, GRAPHS))])
 def test_sub_sequences_of_any_length_give_the_same(
     seed: int, rule: str, record_property: Callable[[str, float], None]
 ) -> None:
@@ -144,6 +147,20 @@ def test_what_is_drawn_meets_every_kind() -> None:
     assert any(not g.population(name).model.readout for g in graphs for name in g.outputs)
     assert any(at[g.outputs[0]] < len(at) - 1 for g, at in zip(graphs, order, strict=True))
     assert {len(g.outputs) for g in graphs} == {1, 2}
+
+
+def test_readouts_are_drawn_that_feed_every_kind() -> None:
+    """Spiking populations, other readouts, themselves, over delays and backward; some are outputs at the same time."""
+    graphs = [problem(seed).graph for seed in range(GRADED, GRADED + 12)]
+    links = [(g, c) for g in graphs for c in g.connections if c.source != "input"]
+    sends = [(g, c) for g, c in links if g.population(c.source).model.readout]
+    assert {g.population(c.source).model.name for g, c in sends} == {"li", "cuba_li"}
+    assert any(not g.population(c.target).model.readout for g, c in sends)
+    assert any(g.population(c.target).model.readout and c.source != c.target for g, c in sends)
+    assert any(c.source == c.target for _, c in sends)
+    assert any(g.forward(c) and c.delay for g, c in sends)
+    assert any(not g.forward(c) and c.source != c.target for g, c in sends)
+    assert any(c.source in g.outputs for g, c in sends)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -271,6 +288,26 @@ def test_a_published_network_regains_what_a_changed_sensor_cost(shared_data: Pat
     assert hn.evaluate(graph, shifted).accuracy < 0.5
     hn.train(graph, shifted, epochs=2, rate=0.01)
     assert hn.evaluate(graph, shifted).accuracy > 0.75
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_population_of_numbers_between_spiking_ones_learns(data: hn.SequenceData, rule: str) -> None:
+    """All that reaches the output goes through numbers; what leads to them learns, too."""
+    rng = np.random.default_rng(2)
+    populations = tuple(
+        FloatPopulation(name, get_model(model), {}, {}, (n,))
+        for name, model, n in (("a", "lif", 8), ("m", "li", 4), ("b", "lif", 8), ("out", "li", 2))
+    )
+    sizes = {"input": 6} | {p.name: p.size for p in populations}
+    links = (("input", "a"), ("a", "m"), ("m", "b"), ("m", "m"), ("b", "out"))
+    synapses = tuple(FloatSynapses(a, b, rng.normal(0.3, 1.0, (sizes[b], sizes[a]))) for a, b in links)
+    graph = Network(6, populations, synapses, 1e-3, ("out",))
+    graph.connections[3].weights[...] *= 0.1
+    before = {name: array.copy() for name, array in graph.arrays().items()}
+    history = hn.train(graph, data, rule=rule, epochs=20, rate=0.02)
+    assert history.epochs[-1].loss < 0.8 * history.epochs[0].loss
+    assert hn.evaluate(graph, data, "train").accuracy > 0.9
+    assert all(not np.array_equal(before[name], graph.arrays()[name]) for name in before)
 
 
 # --- what is refused

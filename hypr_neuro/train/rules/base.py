@@ -33,7 +33,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.train.checks import optional_whole, require_number
-from hypr_neuro.train.networks import hidden_places
+from hypr_neuro.train.networks import spiking_places
 
 Means = dict[str, Array]
 """Running means that a rule keeps from update to update, see `Rule.start`."""
@@ -189,7 +189,7 @@ class Rule:
         Every array of the network by its name, at its start value; "layers.0.rate" and so on (n,), spikes a step of
         the populations that spike and are no output; "loss" (); "updates" (), how many there were.
         """
-        hidden = {f"{net.name(i)}.rate": np.zeros(net.populations[i].size) for i in hidden_places(net)}
+        hidden = {f"{net.name(i)}.rate": np.zeros(net.populations[i].size) for i in spiking_places(net)}
         arrays = {name: array.copy() for name, array in net.arrays().items()}
         return arrays | hidden | {"loss": np.zeros(()), "updates": np.zeros(())}
 
