@@ -21,6 +21,7 @@ import hypr_neuro as hn
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import read_nir, to_graph, write_nir
 from hypr_neuro.exchange.nir.neurons_out import EULER, MIN_RATE, NEVER
+from hypr_neuro.exchange.nir.onset import HORIZON
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.layer import Layer
@@ -169,7 +170,7 @@ def test_other_models_are_written_as_a_lif_with_equal_onset(name: str, monkeypat
     for j in range(layer.size):
         for factor, fires in ((0.99, False), (1.01, j not in never)):
             s, z, fired = (0.0,) * layer.model.d, 0.0, False
-            for t in range(200):
+            for t in range(HORIZON):
                 impulse = factor * node.v_threshold[j] if t == 0 else 0.0
                 s, z = layer.model.float_step(s, z, (impulse,) * layer.model.currents, p[:, j])
                 fired = fired or z > 0
