@@ -16,6 +16,10 @@ def run(
     file: Annotated[
         Path, typer.Argument(help=".nir, .net (lava-dl), .npz or .pt (state dicts of BRF, ALIF, snnTorch, Sinabs).")
     ],
+    neuron: Annotated[
+        str | None,
+        typer.Option(help="Of checkpoints with omega and b_offset: brf (default) or rf_threshold, the plain RF."),
+    ] = None,
     dt: Annotated[float | None, typer.Option(help="Seconds a step; NIR does not hold it.")] = None,
     reset: Annotated[
         str | None,
@@ -49,7 +53,7 @@ def run(
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)
     choices = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
-    imported = import_file(file, **choices, floor=floor, reset_delay=reset_delay, norm_input=norm_input)
+    imported = import_file(file, **choices, neuron=neuron, floor=floor, reset_delay=reset_delay, norm_input=norm_input)
     folder = make_folder(out)
     path = folder / imported.file_name
     if path.exists() and path.resolve() == file.resolve():

@@ -135,7 +135,7 @@ LAYERS = "layers, which train, quantize and learn"
 GRAPH = "a graph, which trains, quantizes, simulates, learns on chip and compiles to C"
 QUANTIZED = "integers for a profile, which simulate, learn on chip and compile"
 Reader = Callable[[Path, dict[str, Any]], ImportedFile]
-CHECKPOINT = (_checkpoint, ("dt", "reset_delay", "reset", "norm_input"))
+CHECKPOINT = (_checkpoint, ("neuron", "dt", "reset_delay", "reset", "norm_input"))
 READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
     ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay", "floor")),
     ".npz": CHECKPOINT,

@@ -82,6 +82,18 @@ def brf_as_published(arrays: Arrays, x: Array) -> tuple[Array, Array]:
     return read_out(arrays, spikes)
 
 
+def rf_as_published(arrays: Arrays, x: Array) -> tuple[Array, Array]:
+    omega, b, dt = np.abs(arrays["hidden_omega"]), -np.abs(arrays["hidden_b_offset"]), 0.01
+    u = v = z = np.zeros((len(x), len(omega)))
+    spikes = []
+    for t in range(x.shape[1]):
+        drive = np.concatenate([x[:, t], z], axis=1) @ arrays["hidden_linear_weight"].T
+        u, v = u + b * u * dt - omega * v * dt + drive * dt, v + omega * u * dt + b * v * dt
+        z = (u - 1 > 0).astype(float)
+        spikes.append(z)
+    return read_out(arrays, spikes)
+
+
 def alif_as_published(arrays: Arrays, x: Array) -> tuple[Array, Array]:
     alpha, rho = (np.exp(-1 / np.abs(arrays[f"hidden_tau_{k}"])) for k in ("mem", "adp"))
     u = a = z = np.zeros((len(x), len(alpha)))
@@ -120,6 +132,22 @@ def test_every_spike_is_that_of_the_published_equations(
     differ = np.argwhere(found.spikes["layers.0"] != spikes)
     assert not len(differ), f"{len(differ)} spikes differ, first at step, sample, neuron {differ[0]}"
     np.testing.assert_allclose(found.readout, out, rtol=0, atol=1e-9 * np.abs(out).max())
+
+
+def test_a_checkpoint_read_as_rf_computes_the_equations_of_rf(shared_data: Path, ecg: SequenceData) -> None:
+    """Arrays of BRF, which RF of the same program has too: with neither q nor p(ω) another network, spike by spike."""
+    path = shared_data / "brf_checkpoints" / "ecg_brf.npz"
+    x = ecg.part("test").x[:20, :400].astype(np.float64)
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key].astype(np.float64) for key in file.files}
+    net, summary = import_checkpoint(path, "rf_threshold", dt=4e-3)
+    found = float_trace(net, x, ["spikes"], dtype=np.float64)
+    spikes, out = rf_as_published(arrays, x)
+    assert np.array_equal(found.spikes["layers.0"], spikes)
+    np.testing.assert_allclose(found.readout, out, rtol=0, atol=1e-9 * np.abs(out).max())
+    assert not np.array_equal(spikes, brf_as_published(arrays, x)[0])
+    assert "BRF networks of the same program have the same arrays" in summary.caution
+    assert "  b = -|b_offset|,  ω = |omega|" in summary.lines()
 
 
 @pytest.mark.parametrize("name", ACCURACY)
@@ -188,7 +216,7 @@ def test_the_summary_names_all_that_was_read_and_left_out(shared_data: Path) -> 
 def arrays_of(neuron: str = "alif_reset") -> Arrays:
     """By names with dots."""
     rng = np.random.default_rng(5)
-    own = {"alif_reset": ("tau_mem", "tau_adp"), "brf": ("omega", "b_offset")}[neuron]
+    own = ("tau_mem", "tau_adp") if neuron == "alif_reset" else ("omega", "b_offset")
     return {
         "hidden.linear.weight": rng.normal(size=(3, 5)).astype(np.float32),
         **{f"hidden.{name}": -rng.uniform(1, 9, 3).astype(np.float32) for name in own},
@@ -203,19 +231,19 @@ def save(path: Path, arrays: Arrays, dots: bool = False) -> Path:
 
 
 @pytest.mark.parametrize("dots", [False, True])
-@pytest.mark.parametrize("neuron", ["alif_reset", "brf"])
+@pytest.mark.parametrize("neuron", ["alif_reset", "brf", "rf_threshold"])
 def test_every_array_goes_where_it_belongs(neuron: str, dots: bool, tmp_path: Path) -> None:
     arrays = arrays_of(neuron) | {"hidden.linear.mask": np.ones((3, 5)), "epoch": np.array(12)}
-    net, summary = import_checkpoint(save(tmp_path / "a.npz", arrays, dots), dt=2e-3)
+    net, summary = import_checkpoint(save(tmp_path / "a.npz", arrays, dots), neuron, dt=2e-3)
     hidden, out = net.layers
     assert (hidden.model.name, out.model.name, net.dt) == (neuron, "li", 2e-3)
     assert np.array_equal(hidden.weight, arrays["hidden.linear.weight"][:, :2])
     assert np.array_equal(hidden.recurrent, arrays["hidden.linear.weight"][:, 2:])
     assert np.array_equal(out.weight, arrays["out.linear.weight"])
     assert np.array_equal(out.params["tau"], -arrays["out.tau_mem"])
-    if neuron == "brf":
+    if neuron != "alif_reset":
         expected = {"omega": arrays["hidden.omega"], "b_offset": arrays["hidden.b_offset"]}
-        constants = {"delta": 0.01, "gamma": 0.9, "theta": 1.0}
+        constants = {"delta": 0.01, "theta": 1.0} | ({"gamma": 0.9} if neuron == "brf" else {})
     else:
         expected = {"tau_u": -arrays["hidden.tau_mem"], "tau_a": -arrays["hidden.tau_adp"]}
         constants = {"b0": 0.01, "beta": 1.8}
@@ -231,8 +259,16 @@ def test_the_neuron_may_be_named(tmp_path: Path) -> None:
     assert import_checkpoint(path, "alif_reset")[1].neuron == "alif_reset"
     with pytest.raises(InputError, match=r"hidden\.tau_adp are those of 'alif_reset', and neuron = 'brf'"):
         import_checkpoint(path, "brf")
-    with pytest.raises(InputError, match="neuron = 'lif', rule: brf or alif_reset"):
+    with pytest.raises(InputError, match="neuron = 'lif', rule: brf or rf_threshold or alif_reset"):
         import_checkpoint(path, "lif")
+    path = save(tmp_path / "b.npz", arrays_of("brf"))
+    for neuron in ("brf", "rf_threshold"):
+        assert import_checkpoint(path, neuron)[1].neuron == neuron
+    caution = import_checkpoint(path)[1].caution
+    assert "reads the file as BRF" in caution
+    assert 'neuron="rf_threshold" (--neuron rf_threshold)' in caution
+    with pytest.raises(InputError, match=r"hidden\.omega.* are those of 'brf' and 'rf_threshold', and neuron"):
+        import_checkpoint(path, "alif_reset")
 
 
 def put(name: str, array: Any) -> Callable[[Arrays], None]:

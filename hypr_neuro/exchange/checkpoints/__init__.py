@@ -39,8 +39,8 @@ def import_checkpoint(
     path
         Of the file.
     neuron
-        Model of the hidden layer, "brf" or "alif_reset"; by default the one whose arrays the file holds. Of
-        `checkpoints.recurrent` alone.
+        Model of the hidden layer, "brf", "rf_threshold" (the plain RF of BRF's program, whose arrays are the same) or
+        "alif_reset"; by default the first one whose arrays the file holds. Of `checkpoints.recurrent` alone.
     dt
         Seconds a step, for the network's record: no file states it, and no neuron here depends on it.
     reset_delay

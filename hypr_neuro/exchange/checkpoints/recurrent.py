@@ -3,13 +3,14 @@
 H hidden neurons, C inputs, K outputs; names with dots or, in an .npz, with underscores in their place:
 
     hidden.linear.weight              (H, C + H)  columns of the inputs, then those of the layer's own previous spikes
-    hidden.omega, hidden.b_offset     (H,)        BRF: angular frequency and damping, by their absolute values
+    hidden.omega, hidden.b_offset     (H,)        BRF and RF: angular frequency and damping, by their absolute values
     hidden.tau_mem, hidden.tau_adp    (H,)        ALIF: time constants of membrane and adaptation in steps, likewise
     out.linear.weight                 (K, H)
     out.tau_mem                       (K,)        time constant of the readout in steps, likewise
     hidden.linear.mask                (H, C + H)  optional, all ones: nothing is pruned
 
-An array of any other name is refused, and so is one that is missing, of another shape, or not finite.
+An array of any other name is refused, and so is one that is missing, of another shape, or not finite. BRF and RF have
+the same arrays: BRF is taken unless RF is asked for.
 """
 
 from __future__ import annotations
@@ -71,7 +72,21 @@ KINDS = (
             "v_t = v_{t-1} + δ (ω u_{t-1} + b_t v_{t-1})",
             "z_t = Θ(u_t - 1 - q_{t-1}),  q_t = 0.9 q_{t-1} + z_t,  δ = 0.01",
         ),
-        "RF networks of the same program have the same arrays, and no q; this reads the file as BRF",
+        "RF networks of the same program have the same arrays, and neither q nor p(ω); this reads the file as BRF, "
+        'neuron="rf_threshold" (--neuron rf_threshold) as RF',
+    ),
+    Kind(
+        "rf_threshold",
+        {"hidden.omega": "omega", "hidden.b_offset": "b_offset"},
+        {"delta": 0.01, "theta": 1.0},
+        False,
+        (
+            "b = -|b_offset|,  ω = |omega|",
+            "u_t = u_{t-1} + δ (b u_{t-1} - ω v_{t-1} + I_t)",
+            "v_t = v_{t-1} + δ (ω u_{t-1} + b v_{t-1})",
+            "z_t = Θ(u_t - 1),  δ = 0.01",
+        ),
+        "BRF networks of the same program have the same arrays; this reads the file as RF, as asked",
     ),
     Kind(
         "alif_reset",
@@ -125,14 +140,16 @@ def _kind(content: Content, arrays: dict[str, Array], neuron: str | None) -> Kin
     if neuron is not None and neuron not in known:
         raise InputError(f"neuron = '{neuron}', rule: {' or '.join(known)}, the neurons that checkpoints are read as")
     matching = [kind for kind in KINDS if any(name in arrays for name in kind.arrays)]
+    forms = {tuple(kind.arrays) for kind in matching}
     if neuron is not None:
-        if len(matching) == 1 and matching[0].neuron != neuron:
+        if len(forms) == 1 and known[neuron] not in matching:
             raise InputError(
-                f"checkpoint '{content.path}': {', '.join(matching[0].arrays)} are those of '{matching[0].neuron}', "
-                f"and neuron = '{neuron}' was passed, which has {', '.join(known[neuron].arrays)}; leave neuron out"
+                f"checkpoint '{content.path}': {', '.join(matching[0].arrays)} are those of "
+                f"{' and '.join(repr(kind.neuron) for kind in matching)}, and neuron = '{neuron}' was passed, which "
+                f"has {', '.join(known[neuron].arrays)}; leave neuron out"
             )
         return known[neuron]
-    if len(matching) != 1:
+    if len(forms) != 1:
         wanted = "; ".join(f"{', '.join(kind.arrays)} for {kind.neuron}" for kind in KINDS)
         count = "two neurons" if matching else "no known neuron"
         raise InputError(
