@@ -12,6 +12,7 @@ from model_records import record_of
 from scipy.sparse import csr_array
 
 import hypr_neuro as hn
+from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.neurons import MODELS
@@ -168,9 +169,10 @@ def of_model(name: str) -> Case:
 def features() -> list[Case]:
     """Return what networks have beside neurons, shown on lif."""
     plain, by_neuron = lambda: layered("lif"), np.arange(1, SIZE + 1)
-    sparse, rounding_key = (
+    sparse, rounding_key, convolution = (
         csr_array(whole_weights(SIZE, INPUTS) * np.eye(SIZE, INPUTS, dtype=int)),
         "precision__state_rounding",
+        Convolution(whole_weights(2, 2)[:, None], (3,), Taps((2,), (1,), (0,), (0,), (1,))),
     )
     by_weight = np.arange(SIZE * INPUTS).reshape(SIZE, INPUTS) % 3
     stochastic = {rounding_key: "stochastic"}
@@ -255,6 +257,11 @@ def features() -> list[Case]:
             "sparse weights",
             lambda: integers(first={"weights": sparse}),
             lambda: graph(hn.FloatSynapses(INPUT, "a", sparse / 8.0)),
+        ),
+        Case(
+            "convolution",
+            lambda: integers(first={"weights": convolution}),
+            lambda: graph(hn.FloatSynapses(INPUT, "a", convolution.with_data(convolution.data / 8.0))),
         ),
         Case("groups of weights with exponents of their own", lambda: integers(connection(INPUT, "a", exponent=2))),
         Case("negative weight exponents", lambda: integers(first={"exponent": -1}), None, plain, exponent=-1),

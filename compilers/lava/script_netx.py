@@ -3,7 +3,8 @@
     python run_netx.py x.npy out.npz
 
 x.npy holds one sample (T, channel) of integers; out.npz gets the spikes (T + tail, neuron) of each layer in device
-time, without neurons that only carry a constant current. Take it as a start for a Lava network of your own.
+time, in the order of the compiled network, without neurons that only carry a constant current. Take it as a start for
+a Lava network of your own.
 """
 
 from __future__ import annotations
@@ -44,6 +45,22 @@ def read_sample(path: str, channels: int, largest: int) -> Any:
     return x.astype(np.int32)
 
 
+def to_image(x: Any, image: dict[str, Any] | None) -> Any:
+    """(T, channel) as Lava's processes take it: (channel, T), or (x, y, channel, T) for a convolution."""
+    if image is None:
+        return x.T
+    if image["channels_first"]:
+        return x.reshape(-1, *image["shape"][::-1]).T
+    return np.moveaxis(x.reshape(-1, *image["shape"]), 0, -1)
+
+
+def from_image(array: Any, image: dict[str, Any] | None) -> Any:
+    """(T, neuron) of what Lava's processes give, (neuron, T) or (x, y, channel, T)."""
+    if image is None or image["channels_first"]:
+        return array.T.reshape(array.shape[-1], -1)
+    return np.moveaxis(array, -1, 0).reshape(array.shape[-1], -1)
+
+
 def main(x_file: str, out_file: str) -> None:
     folder = Path(__file__).parent
     try:
@@ -67,7 +84,7 @@ def main(x_file: str, out_file: str) -> None:
     x = np.pad(x, ((0, 0), (0, len(summary["channels"]))), constant_values=1)  # channels that are 1 in every step
     bits = 0 if np.isin(x, (0, 1)).all() else summary["message_bits"]
     network = netx.hdf5.Network(path, input_message_bits=bits)
-    source = Source(data=x.T)
+    source = Source(data=to_image(x, summary["images"].get("input")))
     source.s_out.connect(network.inp)
 
     sinks = {}
@@ -75,8 +92,9 @@ def main(x_file: str, out_file: str) -> None:
         sinks[name] = Sink(shape=layer.out.shape, buffer=len(x))
         layer.out.connect(sinks[name].a_in)
     network.run(condition=RunSteps(num_steps=len(x)), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-    spikes = {name: sink.data.get().astype(np.int32).T for name, sink in sinks.items()}
+    data = {name: sink.data.get().astype(np.int32) for name, sink in sinks.items()}
     network.stop()
+    spikes = {name: from_image(array, summary["images"].get(name)) for name, array in data.items()}
     np.savez(out_file, **{name: array[:, : summary["neurons"][name]] for name, array in spikes.items()})
 
 

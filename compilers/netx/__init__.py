@@ -3,6 +3,9 @@
 chain              `LayerChain`: the network as layers one after the other; what they cannot be is refused
 constant_currents  constant currents as input axons that are 1 in every step
 weights            weights without exponents
+images             convolutions as netx has them, and how their neurons lie in the file
+layer              `NetxLayer`: what comes into one layer
+arrange            which layers are convolutions
 entries            what a layer's group in the file holds, in numbers that lava-dl hands to Lava unchanged
 write              `write_netx` and its summary
 

@@ -11,19 +11,19 @@ from math import prod
 
 import numpy as np
 
+from hypr_neuro.compilers.netx.arrange import arrange
 from hypr_neuro.compilers.netx.constant_currents import (
     REQUANTIZE,
     RULE,
     Constant,
-    ConstantAxon,
     is_constant_current,
     place_constants,
 )
-from hypr_neuro.compilers.netx.weights import dense_integers, whole_weights
+from hypr_neuro.compilers.netx.layer import NetxLayer
+from hypr_neuro.compilers.netx.weights import whole_weights
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.netx.neurons import RF
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
-from hypr_neuro.numbers.arrays import Array
 
 MODELS = ("lif", *RF.values())
 """Neurons that netx has."""
@@ -32,87 +32,15 @@ LARGEST_MATRIX = 1 << 26
 
 
 @dataclass(frozen=True)
-class NetxLayer:
-    """One layer of the file.
-
-    Attributes
-    ----------
-    population
-        Its neurons, without those that only carry constant currents.
-    axons_below
-        Inputs from the layer below, without the constant ones.
-    forward
-        What comes from the layer below, by current.
-    recurrent
-        What comes from itself.
-    constant_axons
-        Constant inputs from below, each after the ordinary ones.
-    helpers
-        Steps from which those neurons fire in every step that carry constant currents for the layer above, each after
-        the ordinary ones.
-    """
-
-    population: Population
-    axons_below: int
-    forward: dict[int, tuple[Synapses, ...]]
-    recurrent: tuple[Synapses, ...]
-    constant_axons: tuple[ConstantAxon, ...]
-    helpers: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Return the neurons of the layer, helpers included."""
-        return self.population.size + len(self.helpers)
-
-    @property
-    def inputs(self) -> int:
-        """Return the inputs from below, constant ones included."""
-        return self.axons_below + len(self.constant_axons)
-
-    def groups(self) -> list[tuple[Synapses, ...]]:
-        """Return its connections by source and current."""
-        return [*self.forward.values(), self.recurrent]
-
-    @property
-    def label(self) -> str:
-        """Return its connections, as errors name them."""
-        parts = [c for group in self.groups() for c in group]
-        return "connection " + " and ".join(dict.fromkeys(c.name for c in parts))
-
-    def matrix(self, current: int) -> Array:
-        """Return whole weights (size, inputs) from below into a current, int64."""
-        matrix = np.zeros((self.size, self.inputs), np.int64)
-        matrix[: self.population.size, : self.axons_below] = _sum(self.forward[current], self)
-        for i, axon in enumerate(self.constant_axons):
-            matrix[:, self.axons_below + i] = axon.weights.get(current, 0)
-        return matrix
-
-    def recurrent_matrix(self) -> Array:
-        """Return whole recurrent weights (size, size), int64."""
-        n = self.population.size
-        matrix = np.zeros((self.size, self.size), np.int64)
-        matrix[:n, :n] = _sum(self.recurrent, self)
-        return matrix
-
-    def delays(self) -> int | Array:
-        """Return the delays of the weights from below: one number, or (size, inputs)."""
-        uniform = self.forward[0][0].delays
-        if isinstance(uniform, int) and all(axon.delay == uniform for axon in self.constant_axons):
-            return uniform
-        matrix = np.zeros((self.size, self.inputs), np.int64)
-        matrix[: self.population.size, : self.axons_below] = (
-            uniform if isinstance(uniform, int) else dense_integers(uniform)
-        )
-        matrix[:, self.axons_below :] = [axon.delay for axon in self.constant_axons]
-        return matrix
-
-
-@dataclass(frozen=True)
 class LayerChain:
-    """The layers of the file in order, and the readouts as a network whose input is the last layer's spikes."""
+    """The layers of the file in order, and the readouts as a network whose input is the last layer's spikes.
+
+    `written_out` says, by connection, why a convolution is a matrix in the file.
+    """
 
     layers: tuple[NetxLayer, ...]
     readout: IntegerNetwork | None
+    written_out: dict[str, str]
 
 
 def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> LayerChain:
@@ -139,7 +67,6 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> LayerChai
     readout_network = _readout_network(network, spiking[-1], readout)
     connections = [c for c in network.synapses if not network.population(c.target).model.readout]
     _refuse_constants(connections, always_on)
-    _refuse_large(connections)
     layers = [_layer(p, spiking[i - 1] if i else None, network.inputs, connections) for i, p in enumerate(spiking)]
     constants = [[_constant(c) for c in connections if c.target == p.name and c.always_on is not None] for p in spiking]
     placed = place_constants(
@@ -148,7 +75,10 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> LayerChai
     finished = [
         replace(a, constant_axons=axons, helpers=helpers) for a, (axons, helpers) in zip(layers, placed, strict=True)
     ]
-    return LayerChain(tuple(finished), readout_network)
+    arranged, reasons = arrange(finished)
+    for layer in arranged:
+        _refuse_large(layer)
+    return LayerChain(tuple(arranged), readout_network, reasons)
 
 
 def _layer(p: Population, layer_below: Population | None, inputs: int, connections: list[Synapses]) -> NetxLayer:
@@ -201,13 +131,6 @@ def _uniform(layer: NetxLayer) -> int | None:
     return delays if isinstance(delays, int) else None
 
 
-def _sum(parts: tuple[Synapses, ...], layer: NetxLayer) -> Array:
-    """Return the sum of the whole weights of some connections."""
-    exponents = {c.exponent for group in layer.groups() for c in group}
-    total: Array = np.sum([whole_weights(c, dense_integers(c.weights), exponents) for c in parts], axis=0)
-    return total
-
-
 def _refuse_constants(connections: list[Synapses], always_on: str) -> None:
     """Raise InputError for constant currents, unless the option lets them become axons."""
     if always_on not in ("refuse", "channel"):
@@ -222,9 +145,9 @@ def _refuse_constants(connections: list[Synapses], always_on: str) -> None:
             )
 
 
-def _refuse_large(connections: list[Synapses]) -> None:
+def _refuse_large(layer: NetxLayer) -> None:
     """Raise InputError for a matrix that is too large to be written out."""
-    for c in connections:
+    for c in (c for group in layer.groups() for c in group if layer.image is None):
         if prod(c.shape) > LARGEST_MATRIX:
             raise InputError(
                 f"connection {c.name}: {prod(c.shape)} weights, zeros written out, {RULE}: at most "

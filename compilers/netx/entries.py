@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.compilers.netx.chain import NetxLayer
 from hypr_neuro.compilers.netx.constant_currents import REQUANTIZE, RULE
+from hypr_neuro.compilers.netx.images import Arrangement, ImageConvolution
+from hypr_neuro.compilers.netx.layer import NetxLayer
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.netx.neurons import ACTIVATION_SHIFT, BIAS_BITS, DECAY_BITS, LARGEST_THRESHOLD, RF, STATE_EXP
 from hypr_neuro.exchange.netx.weights import LARGEST_DELAY, check_range
@@ -41,6 +42,8 @@ TYPES = {model: kind for kind, model in RF.items()}
 
 def entries(layer: NetxLayer) -> dict[str, Any]:
     """Return the group of a layer: arrays, numbers, texts, and groups (dicts); raise InputError for what netx lacks."""
+    if layer.image is not None:
+        return _conv(layer, layer.image) | _lif(layer)
     p = layer.population
     group: dict[str, Any] = {
         "type": "dense_rec" if layer.recurrent else "dense",
@@ -53,6 +56,23 @@ def entries(layer: NetxLayer) -> dict[str, Any]:
     else:
         group["neuron"] = _rf(layer)
     return group | _weights(layer) | _delay(layer)
+
+
+def _conv(layer: NetxLayer, image: ImageConvolution) -> dict[str, Any]:
+    """Return the entries of a convolution but those of its neurons."""
+    kernel, shape = image.kernel, image.target.shape
+    return {
+        "type": "conv",
+        "shape": np.array(shape[::-1], np.int32),
+        "inChannels": image.source.shape[2],
+        "outChannels": shape[2],
+        "kernelSize": np.array(kernel.kernel.shape[2:], np.int32),
+        "stride": np.array(kernel.stride, np.int32),
+        "padding": np.array(kernel.padding, np.int32),
+        "dilation": np.array(kernel.dilation, np.int32),
+        "groups": kernel.groups,
+        "weight": _stored(kernel.kernel),
+    }
 
 
 # ---------------------------------------------------------------- neurons
@@ -76,15 +96,16 @@ def _lif(layer: NetxLayer) -> dict[str, Any]:
     for first_step in layer.helpers:
         du1, dv = np.append(du1, 4096 if first_step else du1[-1]), np.append(dv, dv[-1])
         vth, bias = np.append(vth, 0 if first_step else threshold), np.append(bias, 0 if first_step else threshold + 1)
+    arrangement = None if layer.image is None else layer.image.target
     neuron = {
         "type": "CUBA",
-        "iDecay": _one_or_each(du1),
-        "vDecay": _one_or_each(dv),
-        "vThMant": _one_or_each(vth),
+        "iDecay": _one_or_each(du1, arrangement),
+        "vDecay": _one_or_each(dv, arrangement),
+        "vThMant": _one_or_each(vth, arrangement),
         "refDelay": 1,
         "gradedSpike": False,
     }
-    return {"neuron": neuron} | ({"bias": bias.astype(np.int32)} if bias.any() else {})
+    return {"neuron": neuron} | ({"bias": _each(bias, arrangement)} if bias.any() else {})
 
 
 def _in_units(p: Population, name: str, values: Array, low: int, high: int, remedy: str) -> Array:
@@ -97,9 +118,17 @@ def _in_units(p: Population, name: str, values: Array, low: int, high: int, reme
     return values >> ACTIVATION_SHIFT
 
 
-def _one_or_each(values: Array) -> int | Array:
+def _one_or_each(values: Array, arrangement: Arrangement | None) -> int | Array:
     """Return one number where all are equal, as netx documents it; lava-dl takes one for each neuron, too."""
-    return int(values[0]) if np.all(values == values[0]) else values.astype(np.int32)
+    return int(values[0]) if np.all(values == values[0]) else _each(values, arrangement)
+
+
+def _each(values: Array, arrangement: Arrangement | None) -> Array:
+    """Return a number for each neuron; of an image one for each channel, (x, y, channel) where they differ in one."""
+    if arrangement is None:
+        return values.astype(np.int32)
+    image = values[arrangement.order()].reshape(arrangement.shape).astype(np.int32)
+    return image[0, 0] if np.all(image == image[0, 0]) else image
 
 
 def _rf(layer: NetxLayer) -> dict[str, Any]:

@@ -29,17 +29,17 @@ def whole_weights(c: Synapses, mantissas: Array, exponents: Collection[int] = ()
     c
         The connection.
     mantissas : (post, pre)
-        Integers.
+        Integers, or a kernel of them.
     exponents
         Of all that leads to the layer: where there are several, the error names their common scale.
     """
     if c.exponent >= 0:
         # what exceeds netx's range stays outside it, and 64 bits hold it
         return np.clip(mantissas, -FAR_OUTSIDE, FAR_OUTSIDE) << min(c.exponent, 32)
-    for post, pre in np.argwhere(mantissas % (1 << -c.exponent))[:1]:
+    for index in np.argwhere(mantissas % (1 << -c.exponent))[:1]:
         several = f" ({', '.join(map(str, sorted(exponents)))} into the layer)" if len(exponents) > 1 else ""
         raise InputError(
-            f"connection {c.name}: weight [{post}, {pre}] = {mantissas[post, pre]} · 2^{c.exponent}, "
+            f"connection {c.name}: weight {index.tolist()} = {mantissas[tuple(index)]} · 2^{c.exponent}, "
             f"{RULE}: whole numbers, its weights have no exponents{several}; {REQUANTIZE}, or for a "
             "profile with precision.weight_exponent_min: 0"
         )

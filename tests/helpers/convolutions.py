@@ -97,6 +97,11 @@ def random_convolutional_network(rng: np.random.Generator, model: str = "lif") -
 
 
 def quantized_convolutional_network() -> QuantizedNetwork:
+    """The float network below in integers."""
+    return quantize_graph(float_convolutional_network(), "loihi2", calibration=random_spikes(0, 4, 30, 24))
+
+
+def float_convolutional_network() -> Network:
     """A convolution behind a pooling, which stays as it is, then a layer that learns and a readout."""
     rng = np.random.default_rng(5)
     kernel, stride, around, one = (3, 3), (1, 1), (1, 1), (1, 1)
@@ -112,7 +117,7 @@ def quantized_convolutional_network() -> QuantizedNetwork:
             name, get_model("lif"), {k: np.full(size, v) for k, v in lif.items()}, {0: np.zeros(size)}
         )
 
-    net = Network(
+    return Network(
         24,
         (
             spiking("image", n),
@@ -128,4 +133,3 @@ def quantized_convolutional_network() -> QuantizedNetwork:
         1e-3,
         ("out",),
     )
-    return quantize_graph(net, "loihi2", calibration=random_spikes(0, 4, 30, 24))

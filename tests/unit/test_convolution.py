@@ -152,7 +152,7 @@ def test_delays_of_their_own_are_refused() -> None:
         Synapses(INPUT, "a", c.astype(np.float64))
 
 
-def test_lava_gets_the_matrix_and_netx_a_dense_layer(tmp_path: Path) -> None:
+def test_lava_gets_the_matrix_and_netx_the_kernel(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     c = Convolution(rng.integers(-9, 9, (3, 2, 2, 2)), (4, 5), ONE, channels_first=False)
     values = LIF | {"inv_vth": 0, "k": 12, "scale_log2": 12}
@@ -161,5 +161,7 @@ def test_lava_gets_the_matrix_and_netx_a_dense_layer(tmp_path: Path) -> None:
     lava = lava_weights(network.synapses[0])
     assert np.array_equal(lava.weights.toarray() * 2.0**lava.exponent, c.toarray())
     write_netx(network, tmp_path / "n.net")
-    again = read_netx(tmp_path / "n.net").network
-    assert np.array_equal(again.synapses[0].weights, c.toarray())
+    again = read_netx(tmp_path / "n.net").network.synapses[0].convolution
+    assert again is not None
+    assert np.array_equal(again.kernel, c.kernel)
+    assert np.array_equal(again.toarray(), c.toarray())

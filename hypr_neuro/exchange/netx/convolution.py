@@ -23,6 +23,8 @@ from hypr_neuro.graph.convolution import Taps
 from hypr_neuro.numbers.arrays import Array
 
 Shape = tuple[int, ...]
+CONV_BITS = 24
+"""Lava's Conv keeps its sums in so many bits and wraps them."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.exchange.netx import neurons, weights
-from hypr_neuro.exchange.netx.convolution import NetxConvolution, Shape
+from hypr_neuro.exchange.netx.convolution import CONV_BITS, NetxConvolution, Shape
 from hypr_neuro.exchange.netx.fields import Fields
 from hypr_neuro.graph import convolution as maps
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
@@ -20,8 +20,6 @@ from hypr_neuro.graph.synapses import LARGEST_MESSAGE
 from hypr_neuro.numbers.arrays import Array
 
 MAX_NEURONS = 1 << 24
-CONV_BITS = 24
-"""Lava's Conv keeps its sums in so many bits and wraps them."""
 NEURON_KEYS = ("neuron", "bias")
 KEYS = {
     "input": ("type", "shape", "weight", *NEURON_KEYS),
@@ -120,7 +118,7 @@ class NetworkBuilder:
         # the bias of an input layer is no neuron's, but belongs to the data
         unbiased = Fields(layer.path, {key: value for key, value in layer.values.items() if key != "bias"})
         size = size_of(layer.path, shape)
-        population = neurons.population(unbiased, size, shape[-1])
+        population = neurons.population(unbiased, shape)
         if np.any(population.per_neuron[population.model.fixed_per_neuron.index("du1")] != 4096):
             raise InputError(
                 f"{layer.path}/neuron/iDecay, rule: 4096 in an input layer, whose data act as bias; a "
@@ -150,7 +148,7 @@ class NetworkBuilder:
         convolution = _convolution(layer)
         try:
             shape = convolution.output_shape(self.shape)
-            size = size_of("output", shape)
+            size_of("output", shape)
             if "shape" in layer and (stated := _file_shape(layer)) != shape:
                 raise FileFormatError(f"shape {stated} in the file, rule: {shape}, what its numbers give")
             weights_map = convolution.over(self.shape)
@@ -163,7 +161,7 @@ class NetworkBuilder:
                 "Conv wraps; lower weights or input_message_bits"
             )
         self._connect(layer, weights_map)
-        self._advance(neurons.population(layer, size, shape[-1]), shape)
+        self._advance(neurons.population(layer, shape), shape)
 
     def _dense(self, layer: Fields) -> None:
         """Add a dense layer."""
@@ -173,7 +171,7 @@ class NetworkBuilder:
         columns = self._columns(layer, matrix)
         delays = weights.delays(layer, (size, columns.size))
         self._connect(layer, matrix[:, columns], delays=delays if isinstance(delays, int) else delays[:, columns])
-        self._advance(neurons.population(layer, size, size), (size,))
+        self._advance(neurons.population(layer, (size,)), (size,))
 
     def _recurrent(self, layer: Fields) -> None:
         """Add a dense layer with weights on itself."""
@@ -186,7 +184,7 @@ class NetworkBuilder:
         weights.check_range(f"{layer.path}/weight, weight_rec", matrix, recurrent)
         self._connect(layer, matrix[:, self._columns(layer, matrix)])
         self.synapses.append(Synapses(layer.path, layer.path, recurrent, message_bits=0))
-        self._advance(neurons.population(layer, size, size), (size,))
+        self._advance(neurons.population(layer, (size,)), (size,))
 
     def _complex(self, layer: Fields) -> None:
         """Add a dense layer of resonators: real weights into current 0, imaginary ones into current 1."""
@@ -196,7 +194,7 @@ class NetworkBuilder:
             matrix = weights.matrix(parts, key, size)
             weights.check_range(f"{parts.path}/{key}", matrix)
             self._connect(layer, matrix[:, self._columns(layer, matrix)], current=current)
-        self._advance(neurons.population(layer, size, size), (size,))
+        self._advance(neurons.population(layer, (size,)), (size,))
 
     def _columns(self, layer: Fields, matrix: Array) -> Array:
         """Return the file's column for each neuron before a dense layer, in our order."""

@@ -9,8 +9,8 @@ no neuron at all        lif      iDecay 0, vDecay 4096: v is the sum of all inpu
 ======================  =======  =====================================================================================
 
 iDecay is what u loses, in 4096th: lava-dl hands Lava's LIF du = iDecay - 1, to which that adds its offset of 1.
-iDecay, vDecay and vThMant may be one number or one for each neuron (of a convolution: each channel), although netx
-documents one; so may the bias. Lava keeps the bias mantissa in 16 bits.
+iDecay, vDecay and vThMant may be one number or one for each neuron (of a convolution: for each channel, or an array
+(x, y, channel)), although netx documents one; so may the bias. Lava keeps the bias mantissa in 16 bits.
 
 RF: lava-dl turns sinDecay and cosDecay into period and decay, and Lava turns those back into integers, cutting
 fractions off. The way there and back through floating point lowers a number by 1 (of 4096) in two of five pairs: 1538
@@ -26,9 +26,12 @@ Not supported, since Lava's models for them are not reproduced here: SDNN, ALIF,
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.exchange.netx.convolution import Shape
 from hypr_neuro.exchange.netx.fields import Fields
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.rf import rf_parameters
@@ -45,25 +48,23 @@ UNUSED = ("theta", "tauRho", "scaleRho", "refDelay", "gradedSpike", "wgtExp", "w
 ACCUMULATOR = {"type": "CUBA", "iDecay": 0, "vDecay": 4096, "vThMant": 1 << 17}
 
 
-def population(layer: Fields, size: int, channels: int) -> Population:
+def population(layer: Fields, shape: Shape) -> Population:
     """Return the neurons of a layer, named as its group.
 
     Parameters
     ----------
     layer
         The group of the layer.
-    size
-        Neurons of the layer.
-    channels
-        Neurons at each (x, y), which share their numbers; `size` where the layer has no places.
+    shape
+        (x, y, channel) or (n,).
     """
     fields = layer.group("neuron") if "neuron" in layer else Fields(f"{layer.path}/neuron", ACCUMULATOR)
     neuron_type = fields.text("type")
     _refuse_unused(fields)
     if neuron_type in LIF:
-        return _lif(layer, fields, size, channels)
+        return _lif(layer, fields, shape)
     if neuron_type in RF:
-        return _rf(RF[neuron_type], layer, fields, size)
+        return _rf(RF[neuron_type], layer, fields, prod(shape))
     raise InputError(f"{fields.path}/type = {neuron_type!r} is not supported, rule: {', '.join((*LIF, *RF))}")
 
 
@@ -81,16 +82,17 @@ def _refuse_unused(fields: Fields) -> None:
         fields.refuse_unless(key, 0, "lava-dl does not read it; export weights without an exponent")
 
 
-def _lif(layer: Fields, fields: Fields, size: int, channels: int) -> Population:
+def _lif(layer: Fields, fields: Fields, shape: Shape) -> Population:
     """Return LIF neurons; shifts of `vThMant` and bias are Loihi's."""
     fields.refuse_others(("type", "iDecay", "vDecay", "vThMant", *UNUSED))
-    du1 = _each(fields, "iDecay", size, channels, 0, 4096)
-    dv = _each(fields, "vDecay", size, channels, 0, 4096)
-    vth = _each(fields, "vThMant", size, channels, 0, LARGEST_THRESHOLD) << ACTIVATION_SHIFT
+    du1 = _each(fields, "iDecay", shape, 0, 4096)
+    dv = _each(fields, "vDecay", shape, 0, 4096)
+    vth = _each(fields, "vThMant", shape, 0, LARGEST_THRESHOLD) << ACTIVATION_SHIFT
+    size = prod(shape)
     bias: Array = np.zeros(size, np.int64)
     if "bias" in layer:
         limit = 1 << (BIAS_BITS - 1)
-        bias = _each(layer, "bias", size, channels, -limit, limit - 1) << ACTIVATION_SHIFT
+        bias = _each(layer, "bias", shape, -limit, limit - 1) << ACTIVATION_SHIFT
     inv_vth = (1 << 36) // np.maximum(vth, 1 << ACTIVATION_SHIFT)
     constants = {"lava": 1, "subtract": 0, "k": 12, "scale_log2": SCALE_LOG2}
     return Population.of(layer.path, "lif", size, du1=du1, dv=dv, vth=vth, bias=bias, inv_vth=inv_vth, **constants)
@@ -120,15 +122,18 @@ def _eighths(fields: Fields, key: str, size: int) -> Array:
     stored = fields.values.get(key)
     if isinstance(stored, (np.ndarray, np.number)) and stored.dtype.kind == "f":
         fields = Fields(f"{fields.path}, times 8,", {key: 8 * stored})
-        return np.asarray(_each(fields, key, size, size, -8 * 4096, 8 * 4096) / 8)
-    return _each(fields, key, size, size, -4096, 4096)
+        return np.asarray(_each(fields, key, (size,), -8 * 4096, 8 * 4096) / 8)
+    return _each(fields, key, (size,), -4096, 4096)
 
 
-def _each(fields: Fields, key: str, size: int, channels: int, low: int, high: int) -> Array:
-    """Return one number for each neuron: from one for all, or from one for each channel, the last axis."""
+def _each(fields: Fields, key: str, shape: Shape, low: int, high: int) -> Array:
+    """Return one number for each neuron: from one for all, one for each channel (the last axis), or all of them."""
     array = fields.integers(key, low, high)
     if array.size == 1:
-        return np.full(size, int(array.reshape(-1)[0]), np.int64)
-    if array.shape != (channels,):
-        raise FileFormatError(f"{fields.path}/{key} has shape {array.shape}, rule: one number, or ({channels},)")
-    return np.tile(array, size // channels)
+        return np.full(prod(shape), int(array.reshape(-1)[0]), np.int64)
+    if array.shape not in ((shape[-1],), shape):
+        raise FileFormatError(
+            f"{fields.path}/{key} has shape {array.shape}, rule: one number, or ({shape[-1]},)"
+            + (f", or {shape}" if len(shape) > 1 else "")
+        )
+    return np.broadcast_to(array, shape).reshape(-1)
