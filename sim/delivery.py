@@ -11,6 +11,7 @@ import numpy as np
 from hypr_neuro.graph.convolution import Convolution, places_of
 from hypr_neuro.graph.integer import IntegerNetwork, Synapses
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.message import messages_of
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.synapses import convolution_kernel, graded_kernel, sparse_kernel, spikes_kernel
 
@@ -108,11 +109,14 @@ class Delivery:
         In the form that its kernel reads.
     fan_out
         Synapses of each presynaptic neuron (pre,), or one number for all.
+    message, half
+        As of `Synapses`; the half is part of `bias`.
     """
 
     def __init__(self, connection: Synapses, network: IntegerNetwork, delay: int, weights: Any) -> None:
         self.source, self.target = connection.source, connection.target
         self.current, self.lag = connection.current, network.lag(connection, delay)
+        self.message, self.half = connection.message, connection.half
         self.given_exponent, self.shape = connection.exponent, (connection.shape[1], connection.shape[0])
         self.load(weights, connection.always_on)
 
@@ -120,7 +124,7 @@ class Delivery:
         """Take these weights (post, pre), dense, CSR or a convolution, and those of the bias axon."""
         if isinstance(weights, Convolution) and weights.nnz <= SMALL_MATRIX:
             weights = weights.tocsr()
-        always_on = np.zeros(weights.shape[0], np.int64) if bias is None else bias.astype(np.int64)
+        always_on = (np.zeros(weights.shape[0], np.int64) if bias is None else bias.astype(np.int64)) + self.half
         values = weights if isinstance(weights, np.ndarray) else weights.data
         factor = _common_shift(values, always_on)
         # a shift by 31 or more leaves the sign, or 0 of a sum that fits
@@ -138,6 +142,10 @@ class Delivery:
             self.weights = _dense(weights >> factor)
         else:
             self.weights = by_presynaptic(weights, factor)
+
+    def messages(self, sent: Array) -> Array:
+        """Return what travels over the connection of what its source gave."""
+        return sent if self.message is None else messages_of(sent, *self.message)
 
     def run(self, sent: Array, start: int, arriving: Array, spikes: bool, first: int, stop: int) -> None:
         """Add to arriving (steps, batch·n) what `sent` brings in a block whose first step is `start`."""

@@ -107,7 +107,7 @@ def operations_of(deliveries: Sequence[Delivery], sent: Callable[[str], Array]) 
     """
     total = 0
     for delivery in deliveries:
-        fan_out, values = delivery.fan_out, sent(delivery.source)
+        fan_out, values = delivery.fan_out, delivery.messages(sent(delivery.source))
         if isinstance(fan_out, int):
             total += int(np.count_nonzero(values)) * fan_out
         else:

@@ -17,6 +17,7 @@ from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.contract import check_spike
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift
+from hypr_neuro.numbers.message import message_of
 from hypr_neuro.numbers.words import Word, check_width
 
 
@@ -57,8 +58,9 @@ class ReferenceSynapses:
     """One connection: for each delay its lag and, for each target neuron that it reaches, [(pre, mantissa), …]."""
 
     def __init__(self, connection: Synapses, network: IntegerNetwork) -> None:
-        self.exponent = connection.exponent
+        self.exponent, self.half = connection.exponent, connection.half
         self.source, self.target, self.current = connection.source, connection.target, connection.current
+        self.message = connection.message
         self.bias = [0] * connection.shape[0] if connection.always_on is None else connection.always_on.tolist()
         self.groups = [
             (network.lag(connection, delay), self._rows(weights)) for delay, weights in connection.by_delay()
@@ -74,8 +76,10 @@ class ReferenceSynapses:
         for lag, rows in self.groups:
             if step >= lag:
                 pre = sent[step - lag]
+                if self.message is not None:
+                    pre = [int(message_of(Word(z), *self.message)) for z in pre]
                 for i, row in rows:
-                    total[i] += shift(sum(m * pre[j] for j, m in row) + self.bias[i], self.exponent)
+                    total[i] += shift(sum(m * pre[j] for j, m in row) + self.bias[i] + self.half, self.exponent)
 
 
 def simulate_reference(network: Any, x: Array, tail: int | None = None) -> list[dict[str, Array]]:

@@ -73,12 +73,13 @@ class Simulator:
         return [INPUT, *(p.name for p in self.network.populations)]
 
     def _sort(self, delivered: list[Delivery]) -> list[Delivery]:
-        """Sort by target into those from the population itself and others; find the longest block that cycles allow."""
+        """Sort by target into spikes of the population itself and others; find the longest block that cycles allow."""
         names = [p.name for p in self.network.populations]
-        self._recurrent = {n: [d for d in delivered if d.source == d.target == n] for n in names}
-        self._incoming = {n: [d for d in delivered if d.target == n and d.source != n] for n in names}
+        own = [d for d in delivered if d.source == d.target and d.message is None]
+        self._recurrent = {n: [d for d in own if d.target == n] for n in names}
+        self._incoming = {n: [d for d in delivered if d.target == n and d not in own] for n in names}
         rank = {name: i for i, name in enumerate([INPUT, *names])}
-        back = [d.lag for d in delivered if rank[d.source] > rank[d.target]]
+        back = [d.lag for d in delivered if rank[d.source] >= rank[d.target] and d not in own]
         widest = self.batch * max(self.network.inputs, *(p.size for p in self.network.populations))
         # what a later population sent must be there before the block starts
         self.longest = min([BLOCK, max(BLOCK_ENTRIES // widest, 32), *back])
@@ -192,7 +193,10 @@ class Simulator:
 
     def _run(self, p: PopulationRun, spikes: bool) -> None:
         """Run a population's block: what arrives from others, then its own steps; slices of the batch on threads."""
-        work = [(d, self.sent(d.source, d.lag), spikes or d.source != INPUT) for d in self._incoming[p.population.name]]
+        work = [
+            (d, d.messages(self.sent(d.source, d.lag)), self._carries_spikes(d, spikes))
+            for d in self._incoming[p.population.name]
+        ]
 
         def run_slice(first: int, stop: int) -> None:
             for delivery, sent, only_spikes in work:
@@ -203,6 +207,10 @@ class Simulator:
             run_slice(0, 1)
         else:
             over_batch(self.batch, run_slice)
+
+    @staticmethod
+    def _carries_spikes(d: Delivery, input_spikes: bool) -> bool:
+        return input_spikes if d.source == INPUT else d.message is None
 
     def sent(self, source: str, lag: int) -> Array:
         """Return what a source sent `lag` steps before each step of the last block, (steps, batch·n)."""

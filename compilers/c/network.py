@@ -142,7 +142,10 @@ def _stored(plan: Plan, i: int, values: Array) -> tuple[Array, str]:
 
 
 def _memory(plan: Plan) -> str:
-    text = ["/* What was sent: a ring of rows for the input and each population, and which row is the newest. */"]
+    numbers = " Those of messages hold numbers as they travel." if plan.messages else ""
+    text = [
+        f"/* What was sent: a ring of rows for the input and each population, and which row is the newest.{numbers} */"
+    ]
     for ring in plan.rings:
         text.append(f"static {ring.kind} sent_{ring.name}[{ring.rows}][{ring.size}];")
         if ring.rows > 1:
@@ -212,7 +215,23 @@ def _neurons(plan: Plan, i: int) -> list[str]:
     counted = f"            events_{name}[k] += (uint32_t)(events >> k & 1);"
     out += ["#ifdef HN_EVENTS", f"        for (uint32_t k = 0; k < HN_EVENTS_{i}; k++) {{", counted, "        }"]
     out += ["#endif", "    }"]
-    return out
+    return out + _messages(plan, i)
+
+
+def _messages(plan: Plan, i: int) -> list[str]:
+    """Write the loop that makes the messages of a population of numbers, nothing for one that spikes."""
+    if i not in plan.messages:
+        return []
+    place, shift, bits = plan.messages[i]
+    ring = plan.rings[place]
+    rounded = f"hn_shr_nearest(now[i], {shift})" if shift else "now[i]"
+    return [
+        *([_advance(ring).rstrip("\n")] if ring.rows > 1 else []),
+        f"    {ring.kind} *const message = sent_{ring.name}[{row_of(ring, 0)}];",
+        f"    for (uint32_t i = 0; i < {plan.populations[i].size}; i++) {{",
+        f"        message[i] = ({ring.kind})hn_sat({rounded}, {bits + 1});",
+        "    }",
+    ]
 
 
 # --- what the program calls
@@ -266,7 +285,7 @@ def _outputs(plan: Plan) -> str:
     last = len(plan.populations) - 1
     result = "output" if copies_outputs(plan) else f"hn_sent_{plan.network.index(plan.network.outputs[0])}()"
     parts = [f"const int32_t *hn_output(void) {{\n    return {result};\n}}\n"]
-    for i, ring in enumerate(plan.rings[1:]):
+    for i, ring in enumerate(plan.rings[1 : last + 2]):
         parts.append(f"const int32_t *hn_state_{i}(void) {{\n    return state_p{i}[0];\n}}\n")
         parts.append(f"const {ring.kind} *hn_sent_{i}(void) {{\n    return sent_{ring.name}[{row_of(ring, 0)}];\n}}\n")
     parts.append("#ifdef HN_EVENTS")

@@ -125,6 +125,8 @@ class DelayedWeights:
         As they are stored.
     bias : (post,)
         Mantissas of the bias axon, or None.
+    nearest
+        Whether a negative exponent rounds to nearest instead of down.
     """
 
     number: int
@@ -138,6 +140,7 @@ class DelayedWeights:
     exponent: int
     weights: DenseTable | SparseTable | KernelTable
     bias: Array | None
+    nearest: bool = False
 
 
 class Plan:
@@ -146,7 +149,9 @@ class Plan:
     Attributes
     ----------
     rings
-        rings[0] is the input's, rings[1 + i] that of population i.
+        rings[0] is the input's, rings[1 + i] that of population i; those of messages follow.
+    messages
+        Of populations that send numbers: the place of their ring of messages, shift and bits, by place.
     connections
         connections[i] leads to population i, in order.
     tail
@@ -171,6 +176,11 @@ class Plan:
     ) -> None:
         self.network, self.tail, self._input_limit = network, tail, input_limit
         self.places = {INPUT: 0} | {p.name: i + 1 for i, p in enumerate(network.populations)}
+        self.messages: dict[int, tuple[int, int, int]] = {}
+        for c in network.synapses:
+            if c.message is not None and network.index(c.source) not in self.messages:
+                ring = 1 + len(network.populations) + len(self.messages)
+                self.messages[network.index(c.source)] = (ring, *c.message)
         connections: list[DelayedWeights] = []
         for place, connection in enumerate(network.synapses):
             for delay, matrix in connection.by_delay() if places is None or place in places else ():
@@ -179,6 +189,7 @@ class Plan:
                     connections.append(weights)
         self.connections = [[d for d in connections if d.target == i] for i in range(len(network.populations))]
         self.rings = [self._ring(i, connections) for i in range(len(self.places))]
+        self.rings += [self._message_ring(i, connections) for i in self.messages]
 
     @property
     def populations(self) -> tuple[Population, ...]:
@@ -235,7 +246,7 @@ class Plan:
             number=number,
             place=place,
             title=title,
-            source=source,
+            source=source if c.message is None else self.messages[source - 1][0],
             target=target,
             current=c.current,
             back=back,
@@ -245,7 +256,14 @@ class Plan:
             if kernel
             else smallest(weights.shape, *matrix, factor),
             bias=None if bias is None else bias >> factor,
+            nearest=c.half > 0,
         )
+
+    def _message_ring(self, population: int, connections: list[DelayedWeights]) -> RingBuffer:
+        ring, _, bits = self.messages[population]
+        rows, top = 1 + max((d.back for d in connections if d.source == ring), default=0), (1 << bits) - 1
+        size = self.populations[population].size
+        return RingBuffer(f"m{population}", size, signed_type(-top, top), rows, False)
 
     def _ring(self, index: int, connections: list[DelayedWeights]) -> RingBuffer:
         rows = 1 + max((d.back for d in connections if d.source == index), default=0)

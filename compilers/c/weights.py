@@ -82,6 +82,13 @@ static void arrive(int32_t *to, const int32_t *from, uint32_t n, int64_t exponen
     }
 }
 """
+ARRIVE_NEAREST = """/* to += from * 2^exponent, to nearest: a sum of numbers that come in every step. */
+static void arrive_nearest(int32_t *to, const int32_t *from, uint32_t n, int64_t exponent) {
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] += (int32_t)hn_shift_nearest(from[i], exponent);
+    }
+}
+"""
 CONVOLUTION = """/* One axis of a kernel over an image, and places of its output. */
 typedef struct {
     int32_t kernel, stride, before, dilation, outputs;
@@ -195,7 +202,8 @@ def adders(connections: Iterable[tuple[RingBuffer, DelayedWeights]]) -> list[str
     """Write the functions that add up these weights, each once; with each, what its source sent."""
     given = list(connections)
     functions = dict(_adder(ring, d) for ring, d in given if has_weights(d))
-    arrive = [ARRIVE] if any(needs_sums(d) for _, d in given) else []
+    arrive = [ARRIVE] if any(needs_sums(d) and not d.nearest for _, d in given) else []
+    arrive += [ARRIVE_NEAREST] if any(needs_sums(d) and d.nearest for _, d in given) else []
     return [ZERO, *arrive, *functions.values()]
 
 
@@ -242,5 +250,5 @@ def delivered(ring: RingBuffer, d: DelayedWeights, row: str, n: int, *, to: str,
             start = f" + {d.weights.first}" if d.weights.first else ""
             out.append(f"    {name}({target}, w{d.number}[0], {row}{start}, {len(d.weights.weights)}, {n});")
     if needs_sums(d):
-        out.append(f"    arrive({current}, {sums}, {n}, {d.exponent});")
+        out.append(f"    arrive{'_nearest' if d.nearest else ''}({current}, {sums}, {n}, {d.exponent});")
     return out

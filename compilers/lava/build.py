@@ -98,7 +98,8 @@ def lava_network(qnet: QuantizedNetwork) -> LavaNetwork:
     require_lava()
     check_network(qnet)
     network = qnet.integer()
-    built = connected(network, {p.name: _neurons(p) for p in network.populations})
+    messages = {c.source: c.message for c in network.synapses if c.message is not None}
+    built = connected(network, {p.name: _neurons(p, messages.get(p.name)) for p in network.populations})
     spiking = tuple(p.name for p in network.populations if not p.model.readout)
     return LavaNetwork(built.populations, built.connections, built.lines, built.inputs, network.outputs, spiking)
 
@@ -135,12 +136,12 @@ def own_arguments(p: Population) -> dict[str, Any] | None:
         return None
 
 
-def _neurons(p: Population) -> Any:
+def _neurons(p: Population, message: tuple[int, int] | None) -> Any:
     arguments = own_arguments(p)
-    return _population(p) if arguments is None else lava_neurons(p, arguments)
+    return _population(p, message) if arguments is None else lava_neurons(p, arguments)
 
 
-def _population(p: Population) -> Any:
+def _population(p: Population, message: tuple[int, int] | None) -> Any:
     from hypr_neuro.compilers.lava.processes.process import NeuronPopulation
 
     per_neuron, constants = np.asarray(p.per_neuron, np.int64), np.asarray(p.constants, np.int64)
@@ -149,4 +150,6 @@ def _population(p: Population) -> Any:
     events: Array = np.zeros(len(p.model.events), np.int64)
     step = PopulationStep(p.model.name, p.size)
     step(output, state, output, np.ascontiguousarray(per_neuron), np.ascontiguousarray(constants), events)
-    return NeuronPopulation(model=p.model.name, per_neuron=per_neuron, constants=constants, name=p.name)
+    return NeuronPopulation(
+        model=p.model.name, per_neuron=per_neuron, constants=constants, message=message, name=p.name
+    )

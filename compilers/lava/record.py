@@ -52,6 +52,7 @@ def trace_of_rows(
         Counted, by population.
     """
     spikes: dict[str, Array] = {}
+    numbers: dict[str, Array] = {}
     states: dict[str, dict[str, Array]] = {}
     outputs: dict[str, Array] = {}
     for i, (p, wanted) in enumerate(zip(network.populations, recorded_states(network, record).values(), strict=True)):
@@ -61,6 +62,8 @@ def trace_of_rows(
             outputs[p.name] = sent
         if not p.model.readout:
             spikes[p.name] = sent.astype(np.int8)
+        elif any(c.source == p.name for c in network.synapses):
+            numbers[p.name] = sent
         if wanted:
             by_name = {s: np.ascontiguousarray(values[:, :, j]) for j, s in enumerate(p.model.state_names)}
             states[p.name] = {s: by_name[s] for s in wanted}
@@ -70,5 +73,5 @@ def trace_of_rows(
         states,
         dict(events),
         {name: float(np.count_nonzero(z) / z.size) for name, z in spikes.items()},
-        operations_of(deliveries(network), lambda source: spikes.get(source, x)),
+        operations_of(deliveries(network), lambda source: (spikes | numbers).get(source, x)),
     )

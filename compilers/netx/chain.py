@@ -62,6 +62,12 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> LayerChai
             f"network: connection_delay = {network.connection_delay}, {RULE}: 1 (each layer receives one "
             "step after the one below has sent); quantize for a profile such as loihi2"
         )
+    for c in network.synapses:
+        if c.message is not None:
+            raise InputError(
+                f"connection {c.name}: '{c.source}' sends numbers, {RULE}: neurons that send 0 and 1; leave "
+                f"'{c.source}' without targets, or compile for 'c' or 'lava'"
+            )
     if not spiking:
         raise InputError(f"network: no population sends spikes, {RULE}: at least one layer of spiking neurons")
     readout_network = _readout_network(network, spiking[-1], readout)

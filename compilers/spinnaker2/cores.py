@@ -69,6 +69,12 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
     InputError
         For a placement of another network, and for connections that arrive in the step of sending.
     """
+    for c in qnet.connections:
+        if c.message_shift is not None:
+            raise InputError(
+                f"connection {c.name}: '{c.source}' sends numbers, rule for SpiNNaker2: spikes; compile for 'c', or "
+                f"leave '{c.source}' without targets"
+            )
     delay = qnet.clock.connection_delay
     if delay != 1:
         raise InputError(

@@ -29,7 +29,7 @@ def _worst_swap(weights: list[Any], x: Array) -> tuple[int, int]:
 def _input_weights(qnet: QuantizedNetwork) -> list[Any]:
     """Return the weights from the input of each connection, in units of the first one's."""
     heard = [c for c in qnet.connections if c.source == INPUT and c.columns > int(c.bias_axon)]
-    steps = [qnet.population(c.target).weight_step(c) for c in heard]
+    steps = [qnet.weight_step(c) for c in heard]
     result = []
     for c, step in zip(heard, steps, strict=True):
         matrix: Any = c.mantissa.tocsr() if isinstance(c.mantissa, Convolution) else c.mantissa

@@ -9,6 +9,8 @@ Time. A connection delivers what its source sent `lag` steps before:
 
 and its sum Σ_j m_ij z_j over the spikes of one sending step and one delay is shifted by the exponent before it is
 added to the target's current (a negative exponent floors, so the sums of different delays floor apart, as in Lava).
+z_j is a spike, a value of the input, or the message of a population whose output is a number (`numbers.message`). A sum
+of messages is rounded to nearest instead: what floors drop in every step would add up.
 """
 
 from __future__ import annotations
@@ -26,7 +28,16 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock
 from hypr_neuro.graph.kinds import wrong_kind
-from hypr_neuro.graph.synapses import LARGEST_DELAY, Synapses, Weights, loaded_synapses, matrix_arrays, matrix_entry
+from hypr_neuro.graph.synapses import (
+    LARGEST_DELAY,
+    Synapses,
+    Weights,
+    check_message,
+    loaded_synapses,
+    matrix_arrays,
+    matrix_entry,
+    shift_entry,
+)
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
 from hypr_neuro.neurons.contract import check_steps
@@ -203,8 +214,8 @@ class IntegerNetwork:
         check_ends(c, self.inputs, self.populations)
         if c.always_on is not None and not self.forward(c):
             raise InputError(f"connection {c.name}: always_on, rule: from the input or an earlier population only")
-        if c.source != INPUT and self.population(c.source).model.readout:
-            raise InputError(f"connection {c.name}: '{c.source}' is a readout, rule: its states feed no other neuron")
+        sends_numbers = c.source != INPUT and self.population(c.source).model.readout
+        check_message(c, sends_numbers, {s.message for s in self.synapses if s.source == c.source})
 
     def _check_sums(self) -> None:
         """Check that spikes alone leave every sum inside 32 bits; `largest_input` says what the input may add."""
@@ -212,7 +223,7 @@ class IntegerNetwork:
             if self.largest_input(p.name) < 1:
                 raise InputError(
                     f"population '{p.name}': its weighted sums can reach 2^{SUM_BITS}, rule: below; "
-                    "lower weights or exponents"
+                    "lower weights, exponents or message_bits"
                 )
 
     def largest_input(self, target: str) -> int:
@@ -232,7 +243,8 @@ class IntegerNetwork:
             if c.source == INPUT:
                 per_unit[c.current] += c.magnitudes * up
             else:
-                room[c.current] -= c.magnitudes * up
+                largest = 1.0 if c.message is None else 2.0 ** c.message[1] - 1.0
+                room[c.current] -= c.magnitudes * up * largest + c.half
         return int(np.floor(room / np.maximum(per_unit, 1.0)).min())
 
     @property
@@ -311,6 +323,7 @@ class IntegerNetwork:
                     "message_bits": c.message_bits,
                     "shape": list(c.shape),
                     "delays": c.delays if isinstance(c.delays, int) else None,
+                    **shift_entry(c.message_shift),
                     **matrix_entry(c.weights),
                 }
                 for c in self.synapses

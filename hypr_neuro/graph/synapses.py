@@ -21,6 +21,8 @@ Weights = Union[Array, "csr_array"]
 """A matrix."""
 WeightMap = Union[Array, "csr_array", Convolution]
 LARGEST_DELAY = 63
+LARGEST_SHIFT, LOWEST_EXPONENT = 31, -30
+"""Of messages, and of the weights behind them: half a unit of the sum then fits 32 bits."""
 LARGEST_MESSAGE = 32
 """Bits of a message; with 31 every input that the simulator takes is one, and Lava's own messages have 32."""
 
@@ -49,6 +51,9 @@ class Synapses(WeightedEnds):
     message_bits
         None takes any integers, 0 refuses all but 0 and 1, k up to 32 refuses magnitudes of 2^k and more, in the
         channels that it reads.
+    message_shift
+        None from the input and from populations that spike. k of 0 to 31 where the source's output is a number, which
+        is then sent as sat(nearest(output / 2^k)), magnitudes below 2^message_bits (`numbers.message`).
     """
 
     source: str
@@ -59,6 +64,7 @@ class Synapses(WeightedEnds):
     always_on: Array | None = None
     current: int = 0
     message_bits: int | None = None
+    message_shift: int | None = None
 
     def __post_init__(self) -> None:
         """Make copies that nobody can write to: what was checked stays so."""
@@ -92,6 +98,8 @@ class Synapses(WeightedEnds):
 
     def _check_message(self) -> None:
         bits = self.message_bits
+        if self.message_shift is not None:
+            self._check_shift(self.message_shift)
         if bits is None:
             return
         if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not 0 <= bits <= LARGEST_MESSAGE:
@@ -100,6 +108,21 @@ class Synapses(WeightedEnds):
                 f"{LARGEST_MESSAGE}"
             )
         object.__setattr__(self, "message_bits", int(bits))
+
+    def _check_shift(self, shift: int) -> None:
+        if isinstance(shift, bool) or not isinstance(shift, (int, np.integer)) or not 0 <= shift <= LARGEST_SHIFT:
+            raise InputError(f"{self.name}: message_shift = {shift!r:.60}, rule: None, or 0 to {LARGEST_SHIFT}")
+        if self.message_bits not in range(1, LARGEST_MESSAGE):
+            raise InputError(
+                f"{self.name}: message_bits = {self.message_bits!r:.60} with message_shift = {shift}, rule: 1 to "
+                f"{LARGEST_MESSAGE - 1} for the numbers of a population"
+            )
+        if self.exponent < LOWEST_EXPONENT:
+            raise InputError(
+                f"{self.name}: weight exponent {self.exponent}, rule for the numbers of a population: at least "
+                f"{LOWEST_EXPONENT}"
+            )
+        object.__setattr__(self, "message_shift", int(shift))
 
     def _check_delays(self) -> None:
         if not isinstance(self.delays, int):
@@ -166,6 +189,21 @@ class Synapses(WeightedEnds):
         return found
 
     @property
+    def message(self) -> tuple[int, int] | None:
+        """Shift and bits of what a population of numbers sends over it, None of spikes and of the input."""
+        if self.message_shift is None or self.message_bits is None:
+            return None
+        return self.message_shift, self.message_bits
+
+    @property
+    def half(self) -> int:
+        """What a sum of messages gets before a negative exponent floors it, so that it is rounded to nearest; else 0.
+
+        Numbers come in every step, and what floors drop of their sums would add up as if it were a current.
+        """
+        return 0 if self.message_shift is None or self.exponent >= 0 else 1 << (-self.exponent - 1)
+
+    @property
     def message_range(self) -> tuple[int, int] | None:
         """Smallest and largest message that it takes, None for any."""
         if self.message_bits is None:
@@ -182,6 +220,24 @@ class Synapses(WeightedEnds):
         for delay in np.unique(values):
             chosen = values == delay
             yield int(delay), _masked(self.weights, chosen)
+
+
+def check_message(c: Synapses, sends_numbers: bool, messages: set[tuple[int, int] | None]) -> None:
+    """Raise InputError unless a connection's messages go with its source, which has `messages` over all of its own."""
+    if sends_numbers and c.message is None:
+        raise InputError(
+            f"connection {c.name}: '{c.source}' is a readout, rule: what it sends has message_bits and "
+            "message_shift; state them, or quantize a float network, which chooses them"
+        )
+    if not sends_numbers and c.message_shift is not None:
+        raise InputError(
+            f"connection {c.name}: message_shift = {c.message_shift}, rule: None, as '{c.source}' sends no states"
+        )
+    if sends_numbers and len(messages) > 1:
+        raise InputError(
+            f"connection {c.name}: '{c.source}' sends messages of (shift, bits) {sorted(map(str, messages))}, rule: "
+            "the same ones over all its connections; make a population of each"
+        )
 
 
 def _matrix(name: str, quantity: str, value: Any) -> Weights:
@@ -255,6 +311,11 @@ def matrix_arrays(name: str, matrix: Any) -> dict[str, Array]:
     return {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
 
 
+def shift_entry(message_shift: int | None) -> dict[str, int]:
+    """Return what a file says of the numbers that a population sends, nothing of spikes: older files stay the same."""
+    return {} if message_shift is None else {"message_shift": message_shift}
+
+
 def matrix_entry(matrix: Any) -> dict[str, Any]:
     """Return what a file says of a matrix beside its parts: how a convolution lies, else nothing."""
     return {"convolution": matrix.described()} if isinstance(matrix, Convolution) else {}
@@ -287,4 +348,5 @@ def loaded_synapses(name: str, entry: dict[str, Any], arrays: dict[str, Array]) 
         always_on=arrays.get(f"{name}/always_on"),
         current=entry["current"],
         message_bits=entry["message_bits"],
+        message_shift=entry.get("message_shift"),
     )

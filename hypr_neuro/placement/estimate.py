@@ -25,12 +25,14 @@ def estimate(placement: Placement, qnet: QuantizedNetwork, trace: Trace, steps: 
     """Estimate energy and time of one sample from the activity of `trace` (`samples` samples of `steps` steps).
 
     Energy: neuron updates, spikes, synaptic operations and axon messages; all neurons of a population are taken to
-    spike equally often. Time: every step lasts as long as its busiest core and one barrier. None where the profile has
-    no figures. Learning is not included: no energy of learning is published.
+    spike equally often, and those whose output is a number and feeds others to send in every step. Time: every step
+    lasts as long as its busiest core and one barrier. None where the profile has no figures. Learning is not included:
+    no energy of learning is published.
     """
     chip, run_steps = qnet.profile.energy, qnet.clock.run_steps(steps)
     sizes = population_sizes(placement)
-    spikes = {name: rate * run_steps * sizes[name] for name, rate in trace.rates.items()}
+    numbers = {c.source: 1.0 for c in qnet.connections if c.message_shift is not None}
+    spikes = {name: rate * run_steps * sizes[name] for name, rate in (trace.rates | numbers).items()}
     operations = trace.synaptic_operations / samples
     messages = sum(
         spikes[use.layer] * use.out_axons / sizes[use.layer] for use in placement.cores if use.layer in spikes

@@ -91,6 +91,8 @@ class StoredConnection:
         Row and column indices of CSR; None where every neuron has every column.
     shared
         The convolution, where cores store its kernel.
+    rounds
+        Whether an axon that is always on brings each neuron half a unit, so that sums of numbers round to nearest.
     """
 
     name: str
@@ -104,6 +106,7 @@ class StoredConnection:
     starts: Array | None
     indices: Array | None
     shared: Convolution | None
+    rounds: bool = False
 
     @property
     def columns(self) -> int:
@@ -130,9 +133,11 @@ class StoredConnection:
     def held(self, first: int, stop: int) -> HeldSynapses:
         """Return what neurons first to stop have of it."""
         n = stop - first
+        half = axon_bits(n, self.weight_bits, n, self.delay_bits) if self.rounds else 0
+        always_on = self.bias_axon or self.rounds
         if self.starts is None:
-            memory = self.columns * axon_bits(n, self.weight_bits, n, self.delay_bits)
-            return HeldSynapses(n * self.columns, None, self.bias_axon, self.columns, memory)
+            memory = self.columns * axon_bits(n, self.weight_bits, n, self.delay_bits) + half
+            return HeldSynapses(n * self.columns, None, always_on, self.columns + int(self.rounds), memory)
         rows = self.rows(first, stop)
         column, count = _counted(rows, self.columns)
         if self.shared is None:
@@ -145,7 +150,7 @@ class StoredConnection:
             memory = self._kernels(self.shared, first, stop)
         bias = self.bias_axon and len(column) > 0 and int(column[-1]) == self.source_size
         sources = column[:-1] if bias else column
-        return HeldSynapses(len(rows), sources, bias, len(column), memory)
+        return HeldSynapses(len(rows), sources, bias or self.rounds, len(column) + int(self.rounds), memory + half)
 
     def _kernels(self, c: Convolution, first: int, stop: int) -> int:
         """Return the bits of the kernels of the output channels in a range."""
@@ -190,4 +195,5 @@ def _stored(name: str, c: QuantizedConnection, qnet: QuantizedNetwork, chip: Pro
         starts=matrix.indptr if listed else None,
         indices=matrix.indices if listed else None,
         shared=convolution if shares else None,
+        rounds=c.message_shift is not None and c.exponent < 0,
     )

@@ -110,7 +110,7 @@ class FloatForm:
         for name, c in zip(self.names, qnet.connections, strict=True):
             target = self._place[c.target]
             gain = 1.0 if target < own else -1.0 / float(np.expm1(-1.0 / populations[target].params["tau"][0]))
-            self.steps[name] = qnet.populations[target].weight_step(c) * gain
+            self.steps[name] = qnet.weight_step(c) * gain
             if self._add(name, c):
                 early.append(name)
         for i in range(len(populations)):

@@ -17,7 +17,7 @@ populations arrives h·k steps later than in float: `notes` says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,10 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
-from hypr_neuro.neurons.base import Conversion
+from hypr_neuro.neurons.base import Conversion, FixedParams
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.messages import Heard, MessageScale, message_scale, message_summary
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.record import conversion_summary
@@ -118,6 +119,8 @@ def quantize_graph(
     for p in graph.populations:
         if p.name not in ranges:
             raise InputError(f"calibration lacks '{p.name}', has: {', '.join(ranges) or 'nothing'}")
+    conversion.choose_messages({name: float(ranges[name]) for name in graph.clock.populations})
+    for p in graph.populations:
         conversion.add(p, float(ranges[p.name]))
     return QuantizedNetwork(
         inputs=graph.inputs,
@@ -155,15 +158,67 @@ class _Conversion:
         self.populations: list[QuantizedPopulation] = []
         self.connections: list[QuantizedConnection] = []
         self.current_scale: dict[str, float] = {}
+        self.messages: dict[str, MessageScale] = {}
         self.record: list[dict[str, Any]] = []
         self.notes: list[str] = []
+
+    def choose_messages(self, ranges: Mapping[str, float]) -> None:
+        """Choose what populations of numbers send, in the units in which all that they lead to is converted."""
+        heard: dict[str, list[FloatSynapses]] = {}
+        for c in self.graph.connections:
+            if self._numbers(c):
+                heard.setdefault(c.source, []).append(c)
+        if heard and self.netx:
+            raise InputError(
+                f"population '{next(iter(heard))}' sends numbers, rule for netx: neurons send 0 and 1; leave target out"
+            )
+        fan_in = {c.target: 0 for connections in heard.values() for c in connections}
+        for c in (c for connections in heard.values() for c in connections):
+            fan_in[c.target] += int(_fan_in(c))
+        for name, connections in heard.items():
+            scale = self._neurons(self.graph.population(name), ranges[name], 1.0).state_scale
+            targets = [
+                Heard(c.name, self._largest(c), fan_in[c.target], self._scale_behind(c, ranges[c.target]))
+                for c in connections
+            ]
+            self.messages[name] = message_scale(name, ranges[name], scale, targets, self.profile)
+            self.record.append(message_summary(name, ranges[name], self.messages[name]))
+
+    def _scale_behind(self, c: FloatSynapses, state_range: float) -> Callable[[float], float]:
+        """Return the scale of the target's current by what a unit of the source's output is as a message.
+
+        It follows from the largest weight that leads there.
+        """
+        target = self.graph.population(c.target)
+        spikes = [self._largest(other) for other in self.graph.incoming(c.target) if not self._numbers(other)]
+        room = max([*spikes, *(_largest(b) for b in target.biases.values())], default=0.0)
+
+        def scale(unit: float) -> float:
+            return self._neurons(target, state_range, max(room, self._largest(c) / unit)).current_scale
+
+        return scale
+
+    def _numbers(self, c: FloatSynapses) -> bool:
+        return c.source != INPUT and self.graph.population(c.source).model.readout
+
+    def _largest(self, c: FloatSynapses) -> float:
+        """Return the largest weight of a connection that mantissas make room for."""
+        return min(max(_largest(_stored(c.weights)), self._wanted(c)), self.limit)
+
+    def _neurons(self, p: FloatPopulation, state_range: float, room: float) -> FixedParams:
+        number_format = self.profile.fixed_format(state_range, room)
+        return integer_model(p.model, number_format).to_integers(p.params, number_format)
+
+    def _unit(self, c: FloatSynapses) -> float:
+        """Return what one unit of the source's output is on its way, 1 of spikes and of the input."""
+        return self.messages[c.source].scale if c.source in self.messages else 1.0
 
     def add(self, p: FloatPopulation, state_range: float) -> None:
         """Convert a population and all that leads to it."""
         incoming, biases, params = self.graph.incoming(p.name), p.biases, p.params
         if self.bias == "membrane" and biases:
             params, biases = self._on_membrane(p), {}
-        largest = [min(max(_largest(_stored(c.weights)), self._wanted(c)), self.limit) for c in incoming]
+        largest = [self._largest(c) / self._unit(c) for c in incoming]
         room = max([*largest, *(_largest(b) for b in biases.values())], default=0.0)
         number_format = self.profile.fixed_format(state_range, room)
         model = integer_model(p.model, number_format)
@@ -217,15 +272,17 @@ class _Conversion:
                 f"{c.name}: arrives {behind} step(s) later than in float, since '{c.source}' runs so many "
                 f"behind '{c.target}' on this chip"
             )
-        stored = _stored(c.weights)
+        # of the number that a unit of a message stands for
+        unit, sent = self._unit(c), self.messages.get(c.source)
+        stored = _stored(c.weights) / unit
         groups = self._split(c, stored)
         for i, chosen in enumerate(groups):
             undivided = len(groups) == 1
             key, values = (
                 (c.source, stored) if undivided else (f"{c.source}, group {i + 1}", np.where(chosen, stored, 0.0))
             )
-            wanted = self._wanted(c) if i == 0 or self.groups == ROW else 0.0
-            in_group = min(max(_largest(values), wanted), self.limit)
+            wanted = self._wanted(c) / unit if i == 0 or self.groups == ROW else 0.0
+            in_group = min(max(_largest(values), wanted), self.limit / unit)
             mantissa, exponent = self._mantissas(c.target, key, values, room if undivided else in_group)
             matrix = _like(c.weights, mantissa)
             stored_matrix = matrix if undivided else _sparse(matrix, chosen if self.groups == ROW else mantissa != 0)
@@ -238,6 +295,8 @@ class _Conversion:
                     target=c.target,
                     delays=delay,
                     current=c.current,
+                    message_bits=None if sent is None else sent.bits,
+                    message_shift=None if sent is None else sent.shift,
                 )
             )
 
@@ -249,7 +308,7 @@ class _Conversion:
             return split_by_size(stored, self.top, 1)
         matrix: Any = c.weights
         rows = np.indices(stored.shape)[0] if c.dense else np.repeat(np.arange(c.shape[0]), np.diff(matrix.indptr))
-        return split_by_row(np.minimum(np.abs(stored), self.limit), rows, self.top)
+        return split_by_row(np.minimum(np.abs(stored), self.limit / self._unit(c)), rows, self.top)
 
     def _wanted(self, c: FloatSynapses) -> float:
         """Return the weight magnitude to make room for whatever the network's own are."""
@@ -301,6 +360,15 @@ def _sparse(matrix: Any, kept: Array) -> Any:
     entries = matrix.tocoo()
     at = entries.row[kept], entries.col[kept]
     return csr_array(coo_array((entries.data[kept], at), matrix.shape))
+
+
+def _fan_in(c: FloatSynapses) -> int:
+    """Return the most synapses that a neuron of the target has."""
+    matrix: Any = c.weights
+    if c.dense:
+        return int(matrix.shape[1])
+    rows = matrix.tocsr()
+    return int(np.diff(rows.indptr).max(initial=0))
 
 
 def _largest(values: Array) -> float:

@@ -208,6 +208,19 @@ class QuantizedNetwork:
             return tuple(f"{c.target}.{'recurrent' if c.source == c.target else 'input'}" for c in self.connections)
         return numbered(c.name for c in self.connections)
 
+    def message_scale(self, c: QuantizedConnection) -> float:
+        """Return what one unit of the source's output is as a message: 1 of spikes and of the input.
+
+        Of a population of numbers it is the scale of its states, divided by 2^message_shift.
+        """
+        if c.message_shift is None:
+            return 1.0
+        return float(self.population(c.source).state_scale / 2.0**c.message_shift)
+
+    def weight_step(self, c: QuantizedConnection) -> float:
+        """Return the real size of one mantissa unit of a connection."""
+        return self.population(c.target).weight_step(c) * self.message_scale(c)
+
     def weights(self) -> dict[str, Array]:
         """Return the mantissas of every connection by name, of CSR the stored ones; not copies."""
         return {name: c.entries() for name, c in zip(self.connection_names(), self.connections, strict=True)}

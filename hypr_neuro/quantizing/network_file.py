@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from hypr_neuro.errors import FileFormatError
 from hypr_neuro.files.store import kind_of, load_arrays
 from hypr_neuro.graph.integer import IntegerNetwork
-from hypr_neuro.graph.synapses import loaded_matrix, matrix_arrays, matrix_entry
+from hypr_neuro.graph.synapses import loaded_matrix, matrix_arrays, matrix_entry, shift_entry
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile, parse_profile
@@ -68,6 +68,7 @@ def contents(qnet: StoredIntegers) -> tuple[dict[str, Any], dict[str, Array]]:
                 "current": c.current,
                 "message_bits": c.message_bits,
                 "trainable": c.trainable,
+                **shift_entry(c.message_shift),
                 **matrix_entry(c.mantissa),
             }
         )
@@ -139,6 +140,7 @@ def _loaded_connection(i: int, entry: dict[str, Any], arrays: dict[str, Array]) 
         current=entry["current"],
         message_bits=entry["message_bits"],
         trainable=entry.get("trainable", True),
+        message_shift=entry.get("message_shift"),
     )
 
 

@@ -38,7 +38,7 @@ class QuantizedConnection(Endpoints, Connection):
         A population's name, the source may be "input".
     bias_axon
         Whether the mantissas have that column.
-    delays, current, message_bits
+    delays, current, message_bits, message_shift
         As of `graph.synapses.Synapses`.
     trainable
         Whether learning may change it.
@@ -51,6 +51,7 @@ class QuantizedConnection(Endpoints, Connection):
     current: int = 0
     message_bits: int | None = None
     trainable: bool = True
+    message_shift: int | None = None
 
     @property
     def columns(self) -> int:
@@ -90,7 +91,15 @@ class QuantizedConnection(Endpoints, Connection):
             if weights.shape[1] == 0:
                 weights = _nothing(len(always_on), pre)
         return Synapses(
-            self.source, self.target, weights, self.exponent, self.delays, always_on, self.current, self.message_bits
+            self.source,
+            self.target,
+            weights,
+            self.exponent,
+            self.delays,
+            always_on,
+            self.current,
+            self.message_bits,
+            self.message_shift,
         )
 
     @classmethod
@@ -108,6 +117,7 @@ class QuantizedConnection(Endpoints, Connection):
             delays=c.delays,
             current=c.current,
             message_bits=c.message_bits,
+            message_shift=c.message_shift,
         )
 
 

@@ -64,6 +64,12 @@ class LearningPlan:
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions | None = None) -> None:
         options = options or LearnOptions()
         options.check(qnet)
+        for c in qnet.connections:
+            if c.message_shift is not None:
+                raise InputError(
+                    f"connection {c.name}: '{c.source}' sends numbers, rule for learning on a chip: populations that "
+                    "spike; train it in float with hn.train, then quantize it"
+                )
         for count, most, what in (
             (len(qnet.populations), MOST_LAYERS, "layers" if qnet.is_chain else "populations"),
             (len(qnet.connections), PARAMETER_TENSORS, "connections"),

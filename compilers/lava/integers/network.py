@@ -19,7 +19,7 @@ Nothing here needs Lava but `lava_integer_network`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def lava_weights(c: Synapses) -> LavaWeights:
 
     A convolution is written out: Lava's own convolution adds no other connection to its sum.
     """
-    c = c.written_out()
+    c = rounded(c.written_out())
     values: Any = c.weights if isinstance(c.weights, np.ndarray) else c.weights.data
     if c.always_on is not None:
         values = np.concatenate([values.reshape(-1), c.always_on])
@@ -93,6 +93,15 @@ def lava_weights(c: Synapses) -> LavaWeights:
         f"connection {c.name}: weights {values.min()}..{values.max()}, rule for Lava: 0..255, -255..0, "
         "-128..127, or even ones in -256..255; choose a larger exponent"
     )
+
+
+def rounded(c: Synapses) -> Synapses:
+    """Return a connection whose sums are rounded to nearest: half a unit more on an axon that is always on."""
+    if c.half == 0:
+        return c
+    bias = np.zeros(c.shape[0], np.int64) if c.always_on is None else c.always_on.astype(np.int64)
+    # what is made of it brings no second half
+    return replace(c, always_on=bias + c.half, message_shift=None)
 
 
 def _with_axon(c: Synapses, factor: int) -> Any:
@@ -130,15 +139,19 @@ def check_sums(network: IntegerNetwork, largest: int) -> None:
 
     Lava shifts the sums of graded messages afterwards, and doubles them where the weights are.
     """
-    for c in network.written_out().synapses:
+    for given in network.written_out().synapses:
+        c = rounded(given)
         doubled, magnitude = 1 << (c.exponent - lava_weights(c).exponent), largest if c.source == INPUT else 1
+        if given.message is not None:
+            magnitude = (1 << given.message[1]) - 1
         total = int(c.magnitudes.max()) * doubled * magnitude
         if c.always_on is not None:
             total += doubled * int(np.abs(c.always_on).max())
         if total >= 1 << SUM_BITS:
             raise InputError(
-                f"connection {c.name}: inputs up to {magnitude} can sum to {total} in Lava, rule: below "
-                f"2^{SUM_BITS}; scale the input down"
+                f"connection {c.name}: {'inputs' if c.source == INPUT else 'messages'} up to {magnitude} can sum to "
+                f"{total} in Lava, rule: below 2^{SUM_BITS}; scale the {'input' if c.source == INPUT else 'weights'} "
+                "down"
             )
 
 
@@ -223,7 +236,8 @@ def lava_integer_network(network: IntegerNetwork) -> LavaIntegerNetwork:
 def connected(network: IntegerNetwork, populations: dict[str, Any]) -> LavaIntegerNetwork:
     """Build the connections between the processes of the populations, given by name."""
     built = LavaIntegerNetwork(populations, [], [], [])
-    for c in network.written_out().synapses:
+    for given in network.written_out().synapses:
+        c = rounded(given)
         connection = _connection(c)
         built.connections.append(connection)
         connection.a_out.connect(_port(network.population(c.target), populations[c.target], c.current))
@@ -236,7 +250,8 @@ def connected(network: IntegerNetwork, populations: dict[str, Any]) -> LavaInteg
         if c.source == INPUT:
             built.inputs.append(s_in)
         else:
-            populations[c.source].s_out.connect(s_in)
+            sender = populations[c.source]
+            (sender.s_out if given.message is None else sender.message_out).connect(s_in)
     return built
 
 

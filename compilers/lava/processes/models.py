@@ -15,6 +15,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.process import AlwaysOn, NeuronPopulation
 from hypr_neuro.compilers.lava.rows import PATH, RowWriter
+from hypr_neuro.numbers.message import messages_of
 
 
 @implements(proc=NeuronPopulation, protocol=LoihiProtocol)
@@ -25,6 +26,7 @@ class PyPopulation(PyLoihiProcessModel):
 
     a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    message_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     state: Any = LavaPyType(np.ndarray, np.int32)
     output: Any = LavaPyType(np.ndarray, np.int32)
     per_neuron: Any = LavaPyType(np.ndarray, np.int64)
@@ -34,13 +36,15 @@ class PyPopulation(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._step = PopulationStep(proc_params["model"], proc_params["size"])
-        self._writer = RowWriter(proc_params.get(PATH))
+        self._writer, self._message = RowWriter(proc_params.get(PATH)), proc_params["message"]
 
     def run_spk(self) -> None:
         """Receive, compute, send and, where asked for, write one step."""
         current = self.a_in.recv()
         self._step(current, self.state, self.output, self.per_neuron, self.constants, self.events)
         self.s_out.send(self.output)
+        if self._message is not None:
+            self.message_out.send(messages_of(self.output, *self._message))
         self._writer.write(self.time_step - 1, self.state, self.output)
 
 

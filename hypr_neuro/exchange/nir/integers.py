@@ -46,7 +46,7 @@ def add_integers(written: WrittenGraph, qnet: QuantizedNetwork, real: StandsFor)
             arrays.pop(f"c{i}/mantissa{key}", None)
         if c.bias_axon:
             arrays[f"c{i}/bias"] = np.array(c.synapses(1).always_on, np.int64)
-        scale = {"exponent": int(c.exponent), "step": qnet.population(c.target).weight_step(c)}
+        scale = {"exponent": int(c.exponent), "step": qnet.weight_step(c)}
         for k in parts:
             add(written.connections[k], scale)
     copies = {name: array.copy() for name, array in arrays.items()}

@@ -82,7 +82,7 @@ def _network(graph: nir.NIRGraph, net: Network, stored: NirIntegers, where: str)
     for i, entry in enumerate(meta["connections"]):
         nodes = [(k, stored.connections[k]) for k in entry["parts"]]
         grids = [(node, net.connections[k], own_integers(graph, node)) for k, node in nodes]
-        scale, top = scales[entry["target"]], profile.precision.weight_top
+        scale, top = scales[entry["target"]] / _message_scale(entry, meta), profile.precision.weight_top
         add_mantissas(stored, i, [mantissas(*grid, scale, top) for grid in grids])
     try:
         qnet = QuantizedNetwork(**fields_of(meta, stored.arrays, profile))
@@ -90,6 +90,14 @@ def _network(graph: nir.NIRGraph, net: Network, stored: NirIntegers, where: str)
     except InputError as error:
         raise FileFormatError(f"{error}; write the file again") from error
     return qnet
+
+
+def _message_scale(entry: dict[str, Any], meta: dict[str, Any]) -> float:
+    """Return what one unit of a connection's source is as a message, 1 of spikes and of the input."""
+    if entry.get("message_shift") is None:
+        return 1.0
+    of_source = next(p["state_scale"] for p in meta["populations"] if p["name"] == entry["source"])
+    return float(of_source / 2.0 ** entry["message_shift"])
 
 
 def _check_neuron(node: str, model: NeuronModel, name: str) -> None:
