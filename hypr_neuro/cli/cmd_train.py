@@ -48,6 +48,10 @@ def run(
         Path | None,
         typer.Option("--from", help="Network to go on training: network.h5 or a .nir of hypr-neuro."),
     ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(help="A connection whose weights stay, e.g. layers.0.recurrent, or a layer: all that lead to it."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
     rule: Annotated[
         str | None, typer.Option(help="hypr (default), bptt, ostl, eprop or another; an unknown name lists all.")
@@ -76,6 +80,7 @@ def run(
 
     float_options = {
         "from": start,
+        "freeze": freeze or None,
         "rule": rule,
         "chunk": chunk,
         "batch_size": batch_size,
@@ -100,7 +105,12 @@ def run(
         folder = RunFolder(out)
         facts = _train_float(folder, sequences, shared | float_options, seed, json, net)
     settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
-    flags = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if value is not None]
+    flags = [
+        f"--{key.replace('_', '-')}={one}"
+        for key, value in settings.items()
+        if value is not None
+        for one in (value if isinstance(value, list) else [value])
+    ]
     command_line = f"hypr-neuro train {data_arguments(data, data_dir, option)} --seed {seed} {shlex.join(flags)}"
     notes.note_run(folder, sequences.name, command_line.strip(), seed)
     notes.note_data(folder, sequences)
@@ -116,7 +126,7 @@ def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_o
     other, refused = ("fixed", fixed_options) if arithmetic == "float" else ("float", float_options)
     for key, value in refused.items():
         if value is not None:
-            name = f"--{key.replace('_', '-')} {value}"
+            name = f"--{key.replace('_', '-')} {' '.join(value) if isinstance(value, list) else value}"
             raise InputError(f"{name}: only with --arithmetic {other}; leave it out, or train with that")
 
 
@@ -144,7 +154,7 @@ def _train_float(
     from hypr_neuro.workflow.tasks import task_for
 
     task = task_for(sequences)
-    others = ("spec", "epochs", "from")
+    others = ("spec", "epochs", "from", "freeze")
     training = {key: value for key, value in settings.items() if value is not None and key not in others}
     epochs = settings["epochs"] or task.epochs
     with RichConsole(quiet=json).progress("train") as advance:
@@ -157,6 +167,7 @@ def _train_float(
             spec=settings["spec"],
             start=start,
             training=training,
+            freeze=settings["freeze"] or (),
             on_epoch=lambda e: advance(e.epoch + 1, epochs, f"loss {e.loss:.3f}, validation {_figure(e, sequences)}"),
         )
     facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}

@@ -44,6 +44,8 @@ def readouts() -> list[str]:
 def _spec_note(spec: NetworkSpec, readout: NeuronModel) -> dict[str, Any]:
     """Return the specification as plain data, from which `build` makes the same network."""
     note: dict[str, Any] = spec.model_dump(mode="json")
+    if not note["frozen"]:
+        del note["frozen"]
     entry = note["readout"]
     if not entry["params"]:
         del entry["params"]

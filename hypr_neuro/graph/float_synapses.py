@@ -32,6 +32,8 @@ class FloatSynapses(WeightedEnds):
         Steps beyond the usual, 0..63.
     current
         Number of the target's input current.
+    trainable
+        Whether training may change the weights; a chip leaves those of a frozen connection as they are, too.
     """
 
     source: str
@@ -39,6 +41,7 @@ class FloatSynapses(WeightedEnds):
     weights: Matrix
     delay: int = 0
     current: int = 0
+    trainable: bool = True
 
     def __post_init__(self) -> None:
         self.weights = _matrix(self.name, self.weights)
@@ -48,9 +51,12 @@ class FloatSynapses(WeightedEnds):
                 "of a delay in seconds"
             )
         self.delay = int(self.delay)
+        if not isinstance(self.trainable, (bool, np.bool_)):
+            raise InputError(f"{self.name}: trainable = {self.trainable!r:.60}, rule: True or False")
+        self.trainable = bool(self.trainable)
 
     def __repr__(self) -> str:
-        return f"FloatSynapses({self.name}, {self.shape}, delay {self.delay})"
+        return f"FloatSynapses({self.name}, {self.shape}, delay {self.delay}{'' if self.trainable else ', frozen'})"
 
     @property
     def dense(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,8 +81,10 @@ class Layer:
         """Return copies of the population and of the connections to it, under these names."""
         p = self._population
         population = FloatPopulation(name, p.model, p.params, p.biases, p.shape, p.trainable)
-        own = [] if self._own is None else [FloatSynapses(name, name, self._own.weights)]
-        return population, [FloatSynapses(below, name, self._below.weights), *own]
+        connections = [replace(self._below, source=below, target=name)]
+        if self._own is not None:
+            connections.append(replace(self._own, source=name, target=name))
+        return population, connections
 
     @property
     def model(self) -> NeuronModel:
@@ -141,6 +144,12 @@ class Layer:
     def trainable(self, trainable: tuple[str, ...]) -> None:
         self._population.trainable = trainable
 
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of weights that training leaves as they are: "weight", "recurrent"."""
+        below = () if self._below.trainable else ("weight",)
+        return below if self._own is None or self._own.trainable else (*below, "recurrent")
+
     def check(self) -> None:
         """Raise InputError, naming the entry, if a weight is not finite or a parameter out of range."""
         _check(self.model, {"weight": self.weight, "recurrent": self.recurrent, "bias": self.bias}, self.params)
@@ -155,11 +164,12 @@ class Layer:
         """Neurons or channels below."""
         return self._below.shape[1]
 
-    def arrays(self) -> Iterator[tuple[str, Array]]:
-        """Yield trainable arrays by name: weight, recurrent, bias, then neuron parameters."""
-        yield "weight", self.weight
-        if self.recurrent is not None:
-            yield "recurrent", self.recurrent
+    def arrays(self, *, frozen: bool = False) -> Iterator[tuple[str, Array]]:
+        """Yield what trains by name, with `frozen` all weights: weight, recurrent, bias, then neuron parameters."""
+        if frozen or self._below.trainable:
+            yield "weight", self.weight
+        if self._own is not None and (frozen or self._own.trainable):
+            yield "recurrent", self._own.stored()
         if self.bias is not None:
             yield "bias", self.bias
         for name in self.trainable:

@@ -34,7 +34,7 @@ from hypr_neuro.graph.integer import check_ends
 from hypr_neuro.graph.kinds import require_positive
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network_file import contents, load_network, save_contents
-from hypr_neuro.graph.spec import NetworkSpec
+from hypr_neuro.graph.spec import NetworkSpec, parse_spec
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.renamed import renamed_names, warn_renamed
 
@@ -94,9 +94,15 @@ class Network:
 
     @classmethod
     def build(cls, spec: NetworkSpec | dict[str, Any] | str | Path, seed: int = 0) -> Network:
-        """Draw weights, uniform in ±√(6/(fan_in + fan_out)), fan_in = inputs (+ neurons), biases 0."""
-        layers, dt, notes = drawn_layers(spec, seed)
-        return cls.from_layers(layers, dt, notes=notes)
+        """Draw weights, uniform in ±√(6/(fan_in + fan_out)), fan_in = inputs (+ neurons), biases 0.
+
+        Connections that the specification names under `frozen` stay as they are drawn, see `freeze`.
+        """
+        parsed = parse_spec(spec)
+        layers, dt, notes = drawn_layers(parsed, seed)
+        net = cls.from_layers(layers, dt, notes=notes)
+        net.freeze(*parsed.frozen)
+        return net
 
     @classmethod
     def from_layers(
@@ -168,20 +174,55 @@ class Network:
             names.append(c.name if seen[c.name] == 1 else f"{c.name} ({seen[c.name]})")
         return names
 
-    def arrays(self) -> dict[str, Array]:
-        """Return every trainable array by name; not copies.
+    def freeze(self, *names: str) -> None:
+        """Keep training, in float and on a chip, from changing the weights of these connections.
+
+        Currents and neuron parameters go on learning: `trainable` of a population has the latter.
+
+        Parameters
+        ----------
+        *names
+            A connection by its name in `connection_names`, 'a -> b', of a chain also by the name that it has on a chip,
+            'layers.0.input' or 'layers.0.recurrent'; a population, for all connections to it.
+
+        Raises
+        ------
+        InputError
+            For an unknown name; nothing is frozen then.
+        """
+        chosen = [self._named(name) for name in names]
+        for c in (c for group in chosen for c in group):
+            c.trainable = False
+
+    def _named(self, name: str) -> list[FloatSynapses]:
+        """Return the connections that a name stands for."""
+        by_name = {key: [c] for key, c in zip(self.connection_names(), self.connections, strict=True)}
+        if self.is_chain:
+            for c in self.connections:
+                layer = self.name(self._index[c.target])
+                by_name[f"{layer}.{'recurrent' if c.source == c.target else 'input'}"] = [c]
+        for i, p in enumerate(self.populations):
+            by_name |= {p.name: self.incoming(p.name), self.name(i): self.incoming(p.name)}
+        if name not in by_name:
+            raise InputError(f"unknown connection '{name}', known: {', '.join(by_name)}")
+        return by_name[name]
+
+    def arrays(self, *, frozen: bool = False) -> dict[str, Array]:
+        """Return every trainable array by name, with `frozen` also the weights that training leaves; not copies.
 
         Those of a chain are named by layer, such as 'layers.0.weight' or 'readout.tau'. In any other network weights
         have the name of their connection (of CSR the stored ones), constant currents and trainable parameters that of
         their population and their own, 'a.bias', 'a.tau'.
         """
         if self.is_chain:
-            return {f"{self.name(i)}.{key}": a for i, layer in enumerate(self.layers) for key, a in layer.arrays()}
-        return self.graph_arrays()
+            layers = enumerate(self.layers)
+            return {f"{self.name(i)}.{key}": a for i, layer in layers for key, a in layer.arrays(frozen=frozen)}
+        return self.graph_arrays(frozen=frozen)
 
-    def graph_arrays(self) -> dict[str, Array]:
+    def graph_arrays(self, *, frozen: bool = False) -> dict[str, Array]:
         """Return what `arrays` does of a network that is no chain."""
-        result = {name: c.stored() for name, c in zip(self.connection_names(), self.connections, strict=True)}
+        named = zip(self.connection_names(), self.connections, strict=True)
+        result = {name: c.stored() for name, c in named if frozen or c.trainable}
         for p in self.populations:
             result |= {p.bias_name(first): bias for first, bias in p.biases.items()}
             result |= {f"{p.name}.{name}": p.params[name] for name in p.trainable}
@@ -193,7 +234,7 @@ class Network:
             for layer in self.layers:
                 layer.check()
             return
-        for name, array in self.graph_arrays().items():
+        for name, array in self.graph_arrays(frozen=True).items():
             if not np.all(np.isfinite(array)):
                 raise InputError(f"{name} holds a number that is not finite, rule: weights are finite")
         for p in self.populations:
@@ -230,7 +271,8 @@ class Network:
             return content_digest("", arrays)
         meta, arrays = contents(self)
         decides = {k: v for k, v in meta.items() if k not in ("notes", "encoder")}
-        decides["populations"] = [{k: v for k, v in p.items() if k != "trainable"} for p in meta["populations"]]
+        for kind in ("populations", "synapses"):
+            decides[kind] = [{k: v for k, v in entry.items() if k != "trainable"} for entry in meta[kind]]
         return content_digest(json.dumps(decides, sort_keys=True), arrays)
 
     # --- names of FloatGraph, the graphs of version 0.1

@@ -49,14 +49,15 @@ def contents(net: Stored) -> tuple[dict[str, Any], dict[str, Array]]:
     for i, p in enumerate(net.populations):
         arrays |= {f"p{i}/params/{k}": v for k, v in p.params.items()}
         arrays |= {f"p{i}/biases/{k}": v for k, v in p.biases.items()}
-        entry = {"name": p.name, "neuron": p.model.name, "shape": list(p.shape), "biases": list(p.biases)}
-        populations.append(entry | {"trainable": list(p.trainable)})
+        of_population = {"name": p.name, "neuron": p.model.name, "shape": list(p.shape), "biases": list(p.biases)}
+        populations.append(of_population | {"trainable": list(p.trainable)})
     for i, c in enumerate(net.connections):
         shared = isinstance(c.weights, Convolution)
         parts = () if c.dense else ("kernel",) if shared else ("data", "indices", "indptr")
         arrays |= {f"c{i}/{k}": getattr(c.weights, k) for k in parts} or {f"c{i}/dense": np.asarray(c.weights)}
-        ends = {"source": c.source, "target": c.target, "delay": c.delay, "current": c.current}
-        synapses.append(ends | {"shape": list(c.shape), "sparse": not c.dense and not shared} | matrix_entry(c.weights))
+        ends: dict[str, Any] = {"source": c.source, "target": c.target, "delay": c.delay, "current": c.current}
+        entry = ends | {"shape": list(c.shape), "sparse": not c.dense and not shared} | matrix_entry(c.weights)
+        synapses.append(entry if c.trainable else entry | {"trainable": False})
     meta = {
         "inputs": net.inputs,
         "input_shape": list(net.input_shape),
@@ -116,7 +117,8 @@ def _synapses(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> FloatS
         weights = csr_array(parts, shape=tuple(entry["shape"]))
     else:
         weights = arrays[f"c{i}/dense"]
-    return FloatSynapses(entry["source"], entry["target"], weights, entry["delay"], entry["current"])
+    trainable = entry.get("trainable", True)
+    return FloatSynapses(entry["source"], entry["target"], weights, entry["delay"], entry["current"], trainable)
 
 
 def _layers(meta: dict[str, Any], arrays: dict[str, Array]) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class NetworkSpec(BaseModel):
         From input to output.
     readout
         After them.
+    frozen
+        Connections whose weights training leaves as they are drawn, by the names that `Network.freeze` takes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +75,7 @@ class NetworkSpec(BaseModel):
     dt: FiniteFloat = Field(default=1e-3, gt=0)
     layers: list[LayerSpec] = Field(min_length=1)
     readout: ReadoutSpec = Field(default_factory=ReadoutSpec)
+    frozen: list[str] = Field(default_factory=list)
 
 
 def load_yaml(path: Path, title: str) -> Any:

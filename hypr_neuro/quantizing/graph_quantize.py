@@ -297,6 +297,7 @@ class _Conversion:
                     current=c.current,
                     message_bits=None if sent is None else sent.bits,
                     message_shift=None if sent is None else sent.shift,
+                    trainable=c.trainable,
                 )
             )
 

@@ -177,7 +177,11 @@ class QuantizedNetwork:
     def with_layers(self, changed: Mapping[int, QuantizedLayer]) -> QuantizedNetwork:
         """Return the chain with other layers at these places; the others share their arrays."""
         layers = [changed.get(i, layer) for i, layer in enumerate(self.layers)]
-        return self.from_layers(layers, self.profile, self.dt, self.encoder, self.record)
+        chain = self.from_layers(layers, self.profile, self.dt, self.encoder, self.record)
+        frozen = {c.name for c in self.connections if not c.trainable}
+        for c in chain.connections:
+            c.trainable = c.name not in frozen
+        return chain
 
     # --- shape
 

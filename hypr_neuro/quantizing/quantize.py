@@ -111,7 +111,16 @@ def quantize(
             raise InputError(f"calibration lacks '{name}', has: {', '.join(ranges) or 'nothing'}")
         named_ranges = {k.rsplit(".", 1)[1]: v for k, v in (weight_range or {}).items() if k.rsplit(".", 1)[0] == name}
         layers.append(_quantize_layer(name, layer, profile, float(ranges[name]), named_ranges, record))
-    return QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
+    qnet = QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
+    _freeze(net, qnet)
+    return qnet
+
+
+def _freeze(net: Network, qnet: QuantizedNetwork) -> None:
+    """Freeze the connections of a chain that are frozen in float."""
+    for layer, p in zip(net.layers, qnet.populations, strict=True):
+        for c in qnet.incoming(p.name):
+            c.trainable = ("recurrent" if c.source == p.name else "weight") not in layer.frozen
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:
@@ -189,4 +198,8 @@ def dequantize(net: Network, qnet: QuantizedNetwork) -> Network:
     """
     require("net", net, Network)
     require("qnet", qnet, QuantizedNetwork)
-    return FloatForm(net, qnet).net
+    form = FloatForm(net, qnet)
+    for name, c in zip(form.names, qnet.connections, strict=True):
+        for part in form.weight_parts[name]:
+            form.net.connections[part.connection].trainable = c.trainable
+    return form.net

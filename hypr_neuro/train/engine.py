@@ -23,7 +23,8 @@ class Sums:
     def __init__(self, layer: Layer, batch: int, dtype: FloatType) -> None:
         n = layer.size
         self.weight = np.zeros((batch, layer.inputs, n), dtype)
-        self.recurrent = np.zeros((batch, 0 if layer.recurrent is None else n, n), dtype)
+        learned = 0 if layer.recurrent is None or "recurrent" in layer.frozen else n
+        self.recurrent = np.zeros((batch, learned, n), dtype)
         self.bias = np.zeros(batch * n, dtype)
         self.param = np.zeros((len(layer.model.trainable), batch * n), dtype)
 
@@ -135,11 +136,16 @@ class LayerEngine(LayerForward):
         self.pending = queue[signal.shape[0] :].copy()
         return np.ascontiguousarray(queue[: signal.shape[0]])
 
+    def _learned_events(self) -> tuple[Array, Array]:
+        """Return the events of what comes from below, none of them where its weights are frozen."""
+        index, count = self.below_events
+        return index, np.zeros_like(count) if "weight" in self.layer.frozen else count
+
     def _current_stage(self, signal: Array) -> None:
         sums = self.gradient
         current_stage()(
             self.below,
-            *self.below_events,
+            *self._learned_events(),
             self.outputs,
             *self.previous_events,
             signal,
@@ -154,7 +160,7 @@ class LayerEngine(LayerForward):
         weight = self._no_weight if below_signal is None else feedback_weights
         self.kernel(
             self.below,
-            *self.below_events,
+            *self._learned_events(),
             self.current,
             self.states,
             self.outputs,
@@ -175,7 +181,8 @@ class LayerEngine(LayerForward):
         """Add Σ_j adjoint_j · ε_j to the sums `to`."""
         for j, sums in enumerate(eligibility):
             by_neuron = adjoint[j].reshape(self.batch, 1, self.n)
-            to.weight += by_neuron * sums.weight
+            if "weight" not in self.layer.frozen:
+                to.weight += by_neuron * sums.weight
             to.recurrent += by_neuron * sums.recurrent
             to.bias += adjoint[j] * sums.bias
             to.param += adjoint[j] * sums.param

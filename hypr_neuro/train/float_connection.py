@@ -36,6 +36,8 @@ class FloatConnection:
         Steps from sending to arriving.
     forward : bool
         Whether it carries learning signals by every rule.
+    trainable : bool
+        Whether its weights learn.
     feedback : FloatConnection
         That over whose weights signals go back: itself, or one with weights for that alone.
     """
@@ -43,6 +45,7 @@ class FloatConnection:
     def __init__(self, graph: Network, c: FloatSynapses, name: str, dtype: FloatType, feedback: Any = None) -> None:
         self.name, self.source, self.target, self.shape = name, c.source, c.target, c.shape
         self.lag, self.forward, self.feedback = graph.lag(c), graph.forward(c), self
+        self.trainable = c.trainable
         if feedback is not None:
             self.feedback = FloatConnection(graph, replace(c, weights=feedback), name, dtype)
         weights: Any = c.weights
@@ -89,8 +92,11 @@ class FloatConnection:
         """Return an empty sum for each sample.
 
         (batch, pre, n), (batch, stored) in the order of senders, or of a kernel (batch, channels, taps, reached); with
-        `by_synapse` each synapse of a convolution has its own, since eligibilities belong to a neuron.
+        `by_synapse` each synapse of a convolution has its own, since eligibilities belong to a neuron. Of weights that
+        do not learn nothing is summed, (batch, 0).
         """
+        if not self.trainable:
+            return np.zeros((batch, 0), dtype)
         if self.dense:
             return np.zeros((batch, *self.rows.shape), dtype)
         if self.convolution is None:
@@ -104,6 +110,8 @@ class FloatConnection:
 
     def add_gradient(self, sent: Array, signal: Array, to: Array) -> None:
         """Add Σ_t signal_t ⊗ sent_t to `to`, sample by sample."""
+        if not self.trainable:
+            return
         if self.dense:
             kernels.dense_gradient()(sent, signal, to)
         elif self.convolution is None:
@@ -115,6 +123,8 @@ class FloatConnection:
 
     def add_carried(self, neuron: Array, eligibility: Array, to: Array) -> None:
         """Add the numbers of the target's neurons (batch, n) times eligibilities, of the form of `zeros`, to a sum."""
+        if not self.trainable:
+            return
         if self.dense:
             to += neuron[:, None, :] * eligibility
         elif self.convolution is None:

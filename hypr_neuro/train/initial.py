@@ -20,7 +20,8 @@ def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
     Parameters
     ----------
     net : Network
-        Changed: the weights from the input and from earlier populations, by a factor of 2^12 at most.
+        Changed: the weights from the input and from earlier populations, by a factor of 2^12 at most, but for frozen
+        ones.
     x : ndarray
         (sample, T, channel).
     target : float
@@ -42,7 +43,7 @@ def _scale_layers(net: Network, x: Array, target: float) -> dict[str, float]:
     for i, layer in enumerate(net.layers[:-1]):
         for _ in range(DOUBLINGS):
             outputs = LayerForward(LayerArrays(layer, np.float32), values.shape[1]).forward(values)
-            if outputs.mean() >= target:
+            if outputs.mean() >= target or "weight" in layer.frozen:
                 break
             layer.weight *= 2.0
         rates[net.name(i)] = float(outputs.mean())
@@ -61,6 +62,9 @@ def _scale_populations(net: Network, x: Array, target: float) -> dict[str, float
             rates[p.name] = float(spikes / (entries * p.size))
             if rates[p.name] >= target:
                 break
-            for c in filter(net.forward, net.incoming(p.name)):
+            scaled = [c for c in net.incoming(p.name) if net.forward(c) and c.trainable]
+            if not scaled:
+                break
+            for c in scaled:
                 c.stored()[...] *= 2.0
     return rates

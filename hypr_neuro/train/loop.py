@@ -167,6 +167,11 @@ def train(
     require("net", net, Network)
     require("data", data, SequenceData)
     check_fit(net, data)
+    if not net.arrays():
+        raise InputError(
+            "every connection is frozen, and no current or neuron parameter learns either, rule: something does; set "
+            "trainable = True of a connection"
+        )
     if not isinstance(feedback, str):
         raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
     chosen, kind = get_rule(rule), get_loss(loss or _usual_loss(net, data))

@@ -82,11 +82,11 @@ def has_spiking_outputs(net: Network) -> bool:
 
 
 def to_the_output(net: Network) -> list[str]:
-    """Name the arrays of weights over which other populations reach an output."""
+    """Name the arrays of weights that learn over which other populations reach an output."""
     if net.is_chain:
-        return ["readout.weight"]
+        return [] if net.layers[-1].frozen else ["readout.weight"]
     names = zip(net.connection_names(), net.connections, strict=True)
-    return [name for name, c in names if c.target in net.outputs and c.source != INPUT]
+    return [name for name, c in names if c.target in net.outputs and c.source != INPUT and c.trainable]
 
 
 def said_of_silence(net: Network) -> str:
@@ -113,4 +113,6 @@ def digest_parts(net: Network) -> tuple[list[str], dict[str, Array]]:
     arrays, chain = dict(net.arrays()), net.is_chain
     for i, p in enumerate(net.populations):
         arrays |= {f"{i if chain else p.name}/{k}": v for k, v in p.params.items()}
+    learned = net.arrays()
+    arrays |= {f"frozen/{name}": v for name, v in net.arrays(frozen=True).items() if name not in learned}
     return [p.model.name for p in net.populations], arrays

@@ -225,7 +225,8 @@ class PopulationEngine:
     def gradients(self) -> Iterator[tuple[str, Iterable[Array]]]:
         """Yield names and the gradients of each sample."""
         for c, sums in zip(self.incoming, self.gradient.weights, strict=True):
-            yield c.name, [c.as_weights(one) for one in sums]
+            if c.trainable:
+                yield c.name, [c.as_weights(one) for one in sums]
         for first, sums in zip(self.biases, self.gradient.biases, strict=True):
             yield self.population.bias_name(first), sums.reshape(self.batch, -1)
         for parameter, sums in zip(self.model.trainable, self.gradient.params, strict=True):

@@ -143,6 +143,7 @@ def reference_gradients(
                 signal = layer.learn(signal)
         for i, layer in enumerate(layers):
             for name, gradient in layer.gradients().items():
-                total[f"{net.name(i)}.{name}"] += gradient
+                if f"{net.name(i)}.{name}" in total:
+                    total[f"{net.name(i)}.{name}"] += gradient
     count = int(np.count_nonzero(scored))
     return {name: g / count for name, g in total.items()}, float(loss / count)

@@ -35,6 +35,7 @@ def describe_network(net: Network) -> dict[str, Any]:
         weights: Any = c.weights
         form = "convolution" if isinstance(weights, Convolution) else "dense" if c.dense else "sparse"
         facts = {"name": name, "weights": c.stored().size, "form": form, "delay": c.delay}
+        facts |= {} if c.trainable else {"frozen": True}
         connections.append(facts | {"leads": "forward" if net.forward(c) else "back"})
     return {"dt": net.dt, "layers": [_population(net, p) for p in net.populations], "connections": connections}
 

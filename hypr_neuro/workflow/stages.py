@@ -6,7 +6,7 @@ Used one by one by the commands and in a row by the demo.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -57,6 +57,7 @@ def train_stage(
     spec: Any = None,
     start: Network | None = None,
     training: Mapping[str, Any] | None = None,
+    freeze: Sequence[str] = (),
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Network:
     """Build and train the float network; write network.h5.
@@ -81,6 +82,8 @@ def train_stage(
         Network that goes on training in place of a new one.
     training
         Options of `train` in place of the task's.
+    freeze
+        Connections whose start weights stay, see `Network.freeze`.
     on_epoch
         Called with each epoch as it ends.
 
@@ -93,8 +96,9 @@ def train_stage(
     options = dict(training or {}) | ({"epochs": epochs} if epochs else {})
     options |= {"checkpoint": folder.file("checkpoint"), "on_epoch": on_epoch}
     if start is None:
-        net, history = fit(data, task, seed=seed, spec=spec, **options)
+        net, history = fit(data, task, seed=seed, spec=spec, freeze=freeze, **options)
     else:
+        start.freeze(*freeze)
         net, history = start, train_more(start, data, task, seed=seed, **options)
     net.save(folder.file("network.h5"))
     folder.write("network", describe_network(net))
@@ -109,9 +113,12 @@ def train_stage(
     return net
 
 
-def fit(data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, **options: Any) -> tuple[Network, History]:
+def fit(
+    data: SequenceData, task: Task, *, seed: int = 0, spec: Any = None, freeze: Sequence[str] = (), **options: Any
+) -> tuple[Network, History]:
     """Build a network by `spec` or the task's and train it; `options` of `train` go before the task's own."""
     net = build(task.spec(data) if spec is None else spec, data, seed, task.start_rate)
+    net.freeze(*freeze)
     if task.augment:
         data = augment(data, seed=seed, **task.augment)
     settings = {"epochs": task.epochs, "batch_size": task.batch_size, "rate": task.rate} | task.training | options
@@ -128,7 +135,10 @@ def train_more(net: Network, data: SequenceData, task: Task, *, seed: int = 0, *
 
 
 def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Network:
-    """Return a network with random weights, scaled until it fires at `start_rate` on training samples (0: unscaled)."""
+    """Return a network with random weights, scaled until it fires at `start_rate` on training samples (0: unscaled).
+
+    Weights that the specification freezes are scaled like others, and stay from then on.
+    """
     net = Network.build(spec, seed=seed)
     if net.inputs != data.channels or net.output_size < data.classes:
         raise InputError(
@@ -137,7 +147,12 @@ def build(spec: Any, data: SequenceData, seed: int, start_rate: float) -> Networ
         )
     net.notes["start_rate"] = start_rate
     if start_rate:
+        frozen = [c for c in net.connections if not c.trainable]
+        for c in frozen:
+            c.trainable = True
         scale_to_rate(net, data.part("train").x[:64], start_rate)
+        for c in frozen:
+            c.trainable = False
     return net
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c_learning import assert_c_learns_as_the_simulator
+from needed import needs_gcc
 from resonators import with_resonators
 from scipy.sparse import csr_array
 
@@ -158,6 +160,26 @@ def test_what_cannot_learn_on_a_graph_is_named() -> None:
     frozen = replace(qnet, connections=tuple(replace(c, trainable=False) for c in qnet.connections))
     with pytest.raises(InputError, match="no connection learns, rule: at least one, on a way to an output"):
         Learner(frozen, LearnOptions())
+
+
+@pytest.mark.parametrize("frozen", [["layers.0.recurrent"], ["readout", "layers.0.input"], ["layers.1"]])
+def test_what_float_training_freezes_stays_frozen_as_defined(frozen: list[str]) -> None:
+    qnet = frozen_chain(frozen)
+    assert_learns_equal(qnet, LearnOptions(seed=2, parameters=("all",)), 2)
+
+
+@needs_gcc
+@pytest.mark.parametrize("frozen", [["layers.0.recurrent"], ["readout", "layers.0.input"]])
+def test_what_float_training_freezes_stays_frozen_in_c(frozen: list[str], tmp_path: Path) -> None:
+    assert_c_learns_as_the_simulator(frozen_chain(frozen), LearnOptions(seed=2), 2, tmp_path)
+
+
+def frozen_chain(frozen: list[str]) -> QuantizedNetwork:
+    net = random_network("lif", 2, hidden=(5, 4))
+    net.freeze(*frozen)
+    qnet = hn.quantize(net, "loihi2", calibration=random_spikes(2, 4, 40, net.inputs))
+    assert sum(not c.trainable for c in qnet.connections) == sum(not c.trainable for c in net.connections) > 0
+    return qnet
 
 
 def test_one_connection_learns_alone() -> None:

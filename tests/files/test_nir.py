@@ -93,7 +93,8 @@ def test_every_field_of_network_and_layer_is_written() -> None:
     assert [f.name for f in dataclasses.fields(Network)] == graph
     population = ["name", "model", "params", "biases", "shape", "trainable"]
     assert [f.name for f in dataclasses.fields(FloatPopulation)] == population
-    assert [f.name for f in dataclasses.fields(FloatSynapses)] == ["source", "target", "weights", "delay", "current"]
+    connection = ["source", "target", "weights", "delay", "current", "trainable"]
+    assert [f.name for f in dataclasses.fields(FloatSynapses)] == connection
     layer = ["model", "weight", "recurrent", "bias", "params", "trainable"]
     assert list(signature(Layer).parameters) == layer
 

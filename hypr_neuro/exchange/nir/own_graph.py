@@ -59,7 +59,8 @@ def _synapses(graph: nir.NIRGraph, entry: Entry) -> FloatSynapses:
 
         weights = csr_array(weights)
     with naming(node_label(entry["node"], node)):
-        return FloatSynapses(entry["source"], entry["target"], weights, entry["delay"], entry.get("current", 0))
+        options = entry["delay"], entry.get("current", 0), entry.get("trainable", True)
+        return FloatSynapses(entry["source"], entry["target"], weights, *options)
 
 
 def stored_graph(graph: nir.NIRGraph, head: Entry) -> NirIntegers:

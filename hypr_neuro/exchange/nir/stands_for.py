@@ -118,7 +118,7 @@ class _Connections:
             sooner = "later" if steps < 0 else "earlier"
             self.late.append(f"{name}: arrives {abs(possible - steps)} step(s) {sooner} than on the chip, {why}")
         real: Any = weights.with_data(weights.data * step) if isinstance(weights, Convolution) else weights * step
-        return FloatSynapses(c.source, c.target, real, possible, c.current)
+        return FloatSynapses(c.source, c.target, real, possible, c.current, c.trainable)
 
 
 def _shapes(qnet: QuantizedNetwork) -> dict[str, tuple[int, ...]]:

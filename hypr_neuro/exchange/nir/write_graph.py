@@ -109,7 +109,7 @@ def written_graph(net: Network) -> WrittenGraph:
 
 
 def _check_finite(net: Network) -> None:
-    for name, array in net.arrays().items():
+    for name, array in net.arrays(frozen=True).items():
         faulty = np.argwhere(~np.isfinite(array))
         if len(faulty):
             index = tuple(int(i) for i in faulty[0])
@@ -186,7 +186,8 @@ class _Writer:
             carries = takes_bias(self.net, c)
             write = self._convolution if p.name in self.shaped else self._matrix
             ends = {"source": c.source, "target": c.target, "delay": c.delay, "current": c.current}
-            self.entries[place] = ends | write(place, c, bias if carries else None)
+            frozen = {} if c.trainable else {"trainable": False}
+            self.entries[place] = ends | frozen | write(place, c, bias if carries else None)
             bias = None if carries else bias
         for first, current in self._currents_apart(p).items():
             node = self.names[p.name]
