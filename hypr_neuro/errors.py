@@ -17,6 +17,9 @@ prints it as it is and exits with code 2.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class HyprError(Exception):
     """Base of every error raised on purpose by hypr-neuro."""
@@ -48,3 +51,9 @@ class WidthError(HyprError, ArithmeticError):
 
 class MismatchError(HyprError, AssertionError):
     """Two executors that must agree bit for bit do not."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the known name that is most like this one, "" where none is."""
+    like = get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean '{like[0]}'?)" if like else ""

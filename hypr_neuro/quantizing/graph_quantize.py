@@ -39,9 +39,10 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.messages import Heard, MessageScale, message_scale, message_summary
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
+from hypr_neuro.quantizing.ranges import calibrated_ranges, known_weight_ranges
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weight_groups import split_by_row, split_by_size
-from hypr_neuro.quantizing.weights import calibration_input, quantize_weights
+from hypr_neuro.quantizing.weights import quantize_weights
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.run.graph_forward import state_ranges
 
@@ -57,7 +58,7 @@ def quantize_graph(
     graph: Network,
     profile: Profile | str | Path,
     *,
-    calibration: SequenceData | Array | Mapping[str, float],
+    calibration: SequenceData | Array | Mapping[str, float] | None,
     weight_range: Mapping[str, float] | None = None,
     weight_groups: int | str = GROUPS,
     bias: str | None = None,
@@ -102,7 +103,7 @@ def quantize_graph(
     chip = load_profile(profile)
     for p in graph.populations:
         p.model.require_integer(f"population '{p.name}'")
-    ranges = calibration if isinstance(calibration, Mapping) else state_ranges(graph, calibration_input(calibration))
+    ranges = calibrated_ranges(graph, calibration, state_ranges)
     bias = bias or ("membrane" if target == NETX else "line")
     if bias not in BIASES:
         raise InputError(f"bias = {bias!r}, rule: {' or '.join(BIASES)}")
@@ -114,14 +115,11 @@ def quantize_graph(
     if largest_weight is not None and not 0 < largest_weight < float("inf"):
         raise InputError(f"largest_weight = {largest_weight}, rule: positive and finite")
     conversion = _Conversion(graph, chip, 1 if netx else weight_groups, bias, netx)
-    conversion.weight_range = _known_ranges(graph, weight_range or {})
+    conversion.weight_range = known_weight_ranges(graph, weight_range)
     conversion.limit = float("inf") if largest_weight is None else float(largest_weight)
+    conversion.choose_messages({name: ranges[name] for name in graph.clock.populations})
     for p in graph.populations:
-        if p.name not in ranges:
-            raise InputError(f"calibration lacks '{p.name}', has: {', '.join(ranges) or 'nothing'}")
-    conversion.choose_messages({name: float(ranges[name]) for name in graph.clock.populations})
-    for p in graph.populations:
-        conversion.add(p, float(ranges[p.name]))
+        conversion.add(p, ranges[p.name])
     return QuantizedNetwork(
         inputs=graph.inputs,
         populations=tuple(conversion.populations),
@@ -133,15 +131,6 @@ def quantize_graph(
         notes=conversion.notes,
         output_decay=graph.notes.get("output decay", OUTPUT_DECAY),
     )
-
-
-def _known_ranges(graph: Network, ranges: Mapping[str, float]) -> Mapping[str, float]:
-    """Return the ranges; InputError for a name that no connection has."""
-    known = graph.connection_names()
-    for name in ranges:
-        if name not in known:
-            raise InputError(f"weight_range: unknown connection '{name}', known: {', '.join(known)}")
-    return ranges
 
 
 class _Conversion:

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
@@ -26,8 +25,9 @@ from hypr_neuro.quantizing.given_integers import take_integers
 from hypr_neuro.quantizing.graph_quantize import GROUPS, quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
+from hypr_neuro.quantizing.ranges import calibrated_ranges, known_weight_ranges, layer_connections
 from hypr_neuro.quantizing.record import conversion_summary
-from hypr_neuro.quantizing.weights import calibration_input, quantize_weights
+from hypr_neuro.quantizing.weights import quantize_weights
 from hypr_neuro.run.forward import LayerForward, readout
 
 
@@ -84,8 +84,6 @@ def quantize(
     assert isinstance(net, Network)
     if state_scale is not None:
         raise InputError("state_scale is of integer networks, this is a float one; its scales come from calibration")
-    if calibration is None:
-        raise InputError("calibration is missing, rule: data, an array of samples, or the largest state by layer")
     if not net.is_chain or any(value is not None for value in options.values()):
         return quantize_graph(
             net,
@@ -99,18 +97,16 @@ def quantize(
         )
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
-    if isinstance(calibration, SequenceData):
-        require_integers(calibration)
     profile = load_profile(profile)
-    ranges = calibration if isinstance(calibration, Mapping) else state_ranges(net, calibration_input(calibration))
+    ranges = calibrated_ranges(net, calibration, state_ranges)
+    weights = known_weight_ranges(net, weight_range)
+    room = {key: weights[name] for key, name in layer_connections(net).items() if name in weights}
     record: list[dict[str, Any]] = []
     layers = []
     for i, layer in enumerate(net.layers):
         name = net.name(i)
-        if name not in ranges:
-            raise InputError(f"calibration lacks '{name}', has: {', '.join(ranges) or 'nothing'}")
-        named_ranges = {k.rsplit(".", 1)[1]: v for k, v in (weight_range or {}).items() if k.rsplit(".", 1)[0] == name}
-        layers.append(_quantize_layer(name, layer, profile, float(ranges[name]), named_ranges, record))
+        of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
+        layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record))
     qnet = QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
     _freeze(net, qnet)
     return qnet
@@ -143,14 +139,17 @@ def state_ranges(net: Network, x: Array) -> dict[str, float]:
 
 
 def weight_ranges(net: Network) -> dict[str, float]:
-    """Return the largest weight magnitude by connection, bias included where it is an axon; see `quantize`."""
+    """Return the largest weight magnitude by connection, bias included where it is an axon; see `quantize`.
+
+    Connections whose weights are all 0 are left out.
+    """
     require("net", net, Network)
     ranges = {}
     for i, layer in enumerate(net.layers):
         ranges[f"{net.name(i)}.input"] = float(np.abs(_input_matrix(layer)).max())
         if layer.recurrent is not None:
             ranges[f"{net.name(i)}.recurrent"] = float(np.abs(layer.recurrent).max())
-    return ranges
+    return {name: largest for name, largest in ranges.items() if largest}
 
 
 def _input_matrix(layer: Layer) -> Array:

@@ -1,4 +1,4 @@
-"""Weights in integers, and the samples from which ranges come."""
+"""Weights in integers."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.parts import Connection
 from hypr_neuro.quantizing.record import conversion_summary
-
-CALIBRATION_SAMPLES = 64
-
-
-def calibration_input(calibration: SequenceData | Array) -> Array:
-    """Return samples (sample, T, channel) to calibrate on: of data the first 64 for training, arrays as they are."""
-    if isinstance(calibration, SequenceData):
-        return calibration.part("train").x[:CALIBRATION_SAMPLES]
-    return np.asarray(calibration)
 
 
 def quantize_weights(

@@ -314,8 +314,9 @@ def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) 
             "train it with hypr-neuro, or let it go on learning instead"
         )
     fresh = build(net.notes["spec"], data, seed, float(net.notes.get("start_rate", 0.0)))
-    states = state_ranges(net, data.part("train").x[:64])
-    return fresh, quantize(fresh, profile, calibration=states, weight_range=weight_ranges(net))
+    # a population that never moved in float says nothing of what learning reaches
+    ranges = {name: largest or 1.0 for name, largest in state_ranges(net, data.part("train").x[:64]).items()}
+    return fresh, quantize(fresh, profile, calibration=ranges, weight_range=weight_ranges(net))
 
 
 def learn_stage(
