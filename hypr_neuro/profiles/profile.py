@@ -53,6 +53,11 @@ def unit_of(key: str) -> str:
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as plain data: parametrised classes, such as Quantity[bool], have no name to be found by."""
+        kind = self.__pydantic_generic_metadata__["origin"] or type(self)
+        return kind.model_validate, (self.model_dump(exclude_none=True),)
+
 
 class _Section(_Strict):
     """A part of a profile of which every key is a `Quantity`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -31,14 +32,22 @@ def scale_to_rate(net: Network, x: Array, target: float) -> dict[str, float]:
     -------
     dict of float
         The rate that each population reached, by name.
+
+    Raises
+    ------
+    InputError
+        For samples of a wrong shape or with numbers that are not finite, and a target that is no rate.
     """
     require("net", net, Network)
-    return _scale_layers(net, x, target) if net.is_chain else _scale_populations(net, x, target)
+    data = checked_input(net, x)
+    if isinstance(target, bool) or not isinstance(target, int | float | np.number) or not 0 <= target <= 1:
+        raise InputError(f"target = {target!r}, rule: spikes a neuron and step, 0 to 1")
+    return _scale_layers(net, data, target) if net.is_chain else _scale_populations(net, data, target)
 
 
 def _scale_layers(net: Network, x: Array, target: float) -> dict[str, float]:
     """Do so for a chain, one layer after the other: nothing of a layer depends on the ones above."""
-    values = np.ascontiguousarray(np.asarray(x).transpose(1, 0, 2), dtype=np.float32)
+    values = np.ascontiguousarray(x.transpose(1, 0, 2), dtype=np.float32)
     rates = {}
     for i, layer in enumerate(net.layers[:-1]):
         for _ in range(DOUBLINGS):
@@ -52,13 +61,12 @@ def _scale_layers(net: Network, x: Array, target: float) -> dict[str, float]:
 
 
 def _scale_populations(net: Network, x: Array, target: float) -> dict[str, float]:
-    data, rates = checked_input(net, x), {}
-    entries = data.shape[0] * data.shape[1]
+    rates, entries = {}, x.shape[0] * x.shape[1]
     for p in net.populations:
         if p.model.readout:
             continue
         for _ in range(DOUBLINGS):
-            spikes = run_graph(net, data, record=()).counts[p.name].sum()
+            spikes = run_graph(net, x, record=()).counts[p.name].sum()
             rates[p.name] = float(spikes / (entries * p.size))
             if rates[p.name] >= target:
                 break
