@@ -11,6 +11,8 @@
     ├── WidthError (ArithmeticError)       an integer left the width its state declares
     └── MismatchError (AssertionError)     two executors that must agree do not
 
+    HyprWarning (UserWarning)              a result that is worthless or doubtful, with its likely cause and remedy
+
 Each message names the thing, its value, the rule it breaks and the remedy, in one line; the command line
 prints it as it is and exits with code 2.
 """
@@ -51,6 +53,10 @@ class WidthError(HyprError, ArithmeticError):
 
 class MismatchError(HyprError, AssertionError):
     """Two executors that must agree bit for bit do not."""
+
+
+class HyprWarning(UserWarning):
+    """A result that is worthless or doubtful; the message names the likely cause and the remedy."""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

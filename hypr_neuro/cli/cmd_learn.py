@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,8 @@ def run(
     """Let the network learn sample by sample, all in integers; writes learned.h5. An interrupted run goes on."""
     from hypr_neuro.cli.graphs import encoded
     from hypr_neuro.cli.networks import get_quantized
-    from hypr_neuro.data.score import score_readout
+    from hypr_neuro.data.doubts import of_learning, of_score, warn_of
+    from hypr_neuro.data.score import majority, score_readout
     from hypr_neuro.devices import open_device
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.sim.engine import simulate
@@ -82,12 +82,7 @@ def run(
     result.qnet.save(path)
     last = result.epochs[-1]
     after = score_readout(result.qnet.in_one_unit(simulate(result.qnet, test.x).readout), test).accuracy
-    if after < before - LOSS:
-        warnings.warn(
-            f"learning took the accuracy from {before:.3f} to {after:.3f}: a smaller --rate (here {rate:g}) or a "
-            "larger --update-every changes less at once",
-            stacklevel=1,
-        )
+    warn_of(of_learning(before, after, LOSS) + of_score(after, majority(test), len(test)))
     facts = {
         "accuracy before": before,
         "accuracy after": after,

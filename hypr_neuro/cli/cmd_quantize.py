@@ -91,7 +91,7 @@ def run(
         emit({"file": str(path), "record": record, "notes": qnet.notes}, True)
         return
     print_table(
-        ["what", "value", "integer", "clipped", "SQNR", "rule"],
+        ["what", "value", "integer", "clipped", "became 0", "SQNR", "rule"],
         [_record_row(r) for r in record],
         f"Integers for '{chip.name}'",
     )
@@ -112,6 +112,7 @@ def _record_row(r: dict[str, Any]) -> list[Any]:
         f"{r['low']:.4g}..{r['high']:.4g}",
         f"{r['integer_low']}..{r['integer_high']}",
         r["clipped"],
+        r.get("zeroed", 0),
         "exact" if r["sqnr"] is None else f"{r['sqnr']:.1f} dB",
         r["rule"],
     ]

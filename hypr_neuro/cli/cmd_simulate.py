@@ -109,9 +109,18 @@ def run(
         facts["input"] = "{} · data + {}".format(*encoding)
     if float_net is not None:
         facts |= _beside(float_net, samples_run, rates=isinstance(net, QuantizedNetwork))
-    if trace is not None:
-        facts["trace"] = str(trace)
+    facts |= {} if trace is None else {"trace": str(trace)}
+    _doubt(facts, samples_run)
     emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
+
+
+def _doubt(facts: dict[str, Any], samples: SequenceData) -> None:
+    """Warn of what these figures do not say."""
+    from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_score, warn_of
+    from hypr_neuro.data.score import majority
+
+    doubts = of_rates(facts["rates"]) + of_changed_rates(facts.get("float rates", {}), facts["rates"])
+    warn_of(doubts if samples.regression else doubts + of_score(facts["accuracy"], majority(samples), len(samples)))
 
 
 def _kept(recorded: Trace, record: list[str] | None) -> Trace:

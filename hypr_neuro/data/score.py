@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import HyprWarning
 from hypr_neuro.numbers.arrays import Array
 
 
@@ -65,12 +66,19 @@ def score_readout(output: Array, data: SequenceData, *, learned: bool = True) ->
     return score_answers(predict(output, data), data)
 
 
+def majority(data: SequenceData) -> float:
+    """Return the share of the most frequent class among the labels that count, 0 to 1."""
+    counted = data.y if data.mask is None or not data.per_step else data.y[data.mask]
+    return float(np.bincount(counted.reshape(-1)).max() / counted.size) if counted.size else 0.0
+
+
 def warn_if_mute(moved: bool, samples: int) -> None:
     """Warn where no output moved from 0 in so many samples: the score then says nothing of the network."""
     if samples and not moved:
         warnings.warn(
             f"no output moved from 0 in {samples} sample(s), so every answer is the same and the score says nothing: "
             "give larger weights to what feeds the outputs, or lower thresholds",
+            HyprWarning,
             stacklevel=3,
         )
 

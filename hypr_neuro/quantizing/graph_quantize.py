@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.data.doubts import of_zeros, warn_of
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
@@ -39,7 +39,7 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.messages import Heard, MessageScale, message_scale, message_summary
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
-from hypr_neuro.quantizing.ranges import calibrated_ranges, known_weight_ranges
+from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weight_groups import split_by_row, split_by_size
 from hypr_neuro.quantizing.weights import quantize_weights
@@ -58,9 +58,9 @@ def quantize_graph(
     graph: Network,
     profile: Profile | str | Path,
     *,
-    calibration: SequenceData | Array | Mapping[str, float] | None,
+    calibration: Calibration | None,
     weight_range: Mapping[str, float] | None = None,
-    weight_groups: int | str = GROUPS,
+    weight_groups: int | str | None = None,
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,
@@ -80,8 +80,8 @@ def quantize_graph(
         Largest weight magnitude to make room for, by connection ("a -> b"), where it is larger than the network's own;
         learning needs it where weights shall grow.
     weight_groups
-        Most groups of one connection, 1 to 4; a further one has to halve the weights' squared error. "row" gives each
-        neuron an exponent of its own instead, that of the largest weight that leads to it.
+        Most groups of one connection, 1 to 4 (default 2); a further one has to halve the weights' squared error. "row"
+        gives each neuron an exponent of its own instead, that of the largest weight that leads to it.
     bias
         Where a constant current goes, to a bias axon ("line") or to the membrane ("membrane"), see above; by default to
         an axon, for netx to the membrane.
@@ -107,6 +107,7 @@ def quantize_graph(
     bias = bias or ("membrane" if target == NETX else "line")
     if bias not in BIASES:
         raise InputError(f"bias = {bias!r}, rule: {' or '.join(BIASES)}")
+    weight_groups = GROUPS if weight_groups is None else weight_groups
     if weight_groups != ROW and weight_groups not in range(1, MOST_GROUPS + 1):
         raise InputError(f"weight_groups = {weight_groups!r}, rule: 1 to {MOST_GROUPS}, or '{ROW}'")
     if target not in (None, NETX):
@@ -120,6 +121,7 @@ def quantize_graph(
     conversion.choose_messages({name: ranges[name] for name in graph.clock.populations})
     for p in graph.populations:
         conversion.add(p, ranges[p.name])
+    warn_of(of_zeros(conversion.record))
     return QuantizedNetwork(
         inputs=graph.inputs,
         populations=tuple(conversion.populations),

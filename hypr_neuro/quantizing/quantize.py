@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.data.doubts import of_zeros, warn_of
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.graph.kinds import require
@@ -22,10 +22,10 @@ from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
-from hypr_neuro.quantizing.graph_quantize import GROUPS, quantize_graph
+from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
-from hypr_neuro.quantizing.ranges import calibrated_ranges, known_weight_ranges, layer_connections
+from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges, layer_connections
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weights import quantize_weights
 from hypr_neuro.run.forward import LayerForward, readout
@@ -35,7 +35,7 @@ def quantize(
     net: Network | IntegerNetwork | HasInteger,
     profile: Profile | str | Path,
     *,
-    calibration: SequenceData | Array | Mapping[str, float] | None = None,
+    calibration: Calibration | None = None,
     weight_range: Mapping[str, float] | None = None,
     weight_groups: int | str | None = None,
     bias: str | None = None,
@@ -76,7 +76,7 @@ def quantize(
     """
     options = {"weight_groups": weight_groups, "bias": bias, "target": target, "largest_weight": largest_weight}
     if isinstance(net, IntegerNetwork) or (hasattr(net, "integer") and not isinstance(net, (QuantizedNetwork, type))):
-        _refuse_options(options | {"calibration": calibration, "weight_range": weight_range})
+        _refuse_options({**options, "calibration": calibration, "weight_range": weight_range})
         return take_integers(
             as_integer(cast("IntegerNetwork | HasInteger", net))[0], load_profile(profile), state_scale
         )
@@ -90,7 +90,7 @@ def quantize(
             profile,
             calibration=calibration,
             weight_range=weight_range,
-            weight_groups=GROUPS if weight_groups is None else weight_groups,
+            weight_groups=weight_groups,
             bias=bias,
             target=target,
             largest_weight=largest_weight,
@@ -107,6 +107,9 @@ def quantize(
         name = net.name(i)
         of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
         layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record))
+        of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
+        layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record))
+    warn_of(of_zeros(record))
     qnet = QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
     _freeze(net, qnet)
     return qnet

@@ -25,6 +25,8 @@ def conversion_summary(layer: str, c: Conversion) -> dict[str, Any]:
         "integer_high": int(c.integer.max()),
         "rounding": c.rounding,
         "clipped": c.clipped,
+        "zeroed": int(np.count_nonzero((c.integer == 0) & (c.value != 0))),
+        "nonzero": int(np.count_nonzero(c.value)),
         "count": int(c.integer.size),
         "sqnr": sqnr,
         "rule": c.rule,
@@ -35,8 +37,8 @@ def explained(record: Sequence[Mapping[str, Any]]) -> list[str]:
     """Tell the conversions of a record in words, one a line."""
     return [
         f"{r['layer']}.{r['name']}: {r['low']:.6g}..{r['high']:.6g} × {r['scale']:.6g} -> "
-        f"{r['integer_low']}..{r['integer_high']} ({r['rounding']}; {r['clipped']} of {r['count']} clipped; "
-        f"SQNR {_decibel(r['sqnr'])}; {r['rule']})"
+        f"{r['integer_low']}..{r['integer_high']} ({r['rounding']}; {r['clipped']} of {r['count']} clipped, "
+        f"{r.get('zeroed', 0)} became 0; SQNR {_decibel(r['sqnr'])}; {r['rule']})"
         for r in record
     ]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
+from hypr_neuro.report.doubts import doubts_of
 from hypr_neuro.report.summary import (
     MARKS,
     chance_level,
@@ -123,6 +124,7 @@ def context(results: Data) -> Data:
         "tiles": tiles(results),
         "marks": MARKS,
         "sentences": sentences(results),
+        "doubts": doubts_of(results),
         "parts": parts,
         "difference": points(integer_difference(results)),
         "accuracy_rows": accuracy_rows(parts["accuracy"].data),

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.score import Score, predict, score_answers, score_readout, warn_if_mute
+from hypr_neuro.data.doubts import of_score, warn_of
+from hypr_neuro.data.score import Score, majority, predict, score_answers, score_readout, warn_if_mute
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.errors import HyprError, HyprWarning, InputError
 from hypr_neuro.files.store import make_folder
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
@@ -259,7 +260,7 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
             penalties.append(result.penalty)
         total += (losses + sum(penalties) / len(penalties)) * len(batch)
     if silent:
-        warnings.warn(said_of_silence(run.net), stacklevel=3)
+        warnings.warn(said_of_silence(run.net), HyprWarning, stacklevel=3)
     return total / len(order)
 
 
@@ -335,13 +336,14 @@ def evaluate(
     """Measure accuracy or squared error of a network, float or integers, on one part of the data.
 
     batch_size : samples that a float network runs at a time
-    learned : as of `score_readout`
+    learned : as of `score_readout`; False says nothing of accuracies at chance either
     """
     require("net", net, Network, QuantizedNetwork)
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
         samples = data.part(part)
-        return score_readout(net.in_one_unit(simulate(net, samples.x).readout), samples, learned=learned)
+        score = score_readout(net.in_one_unit(simulate(net, samples.x).readout), samples, learned=learned)
+        return _told(score, samples) if learned else score
     index = data.part_index(part)
     size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.output_size)))
     labels, answers, moved = data.labels(), [], False
@@ -350,6 +352,15 @@ def evaluate(
         outputs = outputs_of(net, Rows(data.x, rows))
         moved = moved or bool(np.any(outputs))
         answers.append(predict(outputs, labels.take(rows)))
-    if learned:
-        warn_if_mute(moved, len(index))
-    return score_answers(np.concatenate(answers), labels.take(index))
+    score = score_answers(np.concatenate(answers), labels.take(index))
+    if not learned:
+        return score
+    warn_if_mute(moved, len(index))
+    return _told(score, labels.take(index)) if moved else score
+
+
+def _told(score: Score, samples: SequenceData) -> Score:
+    """Return the score; warn of one that says nothing."""
+    if not samples.regression:
+        warn_of(of_score(score.accuracy, majority(samples), len(samples)), stacklevel=4)
+    return score

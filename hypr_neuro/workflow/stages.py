@@ -21,7 +21,8 @@ from hypr_neuro.comparing.compare import (
     spike_agreement,
 )
 from hypr_neuro.data.augment import augment
-from hypr_neuro.data.score import predict
+from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_score, warn_of
+from hypr_neuro.data.score import majority, predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
 from hypr_neuro.errors import InputError
@@ -188,6 +189,10 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
     started = time.perf_counter()
     inference = compare_inference(net, qnet, data)
     samples = data.part("test").x[:8]
+    score = inference.integer_score
+    warn_of(of_rates(inference.rates) + of_changed_rates(inference.float_rates, inference.rates))
+    if not data.regression:
+        warn_of(of_score(score.accuracy, majority(data.part("test")), len(data.part("test"))))
     folder.merge(
         "quantization",
         {
@@ -206,6 +211,7 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
             "difference_points": 100 * (inference.integer_score.accuracy - inference.float_score.accuracy),
             "agreement": inference.agreement,
             "baselines": baselines(data),
+            "majority": None if data.regression else majority(data.part("test")),
         },
     )
     folder.write("raster", raster(net, qnet, data.part("test").take(np.arange(1))))

@@ -15,7 +15,7 @@ import numpy as np
 
 from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData, data_digest
-from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
 from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
@@ -196,6 +196,7 @@ def learn(
             warnings.warn(
                 f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
                 "hn.scale_to_rate before quantizing), the rate too small, or no update was due",
+                HyprWarning,
                 stacklevel=2,
             )
         tally = None

@@ -1,0 +1,110 @@
+"""What makes a result worthless, in words that name the likely cause and the remedy.
+
+Each function takes figures and returns sentences, none where there is nothing to say. Python users meet them as a
+`HyprWarning`, the command line prints each as one line, the report shows them above its figures.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hypr_neuro.errors import HyprWarning
+
+ALWAYS = 0.999
+"""Spikes a neuron and step from which on a population says nothing: it fires whatever it is given."""
+CHANGED = 2.0
+"""Factor between the firing rates in float and in integers."""
+LOST = 0.5
+"""Share of a connection's weights that became 0."""
+FEW = 1e-3
+"""Rate below which a factor between two rates is chance."""
+
+
+def warn_of(doubts: Iterable[str], stacklevel: int = 3) -> None:
+    """Give each sentence as a `HyprWarning`."""
+    for doubt in doubts:
+        warnings.warn(doubt, HyprWarning, stacklevel=stacklevel)
+
+
+def of_score(accuracy: float, majority: float, samples: int) -> list[str]:
+    """Say that an accuracy is not above the share of the most frequent class, both 0 to 1."""
+    if not samples or not accuracy <= majority:
+        return []
+    return [
+        f"accuracy {accuracy:.1%} of {samples} sample(s) is not above that of always answering the most frequent class "
+        f"({majority:.1%}): the outputs say nothing of the input; train longer or at another rate, and look at the "
+        "firing rates"
+    ]
+
+
+def of_rates(rates: Mapping[str, float]) -> list[str]:
+    """Say which populations never fire and which always do; rates are spikes a neuron and step, by population."""
+    silent = [name for name, rate in rates.items() if rate == 0.0]
+    always = [name for name, rate in rates.items() if rate >= ALWAYS]
+    doubts = []
+    if silent:
+        doubts.append(
+            f"{_listed(silent)} never fired: nothing passes on; give larger weights to what feeds it "
+            "(hn.scale_to_rate before training), lower thresholds, or check dt and the input's scale"
+        )
+    if always:
+        doubts.append(
+            f"{_listed(always)} fired in every step, whatever the input: give smaller weights to what feeds it, higher "
+            "thresholds, or check dt and the input's scale"
+        )
+    return doubts
+
+
+def of_changed_rates(real: Mapping[str, float], integer: Mapping[str, float]) -> list[str]:
+    """Say which populations fire more than twice or less than half as often in integers as in float."""
+    doubts = []
+    for name, before in real.items():
+        after = integer.get(name, before)
+        if max(before, after) < FEW or max(before, after) < CHANGED * min(before, after):
+            continue
+        doubts.append(
+            f"'{name}' fires at {before:.3g} spikes a neuron and step in float and at {after:.3g} in integers: "
+            "rounding changed what it does; take more weight bits or --weight-groups, calibrate on data that drive it"
+        )
+    return doubts
+
+
+def of_zeros(record: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say of which connections at least half of the weights became 0; `record` is that of a conversion."""
+    doubts = []
+    for name, zeroed, weights in _zeroed(record):
+        if zeroed >= LOST * weights:
+            doubts.append(
+                f"{name}: {zeroed} of {weights} weights that are not 0 became 0, their steps are too coarse for them; "
+                "take more weight bits, weight_groups (--weight-groups row), or a smaller largest_weight"
+            )
+    return doubts
+
+
+def of_learning(before: float, after: float, tolerance: float = 0.0) -> list[str]:
+    """Say that learning ended lower than it began; accuracies 0 to 1."""
+    if not after < before - tolerance:
+        return []
+    return [
+        f"learning took the accuracy from {before:.1%} to {after:.1%}: a smaller rate or a larger update_every changes "
+        "less at once"
+    ]
+
+
+def _zeroed(record: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
+    """Return name, weights that became 0 and weights that were not 0, by connection; its groups count together."""
+    sums: dict[str, list[int]] = {}
+    for entry in record:
+        weights = str(entry.get("rule")).startswith("weight") and not str(entry.get("name")).startswith("bias")
+        if weights and entry.get("nonzero"):
+            total = sums.setdefault(f"{entry.get('layer')}.{entry.get('name')}", [0, 0])
+            total[0] += int(entry["zeroed"])
+            total[1] += int(entry["nonzero"])
+    return [(name, zeroed, nonzero) for name, (zeroed, nonzero) in sums.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return f"population {quoted[0]}" if len(names) == 1 else f"populations {', '.join(quoted)} (each)"
