@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_not_read, get_data
+
+if TYPE_CHECKING:
+    from hypr_neuro.data.sequence import SequenceData
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+    from hypr_neuro.sim.learning.options import LearnOptions
+    from hypr_neuro.sim.learning.search_rate import RateSearch
 
 LOSS = 0.02
 """Accuracy that learning may cost without a word."""
@@ -20,7 +27,10 @@ def run(
     data: Data = "digits",
     data_dir: DataDir = None,
     epochs: Annotated[int, typer.Option(min=1)] = 1,
-    rate: Annotated[float, typer.Option(help="Mean weight change at first, in weight steps.")] = 0.2,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Mean weight change at first, in weight steps (default: found on training samples)."),
+    ] = None,
     decay: Annotated[float, typer.Option(help="Factor on the rates from epoch to epoch.")] = 0.5,
     rule: Annotated[
         str, typer.Option(help="Update rule, see docs/learning.md; others are refused with those known.")
@@ -47,14 +57,14 @@ def run(
     from hypr_neuro.devices import open_device
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.sim.engine import simulate
-    from hypr_neuro.sim.learning.learn import LearnOptions
+    from hypr_neuro.sim.learning.learn import check_learnable
+    from hypr_neuro.sim.learning.options import LearnOptions
 
     qnet = get_quantized(network)
     sequences = encoded(qnet, get_data(data, data_dir, seed))
     check_not_read(out / "learned.h5", network)
-    folder = RunFolder(out)
     options = LearnOptions(
-        rate=rate,
+        rate=LearnOptions.rate if rate is None else rate,
         decay=decay,
         seed=seed,
         rule=rule,
@@ -67,7 +77,10 @@ def run(
         feedback=feedback,
     )
     options.check(qnet)
-    test = sequences.part("test")
+    check_learnable(qnet, sequences)
+    search = None if rate is not None else _search(qnet, sequences, options, json)
+    options = options if search is None else replace(options, rate=search.rate)
+    folder, test = RunFolder(out), sequences.part("test")
     before = score_readout(qnet.in_one_unit(simulate(qnet, test.x).readout), test).accuracy
     with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
         chip.load(qnet)
@@ -84,6 +97,7 @@ def run(
     after = score_readout(result.qnet.in_one_unit(simulate(result.qnet, test.x).readout), test).accuracy
     warn_of(of_learning(before, after, LOSS) + of_score(after, majority(test), len(test)))
     facts = {
+        "rate": options.rate,
         "accuracy before": before,
         "accuracy after": after,
         "accuracy while learning": last.online_accuracy,
@@ -94,4 +108,17 @@ def run(
         "events": last.events,
         "network": str(path),
     }
+    if search is not None and json:
+        facts["rates tried"] = dict(search.tried)
     emit(facts, json, "Learned in integers")
+
+
+def _search(qnet: QuantizedNetwork, data: SequenceData, options: LearnOptions, json: bool) -> RateSearch:
+    """Find a rate on training samples and print what was tried."""
+    from hypr_neuro.sim.learning.search_rate import search_rate
+
+    with RichConsole(quiet=json).progress("find a rate") as advance:
+        search = search_rate(qnet, data, options, lambda done, total: advance(done, total, "rates"))
+    if not json:
+        print(search.told())
+    return search

@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions, as_rate
 from hypr_neuro.sim.learning.regularizer import Regularizer
+from hypr_neuro.sim.learning.search_rate import RateSearch, search_rate
 from hypr_neuro.sim.learning.state import restore_learner, save_learner, structure_digest
 
 STATE, PROGRESS = "learner.h5", "learning.h5"
@@ -67,10 +68,11 @@ class LearnEpoch:
 
 @dataclass
 class LearnRun:
-    """Result of learning: `qnet` with what was learned, one entry an epoch."""
+    """Result of learning: `qnet` with what was learned, one entry an epoch, and how the rate was found if it was."""
 
     qnet: QuantizedNetwork
     epochs: list[LearnEpoch] = field(default_factory=list)
+    search: RateSearch | None = None
 
 
 @dataclass
@@ -142,7 +144,8 @@ def learn(
     epochs : int
         At least 1.
     options : LearnOptions, optional
-        Or give its fields as keywords (rate=…, seed=…).
+        Or give its fields as keywords (rate=…, seed=…). Without a rate one is found on training samples first, see
+        `search_rate`.
     checkpoint : path, optional
         Folder; everything is written there after each epoch, and inside long ones, and a later call goes on from it,
         bit for bit.
@@ -167,19 +170,19 @@ def learn(
     """
     require("qnet", qnet, QuantizedNetwork)
     require("data", data, SequenceData)
+    open_rate = options is None and "rate" not in fields
     options = _options(options, fields)
     if not isinstance(epochs, int) or epochs < 1:
         raise InputError(f"epochs = {epochs}, rule: an integer, at least 1")
-    if data.regression:
-        raise InputError(f"data '{data.name}' is a regression, rule: classes for learning in integers")
+    options.check(qnet)
+    check_learnable(qnet, data)
     part = data.part("train")
-    check_input(qnet, part.x)
-    if part.classes > qnet.output_size:
-        raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.output_size} outputs")
+    search = search_rate(qnet, data, options) if open_rate else None
+    options = options if search is None else replace(options, rate=search.rate)
     learned = qnet.copy()
     learner = Learner(learned, options, regularizer)
     learner.before_update = before_update
-    run = LearnRun(learned)
+    run = LearnRun(learned, search=search)
     store = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)
     tally = None if store is None else store.restore(learner, run)
     if len(run.epochs) > epochs:
@@ -205,6 +208,16 @@ def learn(
         if on_epoch is not None:
             on_epoch(run.epochs[-1], learned)
     return run
+
+
+def check_learnable(qnet: QuantizedNetwork, data: SequenceData) -> None:
+    """Raise InputError for data that this network cannot learn from: targets, other channels, more classes."""
+    if data.regression:
+        raise InputError(f"data '{data.name}' is a regression, rule: classes for learning in integers")
+    part = data.part("train")
+    check_input(qnet, part.x)
+    if part.classes > qnet.output_size:
+        raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.output_size} outputs")
 
 
 def _options(options: LearnOptions | None, fields: dict[str, Any]) -> LearnOptions:

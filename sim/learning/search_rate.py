@@ -1,0 +1,99 @@
+"""A rate found on training samples before learning: what is right depends on how good a network is already.
+
+Steps of an update have a size of their own whatever the gradient's, so that a rate at which an untrained network learns
+takes a trained one apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.data.score import score_readout
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.options import LearnOptions
+
+RATES = tuple(0.2 / 4**k for k in range(6))
+"""Rates that are tried, in weight steps: 0.2 down to 0.0002."""
+SAMPLES = 256
+"""Samples to learn from, and as many to score, at most."""
+
+
+@dataclass(frozen=True)
+class RateSearch:
+    """What a search of the rate found.
+
+    Attributes
+    ----------
+    rate : float
+        The one to learn at.
+    before : float
+        Accuracy on the scored samples before learning.
+    tried : tuple of (float, float)
+        Rate and accuracy after learning at it.
+    samples : int
+        Training samples that were learned from, and as many were scored.
+    """
+
+    rate: float
+    before: float
+    tried: tuple[tuple[float, float], ...]
+    samples: int
+
+    def told(self) -> str:
+        """Say what was tried and what was chosen, in one line."""
+        tried = ", ".join(f"{rate:.2g}: {accuracy:.1%}" for rate, accuracy in self.tried)
+        gain = "" if any(accuracy > self.before for _, accuracy in self.tried) else "; none is better than not to learn"
+        return (
+            f"rate {self.rate:.2g}, found by learning from {self.samples} training samples and scoring {self.samples} "
+            f"others ({self.before:.1%} before; {tried}{gain})"
+        )
+
+
+def search_rate(
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    options: LearnOptions | None = None,
+    on_rate: Callable[[int, int], None] | None = None,
+) -> RateSearch:
+    """Try each of `RATES` on up to 256 training samples and score it on as many others; test samples are not looked at.
+
+    Parameters
+    ----------
+    qnet : QuantizedNetwork
+        Stays as it is.
+    data : SequenceData
+        With classes and at least one training sample; where there is one, it is learned from and scored.
+    options : LearnOptions, optional
+        All but the rate.
+    on_rate : callable, optional
+        Called with (rates done, rates in all).
+
+    Returns
+    -------
+    RateSearch
+        With the rate of the best accuracy, of equal ones the smallest.
+    """
+    from hypr_neuro.sim.learning.learn import learn
+
+    options, part = options or LearnOptions(), data.part("train")
+    order = np.random.default_rng([options.seed, 1, len(part)]).permutation(len(part))
+    half = max(1, min(len(part) // 2, SAMPLES))
+    seen, held = part.take(order[:half]), part.take(order[-half:])
+
+    def accuracy(network: QuantizedNetwork) -> float:
+        outputs: Any = network.in_one_unit(simulate(network, held.x).readout)
+        return score_readout(outputs, held, learned=False).accuracy
+
+    before, tried = accuracy(qnet), []
+    for i, rate in enumerate(RATES):
+        tried.append((rate, accuracy(learn(qnet, seen, options=replace(options, rate=rate)).qnet)))
+        if on_rate is not None:
+            on_rate(i + 1, len(RATES))
+    best = min(tried, key=lambda each: (-each[1], each[0]))
+    return RateSearch(best[0], before, tuple(tried), half)
