@@ -210,6 +210,14 @@ def learn(
     return run
 
 
+def learned_in_silence(qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> QuantizedNetwork:
+    """Return a copy that has learned from all samples of `part` once, with no checkpoint and no warning."""
+    learner = Learner(qnet.copy(), options)
+    run = LearnRun(learner.qnet)
+    _epoch(learner, run, part, 0, next(rates(options, 1)), _Tally.start(learner), None, None)
+    return learner.qnet
+
+
 def check_learnable(qnet: QuantizedNetwork, data: SequenceData) -> None:
     """Raise InputError for data that this network cannot learn from: targets, other channels, more classes."""
     if data.regression:

@@ -79,7 +79,7 @@ def search_rate(
     RateSearch
         With the rate of the best accuracy, of equal ones the smallest.
     """
-    from hypr_neuro.sim.learning.learn import learn
+    from hypr_neuro.sim.learning.learn import learned_in_silence
 
     options, part = options or LearnOptions(), data.part("train")
     order = np.random.default_rng([options.seed, 1, len(part)]).permutation(len(part))
@@ -92,7 +92,7 @@ def search_rate(
 
     before, tried = accuracy(qnet), []
     for i, rate in enumerate(RATES):
-        tried.append((rate, accuracy(learn(qnet, seen, options=replace(options, rate=rate)).qnet)))
+        tried.append((rate, accuracy(learned_in_silence(qnet, seen, replace(options, rate=rate)))))
         if on_rate is not None:
             on_rate(i + 1, len(RATES))
     best = min(tried, key=lambda each: (-each[1], each[0]))

@@ -198,7 +198,7 @@ def test_a_chain_is_placed_compiled_and_learns_through_learn(tmp_path: Path) -> 
         assert np.array_equal(np.asarray(printed)[qnet.tail :], hn.simulate(qnet, x).readout[0])
     x = spikes(10, 12, 20)
     data = hn.SequenceData("toy", x, np.arange(12) % 3, np.repeat(["train", "test"], 6), 3)
-    assert hn.learn(qnet, data, epochs=1).epochs[-1].weights_changed > 0
+    assert hn.learn(qnet, data, epochs=1, rate=0.5).epochs[-1].weights_changed > 0
 
 
 def test_a_convolution_stays_one() -> None:

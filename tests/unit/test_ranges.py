@@ -80,6 +80,7 @@ def test_a_weight_range_of_nothing_is_refused(fault: str, route: str) -> None:
         hn.quantize(CHAIN, "loihi2", calibration=X, weight_range=ranges, **ROUTES[route])
 
 
+@pytest.mark.filterwarnings("ignore:.* became 0, their steps are too coarse")
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_connection_has_its_layers_name_or_that_of_its_ends(route: str) -> None:
     names = layer_connections(CHAIN)
