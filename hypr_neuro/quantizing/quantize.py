@@ -107,8 +107,6 @@ def quantize(
         name = net.name(i)
         of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
         layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record))
-        of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
-        layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record))
     warn_of(of_zeros(record))
     qnet = QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
     _freeze(net, qnet)
