@@ -67,7 +67,7 @@ class Case:
 
 def quantized(net: hn.Network, profile: str, values: Mapping[str, Any]) -> hn.QuantizedNetwork:
     """Return a network in integers, every state up to 4; `values` are those of the profile that differ."""
-    ranges = {net.name(i): 4.0 for i in range(len(net.layers))}
+    ranges = {p.name: 4.0 for p in net.populations}
     return hn.quantize(net, chip(profile, tuple(values.items())), calibration=ranges)
 
 
@@ -143,15 +143,18 @@ def integers(
 
 
 def of_model(name: str) -> Case:
-    """Return the smallest network with that neuron: alone, or as the readout of lif."""
+    """Return the smallest network with that neuron: alone, or as the readout of lif; the input feeds every current."""
     model = MODELS[name]
 
     def net() -> hn.Network:
+        if model.has_float and model.currents > 1:
+            into = [replace(float_connection(INPUT, "a"), current=k) for k in range(model.currents)]
+            return hn.Network(INPUTS, (hn.FloatPopulation("a", model, {}, {}, (SIZE,)),), tuple(into), 1e-3, ("a",))
         return layered("lif", readout=name) if model.readout else layered(name)
 
     @cache
     def integer_network() -> hn.IntegerNetwork:
-        if not model.has_float:
+        if not model.has_float or model.currents > 1:
             p = hn.Population.of("a", name, SIZE, **record_of(name).integers)
             return hn.IntegerNetwork(
                 INPUTS, (p,), tuple(connection(INPUT, "a", current=k) for k in range(model.currents))

@@ -29,7 +29,8 @@ class FloatPopulation:
     params
         Each (n,), every parameter of the model; one number stands for all.
     biases
-        Constant currents (n,) by the first step in which they act.
+        Constant currents (n,) by the first step in which they act; of a model with several input currents (currents,
+        n), a row for each.
     shape
         Of the neurons, in C order; (n,) if not given.
     trainable
@@ -64,10 +65,11 @@ class FloatPopulation:
         }
         self.biases = {int(k): real_array(f"{where}: bias", v) for k, v in sorted(self.biases.items())}
         for first, bias in self.biases.items():
-            if bias.shape != (n,) or not np.all(np.isfinite(bias)) or not 0 <= first <= LARGEST_DELAY:
+            if bias.shape != self.current_shape or not np.all(np.isfinite(bias)) or not 0 <= first <= LARGEST_DELAY:
+                each = "" if self.model.currents == 1 else f", a row for each input current of '{self.model.name}'"
                 raise InputError(
-                    f"{where}: bias of shape {bias.shape} from step {first}, rule: ({n},), finite, from "
-                    f"step 0..{LARGEST_DELAY}"
+                    f"{where}: bias of shape {bias.shape} from step {first}, rule: {self.current_shape}{each}, finite, "
+                    f"from step 0..{LARGEST_DELAY}"
                 )
         self.check()
 
@@ -78,6 +80,21 @@ class FloatPopulation:
     def size(self) -> int:
         """Neurons."""
         return prod(self.shape)
+
+    @property
+    def current_shape(self) -> tuple[int, ...]:
+        """Shape of what arrives in a step: (n,), of a model with several input currents (currents, n)."""
+        return (self.size,) if self.model.currents == 1 else (self.model.currents, self.size)
+
+    def bias_of(self, first: int, current: int = 0) -> Array:
+        """Return the constant current (n,) of one input current that acts from step `first` on, not copied."""
+        bias = self.biases[first]
+        return bias if self.model.currents == 1 else np.asarray(bias[current])
+
+    def summed_bias(self, first: int) -> Array:
+        """Return the constant currents (n,) from step `first` on, those of several input currents added."""
+        bias = self.biases[first]
+        return bias if self.model.currents == 1 else np.asarray(bias.sum(axis=0))
 
     def bias_name(self, first: int) -> str:
         """Name the constant current that acts from step `first` on."""

@@ -46,6 +46,11 @@ class Layer:
         trainable: tuple[str, ...],
     ) -> None:
         model.require_float("layer")
+        if model.currents != 1:
+            raise InputError(
+                f"layer: neuron '{model.name}' has {model.currents} input currents, rule: one in a layer; make the "
+                "network of populations and connections, each with its `current` (hypr_neuro.graph.network.Network)"
+            )
         weight = np.array(weight, dtype=np.float64)
         if weight.ndim != 2 or 0 in weight.shape:
             raise InputError(f"weight of shape {weight.shape}, rule: (neurons, inputs), both positive")

@@ -28,6 +28,10 @@ threshold            name of the float parameter or coefficient that decides whe
                      step (F) needs it to run along spikes that are given
 output_decay         (parameters by name) -> what a readout's output keeps of a step, (n,), between 0 and 1; rules that
                      feed errors straight back filter by its mean
+after_reset          (states, outputs, parameters), arrays of a population -> states as `fixed_step` leaves them, for a
+                     model whose float states are those before a reset and whose integers are those after it
+stands_for           (per-neuron integers by name, constants by name, state scale) -> the float parameters that they
+                     stand for, of a model none of whose parameters learns on chip
 not_learned          (per-neuron integers by name, constants by name) -> the float parameters, by name, that do not
                      learn and differ from their default: what NIR writes of integers
 operating_point      (p) -> integers (s, I) at which B·C stands for all others, see below
@@ -35,9 +39,10 @@ integer_form         (FixedFormat) -> name of the record whose integers stand fo
                      that of a `VARIANT` of the folder: a record with `variant_of`, the same states and float functions
 ===================  ===========================================================================================
 
-A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d), C = ∂z_t/∂s_t (d), C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d),
-E = ∂z_t/∂p (trainable), D = ∂s_t/∂z_{t-1} (d). The previous spike z_{t-1} is held constant in all but D; a spike that
-enters the state of its own step is differentiated through ψ, in D too.
+A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d; of a model with several input currents one d for each), C = ∂z_t/∂s_t (d),
+C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d), E = ∂z_t/∂p (trainable), D = ∂s_t/∂z_{t-1} (d). The previous spike
+z_{t-1} is held constant in all but D; a spike that enters the state of its own step is differentiated through ψ, in D
+too. Most spikes depend on one number, the argument of ψ; where they depend on more, C computes what is missing.
 
 In integers, entries have the coefficients' fraction bits, P the state's. B is taken for the current as it arrives in
 state units (the constant gain in front of it, like BRF's δ, lives in the weights' scale). A, B and P leave out what a
@@ -334,6 +339,8 @@ class NeuronModel:
     validate_fixed: Callable[[str, Mapping[str, Array]], None] | None = None
     threshold: str | None = None
     output_decay: Callable[[Mapping[str, Array]], Array] | None = None
+    after_reset: Callable[[tuple[Array, ...], Array, tuple[Array, ...]], tuple[Array, ...]] | None = None
+    stands_for: Callable[[Mapping[str, Array], Mapping[str, int], float], dict[str, Array]] | None = None
     not_learned: Callable[[Mapping[str, Array], Mapping[str, int]], dict[str, Any]] | None = None
     operating_point: Callable[[tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] | None = None
     integer_form: Callable[[FixedFormat], str] | None = None

@@ -1,15 +1,26 @@
-"""Resonate-and-fire neuron (RF) with a phase condition, integers only: equals Lava's fixed-point RF bit for bit.
+"""Resonate-and-fire neuron (RF) with a phase condition; its integers equal Lava's fixed-point RF bit for bit.
 
-Two input currents, a_0 real and a_1 imaginary. With c and s = (1 - alpha) · cos and sin of 2π/period, times
-2^decay_bits, z the spike:
+Two input currents, I_0 real and I_1 imaginary. With φ = 2π/period, c = (1 - alpha) cos φ and s = (1 - alpha) sin φ:
+
+    re_t = c re_{t-1} - s im_{t-1} + I_0,t
+    im_t = s re_{t-1} + c im_{t-1} + I_1,t
+    z_t  = 1 if re_t >= vth and im_t >= 0 and im_{t-1} < 0 else 0
+
+The neuron fires where its state, which turns about the origin, crosses the positive real axis from below; nothing is
+reset. Derivatives of the spike are those of lava-dl (slayer, RF phase): of the product of a smooth step S of re - vth
+and a bell δ at im = 0, times 10, both of width τ = vth / 2:
+
+    ∂z/∂re = 10 δ(re - vth) δ(im)        δ(x) = e^{-|x|/τ} / 2τ,  S' = δ
+    ∂z/∂im = 10 S(re - vth) δ'(im)       im_{t-1} and vth are taken as constant
+
+Integers, with c and s times 2^decay_bits, rounded toward zero:
 
     re' = sat24(zero(c re / 2^decay_bits) - zero(s im / 2^decay_bits) + wrap32(a_0 << state_exp))
     im' = sat24(zero(s re / 2^decay_bits) + zero(c im / 2^decay_bits) + wrap32(a_1 << state_exp))
     z'  = 1 if re' >= vth and im' >= 0 and im < 0 else 0
 
-zero: rounded toward zero, each product apart. The neuron fires where its state, which turns about the origin, crosses
-the positive real axis from below; nothing is reset. Lava's synapses send 32-bit numbers and its RF shifts them in 32
-bits, hence wrap32.
+zero: rounded toward zero, each product apart. Lava's synapses send 32-bit numbers and its RF shifts them in 32 bits,
+hence wrap32. There is no derivative in integers: the neuron does not learn on chip.
 
 Intermediate results: 64 bits hold all of them (products of 24 + decay_bits bits, a << state_exp of 62 at most). In 32
 bits fit the products up to decay_bits = 8, their shifted values (24) and the sum of the two (25), not the sum with the
@@ -19,21 +30,77 @@ current (33).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import cos, pi, sin
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.neurons.base import FixedFormat, FixedParams, NeuronModel, StateVar, check_integers
+from hypr_neuro.neurons.base import (
+    Conversion,
+    FixedFormat,
+    FixedParams,
+    NeuronModel,
+    Param,
+    StateVar,
+    check_integers,
+)
 from hypr_neuro.neurons.given_integers import at_scales, require_range, require_state_bits
+from hypr_neuro.neurons.scaling import input_shift
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shr_zero, wrap
 from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.numbers.surrogates import exponential
 
 Numbers = float | Sequence[float] | Array
 STATE_BITS = 24
 LARGEST_STATE_EXP = 31
 LARGEST_DECAY_BITS = 30
+LONGEST_PERIOD = 1e9
+"""Steps of a turn that stands for none: its sine is 0 in integers."""
+NUDGE = 2.0**-16
+"""Of one unit of c and s: keeps what integers stand for inside the interval that is cut to them."""
+
+
+def float_coefficients(p):
+    period, alpha, vth = p
+    angle = 2.0 * pi / period
+    turn_re, turn_im = cos(angle), sin(angle)
+    # c, s, cos φ, sin φ, -∂φ/∂period, 1/τ
+    return (1.0 - alpha) * turn_re, (1.0 - alpha) * turn_im, turn_re, turn_im, angle / period, 2.0 / vth
+
+
+@jitable
+def float_step(s, z_prev, I, p):
+    re, im = s
+    _, _, vth, c, d, _, _, _, _ = p
+    re1 = c * re - d * im + I[0]
+    im1 = d * re + c * im + I[1]
+    crosses = 1.0 if (im1 >= 0.0) and (im < 0.0) else 0.0
+    return (re1, im1), crosses if re1 >= vth else 0.0
+
+
+@jitable
+def float_psi_arg(s_prev, s, p):
+    return (s[0] - p[2]) * p[8]
+
+
+@jitable
+def float_jacobian(s_prev, s, z_prev, I, p, psi):
+    re, im = s_prev
+    _, _, vth, c, d, turn_re, turn_im, by_period, narrow = p
+    A = ((c, -d), (d, c))
+    B = ((1.0, 0.0), (0.0, 1.0))
+    bell = narrow * exponential(s[1] * narrow)
+    step = 1.0 - psi if s[0] > vth else psi
+    slope = -narrow if s[1] > 0.0 else (narrow if s[1] < 0.0 else 0.0)
+    C = (10.0 * psi * narrow * bell, 10.0 * step * slope * bell)
+    P = (
+        (by_period * (d * re + c * im), by_period * (d * im - c * re)),
+        (turn_im * im - turn_re * re, -turn_im * re - turn_re * im),
+    )
+    return A, B, C, (0.0, 0.0), P, (0.0, 0.0)
 
 
 @jitable
@@ -115,6 +182,40 @@ def _check(period: Numbers, alpha: Numbers, state_exp: int, decay_bits: int) -> 
             raise InputError(f"neuron 'rf': {name} = {value}, rule: {rule}")
 
 
+def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
+    """Convert by `rf_parameters`: c and s to the decays' width, vth to the state's scale, both cut toward zero."""
+    if fmt.state_bits < STATE_BITS:
+        raise InputError(
+            f"neurons 'rf' and 'rf_iz' have states of {STATE_BITS} bits, and the profile's have {fmt.state_bits} "
+            "(precision.state_bits), rule: at least as many; give a profile with wider states"
+        )
+    # the states are 24 bits wide whatever the profile has
+    fraction = replace(fmt, state_bits=STATE_BITS).state_fraction()
+    state_exp = input_shift(1.0, fraction, fmt)
+    current_scale, decay_bits = 2.0 ** (fraction - state_exp), min(fmt.decay_bits, fmt.coefficient_fraction)
+    threshold = np.minimum(params["vth"] * current_scale, (largest_in(STATE_BITS) - 1) / 2.0**state_exp)
+    made = rf_parameters(params["period"], params["alpha"], threshold, state_exp, decay_bits)
+    keep, angle, one = 1.0 - params["alpha"], 2.0 * np.pi / params["period"], 2.0**decay_bits
+    coefficient = f"decay, {decay_bits} bits of fraction"
+    real = {
+        "cos_decay": ("(1-α) cos φ", keep * np.cos(angle), one, coefficient),
+        "sin_decay": ("(1-α) sin φ", keep * np.sin(angle), one, coefficient),
+        "vth": ("vth", params["vth"], 2.0**fraction, f"state, {STATE_BITS} bits"),
+    }
+    out = [
+        Conversion(label, value, scale, made[name], "toward zero", _clips(value * scale, made[name]), rule)
+        for name, (label, value, scale, rule) in real.items()
+    ]
+    per_neuron = {name: made[name] for name in PER_NEURON}
+    constants = {name: int(made[name]) for name in CONSTANTS}
+    named = per_neuron | constants
+    return replace(at_scales(named, PER_NEURON, 2.0**fraction, current_scale), conversions=out)
+
+
+def _clips(exact: Array, integer: Array) -> int:
+    return int(np.count_nonzero(np.abs(exact - integer) >= 1.0))
+
+
 def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
     """Take integers as they are: turns are coefficients, the current has scale 1 unless the state's is given."""
     require_state_bits(where, STATE_BITS, fmt)
@@ -130,10 +231,49 @@ def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, sta
     return at_scales(integers, PER_NEURON, scale, scale / 2.0**shift_bits)
 
 
+def stands_for(per_neuron: Mapping[str, Array], constants: Mapping[str, int], state_scale: float) -> dict[str, Array]:
+    """Return period, alpha and vth that integers stand for; `rf_parameters` makes the same integers of them.
+
+    Raise InputError, naming the neuron, for a state that grows, and a threshold that is not above 0.
+    """
+    one = 2.0 ** constants["decay_bits"]
+    c, d = (_inside(per_neuron[name]) / one for name in ("cos_decay", "sin_decay"))
+    for neuron in np.flatnonzero(per_neuron["cos_decay"] ** 2 + per_neuron["sin_decay"] ** 2 > one * one)[:1]:
+        raise InputError(
+            f"neuron 'rf': cos_decay[{neuron}], sin_decay[{neuron}] = {per_neuron['cos_decay'][neuron]}, "
+            f"{per_neuron['sin_decay'][neuron]}, rule for a float form: "
+            f"length at most {one:.0f}, 2^decay_bits; lower them"
+        )
+    for neuron in np.flatnonzero(per_neuron["vth"] <= 0)[:1]:
+        raise InputError(
+            f"neuron 'rf': vth[{neuron}] = {per_neuron['vth'][neuron]}, rule for a float form: above 0; raise it"
+        )
+    angle = np.mod(np.arctan2(d, c), 2.0 * np.pi)
+    period = np.divide(2.0 * np.pi, angle, out=np.full(angle.shape, LONGEST_PERIOD), where=angle > 0.0)
+    return {"period": period, "alpha": np.maximum(1.0 - np.hypot(c, d), 0.0), "vth": per_neuron["vth"] / state_scale}
+
+
+def _inside(integers: Array) -> Array:
+    """Return numbers that are cut to these integers and lie next to them."""
+    return np.asarray(integers + NUDGE * np.sign(integers))
+
+
+def constrain(params: dict[str, Array]) -> None:
+    """After an update: at least two steps a turn, a loss of 0 to 1."""
+    params["period"][...] = np.clip(params["period"], 2.0, LONGEST_PERIOD)
+    params["alpha"][...] = np.clip(params["alpha"], 0.0, 1.0)
+
+
 STATES = (
     StateVar("re", "saturate", "real part"),
     StateVar("im", "saturate", "imaginary part"),
 )
+PARAMS = (
+    Param("period", "step", 20.0, 1.0, LONGEST_PERIOD, trainable=True, description="steps of a turn"),
+    Param("alpha", "1/step", 0.05, 0.0, 1.0, trainable=True, description="loss a step"),
+    Param("vth", "1", 1.0, 0.0, 1e6, open_low=True, description="threshold"),
+)
+COEFFICIENTS = ("c", "s", "turn_re", "turn_im", "by_period", "narrow")
 PER_NEURON = ("cos_decay", "sin_decay", "vth")
 CONSTANTS = ("state_exp", "decay_bits")
 EVENTS = ("re saturated", "im saturated", "current wrapped")
@@ -154,12 +294,23 @@ def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
 MODEL = NeuronModel(
     name="rf",
     states=STATES,
+    params=PARAMS,
+    surrogate="exponential",
+    coefficients=COEFFICIENTS,
+    float_coefficients=float_coefficients,
+    float_step=float_step,
+    float_psi_arg=float_psi_arg,
+    float_jacobian=float_jacobian,
     fixed_per_neuron=PER_NEURON,
     fixed_constants=CONSTANTS,
     events=EVENTS,
     fixed_step=fixed_step,
+    to_fixed=to_fixed,
     of_integers=of_integers,
     currents=2,
+    constrain=constrain,
+    stands_for=stands_for,
     validate_fixed=validate_fixed,
-    source="lava-nc 0.10.0, lava.proc.rf; Izhikevich: Resonate-and-fire neurons, Neural Networks 14, 2001",
+    source="lava-nc 0.10.0, lava.proc.rf; surrogate: lava-dl 0.6, slayer.spike.complex; Izhikevich: Resonate-and-fire "
+    "neurons, Neural Networks 14, 2001",
 )

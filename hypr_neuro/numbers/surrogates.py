@@ -2,6 +2,7 @@
 
 slayer            ψ(x) = c α/2 e^{-α|x|}, α = 5, c = 0.2 (Shrestha & Orchard 2018, constants of Baronig et al. 2025)
 double_gaussian   ψ(x) = ½ [1.15 N(x; 0, 0.5) - 0.30 N(x; 0, 3)] (Yin et al. 2021, constants of Higuchi et al. 2024)
+exponential       ψ(x) = ½ e^{-|x|} (lava-dl 0.6, slayer.spike, its scale and width left to the argument and the model)
 """
 
 from __future__ import annotations
@@ -63,4 +64,14 @@ def double_gaussian(x: float) -> float:
     return 0.5 * (1.15 * narrow - 0.3 * wide)
 
 
-SURROGATES: dict[str, Callable[[float], float]] = {"slayer": slayer, "double_gaussian": double_gaussian}
+@jitable
+def exponential(x: float) -> float:
+    """Compute ψ(x) = ½ e^{-|x|}, whose integral is 1."""
+    return 0.5 * exp_neg(abs(x))
+
+
+SURROGATES: dict[str, Callable[[float], float]] = {
+    "slayer": slayer,
+    "double_gaussian": double_gaussian,
+    "exponential": exponential,
+}

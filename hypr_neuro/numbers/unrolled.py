@@ -11,6 +11,8 @@ STORE[k](a, i, t)   write the tuple t back; ADD[k] adds it
 STORE_BLOCK[m, d](a, i, P)  a[q, j, i] = P_q,j
 FLUSH[d](s)         s with 0 for entries below 1e-30: silent neurons would decay into denormal floats, which are slow
 DOT[d](a, b)        Σ a_j b_j
+DOTS[k, d](a, b)    (Σ_j a_0,j b_j, …), a of k tuples
+TIMES[k](a, g)      (a_0 g, …)
 MAD[d](a, b, g)     (a_0 + b_0 g, …)
 MATT[d](A, r)       Aᵀ r
 ROWS[m, d](P, r, E, g)  (P_0·r + E_0 g, …), each P_q of length d
@@ -90,6 +92,10 @@ def _rows(m: int, d: int) -> str:
     return "return " + listed(m, f"{DOT[d].__name__}(p[{{j}}], r) + e[{{j}}] * g")
 
 
+def _dots(k: int, d: int) -> str:
+    return "return " + listed(k, f"{DOT[d].__name__}(a[{{j}}], b)")
+
+
 def _block(m: int, d: int) -> str:
     return "\n".join(f"a[{q}, {j}, i] = p[{q}][{j}]" for q in range(m) for j in range(d))
 
@@ -103,6 +109,8 @@ STORE_BLOCK = Unrolled(globals(), "store_block", "a, i, p", _block)
 ADD = Unrolled(globals(), "add", "a, i, t", lambda k: repeated(k, "a[{j}, i] += t[{j}]"))
 FLUSH = Unrolled(globals(), "flush", "s", lambda d: "return " + listed(d, "flush(s[{j}])"))
 DOT = Unrolled(globals(), "dot", "a, b", lambda d: "return " + summed(d, "a[{j}] * b[{j}]"))
+DOTS = Unrolled(globals(), "dots", "a, b", _dots)
+TIMES = Unrolled(globals(), "times", "a, g", lambda k: "return " + listed(k, "a[{j}] * g"))
 MAD = Unrolled(globals(), "mad", "a, b, g", lambda d: "return " + listed(d, "a[{j}] + b[{j}] * g"))
 MATT = Unrolled(globals(), "matt", "a, r", _transposed_times)
 ROWS = Unrolled(globals(), "rows", "p, r, e, g", _rows)

@@ -59,12 +59,15 @@ class BiasPart:
         Its own step from which they act.
     neurons, numbers : (weights,)
         Whom they reach, and which weights of the connection they are.
+    current
+        Number of the target's input current.
     """
 
     population: int
     first: int
     neurons: Array
     numbers: Array
+    current: int = 0
 
 
 class FloatForm:
@@ -115,7 +118,7 @@ class FloatForm:
                 early.append(name)
         for i in range(len(populations)):
             firsts = sorted({b.first for parts in self.bias_parts.values() for b in parts if b.population == i})
-            populations[i].biases = {first: np.zeros(populations[i].size) for first in firsts}
+            populations[i].biases = {first: np.zeros(populations[i].current_shape) for first in firsts}
         self.early = tuple(early)
         self.net = Network(
             net.inputs,
@@ -157,7 +160,7 @@ class FloatForm:
                 self.net.connections[part.connection].stored()[...] = values[part.numbers]
             for bias in self.bias_parts[name]:
                 axon = self._axons[name, bias.first] = values[bias.numbers].astype(np.float64)
-                self.net.populations[bias.population].biases[bias.first][bias.neurons] += axon
+                self.net.populations[bias.population].bias_of(bias.first, bias.current)[bias.neurons] += axon
 
     def by_connection(self, arrays: dict[str, Array]) -> dict[str, Array]:
         """Turn gradients by the names of `net.arrays` into those by connection of the chip, and by neuron parameter.
@@ -171,7 +174,8 @@ class FloatForm:
                 values[part.numbers] = arrays[self._arrays[part.connection]]
             for bias in self.bias_parts[name]:
                 population = self.net.populations[bias.population]
-                values[bias.numbers] = arrays[population.bias_name(bias.first)][bias.neurons]
+                gradient = arrays[population.bias_name(bias.first)].reshape(-1, population.size)
+                values[bias.numbers] = gradient[bias.current][bias.neurons]
             result[name] = values.reshape(c.entries().shape)
         for p in self.net.populations:
             result |= {f"{p.name}.{key}": arrays[f"{p.name}.{key}"] for key in p.trainable}
@@ -193,7 +197,7 @@ class FloatForm:
             weights.append(WeightPart(len(self._connections), numbers))
             self._connections.append(connection)
         for delay, neurons, numbers in _bias_by_delay(c):
-            biases.append(BiasPart(target, max(delay + extra, 0), neurons, numbers))
+            biases.append(BiasPart(target, max(delay + extra, 0), neurons, numbers, c.current))
         self.weight_parts[name], self.bias_parts[name] = tuple(weights), tuple(biases)
         return early
 

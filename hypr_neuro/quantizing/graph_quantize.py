@@ -236,8 +236,9 @@ class _Conversion:
         shared = max([*largest, self.top / fixed.current_scale])
         for c, magnitude in zip(incoming, largest, strict=True):
             self._connection(c, shared if self.netx else magnitude)
-        for first, current in biases.items():
-            self._bias_axons(p, first, current)
+        for first in biases:
+            for k in range(p.model.currents):
+                self._bias_axons(p, first, k)
 
     def _on_membrane(self, p: FloatPopulation) -> dict[str, Array]:
         if set(p.biases) != {0} or p.model.bias_on != "state" or np.any(p.params.get("du", np.zeros(1)) <= 0.0):
@@ -306,10 +307,11 @@ class _Conversion:
         """Return the weight magnitude to make room for whatever the network's own are."""
         return max((v for name, v in self.weight_range.items() if name == self.names[id(c)]), default=0.0)
 
-    def _bias_axons(self, p: FloatPopulation, first: int, current: Array) -> None:
+    def _bias_axons(self, p: FloatPopulation, first: int, current: int) -> None:
         """Add a constant current as an axon, in step with the population; then another one for what rounding left."""
         delay = self.clock.delay_in_step(INPUT, p.name, first)
-        remainder, key = current, f"bias from step {first}" if first else "bias"
+        remainder, key = p.bias_of(first, current), f"bias from step {first}" if first else "bias"
+        key += f" on current {current}" if p.model.currents > 1 else ""
         for name in (key, f"{key}, remainder"):
             if _largest(remainder) == 0.0:
                 break
@@ -326,6 +328,7 @@ class _Conversion:
                     target=p.name,
                     bias_axon=True,
                     delays=delay,
+                    current=current,
                 )
             )
             remainder = remainder - mantissa * 2.0**exponent / self.current_scale[p.name]

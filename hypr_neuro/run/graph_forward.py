@@ -23,7 +23,7 @@ from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.unrolled import LOAD, PICK, STORE
 from hypr_neuro.run.convolution import convolution_delivery, reach_of
 from hypr_neuro.run.forward import over_blocks
-from hypr_neuro.run.recorded import SPIKES, FloatRun, checked_input, reserved
+from hypr_neuro.run.recorded import SPIKES, FloatRun, checked_input, current_names, reserved
 
 BLOCK = 64
 """Samples that run together."""
@@ -124,11 +124,21 @@ class _PopulationStepper:
         self.current[...] = 0.0
         for first, bias in self.population.biases.items():
             if time >= first:
-                self.current[0] += bias
+                self.current += bias.reshape(len(self.current), 1, -1)
         for c in self.connections:
             if time >= c.lag:
                 c.deliver(sent[c.source][time - c.lag], self.current[c.current])
         self.kernel(self.state, self.output, self.current, self.parameters)
+
+    def recorded(self, quantity: str) -> Array:
+        """Return a state (batch, n), as the integers of the model hold it, or an input current, by name."""
+        model = self.population.model
+        if quantity in model.state_names:
+            place = model.state_names.index(quantity)
+            if model.after_reset is None:
+                return np.asarray(self.state[place])
+            return np.asarray(model.after_reset(tuple(self.state), self.output, tuple(self.parameters))[place])
+        return np.asarray(self.current[current_names(model).index(quantity)])
 
 
 class GraphRunner:
@@ -196,5 +206,4 @@ def _take(runner: GraphRunner, recorded: FloatRun, t: int, samples: slice) -> No
         if name in recorded.spikes:
             recorded.spikes[name][t, samples] = running.output
         for quantity, array in recorded.states.get(name, {}).items():
-            names = running.population.model.state_names
-            array[t, samples] = running.current[0] if quantity == "current" else running.state[names.index(quantity)]
+            array[t, samples] = running.recorded(quantity)

@@ -10,6 +10,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType
 
@@ -27,7 +28,7 @@ class FloatRun:
     spikes
         Outputs of populations that spike.
     states
-        By population, then by state or "current".
+        By population, then by state or "current"; of a model with several input currents "current0", "current1", …
     counts
         By population, outputs of each sample (sample,) that are not 0.
     """
@@ -52,7 +53,16 @@ def checked_input(net: Network, x: Array) -> Array:
 
 def recordable(population: FloatPopulation) -> list[str]:
     """Return what `record` may name of a population."""
-    return [*population.model.state_names, CURRENT, *([] if population.model.readout else [SPIKES])]
+    return [
+        *population.model.state_names,
+        *current_names(population.model),
+        *([] if population.model.readout else [SPIKES]),
+    ]
+
+
+def current_names(model: NeuronModel) -> list[str]:
+    """Return what a record calls the model's input currents, in their order."""
+    return [CURRENT] if model.currents == 1 else [f"{CURRENT}{k}" for k in range(model.currents)]
 
 
 def reserved(net: Network, record: Sequence[str], samples: int, steps: int, dtype: FloatType) -> FloatRun:

@@ -34,8 +34,8 @@ def run_float(
     x
         Samples, channels in a row or in the network's input shape.
     record
-        What to record of every step, nothing else grows with T: "spikes", names of states ("u", "v", …) or "current" of
-        each population that has it, or "population/name" of one.
+        What to record of every step, nothing else grows with T: "spikes", names of states ("u", "v", …) or "current"
+        ("current0", "current1" of a model with two) of each population that has it, or "population/name" of one.
     on_block
         Called with (samples finished, samples in all).
     dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,8 @@ def random_graph(
     Parameters
     ----------
     spiking
-        Models to draw from, () for every one. Outputs are one or two populations, readouts or spiking ones.
+        Models to draw from, () for every one with one input current. Outputs are one or two populations, readouts or
+        spiking ones.
     graded
         Whether one or two populations more, none of them an output, hold readouts, and any readout feeds others.
     """
@@ -63,7 +65,9 @@ def _population(name: str, model: str, rng: np.random.Generator) -> FloatPopulat
     n = int(rng.integers(2, 5))
     params = {k: rng.uniform(low, high, n) for k, (low, high) in _ranges(model).items()}
     firsts = [0, int(rng.integers(1, 6))][: int(rng.integers(0, 3))]
-    return FloatPopulation(name, MODELS[model], params, {k: rng.uniform(-0.3, 0.3, n) for k in firsts})
+    currents = MODELS[model].currents
+    size = n if currents == 1 else (currents, n)
+    return FloatPopulation(name, MODELS[model], params, {k: rng.uniform(-0.3, 0.3, size) for k in firsts})
 
 
 def _synapses(
@@ -85,6 +89,8 @@ def _synapses(
             else:
                 result.append(FloatSynapses(source, p.name, weights))
             result[-1].delay = int(rng.integers(0, delays + 1)) if rng.random() < 0.5 else 0
+            if p.model.currents > 1:
+                result[-1].current = int(rng.integers(p.model.currents))
     return result
 
 
@@ -102,8 +108,7 @@ def _awake(graph: Network, seed: int) -> Network:
         if not silent:
             return graph
         synapses = [
-            FloatSynapses(c.source, c.target, abs(c.weights) * 1.6 if c.target in silent else c.weights, c.delay)
-            for c in graph.connections
+            replace(c, weights=abs(c.weights) * 1.6 if c.target in silent else c.weights) for c in graph.connections
         ]
         graph = Network(graph.inputs, graph.populations, tuple(synapses), graph.dt, graph.outputs)
     return graph

@@ -22,7 +22,12 @@ LOWEST_RATE = 0.05
 
 
 def spiking_models() -> list[str]:
-    """Return every model with a float form that can stand in a hidden layer."""
+    """Return every model with a float form that can stand in a hidden layer of a chain."""
+    return [name for name in graph_models() if MODELS[name].currents == 1]
+
+
+def graph_models() -> list[str]:
+    """Return every model with a float form that spikes: those of `spiking_models`, and those of several currents."""
     return [name for name, model in MODELS.items() if not model.readout and model.has_float]
 
 

@@ -10,8 +10,8 @@ from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.testing.networks import varied
 
-QUANTIZABLE = tuple(name for name, m in MODELS.items() if m.has_float and m.integer)
-"""Models whose integers come from float parameters."""
+QUANTIZABLE = tuple(name for name, m in MODELS.items() if m.has_float and m.integer and m.currents == 1)
+"""Models with one input current whose integers come from float parameters."""
 ROUNDINGS = ("floor", "zero", "nearest")
 
 

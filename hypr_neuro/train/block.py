@@ -143,12 +143,13 @@ class Block:
         setup, steps, result, rates = self.setup, len(error), {}, self._rates()
         for i, population in enumerate(setup.net.populations):
             shape = (steps, self.samples, population.size)
-            noise = self.engine.noise(i)
+            noise, many = self.engine.noise(i), population.model.currents
+            noise_shape = shape if many == 1 else (steps, self.samples, many, population.size)
             local = Local(
                 setup.net.name(i),
                 read_only(error),
                 read_only(self.engine.sent(i).reshape(shape)),
-                read_only(np.zeros(shape, setup.dtype) if noise is None else noise.reshape(shape)),
+                read_only(np.zeros(noise_shape, setup.dtype) if noise is None else noise.reshape(noise_shape)),
                 read_only(mask),
                 setup.per_step,
                 setup.per_sample,

@@ -34,6 +34,8 @@ class FloatConnection:
         Populations, or the input.
     lag : int
         Steps from sending to arriving.
+    current : int
+        Number of the target's input current.
     forward : bool
         Whether it carries learning signals by every rule.
     trainable : bool
@@ -44,7 +46,7 @@ class FloatConnection:
 
     def __init__(self, graph: Network, c: FloatSynapses, name: str, dtype: FloatType, feedback: Any = None) -> None:
         self.name, self.source, self.target, self.shape = name, c.source, c.target, c.shape
-        self.lag, self.forward, self.feedback = graph.lag(c), graph.forward(c), self
+        self.lag, self.forward, self.current, self.feedback = graph.lag(c), graph.forward(c), c.current, self
         self.trainable = c.trainable
         if feedback is not None:
             self.feedback = FloatConnection(graph, replace(c, weights=feedback), name, dtype)

@@ -206,7 +206,7 @@ class GraphEngine:
         return self.populations[place].outputs.steps(self.time - self.steps, self.time)
 
     def noise(self, place: int) -> Array | None:
-        """Return the noise (λ, batch·n) on its currents."""
+        """Return the noise on its currents, see `setup.Engine`."""
         p = self.populations[place]
         return None if p.noise is None else p.drawn.steps(self.time - self.steps, self.time)
 
@@ -258,12 +258,15 @@ class GraphEngine:
                     for c in p.incoming:
                         self._send_back(c, down, start, end)
 
-    def _send_back(self, c: FloatConnection, down: Array, start: int, end: int) -> None:
-        """Add what a target's steps start … end - 1 say to the signals of the steps in which the source sent."""
+    def _send_back(self, c: FloatConnection, down: Sequence[Array], start: int, end: int) -> None:
+        """Add what a target's steps start … end - 1 say to the signals of the steps in which the source sent.
+
+        `down` holds what goes back from each of the target's currents.
+        """
         first = max(start, c.lag)  # what was sent before the sequence began is nobody's
         if c.source != INPUT and first < end:
             to = self.populations[self.places[c.source]].signals.steps(first - c.lag, end - c.lag)
-            c.feedback.feed_back(down[first - start :], to)
+            c.feedback.feed_back(down[c.current][first - start :], to)
 
     def take_over(self, setup: Setup) -> None:
         """Go on with other weights."""

@@ -13,7 +13,7 @@ import numpy as np
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.unrolled import FLUSH, LOAD, STORE
-from hypr_neuro.train.kernels import add_product, adjoint_step
+from hypr_neuro.train.kernels import add_product, adjoint_step, load_currents, store_currents
 
 
 @cache
@@ -22,7 +22,7 @@ def state_stage(model_name: str, precision: str) -> Callable[..., None]:
 
     Its arguments are
 
-    current : (λ, batch·n)
+    current : (λ, batch·n), of a model with several (λ, currents, batch·n)
         Input currents.
     states : (λ+1, d, batch·n)
         Row 0 is the state before, the others are filled.
@@ -34,12 +34,13 @@ def state_stage(model_name: str, precision: str) -> Callable[..., None]:
     model = get_model(model_name)
     step, d = model.float_step, model.d
     load_s, load_p, store, flush = LOAD[d], LOAD[model.float_count], STORE[d], FLUSH[d]
+    load_i = load_currents(model.currents)
 
     def kernel(current, states, outputs, p):
         for t in range(current.shape[0]):
             i_t, s0, s1, z0, z1 = current[t], states[t], states[t + 1], outputs[t], outputs[t + 1]
-            for k in range(np.uintp(i_t.shape[0])):
-                s, z = step(load_s(s0, k), z0[k], (i_t[k],), load_p(p, k))
+            for k in range(np.uintp(z1.shape[0])):
+                s, z = step(load_s(s0, k), z0[k], load_i(i_t, k), load_p(p, k))
                 store(s1, k, flush(s))
                 z1[k] = z
 
@@ -59,9 +60,9 @@ def adjoint_stage(model_name: str, precision: str, own_spike: bool, above: bool,
     adjoint : (d+1, batch·n)
         On entry what later steps say of the last state and, in row d, of the last spike or of its filtered trace; on
         return the same of the state before the first step.
-    by_current : (λ, batch·n)
+    by_current : as current
         Filled with B_tᵀ r_t, the derivative by the currents.
-    down : (λ, batch·n)
+    down : as current
         Filled with what goes down forward connections: B_tᵀ C_t g_t, with `above` B_tᵀ r_t.
     by_param : (trainable, batch·n)
         The sums are added.
@@ -69,14 +70,18 @@ def adjoint_stage(model_name: str, precision: str, own_spike: bool, above: bool,
         κ of `filtered`.
     """
     step, d = adjoint_step(model_name, own_spike, above, filtered), get_model(model_name).d
+    store_i = store_currents(get_model(model_name).currents)
 
     def kernel(current, states, outputs, p, signal, adjoint, by_current, down, by_param, leak):
         later = adjoint[d]
         for back in range(current.shape[0]):
             t = current.shape[0] - 1 - back
             i_t, s0, s1, z0, g_t = current[t], states[t], states[t + 1], outputs[t], signal[t]
-            for k in range(np.uintp(i_t.shape[0])):
-                by_current[t, k], down[t, k] = step(k, g_t, adjoint, later, s0, s1, z0, i_t, p, by_param, leak)
+            of_t, down_t = by_current[t], down[t]
+            for k in range(np.uintp(g_t.shape[0])):
+                of_current, of_step = step(k, g_t, adjoint, later, s0, s1, z0, i_t, p, by_param, leak)
+                store_i(of_t, k, of_current)
+                store_i(down_t, k, of_step)
 
     return compile_kernel(kernel, precision, disjoint=True)
 

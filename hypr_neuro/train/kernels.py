@@ -12,7 +12,7 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import SURROGATES
-from hypr_neuro.numbers.unrolled import ADD, DOT, FLUSH, LOAD, MAD, MATT, ROWS, STORE
+from hypr_neuro.numbers.unrolled import ADD, DOT, DOTS, FLUSH, LOAD, MAD, MATT, ROWS, STORE, TIMES
 
 
 @jitable
@@ -28,6 +28,31 @@ def _no_psi_arg(s_prev: Any, s: Any, p: Any) -> float:
 @jitable
 def _no_spike_jacobian(s_prev: Any, s: Any, z_prev: Any, I: Any, p: Any, psi: Any) -> Any:
     return s
+
+
+@jitable
+def _load_one(a: Any, i: Any) -> Any:
+    return (a[i],)
+
+
+@jitable
+def _store_one(a: Any, i: Any, value: Any) -> None:
+    a[i] = value
+
+
+@jitable
+def _product(a: Any, g: Any) -> Any:
+    return a * g
+
+
+def load_currents(currents: int) -> Callable[..., Any]:
+    """Return the tagged function (a, i) that loads a neuron's currents, a (batch·n,), or (currents, batch·n)."""
+    return _load_one if currents == 1 else LOAD[currents]
+
+
+def store_currents(currents: int) -> Callable[..., Any]:
+    """Return the tagged function (a, i, value) that stores one number, of several currents a tuple."""
+    return _store_one if currents == 1 else STORE[currents]
 
 
 @jitable
@@ -68,9 +93,12 @@ def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bo
     last row, hold of the step after; states before and after, output before and current, as the S-stage left them; p,
     by_param (trainable, batch·n) and κ. It adds P_t r_t + E_t g_t to `by_param`, leaves A_tᵀ r_t + C'_tᵀ g_t in
     `adjoint` and what this step says of the spike before in `later`, and returns B_tᵀ r_t and what goes down: B_tᵀ C_t
-    g_t, with `recurrent` B_tᵀ r_t.
+    g_t, with `recurrent` B_tᵀ r_t; of a model with several currents a tuple each, and `current` is (currents, batch·n).
     """
     model = get_model(model_name)
+    currents = model.currents
+    load_i = load_currents(currents)
+    project, times = (DOT[model.d], _product) if currents == 1 else (DOTS[currents, model.d], TIMES[currents])
     psi_of = SURROGATES[model.surrogate] if model.surrogate else _unit
     psi_arg = model.float_psi_arg or _no_psi_arg
     spike_jacobian = model.float_spike_jacobian or _no_spike_jacobian
@@ -82,7 +110,7 @@ def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bo
 
     @jitable
     def step(k, signal, adjoint, later, before, after, output, current, p, by_param, leak):
-        sp, s, z, I, par = load_s(before, k), load_s(after, k), output[k], (current[k],), load_p(p, k)
+        sp, s, z, I, par = load_s(before, k), load_s(after, k), output[k], load_i(current, k), load_p(p, k)
         psi = psi_of(psi_arg(sp, s, par))
         A, B, C, C_prev, P, E = jacobian(sp, s, z, I, par, psi)
         g = signal[k]
@@ -93,8 +121,8 @@ def adjoint_step(model_name: str, own_spike: bool, recurrent: bool, filtered: bo
         if through:
             g += later[k]
         r = mad(load_s(adjoint, k), C, g)
-        of_current = dot(B, r)
-        of_step = of_current if recurrent else dot(B, C) * g_step
+        of_current = project(B, r)
+        of_step = of_current if recurrent else times(project(B, C), g_step)
         add(by_param, k, by_rows(P, r, E, g))
         store(adjoint, k, flush(mad(matt(A, r), C_prev, g)))
         if with_d:

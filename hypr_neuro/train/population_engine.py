@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class PopulationSums:
     def __init__(self, population: PopulationEngine, by_synapse: bool = False) -> None:
         batch, n, dtype = population.batch, population.n, population.dtype
         self.weights = [c.zeros(batch, dtype, by_synapse) for c in population.incoming]
-        self.biases = [np.zeros(batch * n, dtype) for _ in population.biases]
+        self.biases = [np.zeros(population.current_size, dtype) for _ in population.biases]
         self.params = np.zeros((len(population.model.trainable), batch * n), dtype)
 
 
@@ -79,6 +79,8 @@ class PopulationEngine:
     ----------
     outputs, states, currents, signals, drawn : StepHistory
         Of the last steps; signals are ∂L/∂z as far as it is known, `drawn` is the noise.
+    current_size : tuple of int
+        (batch·n,), of a model with several input currents (currents, batch·n).
     learned : int
         Steps that its gradient holds.
     gradient : PopulationSums
@@ -102,11 +104,14 @@ class PopulationEngine:
         self.population, self.model, self.batch, self.n = population, population.model, batch, population.size
         self.dtype, self.horizon, self.delay, self.noise = dtype, horizon, delay, noise
         self.precision, self.leak = np.dtype(dtype).name, dtype(0.0 if leak is None else leak)
-        size = batch * self.n
+        size, many = batch * self.n, self.model.currents
+        self.current_size = (size,) if many == 1 else (many, size)
         # one more step: a step starts from the states and the output before it
         self.states = StepHistory(past + 1, self.model.d, size, dtype=dtype)
         self.outputs = StepHistory(past + 1, size, dtype=dtype)
-        self.currents, self.signals, self.drawn = (StepHistory(past, size, dtype=dtype) for _ in range(3))
+        self.currents, self.signals = (StepHistory(past, *n, dtype=dtype) for n in (self.current_size, (size,)))
+        # drawn sample by sample, the currents of one behind each other
+        self.drawn = StepHistory(past, many * size, dtype=dtype)
         self.learned, self.eligibility = 0, list[PopulationSums]()
         self._params = list[tuple[int, Array]]()
         self.take_over(arrays, 0)
@@ -123,6 +128,7 @@ class PopulationEngine:
         Steps that are not learned yet keep the parameters with which they were run.
         """
         self.incoming = arrays.incoming
+        # of a bias (n,) or (currents, n): samples side by side
         self.biases = {first: np.tile(bias, self.batch) for first, bias in arrays.biases.items()}
         following = [first for first, _ in self._params[1:]] + [time]
         held = [entry for entry, end in zip(self._params, following, strict=False) if end > self.learned]
@@ -143,13 +149,30 @@ class PopulationEngine:
         if self.noise is not None:
             self.noise.time = start
             self.noise.fill(self.drawn.steps(start, stop))
-            current[...] = self.drawn.steps(start, stop)
+            current[...] = self._by_current(self.drawn.steps(start, stop))
         for first, bias in self.biases.items():
             current[max(first - start, 0) :] += bias
+        arriving = self._apart(current)
         for c in self.incoming:
-            c.deliver(sent[c.source].steps(start - c.lag, stop - c.lag), current)
+            c.deliver(sent[c.source].steps(start - c.lag, stop - c.lag), arriving[c.current])
+        if len(arriving) > 1:
+            current[...] = np.stack(arriving, axis=1)
         states, outputs = self.states.steps(start - 1, stop), self.outputs.steps(start - 1, stop)
         kernels.state_stage(self.model.name, self.precision)(current, states, outputs, self._params[-1][1])
+
+    def _apart(self, currents: Array) -> Sequence[Array]:
+        """Return (λ, batch·n) for each input current: the array itself, of several currents copies."""
+        if self.model.currents == 1:
+            return (currents,)
+        return [np.ascontiguousarray(currents[:, k]) for k in range(self.model.currents)]
+
+    def _by_current(self, drawn: Array) -> Array:
+        """Return noise as it was drawn in the form of the currents."""
+        if self.model.currents == 1:
+            return drawn
+        steps = len(drawn)
+        by_sample = drawn.reshape(steps, self.batch, self.model.currents, self.n)
+        return np.asarray(by_sample.transpose(0, 2, 1, 3)).reshape(steps, *self.current_size)
 
     def adjoint(self) -> Array:
         """Return zeros for what later steps say: one row a state, one for the spike or its filtered trace."""
@@ -163,11 +186,11 @@ class PopulationEngine:
         adjoint: Array,
         to: PopulationSums,
         sent: Mapping[str, StepHistory],
-    ) -> Array:
-        """Take the signals of the steps start … stop - 1 to the sums; return what goes down forward connections."""
+    ) -> Sequence[Array]:
+        """Take the signals of the steps start … stop - 1 to the sums; return what goes down, by input current."""
         by_current = down = signal
         if not self.of_current:
-            by_current, down = np.empty_like(signal), np.empty_like(signal)
+            by_current, down = (np.empty((len(signal), *self.current_size), self.dtype) for _ in range(2))
             end = stop
             for first, params in reversed(self._params):
                 a = max(first, start)
@@ -189,12 +212,13 @@ class PopulationEngine:
         for total, first in zip(to.biases, self.biases, strict=True):
             for row in by_current[max(first - start, 0) :][::-1]:
                 np.add(total, row, out=total)
+        of_each = self._apart(by_current)
         for c, total in zip(self.incoming, to.weights, strict=True):
-            c.add_gradient(sent[c.source].steps(start - c.lag, stop - c.lag), by_current, total)
-        return down
+            c.add_gradient(sent[c.source].steps(start - c.lag, stop - c.lag), of_each[c.current], total)
+        return self._apart(down)
 
-    def learn(self, start: int, stop: int, sent: Mapping[str, StepHistory]) -> Array:
-        """Add the gradient of the steps start … stop - 1; return what goes down forward connections."""
+    def learn(self, start: int, stop: int, sent: Mapping[str, StepHistory]) -> Sequence[Array]:
+        """Add the gradient of the steps start … stop - 1; return what goes down, by input current."""
         signal, adjoint = self.signals.steps(start - self.delay, stop - self.delay), self.adjoint()
         down = self.back(start, stop, signal, adjoint, self.gradient, sent)
         self._add_carried(adjoint, self.gradient)
@@ -228,7 +252,8 @@ class PopulationEngine:
             if c.trainable:
                 yield c.name, [c.as_weights(one) for one in sums]
         for first, sums in zip(self.biases, self.gradient.biases, strict=True):
-            yield self.population.bias_name(first), sums.reshape(self.batch, -1)
+            samples = sums.reshape(-1, self.batch, self.n).swapaxes(0, 1)
+            yield self.population.bias_name(first), samples.reshape(self.batch, *self.population.biases[first].shape)
         for parameter, sums in zip(self.model.trainable, self.gradient.params, strict=True):
             if parameter in self.population.trainable:
                 yield f"{self.population.name}.{parameter}", sums.reshape(self.batch, -1)

@@ -45,7 +45,10 @@ class Engine(Protocol):
         ...
 
     def noise(self, place: int) -> Array | None:
-        """Return the noise (λ, batch·n) on its currents in the steps just run, None for none."""
+        """Return the noise (λ, batch·n) on its currents in the steps just run, None for none.
+
+        Of a population with several input currents (λ, batch·currents·n), those of a sample behind each other.
+        """
         ...
 
     def learn(self, error: Array, rates: Mapping[int, Array], given: Mapping[int, Array] | None, *, last: bool) -> None:
@@ -151,6 +154,16 @@ class Setup:
         return self.loss.sum_of is not None or self.penalty is not None or self.rule.uses("reward")
 
 
+def _require_one_current(net: Network, rule: Rule) -> None:
+    """Raise InputError, naming the population, where a signal by the current would have several to meet."""
+    for p in net.populations:
+        if p.model.currents > 1:
+            raise InputError(
+                f"population '{p.name}': neuron '{p.model.name}' has {p.model.currents} input currents, rule of "
+                f"'{rule.name}', whose signals meet currents: one; take a rule of eligibility 'spike'"
+            )
+
+
 def make_setup(
     net: Network,
     rule: Rule,
@@ -174,6 +187,8 @@ def make_setup(
     dtype = np.dtype(dtype).type
     if rule.eligibility == "current" and penalty is not None:
         raise InputError(f"penalty with rule '{rule.name}', rule: its signals meet currents, those of rates spikes")
+    if rule.eligibility == "current":
+        _require_one_current(net, rule)
     deviations = deviations_of(rule, net)
     seed, sample = whole("seed", seed), whole("sample", sample)
     if deviations and not -WORD <= seed < WORD:

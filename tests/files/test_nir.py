@@ -27,8 +27,9 @@ from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
+from hypr_neuro.testing.networks import spiking_models
 
-HIDDEN = sorted(name for name, model in MODELS.items() if model.has_float and not model.readout)
+HIDDEN = sorted(spiking_models())
 READOUTS = sorted(name for name, model in MODELS.items() if model.has_float and model.readout)
 layer_specs = st.tuples(st.sampled_from(HIDDEN), st.integers(1, 6), st.booleans(), st.booleans())
 

@@ -184,11 +184,11 @@ def test_a_file_without_integers_is_refused(tmp_path: Path) -> None:
 
 def test_a_neuron_that_does_not_learn_is_refused_by_layer() -> None:
     qnet = random_quantized("lif", 1, "loihi2")
-    model, n = get_model("rf"), qnet.layers[0].size
+    model, n = get_model("lif_refractory"), qnet.layers[0].size
     rows, constants = len(model.fixed_per_neuron), len(model.fixed_constants)
     integers = {"per_neuron": np.zeros((rows, n), np.int64), "constants": np.zeros(constants, np.int64)}
     qnet = qnet.with_layers({0: replace(qnet.layers[0], model=model, **integers)})
-    with pytest.raises(InputError, match=r"'layers\.0': neuron 'rf'"):
+    with pytest.raises(InputError, match=r"'layers\.0': neuron 'lif_refractory' has no float form"):
         to_graph(qnet)
 
 

@@ -31,10 +31,16 @@ def spike(psi: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return theta
 
 
+def relaxed(value: Array, smooth: Array) -> Array:
+    """The value, with the derivative of a smooth function."""
+    return jax.lax.stop_gradient(value - smooth) + smooth
+
+
 @cache
 def maths(model: str) -> Maths:
     """Functions for the equation of a model, its spike with the derivative that its record states."""
-    psi, plain = record_of(model).psi, Maths(jnp.exp, jnp.sqrt, jnp.abs, jnp.where, lambda x: x)
+    psi = record_of(model).psi
+    plain = Maths(jnp.exp, jnp.sqrt, jnp.abs, jnp.where, lambda x: x, jnp.cos, jnp.sin, relaxed)
     return plain if psi is None else plain._replace(spike=spike(lambda x: psi(x, plain)))
 
 

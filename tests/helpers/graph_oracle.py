@@ -25,6 +25,7 @@ from model_records import record_of
 
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.network import Network
+from hypr_neuro.neurons import get_model
 from hypr_neuro.train.feedback import random_feedback
 
 Array = Any
@@ -66,7 +67,7 @@ class Geometry(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A connection: its name, ends, lag in steps, whether it leads forward, and how its convolution lies."""
+    """A connection: its name, ends, lag in steps, whether it leads forward, how its convolution lies, its current."""
 
     name: str
     source: str
@@ -74,6 +75,7 @@ class Link(NamedTuple):
     lag: int
     forward: bool
     convolution: Geometry | None
+    current: int
 
     def apply(self, weights: Array, sent: Array) -> Array:
         """What arrives of what was sent, (sample, post)."""
@@ -131,7 +133,7 @@ def shape_of(graph: Network, names: list[str]) -> tuple[Shape, Numbers]:
     for c, name in zip(graph.connections, names, strict=True):
         forward = order[c.source] < order[c.target]
         geometry = _geometry(c.weights) if isinstance(c.weights, Convolution) else None
-        links.append(Link(name, c.source, c.target, c.delay + (not forward), forward, geometry))
+        links.append(Link(name, c.source, c.target, c.delay + (not forward), forward, geometry, c.current))
         if isinstance(c.weights, Convolution):
             numbers["weights", name] = jnp.asarray(c.weights.kernel)
         else:
@@ -201,22 +203,25 @@ def outputs_of(
         states, outs = dict(states), dict(outs)
         for name, model in shape.models:
             p, d = params[name], len(states[name])
-            arriving = opened = jnp.zeros_like(silent[name])
+            currents = get_model(model).currents
+            arriving, opened = ([jnp.zeros_like(silent[name])] * currents for _ in range(2))
             for link in shape.links:
                 if link.target == name:
                     pre = sent[link.source][link.lag]
                     weights = numbers["weights", link.name]
-                    arriving += link.apply(weights, gate(paths.every, pre))
-                    opened += link.apply(held(weights), pre if link.forward else held(pre))
+                    arriving[link.current] += link.apply(weights, gate(paths.every, pre))
+                    opened[link.current] += link.apply(held(weights), pre if link.forward else held(pre))
             for target, first in shape.biases:
                 if target == name:
                     bias = jnp.where(t >= first, numbers["bias", name, str(first)], 0.0)
-                    arriving, opened = arriving + bias, opened + held(bias)
+                    for k, row in enumerate(jnp.atleast_2d(bias)):
+                        arriving[k], opened[k] = arriving[k] + row, opened[k] + held(row)
             equation, before, z = record_of(model).equation, states[name], outs[name]
-            after, out = equation(tuple(before), gate(paths.own, z), arriving, p, maths(model))
+            after, out = equation(tuple(before), gate(paths.own, z), of_neuron(arriving), p, maths(model))
             outs[name], states[name] = out, jnp.stack(after)
             fixed = {k: held(v) for k, v in p.items()}
-            _, passed = equation(tuple(held(before[j]) for j in range(d)), held(z), opened, fixed, maths(model))
+            states_held = tuple(held(before[j]) for j in range(d))
+            _, passed = equation(states_held, held(z), of_neuron(opened), fixed, maths(model))
             out = out + paths.passed * (passed - held(passed))
             sent[name] = sent[name].at[0].set(out)
         seen, traces = [], dict(traces)
@@ -243,9 +248,12 @@ def outputs_of(
     return jax.lax.scan(step, start, (jnp.arange(len(x)), x))[1].transpose(1, 0, 2)
 
 
-def _count(model: str) -> int:
-    from hypr_neuro.neurons import get_model
+def of_neuron(currents: list[Array]) -> Any:
+    """What an equation takes: the current, or a tuple of several."""
+    return currents[0] if len(currents) == 1 else tuple(currents)
 
+
+def _count(model: str) -> int:
     return get_model(model).d
 
 

@@ -30,16 +30,22 @@ Ends = list[tuple[float, float]]
 
 
 class Maths(NamedTuple):
-    """Functions that an equation calls, of plain numbers or of traced arrays alike; `spike` is Θ."""
+    """Functions that an equation calls, of plain numbers or of traced arrays alike.
+
+    `spike` is Θ; `relaxed` gives its first argument, with the derivative of the second one.
+    """
 
     exp: Callable[[Array], Array]
     sqrt: Callable[[Array], Array]
     abs: Callable[[Array], Array]
     where: Callable[[Array, Array, Array], Array]
     spike: Callable[[Array], Array]
+    cos: Callable[[Array], Array]
+    sin: Callable[[Array], Array]
+    relaxed: Callable[[Array, Array], Array]
 
 
-PLAIN = Maths(np.exp, np.sqrt, np.abs, np.where, lambda x: 1.0 * (x > 0))
+PLAIN = Maths(np.exp, np.sqrt, np.abs, np.where, lambda x: 1.0 * (x > 0), np.cos, np.sin, lambda value, smooth: value)
 
 
 def slayer(x: Array, m: Maths) -> Array:
@@ -138,7 +144,9 @@ class ModelRecord:
     """What tests must know of a neuron; what a model does not have (a float form, say) is left out.
 
     equation : one step as the publication writes it, (states, output of the previous step, current, parameters, maths)
-        -> (states, output), with `Maths` alone, so that it can be traced
+        -> (states, output), with `Maths` alone, so that it can be traced; of several input currents a tuple
+    relaxed : of a spike whose derivative is no ψ of one argument, the function whose derivatives stand for its own,
+        (states before, states, parameters, maths)
     psi : derivative of the spike, (argument, maths); None for a readout
     cases : parameters that switch between forms of the neuron, by a name for each; `{}` has none
     drive : size of random currents at which a neuron with default parameters is neither silent nor always on
@@ -152,11 +160,13 @@ class ModelRecord:
     cosines : smallest cosine between integer and float gradients by a parameter where 0.99 is too much
     read_back : factor of a parameter's rounding, over that of a rate in [0, 1], when integers are read as floats; by
         name, None: integers do not tell this parameter
-    integers : of one neuron, by name, for a model without a float form; random networks have it, see `draw_by_records`
+    integers : of one neuron, by name, for a model without a float form or with several input currents; random networks
+        have it, see `draw_by_records`
     """
 
     equation: Callable[[Any, Array, Array, Mapping[str, Array], Maths], tuple[tuple[Array, ...], Array]] | None = None
     psi: Callable[[Array, Maths], Array] | None = None
+    relaxed: Callable[[Any, Any, Mapping[str, Array], Maths], Array] | None = None
     cases: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     drive: float = 1.0
     tolerance: Tolerance | None = None
@@ -176,7 +186,7 @@ def missing(name: str) -> list[str]:
     both = model.has_float and model.integer
     needed = {
         "equation": model.has_float,
-        "psi": model.has_float and not model.readout,
+        "psi": model.has_float and not model.readout and record.relaxed is None,
         "tolerance": both,
         "learned": model.learned is not None,
         "integers": not model.has_float,
@@ -225,9 +235,9 @@ def assert_fires(name: str, share: float, low: float, high: float, where: str = 
 
 
 def draw_by_records() -> None:
-    """Let random networks of integers have the neurons without a float form, as their records state them."""
+    """Let random networks of integers have the neurons whose records state integers, as they state them."""
     for name, model in MODELS.items():
-        if not model.has_float and name not in integer.DRAW:
+        if name not in integer.DRAW and (not model.has_float or record_of(name).integers):
             integer.DRAW[name] = partial(_as_stated, dict(record_of(name).integers))
 
 

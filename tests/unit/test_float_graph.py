@@ -28,9 +28,10 @@ from hypr_neuro.quantizing.weight_groups import LEAST_GAIN, rounding_error, spli
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
+from hypr_neuro.testing.networks import spiking_models
 
 Array = Any
-SPIKING = sorted(name for name, m in MODELS.items() if m.has_float and not m.readout)
+SPIKING = sorted(spiking_models())
 
 
 def small_net(neuron: str, seed: int = 0, bias: bool = False) -> hn.Network:

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from model_records import PLAIN, record_of
 
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.numbers.surrogates import SURROGATES
 
 FLOAT = {name: model for name, model in MODELS.items() if model.has_float}
 STEP = 1e-6
@@ -37,7 +39,7 @@ def point(model: NeuronModel, rng: np.random.Generator) -> tuple:
         value = param.default * rng.uniform(0.5, 1.2) + (param.default == 0) * rng.uniform(-0.3, 0.3)
         p.append(float(np.clip(value, param.low + 1e-3, param.high - 1e-3)))
     z_prev = 0.0 if model.readout else float(rng.integers(0, 2))
-    return tuple(rng.uniform(-2, 2, model.d)), z_prev, (rng.uniform(-3, 3),), tuple(p)
+    return tuple(rng.uniform(-2, 2, model.d)), z_prev, tuple(rng.uniform(-3, 3, model.currents)), tuple(p)
 
 
 def spike_jump(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> np.ndarray:
@@ -74,7 +76,7 @@ def spike_jump(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple,
 
 def expected_jacobian(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> tuple:
     """A, B, C, C', P, E, D by finite differences, p the parameters alone; the spike's derivative is PSI times that of
-    ψ's argument.
+    ψ's argument, or that of the function which the record relaxes it to.
 
     The step at fixed spike gives the smooth part. A spike that enters the state of its own step adds its jump times
     the derivative of the spike.
@@ -83,12 +85,23 @@ def expected_jacobian(model: NeuronModel, s_prev: tuple, z_prev: float, current:
     trainable = [model.param_names.index(name) for name in model.trainable]
     state = model.float_step(s_prev, z_prev, current, whole(p))[0]
     A = jacobian(lambda v: model.float_step(v, z_prev, current, whole(p))[0], s_prev)
-    B = jacobian(lambda v: model.float_step(s_prev, z_prev, v, whole(p))[0], current)[:, 0]
+    B = jacobian(lambda v: model.float_step(s_prev, z_prev, v, whole(p))[0], current)
+    B = B[:, 0] if model.currents == 1 else B.T
     P = jacobian(lambda v: model.float_step(s_prev, z_prev, current, whole(v))[0], p)[:, trainable]
     D = jacobian(lambda v: model.float_step(s_prev, v[0], current, whole(p))[0], (z_prev,))[:, 0]
     if model.float_psi_arg is None:
         output = np.eye(model.d)[-1]  # the output is the last state
         return A, B, output, np.zeros(model.d), P.T, np.zeros(len(trainable)), D
+    if (relaxed := record_of(model.name).relaxed) is not None:
+        named = dict(zip(model.param_names, p, strict=True))
+        C, Cp = (
+            jacobian(f, at)[0]
+            for f, at in (
+                (lambda v: relaxed(s_prev, v, named, PLAIN), state),
+                (lambda v: relaxed(v, state, named, PLAIN), s_prev),
+            )
+        )
+        return A, B, C, Cp, P.T, np.zeros(len(trainable)), D
     C = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, v, whole(p)), state)[0]
     Cp = PSI * jacobian(lambda v: model.float_psi_arg(v, state, whole(p)), s_prev)[0]
     E = PSI * jacobian(lambda v: model.float_psi_arg(s_prev, state, whole(v)), p)[0, trainable]
@@ -100,7 +113,10 @@ def expected_jacobian(model: NeuronModel, s_prev: tuple, z_prev: float, current:
 def jacobians(model: NeuronModel, s_prev: tuple, z_prev: float, current: tuple, p: tuple) -> tuple:
     """A, B, C, C', P, E, D as the model gives them."""
     whole = model.with_coefficients(p)
-    at = (s_prev, model.float_step(s_prev, z_prev, current, whole)[0], z_prev, current, whole, PSI)
+    state, psi = model.float_step(s_prev, z_prev, current, whole)[0], PSI
+    if record_of(model.name).relaxed is not None:
+        psi = SURROGATES[model.surrogate](model.float_psi_arg(s_prev, state, whole))
+    at = (s_prev, state, z_prev, current, whole, psi)
     D = (0.0,) * model.d if model.float_spike_jacobian is None else model.float_spike_jacobian(*at)
     return *model.float_jacobian(*at), D
 

@@ -35,12 +35,12 @@ def test_float_step_is_the_equation(name: str, form: str, seed: int) -> None:
     model, record = get_model(name), record_of(name)
     params = drawn(name, seed) | dict(record.cases.get(form, {}))
     p = model.with_coefficients(tuple(params[k] for k in model.param_names))
-    current = np.random.default_rng([seed, 9]).normal(0.3, 1.0, STEPS) * record.drive
+    current = np.random.default_rng([seed, 9]).normal(0.3, 1.0, (STEPS, model.currents)) * record.drive
     s, z, wanted, z_wanted = (0.0,) * model.d, 0.0, (0.0,) * model.d, 0.0
     spikes, reach = 0.0, 1.0
     for t, i in enumerate(current.tolist()):
-        s, z = model.float_step(s, z, (i,), p)
-        wanted, z_wanted = record.equation(wanted, z_wanted, i, params, PLAIN)
+        s, z = model.float_step(s, z, tuple(i), p)
+        wanted, z_wanted = record.equation(wanted, z_wanted, i[0] if len(i) == 1 else i, params, PLAIN)
         reach, where = max(reach, *map(abs, wanted)), f"{name}, seed {seed}, step {t}"
         np.testing.assert_allclose(s, wanted, rtol=0, atol=1e-9 * reach, err_msg=where)
         assert z == pytest.approx(z_wanted, abs=1e-9), where

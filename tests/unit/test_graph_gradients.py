@@ -20,7 +20,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.run import forward
 from hypr_neuro.testing.graphs import random_graph
-from hypr_neuro.testing.networks import random_spikes, spiking_models
+from hypr_neuro.testing.networks import graph_models, random_spikes, spiking_models
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.graph_engine import circles, horizons
 
@@ -30,7 +30,14 @@ GRAPHS = int(os.environ.get("HYPR_GRAPHS", "8"))
 """Random graphs that are held against automatic differentiation; 300 of them take a quarter of an hour of one core."""
 GRADED = 1000
 """From this seed on, populations whose output is a number feed others."""
-SEEDS = [*range(GRAPHS), *range(GRADED, GRADED + (GRAPHS + 1) // 2)]
+TWO_CURRENTS = 2000
+"""From this seed on, neurons of several input currents are drawn, too."""
+SEVERAL = [name for name in graph_models() if get_model(name).currents > 1]
+SEEDS = [
+    *range(GRAPHS),
+    *range(GRADED, GRADED + (GRAPHS + 1) // 2),
+    *range(TWO_CURRENTS, TWO_CURRENTS + (GRAPHS + 1) // 2),
+]
 RULES = ("hypr", "ostl", "eprop", "bptt")
 FORWARD = RULES[:3]
 LOSSES = ("per_step_cross_entropy", "mean_cross_entropy", "sum_of_softmax", "last_step", "squared_error")
@@ -55,7 +62,8 @@ class Problem(NamedTuple):
 @cache
 def problem(seed: int) -> Problem:
     rng = np.random.default_rng([seed, 32])
-    graph, loss = random_graph(seed, graded=seed >= GRADED), LOSSES[seed % len(LOSSES)]
+    spiking = () if seed < TWO_CURRENTS else [*graph_models(), *SEVERAL * 5]
+    graph, loss = random_graph(seed, spiking=spiking, graded=GRADED <= seed < TWO_CURRENTS), LOSSES[seed % len(LOSSES)]
     graph.notes["output decay"] = [1.0, 0.9][seed % 2]
     x, mask = random_spikes(seed, SAMPLES, STEPS, graph.inputs), rng.random((SAMPLES, STEPS)) < 0.7
     # the least likely class: of an answer that is all but certain and right only rounding is left
@@ -113,7 +121,7 @@ def test_gradients_equal_automatic_differentiation(
 
 
 @pytest.mark.parametrize("rule", FORWARD)
-@pytest.mark.parametrize("seed", [*range(max(12, GRAPHS)), *range(GRADED, GRADED + max(12, GRAPHS))])
+@pytest.mark.parametrize("seed", [first + k for first in (0, GRADED, TWO_CURRENTS) for k in range(max(12, GRAPHS))])
 def test_sub_sequences_of_any_length_give_the_same(
     seed: int, rule: str, record_property: Callable[[str, float], None]
 ) -> None:

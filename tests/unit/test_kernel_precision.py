@@ -20,7 +20,7 @@ from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.kernels import p_stage
 from hypr_neuro.train.rules import RULES
 
-SCALAR = ("exp_neg", "slayer", "double_gaussian")
+SCALAR = ("exp_neg", "slayer", "double_gaussian", "exponential")
 FUNCTIONS = [pytest.param(getattr(surrogates, name), None, id=name) for name in SCALAR] + [
     pytest.param(getattr(model, kind), name, id=f"{name}.{kind}")
     for name, model in MODELS.items()
@@ -38,7 +38,7 @@ def arguments(function: Callable, model: str | None, number: Any) -> list[Any]:
         else {
             "s": record.d,
             "s_prev": record.d,
-            "I": 1,
+            "I": record.currents,
             "p": record.float_count,
         }
     )

@@ -375,8 +375,10 @@ def test_wrong_parameters_are_named(change: dict[str, Any], message: str) -> Non
 
 
 @pytest.mark.parametrize("model", ["rf", "rf_iz", "lif_refractory"])
-def test_a_neuron_of_integers_only_is_refused_in_float(model: str) -> None:
+def test_a_neuron_that_is_no_layer_is_refused_as_one(model: str) -> None:
     message = f"neuron '{model}' has no float form, it runs in integer networks only; build the layer of a neuron that"
+    if model in MODELS:
+        message = f"layer: neuron '{model}' has 2 input currents, rule: one in a layer; make the network of populations"
     with pytest.raises(InputError, match=message):
         Layer(get_model(model), np.ones((2, 1)), None, None, {}, ())
     with pytest.raises(InputError, match=message):

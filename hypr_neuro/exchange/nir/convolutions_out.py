@@ -40,7 +40,7 @@ def _may_be_shaped(graph: Network, p: FloatPopulation) -> bool:
     incoming = graph.incoming(p.name)
     if not incoming or (p.biases and not any(takes_bias(graph, c) for c in incoming)):
         return False
-    biases = [bias.reshape(p.shape[0], -1) for bias in p.biases.values()]
+    biases = [p.summed_bias(first).reshape(p.shape[0], -1) for first in p.biases]
     return set(p.biases) <= {0} and all(np.all(bias == bias[:, :1]) for bias in biases)
 
 

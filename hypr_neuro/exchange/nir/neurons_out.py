@@ -16,7 +16,8 @@ fires from rest on the same impulse: with the local derivatives A, B, C, C' of t
     dt/τ = 1 - ρ,  r = τ/dt,  v_threshold = θ / max_t h_t,  -θ = argument of the surrogate at rest
 
 Where a model is not linear in its current or below its threshold, derivatives at rest do not say what an impulse does.
-Its onset and ρ are then those of the neuron itself, run with impulses (`onset`); v_threshold is that onset.
+Its onset and ρ are then those of the neuron itself, run with impulses (`onset`); v_threshold is that onset. So it is
+with neurons of several input currents, run with impulses on the first one; in the standard node all currents are one.
 
 Oscillation, adaptation and refractoriness are lost there; the summary of `write_nir` says so, and so does
 `approximate` in the node's metadata. Our own reader takes the exact neuron from the metadata.
@@ -137,17 +138,23 @@ def _linearised(layer: NeuronGroup, dt: float) -> tuple[nir.NIRNode, list[str]]:
         v_threshold[j] = min(onset.impulse, NEVER)
         rate[j] = np.clip(1.0 - onset.decay, MIN_RATE, 1.0)
     node = nir.LIF(tau=dt / rate, r=1.0 / rate, v_leak=zeros, v_threshold=v_threshold, v_reset=zeros.copy())
-    return node, _what_a_lif_keeps(layer.size, onsets)
+    said = _what_a_lif_keeps(layer.size, onsets)
+    if layer.model.currents > 1:
+        said.append(f"its {layer.model.currents} input currents are one in other readers, their sum")
+    return node, said
 
 
 def _onsets(layer: NeuronGroup, A: Array, B: Array, v_threshold: Array) -> dict[int, Onset]:
-    """Return by number the neurons whose response is no straight line, each with its onset."""
+    """Return by number the neurons whose response is no straight line, each with its onset.
+
+    A spike of a neuron with several input currents depends on more than one number: it is run, too.
+    """
     found = {}
     for j in range(layer.size):
         p = _parameters(layer, j)
         impulse = 0.99 * v_threshold[j] if 0.0 < v_threshold[j] < NEVER else 1.0
         with np.errstate(all="ignore"):
-            if not is_linear(layer.model, p, A[j], B[j], impulse):
+            if layer.model.currents > 1 or not is_linear(layer.model, p, A[j], B[j], impulse):
                 found[j] = find_onset(layer.model, p)
     return found
 
@@ -189,5 +196,5 @@ def _at_rest(layer: NeuronGroup, j: int) -> tuple[Any, Any, Any, Any, float]:
     A, B = model.float_jacobian(rest, s, 0.0, current, p, 0.0)[:2]
     C, C_prev = model.float_jacobian(rest, s, 0.0, current, p, 1.0)[2:4]
     argument = 0.0 if model.float_psi_arg is None else float(model.float_psi_arg(rest, s, p))
-    by_first_current: Array = np.asarray(B, dtype=np.float64).reshape(model.d, -1)[:, 0]
+    by_first_current: Array = np.asarray(B, dtype=np.float64).reshape(model.currents, model.d)[0]
     return A, by_first_current, C, C_prev, -argument

@@ -8,6 +8,7 @@ float network: a connection has the delay with which it arrives there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.graph.synapses import LARGEST_DELAY
 from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
@@ -96,8 +98,9 @@ class _Connections:
         synapses, first = c.synapses(self.qnet.size(c.source)), len(self.connections)
         if synapses.always_on is not None:
             start = max(0, self.own_time(c, c.largest_delay))
-            given = self.biases[c.target].get(start, np.zeros(len(synapses.always_on)))
-            self.biases[c.target][start] = given + synapses.always_on * step
+            currents, n = self.qnet.population(c.target).model.currents, len(synapses.always_on)
+            rows = self.biases[c.target].setdefault(start, np.zeros(n if currents == 1 else (currents, n)))
+            rows.reshape(currents, n)[c.current] += synapses.always_on * step
         if not c.bias_alone:
             for delay, weights in synapses.by_delay():
                 self.connections.append(self._part(name, c, delay, weights, step))
@@ -142,6 +145,11 @@ def float_params(p: QuantizedPopulation) -> dict[str, Array]:
     """Return the parameters by name, (n,) each, that integers of neurons stand for, kept inside their ranges."""
     model, constants = p.model, {key: p.constant(key) for key in p.model.fixed_constants}
     per_neuron = dict(zip(model.fixed_per_neuron, p.per_neuron, strict=True))
+    if model.stands_for is not None:
+        try:
+            return _in_range(model, model.stands_for(per_neuron, constants, p.state_scale))
+        except InputError as error:
+            raise InputError(f"population '{p.name}': {error}") from error
     not_learned = {} if model.not_learned is None else model.not_learned(per_neuron, constants)
     if model.learned is None and not set(model.param_names) <= not_learned.keys():
         raise InputError(
@@ -154,5 +162,10 @@ def float_params(p: QuantizedPopulation) -> dict[str, Array]:
     }
     learned = model.learned
     params = start if learned is None else learned.params(start, learned.read(per_neuron, constants))
+    return _in_range(model, params)
+
+
+def _in_range(model: NeuronModel, params: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the parameters, clipped to the ranges of the model's record."""
     lowest = {param.name: np.nextafter(param.low, np.inf) if param.open_low else param.low for param in model.params}
     return {param.name: np.clip(params[param.name], lowest[param.name], param.high) for param in model.params}

@@ -175,11 +175,11 @@ class _Writer:
         if not incoming and not p.biases:  # nir would give neurons that hear no node an Input of their own
             return {0: np.zeros(p.size)}
         carried = any(takes_bias(self.net, c) for c in incoming)
-        return {first: bias for first, bias in p.biases.items() if first or not carried}
+        return {first: p.summed_bias(first) for first in p.biases if first or not carried}
 
     def _incoming(self, p: FloatPopulation) -> None:
         """Add all that leads to a population."""
-        bias = p.biases.get(0)
+        bias = p.summed_bias(0) if 0 in p.biases else None
         for place, c in enumerate(self.net.connections):
             if c.target != p.name:
                 continue

@@ -54,7 +54,7 @@ class Local:
     output : ndarray
         (λ, batch, n) z_t, of a readout its state.
     noise : ndarray
-        (λ, batch, n) that was added to the currents, 0 without noise.
+        (λ, batch, n) that was added to the currents, 0 without noise; of neurons with several (λ, batch, currents, n).
     scored : ndarray
         (λ, batch), 0 where the loss does not look.
     per_step, per_sample : float
@@ -157,7 +157,10 @@ class Rule:
         return self.uses("regularizer") or self.uses("reward")
 
     def noise(self, net: Network) -> Sequence[float]:
-        """Give the standard deviation of the Gaussian noise on the currents of each population, in their order."""
+        """Give the standard deviation of the Gaussian noise on the currents of each population, in their order.
+
+        Of neurons with several input currents each has numbers of its own.
+        """
         raise NotImplementedError  # called only where `uses` says that a rule overrides it
 
     def regularizer(self, values: Mapping[str, Array], means: Means) -> Penalty:
