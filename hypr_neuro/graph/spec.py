@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.files.yaml_file import load_yaml
 
 Range = FiniteFloat | tuple[FiniteFloat, FiniteFloat]
 Positive = Annotated[int, Field(gt=0, le=1_000_000)]
@@ -76,20 +76,6 @@ class NetworkSpec(BaseModel):
     layers: list[LayerSpec] = Field(min_length=1)
     readout: ReadoutSpec = Field(default_factory=ReadoutSpec)
     frozen: list[str] = Field(default_factory=list)
-
-
-def load_yaml(path: Path, title: str) -> Any:
-    """Parse a YAML file with the safe loader; raise InputError naming file and line."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{title} '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # a date that does not exist is a ValueError, nesting without end a RecursionError
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise InputError(f"{title} '{path}'{place}: not valid YAML ({problem})") from error
 
 
 EXPLAINED = {

@@ -16,8 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from hypr_neuro.errors import ProfileError
+from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.clock import Clock, clock_of_layers
-from hypr_neuro.graph.spec import describe, load_yaml
+from hypr_neuro.graph.spec import describe
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
 from hypr_neuro.numbers.registry import without_record

@@ -1,0 +1,92 @@
+"""YAML files of users: read by the safe loader, within bounds that hold before anything is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hypr_neuro.errors import InputError
+
+LARGEST = 1 << 20
+"""Bytes of a file."""
+MOST_VALUES = 100_000
+"""Values of a file, where every alias counts as often as it is used: a few lines can name more than memory holds."""
+
+
+def load_yaml(path: Path, title: str) -> Any:
+    """Parse a YAML file.
+
+    Parameters
+    ----------
+    path
+        Of the file, at most 1 MiB.
+    title
+        What the file is, for errors.
+
+    Raises
+    ------
+    InputError
+        Naming file and line, for a file that cannot be read, is too long or no YAML, and for aliases that stand for
+        more than 100,000 values or for themselves.
+    """
+    where = f"{title} '{path}'"
+    text = _text(path, where)
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                _require_few(node, where)
+            return None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        # a date that does not exist is a ValueError, nesting without end a RecursionError
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise InputError(f"{where}{place}: not valid YAML ({problem})") from error
+
+
+def _text(path: Path, where: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise InputError(f"{where} is longer than {LARGEST} bytes, rule: at most so many; it is not meant for data")
+        return content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _require_few(root: yaml.Node, where: str) -> None:
+    """Raise InputError for aliases that stand for too much; each node is looked at once."""
+    counts: dict[int, int] = {}
+
+    def count(node: yaml.Node) -> int:
+        known = counts.get(id(node))
+        line = node.start_mark.line + 1
+        if known == 0:
+            raise InputError(f"{where}, line {line}: an alias stands for itself, rule: no circle; write the value out")
+        if known is None:
+            counts[id(node)] = 0
+            counts[id(node)] = known = 1 + sum(count(inner) for inner in _inner(node))
+        if known > MOST_VALUES:
+            raise InputError(
+                f"{where}, line {line}: aliases make more than {MOST_VALUES} values of it, rule: at most so many; "
+                "write out what is meant"
+            )
+        return known
+
+    count(root)
+
+
+def _inner(node: yaml.Node) -> list[yaml.Node]:
+    """Return the nodes right inside a node."""
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
