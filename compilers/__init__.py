@@ -32,7 +32,7 @@ from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 from typing import Any, TypeGuard
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.store import content_digest, make_folder, write_atomically, write_text
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
@@ -107,7 +107,7 @@ def compile_network(
     """
     known = targets()
     if target not in known:
-        raise InputError(f"unknown target '{target}', known: {', '.join(known)}")
+        raise InputError(f"unknown target {among(target, known)}")
     module = import_module(f"{__name__}.{target}")
     profile = _checked_profile(network, target, module)
     _check_options(module.emit, target, options)

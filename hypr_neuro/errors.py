@@ -22,6 +22,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 100
+"""Characters of a name for which a known one is looked for that is like it."""
+
 
 class HyprError(Exception):
     """Base of every error raised on purpose by hypr-neuro."""
@@ -59,7 +62,9 @@ class HyprWarning(UserWarning):
     """A result that is worthless or doubtful; the message names the likely cause and the remedy."""
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)" for the known name that is most like this one, "" where none is."""
-    like = get_close_matches(str(name), list(known), n=1)
-    return f" (did you mean '{like[0]}'?)" if like else ""
+def among(name: object, known: Iterable[str], said: str = "") -> str:
+    """Return "'x' (did you mean 'y'?), known: y, z" for an unknown name; `said` stands after the name."""
+    names = list(known)
+    like = [] if len(str(name)) > LONGEST else get_close_matches(str(name), names, n=1)
+    hint = f" (did you mean '{like[0]}'?)" if like else ""
+    return f"'{name}'{said}{hint}, known: {', '.join(names)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.integer import IntegerNetwork, Population
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.traces.trace import Trace
@@ -85,7 +85,7 @@ def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:
     for name in record:
         if name not in known | exact:
             raise InputError(
-                f"record: unknown '{name}', known: {', '.join(sorted(known))}, of one population: "
+                f"record: unknown {among(name, sorted(known))}, of one population: "
                 f"{network.populations[0].name}/{min(known)}"
             )
 

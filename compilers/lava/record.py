@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.delivery import deliveries
@@ -25,7 +25,7 @@ def recorded_states(network: IntegerNetwork, record: Sequence[str]) -> dict[str,
     known = {SPIKES} | {state for p in network.populations for state in p.model.state_names}
     for name in record:
         if name not in known:
-            raise InputError(f"record: unknown '{name}', known: {', '.join(sorted(known))}")
+            raise InputError(f"record: unknown {among(name, sorted(known))}")
     return {p.name: [state for state in p.model.state_names if state in record] for p in network.populations}
 
 

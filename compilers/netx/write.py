@@ -14,7 +14,7 @@ from hypr_neuro.compilers.netx.chain import LayerChain, chain_of
 from hypr_neuro.compilers.netx.entries import entries
 from hypr_neuro.compilers.netx.images import Arrangement
 from hypr_neuro.compilers.netx.layer import NetxLayer
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.exchange.netx.convolution import CONV_BITS
 from hypr_neuro.files.store import sealed, write_atomically
 from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
@@ -88,7 +88,7 @@ class NetxSummary:
         Neurons that only carry a constant current are left out.
         """
         if name not in self.neurons:
-            raise InputError(f"unknown population '{name}', known: {', '.join(self.neurons)}")
+            raise InputError(f"unknown population {among(name, self.neurons)}")
         values, size = np.asarray(array), self.neurons[name]
         if values.shape[-1:] not in ((size,), (size + len(self.helpers.get(name, ())),)):
             raise InputError(f"'{name}' of shape {values.shape}, rule: (…, {size})")

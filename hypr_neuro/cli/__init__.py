@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Annotated
 
 import typer
 
@@ -11,7 +12,7 @@ app = typer.Typer(
     name="hypr-neuro",
     help="Recurrent spiking networks from float HYPR training to integers on neuromorphic chips, learning included.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -36,7 +37,24 @@ ORDER = (
 
 def main() -> None:
     """Run the program."""
-    app()
+    app(prog_name="hypr-neuro")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"hypr-neuro {version('hypr-neuro')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
 
 
 def _register() -> None:

@@ -25,18 +25,21 @@ def command(function: F) -> F:
     def run(*args: Any, **kwargs: Any) -> Any:
         from hypr_neuro.errors import HyprError
 
+        as_json = bool(kwargs.get("json"))
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 return function(*args, **kwargs)
         except HyprError as error:
-            fail(" ".join(str(error).split()))
+            fail(" ".join(str(error).split()), as_json)
         except BrokenPipeError:
             raise typer.Exit(1) from None
         except OSError as error:
-            fail(f"{error.filename or 'output'}: {error.strerror or error}; choose a place that can be written")
+            fail(
+                f"{error.filename or 'output'}: {error.strerror or error}; choose a place that can be written", as_json
+            )
         except MemoryError:
-            fail("not enough memory for this call; use fewer samples or a smaller batch")
+            fail("not enough memory for this call; use fewer samples or a smaller batch", as_json)
         except KeyboardInterrupt:
             resumes = function.__module__.rpartition("_")[2] in ("train", "learn", "demo")
             hint = "; given again, the same command goes on from where it was last saved" if resumes else ""
@@ -51,18 +54,20 @@ def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     print(f"hypr-neuro: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def fail(message: str) -> None:
-    """Print one line to standard error and leave with exit code 2."""
+def fail(message: str, as_json: bool = False) -> None:
+    """Print one line to standard error, with --json an object to standard output too; leave with exit code 2."""
     print(f"hypr-neuro: error: {message}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": message}, ensure_ascii=False))
     raise typer.Exit(2)
 
 
 def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
-    """Show a flat mapping as a table, or anything as JSON."""
+    """Show a flat mapping as a table, or as JSON, where keys have underscores for spaces."""
     if as_json:
         from hypr_neuro.files.run_folder import to_json
 
-        print(to_json(content))
+        print(to_json({key.replace(" ", "_"): value for key, value in content.items()}))
         return
     from rich.console import Console
     from rich.table import Table

@@ -16,7 +16,7 @@ from typing import Any
 from hypr_neuro.data.encode import encode
 from hypr_neuro.data.npz import load_npz
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.kinds import require_path
 from hypr_neuro.numbers.registry import without_record
 
@@ -83,7 +83,7 @@ def load_data(name: str | Path, folder: str | Path | None = None, /, **options: 
     name = fspath(name)
     if name not in LOADERS and not name.endswith(".npz"):
         file = without_record(__name__, __path__, name, f"load_{name}")
-        raise InputError(f"unknown data '{name}'{file}, known: {', '.join(LOADERS)}, or the path of an .npz file")
+        raise InputError(f"unknown data {among(name, LOADERS, file)}, or the path of an .npz file")
     loader = LOADERS.get(name, load_npz)
     known = list(signature(loader).parameters)[1:]
     unknown = [option for option in options if option not in known]

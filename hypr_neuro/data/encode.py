@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
 
 
@@ -128,7 +128,7 @@ def encode(signal: Array, method: str, **options: Any) -> Array:
         For an unknown method (it lists the known ones), an option that the encoder lacks, or values out of range.
     """
     if method not in ENCODERS:
-        raise InputError(f"unknown encoder '{method}', known: {', '.join(sorted(ENCODERS))}")
+        raise InputError(f"unknown encoder {among(method, sorted(ENCODERS))}")
     try:
         return ENCODERS[method](signal, **options)
     except TypeError as error:

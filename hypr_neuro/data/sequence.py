@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.numbers.arrays import Array
 
@@ -94,7 +94,7 @@ class SequenceData:
     def part_index(self, name: str) -> Array:
         """Return the indices of the samples of a part; an empty or unknown part is an error."""
         if name not in PARTS:
-            raise InputError(f"data '{self.name}': unknown part '{name}', known: {', '.join(PARTS)}")
+            raise InputError(f"data '{self.name}': unknown part {among(name, PARTS)}")
         members = np.flatnonzero(self.split == name)
         if not len(members):
             raise InputError(f"data '{self.name}': no sample in part '{name}'")

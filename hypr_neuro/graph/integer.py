@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.errors import FileFormatError, InputError, among
 from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock
 from hypr_neuro.graph.kinds import wrong_kind
@@ -130,7 +130,7 @@ def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
     by_name = {p.name: p for p in populations}
     for end, known in ((c.source, [INPUT, *by_name]), (c.target, list(by_name))):
         if end not in known:
-            raise InputError(f"connection {c.name}: unknown '{end}', known: {', '.join(known)}")
+            raise InputError(f"connection {c.name}: unknown {among(end, known)}")
     pre = inputs if c.source == INPUT else by_name[c.source].size
     target = by_name[c.target]
     if c.shape != (target.size, pre):
@@ -277,7 +277,7 @@ class IntegerNetwork:
     def population(self, name: str) -> Population:
         """Return the population of that name; an unknown name lists the known ones."""
         if name not in self._index:
-            raise InputError(f"unknown population '{name}', known: {', '.join(self._index)}")
+            raise InputError(f"unknown population {among(name, self._index)}")
         return self.populations[self._index[name]]
 
     def forward(self, c: Synapses) -> bool:

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
 
 Integers = int | Sequence[int] | Array
@@ -54,7 +54,7 @@ def on_grid(weights: W, sign_mode: str, num_weight_bits: int = WEIGHT_BITS) -> t
         For weights that are no integers, an unknown sign mode or width, and CSR with repeated entries.
     """
     if sign_mode not in SIGN_MODES:
-        raise InputError(f"sign mode '{sign_mode}', known: {', '.join(SIGN_MODES)}")
+        raise InputError(f"sign mode {among(sign_mode, SIGN_MODES)}")
     if not 1 <= num_weight_bits <= WEIGHT_BITS:
         raise InputError(f"num_weight_bits = {num_weight_bits}, rule: 1..{WEIGHT_BITS}")
     given: Any = weights

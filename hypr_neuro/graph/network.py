@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.graph.chain import chain_fault, chain_layers, chain_parts
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
@@ -204,7 +204,7 @@ class Network:
         for i, p in enumerate(self.populations):
             by_name |= {p.name: self.incoming(p.name), self.name(i): self.incoming(p.name)}
         if name not in by_name:
-            raise InputError(f"unknown connection '{name}', known: {', '.join(by_name)}")
+            raise InputError(f"unknown connection {among(name, by_name)}")
         return by_name[name]
 
     def arrays(self, *, frozen: bool = False) -> dict[str, Array]:

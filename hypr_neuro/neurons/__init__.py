@@ -5,7 +5,7 @@ A module that defines ``VARIANT`` instead gives a model other integers, where it
 
 from __future__ import annotations
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.neurons.base import FixedFormat, NeuronModel
 from hypr_neuro.numbers.registry import load_records, without_record
 
@@ -38,7 +38,7 @@ def get_model(name: str) -> NeuronModel:
     model = MODELS.get(name) or VARIANTS.get(name)
     if model is None:
         file = without_record(__name__, __path__, name, "MODEL")
-        raise InputError(f"unknown neuron '{name}'{file}, known: {', '.join(sorted(MODELS))}")
+        raise InputError(f"unknown neuron {among(name, sorted(MODELS), file)}")
     return model
 
 

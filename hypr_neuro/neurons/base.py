@@ -75,7 +75,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.neurons.contract import check_calls
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import largest_in
@@ -368,7 +368,7 @@ class NeuronModel:
             )
         if self.surrogate is not None and self.surrogate not in SURROGATES:
             raise InputError(
-                f"neuron '{self.name}': unknown surrogate '{self.surrogate}', known: {', '.join(sorted(SURROGATES))}; "
+                f"neuron '{self.name}': unknown surrogate {among(self.surrogate, sorted(SURROGATES))}; "
                 "a new one goes into hypr_neuro/numbers/surrogates.py"
             )
         if self.has_float != (self.float_jacobian is not no_float_form):
@@ -497,4 +497,4 @@ class NeuronModel:
         for p in self.params:
             if p.name == name:
                 return p
-        raise InputError(f"neuron '{self.name}': unknown parameter '{name}', known: {', '.join(self.param_names)}")
+        raise InputError(f"neuron '{self.name}': unknown parameter {among(name, self.param_names)}")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from hypr_neuro.errors import ProfileError
+from hypr_neuro.errors import ProfileError, among
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.clock import Clock, clock_of_layers
 from hypr_neuro.graph.spec import describe
@@ -312,9 +312,7 @@ def _find(name: str, relative_to: Path | None) -> Path:
             raise ProfileError(f"profile file '{path}' does not exist; known names: {', '.join(profile_names())}")
         return path
     if name not in profile_names():
-        raise ProfileError(
-            f"unknown profile '{name}', known: {', '.join(profile_names())}, or the path of a .yaml file"
-        )
+        raise ProfileError(f"unknown profile {among(name, profile_names())}, or the path of a .yaml file")
     return Path(str(files("hypr_neuro.hardware_profiles").joinpath(f"{name}.yaml")))
 
 

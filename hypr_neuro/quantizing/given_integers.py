@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import LARGEST_DELAY, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, FixedParams
@@ -85,7 +85,7 @@ def _checked(network: IntegerNetwork, scales: Mapping[str, float]) -> Mapping[st
     known = [p.name for p in network.populations]
     for name, scale in scales.items():
         if name not in known:
-            raise InputError(f"state_scale: unknown population '{name}', known: {', '.join(known)}")
+            raise InputError(f"state_scale: unknown population {among(name, known)}")
         if not 0 < scale < float("inf") or frexp(scale)[0] != 0.5:
             raise InputError(f"state_scale: '{name}' = {scale}, rule: a power of two, such as 2.0 ** 12")
     return scales

@@ -12,7 +12,7 @@ import numpy as np
 
 from hypr_neuro.data.checks import FRACTIONS, holds_fractions
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import InputError, did_you_mean
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 
@@ -109,8 +109,7 @@ def _samples(net: Network, calibration: Any) -> Array:
 def _given(option: str, ranges: Mapping[str, float], known: list[str], kind: str) -> dict[str, float]:
     for name, value in ranges.items():
         if name not in known:
-            hint = did_you_mean(name, known)
-            raise InputError(f"{option}: unknown {kind} '{name}'{hint}, known: {', '.join(known)}")
+            raise InputError(f"{option}: unknown {kind} {among(name, known)}")
         number = np.asarray(value)
         if isinstance(value, str | bool) or number.shape != () or number.dtype.kind not in "iuf":
             raise InputError(f"{option}: {name} = {value!r}, rule: a number above 0")

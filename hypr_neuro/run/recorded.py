@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons.base import NeuronModel
@@ -71,9 +71,7 @@ def reserved(net: Network, record: Sequence[str], samples: int, steps: int, dtyp
     exact = {f"{p.name}/{name}" for p in net.populations for name in recordable(p)}
     for requested in record:
         if requested not in known | exact | {SPIKES}:  # a network of readouts alone has no spikes to keep
-            raise InputError(
-                f"record: unknown '{requested}', known: {', '.join(sorted(known))}, of one population: {min(exact)}"
-            )
+            raise InputError(f"record: unknown {among(requested, sorted(known))}, of one population: {min(exact)}")
     recorded = FloatRun(
         np.empty((samples, steps, net.output_size), dtype),
         counts={p.name: np.zeros(samples, np.int64) for p in net.populations},

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 
@@ -199,7 +199,7 @@ def get_loss(chosen: LossChoice) -> Loss:
         return chosen
     if isinstance(chosen, str):
         if chosen not in LOSSES:
-            raise InputError(f"unknown loss '{chosen}', known: {', '.join(sorted(LOSSES))}")
+            raise InputError(f"unknown loss {among(chosen, sorted(LOSSES))}")
         return LOSSES[chosen]
     if not callable(chosen):
         raise InputError(f"loss = {chosen!r}, rule: a name, a Loss or a function (output, target, weight)")

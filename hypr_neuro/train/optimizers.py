@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.update import real_momentum_step
 from hypr_neuro.sim.learning.updates import UPDATES, of_unknown
@@ -140,13 +140,13 @@ def make_optimizer(chosen: str | Mapping[str, Any], rate: float) -> Optimizer:
     settings = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
     name = settings.pop("name", None)
     if name not in OPTIMIZERS:
-        raise InputError(f"unknown optimizer '{name}', known: {', '.join(sorted(OPTIMIZERS))}")
+        raise InputError(f"unknown optimizer {among(name, sorted(OPTIMIZERS))}")
     if not 0 < rate < float("inf"):
         raise InputError(f"rate = {rate}, rule: positive and finite")
     known = list(signature(OPTIMIZERS[name]).parameters)[1:]
     for key, value in settings.items():
         if key not in known:
-            raise InputError(f"optimizer '{name}': unknown setting '{key}', known: {', '.join(known)}")
+            raise InputError(f"optimizer '{name}': unknown setting {among(key, known)}")
         top = float("inf") if key == "epsilon" else 1.0  # all others are decays
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < top:
             raise InputError(f"optimizer '{name}': {key} = {value!r}, rule: a number, 0 <= {key} < {top}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -33,14 +34,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     found = answer("train", "--data", data, "--epochs", "10", "--out", folder)
-    assert found["test accuracy"] > 0.85
+    assert found["test_accuracy"] > 0.85
     return folder
 
 
 @pytest.fixture(scope="module")
 def quantized(trained: Path, data: Path) -> Path:
     exported = answer("export", trained / "network.h5", "--out", trained / "network.nir")
-    assert exported["read back"] == "equal"
+    assert exported["read_back"] == "equal"
     made = answer("quantize", trained / "network.nir", "--data", data, "--profile", "loihi2", "--out", trained)
     assert {r["name"] for r in made["record"]} >= {"input", "recurrent", "κ", "θ"}
     return Path(made["file"])
@@ -51,10 +52,10 @@ def test_commands_work_on_each_others_files(trained: Path, data: Path, quantized
     assert placed["fits"]
     assert sum(core["neurons"] for core in placed["per_core"]) == 64 + 2
     scored = answer("simulate", quantized, "--data", data, "--network", trained / "network.h5", "--out", trained)
-    assert abs(scored["accuracy"] - scored["float accuracy"]) <= 0.05
+    assert abs(scored["accuracy"] - scored["float_accuracy"]) <= 0.05
     learned = answer("learn", quantized, "--data", data, "--out", trained)
     assert Path(learned["network"]).is_file()
-    assert learned["weights changed"] > 0
+    assert learned["weights_changed"] > 0
     compared = answer(
         "compare", trained / "network.nir", quantized, "--data", data, "--disturb", "--epochs", "1", "--out", trained
     )
@@ -120,7 +121,7 @@ def test_a_killed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> No
     assert not (tmp_path / "a" / "network.h5").exists(), "the run was over before it could be killed"
     resumed = answer(*arguments, tmp_path / "a")
     undisturbed = here(*arguments, tmp_path / "b")
-    assert resumed["test accuracy"] == undisturbed["test accuracy"]
+    assert resumed["test_accuracy"] == undisturbed["test_accuracy"]
     assert (tmp_path / "a/results/training.json").read_text() == (tmp_path / "b/results/training.json").read_text()
 
 
@@ -137,13 +138,13 @@ def fixed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
 
 def test_random_integers_learn_without_a_float_network(fixed: tuple[Path, dict[str, Any]]) -> None:
     folder, found = fixed
-    assert found["test accuracy"] > 0.85 > found["accuracy at the start"]
-    assert found["weights changed"] > 0
+    assert found["test_accuracy"] > 0.85 > found["accuracy_at_the_start"]
+    assert found["weights_changed"] > 0
     assert {p.name for p in folder.iterdir()} >= {"quantized.h5", "learned.h5", "learned.nir"}
     assert not (folder / "network.h5").exists()
     told = json.loads((folder / "results" / "training.json").read_text())
     assert [e["epoch"] for e in told["epochs"]] == list(range(6))
-    assert json.loads((folder / "results" / "accuracy.json").read_text())["integer"] == found["test accuracy"]
+    assert json.loads((folder / "results" / "accuracy.json").read_text())["integer"] == found["test_accuracy"]
     assert set(here("report", folder)["sections"]) >= {"training", "accuracy", "network", "nir", "quantization"}
 
 
@@ -163,7 +164,7 @@ def test_the_start_network_fires_and_its_weights_changed_in_integers(fixed: tupl
 def test_integers_go_to_nir_and_back(fixed: tuple[Path, dict[str, Any]], data: Path, tmp_path: Path) -> None:
     learned = fixed[0] / "learned.h5"
     exported = here("export", learned, "--out", tmp_path / "again.nir")
-    assert (exported["holds"], exported["read back"]) == ("integers", "equal")
+    assert (exported["holds"], exported["read_back"]) == ("integers", "equal")
     one, other = read_quantized_nir(tmp_path / "again.nir"), read_quantized_nir(fixed[0] / "learned.nir")
     for name, weights in QuantizedNetwork.load(learned).weights().items():
         assert np.array_equal(weights, one.weights()[name])
@@ -188,7 +189,7 @@ def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path)
     assert checkpoint.exists()
     assert not (tmp_path / "a" / "learned.h5").exists(), "the run was over before it could be killed"
     resumed, undisturbed = answer(*arguments, tmp_path / "a"), here(*arguments, tmp_path / "b")
-    assert resumed["test accuracy"] == undisturbed["test accuracy"]
+    assert resumed["test_accuracy"] == undisturbed["test_accuracy"]
     one, other = (QuantizedNetwork.load(tmp_path / name / "learned.h5") for name in "ab")
     for name, weights in one.weights().items():
         assert np.array_equal(weights, other.weights()[name])
@@ -348,7 +349,7 @@ def test_a_regression_is_trained_and_reported(tmp_path: Path) -> None:
     command = ["train", "--data", "adding", "--set", "steps=20", "--set", "samples=40", "--epochs", "1", "--out"]
     done = called(*command, tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["test squared error"] > 0
+    assert json.loads(done.stdout)["test_squared_error"] > 0
     assert json.loads((tmp_path / "run" / "results" / "data.json").read_text())["targets"] == 1
     assert called("report", tmp_path / "run").returncode == 0
 
@@ -364,3 +365,43 @@ def test_the_seed_of_data_can_be_set_on_its_own(tmp_path: Path) -> None:
     command = ["train", "--data", "cue", "--set", "delay=20", "--set", "seed=5", "--set", "samples=20", "--epochs", "1"]
     done = called(*command, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_program_names_itself_its_version_and_its_help() -> None:
+    from importlib.metadata import version
+
+    assert called("--version").stdout == f"hypr-neuro {version('hypr-neuro')}\n"
+    for arguments in (("-h",), ("train", "-h"), ("--help",)):
+        done = called(*arguments)
+        assert done.returncode == 0
+        assert done.stdout.startswith("Usage: ")
+    done = subprocess.run([sys.executable, "-m", "hypr_neuro", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"hypr-neuro {version('hypr-neuro')}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_there_for_every_shell(shell: str) -> None:
+    environment = ENVIRONMENT | {"_HYPR_NEURO_COMPLETE": f"source_{shell}"}
+    done = subprocess.run(PROGRAM, capture_output=True, text=True, env=environment, check=True)
+    assert "_HYPR_NEURO_COMPLETE=complete_" in done.stdout.replace("complete_" + shell, "complete_")
+
+
+def test_an_error_is_an_object_where_json_is_asked_for() -> None:
+    done = called("learn", "nothing.h5", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == {"error": "file 'nothing.h5' does not exist; give the path of a network"}
+    assert done.stderr == f"hypr-neuro: error: {json.loads(done.stdout)['error']}\n"
+
+
+def test_keys_of_json_have_no_spaces(trained: Path, quantized: Path, data: Path) -> None:
+    for command in (("simulate", quantized, "--data", data), ("place", quantized), ("profiles",), ("data",)):
+        assert not [key for key in here(*command) if " " in key]
+
+
+def test_a_misspelt_name_is_told_with_the_one_that_is_like_it(tmp_path: Path) -> None:
+    for arguments, like in (
+        (("train", "--data", "digit"), "unknown data 'digit' (did you mean 'digits'?), known: "),
+        (("profiles", "lohi2"), "unknown profile 'lohi2' (did you mean 'loihi2'?), known: "),
+        (("train", "--data", "cue", "--rule", "hipr", "--out", tmp_path), "(did you mean 'hypr'?), known: "),
+    ):
+        assert like in refused(*arguments)

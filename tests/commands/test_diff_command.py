@@ -87,9 +87,9 @@ def test_a_float_network_is_simulated_in_float(folder: Path) -> None:
         "simulate", folder / "quantized.h5", "--network", folder / "network.h5", "--data", folder / "data.npz", "--json"
     )
     integers = json.loads(both.stdout)
-    assert found["accuracy"] == integers["float accuracy"]
+    assert found["accuracy"] == integers["float_accuracy"]
     assert set(found["rates"]) == {"layers.0", "layers.1"}
-    assert integers["float rates"] == found["rates"]
+    assert integers["float_rates"] == found["rates"]
     spikes = Trace.load(folder / "sim.h5").spikes
     in_float_time = {"layers.0": spikes["layers.0"][1:31], "layers.1": spikes["layers.1"][2:32]}
     assert integers["rates"] == {name: z.mean() for name, z in in_float_time.items()}

@@ -55,7 +55,7 @@ def test_a_graph_in_float_and_integers(quantized: Path, data: Path, tmp_path: Pa
     graph = quantized.with_name("network.h5")
     real = answer("simulate", graph, "--data", data, "--trace", tmp_path / "float.h5")
     fixed = answer("simulate", quantized, "--data", data, "--network", graph, "--trace", tmp_path / "integers.h5")
-    assert fixed["float accuracy"] == real["accuracy"]
+    assert fixed["float_accuracy"] == real["accuracy"]
     assert min(*fixed["rates"].values(), *real["rates"].values()) > 0.01
     compared = called("diff", tmp_path / "float.h5", tmp_path / "integers.h5", "--json")
     assert compared.returncode in (0, 1), compared.stderr
@@ -84,12 +84,12 @@ def test_a_graph_is_compared_and_reported(quantized: Path, data: Path, tmp_path:
 def test_a_graph_goes_through_nir(quantized: Path, data: Path, tmp_path: Path) -> None:
     graph = quantized.with_name("network.h5")
     written = answer("export", graph, "--out", tmp_path / "ours.nir")
-    assert written["read back"] == "equal"
+    assert written["read_back"] == "equal"
     again = answer("import", tmp_path / "ours.nir", "--out", tmp_path)
     assert hn.Network.load(again["file"]).digest() == hn.Network.load(graph).digest()
     here, there = (answer("simulate", path, "--data", data) for path in (graph, tmp_path / "ours.nir"))
     assert here == there
-    assert answer("export", quantized, "--out", tmp_path / "q.nir")["read back"] == "equal"
+    assert answer("export", quantized, "--out", tmp_path / "q.nir")["read_back"] == "equal"
     integers = answer("import", tmp_path / "q.nir", "--out", tmp_path)
     assert Path(integers["file"]).name == "quantized.h5"
     one, other = (hn.QuantizedNetwork.load(path) for path in (quantized, integers["file"]))
@@ -146,8 +146,8 @@ def test_layers_become_a_graph_for_more_groups(data: Path, tmp_path: Path) -> No
     found = answer("quantize", tmp_path / "network.h5", "--data", data, "--weight-groups", "2", "--out", tmp_path)
     assert found["notes"] == []
     learned = answer("learn", found["file"], "--data", data, "--epochs", "1", "--out", tmp_path / "learned")
-    assert learned["weights changed"] > 0
-    assert answer("simulate", found["file"], "--data", data, "--network", tmp_path / "network.h5")["float accuracy"] > 0
+    assert learned["weights_changed"] > 0
+    assert answer("simulate", found["file"], "--data", data, "--network", tmp_path / "network.h5")["float_accuracy"] > 0
     assert answer("compile", found["file"], "--learn", "rate=0.2", "--out", tmp_path / "c")["learning"]
 
 
@@ -213,7 +213,7 @@ def test_integers_get_a_profile_and_learn(data: Path, tmp_path: Path) -> None:
     assert bare["rates"]["hidden"] > 0
     before = hn.QuantizedNetwork.load(found["file"])
     learned = answer("learn", found["file"], "--data", data, "--epochs", "1", "--out", tmp_path / "learned")
-    assert learned["weights changed"] > 0
+    assert learned["weights_changed"] > 0
     after = hn.QuantizedNetwork.load(learned["network"])
     assert [p.per_neuron.tolist() for p in after.populations] == [p.per_neuron.tolist() for p in before.populations]
     line = refusal(

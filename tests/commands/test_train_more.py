@@ -37,7 +37,7 @@ def test_a_graph_learns_and_becomes_integers(graph: Path, data: Path, tmp_path: 
     before = hn.evaluate(hn.Network.load(graph), hn.load_data(str(data))).accuracy
     trained = answer("train", "--from", graph, "--data", data, "--epochs", 30, "--rate", 0.02, "--out", tmp_path)
     assert trained["network"] == str(tmp_path / "network.h5")
-    assert trained["test accuracy"] > max(before, 0.85)
+    assert trained["test_accuracy"] > max(before, 0.85)
     assert answer("quantize", tmp_path / "network.h5", "--data", data)["file"] == str(tmp_path / "quantized.h5")
     scored = answer("simulate", tmp_path / "quantized.h5", "--data", data)
     assert scored["accuracy"] > 0.6  # six neurons in 8 bits: less than in float, more than chance
@@ -54,7 +54,7 @@ def test_imported_convolutions_learn_by_every_rule(rule: str, data: Path, tmp_pa
     before, after = hn.Network.load(start), hn.Network.load(trained["network"])
     (kernel,) = (c for c in after.connections if isinstance(c.weights, Convolution))
     assert any(not np.array_equal(kernel.stored(), c.stored()) for c in before.connections if c.name == kernel.name)
-    assert trained["test accuracy"] > max(hn.evaluate(before, hn.load_data(str(data))).accuracy, 0.85)
+    assert trained["test_accuracy"] > max(hn.evaluate(before, hn.load_data(str(data))).accuracy, 0.85)
 
 
 def test_layers_go_on_from_their_weights(data: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.exchange.checkpoints import adaptive, recurrent, sinabs, snntorch
 from hypr_neuro.exchange.checkpoints.content import Content
 from hypr_neuro.exchange.checkpoints.npz import read_npz
@@ -106,7 +106,7 @@ def _check_choices(content: Content, form: str, choices: dict[str, Any], known: 
 def _read(path: Path) -> Content:
     """Read the file with the reader of its ending."""
     if path.suffix.lower() not in READERS:
-        raise InputError(f"checkpoint '{path}': unknown ending '{path.suffix}', known: {', '.join(READERS)}")
+        raise InputError(f"checkpoint '{path}': unknown ending {among(path.suffix, READERS)}")
     return READERS[path.suffix.lower()](path)
 
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.errors import FileFormatError, InputError, among
 from hypr_neuro.exchange.netx import neurons
 from hypr_neuro.exchange.netx.convolution import Shape
 from hypr_neuro.exchange.netx.fields import Fields
@@ -70,7 +70,7 @@ class Netx:
     def shaped(self, name: str, array: Array) -> Array:
         """Return an array (…, n) of a population or of the "input" as (…, x, y, channel)."""
         if name not in self.shapes:
-            raise InputError(f"unknown population '{name}', known: {', '.join(self.shapes)}")
+            raise InputError(f"unknown population {among(name, self.shapes)}")
         return array.reshape(*array.shape[:-1], *self.shapes[name])
 
     def with_input_bias(self, mantissa: ArrayLike) -> IntegerNetwork:

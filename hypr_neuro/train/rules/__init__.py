@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.registry import load_records, without_record
 from hypr_neuro.train.rules.base import Rule
 
@@ -30,11 +30,11 @@ def get_rule(chosen: RuleChoice) -> Rule:
     name = settings.pop("name", None)
     if not isinstance(name, str) or name not in RULES:
         file = without_record(__name__, __path__, name, "RULE")
-        raise InputError(f"unknown rule '{name}'{file}, known: {', '.join(sorted(RULES))}")
+        raise InputError(f"unknown rule {among(name, sorted(RULES), file)}")
     known = [f.name for f in fields(RULES[name]) if f.name not in FIXED]
     for key in settings:
         if key not in known:
-            raise InputError(f"rule '{name}': unknown setting '{key}', known: {', '.join(known)}")
+            raise InputError(f"rule '{name}': unknown setting {among(key, known)}")
     return replace(RULES[name], **settings) if settings else RULES[name]
 
 
