@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.options import Data, DataDir, Json, ProfileName, Seed, data_arguments, get_data
+from hypr_neuro.cli.options import (
+    Data,
+    DataDir,
+    Json,
+    Override,
+    ProfileName,
+    Seed,
+    data_arguments,
+    get_data,
+    get_profile,
+    profile_arguments,
+)
 
 
 @command
@@ -16,6 +27,7 @@ def run(
     data: Data = "digits",
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
+    override: Override = None,
     seed: Seed = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of float training (default: by data set).")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder (default: runs/demo-DATA).")] = None,
@@ -30,10 +42,11 @@ def run(
         sequences,
         folder,
         RichConsole(quiet=json),
-        profile=profile,
+        profile=get_profile(profile, override),
         seed=seed,
         epochs=epochs,
         data_arguments=data_arguments(data, data_dir),
+        profile_arguments=profile_arguments(profile, override),
     )
     learning = results["learning"]
     scratch, tuned = learning["scratch"]["epochs"][-1], learning["fine_tuning"]

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from hypr_neuro.cli.console import command, emit, print_table
-from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.options import Json, Override, get_profile
 
 
 @command
 def run(
     name: Annotated[str | None, typer.Argument(help="Show this profile: a name or the path of a YAML file.")] = None,
+    override: Override = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema for editors.")] = False,
     json: Json = False,
 ) -> None:
@@ -27,7 +28,7 @@ def run(
         descriptions = {n: load_profile(n).description for n in profile_names()}
         emit(descriptions, json, "Profiles")
         return
-    facts = describe_profile(load_profile(name))
+    facts = describe_profile(get_profile(name, override))
     if json:
         emit(facts, True)
         return

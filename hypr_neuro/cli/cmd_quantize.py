@@ -13,12 +13,15 @@ from hypr_neuro.cli.options import (
     Data,
     DataDir,
     Json,
+    Override,
     ProfileName,
     Seed,
     check_channels,
     check_not_read,
     data_arguments,
     get_data,
+    get_profile,
+    profile_arguments,
 )
 
 
@@ -30,6 +33,7 @@ def run(
     data: Data = "digits",
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
+    override: Override = None,
     groups: Annotated[
         str | None,
         typer.Option(
@@ -58,12 +62,11 @@ def run(
     from hypr_neuro.exchange.loading import load
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.profiles.profile import load_profile
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.quantizing.quantize import quantize
     from hypr_neuro.workflow import notes, stages
 
-    net, chip = load(network), load_profile(profile)
+    net, chip = load(network), get_profile(profile, override)
     folder_path = network.parent if out is None else out
     check_not_read(folder_path / "quantized.h5", network)
     if isinstance(net, QuantizedNetwork):
@@ -80,8 +83,9 @@ def run(
     if isinstance(net, Network):
         qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
         flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-        words = ["hypr-neuro", "quantize", str(network), "--profile", profile, "--seed", str(seed), *flags]
-        command_line = f"{shlex.join([*words, '--out', str(folder_path)])} {data_arguments(data, data_dir)}"
+        words = ["hypr-neuro", "quantize", str(network), "--seed", str(seed), *flags, "--out", str(folder_path)]
+        chosen = f"{profile_arguments(profile, override)} {data_arguments(data, data_dir)}"
+        command_line = f"{shlex.join(words)} {chosen}"
         notes.note_stage(folder, sequences, f"{sequences.name} on {chip.name}", command_line, seed)
     else:
         qnet = quantize(net, chip, **options)

@@ -16,11 +16,13 @@ from hypr_neuro.cli.options import (
     DataOption,
     Json,
     Out,
+    Override,
     Seed,
     check_channels,
     check_not_read,
     data_arguments,
     get_data,
+    get_profile,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help=f"Chip whose integers learn, for --arithmetic fixed (default: {PROFILE}).")
     ] = None,
+    override: Override = None,
     spec: Annotated[Path | None, typer.Option(help="Network spec (YAML); default: one that suits the data.")] = None,
     start: Annotated[
         Path | None,
@@ -90,7 +93,7 @@ def run(
         "clip": clip,
         "patience": patience,
     }
-    fixed_options = {"profile": profile, "decay": decay}
+    fixed_options = {"profile": profile, "override": override or None, "decay": decay}
     _check_arithmetic(arithmetic, float_options, fixed_options)
     if start is not None and spec is not None:
         raise InputError(
@@ -186,11 +189,10 @@ def _train_fixed(
     from dataclasses import replace
 
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.profiles.profile import load_profile
     from hypr_neuro.workflow.stages_fixed import train_fixed_stage
     from hypr_neuro.workflow.tasks import task_for
 
-    task, chip = task_for(sequences), load_profile(settings["profile"] or PROFILE)
+    task, chip = task_for(sequences), get_profile(settings["profile"] or PROFILE, settings["override"])
     options = replace(task.fixed, **{k: settings[k] for k in ("rate", "decay") if settings[k] is not None})
     folder = RunFolder(out)
     with RichConsole(quiet=json).progress("train in integers") as advance:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
+    from hypr_neuro.profiles.profile import Profile
 
 Data = Annotated[
     str,
@@ -24,6 +25,26 @@ Out = Annotated[Path, typer.Option("--out", help="Run folder; created if need be
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ProfileName = Annotated[str, typer.Option("--profile", help="Name of a profile, or the path of a YAML file.")]
+
+Override = Annotated[
+    list[str] | None,
+    typer.Option("--override", help="Change a number of the profile, SECTION.KEY=VALUE, e.g. precision.weight_bits=4."),
+]
+
+
+def get_profile(name: str, override: list[str] | None) -> Profile:
+    """Return the profile that --profile names, with the changes of --override."""
+    from hypr_neuro.profiles.override import parse_overrides
+    from hypr_neuro.profiles.profile import load_profile
+
+    return load_profile(name, parse_overrides(override or []))
+
+
+def profile_arguments(name: str, override: list[str] | None) -> str:
+    """Return the same options as text, for the report."""
+    import shlex
+
+    return shlex.join(["--profile", name, *(word for text in override or [] for word in ("--override", text))])
 
 
 def get_data(name: str, folder: Path | None, seed: int, options: list[str] | None = None) -> SequenceData:

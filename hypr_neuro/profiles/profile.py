@@ -7,6 +7,7 @@ overrides single keys, so that a study varies one field. What is not published i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
@@ -269,7 +270,7 @@ def profile_names() -> list[str]:
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_profile(name: str | Path | Profile) -> Profile:
+def load_profile(name: str | Path | Profile, override: Mapping[str, Any] | None = None) -> Profile:
     """Return a profile.
 
     Parameters
@@ -277,12 +278,18 @@ def load_profile(name: str | Path | Profile) -> Profile:
     name
         Of a profile that comes with hypr-neuro, the path of a YAML file (anything that ends in .yaml or .yml), or a
         profile, which is returned as it is.
+    override
+        Numbers to change, such as {"precision.weight_bits": 4}, see `profiles.override`.
 
     Raises
     ------
     ProfileError
         For whatever is wrong, unknown keys included; the error names file and key.
     """
+    if override:
+        from hypr_neuro.profiles.override import overridden
+
+        return overridden(load_profile(name), override)
     if isinstance(name, Profile):
         return name
     path = _find(str(name), None)

@@ -12,7 +12,7 @@ from hypr_neuro.data import SequenceData
 from hypr_neuro.data.checks import require_integers
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
-from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
 from hypr_neuro.workflow import notes, stages
@@ -37,10 +37,11 @@ def run_demo(
     out: Path,
     console: Console,
     *,
-    profile: str = "loihi2",
+    profile: str | Profile = "loihi2",
     seed: int = 0,
     epochs: int | None = None,
     data_arguments: str = "",
+    profile_arguments: str = "",
 ) -> dict[str, Any]:
     """Run every stage on `data`; return the results that report.json holds. A stage that was interrupted goes on.
 
@@ -53,13 +54,13 @@ def run_demo(
     console
         Takes what the demo says.
     profile
-        Name or path of the chip's profile.
+        The chip's profile, its name or its file.
     seed
         Of everything random.
     epochs
         Of float training, None for the task's.
-    data_arguments
-        Options of the command line that name `data`, for the commands in the report.
+    data_arguments, profile_arguments
+        Options of the command line that name `data` and `profile`, for the commands in the report.
 
     Raises
     ------
@@ -85,9 +86,8 @@ def run_demo(
         )
     # only now: a folder that holds another run is refused by training, and must stay as it is
     shorter = f" --epochs {epochs}" if epochs else ""
-    command = (
-        f"hypr-neuro demo {data_arguments} --profile {profile} --seed {seed}{shorter} --out {shlex.quote(str(out))}"
-    )
+    chosen = profile_arguments or f"--profile {shlex.quote(chip.name)}"
+    command = f"hypr-neuro demo {data_arguments} {chosen} --seed {seed}{shorter} --out {shlex.quote(str(out))}"
     notes.note_run(folder, f"{data.name} on {chip.name}", command, seed)
     notes.note_data(folder, data)
     net = stages.nir_stage(folder, trained)
@@ -109,7 +109,7 @@ def run_demo(
         else f"Lava: {lava['steps']} steps, spikes and states equal"
     )
     _learn(folder, console, net, qnet, data, task, seed)
-    folder.write("commands", repeat_commands(out, profile, seed, data_arguments, total_epochs))
+    folder.write("commands", repeat_commands(out, chosen, seed, data_arguments, total_epochs))
     results = folder.results()
     write_report(results, folder.path)
     return results
@@ -155,13 +155,13 @@ def _samples(advance: Advance, epochs: int) -> Callable[[int, int], None]:
     return report
 
 
-def repeat_commands(out: Path, profile: str, seed: int, data_arguments: str, epochs: int) -> list[str]:
+def repeat_commands(out: Path, profile_arguments: str, seed: int, data_arguments: str, epochs: int) -> list[str]:
     """Return the demo's stages as single commands."""
     data, run = data_arguments or "--data digits", shlex.quote(str(out))
     return [
         f"hypr-neuro train {data} --seed {seed} --epochs {epochs} --out {run}",
         f"hypr-neuro export {run}/network.h5 --out {run}/network.nir",
-        f"hypr-neuro quantize {run}/network.nir {data} --profile {profile} --out {run}",
+        f"hypr-neuro quantize {run}/network.nir {data} {profile_arguments} --out {run}",
         f"hypr-neuro place {run}/quantized.h5 --out {run}",
         f"hypr-neuro simulate {run}/quantized.h5 {data} --network {run}/network.h5 --out {run}",
         f"hypr-neuro compare {run}/network.h5 {run}/quantized.h5 {data} --seed {seed} --scratch --out {run}",

@@ -109,7 +109,7 @@ def test_a_profile_extends_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.
         ("extends: loihi2\ntime: 4\n", "key 'time' = 4"),
         ("name: bare\n", r"key 'description' = .*is missing \(and \d+ more\)"),
         ("extends: 7\n", "key 'extends' = 7, rule: a name or the path"),
-        ("extends: loihi9\n", "unknown profile 'loihi9', known: .*ideal"),
+        ("extends: loihi9\n", r"unknown profile 'loihi9' \(did you mean 'loihi2'\?\), known: .*ideal"),
         ("extends: gone.yaml\n", r"profile file '.*gone\.yaml' does not exist"),
         ("extends: chip.yaml\n", "'extends' goes in a circle"),
         ("- a\n- b\n", "a mapping is expected, found list"),

@@ -1,0 +1,79 @@
+"""A profile with single numbers changed, by dotted name: ``precision.weight_bits=4``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypr_neuro.errors import InputError, among
+from hypr_neuro.profiles.profile import Profile, parse_profile, unit_of
+
+BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"
+
+
+def overridden(profile: Profile, changes: Mapping[str, Any]) -> Profile:
+    """Return a profile with other numbers.
+
+    Its name says which: "loihi2 with precision.weight_bits=4". Eligibilities of other widths keep their range: their
+    fraction changes by as many bits, unless it is given as well.
+
+    Parameters
+    ----------
+    profile
+        Stays as it is.
+    changes
+        Values by "section.key", such as {"precision.weight_bits": 4}; None takes a limit away.
+
+    Raises
+    ------
+    InputError
+        For an unknown section or key; `ProfileError` for values out of range.
+    """
+    if not changes:
+        return profile
+    data, known = profile.dump(), _keys(profile)
+    source = f"given in place of that of '{profile.name}'"
+    for key, value in _with_fraction(profile, changes).items():
+        if key not in known:
+            raise InputError(f"override: unknown key {among(key, known)}")
+        section, name = key.split(".")
+        if value is None:
+            data[section].pop(name, None)
+        else:
+            data[section][name] = {"value": value, "unit": unit_of(name), "source": source}
+    data["name"] = f"{profile.name} with {', '.join(f'{key}={value}' for key, value in changes.items())}"
+    return parse_profile(data, data["name"])
+
+
+def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
+    """Return the changes that texts ``section.key=value`` name, values as YAML reads them; InputError for others."""
+    import yaml
+
+    changes: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        rule = f"override {text}: rule: SECTION.KEY=VALUE, such as precision.weight_bits=4"
+        if not (key.count(".") == 1 and equals and value):
+            raise InputError(rule)
+        if key in changes:
+            raise InputError(f"override {key}: given twice, rule: once")
+        try:
+            changes[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(rule) from error
+    return changes
+
+
+def _keys(profile: Profile) -> list[str]:
+    """Return the names of all numbers that a profile can hold."""
+    sections = {name: getattr(profile, name) for name in ("precision", "learning", "time", "core", "chip", "energy")}
+    return [f"{section}.{key}" for section, part in sections.items() for key in type(part).model_fields]
+
+
+def _with_fraction(profile: Profile, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes with the fraction of eligibilities that goes with their width."""
+    bits = changes.get(BITS)
+    if isinstance(bits, bool) or not isinstance(bits, int) or FRACTION in changes:
+        return dict(changes)
+    fraction = profile.learning.eligibility_fraction.value + bits - profile.learning.eligibility_bits.value
+    return {**changes, FRACTION: max(fraction, 0)}
