@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any
 
 from hypr_neuro.compilers.c.expression import SUM, UNARY, Expression, literal
+from hypr_neuro.compilers.c.loop_forms import loops_among, stop_of, touches, writes, writes_each
 from hypr_neuro.compilers.c.names import c_name, nested_names, safe, stored_names
 from hypr_neuro.compilers.c.translate import Translator, module
 
@@ -180,7 +181,9 @@ class LoopTranslator(Translator):
 
     def _place_sink(self, body: list[ast.stmt], name: str) -> None:
         """Mark, in the tree, the one inner loop that writes the array."""
-        writers = [(outer, inner) for outer in _loops(body) for inner in _loops(outer.body) if _writes(inner, name)]
+        writers = [
+            (outer, inner) for outer in loops_among(body) for inner in loops_among(outer.body) if writes(inner, name)
+        ]
         if len(writers) != 1:
             self.refuse(self.tree, name, "written in one loop over its two indices")
         outer, inner = writers[0]
@@ -208,7 +211,7 @@ class LoopTranslator(Translator):
                 rule = f"the loop over all of {name}[{indices}] is under no if; ask inside of it, {name} is 0 already"
                 self.refuse(loop, f"for {ast.unparse(loop.target)} under if", rule)
         for k, loop in enumerate((outer, inner)):
-            length = _stop(loop.iter)
+            length = stop_of(loop.iter)
             length = self.lengths.get(ast.unparse(length), length) if length is not None else None
             if length is None or self._axis(length) != self.sink.shape[k]:
                 rule = (
@@ -363,55 +366,14 @@ def writes_all(function: Tagged, name: str) -> bool:
     translator = LoopTranslator(function, "", arrays=arrays)
     lengths = [f"{array}.shape[0]" for array in arrays]
     for statement in translator.body():
-        if isinstance(statement, ast.For) and (stop := _stop(statement.iter)) is not None:
+        if isinstance(statement, ast.For) and (stop := stop_of(statement.iter)) is not None:
             stop = translator.lengths.get(ast.unparse(stop), stop)
-            if ast.unparse(stop) in lengths and _writes_each(statement, name):
+            if ast.unparse(stop) in lengths and writes_each(statement, name):
                 return True
-        if _touches(statement, name):
+        if touches(statement, name):
             return False
     return False
-
-
-def _writes_each(loop: ast.For, name: str) -> bool:
-    """Tell whether every round of a loop writes the entry of its own index, and does not touch the array before."""
-    index = ast.unparse(loop.target)
-    for statement in loop.body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == f"{name}[{index}]":
-            return not _touches(statement.value, name)
-        if _touches(statement, name) or index in stored_names(statement):
-            return False
-    return False
-
-
-def _touches(node: ast.AST, name: str) -> bool:
-    """Tell whether an entry of an array is read or written."""
-    return any(isinstance(n, ast.Subscript) and ast.unparse(n.value) == name for n in ast.walk(node))
 
 
 def _of_simulator(function: Tagged) -> bool:
     return function.__module__.startswith("hypr_neuro.sim.")
-
-
-def _loops(body: Sequence[ast.stmt]) -> list[ast.For]:
-    """Return the loops among these statements, also those under an if."""
-    loops = []
-    for statement in body:
-        if isinstance(statement, ast.For):
-            loops.append(statement)
-        elif isinstance(statement, ast.If):
-            loops += _loops([*statement.body, *statement.orelse])
-    return loops
-
-
-def _stop(node: ast.expr) -> ast.expr | None:
-    """Return the end of a range from 0, None for another expression."""
-    if not isinstance(node, ast.Call) or ast.unparse(node.func) != "range" or len(node.args) not in (1, 2):
-        return None
-    return node.args[-1] if len(node.args) == 1 or ast.unparse(node.args[0]) == "0" else None
-
-
-def _writes(loop: ast.For, name: str) -> bool:
-    nodes = [n for statement in loop.body for n in ast.walk(statement)]
-    return any(
-        isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == name for n in nodes
-    )

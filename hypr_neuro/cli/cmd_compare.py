@@ -36,7 +36,7 @@ def run(
 
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.workflow import notes, stages
+    from hypr_neuro.workflow import notes, stages_learning
     from hypr_neuro.workflow.tasks import task_for
 
     if scratch and disturb:
@@ -49,7 +49,7 @@ def run(
     options = replace(options, layers=tuple(layer or options.layers))
     count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
     with RichConsole(quiet=json).progress(f"learn on '{device}', float beside it") as advance:
-        comparison = stages.compare_stage(
+        comparison = stages_learning.compare_stage(
             folder,
             kind,
             net,

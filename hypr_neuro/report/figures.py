@@ -1,95 +1,35 @@
-"""Figures of the report as inline SVG, drawn with matplotlib's object interface.
-
-A figure is drawn in the colours of the light page; `_inline` then replaces each by the page's CSS variable of that
-role, so that one drawing serves light and dark pages. Ids get the figure's name in front, since all figures share one
-page; namespaces, metadata and fixed sizes are dropped. Text stays text.
-"""
+"""The figures of the report, from the plain data of a run folder."""
 
 from __future__ import annotations
 
-import io
-import math
-import re
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree
 
-import matplotlib
-from markupsafe import Markup
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
+from hypr_neuro.report.drawing import (
+    BLUE,
+    FONT,
+    INK,
+    MUTED,
+    ON_BAR,
+    ORANGE,
+    PALETTE,
+    PINK,
+    Drawing,
+    Legend,
+    drawing,
+    label,
+)
 from hypr_neuro.report.values import Data, lookup, number, pairs, percent, rows, show, whole_cores
 
-WIDTH, WIDE, HEIGHT = 350, 800, 225  # points; a column of the page, its full width, the height of a curve
-FONT = 10.5
-INK, MUTED, GRID, ON_BAR = "#1f2a37", "#5a6675", "#e2e7ed", "#fffffe"
-BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072b2", "#d55e00", "#00916a", "#b8588f", "#a87900", "#2f9fd6"
-PALETTE = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
-ROLES = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    ON_BAR: "on-bar",
-    BLUE: "blue",
-    ORANGE: "orange",
-    GREEN: "green",
-    PINK: "pink",
-    YELLOW: "yellow",
-    SKY: "sky",
-}
 MARKERS, DASHES = "osD^vP", ("-", "--", "-.", ":")
 MOST_CORES, MOST_LINES, MOST_SPIKES, MARKED_POINTS, WIDE_STEPS = 12, 12, 12_000, 40, 160
-
-STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "path.simplify": False,
-    "text.parse_math": False,
-    "font.family": ["DejaVu Sans"],
-    "font.size": FONT,
-    "axes.edgecolor": MUTED,
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.unicode_minus": True,
-    "figure.facecolor": "none",
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "legend.fontsize": FONT,
-    "legend.frameon": False,
-    "legend.handlelength": 1.8,
-    "legend.labelcolor": INK,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 4.0,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
-}
-
-
-Legend = list[tuple[str, Artist]]  # the legend: names and what stands before them
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure: the SVG element, a caption that says what to see, and whether it takes the page's full width."""
-
-    svg: Markup
-    caption: str
-    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +66,7 @@ def training_loss(training: Data) -> Drawing | None:
         return []
 
     first, final = show(curve.y[0]), show(curve.y[-1])
-    return _figure("loss", draw, f"Training loss: {first} in the first epoch, {final} in the last.")
+    return drawing("loss", draw, f"Training loss: {first} in the first epoch, {final} in the last.")
 
 
 def validation(training: Data) -> Drawing | None:
@@ -148,7 +88,7 @@ def validation(training: Data) -> Drawing | None:
         caption += (
             f" The ring marks the epoch whose weights were kept: epoch {show(best[0][0])} with {percent(best[0][1])}."
         )
-    return _figure("validation", draw, caption)
+    return drawing("validation", draw, caption)
 
 
 REFERENCES = {"scratch": "trained offline", "fine_tuning": "before the disturbance"}
@@ -169,15 +109,15 @@ def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
     def draw(axes: Axes) -> Legend:
         keys = _plot(axes, curves)
         _share_axis(axes, "test accuracy", [y for curve in curves for y in curve.y] + [share for share, _ in levels])
-        for share, label in levels:
-            _level(axes, share, f"{label}, {percent(share)}")
+        for share, what in levels:
+            _level(axes, share, f"{what}, {percent(share)}")
         return keys
 
     final_text = ", ".join(f"{curve.label} {percent(curve.y[-1])}" for curve in curves)
     caption = f"Accuracy after each pass over the data, epoch 0 before learning; at the end {final_text}."
     if any(curve.label == "while learning" for curve in curves):
         caption += " “While learning” counts each sample before its own update."
-    return _figure(f"learning-{key}", draw, caption)
+    return drawing(f"learning-{key}", draw, caption)
 
 
 def cosine(key: str, study: Data) -> Drawing | None:
@@ -200,7 +140,7 @@ def cosine(key: str, study: Data) -> Drawing | None:
     caption = "Cosine between the chip's gradient and float's for each connection; 1 is the same direction."
     caption += f" Lowest: {lowest[0]:.4f} ({lowest[1]})."
     caption += f" {left_out} further connections are left out." if left_out > 0 else ""
-    return _figure(f"cosine-{key}", draw, caption)
+    return drawing(f"cosine-{key}", draw, caption)
 
 
 def cores(placement: Data) -> Drawing | None:
@@ -225,7 +165,7 @@ def cores(placement: Data) -> Drawing | None:
     few = f"The {len(shown)} fullest of {len(table)} cores" if len(table) > len(shown) else "Each core"
     caption = f"{few} against its limits (dashed line). Fullest: {name} of core {full[0]}, {percent(full[1][name])}."
     height = 60 + len(shown) * (14 * len(resources) + 10)
-    return _figure("cores", draw, caption, height=height)
+    return drawing("cores", draw, caption, height=height)
 
 
 RESOURCES = {
@@ -274,7 +214,7 @@ def raster(section: Data) -> Drawing | None:
     counts = ", ".join(f"{show(len(group))} {name}" for name, group in groups.items())
     caption = f"Spikes of {show(section.get('layer'))} in sample {show(section.get('sample'))}: {counts}."
     caption += f" Only the first {steps} steps are drawn." if len(shown) < len(everything) else ""
-    return _figure("raster", draw, caption, height=300, wide=steps > WIDE_STEPS)
+    return drawing("raster", draw, caption, height=300, wide=steps > WIDE_STEPS)
 
 
 # ---- parts of figures
@@ -390,88 +330,3 @@ def _ticks(spikes: Sequence[tuple[float, float]], low: float, high: float, color
     vertices = [(step, neuron + end) for step, neuron in spikes for end in (low, high)]
     outline = Outline(vertices or [(0, 0)], [Outline.MOVETO, Outline.LINETO] * len(spikes) or [Outline.MOVETO])
     return PathPatch(outline, fill=False, edgecolor=color, linewidth=width, capstyle="butt")
-
-
-# ---- from matplotlib to the page
-
-
-def label(text: str, most: int = 24) -> str:
-    """Return a name for a legend or an axis: short, and never hidden by a leading underscore."""
-    short = text if len(text) <= most else text[: most - 1] + "…"
-    return f"\u200b{short}" if short.startswith("_") else short
-
-
-def _figure(
-    name: str, draw: Callable[[Axes], Legend], caption: str, *, height: float = HEIGHT, wide: bool = False
-) -> Drawing:
-    """Return one pair of axes, drawn by `draw`, with its legend above."""
-    width = WIDE if wide else WIDTH
-    with warnings.catch_warnings(), matplotlib.rc_context():
-        warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*")  # the browser has the fonts that matplotlib lacks
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**STYLE, "svg.hashsalt": name})
-        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
-        keys = draw(figure.subplots())
-        if len(keys) > 1:
-            _add_legend(figure, keys, width, height)
-        svg = io.StringIO()
-        figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return Drawing(_inline(svg.getvalue(), name, caption), caption, wide)
-
-
-def _add_legend(figure: Figure, keys: Legend, width: float, height: float) -> None:
-    """Add the legend above the axes and make the figure taller for its rows."""
-    labels = [label(name) for name, _ in keys]
-    columns = _columns(labels, width)
-    extra_rows = math.ceil(len(labels) / columns) - 1
-    figure.set_size_inches(width / 72, (height + 1.5 * FONT * extra_rows) / 72)
-    handles = [handle for _, handle in keys]
-    figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.4)
-
-
-def _columns(labels: Sequence[str], width: float) -> int:
-    """Return as many columns as fit, each as wide as the longest label."""
-    return max(1, min(len(labels), int(width // (0.55 * FONT * max(map(len, labels)) + 34))))
-
-
-def _inline(svg: str, name: str, caption: str) -> Markup:
-    """Return the SVG element for use inside HTML; see the module's docstring."""
-    root = ElementTree.fromstring(svg)
-    for parent in list(root.iter()):
-        parent.tag = _local(parent.tag)
-        for child in list(parent):
-            if _local(child.tag) == "metadata":
-                parent.remove(child)
-        attributes = {_local(key): _attribute(_local(key), value, name) for key, value in parent.attrib.items()}
-        parent.attrib.clear()
-        parent.attrib.update(attributes)
-        parent.tail = None if not (parent.tail or "").strip() else parent.tail
-    root.attrib.clear()
-    root.attrib.update({"viewBox": _view_box(svg), "role": "img", "aria-label": caption})
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
-
-
-def _local(name: str) -> str:
-    """Return a tag or attribute without its namespace."""
-    return name.rpartition("}")[2]
-
-
-def _attribute(key: str, value: str, name: str) -> str:
-    """Return one attribute: ids and references get the figure's name, colours become CSS variables."""
-    if key == "id":
-        return f"{name}-{value}"
-    if key == "href":
-        return value.replace("#", f"#{name}-", 1)
-    value = value.replace("url(#", f"url(#{name}-")
-    return re.sub(r"#[0-9a-f]{6}\b(?!-)", lambda match: _color(match[0]), value) if key in ("style", "fill") else value
-
-
-def _color(code: str) -> str:
-    """Return the page's variable for a colour of the drawing."""
-    return f"var(--fig-{ROLES[code]})" if code in ROLES else code
-
-
-def _view_box(svg: str) -> str:
-    """Return the drawing's view box."""
-    match = re.search(r'viewBox="([^"]*)"', svg)
-    return match[1] if match else f"0 0 {WIDTH} {HEIGHT}"

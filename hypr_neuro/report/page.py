@@ -54,7 +54,7 @@ from hypr_neuro.report.values import (
 )
 
 if TYPE_CHECKING:
-    from hypr_neuro.report.figures import Drawing
+    from hypr_neuro.report.drawing import Drawing
 
 HTML_NAME, JSON_NAME = "report.html", "report.json"
 SECTIONS = ("data", "network", "profile", "training", "accuracy", "nir", "quantization", "placement", "lava", "raster")

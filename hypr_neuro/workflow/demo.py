@@ -15,7 +15,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
-from hypr_neuro.workflow import notes, stages
+from hypr_neuro.workflow import notes, stages, stages_learning
 from hypr_neuro.workflow.tasks import Task, task_for
 
 Advance = Callable[[int, int, str], None]
@@ -125,7 +125,7 @@ def _learn(
     )
     for kind, description, options, epochs in runs:
         with console.progress(f"learn on chip {description}") as advance:
-            comparison = stages.compare_stage(
+            comparison = stages_learning.compare_stage(
                 folder,
                 kind,
                 net,

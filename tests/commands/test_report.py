@@ -380,7 +380,7 @@ def test_ids_are_unique_and_references_lead_somewhere(full_page: str) -> None:
 def test_figures_follow_the_page_colours(full_page: str) -> None:
     drawings = "".join(re.findall(r"<svg.*?</svg>", full_page, re.DOTALL))
     left = set(re.findall(r"#[0-9a-f]{6}\b", drawings)) - {"#ffffff", "#000000"}
-    assert not left, f"{left}: name the colour in figures.ROLES"
+    assert not left, f"{left}: name the colour in drawing.ROLES"
     roles = set(re.findall(r"var\((--fig-[a-z-]+)\)", drawings))
     css = full_page[: full_page.index("</style>")]
     assert all(css.count(f"{role}:") == 2 for role in roles), "a colour for light and one for dark"

@@ -36,7 +36,7 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.testing.networks import random_network, random_spikes
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.initial import scale_to_rate
-from hypr_neuro.workflow import equal, stages
+from hypr_neuro.workflow import equal, stages, stages_learning
 
 
 def data() -> SequenceData:
@@ -92,9 +92,9 @@ def test_rates_of_float_and_integers_are_of_the_same_samples_and_steps(tmp_path:
 
 
 def test_share_of_regained_points() -> None:
-    assert stages.regained(0.9, 0.5, 0.8) == pytest.approx(0.75)
-    assert stages.regained(0.9, 0.5, 0.4) < 0
-    assert np.isnan(stages.regained(0.5, 0.5, 0.6))
+    assert stages_learning.regained(0.9, 0.5, 0.8) == pytest.approx(0.75)
+    assert stages_learning.regained(0.9, 0.5, 0.4) < 0
+    assert np.isnan(stages_learning.regained(0.5, 0.5, 0.6))
 
 
 def test_baseline_of_labels_per_step_is_the_most_frequent_class() -> None:

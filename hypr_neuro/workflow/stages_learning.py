@@ -1,0 +1,166 @@
+"""Stages in which a network learns on the chip beside the float rule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hypr_neuro.comparing.compare import (
+    Comparison,
+    compare,
+    compare_inference,
+    disturb,
+)
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import InputError
+from hypr_neuro.files.run_folder import RunFolder
+from hypr_neuro.graph.network import Network
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize, state_ranges, weight_ranges
+from hypr_neuro.sim.learning.learn import LearnOptions
+from hypr_neuro.workflow.stages import Progress, build
+
+
+def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) -> tuple[Network, QuantizedNetwork]:
+    """Return a network like `net`, all drawn anew, in float and in integers with room for what training reached.
+
+    What is frozen in `net` is frozen as it is drawn.
+
+    Raises
+    ------
+    InputError
+        If `net` does not say how it was built (imported networks do not).
+    """
+    if "spec" not in net.notes:
+        raise InputError(
+            "learning from scratch needs the network's spec, and this one was imported without; "
+            "train it with hypr-neuro, or let it go on learning instead"
+        )
+    fresh = build(net.notes["spec"], data, seed, float(net.notes.get("start_rate", 0.0)))
+    for drawn, trained in zip(fresh.connections, net.connections, strict=True):
+        drawn.trainable = trained.trainable
+    # a population that never moved in float says nothing of what learning reaches
+    ranges = {name: largest or 1.0 for name, largest in state_ranges(net, data.part("train").x[:64]).items()}
+    return fresh, quantize(fresh, profile, calibration=ranges, weight_range=weight_ranges(net))
+
+
+def learn_stage(
+    folder: RunFolder,
+    kind: str,
+    description: str,
+    net: Network,
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    *,
+    epochs: int,
+    options: LearnOptions,
+    reference: float | None,
+    device: str = "sim",
+    on_epoch: Callable[[str, int], None] | None = None,
+    on_sample: Progress | None = None,
+) -> Comparison:
+    """Learn on the device beside the float rule; write learned_<kind>.h5 and its part of section "learning".
+
+    Parameters
+    ----------
+    folder
+        Run folder.
+    kind
+        "scratch" or "fine_tuning", the name of the part.
+    description
+        What is learned, in words.
+    net, qnet
+        The network in float and in integers.
+    data
+        Sequences with their split.
+    epochs, options
+        Of learning.
+    reference
+        Accuracy before a disturbance, for the share of lost points regained; None from scratch.
+    device
+        Where the integers learn.
+    on_epoch, on_sample
+        Called as learning goes on.
+
+    Returns
+    -------
+    Comparison
+        Accuracy, gradients, weights and spikes of both.
+    """
+    started = time.perf_counter()
+    comparison = compare(
+        net, qnet, data, device=device, epochs=epochs, options=options, on_epoch=on_epoch, on_sample=on_sample
+    )
+    comparison.device.save(folder.file(f"learned_{kind}.h5"))
+    first, last = comparison.epochs[0], comparison.epochs[-1]
+    section: dict[str, Any] = {"what": description, "start_accuracy": first.device_accuracy, **comparison.as_dict()}
+    if reference is not None:
+        section["reference_accuracy"] = reference
+        section["regained"] = regained(reference, first.device_accuracy, last.device_accuracy)
+        section["float_regained"] = regained(reference, first.float_accuracy, last.float_accuracy)
+    folder.merge("learning", {kind: section})
+    folder.merge("seconds", {f"learn {kind}": time.perf_counter() - started})
+    return comparison
+
+
+def regained(reference: float, disturbed: float, after: float) -> float:
+    """Return the share of the lost points that learning brought back; NaN if nothing was lost."""
+    lost = reference - disturbed
+    return (after - disturbed) / lost if lost > 0 else float("nan")
+
+
+def compare_stage(
+    folder: RunFolder,
+    kind: str,
+    net: Network,
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    *,
+    seed: int,
+    damage: bool,
+    epochs: int,
+    options: LearnOptions,
+    **run_options: Any,
+) -> Comparison:
+    """Learn beside the float rule, from scratch, after a disturbance or going on as it is.
+
+    Parameters
+    ----------
+    folder
+        Run folder.
+    kind
+        "scratch" draws network and neuron parameters anew, "fine_tuning" goes on from `qnet`.
+    net, qnet
+        The network in float and in integers.
+    data
+        Sequences with their split.
+    seed
+        Of everything random.
+    damage
+        Disturb chip and sensor first (`compare.disturb`).
+    epochs, options
+        Of learning.
+    **run_options
+        Device and callbacks of `learn_stage`.
+
+    Returns
+    -------
+    Comparison
+        Accuracy, gradients, weights and spikes of both.
+    """
+    reference: float | None
+    if kind == "scratch":
+        net, qnet = from_scratch(net, qnet.profile, data, seed + 1)
+        description, reference = "from random weights and neuron parameters", None
+    elif damage:
+        reference = compare_inference(net, qnet, data).integer_score.accuracy
+        qnet, data, description = disturb(qnet, data, seed=seed)
+    else:
+        description, reference = "going on from the quantized network", None
+    options = replace(options, seed=seed)
+    return learn_stage(
+        folder, kind, description, net, qnet, data, epochs=epochs, options=options, reference=reference, **run_options
+    )
