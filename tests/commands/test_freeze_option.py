@@ -53,7 +53,9 @@ def test_frozen_weights_stay_from_training_to_the_chip(data: Path, tmp_path: Pat
 
 def test_what_cannot_be_frozen_is_refused(data: Path, tmp_path: Path) -> None:
     run = ["train", "--data", data, "--epochs", 1, "--out", tmp_path]
-    assert "unknown connection 'layers.9', known: input -> layers.0" in refusal(*run, "--freeze", "layers.9")
+    assert "unknown connection 'layers.9' (did you mean 'layers.0'?), known: input -> layers.0" in refusal(
+        *run, "--freeze", "layers.9"
+    )
     assert "--freeze readout: only with --arithmetic float" in refusal(
         *run, "--arithmetic", "fixed", "--freeze", "readout"
     )

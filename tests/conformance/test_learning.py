@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from learning_cases import CASES, DELAYED, PARAMETER_RATE, RATE, Case, labelled, network
 from model_records import record_of
 
-from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import FileFormatError, InputError, WidthError
+from hypr_neuro.errors import InputError, WidthError
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import dequantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning import learner as learner_module
-from hypr_neuro.sim.learning.learn import LearnEpoch, Learner, LearnOptions, learn
+from hypr_neuro.sim.learning.learn import Learner, LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.learning.state import restore_learner, save_learner
 from hypr_neuro.testing.networks import (
@@ -26,104 +25,9 @@ from hypr_neuro.testing.networks import (
     integer_models,
     random_network,
     random_quantized,
-    random_spikes,
     varied,
 )
 from hypr_neuro.train.gradients import gradients
-
-STEPS, RATE, PARAMETER_RATE = 30, 60000, 200000
-# of "sgd": the gradients of these small networks are far below 2^19
-LARGE_RATE = 1 << 23
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network and how it learns. profile : its name and the fields that differ. options : of LearnOptions"""
-
-    hidden: tuple[int, ...] = (4, 3)
-    chip: str = "loihi2"
-    recurrent: bool = True
-    bias: bool = True
-    profile: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    rate: int = 60000
-
-    def network(self, model: str, seed: int) -> QuantizedNetwork:
-        chip = varied(self.chip, **self.profile)
-        return random_quantized(model, seed, chip, hidden=self.hidden, recurrent=self.recurrent, bias=self.bias)
-
-    def learn_options(self, seed: int) -> LearnOptions:
-        return LearnOptions(seed=seed, **self.options)
-
-
-DELAYED = {"learning__eligibility_alignment": "delayed", "time__error_latency": 3}
-CASES = {
-    "recurrent": Case((5,)),
-    "feed-forward": Case((5,), "ideal", recurrent=False, bias=False),
-    "two layers": Case(),
-    "two layers, no delay": Case((4, 3), "ideal", bias=False),
-    "late errors": Case((4, 3), "loihi1", recurrent=False, profile={"time__error_latency": 9}),
-    "three layers, late errors": Case((6, 5, 4), "ideal", profile={"time__error_latency": 3}),
-    "narrow": Case(
-        profile={
-            "learning__eligibility_bits": 10,
-            "learning__accumulator_bits": 10,
-            "learning__signal_bits": 6,
-            "learning__eligibility_rounding": "floor",
-            "precision__state_rounding": "zero",
-        },
-        options={"parameters": ("all",)},
-    ),
-    "coarse": Case(
-        (4, 3),
-        "ideal",
-        profile={
-            "learning__error_bits": 4,
-            "learning__psi_bits": 4,
-            "learning__eligibility_fraction": 5,
-            "learning__eligibility_rounding": "zero",
-            "precision__weight_bits": 6,
-            "precision__state_rounding": "floor",
-            "precision__coefficient_bits": 12,
-        },
-        options={"parameters": ("all",)},
-    ),
-    "delayed eligibilities": Case(profile=DELAYED),
-    "delayed eligibilities, three layers": Case((4, 3, 3), profile=DELAYED, options={"parameters": ("all",)}),
-    "delayed eligibilities, no delay of spikes": Case((4, 3), "ideal", profile=DELAYED),
-    "linear error": Case(profile={"learning__error": "linear"}),
-    "sign error": Case(profile={"learning__error": "sign"}),
-    "layer rule": Case(options={"rule": "layer"}),
-    "sgd": Case(options={"rule": "sgd"}, rate=LARGE_RATE),
-    "sign rule": Case(options={"rule": "sign"}),
-    "momentum": Case(profile={"learning__momentum_bits": 24}, options={"momentum": 2, "parameters": ("all",)}),
-    "narrow momentum": Case(
-        profile={"learning__momentum_bits": 15}, options={"momentum": 1, "rule": "sgd"}, rate=LARGE_RATE
-    ),
-    "residual": Case(profile={"learning__residual_bits": 8}),
-    "largest residual, momentum": Case(
-        profile={"learning__residual_bits": 16, "learning__momentum_bits": 32, "precision__weight_bits": 5},
-        options={"momentum": 3, "rule": "layer"},
-    ),
-    "random feedback": Case((4, 3, 3), options={"feedback": "random"}),
-    "neuron parameters": Case(options={"parameters": ("all",)}),
-    "neuron parameters, layer rule": Case(options={"parameters": ("readout.tau",), "rule": "layer"}),
-    "neuron parameters, late signs": Case(
-        (4, 3), "ideal", profile=DELAYED, options={"parameters": ("all",), "rule": "sign", "limit": 1}
-    ),
-    "every third sample": Case(options={"update_every": 3, "parameters": ("all",)}),
-    "every seventh step": Case(options={"update_every": 7, "update_on": "step", "parameters": ("all",)}),
-    "every step, delayed": Case(profile=DELAYED, options={"update_on": "step", "rule": "sign"}),
-    "some layers": Case((4, 3, 3), options={"layers": ("layers.1",), "parameters": ("all",)}),
-    "the readout": Case(profile=DELAYED, options={"layers": ("readout",)}),
-}
-
-
-def labelled(seed: int, qnet: QuantizedNetwork, samples: int, steps: int = STEPS):
-    """x (sample, T, channel), label (sample, T), scored (sample, T)."""
-    rng = np.random.default_rng([seed, 3])
-    x = random_spikes(seed, samples, steps, qnet.inputs).astype(np.int32)
-    return x, rng.integers(0, qnet.output_size, (samples, steps)), rng.random((samples, steps)) < 0.8
 
 
 def kept(learner: Any) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -212,10 +116,6 @@ def unlearned(before: QuantizedNetwork, learner: Learner) -> set[str]:
         elif np.array_equal(before.layers[rows[layer]].per_neuron, learner.qnet.layers[rows[layer]].per_neuron):
             result.add(name)
     return result
-
-
-def network(model: str, seed: int, case: str) -> QuantizedNetwork:
-    return CASES[case].network(model, seed)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -434,139 +334,6 @@ def test_the_definition_refuses_an_eligibility_that_leaves_its_width(monkeypatch
     monkeypatch.setattr("hypr_neuro.sim.learning.eligibility.sat", lambda value, bits: value)
     with pytest.raises(WidthError, match=r"layers\.\d, neuron \d, synapse \d: eligibility = -?\d+ leaves its 10 bits"):
         LearningReference(qnet, LearnOptions()).gradients(x[0], label[0].tolist(), scored[0].tolist())
-
-
-class Interrupted(Exception):
-    """Stands for a killed process."""
-
-
-def stop_after(epoch: int):
-    def on_epoch(entry: LearnEpoch, qnet: QuantizedNetwork) -> None:
-        if entry.epoch == epoch:
-            raise Interrupted
-
-    return on_epoch
-
-
-def data_for(qnet: QuantizedNetwork, seed: int, samples: int = 6) -> SequenceData:
-    x, label, scored = labelled(seed, qnet, samples)
-    return SequenceData("random", x, label, np.full(samples, "train"), qnet.output_size, scored)
-
-
-@pytest.mark.parametrize("model", integer_models())
-def test_learning_resumed_from_a_checkpoint_ends_as_if_undisturbed(model: str, tmp_path: Path) -> None:
-    qnet = network(model, 6, "two layers")
-    data = data_for(qnet, 6)
-    undisturbed = learn(qnet, data, epochs=3, rate=1.0, decay=0.9, seed=6)
-    with pytest.raises(Interrupted):
-        learn(qnet, data, epochs=3, rate=1.0, decay=0.9, seed=6, checkpoint=tmp_path, on_epoch=stop_after(1))
-    resumed = learn(qnet, data, epochs=3, rate=1.0, decay=0.9, seed=6, checkpoint=tmp_path)
-    assert resumed.epochs == undisturbed.epochs
-    for name, weights in undisturbed.qnet.weights().items():
-        assert_equal_traces(
-            weights, resumed.qnet.weights()[name], seed=6, layer=name, what="weights", axes=("neuron", "synapse")
-        )
-    assert not np.array_equal(resumed.qnet.weights()["readout.input"], qnet.weights()["readout.input"])
-
-
-def test_learning_cut_inside_an_epoch_goes_on_from_its_last_sample(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hypr_neuro.sim.learning.learn.SAVE_SECONDS", 0.0)
-    qnet = network("brf", 6, "two layers")
-    data, seen = data_for(qnet, 6), []
-    undisturbed = learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",))
-
-    def stop_at(number: int):
-        def on_sample(done: int, total: int) -> None:
-            seen.append(done)
-            if len(seen) == number:
-                raise Interrupted
-
-        return on_sample
-
-    with pytest.raises(Interrupted):
-        learn(qnet, data, epochs=2, rate=1.0, seed=6, parameters=("all",), checkpoint=tmp_path, on_sample=stop_at(9))
-    resumed = learn(
-        qnet,
-        data,
-        epochs=2,
-        rate=1.0,
-        seed=6,
-        parameters=("all",),
-        checkpoint=tmp_path,
-        on_sample=lambda done, total: seen.append(done),
-    )
-    assert seen == [1, 2, 3, 4, 5, 6, 1, 2, 3, 3, 4, 5, 6], "the ninth sample was not saved and is run again"
-    assert resumed.epochs == undisturbed.epochs
-    for name, weights in undisturbed.qnet.weights().items():
-        assert np.array_equal(weights, resumed.qnet.weights()[name]), name
-
-
-def test_a_checkpoint_whose_state_was_exchanged_is_refused(tmp_path: Path) -> None:
-    qnet = network("lif", 6, "feed-forward")
-    for folder, samples in (("one", 6), ("other", 5)):
-        learn(qnet, data_for(qnet, 6, samples), rate=1.0, checkpoint=tmp_path / folder)
-    (state,) = (tmp_path / "one").glob("*.learner.h5")
-    (other,) = (tmp_path / "other").glob("*.learner.h5")
-    state.write_bytes(other.read_bytes())
-    with pytest.raises(FileFormatError, match="is missing or another; two runs may have shared the folder"):
-        learn(qnet, data_for(qnet, 6), epochs=2, rate=1.0, checkpoint=tmp_path / "one")
-
-
-def test_a_learning_checkpoint_of_other_options_is_refused(tmp_path: Path) -> None:
-    qnet = network("lif", 6, "feed-forward")
-    data = data_for(qnet, 6)
-    learn(qnet, data, rate=1.0, checkpoint=tmp_path)
-    with pytest.raises(FileFormatError, match=r"learning\.h5' is of another run"):
-        learn(qnet, data, rate=0.5, checkpoint=tmp_path)
-
-
-@pytest.mark.parametrize("other", ["data", "weights", "profile", "connections"])
-def test_a_learning_checkpoint_of_another_start_is_refused(other: str, tmp_path: Path) -> None:
-    qnet = network("lif", 6, "recurrent")
-    data = data_for(qnet, 6)
-    start = {
-        "weights": network("lif", 7, "recurrent"),
-        "connections": network("lif", 6, "feed-forward"),
-        "profile": random_quantized("lif", 6, "ideal"),
-    }.get(other, qnet)
-    learn(start, data_for(qnet, 7) if other == "data" else data, rate=1.0, checkpoint=tmp_path)
-    with pytest.raises(FileFormatError, match=r"learning\.h5' is of another run"):
-        learn(qnet, data, rate=1.0, epochs=2, checkpoint=tmp_path)
-
-
-def test_learning_leaves_the_network_that_was_given_alone() -> None:
-    qnet = network("lif", 6, "feed-forward")
-    before = {name: weights.copy() for name, weights in qnet.weights().items()}
-    learn(qnet, data_for(qnet, 6), rate=1.0)
-    assert all(np.array_equal(weights, before[name]) for name, weights in qnet.weights().items())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"rate": 0.0}, "rate = 0.0"),
-        ({"rate": float("nan")}, "rate = nan"),
-        ({"decay": 1.5}, "decay = 1.5"),
-        ({"limit": 0}, "limit = 0"),
-        ({"average_shift": 21}, "average_shift = 21"),
-        ({"seed": -1}, "seed = -1"),
-        ({"layers": ("layers.9",)}, "unknown layer 'layers.9', known: layers.0, readout"),
-        ({"speed": 1}, "known options: rate"),
-        ({"epochs": 0}, "epochs = 0"),
-    ],
-)
-def test_bad_learning_options_are_named(options: dict[str, object], message: str) -> None:
-    qnet = network("lif", 6, "feed-forward")
-    with pytest.raises(InputError, match=message):
-        learn(qnet, data_for(qnet, 6), **options)
-
-
-def test_a_profile_that_cannot_learn_is_refused() -> None:
-    qnet = random_quantized("lif", 6, varied("ideal", learning__ability="none"))
-    with pytest.raises(InputError, match="profile 'ideal' cannot learn"):
-        learn(qnet, data_for(qnet, 6))
 
 
 @pytest.mark.parametrize("largest", [40000, 3])

@@ -150,8 +150,10 @@ def test_an_interrupted_run_goes_on_and_another_freeze_is_another_run(tmp_path: 
 
 def test_what_cannot_be_frozen_is_named() -> None:
     net = chain()
-    known = "input -> layers.0, .*, layers.0.input, layers.0.recurrent, .*, readout"
-    with pytest.raises(InputError, match=f"unknown connection 'layers.7', known: {known}"):
+    known = r"input -> layers\.0, .*, layers\.0\.input, layers\.0\.recurrent, .*, readout"
+    with pytest.raises(
+        InputError, match=rf"unknown connection 'layers\.7' \(did you mean 'layers\.1'\?\), known: {known}"
+    ):
         net.freeze("layers.0", "layers.7")
     assert not any(frozen_of(net))
     with pytest.raises(InputError, match="input -> a: trainable = 1, rule: True or False"):
