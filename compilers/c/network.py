@@ -9,7 +9,15 @@ import numpy as np
 from hypr_neuro.compilers.c.names import ascii_text, c_name
 from hypr_neuro.compilers.c.plan import KernelTable, Plan, RingBuffer
 from hypr_neuro.compilers.c.tables import number, table, type_of
-from hypr_neuro.compilers.c.weights import adders, convolutions, delivered, has_weights, needs_sums, weight_tables
+from hypr_neuro.compilers.c.weights import (
+    adders,
+    convolutions,
+    delivered,
+    has_weights,
+    message_text,
+    needs_sums,
+    weight_tables,
+)
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.numbers.arrays import Array
 
@@ -224,12 +232,11 @@ def _messages(plan: Plan, i: int) -> list[str]:
         return []
     place, shift, bits = plan.messages[i]
     ring = plan.rings[place]
-    rounded = f"hn_shr_nearest(now[i], {shift})" if shift else "now[i]"
     return [
         *([_advance(ring).rstrip("\n")] if ring.rows > 1 else []),
         f"    {ring.kind} *const message = sent_{ring.name}[{row_of(ring, 0)}];",
         f"    for (uint32_t i = 0; i < {plan.populations[i].size}; i++) {{",
-        f"        message[i] = ({ring.kind})hn_sat({rounded}, {bits + 1});",
+        f"        message[i] = ({ring.kind}){message_text('now[i]', shift, bits)};",
         "    }",
     ]
 

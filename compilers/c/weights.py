@@ -65,6 +65,11 @@ def needs_sums(d: DelayedWeights) -> bool:
     return d.exponent != 0
 
 
+def message_text(value: str, shift: int, bits: int) -> str:
+    """Write `numbers.message.message_of` in C."""
+    return f"hn_sat({f'hn_shr_nearest({value}, {shift})' if shift else value}, {bits + 1})"
+
+
 # --- adding up
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Union, cast
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.ends import WeightedEnds
 from hypr_neuro.numbers.arrays import Array
@@ -233,6 +234,8 @@ def check_message(c: Synapses, sends_numbers: bool, messages: set[tuple[int, int
         raise InputError(
             f"connection {c.name}: message_shift = {c.message_shift}, rule: None, as '{c.source}' sends no states"
         )
+    if sends_numbers and c.always_on is not None:
+        raise InputError(f"connection {c.name}: always_on beside numbers, rule: a connection of its own from '{INPUT}'")
     if sends_numbers and len(messages) > 1:
         raise InputError(
             f"connection {c.name}: '{c.source}' sends messages of (shift, bits) {sorted(map(str, messages))}, rule: "

@@ -52,11 +52,11 @@ class Placed:
             values = self.incoming.weights()
             weights.rows[...] = values[:, : len(weights.rows)].T
             if c.bias_axon:
-                self.delivery.bias[...] = values[:, -1]
+                self.delivery.bias[...] = values[:, -1] + self.delivery.half
         else:
             flat = self.incoming.weights().reshape(-1)
             stored, (numbers, neurons) = flat[self.entries], self.biases
-            self.delivery.bias[neurons] = flat[numbers]
+            self.delivery.bias[neurons] = flat[numbers] + self.delivery.half
             if isinstance(weights, DenseWeights):
                 weights.rows[self.pre, self.post] = stored
             else:
@@ -136,7 +136,7 @@ def _placed(incoming: Incoming, taken: list[Delivery], dtype: type, chunk: int) 
     if not incoming.listed:
         (delivery,) = taken
         pre, post = delivery.shape
-        delivery.bias = np.zeros(post, np.int32)
+        delivery.bias = np.full(post, delivery.half, np.int32)
         if c.columns > int(c.bias_axon):
             delivery.weights = DenseWeights(np.zeros((pre, post), dtype), chunk)
         else:
@@ -155,7 +155,7 @@ def _placed(incoming: Incoming, taken: list[Delivery], dtype: type, chunk: int) 
         else:
             starts = np.searchsorted(pre, np.arange(sources + 1)).astype(np.int64)
             delivery.weights = SparseWeights(starts, post, np.zeros(len(post), np.int32))
-        delivery.bias = np.zeros(targets, np.int32)
+        delivery.bias = np.full(targets, delivery.half, np.int32)
         result.append(Placed(incoming, delivery, chosen, post, pre, np.stack([biases, entries.post[biases]])))
     return result
 

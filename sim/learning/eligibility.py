@@ -10,7 +10,8 @@ eligibilities ε of the d states with fe (synapse) or fp (parameter) fraction bi
 
 b drives the states and o the spike past them: b = nearest(B 2^fe / 2^kc) pre, o = 0 of a synapse; b = nearest(P 2^(fp
 - f)), o = E 2^fp of a parameter, with f fraction bits of the states. g is the learning signal, nearest(B·C / 2^kc) g
-goes down to the layer below.
+goes down to the layer below. Where the source is a population of numbers, pre is its message over its scale,
+b = nearest(nearest(B 2^fe / 2^kc) m / 2^q): an eligibility of 1 is that of a number of 1.
 
 Functions take and return integers and tuples of d of them. Whoever executes learning runs these: the definition on
 Python's integers (`reference_layer`), kernels on 64-bit ones through `unrolled`, C by running them on symbols. Beside
@@ -70,6 +71,15 @@ def drive_of_current(B: Any, fe: Any, kc: Any) -> Any:
 def drive_of_synapse(by_current: Any, pre: Any) -> Any:
     """Return b of a synapse where `pre` arrives; by_current : from `drive_of_current`."""
     return tuple(x * pre for x in by_current)
+
+
+@over_tuples
+def drive_of_number(by_current: Any, message: Any, scale: Any) -> Any:
+    """Return b of a synapse where a number arrives, as a message of 2^scale units: nearest(by_current · m / 2^scale).
+
+    by_current : from `drive_of_current`, for a unit of the number itself
+    """
+    return tuple(shift_nearest(x * message, -scale) for x in by_current)
 
 
 @over_tuples

@@ -58,6 +58,8 @@ class Incoming:
         Whether its weights learn.
     first : int
         The first of its synapses among those of a neuron that learn.
+    scale : int
+        log2 of what one unit of the source's output is as a message; 0 of spikes and of the input.
     """
 
     place: int
@@ -70,6 +72,23 @@ class Incoming:
     forward: bool
     learns: bool
     first: int
+    scale: int = 0
+
+    @property
+    def message(self) -> tuple[int, int] | None:
+        """Shift and bits of what a population of numbers sends over it, None of spikes and of the input."""
+        c = self.connection
+        return None if c.message_shift is None or c.message_bits is None else (c.message_shift, c.message_bits)
+
+    @property
+    def largest_message(self) -> int:
+        """Magnitude of what a population sends over it."""
+        return 1 if self.message is None else (1 << self.message[1]) - 1
+
+    @property
+    def half(self) -> int:
+        """As of `graph.synapses.Synapses`."""
+        return 0 if self.message is None or self.connection.exponent >= 0 else 1 << (-self.connection.exponent - 1)
 
     @property
     def source(self) -> str:

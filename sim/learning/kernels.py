@@ -83,16 +83,18 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
 
 
 @cache
-def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..., Any]:
+def eligibility_tile(model_name: str, lanes: bool, delayed: bool, numbers: bool = False) -> Callable[..., Any]:
     """Make the function that takes eligibilities and gradient of neuron i through the steps from `start` to `stop`.
 
     Row t - origin of `pre` is what arrives in step t.
 
     lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
+    numbers : messages of 2^scales[s] units arrive, not in lanes
     """
     d, mask = get_model(model_name).d, present(model_name)
     pick, put, read, only = PICK[d], PUT[d], unrolled(read_entries, d), unrolled(masked_row, d)
     by_current, by_synapse = unrolled(eligibility.drive_of_current, d), unrolled(eligibility.drive_of_synapse, d)
+    by_number = unrolled(eligibility.drive_of_number, d)
     arithmetic = eligibility_lanes if lanes else eligibility
     step, gradient_step = unrolled(arithmetic.eligibility_step, d), arithmetic.gradient_step
     lane = lane32 if lanes else same
@@ -100,7 +102,22 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
     with_current = mask[1]
 
     def advance(
-        pre, origin, entries, signal, eligibility, gradient, ring, slot, i, start, stop, lost, over, clips, widths
+        pre,
+        origin,
+        scales,
+        entries,
+        signal,
+        eligibility,
+        gradient,
+        ring,
+        slot,
+        i,
+        start,
+        stop,
+        lost,
+        over,
+        clips,
+        widths,
     ):
         kc, fe, bits = widths.coefficient_fraction, widths.eligibility_fraction, widths.eligibility_bits
         rounding, gs, most, zero = widths.rounding, widths.gradient_shift, widths.accumulator_bits, lane(0)
@@ -114,7 +131,11 @@ def eligibility_tile(model_name: str, lanes: bool, delayed: bool) -> Callable[..
             if delayed:
                 waiting = ring[(slot + t) % np.uintp(ring.shape[0]), i]
             for s in range(np.uintp(pre.shape[1])):
-                old, b = lane(pick(eligible, s)), by_synapse(drive, lane(arriving[s]))
+                if numbers:
+                    b = by_number(drive, np.int64(arriving[s]), scales[s])
+                else:
+                    b = by_synapse(drive, lane(arriving[s]))
+                old = lane(pick(eligible, s))
                 new, e, clipped = step(old, A, C, C_prev, F, b, zero, kc, rounding, bits)
                 put(eligible, s, new)
                 # a sum in a variable would be gathered from its vector at every step
@@ -143,7 +164,7 @@ def gather_rows(lines: Any, index: Any, start: Any, stop: Any, rows: Any) -> Non
 
 @cache
 def learning_kernel(
-    model_name: str, lanes: bool, delayed: bool, weights: bool, listed: bool = False
+    model_name: str, lanes: bool, delayed: bool, weights: bool, listed: bool = False, numbers: bool = False
 ) -> Callable[..., None]:
     """Make the kernel that learns in one layer over a block of steps, for one sample.
 
@@ -158,13 +179,15 @@ def learning_kernel(
     clips : (3,) counts, added to. widths : `Widths`
     lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `weighted_signal`
     listed : whether each neuron has a list of synapses of its own
+    numbers, scales : as in `eligibility_tile`
     """
-    fill, advance = jacobian_tile(model_name), eligibility_tile(model_name, lanes, delayed)
+    fill, advance = jacobian_tile(model_name), eligibility_tile(model_name, lanes, delayed, numbers)
 
     def kernel(
         pre,
         index,
         rows,
+        scales,
         sent,
         states,
         currents,
@@ -208,6 +231,7 @@ def learning_kernel(
                     advance(
                         arriving,
                         origin,
+                        scales,
                         entries,
                         signal,
                         eligibility,

@@ -127,14 +127,16 @@ class LayerLearner:
         states = run.history[active.start : active.stop + 1]
         before = run.sent.delayed(1)[active]
         currents, signal = run.currents[active, 0], signal[active]
-        lanes = self._lanes(largest)
+        numbers = self._sources.numbers
+        lanes = not numbers and self._lanes(largest)
         pre, index, rows = self._sources.arriving(sent, time, active, np.int16 if lanes else np.int32)
         neurons = self.neurons
         shared = neurons.per_neuron, neurons.constants, neurons.psi_table
-        learning_kernel(neurons.model.name, lanes, self.delay > 0, self.weights, self._sources.listed)(
+        learning_kernel(neurons.model.name, lanes, self.delay > 0, self.weights, self._sources.listed, numbers)(
             pre,
             index,
             rows,
+            self._sources.scales,
             before,
             states,
             currents,

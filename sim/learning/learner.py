@@ -272,7 +272,9 @@ class Learner:
         sim.block(x, recorded, recorded)
         readout = self._readout()
         if self.regularization is not None:
-            self.regularization.note([run.outputs for run in populations[:-1]])
+            # numbers are no rate
+            spiking = [not run.population.model.readout for run in populations[:-1]]
+            self.regularization.note([run.outputs * spikes for run, spikes in zip(populations, spiking, strict=False)])
         errors = self._errors(readout, self._due(targets))
         weighted: dict[str, Array] = {}
         total = inf if self.total is None else self.total

@@ -10,6 +10,7 @@ The third is the number of a `Tensor`, of a layer's fixed feedback weights or of
 from __future__ import annotations
 
 from functools import cached_property
+from math import log2
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.clock import INPUT, SignalTerm
@@ -64,12 +65,6 @@ class LearningPlan:
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions | None = None) -> None:
         options = options or LearnOptions()
         options.check(qnet)
-        for c in qnet.connections:
-            if c.message_shift is not None:
-                raise InputError(
-                    f"connection {c.name}: '{c.source}' sends numbers, rule for learning on a chip: populations that "
-                    "spike; train it in float with hn.train, then quantize it"
-                )
         for count, most, what in (
             (len(qnet.populations), MOST_LAYERS, "layers" if qnet.is_chain else "populations"),
             (len(qnet.connections), PARAMETER_TENSORS, "connections"),
@@ -204,6 +199,7 @@ class LearningPlan:
                 forward=self.clock.forward(c.source, target),
                 learns=learns,
                 first=first,
+                scale=round(log2(qnet.message_scale(c))),
             )
             result.append(incoming)
             first += incoming.synapses if learns else 0
@@ -282,7 +278,7 @@ class LearningPlan:
                     each += reach
                     room -= bias
                 else:
-                    room -= reach + bias
+                    room -= reach * c.largest_message + bias + c.half
             if room < each or room < 0:
                 raise InputError(
                     f"{layer.name}: weights of {self.weight_top} · 2^exponent would let sums reach "

@@ -15,6 +15,9 @@ in which the parameter changes. The spike of the own step, F, takes the way over
     e  = sat(nearest((C ε' + C' ε + o) / 2^kc))
     ε' = sat(round((A ε + F e) / 2^kc) + b)              in the other rows, where C is 0
 
+pre is a spike or a value of the input. What a population of numbers sends is a message m, 2^q of which are a number
+of 1 (`numbers.message`), and b = nearest(nearest(B 2^fe / 2^kc) m / 2^q).
+
 A neuron with learning signal g then adds to its gradients (of parameters with gs + fe - fp, at least 0) and sends
 down, for neuron j below,
 
@@ -337,6 +340,8 @@ class LearningReference:
         """Count the spikes of this device step."""
         self.steps_counted += 1
         for counts, layer in zip(self.counts[:-1], self.layers, strict=False):
+            if layer.neurons.model.readout:
+                continue  # numbers are no rate
             for i, spike in enumerate(layer.run.outputs):
                 counts[i] += spike
 

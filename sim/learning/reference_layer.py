@@ -15,12 +15,14 @@ from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.contract import check_psi_index
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift
+from hypr_neuro.numbers.message import message_of
 from hypr_neuro.numbers.words import WORD_BITS, Word, check_width, error_context, mapped
 from hypr_neuro.sim.learning.eligibility import (
     changes,
     clamp_jacobian,
     clamped,
     drive_of_current,
+    drive_of_number,
     drive_of_parameter,
     drive_of_synapse,
     eligibility_step,
@@ -57,6 +59,11 @@ class LearningLayer:
         self.incoming = plan.incoming
         self.rows = [rows_by_lag(c, plan.size) for c in plan.incoming]
         self.weights = {c.place: stored_weights(c) for c in plan.incoming}
+        # of what arrives at each synapse, None of spikes and of the input
+        self.scales: list[int | None] = [None] * self.synapses
+        for c in plan.incoming:
+            if c.learns and c.message is not None:
+                self.scales[c.first : c.first + c.synapses] = [c.scale] * c.synapses
         self.wait = plan.waiting
         self.parameters = list(plan.places)
         self.parameter_fractions = {p.place: p.fraction for p in plan.parameters}
@@ -95,11 +102,11 @@ class LearningLayer:
         self.currents = [[0] * self.neurons.model.currents for _ in range(self.neurons.size)]
         self.pre = [[0] * self.synapses for _ in self.currents]
         for c, rows in zip(self.incoming, self.rows, strict=True):
-            arriving = {lag: [*sent(c.source, lag), int(time >= lag)] for lag in rows}
+            arriving = {lag: [*_messages(c, sent(c.source, lag)), int(time >= lag)] for lag in rows}
             for lag, by_neuron in rows.items():
                 for i, row in enumerate(by_neuron):
                     total = sum(int(self.weights[c.place][k]) * arriving[lag][j] for k, j, _ in row)
-                    self.currents[i][c.connection.current] += shift(total, c.connection.exponent)
+                    self.currents[i][c.connection.current] += shift(total + c.half, c.connection.exponent)
                     if c.learns:
                         for _, j, slot in row:
                             self.pre[i][c.first + slot] = arriving[lag][j]
@@ -134,8 +141,8 @@ class LearningLayer:
         if not self.learns:
             return
         by_current = drive_of_current(B, self.fraction, self.coefficient_fraction)
-        for pre in self.pre[i]:
-            yield drive_of_synapse(by_current, pre), 0
+        for pre, scale in zip(self.pre[i], self.scales, strict=True):
+            yield drive_of_synapse(by_current, pre) if scale is None else drive_of_number(by_current, pre, scale), 0
         for j, fraction in self.parameter_fractions.items():
             yield drive_of_parameter(P[j], fraction - self.state_fraction), E[j] << fraction
 
@@ -217,6 +224,11 @@ class LearningLayer:
             for row, value in enumerate(changed):
                 self.neurons.per_neuron[row, i] = check_width(value, 32, f"{self.name}, neuron {i}: {names[row]}")
         self.run.params = ReferencePopulation(self._population(), self.state_bits).params
+
+
+def _messages(c: Incoming, sent: list[int]) -> list[int]:
+    """Return what travels over a connection of what its source gave."""
+    return sent if c.message is None else [int(message_of(Word(z), *c.message)) for z in sent]
 
 
 def rows_by_lag(c: Incoming, n: int) -> dict[int, list[list[tuple[int, int, int]]]]:

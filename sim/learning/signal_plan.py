@@ -112,8 +112,10 @@ class SignalScales:
         if largest.bit_length() > PRODUCT_BITS:
             raise _too_wide(above.name, largest)
         # h = nearest(B·C / 2^kc) g keeps the coefficients' fraction, at every connection on the way
-        fraction = above.widths.coefficient_fraction
-        return largest, self.of(above.index).unit + c.exponent - round(log2(above.drive_scale())) - fraction
+        fraction, scale = above.widths.coefficient_fraction, round(log2(above.drive_scale()))
+        # of a number, which travels as a message
+        message = next(i.scale for i in above.incoming if i.place == term.connection)
+        return largest, self.of(above.index).unit + c.exponent - scale - fraction + message
 
     def largest_feedback(self, above: LayerPlan, parts: int) -> int:
         """Bound the sum that a layer sends down over one weight each of `parts` neurons, each at full signal."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.message import messages_of
 from hypr_neuro.sim.learning.incoming import Entries, Incoming
 from hypr_neuro.sim.learning.kernels import TILE
 from hypr_neuro.sim.learning.layer_plan import LayerPlan
@@ -29,11 +30,18 @@ class ArrivingSpikes:
         Connections that learn.
     listed : bool
         Whether each neuron has a list of synapses of its own.
+    numbers : bool
+        Whether a population of numbers is among the sources.
+    scales : ndarray
+        (padded,) log2 of what a unit that arrives at a synapse is as a message, 0 of spikes.
     """
 
     def __init__(self, plan: LayerPlan, padded: int) -> None:
         self.incoming = tuple(c for c in plan.incoming if c.learns)
         self.listed = plan.listed
+        self.numbers, self.scales = any(c.message is not None for c in self.incoming), np.zeros(padded, np.int64)
+        for c in self.incoming:
+            self.scales[c.first : c.first + c.synapses] = c.scale
         self._entries = {c.place: c.entries() for c in self.incoming} if self.listed else {}
         # what is read side by side: (connection, lag, its first column)
         self._blocks: list[tuple[Incoming, int, int]] = []
@@ -78,7 +86,8 @@ class ArrivingSpikes:
             # of a bias axon alone nothing is read of its source
             width = c.source_size if self.listed else c.connection.columns - int(c.connection.bias_axon)
             if width:
-                pre[:, first : first + width] = sent(c.source, lag)[active]
+                values = sent(c.source, lag)[active]
+                pre[:, first : first + width] = values if c.message is None else messages_of(values, *c.message)
             if c.connection.bias_axon:
                 pre[:, first + width] = np.arange(time + active.start, time + active.stop) >= lag
         return pre, self._index, self._rows

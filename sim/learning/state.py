@@ -123,6 +123,8 @@ def _parts_of_graph(qnet: QuantizedNetwork) -> Iterator[bytes]:
     yield repr((qnet.inputs, qnet.outputs)).encode()
     for c in qnet.connections:
         yield repr((c.source, c.target, c.mantissa.shape, c.exponent, c.bias_axon, c.current, c.message_bits)).encode()
+        if c.message_shift is not None:
+            yield repr(c.message_shift).encode()
         yield from _places(c.mantissa)
         yield from _numbers(c.delays)
     for p in qnet.populations:

@@ -65,6 +65,25 @@ def test_random_graphs_learn_in_c(seed: int, profile: str, options: str, tmp_pat
     assert_c_learns_as_the_simulator(qnet, LearnOptions(seed=seed, **chosen), seed, tmp_path)
 
 
+@needs_gcc
+@pytest.mark.parametrize(("seed", "profile", "options"), cases(8))
+def test_random_graphs_with_numbers_learn_in_c(seed: int, profile: str, options: str, tmp_path: Path) -> None:
+    qnet = random_learning_graph(seed, PROFILES[profile], graded=True)
+    chosen = OPTIONS[options] | (MOMENTUM if "momentum" in profile else {})
+    assert_c_learns_as_the_simulator(qnet, LearnOptions(seed=seed, **chosen), seed, tmp_path)
+
+
+@needs_gcc
+def test_numbers_over_weights_that_stay_learn_in_c(tmp_path: Path) -> None:
+    """Only what leads to the outputs learns; messages arrive over weights of the form of a network that does not."""
+    qnet = random_learning_graph(3, PROFILES["loihi2"], graded=True)
+    options = LearnOptions(seed=3, layers=qnet.outputs)
+    program = LearningProgram(LearningPlan(qnet, options))
+    frozen = [qnet.connections[d.place] for inputs in program.inputs for d in inputs.frozen]
+    assert any(c.message_shift is not None for c in frozen)
+    assert_c_learns_as_the_simulator(qnet, options, 3, tmp_path)
+
+
 def test_the_random_graphs_have_every_form() -> None:
     """Rows, lists with one delay and with several outputs, ring buffers, signals that wait, frozen traces."""
     found: dict[str, int] = {}
@@ -106,9 +125,12 @@ def test_streams_on_graphs_go_on_in_c(options: str, tmp_path: Path) -> None:
     assert learner.updates == 12
 
 
+GRADED = 1000
+"""From this seed on, populations whose output is a number feed others."""
 PROGRAMS = [
     pytest.param(0, "loihi2", SANITIZERS, marks=needs_gcc, id="sanitizers"),
     pytest.param(8, "delayed eligibilities", SANITIZERS, marks=needs_gcc, id="delayed, sanitizers"),
+    pytest.param(GRADED + 1, "loihi2", SANITIZERS, marks=needs_gcc, id="numbers, sanitizers"),
     pytest.param(11, "late errors", CORTEX_M4, marks=(needs_arm, needs_qemu), id="Cortex-M4"),
 ]
 
@@ -120,7 +142,7 @@ def test_programs_of_graphs_learn_as_the_simulator(
 ) -> None:
     """The last sample holds the largest values that an input may have."""
     options = LearnOptions(seed=seed, rate=1.0, parameter_rate=3.0, parameters=("all",))
-    qnet = random_learning_graph(seed, PROFILES[profile])
+    qnet = random_learning_graph(seed, PROFILES[profile], graded=seed >= GRADED)
     write_learning(qnet, options, tmp_path)
     plan = LearningPlan(qnet, options)
     x, label, scored = labelled_spikes(seed, qnet.inputs, qnet.output_size, 3, STEPS)

@@ -59,6 +59,8 @@ def tasks() -> dict[str, LavaTask]:
         "stream": task(random_learning_graph(36, DELAYED), 36, True, update_every=5, update_on="step", **everything),
         "one connection": task(alone, 3, layers=(alone.connection_names()[0],)),
         "convolution": task(quantized_convolutional_network(), layers=("hidden", "image -> out"), feedback="random"),
+        "numbers": task(random_learning_graph(1, LATE, graded=True), 1, **everything),
+        "numbers, delayed": task(random_learning_graph(5, DELAYED, graded=True), 5, feedback="random", rule="layer"),
         "aside": task(with_resonators(random_learning_graph(33, LATE)), 33),
     }
 
@@ -114,6 +116,9 @@ def test_what_was_compared_meets_the_edges(given: dict[str, LavaTask], learned: 
     assert any(len(q.outputs) > 1 for q in networks)
     assert any(c.bias_axon and c.columns == 1 for q in networks for c in q.connections)
     assert any(not c.dense for q in networks for c in q.connections)
+    numbers = [(q, c) for q in networks for c in q.connections if c.message_shift is not None]
+    assert {"li", "cuba_li"} == {q.population(c.source).model.name for q, c in numbers}
+    assert any(not q.clock.forward(c.source, c.target) for q, c in numbers)
     assert any(c.largest_delay > 1 for q in networks for c in q.connections)
     assert any(not q.clock.forward(c.source, c.target) for q in networks for c in q.connections)
 

@@ -84,6 +84,21 @@ def cases(count: int) -> Iterator[tuple[int, str, str]]:
         yield (seed, *names[seed % len(names)])
 
 
+@pytest.mark.filterwarnings("ignore:.*their steps are too coarse for them")  # numbers drawn a thousand times too large
+@pytest.mark.parametrize("part", range(0, GRAPHS // 4, 10))
+def test_random_graphs_with_numbers_learn_as_defined(part: int) -> None:
+    """Populations whose output is a number hear, feed and pass signals on, some of them outputs too."""
+    changes = [
+        assert_learns_equal(
+            random_learning_graph(seed, PROFILES[profile], graded=True),
+            LearnOptions(seed=seed, **OPTIONS[options]),
+            seed,
+        )
+        for seed, profile, options in list(cases(GRAPHS // 4))[part : part + 10]
+    ]
+    assert sum(count > 0 for count in changes) > len(changes) // 2
+
+
 @pytest.mark.parametrize("part", range(0, GRAPHS, 10))
 def test_random_graphs_learn_as_defined(part: int) -> None:
     """Most of them change weights; in some no signal is large enough for a step of a mantissa."""

@@ -130,6 +130,64 @@ def test_one_connection_learns_alone_on_both_sides() -> None:
     assert probe(net, qnet, data.take(np.arange(1)), LearnOptions(layers=(name,))).cosine.keys() == {name}
 
 
+def through_numbers(seed: int, profile: str) -> tuple[Network, QuantizedNetwork, SequenceData]:
+    """Integrators between two spiking populations, which hear themselves and feed the output too."""
+    rng = np.random.default_rng(seed)
+
+    def population(name: str, model: str, n: int, **params: float) -> FloatPopulation:
+        return FloatPopulation(name, get_model(model), dict(params), shape=(n,))
+
+    def link(source: str, target: str, n: int, m: int, spread: float, mean: float = 0.0) -> FloatSynapses:
+        return FloatSynapses(source, target, rng.normal(mean, spread / np.sqrt(m), (n, m)))
+
+    populations = (
+        population("a", "lif", 6, dv=0.2),
+        population("m", "li", 4, tau=5.0),
+        population("b", "lif", 6, dv=0.2),
+        population("out", "li", 3, tau=8.0),
+    )
+    links = (
+        link("input", "a", 6, 4, 1.5, 0.4),
+        link("a", "m", 4, 6, 1.0),
+        link("m", "b", 6, 4, 2.0, 0.2),
+        link("b", "out", 3, 6, 2.0),
+        link("m", "m", 4, 4, 0.3),
+        link("m", "out", 3, 4, 1.0),
+    )
+    net = Network(4, populations, links, 1e-3, ("out",))
+    x = random_spikes(seed, 6, STEPS, 4)
+    return net, quantize_graph(net, PROFILES[profile], calibration=state_ranges(net, x)), samples(x, 3)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("seed", [1, 3])
+def test_integer_gradients_through_numbers_point_along_floats(seed: int, profile: str) -> None:
+    net, qnet, data = through_numbers(seed, profile)
+    found = probe(net, qnet, data.take(np.arange(1)), EVERYTHING, forms=("along", "exact"))
+    assert {"a -> m", "m -> m", "m -> b", "m.tau"} <= found.cosine.keys()
+    known = {name: value for name, value in found.cosine.items() if not np.isnan(value)}
+    assert len(known) > 12
+    assert min(known.values()) > 0.995, found.cosine
+    assert all(0.95 < found.norm_ratio[name] < 1.05 for name in known), found.norm_ratio
+    if qnet.clock.aligned:
+        assert min(value for value in found.hypr_cosine.values() if not np.isnan(value)) > 0.99
+
+
+def test_both_sides_learn_through_numbers() -> None:
+    net, qnet, data = through_numbers(3, "delayed eligibilities")
+    found = compare(net, qnet, data, options=LearnOptions(rate=0.5, update_every=1))
+    assert found.epochs[0].weight_distance == 0.0
+    assert 0.0 < found.epochs[1].weight_distance < 0.2
+    twin, sample = FloatTwin(net, qnet, EVERYTHING), data.take(np.array([0]))
+    device = FloatDevice(twin.form, twin.plan)
+    device.sample(*arrays_of(sample))
+    assert in_sub_sequences(twin.form, twin.plan)
+    for name, wanted in twin.gradients(sample).items():
+        scale = np.abs(wanted).max()
+        got = device.gradients()[name]
+        np.testing.assert_allclose(got, wanted.reshape(got.shape), rtol=0, atol=2e-5 * scale, err_msg=name)
+
+
 def convolutional() -> Network:
     """A convolution over 4 x 4 pixels, pooled by a sparse matrix, and spiking outputs."""
     rng = np.random.default_rng(3)

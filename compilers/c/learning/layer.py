@@ -27,7 +27,7 @@ from hypr_neuro.compilers.c.learning.source import (
 from hypr_neuro.compilers.c.learning.text import lines, template
 from hypr_neuro.compilers.c.names import ascii_text, c_name
 from hypr_neuro.compilers.c.translate import layout
-from hypr_neuro.compilers.c.weights import delivered, has_weights
+from hypr_neuro.compilers.c.weights import delivered, has_weights, message_text
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.neurons.structure import structure
 from hypr_neuro.sim.learning.incoming import Incoming
@@ -142,7 +142,7 @@ class LayerText:
     def _filled(self, part: RowPart) -> list[str]:
         """Write what brings a connection's sources into the row of what arrives."""
         c, start = part.incoming, f"{part.first} + k" if part.first else "k"
-        text = self._copied(f"pre_{self.i}", start, part.sources, (c.source, c.largest_lag)) if part.sources else []
+        text = self._copied(c, f"pre_{self.i}", start, part.sources, c.largest_lag) if part.sources else []
         always_on = f"run->pre_{self.i}[{part.first + part.sources}] = run->now >= {c.largest_lag};"
         return text + [always_on] * c.connection.bias_axon
 
@@ -152,15 +152,18 @@ class LayerText:
         for k, lag in enumerate(each.lags):
             first = k * each.width
             start = f"{first} + k" if first else "k"
-            text += self._copied(f"pre_{each.name}", start, c.source_size, (c.source, lag))
+            text += self._copied(c, f"pre_{each.name}", start, c.source_size, lag)
             if c.connection.bias_axon:
                 text.append(f"run->pre_{each.name}[{first + c.source_size}] = run->now >= {lag};")
         return text
 
-    def _copied(self, array: str, place: str, count: int, read: Read) -> list[str]:
+    def _copied(self, c: Incoming, array: str, place: str, count: int, lag: int) -> list[str]:
+        value = f"{self._row((c.source, lag))}[k]"
+        if c.message is not None:
+            value = f"(int32_t){message_text(value, *c.message)}"
         return [
             f"for (int32_t k = 0; k < {count}; k++) {{",
-            f"    run->{array}[{place}] = {self._row(read)}[k];",
+            f"    run->{array}[{place}] = {value};",
             "}",
         ]
 
@@ -173,18 +176,19 @@ class LayerText:
             f"    for (int32_t k = {part.first}; k < {part.stop}; k++) {{",
             f"        sum += (uint32_t)row[k] * (uint32_t)run->pre_{self.i}[k];",
             "    }",
-            f"    current[{c.current}] += hn_shift((int32_t)sum, {c.exponent});",
+            f"    current[{c.current}] += {_shifted(part.incoming)}((int32_t)sum, {c.exponent});",
             "}",
         ]
 
     def _list_sum(self, each: SynapseList) -> list[str]:
         """Add what arrives over a list; what arrives with one lag is shifted together."""
         c, name, lags = each.incoming.connection, each.name, len(each.lags)
+        shifted = _shifted(each.incoming)
         product = f"(uint32_t)hn_learned.weight_{name}[k] * (uint32_t)run->pre_{name}[column_{name}[k]]"
         loop = f"    for (int32_t k = start_{name}[i]; k < start_{name}[i + 1]; k++) {{"
         if lags == 1:
             body = ["    uint32_t sum = 0;", loop, f"        sum += {product};", "    }"]
-            return ["{", *body, f"    current[{c.current}] += hn_shift((int32_t)sum, {c.exponent});", "}"]
+            return ["{", *body, f"    current[{c.current}] += {shifted}((int32_t)sum, {c.exponent});", "}"]
         return [
             "{",
             f"    uint32_t sum[{lags}] = {{0}};",
@@ -192,7 +196,7 @@ class LayerText:
             f"        sum[column_{name}[k] / {each.width}] += {product};",
             "    }",
             f"    for (int32_t k = 0; k < {lags}; k++) {{",
-            f"        current[{c.current}] += hn_shift((int32_t)sum[k], {c.exponent});",
+            f"        current[{c.current}] += {shifted}((int32_t)sum[k], {c.exponent});",
             "    }",
             "}",
         ]
@@ -202,10 +206,21 @@ class LayerText:
         if not self.inputs.frozen:
             return []
         text, n = [f"    set_zero(run->arriving, {self.numbers.size * self.model.currents});"], self.numbers.size
-        names = (INPUT, *self.plan.clock.populations)
         for d in self.inputs.frozen:
-            ring, read = self.program.rings[d.source], (names[d.source], d.lag)
-            row = self._row(read) if has_weights(d) else ""
+            ring, row = self.program.rings[d.source], ""
+            if has_weights(d):
+                row = self._row(self.program.frozen_read(d))
+                message = self.plan.qnet.connections[d.place]
+                if message.message_shift is not None and message.message_bits is not None:
+                    # in the form of the weights' own ring
+                    value = message_text(f"{row}[k]", message.message_shift, message.message_bits)
+                    text += [
+                        f"    {ring.kind} message_{d.number}[{ring.size}];",
+                        f"    for (int32_t k = 0; k < {ring.size}; k++) {{",
+                        f"        message_{d.number}[k] = ({ring.kind}){value};",
+                        "    }",
+                    ]
+                    row = f"message_{d.number}"
             text += delivered(ring, d, row, n, to="run->arriving", sums="run->sums", steps="run->now")
         # `lines` indents anew
         return [line.removeprefix("    ") for block in text for line in block.split("\n")]
@@ -270,10 +285,10 @@ class LayerText:
         if not self.numbers.learns:
             return "\0"
         i, text = self.i, drive_lines(self.numbers)
-        if self.inputs.width:
-            cell, loop = f"{i}[i][k]", f"for (int32_t k = 0; k < {self.inputs.width}; k++) {{"
+        for first, stop, parts in self._row_runs():
+            cell, loop = f"{i}[i][k]", f"for (int32_t k = {first}; k < {stop}; k++) {{"
             body = self._source_lines(
-                [part.incoming for part in self.inputs.rows],
+                parts,
                 f"run->pre_{i}[k]",
                 f"run->eligibility_{cell}",
                 f"run->waiting_{i}[slot][i][k]",
@@ -293,14 +308,28 @@ class LayerText:
             text += [loop, *("    " + line for line in body), "}"]
         return lines(2, text)
 
+    def _row_runs(self) -> list[tuple[int, int, list[Incoming]]]:
+        """Return first and last column of parts of the rows that are read in one way, with their connections."""
+        runs: list[tuple[int, int, list[Incoming]]] = []
+        for part in self.inputs.rows:
+            c = part.incoming
+            before = runs[-1][2][-1] if runs else None
+            if before is not None and (before.message is None, before.scale) == (c.message is None, c.scale):
+                runs[-1] = (runs[-1][0], part.stop, [*runs[-1][2], c])
+            else:
+                runs.append((part.first, part.stop, [c]))
+        return runs
+
     def _source_lines(
         self, connections: Sequence[Incoming], arriving: str, eligibility: str, waiting: str, gradient: str
     ) -> list[str]:
         """Write a synapse's step and gradient; arriving, eligibility, waiting, gradient : its entries in C."""
         n, scope = self.numbers, scope_of(self.numbers)
         largest = self.program.input_limit if any(c.source == INPUT for c in connections) else 1
+        largest = max(largest, *(c.largest_message for c in connections))
+        scale = None if connections[0].message is None else connections[0].scale
         source = Source(
-            synapse_drive(scope, n, largest),
+            synapse_drive(scope, n, largest, scale),
             0,
             eligibility,
             waiting,
@@ -331,3 +360,8 @@ class LayerText:
     @property
     def _source_kinds(self) -> tuple[str, str]:
         return word(self.numbers.widths.eligibility_bits), word(self.numbers.widths.accumulator_bits)
+
+
+def _shifted(c: Incoming) -> str:
+    """Name the rule by which a connection's exponent shifts its sums."""
+    return "hn_shift_nearest" if c.half else "hn_shift"

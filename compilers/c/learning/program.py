@@ -110,7 +110,7 @@ class LearningProgram:
     inputs : tuple of LayerInputs
         Of each population.
     rings : list of RingBuffer
-        Of the input, then of each population: what frozen connections read.
+        Of the input, then of each population, then of messages: what frozen connections read.
     history : SentHistory
         Where what was sent stands.
     """
@@ -128,10 +128,14 @@ class LearningProgram:
 
     def _reads(self, i: int) -> Iterator[tuple[str, int]]:
         """Yield (source, lag) of all that a population reads."""
-        inputs, names = self.inputs[i], (INPUT, *self.plan.clock.populations)
+        inputs = self.inputs[i]
         yield from ((part.incoming.source, part.incoming.largest_lag) for part in inputs.rows if part.sources)
         yield from ((each.incoming.source, lag) for each in inputs.lists for lag in each.lags)
-        yield from ((names[d.source], d.lag) for d in inputs.frozen if has_weights(d))
+        yield from (self.frozen_read(d) for d in inputs.frozen if has_weights(d))
+
+    def frozen_read(self, d: DelayedWeights) -> tuple[str, int]:
+        """Return source and lag of a connection that stays as it is."""
+        return self.plan.qnet.connections[d.place].source, d.lag
 
     @cached_property
     def weight_kind(self) -> str:
@@ -152,7 +156,7 @@ class LearningProgram:
 
     def arriving_kind(self, connections: Iterable[Incoming]) -> str:
         """Return the C type of what arrives over these connections: graded values, or spikes."""
-        return "int32_t" if any(c.source == INPUT for c in connections) else "int8_t"
+        return "int32_t" if any(c.source == INPUT or c.message is not None for c in connections) else "int8_t"
 
     @cached_property
     def input_limit(self) -> int:

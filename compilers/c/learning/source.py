@@ -122,10 +122,12 @@ def drive_lines(layer: LayerPlan) -> list[str]:
     return [x.declared(f"drive{r}", FACTOR) for r, x in enumerate(drive) if isinstance(x, Symbol)]
 
 
-def synapse_drive(scope: Scope, layer: LayerPlan, largest: int) -> tuple[Any, ...]:
-    """Compute b of a synapse where x arrives; largest : magnitude of x."""
+def synapse_drive(scope: Scope, layer: LayerPlan, largest: int, scale: int | None = None) -> tuple[Any, ...]:
+    """Compute b of a synapse where x arrives; largest : magnitude of x, scale : of messages, None of others."""
     mask, x = structure(layer.model).B, scope.variable("x", largest)
     by_current = tuple(scope.variable(f"drive{r}", layer.widths.largest_drive) if t else 0 for r, t in enumerate(mask))
+    if scale is not None:
+        return tuple(ARITHMETIC.drive_of_number(by_current, x, scale))
     return tuple(ARITHMETIC.drive_of_synapse(by_current, x))
 
 

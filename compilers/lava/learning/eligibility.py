@@ -72,14 +72,16 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
 
 
 @cache
-def synapse_kernel(model_name: str) -> Callable[..., int]:
+def synapse_kernel(model_name: str, scale: int | None = None) -> Callable[..., int]:
     """Make the kernel that takes eligibilities (d, n, m) of synapses through a step; it returns how many were clamped.
 
     parts : the Jacobian. pre : (1, m) what arrived at every neuron's synapses, or (n, m). e : (n, m), filled
+    scale : log2 of what a unit is as a message of numbers, None of spikes and of the input
     """
     d = get_model(model_name).d
     read, step, take, put = unrolled(read_jacobian, d), unrolled(arithmetic.eligibility_step, d), LOAD[d], STORE[d]
     by_current, by_synapse = unrolled(arithmetic.drive_of_current, d), unrolled(arithmetic.drive_of_synapse, d)
+    by_number = unrolled(arithmetic.drive_of_number, d)
 
     def kernel(parts: Any, pre: Any, eligibility: Any, e: Any, widths: Any) -> int:
         w, lost = widths, 0
@@ -94,7 +96,7 @@ def synapse_kernel(model_name: str) -> Callable[..., int]:
                     C,
                     C_prev,
                     F,
-                    by_synapse(drive, arrived[k]),
+                    by_synapse(drive, arrived[k]) if scale is None else by_number(drive, arrived[k], scale),
                     0,
                     w.coefficient_fraction,
                     w.rounding,

@@ -66,7 +66,8 @@ def _learn(plan: LayerPlan, options: LearnOptions) -> None:
         direct,
     )
     one, gradient, eligibility = np.zeros(1, np.int64), np.zeros((n, 1), np.int64), np.zeros((d, n, 1), np.int64)
-    synapse_kernel(model.name)(parts, one[None], eligibility, gradient.copy(), widths)
+    for scale in {None if c.message is None else c.scale for c in plan.incoming if c.learns}:
+        synapse_kernel(model.name, scale)(parts, one[None], eligibility, gradient.copy(), widths)
     gradient_kernel()(gradient, gains, gradient.copy(), one, widths.accumulator_bits)
     WeightUpdate(options, (n, 1), 0, weight_bits=8, momentum_bits=24, residual_bits=1)(gradient.copy(), gradient, 0)
     if plan.parameters:

@@ -8,6 +8,7 @@ import numpy as np
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shift
+from hypr_neuro.numbers.message import messages_of
 from hypr_neuro.sim.learning.incoming import Incoming
 
 
@@ -63,7 +64,7 @@ class SynapseInputs:
     def put(self, buffer: Array, time: int, sent: Array) -> None:
         """Keep what is sent in step `time`, (sources,), in the place of the oldest."""
         row = buffer[time % self.depth]
-        row[:-1], row[-1] = sent, 1
+        row[:-1], row[-1] = sent if self.c.message is None else messages_of(sent, *self.c.message), 1
 
     def sums(self, weights: Array, line: Array) -> Array:
         """Compute weighted sums (n,), those of each lag shifted by the exponent.
@@ -76,7 +77,7 @@ class SynapseInputs:
             by_lag = np.zeros(len(self.lags) * self.size, np.int64)
             np.add.at(by_lag, self._sum, weights.reshape(-1) * line[self._place])
             totals = by_lag.reshape(len(self.lags), self.size)
-        shifted: Any = shift(totals, self.c.connection.exponent)
+        shifted: Any = shift(totals + self.c.half, self.c.connection.exponent)
         return np.asarray(shifted.reshape(-1, self.size).sum(axis=0))
 
     def at_synapses(self, line: Array) -> Array:

@@ -285,7 +285,8 @@ class PyLearningSynapses(_Learning):
 
     def _learn(self, rows: Array) -> None:
         e, bits = np.zeros(self.gradient.shape, np.int64), self._widths.accumulator_bits
-        parts, advance = self._message.split(rows), synapse_kernel(self.proc_params["model"])
+        scale = None if self._incoming.message is None else self._incoming.scale
+        parts, advance = self._message.split(rows), synapse_kernel(self.proc_params["model"], scale)
         self.clips[0] += advance(parts, self._arrived, self.eligibility, e, self._widths)
         e = queued(self.ring, e, self.proc_params["delay"])
         self.clips[1] += gradient_kernel()(self.gradient, rows[self._message.signal], e, self._shifts, bits)
