@@ -65,14 +65,14 @@ class Heard:
     current_scale: Callable[[float], float]
 
 
-def message_limit(name: str, target: str, profile: Profile) -> int:
+def message_limit(name: str, connection: str, profile: Profile) -> int:
     """Return the most bits of a message's magnitude on a profile; InputError where it sends spikes alone."""
     stated = profile.precision.message_bits
     if stated is None:
         return MOST_BITS
     if stated.value < 2:
         raise InputError(
-            f"population '{name}' sends numbers to '{target}', rule: profile '{profile.name}' sends spikes alone "
+            f"connection {connection}: '{name}' sends numbers, rule: profile '{profile.name}' sends spikes alone "
             f"(precision.message_bits = {stated.value}); give a profile with graded spikes, such as 'loihi2', or leave "
             f"'{name}' without targets"
         )
@@ -133,7 +133,8 @@ def message_summary(name: str, state_range: float, message: MessageScale) -> dic
         "rounding": "nearest, ties upward",
         "clipped": 0,
         "count": 1,
-        "sqnr": None,
+        # of numbers spread evenly over the range
+        "sqnr": 20.0 * float(np.log10(2.0 * max(state_range, 1e-30) * message.scale)),
         "rule": f"message, {message.bits} bits and sign, output / 2^{message.shift}",
     }
 

@@ -213,7 +213,7 @@ def test_the_scale_follows_the_profile_and_is_told() -> None:
 def test_routes_of_spikes_alone_refuse_by_name(tmp_path: Path) -> None:
     graph, x = drawn(0)
     name = next(iter(senders(quantized(0)[0])))
-    rule = rf"'{name}' sends numbers to .* rule: profile 'loihi1' sends spikes alone .* such as 'loihi2'"
+    rule = rf"connection {name} -> .*: '{name}' sends numbers, rule: profile 'loihi1' sends spikes alone .* as 'loihi2'"
     with pytest.raises(InputError, match=rule):
         hn.quantize(graph, "loihi1", calibration=x)
     with pytest.raises(InputError, match=f"'{name}' sends numbers, rule for netx: neurons send 0 and 1"):
