@@ -49,7 +49,10 @@ def run(
     spec: Annotated[Path | None, typer.Option(help="Network spec (YAML); default: one that suits the data.")] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", help="Network to go on training: network.h5 or a .nir of hypr-neuro."),
+        typer.Option(
+            "--from",
+            help="Network to go on training: .h5 or .nir of hypr-neuro; of integers what they stand for.",
+        ),
     ] = None,
     freeze: Annotated[
         list[str] | None,
@@ -104,9 +107,9 @@ def run(
     if arithmetic == "fixed":
         folder, facts = _train_fixed(out, sequences, shared | fixed_options, seed, json)
     else:
-        net = None if start is None else _start(start, out, sequences)
+        net, origin = (None, {}) if start is None else _start(start, out, sequences)
         folder = RunFolder(out)
-        facts = _train_float(folder, sequences, shared | float_options, seed, json, net)
+        facts = _train_float(folder, sequences, shared | float_options, seed, json, net) | origin
     settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
     flags = [
         f"--{key.replace('_', '-')}={one}"
@@ -133,14 +136,23 @@ def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_o
             raise InputError(f"{name}: only with --arithmetic {other}; leave it out, or train with that")
 
 
-def _start(path: Path, out: Path, sequences: SequenceData) -> Network:
-    """Return the float network of a file, whose channels are those of the data."""
-    from hypr_neuro.cli.networks import get_float
+def _start(path: Path, out: Path, sequences: SequenceData) -> tuple[Network, dict[str, str]]:
+    """Return the float network of a file, whose channels are those of the data, and what is printed of its origin."""
+    from hypr_neuro.cli.networks import refused
+    from hypr_neuro.exchange.loading import load
+    from hypr_neuro.exchange.nir.stands_for import float_network
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    net = get_float(path)
+    given, origin = load(path), dict[str, str]()
+    if isinstance(given, QuantizedNetwork):
+        origin["from"] = f"the float network that the integers of '{path}' stand for"
+        given = float_network(given)
+    if not isinstance(given, Network):
+        raise refused(path, given, "floats, or integers for a profile")
     check_not_read(out / "network.h5", path)
-    check_channels(sequences, net.inputs)
-    return net
+    check_channels(sequences, given.inputs)
+    return given, origin
 
 
 def _train_float(

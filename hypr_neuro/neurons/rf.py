@@ -217,7 +217,11 @@ def _clips(exact: Array, integer: Array) -> int:
 
 
 def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
-    """Take integers as they are: turns are coefficients, the current has scale 1 unless the state's is given."""
+    """Take integers as they are: turns are coefficients.
+
+    Where no scale of the states is given it is the power of two at which the middle threshold lies between 1 and 2, as
+    of `lif`, so that the float form trains with weights of usual size.
+    """
     require_state_bits(where, STATE_BITS, fmt)
     most, shift_bits = fmt.coefficient_fraction, int(integers["state_exp"])
     key = f"precision.coefficient_bits {fmt.coefficient_bits}, one is the sign"
@@ -227,7 +231,7 @@ def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, sta
         require_range(where, name, integers[name], -one, one, "2^decay_bits")
     top = largest_in(STATE_BITS)
     require_range(where, "vth", integers["vth"], -top, top, f"states of {STATE_BITS} bits")
-    scale = 2.0**shift_bits if state_scale is None else state_scale
+    scale = state_scale or 2.0 ** int(np.log2(np.median(np.maximum(integers["vth"], 1))))
     return at_scales(integers, PER_NEURON, scale, scale / 2.0**shift_bits)
 
 
