@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_programs import assert_c_equals, compiled
+from currents import network as two_currents
 from needed import needs
 from scipy import sparse
 
@@ -125,6 +126,14 @@ def test_quantized_networks(model: str, tmp_path: Path) -> None:
     qnet = random_quantized(model, 3, profile, hidden=(5, 4))
     samples = list(random_spikes(5, 3, 60, qnet.inputs).astype(np.int64))
     assert assert_c_equals(qnet, samples, tmp_path, HOST, seed=3) > 0
+
+
+@pytest.mark.parametrize("model", ["rf", "rf_iz"])
+def test_a_quantized_network_of_two_currents(model: str, tmp_path: Path) -> None:
+    """From floats: constant currents on both, the neurons' own spikes on one."""
+    net = two_currents(model)
+    x = random_spikes(5, 3, 60, net.inputs).astype(np.int64)
+    assert assert_c_equals(quantize(net, "loihi2", calibration=x), list(x), tmp_path, HOST, seed=5) > 0
 
 
 def test_a_quantized_graph(tmp_path: Path, rng: np.random.Generator) -> None:

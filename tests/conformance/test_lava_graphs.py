@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from convolutions import quantized_convolutional_network, random_convolutional_network
+from currents import network as two_currents
 from needed import needs_lava
 from resonators import with_resonators
 
@@ -19,17 +20,23 @@ from hypr_neuro.compilers.lava.integers.batch import run_in_lava
 from hypr_neuro.devices.lava import LavaDevice
 from hypr_neuro.errors import InputError
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_spikes, varied
 
 LOIHI2 = varied("loihi2")
-NETWORKS = ("two outputs", "spiking outputs", "resonators", "convolution")
+NETWORKS = ("two outputs", "spiking outputs", "resonators", "rf", "rf_iz", "convolution")
 
 
 def network(name: str) -> QuantizedNetwork:
     if name == "convolution":
         return quantized_convolutional_network()
+    if name in ("rf", "rf_iz"):
+        net = two_currents(name)
+        for key, value in (("period", 11.0), ("alpha", 0.05)):  # Lava's processes have one for all neurons
+            net.population("a").params[key][...] = value
+        return quantize(net, LOIHI2, calibration=random_spikes(1, 2, 30, net.inputs))
     if name == "resonators":
         return with_resonators(random_learning_graph(33, LOIHI2))
     return random_learning_graph({"two outputs": 30, "spiking outputs": 7}[name], LOIHI2)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from currents import INPUTS, N, network
 from model_records import PLAIN, record_of
 
 import hypr_neuro as hn
@@ -28,22 +29,6 @@ from hypr_neuro.workflow.equal import require_equal_integers, require_equal_netw
 
 Array = Any
 MODELS = [name for name in graph_models() if get_model(name).currents > 1]
-INPUTS, N, OUTPUTS = 6, 12, 2
-
-
-def network(model: str, seed: int = 0, n: int = N) -> Network:
-    """Every current hears something, one of them the neurons' own spikes; each has a constant current."""
-    rng = np.random.default_rng([seed, 40])
-    params = {"period": rng.uniform(6, 24, n), "alpha": rng.uniform(0.01, 0.1, n)}
-    neurons = FloatPopulation("a", get_model(model), params, {0: rng.normal(0, 0.02, (2, n))})
-    out = FloatPopulation("out", get_model("li"), {"tau": np.full(OUTPUTS, 10.0)})
-    connections = (
-        FloatSynapses(INPUT, "a", rng.normal(0, 0.7, (n, INPUTS))),
-        FloatSynapses(INPUT, "a", rng.normal(0, 0.7, (n, INPUTS)), delay=1, current=1),
-        FloatSynapses("a", "a", rng.normal(0, 0.2, (n, n)), current=1),
-        FloatSynapses("a", "out", rng.normal(0, 0.5, (OUTPUTS, n))),
-    )
-    return Network(INPUTS, (neurons, out), connections, 1e-3, ("out",))
 
 
 @pytest.mark.parametrize("model", MODELS)
