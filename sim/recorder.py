@@ -10,6 +10,7 @@ import numpy as np
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.integer import IntegerNetwork, Population
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import names
 from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Recorder:
     """Collects what was asked for, block by block; `states` and `currents` say of which populations."""
 
     def __init__(self, network: IntegerNetwork, samples: int, record: Sequence[str]) -> None:
+        record = names("record", record)
         self.network, self.samples, self.steps = network, samples, 0
         self.requested = [self._of(p, record) for p in network.populations]
         _check_names(network, record)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +74,7 @@ def run(
         emit(comparison.as_dict(), True)
         return
     table_rows = [
-        [e.epoch, e.device_accuracy, e.float_accuracy, e.weight_distance, min(e.cosine.values()), e.weights_saturated]
+        [e.epoch, e.device_accuracy, e.float_accuracy, e.weight_distance, least(e.cosine.values()), e.weights_saturated]
         for e in comparison.epochs
     ]
     headings = ["epoch", "device accuracy", "float accuracy", "weight distance", "least gradient cosine", "saturated"]
@@ -83,5 +85,13 @@ def run(
     print_table(headings, gradients, "Gradients after the last epoch")
     agreement = ", ".join(f"{name} {share:.1%}" for name, share in last.spike_agreement.items())
     print(f"accuracy of the device against float: {100 * comparison.gap:+.1f} points; equal spikes: {agreement}")
+    without = [name for name, cosine in last.cosine.items() if math.isnan(cosine)]
+    if without:
+        print(f"–: no cosine, a gradient of {', '.join(without)} is 0 on every sample that was compared")
     for note in comparison.notes:
         print(note)
+
+
+def least(values: Iterable[float]) -> float:
+    """Return the least of the numbers that are there, NaN where none is."""
+    return min((v for v in values if not math.isnan(v)), default=math.nan)

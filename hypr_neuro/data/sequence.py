@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError, among
+from hypr_neuro.errors import HyprWarning, InputError, among
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import as_mask, whole
 
 PARTS = ("train", "validation", "test")
+ONE_HOT = "; they look like one-hot labels: give y.argmax(axis=-1)"
 BLOCK = 1 << 22
 """Values that are looked at in one go, so that x may be a file longer than memory."""
 
@@ -53,6 +56,7 @@ class SequenceData:
     encoder: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        whole(f"data '{self.name}': classes", self.classes, 1)
         if self.x.ndim != 3:
             raise InputError(f"data '{self.name}': x of shape {self.x.shape}, rule: (sample, T, channel)")
         if self.x.dtype.kind not in "biuf" or 0 in self.x.shape[:2]:
@@ -70,11 +74,13 @@ class SequenceData:
             raise InputError(
                 f"data '{self.name}': y {self.y.dtype} of shape {self.y.shape}, rule: integers ({samples},) or "
                 f"({samples}, {steps}), or float targets ({samples}, {self.classes}) or "
-                f"({samples}, {steps}, {self.classes})"
+                f"({samples}, {steps}, {self.classes}){ONE_HOT if is_one_hot(self.y, self.classes) else ''}"
             )
+        if self.regression and is_one_hot(self.y, self.classes):
+            warnings.warn(f"data '{self.name}': y are taken as targets of a regression{ONE_HOT}", HyprWarning, 4)
         for name, array in (("mask", self.mask), ("labelled", self.labelled)):
-            if array is not None and array.shape != (samples, steps):
-                raise InputError(f"data '{self.name}': {name} of shape {array.shape}, rule: ({samples}, {steps})")
+            if array is not None:
+                as_mask(f"data '{self.name}': {name}", array, (samples, steps))
         for name, array in (("x", self.x), ("y", self.y)):
             index = first_not_finite(array)
             if index is not None:
@@ -85,7 +91,17 @@ class SequenceData:
             raise InputError(
                 f"data '{self.name}': labels are integers 0..{self.classes - 1}, got {self.y.dtype} "
                 f"{self.y.min()}..{self.y.max()}"
+                + ("; they count from 1: give y - 1" if self.y.min() == 1 and self.y.max() == self.classes else "")
             )
+
+    def __repr__(self) -> str:
+        """Tell shapes and parts, not the numbers."""
+        parts = ", ".join(f"{np.count_nonzero(self.split == part)} {part}" for part in PARTS)
+        kind = "targets" if self.regression else "classes"
+        return (
+            f"SequenceData('{self.name}': {len(self)} samples ({parts}) of {self.steps} steps and {self.channels} "
+            f"channels, {self.x.dtype}; {self.classes} {kind}, {'one a step' if self.per_step else 'one a sample'})"
+        )
 
     def part(self, name: str) -> SequenceData:
         """Return the samples of one part, in order; an empty or unknown part is an error."""
@@ -154,6 +170,14 @@ class SequenceData:
     def per_step(self) -> bool:
         """Return whether there is one label or row of targets a step, not one a sample."""
         return self.y.ndim == (3 if self.regression else 2)
+
+
+def is_one_hot(y: Array, classes: int) -> bool:
+    """Tell whether labels are rows of as many zeros as there are classes but for a single one."""
+    if classes < 2 or y.ndim not in (2, 3) or y.shape[-1] != classes or y.dtype.kind not in "iuf" or not y.size:
+        return False
+    rows = y.reshape(-1, classes)[:BLOCK]
+    return bool(np.all((rows == 0) | (rows == 1)) and np.all(rows.sum(axis=1) == 1))
 
 
 def first_not_finite(array: Array) -> tuple[int, ...] | None:

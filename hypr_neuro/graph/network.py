@@ -36,6 +36,7 @@ from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network_file import contents, load_network, save_contents
 from hypr_neuro.graph.spec import NetworkSpec, parse_spec
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import whole
 from hypr_neuro.renamed import renamed_names, warn_renamed
 
 __getattr__ = renamed_names(__name__, {"FloatGraph": "Network"})
@@ -98,7 +99,7 @@ class Network:
 
         Connections that the specification names under `frozen` stay as they are drawn, see `freeze`.
         """
-        parsed = parse_spec(spec)
+        parsed, seed = parse_spec(spec), whole("seed", seed, 0)
         layers, dt, notes = drawn_layers(parsed, seed)
         net = cls.from_layers(layers, dt, notes=notes)
         net.freeze(*parsed.frozen)

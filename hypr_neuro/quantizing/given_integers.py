@@ -25,6 +25,7 @@ from hypr_neuro.graph.integer import LARGEST_DELAY, IntegerNetwork, Population, 
 from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, FixedParams
 from hypr_neuro.neurons.given_integers import require_state_bits
 from hypr_neuro.numbers.arrays import Array, stack_rows
+from hypr_neuro.numbers.checks import require_number
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
@@ -83,9 +84,12 @@ def take_integers(
 def _checked(network: IntegerNetwork, scales: Mapping[str, float]) -> Mapping[str, float]:
     """Return the scales; InputError for a name that no population has, and what is no power of two."""
     known = [p.name for p in network.populations]
+    if not isinstance(scales, Mapping):
+        raise InputError(f"state_scale = {scales!r:.60}, rule: a power of two by population, such as {{'out': 4096.0}}")
     for name, scale in scales.items():
         if name not in known:
             raise InputError(f"state_scale: unknown population {among(name, known)}")
+        require_number(f"state_scale: '{name}'", scale)
         if not 0 < scale < float("inf") or frexp(scale)[0] != 0.5:
             raise InputError(f"state_scale: '{name}' = {scale}, rule: a power of two, such as 2.0 ** 12")
     return scales

@@ -35,6 +35,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.neurons.base import Conversion, FixedParams
 from hypr_neuro.numbers.arrays import Array, stack_rows
+from hypr_neuro.numbers.checks import require_number
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.messages import Heard, MessageScale, message_scale, message_summary
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
@@ -108,11 +109,13 @@ def quantize_graph(
     if bias not in BIASES:
         raise InputError(f"bias = {bias!r}, rule: {' or '.join(BIASES)}")
     weight_groups = GROUPS if weight_groups is None else weight_groups
-    if weight_groups != ROW and weight_groups not in range(1, MOST_GROUPS + 1):
+    if isinstance(weight_groups, bool) or (weight_groups != ROW and weight_groups not in range(1, MOST_GROUPS + 1)):
         raise InputError(f"weight_groups = {weight_groups!r}, rule: 1 to {MOST_GROUPS}, or '{ROW}'")
     if target not in (None, NETX):
         raise InputError(f"target = {target!r}, rule: '{NETX}', or none given")
     netx = target == NETX
+    if largest_weight is not None:
+        require_number("largest_weight", largest_weight)
     if largest_weight is not None and not 0 < largest_weight < float("inf"):
         raise InputError(f"largest_weight = {largest_weight}, rule: positive and finite")
     conversion = _Conversion(graph, chip, 1 if netx else weight_groups, bias, netx)

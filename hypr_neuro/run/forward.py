@@ -23,6 +23,7 @@ from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import whole
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.unrolled import FLUSH, LOAD, STORE
@@ -184,9 +185,7 @@ def block_size(net: Network, samples: int, steps: int, dtype: FloatType) -> int:
 
 def chunks(steps: int, chunk: int | None) -> Iterator[slice]:
     """Yield consecutive slices of `chunk` steps (None: all at once)."""
-    size = steps if chunk is None else chunk
-    if size < 1:
-        raise InputError(f"chunk = {chunk}, rule: at least 1 step, or None for the whole sequence")
+    size = max(steps, 1) if chunk is None else whole("chunk", chunk, 1)
     for start in range(0, steps, size):
         yield slice(start, min(start + size, steps))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import names
 from hypr_neuro.run.forward import FloatType
 
 SPIKES, CURRENT = "spikes", "current"
@@ -37,6 +38,17 @@ class FloatRun:
     spikes: dict[str, Array] = field(default_factory=dict)
     states: dict[str, dict[str, Array]] = field(default_factory=dict)
     counts: dict[str, Array] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Tell what was recorded, not the numbers."""
+        return f"FloatRun({recorded_shapes(self.readout, self.spikes, self.states)})"
+
+
+def recorded_shapes(readout: Array, spikes: Mapping[str, Array], states: Mapping[str, Mapping[str, Array]]) -> str:
+    """Tell the shape of a readout, and whose spikes and states there are."""
+    quantities = [f"spikes of {', '.join(spikes)}"] if spikes else []
+    quantities += [f"{', '.join(arrays)} of {name}" for name, arrays in states.items() if arrays]
+    return "; ".join([f"readout of shape {readout.shape}", *quantities])
 
 
 def checked_input(net: Network, x: Array) -> Array:
@@ -67,6 +79,7 @@ def current_names(model: NeuronModel) -> list[str]:
 
 def reserved(net: Network, record: Sequence[str], samples: int, steps: int, dtype: FloatType) -> FloatRun:
     """Make room for what is recorded; raise InputError for an unknown name."""
+    record = names("record", record)
     known = {name for p in net.populations for name in recordable(p)}
     exact = {f"{p.name}/{name}" for p in net.populations for name in recordable(p)}
     for requested in record:

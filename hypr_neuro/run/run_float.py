@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -47,6 +48,8 @@ def run_float(
         For a wrong shape, values that are not finite or an unknown name.
     """
     require("net", net, Network)
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise InputError(f"dtype = {np.dtype(dtype).name}, rule: float64 or float32")
     return _run_chain(net, x, record, on_block, dtype) if net.is_chain else run_graph(net, x, record, on_block)
 
 

@@ -20,6 +20,7 @@ from hypr_neuro.graph.integer import IntegerNetwork, Synapses, as_integer
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.run.recorded import recorded_shapes
 
 KIND = "hypr-neuro trace"
 REMEDY = "`hypr-neuro simulate NETWORK --trace FILE` writes one"
@@ -134,6 +135,15 @@ class Trace:
     synaptic_operations: int
     origin: Origin | None = None
     input: Array | None = None
+
+    def __repr__(self) -> str:
+        """Tell what was recorded and the rates, not the numbers."""
+        rates = ", ".join(f"'{name}' {rate:.3g}" for name, rate in self.rates.items())
+        device = "" if self.origin is None else f" on {self.origin.device}"
+        return (
+            f"Trace({recorded_shapes(self.readout, self.spikes, self.states)}{device}; "
+            f"spikes a neuron and step: {rates or 'none counted'})"
+        )
 
     def check(self, where: str = "trace") -> None:
         """Raise InputError, naming the array, unless shapes go together and all values are numbers."""

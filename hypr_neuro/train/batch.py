@@ -8,6 +8,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import as_mask
 from hypr_neuro.run.forward import Rows, check_input
 from hypr_neuro.train.losses import Loss, LossChoice, get_loss
 
@@ -58,9 +59,8 @@ def batch_arrays(
         raise InputError(f"x of shape {x.shape}, rule: at least one sample and one step")
     if isinstance(x, np.ndarray) and not isinstance(x, np.memmap) and not _finite(x):  # a file is read part by part
         raise InputError("x holds numbers that are not finite, rule: finite; repair the data")
-    scored = np.ones((samples, steps), bool) if mask is None else np.asarray(mask, dtype=bool)
-    if scored.shape != (samples, steps):
-        raise InputError(f"mask of shape {scored.shape}, rule: ({samples}, {steps})")
+    shape = (samples, steps)
+    scored = np.ones(shape, bool) if mask is None else as_mask("mask", mask, shape)
     if not (empty or scored.any()):
         raise InputError(
             "mask leaves no scored step in this batch; at least one is needed: drop such samples or take larger batches"

@@ -20,11 +20,11 @@ from hypr_neuro.files.store import make_folder
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import optional_whole, require_number, whole
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.block import BatchGradients
-from hypr_neuro.train.checks import optional_whole, require_number, whole
 from hypr_neuro.train.code_digest import code_digests
 from hypr_neuro.train.gradients import batch_gradients
 from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
@@ -345,7 +345,7 @@ def evaluate(
         score = score_readout(net.in_one_unit(simulate(net, samples.x).readout), samples, learned=learned)
         return _told(score, samples) if learned else score
     index = data.part_index(part)
-    size = max(1, min(batch_size, READOUT_BYTES // (4 * data.steps * net.output_size)))
+    size = max(1, min(whole("batch_size", batch_size, 1), READOUT_BYTES // (4 * data.steps * net.output_size)))
     labels, answers, moved = data.labels(), [], False
     for start in range(0, len(index), size):
         rows = index[start : start + size]

@@ -11,9 +11,9 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import whole
 from hypr_neuro.run.forward import FloatType
 from hypr_neuro.train.chain_engine import ChainArrays
-from hypr_neuro.train.checks import whole
 from hypr_neuro.train.feedback import Feedback, FeedbackWay, check_feedback, feedback_ways
 from hypr_neuro.train.graph_engine import GraphArrays
 from hypr_neuro.train.hooks import deviations_of, penalty_of
@@ -23,6 +23,10 @@ from hypr_neuro.train.rules.base import Means, Penalty, Rule
 
 WORD = 1 << 63
 """Magnitude of a 64-bit number."""
+
+
+LONGEST_DELAY = 1 << 16
+"""Steps by which a learning signal may come late: so many of each neuron are kept."""
 
 
 class Engine(Protocol):
@@ -240,10 +244,13 @@ def _arrays(net: Network, dtype: FloatType, feedback_weights: Sequence[Array]) -
 
 
 def _delays(net: Network, rule: Rule, hidden: Sequence[int], signal_delay: Sequence[int] | None) -> tuple[int, ...]:
-    given = [0] * len(hidden) if signal_delay is None else list(signal_delay)
-    if len(given) != len(hidden) or min(given, default=0) < 0:
+    if signal_delay is not None and not isinstance(signal_delay, Sequence | np.ndarray):
+        raise InputError(f"signal_delay = {signal_delay!r:.60}, rule: {len(hidden)} whole numbers, one a hidden layer")
+    given = [0] * len(hidden) if signal_delay is None else [whole("signal_delay", d, 0) for d in signal_delay]
+    if len(given) != len(hidden) or max(given, default=0) > LONGEST_DELAY:
         raise InputError(
-            f"signal_delay = {signal_delay}, rule: {len(hidden)} whole numbers, 0 or larger, one a hidden layer"
+            f"signal_delay = {signal_delay!r:.60}, rule: {len(hidden)} whole numbers, 0 to {LONGEST_DELAY}, one a "
+            "hidden layer"
         )
     if any(given) and not rule.forward:
         raise InputError(

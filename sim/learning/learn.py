@@ -19,6 +19,7 @@ from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
 from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import whole
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
@@ -172,8 +173,7 @@ def learn(
     require("data", data, SequenceData)
     open_rate = options is None and "rate" not in fields
     options = _options(options, fields)
-    if not isinstance(epochs, int) or epochs < 1:
-        raise InputError(f"epochs = {epochs}, rule: an integer, at least 1")
+    epochs = whole("epochs", epochs, 1)
     options.check(qnet)
     check_learnable(qnet, data)
     part = data.part("train")

@@ -20,7 +20,7 @@ from hypr_neuro.exchange.nir.options import check_dt
 from hypr_neuro.exchange.nir.stands_for import stands_for
 from hypr_neuro.exchange.nir.write_graph import WrittenGraph, add_digest, written_graph
 from hypr_neuro.files.store import sealed, write_atomically
-from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.kinds import require, require_path
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -73,6 +73,7 @@ def write_nir(net: Network | QuantizedNetwork, path: str | Path, *, sample: Arra
         For values that are not finite or out of range, an encoder or notes that JSON cannot hold, integers of neurons
         that do not say what they stand for, and a path that cannot be written.
     """
+    require_path("path", path, "the NIR file to write")
     real, written = _written(net)
     graph, approximations, agreement = written.graph(), tuple(written.approximations), {}
     if [a for a in approximations if a != IN_FLOAT]:

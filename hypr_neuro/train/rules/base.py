@@ -32,7 +32,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.train.checks import optional_whole, require_number
+from hypr_neuro.numbers.checks import optional_whole, require_number
 from hypr_neuro.train.networks import spiking_places
 
 Means = dict[str, Array]
