@@ -246,8 +246,8 @@ def _arrays(net: Network, dtype: FloatType, feedback_weights: Sequence[Array]) -
 def _delays(net: Network, rule: Rule, hidden: Sequence[int], signal_delay: Sequence[int] | None) -> tuple[int, ...]:
     if signal_delay is not None and not isinstance(signal_delay, Sequence | np.ndarray):
         raise InputError(f"signal_delay = {signal_delay!r:.60}, rule: {len(hidden)} whole numbers, one a hidden layer")
-    given = [0] * len(hidden) if signal_delay is None else [whole("signal_delay", d, 0) for d in signal_delay]
-    if len(given) != len(hidden) or max(given, default=0) > LONGEST_DELAY:
+    given = [0] * len(hidden) if signal_delay is None else [whole("signal_delay", d) for d in signal_delay]
+    if len(given) != len(hidden) or not all(0 <= steps <= LONGEST_DELAY for steps in given):
         raise InputError(
             f"signal_delay = {signal_delay!r:.60}, rule: {len(hidden)} whole numbers, 0 to {LONGEST_DELAY}, one a "
             "hidden layer"

@@ -135,7 +135,7 @@ def test_bad_input_is_refused_and_the_device_goes_on(device: Device, qnet: Quant
         device.run(x[:, :, :7])
     with pytest.raises(InputError, match="x holds fractions"):
         device.run(x * 0.5)
-    with pytest.raises(InputError, match="record: unknown 'w', known: "):
+    with pytest.raises(InputError, match=r"record: unknown 'w'.*, known: "):
         device.run(x, ["w"])
     assert np.array_equal(device.run(x).readout, simulate(qnet, x).readout)
 
@@ -191,5 +191,5 @@ def test_run_without_a_network() -> None:
 
 
 def test_unknown_device_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"unknown device 'loihi9', known: .*lava, .*sim"):
+    with pytest.raises(InputError, match=r"unknown device 'loihi9'.*, known: .*lava, .*sim"):
         open_device("loihi9")

@@ -136,7 +136,7 @@ def test_learning_leaves_the_network_that_was_given_alone() -> None:
         ({"limit": 0}, "limit = 0"),
         ({"average_shift": 21}, "average_shift = 21"),
         ({"seed": -1}, "seed = -1"),
-        ({"layers": ("layers.9",)}, "unknown layer 'layers.9', known: layers.0, readout"),
+        ({"layers": ("layers.9",)}, "unknown layer 'layers.9'.*, known: layers.0, readout"),
         ({"speed": 1}, "known options: rate"),
         ({"epochs": 0}, "epochs = 0"),
     ],

@@ -299,7 +299,7 @@ def test_bad_input_of_the_simulator_is_named(x: np.ndarray, message: str) -> Non
 def test_an_unknown_state_to_record_is_named() -> None:
     qnet = random_quantized("lif", 14, "loihi2")
     with pytest.raises(
-        InputError, match=r"record: unknown 'w', known: current, spikes, u, v, of one .*layers.0/current"
+        InputError, match=r"record: unknown 'w'.*, known: current, spikes, u, v, of one .*layers.0/current"
     ):
         simulate(qnet, random_spikes(14, 1, 5, qnet.inputs), record=("w",))
     with pytest.raises(InputError, match="batch = 0"):

@@ -140,7 +140,7 @@ def entry(name: str, **changes: Any) -> Change:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (entry("layers_0", neuron="quantum"), r"node 'layers_0' \(CubaLIF\): unknown neuron 'quantum', known: "),
+        (entry("layers_0", neuron="quantum"), r"node 'layers_0' \(CubaLIF\): unknown neuron 'quantum'.*, known: "),
         (entry("layers_0", neuron=3), "is not what version 2 writes|unknown neuron"),
         (entry("layers_0", trainable='["mass"]'), r"node 'layers_0'.*unknown parameter 'mass'"),
         (entry("layers_0", trainable="[" * 100_000), "is not what version 2 writes"),

@@ -255,12 +255,12 @@ def refusal(path: Path) -> str | None:
 
 def test_unknown_data_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"unknown data 'nonsense', known: .*adding, .*braille, .*, or the path of an \.npz file"
+        InputError, match=r"unknown data 'nonsense'.*, known: .*adding, .*braille, .*, or the path of an \.npz file"
     ):
         load_data("nonsense")
-    with pytest.raises(InputError, match="data 'cue': unknown option 'dely', known: delay, samples, seed"):
+    with pytest.raises(InputError, match=r"data 'cue': unknown option 'dely'.*, known: delay, samples, seed"):
         load_data("cue", dely=10)
-    with pytest.raises(InputError, match=r"data 'mine\.npz': unknown option 'delay', known: classes, seed"):
+    with pytest.raises(InputError, match=r"data 'mine\.npz': unknown option 'delay'.*, known: classes, seed"):
         load_data("mine.npz", tmp_path, delay=10)
     with pytest.raises(InputError, match=r"gone\.npz' does not exist; give an \.npz with keys x_train"):
         load_data("gone.npz", tmp_path)
@@ -311,7 +311,7 @@ def test_parts_and_batches_keep_samples_with_their_labels() -> None:
     assert np.array_equal(np.concatenate([b.y for b in batches]), data.y[[3, 1, 0, 2]])
     with pytest.raises(InputError, match="no sample in part 'validation'"):
         data.part("validation")
-    with pytest.raises(InputError, match="unknown part 'dev', known: train, validation, test"):
+    with pytest.raises(InputError, match=r"unknown part 'dev'.*, known: train, validation, test"):
         data.part("dev")
 
 

@@ -168,11 +168,11 @@ def test_unknown_parameters_are_refused() -> None:
 
 
 def test_options_are_refused_as_a_learner_refuses_them() -> None:
-    with pytest.raises(InputError, match=r"layers: unknown layer 'nonsense', known: layers\.0, readout"):
+    with pytest.raises(InputError, match=r"layers: unknown layer 'nonsense'.*, known: layers\.0, readout"):
         hidden(layers=("nonsense",))
-    with pytest.raises(InputError, match=r"rule = 'nonsense', known: .*factored"):
+    with pytest.raises(InputError, match=r"rule = 'nonsense'.*, known: .*factored"):
         hidden(rule="nonsense")
-    with pytest.raises(InputError, match=r"rule = 'nonsense', known: .*factored"):
+    with pytest.raises(InputError, match=r"rule = 'nonsense'.*, known: .*factored"):
         memory_of(
             [Shape(get_model("lif"), 3, 4), Shape(get_model("li"), 2, 3)], "loihi2", LearnOptions(rule="nonsense")
         )

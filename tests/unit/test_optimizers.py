@@ -126,7 +126,7 @@ def test_momentum_on_chip_averages_steps() -> None:
 
 
 def test_an_unknown_rule_on_chip_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=f"unknown rule 'nonsense', known: {', '.join(sorted(UPDATES))}"):
+    with pytest.raises(InputError, match=f"unknown rule 'nonsense'.*, known: {', '.join(sorted(UPDATES))}"):
         OnChip(1.0, {}, rule="nonsense")
 
 
@@ -178,10 +178,10 @@ def test_optimizers_are_found_by_name_with_their_settings() -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ("adamw", "unknown optimizer 'adamw', known: adam, rmsprop, sgd"),
-        ({"momentum": 0.5}, "unknown optimizer 'None', known: adam, rmsprop, sgd"),
-        ({"name": "sgd", "decay": 0.5}, "optimizer 'sgd': unknown setting 'decay', known: momentum"),
-        ({"name": "adam", "rate": 0.5}, "optimizer 'adam': unknown setting 'rate', known: beta1, beta2, epsilon"),
+        ("adamw", "unknown optimizer 'adamw'.*, known: adam, rmsprop, sgd"),
+        ({"momentum": 0.5}, "unknown optimizer 'None'.*, known: adam, rmsprop, sgd"),
+        ({"name": "sgd", "decay": 0.5}, "optimizer 'sgd': unknown setting 'decay'.*, known: momentum"),
+        ({"name": "adam", "rate": 0.5}, "optimizer 'adam': unknown setting 'rate'.*, known: beta1, beta2, epsilon"),
         ({"name": "adam", "beta1": "0.9"}, "optimizer 'adam': beta1 = '0.9', rule: a number"),
         ({"name": "adam", "beta1": True}, "optimizer 'adam': beta1 = True, rule: a number"),
         ({"name": "adam", "beta2": 1.0}, "optimizer 'adam': beta2 = 1.0, rule: a number, 0 <= beta2 < 1"),

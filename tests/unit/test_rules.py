@@ -74,7 +74,7 @@ def test_the_four_rules_are_known_by_name() -> None:
 
 
 def test_an_unknown_rule_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=f"unknown rule 'nonsense', known: {', '.join(sorted(RULES))}"):
+    with pytest.raises(InputError, match=f"unknown rule 'nonsense'.*, known: {', '.join(sorted(RULES))}"):
         get_rule("nonsense")
 
 
@@ -140,7 +140,7 @@ def test_late_signals_do_not_depend_on_the_chunk(rule: str) -> None:
 @pytest.mark.parametrize("delay", [(1,), (1, 2, 3), (1, -1)])
 def test_delays_that_do_not_fit_are_named(delay: tuple[int, ...]) -> None:
     net, x, y, mask = problem("lif")
-    with pytest.raises(InputError, match=r"signal_delay = .*, rule: 2 whole numbers, 0 or larger"):
+    with pytest.raises(InputError, match=r"signal_delay = .*, rule: 2 whole numbers, 0 to 65536"):
         gradients(net, x, y, mask, signal_delay=delay)
 
 

@@ -123,7 +123,7 @@ def test_the_float_trace_keeps_what_was_asked_for_however_samples_are_split(monk
     split = float_trace(net, x, ("spikes", "current", *names), on_block=lambda *at: seen.append(at))
     assert diff(whole, split, tolerance=0.0).equal
     assert seen == [(2, 5), (4, 5), (5, 5)]
-    with pytest.raises(InputError, match=r"record: unknown 'w', known: .*, of one population: layers\.0/"):
+    with pytest.raises(InputError, match=r"record: unknown 'w'.*, known: .*, of one population: layers\.0/"):
         float_trace(net, x, ("w",))
     with pytest.raises(InputError, match="no length 0"):
         float_trace(net, x[:0])

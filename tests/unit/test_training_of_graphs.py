@@ -284,7 +284,7 @@ def test_a_penalty_brings_rates_to_their_target() -> None:
 def test_options_are_refused_as_on_a_chain() -> None:
     graph, x, y, mask = drawn(0)
     hidden = sum(not p.model.readout and p.name not in graph.outputs for p in graph.populations)
-    with pytest.raises(InputError, match=rf"signal_delay = \[1, .*, rule: {hidden} whole numbers, 0 or larger"):
+    with pytest.raises(InputError, match=rf"signal_delay = \[1, .*, rule: {hidden} whole numbers, 0 to 65536"):
         gradients(graph, x, y, mask, signal_delay=[1] * (hidden + 1))
     with pytest.raises(InputError, match=r"signal_delay = .* with rule 'bptt', rule: a rule whose eligibilities run"):
         gradients(graph, x, y, mask, rule="bptt", signal_delay=[1] * hidden)
