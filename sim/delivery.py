@@ -10,12 +10,12 @@ import numpy as np
 
 from hypr_neuro.graph.convolution import Convolution, places_of
 from hypr_neuro.graph.integer import IntegerNetwork, Synapses
-from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.arrays import Array, common_power
 from hypr_neuro.numbers.message import messages_of
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.synapses import convolution_kernel, graded_kernel, sparse_kernel, spikes_kernel
 
-LARGEST_SHIFT = 31
+LARGEST_SHIFT, LARGEST_FACTOR = 31, 15
 NARROW = (1 << 15) - 1
 DENSE_FROM, DENSE_ENTRIES = 20, 1 << 26
 """One weight in so many is enough for whole rows, zeros and all, to be added faster; up to so many entries."""
@@ -126,7 +126,7 @@ class Delivery:
             weights = weights.tocsr()
         always_on = (np.zeros(weights.shape[0], np.int64) if bias is None else bias.astype(np.int64)) + self.half
         values = weights if isinstance(weights, np.ndarray) else weights.data
-        factor = _common_shift(values, always_on)
+        factor = common_power(values, always_on, most=LARGEST_FACTOR)
         # a shift by 31 or more leaves the sign, or 0 of a sum that fits
         self.exponent = int(np.clip(self.given_exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
         self.bias = (always_on >> factor).astype(np.int32)
@@ -164,14 +164,6 @@ class Delivery:
 def _worth_rows(weights: Any) -> bool:
     entries = weights.shape[0] * weights.shape[1]
     return bool(weights.nnz * DENSE_FROM >= entries and entries <= DENSE_ENTRIES)
-
-
-def _common_shift(values: Array, bias: Array) -> int:
-    """Return k with 2^k the largest power of two, at most 2^15, that divides all: mantissas then fit fewer bits."""
-    bits = int(np.bitwise_or.reduce(bias))
-    if values.size:
-        bits |= int(np.bitwise_or.reduce(values, axis=None))
-    return min((bits & -bits).bit_length() - 1, 15) if bits else 0
 
 
 def _dense(weights: Array) -> DenseWeights:

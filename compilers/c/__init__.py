@@ -1,6 +1,7 @@
 """C99 for microcontrollers: static memory, integers only, no library beyond stdint.h.
 
-translate   step functions and rules from their Python syntax tree to C, with `values`, `expression`, `loops`, `names`
+translate   step functions and rules from their Python syntax tree to C, with `values`, `expression`, `names`, and over
+            arrays `loops`, `loop_forms`
 plan        what the program holds: rings of what was sent, weights in the smallest form
 tables      constant arrays in the smallest type
 weights     tables of weights, and the functions that add up what they bring
@@ -32,16 +33,7 @@ PACKAGES: tuple[str, ...] = ()
 TAKES_INTEGER = True
 """An `IntegerNetwork` will do."""
 TEMPLATES = Path(__file__).with_name("templates")
-COPIED = (
-    "Makefile",
-    "main.c",
-    "hn_io.h",
-    "hn_text.h",
-    "host_io.c",
-    "cortex_m4/startup.c",
-    "cortex_m4/semihosting.c",
-    "cortex_m4/mps2_an386.ld",
-)
+COPIED = ("Makefile", "main.c", *build.PROGRAM_FILES)
 
 
 def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOptions | None = None) -> Emitted:

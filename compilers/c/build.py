@@ -66,6 +66,8 @@ class Toolchain:
         return None
 
 
+PROGRAM_FILES = ("hn_io.h", "hn_text.h", "host_io.c", *BOARD, "cortex_m4/mps2_an386.ld")
+"""Templates that a program with a main function is built with."""
 HOST = Toolchain("host", "gcc", "size", ("-O2",))
 SANITIZERS = Toolchain(
     "sanitizers", "gcc", "size", ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

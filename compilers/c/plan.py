@@ -18,7 +18,7 @@ from hypr_neuro.compilers.c.tables import BYTES, signed_type, type_of, unsigned_
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
-from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.arrays import Array, common_power
 from hypr_neuro.renamed import renamed_names
 
 LARGEST_INPUT = (1 << 31) - 1
@@ -279,8 +279,7 @@ class Plan:
 def common_factor(values: Array, bias: Array | None) -> int:
     """Return k with 2^k the largest power of two up to 2^15 that divides all; 0 where that needs no smaller type."""
     every = np.concatenate([values.astype(np.int64), np.zeros(0, np.int64) if bias is None else bias])
-    bits = int(np.bitwise_or.reduce(every)) if every.size else 0
-    factor = min((bits & -bits).bit_length() - 1, LARGEST_FACTOR) if bits else 0
+    factor = common_power(every, most=LARGEST_FACTOR)
     return factor if type_of(every >> factor) != type_of(every) else 0
 
 

@@ -112,7 +112,7 @@ def probe(
         ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in integers.items()}
         steps += plan.clock.learning_steps(len(x))
         if "along" in forms:
-            along = _along(form, plan, qnet, sample)
+            along = float_along(form, plan, qnet, sample)
             _note(rows, "cosine", "norm_ratio", ours, along)
             rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in integers.items()})
         if "free" in forms:
@@ -142,16 +142,8 @@ def gradient_fidelity(
     return probed.free_cosine, probed.free_norm_ratio
 
 
-def float_along(net: Network, qnet: QuantizedNetwork, sample: SequenceData, options: LearnOptions) -> dict[str, Array]:
-    """Return float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each.
-
-    `net` is the float network that `qnet` was quantized from.
-    """
-    plan = LearningPlan(qnet, options)
-    return _along(FloatForm(net, plan.qnet), plan, qnet, sample)
-
-
-def _along(form: FloatForm, plan: LearningPlan, qnet: QuantizedNetwork, sample: SequenceData) -> dict[str, Array]:
+def float_along(form: FloatForm, plan: LearningPlan, qnet: QuantizedNetwork, sample: SequenceData) -> dict[str, Array]:
+    """Return float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each."""
     x, label, scored = arrays_of(sample)
     trace = simulate(qnet, sample.x, record=("spikes",))
     device = FloatDevice(form, plan)

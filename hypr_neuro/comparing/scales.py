@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from hypr_neuro.graph.float_population import FloatPopulation
-from hypr_neuro.graph.network import Network
 from hypr_neuro.quantizing.float_form import FloatForm
-from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedPopulation
 from hypr_neuro.sim.learning.errors import ERRORS
-from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
-
-
-def gradient_scales(net: Network, qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, float]:
-    """Return integer gradient / real gradient, both summed over steps, by connection and neuron parameter.
-
-    `net` is the network that was quantized, see `scales_of` for the rest.
-    """
-    plan = LearningPlan(qnet, options)
-    return scales_of(FloatForm(net, plan.qnet), plan)
 
 
 def scales_of(form: FloatForm, plan: LearningPlan) -> dict[str, float]:

@@ -75,10 +75,6 @@ def _largest_value(network: IntegerNetwork) -> int:
     return top
 
 
-def _size(rng: Rng) -> int:
-    return int(rng.integers(1, LARGEST_SIZE, endpoint=True))
-
-
 def _one_of(rng: Rng, values: Sequence[Any]) -> Any:
     return values[int(rng.integers(len(values)))]
 

@@ -134,16 +134,6 @@ class LearnOptions:
         if any(self.noise):
             raise InputError(f"noise = {self.noise}, but {where} adds none; leave noise out, or learn in the simulator")
 
-    def refuse_connections(self, qnet: QuantizedNetwork, where: str) -> None:
-        """Raise InputError where single connections learn, for an executor in which whole layers do."""
-        layers = [p.name for p in qnet.populations]
-        for name in self.layers:
-            if name not in layers:
-                raise InputError(
-                    f"layers: '{name}' is one connection, rule for {where}: whole layers, {', '.join(layers)}; or "
-                    "learn in the simulator"
-                )
-
     def _check_update(self) -> None:
         if self.update_every < 1 or self.update_on not in ("sample", "step"):
             raise InputError(

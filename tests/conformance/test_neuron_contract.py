@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from contract_neurons import HIDDEN, READOUT
 from needed import needs_gcc, needs_lava
+from probes_of import gradient_scales, gradients_along
 
 from hypr_neuro.comparing.compare import compare
 from hypr_neuro.comparing.float_device import FloatDevice
-from hypr_neuro.comparing.probes import float_along
-from hypr_neuro.comparing.scales import gradient_scales
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c.build import SANITIZERS, build, run, traces
 from hypr_neuro.compilers.c.learning.library import LIBRARY, LearnLibrary
@@ -298,7 +297,7 @@ def test_integer_gradients_point_where_those_of_float_do(name: str) -> None:
     qnet = quantize(net, "ideal", calibration=x)
     data = SequenceData("one", x[:1], np.zeros(1, np.int64), np.array(["train"]), net.output_size)
     options = LearnOptions()
-    scales, real = gradient_scales(net, qnet, options), float_along(net, qnet, data, options)
+    scales, real = gradient_scales(net, qnet, options), gradients_along(net, qnet, data, options)
     ours = Learner(qnet.copy(), options).gradients(x[0], np.zeros(60, np.int64), np.ones(60, bool))
     for key, wanted in real.items():
         if key in ours and key.endswith((".input", ".recurrent")):

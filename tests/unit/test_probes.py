@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from model_records import record_of
+from probes_of import gradient_scales, gradients_along
 
 from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.float_gradients import signal_delays
-from hypr_neuro.comparing.probes import cosine_of, dead_share, float_along, probe, ratio_of, saturated_weights
-from hypr_neuro.comparing.scales import gradient_scales
+from hypr_neuro.comparing.probes import cosine_of, dead_share, probe, ratio_of, saturated_weights
 from hypr_neuro.comparing.twin import arrays_of
 from hypr_neuro.comparing.update_probe import UpdateProbe
 from hypr_neuro.data.sequence import SequenceData
@@ -199,7 +199,7 @@ def test_scales_are_the_size_of_integer_gradients() -> None:
     scales = gradient_scales(net, qnet, EVERYTHING)
     x, label, scored = arrays_of(given)
     found = Learner(qnet.copy(), EVERYTHING).gradients(x.astype(np.int32), label, scored)
-    real = float_along(dequantize(net, qnet), qnet, given, EVERYTHING)
+    real = gradients_along(dequantize(net, qnet), qnet, given, EVERYTHING)
     assert scales.keys() >= found.keys()
     for name, g in found.items():
         ours = g.reshape(len(g), -1)

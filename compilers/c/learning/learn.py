@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hypr_neuro.compilers import Emitted
-from hypr_neuro.compilers.c.build import memory
+from hypr_neuro.compilers.c.build import PROGRAM_FILES, memory
 from hypr_neuro.compilers.c.learning.build import SOURCES
 from hypr_neuro.compilers.c.learning.feedback import back_kernels, signal_lines, signals_text
 from hypr_neuro.compilers.c.learning.field import advance
@@ -47,15 +47,6 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.update import momentum_step, weight_step
 
 HEADER, SOURCE, MAIN = "learn.h", "learn.c", "learn_main.c"
-COPIED = (
-    "hn_io.h",
-    "hn_text.h",
-    "host_io.c",
-    "cortex_m4/startup.c",
-    "cortex_m4/semihosting.c",
-    "cortex_m4/mps2_an386.ld",
-)
-"""What `learn_main.c` is built with."""
 
 
 def emit_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) -> Emitted:
@@ -86,7 +77,7 @@ def write_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) 
         "hn_fixed.h": fixed_header(),
         MAIN: (TEMPLATES / "hn_learn_main.c").read_text(encoding="utf-8"),
     }
-    files |= {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in COPIED}
+    files |= {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in PROGRAM_FILES}
     for name, text in files.items():
         make_folder((folder / name).parent)
         write_text(folder / name, text)
