@@ -27,6 +27,8 @@ from hypr_neuro.graph.integer import IntegerNetwork, Population
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 
+PORTS = 2
+"""Input currents of `processes.NeuronPopulation`."""
 RESET = ("u", "v", "real", "imag", "state", "output")
 """Variables of neurons that start a sample at zero."""
 
@@ -126,13 +128,16 @@ def check_network(qnet: QuantizedNetwork, largest: int = 1) -> None:
 def own_arguments(p: Population) -> dict[str, Any] | None:
     """Return arguments of the Lava process that computes the population exactly, None if there is none.
 
-    Raise InputError for neurons of several input currents that Lava does not compute: ours have one.
+    Raise InputError for neurons of more input currents than our process has ports.
     """
+    if p.model.currents > PORTS:
+        raise InputError(
+            f"population '{p.name}': neuron '{p.model.name}' has {p.model.currents} input currents, rule for Lava: at "
+            f"most {PORTS}; run it in the simulator"
+        )
     try:
         return lava_arguments(p)
     except InputError:
-        if p.model.currents > 1:
-            raise
         return None
 
 
@@ -149,7 +154,8 @@ def _population(p: Population, message: tuple[int, int] | None) -> Any:
     state, output = np.zeros((p.model.d, p.size), np.int32), np.zeros(p.size, np.int32)
     events: Array = np.zeros(len(p.model.events), np.int64)
     step = PopulationStep(p.model.name, p.size)
-    step(output, state, output, np.ascontiguousarray(per_neuron), np.ascontiguousarray(constants), events)
+    currents = np.zeros((p.model.currents, p.size), np.int32)
+    step(currents, state, output, np.ascontiguousarray(per_neuron), np.ascontiguousarray(constants), events)
     return NeuronPopulation(
         model=p.model.name, per_neuron=per_neuron, constants=constants, message=message, name=p.name
     )

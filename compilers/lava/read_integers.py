@@ -39,7 +39,7 @@ CURRENTS = {
     "LIF": ("a_in",),
     "RF": ("a_real_in", "a_imag_in"),
     "RF_IZ": ("a_real_in", "a_imag_in"),
-    "Population": ("a_in",),
+    "Population": ("a_in", "a_in_1"),
 }
 """Ports of the neurons' input currents."""
 

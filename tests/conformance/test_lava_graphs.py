@@ -15,8 +15,9 @@ from needed import needs_lava
 from resonators import with_resonators
 
 from hypr_neuro.compilers import compile_network
-from hypr_neuro.compilers.lava.build import LavaNetwork, check_network
+from hypr_neuro.compilers.lava.build import LavaNetwork, check_network, own_arguments
 from hypr_neuro.compilers.lava.integers.batch import run_in_lava
+from hypr_neuro.compilers.lava.integers.network import lava_arguments
 from hypr_neuro.devices.lava import LavaDevice
 from hypr_neuro.errors import InputError
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -26,16 +27,18 @@ from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_spikes, varied
 
 LOIHI2 = varied("loihi2")
-NETWORKS = ("two outputs", "spiking outputs", "resonators", "rf", "rf_iz", "convolution")
+RESONATORS = ("rf", "rf_iz", "rf, one period", "rf_iz, one period")
+NETWORKS = ("two outputs", "spiking outputs", "resonators", *RESONATORS, "convolution")
 
 
 def network(name: str) -> QuantizedNetwork:
     if name == "convolution":
         return quantized_convolutional_network()
-    if name in ("rf", "rf_iz"):
-        net = two_currents(name)
-        for key, value in (("period", 11.0), ("alpha", 0.05)):  # Lava's processes have one for all neurons
-            net.population("a").params[key][...] = value
+    if name.startswith("rf"):
+        net = two_currents(name.partition(",")[0])
+        if "one period" in name:  # Lava's own processes have one for all neurons
+            for key, value in (("period", 11.0), ("alpha", 0.05)):
+                net.population("a").params[key][...] = value
         return quantize(net, LOIHI2, calibration=random_spikes(1, 2, 30, net.inputs))
     if name == "resonators":
         return with_resonators(random_learning_graph(33, LOIHI2))
@@ -113,9 +116,12 @@ def test_single_ports_are_refused_where_there_are_several() -> None:
         _ = built.readout
 
 
-def test_resonators_that_lava_does_not_have_are_refused() -> None:
+def test_resonators_that_lava_does_not_have_are_ours() -> None:
+    """Lava's processes have one period for all neurons; a network for them alone is refused by name."""
     qnet = network("resonators")
-    check_network(qnet)
+    assert own_arguments(qnet.integer().population("aside")) is not None
     qnet.population("aside").per_neuron[0, 0] += 1
+    check_network(qnet)
+    assert own_arguments(qnet.integer().population("aside")) is None
     with pytest.raises(InputError, match=r"population 'aside', neuron 1: cos_decay = .* make a population of each"):
-        check_network(qnet)
+        lava_arguments(qnet.integer().population("aside"))

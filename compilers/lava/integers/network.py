@@ -277,6 +277,10 @@ def lava_neurons(p: Population, arguments: dict[str, Any]) -> Any:
 
 
 def _port(p: Population, process: Any, current: int) -> Any:
+    from hypr_neuro.compilers.lava.processes.process import NeuronPopulation
+
+    if isinstance(process, NeuronPopulation):
+        return (process.a_in, process.a_in_1)[current]
     if p.model.currents == 1:
         return process.a_in
     return (process.a_real_in, process.a_imag_in)[current]

@@ -25,6 +25,7 @@ class PyPopulation(PyLoihiProcessModel):
     """The simulator's kernel, one step at a time."""
 
     a_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    a_in_1: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     message_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     state: Any = LavaPyType(np.ndarray, np.int32)
@@ -41,6 +42,8 @@ class PyPopulation(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """Receive, compute, send and, where asked for, write one step."""
         current = self.a_in.recv()
+        if self._step.model.currents > 1:
+            current = np.stack([current, self.a_in_1.recv()])
         self._step(current, self.state, self.output, self.per_neuron, self.constants, self.events)
         self.s_out.send(self.output)
         if self._message is not None:

@@ -14,10 +14,10 @@ from hypr_neuro.renamed import renamed_names
 class NeuronPopulation(AbstractProcess):
     """A layer of neurons of any model, in integers.
 
-    Ports: a_in (n,) summed currents; s_out (n,) spikes, or the state where the model is a readout; message_out (n,)
-    that state as it travels, `message` its shift and bits, None where nobody hears it. Vars: state (d, n), output (n,)
-    of the last step, per_neuron (parameters, n), constants, events (saturations and wraps so far, in the
-    order of the model's `events`).
+    Ports: a_in (n,) summed currents, a_in_1 (n,) those of a second input current; s_out (n,) spikes, or the state where
+    the model is a readout; message_out (n,) that state as it travels, `message` its shift and bits, None where nobody
+    hears it. Vars: state (d, n), output (n,) of the last step, per_neuron (parameters, n), constants, events
+    (saturations and wraps so far, in the order of the model's `events`).
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class NeuronPopulation(AbstractProcess):
         size, record = per_neuron.shape[1], get_model(model)
         super().__init__(model=model, size=size, message=message, name=name)
         self.a_in, self.s_out = InPort(shape=(size,)), OutPort(shape=(size,))
+        self.a_in_1 = InPort(shape=(size,))
         self.message_out = OutPort(shape=(size,))
         self.state = Var(shape=(record.d, size), init=0)
         self.output = Var(shape=(size,), init=0)
