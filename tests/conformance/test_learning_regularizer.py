@@ -114,7 +114,7 @@ def test_mean_rates_go_on_from_a_file(tmp_path: Path) -> None:
 def test_learning_takes_a_regulariser() -> None:
     qnet, x, label, scored = problem("lif")
     data = SequenceData("toy", x, label, np.array(["train"] * 3), qnet.output_size, scored)
-    plain, found = learn(qnet, data), learn(qnet, data, regularizer=homeostasis, average_shift=1)
+    plain, found = learn(qnet, data, rate=0.5), learn(qnet, data, rate=0.5, regularizer=homeostasis, average_shift=1)
     assert any(not np.array_equal(w, plain.qnet.weights()[name]) for name, w in found.qnet.weights().items())
 
 

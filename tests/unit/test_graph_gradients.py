@@ -377,7 +377,7 @@ def test_populations_are_scaled_until_they_fire(data: hn.SequenceData) -> None:
 def test_outputs_that_never_spike_are_told(data: hn.SequenceData, recwarn: pytest.WarningsRecorder) -> None:
     graph = loop_with_spiking_outputs()
     hn.evaluate(graph, data)
-    assert not recwarn.list
+    assert not [w for w in recwarn if "no output moved" in str(w.message)]
     graph.population("out").params["vth"][...] = 1e6
     with pytest.warns(UserWarning, match=r"no output moved from 0 in \d+ sample\(s\), so every answer is the same"):
         hn.evaluate(graph, data)

@@ -29,6 +29,7 @@ ORDER = (
     ("report",),
     ("testing", "workflow"),
     ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, row in enumerate(ORDER) for name in row}
 

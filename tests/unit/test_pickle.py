@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,10 @@ from hypr_neuro.testing.networks import random_spikes
 
 SPEC = {"inputs": 6, "outputs": 2, "layers": [{"neuron": "brf", "size": 6}]}
 STEPS = 20
-HOWS: dict[str, Callable[[Any], Any]] = {"pickle": lambda v: pickle.loads(pickle.dumps(v)), "copy": copy.deepcopy}
+HOWS: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda v: ForkingPickler.loads(ForkingPickler.dumps(v)),
+    "copy": copy.deepcopy,
+}
 
 
 def data() -> hn.SequenceData:
@@ -102,7 +105,7 @@ def test_an_error_comes_back_from_another_process_as_it_is() -> None:
     for name, kind in (("nope", hn.errors.ProfileError), ("no.yaml", hn.errors.ProfileError)):
         with pytest.raises(InputError) as caught:
             hn.load_profile(name)
-        same = pickle.loads(pickle.dumps(caught.value))
+        same = ForkingPickler.loads(ForkingPickler.dumps(caught.value))
         assert type(same) is kind
         assert str(same) == str(caught.value)
 
