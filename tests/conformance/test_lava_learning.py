@@ -1,10 +1,9 @@
-"""Learning under Lava's CPU runtime: spikes and states of every step, and weights after every update, equal the
-definition's and the simulator's, bit for bit."""
+"""Learning of chains and graphs under Lava's CPU runtime: spikes and states of every step, and weights after every
+update, equal the definition's and the simulator's, bit for bit."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,105 +12,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lava_learning_tasks import INPUTS, LATE, OUTPUTS, SEED, chain_tasks, graph_tasks, network
 from needed import needs_lava
+from resonators import with_resonators
 
 from hypr_neuro.compilers.lava.learning.network import check_learning, schedule
 from hypr_neuro.compilers.lava.learning.run import LavaLearning, LavaTask, _labels, learn_all_in_lava, learn_in_lava
 from hypr_neuro.errors import HyprError, InputError
-from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import get_model
-from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.output_traces import with_output_traces
 from hypr_neuro.quantizing.parts import QuantizedLayer
-from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.reference import LearningReference
-from hypr_neuro.testing.networks import assert_equal_traces, random_spikes, varied
+from hypr_neuro.testing.graphs import random_learning_graph
+from hypr_neuro.testing.networks import assert_equal_traces, random_spikes
 
 Array = Any
-SEED = int(os.environ.get("HYPR_SEED", "0"))
-INPUTS, OUTPUTS = 4, 3
-
-
-def network(neurons: tuple[str, ...], profile: Profile | str = "loihi2", **params: float) -> QuantizedNetwork:
-    """A layer of each neuron, recurrent and biased, its weights raised until more than a share of 0.03 fires.
-
-    params : of the last layer's neurons
-    """
-    layers: list[dict[str, Any]] = [{"neuron": n, "size": 5, "recurrent": True, "bias": True} for n in neurons]
-    layers[-1]["params"] = params
-    net = Network.build({"inputs": INPUTS, "outputs": OUTPUTS, "layers": layers, "readout": {"bias": True}}, SEED)
-    x = random_spikes(SEED, 4, 60, INPUTS)
-    for i, layer in enumerate(net.layers[:-1]):
-        for _ in range(12):
-            qnet = quantize(net, profile, calibration=x)
-            if simulate(qnet, x, ["spikes"]).rates[net.name(i)] > 0.03:
-                break
-            layer.weight[...] = 2 * np.abs(layer.weight)
-    return qnet
-
-
-def tasks() -> dict[str, LavaTask]:
-    """1,000 device steps of four neurons, by sample and by step; then everything else at once; then a stream."""
-    rng = np.random.default_rng(SEED)
-    x = random_spikes(SEED + 1, 4, 247, INPUTS)
-    label = rng.integers(0, OUTPUTS, (4, 247))
-    # no width is large enough for what happens
-    narrow = varied(
-        "loihi2",
-        learning__eligibility_alignment="delayed",
-        learning__momentum_bits=20,
-        learning__residual_bits=4,
-        learning__error="linear",
-        learning__eligibility_bits=14,
-        learning__accumulator_bits=14,
-        learning__signal_bits=8,
-        learning__error_bits=12,
-        time__error_latency=2,
-    )
-    all_of_it = LearnOptions(
-        rate=4.0,
-        rule="layer",
-        momentum=2,
-        feedback="random",
-        update_on="step",
-        update_every=9,
-        parameters=("all",),
-        parameter_rate=8.0,
-        seed=4,
-    )
-    some = LearnOptions(
-        rate=2.0,
-        rule="sign",
-        update_on="step",
-        update_every=17,
-        layers=("layers.0", "readout"),
-        parameters=("layers.0.tau_u",),
-    )
-    return {
-        "samples": LavaTask(
-            network(("brf", "alif")),
-            x,
-            label[:, 0],
-            rng.random((4, 247)) < 0.7,
-            rates=[(as_rate(r), as_rate(1.0)) for r in (4.0, 2.0, 1.0, 0.5)],
-        ),
-        "steps": LavaTask(
-            network(("lif", "se_adlif")), x, label, options=LearnOptions(rate=1.0, update_on="step", update_every=40)
-        ),
-        "everything": LavaTask(
-            network(("brf", "lif"), narrow, vth=0.05), x[:2, :90] * 3, label[:2, :90], options=all_of_it
-        ),
-        "stream": LavaTask(
-            network(("se_adlif", "brf"), varied("loihi2", learning__error="sign")),
-            x[:1, :200],
-            label[:1, :200],
-            options=some,
-            stream=True,
-        ),
-    }
 
 
 class Recorded(LearningReference):
@@ -150,7 +70,7 @@ def shown(task: LavaTask, learner: Any) -> list[Array]:
 
 @pytest.fixture(scope="module")
 def given() -> dict[str, LavaTask]:
-    return tasks()
+    return chain_tasks() | graph_tasks()
 
 
 @pytest.fixture(scope="module")
@@ -160,11 +80,11 @@ def learned(given: dict[str, LavaTask]) -> dict[str, LavaLearning]:
 
 @pytest.fixture(scope="module")
 def defined(given: dict[str, LavaTask]) -> dict[str, tuple[Recorded, list[Array]]]:
-    found = {name: Recorded(task.qnet.copy(), task.options) for name, task in given.items()}
+    found = {name: Recorded(given[name].qnet.copy(), given[name].options) for name in NAMES}
     return {name: (learner, shown(given[name], learner)) for name, learner in found.items()}
 
 
-NAMES = ("samples", "steps", "everything", "stream")
+NAMES, GRAPHS = ("samples", "steps", "everything", "stream"), tuple(graph_tasks())
 
 
 @needs_lava
@@ -231,7 +151,8 @@ def test_weights_after_every_update_equal_the_simulators(
 
 @needs_lava
 def test_what_was_compared_meets_the_edges(given: dict[str, LavaTask], learned: dict[str, LavaLearning]) -> None:
-    for name, got in learned.items():
+    for name in NAMES:
+        got = learned[name]
         assert all(0 < spikes.mean() < 1 for spikes in got.spikes.values()), f"{name}: a layer is silent"
         for key, weights in got.weights.items():
             before = np.concatenate([given[name].qnet.weights()[key][None], weights[:-1]])
@@ -393,3 +314,78 @@ def of_model(layer: QuantizedLayer, name: str) -> QuantizedLayer:
 def test_a_run_that_takes_too_long_is_reported() -> None:
     with pytest.raises(HyprError, match=r"Lava: not done after 0\.01 s"):
         learn_in_lava(network(("brf",)), np.ones((1, 5, 4), int), np.array([0]), timeout=0.01)
+
+
+# --- graphs
+
+
+@needs_lava
+@pytest.mark.parametrize("name", GRAPHS)
+def test_all_integers_equal_the_learners(
+    name: str, given: dict[str, LavaTask], learned: dict[str, LavaLearning]
+) -> None:
+    task, got = given[name], learned[name]
+    learner, seen = Learner(task.qnet.copy(), task.options), []
+    learner.before_update = lambda learner: seen.append({k: w.copy() for k, w in learner.qnet.weights().items()})
+    rates = as_rate(task.options.rate), as_rate(task.options.parameter_rate)
+    run = learner.stream if task.stream else learner.sample
+    assert task.scored is not None
+    readouts = [run(x, label, scored, *rates) for x, label, scored in zip(task.x, task.label, task.scored, strict=True)]
+    assert np.array_equal(np.array(readouts), got.readout)
+    after = [*seen[1:], learner.qnet.weights()]
+    for key, weights in got.weights.items():
+        assert np.array_equal(weights, np.array([w[key] for w in after])), key
+    for key, weights in got.qnet.weights().items():
+        assert np.array_equal(weights, learner.qnet.weights()[key]), key
+    for p in got.qnet.populations:
+        assert np.array_equal(p.per_neuron, learner.qnet.population(p.name).per_neuron), p.name
+    assert got.clips == learner.clips()
+
+
+@needs_lava
+def test_graphs_that_were_compared_meet_the_edges(given: dict[str, LavaTask], learned: dict[str, LavaLearning]) -> None:
+    for name in GRAPHS:
+        got = learned[name]
+        changed = [k for k, w in got.qnet.weights().items() if not np.array_equal(w, given[name].qnet.weights()[k])]
+        assert changed, f"{name}: nothing learns"
+        assert set(changed) <= set(got.weights)
+    assert list(learned["one connection"].weights) == [given["one connection"].options.layers[0]]
+    assert list(learned["convolution"].weights) == ["image -> hidden", "image -> hidden (2)", "image -> out"]
+    for what in ("eligibilities", "accumulators"):
+        assert sum(n for name, n in learned["narrow"].clips.items() if name.endswith(what)) > 0, what
+    networks = [given[name].qnet for name in GRAPHS]
+    assert {with_output_traces(q) is q for q in networks} == {True, False}
+    assert any(len(q.outputs) > 1 for q in networks)
+    assert any(c.bias_axon and c.columns == 1 for q in networks for c in q.connections)
+    assert any(not c.dense for q in networks for c in q.connections)
+    numbers = [(q, c) for q in networks for c in q.connections if c.message_shift is not None]
+    assert {"li", "cuba_li"} == {q.population(c.source).model.name for q, c in numbers}
+    assert any(not q.clock.forward(c.source, c.target) for q, c in numbers)
+    assert any(c.largest_delay > 1 for q in networks for c in q.connections)
+    assert any(not q.clock.forward(c.source, c.target) for q in networks for c in q.connections)
+
+
+@needs_lava
+def test_states_and_spikes_of_a_run_are_the_simulators(
+    given: dict[str, LavaTask], learned: dict[str, LavaLearning]
+) -> None:
+    """Of the first sample, in which no weight has changed yet; of resonators too, which only run."""
+    for name in ("aside", "convolution"):
+        qnet = with_output_traces(given[name].qnet)
+        tail = learned[name].readout.shape[1]
+        record = ["spikes", *{s for p in qnet.populations for s in p.model.state_names}]
+        trace = simulate(qnet, given[name].x[:1], record)
+        for population, spikes in learned[name].spikes.items():
+            assert np.array_equal(spikes[0, :tail], trace.spikes[population][:tail, 0]), population
+        for population, states in learned[name].states.items():
+            for j, state in enumerate(qnet.population(population).model.state_names):
+                assert np.array_equal(states[0, :tail, j], trace.states[population][state][:tail, 0]), population
+        assert any(spikes.any() for spikes in learned[name].spikes.values())
+    assert learned["aside"].spikes["aside"].any()
+
+
+def test_a_population_apart_from_the_input_is_refused() -> None:
+    qnet = with_resonators(random_learning_graph(3, LATE))
+    apart = replace(qnet, connections=qnet.connections[:-2], outputs=qnet.outputs)
+    with pytest.raises(InputError, match="population 'aside': no connections lead from it to the input"):
+        check_learning(apart, LearnOptions())
