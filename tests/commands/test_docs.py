@@ -164,3 +164,12 @@ def test_the_loss_that_contributing_shows_is_the_one_it_derives() -> None:
     assert (after - loss) / 1e-6 == pytest.approx(gradient["readout.weight"][1, 2], rel=1e-3)
     history = hn.train(net, data, loss=namespace["hinge"], epochs=20, rate=0.05)
     assert history.epochs[-1].loss < 0.9 * history.epochs[0].loss
+
+
+def test_every_known_limit_names_a_test_that_is_there() -> None:
+    rows = [line for line in (ROOT / "docs" / "limits.md").read_text().splitlines() if line.startswith("| ")][1:]
+    named = [re.search(r"`(tests/[\w/]+\.py)::(\w+)`", row) for row in rows]
+    assert len(rows) >= 10
+    for row, test in zip(rows, named, strict=True):
+        assert test is not None, row
+        assert f"\ndef {test[2]}(" in (ROOT / test[1]).read_text(), row
