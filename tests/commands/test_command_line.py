@@ -370,6 +370,10 @@ def test_the_seed_of_data_can_be_set_on_its_own(tmp_path: Path) -> None:
 def test_the_program_names_itself_its_version_and_its_help() -> None:
     from importlib.metadata import version
 
+    from hypr_neuro import cli
+    from hypr_neuro.__main__ import main
+
+    assert main is cli.main
     assert called("--version").stdout == f"hypr-neuro {version('hypr-neuro')}\n"
     for arguments in (("-h",), ("train", "-h"), ("--help",)):
         done = called(*arguments)
