@@ -77,7 +77,7 @@ def search_rate(
     Returns
     -------
     RateSearch
-        With the rate of the best accuracy, of equal ones the smallest.
+        With the rate of the best accuracy, of equal ones the smallest that changes a weight.
     """
     from hypr_neuro.sim.learning.learn import learned_in_silence
 
@@ -90,10 +90,14 @@ def search_rate(
         outputs: Any = network.in_one_unit(simulate(network, held.x).readout)
         return score_readout(outputs, held, learned=False).accuracy
 
-    before, tried = accuracy(qnet), []
+    before, tried, idle = accuracy(qnet), [], set[float]()
     for i, rate in enumerate(RATES):
-        tried.append((rate, accuracy(learned_in_silence(qnet, seen, replace(options, rate=rate)))))
+        found = learned_in_silence(qnet, seen, replace(options, rate=rate))
+        tried.append((rate, accuracy(found)))
+        after = found.weights()  # of outputs that spike those of their traces, too
+        if all(np.array_equal(w, after[name]) for name, w in qnet.weights().items()):
+            idle.add(rate)
         if on_rate is not None:
             on_rate(i + 1, len(RATES))
-    best = min(tried, key=lambda each: (-each[1], each[0]))
+    best = min(tried, key=lambda each: (-each[1], each[0] in idle, each[0]))
     return RateSearch(best[0], before, tuple(tried), half)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import hypr_neuro as hn
+from hypr_neuro.data.score import Score
 from hypr_neuro.exchange.checkpoints import import_checkpoint
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.search_rate import RATES, search_rate
@@ -42,7 +43,7 @@ def test_an_untrained_network_gets_a_rate_at_which_it_learns(data: hn.SequenceDa
     assert found.samples == 40
     assert max(accuracy for _, accuracy in found.tried) > found.before + 0.2
     best = max(accuracy for _, accuracy in found.tried)
-    assert found.rate == min(rate for rate, accuracy in found.tried if accuracy == best)
+    assert dict(found.tried)[found.rate] == best
     run = hn.learn(qnet, data, update_every=2)
     again = hn.learn(qnet, data, update_every=2, rate=run.search.rate if run.search else 0.0)
     assert run.search is not None
@@ -90,3 +91,18 @@ def test_an_epoch_with_defaults_costs_a_published_ecg_network_less_than_a_point(
     before = hn.evaluate(qnet, data).accuracy
     assert before > 0.85
     assert hn.evaluate(hn.learn(qnet, data, seed=seed).qnet, data).accuracy > before - 0.01
+
+
+def test_of_equal_rates_the_smallest_that_changes_a_weight_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = two_rates(20)
+    qnet = hn.quantize(network(), "loihi2", calibration=data)
+
+    def learned(given: hn.QuantizedNetwork, part: hn.SequenceData, options: LearnOptions) -> hn.QuantizedNetwork:
+        found = given.copy()
+        if options.rate > 0.01:
+            found.layers[0].input.mantissa[0, 0] += 1
+        return found
+
+    monkeypatch.setattr("hypr_neuro.sim.learning.learn.learned_in_silence", learned)
+    monkeypatch.setattr("hypr_neuro.sim.learning.search_rate.score_readout", lambda *a, **k: Score(0.5, 0.5))
+    assert search_rate(qnet, data).rate == min(rate for rate in RATES if rate > 0.01)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import nir
 
+from hypr_neuro.data.doubts import warn_of
 from hypr_neuro.errors import InputError
+from hypr_neuro.exchange.nir.doubtful_time import doubts_of_time
 from hypr_neuro.exchange.nir.import_graph import import_foreign
 from hypr_neuro.exchange.nir.imported import Imported
 from hypr_neuro.exchange.nir.nodes import naming
@@ -92,7 +94,9 @@ def import_nir(
     graph, where = open_graph(path_or_graph)
     with naming(where):
         if not written_here(graph):
-            return import_foreign(graph, arguments, where)
+            found = import_foreign(graph, arguments, where)
+            warn_of(doubts_of_time(found.places.values(), found.graph.dt))
+            return found
         if floor is not None:
             raise InputError(f"floor = {floor} was passed, a file of hypr-neuro carries its own; leave it out")
         for name, value in DEFAULTS.items():
