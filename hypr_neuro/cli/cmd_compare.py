@@ -12,14 +12,15 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit, print_table
 from hypr_neuro.cli.networks import get_float, get_quantized
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, data_arguments, get_data
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed
+from hypr_neuro.cli.run_data import choose_data
 
 
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="Float network: .h5 or .nir.")],
     quantized: Annotated[Path, typer.Argument(help="quantized.h5 of the same network, or its .nir.")],
-    data: Data = "digits",
+    data: Data = None,
     data_dir: DataDir = None,
     device: Annotated[str, typer.Option(help="Where to learn.")] = "sim",
     scratch: Annotated[bool, typer.Option("--scratch", help="Start from random weights.")] = False,
@@ -43,7 +44,9 @@ def run(
 
     if scratch and disturb:
         raise InputError("--scratch and --disturb exclude each other; choose one")
-    net, qnet, sequences = get_float(network, foreign=True), get_quantized(quantized), get_data(data, data_dir, seed)
+    net, qnet = get_float(network, foreign=True), get_quantized(quantized)
+    source = choose_data(data, data_dir, seed, network=quantized)
+    sequences = source.load()
     folder, task = RunFolder(out), task_for(sequences)
     kind = "scratch" if scratch else "fine_tuning"
     default = task.scratch if scratch else task.fine_tuning
@@ -68,8 +71,9 @@ def run(
     words += ["--rate", f"{options.rate:g}", "--seed", str(seed), "--out", str(out)]
     words += [word for name in layer or () for word in ("--layer", name)]
     words += [flag for flag, given in (("--scratch", scratch), ("--disturb", disturb)) if given]
-    command_line = f"{shlex.join(words)} {data_arguments(data, data_dir)}"
+    command_line = f"{shlex.join(words)} {source.arguments()}"
     notes.note_stage(folder, sequences, f"{sequences.name} on {qnet.profile.name}", command_line, seed)
+    source.note(out)
     if json:
         emit(comparison.as_dict(), True)
         return

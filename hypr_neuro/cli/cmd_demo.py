@@ -9,22 +9,22 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.options import (
-    Data,
     DataDir,
     Json,
     Override,
     ProfileName,
     Seed,
-    data_arguments,
-    get_data,
     get_profile,
     profile_arguments,
 )
+from hypr_neuro.cli.run_data import DataSource
 
 
 @command
 def run(
-    data: Data = "digits",
+    data: Annotated[
+        str, typer.Option("--data", help="A data set (see `hypr-neuro data`), or an .npz file of your own sequences.")
+    ] = "digits",
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
     override: Override = None,
@@ -36,7 +36,8 @@ def run(
     """Train, export, quantize, place, simulate, run in Lava, learn on chip, compare, report."""
     from hypr_neuro.workflow.demo import run_demo
 
-    sequences = get_data(data, data_dir, seed)
+    source = DataSource(data, None if data_dir is None else str(data_dir), (), seed)
+    sequences = source.load()
     folder = out or Path("runs") / f"demo-{sequences.name}"
     results = run_demo(
         sequences,
@@ -45,9 +46,10 @@ def run(
         profile=get_profile(profile, override),
         seed=seed,
         epochs=epochs,
-        data_arguments=data_arguments(data, data_dir),
+        data_arguments=source.arguments(),
         profile_arguments=profile_arguments(profile, override),
     )
+    source.note(folder)
     learning = results["learning"]
     scratch, tuned = learning["scratch"]["epochs"][-1], learning["fine_tuning"]
     summary = {

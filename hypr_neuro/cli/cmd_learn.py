@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_not_read, get_data
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_not_read
+from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
     from hypr_neuro.data.sequence import SequenceData
@@ -24,7 +25,7 @@ LOSS = 0.02
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="quantized.h5 to start from.")],
-    data: Data = "digits",
+    data: Data = None,
     data_dir: DataDir = None,
     epochs: Annotated[int, typer.Option(min=1)] = 1,
     rate: Annotated[
@@ -61,7 +62,8 @@ def run(
     from hypr_neuro.sim.learning.options import LearnOptions
 
     qnet = get_quantized(network)
-    sequences = encoded(qnet, get_data(data, data_dir, seed))
+    source = choose_data(data, data_dir, seed, network=network)
+    sequences = encoded(qnet, source.load())
     check_not_read(out / "learned.h5", network)
     options = LearnOptions(
         rate=LearnOptions.rate if rate is None else rate,
@@ -93,6 +95,7 @@ def run(
         )
     path = folder.file("learned.h5")
     result.qnet.save(path)
+    source.note(out)
     last = result.epochs[-1]
     after = score_readout(result.qnet.in_one_unit(simulate(result.qnet, test.x).readout), test).accuracy
     warn_of(of_learning(before, after, LOSS) + of_score(after, majority(test), len(test)))

@@ -18,11 +18,10 @@ from hypr_neuro.cli.options import (
     Seed,
     check_channels,
     check_not_read,
-    data_arguments,
-    get_data,
     get_profile,
     profile_arguments,
 )
+from hypr_neuro.cli.run_data import choose_data
 
 
 @command
@@ -30,7 +29,7 @@ def run(
     network: Annotated[
         Path, typer.Argument(help="Float network (.h5, or .nir of hypr-neuro), or integers (integer.h5).")
     ],
-    data: Data = "digits",
+    data: Data = None,
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
     override: Override = None,
@@ -76,7 +75,8 @@ def run(
     graph_options: dict[str, Any] = {"weight_groups": _groups(groups), "target": target, "largest_weight": largest}
     options = {key: value for key, value in graph_options.items() if value is not None}
     if isinstance(net, Network):
-        sequences = get_data(data, data_dir, seed)
+        source = choose_data(data, data_dir, seed, network=network)
+        sequences = source.load()
         check_channels(sequences, net.inputs)
     folder = RunFolder(folder_path)
     path = folder.file("quantized.h5")
@@ -84,9 +84,10 @@ def run(
         qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
         flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         words = ["hypr-neuro", "quantize", str(network), "--seed", str(seed), *flags, "--out", str(folder_path)]
-        chosen = f"{profile_arguments(profile, override)} {data_arguments(data, data_dir)}"
+        chosen = f"{profile_arguments(profile, override)} {source.arguments()}"
         command_line = f"{shlex.join(words)} {chosen}"
         notes.note_stage(folder, sequences, f"{sequences.name} on {chip.name}", command_line, seed)
+        source.note(folder_path)
     else:
         qnet = quantize(net, chip, **options)
         qnet.save(path)

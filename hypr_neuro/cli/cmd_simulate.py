@@ -10,7 +10,8 @@ import typer
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_on
 from hypr_neuro.cli.networks import get_float
-from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read, get_data
+from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read
+from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ COUNTED = ("synaptic operations", "saturations and wraps")
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="Any network or graph, integer or float: .h5 or .nir.")],
-    data: Data = "digits",
+    data: Data = None,
     data_dir: DataDir = None,
     part: Annotated[str, typer.Option(help="train, validation, test or all.")] = "test",
     samples: Annotated[int | None, typer.Option(min=1, help="Only the first samples.")] = None,
@@ -54,26 +55,23 @@ def run(
     import numpy as np
 
     from hypr_neuro.data.score import score_readout
-    from hypr_neuro.errors import InputError
     from hypr_neuro.exchange.loading import load
-    from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import SPIKES
-    from hypr_neuro.workflow import stages
 
     _check_trace(trace, record)
     if trace is not None:
         check_not_read(trace, network, float_network)
-    net, sequences = load(network), get_data(data, data_dir, seed)
+    net, source = load(network), choose_data(data, data_dir, seed, network=network)
+    sequences = source.load()
     is_float = isinstance(net, Network)
     _check_options(net, network, device, float_network, out)
     check_channels(sequences, net.inputs)
     in_layers = net.is_chain if isinstance(net, (Network, QuantizedNetwork)) else False
     if out is not None and isinstance(net, QuantizedNetwork):
-        if float_network is None:
-            raise InputError("--out needs --network: the report sets the integer network beside the float one")
-        stages.simulate_stage(RunFolder(out), get_float(float_network, foreign=True), net, sequences)
+        _report(out, net, float_network, sequences)
+        source.note(out)
     float_net = None if float_network is None else get_float(float_network)
     samples_run = sequences if part == "all" else sequences.part(part)
     if samples is not None:
@@ -112,6 +110,17 @@ def run(
     facts |= {} if trace is None else {"trace": str(trace)}
     _doubt(facts, samples_run)
     emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
+
+
+def _report(out: Path, qnet: QuantizedNetwork, float_network: Path | None, sequences: SequenceData) -> None:
+    """Add to a run folder what its report says of the integers beside float."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.workflow import stages
+
+    if float_network is None:
+        raise InputError("--out needs --network: the report sets the integer network beside the float one")
+    stages.simulate_stage(RunFolder(out), get_float(float_network, foreign=True), qnet, sequences)
 
 
 def _doubt(facts: dict[str, Any], samples: SequenceData) -> None:

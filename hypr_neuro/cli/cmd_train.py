@@ -20,10 +20,9 @@ from hypr_neuro.cli.options import (
     Seed,
     check_channels,
     check_not_read,
-    data_arguments,
-    get_data,
     get_profile,
 )
+from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
@@ -36,7 +35,7 @@ PROFILE = "loihi2"
 
 @command
 def run(
-    data: Data = "digits",
+    data: Data = None,
     data_dir: DataDir = None,
     option: DataOption = None,
     arithmetic: Annotated[
@@ -102,7 +101,8 @@ def run(
         raise InputError(
             f"--spec {spec} with --from {start}, rule: one of them; the network of the file is taken as it is"
         )
-    sequences = get_data(data, data_dir, seed, option)
+    source = choose_data(data, data_dir, seed, option, network=start)
+    sequences = source.load()
     shared = {"spec": spec, "epochs": epochs, "rate": rate}
     if arithmetic == "fixed":
         folder, facts = _train_fixed(out, sequences, shared | fixed_options, seed, json)
@@ -117,9 +117,10 @@ def run(
         if value is not None
         for one in (value if isinstance(value, list) else [value])
     ]
-    command_line = f"hypr-neuro train {data_arguments(data, data_dir, option)} --seed {seed} {shlex.join(flags)}"
+    command_line = f"hypr-neuro train {source.arguments()} --seed {seed} {shlex.join(flags)}"
     notes.note_run(folder, sequences.name, command_line.strip(), seed)
     notes.note_data(folder, sequences)
+    source.note(folder.path)
     emit(facts, json, "Trained" if arithmetic == "float" else "Trained in integers")
 
 

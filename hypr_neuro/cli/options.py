@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from hypr_neuro.profiles.profile import Profile
 
 Data = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--data", help="A data set (see `hypr-neuro data`), or the path of an .npz file of your own sequences."
+        "--data",
+        help="A data set (see `hypr-neuro data`), or an .npz file of your own (default: that of the network's folder).",
     ),
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder with the data set's files.")]

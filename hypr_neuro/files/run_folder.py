@@ -38,6 +38,8 @@ SECTIONS = (
     "raster",
     "commands",
 )
+SOURCE = "source"
+"""Section that later commands read and the report leaves out: where the data come from."""
 
 
 class RunFolder:
@@ -58,7 +60,7 @@ class RunFolder:
 
     def write(self, section: str, content: Any) -> Any:
         """Write one section, whole or not at all; return the content."""
-        assert section in SECTIONS, section
+        assert section in (*SECTIONS, SOURCE), section
         write_text(make_folder(self.path / "results") / f"{section}.json", to_json(content))
         return content
 

@@ -91,7 +91,7 @@ def test_commands_that_take_a_profile_take_changes(tmp_path: Path) -> None:
     change = ("--override", "precision.weight_bits=4")
     shown = here("profiles", "loihi2", *change)
     assert shown["name"] == "loihi2 with precision.weight_bits=4"
-    made = here("quantize", tmp_path / "network.h5", *change, "--out", tmp_path)
+    made = here("quantize", tmp_path / "network.h5", "--data", "digits", *change, "--out", tmp_path)
     qnet = hn.load(made["file"])
     assert qnet.profile.precision.weight_bits.value == 4
     assert max(abs(w).max() for w in qnet.weights().values()) <= 7
