@@ -61,7 +61,7 @@ class PopulationRun:
         model = population.model
         self.state = np.zeros((model.d, self.width), np.int32)
         self.events = np.zeros((batch, len(model.events)), np.int64)
-        self.sent = SourceHistory(self.width, max(depth, 1), np.int32 if model.readout else np.int8)
+        self.sent = SourceHistory(self.width, max(depth, 1), np.int32 if model.sends_numbers else np.int8)
         self.load(population, recurrent)
 
     def load(self, population: Population, recurrent: list[Delivery]) -> None:

@@ -15,6 +15,7 @@ from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
     from hypr_neuro.sim.delivery import Delivery
+    from hypr_neuro.sim.population import PopulationRun
     from hypr_neuro.sim.simulator import Simulator
 
 SPIKES, CURRENT = "spikes", "current"
@@ -56,9 +57,9 @@ class Recorder:
             shape = (-1, self.samples, run.population.size)
             for name, (kind, j) in requested.items():
                 source = run.outputs if kind == SPIKES else run.states[:, j] if kind == "state" else run.currents[:, j]
-                blocks[name].append(source.reshape(shape).copy())
+                blocks[name].append(source.reshape(shape).astype(np.int8 if kind == SPIKES else source.dtype))
             if run.population.name in self.totals:
-                self.totals[run.population.name] += int(np.count_nonzero(run.outputs))
+                self.totals[run.population.name] += _spikes(run)
         for name, sent in zip(self.outputs, simulator.outputs(), strict=True):
             self.outputs[name].append(sent.copy())
         self.operations += _synaptic_operations(simulator)
@@ -79,6 +80,12 @@ class Recorder:
                 rates[p.name] = self.totals[p.name] / (self.steps * self.samples * p.size)
         outputs = {name: np.concatenate(blocks) for name, blocks in self.outputs.items()}
         return Trace(self.network.readout(outputs, tail), spikes, states, simulator.events(), rates, self.operations)
+
+
+def _spikes(run: PopulationRun) -> int:
+    """Count the spikes of the last block, several of a neuron in a step where it sends them."""
+    several = bool(run.population.model.most_spikes)
+    return int(run.outputs.sum(dtype=np.int64) if several else np.count_nonzero(run.outputs))
 
 
 def _check_names(network: IntegerNetwork, record: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def header(plan: Plan) -> str:
         "/* Zero all states and all that is under way, as before the first step. */\nvoid hn_reset(void);",
         "/* One step of the device: what arrives from the input and from earlier steps, then every population. */",
         "void hn_step(const int32_t input[HN_INPUTS]);",
-        f"/* What {_of_outputs(plan)} gave in the last step: the readout's states, or spikes as 0 and 1. */",
+        f"/* What {_of_outputs(plan)} gave in the last step: the readout's states, or spikes as {_spikes(plan)}. */",
         "const int32_t *hn_output(void);\n",
         "/* States of population i, [state][neuron], and what its neurons sent in the last step. */",
         *(_accessors(i, plan.rings[i + 1]) for i in range(last + 1)),
@@ -62,6 +62,11 @@ def _of_outputs(plan: Plan) -> str:
     if len(places) == 1:
         return f"population {places[0]}"
     return f"each of the populations {', '.join(places)}"
+
+
+def _spikes(plan: Plan) -> str:
+    several = any(plan.network.population(name).model.most_spikes for name in plan.network.outputs)
+    return "their number" if several else "0 and 1"
 
 
 def copies_outputs(plan: Plan) -> bool:

@@ -270,7 +270,7 @@ class Plan:
         if index:
             p = self.populations[index - 1]
             kind = "int32_t" if p.model.readout else "int8_t"
-            return RingBuffer(f"p{index - 1}", p.size, kind, rows, not p.model.readout)
+            return RingBuffer(f"p{index - 1}", p.size, kind, rows, not p.model.sends_numbers)
         spikes = all(c.message_bits == 0 for c in self.network.synapses if c.source == INPUT)
         kind = "int8_t" if spikes else signed_type(-self.largest_input, self.largest_input)
         return RingBuffer("input", self.network.inputs, kind, rows, spikes)

@@ -17,7 +17,7 @@ class PopulationStep:
         self.size, self.model = size, get_model(model_name)
         self._kernel = population_kernel(model_name)
         self._feedback = Feedback([], size)
-        self._outputs = np.zeros((2, size), np.int32 if self.model.readout else np.int8)
+        self._outputs = np.zeros((2, size), np.int32 if self.model.sends_numbers else np.int8)
         self._nothing = np.zeros((0, self.model.d, size), np.int32), np.zeros((0, self.model.currents, size), np.int32)
 
     def __call__(

@@ -72,6 +72,6 @@ def trace_of_rows(
         spikes if SPIKES in record else {},
         states,
         dict(events),
-        {name: float(np.count_nonzero(z) / z.size) for name, z in spikes.items()},
+        {name: float(z.sum(dtype=np.int64) / z.size) for name, z in spikes.items()},
         operations_of(deliveries(network), lambda source: (spikes | numbers).get(source, x)),
     )

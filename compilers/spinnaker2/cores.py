@@ -69,6 +69,12 @@ def placed(qnet: QuantizedNetwork, placement: Placement | None, neurons_per_core
     InputError
         For a placement of another network, and for connections that arrive in the step of sending.
     """
+    for p in qnet.populations:
+        if p.model.most_spikes:
+            raise InputError(
+                f"population '{p.name}': neuron '{p.model.name}' sends several spikes in a step, rule for SpiNNaker2: "
+                "one; compile for 'c', or give a neuron that sends one"
+            )
     for c in qnet.connections:
         if c.message_shift is not None:
             raise InputError(

@@ -33,6 +33,7 @@ from hypr_neuro.graph.synapses import (
     Synapses,
     Weights,
     check_message,
+    check_spikes,
     loaded_synapses,
     matrix_arrays,
     matrix_entry,
@@ -214,8 +215,11 @@ class IntegerNetwork:
         check_ends(c, self.inputs, self.populations)
         if c.always_on is not None and not self.forward(c):
             raise InputError(f"connection {c.name}: always_on, rule: from the input or an earlier population only")
-        sends_numbers = c.source != INPUT and self.population(c.source).model.readout
+        source = None if c.source == INPUT else self.population(c.source)
+        sends_numbers = source is not None and source.model.sends_numbers
         check_message(c, sends_numbers, {s.message for s in self.synapses if s.source == c.source})
+        if source is not None and source.model.most_spikes:
+            check_spikes(c, source.model.message_bits(source.constants))
 
     def _check_sums(self) -> None:
         """Check that spikes alone leave every sum inside 32 bits; `largest_input` says what the input may add."""

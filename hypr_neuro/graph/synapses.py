@@ -53,8 +53,9 @@ class Synapses(WeightedEnds):
         None takes any integers, 0 refuses all but 0 and 1, k up to 32 refuses magnitudes of 2^k and more, in the
         channels that it reads.
     message_shift
-        None from the input and from populations that spike. k of 0 to 31 where the source's output is a number, which
-        is then sent as sat(nearest(output / 2^k)), magnitudes below 2^message_bits (`numbers.message`).
+        None from the input and from populations that send spikes of 0 and 1, 0 from those that send several in a step.
+        k of 0 to 31 where the source's output is a number, which is then sent as sat(nearest(output / 2^k)), magnitudes
+        below 2^message_bits (`numbers.message`).
     """
 
     source: str
@@ -227,7 +228,7 @@ def check_message(c: Synapses, sends_numbers: bool, messages: set[tuple[int, int
     """Raise InputError unless a connection's messages go with its source, which has `messages` over all of its own."""
     if sends_numbers and c.message is None:
         raise InputError(
-            f"connection {c.name}: '{c.source}' is a readout, rule: what it sends has message_bits and "
+            f"connection {c.name}: '{c.source}' sends numbers, rule: what it sends has message_bits and "
             "message_shift; state them, or quantize a float network, which chooses them"
         )
     if not sends_numbers and c.message_shift is not None:
@@ -312,6 +313,16 @@ def matrix_arrays(name: str, matrix: Any) -> dict[str, Array]:
     if isinstance(matrix, Convolution):
         return {f"{name}/kernel": matrix.kernel}
     return {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+
+
+def check_spikes(c: Synapses, bits: int) -> None:
+    """Raise InputError where a message would change several spikes of a step, of which `bits` hold the most."""
+    shift, width = c.message or (0, bits)
+    if shift or width < bits:
+        raise InputError(
+            f"connection {c.name}: message_shift = {shift}, message_bits = {width}, rule: 0 and at least {bits}, those "
+            f"of the most spikes of a step of '{c.source}'"
+        )
 
 
 def shift_entry(message_shift: int | None) -> dict[str, int]:

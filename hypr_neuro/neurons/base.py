@@ -307,6 +307,9 @@ class NeuronModel:
         Number of input currents, the entries of ``I``.
     readout : bool
         Whether its output, what a step returns as ``z``, is a number and no spike.
+    most_spikes : str
+        Of a neuron that sends several spikes in a step: name of the parameter and integer constant that says how many
+        at most, no more than 127; "" where a spike is 0 or 1.
     lanes : bool
         Whether every intermediate result of `fixed_step` fits 32 bits, or wraps there as meant, see `lanes`.
 
@@ -347,6 +350,7 @@ class NeuronModel:
     variant_of: str = ""
     currents: int = 1
     readout: bool = False
+    most_spikes: str = ""
     lanes: bool = False
 
     def __post_init__(self) -> None:
@@ -404,6 +408,12 @@ class NeuronModel:
                 f"neuron '{self.name}': threshold = '{self.threshold}', rule: a parameter or coefficient of the model, "
                 f"{', '.join((*names, *self.coefficients))}"
             )
+        for known in (names, self.fixed_constants if self.integer else names):
+            if self.most_spikes and (self.readout or self.most_spikes not in known):
+                raise InputError(
+                    f"neuron '{self.name}': most_spikes = '{self.most_spikes}', rule: of a neuron that spikes, one of "
+                    "its parameters and of its integer constants"
+                )
         if self.output_decay is not None and not self.readout:
             raise InputError(f"neuron '{self.name}': rule: output_decay belongs to readouts")
 
@@ -431,6 +441,15 @@ class NeuronModel:
     def float_count(self) -> int:
         """Count the entries of `p` in float functions: parameters and coefficients."""
         return len(self.params) + len(self.coefficients)
+
+    @property
+    def sends_numbers(self) -> bool:
+        """Tell whether its output may be other than 0 and 1, and travels as a message between integers."""
+        return self.readout or bool(self.most_spikes)
+
+    def message_bits(self, constants: Array) -> int:
+        """Return the bits that hold the most spikes of a step, by the integer constants in the record's order."""
+        return int(constants[self.fixed_constants.index(self.most_spikes)]).bit_length()
 
     @property
     def integer(self) -> bool:

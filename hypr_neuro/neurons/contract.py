@@ -18,6 +18,8 @@ from hypr_neuro.numbers.jit import is_tagged
 if TYPE_CHECKING:
     from hypr_neuro.neurons.base import NeuronModel
 
+MOST_SPIKES = 127
+"""Of a step; records of spikes have 8 bits."""
 STEPS = 60
 """Steps of a trial; its currents grow to 2^30."""
 
@@ -56,12 +58,17 @@ def _tagged_names(function: FunctionType) -> Iterator[FunctionType]:
 
 
 def check_spike(where: str, model: NeuronModel, z: int) -> int:
-    """Return the output of a step; InputError, naming neurons by `where`, for a spike that is not 0 or 1."""
-    if not model.readout and z not in (0, 1):
+    """Return the output of a step; InputError, naming neurons by `where`, for a spike that is not 0 or 1.
+
+    A neuron of several spikes sends up to 127.
+    """
+    if not model.sends_numbers and z not in (0, 1):
         raise InputError(
             f"{where}: fixed_step of '{model.name}' gives an output of {z}, rule: a spike is 0 or 1; a neuron that "
-            "sends numbers is a readout"
+            "sends numbers is a readout, one of several spikes in a step has most_spikes"
         )
+    if model.most_spikes and not 0 <= z <= MOST_SPIKES:
+        raise InputError(f"{where}: fixed_step of '{model.name}' gives {z} spikes, rule: 0 to {MOST_SPIKES} in a step")
     return int(z)
 
 

@@ -25,13 +25,15 @@ def estimate(placement: Placement, qnet: QuantizedNetwork, trace: Trace, steps: 
     """Estimate energy and time of one sample from the activity of `trace` (`samples` samples of `steps` steps).
 
     Energy: neuron updates, spikes, synaptic operations and axon messages; all neurons of a population are taken to
-    spike equally often, and those whose output is a number and feeds others to send in every step. Time: every step
+    spike equally often, and those whose output is a number and feeds others to send in every step; several
+    spikes of a step are one message. Time: every step
     lasts as long as its busiest core and one barrier. None where the profile has no figures. Learning is not included:
     no energy of learning is published.
     """
     chip, run_steps = qnet.profile.energy, qnet.clock.run_steps(steps)
     sizes = population_sizes(placement)
-    numbers = {c.source: 1.0 for c in qnet.connections if c.message_shift is not None}
+    senders = {c.source for c in qnet.connections if c.message_shift is not None}
+    numbers = {name: min(trace.rates.get(name, 1.0), 1.0) for name in senders}
     spikes = {name: rate * run_steps * sizes[name] for name, rate in (trace.rates | numbers).items()}
     operations = trace.synaptic_operations / samples
     messages = sum(

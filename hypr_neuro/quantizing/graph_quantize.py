@@ -37,7 +37,14 @@ from hypr_neuro.neurons.base import Conversion, FixedParams
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.numbers.checks import require_number
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.quantizing.messages import Heard, MessageScale, message_scale, message_summary
+from hypr_neuro.quantizing.messages import (
+    Heard,
+    MessageScale,
+    message_scale,
+    message_summary,
+    require_messages,
+    spike_message,
+)
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges
@@ -162,6 +169,9 @@ class _Conversion:
         for c in self.graph.connections:
             if self._numbers(c):
                 heard.setdefault(c.source, []).append(c)
+        for p in self.graph.populations:
+            if p.model.most_spikes and p.name not in heard:
+                require_messages(p.name, self.profile)
         if heard and self.netx:
             raise InputError(
                 f"population '{next(iter(heard))}' sends numbers, rule for netx: neurons send 0 and 1; leave target out"
@@ -170,12 +180,17 @@ class _Conversion:
         for c in (c for connections in heard.values() for c in connections):
             fan_in[c.target] += int(_fan_in(c))
         for name, connections in heard.items():
-            scale = self._neurons(self.graph.population(name), ranges[name], 1.0).state_scale
+            source = self.graph.population(name)
+            neurons = self._neurons(source, ranges[name], 1.0)
             targets = [
                 Heard(c.name, self._largest(c), fan_in[c.target], self._scale_behind(c, ranges[c.target]))
                 for c in connections
             ]
-            self.messages[name] = message_scale(name, ranges[name], scale, targets, self.profile)
+            if source.model.most_spikes:
+                most = neurons.constants[source.model.most_spikes]
+                self.messages[name] = spike_message(name, most, targets, self.profile)
+                continue
+            self.messages[name] = message_scale(name, ranges[name], neurons.state_scale, targets, self.profile)
             self.record.append(message_summary(name, ranges[name], self.messages[name]))
 
     def _scale_behind(self, c: FloatSynapses, state_range: float) -> Callable[[float], float]:
@@ -193,7 +208,7 @@ class _Conversion:
         return scale
 
     def _numbers(self, c: FloatSynapses) -> bool:
-        return c.source != INPUT and self.graph.population(c.source).model.readout
+        return c.source != INPUT and self.graph.population(c.source).model.sends_numbers
 
     def _largest(self, c: FloatSynapses) -> float:
         """Return the largest weight of a connection that mantissas make room for."""

@@ -119,6 +119,39 @@ def message_scale(
     )
 
 
+def require_messages(name: str, profile: Profile) -> None:
+    """Raise InputError for a population of several spikes in a step on a profile of spikes alone."""
+    stated = profile.precision.message_bits
+    if stated is not None and stated.value < 2:
+        raise InputError(
+            f"population '{name}' sends several spikes in a step, rule: profile '{profile.name}' sends one "
+            f"(precision.message_bits = {stated.value}); give a profile with graded spikes, such as 'loihi2', or a "
+            "neuron that sends one"
+        )
+
+
+def spike_message(name: str, most: int, heard: Sequence[Heard], profile: Profile) -> MessageScale:
+    """Return the messages of a population that sends up to `most` spikes in a step: as they are, no bit less.
+
+    Raise InputError for a profile of spikes alone or of narrower messages, and targets whose sums they could fill.
+    """
+    limit, chosen = message_limit(name, heard[0].name, profile), MessageScale(0, most.bit_length(), 1.0)
+    if chosen.bits > limit:
+        raise InputError(
+            f"connection {heard[0].name}: '{name}' sends up to {most} spikes in a step, rule: at most "
+            f"{(1 << limit) - 1} on profile '{profile.name}' (precision.message_bits); give fewer max_spikes or a "
+            "profile of wider messages"
+        )
+    for h in heard:
+        if not _sum_fits(chosen, h, profile):
+            raise InputError(
+                f"connection {h.name}: {h.fan_in} synapses of up to {most} spikes in a step leave no room in a sum of "
+                "32 bits; give fewer max_spikes, a profile of narrower weights (precision.weight_bits) or fewer "
+                "synapses a neuron"
+            )
+    return chosen
+
+
 def message_summary(name: str, state_range: float, message: MessageScale) -> dict[str, Any]:
     """Return the choice as an entry of a network's record."""
     top = (1 << message.bits) - 1

@@ -155,6 +155,8 @@ class QuantizedNetwork:
         for p in self.populations:
             if p.model.readout != (p.name == last) or (p.name == last and source == INPUT):
                 return f"population '{p.name}' ({p.model.name}), rule: the last of several is a readout, and no other"
+            if p.model.most_spikes:
+                return f"population '{p.name}' ({p.model.name}), rule: spikes of 0 and 1"
             by_source: dict[str, QuantizedConnection] = {}
             for c in self.incoming(p.name):
                 plain = c.dense and isinstance(c.delays, int) and c.delays == 0 and c.current == 0
@@ -213,11 +215,11 @@ class QuantizedNetwork:
         return numbered(c.name for c in self.connections)
 
     def message_scale(self, c: QuantizedConnection) -> float:
-        """Return what one unit of the source's output is as a message: 1 of spikes and of the input.
+        """Return what one unit of the source's output is as a message: 1 of the input and of any spikes.
 
         Of a population of numbers it is the scale of its states, divided by 2^message_shift.
         """
-        if c.message_shift is None:
+        if c.message_shift is None or self.population(c.source).model.most_spikes:
             return 1.0
         return float(self.population(c.source).state_scale / 2.0**c.message_shift)
 

@@ -84,7 +84,8 @@ def quantize(
     assert isinstance(net, Network)
     if state_scale is not None:
         raise InputError("state_scale is of integer networks, this is a float one; its scales come from calibration")
-    if not net.is_chain or any(value is not None for value in options.values()):
+    several = any(p.model.most_spikes for p in net.populations)  # spikes of 0 and 1 alone need no message
+    if not net.is_chain or several or any(value is not None for value in options.values()):
         return quantize_graph(
             net,
             profile,

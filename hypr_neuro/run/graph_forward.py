@@ -202,7 +202,7 @@ def _take(runner: GraphRunner, recorded: FloatRun, t: int, samples: slice) -> No
     by_name = {running.population.name: running for running in runner.populations}
     recorded.readout[samples, t] = np.concatenate([by_name[name].output for name in runner.graph.outputs], axis=1)
     for name, running in by_name.items():
-        recorded.counts[name][samples] += np.count_nonzero(running.output, axis=1)
+        recorded.count(running.population, samples, running.output, (1,))
         if name in recorded.spikes:
             recorded.spikes[name][t, samples] = running.output
         for quantity, array in recorded.states.get(name, {}).items():

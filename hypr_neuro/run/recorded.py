@@ -32,12 +32,23 @@ class FloatRun:
         By population, then by state or "current"; of a model with several input currents "current0", "current1", …
     counts
         By population, outputs of each sample (sample,) that are not 0.
+    fired
+        Likewise, how many spikes these are: more than `counts` where a neuron sends several in a step.
     """
 
     readout: Array
     spikes: dict[str, Array] = field(default_factory=dict)
     states: dict[str, dict[str, Array]] = field(default_factory=dict)
     counts: dict[str, Array] = field(default_factory=dict)
+    fired: dict[str, Array] = field(default_factory=dict)
+
+    def count(self, population: FloatPopulation, samples: slice, outputs: Array, axes: tuple[int, ...]) -> None:
+        """Add outputs of some samples to `counts` and `fired`; `axes` are those of steps and neurons."""
+        name, sent = population.name, np.count_nonzero(outputs, axis=axes)
+        self.counts[name][samples] += sent
+        if name in self.fired:
+            several = bool(population.model.most_spikes)
+            self.fired[name][samples] += outputs.sum(axis=axes, dtype=np.float64).astype(np.int64) if several else sent
 
     def __repr__(self) -> str:
         """Tell what was recorded, not the numbers."""
@@ -88,6 +99,7 @@ def reserved(net: Network, record: Sequence[str], samples: int, steps: int, dtyp
     recorded = FloatRun(
         np.empty((samples, steps, net.output_size), dtype),
         counts={p.name: np.zeros(samples, np.int64) for p in net.populations},
+        fired={p.name: np.zeros(samples, np.int64) for p in net.populations if not p.model.readout},
     )
     for p in net.populations:
         for name in recordable(p):

@@ -77,7 +77,7 @@ def _take(net: Network, recorded: FloatRun, samples: slice, start: int, layers: 
         name, steps = population.name, layer.outputs.shape[0] - 1
         place, shape = (slice(start, start + steps), samples), (steps, samples.stop - samples.start, layer.n)
         outputs = layer.outputs[1:].reshape(shape)
-        recorded.counts[name][samples] += np.count_nonzero(outputs, axis=(0, 2))
+        recorded.count(population, samples, outputs, (0, 2))
         if name in recorded.spikes:
             recorded.spikes[name][place] = outputs
         for quantity, array in recorded.states.get(name, {}).items():

@@ -144,8 +144,8 @@ DRAW: dict[str, Callable[[Rng, int, float], dict[str, Any]]] = {
 }
 
 
-ALL_MODELS = tuple(name for name, model in EVERY_MODEL.items() if model.integer and not model.readout)
-"""Every model that can send spikes in an integer network; Lava has some of them, see `MODELS`."""
+ALL_MODELS = tuple(name for name, model in EVERY_MODEL.items() if model.integer and not model.sends_numbers)
+"""Every model that sends spikes of 0 or 1 in an integer network; Lava has some of them, see `MODELS`."""
 
 
 # ---------------------------------------------------------------- connections

@@ -53,7 +53,7 @@ def float_trace(
     data = checked_input(net, x)
     totals = {name: int(counts.sum()) for name, counts in run.counts.items()}
     steps = data.shape[0] * data.shape[1]
-    rates = {p.name: totals[p.name] / (steps * p.size) for p in net.populations if not p.model.readout}
+    rates = {p.name: int(run.fired[p.name].sum()) / (steps * p.size) for p in net.populations if not p.model.readout}
     operations = sum(
         _operations(c, np.count_nonzero(data, axis=(0, 1))) if c.source == INPUT else totals[c.source] * _fan_out(c)
         for c in net.connections

@@ -172,8 +172,8 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize(
     ("shift", "bits", "message"),
     [
-        (None, None, "'a' is a readout, rule: what it sends has message_bits and message_shift"),
-        (None, 6, "'a' is a readout, rule: what it sends has message_bits and message_shift"),
+        (None, None, "'a' sends numbers, rule: what it sends has message_bits and message_shift"),
+        (None, 6, "'a' sends numbers, rule: what it sends has message_bits and message_shift"),
         (-1, 6, "message_shift = -1, rule: None, or 0 to 31"),
         (4, 0, "message_bits = 0 with message_shift = 4, rule: 1 to 31"),
         (4, 32, "message_bits = 32 with message_shift = 4, rule: 1 to 31"),

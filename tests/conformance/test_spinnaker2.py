@@ -70,7 +70,8 @@ def test_cores_in_lockstep_equal_the_simulator(model: str, tmp_path: Path) -> No
 
 def quantized_graph(seed: int) -> QuantizedNetwork:
     """Skips, loops, delays, sparse weights, biases that come late, outputs anywhere; neurons of several currents."""
-    graph = random_graph(seed)
+    # SpiNNaker2 takes spikes of 0 and 1 alone
+    graph = random_graph(seed, spiking=integer_models())
     return quantize_graph(
         graph, PROFILE, calibration=random_spikes(seed, 2, 40, graph.inputs), weight_groups=1 + seed % 2
     )

@@ -82,8 +82,11 @@ def test_a_random_network_computes_what_it_did(seed: int, tmp_path: Path) -> Non
     assert again.explain() == qnet.explain()
 
 
-SCALED = tuple(n for n in QUANTIZABLE if get_model(n).of_integers is not None and not get_model(n).readout)
-"""Models that tell their scale from their integers; of others it is 1 unless it is given."""
+SCALED = tuple(n for n in QUANTIZABLE if get_model(n).of_integers is not None and not get_model(n).sends_numbers)
+"""Models that tell their scale from their integers; of others it is 1 unless it is given.
+
+Layers of several spikes in a step are no chain in integers: `tests/conformance/test_several_spikes.py` holds them.
+"""
 
 
 @pytest.mark.parametrize("profile", ["loihi2", "ideal", "narrow"])

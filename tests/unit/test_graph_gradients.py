@@ -121,7 +121,7 @@ def test_gradients_equal_automatic_differentiation(
 
 
 @pytest.mark.parametrize("rule", FORWARD)
-@pytest.mark.parametrize("seed", [first + k for first in (0, GRADED, TWO_CURRENTS) for k in range(max(12, GRAPHS))])
+@pytest.mark.parametrize("seed", [first + k for first in (0, GRADED, TWO_CURRENTS) for k in range(max(13, GRAPHS))])
 def test_sub_sequences_of_any_length_give_the_same(
     seed: int, rule: str, record_property: Callable[[str, float], None]
 ) -> None:
@@ -142,7 +142,7 @@ def test_rules_are_told_apart() -> None:
 
 
 def test_what_is_drawn_meets_every_kind() -> None:
-    graphs = [problem(seed).graph for seed in range(12)]
+    graphs = [problem(seed).graph for seed in range(13)]
     links = [(g, c) for g in graphs for c in g.connections]
     order = [{p.name: i for i, p in enumerate(g.populations)} for g in graphs]
     assert {p.model.name for g in graphs for p in g.populations} >= {*spiking_models(), "li"}

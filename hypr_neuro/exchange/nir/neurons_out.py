@@ -38,8 +38,8 @@ from hypr_neuro.numbers.arrays import Array
 
 MIN_RATE = 1e-9
 """Smallest dt/τ that is written: NIR divides by the rates, so a state that never leaks has no finite τ."""
-EULER = "lif", "lif_reset", "cuba_li"
-"""Models that a node of NIR computes by forward Euler; it says nothing of resets but v_reset, and of no floor."""
+EULER = "lif", "lif_reset", "lif_multispike", "cuba_li"
+"""Models that a node of NIR computes by forward Euler; it says no reset but v_reset, no floor and one spike a step."""
 NEVER = 1e30
 """Threshold of a neuron that no impulse brings to fire."""
 
@@ -83,7 +83,12 @@ def neuron_node(layer: NeuronGroup, dt: float) -> tuple[nir.NIRNode, list[str]]:
     kind, values, losses = _euler(layer, dt)
     if name == "cuba_li":
         return getattr(nir, kind)(**values), losses
-    if reset_of(layer) != "zero":
+    if layer.model.most_spikes:
+        losses.append(
+            "NIR cannot say that a neuron sends several spikes in a step and takes a threshold off for each; other "
+            "readers send one and reset to 0 unless they are told"
+        )
+    elif reset_of(layer) != "zero":
         losses.append(
             f"NIR cannot say that the reset is '{reset_of(layer)}'; other readers reset to 0 unless they are told"
         )

@@ -22,7 +22,7 @@ from hypr_neuro.exchange.nir.own_entries import own_integers
 from hypr_neuro.exchange.nir.stands_for import stands_for
 from hypr_neuro.exchange.nir.write_graph import written_graph
 from hypr_neuro.graph.network import Network
-from hypr_neuro.neurons import VARIANTS
+from hypr_neuro.neurons import VARIANTS, get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.profiles.profile import parse_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -96,8 +96,10 @@ def _message_scale(entry: dict[str, Any], meta: dict[str, Any]) -> float:
     """Return what one unit of a connection's source is as a message, 1 of spikes and of the input."""
     if entry.get("message_shift") is None:
         return 1.0
-    of_source = next(p["state_scale"] for p in meta["populations"] if p["name"] == entry["source"])
-    return float(of_source / 2.0 ** entry["message_shift"])
+    source = next(p for p in meta["populations"] if p["name"] == entry["source"])
+    if get_model(source["neuron"]).most_spikes:
+        return 1.0
+    return float(source["state_scale"] / 2.0 ** entry["message_shift"])
 
 
 def _check_neuron(node: str, model: NeuronModel, name: str) -> None:
