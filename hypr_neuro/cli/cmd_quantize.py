@@ -46,6 +46,7 @@ def run(
         float | None,
         typer.Option("--largest-weight", help="As a graph: exponents are for weights up to this; clip larger."),
     ] = None,
+    rounding: Annotated[str, typer.Option(help="Of weights: nearest, or stochastic by --seed.")] = "nearest",
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Run folder; created if need be (default: the network's own).")
@@ -74,6 +75,8 @@ def run(
         )
     graph_options: dict[str, Any] = {"weight_groups": _groups(groups), "target": target, "largest_weight": largest}
     options = {key: value for key, value in graph_options.items() if value is not None}
+    if rounding != "nearest":
+        options |= {"rounding": rounding, "seed": seed}
     if isinstance(net, Network):
         source = choose_data(data, data_dir, seed, network=network)
         sequences = source.load()
@@ -82,7 +85,7 @@ def run(
     path = folder.file("quantized.h5")
     if isinstance(net, Network):
         qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
-        flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items() if key != "seed"]
         words = ["hypr-neuro", "quantize", str(network), "--seed", str(seed), *flags, "--out", str(folder_path)]
         chosen = f"{profile_arguments(profile, override)} {source.arguments()}"
         command_line = f"{shlex.join(words)} {chosen}"

@@ -202,11 +202,13 @@ def _train_fixed(
     from dataclasses import replace
 
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.workflow.stages_fixed import train_fixed_stage
+    from hypr_neuro.workflow.stages_fixed import fixed_options, train_fixed_stage
     from hypr_neuro.workflow.tasks import task_for
 
     task, chip = task_for(sequences), get_profile(settings["profile"] or PROFILE, settings["override"])
-    options = replace(task.fixed, **{k: settings[k] for k in ("rate", "decay") if settings[k] is not None})
+    options = replace(
+        fixed_options(task, chip), **{k: settings[k] for k in ("rate", "decay") if settings[k] is not None}
+    )
     folder = RunFolder(out)
     with RichConsole(quiet=json).progress("train in integers") as advance:
         trained = train_fixed_stage(

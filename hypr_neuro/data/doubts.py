@@ -98,6 +98,7 @@ def _zeroed(record: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
     sums: dict[str, list[int]] = {}
     for entry in record:
         weights = str(entry.get("rule")).startswith("weight") and not str(entry.get("name")).startswith("bias")
+        weights = weights and not str(entry.get("rounding")).startswith("stochastic")  # right on average
         if weights and entry.get("nonzero"):
             total = sums.setdefault(f"{entry.get('layer')}.{entry.get('name')}", [0, 0])
             total[0] += int(entry["zeroed"])

@@ -50,7 +50,7 @@ from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weight_groups import split_by_row, split_by_size
-from hypr_neuro.quantizing.weights import quantize_weights
+from hypr_neuro.quantizing.weights import quantize_weights, rounding_seed
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.run.graph_forward import state_ranges
 
@@ -72,6 +72,8 @@ def quantize_graph(
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,
+    rounding: str = "nearest",
+    seed: int = 0,
 ) -> QuantizedNetwork:
     """Make the integers of a graph for a profile.
 
@@ -100,6 +102,8 @@ def quantize_graph(
         The exponent is that of weights up to this magnitude, in real units, and larger ones become the largest
         mantissa; a few strong inhibitory weights often cost the others their bits and could be weaker just as well.
         Clips are counted in the record.
+    rounding, seed
+        "nearest" or "stochastic", see `weights.rounded`, of weights and of biases on axons; its seed.
 
     Raises
     ------
@@ -127,6 +131,7 @@ def quantize_graph(
         raise InputError(f"largest_weight = {largest_weight}, rule: positive and finite")
     conversion = _Conversion(graph, chip, 1 if netx else weight_groups, bias, netx)
     conversion.weight_range = known_weight_ranges(graph, weight_range)
+    conversion.seed = rounding_seed(rounding, seed)
     conversion.limit = float("inf") if largest_weight is None else float(largest_weight)
     conversion.choose_messages({name: ranges[name] for name in graph.clock.populations})
     for p in graph.populations:
@@ -154,6 +159,7 @@ class _Conversion:
         self.groups, self.bias, self.netx = groups, bias, netx
         self.limit = float("inf")
         self.weight_range: Mapping[str, float] = {}
+        self.seed: int | None = None
         self.names = {id(c): name for c, name in zip(graph.connections, graph.connection_names(), strict=True)}
         self.top = profile.precision.weight_top
         self.populations: list[QuantizedPopulation] = []
@@ -354,7 +360,9 @@ class _Conversion:
     def _mantissas(self, target: str, key: str, values: Array, room: float) -> tuple[Array, int]:
         if not values.size:
             return values.astype(np.int64), 0
-        connection = quantize_weights(target, key, values, self.current_scale[target], room, self.profile, self.record)
+        connection = quantize_weights(
+            target, key, values, self.current_scale[target], room, self.profile, self.record, self.seed
+        )
         return connection.mantissa, connection.exponent
 
 

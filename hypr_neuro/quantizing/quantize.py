@@ -27,7 +27,7 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges, layer_connections
 from hypr_neuro.quantizing.record import conversion_summary
-from hypr_neuro.quantizing.weights import quantize_weights
+from hypr_neuro.quantizing.weights import quantize_weights, rounding_seed
 from hypr_neuro.run.forward import LayerForward, readout
 
 
@@ -41,6 +41,8 @@ def quantize(
     bias: str | None = None,
     target: str | None = None,
     largest_weight: float | None = None,
+    rounding: str = "nearest",
+    seed: int = 0,
     state_scale: Mapping[str, float] | None = None,
 ) -> QuantizedNetwork:
     """Make the integers of a network for a profile.
@@ -64,6 +66,9 @@ def quantize(
         network's own. Learning from scratch needs it: exponents come from the range training reaches.
     weight_groups, bias, target, largest_weight
         As of `quantize_graph`.
+    rounding, seed
+        "nearest" or "stochastic", ⌊x + u⌋ with a seed: right on average, also for weights far below a step, all of
+        which the nearest makes 0.
     state_scale
         Of an integer network, by population: the power of two for which state_int = state · scale, where its integers
         leave that open, as those of a readout `li` do. Errors of outputs are taken at it.
@@ -95,6 +100,8 @@ def quantize(
             bias=bias,
             target=target,
             largest_weight=largest_weight,
+            rounding=rounding,
+            seed=seed,
         )
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
@@ -103,11 +110,11 @@ def quantize(
     weights = known_weight_ranges(net, weight_range)
     room = {key: weights[name] for key, name in layer_connections(net).items() if name in weights}
     record: list[dict[str, Any]] = []
-    layers = []
+    draws, layers = rounding_seed(rounding, seed), []
     for i, layer in enumerate(net.layers):
         name = net.name(i)
         of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
-        layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record))
+        layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record, draws))
     warn_of(of_zeros(record))
     qnet = QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
     _freeze(net, qnet)
@@ -165,6 +172,7 @@ def _quantize_layer(
     state_range: float,
     weight_range: Mapping[str, float],
     record: list[dict[str, Any]],
+    seed: int | None,
 ) -> QuantizedLayer:
     matrices = {"input": _input_matrix(layer)} | ({} if layer.recurrent is None else {"recurrent": layer.recurrent})
     room = {k: max(float(np.abs(m).max()), weight_range.get(k, 0.0)) for k, m in matrices.items()}
@@ -173,7 +181,8 @@ def _quantize_layer(
     fixed = model.to_integers(layer.params, number_format)
     record += [conversion_summary(name, c) for c in fixed.conversions]
     connections = {
-        k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record) for k, m in matrices.items()
+        k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record, seed)
+        for k, m in matrices.items()
     }
     return QuantizedLayer(
         model=model,

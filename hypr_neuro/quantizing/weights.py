@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import whole
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.parts import Connection
 from hypr_neuro.quantizing.record import conversion_summary
+
+ROUNDINGS = ("nearest", "stochastic")
 
 
 def quantize_weights(
@@ -22,6 +26,7 @@ def quantize_weights(
     room: float,
     profile: Profile,
     record: list[dict[str, Any]],
+    seed: int | None = None,
 ) -> Connection:
     """Compute m = round(w · current_scale / 2^e) with the smallest exponent e at which the largest weight fits.
 
@@ -39,6 +44,8 @@ def quantize_weights(
         Its weight bits and range of exponents.
     record
         The conversion is appended.
+    seed
+        Rounds stochastically with this seed; None rounds to the nearest.
 
     Raises
     ------
@@ -55,11 +62,33 @@ def quantize_weights(
             f"(profile '{profile.name}', precision.weight_exponent_max); rescale the network"
         )
     scale = current_scale / 2.0**needed
-    exact = np.rint(matrix * scale)
+    exact = rounded(matrix * scale, seed, f"{layer}.{key}")
     mantissa = np.clip(exact, -top, top).astype(np.int64)
     rule = f"weight, {p.weight_bits.value} bits, exponent {needed}"
     clipped = int(np.count_nonzero(exact != mantissa))
-    record.append(
-        conversion_summary(layer, Conversion(key, matrix, scale, mantissa, "nearest, ties to even", clipped, rule))
-    )
+    record.append(conversion_summary(layer, Conversion(key, matrix, scale, mantissa, said_of(seed), clipped, rule)))
     return Connection(mantissa, needed)
+
+
+def rounded(values: Array, seed: int | None, name: str) -> Array:
+    """Round to whole numbers: to the nearest, ties to even, or stochastically, ⌊x + u⌋ with u uniform in 0..1.
+
+    A stochastic rounding is right on average: weights far below a step, all of which the nearest makes 0, become a step
+    as often as their size says. u depends on the seed, the connection's name and the place of the weight alone.
+    """
+    if seed is None:
+        return np.asarray(np.rint(values))
+    draws = np.random.default_rng([seed, crc32(name.encode())]).random(values.shape)
+    return np.asarray(np.floor(values + draws))
+
+
+def said_of(seed: int | None) -> str:
+    """Name the rounding in a record."""
+    return "nearest, ties to even" if seed is None else f"stochastic, seed {seed}"
+
+
+def rounding_seed(rounding: str, seed: int) -> int | None:
+    """Return the seed of a stochastic rounding, None of one to the nearest; InputError for another."""
+    if rounding not in ROUNDINGS:
+        raise InputError(f"rounding = {rounding!r}, rule: {' or '.join(ROUNDINGS)}")
+    return whole("seed", seed, 0) if rounding == "stochastic" else None

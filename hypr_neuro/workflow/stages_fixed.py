@@ -31,6 +31,10 @@ from hypr_neuro.workflow.stages import build
 from hypr_neuro.workflow.tasks import Task
 
 DOUBLINGS = 12
+STATED_BITS = 8
+"""Weight bits for which a task states its ranges and its rate."""
+FEWER = 0.75
+"""Powers of two by which the rate, in weight steps, is lower for each bit less."""
 PROBE = 32
 """Training samples that say whether a start network fires."""
 
@@ -99,7 +103,7 @@ def train_fixed_stage(
         )
     require_integers(data)
     started = time.perf_counter()
-    options = replace(options or task.fixed, seed=seed)
+    options = replace(options or fixed_options(task, profile), seed=seed)
     net, start = integer_start(data, task, profile, seed, spec)
     options.check(start)
     # nothing is written before a checkpoint of another run had its chance to be refused
@@ -166,13 +170,25 @@ def integer_start(
     return net, qnet
 
 
+def lost_bits(profile: Profile) -> int:
+    """Return by how many bits a profile's weights are narrower than those for which tasks state ranges and rates."""
+    return max(STATED_BITS - profile.precision.weight_bits.value, 0)
+
+
+def fixed_options(task: Task, profile: Profile) -> LearnOptions:
+    """Return the task's options for a profile: where steps are coarser, updates take fewer of them."""
+    return replace(task.fixed, rate=task.fixed.rate * 2.0 ** (-FEWER * lost_bits(profile)))
+
+
 def quantize_start(net: Network, task: Task, profile: Profile) -> QuantizedNetwork:
     """Return integers with room for what learning may reach, as the task states it; no data are looked at."""
-    states, weights = {}, {}
+    states, weights, lost = {}, {}, lost_bits(profile)
+    # half of the bits that are missing are taken from the range, half make the steps coarser
+    narrowed, rounding = 2.0 ** (-lost / 2), "stochastic" if lost else "nearest"
     for p in net.populations:
         states[p.name] = task.fixed_state_range["readout" if p.model.readout else "hidden"]
         for c in net.incoming(p.name):
             key = "recurrent" if c.source == p.name else "input"
             kind = "readout" if p.model.readout else key
-            weights[f"{p.name}.{key}"] = task.fixed_weight_range[kind]
-    return quantize(net, profile, calibration=states, weight_range=weights)
+            weights[f"{p.name}.{key}"] = task.fixed_weight_range[kind] * narrowed
+    return quantize(net, profile, calibration=states, weight_range=weights, rounding=rounding)
