@@ -317,8 +317,11 @@ UNSAID = {
     "reset_delay": "`True`, of snnTorch",
     "reset": "`subtract`, of Sinabs",
     "norm_input": "of each class of Sinabs its own",
+    "max_spikes": "one spike, of Sinabs",
 }
 """Defaults of choices that a file of one program leaves open, by name."""
+NIR_UNSAID = {"floor": "no floor", "max_spikes": "one spike"}
+"""The same of NIR, where no format says them and nothing is asked."""
 
 
 def choices() -> list[str]:
@@ -329,7 +332,7 @@ def choices() -> list[str]:
             default = DEFAULTS.get(p.name, p.default) if call is hn.import_nir else p.default
             values = named(WORDS[p.name]) if p.name in WORDS and call is hn.import_nir else ""
             none = (
-                "none, asked for where it matters"
+                NIR_UNSAID.get(p.name, "none, asked for where it matters")
                 if call is hn.import_nir
                 else UNSAID.get(p.name, "what the file holds")
             )

@@ -33,6 +33,13 @@ def run(
     ] = None,
     recurrent_delay: Annotated[int | None, typer.Option(min=0, help="Steps of feedback in NIR (default 1).")] = None,
     floor: Annotated[float | None, typer.Option(help="Lowest v of NIR's neurons (Sinabs' min_v_mem).")] = None,
+    max_spikes: Annotated[
+        int | None,
+        typer.Option(
+            help="Most spikes of a step (1 to 127), each takes a threshold off: Sinabs' MultiSpike; in NIR with "
+            "--reset subtract. Without it a neuron sends one."
+        ),
+    ] = None,
     reset_delay: Annotated[
         bool | None, typer.Option(help="Of snnTorch: whether the reset comes one step after a spike (default).")
     ] = None,
@@ -53,6 +60,7 @@ def run(
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)
     choices = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
+    choices |= {"max_spikes": max_spikes}
     imported = import_file(file, **choices, neuron=neuron, floor=floor, reset_delay=reset_delay, norm_input=norm_input)
     folder = make_folder(out)
     path = folder / imported.file_name

@@ -87,15 +87,16 @@ def _nir(path: Path, choices: dict[str, Any]) -> ImportedFile:
         qnet = read_quantized_nir(path)
         facts = {"profile": qnet.profile.name, "dt": qnet.dt, **_sizes(qnet)}
         return ImportedFile(qnet, "quantized.h5", QUANTIZED, facts, lines)
-    graph = imported.graph if own else imported.network() or imported.graph
-    if graph.is_chain:
-        return ImportedFile(graph, "network.h5", LAYERS, {"dt": graph.dt}, lines)
-    return _graph(graph, lines)
+    return _float(imported.graph if own else imported.network() or imported.graph, lines)
 
 
-def _graph(graph: Network, lines: list[str]) -> ImportedFile:
-    """Return a network that is no chain of layers."""
-    return ImportedFile(graph, "network.h5", GRAPH, {"dt": graph.dt, **_sizes(graph)}, lines)
+def _float(net: Network, lines: list[str]) -> ImportedFile:
+    """Return a float network, with what can be done with it."""
+    facts = {"dt": net.dt} if net.is_chain else {"dt": net.dt, **_sizes(net)}
+    holds = LAYERS if net.is_chain else GRAPH
+    if any(p.model.most_spikes for p in net.populations):
+        holds = SEVERAL_SPIKES
+    return ImportedFile(net, "network.h5", holds, facts, lines)
 
 
 def _sizes(net: Network | QuantizedNetwork) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
     net, summary = import_checkpoint(path, **choices)
     origin = "argument" if "dt" in choices else "default"
     lines = [*summary.lines(), f"chosen: dt = {net.dt} ({origin}; a record only, all here counts in steps)"]
-    return ImportedFile(net, "network.h5", LAYERS, {"dt": net.dt}, lines) if net.is_chain else _graph(net, lines)
+    return _float(net, lines)
 
 
 def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
@@ -133,11 +134,14 @@ def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
 
 LAYERS = "layers, which train, quantize and learn"
 GRAPH = "a graph, which trains, quantizes, simulates, learns on chip and compiles to C"
+SEVERAL_SPIKES = (
+    "several spikes in a step: trains in float, quantizes where a chip has messages, simulates and compiles"
+)
 QUANTIZED = "integers for a profile, which simulate, learn on chip and compile"
 Reader = Callable[[Path, dict[str, Any]], ImportedFile]
-CHECKPOINT = (_checkpoint, ("neuron", "dt", "reset_delay", "reset", "norm_input"))
+CHECKPOINT = (_checkpoint, ("neuron", "dt", "reset_delay", "reset", "norm_input", "max_spikes"))
 READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
-    ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay", "floor")),
+    ".nir": (_nir, ("dt", "reset", "integrator", "order", "recurrent_delay", "floor", "max_spikes")),
     ".npz": CHECKPOINT,
     ".pt": CHECKPOINT,
     ".pth": CHECKPOINT,

@@ -36,6 +36,8 @@ def test_choices_and_where_they_come_from() -> None:
         "chosen: dt = 0.001 (argument)",
         "chosen: integrator = euler (default)",
         "chosen: reset = subtract (argument)",
+        "chosen: max_spikes = none (default: one spike in a step; Sinabs' MultiSpike sends several, max_spikes=N "
+        "(--max-spikes N) at most N)",
         "chosen: order = membrane_first (argument, nothing depends on it)",
         "chosen: start = v at v_reset (LI, CubaLI, I: at 0), synaptic currents at 0 (fixed)",
     ]

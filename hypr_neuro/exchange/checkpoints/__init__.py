@@ -27,6 +27,7 @@ def import_checkpoint(
     reset_delay: bool | None = None,
     reset: str | None = None,
     norm_input: bool | None = None,
+    max_spikes: int | None = None,
 ) -> tuple[Network, Summary]:
     """Return the network of a checkpoint and what was read: an .npz of arrays, or a state dict of PyTorch (.pt, .pth).
 
@@ -49,6 +50,9 @@ def import_checkpoint(
         Of Sinabs: "subtract" (default) or "zero".
     norm_input
         Of Sinabs: whether what arrives is scaled by 1 - e^{-1/tau}; by default what each class has.
+    max_spikes
+        Of Sinabs, with reset "subtract" and without min_v_mem: most spikes of a step, 1 to 127, as MultiSpike sends
+        them; neurons become `lif_multispike`. By default they send one, as SingleSpike does.
 
     Raises
     ------
@@ -62,7 +66,8 @@ def import_checkpoint(
     require_path("path", path, "a checkpoint")
     path = Path(path)
     content = _read(path)
-    choices = {"neuron": neuron, "reset_delay": reset_delay, "reset": reset, "norm_input": norm_input}
+    choices: dict[str, Any] = {"neuron": neuron, "reset_delay": reset_delay, "reset": reset}
+    choices |= {"norm_input": norm_input, "max_spikes": max_spikes}
     reading = _reading(content, dt, {name: value for name, value in choices.items() if value is not None})
     net = reading.network
     summary = Summary(
@@ -86,7 +91,7 @@ def _reading(content: Content, dt: float, choices: dict[str, Any]) -> Reading:
         _check_choices(content, "snnTorch", choices, ("reset_delay",))
         return snntorch.read(content, dt, **choices)
     if keys & set(sinabs.MARKS):
-        _check_choices(content, "Sinabs", choices, ("reset", "norm_input"))
+        _check_choices(content, "Sinabs", choices, ("reset", "norm_input", "max_spikes"))
         return sinabs.read(content, dt, **choices)
     if adaptive.is_adaptive(content):
         _check_choices(content, "i2h, h2h and h2o", choices, ())

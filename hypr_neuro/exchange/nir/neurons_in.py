@@ -11,6 +11,8 @@ a(τ) = dt/τ by forward Euler, 1 - e^{-dt/τ} exact; v is counted from v_reset,
     CubaLI    cuba_li  du, dv and gain as CubaLIF, bias = dv v_leak; li with gain r w_in where du = 1
     I         cuba_li  du = 1, dv = 0, gain = dt r
 
+With max_spikes CubaLIF, LIF and IF are lif_multispike, values as above; a Threshold sends one spike in any case.
+
 A constant current b in front of a neuron stays a constant current, gain · b, so that du acts on it as on any other.
 """
 
@@ -80,7 +82,7 @@ def convert_neurons(place: Place, shape: Shape, choices: GraphChoices) -> Conver
 
 
 def _spiking(place: Place, values: Values, du: Array, dv: Array, choices: GraphChoices) -> tuple[str, Values]:
-    """Return model and parameters, v counted from v_reset: lif, or lif_reset for what lif cannot."""
+    """Return model and parameters, v counted from v_reset: lif, or what lif cannot in lif_reset or lif_multispike."""
     zero = np.zeros(len(du))
     with naming(place.label):
         vth = values["v_threshold"] - values["v_reset"]
@@ -93,8 +95,12 @@ def _spiking(place: Place, values: Values, du: Array, dv: Array, choices: GraphC
             )
     reset, lowest = choices.word("reset", place), choices.floor(place)
     bias = dv * (values.get("v_leak", zero) - values["v_reset"]) if np.any(dv) else zero
-    subtract = zero + float(reset.startswith("subtract"))
-    params = {"du": du, "dv": dv, "vth": vth, "bias": bias, "subtract": subtract}
+    params = {"du": du, "dv": dv, "vth": vth, "bias": bias}
+    if (most := choices.max_spikes(place, reset)) is not None:
+        with naming(place.label):
+            _check_several(most, reset, lowest)
+        return "lif_multispike", params | {"max_spikes": zero + most}
+    params["subtract"] = zero + float(reset.startswith("subtract"))
     if lowest is None and not reset.endswith("delayed"):
         return "lif", params
     floor = zero + NO_FLOOR if lowest is None else lowest - values["v_reset"]
@@ -102,6 +108,20 @@ def _spiking(place: Place, values: Values, du: Array, dv: Array, choices: GraphC
         for i in np.flatnonzero(floor > 0.0)[:1]:
             raise InputError(f"floor = {lowest}, rule: at most v_reset[{i}] = {values['v_reset'][i]}; pass a lower one")
     return "lif_reset", params | {"floor": floor, "delayed": zero + float(reset.endswith("delayed"))}
+
+
+def _check_several(most: int, reset: str, lowest: float | None) -> None:
+    """Raise InputError where neurons that send several spikes in a step have not this reset, or a floor."""
+    if reset != "subtract":
+        raise InputError(
+            f"max_spikes = {most} with reset = '{reset}', rule: 'subtract', the reset of neurons that send several "
+            "spikes in a step; leave max_spikes out or choose that reset"
+        )
+    if lowest is not None:
+        raise InputError(
+            f"max_spikes = {most} with floor = {lowest}, rule: neurons that send several spikes in a step have no "
+            "floor; leave one of the two out"
+        )
 
 
 def _cuba_lif(place: Place, values: Values, choices: GraphChoices) -> ConvertedNeurons:
@@ -132,6 +152,8 @@ def _threshold(place: Place, values: Values, choices: GraphChoices) -> Converted
     n, raised_by = len(vth), np.where(vth > 0.0, 0.0, 1.0 - vth)
     if np.any(raised_by):
         notes = ["thresholds of 0 and less are moved to 1, by a bias: up to the rounding of that sum"]
+    if "max_spikes" in choices.arguments:
+        notes.append("sends one spike in a step at most: max_spikes is of neurons with a reset")
     params = {"du": np.ones(n), "dv": np.ones(n), "vth": vth + raised_by, "bias": raised_by, "subtract": np.zeros(n)}
     return ConvertedNeurons("lif", params, np.ones(n), None, 0, notes)
 

@@ -5,15 +5,17 @@ reset            what a spike does to v; no default. "zero": v = v_reset before 
                  v -= v_threshold - v_reset there; "zero_delayed" and "subtract_delayed": the same in the next step,
                  after leak and input, as snnTorch's neurons do it unless reset_delay is False
 floor            lowest v, at most v_reset, before the spike is decided (Sinabs' min_v_mem); none by default
+max_spikes       most spikes of a step, 1 to 127: as many as thresholds that v has reached, each of which takes one off,
+                 as Sinabs' MultiSpike does; of reset 'subtract' alone, without a floor. By default a neuron sends one
 integrator       "euler": a step moves by dt/τ; "exact": by 1 - e^{-dt/τ}, input held constant over the step
 order            "current_first": the membrane sees the synaptic current of the same step, as in the NIR paper;
                  "membrane_first": that of the step before, so that all that reaches a neuron with a synaptic current
                  arrives one step later
 recurrent_delay  steps that a connection takes which closes a loop, on top of its Delay nodes; the default is 1
 
-Metadata say them by these names. reset, floor, integrator and order may differ between neurons: a neuron's own metadata
-come first, then those of the graphs around it, then those of the graph's Input and Output. dt and recurrent_delay are
-the same for all. An argument that contradicts metadata is refused.
+Metadata say them by these names. reset, floor, max_spikes, integrator and order may differ between neurons: a neuron's
+own metadata come first, then those of the graphs around it, then those of the graph's Input and Output. dt and
+recurrent_delay are the same for all. An argument that contradicts metadata is refused.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir.flatten import Flat, Place
 from hypr_neuro.exchange.nir.nodes import short_repr
+from hypr_neuro.neurons.contract import MOST_SPIKES
 
 WORDS = {
     "reset": ("zero", "subtract", "zero_delayed", "subtract_delayed"),
@@ -42,6 +45,7 @@ DT_WITHOUT_NEED = 1e-3
 """Seconds a step of a graph in which nothing depends on time."""
 DT_TOLERANCE = 1e-6
 """Relative; a dt often went through float32."""
+ONE_SPIKE = "default: one spike in a step; Sinabs' MultiSpike sends several, max_spikes=N (--max-spikes N) at most N"
 Stated = tuple[Any, str]
 
 
@@ -90,6 +94,10 @@ def checked_option(name: str, value: Any) -> Any:
         if not number or not abs(plain) <= sys.float_info.max:
             raise InputError(f"floor = {short_repr(value)}, rule: the lowest v, a finite number")
         return float(plain)
+    if name == "max_spikes":
+        if not number or plain != plain // 1 or not 1 <= plain <= MOST_SPIKES:
+            raise InputError(f"max_spikes = {short_repr(value)}, rule: a whole number of 1 to {MOST_SPIKES}")
+        return int(plain)
     if not number or plain != plain // 1 or plain < 0:
         raise InputError(f"{name} = {short_repr(value)}, rule: whole steps, 0 or more")
     return int(plain)
@@ -139,6 +147,13 @@ class GraphChoices:
         """Return the lowest v of one neuron, None where nothing says any."""
         said = self._said("floor", place)
         return None if said is None else float(said)
+
+    def max_spikes(self, place: Place, reset: str) -> int | None:
+        """Return the most spikes of a step of one neuron; None where nothing says it, which is one spike."""
+        said = self._said("max_spikes", place)
+        if said is None and reset == "subtract":
+            self._chosen("max_spikes", "none", ONE_SPIKE)
+        return None if said is None else int(said)
 
     def _said(self, name: str, place: Place) -> Any:
         """Return what an argument or metadata say of one neuron, None where they do not."""

@@ -59,6 +59,7 @@ def import_nir(
     order: str | None = None,
     recurrent_delay: int | None = None,
     floor: float | None = None,
+    max_spikes: int | None = None,
 ) -> Imported:
     """Return any NIR graph as a Network, and a summary of what was read, chosen and made.
 
@@ -81,6 +82,9 @@ def import_nir(
         Steps of a connection that closes a loop, 1 by default.
     floor
         Lowest v of neurons that spike; none by default.
+    max_spikes
+        Most spikes of a step, 1 to 127, of neurons that reset by 'subtract' and have no floor: they become
+        `lif_multispike`, Sinabs' MultiSpike. By default they send one, as `lif`.
 
     Raises
     ------
@@ -90,15 +94,18 @@ def import_nir(
         For what cannot be imported; the error names node or edge.
     """
     given = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
-    arguments = check_arguments(given | {"floor": floor})
+    arguments = check_arguments(given | {"floor": floor, "max_spikes": max_spikes})
     graph, where = open_graph(path_or_graph)
     with naming(where):
         if not written_here(graph):
             found = import_foreign(graph, arguments, where)
             warn_of(doubts_of_time(found.places.values(), found.graph.dt))
             return found
-        if floor is not None:
-            raise InputError(f"floor = {floor} was passed, a file of hypr-neuro carries its own; leave it out")
+        for name in ("floor", "max_spikes"):
+            if name in arguments:
+                raise InputError(
+                    f"{name} = {arguments[name]} was passed, a file of hypr-neuro carries its own; leave it out"
+                )
         for name, value in DEFAULTS.items():
             if arguments.get(name, value) != value:
                 raise InputError(
