@@ -12,8 +12,11 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit, print_table
 from hypr_neuro.cli.networks import get_float, get_quantized
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_channels
 from hypr_neuro.cli.run_data import choose_data
+
+LOSS = 0.02
+"""Accuracy that learning may cost without a word."""
 
 
 @command
@@ -37,19 +40,21 @@ def run(
     """Learn on a device and in float: same data, order, rule and number of updates; show both side by side."""
     from dataclasses import replace
 
+    from hypr_neuro.data.doubts import of_learning, warn_of
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.workflow import notes, stages_learning
-    from hypr_neuro.workflow.tasks import task_for
+    from hypr_neuro.workflow.tasks import for_width, task_for
 
     if scratch and disturb:
         raise InputError("--scratch and --disturb exclude each other; choose one")
     net, qnet = get_float(network, foreign=True), get_quantized(quantized)
     source = choose_data(data, data_dir, seed, network=quantized)
     sequences = source.load()
+    check_channels(sequences, qnet.inputs)
     folder, task = RunFolder(out), task_for(sequences)
     kind = "scratch" if scratch else "fine_tuning"
-    default = task.scratch if scratch else task.fine_tuning
+    default = for_width(task.scratch if scratch else task.fine_tuning, qnet.profile)
     options = default if rate is None else replace(default, rate=rate)
     options = replace(options, layers=tuple(layer or options.layers))
     count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
@@ -88,7 +93,11 @@ def run(
     headings = ["gradient of", "cosine along the chip's spikes", "by float's own", "to float HYPR", "to BPTT"]
     print_table(headings, gradients, "Gradients after the last epoch")
     agreement = ", ".join(f"{name} {share:.1%}" for name, share in last.spike_agreement.items())
-    print(f"accuracy of the device against float: {100 * comparison.gap:+.1f} points; equal spikes: {agreement}")
+    print(
+        f"accuracy of the device against float: {100 * comparison.gap:+.1f} points; spikes equal to those in float, "
+        f"with the weights that the device has learned: {agreement}"
+    )
+    warn_of(of_learning(comparison.epochs[0].device_accuracy, last.device_accuracy, LOSS))
     without = [name for name, cosine in last.cosine.items() if math.isnan(cosine)]
     if without:
         print(f"–: no cosine, a gradient of {', '.join(without)} is 0 on every sample that was compared")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_not_read
+from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_channels, check_not_read
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def run(
 
     qnet = get_quantized(network)
     source = choose_data(data, data_dir, seed, network=network)
-    sequences = encoded(qnet, source.load())
+    data_given = source.load()
+    check_channels(data_given, qnet.inputs)
+    sequences = encoded(qnet, data_given)
     check_not_read(out / "learned.h5", network)
     options = LearnOptions(
         rate=LearnOptions.rate if rate is None else rate,

@@ -26,7 +26,10 @@ def run(
         return
     if name is None:
         descriptions = {n: load_profile(n).description for n in profile_names()}
-        emit(descriptions, json, "Profiles")
+        if json:
+            emit(descriptions, True)
+        else:
+            print_table(["profile", "what it is"], [list(item) for item in descriptions.items()])
         return
     facts = describe_profile(get_profile(name, override))
     if json:

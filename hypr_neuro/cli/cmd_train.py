@@ -202,12 +202,12 @@ def _train_fixed(
     from dataclasses import replace
 
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.workflow.stages_fixed import fixed_options, train_fixed_stage
-    from hypr_neuro.workflow.tasks import task_for
+    from hypr_neuro.workflow.stages_fixed import train_fixed_stage
+    from hypr_neuro.workflow.tasks import for_width, task_for
 
     task, chip = task_for(sequences), get_profile(settings["profile"] or PROFILE, settings["override"])
     options = replace(
-        fixed_options(task, chip), **{k: settings[k] for k in ("rate", "decay") if settings[k] is not None}
+        for_width(task.fixed, chip), **{k: settings[k] for k in ("rate", "decay") if settings[k] is not None}
     )
     folder = RunFolder(out)
     with RichConsole(quiet=json).progress("train in integers") as advance:

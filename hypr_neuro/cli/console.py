@@ -68,7 +68,7 @@ def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
     if as_json:
         from hypr_neuro.files.run_folder import to_json
 
-        print(to_json({key.replace(" ", "_"): value for key, value in content.items()}))
+        print(to_json(_without_spaces(content)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -80,6 +80,13 @@ def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
     for key, value in content.items():
         table.add_row(Text(key.replace("_", " ")), Text(show(value)))
     Console().print(table)
+
+
+def _without_spaces(value: Any) -> Any:
+    """Return the same with underscores for the spaces of keys; names of connections, "a -> b", stay as they are."""
+    if isinstance(value, dict):
+        return {k if " -> " in str(k) else str(k).replace(" ", "_"): _without_spaces(v) for k, v in value.items()}
+    return [_without_spaces(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def show(value: Any) -> str:

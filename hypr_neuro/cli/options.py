@@ -87,16 +87,15 @@ def check_channels(data: SequenceData, channels: int) -> None:
 
 def _key_value(text: str) -> tuple[str, Any]:
     """Return (key, value) of a text key=value, the value as YAML reads it: a number, true, false or text."""
-    import yaml
-
     from hypr_neuro.errors import InputError
+    from hypr_neuro.files.yaml_file import parse_yaml
 
     key, equals, value = text.partition("=")
     if not (key.isidentifier() and equals and value):
         raise InputError(f"--set {text}: rule: KEY=VALUE, such as delay=2000")
     try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return key, parse_yaml(value, "--set")
+    except InputError as error:
         raise InputError(f"--set {text}: the value is no number, true, false or plain text") from error
 
 

@@ -29,8 +29,11 @@ def warn_of(doubts: Iterable[str], stacklevel: int = 3) -> None:
 
 
 def of_score(accuracy: float, majority: float, samples: int) -> list[str]:
-    """Say that an accuracy is not above the share of the most frequent class, both 0 to 1."""
-    if not samples or not accuracy <= majority:
+    """Say that an accuracy is not above the share of the most frequent class, both 0 to 1.
+
+    Where all labels are of one class, nothing can be above it.
+    """
+    if not samples or not accuracy <= majority or majority >= 1.0:
         return []
     return [
         f"accuracy {accuracy:.1%} of {samples} sample(s) is not above that of always answering the most frequent class "

@@ -94,5 +94,6 @@ def score_answers(answers: Array, data: SequenceData) -> Score:
     if not data.per_step:
         share = float(correct.mean())
         return Score(share, share)
-    accuracy = float(correct[data.mask].mean() if data.mask is not None else correct.mean())
+    counted = correct if data.mask is None else correct[data.mask]
+    accuracy = float(counted.mean()) if counted.size else float("nan")
     return Score(accuracy, float(correct[data.labelled].mean()) if data.labelled is not None else accuracy)

@@ -32,7 +32,11 @@ def load_yaml(path: Path, title: str) -> Any:
         more than 100,000 values or for themselves.
     """
     where = f"{title} '{path}'"
-    text = _text(path, where)
+    return parse_yaml(_text(path, where), where)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Parse a text likewise; `where` names it in errors."""
     try:
         loader = yaml.SafeLoader(text)
         try:

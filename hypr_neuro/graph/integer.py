@@ -43,6 +43,7 @@ from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
 from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import whole
 
 __all__ = ["INPUT", "LARGEST_DELAY", "HasInteger", "IntegerNetwork", "Population", "Synapses", "Weights", "as_integer"]
 
@@ -128,6 +129,7 @@ def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
 
     `populations` are the network's, each with name, size and model; `inputs` the channels of its input.
     """
+    whole(f"connection {c.name}: current", c.current)
     by_name = {p.name: p for p in populations}
     for end, known in ((c.source, [INPUT, *by_name]), (c.target, list(by_name))):
         if end not in known:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypr_neuro.errors import InputError, among
+from hypr_neuro.files.yaml_file import parse_yaml
 from hypr_neuro.profiles.profile import Profile, parse_profile, unit_of
 
 BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"
@@ -29,6 +30,8 @@ def overridden(profile: Profile, changes: Mapping[str, Any]) -> Profile:
     InputError
         For an unknown section or key; `ProfileError` for values out of range.
     """
+    if not isinstance(changes, Mapping) or not all(isinstance(key, str) for key in changes):
+        raise InputError(f"override = {changes!r:.60}, rule: values by name, such as {{'precision.weight_bits': 4}}")
     if not changes:
         return profile
     data, known = profile.dump(), _keys(profile)
@@ -47,8 +50,6 @@ def overridden(profile: Profile, changes: Mapping[str, Any]) -> Profile:
 
 def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
     """Return the changes that texts ``section.key=value`` name, values as YAML reads them; InputError for others."""
-    import yaml
-
     changes: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -58,9 +59,9 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
         if key in changes:
             raise InputError(f"override {key}: given twice, rule: once")
         try:
-            changes[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(rule) from error
+            changes[key] = parse_yaml(value, "override")
+        except InputError as error:
+            raise InputError(f"{rule} ({error})") from error
     return changes
 
 

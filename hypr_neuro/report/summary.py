@@ -306,6 +306,9 @@ def _say_fine_tuning(results: Data) -> str:
     if regained > 1 and device is not None and number(reference) is not None:
         text = f"all of the points lost and more: {percent(device)}, before the disturbance {percent(reference)}"
     else:
+        start = _start(study)
+        if regained < 0 and device is not None and start is not None:
+            return f"After a disturbance, learning on the chip loses another {abs(100 * (start - device)):.1f} points."
         float_text = f" (in float {percent(floating, 0)})" if floating is not None else ""
         text = f"{percent(regained, 0)} of the points lost{float_text}"
     return f"After a disturbance, learning on the chip wins back {text}."

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
@@ -115,4 +118,21 @@ def digest_parts(net: Network) -> tuple[list[str], dict[str, Array]]:
         arrays |= {f"{i if chain else p.name}/{k}": v for k, v in p.params.items()}
     learned = net.arrays()
     arrays |= {f"frozen/{name}": v for name, v in net.arrays(frozen=True).items() if name not in learned}
+    if not chain:  # of a chain all of this follows from the shapes
+        arrays |= _structure(net)
     return [p.model.name for p in net.populations], arrays
+
+
+def _structure(net: Network) -> dict[str, Array]:
+    """Return what decides how a network computes and is no weight: ends, delays, currents, places, outputs, dt."""
+    ends = [(c.source, c.target, c.delay, c.current) for c in net.connections]
+    text = repr((ends, tuple(net.outputs), float(net.dt)))
+    arrays = {"structure": np.frombuffer(text.encode(), np.uint8)}
+    for i, c in enumerate(net.connections):
+        weights: Any = c.weights
+        if isinstance(weights, Convolution):
+            said = repr((weights.image, weights.taps, weights.groups, weights.channels_first, weights.pool))
+            arrays[f"structure/{i}"] = np.frombuffer(said.encode(), np.uint8)
+        elif not isinstance(weights, np.ndarray):
+            arrays |= {f"structure/{i}/indices": weights.indices, f"structure/{i}/indptr": weights.indptr}
+    return arrays

@@ -16,7 +16,7 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
 from hypr_neuro.workflow import notes, stages, stages_learning
-from hypr_neuro.workflow.tasks import Task, task_for
+from hypr_neuro.workflow.tasks import Task, for_width, task_for
 
 Advance = Callable[[int, int, str], None]
 
@@ -134,7 +134,7 @@ def _learn(
                 seed=seed,
                 damage=kind == "fine_tuning",
                 epochs=epochs,
-                options=options,
+                options=for_width(options, qnet.profile),
                 on_sample=_samples(advance, epochs),
             )
         first, last = comparison.epochs[0], comparison.epochs[-1]

@@ -28,13 +28,9 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.workflow.describe import describe_network, describe_profile
 from hypr_neuro.workflow.equal import require_equal_integers
 from hypr_neuro.workflow.stages import build
-from hypr_neuro.workflow.tasks import Task
+from hypr_neuro.workflow.tasks import Task, for_width, lost_bits
 
 DOUBLINGS = 12
-STATED_BITS = 8
-"""Weight bits for which a task states its ranges and its rate."""
-FEWER = 0.75
-"""Powers of two by which the rate, in weight steps, is lower for each bit less."""
 PROBE = 32
 """Training samples that say whether a start network fires."""
 
@@ -103,7 +99,7 @@ def train_fixed_stage(
         )
     require_integers(data)
     started = time.perf_counter()
-    options = replace(options or fixed_options(task, profile), seed=seed)
+    options = replace(options or for_width(task.fixed, profile), seed=seed)
     net, start = integer_start(data, task, profile, seed, spec)
     options.check(start)
     # nothing is written before a checkpoint of another run had its chance to be refused
@@ -168,16 +164,6 @@ def integer_start(
                     c.stored()[...] *= 2.0
             qnet = quantize_start(net, task, profile)
     return net, qnet
-
-
-def lost_bits(profile: Profile) -> int:
-    """Return by how many bits a profile's weights are narrower than those for which tasks state ranges and rates."""
-    return max(STATED_BITS - profile.precision.weight_bits.value, 0)
-
-
-def fixed_options(task: Task, profile: Profile) -> LearnOptions:
-    """Return the task's options for a profile: where steps are coarser, updates take fewer of them."""
-    return replace(task.fixed, rate=task.fixed.rate * 2.0 ** (-FEWER * lost_bits(profile)))
 
 
 def quantize_start(net: Network, task: Task, profile: Profile) -> QuantizedNetwork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from hypr_neuro.comparing.compare import (
     disturb,
 )
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import Profile
@@ -22,6 +23,7 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize, state_ranges, weight_ranges
 from hypr_neuro.sim.learning.learn import LearnOptions
 from hypr_neuro.workflow.stages import Progress, build
+from hypr_neuro.workflow.tasks import lost_bits
 
 
 def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) -> tuple[Network, QuantizedNetwork]:
@@ -44,7 +46,14 @@ def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) 
         drawn.trainable = trained.trainable
     # a population that never moved in float says nothing of what learning reaches
     ranges = {name: largest or 1.0 for name, largest in state_ranges(net, data.part("train").x[:64]).items()}
-    return fresh, quantize(fresh, profile, calibration=ranges, weight_range=weight_ranges(net))
+    rounding = "stochastic" if lost_bits(profile) else "nearest"
+    with warnings.catch_warnings():
+        # drawn weights may well lie below the steps of those that learning reaches
+        warnings.filterwarnings("ignore", message=".* became 0", category=HyprWarning)
+        qnet = quantize(
+            fresh, profile, calibration=ranges, weight_range=weight_ranges(net), rounding=rounding, seed=seed
+        )
+    return fresh, qnet
 
 
 def learn_stage(

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.sim.learning.options import LearnOptions
+
+STATED_BITS = 8
+"""Weight bits for which tasks state ranges and rates of learning on a chip."""
+FEWER = 0.75
+"""Powers of two by which a rate, in weight steps, is lower for each bit less."""
+
+
+def lost_bits(profile: Profile) -> int:
+    """Return by how many bits a profile's weights are narrower than those for which tasks are stated."""
+    return max(STATED_BITS - profile.precision.weight_bits.value, 0)
+
+
+def for_width(options: LearnOptions, profile: Profile) -> LearnOptions:
+    """Return a task's options for a profile: where weight steps are coarser, updates take fewer of them."""
+    return replace(options, rate=options.rate * 2.0 ** (-FEWER * lost_bits(profile)))
 
 
 @dataclass(frozen=True)

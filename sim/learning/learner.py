@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,15 @@ class Learner:
         self.signals = Signals(plan)
         self.past_events = dict.fromkeys(self._events(), 0)
         self._restart(None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy by what `save_learner` writes: arrays that share memory would part otherwise."""
+        from hypr_neuro.sim.learning.state import learner_state, restored_learner
+
+        regularizer = None if self.regularization is None else self.regularization.regularizer
+        meta, arrays = learner_state(self)
+        copies = {name: array.copy() for name, array in arrays.items()}
+        return restored_learner, (self.qnet.copy(), self.options, regularizer, self.before_update, meta, copies)
 
     @property
     def updates(self) -> int:

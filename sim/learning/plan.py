@@ -9,6 +9,7 @@ The third is the number of a `Tensor`, of a layer's fixed feedback weights or of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from math import log2
 
@@ -184,10 +185,7 @@ class LearningPlan:
                 and self.options.learns(target, names[place])
             )
             if learns and isinstance(c.mantissa, Convolution):
-                raise InputError(
-                    f"{names[place]}: the weights of a convolution are shared by many synapses, rule: none of those "
-                    "that learn on a chip is; freeze it by naming the others in layers=(…)"
-                )
+                raise InputError(_said_of_kernels(names[place], names, qnet))
             incoming = Incoming(
                 place=place,
                 connection=c,
@@ -317,3 +315,14 @@ class LearningPlan:
         listed = c.written_out() if isinstance(c.connection.mantissa, Convolution) else c
         rows, columns = (post, pre) if c.connection.dense else (1, listed.weights().size)
         return random_feedback(self.options.seed, number, rows, columns, self.weight_bits)
+
+
+def _said_of_kernels(name: str, names: Sequence[str], qnet: QuantizedNetwork) -> str:
+    """Tell that a convolution does not learn, and how the others do."""
+    dense = [n for n, c in zip(names, qnet.connections, strict=True) if not isinstance(c.mantissa, Convolution)]
+    said = (
+        f"{name}: the weights of a convolution are shared by many synapses, rule: none of those that learn on a chip is"
+    )
+    if not dense:
+        return f"{said}; this network has no others, train it in float"
+    return f"{said}; let the others learn alone, layers={tuple(dense)!r} ({' '.join(f'--layer {n!r}' for n in dense)})"

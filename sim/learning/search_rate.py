@@ -14,6 +14,7 @@ import numpy as np
 
 from hypr_neuro.data.score import score_readout
 from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import InputError
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -38,16 +39,23 @@ class RateSearch:
         Rate and accuracy after learning at it.
     samples : int
         Training samples that were learned from, and as many were scored.
+    idle : bool
+        Whether no rate changed a weight.
     """
 
     rate: float
     before: float
     tried: tuple[tuple[float, float], ...]
     samples: int
+    idle: bool = False
 
     def told(self) -> str:
         """Say what was tried and what was chosen, in one line."""
         tried = ", ".join(f"{rate:.2g}: {accuracy:.1%}" for rate, accuracy in self.tried)
+        if self.idle:
+            return (
+                f"rate {self.rate:.2g}: in {self.samples} training samples no rate changed a weight, none had an update"
+            )
         gain = "" if any(accuracy > self.before for _, accuracy in self.tried) else "; none is better than not to learn"
         return (
             f"rate {self.rate:.2g}, found by learning from {self.samples} training samples and scoring {self.samples} "
@@ -99,5 +107,10 @@ def search_rate(
             idle.add(rate)
         if on_rate is not None:
             on_rate(i + 1, len(RATES))
+    if np.isnan(before):
+        raise InputError(
+            f"data '{data.name}': no step of the {len(held)} training samples that would be scored counts, so no rate "
+            "can be found; give a rate (--rate)"
+        )
     best = min(tried, key=lambda each: (-each[1], each[0] in idle, each[0]))
-    return RateSearch(best[0], before, tuple(tried), half)
+    return RateSearch(best[0], before, tuple(tried), half, len(idle) == len(RATES))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from hypr_neuro.graph.synapses import Weights
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
-from hypr_neuro.sim.learning.regularizer import regularizer_name
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.regularizer import Regularizer, regularizer_name
 from hypr_neuro.sim.learning.targets import Targets
 
 KIND = "hypr-neuro learner state"
@@ -27,10 +28,15 @@ TARGETS = ("labels", "scores", "told errors", "errors told", "rewards")
 
 def save_learner(learner: Learner, path: str | Path) -> None:
     """Write weights, neuron parameters, states, eligibilities, gradients, what is under way, averages and counters."""
+    save_arrays(path, KIND, *learner_state(learner))
+
+
+def learner_state(learner: Learner) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the same as plain data and arrays, which are the learner's own."""
     arrays = {name: np.asarray(array) for name, array in _arrays(learner).items()}
     if not learner.pending_targets.plain:
         arrays |= dict(zip(TARGETS, learner.pending_targets.arrays(), strict=True))
-    save_arrays(path, KIND, _meta(learner), arrays)
+    return _meta(learner), arrays
 
 
 def restore_learner(learner: Learner, path: str | Path) -> None:
@@ -41,17 +47,21 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     Raises FileFormatError for a damaged file, InputError for one of another network or of other options; the learner
     then stays as it is.
     """
-    meta, saved = load_arrays(path, KIND)
+    set_learner_state(learner, *load_arrays(path, KIND), f"file '{path}'")
+
+
+def set_learner_state(learner: Learner, meta: dict[str, Any], saved: dict[str, Array], where: str) -> None:
+    """Do so from what `learner_state` gave; `where` names the source in errors."""
     for part, value in _identity(learner).items():
         if meta.get(part) != value:
             raise InputError(
-                f"file '{path}': its {part} differ from this learner's; rule: a state fits the network "
+                f"{where}: its {part} differ from this learner's; rule: a state fits the network "
                 "and options that it was saved from"
             )
     mine = _arrays(learner)
     for name, array in mine.items():
         if name not in saved or saved[name].shape != array.shape or saved[name].dtype != array.dtype:
-            raise FileFormatError(f"file '{path}': '{name}' is missing or has another shape; save the state again")
+            raise FileFormatError(f"{where}: '{name}' is missing or has another shape; save the state again")
     try:
         counters = {key: int(meta[key]) for key in ("updates", "steps", "samples", "time")}
         slots, events = [int(v) for v in meta["slots"]], {k: int(meta["events"][k]) for k in learner.past_events}
@@ -61,7 +71,7 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
         ):
             raise ValueError(f"slots {slots}")
     except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"file '{path}': {type(error).__name__} {error}; save the state again") from error
+        raise FileFormatError(f"{where}: {type(error).__name__} {error}; save the state again") from error
     for name, array in mine.items():
         array[...] = saved[name]
     for layer, slot in zip(learner.layers, slots, strict=True):
@@ -74,6 +84,21 @@ def restore_learner(learner: Learner, path: str | Path) -> None:
     learner.updater.updates, learner.steps, learner.samples = (counters[k] for k in ("updates", "steps", "samples"))
     learner.plan.signal_scales.take(learner.shifts.tolist())
     learner.take_over(everything=True)
+
+
+def restored_learner(
+    qnet: QuantizedNetwork,
+    options: LearnOptions,
+    regularizer: Regularizer | None,
+    before_update: Callable[[Learner], None] | None,
+    meta: dict[str, Any],
+    arrays: dict[str, Array],
+) -> Learner:
+    """Return a learner that goes on where the one was whose state this is."""
+    learner = Learner(qnet, options, regularizer)
+    learner.before_update = before_update
+    set_learner_state(learner, meta, arrays, "learner")
+    return learner
 
 
 def _identity(learner: Learner) -> dict[str, Any]:

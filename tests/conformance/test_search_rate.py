@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import hypr_neuro as hn
 from hypr_neuro.data.score import Score
+from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.checkpoints import import_checkpoint
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.search_rate import RATES, search_rate
@@ -80,6 +82,39 @@ def test_what_was_tried_is_told(before: float) -> None:
     assert text.startswith("rate 0.05, found by learning from 40 training samples and scoring 40 others (")
     assert "0.2: 25.0%, 0.05: 50.0%" in text
     assert ("none is better than not to learn" in text) == (before == 1.0)
+
+
+def test_what_is_scored_was_not_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, met = two_rates(40), dict[str, Any]()
+    qnet = hn.quantize(network(), "loihi2", calibration=data)
+
+    def learned(given: hn.QuantizedNetwork, part: hn.SequenceData, options: LearnOptions) -> hn.QuantizedNetwork:
+        met["seen"] = part.x
+        return given
+
+    def scored(output: np.ndarray, part: hn.SequenceData, *, learned: bool) -> Score:
+        met["held"] = part.x
+        return Score(0.5, 0.5)
+
+    monkeypatch.setattr("hypr_neuro.sim.learning.learn.learned_in_silence", learned)
+    monkeypatch.setattr("hypr_neuro.sim.learning.search_rate.score_readout", scored)
+    found = search_rate(qnet, data)
+    parts = [{x.tobytes() for x in met[name]} for name in ("seen", "held")]
+    assert len(parts[0]) == len(parts[1]) == 10
+    assert not parts[0] & parts[1]
+    assert found.idle
+    assert "in 10 training samples no rate changed a weight" in found.told()
+
+
+def test_nothing_to_score_is_refused() -> None:
+    data = two_rates(8)
+    mask = np.zeros((8, 30), bool)
+    y = np.repeat(data.y[:, None], 30, axis=1)
+    masked = hn.SequenceData("empty", data.x, y, data.split, 2, mask)
+    with pytest.raises(
+        InputError, match=r"data 'empty': no step of the 2 training samples that would be scored counts"
+    ):
+        search_rate(hn.quantize(network(), "loihi2", calibration=data), masked)
 
 
 @pytest.mark.once

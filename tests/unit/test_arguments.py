@@ -21,6 +21,12 @@ SPEC = {"inputs": 6, "outputs": 2, "layers": [{"neuron": "lif", "size": 5, "recu
 NET, DATA = hn.Network.build(SPEC, 0), hn.SequenceData("mine", X, Y, SPLIT, 2)
 QNET = hn.quantize(NET, "loihi2", calibration=X)
 
+
+def with_current(current: Any) -> hn.Network:
+    to = hn.FloatSynapses("input", "layers.0", np.ones((5, 6)), current=current)
+    return hn.Network(6, NET.populations, (to, *NET.connections[1:]), 1e-3, NET.outputs)
+
+
 CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "chunk, text": (lambda: gradients(NET, X, Y, chunk="a"), "chunk = 'a', rule: a whole number, at least 1"),
     "chunk, fraction": (lambda: gradients(NET, X, Y, chunk=1.5), "chunk = 1.5, rule: a whole number, at least 1"),
@@ -47,6 +53,11 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "largest": (
         lambda: hn.quantize(NET, "loihi2", calibration=X, largest_weight="a"),
         "largest_weight = 'a', rule: a number",
+    ),
+    "override": (lambda: hn.load_profile("loihi2", 3), "override = 3, rule: values by name, such as {'precision.weig"),
+    "current, truth": (
+        lambda: with_current(True),
+        "connection input -> layers.0: current = True, rule: a whole number",
     ),
     "epochs": (lambda: hn.learn(QNET, DATA, epochs=True, rate=0.1), "epochs = True, rule: a whole number, at least 1"),
     "batch": (lambda: hn.evaluate(NET, DATA, "test", 0), "batch_size = 0, rule: a whole number, at least 1"),

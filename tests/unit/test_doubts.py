@@ -35,6 +35,24 @@ def test_an_accuracy_is_held_against_the_most_frequent_class(accuracy: float, sa
     assert doubts.of_score(0.1, 0.5, 0) == []
 
 
+def test_nothing_is_above_a_single_class() -> None:
+    assert doubts.of_score(1.0, 1.0, 9) == []
+
+
+def test_learning_may_cost_its_tolerance() -> None:
+    assert doubts.of_learning(0.9, 0.89, 0.02) == []
+    assert doubts.of_learning(0.9, 0.91, 0.0) == []
+    (told,) = doubts.of_learning(0.9, 0.87, 0.02)
+    assert told.startswith("learning took the accuracy from 90.0% to 87.0%: a smaller rate")
+
+
+@pytest.mark.parametrize(("zeroed", "says"), [(49, False), (50, True)])
+def test_half_of_the_weights_is_much(zeroed: int, says: bool) -> None:
+    entry = {"layer": "a", "name": "input", "rule": "weight", "zeroed": zeroed, "nonzero": 100}
+    assert bool(doubts.of_zeros([entry])) == says
+    assert doubts.of_zeros([entry | {"rounding": "stochastic, seed 1", "zeroed": 99}]) == []
+
+
 def test_the_majority_counts_labels_that_count() -> None:
     assert majority(DATA) == 9 / 12
     mask = np.zeros((2, 20), bool)
@@ -53,6 +71,7 @@ def test_populations_that_are_silent_or_always_fire_are_named() -> None:
 
 def test_a_rate_that_rounding_changes_is_named() -> None:
     assert doubts.of_changed_rates({"a": 0.1, "b": 1e-5}, {"a": 0.06, "b": 0.0}) == []
+    assert doubts.of_changed_rates({"a": 0.004}, {"a": 0.001})
     for after in (0.04, 0.21, 0.0):
         (told,) = doubts.of_changed_rates({"a": 0.1}, {"a": after})
         assert told.startswith(f"'a' fires at 0.1 spikes a neuron and step in float and at {after:.3g} in integers")

@@ -74,7 +74,10 @@ def test_texts_are_read_as_yaml_reads_values() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["weight_bits=4", "precision.weight_bits", "a.weight_bits=", "a.b=[1", "a.b.c=4"])
+BAD = ["weight_bits=4", "precision.weight_bits", "a.weight_bits=", "a.b=[1", "a.b.c=4", "a.b=2026-13-45"]
+
+
+@pytest.mark.parametrize("text", [*BAD, "a.b=" + "[" * 3000])
 def test_other_texts_are_refused(text: str) -> None:
     rule = "rule: SECTION.KEY=VALUE, such as precision.weight_bits=4"
     assert rule in refused("profiles", "loihi2", "--override", text)

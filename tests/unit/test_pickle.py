@@ -84,7 +84,10 @@ def test_a_simulator_and_a_learner_go_on_where_they_were(how: str, things: dict[
     later = np.ascontiguousarray(x[:1, 7:].transpose(1, 0, 2), np.int32)
     same = HOWS[how](simulator)
     assert np.array_equal(same.run(later), simulator.run(later))
-    learner = Learner(qnet, hn.LearnOptions(rate=0.25))
+    recurrent = {"neuron": "lif", "size": 8, "recurrent": True}
+    net = hn.Network.build({"inputs": 6, "outputs": 2, "layers": [recurrent]}, 1)
+    hn.scale_to_rate(net, x, 0.2)
+    learner = Learner(hn.quantize(net, "loihi2", calibration=x), hn.LearnOptions(rate=0.25))
     before = {name: w.copy() for name, w in learner.qnet.weights().items()}
     scored, rate = np.ones(STEPS, bool), as_rate(0.25)
     learner.sample(x[0].astype(np.int32), np.full(STEPS, 1), scored, rate)

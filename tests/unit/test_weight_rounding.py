@@ -14,8 +14,8 @@ from commands import answer, called, refusal
 import hypr_neuro as hn
 from hypr_neuro.errors import InputError
 from hypr_neuro.quantizing.weights import rounded
-from hypr_neuro.workflow.stages_fixed import fixed_options, quantize_start
-from hypr_neuro.workflow.tasks import TASKS
+from hypr_neuro.workflow.stages_fixed import quantize_start
+from hypr_neuro.workflow.tasks import TASKS, for_width
 
 here, refused = partial(answer, run=called), partial(refusal, run=called)
 X = (np.random.default_rng(1).random((6, 20, 6)) < 0.4).astype(np.int8)
@@ -107,5 +107,5 @@ def test_narrow_weights_start_with_some_that_are_not_0(bits: int) -> None:
     start = quantize_start(net, task, chip)
     for name, weights in start.weights().items():
         assert np.count_nonzero(weights) > 5, name
-    assert fixed_options(task, chip).rate < task.fixed.rate
-    assert fixed_options(task, hn.load_profile("loihi2")) == task.fixed
+    assert for_width(task.fixed, chip).rate < task.fixed.rate
+    assert for_width(task.fixed, hn.load_profile("loihi2")) == task.fixed
