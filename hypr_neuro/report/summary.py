@@ -154,6 +154,11 @@ def _fine_tuning_tile(results: Data) -> Tile:
     if regained is not None:
         verdict, kind = _grade(regained, (0.8, "recovers"), (0.4, "recovers in part"), "does not recover")
         detail = f"of the points lost to a disturbance: {path}" if path else "of the points lost to a disturbance"
+        if not 0 <= regained <= 1 and device is not None and start is not None:
+            # a share outside 0..1 reads as an error; points do not
+            before = number(lookup(study, "reference_accuracy"))
+            told = f"after a disturbance: {path}" + (f"; {percent(before)} before it" if before is not None else "")
+            return Tile(label, points(100 * (device - start)), verdict, kind, told)
         return Tile(label, percent(regained, 0), verdict, kind, detail)
     if device is None:
         return _absent(label, study or results.get("learning"))

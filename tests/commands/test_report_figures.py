@@ -16,6 +16,7 @@ from report_samples import (
 )
 
 from hypr_neuro.report import render_page
+from hypr_neuro.report.summary import sentences, tiles
 from hypr_neuro.report.values import clean, percent, points, show
 
 
@@ -52,8 +53,22 @@ def test_verdicts_follow_the_numbers(change: Results, verdict: str) -> None:
     results: Results = {"data": {"classes": 10}, "accuracy": {"baselines": {"guess": 0.85}}}
     for section, values in change.items():
         results[section] = results.get(section, {}) | values
-    tiles = re.findall(r'<span class="verdict">.*?</span> ([^<]*)</span>', render_page(clean(results)))
-    assert verdict in tiles
+    found = re.findall(r'<span class="verdict">.*?</span> ([^<]*)</span>', render_page(clean(results)))
+    assert verdict in found
+
+
+FIGURES = [(0.731, "+12.5", "recovers"), (0.5, "−10.6", "does not recover")]
+
+
+@pytest.mark.parametrize(("last", "figure", "verdict"), FIGURES)
+def test_shares_outside_0_to_1_are_told_in_points(last: float, figure: str, verdict: str) -> None:
+    share = (last - 0.606) / (0.647 - 0.606)
+    study = after(0.606, last) | {"reference_accuracy": 0.647, "regained": share}
+    results = {"learning": {"fine_tuning": study}}
+    (tile,) = [t for t in tiles(results) if t.label == "Fine-tuning on the chip"]
+    assert (tile.figure.split("\u202f")[0], tile.verdict) == (figure, verdict)
+    assert "64.7" in tile.detail
+    assert ("loses another 10.6 points" in " ".join(sentences(results))) == (last == 0.5)
 
 
 def test_more_regained_than_lost_is_said_so() -> None:
