@@ -170,7 +170,6 @@ MODEL = NeuronModel(
     of_integers=of_integers,
     constrain=lif.constrain,
     validate_fixed=validate_fixed,
-    threshold="vth",
     stands_for=stands_for,
     most_spikes="max_spikes",
     lanes=True,

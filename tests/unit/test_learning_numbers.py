@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FIELDS = {"time": set(Time.model_fields), "learning": set(Learning.model_fields)}
 KEYS = FIELDS["time"] | FIELDS["learning"]
 READERS = {
+    "hypr_neuro/profiles/override.py": "changes them",
     "hypr_neuro/profiles/profile.py": "defines them, and makes the clock and the format of neurons",
     "sim/learning/widths.py": "makes the widths",
     "sim/learning/plan.py": "reads the name of the error, which is no number",

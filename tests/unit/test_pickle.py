@@ -113,6 +113,9 @@ def test_an_error_comes_back_from_another_process_as_it_is() -> None:
         assert str(same) == str(caught.value)
 
 
+# JAX, which other tests load, and Python 3.12 warn of every fork of a process with threads
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_processes_give_what_one_process_gives(method: str, things: dict[str, Any]) -> None:
     qnet, given = things["QuantizedNetwork"], things["SequenceData"]
