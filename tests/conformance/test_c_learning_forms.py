@@ -131,9 +131,7 @@ def test_errors_pass_frozen_convolutions_and_pooling_in_c(seed: int, feedback: s
 def test_what_cannot_learn_in_c_is_named_with_a_remedy() -> None:
     qnet = convolutional(0)
     trainable = replace(qnet, connections=tuple(replace(c, trainable=True) for c in qnet.connections))
-    with pytest.raises(
-        InputError, match=r"image -> features: the weights of a convolution .*let the others learn"
-    ):
+    with pytest.raises(InputError, match=r"image -> features: the weights of a convolution .*let the others learn"):
         learning_source(trainable, LearnOptions())
     assert learning_source(trainable, LearnOptions(layers=("image", "out")))
     with pytest.raises(InputError, match=r"noise = .* C adds none; leave noise out"):
