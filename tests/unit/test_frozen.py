@@ -245,3 +245,11 @@ def test_what_is_frozen_in_float_is_frozen_on_the_chip(name: str, tmp_path: Path
     hn.write_nir(before, tmp_path / "q.nir")
     back = hn.load(tmp_path / "q.nir")
     assert [c.trainable for c in back.connections] == [c.trainable for c in before.connections]
+
+
+def test_a_population_is_frozen_with_all_that_leads_to_it() -> None:
+    net = Network.build({"inputs": 3, "outputs": 2, "layers": [{"neuron": "lif", "size": 4, "recurrent": True}]}, 0)
+    net.freeze("layers.0")
+    names = dict(zip(net.connection_names(), net.connections, strict=True))
+    frozen = {name for name, c in names.items() if not c.trainable}
+    assert frozen == {"input -> layers.0", "layers.0 -> layers.0"}
