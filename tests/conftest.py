@@ -91,6 +91,6 @@ def rng() -> np.random.Generator:
 def shared_data() -> Path:
     """The folder ``shared/data`` beside the repository; tests that need it are skipped where it is absent."""
     folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
+    if not folder.is_dir():  # data of others, which no clone carries
         pytest.skip(f"real data: no folder {folder}")
     return folder

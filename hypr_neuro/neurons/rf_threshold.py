@@ -35,6 +35,9 @@ from hypr_neuro.neurons.base import (
     StateVar,
     to_integer,
 )
+
+# what learns is the same: δ|ω| and δ|b'|
+from hypr_neuro.neurons.brf import learned_params, learned_units, learned_values
 from hypr_neuro.neurons.given_integers import at_scales, own_scale, require_coefficients
 from hypr_neuro.neurons.scaling import input_shift, shared_value, table_of_shift, threshold_table
 from hypr_neuro.numbers.arrays import Array
@@ -140,24 +143,6 @@ def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, sta
     delta = int(integers["dlt"]) / 2.0**DELTA_FRACTION
     table = table_of_shift(double_gaussian, int(integers["psi_shift"]), f, fmt)
     return at_scales(integers, MODEL.fixed_per_neuron, scale, delta * 2.0 ** (f - int(integers["i_shift"])), table)
-
-
-def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:
-    """Return δ|ω| and δ|b'|."""
-    return params["delta"] * np.abs(params["omega"]), params["delta"] * np.abs(params["b_offset"])
-
-
-def learned_params(params: Mapping[str, Array], values: tuple[Array, ...]) -> dict[str, Array]:
-    """Recover ω and b' from δ|ω| and δ|b'|; each keeps its sign in `params`, 0 is positive."""
-    result = dict(params)
-    for name, value in zip(("omega", "b_offset"), values, strict=True):
-        size = np.clip(value / params["delta"], 0.0, MODEL.param(name).high)
-        result[name] = np.where(params[name] < 0.0, -size, size)
-    return result
-
-
-def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
-    return 2.0 ** -constants["k"], 2.0 ** -constants["k"]
 
 
 def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:

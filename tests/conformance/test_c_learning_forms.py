@@ -131,8 +131,12 @@ def test_errors_pass_frozen_convolutions_and_pooling_in_c(seed: int, feedback: s
 def test_what_cannot_learn_in_c_is_named_with_a_remedy() -> None:
     qnet = convolutional(0)
     trainable = replace(qnet, connections=tuple(replace(c, trainable=True) for c in qnet.connections))
-    with pytest.raises(InputError, match=r"image -> features: the weights of a convolution .*let the others learn"):
+    with pytest.raises(InputError, match=r"image -> features: the weights .*let the others learn") as told:
         learning_source(trainable, LearnOptions())
+    remedy = str(told.value).split("layers=")[1]
+    dense = tuple(name for name in qnet.connection_names() if repr(name) in remedy)
+    assert dense
+    assert learning_source(trainable, LearnOptions(layers=dense))
     assert learning_source(trainable, LearnOptions(layers=("image", "out")))
     with pytest.raises(InputError, match=r"noise = .* C adds none; leave noise out"):
         learning_source(qnet, LearnOptions(noise=(1, 0, 0)))

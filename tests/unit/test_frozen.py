@@ -157,7 +157,7 @@ def test_what_cannot_be_frozen_is_named() -> None:
         net.freeze("layers.0", "layers.7")
     assert not any(frozen_of(net))
     with pytest.raises(InputError, match="input -> a: trainable = 1, rule: True or False"):
-        FloatSynapses("input", "a", np.ones((1, 1)), trainable=1)  # type: ignore[arg-type]
+        FloatSynapses("input", "a", np.ones((1, 1)), trainable=1)  # type: ignore[arg-type]  (a wrong type is the test)
     alone = Network.build(
         {"inputs": 2, "outputs": 2, "layers": [{"neuron": "lif", "size": 2, "bias": False}], "frozen": ["layers.0"]}
     )
