@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hypr_neuro.cli.console import RichConsole, command, emit
+from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
 from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_channels, check_not_read
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
     from hypr_neuro.data.sequence import SequenceData
+    from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.sim.learning.options import LearnOptions
     from hypr_neuro.sim.learning.search_rate import RateSearch
@@ -82,10 +83,13 @@ def run(
     )
     options.check(qnet)
     check_learnable(qnet, sequences)
-    search = None if rate is not None else _search(qnet, sequences, options, json)
-    options = options if search is None else replace(options, rate=search.rate)
     folder, test = RunFolder(out), sequences.part("test")
+    search = None
+    if rate is None:
+        found, search = _search(folder, qnet, sequences, options, json)
+        options = replace(options, rate=found)
     before = score_readout(qnet.in_one_unit(simulate(qnet, test.x).readout), test).accuracy
+    ran: list[int] = []
     with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
         chip.load(qnet)
         result = chip.learn(
@@ -94,10 +98,13 @@ def run(
             options=options,
             checkpoint=folder.file("checkpoint"),
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
+            on_epoch=lambda epoch, _: ran.append(epoch.epoch),
         )
     path = folder.file("learned.h5")
-    result.qnet.save(path)
-    source.note(out)
+    if ran or not path.is_file():
+        result.qnet.save(path)
+        source.note(out)
+    told_of_earlier(out, len(result.epochs), len(ran))
     last = result.epochs[-1]
     after = score_readout(result.qnet.in_one_unit(simulate(result.qnet, test.x).readout), test).accuracy
     warn_of(of_learning(before, after, LOSS) + of_score(after, majority(test), len(test)))
@@ -118,12 +125,14 @@ def run(
     emit(facts, json, "Learned in integers")
 
 
-def _search(qnet: QuantizedNetwork, data: SequenceData, options: LearnOptions, json: bool) -> RateSearch:
-    """Find a rate on training samples and print what was tried."""
-    from hypr_neuro.sim.learning.search_rate import search_rate
+def _search(
+    folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, options: LearnOptions, json: bool
+) -> tuple[float, RateSearch | None]:
+    """Find a rate on training samples, unless the folder remembers it, and print what was tried."""
+    from hypr_neuro.workflow.found_rate import found_rate
 
     with RichConsole(quiet=json).progress("find a rate") as advance:
-        search = search_rate(qnet, data, options, lambda done, total: advance(done, total, "rates"))
-    if not json:
+        rate, search = found_rate(folder, qnet, data, options, lambda done, total: advance(done, total, "rates"))
+    if search is not None and not json:
         print(search.told())
-    return search
+    return rate, search

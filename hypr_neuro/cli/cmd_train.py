@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hypr_neuro.cli.console import RichConsole, command, emit
+from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
 from hypr_neuro.cli.options import (
     Data,
     DataDir,
@@ -105,11 +105,12 @@ def run(
     sequences = source.load()
     shared = {"spec": spec, "epochs": epochs, "rate": rate}
     if arithmetic == "fixed":
-        folder, facts = _train_fixed(out, sequences, shared | fixed_options, seed, json)
+        folder, facts, ran = _train_fixed(out, sequences, shared | fixed_options, seed, json)
     else:
         net, origin = (None, {}) if start is None else _start(start, out, sequences)
         folder = RunFolder(out)
-        facts = _train_float(folder, sequences, shared | float_options, seed, json, net) | origin
+        facts, ran = _train_float(folder, sequences, shared | float_options, seed, json, net)
+        facts |= origin
     settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
     flags = [
         f"--{key.replace('_', '-')}={one}"
@@ -118,9 +119,11 @@ def run(
         for one in (value if isinstance(value, list) else [value])
     ]
     command_line = f"hypr-neuro train {source.arguments()} --seed {seed} {shlex.join(flags)}"
-    notes.note_run(folder, sequences.name, command_line.strip(), seed)
-    notes.note_data(folder, sequences)
-    source.note(folder.path)
+    told_of_earlier(out, facts["epochs"], ran)
+    if ran or folder.read("command") is None:
+        notes.note_run(folder, sequences.name, command_line.strip(), seed)
+        notes.note_data(folder, sequences)
+        source.note(folder.path)
     emit(facts, json, "Trained" if arithmetic == "float" else "Trained in integers")
 
 
@@ -163,8 +166,8 @@ def _train_float(
     seed: int,
     json: bool,
     start: Network | None,
-) -> dict[str, Any]:
-    """Train in float; return what is printed."""
+) -> tuple[dict[str, Any], int]:
+    """Train in float; return what is printed, and how many epochs ran."""
     from hypr_neuro.data.checks import holds_fractions
     from hypr_neuro.workflow import stages
     from hypr_neuro.workflow.tasks import task_for
@@ -172,7 +175,13 @@ def _train_float(
     task = task_for(sequences)
     others = ("spec", "epochs", "from", "freeze")
     training = {key: value for key, value in settings.items() if value is not None and key not in others}
-    epochs = settings["epochs"] or task.epochs
+    epochs, ran = settings["epochs"] or task.epochs, 0
+
+    def on_epoch(e: Epoch) -> None:
+        nonlocal ran
+        ran += 1
+        advance(e.epoch + 1, epochs, f"loss {e.loss:.3f}, validation {_figure(e, sequences)}")
+
     with RichConsole(quiet=json).progress("train") as advance:
         stages.train_stage(
             folder,
@@ -184,21 +193,23 @@ def _train_float(
             start=start,
             training=training,
             freeze=settings["freeze"] or (),
-            on_epoch=lambda e: advance(e.epoch + 1, epochs, f"loss {e.loss:.3f}, validation {_figure(e, sequences)}"),
+            on_epoch=on_epoch,
         )
-    facts = {"best epoch": folder.read("training")["best"], "network": str(folder.file("network.h5"))}
+    training_section = folder.read("training")
+    facts = {"epochs": len(training_section["epochs"]), "best epoch": training_section["best"]}
+    facts |= {"network": str(folder.file("network.h5"))}
     if holds_fractions(sequences.x):
         facts["input"] = "fractions, which the float network alone takes; for a chip encode them first (hn.encode)"
     if sequences.regression:
-        return {"test squared error": folder.read("squared_error")["float"]} | facts
+        return {"test squared error": folder.read("squared_error")["float"]} | facts, ran
     accuracy = folder.read("accuracy")
-    return _scores(accuracy["float"], accuracy["float_labelled"]) | facts
+    return _scores(accuracy["float"], accuracy["float_labelled"]) | facts, ran
 
 
 def _train_fixed(
     out: Path, sequences: SequenceData, settings: Mapping[str, Any], seed: int, json: bool
-) -> tuple[RunFolder, dict[str, Any]]:
-    """Train in integers; return the run folder, made once all is known to fit, and what is printed."""
+) -> tuple[RunFolder, dict[str, Any], int]:
+    """Train in integers; return the run folder, made once all is known to fit, what is printed, and epochs that ran."""
     from dataclasses import replace
 
     from hypr_neuro.files.run_folder import RunFolder
@@ -223,7 +234,7 @@ def _train_fixed(
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
         )
     last = folder.read("training")["epochs"][-1]
-    return folder, _scores(trained.after.accuracy, trained.after.labelled) | {
+    facts = _scores(trained.after.accuracy, trained.after.labelled) | {
         "accuracy at the start": trained.before.accuracy,
         "accuracy while learning": last["online_accuracy"],
         "epochs": last["epoch"] + 1,
@@ -234,6 +245,7 @@ def _train_fixed(
         "network": str(folder.file("learned.h5")),
         "nir": str(folder.file("learned.nir")),
     }
+    return folder, facts, trained.ran
 
 
 def _scores(accuracy: float, labelled: float) -> dict[str, Any]:

@@ -9,9 +9,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +64,18 @@ def fail(message: str, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps({"error": message}, ensure_ascii=False))
     raise typer.Exit(2)
+
+
+def told_of_earlier(folder: Path, epochs: int, ran: int) -> None:
+    """Say on standard error what of a run its folder held already: all of it, or its first epochs."""
+    if not ran:
+        print(f"nothing to do: '{folder}' holds this run, finished after {_epochs(epochs)}", file=sys.stderr)
+    elif ran < epochs:
+        print(f"'{folder}' held {_epochs(epochs - ran)} of this run, which went on from there", file=sys.stderr)
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch" if count == 1 else f"{count} epochs"
 
 
 def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
@@ -137,10 +152,20 @@ class RichConsole:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        with Progress(*columns, console=self._console) as bar:
-            task = bar.add_task(label, total=1, note="")
+        bar = Progress(*columns, console=self._console)
+        # a bar that never moved is wiped out: after an error, or where there was nothing to do
+        bar.live.transient = True
+        task = bar.add_task(label, total=1, note="")
 
-            def advance(done: int, total: int, note: str) -> None:
-                bar.update(task, completed=done, total=total, note=note)
+        def advance(done: int, total: int, note: str) -> None:
+            bar.live.transient = False
+            bar.start()
+            bar.update(task, completed=done, total=total, note=note)
 
+        if self._console.is_terminal:
+            bar.start()
+        try:
             yield advance
+        finally:
+            if bar.live.is_started:
+                bar.stop()

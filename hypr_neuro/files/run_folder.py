@@ -40,6 +40,8 @@ SECTIONS = (
 )
 SOURCE = "source"
 """Section that later commands read and the report leaves out: where the data come from."""
+FINISHED = "finished"
+"""Another one: what a demonstration that is finished was made with."""
 
 
 class RunFolder:
@@ -60,7 +62,7 @@ class RunFolder:
 
     def write(self, section: str, content: Any) -> Any:
         """Write one section, whole or not at all; return the content."""
-        assert section in (*SECTIONS, SOURCE), section
+        assert section in (*SECTIONS, SOURCE, FINISHED), section
         write_text(make_folder(self.path / "results") / f"{section}.json", to_json(content))
         return content
 

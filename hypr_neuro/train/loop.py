@@ -38,7 +38,7 @@ from hypr_neuro.train.networks import (
 from hypr_neuro.train.online import check_online, online_gradients
 from hypr_neuro.train.optimizers import clip_norm, make_optimizer
 from hypr_neuro.train.rules import RuleChoice, get_rule
-from hypr_neuro.train.run import CHECKPOINT, Epoch, History, Run, copies, start_digest
+from hypr_neuro.train.run import CHECKPOINT, START, Epoch, History, Run, copies, start_digest
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ def train(
     checkpoint : path, optional
         Folder; after each epoch everything is written there, and a later call with the same network, data and options
         goes on from it, bit for bit as if it had not been interrupted. The code of a rule's hooks and of a loss that is
-        a function is part of these options.
+        a function is part of these options. With more epochs a run at a constant rate goes on; under a schedule that
+        ends with the last epoch all rates are others, and it starts again, with a warning.
     on_epoch : callable, optional
         Called with the figures of each epoch.
 
@@ -210,8 +211,8 @@ def train(
     if checkpoint is not None:
         path = make_folder(Path(checkpoint)) / CHECKPOINT
         described |= code_digests(chosen, kind)
-        described["data or start weights"] = start_digest(net, data)
-        run.restore(path, described)
+        described[START] = start_digest(net, data)
+        run.restore(path, described, by_length=options.schedule != "constant")
     while not run.done(options.epochs, options.patience):
         loss_value = _one_epoch(run, data, options, path)
         with run.averaged():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.data.sequence import SequenceData, data_digest
-from hypr_neuro.errors import FileFormatError
+from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -24,6 +25,8 @@ from hypr_neuro.train.rules.base import Means, Rule
 
 CHECKPOINT = "training.h5"
 KIND = "hypr-neuro training checkpoint"
+START = "data or start weights"
+"""Option of a checkpoint that holds their digest."""
 
 
 @dataclass
@@ -112,20 +115,27 @@ class Run:
         arrays |= {f"means/{k}": v for k, v in (self.means or {}).items()}
         save_arrays(path, KIND, meta, arrays)
 
-    def restore(self, path: Path, options: dict[str, Any]) -> None:
-        """Take up a checkpoint if there is one; one of another run is refused, not overwritten."""
+    def restore(self, path: Path, options: dict[str, Any], *, by_length: bool) -> None:
+        """Take up a checkpoint if there is one; one of another run is refused, not overwritten.
+
+        A run that was shorter goes on. `by_length` tells that rates depend on the number of epochs: those of a run of
+        another length are of no use, and it starts again, with a warning.
+        """
         if not path.exists():
             return
         meta, arrays = load_arrays(path, KIND)
         held = meta["options"]
         # one that was written before there were digests of code tells nothing of it
         options = {k: v for k, v in options.items() if k in held or not k.startswith(CODE)}
-        if held != options:
-            differs = [k for k in held | options if k not in held or k not in options or held[k] != options[k]]
+        differs = [k for k in held | options if k not in held or k not in options or held[k] != options[k]]
+        others = [name for name in differs if name != "epochs"]
+        if others:
             raise FileFormatError(
-                f"checkpoint '{path}' is of another run ({', '.join(differs)} differ); "
+                f"checkpoint '{path}' is of another run ({', '.join(others)} differ{_values(held, options, others)}); "
                 "delete it or choose another folder"
             )
+        if differs and not _goes_on(path, len(meta["epochs"]), held, options, by_length=by_length):
+            return
         self.history = History([Epoch(**e) for e in meta["epochs"]], meta["best"])
         for name, value in self.net.arrays().items():
             value[...] = arrays[f"net/{name}"]
@@ -135,6 +145,36 @@ class Run:
         self.optimizer.state = {k[6:]: v for k, v in arrays.items() if k.startswith("state/")}
         if self.means is not None:
             self.means = {k[6:]: v for k, v in arrays.items() if k.startswith("means/")}
+
+
+def _values(held: Mapping[str, Any], options: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return what both sides say of the options that a user sets, for a message; "" where there is nothing to show."""
+    plain = str | int | float | None
+    shown = [n for n in names if n != START and not n.startswith(CODE) and n in held and n in options]
+    told = [
+        f"{n} {held[n]} there, {options[n]} here"
+        for n in shown
+        if isinstance(held[n], plain) and isinstance(options[n], plain)
+    ]
+    return f": {', '.join(told)}" if told else ""
+
+
+def _goes_on(path: Path, done: int, held: Mapping[str, Any], options: Mapping[str, Any], *, by_length: bool) -> bool:
+    """Tell whether a run of another length goes on from this checkpoint; InputError where it is longer already."""
+    asked = options["epochs"]
+    if done > asked:
+        raise InputError(
+            f"checkpoint '{path}' holds {done} epochs, asked for {asked}; ask for {done} or more, delete it, or choose "
+            "another folder"
+        )
+    if by_length:
+        warnings.warn(
+            f"schedule '{options['schedule']}' goes by the number of epochs: those of '{path}' ran at the rates of "
+            f"{held['epochs']}, so that training starts again with those of {asked}; schedule 'constant' goes on",
+            HyprWarning,
+            stacklevel=4,
+        )
+    return not by_length
 
 
 def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 from hypr_neuro.data import SequenceData
 from hypr_neuro.data.checks import require_integers
-from hypr_neuro.files.run_folder import RunFolder
+from hypr_neuro.files.run_folder import FINISHED, RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
-from hypr_neuro.workflow import notes, stages, stages_learning
+from hypr_neuro.workflow import finished, notes, stages, stages_learning
 from hypr_neuro.workflow.tasks import Task, for_width, task_for
 
 Advance = Callable[[int, int, str], None]
@@ -43,7 +43,10 @@ def run_demo(
     data_arguments: str = "",
     profile_arguments: str = "",
 ) -> dict[str, Any]:
-    """Run every stage on `data`; return the results that report.json holds. A stage that was interrupted goes on.
+    """Run every stage on `data`; return the results that report.json holds.
+
+    A stage that was interrupted goes on. Of a demonstration that is finished nothing is made again; with more epochs
+    training goes on, and all that comes after it is made anew.
 
     Parameters
     ----------
@@ -70,11 +73,17 @@ def run_demo(
     require_integers(data)
     chip = load_profile(profile)
     folder, task = RunFolder(out), task_for(data)
+    total_epochs = epochs or task.epochs
+    made_with = finished.made_with(data, chip, seed, total_epochs)
+    if finished.holds(folder, made_with):
+        console.say(
+            f"nothing to do: '{out}' holds this demonstration; delete it, or choose another folder, to repeat it"
+        )
+        return folder.results()
     console.say(
         f"Data '{data.name}': {len(data)} sequences of {data.steps} steps, {data.channels} channels, "
         f"{data.classes} classes"
     )
-    total_epochs = epochs or task.epochs
     with console.progress("train float network (HYPR)") as advance:
         trained = stages.train_stage(
             folder,
@@ -112,6 +121,7 @@ def run_demo(
     folder.write("commands", repeat_commands(out, chosen, seed, data_arguments, total_epochs))
     results = folder.results()
     write_report(results, folder.path)
+    folder.write(FINISHED, made_with)
     return results
 
 

@@ -22,7 +22,7 @@ from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_score, warn_of
 from hypr_neuro.data.score import majority, predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.exchange.nir import read_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
@@ -59,7 +59,8 @@ def train_stage(
 ) -> Network:
     """Build and train the float network; write network.h5.
 
-    A checkpoint lies beside it, from which an interrupted run goes on.
+    A checkpoint lies beside it, from which an interrupted run goes on, and one that was shorter. Of a run that is
+    finished nothing is written again, and `on_epoch` is not called.
 
     Parameters
     ----------
@@ -90,24 +91,48 @@ def train_stage(
         The trained network.
     """
     started = time.perf_counter()
+    ran: list[Epoch] = []
+
+    def noted(epoch: Epoch) -> None:
+        ran.append(epoch)
+        if on_epoch is not None:
+            on_epoch(epoch)
+
     options = dict(training or {}) | ({"epochs": epochs} if epochs else {})
-    options |= {"checkpoint": folder.file("checkpoint"), "on_epoch": on_epoch}
+    options |= {"checkpoint": folder.file("checkpoint"), "on_epoch": noted}
     if start is None:
         net, history = fit(data, task, seed=seed, spec=spec, freeze=freeze, **options)
     else:
         start.freeze(*freeze)
         net, history = start, train_more(start, data, task, seed=seed, **options)
+    if not ran and _holds(folder, net):
+        return net
     net.save(folder.file("network.h5"))
     folder.write("network", describe_network(net))
     section = {"rule": options.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
     folder.write("training", section)
-    folder.merge("seconds", {"train": time.perf_counter() - started})
+    earlier = (folder.read("seconds") or {}).get("train", 0.0) if len(ran) < len(history.epochs) else 0.0
+    folder.merge("seconds", {"train": earlier + time.perf_counter() - started})
     score = evaluate(net, data)
     if score.squared_error is None:
         folder.merge("accuracy", {"float": score.accuracy, "float_labelled": score.labelled})
     else:
         folder.write("squared_error", {"float": score.squared_error})
     return net
+
+
+def _holds(folder: RunFolder, net: Network) -> bool:
+    """Tell whether a run folder holds this network, and all that training writes beside it."""
+    score = "accuracy" if folder.read("squared_error") is None else "squared_error"
+    sections = ("network", "training", "seconds", score)
+    path = folder.file("network.h5")
+    if not path.is_file() or any(folder.read(section) is None for section in sections):
+        return False
+    try:
+        require_equal_networks(net, Network.load(path))
+    except HyprError:
+        return False
+    return True
 
 
 def fit(

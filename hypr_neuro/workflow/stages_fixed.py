@@ -15,7 +15,7 @@ from typing import Any
 from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.exchange.nir import read_quantized_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
@@ -23,7 +23,7 @@ from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
-from hypr_neuro.sim.learning.learn import learn
+from hypr_neuro.sim.learning.learn import LearnEpoch, LearnRun, learn
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.workflow.describe import describe_network, describe_profile
 from hypr_neuro.workflow.equal import require_equal_integers
@@ -37,12 +37,13 @@ PROBE = 32
 
 @dataclass
 class FixedTraining:
-    """What came out: the start and the learned network, and their scores on the test part."""
+    """What came out: the start and the learned network, their scores on the test part, and how many epochs ran."""
 
     start: QuantizedNetwork
     learned: QuantizedNetwork
     before: Score
     after: Score
+    ran: int
 
 
 def train_fixed_stage(
@@ -102,6 +103,7 @@ def train_fixed_stage(
     options = replace(options or for_width(task.fixed, profile), seed=seed)
     net, start = integer_start(data, task, profile, seed, spec)
     options.check(start)
+    ran: list[LearnEpoch] = []
     # nothing is written before a checkpoint of another run had its chance to be refused
     result = learn(
         start,
@@ -110,19 +112,10 @@ def train_fixed_stage(
         options=options,
         checkpoint=folder.file("checkpoint"),
         on_sample=on_sample,
+        on_epoch=lambda epoch, _: ran.append(epoch),
     )
-    start.save(folder.file("quantized.h5"))
-    folder.write("network", describe_network(net))
-    folder.write("profile", describe_profile(profile))
-    folder.merge("quantization", {"record": start.record})
-    write_learned(folder, result.qnet)
-    section = {
-        "arithmetic": "fixed",
-        "rule": "hypr in integers, batch 1",
-        "options": options.described(),
-        "epochs": [asdict(e) for e in result.epochs],
-    }
-    folder.write("training", section)
+    if ran or not _holds(folder, start, result.qnet):
+        _write(folder, net, start, result, options, profile)
     test = data.part("test")
     before, after = (
         score_readout(q.in_one_unit(simulate(q, test.x).readout), test, learned=q is not start)
@@ -131,8 +124,40 @@ def train_fixed_stage(
     folder.merge(
         "accuracy", {"integer": after.accuracy, "integer_labelled": after.labelled, "integer_start": before.accuracy}
     )
-    folder.merge("seconds", {"train": time.perf_counter() - started})
-    return FixedTraining(start, result.qnet, before, after)
+    if ran or folder.read("seconds") is None:
+        earlier = (folder.read("seconds") or {}).get("train", 0.0) if len(ran) < len(result.epochs) else 0.0
+        folder.merge("seconds", {"train": earlier + time.perf_counter() - started})
+    return FixedTraining(start, result.qnet, before, after, len(ran))
+
+
+def _holds(folder: RunFolder, start: QuantizedNetwork, learned: QuantizedNetwork) -> bool:
+    """Tell whether a run folder holds these networks, and all that is written beside them."""
+    if not folder.file("learned.nir").is_file() or any(folder.read(s) is None for s in ("training", "network", "nir")):
+        return False
+    try:
+        require_equal_integers(start, QuantizedNetwork.load(folder.file("quantized.h5")))
+        require_equal_integers(learned, QuantizedNetwork.load(folder.file("learned.h5")))
+    except HyprError:
+        return False
+    return True
+
+
+def _write(
+    folder: RunFolder, net: Network, start: QuantizedNetwork, run: LearnRun, options: LearnOptions, profile: Profile
+) -> None:
+    """Write the start, what was learned, and what the report says of both."""
+    start.save(folder.file("quantized.h5"))
+    folder.write("network", describe_network(net))
+    folder.write("profile", describe_profile(profile))
+    folder.merge("quantization", {"record": start.record})
+    write_learned(folder, run.qnet)
+    section = {
+        "arithmetic": "fixed",
+        "rule": "hypr in integers, batch 1",
+        "options": options.described(),
+        "epochs": [asdict(e) for e in run.epochs],
+    }
+    folder.write("training", section)
 
 
 def write_learned(folder: RunFolder, qnet: QuantizedNetwork) -> None:

@@ -187,7 +187,8 @@ def learn(
     tally = None if store is None else store.restore(learner, run)
     if len(run.epochs) > epochs:
         raise InputError(
-            f"checkpoint '{checkpoint}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many"
+            f"checkpoint '{checkpoint}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many, "
+            "or choose another folder"
         )
     for epoch, epoch_rates in enumerate(rates(options, epochs)):
         if epoch < len(run.epochs):
@@ -302,7 +303,12 @@ class _Checkpoint:
             )
         wanted = json.loads(json.dumps(self.options.described()))
         if meta["options"] != wanted or meta["start"] != self.start:
-            raise FileFormatError(f"checkpoint '{self.path}' is of another run; delete it or choose another folder")
+            held = meta["options"]
+            told = [f"{k} {held.get(k)} there, {v} here" for k, v in wanted.items() if held.get(k) != v]
+            told += [] if meta["start"] == self.start else ["another network or other data"]
+            raise FileFormatError(
+                f"checkpoint '{self.path}' is of another run ({', '.join(told)}); delete it or choose another folder"
+            )
         state = self.path.with_name(Path(str(meta["state"])).name)
         if not state.is_file() or hashlib.sha256(state.read_bytes()).hexdigest() != meta["sha256"]:
             raise FileFormatError(

@@ -13,7 +13,7 @@ from training_cases import SAMPLES, SPLIT, STEPS, Array, assert_equal_networks, 
 
 from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.run.forward import readout
 from hypr_neuro.testing.networks import random_network
@@ -66,7 +66,6 @@ def test_training_resumed_from_a_checkpoint_ends_as_if_undisturbed(name: str, st
 
 CHANGES = {
     "rule": "ostl",
-    "epochs": 2,
     "batch_size": 3,
     "chunk": 5,
     "seed": 9,
@@ -89,9 +88,68 @@ def test_a_checkpoint_of_other_options_is_refused(option: str, tmp_path: Path) -
     options = {"epochs": 1, "rate": 0.02, "seed": 3}
     train(net, data, **options, checkpoint=tmp_path)
     before = (tmp_path / "training.h5").read_bytes()
-    message = rf"training\.h5' is of another run \({option} differ\); delete it or choose another folder"
+    message = rf"training\.h5' is of another run \({option} differ[^)]*\); delete it or choose another folder"
     with pytest.raises(FileFormatError, match=message):
         train(task()[0], data, **options | {option: CHANGES[option]}, checkpoint=tmp_path)
+    assert (tmp_path / "training.h5").read_bytes() == before
+
+
+def test_both_values_of_an_option_are_told(tmp_path: Path) -> None:
+    train(*task(), epochs=1, checkpoint=tmp_path)
+    message = r"\(batch_size, rule differ: batch_size 16 there, 3 here, rule hypr there, ostl here\); delete it or"
+    with pytest.raises(FileFormatError, match=message):
+        train(*task(), epochs=1, rule="ostl", batch_size=3, checkpoint=tmp_path)
+
+
+# --- a finished run gets more epochs
+
+
+LENGTHENED: dict[str, dict[str, Any]] = {
+    "constant rate": {"schedule": "constant"},
+    "early stopping": {"schedule": "constant", "patience": 3},
+    "running mean of the weights": {"schedule": "constant", "average": 0.5},
+    "momentum": {"schedule": "constant", "optimizer": {"name": "sgd", "momentum": 0.8}},
+}
+
+
+@pytest.mark.parametrize("case", LENGTHENED)
+def test_more_epochs_go_on_bit_for_bit(case: str, tmp_path: Path) -> None:
+    options = LENGTHENED[case] | {"rate": 0.02, "seed": 3}
+    whole, data = task()
+    expected = train(whole, data, epochs=8, **options)
+    cut, _ = task()
+    first = train(cut, data, epochs=5, **options, checkpoint=tmp_path)
+    assert asdict(first)["epochs"] == asdict(expected)["epochs"][: len(first.epochs)]
+    ran: list[Epoch] = []
+    resumed, _ = task()
+    got = train(resumed, data, epochs=8, **options, checkpoint=tmp_path, on_epoch=ran.append)
+    assert [e.epoch for e in ran] == list(range(len(first.epochs), len(expected.epochs)))
+    assert asdict(got) == asdict(expected)
+    assert_equal_networks(whole, resumed)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_schedule_that_ends_with_the_last_epoch_starts_again(schedule: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"schedule": schedule, "rate": 0.02, "seed": 3}
+    whole, data = task()
+    expected = train(whole, data, epochs=4, **options)
+    train(*task(), epochs=2, **options, checkpoint=tmp_path)
+    ran: list[Epoch] = []
+    again, _ = task()
+    message = rf"schedule '{schedule}' goes by the number of epochs: .*ran at the rates of 2, so that training starts "
+    with pytest.warns(HyprWarning, match=message):
+        got = train(again, data, epochs=4, **options, checkpoint=tmp_path, on_epoch=ran.append)
+    assert [e.epoch for e in ran] == [0, 1, 2, 3]
+    assert asdict(got) == asdict(expected)
+    assert_equal_networks(whole, again)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_fewer_epochs_than_there_are_are_refused(schedule: str, tmp_path: Path) -> None:
+    train(*task(), epochs=3, schedule=schedule, checkpoint=tmp_path)
+    before = (tmp_path / "training.h5").read_bytes()
+    with pytest.raises(InputError, match=r"holds 3 epochs, asked for 2; ask for 3 or more, delete it, or choose"):
+        train(*task(), epochs=2, schedule=schedule, checkpoint=tmp_path)
     assert (tmp_path / "training.h5").read_bytes() == before
 
 
