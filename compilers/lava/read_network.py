@@ -16,6 +16,7 @@ from hypr_neuro.compilers.lava.read_terms import CurrentTerm, axons_forward, syn
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.clock import Clock
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Synapses
+from hypr_neuro.graph.membranes import read_as_membrane
 from hypr_neuro.numbers.arrays import Array
 
 HARMLESS = ("Monitor", "Read")
@@ -65,6 +66,7 @@ class NetworkReader:
             for s in self.sums
             for part in axons_forward(self._connection(s, inputs, sizes, clock), clock, channels)
         ]
+        populations[-1] = read_as_membrane(populations[-1])
         network = IntegerNetwork(channels, tuple(populations), tuple(synapses), delay)
         read = {p.id for p in self.neurons} | self.used | {i.process.id for i in inputs}
         left_out = tuple(describe(p) for p in self.processes if p.id not in read)

@@ -24,6 +24,7 @@ from hypr_neuro.compilers.netx.weights import whole_weights
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.netx.neurons import RF
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.membranes import with_threshold
 
 MODELS = ("lif", *RF.values())
 """Neurons that netx has."""
@@ -51,6 +52,7 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> LayerChai
     InputError
         For a network that is no chain of such layers.
     """
+    network = replace(network, populations=tuple(with_threshold(p) for p in network.populations))
     spiking = [p for p in network.populations if not p.model.readout]
     for p in spiking:
         if p.model.name not in MODELS:

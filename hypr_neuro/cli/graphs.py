@@ -37,19 +37,33 @@ def input_encoding(net: object) -> tuple[int, int] | None:
 
 
 def encoded(net: object, data: SequenceData) -> SequenceData:
-    """Return the data as the network takes it."""
+    """Return the data as the network takes it: scale · data + offset, of which fractions are cut off.
+
+    Raises
+    ------
+    InputError
+        For what no 64 bits hold.
+    """
     from dataclasses import replace
 
     import numpy as np
 
-    from hypr_neuro.data.checks import require_integers
+    from hypr_neuro.errors import InputError
 
     encoding = input_encoding(net)
     if encoding is None:
         return data
-    require_integers(data)
     scale, offset = encoding
-    return replace(data, x=np.asarray(data.x).astype(np.int64) * scale + offset)
+    if data.x.dtype.kind != "f":
+        return replace(data, x=np.asarray(data.x).astype(np.int64) * scale + offset)
+    values = np.trunc(data.x.astype(np.float64) * scale + offset)
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest >= 2.0**31:
+        raise InputError(
+            f"data '{data.name}': {scale} · x + {offset} reaches {largest:.3g}, rule: below 2^31; scale the data to "
+            "the range on which the network was trained"
+        )
+    return replace(data, x=values.astype(np.int64))
 
 
 def record_all(net: AnyNetwork) -> list[str]:

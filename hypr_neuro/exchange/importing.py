@@ -117,6 +117,7 @@ def _checkpoint(path: Path, choices: dict[str, Any]) -> ImportedFile:
 def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
     """Read a netx file as a network of integers."""
     from hypr_neuro.exchange.netx import read_netx
+    from hypr_neuro.graph.membranes import membranes
 
     netx = read_netx(path)
     network = netx.network
@@ -127,6 +128,7 @@ def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
         "{}: {} × {} weights, exponent {}, delays {} to {}".format(c.name, *c.shape, c.exponent, *c.delay_range)
         for c in network.synapses
     ]
+    lines += [f"output: no threshold that '{name}' can reach, so its membrane is read" for name in membranes(network)]
     return ImportedFile(
         network, "integer.h5", "integers, for simulate and compile; quantize gives them a profile", facts, lines
     )

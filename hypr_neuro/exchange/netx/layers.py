@@ -16,6 +16,7 @@ from hypr_neuro.exchange.netx.convolution import CONV_BITS, NetxConvolution, Sha
 from hypr_neuro.exchange.netx.fields import Fields
 from hypr_neuro.graph import convolution as maps
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
+from hypr_neuro.graph.membranes import read_as_membrane
 from hypr_neuro.graph.synapses import LARGEST_MESSAGE
 from hypr_neuro.numbers.arrays import Array
 
@@ -94,6 +95,7 @@ class NetworkBuilder:
         if not self.populations:
             raise InputError("no layer with neurons was read, rule: at least one; raise `layers`")
         inputs = size_of(INPUT, self.shapes[INPUT])
+        self.populations[-1] = read_as_membrane(self.populations[-1])
         return IntegerNetwork(inputs, tuple(self.populations), tuple(self.synapses), connection_delay)
 
     def _input(self, layer: Fields) -> None:

@@ -8,6 +8,8 @@ RF_IZHIKEVICH           rf_iz    likewise
 no neuron at all        lif      iDecay 0, vDecay 4096: v is the sum of all input so far; vThMant 2^17, never reached
 ======================  =======  =====================================================================================
 
+Where the last layer's threshold is never reached its output is v (`cuba_li_loihi`).
+
 iDecay is what u loses, in 4096th: lava-dl hands Lava's LIF du = iDecay - 1, to which that adds its offset of 1.
 iDecay, vDecay and vThMant may be one number or one for each neuron (of a convolution: for each channel, or an array
 (x, y, channel)), although netx documents one; so may the bias. Lava keeps the bias mantissa in 16 bits.
