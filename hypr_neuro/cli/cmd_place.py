@@ -16,21 +16,27 @@ from hypr_neuro.cli.options import Json
 def run(
     network: Annotated[Path, typer.Argument(help="Integer network: quantized.h5, or its .nir.")],
     profile: Annotated[str | None, typer.Option(help="Another profile than the one it was quantized for.")] = None,
-    learning: Annotated[bool, typer.Option(help="Count the memory of learning synapses.")] = True,
+    learning: Annotated[
+        bool | None, typer.Option(help="Count the memory of learning synapses (default: where anything can learn).")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the placement to.")] = None,
     json: Json = False,
 ) -> None:
     """Split the populations over cores and show what each core uses of its limits, and what each connection takes."""
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.placement.place import place
+    from hypr_neuro.placement.place import nothing_learns, place
 
-    placement = place(get_quantized(network), profile, learning=learning)
-    section = placement.section()
+    qnet = get_quantized(network)
+    reason = nothing_learns(qnet, profile) if learning is None else ""
+    placement = place(qnet, profile, learning=not reason if learning is None else learning)
+    section = placement.section() | ({"not_learning": reason} if reason else {})
     if out is not None:
         RunFolder(out).merge("placement", section)
     if json:
         emit(section, True)
         return
+    if reason:
+        print(f"placed without learning: {reason}")
 
     def used_of(value: int, limit: int | None) -> str:
         return f"{value}" if limit is None else f"{value} of {limit} ({value / limit:.0%})"

@@ -80,7 +80,8 @@ class FloatPopulationRun:
         self.gradient = np.zeros((self.size, synapses))
         self.parameter_gradient = np.zeros((self.size, parameters))
         self._place_blocks()
-        self.by_spike = any(spike_rows(self.model)) if not self.model.readout else False
+        # states of a population that no signal reaches decide nothing once its spikes are given
+        self.by_spike = fixed.active and not self.model.readout and any(spike_rows(self.model))
         if self.by_spike and self.model.threshold is None:
             raise InputError(
                 f"neuron '{self.model.name}': a spike changes its own step, but no threshold is stated, by which it is "

@@ -26,7 +26,7 @@ def scales_of(form: FloatForm, plan: LearningPlan) -> dict[str, float]:
     gains: dict[str, float] = {}
     error = float(ERRORS[plan.error].one(plan.error_bits))
     for layer in reversed(plan.layers):
-        if not layer.terms:
+        if not layer.active:
             continue
         widths, parts = layer.widths, plan.signal_scales.of(layer.index)
         gains[layer.name] = current_gain(form.net.populations[layer.index], layer.neurons, widths.coefficient_fraction)

@@ -385,7 +385,7 @@ class NeuronModel:
             raise InputError(f"neuron '{self.name}': rule: a float form, an integer form, or both")
         if (self.to_fixed is not no_integer_form) != (self.has_float and self.integer):
             raise InputError(f"neuron '{self.name}': rule: to_fixed where there are both forms, and only there")
-        learns = self.fixed_jacobian is not no_integer_form
+        learns = self.learns_on_chip
         if (learns and not self.integer) or (self.psi_index is not None) != (learns and not self.readout):
             raise InputError(
                 f"neuron '{self.name}': rule: fixed_jacobian needs fixed_step and, with spikes, psi_index; psi_index "
@@ -491,9 +491,14 @@ class NeuronModel:
                 )
         return fixed
 
+    @property
+    def learns_on_chip(self) -> bool:
+        """Tell whether the model has an integer Jacobian, so that learning signals can reach it on a chip."""
+        return self.fixed_jacobian is not no_integer_form
+
     def require_learning(self, where: str) -> None:
         """Raise InputError, naming the layer `where`, for a model that cannot learn in integers."""
-        if self.fixed_jacobian is no_integer_form:
+        if not self.learns_on_chip:
             raise InputError(f"{where}: neuron '{self.name}' has no integer Jacobian, it cannot learn on chip")
 
     def gain_point(self, p: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

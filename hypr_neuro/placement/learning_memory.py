@@ -90,7 +90,8 @@ def population_memory(plan: LearningPlan, i: int) -> LayerMemory:
     """Count the memory of the population at a place of a plan."""
     layer = plan.layers[i]
     learning = tuple(_learning(c) for c in layer.incoming if c.learns)
-    times = LearningTimes(layer.waiting, _signals(plan, layer), plan.active(i), plan.passes_down(i))
+    signals = _signals(plan, layer) if layer.active else ()
+    times = LearningTimes(layer.waiting, signals, layer.active, plan.passes_down(i))
     weights = sum(int(c.weights().size) for c in layer.incoming)  # those of a convolution once
     network = _network(layer.model, layer.size, weights, layer.widths)
     sizes = _Sizes(layer.name, layer.model, layer.size, layer.size, len(layer.parameters))

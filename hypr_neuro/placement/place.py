@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from hypr_neuro.errors import DoesNotFitError, InputError
-from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
@@ -32,6 +31,7 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
+from hypr_neuro.sim.learning.reach import learnable_connections, reached_populations
 
 
 @dataclass
@@ -173,14 +173,28 @@ def _learning_plan(qnet: QuantizedNetwork, chip: Profile, learning: bool | Learn
 
 
 def _all_that_can_learn(qnet: QuantizedNetwork) -> LearnOptions:
-    """Return options with which every connection learns but convolutions, whose weights many synapses share."""
-    names: tuple[str, ...] = ()
-    if any(isinstance(c.mantissa, Convolution) for c in qnet.connections):
-        pairs = zip(qnet.connection_names(), qnet.connections, strict=True)
-        names = tuple(name for name, c in pairs if not isinstance(c.mantissa, Convolution) and c.trainable)
-        if not names:
-            raise InputError("no connection learns: all are convolutions, whose weights many synapses share, or frozen")
-    return LearnOptions.with_most_state(qnet.profile, names)
+    """Return options with which every connection learns that can; InputError, saying why, where none can."""
+    if reason := nothing_learns(qnet, qnet.profile):
+        raise InputError(reason)
+    names = learnable_connections(qnet)
+    reached = dict(zip((p.name for p in qnet.populations), reached_populations(qnet), strict=True))
+    wanted = (c.trainable and c.entries().size and reached[c.target] for c in qnet.connections)
+    return LearnOptions.with_most_state(qnet.profile, names if sum(map(bool, wanted)) > len(names) else ())
+
+
+def nothing_learns(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None) -> str:
+    """Tell why nothing in a network can learn on a chip, by default its own; "" where something can."""
+    chip = qnet.profile if profile is None else load_profile(profile)
+    if chip.learning.ability.value == "none":
+        return f"profile '{chip.name}' cannot learn (learning.ability: none)"
+    if learnable_connections(qnet):
+        return ""
+    without = sorted({p.model.name for p in qnet.populations if not p.model.learns_on_chip})
+    neurons = f", lead to neurons without an integer Jacobian ({', '.join(without)})" if without else ""
+    return (
+        "no connection learns: all are convolutions, whose weights many synapses share, frozen, or on no way to an "
+        f"output{neurons}"
+    )
 
 
 def _places(needs: Sequence[PopulationNeeds], stored: Sequence[StoredConnection], limits: Limits) -> Places:

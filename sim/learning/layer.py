@@ -68,7 +68,7 @@ class LayerLearner:
         # neurons that no signal reaches may have no Jacobian
         self._entries = (
             entry_arrays(plan.model.name, lambda has: np.zeros((TILE, n) if has else (1, 1), np.int32))
-            if plan.terms
+            if plan.active
             else ()
         )
         self._counts = (np.zeros(padded, np.int32), np.zeros(padded, np.int32))

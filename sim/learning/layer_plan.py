@@ -117,6 +117,9 @@ class LayerPlan:
         `graph.clock`.
     terms : tuple of SignalTerm
         What its signal is made of: nothing where no way leads to an output.
+    active : bool
+        Whether signals reach it for it or for what lies below, so that its Jacobian is computed; only then its neurons
+        need one.
     """
 
     index: int
@@ -130,6 +133,7 @@ class LayerPlan:
     waiting: int
     signal_wait: int
     terms: tuple[SignalTerm, ...]
+    active: bool
     network: QuantizedNetwork
 
     @property
@@ -209,7 +213,6 @@ class LayerPlan:
 
 def check_neurons(name: str, neurons: QuantizedPopulation) -> None:
     """Raise InputError, naming the population, unless its neurons can learn; their functions are tried once."""
-    neurons.model.require_learning(name)
     if neurons.model.currents != CURRENTS:
         raise InputError(
             f"{name}: neuron '{neurons.model.name}' has {neurons.model.currents} input "

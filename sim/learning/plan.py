@@ -25,6 +25,7 @@ from hypr_neuro.sim.learning.feedback import random_feedback
 from hypr_neuro.sim.learning.incoming import Incoming, incoming_name
 from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor, check_neurons, parameter_plans
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.reach import learnable_connections, reached_populations
 from hypr_neuro.sim.learning.signal_plan import SignalScales
 from hypr_neuro.sim.learning.widths import PRODUCT_BITS, layer_widths
 
@@ -83,9 +84,11 @@ class LearningPlan:
         self.error = str(qnet.profile.learning.error.value)
         self.weight_bits, self.momentum_bits = widths.weight_bits, widths.momentum_bits
         self.residual_bits = widths.residual_bits
-        self._reached = self._reach()
-        self.layers = tuple(self._layer(i, chosen[i]) for i in range(len(qnet.populations)))
-        self._active = self._activity()
+        self._reached = reached_populations(qnet)
+        layers: list[LayerPlan] = []
+        for i in range(len(qnet.populations)):
+            layers.append(self._layer(i, chosen[i], layers))
+        self.layers = tuple(layers)
         self.lowest = min((layer.index for layer in self.layers if layer.learns), default=len(self.layers))
         if self.lowest == len(self.layers):
             raise InputError("no connection learns, rule: at least one, on a way to an output; choose other layers")
@@ -133,7 +136,7 @@ class LearningPlan:
 
     def active(self, i: int) -> bool:
         """Tell whether signals reach layer i for it or for what lies below, so that its Jacobian is computed."""
-        return self._active[i]
+        return self.layers[i].active
 
     def passes_down(self, i: int) -> bool:
         """Tell whether something below i learns."""
@@ -142,7 +145,7 @@ class LearningPlan:
     def returns(self, c: Incoming) -> bool:
         """Tell whether signals go back over a connection: forward, between populations that they reach."""
         ends = (c.source, c.connection.target)
-        return c.forward and INPUT not in ends and all(self._active[self.clock.populations.index(p)] for p in ends)
+        return c.forward and INPUT not in ends and all(self.active(self.clock.populations.index(p)) for p in ends)
 
     def tensors_of(self, i: int) -> tuple[Tensor, ...]:
         """Return the tensors of layer i."""
@@ -152,23 +155,6 @@ class LearningPlan:
     def connection_number(layer: int, key: str) -> int:
         """Give the number of a chain's tensor, whether it learns or not: 2 · layer, + 1 for "recurrent"."""
         return 2 * layer + int(key == "recurrent")
-
-    def _reach(self) -> list[bool]:
-        """Tell for each population whether a way over forward connections leads to an output."""
-        reached: dict[str, bool] = {}
-        for p in reversed(self.qnet.populations):
-            targets = [c.target for c in self.qnet.connections if c.source == p.name]
-            reached[p.name] = p.name in self.qnet.outputs or any(
-                reached.get(q, False) for q in targets if self.clock.forward(p.name, q)
-            )
-        return [reached[p.name] for p in self.qnet.populations]
-
-    def _activity(self) -> list[bool]:
-        active: dict[str, bool] = {}
-        for layer in self.layers:
-            below = any(active[c.source] for c in layer.incoming if c.forward and c.source != INPUT)
-            active[layer.name] = self._reached[layer.index] and (layer.learns or below)
-        return list(active.values())
 
     def _incoming(self, i: int) -> tuple[Incoming, ...]:
         """Return the connections to population i; InputError for those that cannot learn and shall."""
@@ -203,14 +189,16 @@ class LearningPlan:
             first += incoming.synapses if learns else 0
         return tuple(result)
 
-    def _layer(self, i: int, places: tuple[int, ...]) -> LayerPlan:
+    def _layer(self, i: int, places: tuple[int, ...], before: Sequence[LayerPlan]) -> LayerPlan:
         qnet, neurons, name = self.qnet, self.qnet.populations[i], self.qnet.name(i)
         incoming = self._incoming(i)
         learns = any(c.learns for c in incoming)
         if not self._reached[i] and name in self.options.layers:
             raise InputError(f"{name}: no way over forward connections leads to an output, so it cannot learn")
-        if self._reached[i]:
-            check_neurons(name, neurons)
+        forward = {c.source for c in incoming if c.forward}
+        active = self._reached[i] and (learns or any(p.active and p.name in forward for p in before))
+        if active:
+            self._check_neurons(i, learns)
         output = name in qnet.outputs
         widths = layer_widths(qnet.profile, readout=output, state_scale=neurons.state_scale)
         return LayerPlan(
@@ -225,8 +213,20 @@ class LearningPlan:
             self.clock.waiting(i),
             self.clock.signal_wait(i),
             tuple(t for t in self.clock.signal_terms(i) if self._reached_over(t)) if self._reached[i] else (),
+            active,
             qnet,
         )
+
+    def _check_neurons(self, i: int, learns: bool) -> None:
+        """Raise InputError, naming what could learn instead, unless the neurons of population i can."""
+        name, neurons = self.qnet.name(i), self.qnet.populations[i]
+        if not neurons.model.learns_on_chip:
+            need = "it learns" if learns else "signals to populations before it pass through it"
+            raise InputError(
+                f"{name}: neuron '{neurons.model.name}' has no integer Jacobian, it cannot learn on chip, and {need}; "
+                f"{_said_of_others(learnable_connections(self.qnet))}"
+            )
+        check_neurons(name, neurons)
 
     def _reached_over(self, term: SignalTerm) -> bool:
         """Tell whether a part of a signal can come from an output."""
@@ -254,7 +254,7 @@ class LearningPlan:
 
         Those of the profile's rules are not: their magnitudes sum to 2 at most.
         """
-        readouts = [self.layers[i] for i in self.outputs]
+        readouts = [self.layers[i] for i in self.outputs if self.active(i)]
         return all(self.signal_scales.largest_feedback(r, r.size).bit_length() <= PRODUCT_BITS for r in readouts)
 
     @cached_property
@@ -315,6 +315,13 @@ class LearningPlan:
         listed = c.written_out() if isinstance(c.connection.mantissa, Convolution) else c
         rows, columns = (post, pre) if c.connection.dense else (1, listed.weights().size)
         return random_feedback(self.options.seed, number, rows, columns, self.weight_bits)
+
+
+def _said_of_others(names: Sequence[str]) -> str:
+    """Tell how connections learn that can."""
+    if not names:
+        return "nothing in this network can learn, train it in float"
+    return f"let others learn alone, layers={tuple(names)!r} ({' '.join(f'--layer {n!r}' for n in names)})"
 
 
 def _said_of_kernels(name: str, names: Sequence[str], qnet: QuantizedNetwork) -> str:

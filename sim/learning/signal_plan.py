@@ -90,6 +90,8 @@ class SignalScales:
 
     def _plan(self, i: int) -> SignalPlan:
         layer = self.layers[i]
+        if not layer.active:  # no signal is computed for it
+            return SignalPlan((0,) * len(layer.terms), 0, 0)
         parts = [self._part(term) for term in layer.terms]
         if not parts or layer.takes_error_alone:
             return SignalPlan((0,) * len(parts), 0, 1 - self.error_bits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,28 @@ def test_a_graph_is_placed_and_reported(tmp_path: Path) -> None:
     plain = here("place", tmp_path / "quantized.h5", "--no-learning")
     assert [c["connection"] for c in plain["connections"]] == list(qnet.connection_names())
     assert sum(c["learning_bits"] for c in plain["per_core"]) == 0
+
+
+def test_a_network_in_which_nothing_learns_is_placed_and_the_reason_told(tmp_path: Path) -> None:
+    """A chip that cannot learn, and weights that are all frozen; with --learning the reason is the error."""
+    qnet = random_learning_graph(3, varied("loihi2"))
+    frozen = replace(qnet, connections=tuple(replace(c, trainable=False) for c in qnet.connections))
+    frozen.save(tmp_path / "frozen.h5")
+    replace(qnet, profile=varied("loihi2", learning__ability="none")).save(tmp_path / "unable.h5")
+    for file, reason in (
+        ("frozen.h5", "no connection learns: all are convolutions"),
+        ("unable.h5", "profile 'loihi2' cannot learn (learning.ability: none)"),
+    ):
+        given = ("place", tmp_path / file)
+        section = here(*given, "--out", tmp_path)
+        assert section["learning"] is False
+        assert section["not_learning"].startswith(reason)
+        done = called(*given)
+        assert done.returncode == 0
+        assert f"placed without learning: {reason}" in done.stdout
+        refused = called(*given, "--learning")
+        assert refused.returncode == 2
+        assert reason in refused.stderr
 
 
 def test_the_tables_name_populations_and_connections(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lava_learning_tasks import INPUTS, LATE, OUTPUTS, SEED, chain_tasks, graph_tasks, network
+from learns_equal import assert_lava_learned_equal
 from needed import needs_lava
 from resonators import with_resonators
 
@@ -324,22 +325,7 @@ def test_a_run_that_takes_too_long_is_reported() -> None:
 def test_all_integers_equal_the_learners(
     name: str, given: dict[str, LavaTask], learned: dict[str, LavaLearning]
 ) -> None:
-    task, got = given[name], learned[name]
-    learner, seen = Learner(task.qnet.copy(), task.options), []
-    learner.before_update = lambda learner: seen.append({k: w.copy() for k, w in learner.qnet.weights().items()})
-    rates = as_rate(task.options.rate), as_rate(task.options.parameter_rate)
-    run = learner.stream if task.stream else learner.sample
-    assert task.scored is not None
-    readouts = [run(x, label, scored, *rates) for x, label, scored in zip(task.x, task.label, task.scored, strict=True)]
-    assert np.array_equal(np.array(readouts), got.readout)
-    after = [*seen[1:], learner.qnet.weights()]
-    for key, weights in got.weights.items():
-        assert np.array_equal(weights, np.array([w[key] for w in after])), key
-    for key, weights in got.qnet.weights().items():
-        assert np.array_equal(weights, learner.qnet.weights()[key]), key
-    for p in got.qnet.populations:
-        assert np.array_equal(p.per_neuron, learner.qnet.population(p.name).per_neuron), p.name
-    assert got.clips == learner.clips()
+    assert_lava_learned_equal(given[name], learned[name])
 
 
 @needs_lava

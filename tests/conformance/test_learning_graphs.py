@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from c_learning import assert_c_learns_as_the_simulator
+from learns_equal import RATES, STEPS, assert_learns_equal
 from needed import needs_gcc
 from resonators import with_resonators
 from scipy.sparse import csr_array
@@ -37,8 +38,6 @@ from hypr_neuro.testing.networks import random_network, random_spikes, varied
 
 GRAPHS = int(os.environ.get("HYPR_GRAPHS", "60"))
 """Random graphs, ten a test."""
-SAMPLES, STEPS = 3, 25
-RATES = 3 << 16, 5 << 16
 PROFILES = {
     "loihi2": varied("loihi2"),
     "ideal": varied("ideal"),
@@ -54,27 +53,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {"rule": "sgd"},
     "sign": {"rule": "sign", "parameters": ("all",), "limit": 1},
 }
-
-
-def assert_learns_equal(qnet: QuantizedNetwork, options: LearnOptions, seed: int) -> int:
-    """Learner and definition: gradients, outputs, weights, parameters and clips of every sample; returns changes."""
-    mine, theirs = qnet.copy(), qnet.copy()
-    learner, reference = Learner(mine, options), LearningReference(theirs, options)
-    rng = np.random.default_rng([seed, 3])
-    x = random_spikes(seed, SAMPLES, STEPS, qnet.inputs).astype(np.int32)
-    label, scored = rng.integers(0, qnet.output_size, (SAMPLES, STEPS)), rng.random((SAMPLES, STEPS)) < 0.8
-    wanted = reference.gradients(x[0], label[0].tolist(), scored[0].tolist())
-    for name, gradient in learner.gradients(x[0], label[0], scored[0]).items():
-        assert np.array_equal(gradient.reshape(-1), np.array(wanted[name]).reshape(-1)), f"seed {seed}: {name}"
-    for i in range(SAMPLES):
-        outputs = learner.sample(x[i], label[i], scored[i], *RATES)
-        assert outputs.tolist() == reference.sample(x[i], label[i].tolist(), scored[i].tolist(), *RATES), f"seed {seed}"
-        for (name, a), b in zip(mine.weights().items(), theirs.weights().values(), strict=True):
-            assert np.array_equal(a, b), f"seed {seed}, sample {i}: {name}"
-        for p, q in zip(mine.populations, theirs.populations, strict=True):
-            assert np.array_equal(p.per_neuron, q.per_neuron), f"seed {seed}, sample {i}: {p.name}"
-    assert learner.clips() == {f"{k}": v for k, v in reference.clips().items()}
-    return sum(int((a != b).sum()) for a, b in zip(mine.weights().values(), qnet.weights().values(), strict=True))
 
 
 def cases(count: int) -> Iterator[tuple[int, str, str]]:
