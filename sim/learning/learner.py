@@ -21,13 +21,14 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.changing import ChangingSimulator
+from hypr_neuro.sim.learning.error_function import ErrorFunction, refuse_function, with_errors_of
 from hypr_neuro.sim.learning.feedback import output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
 from hypr_neuro.sim.learning.options import LearnOptions, check_rates
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.regularizer import Regularization, Regularizer
 from hypr_neuro.sim.learning.signals import Signals
-from hypr_neuro.sim.learning.targets import Targets, check_targets, given_error_kernel, silence
+from hypr_neuro.sim.learning.targets import OF_LABEL, Targets, check_targets, given_error_kernel, silence
 from hypr_neuro.sim.learning.updater import Updater
 from hypr_neuro.sim.simulator import check_values
 
@@ -45,6 +46,8 @@ class Learner:
         How it learns.
     regularizer : callable, optional
         Adds a term that sees weights and mean rates to the gradients before each update, see `regularizer`.
+    error_function : callable, optional
+        Works out the errors of each step from the outputs, see `error_function`; where errors are given, those count.
 
     Attributes
     ----------
@@ -57,10 +60,17 @@ class Learner:
     """
 
     def __init__(
-        self, qnet: QuantizedNetwork, options: LearnOptions | None = None, regularizer: Regularizer | None = None
+        self,
+        qnet: QuantizedNetwork,
+        options: LearnOptions | None = None,
+        regularizer: Regularizer | None = None,
+        error_function: ErrorFunction | None = None,
     ) -> None:
         self.plan = plan = LearningPlan(qnet, options)
         self.qnet, self.options = plan.qnet, plan.options
+        self.error_function = error_function
+        if error_function is not None:
+            plan.check_free_errors()
         self.layers = [LayerLearner(layer) for layer in plan.layers]
         self.largest = plan.largest_input
         self.simulator = ChangingSimulator(plan)
@@ -81,7 +91,8 @@ class Learner:
         regularizer = None if self.regularization is None else self.regularization.regularizer
         meta, arrays = learner_state(self)
         copies = {name: array.copy() for name, array in arrays.items()}
-        return restored_learner, (self.qnet.copy(), self.options, regularizer, self.before_update, meta, copies)
+        functions = regularizer, self.error_function, self.before_update
+        return restored_learner, (self.qnet.copy(), self.options, *functions, meta, copies)
 
     @property
     def updates(self) -> int:
@@ -98,6 +109,7 @@ class Learner:
         *,
         errors: Array | None = None,
         reward: Array | int | None = None,
+        values: Array | None = None,
     ) -> Array:
         """Run a sample from zero states and learn from it.
 
@@ -106,7 +118,7 @@ class Learner:
         x : ndarray
             (T, channel).
         label : ndarray or None
-            (T,) classes; None where errors are given.
+            (T,) classes; None where errors or values are given.
         scored : ndarray
             (T,), False = not learned from.
         rate, parameter_rate : int
@@ -116,6 +128,8 @@ class Learner:
         reward : ndarray or int, optional
             For the sample or for each step (T,) an integer with 8 fraction bits that multiplies the errors, see
             `targets.as_reward`.
+        values : ndarray, optional
+            (T, outputs) targets of a regression in the outputs' fixed-point format, see `LearningPlan.as_values`.
 
         Returns
         -------
@@ -124,7 +138,7 @@ class Learner:
         """
         rates = rate, parameter_rate
         x = self._checked(x, rates)
-        outputs = self._sample(x, self._targets(len(x), label, scored, errors, reward), rates)
+        outputs = self._sample(x, self._targets(len(x), label, scored, errors, reward, values), rates)
         self.samples += 1
         if self.options.due("sample", self.samples):
             self._update((rate, parameter_rate))
@@ -158,6 +172,7 @@ class Learner:
         *,
         errors: Array | None = None,
         reward: Array | int | None = None,
+        values: Array | None = None,
     ) -> Array:
         """Go on for any number of steps; nothing is reset.
 
@@ -165,7 +180,7 @@ class Learner:
         ----------
         x : ndarray
             (steps, channel).
-        label, scored, rate, parameter_rate, errors, reward
+        label, scored, rate, parameter_rate, errors, reward, values
             As in `sample`, of the step of the input. After `sample` a stream starts from zero states.
 
         Returns
@@ -181,7 +196,7 @@ class Learner:
         if self.options.update_on != "step":
             raise InputError("a stream has no samples to update after; learn with update_on='step', update_every=…")
         x = self._checked(x, (rate, parameter_rate))
-        targets = self._targets(len(x), label, scored, errors, reward)
+        targets = self._targets(len(x), label, scored, errors, reward, values)
         if self.total is not None:
             self._restart(None)
         return self._run(x, targets, (rate, parameter_rate))
@@ -194,13 +209,14 @@ class Learner:
         *,
         errors: Array | None = None,
         reward: Array | int | None = None,
+        values: Array | None = None,
     ) -> dict[str, Array]:
         """Compute the integer gradients of one sample from zero states, by name of connection or neuron parameter.
 
         Arguments as in `sample`. Nothing changes and nothing is counted; a stream starts anew.
         """
         x = self._checked(x, (0, 0))
-        targets = self._targets(len(x), label, scored, errors, reward)
+        targets = self._targets(len(x), label, scored, errors, reward, values)
         saved = [(array, array.copy()) for layer in self.layers for array in layer.state().values()]
         saved.append((self.signal_clips, self.signal_clips.copy()))
         steps = self.steps
@@ -233,14 +249,22 @@ class Learner:
         self.pending_targets = silence(self.qnet.tail)
 
     def _targets(
-        self, steps: int, label: Array | None, scored: Array, errors: Array | None, reward: Array | int | None
+        self,
+        steps: int,
+        label: Array | None,
+        scored: Array,
+        errors: Array | None,
+        reward: Array | int | None,
+        values: Array | None,
     ) -> Targets:
-        targets = check_targets(steps, self.qnet.output_size, self.plan.error_bits, label, scored, errors, reward)
-        if not targets.plain and not self.plan.free_errors_fit:
-            raise InputError(
-                f"errors or reward with {self.qnet.output_size} outputs: feedback sums could leave 63 bits; lower "
-                "learning.error_bits or precision.weight_bits in the profile"
-            )
+        refuse_function(
+            errors, "a sample takes numbers", "give Learner(…, error_function=…), which calls it every step"
+        )
+        targets = check_targets(
+            steps, self.qnet.output_size, self.plan.error_bits, label, scored, errors, reward, values
+        )
+        if not targets.plain:
+            self.plan.check_free_errors()
         return targets
 
     def _checked(self, x: Array, rates: tuple[int, int]) -> Array:
@@ -303,7 +327,8 @@ class Learner:
         for i in self.plan.outputs:
             value = self.simulator.populations[i].outputs
             if i in self.early:
-                self.early[i], value = _queued(self.early[i], value)
+                joined = np.concatenate([self.early[i], value])
+                self.early[i], value = joined[len(value) :].copy(), np.ascontiguousarray(joined[: len(value)])
             parts.append(np.asarray(value))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -319,10 +344,14 @@ class Learner:
     def _errors(self, readout: Array, targets: Targets) -> dict[int, Array]:
         """Compute the errors of each output population, by its place."""
         plan, bits = self.plan, self.plan.error_bits
-        errors = output_errors(plan.error, readout, targets.label, targets.scored, plan.error_fraction, bits)
+        if self.error_function is not None:
+            targets = with_errors_of(self.error_function, readout, targets, bits)
+        of_label = targets.scored if targets.given is None else targets.scored & (targets.given == OF_LABEL)
+        errors = output_errors(plan.error, readout, targets.label, of_label, plan.error_fraction, bits)
         if not targets.plain:
             _, scored, given_errors, given, reward = targets.arrays()
-            given_error_kernel()(given_errors, given, reward, scored, bits, errors)
+            fraction = plan.value_fraction
+            given_error_kernel()(readout, given_errors, given, reward, scored, fraction, bits, errors)
         result, first = {}, 0
         for i in plan.outputs:
             result[i] = np.ascontiguousarray(errors[:, first : first + plan.layers[i].size])
@@ -366,11 +395,3 @@ class Learner:
     def events(self) -> dict[str, int]:
         """Count saturations and wraps of states so far, by "layer event"."""
         return {key: self.past_events[key] + count for key, count in self._events().items()}
-
-
-def _queued(queue: Array, new: Array) -> tuple[Array, Array]:
-    """Put `new` in behind the queue and take as many out; return (queue, what comes out)."""
-    if not len(queue):
-        return queue, new
-    joined = np.concatenate([queue, new])
-    return joined[len(new) :].copy(), np.ascontiguousarray(joined[: len(new)])

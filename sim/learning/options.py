@@ -19,6 +19,12 @@ LARGEST_RATE = 2048
 """In mantissas: products with gradients then fit 63 bits, and weights of 16 bits move as fast as those of 8 do."""
 LARGEST_NOISE = 1 << 24
 """Amplitude in the integers of a current, which has 32 bits."""
+TARGETS = ("labels", "values", "errors")
+"""What can be learned from."""
+LARGEST_EXPONENT = 16
+"""Magnitude of the exponent of full scale."""
+LATER = ("noise", "targets", "error_exponent")
+"""Options that 0.1 did not have."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,10 @@ class LearnOptions:
     noise : tuple of int
         For each layer the amplitude a of the noise on its input currents while it learns, in the current's integers, 0
         for none; () for no noise at all. Its standard deviation is a/√3, see `sim.learning.noise`.
+    targets : str
+        What is learned from: "labels" of classes, "values" of a regression, or "errors" of the user's own.
+    error_exponent : int
+        An error of full scale stands for 2^error_exponent of the outputs' units, with targets "values".
     """
 
     rate: float = 0.5
@@ -73,6 +83,8 @@ class LearnOptions:
     momentum: int = 0
     feedback: str = "symmetric"
     noise: tuple[int, ...] = ()
+    targets: str = "labels"
+    error_exponent: int = 0
 
     @classmethod
     def from_described(cls, values: dict[str, Any]) -> LearnOptions:
@@ -125,9 +137,9 @@ class LearnOptions:
         self.learning_parameters(qnet)
 
     def described(self) -> dict[str, Any]:
-        """Give all options by name; noise, which 0.1 did not have, only where there is some."""
-        values = asdict(self)
-        return values if self.noise else {name: value for name, value in values.items() if name != "noise"}
+        """Give all options by name; those that 0.1 did not have only where they are not the default."""
+        unsaid = {name: LearnOptions.__dataclass_fields__[name].default for name in LATER}
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value != unsaid[name]}
 
     def refuse_noise(self, where: str) -> None:
         """Raise InputError where noise is asked for, for an executor that has none."""
@@ -144,6 +156,13 @@ class LearnOptions:
             raise InputError(f"rule = {self.rule!r}{of_unknown(self.rule)}")
         if self.feedback not in ("symmetric", "random"):
             raise InputError(f"feedback = {self.feedback!r}, rule: 'symmetric' or 'random'")
+        if self.targets not in TARGETS:
+            raise InputError(f"targets = {self.targets!r}, rule: {', '.join(map(repr, TARGETS))}")
+        if abs(self.error_exponent) > LARGEST_EXPONENT or (self.error_exponent and self.targets != "values"):
+            raise InputError(
+                f"error_exponent = {self.error_exponent}, targets = {self.targets!r}, rule: magnitudes up to "
+                f"{LARGEST_EXPONENT}, and 0 unless targets are 'values'"
+            )
         if not 0 <= self.momentum <= 12:
             raise InputError(f"momentum = {self.momentum}, rule: 0..12")
 

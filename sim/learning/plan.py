@@ -27,7 +27,11 @@ from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor, check_neurons,
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reach import learnable_connections, reached_populations
 from hypr_neuro.sim.learning.signal_plan import SignalScales
+from hypr_neuro.sim.learning.value_error import as_values
 from hypr_neuro.sim.learning.widths import PRODUCT_BITS, layer_widths
+
+LARGEST_ERROR_SHIFT = 29
+"""Places by which output less target, 33 bits, may be shifted left in 63."""
 
 
 class LearningPlan:
@@ -95,6 +99,14 @@ class LearningPlan:
         self.tensors = tuple(t for layer in self.layers for t in self._tensors(layer))
         self.signal_scales = SignalScales(self.layers, qnet.connections, self.weight_top, self.error_bits)
         self.signal_shifts = tuple(self.signal_scales.of(i).shift for i in range(len(self.layers) - 1))
+        if options.targets != "labels":
+            self.check_free_errors()
+        if options.targets == "values" and self.error_bits - 1 - self.value_fraction > LARGEST_ERROR_SHIFT:
+            raise InputError(
+                f"error_exponent = {options.error_exponent} with errors of {self.error_bits} bits and outputs of "
+                f"{self.error_fraction} fraction bits, rule: at least "
+                f"{self.error_bits - 1 - self.error_fraction - LARGEST_ERROR_SHIFT}"
+            )
 
     @property
     def last(self) -> int:
@@ -247,6 +259,23 @@ class LearningPlan:
             number = layer.first_parameter_number + p.place
             tensors.append(Tensor(i, f"{layer.name}.{p.name}", p.name, number, layer.size, 1, q, p.place))
         return tensors
+
+    @property
+    def value_fraction(self) -> int:
+        """Fraction bits of the error of real targets: the outputs', and the exponent of what full scale stands for."""
+        return self.error_fraction + self.options.error_exponent
+
+    def as_values(self, targets: Array) -> Array:
+        """Convert targets in the outputs' units to integers in their fixed-point format; InputError beyond 32 bits."""
+        return as_values(targets, self.error_fraction)
+
+    def check_free_errors(self) -> None:
+        """Raise InputError where errors other than those of classes could let feedback sums leave 63 bits."""
+        if not self.free_errors_fit:
+            raise InputError(
+                f"errors, targets or reward with {self.qnet.output_size} outputs: feedback sums could leave 63 bits; "
+                "lower learning.error_bits or precision.weight_bits in the profile"
+            )
 
     @cached_property
     def free_errors_fit(self) -> bool:

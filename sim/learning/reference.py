@@ -26,8 +26,9 @@ down, for neuron j below,
 
 with m the weights over which the spikes of j travel, or fixed random numbers of their size, gs such that a signal of
 full scale on an eligibility of 1 adds 2^19, and fs such that a quarter of the largest possible sum fits a signal.
-An error that is given takes the place of that of the label, a reward multiplies it (`targets`), and the current that a
-layer runs on has noise added to it, where options ask for noise (`noise`).
+A target in real numbers has an error of its own (`value_error`); an error that is given takes the place of those of
+targets, a reward multiplies it (`targets`), and the current that a layer runs on has noise added to it, where options
+ask for noise (`noise`).
 
 Where eligibilities are delayed, e and B·C are those of Δ steps ago, when the spikes left that the signal judges, and
 windows last Δ longer. Updates are those of `reference_update`; they alone set gradients to 0.
@@ -41,7 +42,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from math import inf
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,7 @@ from hypr_neuro.numbers.fixed_point import draw32, sat, shr_nearest
 from hypr_neuro.numbers.words import WORD_BITS, Table, Word, check_width, error_context, on_words
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.counter import NOISE_TENSORS
+from hypr_neuro.sim.learning.error_function import ErrorFunction, called
 from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import learning_signal
 from hypr_neuro.sim.learning.layer_plan import LayerPlan
@@ -58,22 +59,12 @@ from hypr_neuro.sim.learning.noise import noise_of
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reference_layer import LearningLayer, rows_by_lag, stored_weights
+from hypr_neuro.sim.learning.reference_targets import SILENT, StepTarget, step_targets
 from hypr_neuro.sim.learning.reference_update import Matrix, ReferenceRule
 from hypr_neuro.sim.learning.regularizer import Regularizer, checked_term, mean_rate
 from hypr_neuro.sim.learning.targets import rewarded
 from hypr_neuro.sim.learning.updates.base import averaged
-
-
-class StepTarget(NamedTuple):
-    """Target of one step: label, whether it is learned from, errors in its place, a reward; see `targets`."""
-
-    label: int
-    scored: bool
-    errors: list[int] | None = None
-    reward: int | None = None
-
-
-SILENT = StepTarget(0, False)
+from hypr_neuro.sim.learning.value_error import value_error
 
 
 class LearningReference:
@@ -87,7 +78,13 @@ class LearningReference:
         Done so far, device steps counted over all samples and streams.
     """
 
-    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, regularizer: Regularizer | None = None) -> None:
+    def __init__(
+        self,
+        qnet: QuantizedNetwork,
+        options: LearnOptions,
+        regularizer: Regularizer | None = None,
+        error_function: ErrorFunction | None = None,
+    ) -> None:
         self.plan = plan = LearningPlan(qnet, options)
         self.qnet, self.options = plan.qnet, options
         self.layers = [LearningLayer(layer) for layer in plan.layers]
@@ -96,32 +93,34 @@ class LearningReference:
         self.momentum = {name: rule.momentum for name, rule in self.rules.items() if rule.momentum}
         self.residual = {name: rule.residual for name, rule in self.rules.items() if rule.residual}
         self.updates = self.samples = self.steps = self.signal_clips = 0
-        self.regularizer, self.steps_counted = regularizer, 0
+        self.regularizer, self.steps_counted, self.error_function = regularizer, 0, error_function
         self.counts, self.means = ([[0] * layer.size for layer in plan.layers] for _ in range(2))
         self.streaming = False
         error = ERRORS[plan.error]
         self.error_of, self.error_table = on_words(error.integer), Table.of(error.table.tolist())
+        self.value_error_of = on_words(value_error)
         self._start()
 
     def sample(
         self,
         x: Array,
-        label: Sequence[int],
+        label: Sequence[int] | None,
         scored: Sequence[bool],
         rate: int,
         parameter_rate: int = 0,
         *,
         errors: Sequence[Sequence[int]] | None = None,
         reward: Sequence[int] | int | None = None,
+        values: Sequence[Sequence[int]] | None = None,
     ) -> list[list[int]]:
         """Run x (T, channel) from zero states, learn where scored, update where one is due; return the readout.
 
         rate, parameter_rate : of weights and of neuron parameters, with 16 fraction bits
-        errors : in place of those of the labels. reward : of each step or one of all, with 8 fraction bits, multiplies
-        the errors
+        errors, values : in place of those of the labels and of the labels. reward : of each step or one of all, with 8
+        fraction bits, multiplies the errors
         """
         rates = (rate, parameter_rate)
-        outputs = self._run(x, step_targets(len(x), label, scored, errors, reward), rates)
+        outputs = self._run(x, step_targets(len(x), label, scored, errors, reward, values), rates)
         self.samples += 1
         if self.options.due("sample", self.samples):
             self._update(*rates)
@@ -130,13 +129,14 @@ class LearningReference:
     def stream(
         self,
         x: Array,
-        label: Sequence[int],
+        label: Sequence[int] | None,
         scored: Sequence[bool],
         rate: int,
         parameter_rate: int = 0,
         *,
         errors: Sequence[Sequence[int]] | None = None,
         reward: Sequence[int] | int | None = None,
+        values: Sequence[Sequence[int]] | None = None,
     ) -> list[list[int]]:
         """Run x (steps, channel) on from the last stream, else from zero states; return the readout of each step."""
         if not self.streaming:
@@ -144,23 +144,24 @@ class LearningReference:
         self.streaming = True
         return [
             self._device_step(values, step, inf, (rate, parameter_rate))
-            for values, step in zip(x, step_targets(len(x), label, scored, errors, reward), strict=True)
+            for values, step in zip(x, step_targets(len(x), label, scored, errors, reward, values), strict=True)
         ]
 
     def gradients(
         self,
         x: Array,
-        label: Sequence[int],
+        label: Sequence[int] | None,
         scored: Sequence[bool],
         *,
         errors: Sequence[Sequence[int]] | None = None,
         reward: Sequence[int] | int | None = None,
+        values: Sequence[Sequence[int]] | None = None,
     ) -> dict[str, Matrix]:
         """Compute gradients of one sample by name, without an update; those that wait for one and all counts stay."""
         saved, clips = [(layer.gradient, dict(layer.clips)) for layer in self.layers], self.signal_clips
         for layer in self.layers:
             layer.start_gradient()
-        self._run(x, step_targets(len(x), label, scored, errors, reward), None)
+        self._run(x, step_targets(len(x), label, scored, errors, reward, values), None)
         result = {name: g for layer in self.layers for name, g in layer.gradients().items()}
         for layer, before in zip(self.layers, saved, strict=True):
             layer.gradient, layer.clips = before
@@ -250,7 +251,7 @@ class LearningReference:
         """Learn in a device step, from the outputs back to the first population that signals reach."""
         error = [0] * self.qnet.output_size
         if step.scored:
-            error = step.errors or self._error(output, step.label)
+            error = step.errors or self._error(output, step)
             if step.reward is not None:
                 bits = self.plan.error_bits
                 error = [check_width(int(rewarded(Word(e), step.reward, bits)), bits, "error") for e in error]
@@ -264,12 +265,20 @@ class LearningReference:
                 inside = self.plan.clock.window(i, length).holds(self.time)
                 weighted[layer.name] = layer.learn(signal) if inside else [0] * layer.neurons.size
 
-    def _error(self, output: list[int], label: int) -> list[int]:
+    def _error(self, output: list[int], step: StepTarget) -> list[int]:
         """Compute the error of each output, in error_bits bits, by its definition run on words."""
         plan, error = self.plan, Table((len(output),), name="error")
         fraction, bits = Word(plan.error_fraction), Word(plan.error_bits)
+        if self.error_function is not None:
+            target = step.label if step.values is None else np.array(step.values, np.int64)
+            errors = called(self.error_function, np.array(output, np.int64), target, plan.error_bits)
+            return [int(e) for e in errors]
         with error_context("readout"):
-            self.error_of(Table.of(output), label, self.error_table, fraction, bits, error)
+            if step.values is None:
+                self.error_of(Table.of(output), step.label, self.error_table, fraction, bits, error)
+            else:
+                fraction = Word(plan.value_fraction)
+                self.value_error_of(Table.of(output), Table.of(step.values), fraction, bits, error)
         return [check_width(value, plan.error_bits, "error") for value in error.numbers()]
 
     def _signal(self, i: int, errors: dict[int, list[int]], weighted: dict[str, list[int]]) -> list[int]:
@@ -363,23 +372,3 @@ class LearningReference:
                 means[i] = averaged(means[i], mean_rate(count, self.steps_counted), self.options.average_shift)
             counts[:] = [0] * len(counts)
         self.steps_counted = 0
-
-
-def step_targets(
-    steps: int,
-    label: Sequence[int],
-    scored: Sequence[bool],
-    errors: Sequence[Sequence[int]] | None = None,
-    reward: Sequence[int] | int | None = None,
-) -> list[StepTarget]:
-    """Make the target of each step from arrays over steps; one reward is that of every step."""
-    rewards: Any = np.full(steps, reward) if reward is not None and np.ndim(reward) == 0 else reward
-    return [
-        StepTarget(
-            int(label[t]),
-            bool(scored[t]),
-            None if errors is None else [int(e) for e in errors[t]],
-            None if rewards is None else int(rewards[t]),
-        )
-        for t in range(steps)
-    ]

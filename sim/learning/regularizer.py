@@ -35,12 +35,12 @@ def mean_rate(count: Any, steps: int) -> Any:
     return (count << MEAN_FRACTION) // max(steps, 1)
 
 
-def regularizer_name(regularizer: Regularizer | None) -> str | None:
-    """Give the name by which a saved state knows a regulariser: where the function is defined."""
-    if regularizer is None:
+def regularizer_name(function: Callable[..., Any] | None) -> str | None:
+    """Give the name by which a saved state knows a function of the user's: where it is defined."""
+    if function is None:
         return None
-    kind = type(regularizer)
-    where = regularizer if hasattr(regularizer, "__qualname__") else kind
+    kind = type(function)
+    where = function if hasattr(function, "__qualname__") else kind
     return f"{where.__module__}.{where.__qualname__}"
 
 

@@ -16,6 +16,7 @@ from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.synapses import Weights
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
+from hypr_neuro.sim.learning.error_function import ErrorFunction
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.regularizer import Regularizer, regularizer_name
@@ -90,12 +91,13 @@ def restored_learner(
     qnet: QuantizedNetwork,
     options: LearnOptions,
     regularizer: Regularizer | None,
+    error_function: ErrorFunction | None,
     before_update: Callable[[Learner], None] | None,
     meta: dict[str, Any],
     arrays: dict[str, Array],
 ) -> Learner:
     """Return a learner that goes on where the one was whose state this is."""
-    learner = Learner(qnet, options, regularizer)
+    learner = Learner(qnet, options, regularizer, error_function)
     learner.before_update = before_update
     set_learner_state(learner, meta, arrays, "learner")
     return learner
@@ -107,7 +109,7 @@ def _identity(learner: Learner) -> dict[str, Any]:
         "options": json.loads(json.dumps(learner.options.described())),
     }
     name = None if learner.regularization is None else regularizer_name(learner.regularization.regularizer)
-    return identity | {"regularizer": name}
+    return identity | {"regularizer": name, "error function": regularizer_name(learner.error_function)}
 
 
 def _meta(learner: Learner) -> dict[str, Any]:

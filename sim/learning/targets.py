@@ -1,11 +1,11 @@
-"""Targets of a learner, step by step: a label, or the error itself; whether it counts; and a reward.
+"""Targets of a learner, step by step: a label, real numbers, or the error itself; whether it counts; and a reward.
 
 With `error_bits` bits and a reward of 8 fraction bits, the error of an output that is learned from is
 
     error' = sat(nearest(reward · error / 2^8))
 
-where `error` is the one given, or that of the profile's rule for the label. It is the third factor beside learning
-signal and eligibility: everything below follows from it.
+where `error` is the one given, that of the real numbers (`value_error`), or that of the profile's rule for the label.
+It is the third factor beside learning signal and eligibility: everything below follows from it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import largest_in, sat, shr_nearest
 from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.sim.learning.value_error import VALUE_BITS, value_error
 
+OF_LABEL, OF_ERRORS, OF_VALUES = range(3)
+"""Where the error of a step comes from."""
 REWARD_FRACTION = 8
 """Fraction bits of a reward."""
 FULL_REWARD = 1 << REWARD_FRACTION
@@ -46,17 +49,22 @@ def rewarded(error: int, reward: int, bits: int) -> int:
 
 @cache
 def given_error_kernel() -> Callable[..., None]:
-    """Make the kernel (errors, given, reward, scored, bits, out) of errors that are given, and rewards.
+    """Make the kernel (output, errors, given, reward, scored, fraction, bits, out) of what is given, and rewards.
 
-    errors : (steps, outputs), of steps where `given` (steps,). reward, scored : (steps,). out : (steps, outputs), on
-    entry the errors of the labels
+    output : (steps, outputs) of the network. errors : (steps, outputs), errors or targets by `given` (steps,).
+    reward, scored : (steps,). fraction : `LearningPlan.value_fraction`. out : (steps, outputs), on entry the errors of
+    the labels
     """
 
-    def kernel(errors: Any, given: Any, reward: Any, scored: Any, bits: Any, out: Any) -> None:
+    def kernel(
+        output: Any, errors: Any, given: Any, reward: Any, scored: Any, fraction: Any, bits: Any, out: Any
+    ) -> None:
         for t in range(out.shape[0]):
             if scored[t]:
+                if given[t] == OF_VALUES:
+                    value_error(output[t], errors[t], fraction, bits, out[t])
                 for k in range(out.shape[1]):
-                    error = errors[t, k] if given[t] else out[t, k]
+                    error = errors[t, k] if given[t] == OF_ERRORS else out[t, k]
                     out[t, k] = rewarded(error, reward[t], bits)
 
     return compile_kernel(kernel)
@@ -71,7 +79,8 @@ class Targets:
     label, scored : ndarray
         (steps,) int64 and bool.
     errors, given : ndarray or None
-        (steps, outputs) int64, taken in place of the labels' where given (steps,).
+        (steps, outputs) int64, and (steps,) what they are: `OF_LABEL` nothing, `OF_ERRORS` errors in place of the
+        label's, `OF_VALUES` targets.
     reward : ndarray or None
         (steps,) int64 with 8 fraction bits. The last three are None where neither errors nor rewards are given.
     """
@@ -101,7 +110,7 @@ class Targets:
         if not self.plain:
             return self
         steps = len(self)
-        errors, given = np.zeros((steps, outputs), np.int64), np.zeros(steps, bool)
+        errors, given = np.zeros((steps, outputs), np.int64), np.zeros(steps, np.int8)
         return Targets(self.label, self.scored, errors, given, np.full(steps, FULL_REWARD, np.int64))
 
     def copied(self) -> Targets:
@@ -140,31 +149,46 @@ def check_targets(
     scored: Array,
     errors: Array | None = None,
     reward: Array | int | None = None,
+    values: Array | None = None,
 ) -> Targets:
     """Check the targets of some steps; InputError naming what does not fit."""
-    scored = np.asarray(scored)
-    if errors is not None:
-        errors = _integers("errors", errors, (steps, outputs), largest_in(error_bits), "learning.error_bits")
-        label = np.zeros(steps, np.int64) if label is None else label
+    scored, free = np.asarray(scored), _free_targets(steps, outputs, error_bits, errors, values)
+    label = np.zeros(steps, np.int64) if label is None and free is not None else label
     label = np.asarray(label)
     for name, array, kinds in (("label", label, "iu"), ("scored", scored, "b")):
         if array.shape != (steps,) or array.dtype.kind not in kinds:
             raise InputError(
                 f"{name} is {array.dtype} of shape {array.shape}, rule: one "
                 f"{'integer' if kinds == 'iu' else 'truth value'} a step, ({steps},)"
+                + ("; real targets go in as values=learner.plan.as_values(targets)" if array.dtype.kind == "f" else "")
             )
     known = label[scored]
-    if errors is None and known.size and not 0 <= known.min() <= known.max() < outputs:
+    if free is None and known.size and not 0 <= known.min() <= known.max() < outputs:
         raise InputError(f"labels {known.min()} to {known.max()}, rule: 0 to {outputs - 1} where scored")
     targets = Targets(np.asarray(label, np.int64), scored)
-    if errors is None and reward is None:
+    if free is None and reward is None:
         return targets
-    given = np.full(steps, errors is not None)
-    _, _, none, _, full = targets.full(outputs).arrays()
+    _, _, none, given, full = targets.full(outputs).arrays()
+    given[:] = OF_LABEL if free is None else OF_VALUES if errors is None else OF_ERRORS
     if reward is not None:
         reward = np.broadcast_to(reward, (steps,)) if np.ndim(reward) == 0 else reward
         full = _integers("reward", reward, (steps,), LARGEST_REWARD, "8 fraction bits; as_reward(0.5) gives 128")
-    return Targets(targets.label, targets.scored, none if errors is None else errors, given, full)
+    return Targets(targets.label, targets.scored, none if free is None else free, given, full)
+
+
+def _free_targets(
+    steps: int, outputs: int, error_bits: int, errors: Array | None, values: Array | None
+) -> Array | None:
+    """Return errors or values (steps, outputs), whichever is given; InputError for both and for what does not fit."""
+    if errors is not None and values is not None:
+        raise InputError("errors and values, rule: one of them; an error that is given needs no target")
+    if errors is not None:
+        return _integers("errors", errors, (steps, outputs), largest_in(error_bits), "learning.error_bits")
+    if values is not None:
+        return _integers(
+            "values", values, (steps, outputs), largest_in(VALUE_BITS), "learner.plan.as_values(targets) gives them"
+        )
+    return None
 
 
 def _integers(name: str, array: Array | int, shape: tuple[int, ...], top: int, remedy: str) -> Array:

@@ -170,7 +170,7 @@ def test_sums_that_free_errors_could_make_too_large_are_refused() -> None:
     learner = Learner(qnet)
     learner.plan.__dict__["free_errors_fit"] = False
     learner.sample(x, label, scored, RATE)
-    with pytest.raises(InputError, match="errors or reward with 3 outputs: feedback sums could leave 63 bits"):
+    with pytest.raises(InputError, match="errors, targets or reward with 3 outputs: feedback sums could leave 63 bits"):
         learner.sample(x, label, scored, RATE, reward=100)
 
 

@@ -15,7 +15,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.learning.plan import LearningPlan
 
 Sample = tuple[Array, Array, Array]
-"""x (T, channel), label (T,), scored (T,)."""
+"""x (T, channel), label (T,) or values or errors (T, outputs), scored (T,)."""
 SOURCES = ("learn.c",)
 PROGRAM = ("learn.c", "learn_main.c")
 
@@ -48,7 +48,7 @@ def run_learning(program: Path, plan: LearningPlan, samples: Iterable[Sample]) -
         If it fails.
     """
     samples = list(samples)
-    # behind the inputs of a step its label, and whether that counts
+    # behind the inputs of a step what it is learned from, and whether that counts
     rows = [np.column_stack([x, label, scored]).astype(np.int64) for x, label, scored in samples]
     printed = iter(build.run(program, rows).splitlines())
     learned = [f for f in fields(LearningProgram(plan)) if f.struct == "learned"]

@@ -29,9 +29,20 @@ from hypr_neuro.compilers.c.learning.layer import LayerText
 from hypr_neuro.compilers.c.learning.memory import learned_arrays, memory_by_section, struct_text
 from hypr_neuro.compilers.c.learning.program import LearningProgram
 from hypr_neuro.compilers.c.learning.tables import tables
+from hypr_neuro.compilers.c.learning.targets import (
+    CALLS,
+    STEP_NAMES,
+    declarations,
+    error_lines,
+    error_loops,
+    learn_arguments,
+    main_values,
+    silent_step,
+    step_functions,
+)
 from hypr_neuro.compilers.c.learning.text import TEMPLATES, lines, template
 from hypr_neuro.compilers.c.learning.update import rule_loops, update_text
-from hypr_neuro.compilers.c.loops import CArray, Loops, LoopTranslator, helpers, writes_all
+from hypr_neuro.compilers.c.loops import helpers
 from hypr_neuro.compilers.c.names import ascii_text
 from hypr_neuro.compilers.c.translate import module
 from hypr_neuro.compilers.c.weights import adders, convolutions, weight_tables
@@ -40,7 +51,6 @@ from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.learning.errors import ERRORS
 from hypr_neuro.sim.learning.feedback import learning_signal
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -73,9 +83,10 @@ def write_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) 
     # the package imports this module
     from hypr_neuro.compilers.c import fixed_header
 
+    program = LearningProgram(LearningPlan(qnet, options))
     files = learning_source(qnet, options) | {
         "hn_fixed.h": fixed_header(),
-        MAIN: (TEMPLATES / "hn_learn_main.c").read_text(encoding="utf-8"),
+        MAIN: template("hn_learn_main.c", **main_values(program)),
     }
     files |= {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in PROGRAM_FILES}
     for name, text in files.items():
@@ -108,7 +119,7 @@ def _title(plan: LearningPlan) -> str:
 
 def _header(program: LearningProgram) -> str:
     plan = program.plan
-    by_step = plan.options.update_on == "step"
+    by_step, targets = plan.options.update_on == "step", plan.options.targets
     every = plan.options.update_every
     often = "" if every == 1 else f"with every {every}th sample "
     return template(
@@ -121,6 +132,9 @@ def _header(program: LearningProgram) -> str:
         largest=program.input_limit,
         layers=len(plan.layers),
         output=program.output_kind,
+        call=f"{STEP_NAMES[targets]}({CALLS[targets]})",
+        name=STEP_NAMES[targets],
+        step=declarations(program),
         stream="" if by_step else "; weights then stay (options: update_on)",
         update="the sample is over" if by_step else f"{often}weights have changed",
         arrays=learned_arrays(program),
@@ -132,7 +146,7 @@ def _header(program: LearningProgram) -> str:
 
 def _source(program: LearningProgram) -> str:
     plan = program.plan
-    error, rule, options = _error_loops(program), rule_loops(plan), plan.options
+    error, rule, options = error_loops(program), rule_loops(plan), plan.options
     widths = plan.layers[-1].widths
     by_step = options.update_on == "step"
     layers = [LayerText(program, i) for i in range(len(plan.layers))]
@@ -151,9 +165,11 @@ def _source(program: LearningProgram) -> str:
         update=update_text(program, rule),
         forward=lines(1, _forward(program, layers)),
         learn=lines(1, _learn(program)),
+        told=learn_arguments(program),
+        step=step_functions(program, lines(1, _every(options, "update();") if by_step else [])),
+        silent_step=silent_step(program),
         weight_rate=as_rate(options.rate),
         parameter_rate=as_rate(options.parameter_rate),
-        after_step=lines(1, _every(options, "update();") if by_step else []),
         after_sample=lines(1, _at_end(options)),
         output=program.output_kind,
         result=program.output_name,
@@ -179,21 +195,6 @@ def _steps(plan: LearningPlan) -> list[Callable[..., Any]]:
     passes = any(plan.passes_down(i) for i in range(len(plan.layers)))
     functions: list[Callable[..., Any]] = [learning_signal] if passes else []
     return functions + [momentum_step] * bool(plan.options.momentum) + [weight_step]
-
-
-def _error_loops(program: LearningProgram) -> Loops:
-    """Translate the error of the readout to a C function of its outputs and the label."""
-    plan = program.plan
-    return LoopTranslator(
-        ERRORS[plan.error].integer,
-        f"static void error_of(const {program.output_kind} output[HN_LEARN_OUTPUTS], int64_t label)",
-        arrays={
-            "output": CArray("output[{0}]", (str(plan.qnet.output_size),), narrow=True),
-            "error": CArray("hn_learn_run.error[{0}]", (str(plan.qnet.output_size),)),
-            "table": CArray("error_table[{0}]", (), narrow=True),
-        },
-        given={"fraction": plan.error_fraction, "bits": plan.error_bits},
-    ).translated()
 
 
 def _forward(program: LearningProgram, layers: Sequence[LayerText]) -> list[str]:
@@ -225,24 +226,7 @@ def _outputs(program: LearningProgram) -> list[str]:
 def _learn(program: LearningProgram) -> list[str]:
     """Write the error, then each layer that signals reach, from the readout down."""
     plan = program.plan
-    delay, text = plan.clock.tail, list[str]()
-    if delay:
-        text += [
-            "const int32_t new_label = label;",
-            "const int new_scored = scored != 0;",
-            "label = run->label[run->label_slot];",
-            "scored = run->scored[run->label_slot];",
-            "run->label[run->label_slot] = new_label;",
-            "run->scored[run->label_slot] = (uint8_t)new_scored;",
-            advance("run->label_slot", delay),
-        ]
-    text += [
-        "if (scored) {",
-        # in Python an error starts from zeros at every step
-        *([] if writes_all(ERRORS[plan.error].integer, "error") else ["    memset(run->error, 0, sizeof run->error);"]),
-        f"    error_of(run->{program.output_name}, label);",
-        "}",
-    ]
+    text = error_lines(program)
     for i in reversed(range(len(plan.layers))):
         if plan.active(i):
             text += [*signal_lines(program, i), *_learn_lines(program, i)]

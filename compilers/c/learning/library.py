@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,19 @@ from hypr_neuro.compilers.c.learning.field import STRUCTS
 from hypr_neuro.compilers.c.learning.learn import SOURCE, write_learning
 from hypr_neuro.compilers.c.learning.memory import fields
 from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.compilers.c.learning.targets import STEP_NAMES
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.error_function import ErrorFunction, called
 from hypr_neuro.sim.learning.options import LearnOptions, check_rates
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.targets import check_targets
 from hypr_neuro.sim.simulator import check_values
 
+Errors = Array | ErrorFunction
+TOLD = {"labels": "label", "values": "values", "errors": "errors"}
+"""Argument that holds what is learned from, by `LearnOptions.targets`."""
 LIBRARY = Toolchain("library", "gcc", "size", ("-O2", "-shared", "-fPIC", "-DHN_LEARN_COUNTS"))
 FILE = "learn.so"
 
@@ -49,6 +54,8 @@ class LearnLibrary:
         self._fields, self._limit = fields(program), program.input_limit
         output = getattr(ctypes, f"c_{program.output_kind.removesuffix('_t')}")
         self.c.hn_learn_output.restype = ctypes.POINTER(output)
+        self._output, self._called = output, None
+        self._fault: Exception | None = None
         self.raw: list[Any] = []
         self.arrays = {name: array for struct in STRUCTS for name, array in self._struct(struct)}
         self.c.hn_learn_reset()
@@ -68,14 +75,47 @@ class LearnLibrary:
         """Return the readout after the last step, (outputs,)."""
         return np.array(self.c.hn_learn_output()[: self.qnet.output_size])
 
-    def step(self, x: Array, label: int, scored: bool) -> Array:
-        """Take one device step with input x (channel,); return the readout; InputError as for a `sample`."""
-        x, targets = self._checked(np.asarray(x)[None]), self._targets(1, np.array([label]), np.array([scored]))
-        return self._step(x[0], *targets[0])
+    def step(self, x: Array, told: Any, scored: bool) -> Array:
+        """Take one device step with input x (channel,); return the readout; InputError as for a `sample`.
 
-    def _step(self, x: Array, label: int, scored: bool) -> Array:
-        self.c.hn_learn_step(self._input(x), label, int(scored))
+        told : the label, or by `LearnOptions.targets` values or errors (outputs,) or a function
+        """
+        told = told if callable(told) else np.asarray(told)[None]
+        named = {TOLD[self.plan.options.targets]: told}
+        label, errors, values = named.get("label"), named.get("errors"), named.get("values")
+        x = self._checked(np.asarray(x)[None])
+        return self._step(x[0], *self._targets(1, label, np.array([scored]), errors, values)[0])
+
+    def _step(self, x: Array, told: Any, scored: bool) -> Array:
+        targets = self.plan.options.targets
+        if callable(told):
+            self._called = self._callback(told)  # C calls it steps later
+            self.c.hn_learn_step_with_error_function(self._input(x), self._called, int(scored))
+            self._raise()
+        elif targets == "labels":
+            self.c.hn_learn_step(self._input(x), told, int(scored))
+        else:
+            self.c[STEP_NAMES[targets]](self._input(x), self._input(told), int(scored))
         return self.output
+
+    def _callback(self, function: ErrorFunction) -> Any:
+        """Return a C function of the user's; what it raises comes out behind the step."""
+
+        def asked(output: Any, error: Any) -> None:
+            outputs = np.array(output[: self.qnet.output_size], np.int64)
+            try:
+                for k, e in enumerate(called(function, outputs, None, self.plan.error_bits).tolist()):
+                    error[k] = e
+            except Exception as fault:
+                self._fault = fault
+
+        return ctypes.CFUNCTYPE(None, ctypes.POINTER(self._output), ctypes.POINTER(ctypes.c_int32))(asked)
+
+    def _raise(self) -> None:
+        """Raise what the user's function raised."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
 
     @staticmethod
     def _input(x: Array) -> Any:
@@ -94,32 +134,75 @@ class LearnLibrary:
             )
         return x
 
-    def _targets(self, steps: int, label: Array, scored: Array) -> list[tuple[int, bool]]:
-        """Return label and whether it counts of each step, label 0 where not; InputError for a label of no output."""
-        targets = check_targets(steps, self.qnet.output_size, self.plan.error_bits, label, scored)
-        known = np.where(targets.scored, targets.label, 0)
-        return list(zip(known.tolist(), targets.scored.tolist(), strict=True))
+    def _targets(
+        self, steps: int, label: Array | None, scored: Array, errors: Errors | None, values: Array | None
+    ) -> list[tuple[Any, bool]]:
+        """Return what comes with each step and whether it counts, label 0 where not; InputError for what is no such."""
+        given = {"label": label, "errors": errors, "values": values}
+        told = [name for name, each in given.items() if each is not None]
+        if told != [TOLD[self.plan.options.targets]]:
+            raise InputError(
+                f"given: {', '.join(told) or 'nothing'}, rule: {TOLD[self.plan.options.targets]}, as the program was "
+                f"made with targets = '{self.plan.options.targets}'"
+            )
+        function = errors if callable(errors) else None
+        arrays = None if callable(errors) else errors
+        zeros = np.zeros(steps, np.int64) if function is not None else label
+        targets = check_targets(
+            steps, self.qnet.output_size, self.plan.error_bits, zeros, scored, arrays, values=values
+        )
+        counts = targets.scored.tolist()
+        if function is not None:
+            return [(function, counted) for counted in counts]
+        if targets.errors is not None:
+            return list(zip(targets.errors, counts, strict=True))
+        return list(zip(np.where(targets.scored, targets.label, 0).tolist(), counts, strict=True))
 
-    def _steps(self, x: Array, label: Array, scored: Array, rates: tuple[int, int]) -> Iterator[tuple[Any, int, bool]]:
+    def _steps(self, x: Array, targets: Iterable[Any], rates: tuple[int, int]) -> Iterator[tuple[Any, Any, bool]]:
         """Set the rates and return the arguments of each step, once all of them have been checked."""
         rates = check_rates(*rates)
         x = self._checked(x)
-        targets = self._targets(len(x), label, scored)
         self.c.hn_learn_rate(*rates)
         return ((row, *target) for row, target in zip(x, targets, strict=True))
 
-    def sample(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
-        """Learn from a sample as `sim.learning.learner.Learner.sample` does; the readout (T, outputs)."""
-        steps = self._steps(x, label, scored, (rate, parameter_rate))
+    def sample(
+        self,
+        x: Array,
+        label: Array | None,
+        scored: Array,
+        rate: int,
+        parameter_rate: int = 0,
+        *,
+        errors: Errors | None = None,
+        values: Array | None = None,
+    ) -> Array:
+        """Learn from a sample as `sim.learning.learner.Learner.sample` does; the readout (T, outputs).
+
+        errors : integers (T, outputs), or a function as in `error_function`, whose target is None
+        """
+        targets = self._targets(len(x), label, scored, errors, values)
+        steps = self._steps(x, targets, (rate, parameter_rate))
         self.c.hn_learn_begin()
         outputs = [self._step(*step) for step in steps]
         while self.c.hn_learn_tail():
+            self._raise()
             outputs.append(self.output)
         return np.array(outputs[self.qnet.tail : self.qnet.tail + len(x)])
 
-    def stream(self, x: Array, label: Array, scored: Array, rate: int, parameter_rate: int = 0) -> Array:
+    def stream(
+        self,
+        x: Array,
+        label: Array | None,
+        scored: Array,
+        rate: int,
+        parameter_rate: int = 0,
+        *,
+        errors: Errors | None = None,
+        values: Array | None = None,
+    ) -> Array:
         """Go on as `sim.learning.learner.Learner.stream` does, but that `begin` starts a stream anew."""
-        return np.array([self._step(*step) for step in self._steps(x, label, scored, (rate, parameter_rate))])
+        targets = self._targets(len(x), label, scored, errors, values)
+        return np.array([self._step(*step) for step in self._steps(x, targets, (rate, parameter_rate))])
 
     def begin(self) -> None:
         """Set states and eligibilities to 0."""

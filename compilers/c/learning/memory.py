@@ -11,6 +11,7 @@ from math import prod
 
 from hypr_neuro.compilers.c.learning.field import BYTES, Field, word
 from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.compilers.c.learning.targets import slot_field, waiting_fields
 from hypr_neuro.compilers.c.weights import needs_sums
 from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -53,19 +54,18 @@ def learned_arrays(program: LearningProgram) -> str:
 
 def _network_fields(program: LearningProgram) -> list[Field]:
     plan, kept = program.plan, program.history.input_rows
-    qnet, delay = plan.qnet, plan.clock.tail
+    qnet = plan.qnet
     most = max(layer.size for layer in plan.layers)
     return [
         Field("run", "signals", "coming", "int32_t", (kept, qnet.inputs) if kept > 1 else (qnet.inputs * kept,)),
-        Field("run", "signals", "label", "int32_t", (delay,)),
-        Field("run", "signals", "scored", "uint8_t", (delay,)),
+        *waiting_fields(program),
         *_signal_queues(program),
         Field("run", "signals", "error", "int64_t", (qnet.output_size,)),
         Field("run", "signals", "down", "int64_t", (most,) if program.one_down and program.passes else (0,)),
         Field("run", "counters", "now", "int32_t"),
         Field("run", "counters", "length", "int32_t"),
         Field("run", "counters", "ended", "int32_t"),
-        Field("run", "counters", "label_slot", "int32_t", () if delay else (0,)),
+        slot_field(program),
         *(Field("run", "counters", f"{name}_slot", "int32_t") for name in program.queues.values()),
         Field("memory", "counters", "weight_rate", "int32_t"),
         Field("memory", "counters", "parameter_rate", "int32_t"),

@@ -41,7 +41,7 @@ def tables(program: LearningProgram) -> list[str]:
 def _error_table(plan: LearningPlan) -> list[str]:
     """Write the constants of the error, if it has some."""
     constants = ERRORS[plan.error].table
-    if not constants.size:
+    if not constants.size or plan.options.targets != "labels":
         return []
     low, high = int(constants.min()), int(constants.max())
     return [table("error_table", constants, "uint16_t" if low >= 0 and high < 1 << 16 else None)]

@@ -60,7 +60,7 @@ static void forward(const int32_t input[HN_LEARN_INPUTS]) {
 $forward
 }
 
-static void learn(int32_t label, int scored) {
+static void learn($told) {
     struct hn_learn_run *run = &hn_learn_run;
 $learn
 }
@@ -88,12 +88,7 @@ void hn_learn_begin(void) {
     hn_learn_run.length = ENDLESS;
 }
 
-void hn_learn_step(const int32_t input[HN_LEARN_INPUTS], int32_t label, int scored) {
-    forward(input);
-    learn(label, scored);
-    tick();
-$after_step
-}
+$step
 
 int hn_learn_tail(void) {
     static const int32_t silent[HN_LEARN_INPUTS];
@@ -102,7 +97,7 @@ int hn_learn_tail(void) {
         hn_learn_run.length = hn_learn_run.now;
     }
     if (hn_learn_run.now < hn_learn_run.length + HN_LEARN_TAIL) {
-        hn_learn_step(silent, 0, 0);
+        $silent_step
         return 1;
     }
 $after_sample

@@ -4,10 +4,10 @@
  * as it is, or beside them. Call hn_learn_reset once. Then, for every sample,
  *
  *     hn_learn_begin();
- *     for (each step) hn_learn_step(input, label, scored);
+ *     for (each step) $call;
  *     while (hn_learn_tail()) {}                what is on its way arrives, then weights change
  *
- * or, for a stream without end, hn_learn_begin once and hn_learn_step for ever$stream.
+ * or, for a stream without end, hn_learn_begin once and $name for ever$stream.
  * After every step hn_learn_output holds the readout, HN_LEARN_DELAY steps behind the input.
  */
 #ifndef HN_LEARN_H
@@ -64,8 +64,7 @@ void hn_learn_rate(int32_t weights, int32_t parameters);
 /* Zero states and eligibilities: a sample or a stream starts. */
 void hn_learn_begin(void);
 
-/* One step. label : 0 to HN_LEARN_OUTPUTS - 1, of this input. scored : 0 where the label does not count */
-void hn_learn_step(const int32_t input[HN_LEARN_INPUTS], int32_t label, int scored);
+$step
 
 /* One step after a sample's last; 0 when there is none left: then $update. */
 int hn_learn_tail(void);

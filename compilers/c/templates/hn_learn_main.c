@@ -1,7 +1,7 @@
 /* Lets the network learn from samples of text, on a computer or, with semihosting, on a board.
  *
  * Input: integers, blanks or lines between them. A sample is its number of steps, then for each step
- * HN_LEARN_INPUTS values, the label, and 1 where the label counts, else 0. Output: a line for each device step, the
+ * HN_LEARN_INPUTS values, $what, and 1 where $which, else 0. Output: a line for each device step, the
  * steps after the input's end included, with hn_learn_output(); then a line with all that was learned so far. Values
  * beyond HN_LEARN_INPUT_LIMIT, labels of no output and all that is no such text end the program, see hn_text.h.
  */
@@ -30,14 +30,7 @@ int main(void) {
             for (int32_t i = 0; i < HN_LEARN_INPUTS; i++) {
                 input[i] = need_number("input value", -HN_LEARN_INPUT_LIMIT, HN_LEARN_INPUT_LIMIT);
             }
-            const int32_t label = need_number("label", INT32_MIN, INT32_MAX);
-            const int32_t scored = need_number("scored", 0, 1);
-            if (scored && (label < 0 || label >= HN_LEARN_OUTPUTS)) {
-                begin_refusal("label");
-                put_integer(label);
-                end_refusal(0, HN_LEARN_OUTPUTS - 1);
-            }
-            hn_learn_step(input, label, scored);
+$step
             put_outputs();
         }
         while (hn_learn_tail()) {

@@ -11,6 +11,7 @@ from hypr_neuro.compilers.lava.learning.eligibility import (
     synapse_kernel,
 )
 from hypr_neuro.compilers.lava.learning.message import Message
+from hypr_neuro.compilers.lava.learning.told_errors import free_errors
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.sim.learning.feedback import add_shifted_kernel, output_errors, signal_kernel
@@ -27,7 +28,10 @@ def load_kernels(plan: LearningPlan) -> None:
         if plan.active(layer.index):
             _learn(layer, plan.options)
     rows, label, signal = np.zeros((1, 2), np.int32), np.zeros(1, np.int32), np.zeros((1, 2), np.int64)
-    output_errors(plan.error, rows, label, label, 8, 8)
+    if plan.options.targets == "labels":
+        output_errors(plan.error, rows, label, label, 8, 8)
+    else:
+        free_errors(rows[0], np.zeros(3, np.int32), plan.options.targets, 8, 8)
     add_shifted_kernel()(signal, 0, signal.copy())
     signal_kernel()(signal, 0, 8, signal.copy(), np.zeros(1, np.int64))
     for layer in plan.layers:

@@ -51,8 +51,8 @@ class LavaLearningNetwork:
     error : Process
         The error of the outputs.
     label_in : port
-        (2,), label and whether it counts, of the outputs' own steps, which run `LearningPlan.clock.tail` steps behind
-        the input.
+        (2,), label and whether it counts, or (outputs + 1,), targets or errors and that (`LearnOptions.targets`), of
+        the outputs' own steps, which run `LearningPlan.clock.tail` steps behind the input.
     inputs : list of port
         (inputs,) each, which all take the network's input, spikes or graded values.
     """
@@ -224,10 +224,12 @@ class _Parts:
     def error(self) -> Any:
         from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits
 
+        targets = self.plan.options.targets
         return ErrorUnits(
             size=self.plan.qnet.output_size,
             error=self.plan.error,
             bits=self.plan.error_bits,
-            fraction=self.plan.error_fraction,
+            fraction=self.plan.error_fraction if targets == "labels" else self.plan.value_fraction,
+            targets=targets,
             name="error",
         )

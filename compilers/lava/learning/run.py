@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.learning.error_function import refuse_function
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate, check_rates
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.targets import check_targets
@@ -34,8 +35,8 @@ class LavaTask:
     ----------
     x : ndarray
         (sample, T, channel) integers, in the order in which they are shown.
-    label : ndarray
-        (sample,) or (sample, T).
+    label : ndarray or None
+        (sample,) or (sample, T); None where values or errors are given.
     scored : ndarray or None
         (sample, T) steps whose output counts, None for all.
     options : LearnOptions
@@ -46,16 +47,31 @@ class LavaTask:
         The only sample is a stream: nothing starts anew, it has no tail, and labels arrive with their input.
     record : bool
         Keep states and spikes of every step.
+    values, errors : ndarray or None
+        (sample, T, outputs) integers, targets of a regression (`LearningPlan.as_values`) or errors, in place of labels.
     """
 
     qnet: QuantizedNetwork
     x: Array
-    label: Array
+    label: Array | None
     scored: Array | None = None
     options: LearnOptions = field(default_factory=LearnOptions)
     rates: Sequence[tuple[int, int]] | None = None
     stream: bool = False
     record: bool = True
+    values: Array | None = None
+    errors: Array | None = None
+
+    def learn_options(self) -> LearnOptions:
+        """Return the options with what this task is learned from; InputError for a function and for both."""
+        refuse_function(
+            self.errors,
+            "Lava's processes are programs of their own and take integers step by step",
+            "give the errors (sample, T, outputs) beforehand, or learn in the simulator",
+        )
+        if self.values is None and self.errors is None:
+            return self.options
+        return replace(self.options, targets="errors" if self.errors is not None else "values")
 
 
 @dataclass
@@ -88,7 +104,7 @@ class LavaLearning:
 
 
 def learn_in_lava(
-    qnet: QuantizedNetwork, x: Array, label: Array, *, timeout: float = 600.0, **fields: Any
+    qnet: QuantizedNetwork, x: Array, label: Array | None = None, *, timeout: float = 600.0, **fields: Any
 ) -> LavaLearning:
     """Let a copy of `qnet` learn in Lava processes; the numbers are those of `sim.learning.learner.Learner`.
 
@@ -132,7 +148,8 @@ def learn_all_in_lava(tasks: Mapping[str, LavaTask], *, timeout: float = 600.0) 
 
 def _write(name: str, task: LavaTask, folder: Path) -> LearningPlan:
     """Write network, options and data; return how it learns."""
-    plan = check_learning(task.qnet, task.options)
+    options = task.learn_options()
+    plan = check_learning(task.qnet, options)
     data = check_input(task.qnet, task.x)
     largest = int(np.abs(data.astype(np.int64)).max())
     if largest > plan.largest_input:
@@ -147,14 +164,14 @@ def _write(name: str, task: LavaTask, folder: Path) -> LearningPlan:
         raise InputError(f"update_on = {task.options.update_on!r} with a stream, rule: 'step' (no sample ends there)")
     device_steps = steps if task.stream else plan.clock.learning_steps(steps)
     padded = np.pad(data, ((0, 0), (0, device_steps - steps), (0, 0)))
-    order = {"options": task.options.described(), "steps": steps, "stream": task.stream, "record": task.record}
+    order = {"options": options.described(), "steps": steps, "stream": task.stream, "record": task.record}
     task.qnet.save(folder / f"{name}.h5")
     (folder / f"{name}.json").write_text(json.dumps(order), encoding="utf-8")
     np.savez(
         folder / f"{name}.npz",
         x=padded.reshape(-1, data.shape[2]),
         rates=_rates(task, samples),
-        label=_labels(task, plan, device_steps).reshape(-1, 2),
+        label=_told(task, plan, device_steps),
     )
     return plan
 
@@ -172,22 +189,48 @@ def _rates(task: LavaTask, samples: int) -> Array:
     return np.array([check_rates(*pair) for pair in rates], np.int64).reshape(samples, 2)
 
 
+def _told(task: LavaTask, plan: LearningPlan, device_steps: int) -> Array:
+    """Return what comes with each device step and whether it counts, (sample · device step, numbers)."""
+    if plan.options.targets == "labels":
+        return _labels(task, plan, device_steps).reshape(-1, 2)
+    (samples, steps), outputs = task.x.shape[:2], task.qnet.output_size
+    name, scored = plan.options.targets, _scored(task)
+    free = np.asarray(task.errors if name == "errors" else task.values)
+    if free.shape != (samples, steps, outputs):
+        raise InputError(f"{name} of shape {free.shape}, rule: ({samples}, {steps}, {outputs}) integers")
+    for each, counts in zip(free, scored, strict=True):
+        errors, values = (each, None) if name == "errors" else (None, each)
+        check_targets(steps, outputs, plan.error_bits, None, counts, errors, values=values)
+    return _delayed(np.concatenate([free, scored[:, :, None]], axis=2), plan, device_steps).reshape(-1, outputs + 1)
+
+
+def _scored(task: LavaTask) -> Array:
+    """Return the steps that count, (sample, T)."""
+    samples, steps = task.x.shape[:2]
+    scored = np.ones((samples, steps), bool) if task.scored is None else np.asarray(task.scored)
+    if scored.shape != (samples, steps):
+        raise InputError(f"scored of shape {scored.shape}, rule: ({samples}, {steps})")
+    return scored
+
+
+def _delayed(told: Array, plan: LearningPlan, device_steps: int) -> Array:
+    """Return (sample, device step, numbers), `Clock.tail` steps after their input."""
+    delayed = np.pad(told.astype(np.int32), ((0, 0), (plan.clock.tail, device_steps), (0, 0)))
+    return delayed[:, :device_steps]
+
+
 def _labels(task: LavaTask, plan: LearningPlan, device_steps: int) -> Array:
     """Return label and whether it counts, (sample, device step, 2), `Clock.tail` steps after their input."""
     samples, steps = task.x.shape[:2]
     label = np.asarray(task.label)
     if label.shape not in ((samples,), (samples, steps)):
         raise InputError(f"label of shape {label.shape}, rule: ({samples},) or ({samples}, {steps})")
-    scored = np.ones((samples, steps), bool) if task.scored is None else np.asarray(task.scored)
-    if scored.shape != (samples, steps):
-        raise InputError(f"scored of shape {scored.shape}, rule: ({samples}, {steps})")
+    scored = _scored(task)
     by_step = np.broadcast_to(label[:, None] if label.ndim == 1 else label, (samples, steps))
     for sample in zip(by_step, scored, strict=True):
         check_targets(steps, task.qnet.output_size, plan.error_bits, *sample)
     # what is not scored may hold any number, as a dataset marks steps without a label
-    targets = np.stack([np.where(scored, by_step, 0), scored], axis=2)
-    delayed = np.pad(targets.astype(np.int32), ((0, 0), (plan.clock.tail, device_steps), (0, 0)))
-    return delayed[:, :device_steps]
+    return _delayed(np.stack([np.where(scored, by_step, 0), scored], axis=2), plan, device_steps)
 
 
 # ---------------------------------------------------------------- what came of it

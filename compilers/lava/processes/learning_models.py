@@ -22,6 +22,7 @@ from hypr_neuro.compilers.lava.learning.eligibility import (
 from hypr_neuro.compilers.lava.learning.message import Message
 from hypr_neuro.compilers.lava.learning.signal import ReturningSignal
 from hypr_neuro.compilers.lava.learning.synapse_inputs import SynapseInputs
+from hypr_neuro.compilers.lava.learning.told_errors import free_errors
 from hypr_neuro.compilers.lava.learning.update import ParameterUpdate, WeightUpdate
 from hypr_neuro.compilers.lava.population import PopulationStep
 from hypr_neuro.compilers.lava.processes.learning_process import ErrorUnits, LearningNeurons, LearningSynapses
@@ -315,7 +316,10 @@ class PyErrorUnits(_Learning):
     def run_lrn(self) -> None:
         """Send the error."""
         p = self.proc_params
-        error = output_errors(
-            p["error"], self._output[None], self._label[:1], self._label[1:], p["fraction"], p["bits"]
-        )
+        if p["targets"] == "labels":
+            error = output_errors(
+                p["error"], self._output[None], self._label[:1], self._label[1:], p["fraction"], p["bits"]
+            )
+        else:
+            error = free_errors(self._output, self._label, p["targets"], p["fraction"], p["bits"])
         self.error_out.send(error[0])

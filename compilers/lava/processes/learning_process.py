@@ -183,8 +183,8 @@ class LearningSynapses(AbstractProcess):
 class ErrorUnits(AbstractProcess):
     """The error of all outputs, sent in the learning phase of the same step.
 
-    Ports: o_in (n,) the outputs, side by side; label_in (2,) the label of this step and 1 where it counts;
-    error_out (n,).
+    Ports: o_in (n,) the outputs, side by side; label_in (2,) the label of this step and 1 where it counts, or (n + 1,)
+    its targets or errors, and that; error_out (n,).
 
     Parameters
     ----------
@@ -196,11 +196,16 @@ class ErrorUnits(AbstractProcess):
         Of the outputs.
     bits
         Width of the error.
+    targets
+        What comes with a step, see `LearnOptions.targets`; of "values" the fraction is `LearningPlan.value_fraction`.
     """
 
-    def __init__(self, *, size: int, error: str, fraction: int, bits: int, name: str | None = None) -> None:
-        super().__init__(size=size, error=error, fraction=fraction, bits=bits, record=None, name=name)
-        self.o_in, self.label_in, self.error_out = InPort(shape=(size,)), InPort(shape=(2,)), OutPort(shape=(size,))
+    def __init__(
+        self, *, size: int, error: str, fraction: int, bits: int, targets: str = "labels", name: str | None = None
+    ) -> None:
+        super().__init__(size=size, error=error, fraction=fraction, bits=bits, targets=targets, record=None, name=name)
+        told = 2 if targets == "labels" else size + 1
+        self.o_in, self.label_in, self.error_out = InPort(shape=(size,)), InPort(shape=(told,)), OutPort(shape=(size,))
 
 
 def _queue(steps: int, *shape: int) -> Any:
