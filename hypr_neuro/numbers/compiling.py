@@ -3,7 +3,7 @@
 Before the first kernel is compiled, `prepare` hands the tagged functions to numba's ``register_jitable``, which leaves
 each function unchanged and lets compiled code call it, always inlined: a call in a loop stops the vectoriser.
 
-Machine code is kept on disk under a name made of all the functions that a kernel reaches, see `kernel_cache`: an edit
+Machine code is kept on disk under a name made of all the functions that a kernel reaches, see `kernel_digest`: an edit
 compiles those kernels anew that it concerns.
 """
 
@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any, TypeVar, cast
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.numbers import jit, kernel_cache, lanes
+from hypr_neuro.numbers import jit, kernel_cache, kernel_digest, lanes
 from hypr_neuro.numbers.compile_errors import tell_failures
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,11 +65,11 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
         prepare()
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     pipeline = {"pipeline_class": _disjoint_arguments()} if disjoint else {}
-    extensions = sys.modules[__name__], jit, kernel_cache, lanes
+    extensions = sys.modules[__name__], jit, kernel_digest, lanes
     named = tuple(options.items()), disjoint
 
     def digest() -> str:
-        return kernel_cache.kernel_digest(function, named, extensions, _callable_from_kernels)
+        return kernel_digest.kernel_digest(function, named, extensions, _callable_from_kernels)
 
     try:
         named_by_digest = _renamed(function, digest())

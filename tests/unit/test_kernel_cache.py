@@ -170,12 +170,6 @@ def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 # --- files
 
 
-def test_a_folder_that_cannot_be_made_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("HYPR_NEURO_CACHE", str(tmp_path / "file"))
-    assert made(3)(2) == 6
-
-
 def test_kernels_are_loaded_from_a_folder_for_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any, **options: Any) -> None:
         raise PermissionError

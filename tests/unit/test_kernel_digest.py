@@ -20,7 +20,7 @@ import pytest
 from hypr_neuro.numbers import lanes, surrogates
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.jit import jitable, single_precision, tagged_functions
-from hypr_neuro.numbers.kernel_cache import kernel_digest
+from hypr_neuro.numbers.kernel_digest import kernel_digest
 
 
 def kernel_of(value: Any) -> Callable:
