@@ -37,6 +37,9 @@ ORDER = (
 
 def main() -> None:
     """Run the program."""
+    from hypr_neuro.cli.encodings import write_plainly
+
+    write_plainly()
     app(prog_name="hypr-neuro")
 
 

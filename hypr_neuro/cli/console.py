@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import typer
 
+from hypr_neuro.cli.encodings import print_json
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -62,7 +64,7 @@ def fail(message: str, as_json: bool = False) -> None:
     """Print one line to standard error, with --json an object to standard output too; leave with exit code 2."""
     print(f"hypr-neuro: error: {message}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": message}, ensure_ascii=False))
+        print_json(json.dumps({"error": message}, ensure_ascii=False))
     raise typer.Exit(2)
 
 
@@ -83,7 +85,7 @@ def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
     if as_json:
         from hypr_neuro.files.run_folder import to_json
 
-        print(to_json(_without_spaces(content)))
+        print_json(to_json(_without_spaces(content)))
         return
     from rich.console import Console
     from rich.table import Table
