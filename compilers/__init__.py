@@ -247,7 +247,7 @@ def _check_options(emit: Any, target: str, options: dict[str, Any]) -> None:
     known = [name for name in list(inspect.signature(emit).parameters)[2:] if name != "placement"]
     for name in options:
         if name not in known:
-            raise InputError(f"target '{target}' has no option '{name}', known: {', '.join(known) or 'none'}")
+            raise InputError(f"target '{target}' has no option {among(name, known or ['none'])}")
 
 
 def network_digest(network: HasInteger | IntegerNetwork) -> str:

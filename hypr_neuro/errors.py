@@ -64,7 +64,12 @@ class HyprWarning(UserWarning):
 
 def among(name: object, known: Iterable[str], said: str = "") -> str:
     """Return "'x' (did you mean 'y'?), known: y, z" for an unknown name; `said` stands after the name."""
+    return f"'{name}'{said}{like_and_known(name, known)}"
+
+
+def like_and_known(name: object, known: Iterable[str]) -> str:
+    """Return " (did you mean 'y'?), known: y, z" for an unknown name; "" where nothing is known."""
     names = list(known)
     like = [] if len(str(name)) > LONGEST else get_close_matches(str(name), names, n=1)
     hint = f" (did you mean '{like[0]}'?)" if like else ""
-    return f"'{name}'{said}{hint}, known: {', '.join(names)}"
+    return f"{hint}, known: {', '.join(names)}" if names else ""

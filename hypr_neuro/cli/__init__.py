@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from hypr_neuro.cli.help import Command, Program
+
 app = typer.Typer(
     name="hypr-neuro",
+    cls=Program,
     help="Recurrent spiking networks from float HYPR training to integers on neuromorphic chips, learning included.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -17,22 +20,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ORDER = (
-    "demo",
-    "data",
-    "train",
-    "import",
-    "export",
-    "quantize",
-    "place",
-    "compile",
-    "simulate",
-    "learn",
-    "compare",
-    "diff",
-    "report",
-    "profiles",
-)
+GROUPS = {
+    "Start here": ("demo", "data", "profiles"),
+    "Networks": ("train", "import", "export"),
+    "Integers on a chip": ("quantize", "place", "compile", "simulate", "learn"),
+    "What came out": ("compare", "diff", "report"),
+}
+"""The commands in the order of the work; one that stands in no group comes last."""
 
 
 def main() -> None:
@@ -61,11 +55,14 @@ def _program(
 
 
 def _register() -> None:
-    """Make every module `cmd_<name>` of this folder a command, in the order of the work."""
+    """Make every module `cmd_<name>` of this folder a command; its `EXAMPLES` end its help."""
     modules = {info.name[4:]: info.name for info in iter_modules(__path__) if info.name.startswith("cmd_")}
-    for name in sorted(modules, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n)):
+    group_of = {name: group for group, names in GROUPS.items() for name in names}
+    order = list(group_of)
+    for name in sorted(modules, key=lambda n: (order.index(n) if n in order else len(order), n)):
         module = import_module(f"{__name__}.{modules[name]}")
-        app.command(name)(module.run)
+        examples = "\n".join(getattr(module, "EXAMPLES", ()))
+        app.command(name, cls=Command, epilog=examples, rich_help_panel=group_of.get(name))(module.run)
 
 
 _register()

@@ -10,11 +10,16 @@ from typing import Annotated
 
 import typer
 
+from hypr_neuro.cli.choices import DEVICES, choice
 from hypr_neuro.cli.console import RichConsole, command, emit, print_table
 from hypr_neuro.cli.networks import get_float, get_quantized
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_channels
+from hypr_neuro.cli.options import LEARNING, Data, DataDir, Json, Out, Seed, check_channels
 from hypr_neuro.cli.run_data import choose_data
 
+EXAMPLES = (
+    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --scratch --out runs/a",
+    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --out runs/a",
+)
 LOSS = 0.02
 """Accuracy that learning may cost without a word."""
 
@@ -25,13 +30,32 @@ def run(
     quantized: Annotated[Path, typer.Argument(help="quantized.h5 of the same network, or its .nir.")],
     data: Data = None,
     data_dir: DataDir = None,
-    device: Annotated[str, typer.Option(help="Where to learn.")] = "sim",
-    scratch: Annotated[bool, typer.Option("--scratch", help="Start from random weights.")] = False,
-    disturb: Annotated[bool, typer.Option("--disturb", help="Damage weights and rewire the sensor first.")] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
-    rate: Annotated[float | None, typer.Option(help="Mean weight change at first, in weight steps.")] = None,
+    device: Annotated[str, choice(DEVICES, help="Where to learn.", rich_help_panel=LEARNING)] = "sim",
+    scratch: Annotated[
+        bool, typer.Option("--scratch", help="Start from random weights.", rich_help_panel=LEARNING)
+    ] = False,
+    disturb: Annotated[
+        bool,
+        typer.Option("--disturb", help="Damage weights and rewire the sensor first.", rich_help_panel=LEARNING),
+    ] = False,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Epochs (default: by data set).", rich_help_panel=LEARNING)
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Mean weight change at first, in weight steps (default: by data set).",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
     layer: Annotated[
-        list[str] | None, typer.Option(help="What learns: a population or a connection, e.g. readout (default: all).")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What learns: a population or a connection, e.g. readout (default: all).",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/compare"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hypr_neuro.cli.choices import TARGETS, choice
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.options import Json
 
@@ -14,28 +15,50 @@ if TYPE_CHECKING:
     from hypr_neuro.sim.learning.learn import LearnOptions
 
 
+EXAMPLES = (
+    "hypr-neuro compile runs/a/quantized.h5 --target c --out runs/a/c",
+    "hypr-neuro compile runs/a/quantized.h5 --learn rate=0.2 --out runs/a/l",
+)
+
+
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="An integer network: quantized.h5, integer.h5 or its .nir.")],
-    target: Annotated[
-        str, typer.Option("--target", help="c, lava, netx, spinnaker2 or another; an unknown name lists all.")
-    ] = "c",
+    target: Annotated[str, choice(TARGETS, "--target", help="What to write.", rich_help_panel="Target")] = "c",
+    learn: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learn",
+            metavar="KEY=VALUE",
+            help="c: also a network that learns, as rate=0.3, parameters=all.",
+            rich_help_panel="Target",
+        ),
+    ] = None,
+    always_on: Annotated[
+        str | None,
+        choice(
+            ("channel", "refuse"),
+            help="netx: channel gives bias axons an input channel (default: refuse).",
+            rich_help_panel="Target",
+        ),
+    ] = None,
+    readout: Annotated[
+        str | None,
+        choice(
+            ("outside", "refuse"),
+            help="netx: outside leaves a readout without spikes to the host (default: refuse).",
+            rich_help_panel="Target",
+        ),
+    ] = None,
+    per_core: Annotated[
+        int | None,
+        typer.Option(
+            "--neurons-per-core", metavar="N", min=1, help="spinnaker2: at most so many.", rich_help_panel="Target"
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the files; created if need be.")] = Path(
         "runs/compiled"
     ),
-    learn: Annotated[
-        list[str] | None,
-        typer.Option("--learn", metavar="KEY=VALUE", help="c: also one that learns, as rate=0.3, parameters=all."),
-    ] = None,
-    always_on: Annotated[
-        str | None, typer.Option(help="netx: channel gives bias axons an input channel (default refuse).")
-    ] = None,
-    readout: Annotated[
-        str | None, typer.Option(help="netx: outside leaves a readout without spikes to the host (default refuse).")
-    ] = None,
-    per_core: Annotated[
-        int | None, typer.Option("--neurons-per-core", min=1, help="spinnaker2: at most so many.")
-    ] = None,
     json: Json = False,
 ) -> None:
     """Write what the target needs, with a manifest of hashes, versions and sizes."""

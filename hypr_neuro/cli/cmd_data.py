@@ -9,6 +9,8 @@ import typer
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.options import DataDir, Json, get_data
 
+EXAMPLES = ("hypr-neuro data", "hypr-neuro data ecg --data-dir FOLDER", "hypr-neuro data mine.npz")
+
 
 @command
 def run(

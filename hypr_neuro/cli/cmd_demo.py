@@ -9,6 +9,7 @@ import typer
 
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.options import (
+    DATA,
     DataDir,
     Json,
     Override,
@@ -19,23 +20,37 @@ from hypr_neuro.cli.options import (
 )
 from hypr_neuro.cli.run_data import DataSource
 
+EXAMPLES = ("hypr-neuro demo", "hypr-neuro demo --data mine.npz --profile loihi1 --out runs/mine")
+
 
 @command
 def run(
     data: Annotated[
-        str, typer.Option("--data", help="A data set (see `hypr-neuro data`), or an .npz file of your own sequences.")
+        str,
+        typer.Option(
+            "--data",
+            metavar="NAME|FILE",
+            help="A data set (see `hypr-neuro data`), or an .npz file of your own sequences.",
+            rich_help_panel=DATA,
+        ),
     ] = "digits",
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
     override: Override = None,
     seed: Seed = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of float training (default: by data set).")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Epochs of float training (default: by data set).", rich_help_panel="Training"
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder (default: runs/demo-DATA).")] = None,
     json: Json = False,
 ) -> None:
     """Train, export, quantize, place, simulate, run in Lava, learn on chip, compare, report."""
     from hypr_neuro.workflow.demo import run_demo
 
+    chip = get_profile(profile, override)
     source = DataSource(data, None if data_dir is None else str(data_dir), (), seed)
     sequences = source.load()
     folder = out or Path("runs") / f"demo-{sequences.name}"
@@ -43,7 +58,7 @@ def run(
         sequences,
         folder,
         RichConsole(quiet=json),
-        profile=get_profile(profile, override),
+        profile=chip,
         seed=seed,
         epochs=epochs,
         data_arguments=source.arguments(),

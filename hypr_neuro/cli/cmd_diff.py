@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from hypr_neuro.comparing.diff import Arrivals, Diff, Window
 
+EXAMPLES = (
+    "hypr-neuro diff a.trace b.trace",
+    "hypr-neuro diff float.trace sim.trace --tolerance 0.02",
+)
 SHOWN = 12
 
 
@@ -24,9 +28,13 @@ def run(
     got: Annotated[Path, typer.Argument(help="Another one, of the same samples.")],
     tolerance: Annotated[
         float | None,
-        typer.Option(help="For states beside a float trace, in parts of each state's range (without: not judged)."),
+        typer.Option(
+            metavar="X", help="For states beside a float trace, in parts of each state's range (without: not judged)."
+        ),
     ] = None,
-    window: Annotated[int, typer.Option(min=0, help="Steps to show before and after the first difference.")] = 3,
+    window: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Steps to show before and after the first difference.")
+    ] = 3,
     json: Json = False,
 ) -> None:
     """Show the first step, layer, sample and neuron at which two traces differ; exit code 0 if equal, 1 if not."""

@@ -11,6 +11,8 @@ from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.networks import refused
 from hypr_neuro.cli.options import Json, check_not_read
 
+EXAMPLES = ("hypr-neuro export runs/a/network.h5 --out runs/a/network.nir",)
+
 
 @command
 def run(

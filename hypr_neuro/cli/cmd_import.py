@@ -7,8 +7,16 @@ from typing import Annotated
 
 import typer
 
+from hypr_neuro.cli.choices import INTEGRATORS, ORDERS, RESETS, RESONATORS, choice
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.options import Json
+
+OPEN, NIR, STATE_DICT = "What files leave open", "NIR", "State dicts"
+EXAMPLES = (
+    "hypr-neuro import model.nir --dt 1e-3 --reset subtract --out runs/n",
+    "hypr-neuro import network.net --out runs/n",
+    "hypr-neuro import weights.pt --out runs/n",
+)
 
 
 @command
@@ -16,35 +24,51 @@ def run(
     file: Annotated[
         Path, typer.Argument(help=".nir, .net (lava-dl), .npz or .pt (state dicts of BRF, ALIF, snnTorch, Sinabs).")
     ],
-    neuron: Annotated[
-        str | None,
-        typer.Option(help="Of checkpoints with omega and b_offset: brf (default) or rf_threshold, the plain RF."),
+    dt: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Seconds a step; NIR does not hold it.", rich_help_panel=OPEN),
     ] = None,
-    dt: Annotated[float | None, typer.Option(help="Seconds a step; NIR does not hold it.")] = None,
     reset: Annotated[
         str | None,
-        typer.Option(
-            help="zero, subtract, zero_delayed, subtract_delayed: what a spike does to v; NIR does not say, nor Sinabs."
-        ),
+        choice(RESETS, help="What a spike does to v; neither NIR nor Sinabs says.", rich_help_panel=OPEN),
     ] = None,
-    integrator: Annotated[str | None, typer.Option(help="euler (default) or exact, of NIR's time constants.")] = None,
-    order: Annotated[
-        str | None, typer.Option(help="current_first (default) or membrane_first, within a step of NIR's neurons.")
-    ] = None,
-    recurrent_delay: Annotated[int | None, typer.Option(min=0, help="Steps of feedback in NIR (default 1).")] = None,
-    floor: Annotated[float | None, typer.Option(help="Lowest v of NIR's neurons (Sinabs' min_v_mem).")] = None,
     max_spikes: Annotated[
         int | None,
         typer.Option(
+            metavar="N",
             help="Most spikes of a step (1 to 127), each takes a threshold off: Sinabs' MultiSpike; in NIR with "
-            "--reset subtract. Without it a neuron sends one."
+            "--reset subtract (default: one spike).",
+            rich_help_panel=OPEN,
         ),
     ] = None,
+    integrator: Annotated[
+        str | None, choice(INTEGRATORS, help="Of time constants (default: euler).", rich_help_panel=NIR)
+    ] = None,
+    order: Annotated[
+        str | None,
+        choice(ORDERS, help="Within a step of NIR's neurons (default: current_first).", rich_help_panel=NIR),
+    ] = None,
+    recurrent_delay: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Steps of feedback (default: 1).", rich_help_panel=NIR)
+    ] = None,
+    floor: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Lowest v (Sinabs' min_v_mem; default: none).", rich_help_panel=NIR),
+    ] = None,
+    neuron: Annotated[
+        str | None,
+        choice(RESONATORS, help="Of checkpoints with omega and b_offset (default: brf).", rich_help_panel=STATE_DICT),
+    ] = None,
     reset_delay: Annotated[
-        bool | None, typer.Option(help="Of snnTorch: whether the reset comes one step after a spike (default).")
+        bool | None,
+        typer.Option(
+            help="Of snnTorch: whether the reset comes one step after a spike (default: it does).",
+            rich_help_panel=STATE_DICT,
+        ),
     ] = None,
     norm_input: Annotated[
-        bool | None, typer.Option(help="Of Sinabs: whether what arrives is scaled by 1 - e^(-1/tau).")
+        bool | None,
+        typer.Option(help="Of Sinabs: whether what arrives is scaled by 1 - e^(-1/tau).", rich_help_panel=STATE_DICT),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the network; created if need be.")] = Path(
         "runs/import"

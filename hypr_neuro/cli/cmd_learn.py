@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hypr_neuro.cli.choices import DEVICES, FEEDBACKS, UPDATE_UNITS, UPDATES, choice
 from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
-from hypr_neuro.cli.options import Data, DataDir, Json, Out, Seed, check_channels, check_not_read
+from hypr_neuro.cli.options import LEARNING, Data, DataDir, Json, Out, Seed, check_channels, check_not_read
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from hypr_neuro.sim.learning.options import LearnOptions
     from hypr_neuro.sim.learning.search_rate import RateSearch
 
+EXAMPLES = (
+    "hypr-neuro learn runs/a/quantized.h5 --out runs/l",
+    "hypr-neuro learn runs/a/quantized.h5 --layer readout --rate 0.2 --epochs 3",
+)
 LOSS = 0.02
 """Accuracy that learning may cost without a word."""
 
@@ -28,25 +33,56 @@ def run(
     network: Annotated[Path, typer.Argument(help="quantized.h5 to start from.")],
     data: Data = None,
     data_dir: DataDir = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    epochs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Passes over the training samples.", rich_help_panel=LEARNING)
+    ] = 1,
     rate: Annotated[
         float | None,
-        typer.Option(help="Mean weight change at first, in weight steps (default: found on training samples)."),
+        typer.Option(
+            metavar="X",
+            help="Mean weight change at first, in weight steps (default: found on training samples).",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
-    decay: Annotated[float, typer.Option(help="Factor on the rates from epoch to epoch.")] = 0.5,
+    decay: Annotated[
+        float, typer.Option(metavar="X", help="Factor on the rates from epoch to epoch.", rich_help_panel=LEARNING)
+    ] = 0.5,
     rule: Annotated[
-        str, typer.Option(help="Update rule, see docs/learning.md; others are refused with those known.")
+        str, choice(UPDATES, help="Update rule, see docs/learning.md.", rich_help_panel=LEARNING)
     ] = "factored",
-    momentum: Annotated[int, typer.Option(help="Changes averaged over about 2^N updates; 0: none.")] = 0,
-    layer: Annotated[list[str] | None, typer.Option(help="A layer that learns, e.g. readout (default: all).")] = None,
-    parameter: Annotated[
-        list[str] | None, typer.Option(help="A neuron parameter that learns, e.g. layers.0.omega, or 'all'.")
+    momentum: Annotated[
+        int,
+        typer.Option(metavar="N", help="Changes averaged over about 2^N updates; 0: none.", rich_help_panel=LEARNING),
+    ] = 0,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A layer that learns, e.g. readout (default: all).", rich_help_panel=LEARNING
+        ),
     ] = None,
-    parameter_rate: Annotated[float, typer.Option(help="Their mean change at first, in their own steps.")] = 1.0,
-    update_every: Annotated[int, typer.Option(min=1, help="Samples or steps between updates.")] = 1,
-    update_on: Annotated[str, typer.Option(help="What --update-every counts: sample or step.")] = "sample",
-    feedback: Annotated[str, typer.Option(help="Signals go down over the weights or random ones.")] = "symmetric",
-    device: Annotated[str, typer.Option(help="Where to learn.")] = "sim",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A neuron parameter that learns, e.g. layers.0.omega, or 'all' (default: none).",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
+    parameter_rate: Annotated[
+        float,
+        typer.Option(metavar="X", help="Their mean change at first, in their own steps.", rich_help_panel=LEARNING),
+    ] = 1.0,
+    update_every: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Samples or steps between updates.", rich_help_panel=LEARNING)
+    ] = 1,
+    update_on: Annotated[
+        str, choice(UPDATE_UNITS, help="What --update-every counts.", rich_help_panel=LEARNING)
+    ] = "sample",
+    feedback: Annotated[
+        str,
+        choice(FEEDBACKS, help="Learning signals go down over the weights, or random ones.", rich_help_panel=LEARNING),
+    ] = "symmetric",
+    device: Annotated[str, choice(DEVICES, help="Where to learn.", rich_help_panel=LEARNING)] = "sim",
     seed: Seed = 0,
     out: Out = Path("runs/learn"),
     json: Json = False,

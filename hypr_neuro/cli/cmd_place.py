@@ -9,15 +9,28 @@ import typer
 
 from hypr_neuro.cli.console import command, emit, print_table
 from hypr_neuro.cli.networks import get_quantized
-from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.options import CHIP, Json
+
+EXAMPLES = (
+    "hypr-neuro place runs/a/quantized.h5",
+    "hypr-neuro place runs/a/quantized.h5 --profile loihi1 --no-learning",
+)
 
 
 @command
 def run(
     network: Annotated[Path, typer.Argument(help="Integer network: quantized.h5, or its .nir.")],
-    profile: Annotated[str | None, typer.Option(help="Another profile than the one it was quantized for.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="Another profile than the one it was quantized for.", rich_help_panel=CHIP
+        ),
+    ] = None,
     learning: Annotated[
-        bool | None, typer.Option(help="Count the memory of learning synapses (default: where anything can learn).")
+        bool | None,
+        typer.Option(
+            help="Count the memory of learning synapses (default: where anything can learn).", rich_help_panel=CHIP
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the placement to.")] = None,
     json: Json = False,

@@ -9,6 +9,8 @@ import typer
 from hypr_neuro.cli.console import command, emit, print_table
 from hypr_neuro.cli.options import Json, Override, get_profile
 
+EXAMPLES = ("hypr-neuro profiles", "hypr-neuro profiles loihi2", "hypr-neuro profiles --schema > profile.json")
+
 
 @command
 def run(

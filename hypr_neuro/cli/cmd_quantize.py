@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from hypr_neuro.cli.choices import ROUNDINGS, choice
 from hypr_neuro.cli.console import command, emit, print_table
 from hypr_neuro.cli.options import (
+    CHIP,
     Data,
     DataDir,
     Json,
@@ -23,6 +25,13 @@ from hypr_neuro.cli.options import (
 )
 from hypr_neuro.cli.run_data import choose_data
 
+AS_GRAPH = "Chip, converted as a graph"
+EXAMPLES = (
+    "hypr-neuro quantize runs/a/network.h5 --profile loihi2",
+    "hypr-neuro quantize runs/a/network.h5 --override precision.weight_bits=4",
+    "hypr-neuro quantize runs/a/network.h5 --weight-groups row --out runs/g",
+)
+
 
 @command
 def run(
@@ -33,20 +42,35 @@ def run(
     data_dir: DataDir = None,
     profile: ProfileName = "loihi2",
     override: Override = None,
+    rounding: Annotated[
+        str, choice(ROUNDINGS, help="Of weights; stochastic by --seed.", rich_help_panel=CHIP)
+    ] = "nearest",
     groups: Annotated[
         str | None,
         typer.Option(
-            "--weight-groups", help="As a graph: most groups of weights a connection (default 2), or row: one a neuron."
+            "--weight-groups",
+            metavar="N|row",
+            help="Most groups of weights a connection (default: 2), or row: one a neuron.",
+            rich_help_panel=AS_GRAPH,
         ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="As a graph: netx, whose recurrent layers have one exponent and no bias line.")
+        str | None,
+        choice(
+            ("netx",),
+            help="For netx, whose recurrent layers have one exponent and no bias line.",
+            rich_help_panel=AS_GRAPH,
+        ),
     ] = None,
     largest: Annotated[
         float | None,
-        typer.Option("--largest-weight", help="As a graph: exponents are for weights up to this; clip larger."),
+        typer.Option(
+            "--largest-weight",
+            metavar="X",
+            help="Exponents are for weights up to this; larger ones are clipped.",
+            rich_help_panel=AS_GRAPH,
+        ),
     ] = None,
-    rounding: Annotated[str, typer.Option(help="Of weights: nearest, or stochastic by --seed.")] = "nearest",
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Run folder; created if need be (default: the network's own).")

@@ -10,6 +10,8 @@ import typer
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.options import Json
 
+EXAMPLES = ("hypr-neuro report runs/a",)
+
 
 @command
 def run(

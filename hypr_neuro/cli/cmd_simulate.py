@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hypr_neuro.cli.choices import DEVICES, PARTS, choice
 from hypr_neuro.cli.console import RichConsole, command, emit
-from hypr_neuro.cli.graphs import LAVA, encoded, input_encoding, record_all, run_on
+from hypr_neuro.cli.graphs import FLOAT, LAVA, encoded, input_encoding, record_all, run_on
 from hypr_neuro.cli.networks import get_float
-from hypr_neuro.cli.options import Data, DataDir, Json, Seed, check_channels, check_not_read
+from hypr_neuro.cli.options import DATA, RUN, Data, DataDir, Json, Seed, check_channels, check_not_read
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int, int, str], None]
 
+ALL = "all"
+EXAMPLES = (
+    "hypr-neuro simulate runs/a/quantized.h5",
+    "hypr-neuro simulate runs/a/quantized.h5 --network runs/a/network.h5 --out runs/a",
+    "hypr-neuro simulate runs/a/quantized.h5 --samples 4 --device lava --trace a.trace",
+)
 COUNTED = ("synaptic operations", "saturations and wraps")
 
 
@@ -32,22 +39,37 @@ def run(
     network: Annotated[Path, typer.Argument(help="Any network or graph, integer or float: .h5 or .nir.")],
     data: Data = None,
     data_dir: DataDir = None,
-    part: Annotated[str, typer.Option(help="train, validation, test or all.")] = "test",
-    samples: Annotated[int | None, typer.Option(min=1, help="Only the first samples.")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="sim (default) or lava for integers; a float network runs in float.")
+    part: Annotated[str, choice((*PARTS, ALL), help="Samples to run.", rich_help_panel=DATA)] = "test",
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only the first samples.", rich_help_panel=DATA)
     ] = None,
-    float_network: Annotated[Path | None, typer.Option("--network", help="Float network to set beside it.")] = None,
-    seed: Seed = 0,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Run folder to add the figures to (needs --network).")
+    device: Annotated[
+        str | None,
+        choice(
+            (*DEVICES, FLOAT),
+            help="Where integers run (default: sim); a float network runs in float.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    float_network: Annotated[
+        Path | None, typer.Option("--network", help="Float network to set beside it.", rich_help_panel=RUN)
     ] = None,
     trace: Annotated[
-        Path | None, typer.Option("--trace", help="File to write what was recorded to, for `hypr-neuro diff`.")
+        Path | None,
+        typer.Option("--trace", help="File to write what was recorded to, for `hypr-neuro diff`.", rich_help_panel=RUN),
     ] = None,
     record: Annotated[
         list[str] | None,
-        typer.Option("--record", help="What the trace keeps: spikes, a state (default: spikes and all states)."),
+        typer.Option(
+            "--record",
+            metavar="NAME",
+            help="What the trace keeps: spikes, a state (default: spikes and all states).",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder to add the figures to (needs --network).")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -73,7 +95,7 @@ def run(
         _report(out, net, float_network, sequences)
         source.note(out)
     float_net = None if float_network is None else get_float(float_network)
-    samples_run = sequences if part == "all" else sequences.part(part)
+    samples_run = sequences if part == ALL else sequences.part(part)
     if samples is not None:
         samples_run = samples_run.take(np.arange(min(samples, len(samples_run))))
     encoded_samples = encoded(net, samples_run)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hypr_neuro.cli.choices import ARITHMETICS, LOSSES, OPTIMIZERS, RULES, SCHEDULES, choice
 from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
 from hypr_neuro.cli.options import (
+    NETWORK,
     Data,
     DataDir,
     DataOption,
     Json,
     Out,
-    Override,
     Seed,
     check_channels,
     check_not_read,
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from hypr_neuro.train.run import Epoch
 
 PROFILE = "loihi2"
+HOW, FLOAT, FIXED = "Training", "Training in float", "Training in integers (--arithmetic fixed)"
+EXAMPLES = (
+    "hypr-neuro train --data digits --out runs/a",
+    "hypr-neuro train --data mine.npz --rule bptt --epochs 20 --out runs/b",
+    "hypr-neuro train --data digits --arithmetic fixed --profile loihi2",
+    "hypr-neuro train --from runs/a/network.h5 --epochs 2 --out runs/c",
+)
 
 
 @command
@@ -39,41 +47,84 @@ def run(
     data_dir: DataDir = None,
     option: DataOption = None,
     arithmetic: Annotated[
-        str, typer.Option(help="float, or fixed: integers alone, one sample at a time, from random integers.")
+        str,
+        choice(ARITHMETICS, help="fixed: integers alone, from random ones, one sample at a time.", rich_help_panel=HOW),
     ] = "float",
-    profile: Annotated[
-        str | None, typer.Option(help=f"Chip whose integers learn, for --arithmetic fixed (default: {PROFILE}).")
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="Network spec, YAML (default: one that suits the data).", rich_help_panel=NETWORK),
     ] = None,
-    override: Override = None,
-    spec: Annotated[Path | None, typer.Option(help="Network spec (YAML); default: one that suits the data.")] = None,
     start: Annotated[
         Path | None,
         typer.Option(
             "--from",
             help="Network to go on training: .h5 or .nir of hypr-neuro; of integers what they stand for.",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Epochs (default: by data set).", rich_help_panel=HOW)
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Learning rate at the start, in weight steps if fixed (default: by data set).",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    rule: Annotated[str | None, choice(RULES, help="Learning rule (default: hypr).", rich_help_panel=FLOAT)] = None,
     freeze: Annotated[
         list[str] | None,
-        typer.Option(help="A connection whose weights stay, e.g. layers.0.recurrent, or a layer: all that lead to it."),
+        typer.Option(
+            metavar="NAME",
+            help="A connection whose weights stay, e.g. layers.0.recurrent, or a layer: all that lead to it.",
+            rich_help_panel=FLOAT,
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs (default: by data set).")] = None,
-    rule: Annotated[
-        str | None, typer.Option(help="hypr (default), bptt, ostl, eprop or another; an unknown name lists all.")
+    chunk: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Steps of a sub-sequence (default: the whole).", rich_help_panel=FLOAT),
     ] = None,
-    chunk: Annotated[int | None, typer.Option(min=1, help="Steps of a sub-sequence (default: the whole).")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples an update (default: by data set).")] = None,
-    rate: Annotated[
-        float | None, typer.Option(help="Learning rate at the start, in weight steps if fixed (default: by data set).")
+    batch_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Samples an update (default: by data set).", rich_help_panel=FLOAT),
+    ] = None,
+    optimizer: Annotated[
+        str | None, choice(OPTIMIZERS, help="Optimizer (default: by data set).", rich_help_panel=FLOAT)
+    ] = None,
+    schedule: Annotated[
+        str | None, choice(SCHEDULES, help="How the rate goes (default: by data set).", rich_help_panel=FLOAT)
+    ] = None,
+    loss: Annotated[
+        str | None,
+        choice(LOSSES, help="Loss, by default that of the data set, see docs/training.md.", rich_help_panel=FLOAT),
+    ] = None,
+    clip: Annotated[
+        float | None, typer.Option(metavar="X", help="Largest norm of the gradient.", rich_help_panel=FLOAT)
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Stop after so many epochs without a better one.", rich_help_panel=FLOAT),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help=f"Chip whose integers learn (default: {PROFILE}).", rich_help_panel=FIXED
+        ),
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SECTION.KEY=VALUE",
+            help="Change a number of the profile, e.g. precision.weight_bits=4.",
+            rich_help_panel=FIXED,
+        ),
     ] = None,
     decay: Annotated[
-        float | None, typer.Option(help="Factor on the rate from epoch to epoch, for --arithmetic fixed.")
+        float | None,
+        typer.Option(metavar="X", help="Factor on the rate from epoch to epoch.", rich_help_panel=FIXED),
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="Of the rate: linear, cosine or constant.")] = None,
-    loss: Annotated[str | None, typer.Option(help="Loss, see docs/training.md (default: by data set).")] = None,
-    clip: Annotated[float | None, typer.Option(help="Largest norm of the gradient.")] = None,
-    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs without a better one.")] = None,
     seed: Seed = 0,
     out: Out = Path("runs/train"),
     json: Json = False,
@@ -128,11 +179,9 @@ def run(
 
 
 def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_options: Mapping[str, Any]) -> None:
-    """Raise InputError for an unknown arithmetic, and for options that only the other one takes."""
+    """Raise InputError for options that only the other arithmetic takes."""
     from hypr_neuro.errors import InputError
 
-    if arithmetic not in ("float", "fixed"):
-        raise InputError(f"--arithmetic {arithmetic}, rule: float or fixed")
     other, refused = ("fixed", fixed_options) if arithmetic == "float" else ("float", float_options)
     for key, value in refused.items():
         if value is not None:

@@ -60,11 +60,16 @@ def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     print(f"hypr-neuro: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def fail(message: str, as_json: bool = False) -> None:
-    """Print one line to standard error, with --json an object to standard output too; leave with exit code 2."""
+def refuse(message: str, as_json: bool = False) -> None:
+    """Print one line to standard error, with --json an object to standard output too."""
     print(f"hypr-neuro: error: {message}", file=sys.stderr)
     if as_json:
         print_json(json.dumps({"error": message}, ensure_ascii=False))
+
+
+def fail(message: str, as_json: bool = False) -> None:
+    """Print an error and leave with exit code 2."""
+    refuse(message, as_json)
     raise typer.Exit(2)
 
 

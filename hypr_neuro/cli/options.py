@@ -11,25 +11,46 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.profiles.profile import Profile
 
+DATA, NETWORK, CHIP, LEARNING, RUN = "Data", "Network", "Chip", "Learning", "Run"
+"""Groups of options in the help."""
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder with the data set's files.", rich_help_panel=DATA)
+]
 Data = Annotated[
     str | None,
     typer.Option(
         "--data",
+        metavar="NAME|FILE",
         help="A data set (see `hypr-neuro data`), or an .npz file of your own (default: that of the network's folder).",
+        rich_help_panel=DATA,
     ),
 ]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder with the data set's files.")]
 DataOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Option of the data set, KEY=VALUE, e.g. delay=2000.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Option of the data set, e.g. delay=2000.", rich_help_panel=DATA),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; created if need be.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-ProfileName = Annotated[str, typer.Option("--profile", help="Name of a profile, or the path of a YAML file.")]
+ProfileName = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        metavar="NAME|FILE",
+        help="A profile (see `hypr-neuro profiles`), or a YAML file.",
+        rich_help_panel=CHIP,
+    ),
+]
 
 Override = Annotated[
     list[str] | None,
-    typer.Option("--override", help="Change a number of the profile, SECTION.KEY=VALUE, e.g. precision.weight_bits=4."),
+    typer.Option(
+        "--override",
+        metavar="SECTION.KEY=VALUE",
+        help="Change a number of the profile, e.g. precision.weight_bits=4.",
+        rich_help_panel=CHIP,
+    ),
 ]
 
 

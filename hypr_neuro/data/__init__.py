@@ -88,7 +88,7 @@ def load_data(name: str | Path, folder: str | Path | None = None, /, **options: 
     known = list(signature(loader).parameters)[1:]
     unknown = [option for option in options if option not in known]
     if unknown:
-        raise InputError(f"data '{name}': unknown option '{unknown[0]}', known: {', '.join(known)}")
+        raise InputError(f"data '{name}': unknown option {among(unknown[0], known)}")
     return loader(folder if name in LOADERS else Path(folder or ".") / name, **options)
 
 

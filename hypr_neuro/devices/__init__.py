@@ -7,7 +7,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from hypr_neuro.devices.device import CAPABILITIES, Device, DeviceBase
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, like_and_known
 from hypr_neuro.numbers.registry import without_record
 
 __all__ = ["CAPABILITIES", "Device", "DeviceBase", "device_class", "device_names", "open_device"]
@@ -29,7 +29,7 @@ def device_class(name: str) -> type[DeviceBase]:
     classes = _classes()
     if not isinstance(name, str) or name not in classes:
         file = without_record(__name__, __path__, name, "DEVICE")
-        raise InputError(f"unknown device {name!r:.60}{file}, known: {', '.join(sorted(classes))}")
+        raise InputError(f"unknown device {name!r:.60}{file}{like_and_known(name, sorted(classes))}")
     return classes[name]
 
 

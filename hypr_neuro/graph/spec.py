@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, like_and_known
 from hypr_neuro.files.yaml_file import load_yaml
 
 Range = FiniteFloat | tuple[FiniteFloat, FiniteFloat]
@@ -86,13 +86,36 @@ EXPLAINED = {
 """Plain words for pydantic's commonest findings."""
 
 
-def describe(error: ValidationError) -> str:
-    """Tell the first finding of pydantic as one line: key, value, rule."""
-    first = error.errors()[0]
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """Tell the first finding of pydantic on data of `model` as one line: key, value, rule."""
+    findings = error.errors()
+    # an unknown key is often the one that is missing, misspelt
+    first = next((found for found in findings if found["type"] == "extra_forbidden"), findings[0])
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
     message = EXPLAINED.get(first["type"], first["msg"])
+    if first["type"] == "extra_forbidden":
+        message += like_and_known(str(first["loc"][-1]), _keys_at(model, first["loc"][:-1]))
     others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"key '{key}' = {first.get('input')!r:.60}: {message}{others}"
+
+
+def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that a mapping at this place of the data may have, [] where the types do not say."""
+    found: Any = model
+    for part in place:
+        if _is_model(found):
+            field = found.model_fields.get(part)
+            found = None if field is None else field.annotation
+        else:
+            # of a list or a union what it holds: a mapping with keys of its own
+            found = next((inner for inner in get_args(found) if _is_model(inner)), None)
+    if not _is_model(found):
+        found = next((inner for inner in get_args(found) if _is_model(inner)), None)
+    return list(found.model_fields) if _is_model(found) else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def parse_spec(spec: NetworkSpec | dict[str, Any] | str | Path) -> NetworkSpec:
@@ -106,4 +129,4 @@ def parse_spec(spec: NetworkSpec | dict[str, Any] | str | Path) -> NetworkSpec:
     try:
         return NetworkSpec.model_validate(spec)
     except ValidationError as error:
-        raise InputError(f"{where}: {describe(error)}") from error
+        raise InputError(f"{where}: {describe(error, NetworkSpec)}") from error

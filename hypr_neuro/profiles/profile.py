@@ -301,7 +301,7 @@ def parse_profile(data: Any, where: str) -> Profile:
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
-        raise ProfileError(f"profile '{where}': {describe(error)}") from error
+        raise ProfileError(f"profile '{where}': {describe(error, Profile)}") from error
 
 
 def profile_schema() -> dict[str, Any]:

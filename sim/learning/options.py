@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -128,7 +128,7 @@ class LearnOptions:
         connections = qnet.connection_names()
         for name in self.layers:
             if name not in known and name not in connections:
-                raise InputError(f"layers: unknown layer '{name}', known: {', '.join((*known, *connections))}")
+                raise InputError(f"layers: unknown layer {among(name, (*known, *connections))}")
         if self.noise and (len(self.noise) != len(known) or not all(0 <= a <= LARGEST_NOISE for a in self.noise)):
             raise InputError(
                 f"noise = {self.noise}, rule: an integer from 0 to {LARGEST_NOISE} for each of {len(known)} "

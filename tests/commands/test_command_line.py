@@ -203,7 +203,7 @@ def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path)
         (["--arithmetic", "fixed", "--clip", "1"], "--clip 1.0: only with --arithmetic float"),
         (["--profile", "loihi2"], "--profile loihi2: only with --arithmetic fixed"),
         (["--decay", "0.5"], "--decay 0.5: only with --arithmetic fixed"),
-        (["--arithmetic", "double"], "--arithmetic double, rule: float or fixed"),
+        (["--arithmetic", "double"], "'--arithmetic': 'double', known: float, fixed"),
         (["--arithmetic", "fixed", "--rate", "0"], "rate = 0.0"),
         (["--arithmetic", "fixed", "--profile", "loihi9"], "loihi9"),
     ],

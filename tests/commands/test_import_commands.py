@@ -185,7 +185,7 @@ def test_bad_files_and_targets_leave_nothing(foreign: Path, quantized: Path, tmp
         assert words in refusal(
             "import", file, *(("--dt", DT, "--reset", "zero") if file.suffix == ".nir" else ()), "--out", out
         )
-    assert "unknown target 'fpga', known: " in refusal("compile", quantized, "--target", "fpga", "--out", out)
+    assert "'--target': 'fpga', known: " in refusal("compile", quantized, "--target", "fpga", "--out", out)
     assert "(compilers), not 'spinnaker2'" in refusal("compile", quantized, "--target", "spinnaker2", "--out", out)
     assert "holds floats" in refusal("compile", quantized.with_name("network.h5"), "--out", out)
     assert not out.exists()

@@ -5,6 +5,7 @@ One file a rule, found by its file name: a module of this package with a `RULE` 
 
 from __future__ import annotations
 
+from hypr_neuro.errors import like_and_known
 from hypr_neuro.numbers.registry import load_records, without_record
 from hypr_neuro.sim.learning.updates.base import UpdateRule
 
@@ -13,5 +14,5 @@ UPDATES: dict[str, UpdateRule] = load_records(__name__, __path__, "RULE", Update
 
 
 def of_unknown(name: object) -> str:
-    """Return what to say behind a name that no rule has: whether its file lacks a `RULE`, and the known names."""
-    return f"{without_record(__name__, __path__, name, 'RULE')}, known: {', '.join(sorted(UPDATES))}"
+    """Return what to say behind a name that no rule has: whether its file lacks a `RULE`, one like it, all known."""
+    return f"{without_record(__name__, __path__, name, 'RULE')}{like_and_known(name, sorted(UPDATES))}"
