@@ -59,6 +59,9 @@ class Simulator:
         self._given, self.batch = network, batch
         self.reset()
 
+    def __repr__(self) -> str:
+        return f"Simulator of {self.batch} sample(s) side by side, step {self.time}; {self.network.table().title}"
+
     def reset(self) -> None:
         """Set all states zero, time 0; event counts too. Weights are taken over anew."""
         self.network, self.time = as_integer(self._given)[0], 0

@@ -28,10 +28,12 @@ from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.progress import progress_bar
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import values_of
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import dequantize
+from hypr_neuro.shown import Shown, as_html, as_text, percent
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnOptions
@@ -88,7 +90,7 @@ class ComparedEpoch:
     bptt_cosine: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """Result of `compare`.
 
@@ -116,6 +118,24 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     connections: dict[str, str] = field(default_factory=dict)
 
+    def table(self) -> Shown:
+        """Return the epochs of both sides."""
+        rows = [
+            (
+                f"{e.epoch}",
+                percent(e.device_accuracy),
+                percent(e.float_accuracy),
+                f"{e.weight_distance:.3g}",
+                f"{min(e.cosine.values()):.4f}" if e.cosine else "–",
+            )
+            for e in self.epochs
+        ]
+        headings = ("epoch", "device", "float", "distance of weights", "least cosine of gradients")
+        return Shown(f"Comparison: {self.rule}, {self.updates:,} updates of each side", headings, rows)
+
+    __repr__ = as_text
+    _repr_html_ = as_html
+
     @property
     def gap(self) -> float:
         """Accuracy of the device minus that of the float side after the last epoch."""
@@ -138,6 +158,7 @@ def compare(
     part: str = "test",
     on_epoch: Callable[[str, int], None] | None = None,
     on_sample: Callable[[int, int], None] | None = None,
+    progress: bool | None = None,
 ) -> Comparison:
     """Let `qnet` learn on a device, and the float rule beside it from the same start.
 
@@ -161,6 +182,8 @@ def compare(
         Called with "device" or "float" and the number of epochs finished.
     on_sample
         Called as a learner's.
+    progress
+        Show a bar; None: in terminals and notebooks, unless `on_epoch` or `on_sample` is given.
 
     Raises
     ------
@@ -181,12 +204,18 @@ def compare(
         if on_epoch is not None:
             on_epoch("device", len(snapshots))
 
-    with _quick_turns(), ThreadPoolExecutor(1) as pool:
+    def told(done: int, samples: int) -> None:
+        advance(len(snapshots) * samples + done, epochs * samples, "samples on the device")
+        if on_sample is not None:
+            on_sample(done, samples)
+
+    bar = progress_bar("compare", progress, on_epoch, on_sample)
+    with bar as advance, _quick_turns(), ThreadPoolExecutor(1) as pool:
         beside = pool.submit(twin.learn, data, epochs, part, on_epoch)
         try:
             with open_device(device) as chip:
                 chip.load(qnet)
-                run = chip.learn(data, epochs=epochs, options=options, on_epoch=keep, on_sample=on_sample)
+                run = chip.learn(data, epochs=epochs, options=options, on_epoch=keep, on_sample=told)
             float_steps = beside.result()
         finally:
             # an error or Ctrl-C on this side must not wait for the other to finish

@@ -14,6 +14,7 @@ from hypr_neuro.errors import HyprWarning, InputError, among
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import as_mask, whole
+from hypr_neuro.shown import Shown, as_html
 
 PARTS = ("train", "validation", "test")
 ONE_HOT = "; they look like one-hot labels: give y.argmax(axis=-1)"
@@ -93,6 +94,14 @@ class SequenceData:
                 f"{self.y.min()}..{self.y.max()}"
                 + ("; they count from 1: give y - 1" if self.y.min() == 1 and self.y.max() == self.classes else "")
             )
+
+    def table(self) -> Shown:
+        """Return the samples of each part."""
+        counts = [(part, np.flatnonzero(self.split == part)) for part in PARTS]
+        rows = [(part, f"{len(index):,}") for part, index in counts]
+        return Shown(repr(self), ("part", "samples"), rows)
+
+    _repr_html_ = as_html
 
     def __repr__(self) -> str:
         """Tell shapes and parts, not the numbers."""

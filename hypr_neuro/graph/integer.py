@@ -16,9 +16,8 @@ of messages is rounded to nearest instead: what floors drop in every step would 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import permutations
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +26,7 @@ import numpy as np
 from hypr_neuro.errors import FileFormatError, InputError, among
 from hypr_neuro.files.store import content_digest, load_arrays, save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock
+from hypr_neuro.graph.ends import check_ends, check_populations
 from hypr_neuro.graph.kinds import wrong_kind
 from hypr_neuro.graph.synapses import (
     LARGEST_DELAY,
@@ -39,11 +39,12 @@ from hypr_neuro.graph.synapses import (
     matrix_entry,
     shift_entry,
 )
+from hypr_neuro.graph.tables import network_table
 from hypr_neuro.neurons import get_model
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
 from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import whole
+from hypr_neuro.shown import Shown, as_html, as_text
 
 __all__ = ["INPUT", "LARGEST_DELAY", "HasInteger", "IntegerNetwork", "Population", "Synapses", "Weights", "as_integer"]
 
@@ -124,40 +125,7 @@ class Population:
         return cls(name, record, np.stack(per_neuron) if per_neuron else np.zeros((0, size), np.int64), constants)
 
 
-def check_ends(c: Any, inputs: int, populations: Sequence[Any]) -> None:
-    """Raise InputError for a connection, of integers or of floats, whose ends, shape or current a network lacks.
-
-    `populations` are the network's, each with name, size and model; `inputs` the channels of its input.
-    """
-    whole(f"connection {c.name}: current", c.current)
-    by_name = {p.name: p for p in populations}
-    for end, known in ((c.source, [INPUT, *by_name]), (c.target, list(by_name))):
-        if end not in known:
-            raise InputError(f"connection {c.name}: unknown {among(end, known)}")
-    pre = inputs if c.source == INPUT else by_name[c.source].size
-    target = by_name[c.target]
-    if c.shape != (target.size, pre):
-        raise InputError(f"connection {c.name}: weights of shape {c.shape}, rule: ({target.size}, {pre})")
-    if not 0 <= c.current < target.model.currents:
-        raise InputError(
-            f"connection {c.name}: current {c.current}, '{target.model.name}' has "
-            f"{target.model.currents} input current(s), counted from 0"
-        )
-
-
-def check_populations(populations: Sequence[Any], outputs: Sequence[str]) -> None:
-    """Raise InputError for names that do not tell populations apart, and outputs that are none of them."""
-    names = [p.name for p in populations]
-    if not names or len(set(names)) != len(names) or INPUT in names:
-        raise InputError(f"populations {names}, rule: at least one, names differ and none is '{INPUT}'")
-    for prefix, name in permutations(names, 2):
-        if name.startswith(f"{prefix}/"):
-            raise InputError(f"population '{name}', rule: no name starts with another's and '/', '{prefix}/' here")
-    if not outputs or len(set(outputs)) != len(outputs) or not set(outputs) <= set(names):
-        raise InputError(f"outputs {tuple(outputs)}, rule: populations of the network, known: {', '.join(names)}")
-
-
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class IntegerNetwork:
     """Populations in the order in which a step computes them, and the connections between them.
 
@@ -257,6 +225,14 @@ class IntegerNetwork:
     def output_size(self) -> int:
         """Neurons of all output populations."""
         return sum(self.population(name).size for name in self.outputs)
+
+    def table(self) -> Shown:
+        """Return the populations with what they receive."""
+        connections = [(c, c.weights) for c in self.synapses]
+        return network_table("IntegerNetwork", self.inputs, self.populations, connections, self.outputs)
+
+    __repr__ = as_text
+    _repr_html_ = as_html
 
     def readout(self, sent: Mapping[str, Array], tail: int) -> Array:
         """Return the outputs (sample, T, outputs) in float time.

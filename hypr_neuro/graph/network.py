@@ -28,21 +28,23 @@ from hypr_neuro.files.store import content_digest
 from hypr_neuro.graph.chain import chain_fault, chain_layers, chain_parts
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
 from hypr_neuro.graph.draw import drawn_layers
+from hypr_neuro.graph.ends import check_ends
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
-from hypr_neuro.graph.integer import check_ends
 from hypr_neuro.graph.kinds import require_positive
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network_file import contents, load_network, save_contents
 from hypr_neuro.graph.spec import NetworkSpec, parse_spec
+from hypr_neuro.graph.tables import network_table
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import whole
 from hypr_neuro.renamed import renamed_names, warn_renamed
+from hypr_neuro.shown import Shown, as_html, as_text
 
 __getattr__ = renamed_names(__name__, {"FloatGraph": "Network"})
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Network:
     """Populations in the order in which a step computes them, and the connections between them.
 
@@ -245,6 +247,15 @@ class Network:
     def output_size(self) -> int:
         """Number of outputs: the neurons of all output populations."""
         return sum(self.population(name).size for name in self.outputs)
+
+    def table(self) -> Shown:
+        """Return the populations with what they receive."""
+        connections = [(c, c.weights) for c in self.connections]
+        more = f"; {self.dt:g} s a step"
+        return network_table("Network", self.inputs, self.populations, connections, self.outputs, more)
+
+    __repr__ = as_text
+    _repr_html_ = as_html
 
     def copy(self) -> Network:
         """Return a network with its own arrays."""

@@ -23,6 +23,7 @@ from hypr_neuro.graph.spec import describe
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
 from hypr_neuro.numbers.registry import without_record
+from hypr_neuro.shown import Shown, as_html, as_text
 
 FORMAT_FIELDS = {entry.name for entry in fields(FixedFormat)}
 """What a neuron's `to_fixed` needs; most of it a profile says under the same name."""
@@ -218,6 +219,21 @@ class Profile(_Strict):
     chip: Chip = Field(default_factory=Chip)
     energy: Energy = Field(default_factory=Energy)
     compilers: tuple[str, ...] = ()
+
+    def table(self) -> Shown:
+        """Return every number that is stated, with its unit; `hypr-neuro profiles NAME` adds the sources."""
+        rows = [
+            (f"{section}.{key}", f"{quantity.value}", quantity.unit)
+            for section, content in self
+            if isinstance(content, _Strict)
+            for key, quantity in content
+            if isinstance(quantity, Quantity)
+        ]
+        return Shown(f"Profile '{self.name}': {self.description}", ("key", "value", "unit"), rows)
+
+    __repr__ = as_text
+    __str__ = as_text
+    _repr_html_ = as_html
 
     def fixed_format(self, state_range: float, weight_range: float) -> FixedFormat:
         """Return what a neuron's `to_fixed` needs.

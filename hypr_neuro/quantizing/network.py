@@ -14,7 +14,9 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
-from hypr_neuro.graph.integer import IntegerNetwork, check_populations
+from hypr_neuro.graph.ends import check_populations
+from hypr_neuro.graph.integer import IntegerNetwork
+from hypr_neuro.graph.tables import network_table
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network_file import KIND, contents, load_network
@@ -26,6 +28,7 @@ from hypr_neuro.quantizing.parts import (
     require_arrays,
 )
 from hypr_neuro.quantizing.record import explained
+from hypr_neuro.shown import Shown, as_html
 
 OUTPUT_DECAY = 0.9
 """κ of outputs that spike, unless the network says another, as in training."""
@@ -89,6 +92,14 @@ class QuantizedNetwork:
     def __repr__(self) -> str:
         populations = ", ".join(f"'{p.name}' of {p.size} {p.model.name}" for p in self.populations)
         return f"QuantizedNetwork({self.inputs} inputs; {populations}; profile '{self.profile.name}')"
+
+    def table(self) -> Shown:
+        """Return the populations with what they receive."""
+        connections = [(c, c.mantissa) for c in self.connections]
+        more = f"; profile '{self.profile.name}'"
+        return network_table("QuantizedNetwork", self.inputs, self.populations, connections, self.outputs, more)
+
+    _repr_html_ = as_html
 
     # --- chains of layers
 

@@ -21,6 +21,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.recorded import recorded_shapes
+from hypr_neuro.shown import Shown, as_html
 
 KIND = "hypr-neuro trace"
 REMEDY = "`hypr-neuro simulate NETWORK --trace FILE` writes one"
@@ -135,6 +136,12 @@ class Trace:
     synaptic_operations: int
     origin: Origin | None = None
     input: Array | None = None
+
+    def table(self) -> Shown:
+        """Return the rate of each population, spikes a neuron and step."""
+        return Shown(repr(self), ("population", "rate"), [(name, f"{rate:.3g}") for name, rate in self.rates.items()])
+
+    _repr_html_ = as_html
 
     def __repr__(self) -> str:
         """Tell what was recorded and the rates, not the numbers."""

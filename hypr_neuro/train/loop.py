@@ -21,6 +21,7 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import optional_whole, require_number, whole
+from hypr_neuro.progress import Advance, progress_bar
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows
 from hypr_neuro.sim.engine import simulate
@@ -38,7 +39,7 @@ from hypr_neuro.train.networks import (
 from hypr_neuro.train.online import check_online, online_gradients
 from hypr_neuro.train.optimizers import clip_norm, make_optimizer
 from hypr_neuro.train.rules import RuleChoice, get_rule
-from hypr_neuro.train.run import CHECKPOINT, START, Epoch, History, Run, copies, start_digest
+from hypr_neuro.train.run import CHECKPOINT, START, Epoch, History, Run, copies, in_words, start_digest
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def train(
     update_every: int | None = None,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    progress: bool | None = None,
 ) -> History:
     """Train `net` in place; afterwards it holds the weights of the epoch that did best on the validation part.
 
@@ -154,6 +156,8 @@ def train(
         ends with the last epoch all rates are others, and it starts again, with a warning.
     on_epoch : callable, optional
         Called with the figures of each epoch.
+    progress : bool, optional
+        Show a bar; None: in terminals and notebooks, unless `on_epoch` is given.
 
     Returns
     -------
@@ -213,15 +217,33 @@ def train(
         described |= code_digests(chosen, kind)
         described[START] = start_digest(net, data)
         run.restore(path, described, by_length=options.schedule != "constant")
+    with progress_bar("train", progress, on_epoch) as advance:
+        _epochs(run, data, options, path, described, on_epoch, advance)
+    for name, array in net.arrays().items():
+        array[...] = run.best[name]
+    net.encoder = data.encoder
+    return run.history
+
+
+def _epochs(
+    run: Run,
+    data: SequenceData,
+    options: Options,
+    path: Path | None,
+    described: dict[str, Any],
+    on_epoch: Callable[[Epoch], None] | None,
+    advance: Advance,
+) -> None:
+    """Train for the epochs that are still to come, each stored when it is finished."""
     while not run.done(options.epochs, options.patience):
         loss_value = _one_epoch(run, data, options, path)
         with run.averaged():
             has_validation = np.any(data.split == "validation")
-            validation = evaluate(net, data, "validation").figure if has_validation else float("nan")
+            validation = evaluate(run.net, data, "validation").figure if has_validation else float("nan")
             if has_validation and not np.isfinite(validation):
                 raise HyprError(
                     f"validation = {validation} after epoch {len(run.history.epochs)}: training diverged, or no step "
-                    f"of that part is scored; lower rate ({rate}); {_last_good_state(run, path)}"
+                    f"of that part is scored; lower rate ({options.rate}); {_last_good_state(run, path)}"
                 )
             entry = Epoch(len(run.history.epochs), run.optimizer.rate, loss_value, validation)
             run.note(entry)
@@ -229,10 +251,7 @@ def train(
             run.save(path, described)
         if on_epoch is not None:
             on_epoch(entry)
-    for name, array in net.arrays().items():
-        array[...] = run.best[name]
-    net.encoder = data.encoder
-    return run.history
+        advance(len(run.history.epochs), options.epochs, f"loss {entry.loss:.3g}, validation {in_words(validation)}")
 
 
 def _usual_loss(net: Network, data: SequenceData) -> str:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.shown import Shown, as_html, as_text, percent
 from hypr_neuro.train.code_digest import CODE
 from hypr_neuro.train.losses import Loss
 from hypr_neuro.train.networks import digest_parts
@@ -39,12 +41,28 @@ class Epoch:
     validation: float
 
 
-@dataclass
+def in_words(figure: float) -> str:
+    """Return a figure of validation: accuracies as percentages, squared errors, which count below 0, as numbers."""
+    return percent(figure) if isnan(figure) or figure >= 0 else f"squared error {-figure:.4g}"
+
+
+@dataclass(repr=False)
 class History:
     """Epochs of one training run; `best` is the epoch whose weights were kept."""
 
     epochs: list[Epoch] = field(default_factory=list)
     best: int = -1
+
+    def table(self) -> Shown:
+        """Return the epochs, and which one was kept."""
+        rows = [(f"{e.epoch}", f"{e.rate:.3g}", f"{e.loss:.4g}", in_words(e.validation)) for e in self.epochs]
+        best = [in_words(e.validation) for e in self.epochs if e.epoch == self.best]
+        kept = [f"; best {self.best}, validation {figure}" for figure in best]
+        headings = ("epoch", "rate", "loss", "validation")
+        return Shown(f"History: {len(rows)} epoch(s){''.join(kept)}", headings, rows)
+
+    __repr__ = as_text
+    _repr_html_ = as_html
 
 
 @dataclass

@@ -21,7 +21,9 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import whole
 from hypr_neuro.numbers.fixed_point import shr_floor
+from hypr_neuro.progress import Advance, progress_bar
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.shown import Shown, as_html, as_text, percent
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions, as_rate
@@ -67,13 +69,31 @@ class LearnEpoch:
     events: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(repr=False)
 class LearnRun:
     """Result of learning: `qnet` with what was learned, one entry an epoch, and how the rate was found if it was."""
 
     qnet: QuantizedNetwork
     epochs: list[LearnEpoch] = field(default_factory=list)
     search: RateSearch | None = None
+
+    def table(self) -> Shown:
+        """Return the epochs."""
+        rows = [
+            (
+                f"{e.epoch}",
+                percent(e.online_accuracy),
+                f"{e.rate:.3g}",
+                f"{e.weights_changed:,}",
+                f"{e.weights_saturated:,}",
+            )
+            for e in self.epochs
+        ]
+        headings = ("epoch", "online accuracy", "rate", "changes of weights", "at their ends")
+        return Shown(f"LearnRun: {len(rows)} epoch(s) of {self.qnet!r}", headings, rows)
+
+    __repr__ = as_text
+    _repr_html_ = as_html
 
 
 @dataclass
@@ -132,6 +152,7 @@ def learn(
     on_sample: Callable[[int, int], None] | None = None,
     before_update: Callable[[Learner], None] | None = None,
     regularizer: Regularizer | None = None,
+    progress: bool | None = None,
     **fields: Any,
 ) -> LearnRun:
     """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
@@ -159,6 +180,8 @@ def learn(
     regularizer : callable, optional
         Function (connection, weights, mean rates) whose integers are added to the gradients before each update, see
         `sim.learning.regularizer`; a checkpoint knows it by its name.
+    progress : bool, optional
+        Show a bar; None: in terminals and notebooks, unless `on_epoch` or `on_sample` is given.
 
     Returns
     -------
@@ -190,25 +213,39 @@ def learn(
             f"checkpoint '{checkpoint}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many, "
             "or choose another folder"
         )
-    for epoch, epoch_rates in enumerate(rates(options, epochs)):
-        if epoch < len(run.epochs):
-            continue
-        tally = tally or _Tally.start(learner)
-        _epoch(learner, run, part, epoch, epoch_rates, tally, store, on_sample)
-        run.epochs.append(tally.entry(learner, epoch, epoch_rates[0]))
-        if not run.epochs[-1].weights_changed and run.epochs[-1].online_accuracy < 1.0:
-            warnings.warn(
-                f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
-                "hn.scale_to_rate before quantizing), the rate too small, or no update was due",
-                HyprWarning,
-                stacklevel=2,
-            )
-        tally = None
-        if store is not None:
-            store.save(learner, run, None)
-        if on_epoch is not None:
-            on_epoch(run.epochs[-1], learned)
+    with progress_bar("learn", progress, on_epoch, on_sample) as advance:
+        for epoch, epoch_rates in enumerate(rates(options, epochs)):
+            if epoch < len(run.epochs):
+                continue
+            tally = tally or _Tally.start(learner)
+            _epoch(learner, run, part, epoch, epoch_rates, tally, store, _counting(advance, on_sample, epoch, epochs))
+            run.epochs.append(tally.entry(learner, epoch, epoch_rates[0]))
+            if not run.epochs[-1].weights_changed and run.epochs[-1].online_accuracy < 1.0:
+                warnings.warn(
+                    f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
+                    "hn.scale_to_rate before quantizing), the rate too small, or no update was due",
+                    HyprWarning,
+                    stacklevel=2,
+                )
+            tally = None
+            if store is not None:
+                store.save(learner, run, None)
+            if on_epoch is not None:
+                on_epoch(run.epochs[-1], learned)
     return run
+
+
+def _counting(
+    advance: Advance, on_sample: Callable[[int, int], None] | None, epoch: int, epochs: int
+) -> Callable[[int, int], None]:
+    """Return a function of (samples done, samples) of an epoch that moves the bar, of all epochs, too."""
+
+    def told(done: int, samples: int) -> None:
+        advance(epoch * samples + done, epochs * samples, f"samples, epoch {epoch + 1} of {epochs}")
+        if on_sample is not None:
+            on_sample(done, samples)
+
+    return told
 
 
 def learned_in_silence(qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> QuantizedNetwork:
