@@ -13,7 +13,7 @@ import typer
 from hypr_neuro.cli.choices import DEVICES, choice
 from hypr_neuro.cli.console import RichConsole, command, emit, print_table
 from hypr_neuro.cli.networks import get_float, get_quantized
-from hypr_neuro.cli.options import LEARNING, Data, DataDir, Json, Out, Seed, check_channels
+from hypr_neuro.cli.options import LEARNING, Data, DataDir, Encode, Json, Out, Seed, check_channels, with_encoder
 from hypr_neuro.cli.run_data import choose_data
 
 EXAMPLES = (
@@ -30,6 +30,7 @@ def run(
     quantized: Annotated[Path, typer.Argument(help="quantized.h5 of the same network, or its .nir.")],
     data: Data = None,
     data_dir: DataDir = None,
+    encode: Encode = None,
     device: Annotated[str, choice(DEVICES, help="Where to learn.", rich_help_panel=LEARNING)] = "sim",
     scratch: Annotated[
         bool, typer.Option("--scratch", help="Start from random weights.", rich_help_panel=LEARNING)
@@ -73,7 +74,7 @@ def run(
     if scratch and disturb:
         raise InputError("--scratch and --disturb exclude each other; choose one")
     net, qnet = get_float(network, foreign=True), get_quantized(quantized)
-    source = choose_data(data, data_dir, seed, network=quantized)
+    source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=quantized)
     sequences = source.load()
     check_channels(sequences, qnet.inputs)
     folder, task = RunFolder(out), task_for(sequences)

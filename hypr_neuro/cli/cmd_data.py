@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from hypr_neuro.cli.console import command, emit
-from hypr_neuro.cli.options import DataDir, Json, get_data
+from hypr_neuro.cli.options import DataDir, Encode, Json, get_data, with_encoder
 
-EXAMPLES = ("hypr-neuro data", "hypr-neuro data ecg --data-dir FOLDER", "hypr-neuro data mine.npz")
+EXAMPLES = (
+    "hypr-neuro data",
+    "hypr-neuro data ecg --data-dir FOLDER",
+    "hypr-neuro data mine.npz",
+    "hypr-neuro data mine.npz --encode level_crossing:threshold=0.1",
+)
 
 
 @command
@@ -18,9 +24,17 @@ def run(
         str, typer.Argument(help="Name of a data set (docs/data.md), or the path of an .npz file.")
     ] = "digits",
     data_dir: DataDir = None,
+    encode: Encode = None,
     json: Json = False,
 ) -> None:
     """Load and check a data set, and say what is in it."""
+    from hypr_neuro.data.checks import holds_fractions
+    from hypr_neuro.data.encoding import suggestion
     from hypr_neuro.workflow.describe import describe_data
 
-    emit(describe_data(get_data(name, data_dir, 0)), json, name)
+    data = get_data(name, data_dir, 0, with_encoder(None, encode))
+    facts = describe_data(data)
+    if holds_fractions(data.x):
+        again = f"`hypr-neuro data {shlex.quote(name)} --encode {suggestion(data.x)}`"
+        facts["input"] = f"fractions, which a float network alone takes; {again} shows them as spikes"
+    emit(facts, json, name)

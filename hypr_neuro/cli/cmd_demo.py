@@ -11,12 +11,14 @@ from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.options import (
     DATA,
     DataDir,
+    Encode,
     Json,
     Override,
     ProfileName,
     Seed,
     get_profile,
     profile_arguments,
+    with_encoder,
 )
 from hypr_neuro.cli.run_data import DataSource
 
@@ -35,6 +37,7 @@ def run(
         ),
     ] = "digits",
     data_dir: DataDir = None,
+    encode: Encode = None,
     profile: ProfileName = "loihi2",
     override: Override = None,
     seed: Seed = 0,
@@ -51,7 +54,9 @@ def run(
     from hypr_neuro.workflow.demo import run_demo
 
     chip = get_profile(profile, override)
-    source = DataSource(data, None if data_dir is None else str(data_dir), (), seed)
+    source = DataSource(
+        data, None if data_dir is None else str(data_dir), tuple(with_encoder(None, encode) or ()), seed
+    )
     sequences = source.load()
     folder = out or Path("runs") / f"demo-{sequences.name}"
     results = run_demo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from hypr_neuro.cli.choices import INTEGRATORS, ORDERS, RESETS, RESONATORS, choi
 from hypr_neuro.cli.console import command, emit
 from hypr_neuro.cli.options import Json
 
-OPEN, NIR, STATE_DICT = "What files leave open", "NIR", "State dicts"
+OPEN, NIR, STATE_DICT, NETX = "What files leave open", "NIR", "State dicts", "netx (.net)"
 EXAMPLES = (
     "hypr-neuro import model.nir --dt 1e-3 --reset subtract --out runs/n",
     "hypr-neuro import network.net --out runs/n",
@@ -57,7 +57,11 @@ def run(
     ] = None,
     neuron: Annotated[
         str | None,
-        choice(RESONATORS, help="Of checkpoints with omega and b_offset (default: brf).", rich_help_panel=STATE_DICT),
+        choice(
+            RESONATORS,
+            help="Of checkpoints with one hidden layer (default: by their arrays).",
+            rich_help_panel=STATE_DICT,
+        ),
     ] = None,
     reset_delay: Annotated[
         bool | None,
@@ -69,6 +73,34 @@ def run(
     norm_input: Annotated[
         bool | None,
         typer.Option(help="Of Sinabs: whether what arrives is scaled by 1 - e^(-1/tau).", rich_help_panel=STATE_DICT),
+    ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Layers to read (default: all).", rich_help_panel=NETX),
+    ] = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,CHANNELS",
+            help="Of a file that starts with a convolution and has no input layer.",
+            rich_help_panel=NETX,
+        ),
+    ] = None,
+    input_message_bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="Bits of integers that come in (default: 0, spikes).", rich_help_panel=NETX
+        ),
+    ] = None,
+    connection_delay: Annotated[
+        int | None,
+        typer.Option(
+            metavar="0|1",
+            min=0,
+            max=1,
+            help="Steps from layer to layer (default: 1, as Lava runs it; 0: all in one step).",
+            rich_help_panel=NETX,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the network; created if need be.")] = Path(
         "runs/import"
@@ -83,8 +115,15 @@ def run(
 
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)
-    choices = {"dt": dt, "reset": reset, "integrator": integrator, "order": order, "recurrent_delay": recurrent_delay}
-    choices |= {"max_spikes": max_spikes}
+    choices: dict[str, Any] = {
+        "dt": dt,
+        "reset": reset,
+        "integrator": integrator,
+        "order": order,
+        "recurrent_delay": recurrent_delay,
+    }
+    choices |= {"max_spikes": max_spikes, "layers": layers, "input_shape": _shape(input_shape)}
+    choices |= {"input_message_bits": input_message_bits, "connection_delay": connection_delay}
     imported = import_file(file, **choices, neuron=neuron, floor=floor, reset_delay=reset_delay, norm_input=norm_input)
     folder = make_folder(out)
     path = folder / imported.file_name
@@ -96,3 +135,15 @@ def run(
     if not json:
         for line in imported.lines:
             print(line)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    """Return the three numbers of --input-shape."""
+    from hypr_neuro.errors import InputError
+
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"--input-shape {text}, rule: X,Y,CHANNELS, such as 32,32,2")
+    return tuple(map(int, parts))

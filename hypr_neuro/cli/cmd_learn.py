@@ -10,7 +10,18 @@ import typer
 
 from hypr_neuro.cli.choices import DEVICES, FEEDBACKS, UPDATE_UNITS, UPDATES, choice
 from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
-from hypr_neuro.cli.options import LEARNING, Data, DataDir, Json, Out, Seed, check_channels, check_not_read
+from hypr_neuro.cli.options import (
+    LEARNING,
+    Data,
+    DataDir,
+    Encode,
+    Json,
+    Out,
+    Seed,
+    check_channels,
+    check_not_read,
+    with_encoder,
+)
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
@@ -33,6 +44,7 @@ def run(
     network: Annotated[Path, typer.Argument(help="quantized.h5 to start from.")],
     data: Data = None,
     data_dir: DataDir = None,
+    encode: Encode = None,
     epochs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Passes over the training samples.", rich_help_panel=LEARNING)
     ] = 1,
@@ -99,7 +111,7 @@ def run(
     from hypr_neuro.sim.learning.options import LearnOptions
 
     qnet = get_quantized(network)
-    source = choose_data(data, data_dir, seed, network=network)
+    source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=network)
     data_given = source.load()
     check_channels(data_given, qnet.inputs)
     sequences = encoded(qnet, data_given)

@@ -14,6 +14,7 @@ from hypr_neuro.cli.options import (
     CHIP,
     Data,
     DataDir,
+    Encode,
     Json,
     Override,
     ProfileName,
@@ -22,6 +23,7 @@ from hypr_neuro.cli.options import (
     check_not_read,
     get_profile,
     profile_arguments,
+    with_encoder,
 )
 from hypr_neuro.cli.run_data import choose_data
 
@@ -40,8 +42,25 @@ def run(
     ],
     data: Data = None,
     data_dir: DataDir = None,
+    encode: Encode = None,
     profile: ProfileName = "loihi2",
     override: Override = None,
+    weight_range: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONNECTION=X",
+            help="Make room for weights up to X, e.g. layers.0.input=12, for learning.",
+            rich_help_panel=CHIP,
+        ),
+    ] = None,
+    state_scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POPULATION=X",
+            help="Of integers: the power of two by which states are larger than real ones.",
+            rich_help_panel=CHIP,
+        ),
+    ] = None,
     rounding: Annotated[
         str, choice(ROUNDINGS, help="Of weights; stochastic by --seed.", rich_help_panel=CHIP)
     ] = "nearest",
@@ -51,6 +70,14 @@ def run(
             "--weight-groups",
             metavar="N|row",
             help="Most groups of weights a connection (default: 2), or row: one a neuron.",
+            rich_help_panel=AS_GRAPH,
+        ),
+    ] = None,
+    bias: Annotated[
+        str | None,
+        choice(
+            ("line", "membrane"),
+            help="Constant currents on a bias axon or on the membrane (default: line; netx: membrane).",
             rich_help_panel=AS_GRAPH,
         ),
     ] = None,
@@ -97,19 +124,31 @@ def run(
         raise InputError(
             f"'{network}' is quantized already, rule: floats, or integers without a profile; give network.h5"
         )
-    graph_options: dict[str, Any] = {"weight_groups": _groups(groups), "target": target, "largest_weight": largest}
+    graph_options: dict[str, Any] = {
+        "weight_groups": _groups(groups),
+        "bias": bias,
+        "target": target,
+        "largest_weight": largest,
+    }
     options = {key: value for key, value in graph_options.items() if value is not None}
+    options |= {} if not weight_range else {"weight_range": _numbers("--weight-range", weight_range)}
+    options |= {} if not state_scale else {"state_scale": _numbers("--state-scale", state_scale)}
     if rounding != "nearest":
         options |= {"rounding": rounding, "seed": seed}
     if isinstance(net, Network):
-        source = choose_data(data, data_dir, seed, network=network)
+        source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=network)
         sequences = source.load()
         check_channels(sequences, net.inputs)
     folder = RunFolder(folder_path)
     path = folder.file("quantized.h5")
     if isinstance(net, Network):
         qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
-        flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items() if key != "seed"]
+        flags = [
+            f"--{key.replace('_', '-')}={one}"
+            for key, value in options.items()
+            if key != "seed"
+            for one in ([f"{k}={v:g}" for k, v in value.items()] if isinstance(value, dict) else [value])
+        ]
         words = ["hypr-neuro", "quantize", str(network), "--seed", str(seed), *flags, "--out", str(folder_path)]
         chosen = f"{profile_arguments(profile, override)} {source.arguments()}"
         command_line = f"{shlex.join(words)} {chosen}"
@@ -130,6 +169,22 @@ def run(
     for note in qnet.notes:
         print(note)
     print(path)
+
+
+def _numbers(option: str, given: list[str]) -> dict[str, float]:
+    """Return the numbers of an option NAME=X by name."""
+    from hypr_neuro.errors import InputError
+
+    numbers = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            numbers[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not (name and equals):
+            raise InputError(f"{option} {text}, rule: NAME=NUMBER")
+    return numbers
 
 
 def _groups(text: str | None) -> int | str | None:

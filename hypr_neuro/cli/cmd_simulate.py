@@ -11,15 +11,29 @@ from hypr_neuro.cli.choices import DEVICES, PARTS, choice
 from hypr_neuro.cli.console import RichConsole, command, emit
 from hypr_neuro.cli.graphs import FLOAT, LAVA, encoded, input_encoding, record_all, run_on
 from hypr_neuro.cli.networks import get_float
-from hypr_neuro.cli.options import DATA, RUN, Data, DataDir, Json, Seed, check_channels, check_not_read
+from hypr_neuro.cli.options import (
+    DATA,
+    RUN,
+    Data,
+    DataDir,
+    Encode,
+    Json,
+    Seed,
+    check_channels,
+    check_not_read,
+    with_encoder,
+)
+from hypr_neuro.cli.predictions import path_of, sequences_of, told_of, write_predictions
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypr_neuro.data import SequenceData
+    from hypr_neuro.data.score import Score
     from hypr_neuro.exchange.loading import AnyNetwork
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.numbers.arrays import Array
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import Trace
 
@@ -29,6 +43,7 @@ ALL = "all"
 EXAMPLES = (
     "hypr-neuro simulate runs/a/quantized.h5",
     "hypr-neuro simulate runs/a/quantized.h5 --network runs/a/network.h5 --out runs/a",
+    "hypr-neuro simulate runs/a/quantized.h5 --data unlabelled.npz --predictions out.csv",
     "hypr-neuro simulate runs/a/quantized.h5 --samples 4 --device lava --trace a.trace",
 )
 COUNTED = ("synaptic operations", "saturations and wraps")
@@ -39,6 +54,7 @@ def run(
     network: Annotated[Path, typer.Argument(help="Any network or graph, integer or float: .h5 or .nir.")],
     data: Data = None,
     data_dir: DataDir = None,
+    encode: Encode = None,
     part: Annotated[str, choice((*PARTS, ALL), help="Samples to run.", rich_help_panel=DATA)] = "test",
     samples: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only the first samples.", rich_help_panel=DATA)
@@ -67,71 +83,110 @@ def run(
             rich_help_panel=RUN,
         ),
     ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the answers, .csv or .npz (default: none; without labels beside the network).",
+        ),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Run folder to add the figures to (needs --network).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a network: accuracy, firing rates and saturations, beside float if asked for."""
+    """Run a network: accuracy, firing rates and saturations, beside float if asked for.
+
+    An .npz without labels (key x, or x_test) gives rates and answers, which are written to a file.
+    """
     import numpy as np
 
-    from hypr_neuro.data.score import score_readout
+    from hypr_neuro.data.score import predict, score_answers, warn_if_mute
+    from hypr_neuro.errors import InputError
     from hypr_neuro.exchange.loading import load
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
-    from hypr_neuro.traces.trace import SPIKES
 
     _check_trace(trace, record)
     if trace is not None:
         check_not_read(trace, network, float_network)
-    net, source = load(network), choose_data(data, data_dir, seed, network=network)
-    sequences = source.load()
+    net, source = load(network), choose_data(data, data_dir, seed, with_encoder(None, encode), network=network)
+    sequences, labelled = sequences_of(source, net, network)
     is_float = isinstance(net, Network)
     _check_options(net, network, device, float_network, out)
+    if not labelled and out is not None:
+        raise InputError(
+            f"--out {out}: a report needs labels, '{sequences.name}' has none; --predictions keeps answers"
+        )
     check_channels(sequences, net.inputs)
-    in_layers = net.is_chain if isinstance(net, (Network, QuantizedNetwork)) else False
     if out is not None and isinstance(net, QuantizedNetwork):
         _report(out, net, float_network, sequences)
         source.note(out)
     float_net = None if float_network is None else get_float(float_network)
-    samples_run = sequences if part == ALL else sequences.part(part)
+    samples_run = sequences if part == ALL or not labelled else sequences.part(part)
     if samples is not None:
         samples_run = samples_run.take(np.arange(min(samples, len(samples_run))))
     encoded_samples = encoded(net, samples_run)
+    asked = (record or record_all(net)) if trace is not None else ()
     with RichConsole(quiet=json).progress("simulate") as advance:
-        asked = (record or record_all(net)) if trace is not None else ()
-        if isinstance(net, QuantizedNetwork) and in_layers:
-            recorded = _on_device(net, encoded_samples, device, asked, advance)
-        else:
-            if isinstance(net, QuantizedNetwork):
-                # rates are counted from spikes
-                spiking = [SPIKES] if any(not p.model.readout for p in net.populations) else []
-                asked = list(dict.fromkeys([*asked, *spiking]))
-            recorded = run_on(net, encoded_samples, device, asked, lambda done, total: advance(done, total, ""))
+        recorded = _run(net, encoded_samples, device, asked, advance)
     if trace is not None:
         _kept(recorded, record).save(trace)
     readout = recorded.readout
-    score = score_readout(net.in_one_unit(readout) if isinstance(net, QuantizedNetwork) else readout, samples_run)
+    answers = predict(net.in_one_unit(readout) if isinstance(net, QuantizedNetwork) else readout, samples_run)
+    warn_if_mute(bool(np.any(readout)), len(samples_run))
     facts: dict[str, Any] = {
         "device": recorded.origin.device if recorded.origin else device,
         "samples": len(samples_run),
-        "accuracy": score.accuracy,
-        "over labelled steps": score.labelled,
+        **(_scores(score_answers(answers, samples_run)) if labelled else told_of(answers, samples_run, as_json=json)),
         "rates": _rates(net, recorded),
         "synaptic operations": recorded.synaptic_operations,
         "saturations and wraps": recorded.events,
     }
-    # nothing saturates in float, Lava's own processes count nothing
-    if is_float or (facts["device"] == LAVA and not in_layers):
-        facts = {name: value for name, value in facts.items() if value or name not in COUNTED}
+    facts = _counted(facts, net)
     if (encoding := input_encoding(net)) is not None:
         facts["input"] = "{} · data + {}".format(*encoding)
     if float_net is not None:
-        facts |= _beside(float_net, samples_run, rates=isinstance(net, QuantizedNetwork))
+        beside = answers if not labelled else None
+        facts |= _beside(float_net, samples_run, beside, rates=isinstance(net, QuantizedNetwork))
     facts |= {} if trace is None else {"trace": str(trace)}
-    _doubt(facts, samples_run)
+    answers_file = path_of(predictions, network, sequences, labelled=labelled)
+    if answers_file is not None:
+        write_predictions(answers_file, answers)
+        facts["predictions in"] = str(answers_file)
+    _doubt(facts, samples_run, labelled=labelled)
     emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
+
+
+def _run(net: AnyNetwork, samples: SequenceData, device: str | None, record: Sequence[str], advance: Advance) -> Trace:
+    """Return what a network did, its spikes where rates are counted from them."""
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+    from hypr_neuro.traces.trace import SPIKES
+
+    if isinstance(net, QuantizedNetwork) and net.is_chain:
+        return _on_device(net, samples, device, record, advance)
+    if isinstance(net, QuantizedNetwork):
+        spiking = [SPIKES] if any(not p.model.readout for p in net.populations) else []
+        record = list(dict.fromkeys([*record, *spiking]))
+    return run_on(net, samples, device, record, lambda done, total: advance(done, total, ""))
+
+
+def _counted(facts: dict[str, Any], net: AnyNetwork) -> dict[str, Any]:
+    """Return the facts without counts of what is not counted: floats and Lava's processes have none."""
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+
+    in_layers = isinstance(net, (Network, QuantizedNetwork)) and net.is_chain
+    if not isinstance(net, Network) and (facts["device"] != LAVA or in_layers):
+        return facts
+    return {name: value for name, value in facts.items() if value or name not in COUNTED}
+
+
+def _scores(score: Score) -> dict[str, float]:
+    """Return the figures of a score by name."""
+    if score.squared_error is not None:
+        return {"squared error": score.squared_error}
+    return {"accuracy": score.accuracy, "over labelled steps": score.labelled}
 
 
 def _report(out: Path, qnet: QuantizedNetwork, float_network: Path | None, sequences: SequenceData) -> None:
@@ -145,13 +200,14 @@ def _report(out: Path, qnet: QuantizedNetwork, float_network: Path | None, seque
     stages.simulate_stage(RunFolder(out), get_float(float_network, foreign=True), qnet, sequences)
 
 
-def _doubt(facts: dict[str, Any], samples: SequenceData) -> None:
+def _doubt(facts: dict[str, Any], samples: SequenceData, *, labelled: bool) -> None:
     """Warn of what these figures do not say."""
     from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_score, warn_of
     from hypr_neuro.data.score import majority
 
     doubts = of_rates(facts["rates"]) + of_changed_rates(facts.get("float rates", {}), facts["rates"])
-    warn_of(doubts if samples.regression else doubts + of_score(facts["accuracy"], majority(samples), len(samples)))
+    scored = labelled and not samples.regression
+    warn_of(doubts if not scored else doubts + of_score(facts["accuracy"], majority(samples), len(samples)))
 
 
 def _kept(recorded: Trace, record: list[str] | None) -> Trace:
@@ -176,13 +232,21 @@ def _rates(net: AnyNetwork, recorded: Trace) -> dict[str, float]:
     return recorded.rates
 
 
-def _beside(net: Network, sequences: SequenceData, *, rates: bool) -> dict[str, Any]:
-    """Return accuracy and, if asked for, rates of the float network set beside the integers."""
-    from hypr_neuro.data.score import score_readout
+def _beside(net: Network, sequences: SequenceData, answers: Array | None, *, rates: bool) -> dict[str, Any]:
+    """Return the score and, if asked for, rates of the float network set beside the integers.
+
+    answers : of the integers, where there is no label: the share that are the same in float takes the score's place
+    """
+    from hypr_neuro.data.score import predict, score_readout
     from hypr_neuro.traces.float_trace import float_trace
 
     trace = float_trace(net, sequences.x)
-    facts = {"float accuracy": score_readout(trace.readout, sequences).accuracy}
+    if answers is None:
+        facts = {f"float {name}": v for name, v in _scores(score_readout(trace.readout, sequences)).items()}
+        facts.pop("float over labelled steps", None)
+    else:
+        same = {} if sequences.regression else {"answers as in float": (predict(trace.readout, sequences) == answers)}
+        facts = {name: float(share.mean()) for name, share in same.items()}
     return facts | ({"float rates": trace.rates} if rates else {})
 
 

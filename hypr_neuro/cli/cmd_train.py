@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hypr_neuro.cli.choices import ARITHMETICS, LOSSES, OPTIMIZERS, RULES, SCHEDULES, choice
+from hypr_neuro.cli.choices import ARITHMETICS, FEEDBACKS, LOSSES, OPTIMIZERS, RULES, SCHEDULES, choice
 from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
 from hypr_neuro.cli.options import (
     NETWORK,
     Data,
     DataDir,
     DataOption,
+    Encode,
     Json,
     Out,
     Seed,
     check_channels,
     check_not_read,
     get_profile,
+    with_encoder,
 )
 from hypr_neuro.cli.run_data import choose_data
 
@@ -36,6 +38,7 @@ HOW, FLOAT, FIXED = "Training", "Training in float", "Training in integers (--ar
 EXAMPLES = (
     "hypr-neuro train --data digits --out runs/a",
     "hypr-neuro train --data mine.npz --rule bptt --epochs 20 --out runs/b",
+    "hypr-neuro train --data digits --layer lif:64 --layer alif:32 --no-bias",
     "hypr-neuro train --data digits --arithmetic fixed --profile loihi2",
     "hypr-neuro train --from runs/a/network.h5 --epochs 2 --out runs/c",
 )
@@ -45,6 +48,7 @@ EXAMPLES = (
 def run(
     data: Data = None,
     data_dir: DataDir = None,
+    encode: Encode = None,
     option: DataOption = None,
     arithmetic: Annotated[
         str,
@@ -53,6 +57,20 @@ def run(
     spec: Annotated[
         Path | None,
         typer.Option(help="Network spec, YAML (default: one that suits the data).", rich_help_panel=NETWORK),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NEURON:SIZE",
+            help="A layer, e.g. se_adlif:64; again for each one behind it (default: those that suit the data).",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    bias: Annotated[
+        bool | None,
+        typer.Option(
+            help="Constant currents of layers, which learn (default: as suits the data).", rich_help_panel=NETWORK
+        ),
     ] = None,
     start: Annotated[
         Path | None,
@@ -103,6 +121,27 @@ def run(
     clip: Annotated[
         float | None, typer.Option(metavar="X", help="Largest norm of the gradient.", rich_help_panel=FLOAT)
     ] = None,
+    average: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Validate and keep a running mean of the weights, e.g. 0.99.", rich_help_panel=FLOAT
+        ),
+    ] = None,
+    feedback: Annotated[
+        str | None,
+        choice(
+            FEEDBACKS, help="Of learning signals, where the rule has them (default: symmetric).", rich_help_panel=FLOAT
+        ),
+    ] = None,
+    update_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Update after so many steps inside a sequence (default: by batch).",
+            rich_help_panel=FLOAT,
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Stop after so many epochs without a better one.", rich_help_panel=FLOAT),
@@ -133,6 +172,7 @@ def run(
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.workflow import notes
+    from hypr_neuro.workflow.tasks import task_for
 
     float_options = {
         "from": start,
@@ -145,16 +185,25 @@ def run(
         "loss": loss,
         "clip": clip,
         "patience": patience,
+        "average": average,
+        "feedback": feedback,
+        "update_every": update_every,
     }
     fixed_options = {"profile": profile, "override": override or None, "decay": decay}
     _check_arithmetic(arithmetic, float_options, fixed_options)
-    if start is not None and spec is not None:
-        raise InputError(
-            f"--spec {spec} with --from {start}, rule: one of them; the network of the file is taken as it is"
-        )
-    source = choose_data(data, data_dir, seed, option, network=start)
+    own = "--layer" if layer else "--no-bias" if bias is False else "--bias" if bias else None
+    networks = [
+        name
+        for name, given in (("--from", start), ("--spec", spec), (own, own))
+        if name is not None and given is not None
+    ]
+    if len(networks) > 1:
+        raise InputError(f"{' with '.join(networks)}, rule: one of them; the network of a file is taken as it is")
+    source = choose_data(data, data_dir, seed, with_encoder(option, encode), network=start)
     sequences = source.load()
-    shared = {"spec": spec, "epochs": epochs, "rate": rate}
+    network = {"layer": layer or None, "bias": bias}
+    wanted = spec if own is None else task_for(sequences).spec_with(sequences, layer or (), bias)
+    shared = {"spec": wanted, "epochs": epochs, "rate": rate}
     if arithmetic == "fixed":
         folder, facts, ran = _train_fixed(out, sequences, shared | fixed_options, seed, json)
     else:
@@ -163,12 +212,8 @@ def run(
         facts, ran = _train_float(folder, sequences, shared | float_options, seed, json, net)
         facts |= origin
     settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
-    flags = [
-        f"--{key.replace('_', '-')}={one}"
-        for key, value in settings.items()
-        if value is not None
-        for one in (value if isinstance(value, list) else [value])
-    ]
+    settings |= {"spec": spec, **network}
+    flags = [word for key, value in settings.items() if value is not None for word in _flags(key, value)]
     command_line = f"hypr-neuro train {source.arguments()} --seed {seed} {shlex.join(flags)}"
     told_of_earlier(out, facts["epochs"], ran)
     if ran or folder.read("command") is None:
@@ -176,6 +221,14 @@ def run(
         notes.note_data(folder, sequences)
         source.note(folder.path)
     emit(facts, json, "Trained" if arithmetic == "float" else "Trained in integers")
+
+
+def _flags(key: str, value: Any) -> list[str]:
+    """Return the words of a command line that give an option."""
+    name = key.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}={one}" for one in (value if isinstance(value, list) else [value])]
 
 
 def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_options: Mapping[str, Any]) -> None:
@@ -218,6 +271,7 @@ def _train_float(
 ) -> tuple[dict[str, Any], int]:
     """Train in float; return what is printed, and how many epochs ran."""
     from hypr_neuro.data.checks import holds_fractions
+    from hypr_neuro.data.encoding import suggestion
     from hypr_neuro.workflow import stages
     from hypr_neuro.workflow.tasks import task_for
 
@@ -248,7 +302,8 @@ def _train_float(
     facts = {"epochs": len(training_section["epochs"]), "best epoch": training_section["best"]}
     facts |= {"network": str(folder.file("network.h5"))}
     if holds_fractions(sequences.x):
-        facts["input"] = "fractions, which the float network alone takes; for a chip encode them first (hn.encode)"
+        encoding = suggestion(sequences.x)
+        facts["input"] = f"fractions, which the float network alone takes; for a chip train with --encode {encoding}"
     if sequences.regression:
         return {"test squared error": folder.read("squared_error")["float"]} | facts, ran
     accuracy = folder.read("accuracy")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.profiles.profile import Profile
 
+ENCODE = "encode"
+"""Option of `load_data` that --encode gives."""
 DATA, NETWORK, CHIP, LEARNING, RUN = "Data", "Network", "Chip", "Learning", "Run"
 """Groups of options in the help."""
 
@@ -29,6 +31,16 @@ Data = Annotated[
 DataOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Option of the data set, e.g. delay=2000.", rich_help_panel=DATA),
+]
+Encode = Annotated[
+    str | None,
+    typer.Option(
+        "--encode",
+        metavar="METHOD[:KEY=VALUE,...]",
+        help="Make spikes of real values: level_crossing:threshold=0.1 of signals; rate, latency, thermometer or "
+        "scan of vectors, e.g. rate:steps=64,low=-1,high=1.",
+        rich_help_panel=DATA,
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; created if need be.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of everything random.")]
@@ -86,6 +98,16 @@ def get_data(name: str, folder: Path | None, seed: int, options: list[str] | Non
         ) from error
 
 
+def with_encoder(options: list[str] | None, encode: str | None) -> list[str] | None:
+    """Return the options of --set with that of --encode, so that a run folder remembers both."""
+    if encode is None:
+        return options
+    from hypr_neuro.data.encoding import parse_encoding
+
+    parse_encoding(encode)
+    return [*(options or []), f"{ENCODE}={encode}"]
+
+
 def check_not_read(out: Path, *read: Path | None) -> None:
     """Raise InputError if a file to write is one of those that the command reads."""
     from hypr_neuro.errors import InputError
@@ -114,6 +136,8 @@ def _key_value(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not (key.isidentifier() and equals and value):
         raise InputError(f"--set {text}: rule: KEY=VALUE, such as delay=2000")
+    if key == ENCODE:
+        return key, value
     try:
         return key, parse_yaml(value, "--set")
     except InputError as error:
@@ -125,4 +149,7 @@ def data_arguments(name: str, folder: Path | None, options: list[str] | None = N
     import shlex
 
     words = ["--data", name, *(["--data-dir", str(folder)] if folder else [])]
-    return shlex.join([*words, *(word for option in options or [] for word in ("--set", option))])
+    for option in options or []:
+        key, _, value = option.partition("=")
+        words += ["--encode", value] if key == ENCODE else ["--set", option]
+    return shlex.join(words)

@@ -76,7 +76,7 @@ def choose_data(
             print(f"data: {given.arguments()}; '{network.parent}' was made with {known.arguments()}", file=sys.stderr)
         return given
     if folder is not None or options:
-        raise InputError("--data-dir and --set say more of a data set; give --data, too")
+        raise InputError("--data-dir, --set and --encode say more of a data set; give --data, too")
     if known is None or network is None:
         where = "" if network is None else f": '{network.parent}' does not say which data it was made with"
         raise InputError(f"--data is missing{where}; give a data set (`hypr-neuro data` lists them) or an .npz file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hypr_neuro.data.encoding import suggestion
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
@@ -23,7 +24,13 @@ def holds_fractions(x: Array) -> bool:
     return x.dtype.kind == "f" and not bool(np.all(x == np.rint(x)))
 
 
+def of_fractions(x: Array) -> str:
+    """Return the error for fractions, with an encoder that takes them."""
+    encoding = suggestion(x)
+    return f"{FRACTIONS}: --encode {encoding}, or hn.load_data(file, encode='{encoding}')"
+
+
 def require_integers(data: SequenceData) -> None:
     """Raise InputError, naming the data, unless x holds integers: a chip takes spikes or graded integers."""
     if holds_fractions(data.x):
-        raise InputError(f"data '{data.name}': {FRACTIONS}")
+        raise InputError(f"data '{data.name}': {of_fractions(data.x)}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.encoding import Encoding, encoded_parts, suggestion
 from hypr_neuro.data.sequence import PARTS, SequenceData, first_not_finite, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.numbers.arrays import Array
@@ -20,7 +21,9 @@ from hypr_neuro.numbers.arrays import Array
 NEEDED = ("x_train", "y_train", "x_test", "y_test")
 
 
-def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> SequenceData:
+def load_npz(
+    path: str | Path, *, classes: int | None = None, seed: int = 0, encode: Encoding | None = None
+) -> SequenceData:
     """Read the file; errors name the file and the key.
 
     Parameters
@@ -31,6 +34,9 @@ def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> 
         Number of classes, where y_train does not show it: some never occur, class 0 among them.
     seed
         Draws the 10 % of the training samples that become validation, where the file has no validation part.
+    encode
+        Encoder that makes spikes of real values, "level_crossing:threshold=0.1" or {"method": "rate", "steps": 64};
+        vectors (sample, feature) take `low` and `high`, too, which become 0 and 1.
 
     Raises
     ------
@@ -40,7 +46,9 @@ def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> 
         For a damaged file, or one that is no .npz of plain arrays.
     """
     path = Path(path)
-    content = read_arrays(path, NEEDED)
+    content, encoder = read_arrays(path, NEEDED), None
+    if encode is not None:
+        content, encoder = encoded_parts(path, content, encode)
     parts = [p for p in PARTS if f"x_{p}" in content]
     x = [_checked(path, content, f"x_{p}") for p in parts]
     y = [content[f"y_{p}"] if f"y_{p}" in content else _absent(path, f"y_{p}") for p in parts]
@@ -56,7 +64,7 @@ def load_npz(path: str | Path, *, classes: int | None = None, seed: int = 0) -> 
         split[0] = hold_out_validation(len(x[0]), 0.1, seed)
     labels, outputs = _labels(path, y, classes)
     mask = _mask(path, content, parts, x)
-    return SequenceData(path.stem, np.concatenate(x), labels, np.concatenate(split), outputs, mask)
+    return SequenceData(path.stem, np.concatenate(x), labels, np.concatenate(split), outputs, mask, encoder=encoder)
 
 
 def read_arrays(path: Path, needed: Sequence[str]) -> dict[str, Array]:
@@ -139,8 +147,21 @@ def _checked(path: Path, content: dict[str, Array], key: str) -> Array:
     if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "biuf":
         raise InputError(
             f"data '{path}': {key} {array.dtype} of shape {array.shape}, rule: numbers (sample, T, channel)"
+            f"{_vectors(content)}"
         )
     index = first_not_finite(array)
     if index is not None:
         raise InputError(f"data '{path}': {key}{list(index)} = {array[index]}, rule: finite numbers; repair or drop it")
     return array.astype(np.int8) if array.dtype == bool else array
+
+
+def _vectors(content: dict[str, Array]) -> str:
+    """Return the remedy where x is a vector a sample, "" for anything else."""
+    parts = [content[name] for part in PARTS if (name := f"x_{part}") in content]
+    if any(x.ndim != 2 or x.dtype.kind not in "biuf" or x.shape[1:] != parts[0].shape[1:] for x in parts):
+        return ""
+    x = np.concatenate(parts)
+    if not x.size or not np.all(np.isfinite(x)):
+        return ""
+    encoding = suggestion(x)
+    return f"; spikes over time are made of vectors by --encode {encoding} (hn.load_data(file, encode='{encoding}'))"

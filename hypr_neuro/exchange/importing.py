@@ -119,7 +119,7 @@ def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
     from hypr_neuro.exchange.netx import read_netx
     from hypr_neuro.graph.membranes import membranes
 
-    netx = read_netx(path)
+    netx = read_netx(path, **choices)
     network = netx.network
     facts = {"inputs": network.inputs, "populations": {p.name: f"{p.size} {p.model.name}" for p in network.populations}}
     if netx.scale is not None:
@@ -147,6 +147,6 @@ READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
     ".npz": CHECKPOINT,
     ".pt": CHECKPOINT,
     ".pth": CHECKPOINT,
-    ".net": (_netx, ()),
+    ".net": (_netx, ("layers", "input_shape", "input_message_bits", "connection_delay")),
 }
 """By ending: the reader and the choices that it takes."""

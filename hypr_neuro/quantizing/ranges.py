@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.checks import FRACTIONS, holds_fractions
+from hypr_neuro.data.checks import holds_fractions, of_fractions
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.network import Network
@@ -99,7 +99,7 @@ def _samples(net: Network, calibration: Any) -> Array:
     if not np.all(np.isfinite(x)):
         raise InputError(f"{where}: x holds NaN or infinity, rule: finite numbers; repair the data")
     if holds_fractions(x):
-        raise InputError(f"{where}: {FRACTIONS}")
+        raise InputError(f"{where}: {of_fractions(x)}")
     silent = not any(np.any(bias) for p in net.populations for bias in p.biases.values())
     if silent and not np.any(x):
         raise InputError(f"{where}: x of shape {x.shape} holds no spike, rule: samples that drive the network")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import InputError
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.sim.learning.options import LearnOptions
 
@@ -80,6 +82,35 @@ class Task:
     def spec(self, data: SequenceData) -> dict[str, Any]:
         """Return the network's spec for this data."""
         return {"inputs": data.channels, "outputs": data.classes} | self.network
+
+    def spec_with(self, data: SequenceData, layers: Sequence[str], bias: bool | None) -> dict[str, Any]:
+        """Return the network's spec with other layers, or the same ones with or without constant currents.
+
+        Parameters
+        ----------
+        data
+            Gives inputs and outputs.
+        layers
+            NEURON:SIZE of each, from the input on; () for the task's. Neurons that the task has keep its parameters.
+        bias
+            Whether layers have a constant current that learns; None as the task has them.
+        """
+        spec = self.spec(data)
+        params = {layer["neuron"]: layer.get("params", {}) for layer in spec["layers"]}
+        if layers:
+            named = [_neuron_and_size(text) for text in layers]
+            spec["layers"] = [{"neuron": n, "size": size, "params": params.get(n, {})} for n, size in named]
+        if bias is not None:
+            spec["layers"] = [layer | {"bias": bias} for layer in spec["layers"]]
+        return spec
+
+
+def _neuron_and_size(text: str) -> tuple[str, int]:
+    """Return the two parts of NEURON:SIZE; raise InputError for another form."""
+    neuron, _, size = text.partition(":")
+    if not neuron or not size.isdecimal() or int(size) < 1:
+        raise InputError(f"layer {text}, rule: NEURON:SIZE, such as brf:64")
+    return neuron, int(size)
 
 
 def _layers(

@@ -318,9 +318,11 @@ def test_fractions_train_a_float_network_and_are_refused_by_all_that_makes_or_ru
     path, out = tmp_path / "real.npz", tmp_path / "out"
     np.savez(path, **content | {"x_train": 0.5 * content["x_train"], "x_test": 0.5 * content["x_test"]})
     found = here("train", "--data", path, "--epochs", "1", "--out", tmp_path / "float")
-    assert found["input"] == "fractions, which the float network alone takes; for a chip encode them first (hn.encode)"
+    encoder = "--encode level_crossing:threshold=0.05"
+    assert found["input"] == f"fractions, which the float network alone takes; for a chip train with {encoder}"
     assert "input" not in here("train", "--data", data, "--epochs", "1", "--out", tmp_path / "spikes")
-    words = "x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode)"
+    words = "x holds fractions, rule: integers (spikes or graded values); encode it first (hn.encode): "
+    words += f"{encoder}, or hn.load_data(file, encode='level_crossing:threshold=0.05')"
     network = tmp_path / "float" / "network.h5"
     for command in (["demo"], ["train", "--arithmetic", "fixed"], ["quantize", network]):
         assert refused(*command, "--data", path, "--out", out).endswith(f"data 'real': {words}"), command
@@ -331,7 +333,7 @@ def test_fractions_train_a_float_network_and_are_refused_by_all_that_makes_or_ru
         ["learn", quantized, "--out", out],
         ["compare", network, quantized, "--out", out],
     ):
-        assert words in refused(*command, "--data", path), command
+        assert words.split(": --encode")[0] in refused(*command, "--data", path), command
 
 
 def test_an_output_that_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:

@@ -71,7 +71,9 @@ def test_without_data_anywhere_it_is_asked_for(run: Path, tmp_path: Path) -> Non
     message = f"--data is missing: '{tmp_path}' does not say which data it was made with; give a data set"
     assert message in refused("simulate", tmp_path / "network.h5")
     assert "--data is missing; give a data set (`hypr-neuro data` lists them) or an .npz" in refused("train")
-    assert "say more of a data set; give --data, too" in refused("simulate", run / "network.h5", "--data-dir", tmp_path)
+    assert "--encode say more of a data set; give --data, too" in refused(
+        "simulate", run / "network.h5", "--data-dir", tmp_path
+    )
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"name": 3}', '{"name": "x", "options": 5}', '{"what": 1}'])
