@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A row imports rows above it; names of one row do not import each other.
 ORDER = (
-    ("errors", "renamed"),
+    ("errors", "renamed", "shown", "progress"),
     ("numbers",),
     ("files",),
     ("neurons",),
