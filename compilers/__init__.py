@@ -36,6 +36,7 @@ from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.store import content_digest, make_folder, write_atomically, write_text
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_path
 from hypr_neuro.placement.place import Placement
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -105,6 +106,7 @@ def compile_network(
         For an unknown target or option, a target that the profile does not list, or a network that the target cannot
         express.
     """
+    require_path("out", out, "the folder to write")
     known = targets()
     if target not in known:
         raise InputError(f"unknown target {among(target, known)}")

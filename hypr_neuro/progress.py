@@ -10,6 +10,8 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
+from hypr_neuro.numbers.checks import optional_truth
+
 Advance = Callable[[int, int, str], None]
 """Function of (done, total, note)."""
 REDRAWN = 0.1
@@ -37,6 +39,7 @@ def progress_bar(label: str, shown: bool | None = None, *given: object) -> Itera
     given
         Callbacks of the caller, None where there are none.
     """
+    shown = optional_truth("progress", shown)
     if shown is None and any(callback is not None for callback in given):
         shown = False
     if shown is not False and in_notebook():

@@ -9,6 +9,7 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import optional_whole
 from hypr_neuro.run.forward import chunks
 from hypr_neuro.sim.recorder import Recorder
 from hypr_neuro.sim.simulator import Simulator, check_values
@@ -45,7 +46,7 @@ def simulate(
     InputError
         For a wrong shape, values that are no integers, or sums that could leave 32 bits.
     """
-    integer, tail = as_integer(network, tail)
+    integer, tail = as_integer(network, optional_whole("tail", tail, 0))
     data = _checked(integer, x)
     recorder = Recorder(integer, len(data), record)
     simulator = Simulator(integer, len(data))

@@ -18,6 +18,7 @@ from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.graph.synapses import Synapses
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import whole
 from hypr_neuro.run.forward import chunks, over_batch
 from hypr_neuro.sim.delivery import Delivery, deliveries
 from hypr_neuro.sim.history import SourceHistory
@@ -54,8 +55,7 @@ class Simulator:
     """
 
     def __init__(self, network: IntegerNetwork | HasInteger, batch: int = 1) -> None:
-        if batch < 1:
-            raise InputError(f"batch = {batch}, rule: at least 1")
+        batch = whole("batch", batch, 1)
         self._given, self.batch = network, batch
         self.reset()
 

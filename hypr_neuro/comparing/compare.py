@@ -24,10 +24,12 @@ from hypr_neuro.comparing.twin import FloatTwin, TwinEpoch
 from hypr_neuro.data.score import Score, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
+from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_functions, said
 from hypr_neuro.progress import progress_bar
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import values_of
@@ -193,7 +195,10 @@ def compare(
     require("net", net, Network)
     require("qnet", qnet, QuantizedNetwork)
     require("data", data, SequenceData)
-    options = options or LearnOptions()
+    require_functions(on_epoch=on_epoch, on_sample=on_sample)
+    options = LearnOptions() if options is None else options
+    if not isinstance(options, LearnOptions):
+        raise InputError(f"{said('options', options)}, rule: hn.LearnOptions(rate=…)")
     options.check(qnet)
     chosen = data.part(part)
     twin = FloatTwin(net, qnet, options)

@@ -17,7 +17,7 @@ from hypr_neuro.data.encode import encode
 from hypr_neuro.data.npz import load_npz
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, among
-from hypr_neuro.graph.kinds import require_path
+from hypr_neuro.numbers.checks import require_path
 from hypr_neuro.numbers.registry import without_record
 
 Loader = Callable[..., SequenceData]

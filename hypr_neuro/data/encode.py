@@ -127,9 +127,11 @@ def encode(signal: Array, method: str, **options: Any) -> Array:
     InputError
         For an unknown method (it lists the known ones), an option that the encoder lacks, or values out of range.
     """
-    if method not in ENCODERS:
+    if not isinstance(method, str) or method not in ENCODERS:
         raise InputError(f"unknown encoder {among(method, sorted(ENCODERS))}")
     try:
         return ENCODERS[method](signal, **options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"encoder '{method}': {error}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.kinds import require_path
+from hypr_neuro.numbers.checks import require_path
 
 if TYPE_CHECKING:
     from hypr_neuro.graph.integer import IntegerNetwork

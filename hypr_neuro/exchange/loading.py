@@ -9,10 +9,10 @@ from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import kind_of
 from hypr_neuro.graph.integer import KIND as INTEGER
 from hypr_neuro.graph.integer import IntegerNetwork
-from hypr_neuro.graph.kinds import require_path
 from hypr_neuro.graph.network import Network
 from hypr_neuro.graph.network_file import KIND as NETWORK
 from hypr_neuro.graph.network_file import KIND_OF_GRAPHS
+from hypr_neuro.numbers.checks import require_path
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.network_file import GRAPH_KIND_0_1
 from hypr_neuro.quantizing.network_file import KIND as QUANTIZED

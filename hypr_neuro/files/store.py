@@ -23,6 +23,7 @@ import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_path
 
 FORMAT_VERSION = 1
 SEAL = b"\nhypr-neuro sha256 "
@@ -126,6 +127,7 @@ def save_arrays(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Ma
     """
     import h5py
 
+    require_path("path", path, "the file to write")
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["kind"] = kind
@@ -152,6 +154,7 @@ def load_arrays(path: str | Path, kind: str, *others: str) -> tuple[dict[str, An
     """
     import h5py
 
+    require_path("path", path, f"a {kind} file")
     path = Path(path)
     if not path.is_file():
         raise FileFormatError(f"file '{path}' {missing(path)}; give the path of a {kind} file")
@@ -189,6 +192,7 @@ def kind_of(path: str | Path) -> str:
     """Return the kind of a file of `save_arrays`; raise FileFormatError as `load_arrays` does, for any other file."""
     import h5py
 
+    require_path("path", path, "a network")
     path = Path(path)
     if not path.is_file():
         raise FileFormatError(f"file '{path}' {missing(path)}; give the path of a network")

@@ -5,10 +5,10 @@ Kinds are known by the names of their classes, so that every module can ask, wha
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import Any
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.checks import said
 
 STEPS: dict[str, dict[str, str]] = {
     "Imported": {"Network": "its .network(), None where it is no chain of layers, or its .graph"},
@@ -57,13 +57,7 @@ def require(name: str, value: object, *classes: type) -> None:
 def wrong_kind(name: str, value: object, *kinds: str) -> InputError:
     """Return the error for an argument that is of none of these kinds."""
     rule = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
-    return InputError(f"{_said(name, value)}, rule: {rule}; {_remedy(value, kinds)}")
-
-
-def require_path(name: str, value: object, files: str) -> None:
-    """Raise InputError unless the argument `name` is a path; `files` says in words to which files."""
-    if not isinstance(value, (str, PathLike)):
-        raise InputError(f"{_said(name, value)}, rule: the path of {files}, as text or a Path")
+    return InputError(f"{said(name, value)}, rule: {rule}; {_remedy(value, kinds)}")
 
 
 def require_positive(name: str, value: Any, rule: str) -> None:
@@ -73,16 +67,7 @@ def require_positive(name: str, value: Any, rule: str) -> None:
     except (TypeError, ValueError):  # no number, or an array of several
         fits = False
     if not fits:
-        raise InputError(f"{_said(name, value)}, rule: {rule}, positive and finite")
-
-
-def _said(name: str, value: object) -> str:
-    """Name the argument and its value, or the type of one that is long."""
-    if isinstance(value, type):
-        return f"{name} is the class {value.__name__} itself"
-    if value is None or isinstance(value, (str, bool, int, float, PathLike)):
-        return f"{name} = {value!r:.80}"
-    return f"{name} is of type {type(value).__name__}"
+        raise InputError(f"{said(name, value)}, rule: {rule}, positive and finite")
 
 
 def _remedy(value: object, kinds: tuple[str, ...]) -> str:

@@ -154,6 +154,8 @@ class Network:
 
     def population(self, name: str) -> FloatPopulation:
         """Return the population of that name."""
+        if name not in self._index:
+            raise InputError(f"unknown population {among(name, self._index)}")
         return self.populations[self._index[name]]
 
     def incoming(self, target: str) -> list[FloatSynapses]:

@@ -1,8 +1,9 @@
-"""Checks of what a call is told: numbers, names, masks."""
+"""Checks of what a call is told: numbers, names, masks, paths, functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,45 @@ def require_number(name: str, value: Any) -> None:
     """Raise InputError, naming it, unless a value is a real number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(f"{name} = {value!r:.60}, rule: a number")
+
+
+def said(name: str, value: object) -> str:
+    """Name an argument and its value, or the type of one that is long."""
+    if isinstance(value, type):
+        return f"{name} is the class {value.__name__} itself"
+    if value is None or isinstance(value, (str, bool, int, float, PathLike)):
+        return f"{name} = {value!r:.80}"
+    return f"{name} is of type {type(value).__name__}"
+
+
+def require_path(name: str, value: object, files: str) -> None:
+    """Raise InputError unless the argument `name` is a path; `files` says in words to which files."""
+    if not isinstance(value, (str, PathLike)):
+        raise InputError(f"{said(name, value)}, rule: the path of {files}, as text or a Path")
+
+
+def require_functions(**given: object) -> None:
+    """Raise InputError, naming the argument, unless each is a function or None."""
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise InputError(f"{said(name, value)}, rule: a function, or None")
+
+
+def optional_truth(name: str, value: Any) -> bool | None:
+    """Return True, False or None; InputError for anything else."""
+    if value is not None and not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{said(name, value)}, rule: True, False or None")
+    return None if value is None else bool(value)
+
+
+def precision(dtype: object) -> type[np.float32] | type[np.float64]:
+    """Return float32 or float64, whichever a type or its name says; InputError for anything else."""
+    kinds: tuple[type[np.float32] | type[np.float64], ...] = (np.float32, np.float64)
+    for kind in kinds:
+        if dtype is not None and dtype in (kind, np.dtype(kind), kind.__name__):
+            return kind
+    shown = dtype.__name__ if isinstance(dtype, type) else repr(dtype)
+    raise InputError(f"dtype = {shown:.60}, rule: float64 or float32")
 
 
 def names(option: str, value: Any) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.store import save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
 from hypr_neuro.graph.ends import check_populations
@@ -209,7 +209,10 @@ class QuantizedNetwork:
 
     def population(self, name: str) -> QuantizedPopulation:
         """Return the population of that name."""
-        return next(p for p in self.populations if p.name == name)
+        for p in self.populations:
+            if p.name == name:
+                return p
+        raise InputError(f"unknown population {among(name, [p.name for p in self.populations])}")
 
     def size(self, name: str) -> int:
         """Count the neurons of a population, or the channels of "input"."""

@@ -86,6 +86,8 @@ def quantize(
             as_integer(cast("IntegerNetwork | HasInteger", net))[0], load_profile(profile), state_scale
         )
     require("net", net, Network, IntegerNetwork)
+    if isinstance(net, Network):
+        net.check()
     assert isinstance(net, Network)
     if state_scale is not None:
         raise InputError("state_scale is of integer networks, this is a float one; its scales come from calibration")

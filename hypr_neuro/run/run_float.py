@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import precision
 from hypr_neuro.run.forward import FloatType, LayerForward, block_size, over_blocks, readout
 from hypr_neuro.run.graph_forward import run_graph
 from hypr_neuro.run.recorded import CURRENT, SPIKES, FloatRun, checked_input, reserved
@@ -48,8 +48,7 @@ def run_float(
         For a wrong shape, values that are not finite or an unknown name.
     """
     require("net", net, Network)
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise InputError(f"dtype = {np.dtype(dtype).name}, rule: float64 or float32")
+    dtype = precision(dtype)
     return _run_chain(net, x, record, on_block, dtype) if net.is_chain else run_graph(net, x, record, on_block)
 
 

@@ -20,7 +20,14 @@ from hypr_neuro.files.store import make_folder
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import optional_whole, require_number, whole
+from hypr_neuro.numbers.checks import (
+    optional_whole,
+    precision,
+    require_functions,
+    require_number,
+    require_path,
+    whole,
+)
 from hypr_neuro.progress import Advance, progress_bar
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows
@@ -28,7 +35,7 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.block import BatchGradients
 from hypr_neuro.train.code_digest import code_digests
 from hypr_neuro.train.gradients import batch_gradients
-from hypr_neuro.train.losses import LossChoice, RatePenalty, get_loss
+from hypr_neuro.train.losses import LossChoice, RatePenalty, check_penalty, get_loss
 from hypr_neuro.train.networks import (
     has_spiking_outputs,
     keep_in_range,
@@ -64,8 +71,8 @@ class Options:
     update_every: int | None
 
     def __post_init__(self) -> None:
-        if self.schedule not in SCHEDULES:
-            raise InputError(f"schedule = '{self.schedule}', rule: one of {', '.join(SCHEDULES)}")
+        if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
+            raise InputError(f"schedule = {self.schedule!r:.60}, rule: one of {', '.join(SCHEDULES)}")
         for name in ("rate", "clip", "average"):
             if getattr(self, name) is not None:
                 require_number(name, getattr(self, name))
@@ -180,7 +187,10 @@ def train(
         )
     if not isinstance(feedback, str):
         raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
-    chosen, kind = get_rule(rule), get_loss(loss or _usual_loss(net, data))
+    require_functions(on_epoch=on_epoch)
+    check_penalty(penalty)
+    chosen, kind = get_rule(rule), get_loss(_usual_loss(net, data) if loss is None else loss)
+    optimizing = make_optimizer(optimizer, rate)
     options = Options(
         rule if isinstance(rule, str) else asdict(chosen),
         whole("epochs", epochs, 1),
@@ -196,14 +206,14 @@ def train(
         average,
         penalty,
         feedback,
-        np.dtype(dtype).name,
+        precision(dtype).__name__,
         chosen.update_every if update_every is None else whole("update_every", update_every, 1),
     )
     if options.update_every is not None:
         check_online(chosen, kind, penalty)
     run = Run(
         net,
-        make_optimizer(optimizer, rate),
+        optimizing,
         chosen,
         kind,
         History(),
@@ -213,6 +223,7 @@ def train(
     )
     path, described = None, options.described()
     if checkpoint is not None:
+        require_path("checkpoint", checkpoint, "the folder for checkpoints")
         path = make_folder(Path(checkpoint)) / CHECKPOINT
         described |= code_digests(chosen, kind)
         described[START] = start_digest(net, data)

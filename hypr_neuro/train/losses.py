@@ -22,6 +22,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import said
 from hypr_neuro.numbers.compiling import compile_kernel
 
 
@@ -103,6 +104,12 @@ class RatePenalty:
             raise InputError(
                 f"rate penalty: target {self.target}, strength {self.strength}, rule: 0 <= target <= 1, 0 <= strength"
             )
+
+
+def check_penalty(penalty: object) -> None:
+    """Raise InputError for a penalty that is none."""
+    if penalty is not None and not isinstance(penalty, RatePenalty):
+        raise InputError(f"{said('penalty', penalty)}, rule: RatePenalty(target=…, strength=…), or None")
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_number, said
 from hypr_neuro.sim.learning.update import real_momentum_step
 from hypr_neuro.sim.learning.updates import UPDATES, of_unknown
 
@@ -137,6 +138,9 @@ OPTIMIZERS: dict[str, type[Any]] = {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD
 
 def make_optimizer(chosen: str | Mapping[str, Any], rate: float) -> Optimizer:
     """Make the optimizer of that name, or of {"name": …, and its settings}; InputError for others, with those known."""
+    if not isinstance(chosen, (str, Mapping)):
+        raise InputError(f"{said('optimizer', chosen)}, rule: one of {', '.join(sorted(OPTIMIZERS))}, or a mapping")
+    require_number("rate", rate)
     settings = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
     name = settings.pop("name", None)
     if name not in OPTIMIZERS:

@@ -11,13 +11,13 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import whole
+from hypr_neuro.numbers.checks import precision, whole
 from hypr_neuro.run.forward import FloatType
 from hypr_neuro.train.chain_engine import ChainArrays
 from hypr_neuro.train.feedback import Feedback, FeedbackWay, check_feedback, feedback_ways
 from hypr_neuro.train.graph_engine import GraphArrays
 from hypr_neuro.train.hooks import deviations_of, penalty_of
-from hypr_neuro.train.losses import Loss, RatePenalty
+from hypr_neuro.train.losses import Loss, RatePenalty, check_penalty
 from hypr_neuro.train.networks import hidden_places, output_decays, returning, spiking_places, trace_decay
 from hypr_neuro.train.rules.base import Means, Penalty, Rule
 
@@ -186,9 +186,8 @@ def make_setup(
     sample: int = 0,
 ) -> Setup:
     """Make a `Setup`; InputError for options that do not go together."""
-    if np.dtype(dtype).name not in ("float32", "float64"):
-        raise InputError(f"dtype = {np.dtype(dtype).name}, rule: float32 or float64")
-    dtype = np.dtype(dtype).type
+    dtype = precision(dtype)
+    check_penalty(penalty)
     if rule.eligibility == "current" and penalty is not None:
         raise InputError(f"penalty with rule '{rule.name}', rule: its signals meet currents, those of rates spikes")
     if rule.eligibility == "current":

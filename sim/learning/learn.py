@@ -19,7 +19,7 @@ from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
 from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import whole
+from hypr_neuro.numbers.checks import require_functions, require_path, whole
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.progress import Advance, progress_bar
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -196,6 +196,9 @@ def learn(
     require("data", data, SequenceData)
     open_rate = options is None and "rate" not in fields
     options = _options(options, fields)
+    require_functions(on_epoch=on_epoch, on_sample=on_sample, before_update=before_update, regularizer=regularizer)
+    if checkpoint is not None:
+        require_path("checkpoint", checkpoint, "the folder for checkpoints")
     epochs = whole("epochs", epochs, 1)
     options.check(qnet)
     check_learnable(qnet, data)

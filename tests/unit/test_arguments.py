@@ -27,6 +27,20 @@ def with_current(current: Any) -> hn.Network:
     return hn.Network(6, NET.populations, (to, *NET.connections[1:]), 1e-3, NET.outputs)
 
 
+def trained(**options: Any) -> Any:
+    return hn.train(NET.copy(), DATA, epochs=1, **options)
+
+
+def learned(**options: Any) -> Any:
+    return hn.learn(QNET, DATA, rate=0.1, **options)
+
+
+def with_nan() -> hn.Network:
+    net = NET.copy()
+    net.layers[0].weight[0, 0] = np.nan
+    return net
+
+
 CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "chunk, text": (lambda: gradients(NET, X, Y, chunk="a"), "chunk = 'a', rule: a whole number, at least 1"),
     "chunk, fraction": (lambda: gradients(NET, X, Y, chunk=1.5), "chunk = 1.5, rule: a whole number, at least 1"),
@@ -66,12 +80,53 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: hn.float_trace(NET, X, record=5),
         "record = 5, rule: several names, such as ('spikes',)",
     ),
-    "dtype": (lambda: hn.run_float(NET, X, dtype=int), "dtype = int64, rule: float64 or float32"),
+    "dtype": (lambda: hn.run_float(NET, X, dtype=int), "dtype = int, rule: float64 or float32"),
     "seed": (lambda: hn.Network.build(SPEC, "a"), "seed = 'a', rule: a whole number, at least 0"),
     "path": (lambda: hn.write_nir(NET, 5), "path = 5, rule: the path of the NIR file to write, as text or a Path"),
     "from 1": (
         lambda: hn.SequenceData("m", X, Y + 1, SPLIT, 2),
         "labels are integers 0..1, got int64 1..2; they count from 1: give y - 1",
+    ),
+    "optimizer": (lambda: trained(optimizer=3), "optimizer = 3, rule: one of adam, rmsprop, sgd, or a mapping"),
+    "optimizer, list": (lambda: trained(optimizer=[]), "optimizer is of type list, rule: one of adam"),
+    "rate": (lambda: trained(rate=None), "rate = None, rule: a number"),
+    "schedule": (lambda: trained(schedule=[]), "schedule = [], rule: one of constant, cosine, linear"),
+    "loss": (lambda: trained(loss=[]), "loss = [], rule: a name, a Loss or a function"),
+    "penalty": (lambda: trained(penalty=3), "penalty = 3, rule: RatePenalty(target=…, strength=…), or None"),
+    "penalty of a batch": (lambda: gradients(NET, X, Y, penalty="a"), "penalty = 'a', rule: RatePenalty"),
+    "precision of a batch": (lambda: gradients(NET, X, Y, dtype=3), "dtype = 3, rule: float64 or float32"),
+    "precision": (lambda: trained(dtype=None), "dtype = None, rule: float64 or float32"),
+    "callback": (lambda: trained(on_epoch=3), "on_epoch = 3, rule: a function, or None"),
+    "bar": (lambda: trained(progress="no"), "progress = 'no', rule: True, False or None"),
+    "checkpoint": (lambda: trained(checkpoint=3), "checkpoint = 3, rule: the path of the folder for checkpoints"),
+    "checkpoint of learning": (
+        lambda: learned(checkpoint=[]),
+        "checkpoint is of type list, rule: the path of the folder",
+    ),
+    "callback of learning": (lambda: learned(on_sample=3), "on_sample = 3, rule: a function, or None"),
+    "probe": (lambda: learned(before_update="a"), "before_update = 'a', rule: a function, or None"),
+    "regularizer": (lambda: learned(regularizer=3), "regularizer = 3, rule: a function, or None"),
+    "options": (
+        lambda: hn.compare(NET, QNET, DATA, options={}),
+        "options is of type dict, rule: hn.LearnOptions(rate=…)",
+    ),
+    "load": (lambda: hn.Network.load(3), "path = 3, rule: the path of a hypr-neuro network file"),
+    "load, quantized": (lambda: hn.QuantizedNetwork.load(None), "path = None, rule: the path of a network, as text"),
+    "load, trace": (lambda: hn.Trace.load([]), "path is of type list, rule: the path of a hypr-neuro trace file"),
+    "save": (lambda: NET.save(3), "path = 3, rule: the path of the file to write, as text or a Path"),
+    "folder": (lambda: hn.compile(QNET, target="c", out=None), "out = None, rule: the path of the folder to write"),
+    "population": (
+        lambda: NET.population("layer.0"),
+        "unknown population 'layer.0' (did you mean 'layers.0'?), known:",
+    ),
+    "population, quantized": (lambda: QNET.population("x"), "unknown population 'x', known: layers.0, readout"),
+    "simulator": (lambda: hn.Simulator(QNET, "a"), "batch = 'a', rule: a whole number, at least 1"),
+    "tail": (lambda: hn.simulate(QNET, X, tail="a"), "tail = 'a', rule: a whole number, at least 0"),
+    "encoder's values": (lambda: hn.encode("x", "rate"), "encoder 'rate': could not convert string to float"),
+    "encoder": (lambda: hn.encode(X, []), "unknown encoder '[]', known: latency"),
+    "weights": (
+        lambda: hn.quantize(with_nan(), "loihi2", calibration=X),
+        "weight[0, 0] = nan, rule: weights are finite",
     ),
     "one-hot": (
         lambda: hn.SequenceData("m", X, np.eye(2, dtype=int)[Y], SPLIT, 2),

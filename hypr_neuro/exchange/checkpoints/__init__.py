@@ -12,8 +12,8 @@ from hypr_neuro.exchange.checkpoints.npz import read_npz
 from hypr_neuro.exchange.checkpoints.reading import Reading
 from hypr_neuro.exchange.checkpoints.state_dict import read_state_dict
 from hypr_neuro.exchange.checkpoints.summary import Summary
-from hypr_neuro.graph.kinds import require_path
 from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.checks import require_path
 
 READERS = {".npz": read_npz, ".pt": read_state_dict, ".pth": read_state_dict}
 """By the file's ending."""

@@ -36,8 +36,8 @@ from hypr_neuro.exchange.netx.layers import NetworkBuilder
 from hypr_neuro.exchange.nir.files import read_tree
 from hypr_neuro.files.store import missing
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork
-from hypr_neuro.graph.kinds import require_path
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_path
 
 
 @dataclass(frozen=True)

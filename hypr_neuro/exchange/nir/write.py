@@ -20,9 +20,10 @@ from hypr_neuro.exchange.nir.options import check_dt
 from hypr_neuro.exchange.nir.stands_for import stands_for
 from hypr_neuro.exchange.nir.write_graph import WrittenGraph, add_digest, written_graph
 from hypr_neuro.files.store import sealed, write_atomically
-from hypr_neuro.graph.kinds import require, require_path
+from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_path
 from hypr_neuro.quantizing.network import QuantizedNetwork
 
 IN_FLOAT = "the network is one of integers; other readers run the numbers that these stand for, in floating point"
