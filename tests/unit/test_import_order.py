@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A row imports rows above it; names of one row do not import each other.
 ORDER = (
-    ("errors", "renamed", "shown", "progress"),
+    ("errors", "renamed", "shown"),
     ("numbers",),
-    ("files",),
+    ("files", "progress"),
     ("neurons",),
     ("graph",),
     ("data", "run", "profiles", "hardware_profiles"),

@@ -210,7 +210,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_samples() -> None:
     ("options", "message"),
     [
         ({"clip": np.float32(1)}, "plain numbers"),
-        ({"dtype": np.int32}, "dtype = int32, rule: float32 or float64"),
+        ({"dtype": np.int32}, "dtype = int32, rule: float64 or float32"),
         ({"feedback": [np.zeros((3, 2))]}, "matrices are for gradients"),
     ],
 )
