@@ -14,6 +14,7 @@ from hypr_neuro.cli.choices import DEVICES, choice
 from hypr_neuro.cli.console import RichConsole, command, emit, print_table
 from hypr_neuro.cli.networks import get_float, get_quantized
 from hypr_neuro.cli.options import LEARNING, Data, DataDir, Encode, Json, Out, Seed, check_channels, with_encoder
+from hypr_neuro.cli.rates import searched_rate
 from hypr_neuro.cli.run_data import choose_data
 
 EXAMPLES = (
@@ -46,7 +47,8 @@ def run(
         float | None,
         typer.Option(
             metavar="X",
-            help="Mean weight change at first, in weight steps (default: by data set).",
+            help="Mean weight change at first, in weight steps (default: found on training samples; with --scratch "
+            "or --disturb by data set).",
             rich_help_panel=LEARNING,
         ),
     ] = None,
@@ -82,6 +84,9 @@ def run(
     default = for_width(task.scratch if scratch else task.fine_tuning, qnet.profile)
     options = default if rate is None else replace(default, rate=rate)
     options = replace(options, layers=tuple(layer or options.layers))
+    if rate is None and not scratch and not disturb:
+        # a rate that mends a damaged network takes a trained one apart
+        options = replace(options, rate=searched_rate(folder, qnet, sequences, options, json)[0])
     count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
     with RichConsole(quiet=json).progress(f"learn on '{device}', float beside it") as advance:
         comparison = stages_learning.compare_stage(

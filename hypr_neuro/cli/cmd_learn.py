@@ -22,14 +22,11 @@ from hypr_neuro.cli.options import (
     check_not_read,
     with_encoder,
 )
+from hypr_neuro.cli.rates import searched_rate
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
-    from hypr_neuro.data.sequence import SequenceData
-    from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.quantizing.network import QuantizedNetwork
-    from hypr_neuro.sim.learning.options import LearnOptions
-    from hypr_neuro.sim.learning.search_rate import RateSearch
+    pass
 
 EXAMPLES = (
     "hypr-neuro learn runs/a/quantized.h5 --out runs/l",
@@ -134,7 +131,7 @@ def run(
     folder, test = RunFolder(out), sequences.part("test")
     search = None
     if rate is None:
-        found, search = _search(folder, qnet, sequences, options, json)
+        found, search = searched_rate(folder, qnet, sequences, options, json)
         options = replace(options, rate=found)
     before = score_readout(qnet.in_one_unit(simulate(qnet, test.x).readout), test).accuracy
     ran: list[int] = []
@@ -171,16 +168,3 @@ def run(
     if search is not None and json:
         facts["rates tried"] = dict(search.tried)
     emit(facts, json, "Learned in integers")
-
-
-def _search(
-    folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, options: LearnOptions, json: bool
-) -> tuple[float, RateSearch | None]:
-    """Find a rate on training samples, unless the folder remembers it, and print what was tried."""
-    from hypr_neuro.workflow.found_rate import found_rate
-
-    with RichConsole(quiet=json).progress("find a rate") as advance:
-        rate, search = found_rate(folder, qnet, data, options, lambda done, total: advance(done, total, "rates"))
-    if search is not None and not json:
-        print(search.told())
-    return rate, search

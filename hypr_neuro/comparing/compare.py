@@ -19,9 +19,10 @@ import numpy as np
 
 from hypr_neuro.comparing.agreement import aligned, float_spikes, integer_rates, spike_agreement
 from hypr_neuro.comparing.disturbance import disturb
+from hypr_neuro.comparing.inference import Accuracies, compare_inference
 from hypr_neuro.comparing.probes import gradient_fidelity, probe
 from hypr_neuro.comparing.twin import FloatTwin, TwinEpoch
-from hypr_neuro.data.score import Score, predict, score_readout
+from hypr_neuro.data.score import score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
 from hypr_neuro.errors import InputError
@@ -39,9 +40,8 @@ from hypr_neuro.shown import Shown, as_html, as_text, percent
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnOptions
+from hypr_neuro.sim.learning.search_rate import search_rate
 from hypr_neuro.sim.learning.updates import UPDATES
-from hypr_neuro.traces.float_trace import float_trace
-from hypr_neuro.traces.trace import SPIKES
 
 PROBE_SAMPLES = 4
 
@@ -177,7 +177,7 @@ def compare(
     epochs
         How many.
     options
-        Of learning.
+        Of learning; None: with a rate that is found on training samples, as `learn` does.
     part
         Part of the data on which both sides are scored.
     on_epoch
@@ -196,10 +196,11 @@ def compare(
     require("qnet", qnet, QuantizedNetwork)
     require("data", data, SequenceData)
     require_functions(on_epoch=on_epoch, on_sample=on_sample)
-    options = LearnOptions() if options is None else options
-    if not isinstance(options, LearnOptions):
+    if options is not None and not isinstance(options, LearnOptions):
         raise InputError(f"{said('options', options)}, rule: hn.LearnOptions(rate=…)")
-    options.check(qnet)
+    (options or LearnOptions()).check(qnet)
+    if options is None:
+        options = LearnOptions(rate=search_rate(qnet, data, LearnOptions()).rate)
     chosen = data.part(part)
     twin = FloatTwin(net, qnet, options)
     snapshots: list[tuple[LearnEpoch, QuantizedNetwork]] = []
@@ -341,48 +342,6 @@ def _distance(form: FloatForm, float_weights: dict[str, Array]) -> float:
         difference += float(np.sum((real - expected) ** 2))
         total += float(np.sum(expected**2))
     return float(np.sqrt(difference / total)) if total > 0 else float("nan")
-
-
-@dataclass(frozen=True)
-class Accuracies:
-    """Float and integer network on the same data.
-
-    Attributes
-    ----------
-    float_score, integer_score
-        Of both.
-    agreement
-        Share of equal predictions.
-    events
-        Of the integer run.
-    rates, float_rates
-        Mean spikes a neuron and step of the integer and the float network by population that spikes, over the same
-        samples and steps.
-    """
-
-    float_score: Score
-    integer_score: Score
-    agreement: float
-    events: dict[str, dict[str, int]]
-    rates: dict[str, float]
-    float_rates: dict[str, float]
-
-
-def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, part: str = "test") -> Accuracies:
-    """Score both networks, count how often they answer the same, and how much they fire."""
-    chosen = data.part(part)
-    real, trace = float_trace(net, chosen.x), simulate(qnet, chosen.x, record=(SPIKES,))
-    names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=True))
-    integers = qnet.in_one_unit(trace.readout)
-    same = float((predict(real.readout, chosen) == predict(integers, chosen)).mean())
-    return Accuracies(
-        score_readout(real.readout, chosen),
-        score_readout(integers, chosen),
-        same,
-        trace.events,
-        integer_rates(qnet, trace.spikes, chosen.steps),
-        {names[name]: rate for name, rate in real.rates.items()},
-    )
 
 
 __all__ = [

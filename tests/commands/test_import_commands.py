@@ -69,7 +69,7 @@ def test_a_graph_is_compared_and_reported(quantized: Path, data: Path, tmp_path:
     answer("quantize", graph, "--data", data, "--out", out)
     answer("simulate", out / "quantized.h5", "--data", data, "--network", graph, "--out", out)
     learns = hn.QuantizedNetwork.load(out / "quantized.h5").connection_names()[0]
-    words = ("compare", graph, out / "quantized.h5", "--data", data, "--epochs", "1", "--out", out)
+    words = ("compare", graph, out / "quantized.h5", "--data", data, "--epochs", "1", "--rate", "0.2", "--out", out)
     everything = answer(*words)
     last = everything["epochs"][-1]
     assert last["cosine"].keys() == last["hypr_cosine"].keys() == last["bptt_cosine"].keys()

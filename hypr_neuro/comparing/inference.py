@@ -1,0 +1,56 @@
+"""Float and integer network on the same samples, without learning: scores, equal answers, rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypr_neuro.comparing.agreement import integer_rates
+from hypr_neuro.data.score import Score, predict, score_readout
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.graph.network import Network
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.engine import simulate
+from hypr_neuro.traces.float_trace import float_trace
+from hypr_neuro.traces.trace import SPIKES
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Float and integer network on the same data.
+
+    Attributes
+    ----------
+    float_score, integer_score
+        Of both.
+    agreement
+        Share of equal predictions.
+    events
+        Of the integer run.
+    rates, float_rates
+        Mean spikes a neuron and step of the integer and the float network by population that spikes, over the same
+        samples and steps.
+    """
+
+    float_score: Score
+    integer_score: Score
+    agreement: float
+    events: dict[str, dict[str, int]]
+    rates: dict[str, float]
+    float_rates: dict[str, float]
+
+
+def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, part: str = "test") -> Accuracies:
+    """Score both networks, count how often they answer the same, and how much they fire."""
+    chosen = data.part(part)
+    real, trace = float_trace(net, chosen.x), simulate(qnet, chosen.x, record=(SPIKES,))
+    names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=True))
+    integers = qnet.in_one_unit(trace.readout)
+    same = float((predict(real.readout, chosen) == predict(integers, chosen)).mean())
+    return Accuracies(
+        score_readout(real.readout, chosen),
+        score_readout(integers, chosen),
+        same,
+        trace.events,
+        integer_rates(qnet, trace.spikes, chosen.steps),
+        {names[name]: rate for name, rate in real.rates.items()},
+    )
