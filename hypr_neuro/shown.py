@@ -96,3 +96,8 @@ def as_html(thing: HasTable) -> str:
 def percent(share: float) -> str:
     """Return a share as a percentage of one decimal, "–" for NaN."""
     return "–" if isnan(share) else f"{share:.1%}"
+
+
+def percent_or_error(share: float, error: float | None) -> str:
+    """Return a share in percent, or the squared error that stands in its place for a regression."""
+    return percent(share) if error is None else f"{error:.4g}"

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,12 +17,16 @@ from hypr_neuro.cli.options import LEARNING, Data, DataDir, Encode, Json, Out, S
 from hypr_neuro.cli.rates import searched_rate
 from hypr_neuro.cli.run_data import choose_data
 
+if TYPE_CHECKING:
+    from hypr_neuro.comparing.compare import ComparedEpoch, Comparison
+    from hypr_neuro.data.sequence import SequenceData
+
 EXAMPLES = (
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --scratch --out runs/a",
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --out runs/a",
 )
 LOSS = 0.02
-"""Accuracy that learning may cost without a word."""
+"""Accuracy that learning may cost without a word, or share by which the squared error may grow."""
 
 
 @command
@@ -67,7 +71,7 @@ def run(
     """Learn on a device and in float: same data, order, rule and number of updates; show both side by side."""
     from dataclasses import replace
 
-    from hypr_neuro.data.doubts import of_learning, warn_of
+    from hypr_neuro.data.doubts import warn_of
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.workflow import notes, stages_learning
@@ -112,27 +116,49 @@ def run(
     if json:
         emit(comparison.as_dict(), True)
         return
+    score = "squared error" if sequences.regression else "accuracy"
     table_rows = [
-        [e.epoch, e.device_accuracy, e.float_accuracy, e.weight_distance, least(e.cosine.values()), e.weights_saturated]
+        [e.epoch, *_scores(e), e.weight_distance, least(e.cosine.values()), e.weights_saturated]
         for e in comparison.epochs
     ]
-    headings = ["epoch", "device accuracy", "float accuracy", "weight distance", "least gradient cosine", "saturated"]
+    headings = ["epoch", f"device {score}", f"float {score}"]
+    headings += ["weight distance", "least gradient cosine", "saturated"]
     print_table(headings, table_rows, comparison.rule)
     last = comparison.epochs[-1]
     gradients = [[k, v, last.free_cosine[k], last.hypr_cosine[k], last.bptt_cosine[k]] for k, v in last.cosine.items()]
     headings = ["gradient of", "cosine along the chip's spikes", "by float's own", "to float HYPR", "to BPTT"]
     print_table(headings, gradients, "Gradients after the last epoch")
     agreement = ", ".join(f"{name} {share:.1%}" for name, share in last.spike_agreement.items())
+    gap = f"{comparison.gap:+.4g}" if sequences.regression else f"{100 * comparison.gap:+.1f} points"
     print(
-        f"accuracy of the device against float: {100 * comparison.gap:+.1f} points; spikes equal to those in float, "
+        f"{score} of the device against float: {gap}; spikes equal to those in float, "
         f"with the weights that the device has learned: {agreement}"
     )
-    warn_of(of_learning(comparison.epochs[0].device_accuracy, last.device_accuracy, LOSS))
+    warn_of(_of_learning(comparison, sequences.part("test")))
     without = [name for name, cosine in last.cosine.items() if math.isnan(cosine)]
     if without:
         print(f"–: no cosine, a gradient of {', '.join(without)} is 0 on every sample that was compared")
     for note in comparison.notes:
         print(note)
+
+
+def _scores(entry: ComparedEpoch) -> list[float | None]:
+    """Return the scores of device and float in an epoch."""
+    if entry.device_squared_error is not None:
+        return [entry.device_squared_error, entry.float_squared_error]
+    return [entry.device_accuracy, entry.float_accuracy]
+
+
+def _of_learning(comparison: Comparison, test: SequenceData) -> list[str]:
+    """Say that learning on the device cost something, or that its squared error is that of the mean."""
+    from hypr_neuro.data.doubts import of_learning, of_learning_error, of_squared_error
+    from hypr_neuro.data.score import mean_error
+
+    first, last = comparison.epochs[0], comparison.epochs[-1]
+    before, after = first.device_squared_error, last.device_squared_error
+    if before is None or after is None:
+        return of_learning(first.device_accuracy, last.device_accuracy, LOSS)
+    return of_learning_error(before, after, LOSS) + of_squared_error(after, mean_error(test), len(test))
 
 
 def least(values: Iterable[float]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,14 +26,17 @@ from hypr_neuro.cli.rates import searched_rate
 from hypr_neuro.cli.run_data import choose_data
 
 if TYPE_CHECKING:
-    pass
+    from hypr_neuro.data.score import Score
+    from hypr_neuro.data.sequence import SequenceData
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+    from hypr_neuro.sim.learning.learn import LearnEpoch
 
 EXAMPLES = (
     "hypr-neuro learn runs/a/quantized.h5 --out runs/l",
     "hypr-neuro learn runs/a/quantized.h5 --layer readout --rate 0.2 --epochs 3",
 )
 LOSS = 0.02
-"""Accuracy that learning may cost without a word."""
+"""Accuracy that learning may cost without a word, or share by which the squared error may grow."""
 
 
 @command
@@ -87,6 +90,14 @@ def run(
     update_on: Annotated[
         str, choice(UPDATE_UNITS, help="What --update-every counts.", rich_help_panel=LEARNING)
     ] = "sample",
+    error_exponent: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Regression: an error of full scale is 2^N in the outputs' units.",
+            rich_help_panel=LEARNING,
+        ),
+    ] = 0,
     feedback: Annotated[
         str,
         choice(FEEDBACKS, help="Learning signals go down over the weights, or random ones.", rich_help_panel=LEARNING),
@@ -96,15 +107,17 @@ def run(
     out: Out = Path("runs/learn"),
     json: Json = False,
 ) -> None:
-    """Let the network learn sample by sample, all in integers; writes learned.h5. An interrupted run goes on."""
+    """Let the network learn sample by sample, all in integers; writes learned.h5. An interrupted run goes on.
+
+    From labels of classes or, of a regression, from targets in the outputs' units.
+    """
     from hypr_neuro.cli.graphs import encoded
     from hypr_neuro.cli.networks import get_quantized
-    from hypr_neuro.data.doubts import of_learning, of_score, warn_of
-    from hypr_neuro.data.score import majority, score_readout
+    from hypr_neuro.data.doubts import warn_of
+    from hypr_neuro.data.score import doubts_of
     from hypr_neuro.devices import open_device
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.sim.engine import simulate
-    from hypr_neuro.sim.learning.learn import check_learnable
+    from hypr_neuro.sim.learning.from_data import check_learnable
     from hypr_neuro.sim.learning.options import LearnOptions
 
     qnet = get_quantized(network)
@@ -125,15 +138,17 @@ def run(
         update_every=update_every,
         update_on=update_on,
         feedback=feedback,
+        error_exponent=error_exponent,
+        targets="values" if sequences.regression else "labels",
     )
     options.check(qnet)
-    check_learnable(qnet, sequences)
+    check_learnable(qnet, sequences, options)
     folder, test = RunFolder(out), sequences.part("test")
     search = None
     if rate is None:
         found, search = searched_rate(folder, qnet, sequences, options, json)
         options = replace(options, rate=found)
-    before = score_readout(qnet.in_one_unit(simulate(qnet, test.x).readout), test).accuracy
+    before = _score(qnet, test)
     ran: list[int] = []
     with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
         chip.load(qnet)
@@ -151,13 +166,11 @@ def run(
         source.note(out)
     told_of_earlier(out, len(result.epochs), len(ran))
     last = result.epochs[-1]
-    after = score_readout(result.qnet.in_one_unit(simulate(result.qnet, test.x).readout), test).accuracy
-    warn_of(of_learning(before, after, LOSS) + of_score(after, majority(test), len(test)))
+    after = _score(result.qnet, test)
+    warn_of(_of_learning(before, after) + doubts_of(after, test))
     facts = {
         "rate": options.rate,
-        "accuracy before": before,
-        "accuracy after": after,
-        "accuracy while learning": last.online_accuracy,
+        **_scores(before, after, last),
         "weights changed": last.weights_changed,
         "weights saturated": last.weights_saturated,
         "steps below half a unit": last.dead_zone,
@@ -168,3 +181,30 @@ def run(
     if search is not None and json:
         facts["rates tried"] = dict(search.tried)
     emit(facts, json, "Learned in integers")
+
+
+def _score(qnet: QuantizedNetwork, test: SequenceData) -> Score:
+    """Return the score of a network."""
+    from hypr_neuro.data.score import score_readout
+    from hypr_neuro.sim.engine import simulate
+
+    return score_readout(qnet.for_score(simulate(qnet, test.x).readout, regression=test.regression), test)
+
+
+def _of_learning(before: Score, after: Score) -> list[str]:
+    """Say that learning cost something."""
+    from hypr_neuro.data.doubts import of_learning, of_learning_error
+
+    if before.squared_error is not None and after.squared_error is not None:
+        return of_learning_error(before.squared_error, after.squared_error, LOSS)
+    return of_learning(before.accuracy, after.accuracy, LOSS)
+
+
+def _scores(before: Score, after: Score, last: LearnEpoch) -> dict[str, Any]:
+    """Return what is told of both, and of the last epoch."""
+    name = "accuracy" if after.squared_error is None else "squared error"
+    first, *others = after.figures().items()
+    figures = {f"{name} before": before.figures()[name], f"{first[0]} after": first[1]} | dict(others)
+    return figures | {
+        f"{name} while learning": last.online_accuracy if name == "accuracy" else last.online_squared_error
+    }

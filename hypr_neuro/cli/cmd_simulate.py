@@ -95,7 +95,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a network: accuracy, firing rates and saturations, beside float if asked for.
+    """Run a network: accuracy or squared error, firing rates and saturations, beside float if asked for.
 
     An .npz without labels (key x, or x_test) gives rates and answers, which are written to a file.
     """
@@ -132,13 +132,15 @@ def run(
         recorded = _run(net, encoded_samples, device, asked, advance)
     if trace is not None:
         _kept(recorded, record).save(trace)
-    readout = recorded.readout
-    answers = predict(net.in_one_unit(readout) if isinstance(net, QuantizedNetwork) else readout, samples_run)
+    readout = _in_units(net, network, recorded.readout, samples_run)
+    answers, score = predict(readout, samples_run), None
     warn_if_mute(bool(np.any(readout)), len(samples_run))
+    if labelled:
+        score = score_answers(answers, samples_run)
     facts: dict[str, Any] = {
         "device": recorded.origin.device if recorded.origin else device,
         "samples": len(samples_run),
-        **(_scores(score_answers(answers, samples_run)) if labelled else told_of(answers, samples_run, as_json=json)),
+        **(told_of(answers, samples_run, as_json=json) if score is None else _scores(score)),
         "rates": _rates(net, recorded),
         "synaptic operations": recorded.synaptic_operations,
         "saturations and wraps": recorded.events,
@@ -154,7 +156,7 @@ def run(
     if answers_file is not None:
         write_predictions(answers_file, answers)
         facts["predictions in"] = str(answers_file)
-    _doubt(facts, samples_run, labelled=labelled)
+    _doubt(facts, score, samples_run)
     emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
 
 
@@ -184,9 +186,8 @@ def _counted(facts: dict[str, Any], net: AnyNetwork) -> dict[str, Any]:
 
 def _scores(score: Score) -> dict[str, float]:
     """Return the figures of a score by name."""
-    if score.squared_error is not None:
-        return {"squared error": score.squared_error}
-    return {"accuracy": score.accuracy, "over labelled steps": score.labelled}
+    labelled = {} if score.squared_error is not None else {"over labelled steps": score.labelled}
+    return score.figures() | labelled
 
 
 def _report(out: Path, qnet: QuantizedNetwork, float_network: Path | None, sequences: SequenceData) -> None:
@@ -200,14 +201,29 @@ def _report(out: Path, qnet: QuantizedNetwork, float_network: Path | None, seque
     stages.simulate_stage(RunFolder(out), get_float(float_network, foreign=True), qnet, sequences)
 
 
-def _doubt(facts: dict[str, Any], samples: SequenceData, *, labelled: bool) -> None:
+def _in_units(net: AnyNetwork, network: Path, readout: Array, samples: SequenceData) -> Array:
+    """Return a readout as it is scored; InputError for a regression of integers whose scale nobody knows."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.graph.network import Network
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+
+    if isinstance(net, QuantizedNetwork):
+        return net.for_score(readout, regression=samples.regression)
+    if samples.regression and not isinstance(net, Network):
+        raise InputError(
+            f"'{network}' holds integers without scales, rule: a regression is scored in real units; give a network "
+            "that was quantized from floats, or data with classes"
+        )
+    return readout
+
+
+def _doubt(facts: dict[str, Any], score: Score | None, samples: SequenceData) -> None:
     """Warn of what these figures do not say."""
-    from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_score, warn_of
-    from hypr_neuro.data.score import majority
+    from hypr_neuro.data.doubts import of_changed_rates, of_rates, warn_of
+    from hypr_neuro.data.score import doubts_of
 
     doubts = of_rates(facts["rates"]) + of_changed_rates(facts.get("float rates", {}), facts["rates"])
-    scored = labelled and not samples.regression
-    warn_of(doubts if not scored else doubts + of_score(facts["accuracy"], majority(samples), len(samples)))
+    warn_of(doubts if score is None else doubts + doubts_of(score, samples))
 
 
 def _kept(recorded: Trace, record: list[str] | None) -> Trace:
@@ -243,7 +259,8 @@ def _beside(net: Network, sequences: SequenceData, answers: Array | None, *, rat
     trace = float_trace(net, sequences.x)
     if answers is None:
         facts = {f"float {name}": v for name, v in _scores(score_readout(trace.readout, sequences)).items()}
-        facts.pop("float over labelled steps", None)
+        for left_out in ("float over labelled steps", "float error of the mean answer"):
+            facts.pop(left_out, None)
     else:
         same = {} if sequences.regression else {"answers as in float": (predict(trace.readout, sequences) == answers)}
         facts = {name: float(share.mean()) for name, share in same.items()}

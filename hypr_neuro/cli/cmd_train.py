@@ -305,7 +305,7 @@ def _train_float(
         encoding = suggestion(sequences.x)
         facts["input"] = f"fractions, which the float network alone takes; for a chip train with --encode {encoding}"
     if sequences.regression:
-        return {"test squared error": folder.read("squared_error")["float"]} | facts, ran
+        return _errors(folder.read("squared_error"), "float") | facts, ran
     accuracy = folder.read("accuracy")
     return _scores(accuracy["float"], accuracy["float_labelled"]) | facts, ran
 
@@ -338,9 +338,17 @@ def _train_fixed(
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
         )
     last = folder.read("training")["epochs"][-1]
-    facts = _scores(trained.after.accuracy, trained.after.labelled) | {
-        "accuracy at the start": trained.before.accuracy,
-        "accuracy while learning": last["online_accuracy"],
+    if sequences.regression:
+        scores = _errors(folder.read("squared_error"), "integer") | {
+            "squared error at the start": trained.before.squared_error,
+            "squared error while learning": last["online_squared_error"],
+        }
+    else:
+        scores = _scores(trained.after.accuracy, trained.after.labelled) | {
+            "accuracy at the start": trained.before.accuracy,
+            "accuracy while learning": last["online_accuracy"],
+        }
+    facts = scores | {
         "epochs": last["epoch"] + 1,
         "weights changed": last["weights_changed"],
         "weights saturated": last["weights_saturated"],
@@ -350,6 +358,15 @@ def _train_fixed(
         "nir": str(folder.file("learned.nir")),
     }
     return folder, facts, trained.ran
+
+
+def _errors(section: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the squared error on the test part, that of always answering the mean, and R2."""
+    return {
+        "test squared error": section[key],
+        "error of the mean answer": section["mean"],
+        "R2": section[f"{key}_r2"],
+    }
 
 
 def _scores(accuracy: float, labelled: float) -> dict[str, Any]:

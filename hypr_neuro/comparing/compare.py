@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,9 @@ from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import values_of
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import dequantize
-from hypr_neuro.shown import Shown, as_html, as_text, percent
+from hypr_neuro.shown import Shown, as_html, as_text, percent_or_error
 from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.from_data import options_for
 from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnOptions
 from hypr_neuro.sim.learning.search_rate import search_rate
@@ -65,6 +66,8 @@ class ComparedEpoch:
         Against the gradients of float training, without the chip's delays.
     saturated
         Share of weights at the largest magnitude that their width has, by connection.
+    device_squared_error, float_squared_error, online_squared_error
+        In place of accuracies, of a regression; None for classes.
     dead_zone
         Share of the epoch's steps below half a unit, see `sim.learning.learn.LearnEpoch`.
     spike_agreement
@@ -90,6 +93,9 @@ class ComparedEpoch:
     dead_zone: float = 0.0
     hypr_cosine: dict[str, float] = field(default_factory=dict)
     bptt_cosine: dict[str, float] = field(default_factory=dict)
+    device_squared_error: float | None = None
+    float_squared_error: float | None = None
+    online_squared_error: float | None = None
 
 
 @dataclass(repr=False)
@@ -125,8 +131,8 @@ class Comparison:
         rows = [
             (
                 f"{e.epoch}",
-                percent(e.device_accuracy),
-                percent(e.float_accuracy),
+                percent_or_error(e.device_accuracy, e.device_squared_error),
+                percent_or_error(e.float_accuracy, e.float_squared_error),
                 f"{e.weight_distance:.3g}",
                 f"{min(e.cosine.values()):.4f}" if e.cosine else "–",
             )
@@ -140,7 +146,10 @@ class Comparison:
 
     @property
     def gap(self) -> float:
-        """Accuracy of the device minus that of the float side after the last epoch."""
+        """Accuracy, or squared error, of the device minus that of the float side after the last epoch."""
+        last = self.epochs[-1]
+        if last.device_squared_error is not None and last.float_squared_error is not None:
+            return last.device_squared_error - last.float_squared_error
         return self.epochs[-1].device_accuracy - self.epochs[-1].float_accuracy
 
     def as_dict(self) -> dict[str, Any]:
@@ -198,9 +207,10 @@ def compare(
     require_functions(on_epoch=on_epoch, on_sample=on_sample)
     if options is not None and not isinstance(options, LearnOptions):
         raise InputError(f"{said('options', options)}, rule: hn.LearnOptions(rate=…)")
-    (options or LearnOptions()).check(qnet)
-    if options is None:
-        options = LearnOptions(rate=search_rate(qnet, data, LearnOptions()).rate)
+    open_rate, options = options is None, options_for(options or LearnOptions(), data)
+    options.check(qnet)
+    if open_rate:
+        options = replace(options, rate=search_rate(qnet, data, options).rate)
     chosen = data.part(part)
     twin = FloatTwin(net, qnet, options)
     snapshots: list[tuple[LearnEpoch, QuantizedNetwork]] = []
@@ -298,12 +308,12 @@ def _entry(
     train = data.part("train")
     probed = probe(net, qnet, train.take(np.arange(min(PROBE_SAMPLES, len(train)))), options)
     form = FloatForm(net, qnet)
+    readout = qnet.for_score(simulate(qnet, chosen.x).readout, regression=data.regression)
+    score = score_readout(readout, chosen, learned=number > 0)
     return ComparedEpoch(
         epoch=number,
-        device_accuracy=score_readout(
-            qnet.in_one_unit(simulate(qnet, chosen.x).readout), chosen, learned=number > 0
-        ).accuracy,
-        float_accuracy=float_side.accuracy,
+        device_accuracy=score.accuracy,
+        float_accuracy=float_side.score.accuracy,
         online_accuracy=learned.online_accuracy,
         weight_distance=_distance(form, float_side.weights),
         cosine=probed.cosine,
@@ -320,6 +330,9 @@ def _entry(
         dead_zone=learned.dead_zone,
         hypr_cosine=probed.hypr_cosine,
         bptt_cosine=probed.bptt_cosine,
+        device_squared_error=score.squared_error,
+        float_squared_error=float_side.score.squared_error,
+        online_squared_error=learned.online_squared_error,
     )
 
 

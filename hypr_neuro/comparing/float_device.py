@@ -92,8 +92,10 @@ class FloatDevice:
         ----------
         x : (T, channel)
             One sample.
-        label, scored : (T,)
-            Target class and whether the step counts.
+        label : (T,) or (T, outputs)
+            Target class, or float targets of a regression.
+        scored : (T,)
+            Whether the step counts.
         spikes
             (device steps, n) by population that spikes, of the steps that the run takes or fewer.
         on_step
@@ -162,9 +164,7 @@ class FloatDevice:
         """Learn in device step t, from the outputs backward."""
         step, error = t - self.clock.tail, np.zeros(len(output))
         if 0 <= step < len(label) and scored[step]:
-            target = np.zeros(len(output))
-            target[label[step]] = 1.0
-            error = self.error.real(output, target)
+            error = self._error(output, label[step])
         errors, first = {}, 0
         for i in self.plan.outputs:
             errors[i] = error[first : first + self.plan.layers[i].size]
@@ -174,6 +174,15 @@ class FloatDevice:
             if self.plan.active(i):
                 p, signal = self.populations[i], self._signal(self.plan.layers[i], errors, weighted)
                 weighted[p.name] = p.learn(signal) if self._windows[i].holds(t) else np.zeros(p.size)
+
+    def _error(self, output: Array, label: Array) -> Array:
+        """Compute the error of a step from its label or targets; full scale is 1."""
+        if label.dtype.kind == "f":
+            real: Array = (output - label) * 2.0**-self.plan.options.error_exponent
+            return real
+        target = np.zeros(len(output))
+        target[label] = 1.0
+        return self.error.real(output, target)
 
     def _signal(self, layer: LayerPlan, errors: Mapping[int, Array], weighted: Mapping[str, Array]) -> Array:
         """Compute the learning signal of a population: its parts, each after its wait."""

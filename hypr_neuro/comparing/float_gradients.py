@@ -39,10 +39,14 @@ def _gradients(form: FloatForm, plan: LearningPlan, sample: SequenceData, **opti
     scored = sample.x.shape[1] if sample.mask is None else int(sample.mask.sum())
     if not scored:
         return form.by_connection({name: np.zeros_like(a, np.float64) for name, a in form.net.arrays().items()})
-    error = ERRORS[plan.error]
-    loss, outputs = loss_of(error), form.net.output_size
-    factor = scored * error.loss_scale(outputs)
-    target = np.eye(outputs)[sample.y] if loss.targets == "real" else sample.y
+    outputs = form.net.output_size
+    if sample.regression:
+        loss, target = get_loss("squared_error"), sample.y
+        factor = scored * outputs / 2 * 2.0**-plan.options.error_exponent
+    else:
+        error = ERRORS[plan.error]
+        loss, factor = loss_of(error), scored * error.loss_scale(outputs)
+        target = np.eye(outputs)[sample.y] if loss.targets == "real" else sample.y
     by_array, _ = gradients(form.net, sample.x, target, sample.mask, loss=loss, **options)
     return {name: factor * g for name, g in form.by_connection(by_array).items()}
 

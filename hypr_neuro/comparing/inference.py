@@ -8,6 +8,7 @@ from hypr_neuro.comparing.agreement import integer_rates
 from hypr_neuro.data.score import Score, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.traces.float_trace import float_trace
@@ -23,7 +24,7 @@ class Accuracies:
     float_score, integer_score
         Of both.
     agreement
-        Share of equal predictions.
+        Share of equal predictions; of a regression 1 - squared difference / that of the float answers from their mean.
     events
         Of the integer run.
     rates, float_rates
@@ -44,8 +45,8 @@ def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, 
     chosen = data.part(part)
     real, trace = float_trace(net, chosen.x), simulate(qnet, chosen.x, record=(SPIKES,))
     names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=True))
-    integers = qnet.in_one_unit(trace.readout)
-    same = float((predict(real.readout, chosen) == predict(integers, chosen)).mean())
+    integers = qnet.for_score(trace.readout, regression=data.regression)
+    same = _agreement(predict(real.readout, chosen), predict(integers, chosen), chosen)
     return Accuracies(
         score_readout(real.readout, chosen),
         score_readout(integers, chosen),
@@ -54,3 +55,12 @@ def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, 
         integer_rates(qnet, trace.spikes, chosen.steps),
         {names[name]: rate for name, rate in real.rates.items()},
     )
+
+
+def _agreement(real: Array, integers: Array, data: SequenceData) -> float:
+    """Return the share of equal answers, of a regression the share of float's variance that integers follow."""
+    if not data.regression:
+        return float((real == integers).mean())
+    counted = ... if data.mask is None or not data.per_step else data.mask
+    spread = float(real[counted].reshape(-1, data.classes).var(axis=0).mean())
+    return 1.0 - float(((real - integers)[counted] ** 2).mean()) / spread if spread else float("nan")

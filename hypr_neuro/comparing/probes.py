@@ -31,6 +31,7 @@ from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import gradient_by_value
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.from_data import options_for
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
@@ -94,7 +95,7 @@ def probe(
     `net` is the float network that `qnet` was quantized from, `forms` those of the forms to compute. Raise InputError
     for options or data that do not fit.
     """
-    options = options or LearnOptions()
+    options = options_for(options or LearnOptions(), data)
     if not len(data) or not set(forms) <= set(FORMS):
         known = ", ".join(f"'{form}'" for form in FORMS)
         raise InputError(f"probe: {len(data)} samples, forms {forms}, rule: at least one sample; {known}")
@@ -127,7 +128,10 @@ def probe(
 
 def integer_gradients(learner: Learner, x: Array, label: Array, scored: Array) -> dict[str, Array]:
     """Compute gradients of one sample by a learner that holds none and makes no update; its counters move on."""
-    learner.sample(x.astype(np.int32), label, scored, 0)
+    told: dict[str, Any] = {"label": label}
+    if label.dtype.kind == "f":
+        told = {"label": None, "values": learner.plan.as_values(label)}
+    learner.sample(x.astype(np.int32), told.pop("label"), scored, 0, **told)
     sums = {name: np.array(g, dtype=np.int64) for name, g in learner.updater.gradients().items()}
     for layer in learner.layers:
         layer.clear()

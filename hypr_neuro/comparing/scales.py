@@ -6,6 +6,7 @@ from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.parts import QuantizedPopulation
 from hypr_neuro.sim.learning.errors import ERRORS
+from hypr_neuro.sim.learning.errors.base import whole
 from hypr_neuro.sim.learning.plan import LearningPlan
 
 
@@ -24,7 +25,8 @@ def scales_of(form: FloatForm, plan: LearningPlan) -> dict[str, float]:
     scales: dict[str, float] = {}
     signals: dict[str, float] = {}
     gains: dict[str, float] = {}
-    error = float(ERRORS[plan.error].one(plan.error_bits))
+    labels = plan.options.targets == "labels"
+    error = float((ERRORS[plan.error].one if labels else whole)(plan.error_bits))
     for layer in reversed(plan.layers):
         if not layer.active:
             continue

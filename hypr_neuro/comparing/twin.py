@@ -15,6 +15,7 @@ import numpy as np
 from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.float_gradients import float_gradients
 from hypr_neuro.comparing.scales import scales_of
+from hypr_neuro.data.score import Score
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -30,9 +31,9 @@ from hypr_neuro.train.optimizers import OnChip
 
 @dataclass(frozen=True)
 class TwinEpoch:
-    """Accuracy on the part that is scored; weights by connection and values by parameter ("layers.0.omega")."""
+    """Score of the part that is scored; weights by connection and values by parameter ("layers.0.omega")."""
 
-    accuracy: float
+    score: Score
     weights: dict[str, Array]
     values: dict[str, Array]
 
@@ -107,8 +108,8 @@ class FloatTwin:
         return states
 
     def _state(self, data: SequenceData, part: str, *, learned: bool = True) -> TwinEpoch:
-        accuracy = evaluate(self.form.seen, data, part, learned=learned).accuracy
-        return TwinEpoch(accuracy, self.form.weights(), parameter_values(self.form, self.plan))
+        score = evaluate(self.form.seen, data, part, learned=learned)
+        return TwinEpoch(score, self.form.weights(), parameter_values(self.form, self.plan))
 
     def sample(self, sample: SequenceData) -> None:
         """Learn from one sample, with the updates that fall due."""
@@ -205,8 +206,8 @@ def parameter_values(form: FloatForm, plan: LearningPlan) -> dict[str, Array]:
 
 
 def arrays_of(sample: SequenceData) -> tuple[Array, Array, Array]:
-    """Return (x (T, channel), label (T,), scored (T,)) of the only sample, as learners take it."""
+    """Return (x (T, channel), label (T,), scored (T,)) of the only sample; of a regression targets (T, k)."""
     steps = sample.x.shape[1]
-    label = np.broadcast_to(sample.y.reshape(1, -1), (1, steps))[0]
+    label = np.broadcast_to(sample.y[0], (steps, sample.classes) if sample.regression else (steps,))
     scored = np.ones(steps, bool) if sample.mask is None else sample.mask[0]
     return sample.x[0], np.ascontiguousarray(label), scored

@@ -42,6 +42,17 @@ def of_score(accuracy: float, majority: float, samples: int) -> list[str]:
     ]
 
 
+def of_squared_error(error: float, mean: float, samples: int) -> list[str]:
+    """Say that the squared error of a regression is not below that of always answering the mean target."""
+    if not samples or not error >= mean or mean <= 0.0:
+        return []
+    return [
+        f"squared error {error:.4g} of {samples} sample(s) is not below that of always answering the mean target "
+        f"({mean:.4g}): the outputs say nothing of the input; train longer or at another rate, and look at the firing "
+        "rates"
+    ]
+
+
 def of_rates(rates: Mapping[str, float]) -> list[str]:
     """Say which populations never fire and which always do; rates are spikes a neuron and step, by population."""
     silent = [name for name, rate in rates.items() if rate == 0.0]
@@ -93,6 +104,16 @@ def of_learning(before: float, after: float, tolerance: float = 0.0) -> list[str
     return [
         f"learning took the accuracy from {before:.1%} to {after:.1%}: a smaller rate or a larger update_every changes "
         "less at once"
+    ]
+
+
+def of_learning_error(before: float, after: float, tolerance: float = 0.0) -> list[str]:
+    """Say that learning ended with a larger squared error than it began; tolerance : share of the first."""
+    if not after > before * (1.0 + tolerance):
+        return []
+    return [
+        f"learning took the squared error from {before:.4g} to {after:.4g}: a smaller rate or a larger update_every "
+        "changes less at once"
     ]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.doubts import of_score, of_squared_error
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprWarning
 from hypr_neuro.numbers.arrays import Array
@@ -25,11 +27,27 @@ class Score:
     squared_error
         Of a regression, mean over targets and over samples, or over scored steps where targets are per step; None for
         classes.
+    mean_error
+        Of a regression, the squared error of always answering the mean of the targets that count.
     """
 
     accuracy: float
     labelled: float
     squared_error: float | None = None
+    mean_error: float | None = None
+
+    @property
+    def r2(self) -> float:
+        """Return 1 - squared error / that of the mean: 1 is perfect, 0 worth nothing; NaN for classes."""
+        if self.squared_error is None or not self.mean_error:
+            return float("nan")
+        return 1.0 - self.squared_error / self.mean_error
+
+    def figures(self) -> dict[str, float]:
+        """Return what is told of it by name: the accuracy, or the squared error beside that of the mean."""
+        if self.squared_error is None or self.mean_error is None:
+            return {"accuracy": self.accuracy}
+        return {"squared error": self.squared_error, "error of the mean answer": self.mean_error, "R2": self.r2}
 
     @property
     def figure(self) -> float:
@@ -72,6 +90,26 @@ def majority(data: SequenceData) -> float:
     return float(np.bincount(counted.reshape(-1)).max() / counted.size) if counted.size else 0.0
 
 
+def mean_error(data: SequenceData) -> float:
+    """Return the squared error of always answering the mean of the targets that count, of a regression."""
+    target = data.y[_counted(data)].reshape(-1, data.classes).astype(np.float64)
+    return float(target.var(axis=0).mean()) if len(target) else float("nan")
+
+
+def _counted(data: SequenceData) -> Any:
+    """Return the index of the targets that count."""
+    if data.mask is None:
+        return ...
+    return data.mask if data.per_step else data.mask.any(axis=1)
+
+
+def doubts_of(score: Score, data: SequenceData) -> list[str]:
+    """Say that a score is not better than that of always answering the same: the most frequent class, or the mean."""
+    if score.squared_error is not None and score.mean_error is not None:
+        return of_squared_error(score.squared_error, score.mean_error, len(data))
+    return of_score(score.accuracy, majority(data), len(data))
+
+
 def warn_if_mute(moved: bool, samples: int) -> None:
     """Warn where no output moved from 0 in so many samples: the score then says nothing of the network."""
     if samples and not moved:
@@ -86,10 +124,8 @@ def warn_if_mute(moved: bool, samples: int) -> None:
 def score_answers(answers: Array, data: SequenceData) -> Score:
     """Return the score of what `predict` gave for all samples of `data`."""
     if data.regression:
-        error = (answers - data.y) ** 2
-        if data.mask is not None:
-            error = error[data.mask if data.per_step else data.mask.any(axis=1)]
-        return Score(float("nan"), float("nan"), float(error.mean()))
+        error = float(((answers - data.y) ** 2)[_counted(data)].mean())
+        return Score(float("nan"), float("nan"), error, mean_error(data))
     correct = answers == data.y
     if not data.per_step:
         share = float(correct.mean())

@@ -288,6 +288,15 @@ class QuantizedNetwork:
         real: Array = readout / np.repeat(units, [p.size for p in outputs])
         return real
 
+    def for_score(self, readout: Array, *, regression: bool) -> Array:
+        """Return readouts (…, outputs) as a score takes them: in real units for a regression, else `in_one_unit`."""
+        if not regression:
+            return self.in_one_unit(readout)
+        outputs = [self.population(name) for name in self.outputs]
+        units = [p.state_scale if p.model.readout else 1.0 for p in outputs]
+        real: Array = readout / np.repeat(units, [p.size for p in outputs])
+        return real
+
     def copy(self) -> QuantizedNetwork:
         """Return a network with its own copy of everything that learning changes."""
         return replace(

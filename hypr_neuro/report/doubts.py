@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hypr_neuro.data import doubts
+from hypr_neuro.report.regression import doubts_of_errors
 from hypr_neuro.report.values import Data, lookup, number, pairs, rows
 
 STUDIES = {"scratch": "learning from random weights", "fine_tuning": "fine-tuning"}
@@ -12,7 +13,7 @@ LOSS = 0.01
 
 def doubts_of(results: Data) -> list[str]:
     """Return the sentences of `hypr_neuro.data.doubts` that hold for these results."""
-    return [*_of_scores(results), *_of_integers(results), *_of_learning(results)]
+    return [*_of_scores(results), *doubts_of_errors(results), *_of_integers(results), *_of_learning(results)]
 
 
 def _of_scores(results: Data) -> list[str]:

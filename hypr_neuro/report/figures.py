@@ -75,19 +75,24 @@ def validation(training: Data) -> Drawing | None:
     if not curve.points:
         return None
     best = [point for point in curve.points if point[0] == number(training.get("best"))]
+    # training takes minus the squared error of a regression for its score
+    errors = min(curve.y) < 0
 
     def draw(axes: Axes) -> Legend:
         _plot(axes, [curve])
         for x, y in best:
             axes.plot(x, y, "o", color=ORANGE, markersize=9, fillstyle="none", markeredgewidth=2)
-        _share_axis(axes, "validation accuracy", curve.y)
+        if errors:
+            axes.set_ylabel("minus the validation's squared error")
+        else:
+            _share_axis(axes, "validation accuracy", curve.y)
         return []
 
-    caption = "Validation accuracy after each epoch."
+    caption = "Minus the squared error" if errors else "Validation accuracy"
+    caption += " on the validation part after each epoch." if errors else " after each epoch."
     if best:
-        caption += (
-            f" The ring marks the epoch whose weights were kept: epoch {show(best[0][0])} with {percent(best[0][1])}."
-        )
+        figure = show(-best[0][1]) if errors else percent(best[0][1])
+        caption += f" The ring marks the epoch whose weights were kept: epoch {show(best[0][0])} with {figure}."
     return drawing("validation", draw, caption)
 
 
@@ -95,8 +100,10 @@ REFERENCES = {"scratch": "trained offline", "fine_tuning": "before the disturban
 
 
 def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
-    """Draw the accuracy on the device beside float, both learning from the same samples in the same order."""
+    """Draw the score on the device beside float, both learning from the same samples in the same order."""
     epochs = rows(study.get("epochs"))
+    if number(study.get("start_squared_error")) is not None:
+        return _learning_of_errors(key, epochs)
     names = {"device_accuracy": "on the chip", "float_accuracy": "in float", "online_accuracy": "while learning"}
     curves = [curve for name, label in names.items() if (curve := curve_of(label, epochs, name)).points]
     if not curves:
@@ -118,6 +125,22 @@ def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
     if any(curve.label == "while learning" for curve in curves):
         caption += " “While learning” counts each sample before its own update."
     return drawing(f"learning-{key}", draw, caption)
+
+
+def _learning_of_errors(key: str, epochs: list[Data]) -> Drawing | None:
+    """Draw the squared errors of a regression."""
+    names = {"device": "on the chip", "float": "in float", "online": "while learning"}
+    drawn = [curve_of(label, epochs, f"{name}_squared_error") for name, label in names.items()]
+    curves = [curve for curve in drawn if curve.points]
+
+    def draw(axes: Axes) -> Legend:
+        keys = _plot(axes, curves)
+        axes.set_ylabel("mean squared error")
+        return keys
+
+    final_text = ", ".join(f"{curve.label} {show(curve.y[-1])}" for curve in curves)
+    caption = f"Squared error after each pass over the data, epoch 0 before learning; at the end {final_text}."
+    return drawing(f"learning-{key}", draw, caption) if curves else None
 
 
 def cosine(key: str, study: Data) -> Drawing | None:

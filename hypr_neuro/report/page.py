@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.report.doubts import doubts_of
+from hypr_neuro.report.regression import error_rows
 from hypr_neuro.report.summary import (
     MARKS,
     chance_level,
@@ -128,6 +129,7 @@ def context(results: Data) -> Data:
         "parts": parts,
         "difference": points(integer_difference(results)),
         "accuracy_rows": accuracy_rows(parts["accuracy"].data),
+        "error_rows": error_rows(results),
         "record": record_rows(parts["quantization"].data),
         "rounding": common(rows(parts["quantization"].data.get("record")), "rounding"),
         "activity": activity_rows(parts["quantization"].data),

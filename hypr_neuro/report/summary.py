@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hypr_neuro.report.regression import is_regression, say_learning, say_squared_error, tiles_of_errors
 from hypr_neuro.report.values import (
     NOTHING,
     Data,
@@ -40,14 +41,9 @@ MARKS = {"good": "✓", "fair": "!", "poor": "✕", "none": "–"}
 
 def tiles(results: Data) -> list[Tile]:
     """Return the tiles of the summary, in reading order."""
-    return [
-        _float_tile(results),
-        _integer_tile(results),
-        _scratch_tile(results),
-        _fine_tuning_tile(results),
-        _fit_tile(results),
-        _lava_tile(results),
-    ]
+    scores = [_float_tile, _integer_tile, _scratch_tile, _fine_tuning_tile]
+    first = tiles_of_errors(results) if is_regression(results) else [tile(results) for tile in scores]
+    return [*first, _fit_tile(results), _lava_tile(results)]
 
 
 def _absent(label: str, section: Any) -> Tile:
@@ -217,10 +213,12 @@ def sentences(results: Data) -> list[str]:
     makers: tuple[Callable[[Data], str], ...] = (
         _say_trained,
         _say_accuracy,
+        say_squared_error,
         _say_placed,
         _say_lava,
         _say_scratch,
         _say_fine_tuning,
+        say_learning,
     )
     return [text for make in makers if (text := make(results))]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.doubts import of_score, warn_of
-from hypr_neuro.data.score import Score, majority, predict, score_answers, score_readout, warn_if_mute
+from hypr_neuro.data.doubts import warn_of
+from hypr_neuro.data.score import Score, doubts_of, predict, score_answers, score_readout, warn_if_mute
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprError, HyprWarning, InputError
 from hypr_neuro.files.store import make_folder
@@ -373,7 +373,9 @@ def evaluate(
     require("data", data, SequenceData)
     if isinstance(net, QuantizedNetwork):
         samples = data.part(part)
-        score = score_readout(net.in_one_unit(simulate(net, samples.x).readout), samples, learned=learned)
+        score = score_readout(
+            net.for_score(simulate(net, samples.x).readout, regression=data.regression), samples, learned=learned
+        )
         return _told(score, samples) if learned else score
     index = data.part_index(part)
     size = max(1, min(whole("batch_size", batch_size, 1), READOUT_BYTES // (4 * data.steps * net.output_size)))
@@ -393,6 +395,5 @@ def evaluate(
 
 def _told(score: Score, samples: SequenceData) -> Score:
     """Return the score; warn of one that says nothing."""
-    if not samples.regression:
-        warn_of(of_score(score.accuracy, majority(samples), len(samples)), stacklevel=4)
+    warn_of(doubts_of(score, samples), stacklevel=4)
     return score

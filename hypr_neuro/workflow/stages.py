@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.comparing.compare import (
+    Accuracies,
     aligned,
     compare_inference,
     spike_agreement,
 )
 from hypr_neuro.data.augment import augment
-from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_score, warn_of
-from hypr_neuro.data.score import majority, predict
+from hypr_neuro.data.doubts import of_changed_rates, of_rates, warn_of
+from hypr_neuro.data.score import doubts_of, majority, predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
 from hypr_neuro.errors import HyprError, InputError
@@ -117,7 +118,7 @@ def train_stage(
     if score.squared_error is None:
         folder.merge("accuracy", {"float": score.accuracy, "float_labelled": score.labelled})
     else:
-        folder.write("squared_error", {"float": score.squared_error})
+        folder.merge("squared_error", {"float": score.squared_error, "float_r2": score.r2, "mean": score.mean_error})
     return net
 
 
@@ -206,14 +207,12 @@ def quantize_stage(
 
 
 def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data: SequenceData) -> dict[str, Any]:
-    """Write accuracy of float and integer network, saturations, rates, agreement, and the raster of one sample."""
+    """Write scores of float and integer network, saturations, rates, agreement, and the raster of one sample."""
     started = time.perf_counter()
     inference = compare_inference(net, qnet, data)
     samples = data.part("test").x[:8]
-    score = inference.integer_score
     warn_of(of_rates(inference.rates) + of_changed_rates(inference.float_rates, inference.rates))
-    if not data.regression:
-        warn_of(of_score(score.accuracy, majority(data.part("test")), len(data.part("test"))))
+    warn_of(doubts_of(inference.integer_score, data.part("test")))
     folder.merge(
         "quantization",
         {
@@ -222,22 +221,38 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
             "rates": {k: {"float": inference.float_rates[k], "integer": v} for k, v in inference.rates.items()},
         },
     )
-    accuracy = folder.merge(
-        "accuracy",
-        {
-            "float": inference.float_score.accuracy,
-            "float_labelled": inference.float_score.labelled,
-            "integer": inference.integer_score.accuracy,
-            "integer_labelled": inference.integer_score.labelled,
-            "difference_points": 100 * (inference.integer_score.accuracy - inference.float_score.accuracy),
-            "agreement": inference.agreement,
-            "baselines": baselines(data),
-            "majority": None if data.regression else majority(data.part("test")),
-        },
-    )
+    section = "squared_error" if data.regression else "accuracy"
+    scores = folder.merge(section, _squared_errors(inference) if data.regression else _accuracies(inference, data))
     folder.write("raster", raster(net, qnet, data.part("test").take(np.arange(1))))
     folder.merge("seconds", {"simulate": time.perf_counter() - started})
-    return accuracy
+    return scores
+
+
+def _accuracies(inference: Accuracies, data: SequenceData) -> dict[str, Any]:
+    """Return section "accuracy"."""
+    return {
+        "float": inference.float_score.accuracy,
+        "float_labelled": inference.float_score.labelled,
+        "integer": inference.integer_score.accuracy,
+        "integer_labelled": inference.integer_score.labelled,
+        "difference_points": 100 * (inference.integer_score.accuracy - inference.float_score.accuracy),
+        "agreement": inference.agreement,
+        "baselines": baselines(data),
+        "majority": majority(data.part("test")),
+    }
+
+
+def _squared_errors(inference: Accuracies) -> dict[str, Any]:
+    """Return section "squared_error"."""
+    real, integer = inference.float_score, inference.integer_score
+    return {
+        "float": real.squared_error,
+        "float_r2": real.r2,
+        "integer": integer.squared_error,
+        "integer_r2": integer.r2,
+        "mean": integer.mean_error,
+        "agreement": inference.agreement,
+    }
 
 
 def baselines(data: SequenceData) -> dict[str, float]:
@@ -272,7 +287,6 @@ def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[s
     name = qnet.name(place)
     float_raster = real.spikes[net.populations[place].name][:, 0]
     integer_raster = aligned(qnet, trace.spikes, name, sample.steps)[:, 0]
-    label = "one label a step" if sample.per_step else str(int(sample.y[0]))
     by_sample = not sample.per_step
     return {
         "layer": name,
@@ -281,10 +295,18 @@ def raster(net: Network, qnet: QuantizedNetwork, sample: SequenceData) -> dict[s
         "neurons": net.populations[place].size,
         "float": np.argwhere(float_raster).tolist(),
         "integer": np.argwhere(integer_raster).tolist(),
-        "label": label,
-        "predicted_float": str(int(predict(real.readout, sample)[0])) if by_sample else "–",
-        "predicted_integer": str(int(predict(qnet.in_one_unit(trace.readout), sample)[0])) if by_sample else "–",
+        "label": _answer(sample.y) if by_sample else "one label a step",
+        "predicted_float": _answer(predict(real.readout, sample)) if by_sample else "–",
+        "predicted_integer": _answer(predict(qnet.for_score(trace.readout, regression=sample.regression), sample))
+        if by_sample
+        else "–",
     }
+
+
+def _answer(answers: Array) -> str:
+    """Return the first answer as text: a class, or the outputs of a regression."""
+    first = answers[0]
+    return ", ".join(f"{value:.3g}" for value in first) if np.ndim(first) else str(int(first))
 
 
 def place_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, learning: bool = True) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.errors import HyprError
 from hypr_neuro.exchange.nir import read_quantized_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
@@ -23,6 +23,7 @@ from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.from_data import options_for
 from hypr_neuro.sim.learning.learn import LearnEpoch, LearnRun, learn
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.workflow.describe import describe_network, describe_profile
@@ -67,7 +68,7 @@ def train_fixed_stage(
     folder
         Run folder.
     data
-        Sequences with classes.
+        Sequences with classes, or with targets of a regression.
     task
         Settings that suit the data.
     profile
@@ -91,16 +92,11 @@ def train_fixed_stage(
     Raises
     ------
     InputError
-        For a regression, for data or a network that do not fit, and for a profile that cannot learn.
+        For data or a network that do not fit, and for a profile that cannot learn.
     """
-    if data.regression:
-        raise InputError(
-            f"data '{data.name}' is a regression, rule: classes for learning in integers; train it in "
-            "float (--arithmetic float)"
-        )
     require_integers(data)
     started = time.perf_counter()
-    options = replace(options or for_width(task.fixed, profile), seed=seed)
+    options = options_for(replace(options or for_width(task.fixed, profile), seed=seed), data)
     net, start = integer_start(data, task, profile, seed, spec)
     options.check(start)
     ran: list[LearnEpoch] = []
@@ -118,12 +114,21 @@ def train_fixed_stage(
         _write(folder, net, start, result, options, profile)
     test = data.part("test")
     before, after = (
-        score_readout(q.in_one_unit(simulate(q, test.x).readout), test, learned=q is not start)
+        score_readout(
+            q.for_score(simulate(q, test.x).readout, regression=data.regression), test, learned=q is not start
+        )
         for q in (start, result.qnet)
     )
-    folder.merge(
-        "accuracy", {"integer": after.accuracy, "integer_labelled": after.labelled, "integer_start": before.accuracy}
-    )
+    if after.squared_error is None:
+        figures: dict[str, float | None] = {
+            "integer": after.accuracy,
+            "integer_labelled": after.labelled,
+            "integer_start": before.accuracy,
+        }
+        folder.merge("accuracy", figures)
+    else:
+        figures = {"integer": after.squared_error, "integer_r2": after.r2, "integer_start": before.squared_error}
+        folder.merge("squared_error", figures | {"mean": after.mean_error})
     if ran or folder.read("seconds") is None:
         earlier = (folder.read("seconds") or {}).get("train", 0.0) if len(ran) < len(result.epochs) else 0.0
         folder.merge("seconds", {"train": earlier + time.perf_counter() - started})

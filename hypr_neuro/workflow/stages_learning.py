@@ -105,7 +105,10 @@ def learn_stage(
     )
     comparison.device.save(folder.file(f"learned_{kind}.h5"))
     first, last = comparison.epochs[0], comparison.epochs[-1]
-    section: dict[str, Any] = {"what": description, "start_accuracy": first.device_accuracy, **comparison.as_dict()}
+    start: dict[str, float | None] = {"start_accuracy": first.device_accuracy}
+    if data.regression:
+        start = {"start_squared_error": first.device_squared_error}
+    section: dict[str, Any] = {"what": description, **start, **comparison.as_dict()}
     if reference is not None:
         section["reference_accuracy"] = reference
         section["regained"] = regained(reference, first.device_accuracy, last.device_accuracy)
@@ -165,7 +168,9 @@ def compare_stage(
         net, qnet = from_scratch(net, qnet.profile, data, seed + 1)
         description, reference = "from random weights and neuron parameters", None
     elif damage:
-        reference = compare_inference(net, qnet, data).integer_score.accuracy
+        score = compare_inference(net, qnet, data).integer_score
+        # there are no points to win back of a regression: its errors stand side by side
+        reference = None if data.regression else score.accuracy
         qnet, data, description = disturb(qnet, data, seed=seed)
     else:
         description, reference = "going on from the quantized network", None

@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,109 +23,20 @@ from hypr_neuro.numbers.checks import require_functions, require_path, whole
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.progress import Advance, progress_bar
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.shown import Shown, as_html, as_text, percent
 from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.learning.error_function import ErrorFunction
+from hypr_neuro.sim.learning.from_data import check_learnable, errors_of, options_for, told_of
+from hypr_neuro.sim.learning.learn_run import LearnEpoch, LearnRun, Tally
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions, as_rate
 from hypr_neuro.sim.learning.regularizer import Regularizer
-from hypr_neuro.sim.learning.search_rate import RateSearch, search_rate
+from hypr_neuro.sim.learning.search_rate import search_rate
 from hypr_neuro.sim.learning.state import restore_learner, save_learner, structure_digest
 
 STATE, PROGRESS = "learner.h5", "learning.h5"
 KIND = "hypr-neuro learning checkpoint"
 SAVE_SECONDS = 30.0
 """A checkpoint is written after every epoch, and inside an epoch when the last is older than this."""
-
-
-@dataclass
-class LearnEpoch:
-    """Figures of one epoch of learning.
-
-    Attributes
-    ----------
-    epoch : int
-        From 0.
-    online_accuracy : float
-        Share of samples (or steps) that were right when they were seen.
-    rate : float
-        Of the epoch.
-    weights_saturated, weights_changed : int
-        Single changes.
-    clips : dict of int
-        What was clipped in learning, by name.
-    dead_zone : float
-        Share of steps, of those that are not 0, below half a unit, which only stochastic rounding lets through.
-    events : dict of int
-        Saturations and wraps of states.
-    """
-
-    epoch: int
-    online_accuracy: float
-    rate: float
-    weights_saturated: int
-    weights_changed: int
-    clips: dict[str, int]
-    dead_zone: float = 0.0
-    events: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(repr=False)
-class LearnRun:
-    """Result of learning: `qnet` with what was learned, one entry an epoch, and how the rate was found if it was."""
-
-    qnet: QuantizedNetwork
-    epochs: list[LearnEpoch] = field(default_factory=list)
-    search: RateSearch | None = None
-
-    def table(self) -> Shown:
-        """Return the epochs."""
-        rows = [
-            (
-                f"{e.epoch}",
-                percent(e.online_accuracy),
-                f"{e.rate:.3g}",
-                f"{e.weights_changed:,}",
-                f"{e.weights_saturated:,}",
-            )
-            for e in self.epochs
-        ]
-        headings = ("epoch", "online accuracy", "rate", "changes of weights", "at their ends")
-        return Shown(f"LearnRun: {len(rows)} epoch(s) of {self.qnet!r}", headings, rows)
-
-    __repr__ = as_text
-    _repr_html_ = as_html
-
-
-@dataclass
-class _Tally:
-    """An epoch under way: samples done, right and scored predictions, and the counters when it began."""
-
-    done: int = 0
-    right: int = 0
-    scored: int = 0
-    counts: list[int] = field(default_factory=list)
-    clips: dict[str, int] = field(default_factory=dict)
-    events: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def start(cls, learner: Learner) -> _Tally:
-        return cls(counts=[int(v) for v in learner.updater.counts], clips=learner.clips(), events=learner.events())
-
-    def entry(self, learner: Learner, epoch: int, rate: int) -> LearnEpoch:
-        counts = learner.updater.counts
-        saturated, changed, small, seen = (int(v) - old for v, old in zip(counts, self.counts, strict=True))
-        clips = {k: v - self.clips[k] for k, v in learner.clips().items()}
-        events = {k: v - self.events[k] for k, v in learner.events().items()}
-        return LearnEpoch(
-            epoch,
-            self.right / max(self.scored, 1),
-            rate / (1 << RATE_FRACTION),
-            saturated,
-            changed,
-            clips,
-            small / max(seen, 1),
-            events,
-        )
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> Array:
@@ -153,6 +64,8 @@ def learn(
     before_update: Callable[[Learner], None] | None = None,
     regularizer: Regularizer | None = None,
     progress: bool | None = None,
+    errors: Array | None = None,
+    error_function: ErrorFunction | None = None,
     **fields: Any,
 ) -> LearnRun:
     """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
@@ -162,7 +75,8 @@ def learn(
     qnet : QuantizedNetwork
         Stays as it is.
     data : SequenceData
-        With classes.
+        With classes, or with targets of a regression in the outputs' units; one row of targets a sample stands for all
+        of its steps that count.
     epochs : int
         At least 1.
     options : LearnOptions, optional
@@ -182,6 +96,12 @@ def learn(
         `sim.learning.regularizer`; a checkpoint knows it by its name.
     progress : bool, optional
         Show a bar; None: in terminals and notebooks, unless `on_epoch` or `on_sample` is given.
+    errors : ndarray, optional
+        (sample, T, outputs) integers of `error_bits` for the samples of `data`, in place of the errors of its labels or
+        targets.
+    error_function : callable, optional
+        Works out the errors of each step from the outputs and the step's label or targets, see
+        `sim.learning.error_function`; a checkpoint knows it by its name.
 
     Returns
     -------
@@ -195,21 +115,25 @@ def learn(
     require("qnet", qnet, QuantizedNetwork)
     require("data", data, SequenceData)
     open_rate = options is None and "rate" not in fields
-    options = _options(options, fields)
-    require_functions(on_epoch=on_epoch, on_sample=on_sample, before_update=before_update, regularizer=regularizer)
+    options = options_for(_options(options, fields), data)
+    require_functions(on_epoch=on_epoch, on_sample=on_sample, before_update=before_update)
+    require_functions(regularizer=regularizer, error_function=error_function)
     if checkpoint is not None:
         require_path("checkpoint", checkpoint, "the folder for checkpoints")
     epochs = whole("epochs", epochs, 1)
     options.check(qnet)
-    check_learnable(qnet, data)
+    check_learnable(qnet, data, options)
     part = data.part("train")
+    told = errors_of(errors, data, qnet)
+    if open_rate and (told is not None or error_function is not None):
+        raise InputError("errors of one's own, rule: a rate beside them (rate=…); one is found for labels and targets")
     search = search_rate(qnet, data, options) if open_rate else None
     options = options if search is None else replace(options, rate=search.rate)
     learned = qnet.copy()
-    learner = Learner(learned, options, regularizer)
+    learner = Learner(learned, options, regularizer, error_function)
     learner.before_update = before_update
     run = LearnRun(learned, search=search)
-    store = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options)
+    store = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options, told)
     tally = None if store is None else store.restore(learner, run)
     if len(run.epochs) > epochs:
         raise InputError(
@@ -220,10 +144,11 @@ def learn(
         for epoch, epoch_rates in enumerate(rates(options, epochs)):
             if epoch < len(run.epochs):
                 continue
-            tally = tally or _Tally.start(learner)
-            _epoch(learner, run, part, epoch, epoch_rates, tally, store, _counting(advance, on_sample, epoch, epochs))
+            tally = tally or Tally.start(learner)
+            counting = _counting(advance, on_sample, epoch, epochs)
+            _epoch(learner, run, part, epoch, epoch_rates, tally, store, counting, told)
             run.epochs.append(tally.entry(learner, epoch, epoch_rates[0]))
-            if not run.epochs[-1].weights_changed and run.epochs[-1].online_accuracy < 1.0:
+            if not run.epochs[-1].weights_changed and not run.epochs[-1].online_accuracy >= 1.0:
                 warnings.warn(
                     f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
                     "hn.scale_to_rate before quantizing), the rate too small, or no update was due",
@@ -255,18 +180,8 @@ def learned_in_silence(qnet: QuantizedNetwork, part: SequenceData, options: Lear
     """Return a copy that has learned from all samples of `part` once, with no checkpoint and no warning."""
     learner = Learner(qnet.copy(), options)
     run = LearnRun(learner.qnet)
-    _epoch(learner, run, part, 0, next(rates(options, 1)), _Tally.start(learner), None, None)
+    _epoch(learner, run, part, 0, next(rates(options, 1)), Tally.start(learner), None, None)
     return learner.qnet
-
-
-def check_learnable(qnet: QuantizedNetwork, data: SequenceData) -> None:
-    """Raise InputError for data that this network cannot learn from: targets, other channels, more classes."""
-    if data.regression:
-        raise InputError(f"data '{data.name}' is a regression, rule: classes for learning in integers")
-    part = data.part("train")
-    check_input(qnet, part.x)
-    if part.classes > qnet.output_size:
-        raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.output_size} outputs")
 
 
 def _options(options: LearnOptions | None, fields: dict[str, Any]) -> LearnOptions:
@@ -282,21 +197,20 @@ def _epoch(
     part: SequenceData,
     epoch: int,
     epoch_rates: tuple[int, int],
-    tally: _Tally,
+    tally: Tally,
     store: _Checkpoint | None,
     on_sample: Callable[[int, int], None] | None,
+    errors: Array | None = None,
 ) -> None:
     """Learn from the samples of the epoch that are not done yet."""
     for index in epoch_order(learner.options.seed, epoch, len(part))[tally.done :]:
         sample = part.take(np.array([index]))
         x = check_input(learner.qnet, sample.x)[0]
-        label = np.broadcast_to(sample.y.reshape(-1, 1) if sample.y.ndim == 1 else sample.y, (1, len(x)))[0]
         scored = np.ones(len(x), bool) if sample.mask is None else sample.mask[0]
-        output = learner.sample(x, np.ascontiguousarray(label), scored, *epoch_rates)
-        hit = predict(output[None], sample) == sample.y
-        if sample.per_step:
-            hit = hit[0][scored]
-        tally.done, tally.right, tally.scored = tally.done + 1, tally.right + int(hit.sum()), tally.scored + hit.size
+        told = told_of(learner.plan, sample) if errors is None else {"label": None, "errors": errors[index]}
+        output = learner.sample(x, told.pop("label"), scored, *epoch_rates, **told)
+        real = learner.qnet.for_score(output[None], regression=True) if sample.regression else output[None]
+        tally.note(predict(real, sample), sample, scored)
         if on_sample is not None:
             on_sample(tally.done, len(part))
         if store is not None and store.due():
@@ -306,15 +220,22 @@ def _epoch(
 class _Checkpoint:
     """A run's folder: the learner's state, and how far the run is."""
 
-    def __init__(self, folder: Path, qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        qnet: QuantizedNetwork,
+        part: SequenceData,
+        options: LearnOptions,
+        errors: Array | None,
+    ) -> None:
         self.path = make_folder(folder) / PROGRESS
-        self.options, self.start, self.last = options, _start_digest(qnet, part), time.monotonic()
+        self.options, self.start, self.last = options, _start_digest(qnet, part, errors), time.monotonic()
         self.named: Path | None = None
 
     def due(self) -> bool:
         return time.monotonic() - self.last > SAVE_SECONDS
 
-    def save(self, learner: Learner, run: LearnRun, tally: _Tally | None) -> None:
+    def save(self, learner: Learner, run: LearnRun, tally: Tally | None) -> None:
         """Write the state first, under a name of its own: progress and the state that it names change together."""
         state = self.path.with_name(f"{learner.samples}.{STATE}")
         save_learner(learner, state)
@@ -331,7 +252,7 @@ class _Checkpoint:
             self.named.unlink(missing_ok=True)
         self.named, self.last = state, time.monotonic()
 
-    def restore(self, learner: Learner, run: LearnRun) -> _Tally | None:
+    def restore(self, learner: Learner, run: LearnRun) -> Tally | None:
         """Take up a checkpoint if there is one; one of another start or options is refused, not overwritten."""
         if not self.path.exists():
             return None
@@ -357,7 +278,7 @@ class _Checkpoint:
             )
         try:
             epochs = [LearnEpoch(**e) for e in meta["epochs"]]
-            tally = None if meta["tally"] is None else _Tally(**meta["tally"])
+            tally = None if meta["tally"] is None else Tally(**meta["tally"])
         except TypeError as error:
             raise FileFormatError(f"checkpoint '{self.path}': {error}; delete it or choose another folder") from error
         restore_learner(learner, state)
@@ -365,9 +286,11 @@ class _Checkpoint:
         return tally
 
 
-def _start_digest(qnet: QuantizedNetwork, part: SequenceData) -> str:
-    """Hash of network, profile and data, so that a checkpoint is not continued with others."""
+def _start_digest(qnet: QuantizedNetwork, part: SequenceData, errors: Array | None) -> str:
+    """Hash of network, profile, data and given errors, so that a checkpoint is not continued with others."""
     arrays: dict[str, Array] = dict(qnet.weights())
+    if errors is not None:
+        arrays["errors"] = errors
     exponents: list[Any] = []
     if not qnet.is_chain or not all(c.trainable for c in qnet.connections):
         described = [structure_digest(qnet), *(p.per_neuron.tolist() for p in qnet.populations)]

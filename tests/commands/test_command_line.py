@@ -215,9 +215,48 @@ def test_options_of_the_other_arithmetic_are_refused(
     assert not list(tmp_path.glob("run/*.h5"))
 
 
-def test_a_regression_is_refused_in_integers(tmp_path: Path) -> None:
-    words = ["--set", "steps=20", "--set", "samples=40", "--arithmetic", "fixed", "--out", tmp_path / "run"]
-    assert "adding' is a regression" in refused("train", "--data", "adding", *words)
+ADDING = ["--data", "adding", "--set", "steps=20", "--set", "samples=40"]
+
+
+def test_fractions_are_refused_in_integers(tmp_path: Path) -> None:
+    words = [*ADDING, "--arithmetic", "fixed", "--out", tmp_path / "run"]
+    assert "'adding': x holds fractions, rule: integers" in refused("train", *words)
+
+
+@pytest.mark.filterwarnings("ignore:squared error", "ignore:.*after the sample's end")  # few samples, one scored step
+def test_a_regression_is_trained_in_integers(tmp_path: Path) -> None:
+    words = [*ADDING, "--set", "levels=16", "--arithmetic", "fixed", "--epochs", "1", "--out", tmp_path / "run"]
+    facts = here("train", *words)
+    assert {"test_squared_error", "error_of_the_mean_answer", "R2", "squared_error_at_the_start"} <= facts.keys()
+    assert facts["weights_changed"] > 0
+
+
+@pytest.mark.once
+@pytest.mark.filterwarnings(
+    "ignore:squared error", "ignore:learning took the squared error", "ignore:.*after the sample's end"
+)
+def test_a_regression_goes_all_the_way(tmp_path: Path) -> None:
+    """From float training to the report, each command with the squared error beside that of the mean answer."""
+    run, mean = tmp_path / "run", "error_of_the_mean_answer"
+    trained = here("train", *ADDING, "--set", "levels=16", "--epochs", "2", "--out", run)
+    assert trained["R2"] == pytest.approx(1 - trained["test_squared_error"] / trained[mean])
+    here("quantize", run / "network.h5")
+    simulated = here("simulate", run / "quantized.h5", "--network", run / "network.h5", "--out", run)
+    assert simulated[mean] == trained[mean]
+    assert simulated["float_squared_error"] == pytest.approx(trained["test_squared_error"], rel=1e-4)
+    assert "accuracy" not in simulated
+    learned = here(
+        "learn", run / "quantized.h5", "--rate", "0.3", "--error-exponent", "1", "--out", tmp_path / "learned"
+    )
+    assert learned["squared_error_before"] == simulated["squared_error"]
+    assert learned["squared_error_while_learning"] > 0
+    compared = here("compare", run / "network.h5", run / "quantized.h5", "--epochs", "1", "--out", run)
+    assert compared["epochs"][0]["device_squared_error"] == simulated["squared_error"]
+    here("report", run)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Always the mean target" in page
+    assert "Its mean squared error on the test part is" in page
+    assert "Learning on the chip going on from the network takes the error from" in page
 
 
 def test_profiles_are_listed_and_shown() -> None:
@@ -347,6 +386,7 @@ def test_report_of_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "no run folder" in refused("report", tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:squared error")
 def test_a_regression_is_trained_and_reported(tmp_path: Path) -> None:
     command = ["train", "--data", "adding", "--set", "steps=20", "--set", "samples=40", "--epochs", "1", "--out"]
     done = called(*command, tmp_path / "run", "--json")

@@ -56,6 +56,14 @@ def test_adding_asks_for_the_sum_of_the_marked_values() -> None:
     assert np.array_equal(data.mask, np.broadcast_to(np.arange(31) == 30, (2000, 31)))
 
 
+def test_adding_in_levels_is_of_integers() -> None:
+    real, data = load_data("adding", steps=31, samples=50), load_data("adding", steps=31, samples=50, levels=16)
+    assert data.x.dtype == np.int16
+    assert np.array_equal(data.x[..., 0], np.floor(16 * real.x[..., 0]))
+    assert np.array_equal(data.x[..., 1], 16 * real.x[..., 1])
+    assert np.array_equal(data.y[:, 0], (data.x[..., 0] * real.x[..., 1]).sum(axis=1) / 16)
+
+
 @pytest.mark.parametrize(("name", "longer"), [("cue", {"delay": 30}), ("adding", {"steps": 60})])
 def test_a_generated_sample_depends_on_seed_and_index_alone(name: str, longer: dict[str, Any]) -> None:
     few, again, many, other = (
@@ -93,7 +101,8 @@ def test_generated_samples_are_the_same_everywhere(name: str, digest: str) -> No
         ("cue", {"delay": True}, "delay = True"),
         ("adding", {"steps": 1}, "data 'adding': steps = 1, rule: a whole number, 2 or more"),
         ("adding", {"samples": "9"}, "samples = '9'"),
-        ("adding", {"delay": 9}, "unknown option 'delay'.*, known: steps, samples, seed"),
+        ("adding", {"levels": 1}, "data 'adding': levels = 1, rule: 0, or 2 to 16384"),
+        ("adding", {"delay": 9}, "unknown option 'delay'.*, known: steps, samples, levels, seed"),
     ],
 )
 def test_wrong_options_are_named(name: str, options: dict[str, Any], message: str) -> None:

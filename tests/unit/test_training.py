@@ -309,6 +309,7 @@ def regression(per_step: bool = False) -> tuple[Network, SequenceData]:
     return net, SequenceData("sums", x, y if per_step else y[:, -1], split, 1, mask)
 
 
+@pytest.mark.filterwarnings("ignore:squared error")  # before training
 @pytest.mark.parametrize("per_step", [False, True])
 def test_a_regression_learns(per_step: bool) -> None:
     net, data = regression(per_step)
