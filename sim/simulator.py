@@ -18,7 +18,7 @@ from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.graph.synapses import Synapses
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import whole
+from hypr_neuro.numbers.checks import require_finite, whole
 from hypr_neuro.run.forward import chunks, over_batch
 from hypr_neuro.sim.delivery import Delivery, deliveries
 from hypr_neuro.sim.history import SourceHistory
@@ -227,8 +227,7 @@ def check_values(network: IntegerNetwork, x: Array) -> Array:
     if data.size == 0:
         raise InputError(f"x of shape {data.shape}, rule: no length is 0")
     if data.dtype.kind == "f":
-        if not np.all(np.isfinite(data)):
-            raise InputError("x holds NaN or infinity, rule: integers (spikes or graded values)")
+        require_finite("x", data)
         if holds_fractions(data):
             raise InputError(FRACTIONS)
     elif data.dtype.kind not in "biu":

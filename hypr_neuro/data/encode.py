@@ -9,6 +9,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_finite
 
 
 def _unit_values(signal: Array, method: str) -> Array:
@@ -95,9 +96,7 @@ def level_crossing(signal: Array, *, threshold: float = 0.1) -> Array:
             f"encoder 'level_crossing': signal of shape {values.shape}, threshold {threshold}, "
             "rule: (sample, T, channel), positive"
         )
-    if not np.all(np.isfinite(values)):
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise InputError(f"encoder 'level_crossing': signal{list(index)} = {values[index]}, rule: finite numbers")
+    require_finite("encoder 'level_crossing': signal", values)
     level = values[:, 0].copy()
     events = np.zeros((*values.shape[:2], 2 * values.shape[2]), np.uint8)
     for t in range(values.shape[1]):

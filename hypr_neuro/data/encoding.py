@@ -13,6 +13,7 @@ from hypr_neuro.data.sequence import PARTS
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.yaml_file import parse_yaml
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_finite
 
 Encoding = str | Mapping[str, Any]
 """METHOD or METHOD:KEY=VALUE,KEY=VALUE; or {"method": …, and its options}."""
@@ -85,8 +86,7 @@ def _check(path: Path, name: str, x: Array, first: Array, method: str) -> None:
     rule = "(sample, T, channel)" if over_time else "(sample, feature), or one step a sample"
     if not fits or 0 in x.shape or x.shape[1:] != first.shape[1:] or x.dtype.kind not in "biuf":
         raise InputError(f"data '{path}': {name} {x.dtype} of shape {x.shape}, rule of encoder '{method}': {rule}")
-    if not np.all(np.isfinite(x)):
-        raise InputError(f"data '{path}': {name} holds NaN or infinity, rule: finite numbers; repair or drop them")
+    require_finite(f"data '{path}': {name}", x)
 
 
 def _number(path: Path, key: str, value: Any) -> float:

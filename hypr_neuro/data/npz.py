@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.data.encoding import Encoding, encoded_parts, suggestion
-from hypr_neuro.data.sequence import PARTS, SequenceData, first_not_finite, hold_out_validation
+from hypr_neuro.data.sequence import PARTS, SequenceData, hold_out_validation
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_finite
 
 NEEDED = ("x_train", "y_train", "x_test", "y_test")
 
@@ -102,9 +103,7 @@ def _check_labels(path: Path, part: str, x: Array, y: Array) -> None:
             f"data '{path}': y_{part} {y.dtype} of shape {y.shape}, rule: integers, {leading[0]} or "
             f"{leading[1]} as x_{part}, or float targets with one more axis"
         )
-    index = first_not_finite(y)
-    if index is not None:
-        raise InputError(f"data '{path}': y_{part}{list(index)} = {y[index]}, rule: finite targets; repair or drop it")
+    require_finite(f"data '{path}': y_{part}", y)
 
 
 def _labels(path: Path, y: list[Array], classes: int | None) -> tuple[Array, int]:
@@ -149,9 +148,7 @@ def _checked(path: Path, content: dict[str, Array], key: str) -> Array:
             f"data '{path}': {key} {array.dtype} of shape {array.shape}, rule: numbers (sample, T, channel)"
             f"{_vectors(content)}"
         )
-    index = first_not_finite(array)
-    if index is not None:
-        raise InputError(f"data '{path}': {key}{list(index)} = {array[index]}, rule: finite numbers; repair or drop it")
+    require_finite(f"data '{path}': {key}", array)
     return array.astype(np.int8) if array.dtype == bool else array
 
 

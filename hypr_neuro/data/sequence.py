@@ -13,7 +13,7 @@ import numpy as np
 from hypr_neuro.errors import HyprWarning, InputError, among
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import as_mask, whole
+from hypr_neuro.numbers.checks import as_mask, require_finite, whole
 from hypr_neuro.shown import Shown, as_html
 
 PARTS = ("train", "validation", "test")
@@ -83,11 +83,7 @@ class SequenceData:
             if array is not None:
                 as_mask(f"data '{self.name}': {name}", array, (samples, steps))
         for name, array in (("x", self.x), ("y", self.y)):
-            index = first_not_finite(array)
-            if index is not None:
-                raise InputError(
-                    f"data '{self.name}': {name}{list(index)} = {array[index]}, rule: finite; remove the sample"
-                )
+            require_finite(f"data '{self.name}': {name}", array)
         if not self.regression and self.y.size and (self.y.min() < 0 or self.y.max() >= self.classes):
             raise InputError(
                 f"data '{self.name}': labels are integers 0..{self.classes - 1}, got {self.y.dtype} "
@@ -187,22 +183,6 @@ def is_one_hot(y: Array, classes: int) -> bool:
         return False
     rows = y.reshape(-1, classes)[:BLOCK]
     return bool(np.all((rows == 0) | (rows == 1)) and np.all(rows.sum(axis=1) == 1))
-
-
-def first_not_finite(array: Array) -> tuple[int, ...] | None:
-    """Return the index of the first value that is NaN or infinite, None if there is none.
-
-    A block of samples is read at a time, so that the array may be a file longer than memory.
-    """
-    if array.dtype.kind != "f" or not array.size:
-        return None
-    rows = max(1, BLOCK * len(array) // array.size)
-    for start in range(0, len(array), rows):
-        finite = np.isfinite(array[start : start + rows])
-        if not finite.all():
-            first = np.argwhere(~finite)[0]
-            return (start + int(first[0]), *(int(i) for i in first[1:]))
-    return None
 
 
 def data_digest(data: SequenceData, meta: str, arrays: Mapping[str, Array]) -> str:

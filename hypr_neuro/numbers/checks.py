@@ -11,6 +11,9 @@ import numpy as np
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
 
+BLOCK = 1 << 22
+"""Numbers of an array that are looked at at a time."""
+
 
 def whole(name: str, value: Any, lowest: int | None = None) -> int:
     """Return a whole number as Python's, of numpy's kinds too; InputError naming it for anything else or below."""
@@ -58,6 +61,29 @@ def optional_truth(name: str, value: Any) -> bool | None:
     if value is not None and not isinstance(value, (bool, np.bool_)):
         raise InputError(f"{said(name, value)}, rule: True, False or None")
     return None if value is None else bool(value)
+
+
+def first_not_finite(array: Array) -> tuple[int, ...] | None:
+    """Return the index of the first value that is NaN or infinite, None if there is none.
+
+    A block of samples is read at a time, so that the array may be a file longer than memory.
+    """
+    if array.dtype.kind != "f" or not array.size:
+        return None
+    rows = max(1, BLOCK * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        finite = np.isfinite(array[start : start + rows])
+        if not finite.all():
+            first = np.argwhere(~finite)[0]
+            return (start + int(first[0]), *(int(i) for i in first[1:]))
+    return None
+
+
+def require_finite(name: str, array: Array) -> None:
+    """Raise InputError, naming the first number that is NaN or infinite."""
+    index = first_not_finite(array)
+    if index is not None:
+        raise InputError(f"{name}{list(index)} = {array[index]}, rule: finite numbers; repair or drop it")
 
 
 def precision(dtype: object) -> type[np.float32] | type[np.float64]:

@@ -15,6 +15,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import require_finite
 
 CALIBRATION_SAMPLES = 64
 Calibration = SequenceData | Array | Mapping[str, float]
@@ -96,8 +97,7 @@ def _samples(net: Network, calibration: Any) -> Array:
         raise InputError(f"{where}: x of type {x.dtype}, rule: real numbers, or the largest state by population")
     if 0 in x.shape:
         raise InputError(f"{where}: x of shape {x.shape}, rule: at least one sample and one step")
-    if not np.all(np.isfinite(x)):
-        raise InputError(f"{where}: x holds NaN or infinity, rule: finite numbers; repair the data")
+    require_finite(f"{where}: x", x)
     if holds_fractions(x):
         raise InputError(f"{where}: {of_fractions(x)}")
     silent = not any(np.any(bias) for p in net.populations for bias in p.biases.values())

@@ -12,7 +12,7 @@ from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import names
+from hypr_neuro.numbers.checks import names, require_finite
 from hypr_neuro.run.forward import FloatType
 
 SPIKES, CURRENT = "spikes", "current"
@@ -69,8 +69,7 @@ def checked_input(net: Network, x: Array) -> Array:
     if data.ndim < 3 or data.shape[2:] not in shapes or 0 in data.shape or data.dtype.kind not in "biuf":
         rule = " or ".join(f"(sample, T, {', '.join(map(str, s))})" for s in sorted(shapes, key=len))
         raise InputError(f"x is {data.dtype} of shape {data.shape}, rule: numbers {rule} for this network, no length 0")
-    if data.dtype.kind == "f" and not np.all(np.isfinite(data)):
-        raise InputError("x holds NaN or infinity, rule: finite numbers")
+    require_finite("x", data)
     return data.reshape(*data.shape[:2], net.inputs)
 
 

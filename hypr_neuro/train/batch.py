@@ -8,7 +8,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import as_mask
+from hypr_neuro.numbers.checks import as_mask, require_finite
 from hypr_neuro.run.forward import Rows, check_input
 from hypr_neuro.train.losses import Loss, LossChoice, get_loss
 
@@ -57,8 +57,8 @@ def batch_arrays(
     samples, steps = x.shape[:2]
     if not empty and 0 in (samples, steps):
         raise InputError(f"x of shape {x.shape}, rule: at least one sample and one step")
-    if isinstance(x, np.ndarray) and not isinstance(x, np.memmap) and not _finite(x):  # a file is read part by part
-        raise InputError("x holds numbers that are not finite, rule: finite; repair the data")
+    if isinstance(x, np.ndarray) and not isinstance(x, np.memmap):  # a file is read part by part
+        require_finite("x", x)
     shape = (samples, steps)
     scored = np.ones(shape, bool) if mask is None else as_mask("mask", mask, shape)
     if not (empty or scored.any()):
@@ -66,10 +66,6 @@ def batch_arrays(
             "mask leaves no scored step in this batch; at least one is needed: drop such samples or take larger batches"
         )
     return x, _target(net, y, scored, kind), kind.mask(scored), kind
-
-
-def _finite(x: Array) -> bool:
-    return x.dtype.kind != "f" or bool(np.all(np.isfinite(x)))
 
 
 def _target(net: Ends, y: Array, scored: Array, loss: Loss) -> Array:

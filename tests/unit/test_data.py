@@ -177,7 +177,7 @@ def test_a_users_file_may_hold_targets(shape: tuple[int, ...], tmp_path: Path) -
         ({"y_train": np.zeros((20, 2)), "y_test": np.zeros((5, 3))}, r"y_test float64 \(5, 3\) do not go with"),
         ({"y_train": np.zeros((20, 6, 2))}, r"y_train float64 of shape \(20, 6, 2\)"),
         ({"y_train": np.zeros((20, 0))}, r"y_train float64 of shape \(20, 0\)"),
-        ({"y_train": np.zeros((20, 1)) * np.nan}, r"y_train\[0, 0\] = nan, rule: finite targets"),
+        ({"y_train": np.zeros((20, 1)) * np.nan}, r"y_train\[0, 0\] = nan, rule: finite numbers"),
         ({"y_train": np.full(20, 1)}, "lowest label of y_train is 1, rule: classes count from 0; subtract 1, or pass"),
         ({"y_train": np.full((20, 7), 3), "y_test": np.zeros((5, 7), int)}, "lowest label of y_train is 3"),
         ({"y_train": np.zeros(19, int)}, r"y_train int64 of shape \(19,\), rule: integers, \(20,\) or \(20, 7\)"),
@@ -372,12 +372,17 @@ def test_a_few_samples_are_spread_over_each_part() -> None:
     assert few.y.tolist() == [0, 0, 1, 1, 1]
 
 
-def test_fractions_are_not_cut_off_for_an_input_that_scales() -> None:
-    """scale · data + offset is of whole numbers: 64 · 0.5 would become 0."""
+def test_fractions_are_cut_off_behind_an_input_that_scales_not_before() -> None:
+    """64 · 0.5 + 1 is 33; what remains of fractions then is cut off toward 0, as lava-dl's users do."""
     net = random_integer_network(3)
     net.notes["input"] = {"scale": 64, "offset": 1}
     x = np.ones((2, 3, net.inputs))
     given = SequenceData("whole", x, np.zeros(2, np.int64), np.array(["train", "test"]), 2)
-    assert np.all(encoded(net, given).x == 65)
-    with pytest.raises(InputError, match=r"data 'whole': x holds fractions, rule: integers .*; encode it first"):
-        encoded(net, replace(given, x=x / 2))
+    for factor, wanted in ((1, 65), (0.5, 33), (1 / 3, 22), (-1 / 3, -20)):
+        values = encoded(net, replace(given, x=x * factor)).x
+        assert values.dtype == np.int64
+        assert np.all(values == wanted)
+    with pytest.raises(
+        InputError, match=r"data 'whole': 64 · x \+ 1 reaches 6.4e\+10, rule: below 2\^31; scale the data"
+    ):
+        encoded(net, replace(given, x=x * 1e9))
