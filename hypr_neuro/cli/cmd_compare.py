@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hypr_neuro.cli.choices import DEVICES, choice
-from hypr_neuro.cli.console import RichConsole, command, emit, print_table
+from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.networks import get_float, get_quantized
 from hypr_neuro.cli.options import LEARNING, Data, DataDir, Encode, Json, Out, Seed, check_channels, with_encoder
 from hypr_neuro.cli.rates import searched_rate
 from hypr_neuro.cli.run_data import choose_data
+from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
     from hypr_neuro.comparing.compare import ComparedEpoch, Comparison
@@ -126,8 +127,8 @@ def run(
     print_table(headings, table_rows, comparison.rule)
     last = comparison.epochs[-1]
     gradients = [[k, v, last.free_cosine[k], last.hypr_cosine[k], last.bptt_cosine[k]] for k, v in last.cosine.items()]
-    headings = ["gradient of", "cosine along the chip's spikes", "by float's own", "to float HYPR", "to BPTT"]
-    print_table(headings, gradients, "Gradients after the last epoch")
+    headings = ["gradient of", "along the chip's spikes", "by float's own", "to float HYPR", "to BPTT"]
+    print_table(headings, gradients, "Cosine of gradients after the last epoch")
     agreement = ", ".join(f"{name} {share:.1%}" for name, share in last.spike_agreement.items())
     gap = f"{comparison.gap:+.4g}" if sequences.regression else f"{100 * comparison.gap:+.1f} points"
     print(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.choices import TARGETS, choice
-from hypr_neuro.cli.console import command, emit
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.tables import emit
 
 if TYPE_CHECKING:
     from hypr_neuro.sim.learning.learn import LearnOptions

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import RichConsole, command, emit
+from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.options import (
     DATA,
     DataDir,
@@ -21,6 +21,7 @@ from hypr_neuro.cli.options import (
     with_encoder,
 )
 from hypr_neuro.cli.run_data import DataSource
+from hypr_neuro.cli.tables import emit
 
 EXAMPLES = ("hypr-neuro demo", "hypr-neuro demo --data mine.npz --profile loihi1 --out runs/mine")
 
@@ -79,8 +80,14 @@ def run(
         "float rule from scratch": scratch["float_accuracy"],
         "disturbed": tuned["start_accuracy"],
         "on chip after fine-tuning": tuned["epochs"][-1]["device_accuracy"],
-        "lost points regained": tuned["regained"],
+        "points lost": _points(tuned["reference_accuracy"], tuned["start_accuracy"]),
+        "points won back": _points(tuned["epochs"][-1]["device_accuracy"], tuned["start_accuracy"]),
         "cores": results["placement"]["cores_used"],
         "report": str(folder / "report.html"),
     }
     emit(results if json else summary, json, "Result")
+
+
+def _points(one: float, other: float) -> str:
+    """Return by how many percentage points a share is above another."""
+    return f"{100 * (one - other):.1f}"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hypr_neuro.cli.console import command, emit
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.tables import emit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

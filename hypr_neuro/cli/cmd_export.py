@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import command, emit
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.networks import refused
 from hypr_neuro.cli.options import Json, check_not_read
+from hypr_neuro.cli.tables import emit
 
 EXAMPLES = ("hypr-neuro export runs/a/network.h5 --out runs/a/network.nir",)
 

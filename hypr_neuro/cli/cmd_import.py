@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from hypr_neuro.cli.choices import INTEGRATORS, ORDERS, RESETS, RESONATORS, choice
-from hypr_neuro.cli.console import command, emit
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.tables import emit
 
 OPEN, NIR, STATE_DICT, NETX = "What files leave open", "NIR", "State dicts", "netx (.net)"
 EXAMPLES = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.choices import DEVICES, FEEDBACKS, UPDATE_UNITS, UPDATES, choice
-from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
+from hypr_neuro.cli.console import RichConsole, command, told_of_earlier
 from hypr_neuro.cli.options import (
     LEARNING,
     Data,
@@ -24,6 +24,7 @@ from hypr_neuro.cli.options import (
 )
 from hypr_neuro.cli.rates import searched_rate
 from hypr_neuro.cli.run_data import choose_data
+from hypr_neuro.cli.tables import emit
 
 if TYPE_CHECKING:
     from hypr_neuro.data.score import Score

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import command, emit, print_table
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.networks import get_quantized
 from hypr_neuro.cli.options import CHIP, Json
+from hypr_neuro.cli.tables import emit, print_table
 
 EXAMPLES = (
     "hypr-neuro place runs/a/quantized.h5",
@@ -51,26 +52,45 @@ def run(
     if reason:
         print(f"placed without learning: {reason}")
 
-    def used_of(value: int, limit: int | None) -> str:
-        return f"{value}" if limit is None else f"{value} of {limit} ({value / limit:.0%})"
-
     table_rows = [
         [
             use.core,
             use.layer,
-            used_of(use.neurons, use.neuron_limit),
+            use.neurons,
             use.synapses,
-            used_of(use.in_axons, use.in_axon_limit),
-            used_of(use.out_axons, use.out_axon_limit),
-            used_of(use.memory_bits, use.memory_limit),
-            use.learning_bits,
+            use.in_axons,
+            use.out_axons,
+            _used(use.memory_bits, use.memory_limit),
+            _used(use.learning_bits, use.memory_limit),
         ]
         for use in placement.cores
     ]
-    headings = ["core", "population", "neurons", "synapses", "axons in", "axons out", "memory bits", "of it learning"]
+    limits = placement.cores[0]
+    headings = [
+        "core",
+        "population",
+        _of("neurons", limits.neuron_limit),
+        "synapses",
+        _of("axons in", limits.in_axon_limit),
+        _of("axons out", limits.out_axon_limit),
+        _of("memory", None if limits.memory_limit is None else limits.memory_limit // 8192, " KiB"),
+        "of it learning",
+    ]
     print_table(
         headings, table_rows, f"{placement.used} of {placement.core_limit or '∞'} cores of '{placement.profile}'"
     )
     connections = [[*c.values()] for c in placement.by_connection()]
     columns = ["connection", "learns", "synapses", "memory bits", "cores"]
     print_table(columns, connections, "connections on all cores, memory of learning apart")
+
+
+def _of(name: str, limit: int | None, unit: str = "") -> str:
+    """Return a heading with what a core has at most."""
+    return name if limit is None else f"{name} of {limit}{unit}"
+
+
+def _used(bits: int, limit: int | None) -> str:
+    """Return memory as a share of a core's, in bits where a core has no limit."""
+    from hypr_neuro.shown import percent
+
+    return str(bits) if limit is None else percent(bits / limit)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import command, emit, print_table
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.options import Json, Override, get_profile
+from hypr_neuro.cli.tables import emit, print_table
 
 EXAMPLES = ("hypr-neuro profiles", "hypr-neuro profiles loihi2", "hypr-neuro profiles --schema > profile.json")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
 
 from hypr_neuro.cli.choices import ROUNDINGS, choice
-from hypr_neuro.cli.console import command, emit, print_table
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.options import (
     CHIP,
     Data,
@@ -26,6 +27,7 @@ from hypr_neuro.cli.options import (
     with_encoder,
 )
 from hypr_neuro.cli.run_data import choose_data
+from hypr_neuro.cli.tables import emit, print_table
 
 AS_GRAPH = "Chip, converted as a graph"
 EXAMPLES = (
@@ -162,10 +164,13 @@ def run(
         emit({"file": str(path), "record": record, "notes": qnet.notes}, True)
         return
     print_table(
-        ["what", "value", "integer", "clipped", "became 0", "SQNR", "rule"],
+        ["what", "value", "integer", "clipped", "became 0", "SQNR, dB"],
         [_record_row(r) for r in record],
         f"Integers for '{chip.name}'",
     )
+    for rule in dict.fromkeys(r["rule"] for r in record):
+        text = f"{rule}: {', '.join(_name(r) for r in record if r['rule'] == rule)}"
+        print(fill(text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     for note in qnet.notes:
         print(note)
     print(path)
@@ -195,11 +200,18 @@ def _groups(text: str | None) -> int | str | None:
 def _record_row(r: dict[str, Any]) -> list[Any]:
     """Return the row of one conversion."""
     return [
-        f"{r['layer']}.{r['name']}",
-        f"{r['low']:.4g}..{r['high']:.4g}",
-        f"{r['integer_low']}..{r['integer_high']}",
+        _name(r),
+        _span(f"{r['low']:.4g}", f"{r['high']:.4g}"),
+        _span(str(r["integer_low"]), str(r["integer_high"])),
         r["clipped"],
         r.get("zeroed", 0),
-        "exact" if r["sqnr"] is None else f"{r['sqnr']:.1f} dB",
-        r["rule"],
+        "exact" if r["sqnr"] is None else f"{r['sqnr']:.1f}",
     ]
+
+
+def _name(r: dict[str, Any]) -> str:
+    return f"{r['layer']}.{r['name']}"
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low}..{high}"

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hypr_neuro.cli.console import command, emit
+from hypr_neuro.cli.console import command
 from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.tables import emit
 
 EXAMPLES = ("hypr-neuro report runs/a",)
 

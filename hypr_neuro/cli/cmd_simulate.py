@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.choices import DEVICES, PARTS, choice
-from hypr_neuro.cli.console import RichConsole, command, emit
+from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.graphs import FLOAT, LAVA, encoded, input_encoding, record_all, run_on
 from hypr_neuro.cli.networks import get_float
 from hypr_neuro.cli.options import (
@@ -25,6 +25,7 @@ from hypr_neuro.cli.options import (
 )
 from hypr_neuro.cli.predictions import path_of, sequences_of, told_of, write_predictions
 from hypr_neuro.cli.run_data import choose_data
+from hypr_neuro.cli.tables import emit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

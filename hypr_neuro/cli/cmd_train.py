@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.choices import ARITHMETICS, FEEDBACKS, LOSSES, OPTIMIZERS, RULES, SCHEDULES, choice
-from hypr_neuro.cli.console import RichConsole, command, emit, told_of_earlier
+from hypr_neuro.cli.console import RichConsole, command, told_of_earlier
 from hypr_neuro.cli.options import (
     NETWORK,
     Data,
@@ -26,6 +26,7 @@ from hypr_neuro.cli.options import (
     with_encoder,
 )
 from hypr_neuro.cli.run_data import choose_data
+from hypr_neuro.cli.tables import emit
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -83,55 +82,6 @@ def told_of_earlier(folder: Path, epochs: int, ran: int) -> None:
 
 def _epochs(count: int) -> str:
     return f"{count} epoch" if count == 1 else f"{count} epochs"
-
-
-def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
-    """Show a flat mapping as a table, or as JSON, where keys have underscores for spaces."""
-    if as_json:
-        from hypr_neuro.files.run_folder import to_json
-
-        print_json(to_json(_without_spaces(content)))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title) if title else None, show_header=False, title_justify="left")
-    table.add_column()
-    table.add_column(overflow="fold")
-    for key, value in content.items():
-        table.add_row(Text(key.replace("_", " ")), Text(show(value)))
-    Console().print(table)
-
-
-def _without_spaces(value: Any) -> Any:
-    """Return the same with underscores for the spaces of keys; names of connections, "a -> b", stay as they are."""
-    if isinstance(value, dict):
-        return {k if " -> " in str(k) else str(k).replace(" ", "_"): _without_spaces(v) for k, v in value.items()}
-    return [_without_spaces(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def show(value: Any) -> str:
-    """Return a value as short text."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.4g}"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
-
-
-def print_table(headings: list[str], table_rows: list[list[Any]], title: str = "") -> None:
-    """Print a table with headings."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title) if title else None, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for cells in table_rows:
-        table.add_row(*(Text(show(v)) for v in cells))
-    Console().print(table)
 
 
 class RichConsole:

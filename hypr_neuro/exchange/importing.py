@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.checks import require_path
+from hypr_neuro.shown import COLUMNS, Shown, as_html, as_text
 
 if TYPE_CHECKING:
     from hypr_neuro.graph.integer import IntegerNetwork
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.graph.synapses import Synapses
     from hypr_neuro.quantizing.network import QuantizedNetwork
 
     Imported = Network | QuantizedNetwork | IntegerNetwork
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImportedFile:
     """A file of another program as a network, with what a command says of it and keeps.
 
@@ -44,6 +46,36 @@ class ImportedFile:
     holds: str
     facts: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Tell what the file holds and how it was read, on one screen."""
+        return "\n".join([as_text(self), *(_cut(line) for line in self.lines[:SHOWN]), *_left_out(self.lines)])
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def table(self) -> Shown:
+        """Return sizes and settings, and the populations one by one."""
+        rows: list[tuple[str, str]] = []
+        for name, fact in self.facts.items():
+            rows += (
+                [(f"{name} {key}", str(one)) for key, one in fact.items()]
+                if isinstance(fact, dict)
+                else [(name, str(fact))]
+            )
+        return Shown(f"{self.file_name}: {self.holds}", ("what", "value"), rows)
+
+
+SHOWN = 10
+"""Lines on how a file was read that are printed; `lines` holds all."""
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…"
+
+
+def _left_out(lines: list[str]) -> list[str]:
+    return [f"… {len(lines) - SHOWN} more in .lines"] if len(lines) > SHOWN else []
 
 
 def import_file(path: str | Path, **choices: Any) -> ImportedFile:
@@ -125,13 +157,21 @@ def _netx(path: Path, choices: dict[str, Any]) -> ImportedFile:
     if netx.scale is not None:
         facts["input"] = f"{netx.scale} · data + {netx.offset}; simulate computes it, a program of your own has to"
     lines = [
-        "{}: {} × {} weights, exponent {}, delays {} to {}".format(c.name, *c.shape, c.exponent, *c.delay_range)
+        "{}: {}, exponent {}, delays {} to {}".format(c.name, _weights(c), c.exponent, *c.delay_range)
         for c in network.synapses
     ]
     lines += [f"output: no threshold that '{name}' can reach, so its membrane is read" for name in membranes(network)]
     return ImportedFile(
         network, "integer.h5", "integers, for simulate and compile; quantize gives them a profile", facts, lines
     )
+
+
+def _weights(c: Synapses) -> str:
+    """Return the size of what a connection stores: a matrix, or a kernel and the image that it moves over."""
+    if c.convolution is None:
+        return "{} × {} weights".format(*c.shape)
+    kernel = " × ".join(map(str, c.convolution.kernel.shape))
+    return f"convolution, kernel {kernel} over {' × '.join(map(str, c.convolution.image))}"
 
 
 LAYERS = "layers, which train, quantize and learn"

@@ -109,7 +109,7 @@ def run_demo(
     accuracy = stages.simulate_stage(folder, net, qnet, data)
     console.say(
         f"Test accuracy: float {accuracy['float']:.1%}, integer {accuracy['integer']:.1%} "
-        f"({accuracy['difference_points']:+.2f} points)"
+        f"({accuracy['difference_points']:+.1f} points)"
     )
     lava = stages.lava_stage(folder, qnet, data, task.simulate_in_lava)
     console.say(

@@ -38,6 +38,8 @@ WORDS = {
     "integrator": ("euler", "exact"),
     "order": ("current_first", "membrane_first"),
 }
+RESETTING, TIMED = ("IF", "LIF", "CubaLIF"), ("LIF", "CubaLIF", "LI", "CubaLI", "I", "IF", "Delay")
+"""Nodes of NIR that reset, and those that depend on time."""
 DEFAULTS = {"integrator": "euler", "order": "current_first", "recurrent_delay": 1}
 DT_RANGE = (1e-15, 1e15)
 """Of dt, read or written: time constants in seconds stay finite."""
@@ -121,7 +123,7 @@ class GraphChoices:
         if stated is None and needed_by is not None:
             raise InputError(
                 f"{needed_by.label} depends on time, and the graph, which was not written by hypr-neuro, "
-                "does not say its time step; pass dt (--dt), in seconds"
+                f"does not say its time step; pass dt (--dt), in seconds{self._reset_too()}"
             )
         value, origin = stated or (DT_WITHOUT_NEED, "default, nothing depends on it")
         return float(self._chosen("dt", value, origin))
@@ -139,9 +141,21 @@ class GraphChoices:
         if name not in DEFAULTS:
             raise InputError(
                 f"{place.label}: NIR does not say how a spike resets v; pass reset (--reset), "
-                f"{', '.join(WORDS[name])}; snnTorch's default is subtract_delayed"
+                f"{', '.join(WORDS[name])}; snnTorch's default is subtract_delayed{self._dt_too()}"
             )
         return str(self._chosen(name, DEFAULTS[name], "default"))
+
+    def _reset_too(self) -> str:
+        """Return what to say where a reset is missing as well, so that one call names all."""
+        for place in (place for what in RESETTING for place in self.flat.of_kind(what)):
+            if self._said("reset", place) is None:
+                return f"; and reset (--reset): what a spike does to v, one of {', '.join(WORDS['reset'])}"
+        return ""
+
+    def _dt_too(self) -> str:
+        """Return what to say where the time step is missing as well."""
+        timed = any(True for what in TIMED for _ in self.flat.of_kind(what))
+        return "; and dt (--dt), seconds a step" if timed and self._same_for_all("dt") is None else ""
 
     def floor(self, place: Place) -> float | None:
         """Return the lowest v of one neuron, None where nothing says any."""
