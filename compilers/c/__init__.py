@@ -7,6 +7,8 @@ tables      constant arrays in the smallest type
 weights     tables of weights, and the functions that add up what they bring
 network     network.h and network.c
 build       compilers, sizes by section, running on the computer and under qemu
+encoder     the encoder of the data, where it is made of integers
+samples     samples of text and a program that answers them
 learning    learn.h and learn.c: a network that learns on the device
 """
 
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from hypr_neuro.compilers import Emitted
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c import network as text
+from hypr_neuro.compilers.c.encoder import FILE as ENCODER
+from hypr_neuro.compilers.c.encoder import encoder_facts, encoder_header
 from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.compilers.c.translate import PRELUDE, module
 from hypr_neuro.files.store import make_folder, write_text
@@ -26,6 +30,7 @@ from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
 
 if TYPE_CHECKING:
+    from hypr_neuro.data.sequence import SequenceData
     from hypr_neuro.graph.integer import Population
     from hypr_neuro.sim.learning.options import LearnOptions
 
@@ -36,7 +41,13 @@ TEMPLATES = Path(__file__).with_name("templates")
 COPIED = ("Makefile", "main.c", *build.PROGRAM_FILES)
 
 
-def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOptions | None = None) -> Emitted:
+def emit(
+    network: IntegerNetwork | HasInteger,
+    folder: Path,
+    *,
+    learn: LearnOptions | None = None,
+    samples: SequenceData | None = None,
+) -> Emitted:
     """Write the network as C99 into `folder`; the manifest tells what it takes of flash and RAM.
 
     network.h and network.c are what a program of your own takes, with hn_fixed.h and hn_neurons.h; the rest runs it
@@ -44,7 +55,14 @@ def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOpti
 
     With `learn`, also write learn.h and learn.c, a quantized network that learns with these options, see
     `learning.learn`.
+
+    With `samples`, also write these and answers.c, which answers them (`samples`); the manifest then tells the
+    instructions of a step, counted under an emulator.
     """
+    from hypr_neuro.compilers.c import samples as beside
+
+    if samples is not None:
+        beside.check_samples(network, samples)
     integer, tail = as_integer(network)
     plan = Plan(integer, tail)
     files = {
@@ -55,10 +73,20 @@ def emit(network: IntegerNetwork | HasInteger, folder: Path, *, learn: LearnOpti
     }
     for name in COPIED:
         files[name] = (TEMPLATES / name).read_text(encoding="utf-8")
+    if (encoder := encoder_header(network)) is not None:
+        files[ENCODER] = encoder
+    if samples is not None:
+        answers = (TEMPLATES / beside.ANSWERS).read_text(encoding="utf-8")
+        files |= beside.sample_files(samples) | {beside.ANSWERS: beside.answers_source(samples, answers)}
     for name, content in files.items():
         make_folder((folder / name).parent)
         write_text(folder / name, content)
-    emitted = Emitted(list(files), {"memory": build.memory(folder)})
+    facts: dict[str, Any] = {"memory": build.memory(folder), "tools": build.tools()}
+    facts["encoder"] = encoder_facts(network)
+    facts["instructions a step"] = beside.instruction_facts(folder, samples, tail)
+    if samples is not None:
+        facts["samples"] = beside.answer_facts(network, samples)
+    emitted = Emitted(list(files), facts)
     return emitted if learn is None else _with_learning(network, folder, learn, emitted)
 
 

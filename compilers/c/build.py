@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,26 @@ SANITIZERS = Toolchain(
 CORTEX_M4 = Toolchain(
     "cortex-m4", "arm-none-eabi-gcc", "arm-none-eabi-size", ("-Os", "-mcpu=cortex-m4", "-mthumb", "-ffreestanding")
 )
+
+
+def emulator_missing() -> str | None:
+    """Tell that the emulator is not installed, or None."""
+    return None if shutil.which(EMULATOR) else f"{EMULATOR} is not installed"
+
+
+def tools() -> dict[str, Any]:
+    """Return the tool chain for the manifest: each program with what it is for, and its version or None."""
+    programs = {
+        "make": "builds and runs",
+        HOST.program: "this computer",
+        CORTEX_M4.program: "the board",
+        CORTEX_M4.size: "sizes for the board",
+        EMULATOR: "runs the board's program",
+    }
+    return {
+        name: {"for": purpose, "version": _version_of(name) if shutil.which(name) else None}
+        for name, purpose in programs.items()
+    }
 
 
 def compile_c(toolchain: Toolchain, arguments: Sequence[str | Path], folder: Path) -> None:
@@ -216,5 +237,11 @@ def memory(folder: Path, sources: Sequence[str] = ("network.c",)) -> dict[str, A
 
 
 def _version(toolchain: Toolchain) -> str:
-    printed = subprocess.run([toolchain.program, "--version"], capture_output=True, text=True, check=False).stdout
-    return printed.splitlines()[0] if printed else toolchain.program
+    return _version_of(toolchain.program)
+
+
+@cache
+def _version_of(program: str) -> str:
+    """Return the first line that a program tells of its version."""
+    printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    return printed.splitlines()[0] if printed else program

@@ -9,15 +9,17 @@ import typer
 
 from hypr_neuro.cli.choices import TARGETS, choice
 from hypr_neuro.cli.console import command
-from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.options import Data, DataDir, Encode, Json, Seed, check_channels, with_encoder
+from hypr_neuro.cli.run_data import choose_data
 from hypr_neuro.cli.tables import emit
 
 if TYPE_CHECKING:
+    from hypr_neuro.data.sequence import SequenceData
     from hypr_neuro.sim.learning.learn import LearnOptions
 
 
 EXAMPLES = (
-    "hypr-neuro compile runs/a/quantized.h5 --target c --out runs/a/c",
+    "hypr-neuro compile runs/a/quantized.h5 --target c --samples 10 --out runs/a/c",
     "hypr-neuro compile runs/a/quantized.h5 --learn rate=0.2 --out runs/a/l",
 )
 
@@ -35,6 +37,20 @@ def run(
             rich_help_panel="Target",
         ),
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            min=1,
+            help="c: also N test samples, which `make run` in the folder answers, and instructions of a step.",
+            rich_help_panel="Target",
+        ),
+    ] = None,
+    data: Data = None,
+    data_dir: DataDir = None,
+    encode: Encode = None,
+    seed: Seed = 0,
     always_on: Annotated[
         str | None,
         choice(
@@ -75,9 +91,42 @@ def run(
     chosen = {key: value for key, value in options.items() if value is not None}
     if learn:
         chosen["learn"] = _learn_options(learn)
+    if samples is not None:
+        source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=network)
+        chosen["samples"] = _samples(net, source.load(), samples)
+    elif data is not None or data_dir is not None or encode is not None:
+        raise InputError("--data, --data-dir and --encode say which samples to write; give --samples N, too")
     artifact = compile_network(net, target=target, out=out, **chosen)
-    facts = artifact.manifest if json else {"files": list(artifact.manifest["files"])} | _sizes(artifact.manifest)
+    facts = artifact.manifest if json else _told(artifact.manifest)
     emit({"folder": str(artifact.folder)} | facts, json, f"Compiled for {target}")
+
+
+def _samples(net: Any, data: SequenceData, count: int) -> SequenceData:
+    """Return the first test samples as the network takes them."""
+    import numpy as np
+
+    from hypr_neuro.cli.graphs import encoded
+
+    check_channels(data, net.inputs)
+    test = data.part("test")
+    return encoded(net, test.take(np.arange(min(count, len(test)))))
+
+
+def _told(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows that are printed."""
+    return {"files": list(manifest["files"])} | _sizes(manifest) | _answers(manifest)
+
+
+def _answers(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return rows on samples and on the instructions of a step."""
+    told = {}
+    if (samples := manifest.get("samples")) is not None:
+        right = f"{samples['right']} of {samples['answers']} answers right in the simulator"
+        told["samples"] = f"{samples['samples']} of {samples['data']}, {right}; make -s run answers them"
+    if (instructions := manifest.get("instructions a step")) is not None:
+        value, how = instructions["value"], instructions.get("how", instructions.get("reason"))
+        told["instructions a step"] = f"not known: {how}" if value is None else f"{value:,.0f} ({how})"
+    return told
 
 
 def _sizes(manifest: dict[str, Any]) -> dict[str, str]:

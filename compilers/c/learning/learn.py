@@ -83,11 +83,8 @@ def write_learning(qnet: QuantizedNetwork, options: LearnOptions, folder: Path) 
     # the package imports this module
     from hypr_neuro.compilers.c import fixed_header
 
-    program = LearningProgram(LearningPlan(qnet, options))
-    files = learning_source(qnet, options) | {
-        "hn_fixed.h": fixed_header(),
-        MAIN: template("hn_learn_main.c", **main_values(program)),
-    }
+    files = learning_source(qnet, options) | {"hn_fixed.h": fixed_header()}
+    files[MAIN] = template("hn_learn_main.c", **main_values(LearningProgram(LearningPlan(qnet, options))))
     files |= {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in PROGRAM_FILES}
     for name, text in files.items():
         make_folder((folder / name).parent)
