@@ -62,7 +62,7 @@ def chain_of(network: IntegerNetwork, always_on: str, readout: str) -> LayerChai
     if network.connection_delay != 1:
         raise InputError(
             f"network: connection_delay = {network.connection_delay}, {RULE}: 1 (each layer receives one "
-            "step after the one below has sent); quantize for a profile such as loihi2"
+            "step after the one below has sent); quantize for a profile such as loihi2 (--profile loihi2)"
         )
     for c in network.synapses:
         if c.message is not None:
@@ -147,9 +147,8 @@ def _refuse_constants(connections: list[Synapses], always_on: str) -> None:
         if c.always_on is not None and always_on == "refuse":
             raise InputError(
                 f"connection {c.name}: constant current (always_on), {RULE}: none; {REQUANTIZE} puts it "
-                'on the membrane. Where its weights fit, always_on="channel" writes it as it is, over '
-                "an input channel that is 1 in every step, or neurons that fire in every "
-                "step"
+                'on the membrane. Where its weights fit, always_on="channel" writes it as it is (--always-on '
+                "channel), over an input channel that is 1 in every step, or neurons that fire in every step"
             )
 
 
@@ -174,8 +173,8 @@ def _readout_network(network: IntegerNetwork, last: Population, option: str) -> 
     if option == "refuse":
         raise InputError(
             f"population '{readouts[0].name}': neuron '{readouts[0].model.name}' is a readout, {RULE}: "
-            'spiking neurons only; readout="outside" writes the layers below it and hands the readout '
-            "back as a network of its own"
+            'spiking neurons only; readout="outside" (--readout outside) writes the layers below it and hands the '
+            "readout back as a network of its own"
         )
     from scipy.sparse import csr_array
 

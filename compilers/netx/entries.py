@@ -31,7 +31,7 @@ from hypr_neuro.numbers.arrays import Array
 
 UNIT = 1 << ACTIVATION_SHIFT
 BIAS_TOP = (1 << (BIAS_BITS - 1)) - 1
-FITTING = f"{REQUANTIZE}, or for a profile with precision.weight_exponent_min: 0 and weight_exponent_max: 1"
+FITTING = f"{REQUANTIZE} makes weights that fit"
 NEIGHBOURS = (
     *product((0, 1, -1), repeat=2),
     *product((0, 0.5, -0.5), repeat=2),
@@ -218,7 +218,7 @@ def _check_range(layer: NetxLayer, part: str, *matrices: Array) -> None:
             "the layer or give it a weight"
         )
     try:
-        check_range(where, *matrices)
+        check_range(where, *matrices, remedy=FITTING)
     except InputError as error:
         for group in layer.groups():
             exponents = ", ".join(str(e) for e in sorted({c.exponent for c in group}))
@@ -226,10 +226,9 @@ def _check_range(layer: NetxLayer, part: str, *matrices: Array) -> None:
                 reason = str(error).partition(";")[0]
                 raise InputError(
                     f"{reason}; between '{group[0].source}' and '{group[0].target}' are connections with "
-                    f"several exponents, {exponents}, netx has one scale: {FITTING} and one group of "
-                    "weights"
+                    f"several exponents, {exponents}, netx has one scale: {FITTING}"
                 ) from error
-        raise InputError(f"{error}; {FITTING}") from error
+        raise
 
 
 def _delay(layer: NetxLayer) -> dict[str, Any]:

@@ -40,7 +40,6 @@ def whole_weights(c: Synapses, mantissas: Array, exponents: Collection[int] = ()
         several = f" ({', '.join(map(str, sorted(exponents)))} into the layer)" if len(exponents) > 1 else ""
         raise InputError(
             f"connection {c.name}: weight {index.tolist()} = {mantissas[tuple(index)]} · 2^{c.exponent}, "
-            f"{RULE}: whole numbers, its weights have no exponents{several}; {REQUANTIZE}, or for a "
-            "profile with precision.weight_exponent_min: 0"
+            f"{RULE}: whole numbers, its weights have no exponents{several}; {REQUANTIZE} makes them"
         )
     return mantissas >> -c.exponent

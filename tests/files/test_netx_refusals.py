@@ -86,7 +86,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "constant": (
         lambda: with_synapses(from_input(always_on=np.array([2])), A_TO_B),
         r"connection input -> a: constant current \(always_on\), rule for netx: none; .hypr-neuro quantize "
-        r"GRAPH --target netx. .*hn\.quantize.* Where its weights fit, always_on=\"channel\" writes",
+        r"GRAPH --target netx. .*hn\.quantize.* Where its weights fit, always_on=\"channel\" "
+        r"writes it as it is \(--always-on channel\)",
     ),
     "constant above": (
         lambda: with_synapses(from_input(), Synapses("a", "b", ONE, always_on=np.array([2]))),
@@ -104,7 +105,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "model first": (brf_and_readout, r"population 'layers.0': neuron 'brf', rule for netx: lif, rf, rf_iz"),
     "fraction": (
         lambda: with_synapses(from_input(exponent=-1), A_TO_B),
-        r"connection input -> a: weight \[0, 0\] = 3 · 2\^-1, rule for netx: whole .*exponent_min: 0",
+        r"connection input -> a: weight \[0, 0\] = 3 · 2\^-1, rule for netx: whole .*--target netx. .* makes them",
     ),
     "two scales": (
         lambda: with_synapses(from_input(), Synapses("a", "a", ONE, exponent=-3), A_TO_B),
@@ -118,7 +119,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "range": (
         lambda: with_synapses(from_input(exponent=7), A_TO_B),
-        r"connection input -> a: weights -384..384, rule: -256..254 .*weight_exponent_max: 1",
+        r"connection input -> a: weights -384..384, rule: -256..254 .*--target netx. .* makes weights that fit",
     ),
     "together": (
         lambda: with_synapses(from_input(), Synapses("a", "a", ONE, exponent=9), A_TO_B),
@@ -127,7 +128,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "groups": (
         lambda: with_synapses(from_input(((100, -107),), exponent=4), from_input(((8, 9),)), A_TO_B),
         r"weights -1703..1608, rule: -256..254 [^;]*; between 'input' and 'a' are connections with several "
-        r"exponents, 0, 4, netx has one scale: .hypr-neuro quantize GRAPH --target netx. .* one group",
+        r"exponents, 0, 4, netx has one scale: .hypr-neuro quantize GRAPH --target netx. .* makes weights that fit",
     ),
     "huge": (lambda: with_synapses(from_input(((1 << 20, -(1 << 20)),), exponent=9), A_TO_B), r"rule: -256..254"),
     "odd": (lambda: with_synapses(from_input(((0, -201),)), A_TO_B), r"odd weights in a range -201..0"),

@@ -38,15 +38,18 @@ def matrix(fields: Fields, key: str, rows: int) -> Array:
     return array.reshape(rows, -1).astype(np.int32)
 
 
-def check_range(path: str, *parts: Array) -> None:
-    """Raise InputError, naming the matrix, for weights that lava-dl would change; `parts` are raised together."""
+def check_range(path: str, *parts: Array, remedy: str = "quantize to 8 bits") -> None:
+    """Raise InputError, naming the matrix, for weights that lava-dl would change; `parts` are raised together.
+
+    remedy : said of weights that are too large
+    """
     low, high = min(int(p.min()) for p in parts), max(int(p.max()) for p in parts)
     low_limit, high_limit = (-256, 254) if low < 0 < high else (-255, 255)
     for value in (low, high):
         if not low_limit <= value <= high_limit:
             raise InputError(
                 f"{path}: weights {low}..{high}, rule: {low_limit}..{high_limit} for these signs, "
-                f"lava-dl would change {value}; quantize to 8 bits"
+                f"lava-dl would change {value}; {remedy}"
             )
     exponent, mixed, odd = _raised_by(low, high), low < 0 <= high, any(np.any(part & 1) for part in parts)
     for part in parts:
