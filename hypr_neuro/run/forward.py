@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
-from os import cpu_count
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import whole
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.jit import jitable
+from hypr_neuro.numbers.threads import threads
 from hypr_neuro.numbers.unrolled import FLUSH, LOAD, STORE
 
 FloatType = type[Any]
@@ -137,7 +137,7 @@ def s_stage(model_name: str, precision: str, noisy: bool = False) -> Callable[..
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cpu_count() or 1)
+    return ThreadPoolExecutor(threads())
 
 
 # a forked child has none of its parent's threads
@@ -147,18 +147,18 @@ if hasattr(os, "register_at_fork"):
 
 def over_batch(batch: int, call: Callable[[int, int], object]) -> None:
     """Call call(b0, b1) on equal slices of the batch, one a core."""
-    for _ in over_blocks(batch, max(1, -(-batch // (cpu_count() or 1))), call):
+    for _ in over_blocks(batch, max(1, -(-batch // threads())), call):
         pass
 
 
 def over_blocks(samples: int, size: int, call: Callable[[int, int], Result]) -> Iterator[Result]:
     """Call call(b0, b1) for blocks of at most `size` samples, on threads; yield results in the order of the samples."""
     edges = [(b, min(b + size, samples)) for b in range(0, samples, size)]
-    if len(edges) == 1 or (cpu_count() or 1) == 1:
+    if len(edges) == 1 or threads() == 1:
         yield from (call(a, b) for a, b in edges)
         return
     waiting: deque[Future[Result]] = deque()
-    ahead = 2 * (cpu_count() or 1)  # more would only keep their results in memory
+    ahead = 2 * threads()  # more would only keep their results in memory
     try:
         for a, b in edges:
             if len(waiting) == ahead:
@@ -180,7 +180,7 @@ def block_size(net: Network, samples: int, steps: int, dtype: FloatType) -> int:
         return GRAPH_BLOCK
     floats = sum((2 * layer.model.d + 6) * layer.size + layer.inputs for layer in net.layers) * steps
     fitting = BLOCK_BYTES // max(1, floats * np.dtype(dtype).itemsize)
-    return max(1, min(int(fitting), -(-samples // (cpu_count() or 1))))
+    return max(1, min(int(fitting), -(-samples // threads())))
 
 
 def chunks(steps: int, chunk: int | None) -> Iterator[slice]:

@@ -58,7 +58,7 @@ def test_events_blocks_batches_and_a_restored_state_change_nothing(
     for p, run in zip(network.populations, expected, strict=True):
         assert trace.events[p.name] == dict(zip(p.model.events, run["events"].sum(axis=0).tolist(), strict=True))
     monkeypatch.setattr("hypr_neuro.sim.simulator.BLOCK", 7)
-    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: 3)
+    monkeypatch.setattr("hypr_neuro.run.forward.threads", lambda: 3)
     first = Simulator(network, 3)
     steps = x.transpose(1, 0, 2)
     got = [first.run(steps[:29])]

@@ -160,7 +160,7 @@ def test_threads_change_nothing(model: str, threads: int, monkeypatch: pytest.Mo
     qnet = random_quantized(model, 8, "loihi2", hidden=(5, 4))
     x = random_spikes(8, 7, STEPS, qnet.inputs)
     expected = simulate(qnet, x, record=("spikes",))
-    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: threads)
+    monkeypatch.setattr("hypr_neuro.run.forward.threads", lambda: threads)
     got = simulate(qnet, x, record=("spikes",))
     assert np.array_equal(got.readout, expected.readout)
     assert got.events == expected.events

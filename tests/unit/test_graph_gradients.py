@@ -184,7 +184,7 @@ def test_threads_and_blocks_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
     graph = random_graph(1)
     x, y = random_spikes(1, 40, STEPS, graph.inputs), np.arange(40) % graph.output_size
     many = gradients(graph, x, y)
-    monkeypatch.setattr(forward, "cpu_count", lambda: 1)
+    monkeypatch.setattr(forward, "threads", lambda: 1)
     one = gradients(graph, x, y)
     assert all(np.array_equal(many[0][name], one[0][name]) for name in many[0])
     assert many[1] == one[1]

@@ -53,7 +53,7 @@ def test_blocks_and_threads_do_not_change_a_bit(rule: Rule, monkeypatch: pytest.
     found = []
     for size, cores in ((1, 2), (1 << 60, 1), (1 << 60, 5)):
         monkeypatch.setattr("hypr_neuro.run.forward.BLOCK_BYTES", size)
-        monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr("hypr_neuro.run.forward.threads", lambda cores=cores: cores)
         found.append(gradients(net, x, y, mask, **options))
     for other, loss in found[1:]:
         assert loss == found[0][1]

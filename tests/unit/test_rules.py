@@ -147,7 +147,7 @@ def test_delays_that_do_not_fit_are_named(delay: tuple[int, ...]) -> None:
 def split(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     block_bytes, cores = SPLITS[name]
     monkeypatch.setattr("hypr_neuro.run.forward.BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: cores)
+    monkeypatch.setattr("hypr_neuro.run.forward.threads", lambda: cores)
 
 
 @pytest.mark.parametrize(("model", "rule", "dtype"), TRIPLES)

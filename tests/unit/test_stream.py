@@ -93,7 +93,7 @@ def test_a_stream_does_not_depend_on_blocks(loss: str, size: int, monkeypatch: p
     parts = cut(*batch, *CUTS["uneven parts"])
     expected = stream_gradients(net, parts, loss=loss)
     monkeypatch.setattr("hypr_neuro.run.forward.BLOCK_BYTES", size)
-    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: 1 if size > 1 else 3)
+    monkeypatch.setattr("hypr_neuro.run.forward.threads", lambda: 1 if size > 1 else 3)
     assert_close(expected, stream_gradients(net, parts, loss=loss), 0.0)
 
 

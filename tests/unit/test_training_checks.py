@@ -144,7 +144,7 @@ def nan_after(updates: int) -> Loss:
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hypr_neuro.run.forward.cpu_count", lambda: 1)  # one block, one call an update
+    monkeypatch.setattr("hypr_neuro.run.forward.threads", lambda: 1)  # one block, one call an update
     options = {"epochs": 3, "batch_size": 4, "loss": "breaking", "checkpoint": tmp_path}
     net, data = task()
     monkeypatch.setitem(LOSSES, "breaking", nan_after(3))
