@@ -94,13 +94,20 @@ def drawing(
     name: str, draw: Callable[[Axes], Legend], caption: str, *, height: float = HEIGHT, wide: bool = False
 ) -> Drawing:
     """Return one pair of axes, drawn by `draw`, with its legend above."""
-    width = WIDE if wide else WIDTH
+    return stacked(name, lambda rows: draw(rows[0]), caption, heights=(height,), wide=wide)
+
+
+def stacked(
+    name: str, draw: Callable[[Sequence[Axes]], Legend], caption: str, *, heights: Sequence[float], wide: bool = False
+) -> Drawing:
+    """Return axes of these heights, one below the other, drawn by `draw`, with one legend above."""
+    width, height = WIDE if wide else WIDTH, sum(heights)
     with warnings.catch_warnings(), matplotlib.rc_context():
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*")  # the browser has the fonts that matplotlib lacks
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**STYLE, "svg.hashsalt": name})
         figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
-        keys = draw(figure.subplots())
+        keys = draw([row[0] for row in figure.subplots(len(heights), 1, squeeze=False)])
         if len(keys) > 1:
             _add_legend(figure, keys, width, height)
         svg = io.StringIO()

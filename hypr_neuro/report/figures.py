@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, PathPatch
-from matplotlib.path import Path as Outline
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
 from hypr_neuro.report.drawing import (
-    BLUE,
     FONT,
     INK,
     MUTED,
     ON_BAR,
     ORANGE,
     PALETTE,
-    PINK,
     Drawing,
     Legend,
     drawing,
@@ -96,7 +92,7 @@ def validation(training: Data) -> Drawing | None:
     return drawing("validation", draw, caption)
 
 
-REFERENCES = {"scratch": "trained offline", "fine_tuning": "before the disturbance"}
+REFERENCES = {"scratch": "trained offline", "fine_tuning": "undisturbed"}
 
 
 def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
@@ -116,9 +112,7 @@ def learning(key: str, study: Data, chance: float | None) -> Drawing | None:
     def draw(axes: Axes) -> Legend:
         keys = _plot(axes, curves)
         _share_axis(axes, "test accuracy", [y for curve in curves for y in curve.y] + [share for share, _ in levels])
-        for share, what in levels:
-            _level(axes, share, f"{what}, {percent(share)}")
-        return keys
+        return [*keys, *((f"{what}, {percent(share)}", _level(axes, share)) for share, what in levels)]
 
     final_text = ", ".join(f"{curve.label} {percent(curve.y[-1])}" for curve in curves)
     caption = f"Accuracy after each pass over the data, epoch 0 before learning; at the end {final_text}."
@@ -199,47 +193,6 @@ RESOURCES = {
 }
 
 
-# colour, width, and how far below and above its neuron a mark reaches; the few that differ stand out and leave each
-# other visible where a step is narrower than a mark
-TICKS = ((BLUE, 2.0, -0.4, 0.4), (ORANGE, 3.0, 0.0, 0.9), (PINK, 3.0, -0.9, 0.0))
-
-
-def raster(section: Data) -> Drawing | None:
-    """Draw the spikes of one sample, float and integers over each other."""
-    spikes = {name: _spikes(section.get(name)) for name in ("float", "integer")}
-    everything = spikes["float"] | spikes["integer"]
-    if not everything:
-        return None
-    end = _last_step(everything)
-    shown = {step_neuron for step_neuron in everything if step_neuron[0] <= end}
-    groups = {
-        "both": sorted(shown & spikes["float"] & spikes["integer"]),
-        "float only": sorted(shown & (spikes["float"] - spikes["integer"])),
-        "integers only": sorted(shown & (spikes["integer"] - spikes["float"])),
-    }
-    steps, neurons = int(end) + 1, int(max(neuron for _, neuron in everything)) + 1
-    if end == max(step for step, _ in everything):
-        steps = max(steps, int(min(number(section.get("steps")) or 0, 1e6)))
-    neurons = max(neurons, int(min(number(section.get("neurons")) or 0, 1e6)))
-
-    def draw(axes: Axes) -> Legend:
-        keys: Legend = []
-        tall = max(1.0, neurons / 60)
-        for (color, width, low, high), (name, group) in zip(TICKS, groups.items(), strict=True):
-            axes.add_patch(_ticks(group, low * tall, high * tall, color, width))
-            tick = Line2D([], [], color=color, marker="|", linestyle="", markersize=9, markeredgewidth=2.4)
-            keys.append((name, tick))
-        axes.set(xlim=(-1, steps), ylim=(-tall, neurons - 1 + tall), xlabel="time step", ylabel="neuron")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        return keys
-
-    counts = ", ".join(f"{show(len(group))} {name}" for name, group in groups.items())
-    caption = f"Spikes of {show(section.get('layer'))} in sample {show(section.get('sample'))}: {counts}."
-    caption += f" Only the first {steps} steps are drawn." if len(shown) < len(everything) else ""
-    return drawing("raster", draw, caption, height=300, wide=steps > WIDE_STEPS)
-
-
 # ---- parts of figures
 
 
@@ -265,7 +218,7 @@ def _share_axis(axes: Axes, label: str, shares: Sequence[float]) -> None:
     """Scale the axis of shares so that all fit, with ticks in percent."""
     low, high = min(shares), max(shares)
     pad = max(0.06 * (high - low), 0.01)
-    axes.set(ylabel=label, ylim=(low - pad, high + 2 * pad))  # above: room for the name of a level
+    axes.set(ylabel=label, ylim=(low - pad, high + pad))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(_percent_tick))
 
@@ -275,20 +228,9 @@ def _percent_tick(share: float, _position: int | None = None) -> str:
     return f"{round(100 * share, 6):g} %"
 
 
-def _level(axes: Axes, share: float, label: str) -> None:
-    """Draw a horizontal line with its name above its right end."""
-    axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
-    axes.annotate(
-        label,
-        (1, share),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        color=MUTED,
-        fontsize=FONT - 1,
-    )
+def _level(axes: Axes, share: float) -> Line2D:
+    """Draw a horizontal line; its name stands in the legend, where no curve crosses it."""
+    return axes.axhline(share, color=MUTED, linewidth=1.4, linestyle=(0, (1, 2)))
 
 
 def _core_name(core: Data) -> str:
@@ -329,27 +271,3 @@ def _bars(axes: Axes, table: Sequence[tuple[str, dict[str, float]]], resources: 
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(FuncFormatter(_percent_tick))
     return keys
-
-
-def _spikes(value: Any) -> set[tuple[float, float]]:
-    """Return the well-formed (step, neuron) pairs of a list."""
-    spikes = set()
-    for pair in value if isinstance(value, list) else []:
-        if isinstance(pair, list) and len(pair) == 2:
-            step, neuron = number(pair[0]), number(pair[1])
-            if step is not None and neuron is not None and 0 <= step < 1e6 and 0 <= neuron < 1e6:
-                spikes.add((step, neuron))
-    return spikes
-
-
-def _last_step(spikes: set[tuple[float, float]]) -> float:
-    """Return the last step drawn, so that at most MOST_SPIKES spikes are."""
-    steps = sorted(step for step, _ in spikes)
-    return steps[-1] if len(steps) <= MOST_SPIKES else max(steps[0], steps[MOST_SPIKES] - 1)
-
-
-def _ticks(spikes: Sequence[tuple[float, float]], low: float, high: float, color: str, width: float) -> PathPatch:
-    """Return a short upright line for each spike, all in one path."""
-    vertices = [(step, neuron + end) for step, neuron in spikes for end in (low, high)]
-    outline = Outline(vertices or [(0, 0)], [Outline.MOVETO, Outline.LINETO] * len(spikes) or [Outline.MOVETO])
-    return PathPatch(outline, fill=False, edgecolor=color, linewidth=width, capstyle="butt")

@@ -116,7 +116,7 @@ def render_page(results: Data) -> str:
 
 def context(results: Data) -> Data:
     """Return everything that the template reads."""
-    parts = {name: part(results.get(name)) for name in SECTIONS}
+    parts, studies = {name: part(results.get(name)) for name in SECTIONS}, _studies(results)
     return {
         "results": results,
         "title": show(results.get("title") or "Report of a run"),
@@ -136,7 +136,8 @@ def context(results: Data) -> Data:
         "events": event_rows(parts["quantization"].data.get("events")),
         "cores": core_rows(parts["placement"].data),
         "placed_connections": connection_rows(parts["placement"].data),
-        "studies": _studies(results),
+        "studies": studies,
+        "sections": _sections(results, parts, studies),
         "figures": _figures(results, parts),
     }
 
@@ -148,14 +149,15 @@ def _studies(results: Data) -> list[Data]:
     studies = []
     for key, title in STUDIES.items():
         study = all_learning if all_learning.reason else part(lookup(learning, key))
-        regained = {"device": regained_share(study.data), "float": number(study.data.get("float_regained"))}
+        if study.reason and not study.skipped:
+            continue
         studies.append(
             {
                 "key": key,
                 "title": f"{title} after a disturbance" if "reference_accuracy" in study.data else title,
                 "data": study.data,
                 "reason": study.reason,
-                "regained": regained,
+                "points": _points_of(study.data),
                 "epochs": epoch_rows(study.data),
                 "gradients": gradient_rows(study.data),
                 "agreement": agreement_rows(study.data),
@@ -165,14 +167,51 @@ def _studies(results: Data) -> list[Data]:
     return studies
 
 
+def _points_of(study: Data) -> Data:
+    """Return the points that a disturbance cost and those that learning won back, on the chip and in float."""
+    before, start = number(study.get("reference_accuracy")), number(study.get("start_accuracy"))
+    lost = None if before is None or start is None else 100 * (before - start)
+    shares = {"device": regained_share(study), "float": number(study.get("float_regained"))}
+    won = {name: None if share is None or lost is None else share * lost for name, share in shares.items()}
+    return {"lost": show(lost) if lost is None else f"{lost:.1f}".replace("-", "−")} | {
+        name: points(value) for name, value in won.items()
+    }
+
+
+LINKS = (
+    ("data", "Data"),
+    ("network", "Network"),
+    ("training", "Training"),
+    ("accuracy", "Accuracy"),
+    ("quantization", "Integers"),
+    ("raster", "Spikes"),
+    ("placement", "Placement"),
+    ("lava", "Lava"),
+    ("nir", "NIR"),
+    ("learning", "Learning"),
+    ("profile", "Profile"),
+    ("repeat", "Repeat"),
+)
+
+
+def _sections(results: Data, parts: dict[str, Part], studies: list[Data]) -> list[tuple[str, str]]:
+    """Return id and title of the sections that the page has."""
+    errors = bool(error_rows(results))
+    there = {name for name, section in parts.items() if not section.reason or section.skipped}
+    there |= {"repeat"} | ({"learning"} if studies else set()) | ({"accuracy"} if errors else set())
+    titles = dict(LINKS) | ({"accuracy": "Squared error"} if errors else {})
+    return [(name, title) for name, title in titles.items() if name in there]
+
+
 def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
     """Return the drawings by name; one without data is left out."""
-    from hypr_neuro.report import figures
+    from hypr_neuro.report import figures, raster
 
     drawn: list[tuple[str, Drawing | None]] = [
         ("loss", figures.training_loss(parts["training"].data)),
         ("validation", figures.validation(parts["training"].data)),
-        ("raster", figures.raster(parts["raster"].data)),
+        ("raster", raster.raster(parts["raster"].data)),
+        ("raster_narrow", raster.narrow_raster(parts["raster"].data)),
         ("cores", figures.cores(parts["placement"].data)),
     ]
     for study in _studies(results):

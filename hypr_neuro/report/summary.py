@@ -9,6 +9,7 @@ from typing import Any
 from hypr_neuro.report.regression import is_regression, say_learning, say_squared_error, tiles_of_errors
 from hypr_neuro.report.values import (
     NOTHING,
+    SPACE,
     Data,
     last,
     lookup,
@@ -40,15 +41,17 @@ MARKS = {"good": "✓", "fair": "!", "poor": "✕", "none": "–"}
 
 
 def tiles(results: Data) -> list[Tile]:
-    """Return the tiles of the summary, in reading order."""
+    """Return the tiles of the summary, in reading order, without what is no part of the run."""
     scores = [_float_tile, _integer_tile, _scratch_tile, _fine_tuning_tile]
     first = tiles_of_errors(results) if is_regression(results) else [tile(results) for tile in scores]
-    return [*first, _fit_tile(results), _lava_tile(results)]
+    shown = [*first, _fit_tile(results), _lava_tile(results)]
+    return [tile for tile in shown if tile.figure != NOTHING or tile.detail]
 
 
 def _absent(label: str, section: Any) -> Tile:
-    """Return the tile of a section that was not run."""
-    return Tile(label, NOTHING, "not run", "none", part(section).reason.removeprefix("Skipped: "))
+    """Return the tile of a section that was not run, with the reason where one was given."""
+    missing = part(section)
+    return Tile(label, NOTHING, "not run", "none", missing.reason.removeprefix("Skipped: ") if missing.skipped else "")
 
 
 def _float_tile(results: Data) -> Tile:
@@ -149,13 +152,12 @@ def _fine_tuning_tile(results: Data) -> Tile:
     path = f"{percent(start)} → {percent(device)}" if device is not None and start is not None else ""
     if regained is not None:
         verdict, kind = _grade(regained, (0.8, "recovers"), (0.4, "recovers in part"), "does not recover")
-        detail = f"of the points lost to a disturbance: {path}" if path else "of the points lost to a disturbance"
-        if not 0 <= regained <= 1 and device is not None and start is not None:
-            # a share outside 0..1 reads as an error; points do not
-            before = number(lookup(study, "reference_accuracy"))
-            told = f"after a disturbance: {path}" + (f"; {percent(before)} before it" if before is not None else "")
-            return Tile(label, points(100 * (device - start)), verdict, kind, told)
-        return Tile(label, percent(regained, 0), verdict, kind, detail)
+        before = number(lookup(study, "reference_accuracy"))
+        if device is None or start is None or before is None:
+            return Tile(label, percent(regained), verdict, kind, "of the points lost to a disturbance")
+        detail = f"of {_points_lost(before, start)} lost to a disturbance: {path}; {percent(before)} before it"
+        # a space at which a narrow tile may break
+        return Tile(label, points(100 * (device - start)).replace(SPACE, " "), verdict, kind, detail)
     if device is None:
         return _absent(label, study or results.get("learning"))
     if start is None:
@@ -305,13 +307,20 @@ def _say_fine_tuning(results: Data) -> str:
     regained, floating = regained_share(study), number(lookup(study, "float_regained"))
     if regained is None:
         return ""
-    device, reference = last(rows(lookup(study, "epochs")), "device_accuracy"), lookup(study, "reference_accuracy")
-    if regained > 1 and device is not None and number(reference) is not None:
-        text = f"all of the points lost and more: {percent(device)}, before the disturbance {percent(reference)}"
+    device, before = last(rows(lookup(study, "epochs")), "device_accuracy"), number(lookup(study, "reference_accuracy"))
+    start = _start(study)
+    if device is None or before is None or start is None:
+        return f"After a disturbance, learning on the chip wins back {percent(regained)} of the points lost."
+    if regained < 0:
+        return f"After a disturbance, learning on the chip loses another {_points_lost(start, device)} points."
+    if regained > 1:
+        text = f"all of the points lost and more: {percent(device)}, before the disturbance {percent(before)}"
     else:
-        start = _start(study)
-        if regained < 0 and device is not None and start is not None:
-            return f"After a disturbance, learning on the chip loses another {abs(100 * (start - device)):.1f} points."
-        float_text = f" (in float {percent(floating, 0)})" if floating is not None else ""
-        text = f"{percent(regained, 0)} of the points lost{float_text}"
+        float_text = f" ({100 * floating * (before - start):.1f} in float)" if floating is not None else ""
+        text = f"{_points_lost(device, start)} of the {_points_lost(before, start)} points lost{float_text}"
     return f"After a disturbance, learning on the chip wins back {text}."
+
+
+def _points_lost(one: float, other: float) -> str:
+    """Return the percentage points between two shares, without a sign."""
+    return f"{abs(100 * (one - other)):.1f}"

@@ -116,6 +116,14 @@ class Part:
     data: Data
     reason: str = ""
 
+    @property
+    def skipped(self) -> bool:
+        """Tell whether the run says why there is nothing, so that the page says it, too."""
+        return bool(self.reason) and self.reason != ABSENT
+
+
+ABSENT = "Not part of this run."
+
 
 def part(value: Any) -> Part:
     """Return a section of the results; an empty or missing one gets a reason."""
@@ -123,7 +131,7 @@ def part(value: Any) -> Part:
         return Part({}, f"Skipped: {show(value['skipped'])}")
     if isinstance(value, dict) and any(key != "skipped" for key in value):
         return Part(value)
-    return Part({}, "Not part of this run.")
+    return Part({}, ABSENT)
 
 
 # ---- numbers as text

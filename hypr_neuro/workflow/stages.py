@@ -221,11 +221,17 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
             "rates": {k: {"float": inference.float_rates[k], "integer": v} for k, v in inference.rates.items()},
         },
     )
-    section = "squared_error" if data.regression else "accuracy"
-    scores = folder.merge(section, _squared_errors(inference) if data.regression else _accuracies(inference, data))
+    scores = write_scores(folder, inference, data)
     folder.write("raster", raster(net, qnet, data.part("test").take(np.arange(1))))
     folder.merge("seconds", {"simulate": time.perf_counter() - started})
     return scores
+
+
+def write_scores(folder: RunFolder, inference: Accuracies, data: SequenceData) -> dict[str, Any]:
+    """Write the scores of both networks and what they are held against; return the section."""
+    if data.regression:
+        return folder.merge("squared_error", _squared_errors(inference))
+    return folder.merge("accuracy", _accuracies(inference, data))
 
 
 def _accuracies(inference: Accuracies, data: SequenceData) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from hypr_neuro.comparing.compare import (
+    Accuracies,
     Comparison,
     compare,
     compare_inference,
@@ -22,7 +23,8 @@ from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize, state_ranges, weight_ranges
 from hypr_neuro.sim.learning.learn import LearnOptions
-from hypr_neuro.workflow.stages import Progress, build
+from hypr_neuro.workflow.describe import describe_network, describe_profile
+from hypr_neuro.workflow.stages import Progress, build, write_scores
 from hypr_neuro.workflow.tasks import lost_bits
 
 
@@ -164,13 +166,14 @@ def compare_stage(
         Accuracy, gradients, weights and spikes of both.
     """
     reference: float | None
+    inference = None if kind == "scratch" else _known(folder, net, qnet, data, needed=damage)
+    _describe(folder, net, qnet)
     if kind == "scratch":
         net, qnet = from_scratch(net, qnet.profile, data, seed + 1)
         description, reference = "from random weights and neuron parameters", None
     elif damage:
-        score = compare_inference(net, qnet, data).integer_score
         # there are no points to win back of a regression: its errors stand side by side
-        reference = None if data.regression else score.accuracy
+        reference = None if data.regression or inference is None else inference.integer_score.accuracy
         qnet, data, description = disturb(qnet, data, seed=seed)
     else:
         description, reference = "going on from the quantized network", None
@@ -178,3 +181,24 @@ def compare_stage(
     return learn_stage(
         folder, kind, description, net, qnet, data, epochs=epochs, options=options, reference=reference, **run_options
     )
+
+
+def _known(
+    folder: RunFolder, net: Network, qnet: QuantizedNetwork, data: SequenceData, *, needed: bool
+) -> Accuracies | None:
+    """Return the scores of both networks before anything learns; the report gets them where it has none."""
+    scores = folder.read("squared_error" if data.regression else "accuracy") or {}
+    if "integer" in scores and not needed:
+        return None
+    inference = compare_inference(net, qnet, data)
+    if "integer" not in scores:
+        write_scores(folder, inference, data)
+    return inference
+
+
+def _describe(folder: RunFolder, net: Network, qnet: QuantizedNetwork) -> None:
+    """Say which network and chip these are, where no earlier stage did."""
+    if folder.read("network") is None:
+        folder.write("network", describe_network(net))
+    if folder.read("profile") is None:
+        folder.write("profile", describe_profile(qnet.profile))

@@ -70,7 +70,7 @@ def test_full_results_fill_every_section(full_page: str) -> None:
         "equal",
         "keeps up",
         "recovers",
-        "94 %",
+        "of the 20.4 points lost",
         "64 recurrent BRF neurons and a readout of 10",
         "exact",
         "116.4 KiB of 128.0 KiB",
@@ -131,9 +131,32 @@ def test_minimal_results(tmp_path: Path) -> None:
     page, numbers = write_report({"title": "x"}, tmp_path)
     text = page_text({"title": "x"})
     assert json.loads(numbers.read_text()) == {"title": "x"}
-    assert text.count("Not part of this run.") >= 12
+    assert "Not part of this run" not in text
+    assert "not run" not in text
+    page_tags = Page(page.read_text(encoding="utf-8"))
+    assert [a["id"] for tag, a in page_tags.tags if tag == "section"] == ["summary", "repeat"]
+    assert page_tags.attributes("href") == ["#repeat"]
     assert "<svg" not in page.read_text(encoding="utf-8")
     assert page_text({}).startswith("Report of a run")
+
+
+def test_links_lead_to_the_sections_that_there_are(full_page: str) -> None:
+    page = Page(full_page)
+    ids = {a["id"] for _, a in page.tags if "id" in a}
+    links = [
+        link for link in page.attributes("href") if not link.startswith(("#raster-", "#cores-", "#learning-", "#c"))
+    ]
+    assert len(links) >= 12
+    assert {link[1:] for link in links} <= ids
+
+
+def test_cells_name_their_column_for_narrow_screens(full_page: str) -> None:
+    """Where a table is no wider than the screen, each row stands below the last, a line a cell."""
+    cells = [a for tag, a in Page(full_page).tags if tag == "td" and "bar" not in a.get("class", "")]
+    labels = [a["data-label"] for a in cells if "data-label" in a]
+    assert {"Neuron", "Weights", "Rule"} <= set(labels)
+    assert len(labels) >= 0.9 * len(cells)
+    assert "content: attr(data-label)" in full_page
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from report_samples import (
@@ -16,6 +17,8 @@ from report_samples import (
 )
 
 from hypr_neuro.report import render_page
+from hypr_neuro.report.figures import learning
+from hypr_neuro.report.raster import narrow_raster, raster
 from hypr_neuro.report.summary import sentences, tiles
 from hypr_neuro.report.values import clean, percent, points, show
 
@@ -66,7 +69,7 @@ def test_shares_outside_0_to_1_are_told_in_points(last: float, figure: str, verd
     study = after(0.606, last) | {"reference_accuracy": 0.647, "regained": share}
     results = {"learning": {"fine_tuning": study}}
     (tile,) = [t for t in tiles(results) if t.label == "Fine-tuning on the chip"]
-    assert (tile.figure.split("\u202f")[0], tile.verdict) == (figure, verdict)
+    assert (tile.figure.split()[0], tile.verdict) == (figure, verdict)
     assert "64.7" in tile.detail
     assert ("loses another 10.6 points" in " ".join(sentences(results))) == (last == 0.5)
 
@@ -75,6 +78,50 @@ def test_more_regained_than_lost_is_said_so() -> None:
     study = after(0.606, 0.731) | {"reference_accuracy": 0.647, "regained": 3.0}
     said = "wins back all of the points lost and more: 73.1 %, before the disturbance 64.7 %"
     assert said in page_text({"learning": {"fine_tuning": study}})
+
+
+def test_what_is_won_back_is_told_in_points() -> None:
+    study = after(0.6, 0.75) | {"reference_accuracy": 0.8, "float_regained": 0.5}
+    results = {"learning": {"fine_tuning": study}}
+    (tile,) = tiles(results)
+    assert (tile.figure, tile.verdict) == ("+15.0 points", "recovers in part")
+    assert tile.detail.startswith("of 20.0 lost to a disturbance")
+    text = page_text(results)
+    assert "wins back 15.0 of the 20.0 points lost (10.0 in float)" in text
+    assert "Points lost 20.0 Won back on the chip +15.0 points Won back in float +10.0 points" in text.replace(
+        "\u202f", " "
+    )
+    assert "75 %" not in text.replace("75.0", "")
+
+
+def test_names_of_levels_stand_in_the_legend() -> None:
+    """In the axes a curve would cross them."""
+    epochs = [{"epoch": i, "device_accuracy": 0.6 + 0.19 * i, "float_accuracy": 0.6 + 0.2 * i} for i in range(2)]
+    study = {"start_accuracy": 0.6, "epochs": epochs, "reference_accuracy": 0.8}
+    drawn = learning("fine_tuning", study, 0.5)
+    assert drawn is not None
+    root = ElementTree.fromstring(str(drawn.svg))
+    legend = [g for g in root.iter("g") if "legend" in g.get("id", "")]
+    axes = [g for g in root.iter("g") if "-axes_" in g.get("id", "")]
+    named = "undisturbed, 80.0\u202f%"
+    assert any(named in text for g in legend for text in g.itertext())
+    assert not any("undisturbed" in text for g in axes for text in g.itertext())
+
+
+@pytest.mark.parametrize(
+    ("steps", "wide", "narrow"), [(64, 1, 0), (160, 1, 0), (256, 1, 2), (1300, 4, 10), (9000, 10, 10)]
+)
+def test_long_rasters_stand_in_rows(steps: int, wide: int, narrow: int) -> None:
+    spikes = [[step, step % 20] for step in range(0, steps, 3)]
+    section = {"layer": "layers.0", "steps": steps, "neurons": 20, "float": spikes, "integer": spikes[1:]}
+    for drawn, rows, row in ((raster(section), wide, 400), (narrow_raster(section), narrow, 130)):
+        assert (drawn is not None) == (rows > 0)
+        if drawn is not None:
+            axes = [g for g in ElementTree.fromstring(str(drawn.svg)).iter("g") if "-axes_" in g.get("id", "")]
+            assert len(axes) == rows
+            assert ("Only the first" in drawn.caption) == (steps > 10 * row)
+            ticks = [len(re.findall("M ", path.get("d", ""))) for g in axes for path in g.iter("path")]
+            assert sum(count for count in ticks if count > 1) >= min(len(spikes), 10 * row // 3) - rows
 
 
 def test_one_rounding_for_all_takes_no_column() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from pathlib import Path
@@ -153,3 +154,18 @@ def test_import_names_all_that_is_missing_at_once(tmp_path: Path) -> None:
     assert "pass reset (--reset)" in message
     assert "--dt" not in message
     here("import", tmp_path / "a.nir", "--dt", "1e-3", "--reset", "zero", "--out", tmp_path)
+
+
+def test_the_report_of_compare_alone_says_what_compare_knows(run: Path, tmp_path: Path) -> None:
+    here("compare", run / "network.h5", run / "quantized.h5", "--disturb", "--epochs", "1", "--out", tmp_path)
+    here("report", tmp_path)
+    known = here("simulate", run / "quantized.h5", "--network", run / "network.h5")
+    numbers = json.loads((tmp_path / "report.json").read_text())
+    assert numbers["accuracy"]["integer"] == known["accuracy"]
+    assert numbers["accuracy"]["float"] == known["float_accuracy"]
+    assert [layer["neuron"] for layer in numbers["network"]["layers"]] == ["brf", "li"]
+    assert numbers["profile"]["name"] == "loihi2"
+    page = (tmp_path / "report.html").read_text()
+    assert "not run" not in page
+    assert "Not part of this run" not in page
+    assert "In integers" in page
