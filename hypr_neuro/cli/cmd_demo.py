@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,9 +71,17 @@ def run(
         profile_arguments=profile_arguments(profile, override),
     )
     source.note(folder)
-    learning = results["learning"]
-    scratch, tuned = learning["scratch"]["epochs"][-1], learning["fine_tuning"]
-    summary = {
+    summary = (_errors if sequences.regression else _accuracies)(results) | {
+        "cores": results["placement"]["cores_used"],
+        "report": str(folder / "report.html"),
+    }
+    emit(results if json else summary, json, "Result")
+
+
+def _accuracies(results: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows on classes."""
+    scratch, tuned = results["learning"]["scratch"]["epochs"][-1], results["learning"]["fine_tuning"]
+    return {
         "float accuracy": results["accuracy"]["float"],
         "integer accuracy": results["accuracy"]["integer"],
         "on chip from scratch": scratch["device_accuracy"],
@@ -82,10 +90,21 @@ def run(
         "on chip after fine-tuning": tuned["epochs"][-1]["device_accuracy"],
         "points lost": _points(tuned["reference_accuracy"], tuned["start_accuracy"]),
         "points won back": _points(tuned["epochs"][-1]["device_accuracy"], tuned["start_accuracy"]),
-        "cores": results["placement"]["cores_used"],
-        "report": str(folder / "report.html"),
     }
-    emit(results if json else summary, json, "Result")
+
+
+def _errors(results: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows on a regression."""
+    scratch, tuned = results["learning"]["scratch"]["epochs"][-1], results["learning"]["fine_tuning"]
+    return {
+        "float squared error": results["squared_error"]["float"],
+        "integer squared error": results["squared_error"]["integer"],
+        "error of the mean answer": results["squared_error"]["mean"],
+        "squared error on chip from scratch": scratch["device_squared_error"],
+        "squared error of the float rule from scratch": scratch["float_squared_error"],
+        "squared error when disturbed": tuned["start_squared_error"],
+        "squared error on chip after fine-tuning": tuned["epochs"][-1]["device_squared_error"],
+    }
 
 
 def _points(one: float, other: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
+from hypr_neuro.shown import percent_or_error
 from hypr_neuro.workflow import finished, notes, stages, stages_learning
 from hypr_neuro.workflow.tasks import Task, for_width, task_for
 
@@ -82,7 +83,7 @@ def run_demo(
         return folder.results()
     console.say(
         f"Data '{data.name}': {len(data)} sequences of {data.steps} steps, {data.channels} channels, "
-        f"{data.classes} classes"
+        f"{data.classes} {'targets' if data.regression else 'classes'}"
     )
     with console.progress("train float network (HYPR)") as advance:
         trained = stages.train_stage(
@@ -91,7 +92,12 @@ def run_demo(
             task,
             seed=seed,
             epochs=epochs,
-            on_epoch=lambda e: advance(e.epoch + 1, total_epochs, f"loss {e.loss:.3f}, validation {e.validation:.1%}"),
+            on_epoch=lambda e: advance(
+                e.epoch + 1,
+                total_epochs,
+                f"loss {e.loss:.3f}, validation "
+                + percent_or_error(e.validation, -e.validation if data.regression else None),
+            ),
         )
     # only now: a folder that holds another run is refused by training, and must stay as it is
     shorter = f" --epochs {epochs}" if epochs else ""
@@ -106,11 +112,7 @@ def run_demo(
     console.say(
         f"Integers for '{chip.name}': {cores['cores_used']} of {cores['cores'] or '∞'} cores, learning memory included"
     )
-    accuracy = stages.simulate_stage(folder, net, qnet, data)
-    console.say(
-        f"Test accuracy: float {accuracy['float']:.1%}, integer {accuracy['integer']:.1%} "
-        f"({accuracy['difference_points']:+.1f} points)"
-    )
+    console.say(_scores_in_words(stages.simulate_stage(folder, net, qnet, data)))
     lava = stages.lava_stage(folder, qnet, data, task.simulate_in_lava)
     console.say(
         "Lava: left out, " + lava["skipped"]
@@ -148,10 +150,23 @@ def _learn(
                 on_sample=_samples(advance, epochs),
             )
         first, last = comparison.epochs[0], comparison.epochs[-1]
-        console.say(
-            f"On chip {description}: {first.device_accuracy:.1%} before, {last.device_accuracy:.1%} after; "
-            f"float rule beside it {last.float_accuracy:.1%}"
+        before, after = (percent_or_error(e.device_accuracy, e.device_squared_error) for e in (first, last))
+        beside = percent_or_error(last.float_accuracy, last.float_squared_error)
+        what = "squared error " if data.regression else ""
+        console.say(f"On chip {description}: {what}{before} before, {after} after; float rule beside it {beside}")
+
+
+def _scores_in_words(scores: Mapping[str, Any]) -> str:
+    """Return the scores of float and integers on the test part."""
+    if "mean" in scores:
+        return (
+            f"Test squared error: float {scores['float']:.4g}, integer {scores['integer']:.4g}; always answering the "
+            f"mean target {scores['mean']:.4g}"
         )
+    return (
+        f"Test accuracy: float {scores['float']:.1%}, integer {scores['integer']:.1%} "
+        f"({scores['difference_points']:+.1f} points)"
+    )
 
 
 def _samples(advance: Advance, epochs: int) -> Callable[[int, int], None]:

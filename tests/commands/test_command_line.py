@@ -403,6 +403,21 @@ def test_a_bad_data_option_is_one_line(option: str, message: str, tmp_path: Path
     assert message in done.stderr
 
 
+@pytest.mark.once
+@pytest.mark.filterwarnings("ignore:squared error", "ignore:learning took the squared error", "ignore:population")
+def test_a_demonstration_of_a_regression_tells_squared_errors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.random((40, 20, 6)) < rng.random((40, 1, 6)) * 0.5).astype(np.int8)
+    y = 4 * (x[:, :, :3].mean((1, 2)) - x[:, :, 3:].mean((1, 2)))[:, None].astype(np.float32)
+    np.savez(tmp_path / "sums.npz", x_train=x[:30], y_train=y[:30], x_test=x[30:], y_test=y[30:])
+    done = called("demo", "--data", tmp_path / "sums.npz", "--epochs", "1", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "Test squared error: float" in done.stderr
+    assert "1 targets" in done.stderr
+    assert "squared error on chip after fine-tuning" in done.stdout
+    assert "%" not in done.stdout
+
+
 def test_the_seed_of_data_can_be_set_on_its_own(tmp_path: Path) -> None:
     command = ["train", "--data", "cue", "--set", "delay=20", "--set", "seed=5", "--set", "samples=20", "--epochs", "1"]
     done = called(*command, "--out", tmp_path / "run")
