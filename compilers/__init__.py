@@ -4,6 +4,8 @@ A module may also say
 
     PACKAGES         installed packages whose versions belong into the manifest
     TAKES_INTEGER    True where any network of integers will do, beside a `QuantizedNetwork`
+    with_programs    function (network, placement, learning options or None) that returns the placement with what its
+                     programs take of the chip's memory, see `place_network`
 
 and `emit` may take options by name (``placement`` among them, which then gets that of `compile_network`) and return
 `Emitted`, names and whatever else the manifest should tell.
@@ -23,7 +25,7 @@ import platform
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -37,9 +39,10 @@ from hypr_neuro.files.store import content_digest, make_folder, write_atomically
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import require_path
-from hypr_neuro.placement.place import Placement
-from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.placement.place import Placement, learning_plan, place
+from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.options import LearnOptions
 
 MANIFEST = "manifest.json"
 
@@ -129,6 +132,49 @@ def compile_network(
             _move(Path(workspace), folder, digests)
             write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return Artifact(folder, manifest)
+
+
+def place_network(
+    qnet: QuantizedNetwork, profile: Profile | str | Path | None = None, *, learning: bool | LearnOptions = False
+) -> Placement:
+    """Assign every neuron to a core, and measure the program where the chip runs one.
+
+    `placement.place` keeps to the limits that the profile states. Where it states the memory of a processor that runs a
+    program (chip.flash, chip.ram, core.sram), the program is made as `compile_network` makes it, compiled and held
+    against it; `Placement.programs` tells what it takes, or why no compiler measured it.
+
+    Parameters
+    ----------
+    qnet : QuantizedNetwork
+        Any network.
+    profile
+        The chip; by default the one that the network was quantized for.
+    learning : bool or LearnOptions
+        Whether to count what learning stores: of the connections and neuron parameters that the options choose; with
+        True of every connection that can learn, with momentum where the profile has room for it.
+
+    Returns
+    -------
+    Placement
+
+    Raises
+    ------
+    DoesNotFitError
+        Naming population, limit, value, the profile's key and what would fit.
+    InputError
+        For a network that cannot learn, where learning is asked for.
+    """
+    placement = place(qnet, profile, learning=learning)
+    chip = qnet.profile if profile is None else load_profile(profile)
+    there = replace(qnet, profile=chip)
+    plan = learning_plan(qnet, chip, learning)
+    for target in chip.compilers:
+        if target not in targets():
+            continue
+        module = import_module(f"{__name__}.{target}")
+        if hasattr(module, "with_programs"):
+            placement = module.with_programs(there, placement, None if plan is None else plan.options)
+    return placement
 
 
 def _described(

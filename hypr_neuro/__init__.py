@@ -30,6 +30,7 @@ _MODULES = {
     "compile": "compilers:compile_network",
     "diff": "comparing.diff",
     "encode": "data",
+    "estimate": "placement.estimate:estimate_network",
     "evaluate": "train.loop",
     "float_trace": "traces.float_trace",
     "from_lava": "compilers.lava.from_lava",
@@ -42,7 +43,7 @@ _MODULES = {
     "load_data": "data",
     "load_profile": "profiles.profile",
     "open_device": "devices",
-    "place": "placement.place",
+    "place": "compilers:place_network",
     "quantize": "quantizing.quantize",
     "read_netx": "exchange.netx.read",
     "run_float": "run.run_float",
@@ -51,13 +52,13 @@ _MODULES = {
     "train": "train.loop",
     "write_netx": "compilers.netx",
     "write_nir": "exchange.nir",
-    "write_report": "report",
 }
 
 if TYPE_CHECKING:
     from hypr_neuro.comparing.compare import compare
     from hypr_neuro.comparing.diff import diff
     from hypr_neuro.compilers import compile_network as compile
+    from hypr_neuro.compilers import place_network as place
     from hypr_neuro.compilers.lava.from_lava import from_lava
     from hypr_neuro.compilers.netx import write_netx
     from hypr_neuro.data import SequenceData, encode, load_data
@@ -72,11 +73,10 @@ if TYPE_CHECKING:
     from hypr_neuro.graph.float_synapses import FloatSynapses
     from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.placement.place import place
+    from hypr_neuro.placement.estimate import estimate_network as estimate
     from hypr_neuro.profiles.profile import Profile, load_profile
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.quantizing.quantize import quantize
-    from hypr_neuro.report import write_report
     from hypr_neuro.run.run_float import run_float
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learning.learn import LearnOptions, learn
@@ -108,6 +108,7 @@ __all__ = [
     "compile",
     "diff",
     "encode",
+    "estimate",
     "evaluate",
     "float_trace",
     "from_lava",
@@ -129,7 +130,6 @@ __all__ = [
     "train",
     "write_netx",
     "write_nir",
-    "write_report",
 ]
 
 
@@ -160,6 +160,7 @@ _IN_MODULES = {
     "read_quantized_nir": "exchange.nir",
     "stream_gradients": "train.stream",
     "weight_ranges": "quantizing.quantize",
+    "write_report": "report",
 }
 """Names of 0.1 that now stand in their modules alone."""
 

@@ -6,6 +6,7 @@ plan        what the program holds: rings of what was sent, weights in the small
 tables      constant arrays in the smallest type
 weights     tables of weights, and the functions that add up what they bring
 network     network.h and network.c
+boards      flash and RAM of a board, held against what the compiler measures
 build       compilers, sizes by section, running on the computer and under qemu
 encoder     the encoder of the data, where it is made of integers
 samples     samples of text and a program that answers them
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.compilers import Emitted
-from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.c import boards, build
 from hypr_neuro.compilers.c import network as text
 from hypr_neuro.compilers.c.encoder import FILE as ENCODER
 from hypr_neuro.compilers.c.encoder import encoder_facts, encoder_header
@@ -32,6 +33,8 @@ from hypr_neuro.numbers.jit import tagged_functions
 if TYPE_CHECKING:
     from hypr_neuro.data.sequence import SequenceData
     from hypr_neuro.graph.integer import Population
+    from hypr_neuro.placement.place import Placement
+    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.sim.learning.options import LearnOptions
 
 PACKAGES: tuple[str, ...] = ()
@@ -47,6 +50,8 @@ def emit(
     *,
     learn: LearnOptions | None = None,
     samples: SequenceData | None = None,
+    flash: int | str | None = None,
+    ram: int | str | None = None,
 ) -> Emitted:
     """Write the network as C99 into `folder`; the manifest tells what it takes of flash and RAM.
 
@@ -54,15 +59,50 @@ def emit(
     over samples on a computer and on an emulated Cortex-M4. A compiler is needed for the sizes only.
 
     With `learn`, also write learn.h and learn.c, a quantized network that learns with these options, see
-    `learning.learn`.
+    `learning.learn`. `flash` and `ram` are the board's in bytes, "256K" and the like, in place of the profile's
+    chip.flash and chip.ram.
 
     With `samples`, also write these and answers.c, which answers them (`samples`); the manifest then tells the
     instructions of a step, counted under an emulator.
+
+    Raises
+    ------
+    DoesNotFitError
+        For a program that is larger than the board's memory, as far as a compiler for it is installed.
     """
     from hypr_neuro.compilers.c import samples as beside
 
+    board = boards.board_of(network, flash, ram)
     if samples is not None:
         beside.check_samples(network, samples)
+    names = write_program(network, folder, samples)
+    facts: dict[str, Any] = {"memory": build.memory(folder), "tools": build.tools()}
+    facts["encoder"] = encoder_facts(network)
+    facts["instructions a step"] = beside.instruction_facts(folder, samples, as_integer(network)[1])
+    if samples is not None:
+        facts["samples"] = beside.answer_facts(network, samples)
+    emitted = Emitted(names, facts)
+    if learn is not None:
+        emitted = _with_learning(network, folder, learn, emitted)
+    for program in boards.programs(network, folder, board, learn) if board.stated else ():
+        boards.check(program, board)
+    return emitted
+
+
+def with_programs(qnet: QuantizedNetwork, placement: Placement, options: LearnOptions | None) -> Placement:
+    """Return the placement with what the program takes of flash and RAM, for a chip that runs one: see `boards`.
+
+    Raise DoesNotFitError for a program that is larger than the memory that the profile states.
+    """
+    return boards.with_programs(qnet, placement, options)
+
+
+def write_program(
+    network: IntegerNetwork | HasInteger, folder: Path, samples: SequenceData | None = None
+) -> list[str]:
+    """Write all files but those that learn; return their names."""
+    from hypr_neuro.compilers.c import samples as beside
+
     integer, tail = as_integer(network)
     plan = Plan(integer, tail)
     files = {
@@ -81,13 +121,7 @@ def emit(
     for name, content in files.items():
         make_folder((folder / name).parent)
         write_text(folder / name, content)
-    facts: dict[str, Any] = {"memory": build.memory(folder), "tools": build.tools()}
-    facts["encoder"] = encoder_facts(network)
-    facts["instructions a step"] = beside.instruction_facts(folder, samples, tail)
-    if samples is not None:
-        facts["samples"] = beside.answer_facts(network, samples)
-    emitted = Emitted(list(files), facts)
-    return emitted if learn is None else _with_learning(network, folder, learn, emitted)
+    return list(files)
 
 
 def _with_learning(network: Any, folder: Path, options: LearnOptions, inference: Emitted) -> Emitted:

@@ -76,6 +76,7 @@ SANITIZERS = Toolchain(
 CORTEX_M4 = Toolchain(
     "cortex-m4", "arm-none-eabi-gcc", "arm-none-eabi-size", ("-Os", "-mcpu=cortex-m4", "-mthumb", "-ffreestanding")
 )
+SYMBOLS = "arm-none-eabi-nm"
 
 
 def emulator_missing() -> str | None:
@@ -216,6 +217,27 @@ def section_sizes(compiled: Path, toolchain: Toolchain) -> dict[str, int]:
     return bytes_of
 
 
+def measured(folder: Path, source: str) -> tuple[dict[str, int], list[tuple[str, int, bool]]]:
+    """Compile one source for a Cortex-M4: bytes as `memory` has them, and its symbols (name, bytes, whether in RAM).
+
+    The largest symbols come first; functions and constants are flash.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled = Path(scratch) / "program.o"
+        compile_c(CORTEX_M4, ["-c", source, "-o", compiled], folder)
+        parts = section_sizes(compiled, CORTEX_M4)
+        printed = subprocess.run([SYMBOLS, "-S", str(compiled)], capture_output=True, text=True, check=True).stdout
+    rows = [words for words in map(str.split, printed.splitlines()) if len(words) == 4]
+    symbols = [(name, int(size, 16), kind in "bBdD") for _, size, kind, name in rows]
+    return with_totals(parts), sorted(symbols, key=lambda symbol: -symbol[1])
+
+
+def with_totals(parts: dict[str, int]) -> dict[str, int]:
+    """Return the sections with flash and RAM: constants and start values lie in flash, variables in RAM."""
+    flash = parts["text"] + parts["rodata"] + parts["data"]
+    return parts | {"flash": flash, "ram": parts["data"] + parts["bss"]}
+
+
 def memory(folder: Path, sources: Sequence[str] = ("network.c",)) -> dict[str, Any]:
     """Return flash and RAM here and on a Cortex-M4, for the manifest: null with a reason without a compiler."""
     manifest = {}
@@ -224,11 +246,7 @@ def memory(folder: Path, sources: Sequence[str] = ("network.c",)) -> dict[str, A
         entry: dict[str, Any] = {"flags": " ".join(toolchain.flags), "compiler": None, "bytes": None, "reason": reason}
         if reason is None:
             try:
-                parts = sizes(folder, toolchain, sources)
-                entry["bytes"] = parts | {
-                    "flash": parts["text"] + parts["rodata"] + parts["data"],
-                    "ram": parts["data"] + parts["bss"],
-                }
+                entry["bytes"] = with_totals(sizes(folder, toolchain, sources))
                 entry["compiler"] = _version(toolchain)
             except InputError as error:
                 entry["reason"] = str(error)

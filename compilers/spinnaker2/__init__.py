@@ -1,6 +1,7 @@
 """SpiNNaker2: one C program a core, messages between them as tables, and a NIR file for py-spinnaker2.
 
 cores     the network cut into cores, each a network of its own
+programs  what each core's program takes of its memory, and placements that fit it
 text      C of the cores, of the messages and of a host program that runs all cores in lockstep
 nir_file  what py-spinnaker2's NIR reader takes, with the settings that it needs
 """
@@ -11,23 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from hypr_neuro.compilers import Emitted
-from hypr_neuro.compilers.c import TEMPLATES, build, fixed_header, neurons_header
+from hypr_neuro.compilers.c import TEMPLATES, fixed_header, neurons_header
 from hypr_neuro.compilers.c import network as single
 from hypr_neuro.compilers.c.plan import Plan
-from hypr_neuro.compilers.spinnaker2 import text
-from hypr_neuro.compilers.spinnaker2.cores import CoreProgram, cores_of, placed
+from hypr_neuro.compilers.spinnaker2 import programs, text
+from hypr_neuro.compilers.spinnaker2.cores import cores_of, placed
 from hypr_neuro.compilers.spinnaker2.nir_file import write_readable
-from hypr_neuro.errors import DoesNotFitError, InputError
+from hypr_neuro.compilers.spinnaker2.programs import memory
+from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.nir import write_nir
 from hypr_neuro.files.store import write_text
 from hypr_neuro.placement.place import Placement
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.options import LearnOptions
 
 PACKAGES = ("nir", "h5py")
-SRAM_BYTES = 128 * 1024
-"""Local code and data memory of a core (SpiNNaker2 datasheet 0.03, 2021)."""
-STACK_BYTES = 2048
-"""Left free for the stack. A program of the vendor's libraries around the network needs room, too, and is not here."""
 COPIED = ("main.c", "hn_io.h", "hn_text.h", "host_io.c")
 NETWORK = "network.nir"
 
@@ -37,7 +36,8 @@ def emit(
 ) -> Emitted:
     """Write a C program for each core, tables of their messages, a host program and NIR files into `folder`.
 
-    The manifest tells what each core takes of its 128 KB, measured with arm-none-eabi-gcc, or why it was not measured.
+    The manifest tells what each core takes of its memory (core.sram of the profile less core.stack, 128 KB less 2 KB
+    where it does not say), measured with arm-none-eabi-gcc, or why it was not measured.
 
     Parameters
     ----------
@@ -79,6 +79,8 @@ def emit(
     for name, content in files.items():
         write_text(folder / name, content)
     core_memory = memory(qnet, cores, folder)
+    for entry in core_memory:
+        programs.check(qnet, split, entry, folder)
     readable = write_readable(qnet, folder)
     names = [*files, *([readable["file"]] if readable["file"] else [])]
     whole: dict[str, Any] = {"file": NETWORK, "reason": None}
@@ -90,34 +92,9 @@ def emit(
     return Emitted(names, {"cores": core_memory, "nir": whole, "py_spinnaker2": readable, "placement": split.as_dict()})
 
 
-def memory(qnet: QuantizedNetwork, cores: list[CoreProgram], folder: Path) -> list[dict[str, Any]]:
-    """Return what each core holds and takes; bytes are null, with a reason, where no compiler measures them."""
-    reason = build.CORTEX_M4.missing()
-    entries = []
-    for core in cores:
-        entry: dict[str, Any] = {
-            "core": core.number,
-            "layer": qnet.name(core.layer),
-            "first_neuron": core.first,
-            "neurons": core.stop - core.first,
-            "messages": len(core.messages),
-            "bytes": None,
-            "reason": reason,
-            "limit": SRAM_BYTES - STACK_BYTES,
-        }
-        if reason is None:
-            entry["bytes"] = sum(build.sizes(folder, build.CORTEX_M4, (f"core_{core.number}.c",)).values())
-            _check(entry)
-        entries.append(entry)
-    return entries
+def with_programs(qnet: QuantizedNetwork, placement: Placement, options: LearnOptions | None) -> Placement:
+    """Return a placement whose programs fit the cores' memory, where the profile states it: see `programs`.
 
-
-def _check(entry: dict[str, Any]) -> None:
-    """Raise DoesNotFitError for a core that takes more memory than it has."""
-    if entry["bytes"] > entry["limit"]:
-        fits = max(entry["neurons"] * entry["limit"] // entry["bytes"], 1)
-        raise DoesNotFitError(
-            f"core {entry['core']} ({entry['layer']}, {entry['neurons']} neurons): {entry['bytes']} bytes of code and "
-            f"data, limit {entry['limit']} (128 KB less {STACK_BYTES} for the stack); split the layer further with "
-            f"neurons_per_core={fits}"
-        )
+    Raise DoesNotFitError for a single neuron that does not fit.
+    """
+    return placement if qnet.profile.core.sram is None else programs.fitting(qnet, placement, options)

@@ -9,7 +9,7 @@ import typer
 
 from hypr_neuro.cli.choices import TARGETS, choice
 from hypr_neuro.cli.console import command
-from hypr_neuro.cli.options import Data, DataDir, Encode, Json, Seed, check_channels, with_encoder
+from hypr_neuro.cli.options import Data, DataDir, Encode, Flash, Json, Ram, Seed, check_channels, with_encoder
 from hypr_neuro.cli.run_data import choose_data
 from hypr_neuro.cli.tables import emit
 
@@ -76,6 +76,8 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the files; created if need be.")] = Path(
         "runs/compiled"
     ),
+    flash: Flash = None,
+    ram: Ram = None,
     json: Json = False,
 ) -> None:
     """Write what the target needs, with a manifest of hashes, versions and sizes."""
@@ -88,6 +90,7 @@ def run(
     if isinstance(net, Network):
         raise InputError(f"'{network}' holds floats, rule: integers; `hypr-neuro quantize {network}` makes them")
     options: dict[str, Any] = {"always_on": always_on, "readout": readout, "neurons_per_core": per_core}
+    options |= {"flash": flash, "ram": ram}
     chosen = {key: value for key, value in options.items() if value is not None}
     if learn:
         chosen["learn"] = _learn_options(learn)

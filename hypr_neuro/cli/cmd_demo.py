@@ -71,19 +71,27 @@ def run(
         profile_arguments=profile_arguments(profile, override),
     )
     source.note(folder)
+    placement = results["placement"]
     summary = (_errors if sequences.regression else _accuracies)(results) | {
-        "cores": results["placement"]["cores_used"],
+        "cores": placement["reason"] if placement["fits"] is False else placement["cores_used"],
         "report": str(folder / "report.html"),
     }
     emit(results if json else summary, json, "Result")
 
 
+def _left_out(results: dict[str, Any]) -> str | None:
+    """Return why the chip did not learn, None where it did."""
+    skipped = results["learning"]["scratch"].get("skipped")
+    return None if skipped is None else f"left out, {skipped}"
+
+
 def _accuracies(results: dict[str, Any]) -> dict[str, Any]:
     """Return the rows on classes."""
+    rows = {"float accuracy": results["accuracy"]["float"], "integer accuracy": results["accuracy"]["integer"]}
+    if (reason := _left_out(results)) is not None:
+        return rows | {"on chip": reason}
     scratch, tuned = results["learning"]["scratch"]["epochs"][-1], results["learning"]["fine_tuning"]
-    return {
-        "float accuracy": results["accuracy"]["float"],
-        "integer accuracy": results["accuracy"]["integer"],
+    return rows | {
         "on chip from scratch": scratch["device_accuracy"],
         "float rule from scratch": scratch["float_accuracy"],
         "disturbed": tuned["start_accuracy"],
@@ -95,11 +103,16 @@ def _accuracies(results: dict[str, Any]) -> dict[str, Any]:
 
 def _errors(results: dict[str, Any]) -> dict[str, Any]:
     """Return the rows on a regression."""
+    errors = results["squared_error"]
+    rows = {
+        "float squared error": errors["float"],
+        "integer squared error": errors["integer"],
+        "error of the mean answer": errors["mean"],
+    }
+    if (reason := _left_out(results)) is not None:
+        return rows | {"on chip": reason}
     scratch, tuned = results["learning"]["scratch"]["epochs"][-1], results["learning"]["fine_tuning"]
-    return {
-        "float squared error": results["squared_error"]["float"],
-        "integer squared error": results["squared_error"]["integer"],
-        "error of the mean answer": results["squared_error"]["mean"],
+    return rows | {
         "squared error on chip from scratch": scratch["device_squared_error"],
         "squared error of the float rule from scratch": scratch["float_squared_error"],
         "squared error when disturbed": tuned["start_squared_error"],

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hypr_neuro.exchange.loading import AnyNetwork
     from hypr_neuro.graph.network import Network
     from hypr_neuro.numbers.arrays import Array
+    from hypr_neuro.placement.cost import Estimate
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import Trace
 
@@ -96,7 +97,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a network: accuracy or squared error, firing rates and saturations, beside float if asked for.
+    """Run a network: accuracy or squared error, firing rates, saturations and costs, beside float if asked for.
 
     An .npz without labels (key x, or x_test) gives rates and answers, which are written to a file.
     """
@@ -158,7 +159,8 @@ def run(
         write_predictions(answers_file, answers)
         facts["predictions in"] = str(answers_file)
     _doubt(facts, score, samples_run)
-    emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
+    cost = _costs(net, recorded) if isinstance(net, QuantizedNetwork) and COUNTED[0] in facts else None
+    _show(facts, cost, json, is_float)
 
 
 def _run(net: AnyNetwork, samples: SequenceData, device: str | None, record: Sequence[str], advance: Advance) -> Trace:
@@ -216,6 +218,26 @@ def _in_units(net: AnyNetwork, network: Path, readout: Array, samples: SequenceD
             "that was quantized from floats, or data with classes"
         )
     return readout
+
+
+def _show(facts: dict[str, Any], cost: Estimate | str | None, json: bool, is_float: bool) -> None:
+    if json and cost is not None:
+        facts = facts | {"estimate": cost if isinstance(cost, str) else cost.as_dict()}
+    emit(facts, json, f"{'Float' if is_float else 'Integer'} network")
+    if not json and cost is not None:
+        print(cost)
+
+
+def _costs(qnet: QuantizedNetwork, recorded: Trace) -> Estimate | str:
+    """Return what a sample costs, inference and learning, from what was run; a network that fits no chip says why."""
+    from hypr_neuro.errors import HyprError
+    from hypr_neuro.placement.estimate import estimate_run
+
+    samples, steps = recorded.readout.shape[:2]
+    try:
+        return estimate_run(qnet, recorded, steps, samples)
+    except HyprError as error:
+        return f"cost of a sample: unknown: {error}"
 
 
 def _doubt(facts: dict[str, Any], score: Score | None, samples: SequenceData) -> None:

@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.profiles.profile import Profile
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
 ENCODE = "encode"
 """Option of `load_data` that --encode gives."""
@@ -64,6 +65,34 @@ Override = Annotated[
         rich_help_panel=CHIP,
     ),
 ]
+
+
+Flash = Annotated[
+    str | None,
+    typer.Option(
+        "--flash", metavar="SIZE", help="Flash of the board, e.g. 1M (default: chip.flash).", rich_help_panel=CHIP
+    ),
+]
+Ram = Annotated[
+    str | None,
+    typer.Option(
+        "--ram", metavar="SIZE", help="RAM of the board, e.g. 256K (default: chip.ram).", rich_help_panel=CHIP
+    ),
+]
+
+
+def get_profile_of(
+    qnet: QuantizedNetwork, name: str | None, override: list[str] | None, flash: str | None, ram: str | None
+) -> Profile:
+    """Return the profile that --profile names, else the network's, with these changes."""
+    from hypr_neuro.compilers.c.boards import size_of
+    from hypr_neuro.profiles.override import parse_overrides
+    from hypr_neuro.profiles.profile import load_profile
+
+    sizes = {"flash": flash, "ram": ram}
+    changes = parse_overrides(override or [])
+    changes |= {f"chip.{key}": size_of(f"--{key}", value) for key, value in sizes.items() if value is not None}
+    return load_profile(qnet.profile if name is None else name, changes)
 
 
 def get_profile(name: str, override: list[str] | None) -> Profile:

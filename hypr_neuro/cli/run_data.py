@@ -69,7 +69,7 @@ def choose_data(
     """
     from hypr_neuro.errors import InputError
 
-    known = None if network is None else _remembered(network.parent)
+    known = None if network is None else remembered(network.parent)
     if name is not None:
         given = DataSource(name, None if folder is None else str(folder), tuple(options or ()), seed)
         if known is not None and network is not None and not given.same(known):
@@ -84,7 +84,7 @@ def choose_data(
     return known
 
 
-def _remembered(folder: Path) -> DataSource | None:
+def remembered(folder: Path) -> DataSource | None:
     """Return what a run folder says of its data, None where there is none or it says nothing."""
     from hypr_neuro.errors import HyprError
     from hypr_neuro.files.run_folder import SOURCE, RunFolder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypr_neuro.errors import DoesNotFitError
@@ -11,7 +11,7 @@ from hypr_neuro.profiles.profile import Profile
 
 @dataclass(frozen=True)
 class Limits:
-    """What a profile allows, None where it has no limit.
+    """What a profile allows, None where it states no limit: then none is known, and nothing is checked.
 
     Attributes
     ----------
@@ -23,6 +23,8 @@ class Limits:
         Of the chip.
     profile
         Its name.
+    chips
+        By limit the chip that the number was published for, where that is another one.
     """
 
     neurons: int | None
@@ -33,12 +35,29 @@ class Limits:
     delay: int | None
     cores: int | None
     profile: str
+    chips: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, chip: Profile) -> Limits:
         """Read the limits off a profile."""
         core = {key: _limit(getattr(chip.core, key)) for key in CORE}
-        return cls(cores=_limit(chip.chip.cores), profile=chip.name, **core)
+        stated = {key: getattr(chip.core, key) for key in CORE} | {"cores": chip.chip.cores}
+        chips = {key: q.chip for key, q in stated.items() if q is not None and q.chip is not None}
+        return cls(cores=_limit(chip.chip.cores), profile=chip.name, chips=chips, **core)
+
+    @property
+    def unknown(self) -> list[str]:
+        """Names of the limits that the profile does not state, as it would."""
+        return [self._key(key) for key in (*CORE, "cores") if getattr(self, key) is None]
+
+    @property
+    def of_other_chips(self) -> dict[str, str]:
+        """By a limit's name the chip that it is of, where that is another one."""
+        return {self._key(key): chip for key, chip in self.chips.items()}
+
+    @staticmethod
+    def _key(key: str) -> str:
+        return f"{'chip' if key == 'cores' else 'core'}.{key}"
 
     def check(self, where: str, what: str, value: int, key: str, remedy: str) -> None:
         """Raise DoesNotFitError for a value above a limit.
@@ -60,9 +79,10 @@ class Limits:
 
     def exceeded(self, where: str, what: str, value: int, key: str, remedy: str) -> DoesNotFitError:
         """Return the error for a value above a limit; arguments as of `check`."""
-        section = "chip" if key == "cores" else "core"
+        whose = f", a figure of {self.chips[key]}" if key in self.chips else ""
         return DoesNotFitError(
-            f"{where}: {value} {what}, limit {getattr(self, key)} (profile '{self.profile}', {section}.{key}); {remedy}"
+            f"{where}: {value} {what}, limit {getattr(self, key)} (profile '{self.profile}', {self._key(key)}{whose}); "
+            f"{remedy}"
         )
 
 

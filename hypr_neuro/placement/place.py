@@ -21,8 +21,10 @@ from typing import Any
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.placement.cost import UNKNOWN
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
 from hypr_neuro.placement.needs import PopulationNeeds, population_needs
+from hypr_neuro.placement.program import ProgramUse
 from hypr_neuro.placement.sharing import OutAxons, Places, on_shared_cores, shared_cores_of_neurons
 from hypr_neuro.placement.splitting import Split, readers, smallest_split, split_for_axons
 from hypr_neuro.placement.stored import StoredConnection, stored_connections
@@ -73,12 +75,33 @@ class CoreUse:
 
 @dataclass
 class Placement:
-    """Cores in the order of populations, one entry for each on a core; `as_dict` is what the command line writes."""
+    """Cores in the order of populations, one entry for each on a core.
+
+    Attributes
+    ----------
+    profile
+        Name of the chip's profile.
+    learning
+        Whether the memory that learning takes is counted.
+    cores
+        What each holds and uses.
+    core_limit
+        Cores of the chip, None where the profile does not say.
+    unknown_limits
+        Limits that the profile does not state, as "core.fan_in": nothing was checked against them.
+    other_chips
+        By limit the chip that the number is of, where that is another one.
+    programs
+        What the program of the chip takes of its memory, where it runs one, see `compilers.programs`.
+    """
 
     profile: str
     learning: bool
     cores: list[CoreUse] = field(default_factory=list)
     core_limit: int | None = None
+    unknown_limits: list[str] = field(default_factory=list)
+    other_chips: dict[str, str] = field(default_factory=dict)
+    programs: list[ProgramUse] = field(default_factory=list)
 
     @property
     def used(self) -> int:
@@ -89,6 +112,15 @@ class Placement:
     def shared(self) -> bool:
         """Whether any core holds neurons of several populations."""
         return self.used < len(self.cores)
+
+    @property
+    def fits(self) -> bool | None:
+        """True if every limit that the profile states is kept, None if it states none that a core has room by.
+
+        What is known not to fit raises `DoesNotFitError` instead.
+        """
+        checked = any(program.checked for program in self.programs)
+        return True if checked or any(key not in self.unknown_limits for key in ROOM) else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -109,13 +141,29 @@ class Placement:
     def section(self) -> dict[str, Any]:
         """Return what run folders and reports show: plain data."""
         return {
-            "fits": True,
+            "fits": UNKNOWN if self.fits is None else self.fits,
             "learning": self.learning,
             "cores_used": self.used,
-            "cores": self.core_limit,
-            "per_core": [asdict(use) for use in self.cores],
+            "cores": _or_unknown(self.core_limit),
+            "unknown_limits": self.unknown_limits,
+            "limits_of_other_chips": self.other_chips,
+            "per_core": [_told(use) for use in self.cores],
             "connections": self.by_connection(),
+            "programs": [program.section() for program in self.programs],
         }
+
+
+ROOM = ("core.neurons", "core.in_axons", "core.out_axons", "core.synaptic_memory")
+"""Limits without any of which nothing is known of a core's room."""
+
+
+def _or_unknown(value: int | None) -> int | str:
+    return UNKNOWN if value is None else value
+
+
+def _told(use: CoreUse) -> dict[str, Any]:
+    """Return plain data, "unknown" for limits that the profile does not state."""
+    return {key: UNKNOWN if value is None and key.endswith("_limit") else value for key, value in asdict(use).items()}
 
 
 def place(
@@ -146,20 +194,26 @@ def place(
     """
     require("qnet", qnet, QuantizedNetwork)
     chip = qnet.profile if profile is None else load_profile(profile)
-    limits, plan = Limits.of(chip), _learning_plan(qnet, chip, learning)
+    limits, plan = Limits.of(chip), learning_plan(qnet, chip, learning)
     network = qnet if plan is None else plan.qnet
     stored = stored_connections(network, chip)
     needs = population_needs({p.name: p.size for p in network.populations}, stored, plan)
     places = _places(needs, stored, limits)
     core_of = shared_cores_of_neurons(needs, places)
-    placement = Placement(chip.name, plan is not None, core_limit=limits.cores)
+    placement = Placement(
+        chip.name,
+        plan is not None,
+        core_limit=limits.cores,
+        unknown_limits=limits.unknown,
+        other_chips=limits.of_other_chips,
+    )
     for p, ranges in zip(needs, places, strict=True):
         axons = readers(stored, p.name, p.size, core_of)
         placement.cores += [_core_use(p, *at, axons, limits) for at in ranges]
     return placement
 
 
-def _learning_plan(qnet: QuantizedNetwork, chip: Profile, learning: bool | LearnOptions) -> LearningPlan | None:
+def learning_plan(qnet: QuantizedNetwork, chip: Profile, learning: bool | LearnOptions) -> LearningPlan | None:
     """Return how the network learns on the chip, None if it shall not."""
     if learning is False:
         return None
@@ -268,5 +322,5 @@ def _core_use(p: PopulationNeeds, core: int, first: int, stop: int, axons: Array
 
 __getattr__ = renamed_names(
     "hypr_neuro.placement",
-    {"Estimate": "estimate.Estimate", "axon_bits": "stored.axon_bits", "estimate": "estimate.estimate"},
+    {"Estimate": "cost.Estimate", "axon_bits": "stored.axon_bits", "estimate": "estimate.estimate"},
 )

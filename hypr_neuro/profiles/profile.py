@@ -13,7 +13,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from hypr_neuro.errors import ProfileError, among
@@ -41,8 +50,9 @@ UNITS = {
     "axon": ("in_axons", "out_axons"),
     "synapse": ("fan_in",),
     "core": ("cores",),
-    "pJ": ("neuron_update", "spike_out", "synapse", "axon_out"),
-    "ns": ("neuron_update_time", "spike_out_time", "synapse_time", "barrier_time"),
+    "byte": ("flash", "ram", "sram", "stack"),
+    "pJ": ("neuron_update", "spike_out", "synapse", "axon_out", "weight_update"),
+    "ns": ("neuron_update_time", "spike_out_time", "synapse_time", "barrier_time", "weight_update_time"),
 }
 """Keys by the unit that their numbers are read in; those that end in ``_bits`` are bits, all others have none."""
 
@@ -79,17 +89,31 @@ class _Section(_Strict):
 
 
 class Quantity(_Strict, Generic[T]):
-    """A number with its unit and its source."""
+    """A number with its unit and its source; `chip` names the chip it was published for, where that is another one."""
 
     value: T
     unit: str = Field(min_length=1)
     source: str = Field(min_length=1)
+    chip: str | None = Field(default=None, min_length=1)
+
+    @property
+    def told_source(self) -> str:
+        """The source, with the chip that the number is of where that is another one."""
+        return self.source if self.chip is None else f"a figure of {self.chip}: {self.source}"
+
+
+def parse_size(value: Any) -> Any:
+    """Return bytes of a text such as "256K" or "1M" (1024 and 1024² bytes); anything else as it is."""
+    if not isinstance(value, str) or not (found := re.fullmatch(r"(\d+)\s*([KM]?)i?B?", value.strip(), re.IGNORECASE)):
+        return value
+    return int(found[1]) * {"": 1, "K": 1024, "M": 1024**2}[found[2].upper()]
 
 
 Bits = Quantity[Annotated[int, Field(ge=2, le=32)]]
 Count = Quantity[Annotated[int, Field(ge=0)]]
 Positive = Quantity[Annotated[int, Field(ge=1)]]
 Real = Quantity[Annotated[float, Field(ge=0)]]
+Size = Quantity[Annotated[int, BeforeValidator(parse_size), Field(ge=1)]]
 Choice = Quantity[str]
 
 
@@ -173,10 +197,11 @@ class Learning(_Section):
 
 
 class Core(_Section):
-    """Limits of one core; an absent one is not published and not checked.
+    """Limits of one core; an absent one is not published, not checked, and said to be unknown.
 
     `delay` is the largest delay of a synapse, `shared_weights` says whether a core keeps a convolution's kernel once
-    instead of a weight for each synapse.
+    instead of a weight for each synapse. `sram` is the memory of a core that runs a program, code and data together,
+    of which `stack` stays free for the stack.
     """
 
     neurons: Positive | None = None
@@ -186,24 +211,35 @@ class Core(_Section):
     fan_in: Positive | None = None
     delay: Count | None = None
     shared_weights: Quantity[bool] | None = None
+    sram: Size | None = None
+    stack: Size | None = None
 
 
 class Chip(_Section):
-    """Limits of the whole chip."""
+    """Limits of the whole chip; `flash` and `ram` of one that runs the network as one program, in bytes."""
 
     cores: Positive | None = None
+    flash: Size | None = None
+    ram: Size | None = None
 
 
 class Energy(_Section):
-    """Energy and time of one operation, where published."""
+    """Energy and time of one operation, where published.
+
+    `neuron_update` is one neuron in one step, `spike_out` a spike as it leaves its neuron, `axon_out` its message to
+    one core, `synapse` one weight read for a spike, `weight_update` one weight changed by learning, `barrier_time` what
+    all cores wait for each other in a step.
+    """
 
     neuron_update: Real | None = None
     spike_out: Real | None = None
     synapse: Real | None = None
     axon_out: Real | None = None
+    weight_update: Real | None = None
     neuron_update_time: Real | None = None
     spike_out_time: Real | None = None
     synapse_time: Real | None = None
+    weight_update_time: Real | None = None
     barrier_time: Real | None = None
 
 
@@ -361,4 +397,6 @@ def _overlay(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
     for key, value in override.items():
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _overlay(merged[key], value) if nested else value
+        if nested and "value" in value and "chip" not in value:
+            merged[key].pop("chip", None)  # another number is no longer that of another chip
     return merged

@@ -34,6 +34,8 @@ from hypr_neuro.report.tables import (
     epoch_rows,
     event_rows,
     gradient_rows,
+    operation_rows,
+    program_rows,
     record_rows,
     structure_rows,
 )
@@ -136,6 +138,8 @@ def context(results: Data) -> Data:
         "events": event_rows(parts["quantization"].data.get("events")),
         "cores": core_rows(parts["placement"].data),
         "placed_connections": connection_rows(parts["placement"].data),
+        "programs": program_rows(parts["placement"].data),
+        "operations": operation_rows(parts["placement"].data),
         "studies": studies,
         "sections": _sections(results, parts, studies),
         "figures": _figures(results, parts),

@@ -10,6 +10,7 @@ from hypr_neuro.report.regression import is_regression, say_learning, say_square
 from hypr_neuro.report.values import (
     NOTHING,
     SPACE,
+    UNKNOWN,
     Data,
     last,
     lookup,
@@ -180,12 +181,14 @@ def _fit_tile(results: Data) -> Tile:
     """Return the tile of the placement."""
     label, placement = "On the chip", part(results.get("placement"))
     fits = placement.data.get("fits")
-    if not isinstance(fits, bool):
+    if not isinstance(fits, bool) and fits != UNKNOWN:
         return _absent(label, results.get("placement"))
     used, cores = placement.data.get("cores_used"), placement.data.get("cores")
     name = lookup(results, "profile", "name")
     figure = f"{out_of(used, cores)} cores" if number(used) is not None else ("yes" if fits else "no")
     detail = f"profile {show(name)}" if name else ""
+    if fits == UNKNOWN:
+        return Tile(label, figure, "limits unknown", "none", detail)
     return Tile(label, figure, "fits" if fits else "does not fit", "good" if fits else "poor", detail)
 
 
@@ -275,6 +278,8 @@ def _say_accuracy(results: Data) -> str:
 def _say_placed(results: Data) -> str:
     """Say whether the network fits the chip."""
     placement = part(results.get("placement")).data
+    if placement.get("fits") == UNKNOWN:
+        return "Whether it fits the chip is unknown: the profile states no limit of a core."
     if not isinstance(placement.get("fits"), bool):
         return ""
     if not placement["fits"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypr_neuro.report.values import (
+    UNKNOWN,
     Data,
     bytes_text,
     lookup,
@@ -82,13 +83,38 @@ def core_rows(placement: Data) -> list[Data]:
             "layer": core.get("layer"),
             "neurons": out_of(core.get("neurons"), core.get("neuron_limit")),
             "synapses": core.get("synapses"),
-            "memory": f"{bytes_text(core.get('memory_bits'))} of {bytes_text(core.get('memory_limit'))}",
+            "memory": f"{bytes_text(core.get('memory_bits'))} of {_limit_text(core.get('memory_limit'))}",
             "axons": out_of(core.get("in_axons"), core.get("in_axon_limit")),
             "out_axons": out_of(core.get("out_axons"), core.get("out_axon_limit")),
             "learning": bytes_text(core.get("learning_bits")),
         }
         for core in whole_cores(placement)
     ]
+
+
+def _limit_text(bits: Any) -> str:
+    return UNKNOWN if bits == UNKNOWN else bytes_text(bits)
+
+
+def program_rows(placement: Data) -> list[Data]:
+    """Return one row for each memory of each program."""
+    return [
+        {
+            "program": program.get("name"),
+            "memory": entry.get("name"),
+            "bytes": entry.get("bytes"),
+            "limit": entry.get("limit"),
+            "reason": program.get("reason"),
+        }
+        for program in rows(placement.get("programs"))
+        for entry in rows(program.get("memories"))
+    ]
+
+
+def operation_rows(placement: Data) -> list[Data]:
+    """Return the counted operations of inference and learning, with the figures of one."""
+    phases = (lookup(placement, "estimate", name) for name in ("inference", "learning"))
+    return [row for phase in phases for row in rows(lookup(phase, "operations"))]
 
 
 def connection_rows(placement: Data) -> list[Data]:

@@ -12,6 +12,8 @@ import numpy as np
 
 Data = dict[str, Any]
 NOTHING = "–"  # stands for None, NaN and what is missing
+UNKNOWN = "unknown"
+"""What a profile does not state."""
 LARGEST = 1e30
 SPACE = "\u202f"  # narrow and not broken: between a number and its unit, and between thousands
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -194,7 +196,9 @@ def points(difference: float | None) -> str:
 
 
 def out_of(used: Any, limit: Any) -> str:
-    """Return text such as "64 of 1024", or the first number alone without a limit."""
+    """Return text such as "64 of 1024" or "64 of unknown", or the first number alone without a limit."""
+    if limit == UNKNOWN:
+        return f"{show(used)} of {UNKNOWN}"
     return show(used) if number(limit) is None else f"{show(used)} of {show(limit)}"
 
 

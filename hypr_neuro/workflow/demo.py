@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 from hypr_neuro.data import SequenceData
 from hypr_neuro.data.checks import require_integers
+from hypr_neuro.errors import InputError
 from hypr_neuro.files.run_folder import FINISHED, RunFolder
 from hypr_neuro.graph.network import Network
+from hypr_neuro.placement.cost import UNKNOWN
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
@@ -109,9 +111,7 @@ def run_demo(
     console.say("NIR: written, read back, equal")
     qnet = stages.quantize_stage(folder, net, chip, data)
     cores = stages.place_stage(folder, qnet, data)
-    console.say(
-        f"Integers for '{chip.name}': {cores['cores_used']} of {cores['cores'] or '∞'} cores, learning memory included"
-    )
+    console.say(f"Integers for '{chip.name}': {_placed(cores)}")
     console.say(_scores_in_words(stages.simulate_stage(folder, net, qnet, data)))
     lava = stages.lava_stage(folder, qnet, data, task.simulate_in_lava)
     console.say(
@@ -127,10 +127,28 @@ def run_demo(
     return results
 
 
+def _placed(section: dict[str, Any]) -> str:
+    """Tell of a placement in a line."""
+    if section["fits"] is False:
+        return f"placement left out, {section['reason']}"
+    cores = f"{section['cores_used']} of {section['cores']} cores"
+    if section["fits"] == UNKNOWN:
+        cores += ", whether they hold it is unknown: the profile states no limit of them"
+    elif section["learning"]:
+        cores += ", learning memory included"
+    return cores + (f". {section['reason']}" if section.get("reason") else "")
+
+
 def _learn(
     folder: RunFolder, console: Console, net: Network, qnet: QuantizedNetwork, data: SequenceData, task: Task, seed: int
 ) -> None:
-    """Learn from scratch and after a disturbance, each with the float rule beside it."""
+    """Learn from scratch and after a disturbance, each with the float rule beside it; say why where a chip cannot."""
+    try:
+        task.scratch.check(qnet)
+    except InputError as error:
+        folder.merge("learning", {kind: {"skipped": str(error)} for kind in ("scratch", "fine_tuning")})
+        console.say(f"On chip: left out, {error}")
+        return
     runs = (
         ("scratch", "from scratch", task.scratch, task.scratch_epochs),
         ("fine_tuning", "after a disturbance", task.fine_tuning, task.fine_tuning_epochs),

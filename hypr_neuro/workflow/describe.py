@@ -10,7 +10,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
-from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.profile import Profile, Quantity
 
 
 def describe_data(data: SequenceData) -> dict[str, Any]:
@@ -56,10 +56,15 @@ def _population(net: Network, p: FloatPopulation) -> dict[str, Any]:
     }
 
 
+def _source(q: dict[str, Any]) -> str:
+    """Return a number's source, with the chip that it is of where that is another one."""
+    return Quantity.model_validate(q).told_source
+
+
 def describe_profile(profile: Profile) -> dict[str, Any]:
     """Return every number of a profile with unit and source."""
     facts = []
     for group, fields in profile.dump().items():
         if isinstance(fields, dict):
-            facts += [{"name": f"{group}.{key}", **q} for key, q in fields.items()]
+            facts += [{"name": f"{group}.{key}", **q, "source": _source(q)} for key, q in fields.items()]
     return {"name": profile.name, "description": profile.description, "facts": facts}

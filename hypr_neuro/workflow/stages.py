@@ -18,18 +18,18 @@ from hypr_neuro.comparing.compare import (
     compare_inference,
     spike_agreement,
 )
+from hypr_neuro.compilers import place_network
 from hypr_neuro.data.augment import augment
 from hypr_neuro.data.doubts import of_changed_rates, of_rates, warn_of
 from hypr_neuro.data.score import doubts_of, majority, predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
-from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.errors import DoesNotFitError, HyprError, InputError, MissingPackageError
 from hypr_neuro.exchange.nir import read_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.placement.estimate import estimate
-from hypr_neuro.placement.place import place
+from hypr_neuro.placement.estimate import estimate_placed
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
@@ -316,24 +316,30 @@ def _answer(answers: Array) -> str:
 
 
 def place_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, learning: bool = True) -> dict[str, Any]:
-    """Write cores, memory, energy and time estimate; return the section."""
-    placement = place(qnet, learning=learning)
-    samples = data.part("test").x[:8]
-    cost = estimate(placement, qnet, simulate(qnet, samples), data.steps, len(samples))
-    section = placement.section() | {
-        "spikes_between_cores_per_step": cost.spikes_between_cores,
-        "energy_per_sample_nj": cost.energy_nj,
-        "time_per_sample_us": cost.time_us,
-        "estimate_note": cost.note,
-        "synaptic_operations_per_sample": cost.synaptic_operations,
-    }
-    return dict(folder.write("placement", section))
+    """Write cores, memory, energy and time estimate; return the section.
+
+    Of a network that cannot learn, or does not fit if it does, write the placement without learning, and why; of one
+    that does not fit at all the reason alone.
+    """
+    reason = ""
+    for counted in (True, False) if learning else (False,):
+        try:
+            placement = place_network(qnet, learning=counted)
+        except (DoesNotFitError, InputError) as error:
+            reason = reason or str(error)
+            continue
+        cost = estimate_placed(placement, qnet, data, counted)
+        section = placement.section() | cost.figures() | {"estimate": cost.as_dict()}
+        section |= {"reason": f"Without learning, since with it: {reason}"} if reason else {}
+        return dict(folder.write("placement", section))
+    return dict(folder.write("placement", {"fits": False, "learning": False, "reason": reason}))
 
 
 def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, samples: int) -> dict[str, Any]:
-    """Run the same integers as Lava processes and require equal spikes and states; skipped where Lava is absent."""
-    from hypr_neuro.errors import MissingPackageError
+    """Run the same integers as Lava processes and require equal spikes and states.
 
+    Where Lava is absent, or cannot say what the profile asks for, the section says why the stage was left out.
+    """
     started = time.perf_counter()
     x = data.part("test").x[:samples]
     record = ("spikes", *sorted({s for p in qnet.populations for s in p.model.state_names}))
@@ -341,7 +347,7 @@ def lava_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, sa
         with open_device("lava") as device:
             device.load(qnet)
             lava_trace = device.run(x, record=record)
-    except MissingPackageError as error:
+    except (MissingPackageError, InputError) as error:
         return dict(folder.write("lava", {"skipped": str(error)}))
     sim_trace = simulate(qnet, x, record=record)
     require_equal_traces(sim_trace, lava_trace)

@@ -9,7 +9,7 @@ from typing import Any
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.profiles.profile import Profile
-from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.options import LARGEST_RATE, LearnOptions
 
 STATED_BITS = 8
 """Weight bits for which tasks state ranges and rates of learning on a chip."""
@@ -23,8 +23,13 @@ def lost_bits(profile: Profile) -> int:
 
 
 def for_width(options: LearnOptions, profile: Profile) -> LearnOptions:
-    """Return a task's options for a profile: where weight steps are coarser, updates take fewer of them."""
-    return replace(options, rate=options.rate * 2.0 ** (-FEWER * lost_bits(profile)))
+    """Return a task's options for a profile: of coarser weight steps updates take fewer, of finer ones more.
+
+    Where steps are finer a weight moves as far as with those for which tasks are stated, 2^bits times as many steps.
+    """
+    finer = max(profile.precision.weight_bits.value - STATED_BITS, 0)
+    rate = options.rate * 2.0 ** (finer - FEWER * lost_bits(profile))
+    return replace(options, rate=min(rate, LARGEST_RATE))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,10 @@ def test_a_graph_is_placed_and_reported(tmp_path: Path) -> None:
     section = here("place", tmp_path / "quantized.h5", "--out", tmp_path)
     assert [c["connection"] for c in section["connections"]] == list(seen.connection_names())
     assert {c["layer"] for c in section["per_core"]} == {p.name for p in seen.populations}
+    cost = section.pop("estimate")
     assert section == hn.place(qnet, learning=True).section()
+    assert cost == hn.estimate(qnet).as_dict()
+    section["estimate"] = cost
     page = render_page({"placement": section})
     for name in (*seen.connection_names(), *(p.name for p in seen.populations)):
         assert name.replace(">", "&gt;") in page

@@ -147,7 +147,7 @@ def test_an_estimate_takes_a_shared_core_as_one() -> None:
     qnet = quantized(10)
     x = np.zeros((2, 8, 5), np.int8)
     cost = estimate(place(qnet, with_cores(1)), qnet, simulate(qnet, x), 8, 2)
-    assert cost.time_us == pytest.approx(10 * ((10 + 3) * 9.7 + 1200.0) / 1e3)
+    assert cost.time_us == pytest.approx(10 * ((10 + 3) * 8.4 + 465.0) / 1e3)
 
 
 def test_axon_memory_follows_the_published_format() -> None:
@@ -162,6 +162,6 @@ def test_estimate_adds_up_published_costs_of_a_silent_network() -> None:
     x = np.zeros((2, 8, 5), np.int8)
     cost = estimate(place(qnet), qnet, simulate(qnet, x), 8, 2)
     steps, neurons = 8 + 2, 10 + 3
-    assert cost.energy_nj == pytest.approx(steps * neurons * 72.8 / 1e3)
-    assert cost.time_us == pytest.approx(steps * (10 * 9.7 + 1200.0) / 1e3)
+    assert cost.energy_nj == pytest.approx(steps * neurons * 81.0 / 1e3)
+    assert cost.time_us == pytest.approx(steps * (10 * 8.4 + 465.0) / 1e3)
     assert cost.synaptic_operations == 0

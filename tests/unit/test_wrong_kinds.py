@@ -17,6 +17,7 @@ from hypr_neuro.exchange.importing import ImportedFile
 from hypr_neuro.exchange.nir import read_nir, read_quantized_nir, to_graph
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
 from hypr_neuro.quantizing.quantize import dequantize, weight_ranges
+from hypr_neuro.report import write_report
 from hypr_neuro.train.online import online_gradients
 from hypr_neuro.train.stream import stream_gradients
 
@@ -82,6 +83,8 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "dequantize, qnet": (lambda v, out: dequantize(NET, v), QUANTIZED),
     "diff": (lambda v, out: hn.diff(v, THINGS["trace"]), {"trace"}),
     "diff, got": (lambda v, out: hn.diff(THINGS["trace"], v), {"trace"}),
+    "estimate": (lambda v, out: hn.estimate(v), QUANTIZED),
+    "estimate, data": (lambda v, out: hn.estimate(QNET, v), {"data", "array", "none"}),
     "evaluate": (lambda v, out: hn.evaluate(v, DATA), FLOATS | QUANTIZED),
     "evaluate, data": (lambda v, out: hn.evaluate(QNET, v), {"data"}),
     "float_trace": (lambda v, out: hn.float_trace(v, X), FLOATS),
@@ -118,7 +121,7 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "weight_ranges": (lambda v, out: weight_ranges(v), LAYERS),
     "write_netx": (lambda v, out: hn.write_netx(v, out / "a.net", readout="outside"), {"quantized graph"}),
     "write_nir": (lambda v, out: hn.write_nir(v, out / "a.nir"), FLOATS | QUANTIZED),
-    "write_report": (hn.write_report, {"dict"}),
+    "write_report": (write_report, {"dict"}),
     "load": (lambda v, out: hn.load(v), set()),
     "Simulator": (lambda v, out: hn.Simulator(v), INTEGERS),
     "LearnOptions.check": (lambda v, out: hn.LearnOptions().check(v), QUANTIZED),

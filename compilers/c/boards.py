@@ -1,0 +1,159 @@
+"""Flash and RAM of a board, held against what the compiler makes of the program: no second formula.
+
+A program is compiled for a Cortex-M4 as `build.memory` does for the manifest. Flash is code, constants and start
+values, RAM is variables; the stack and the firmware around the network are not in it.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypr_neuro.compilers.c import build
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.integer import as_integer
+from hypr_neuro.placement.program import MemoryUse, ProgramUse, check_program
+from hypr_neuro.profiles.profile import Profile, parse_size
+from hypr_neuro.quantizing.network import QuantizedNetwork
+
+if TYPE_CHECKING:
+    from hypr_neuro.placement.place import Placement
+    from hypr_neuro.sim.learning.options import LearnOptions
+
+INFERENCE, LEARNING = "network.c", "learn.c"
+FLASH, RAM = "flash", "RAM"
+LARGEST = 3
+"""Tables that an error names."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Bytes of flash and RAM, None where unknown, and the profile that says so."""
+
+    flash: int | None
+    ram: int | None
+    profile: str
+
+    @property
+    def stated(self) -> bool:
+        """Whether anything can be checked."""
+        return self.flash is not None or self.ram is not None
+
+
+def board_of(network: Any, flash: int | str | None = None, ram: int | str | None = None) -> Board:
+    """Return the board of a network's profile, with these sizes in place of the profile's.
+
+    Raise InputError for a size that is none.
+    """
+    profile: Profile | None = getattr(network, "profile", None)
+    given = {"flash": flash, "ram": ram}
+    sizes = {name: None if value is None else size_of(name, value) for name, value in given.items()}
+    if profile is not None:
+        stated = {"flash": profile.chip.flash, "ram": profile.chip.ram}
+        for name, q in stated.items():
+            if sizes[name] is None and q is not None:
+                sizes[name] = q.value
+    return Board(sizes["flash"], sizes["ram"], "given" if profile is None else profile.name)
+
+
+def size_of(name: str, value: int | str) -> int:
+    """Return bytes of a number or of a text such as "256K"; raise InputError for others."""
+    size = parse_size(value)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InputError(f"{name} = {value!r:.40}, rule: bytes, such as 262144, 256K or 1M")
+    return size
+
+
+def runs_one_program(chip: Profile) -> bool:
+    """Tell whether a chip runs the whole network as one C program: one that states its memory, or no cores at all."""
+    cores = [q for _, q in chip.core if q is not None]
+    return bool(chip.chip.flash or chip.chip.ram) or (not cores and chip.chip.cores is None)
+
+
+def with_programs(qnet: QuantizedNetwork, placement: Placement, options: LearnOptions | None) -> Placement:
+    """Return the placement with what the program takes of flash and RAM, for a chip that runs one.
+
+    Raises
+    ------
+    DoesNotFitError
+        For a program that is larger than the memory that the profile states.
+    """
+    if not runs_one_program(qnet.profile):
+        return placement
+    board = board_of(qnet)
+    with tempfile.TemporaryDirectory(prefix="hypr-neuro-") as scratch:
+        found = programs(qnet, Path(scratch), board, options, write=True)
+    for program in found:
+        check(program, board)
+    return replace(placement, programs=found)
+
+
+def programs(
+    network: Any, folder: Path, board: Board, options: LearnOptions | None, *, write: bool = False
+) -> list[ProgramUse]:
+    """Measure the program that infers, and with options the one that learns; `write` writes both to `folder` first."""
+    from hypr_neuro.compilers.c import write_program
+    from hypr_neuro.compilers.c.learning.learn import write_learning
+
+    found = []
+    for source in (INFERENCE, LEARNING)[: 1 if options is None else 2]:
+        reason = build.CORTEX_M4.missing()
+        try:
+            if write and reason is None and source == INFERENCE:
+                write_program(network, folder)
+            elif write and reason is None and options is not None:
+                write_learning(network, options, folder)
+            found.append(_program(network, folder, source, board, reason))
+            if source == LEARNING and options is not None and _short_of_ram(found[-1]):
+                found[-1] = replace(found[-1], largest=_purposes(network, options))
+        except InputError as error:
+            found.append(_program(network, folder, source, board, str(error)))
+    return found
+
+
+def check(program: ProgramUse, board: Board) -> None:
+    """Raise DoesNotFitError, with what would help, for a program that is larger than the board's memory."""
+    less = "fewer neurons or synapses, narrower weights (precision.weight_bits)"
+    if program.name == LEARNING:
+        less = "learn in fewer connections or parameters, place without learning, narrower learning.eligibility_bits"
+    check_program(program, board.profile, f"{less}, or take a board with more")
+
+
+def _program(network: Any, folder: Path, source: str, board: Board, reason: str | None) -> ProgramUse:
+    used: dict[str, int] = {}
+    largest: tuple[tuple[str, int], ...] = ()
+    if reason is None:
+        used, symbols = build.measured(folder, source)
+        short = board.ram is not None and used["ram"] > board.ram
+        listed = [(name, size) for name, size, in_ram in symbols if in_ram == short]
+        largest = tuple((_told(name, network), size) for name, size in listed[:LARGEST])
+    memories = (
+        MemoryUse(FLASH, used.get("flash"), board.flash, "chip.flash"),
+        MemoryUse(RAM, used.get("ram"), board.ram, "chip.ram"),
+    )
+    return ProgramUse(source, memories, largest, reason)
+
+
+def _short_of_ram(program: ProgramUse) -> bool:
+    return any(m.exceeded and m.name == RAM for m in program.memories)
+
+
+def _purposes(network: QuantizedNetwork, options: LearnOptions) -> tuple[tuple[str, int], ...]:
+    """Return what takes most of the RAM of a program that learns, by purpose: its symbols are structs of everything."""
+    from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes
+
+    by_size = sorted(learning_memory_bytes(network, options).items(), key=lambda entry: -entry[1])
+    return tuple(by_size[:LARGEST])
+
+
+def _told(symbol: str, network: Any) -> str:
+    """Name what a symbol holds: the weights of a connection, what a population keeps."""
+    integer, _ = as_integer(network)
+    if (found := re.fullmatch(r"w(\d+)", symbol)) and int(found[1]) < len(integer.synapses):
+        return f"{symbol} (weights {integer.synapses[int(found[1])].name})"
+    if (found := re.fullmatch(r"(\w+)_p(\d+)", symbol)) and int(found[2]) < len(integer.populations):
+        return f"{symbol} ({integer.populations[int(found[2])].name})"
+    return symbol
