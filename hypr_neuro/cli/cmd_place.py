@@ -77,7 +77,7 @@ def run(
         emit(section, True)
         return
     if reason:
-        print(*wrap(f"placed without learning: {reason}", WIDTH, subsequent_indent="  "), sep="\n")
+        print(f"placed without learning: {reason}")
     _print_cores(placement)
     connections = [[*c.values()] for c in placement.by_connection()]
     columns = ["connection", "learns", "synapses", "memory bits", "cores"]
