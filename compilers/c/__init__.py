@@ -97,9 +97,7 @@ def with_programs(qnet: QuantizedNetwork, placement: Placement, options: LearnOp
     return boards.with_programs(qnet, placement, options)
 
 
-def write_program(
-    network: IntegerNetwork | HasInteger, folder: Path, samples: SequenceData | None = None
-) -> list[str]:
+def write_program(network: IntegerNetwork | HasInteger, folder: Path, samples: SequenceData | None = None) -> list[str]:
     """Write all files but those that learn; return their names."""
     from hypr_neuro.compilers.c import samples as beside
 

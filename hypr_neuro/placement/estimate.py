@@ -3,7 +3,7 @@
 Counted for a sample of T steps, that takes T' = T + tail device steps:
 
     neuron updates           neurons · T'
-    spikes                   of all neurons; several in one step count once, a number that is sent counts as one
+    spikes                   of all neurons, each of several in a step; a number that is sent counts as one
     messages between cores   spikes · cores that read the neuron
     synaptic operations      weights read for a spike or an input that is not 0: Σ spikes · fan-out
     barriers                 T'

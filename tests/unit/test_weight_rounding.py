@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,11 @@ def test_narrow_weights_start_with_some_that_are_not_0(bits: int) -> None:
         assert np.count_nonzero(weights) > 5, name
     assert for_width(task.fixed, chip).rate < task.fixed.rate
     assert for_width(task.fixed, hn.load_profile("loihi2")) == task.fixed
+
+
+def test_finer_weight_steps_are_taken_as_many_times() -> None:
+    """16 bits have 2^8 steps where tasks state one: a weight moves as far; no rate leaves what options take."""
+    task = TASKS["digits"]
+    assert for_width(task.scratch, hn.load_profile("ideal")).rate == task.scratch.rate * 256
+    fast = replace(task.scratch, rate=64.0)
+    for_width(fast, hn.load_profile("ideal")).check_values()
