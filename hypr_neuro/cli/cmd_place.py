@@ -24,6 +24,8 @@ EXAMPLES = (
     "hypr-neuro place runs/a/quantized.h5 --profile cortex_m4 --flash 1M --ram 256K",
 )
 WIDTH = 78
+NAMES = "population"
+"""The column whose cells may take several lines."""
 
 
 @command
@@ -121,7 +123,7 @@ def _print_cores(placement: Placement) -> None:
     memory_limit = None if first.memory_limit is None else f"{first.memory_limit / 8192:.5g}"
     headings = (
         "core",
-        "population",
+        NAMES,
         f"neurons\nof {_limit(first.neuron_limit)}",
         "synapses",
         f"axons in\nof {_limit(first.in_axon_limit)}",
@@ -130,7 +132,7 @@ def _print_cores(placement: Placement) -> None:
         "of it\nlearning",
     )
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading != NAMES)
     for use in placement.cores:
         cells = (
             str(use.core),
@@ -151,7 +153,7 @@ def _limit(value: Any) -> str:
 
 
 def _share(value: int, limit: int | None, text: str = "") -> str:
-    return (text or str(value)) + ("" if limit is None else f" {value / limit:.0%}")
+    return (text or str(value)) + ("" if limit is None else f" {value / limit:.1%}")
 
 
 def _told(placement: Placement) -> list[str]:

@@ -28,7 +28,7 @@ class MemoryUse:
         used = UNKNOWN if self.used is None else f"{self.used:,}"
         if self.used is None or self.limit is None:
             return f"{used} of {UNKNOWN if self.limit is None else f'{self.limit:,}'} bytes"
-        return f"{used} of {self.limit:,} bytes ({self.used / self.limit:.0%})"
+        return f"{used} of {self.limit:,} bytes ({self.used / self.limit:.1%})"
 
 
 @dataclass(frozen=True)
