@@ -120,7 +120,7 @@ def test_the_command_line_takes_the_boards_sizes(tmp_path: Path) -> None:
     overridden = answer("place", path, "--override", "chip.flash=1M", "--override", "chip.ram=256K", run=called)
     assert section["programs"] == overridden["programs"]
     assert "bytes of RAM, limit 1,024" in refusal("place", path, "--ram", "1K", run=called)
-    assert "bytes of RAM, limit 1,024" in refusal("compile", path, "--ram", "1K", "--out", tmp_path / "c", run=called)
+    assert "bytes of RAM, limit 100" in refusal("compile", path, "--ram", "100", "--out", tmp_path / "c", run=called)
     assert not (tmp_path / "c").exists()
     open_ended = answer("place", path, run=called)
     assert (open_ended["fits"], open_ended["cores"]) == ("unknown", "unknown")
