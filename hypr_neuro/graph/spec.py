@@ -95,6 +95,8 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     message = EXPLAINED.get(first["type"], first["msg"])
     if first["type"] == "extra_forbidden":
         message += like_and_known(str(first["loc"][-1]), _keys_at(model, first["loc"][:-1]))
+    if first["type"] == "value_error":  # of a check of ours, which names key and value itself
+        return str(first["ctx"]["error"])
     others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"key '{key}' = {first.get('input')!r:.60}: {message}{others}"
 

@@ -9,6 +9,7 @@ from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.yaml_file import parse_yaml
 from hypr_neuro.profiles.profile import Profile, parse_profile, unit_of
 
+SECTIONS = ("precision", "learning", "time", "core", "chip", "energy")
 BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"
 
 
@@ -34,7 +35,7 @@ def overridden(profile: Profile, changes: Mapping[str, Any]) -> Profile:
         raise InputError(f"override = {changes!r:.60}, rule: values by name, such as {{'precision.weight_bits': 4}}")
     if not changes:
         return profile
-    data, known = profile.dump(), _keys(profile)
+    data, known = profile.dump(), profile_keys()
     source = f"given in place of that of '{profile.name}'"
     for key, value in _with_fraction(profile, changes).items():
         if key not in known:
@@ -65,10 +66,10 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def _keys(profile: Profile) -> list[str]:
-    """Return the names of all numbers that a profile can hold."""
-    sections = {name: getattr(profile, name) for name in ("precision", "learning", "time", "core", "chip", "energy")}
-    return [f"{section}.{key}" for section, part in sections.items() for key in type(part).model_fields]
+def profile_keys() -> list[str]:
+    """Return the names of all numbers that a profile can hold, "section.key"."""
+    sections = {name: Profile.model_fields[name].annotation for name in SECTIONS}
+    return [f"{name}.{key}" for name, part in sections.items() if part is not None for key in part.model_fields]
 
 
 def _with_fraction(profile: Profile, changes: Mapping[str, Any]) -> dict[str, Any]:

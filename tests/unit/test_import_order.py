@@ -28,6 +28,7 @@ ORDER = (
     ("comparing",),
     ("report",),
     ("testing", "workflow"),
+    ("study",),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,278 @@
+"""`hypr-neuro study`: one network at many settings; what each costs and reaches, in one table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hypr_neuro.cli.choices import choice
+from hypr_neuro.cli.console import RichConsole, command
+from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
+from hypr_neuro.cli.tables import emit, print_table
+
+if TYPE_CHECKING:
+    from hypr_neuro.study.coordinator import Plan
+    from hypr_neuro.study.spec import Study
+
+ACTIONS = ("run", "status", "table", "rerun")
+RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
+EXAMPLES = (
+    "hypr-neuro study run widths.yaml --out runs/widths",
+    "hypr-neuro study run --network runs/a/network.h5 --data digits --vary weight_bits=2:8 --out runs/w",
+    "hypr-neuro study status runs/widths",
+    "hypr-neuro study table runs/widths --csv widths.csv",
+    "hypr-neuro study rerun runs/widths 12",
+)
+SHOWN = (
+    "accuracy",
+    "squared error",
+    "float accuracy",
+    "float squared error",
+    "gap",
+    "memory bits",
+    "zeroed",
+    "refused",
+)
+"""Figures that the terminal shows; the CSV and JSON tables have all."""
+
+
+@command
+def run(
+    action: Annotated[str, typer.Argument(metavar="|".join(ACTIONS), help="What to do.")],
+    target: Annotated[
+        Path | None, typer.Argument(help="Study file (run), or folder of a study (status, table, rerun).")
+    ] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="TRIAL...", help="Trials to run again.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the study; created if need be.")] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="Trained network, in place of a study file.", rich_help_panel=NETWORK)
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Its data, likewise.", rich_help_panel=DATA)
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Its chip, likewise.", rich_help_panel=CHIP)
+    ] = None,
+    kind: Annotated[
+        str | None,
+        choice(RUNS, "--run", help="What is run, likewise.", rich_help_panel=RUN),
+    ] = None,
+    start: Annotated[
+        str | None,
+        choice(STARTS, help="Start of learning.", rich_help_panel=LEARNING),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUES", help="What varies: weight_bits=2:8 or =2,4,8.", rich_help_panel=RUN),
+    ] = None,
+    constant: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="One value, e.g. training.epochs=5.", rich_help_panel=RUN),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Seeds of each combination.", rich_help_panel=RUN)
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="So many combinations, drawn (default: all).", rich_help_panel=RUN),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes on this machine (default: its cores).", rich_help_panel=RUN),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Dask cluster that runs already, e.g. tls://host:8786.", rich_help_panel=RUN
+        ),
+    ] = None,
+    tls: Annotated[
+        Path | None,
+        typer.Option("--tls", help="Folder with ca.pem, cert.pem and key.pem of that cluster.", rich_help_panel=RUN),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials, run none.", rich_help_panel=RUN)] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File for the table (table).")] = None,
+    json: Json = False,
+) -> None:
+    """Run a study, show how far it is, print its table. Interrupted, the same command goes on."""
+    from hypr_neuro.errors import InputError, among
+
+    if action not in ACTIONS:
+        raise InputError(f"study: unknown action {among(action, ACTIONS)}")
+    if action != "run":
+        if target is None:
+            raise InputError(f"study {action}: the folder is missing; give that of --out")
+        _of_folder(action, target, numbers or [], csv, json)
+        return
+    given = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
+    study = _study(target, given, vary or [], constant or [], {"seeds": seeds, "trials": trials})
+    folder = out or (Path("runs") / (target.stem if target is not None else "study"))
+    _run(study, folder, workers, scheduler, tls, dry_run, json)
+
+
+def _run(
+    study: Study,
+    folder: Path,
+    workers: int | None,
+    scheduler: str | None,
+    tls: Path | None,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Run what waits of a study, and print its table."""
+    import os
+
+    from hypr_neuro.study.coordinator import local_client, prepare
+    from hypr_neuro.study.coordinator import run as run_trials
+
+    plan = prepare(study, folder)
+    waiting = plan.waiting()
+    if dry_run:
+        _list(plan, len(waiting), json)
+        return
+    plan.folder.open(study)
+    for path in plan.folder.unreadable(plan.trials):
+        print(f"result '{path}' cannot be read; its trial runs again", file=sys.stderr)
+    done, total = len(plan.trials) - len(waiting), len(plan.trials)
+    if not waiting:
+        print(f"nothing to do: all {total} trials in '{folder}' are finished", file=sys.stderr)
+    else:
+        count = min(workers or os.cpu_count() or 1, len(waiting))
+        with RichConsole(quiet=json).progress("study") as advance, local_client(count, scheduler, _tls(tls)) as client:
+            advance(done, total, "trials")
+            finished = iter(range(done + 1, total + 1))
+            run_trials(plan, client, lambda *_: advance(next(finished), total, "trials"))
+    _table(plan, None, json)
+
+
+def _study(
+    file: Path | None, given: dict[str, Any], vary: list[str], constant: list[str], counts: dict[str, int | None]
+) -> Study:
+    """Return the study of a file, with what the command line says in place of it, or that of the command line."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.study.spec import load_study, parse_study
+
+    said: dict[str, Any] = {name: str(value) for name, value in given.items() if value is not None}
+    said |= {name: value for name, value in counts.items() if value is not None}
+    if vary:
+        said["vary"] = dict(_field(text) for text in vary)
+    if constant:
+        said["set"] = dict(_value(text) for text in constant)
+    if file is None:
+        if "vary" not in said or "data" not in said:
+            raise InputError("study run: give a study file, or --data and --vary, such as --vary weight_bits=2:8")
+        return parse_study({"run": "quantize"} | said, "study")
+    stated = load_study(file).model_dump(mode="json", by_alias=True)
+    return parse_study(stated | said, f"study '{file}'")
+
+
+def _field(text: str) -> tuple[str, Any]:
+    """Return name and values of NAME=FROM:TO, NAME=FROM:TO:STEP or NAME=A,B,C."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.files.yaml_file import parse_yaml
+
+    name, equals, values = text.partition("=")
+    parts = values.split(":")
+    if not name or not equals or not values:
+        raise InputError(f"--vary {text}: rule: NAME=FROM:TO, NAME=FROM:TO:STEP or NAME=A,B,C")
+    if 2 <= len(parts) <= 3 and all(part.lstrip("-").isdecimal() for part in parts):
+        return name, dict(zip(("from", "to", "step"), map(int, parts), strict=False))
+    return name, [parse_yaml(value, f"--vary {text}") for value in values.split(",")]
+
+
+def _value(text: str) -> tuple[str, Any]:
+    """Return name and value of NAME=VALUE, as YAML reads it."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.files.yaml_file import parse_yaml
+
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise InputError(f"--set {text}: rule: NAME=VALUE, such as training.epochs=5")
+    return name, parse_yaml(value, f"--set {text}")
+
+
+def _tls(folder: Path | None) -> dict[str, Any] | None:
+    """Return the TLS files of a folder as Dask takes them; InputError for one that is missing."""
+    from hypr_neuro.errors import InputError
+
+    if folder is None:
+        return None
+    files = {"tls_ca_file": "ca.pem", "tls_client_cert": "cert.pem", "tls_client_key": "key.pem"}
+    for name in files.values():
+        if not (folder / name).is_file():
+            raise InputError(f"--tls {folder}: '{name}' is missing, rule: a folder with ca.pem, cert.pem and key.pem")
+    return {"require_encryption": True} | {key: str(folder / name) for key, name in files.items()}
+
+
+def _of_folder(action: str, folder: Path, numbers: list[int], csv: Path | None, json: bool) -> None:
+    """Do what needs no worker: show status or table of a folder, or forget trials so that they run again."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.study.coordinator import prepare
+    from hypr_neuro.study.store import StudyFolder
+
+    plan = prepare(StudyFolder(folder).study(), folder)
+    if action == "table":
+        _table(plan, csv, json)
+        return
+    if action == "rerun":
+        known = {trial.number: trial for trial in plan.trials}
+        for number in numbers:
+            if number not in known:
+                raise InputError(f"trial {number}, rule: 0..{len(known) - 1}, a number of `hypr-neuro study status`")
+        if not numbers:
+            raise InputError("study rerun: which trials is missing; give their numbers")
+        for number in numbers:
+            plan.folder.forget(known[number])
+        _run(plan.study, folder, None, None, None, False, json)
+        return
+    waiting = plan.waiting()
+    facts = {"folder": str(folder), "trials": len(plan.trials), "finished": len(plan.trials) - len(waiting)}
+    refused = [t.number for t in plan.trials if "refused" in (plan.folder.result(t) or {})]
+    emit(
+        facts | {"refused": len(refused), "waiting": [t.number for t in waiting][:20]},
+        json,
+        plan.study.title or "Study",
+    )
+
+
+def _list(plan: Plan, waiting: int, json: bool) -> None:
+    """Show the trials of a study and how many would run."""
+    if json:
+        trials = [{"number": t.number, "seed": t.seed, **t.settings} for t in plan.trials]
+        emit({"trials": trials, "would run": waiting}, True)
+        return
+    names = list(plan.trials[0].settings)
+    print_table(["trial", *names, "seed"], [[t.number, *t.settings.values(), t.seed] for t in plan.trials[:20]])
+    print(f"{len(plan.trials)} trials, of which {waiting} would run")
+
+
+def _table(plan: Plan, csv: Path | None, json: bool) -> None:
+    """Write or print the table of what is finished."""
+    from hypr_neuro.cli.encodings import print_json
+    from hypr_neuro.files.store import write_text
+    from hypr_neuro.study.table import as_csv, as_json, columns_of, rows_of
+
+    rows = rows_of(plan)
+    if csv is not None:
+        write_text(csv, as_csv(rows))
+    if json:
+        print_json(as_json(rows).rstrip())
+        return
+    names = [*plan.study.values(), *(name for name in SHOWN if name in columns_of(rows))]
+    cells = [[_cell(row, name) for name in names] for row in rows]
+    print_table([name.rpartition(".")[2] for name in names], cells, plan.study.title)
+    if csv is not None:
+        print(f"table of {len(rows)} rows: '{csv}'")
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    """Return a figure with its spread over seeds."""
+    from hypr_neuro.cli.tables import show
+
+    value, spread = row.get(name), row.get(f"{name} sd")
+    if isinstance(value, float) and "accuracy" in name:
+        return f"{value:.1%}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+    return show(value) + (f" ± {spread:.3g}" if spread else "")

@@ -1,0 +1,65 @@
+"""The table of a study: a row a combination of values, means over its seeds with their spread."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from hypr_neuro.study.coordinator import Plan
+from hypr_neuro.study.work import REFUSED, WARNED
+
+
+def rows_of(plan: Plan) -> list[dict[str, Any]]:
+    """Return a row for each combination that has a finished trial, in the order of the study.
+
+    Each has the values by full name, "seeds" (how many finished), of every figure the mean over seeds, and with several
+    seeds of every figure that differs its standard deviation as "… sd"; "refused" with the reason where there is none.
+    """
+    grouped: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
+    for trial in plan.trials:
+        figures = plan.folder.result(trial)
+        if figures is not None:
+            key = json.dumps(trial.settings, sort_keys=True)
+            grouped.setdefault(key, (trial.settings, []))[1].append(figures)
+    return [_row(settings, results) for settings, results in grouped.values()]
+
+
+def _row(settings: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    row = {**settings, "seeds": len(results)}
+    reasons = [r[REFUSED] for r in results if REFUSED in r]
+    if reasons:
+        return row | {REFUSED: reasons[0]}
+    for name in dict.fromkeys(name for r in results for name in r if name != WARNED):
+        values = [r.get(name) for r in results]
+        numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        if len(numbers) < len(values):
+            row[name] = None
+            continue
+        mean = math.fsum(numbers) / len(numbers)
+        row[name] = values[0] if len(set(numbers)) == 1 else mean
+        if len(numbers) > 1:
+            row[f"{name} sd"] = math.sqrt(math.fsum((n - mean) ** 2 for n in numbers) / (len(numbers) - 1))
+    return row
+
+
+def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names of all columns, those of the first row first."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the table as comma-separated values, empty where a row has none."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns_of(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_json(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the table as JSON, a list of rows."""
+    return json.dumps(rows, indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,102 @@
+"""Which trials a study has: every combination of values, or some of them, each with every seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.study.spec import Study
+
+DRAWN = 16
+"""Salt of the combinations that are drawn, in front of the study's seed."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of values with one seed.
+
+    Attributes
+    ----------
+    number
+        In the order of the study.
+    settings
+        Values of what varies, by full name.
+    seed
+        Of start weights, order of samples, damage.
+    digest
+        Of all that its result depends on: what the study states, settings, seed, data, start network, code.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    seed: int
+    digest: str
+
+
+def combinations(study: Study) -> list[dict[str, Any]]:
+    """Return the settings of the study in order; drawn ones are the same whenever a study is asked again.
+
+    Raises
+    ------
+    InputError
+        For more trials than there are combinations.
+    """
+    values = study.values()
+    count = prod(len(v) for v in values.values())
+    if study.trials is None:
+        return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    if study.trials > count:
+        raise InputError(
+            f"trials = {study.trials}, rule: at most {count}, the combinations of the values; leave it out"
+        )
+    chosen_numbers = _drawn(count, study.trials)
+    return [_combination(values, int(number)) for number in chosen_numbers]
+
+
+def _drawn(count: int, wanted: int) -> list[int]:
+    """Draw numbers without repetition; more of them begin with the same ones, so that a study can be extended."""
+    rng = np.random.default_rng(DRAWN)
+    drawn: dict[int, None] = {}
+    while len(drawn) < wanted:
+        drawn.setdefault(int(rng.integers(count)))
+    return list(drawn)
+
+
+def _combination(values: dict[str, list[Any]], number: int) -> dict[str, Any]:
+    """Return the combination of that number, the last field changing fastest."""
+    chosen: dict[str, Any] = {}
+    for name in reversed(values):
+        number, place = divmod(number, len(values[name]))
+        chosen[name] = values[name][place]
+    return {name: chosen[name] for name in values}
+
+
+def trials_of(study: Study, basis: dict[str, str]) -> Iterator[Trial]:
+    """Yield the trials in order.
+
+    Parameters
+    ----------
+    study
+        Its values and seeds.
+    basis
+        Digests of what a result depends on beside the study: data, network, code.
+    """
+    stated = study.model_dump(mode="json", exclude={"title", "vary", "trials", "seeds", "network"})
+    if not isinstance(study.network, str):
+        stated["network"] = study.network
+    stated["data"] = None  # known by the digest of its content
+    number = 0
+    for settings in combinations(study):
+        for seed in range(study.seeds):
+            content = {"study": stated, "settings": settings, "seed": seed, "basis": basis}
+            text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+            yield Trial(number, settings, seed, hashlib.sha256(text.encode()).hexdigest()[:24])
+            number += 1

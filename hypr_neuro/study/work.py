@@ -1,0 +1,207 @@
+"""What one trial does, on whichever machine: start network, integers, learning, figures as plain numbers."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.comparing.compare import compare
+from hypr_neuro.comparing.disturbance import disturb
+from hypr_neuro.comparing.inference import compare_inference
+from hypr_neuro.data.score import Score
+from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import DoesNotFitError, HyprError, HyprWarning
+from hypr_neuro.graph.network import Network
+from hypr_neuro.placement.place import place
+from hypr_neuro.profiles.override import overridden
+from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
+from hypr_neuro.sim.learning.learn import learn
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.search_rate import search_rate
+from hypr_neuro.study.fields import LEARN, NETWORK, PROFILE, QUANTIZE, TRAINING, of_section, with_entry
+from hypr_neuro.study.spec import Study
+from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.stages_learning import from_scratch
+from hypr_neuro.workflow.tasks import for_width, task_for
+
+REFUSED = "refused"
+"""Key of a result that says why there are no figures: a setting that the tool refuses, which no repetition changes."""
+WARNED = "warnings"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial as a worker gets it: the study, all settings by full name, the seed."""
+
+    study: Study
+    settings: dict[str, Any]
+    seed: int
+
+    @classmethod
+    def of(cls, study: Study, settings: Mapping[str, Any], seed: int) -> Job:
+        """Return a trial with the values that the study sets for all."""
+        return cls(study, {**study.set, **settings}, seed)
+
+    def training(self) -> dict[str, Any]:
+        """Return what its start network depends on, beside data and seed."""
+        return {s: of_section(self.settings, s) for s in (NETWORK, TRAINING)}
+
+
+def start_network(job: Job, data: SequenceData) -> Network:
+    """Build and train the float network of a trial."""
+    task = task_for(data)
+    spec = task.spec(data) if job.study.network is None else dict(job.study.network)  # type: ignore[arg-type]
+    entries = of_section(job.settings, NETWORK)
+    spec = reduce(lambda made, entry: with_entry(made, *entry), entries.items(), spec)
+    net, _ = fit(data, task, seed=job.seed, spec=spec, progress=False, **of_section(job.settings, TRAINING))
+    return net
+
+
+def chip_of(job: Job) -> Profile:
+    """Return the profile of a trial, with the numbers that it changes."""
+    numbers = of_section(job.settings, PROFILE)
+    profile = load_profile(numbers.pop(PROFILE, job.study.profile))
+    return overridden(profile, numbers)
+
+
+def run_trial(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
+    """Return the figures of a trial as plain data, the same on every machine.
+
+    Settings that are refused give `REFUSED` with the reason; warnings stand under `WARNED`.
+    """
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", HyprWarning)
+        try:
+            figures = RUNS[job.study.run](job, data, net)
+        except HyprError as error:
+            return {REFUSED: " ".join(str(error).split())}
+    lines = [" ".join(str(w.message).split()) for w in told if issubclass(w.category, HyprWarning)]
+    return _plain(figures) | ({WARNED: list(dict.fromkeys(lines))} if lines else {})
+
+
+def timed_trial(job: Job, data: SequenceData, net: Network) -> tuple[dict[str, Any], float]:
+    """Return the figures of a trial and the seconds that it took."""
+    started = time.perf_counter()
+    figures = run_trial(job, data, net)
+    return figures, time.perf_counter() - started
+
+
+def _quantized(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
+    """Return the figures of integers beside float."""
+    qnet = quantize(net, chip_of(job), calibration=data, seed=job.seed, **of_section(job.settings, QUANTIZE))
+    return _inference(job, data, net, qnet) | _rounding(qnet) | _room(qnet, learning=False)
+
+
+def _learned(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
+    """Return the figures before and after learning on the chip."""
+    net, qnet, data, options, epochs = _start(job, data, net)
+    before = _scores(job, data, net, qnet, "start ")
+    run = learn(qnet, data, epochs=epochs, options=options, progress=False)
+    last = run.epochs[-1]
+    counts = {"weights saturated": last.weights_saturated, "clips": sum(last.clips.values()), "rate": options.rate}
+    return before | _inference(job, data, net, run.qnet) | counts | _rounding(qnet) | _room(qnet, learning=options)
+
+
+def _compared(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
+    """Return the figures of learning on the chip with the float rule beside it."""
+    net, qnet, data, options, epochs = _start(job, data, net)
+    comparison = compare(net, qnet, data, epochs=epochs, options=options, part=job.study.part, progress=False)
+    first, last = comparison.epochs[0], comparison.epochs[-1]
+    cosines = [c for c in last.cosine.values() if not math.isnan(c)]
+    figures = {
+        "start accuracy": first.device_accuracy,
+        "accuracy": last.device_accuracy,
+        "float accuracy": last.float_accuracy,
+        "gap": comparison.gap,
+        "least cosine": min(cosines, default=math.nan),
+        "mean cosine": float(np.mean(cosines)) if cosines else math.nan,
+        "weight distance": last.weight_distance,
+        "weights saturated": last.weights_saturated,
+        "clips": sum(last.clips.values()),
+        "rate": options.rate,
+    }
+    return figures | _rounding(qnet) | _room(qnet, learning=options)
+
+
+RUNS: dict[str, Callable[[Job, SequenceData, Network], dict[str, Any]]] = {
+    "quantize": _quantized,
+    "learn": _learned,
+    "compare": _compared,
+}
+
+
+def _start(
+    job: Job, data: SequenceData, net: Network
+) -> tuple[Network, QuantizedNetwork, SequenceData, LearnOptions, int]:
+    """Return float and integer network from which learning starts, the data, options and epochs."""
+    profile, task, scratch = chip_of(job), task_for(data), job.study.start == "scratch"
+    given = of_section(job.settings, LEARN)
+    epochs = given.pop("epochs", task.scratch_epochs if scratch else task.fine_tuning_epochs)
+    base = for_width(task.scratch if scratch else task.fine_tuning, profile)
+    options = replace(base, seed=job.seed, **given)
+    if scratch:
+        net, qnet = from_scratch(net, profile, data, job.seed + 1)
+        return net, qnet, data, options, epochs
+    qnet = quantize(net, profile, calibration=data, seed=job.seed, **of_section(job.settings, QUANTIZE))
+    if job.study.start == "disturbed":
+        qnet, data, _ = disturb(qnet, data, seed=job.seed)
+    elif "rate" not in given:
+        options = replace(options, rate=search_rate(qnet, data, options).rate)
+    return net, qnet, data, options, epochs
+
+
+def _scores(job: Job, data: SequenceData, net: Network, qnet: QuantizedNetwork, prefix: str) -> dict[str, Any]:
+    scores = compare_inference(net, qnet, data, job.study.part)
+    return _named(scores.integer_score, prefix)
+
+
+def _inference(job: Job, data: SequenceData, net: Network, qnet: QuantizedNetwork) -> dict[str, Any]:
+    """Return scores on the study's part, on the other one where there is one, and what overflowed."""
+    scores = compare_inference(net, qnet, data, job.study.part)
+    figures = _named(scores.integer_score, "") | _named(scores.float_score, "float ")
+    figures |= {"agreement": scores.agreement, "saturations": sum(sum(e.values()) for e in scores.events.values())}
+    other = "test" if job.study.part == "validation" else "validation"
+    if np.any(data.split == other):
+        figures |= _named(compare_inference(net, qnet, data, other).integer_score, f"{other} ")
+    return figures
+
+
+def _named(score: Score, prefix: str) -> dict[str, Any]:
+    if score.squared_error is None:
+        return {f"{prefix}accuracy": score.accuracy}
+    return {f"{prefix}squared error": score.squared_error}
+
+
+def _rounding(qnet: QuantizedNetwork) -> dict[str, Any]:
+    """Return how many numbers rounding clipped, and made 0."""
+    return {
+        "clipped": sum(entry["clipped"] for entry in qnet.record),
+        "zeroed": sum(entry.get("zeroed", 0) for entry in qnet.record),
+    }
+
+
+def _room(qnet: QuantizedNetwork, learning: bool | LearnOptions) -> dict[str, Any]:
+    """Return cores and memory on the chip, None where it does not fit."""
+    try:
+        cores = place(qnet, learning=learning).cores
+    except DoesNotFitError:
+        return {"cores": None, "memory bits": None}
+    return {"cores": len({c.core for c in cores}), "memory bits": sum(c.memory_bits + c.learning_bits for c in cores)}
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Python's numbers, None for NaN, which JSON lacks."""
+    plain: dict[str, Any] = {}
+    for name, value in figures.items():
+        number = value.item() if isinstance(value, np.generic) else value
+        plain[name] = None if isinstance(number, float) and math.isnan(number) else number
+    return plain
