@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 from c_learning import QUICK, assert_same
-from needed import needs_gcc, needs_lava
+from needed import needs_arm, needs_gcc, needs_lava, needs_qemu
 
-from hypr_neuro.compilers.c.build import SANITIZERS
+from hypr_neuro.compilers.c.build import CORTEX_M4, SANITIZERS, Toolchain
 from hypr_neuro.compilers.c.learning.build import build_learning, run_learning
 from hypr_neuro.compilers.c.learning.learn import write_learning
 from hypr_neuro.compilers.c.learning.library import LearnLibrary
 from hypr_neuro.compilers.lava.learning.run import LavaTask, learn_all_in_lava, learn_in_lava
 from hypr_neuro.errors import InputError
+from hypr_neuro.neurons import MODELS
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.learning.state import restore_learner, save_learner
 from hypr_neuro.testing.graphs import random_learning_graph
-from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
+from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
 
 Array = Any
 SAMPLES, STEPS = 3, 25
@@ -41,6 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "full scale 1/8": {"error_exponent": -3, "rule": "sgd"},
 }
 CASES = [(seed, list(CHIPS)[seed % 5], list(OPTIONS)[seed % 4]) for seed in range(8)]
+LEARNING = [name for name in integer_models() if MODELS[name].psi_index is not None]
 NEURONS = ("lif", "brf", "alif", "se_adlif")
 
 
@@ -104,6 +106,17 @@ def test_the_simulator_learns_as_defined(seed: int, chip: str, chosen: str, grap
     assert fast.clips() == slow.clips()
     before = qnet.weights()
     assert any(np.any(w != before[name]) for name, w in fast.qnet.weights().items() if name in before)
+
+
+@pytest.mark.parametrize("model", LEARNING)
+def test_every_neuron_learns_values_as_defined(model: str) -> None:
+    qnet, options = random_quantized(model, 1, CHIPS["loihi2"], hidden=(4, 3)), LearnOptions(targets="values")
+    fast, slow = Learner(qnet.copy(), options), LearningReference(qnet.copy(), options)
+    x, values, _, scored = problem(qnet, options, 1)
+    for i in range(2):
+        step = x[i], None, scored[i], *RATES
+        assert np.array_equal(fast.sample(*step, values=values[i]), slow.sample(*step, values=values[i]))
+        assert_equal_weights(fast.qnet, slow.qnet, f"sample {i}")
 
 
 @pytest.mark.parametrize("given", ["labels", "values", "nothing"])
@@ -190,14 +203,17 @@ def test_c_asks_a_function_as_the_simulator_does(chip: str, tmp_path: Path) -> N
 
 
 @needs_gcc
+@pytest.mark.parametrize(
+    "toolchain", [SANITIZERS, pytest.param(CORTEX_M4, marks=[needs_arm, needs_qemu])], ids=["host", "board"]
+)
 @pytest.mark.parametrize("targets", ["values", "errors"])
-def test_the_program_of_text_reads_them(targets: str, tmp_path: Path) -> None:
+def test_the_program_of_text_reads_them(targets: str, toolchain: Toolchain, tmp_path: Path) -> None:
     qnet, options = network(0, "loihi2", False), options_for("all", 0, targets)
     x, values, errors, scored = problem(qnet, options, 0)
     told, learner = (values if targets == "values" else errors), Learner(qnet.copy(), options)
     write_learning(qnet, options, tmp_path)
     samples = [(x[i], told[i], scored[i].astype(int)) for i in range(SAMPLES)]
-    found = run_learning(build_learning(tmp_path, SANITIZERS), learner.plan, samples)
+    found = run_learning(build_learning(tmp_path, toolchain), learner.plan, samples)
     rate = round(options.rate * 65536), round(options.parameter_rate * 65536)
     for i, (outputs, arrays) in enumerate(found):
         assert np.array_equal(outputs, learner.sample(x[i], None, scored[i], *rate, **{targets: told[i]}))
