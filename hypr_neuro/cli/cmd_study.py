@@ -253,9 +253,16 @@ def _table(plan: Plan, csv: Path | None, json: bool) -> None:
     """Write or print the table of what is finished."""
     from hypr_neuro.cli.encodings import print_json
     from hypr_neuro.files.store import write_text
-    from hypr_neuro.study.table import as_csv, as_json, columns_of, rows_of
+    from hypr_neuro.study.table import EARLIER, as_csv, as_json, columns_of, rows_of
 
     rows = rows_of(plan)
+    earlier = sum(row.get(EARLIER, 0) for row in rows)
+    if earlier:
+        print(
+            f"{earlier} of {sum(row['seeds'] for row in rows)} results are of other sources of the program or of other "
+            "data than today's; `hypr-neuro study run` makes them anew",
+            file=sys.stderr,
+        )
     if csv is not None:
         write_text(csv, as_csv(rows))
     if json:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -75,13 +75,23 @@ class StudyFolder:
 
     def result(self, trial: Trial) -> dict[str, Any] | None:
         """Return what a trial gave, None where it is not finished: no result, or one that is not whole."""
-        try:
-            content = json.loads((self.trial(trial) / RESULT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        fits = isinstance(content, dict) and content.get("digest") == trial.digest
-        figures = content.get("figures") if fits else None
-        return figures if isinstance(figures, dict) else None
+        content = _content(self.trial(trial))
+        return None if content is None else content["figures"]
+
+    def earlier(self, trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+        """Return what trials with the same settings and seed gave under other digests, by digest of today.
+
+        That is a result of other sources of the program, or of other data: still a figure, but not of this study.
+        """
+        wanted = {combination(t.settings, t.seed): t.digest for t in trials}
+        found: dict[str, tuple[float, dict[str, Any]]] = {}
+        for folder in (self.path / TRIALS).glob("*"):
+            content = None if folder.name in wanted.values() else _content(folder)
+            digest = None if content is None else wanted.get(combination(content["settings"], content["seed"]))
+            if content is not None and digest is not None:
+                when = (folder / RESULT).stat().st_mtime
+                found[digest] = max(found.get(digest, (0.0, {})), (when, content["figures"]), key=lambda pair: pair[0])
+        return {digest: figures for digest, (_, figures) in found.items()}
 
     def keep(self, trial: Trial, figures: dict[str, Any], seconds: float) -> None:
         """Write what a trial gave; its folder counts as finished from the moment when the result is whole.
@@ -106,6 +116,22 @@ class StudyFolder:
             if os.path.lexists(file) and self.result(trial) is None:
                 found.append(file)
         return found
+
+
+def combination(settings: dict[str, Any], seed: int) -> str:
+    """Return settings and seed as one text."""
+    return json.dumps([settings, seed], sort_keys=True)
+
+
+def _content(folder: Path) -> dict[str, Any] | None:
+    """Return a trial's result as it stands in its folder, None where there is none that is whole."""
+    try:
+        content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    kinds = {"digest": str, "settings": dict, "seed": int, "figures": dict}
+    fits = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in kinds.items())
+    return content if fits and content["digest"] == folder.name else None
 
 
 def code_digest() -> str:

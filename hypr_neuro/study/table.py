@@ -10,26 +10,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from hypr_neuro.study.coordinator import Plan
+from hypr_neuro.study.store import combination
 from hypr_neuro.study.work import REFUSED, WARNED
+
+EARLIER = "earlier"
+"""Column that counts results of another program or of other data, which `run` makes anew."""
 
 
 def rows_of(plan: Plan) -> list[dict[str, Any]]:
     """Return a row for each combination that has a finished trial, in the order of the study.
 
-    Each has the values by full name, "seeds" (how many finished), of every figure the mean over seeds, and with several
-    seeds of every figure that differs its standard deviation as "… sd"; "refused" with the reason where there is none.
+    Trials that are not finished have what they gave under other sources or data, which "earlier" counts. Each row has
+    the values by full name, "seeds" (how many finished), of every figure the mean over seeds, and with several seeds its
+    standard deviation as "… sd"; "refused" with the reason where there is none.
     """
-    grouped: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
+    present = {t.digest: figures for t in plan.trials if (figures := plan.folder.result(t)) is not None}
+    missing = [t for t in plan.trials if t.digest not in present]
+    earlier = plan.folder.earlier(missing) if missing else {}
+    grouped: dict[str, tuple[dict[str, Any], list[dict[str, Any]], list[bool]]] = {}
     for trial in plan.trials:
-        figures = plan.folder.result(trial)
+        figures = present.get(trial.digest) or earlier.get(trial.digest)
         if figures is not None:
-            key = json.dumps(trial.settings, sort_keys=True)
-            grouped.setdefault(key, (trial.settings, []))[1].append(figures)
-    return [_row(settings, results) for settings, results in grouped.values()]
+            _, results, old = grouped.setdefault(combination(trial.settings, 0), (trial.settings, [], []))
+            results.append(figures)
+            old.append(trial.digest not in present)
+    return [_row(settings, results, sum(old)) for settings, results, old in grouped.values()]
 
 
-def _row(settings: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    row = {**settings, "seeds": len(results)}
+def _row(settings: dict[str, Any], results: Sequence[dict[str, Any]], earlier: int) -> dict[str, Any]:
+    row = {**settings, "seeds": len(results)} | ({EARLIER: earlier} if earlier else {})
     reasons = [r[REFUSED] for r in results if REFUSED in r]
     if reasons:
         return row | {REFUSED: reasons[0]}

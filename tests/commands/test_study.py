@@ -210,6 +210,22 @@ def test_a_finished_study_has_nothing_to_do_and_a_lost_trial_runs_again(
     assert ran(larger, client) == [2, 5, 8]
 
 
+def test_results_of_an_earlier_program_are_shown_and_said(
+    data: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = prepare(study(data, seeds=2), tmp_path / "s")
+    ran(plan, client)
+    rows = rows_of(plan)
+    monkeypatch.setattr("hypr_neuro.study.coordinator.code_digest", lambda: "of tomorrow")
+    later = prepare(study(data, seeds=2), tmp_path / "s")
+    assert len(later.waiting()) == 6
+    assert rows_of(later) == [{**row, "earlier": 2} for row in rows]
+    shutil.rmtree(plan.folder.trial(plan.trials[0]))
+    assert [row.get("earlier") for row in rows_of(later)] == [1, 2, 2]
+    assert ran(later, client) == list(range(6))
+    assert rows_of(later) == rows
+
+
 @pytest.mark.filterwarnings("ignore:.* became 0:hypr_neuro.errors.HyprWarning")
 def test_the_table_has_what_the_calls_give(data: Path, client: Any, tmp_path: Path) -> None:
     network = hn.Network.build(NETWORK, seed=4)
