@@ -162,7 +162,7 @@ def _learn_options(given: list[str]) -> LearnOptions:
     """Return `LearnOptions` from texts KEY=VALUE; several layers or parameters have commas between them."""
     from dataclasses import fields
 
-    from hypr_neuro.errors import InputError
+    from hypr_neuro.errors import InputError, among
     from hypr_neuro.sim.learning.learn import LearnOptions
 
     types: dict[str, Any] = {field.name: type(field.default) for field in fields(LearnOptions)}
@@ -170,7 +170,7 @@ def _learn_options(given: list[str]) -> LearnOptions:
     for text in given:
         key, _, value = text.partition("=")
         if key not in types:
-            raise InputError(f"--learn {text}, rule: KEY=VALUE with one of {', '.join(types)}")
+            raise InputError(f"--learn {text}, rule: KEY=VALUE; unknown key {among(key, types)}")
         if key in options:
             raise InputError(
                 f"--learn {text}, rule: {key} once; layers and parameters take several, with commas between them"

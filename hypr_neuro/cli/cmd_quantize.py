@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +29,9 @@ from hypr_neuro.cli.options import (
 )
 from hypr_neuro.cli.run_data import choose_data
 from hypr_neuro.cli.tables import emit, print_table
+
+if TYPE_CHECKING:
+    from hypr_neuro.files.run_folder import RunFolder
 
 AS_GRAPH = "Chip, converted as a graph"
 EXAMPLES = (
@@ -143,6 +147,7 @@ def run(
         check_channels(sequences, net.inputs)
     folder = RunFolder(folder_path)
     path = folder.file("quantized.h5")
+    _say_replaced(folder, chip.name)
     if isinstance(net, Network):
         qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
         flags = [
@@ -174,6 +179,14 @@ def run(
     for note in qnet.notes:
         print(note)
     print(path)
+
+
+def _say_replaced(folder: RunFolder, chip: str) -> None:
+    """Say on standard error where integers for another chip are written over."""
+    held = folder.read("profile")
+    name = held.get("name") if isinstance(held, dict) else None
+    if name not in (None, chip) and folder.file("quantized.h5").exists():
+        print(f"'{folder.path}' held integers for '{name}', now for '{chip}'; --out FOLDER keeps both", file=sys.stderr)
 
 
 def _numbers(option: str, given: list[str]) -> dict[str, float]:

@@ -201,6 +201,7 @@ def run(
     if len(networks) > 1:
         raise InputError(f"{' with '.join(networks)}, rule: one of them; the network of a file is taken as it is")
     source = choose_data(data, data_dir, seed, with_encoder(option, encode), network=start)
+    _check_folder(out, arithmetic)
     sequences = source.load()
     network = {"layer": layer or None, "bias": bias}
     wanted = spec if own is None else task_for(sequences).spec_with(sequences, layer or (), bias)
@@ -222,6 +223,16 @@ def run(
         notes.note_data(folder, sequences)
         source.note(folder.path)
     emit(facts, json, "Trained" if arithmetic == "float" else "Trained in integers")
+
+
+def _check_folder(out: Path, arithmetic: str) -> None:
+    """Raise InputError for a run folder that holds a training of the other arithmetic: files of both would mix."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.files.run_folder import RunFolder
+
+    told = RunFolder(out, create=False).read("training") if (out / "results").is_dir() else None
+    if isinstance(told, dict) and (held := told.get("arithmetic", ARITHMETICS[0])) != arithmetic:
+        raise InputError(f"'{out}' holds a training in --arithmetic {held}; choose another --out, or delete it")
 
 
 def _flags(key: str, value: Any) -> list[str]:

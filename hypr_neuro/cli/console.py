@@ -49,6 +49,8 @@ def command(function: F) -> F:
             resumes = function.__module__.rpartition("_")[2] in ("train", "learn", "demo")
             hint = "; given again, the same command goes on from where it was last saved" if resumes else ""
             print(f"interrupted{hint}", file=sys.stderr)
+            if as_json:
+                print_json(json.dumps({"error": f"interrupted{hint}"}))
             raise typer.Exit(130) from None
 
     return cast(F, run)

@@ -194,7 +194,7 @@ class LearnOptions:
         chosen = known if "all" in self.parameters else list(self.parameters)
         for name in chosen:
             if name not in known:
-                raise InputError(f"parameters: '{name}' does not learn, known: all, {', '.join(known)}")
+                raise InputError(f"parameters: {among(name, ('all', *known), ' does not learn')}")
         return tuple(
             tuple(j for j, p in enumerate(layer.model.trainable) if f"{layer.name}.{p}" in chosen)
             for layer in qnet.populations

@@ -164,3 +164,14 @@ def test_both_sides_of_a_setting_are_told(data: Path, tmp_path: Path) -> None:
     assert "is of another run (rule differ: rule hypr there, bptt here); delete it or choose another folder" in message
     assert "holds 2 epochs, asked for 1; ask for 2 or more" in refused(*command, "--epochs", "1")
     assert files(tmp_path) == before
+
+
+def test_other_settings_in_a_folder_are_said_aloud(data: Path, quantized: Path, tmp_path: Path) -> None:
+    network = quantized.parent / "network.h5"
+    here("quantize", network, "--out", tmp_path)
+    done = called("quantize", network, "--profile", "loihi1", "--out", tmp_path)
+    said = f"'{tmp_path}' held integers for 'loihi2', now for 'loihi1'; --out FOLDER keeps both"
+    assert said in done.stderr
+    assert "held integers" not in called("quantize", network, "--profile", "loihi1", "--out", tmp_path).stderr
+    message = refused("train", "--data", data, *FIXED, "--out", quantized.parent)
+    assert f"'{quantized.parent}' holds a training in --arithmetic float; choose another --out, or delete it" in message

@@ -59,6 +59,10 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda _: LearnOptions(layers=("readuot",)).check(random_quantized("lif", 1, "loihi2")),
         "unknown layer 'readuot' (did you mean 'readout'?), known: ",
     ),
+    "parameter to learn": (
+        lambda _: LearnOptions(parameters=("layers.0.omga",)).check(random_quantized("brf", 1, "loihi2")),
+        "parameters: 'layers.0.omga' does not learn (did you mean 'layers.0.omega'?), known: ",
+    ),
     "update rule": (
         lambda _: LearnOptions(rule="factord").check(random_quantized("lif", 1, "loihi2")),
         "'factord' (did you mean 'factored'?), known: ",
