@@ -169,3 +169,17 @@ def test_the_report_of_compare_alone_says_what_compare_knows(run: Path, tmp_path
     assert "not run" not in page
     assert "Not part of this run" not in page
     assert "In integers" in page
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_keys_of_json_have_no_spaces(name: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+
+    def keys(value: object) -> list[str]:
+        if isinstance(value, dict):
+            return [*value, *(key for inner in value.values() for key in keys(inner))]
+        return [key for inner in value for key in keys(inner)] if isinstance(value, list) else []
+
+    found = keys(here(*COMMANDS[name]))
+    assert found
+    assert not [key for key in found if " " in key and " -> " not in key]
