@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.compilers.c import build
 from hypr_neuro.errors import InputError
+from hypr_neuro.files.sizes import parse_size
 from hypr_neuro.graph.integer import as_integer
 from hypr_neuro.placement.program import MemoryUse, ProgramUse, check_program
-from hypr_neuro.profiles.profile import Profile, parse_size
+from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from hypr_neuro.errors import ProfileError, among
+from hypr_neuro.files.sizes import parse_size
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.clock import Clock, clock_of_layers
 from hypr_neuro.graph.spec import describe
@@ -100,13 +101,6 @@ class Quantity(_Strict, Generic[T]):
     def told_source(self) -> str:
         """The source, with the chip that the number is of where that is another one."""
         return self.source if self.chip is None else f"a figure of {self.chip}: {self.source}"
-
-
-def parse_size(value: Any) -> Any:
-    """Return bytes of a text such as "256K" or "1M" (1024 and 1024² bytes); anything else as it is."""
-    if not isinstance(value, str) or not (found := re.fullmatch(r"(\d+)\s*([KM]?)i?B?", value.strip(), re.IGNORECASE)):
-        return value
-    return int(found[1]) * {"": 1, "K": 1024, "M": 1024**2}[found[2].upper()]
 
 
 Bits = Quantity[Annotated[int, Field(ge=2, le=32)]]
