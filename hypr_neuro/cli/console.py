@@ -6,7 +6,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def command(function: F) -> F:
     """Return a command whose errors become one line on standard error and exit code 2; Ctrl-C gives 130.
 
-    Warnings are one line on standard error, too.
+    Warnings are one line on standard error, too. A folder that a refused command made and wrote nothing into is gone.
     """
 
     @wraps(function)
@@ -32,7 +32,7 @@ def command(function: F) -> F:
 
         as_json = bool(kwargs.get("json"))
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _nothing_left(kwargs.get("out")):
                 warnings.showwarning = _show_warning
                 return function(*args, **kwargs)
         except HyprError as error:
@@ -54,6 +54,20 @@ def command(function: F) -> F:
             raise typer.Exit(130) from None
 
     return cast(F, run)
+
+
+@contextmanager
+def _nothing_left(out: Path | None) -> Iterator[None]:
+    """Remove folders that are empty when the block fails, of a run folder that was not there before."""
+    fresh = out is not None and not out.exists()
+    try:
+        yield
+    except BaseException:
+        if out is not None and fresh and out.is_dir():
+            for folder in (*sorted((p for p in out.rglob("*") if p.is_dir()), reverse=True), out):
+                with suppress(OSError):  # one that holds a file stays
+                    folder.rmdir()
+        raise
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:

@@ -175,3 +175,31 @@ def test_other_settings_in_a_folder_are_said_aloud(data: Path, quantized: Path, 
     assert "held integers" not in called("quantize", network, "--profile", "loihi1", "--out", tmp_path).stderr
     message = refused("train", "--data", data, *FIXED, "--out", quantized.parent)
     assert f"'{quantized.parent}' holds a training in --arithmetic float; choose another --out, or delete it" in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--rate", "-1"),
+        ("train", "--layer", "brff:3"),
+        ("train", "--freeze", "nothing"),
+        ("train", *FIXED, "--rate", "0"),
+        ("demo", "--profile", "loihi9"),
+    ],
+)
+def test_a_refused_command_leaves_no_folder(words: tuple[str, ...], data: Path, tmp_path: Path) -> None:
+    refused(*words, "--data", data, "--epochs", "1", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "kept").mkdir()
+    refused(*words, "--data", data, "--epochs", "1", "--out", tmp_path / "kept")
+    assert (tmp_path / "kept").is_dir()
+
+
+def test_a_folder_with_a_checkpoint_stays(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hypr_neuro.workflow.stages.describe_network", full)
+    done = called("train", "--data", data, "--epochs", "1", "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert (tmp_path / "run" / "checkpoint" / "training.h5").is_file()
