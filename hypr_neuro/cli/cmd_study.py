@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from hypr_neuro.study.coordinator import Plan
     from hypr_neuro.study.spec import Study
 
-ACTIONS = ("run", "status", "table", "rerun")
+ACTIONS = ("run", "status", "table", "best", "plot", "rerun")
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
 EXAMPLES = (
     "hypr-neuro study run widths.yaml --out runs/widths",
     "hypr-neuro study run --network runs/a/network.h5 --data digits --vary weight_bits=2:8 --out runs/w",
     "hypr-neuro study status runs/widths",
     "hypr-neuro study table runs/widths --csv widths.csv",
+    "hypr-neuro study best runs/widths --within 1 --write chip.yaml",
+    "hypr-neuro study plot runs/widths --write widths.png",
     "hypr-neuro study rerun runs/widths 12",
 )
 SHOWN = (
@@ -42,9 +44,7 @@ SHOWN = (
 @command
 def run(
     action: Annotated[str, typer.Argument(metavar="|".join(ACTIONS), help="What to do.")],
-    target: Annotated[
-        Path | None, typer.Argument(help="Study file (run), or folder of a study (status, table, rerun).")
-    ] = None,
+    target: Annotated[Path | None, typer.Argument(help="Study file (run), or folder of a study (all others).")] = None,
     numbers: Annotated[list[int] | None, typer.Argument(metavar="TRIAL...", help="Trials to run again.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the study; created if need be.")] = None,
     network: Annotated[
@@ -95,17 +95,38 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials, run none.", rich_help_panel=RUN)] = False,
     csv: Annotated[Path | None, typer.Option("--csv", help="File for the table (table).")] = None,
+    within: Annotated[
+        float, typer.Option(metavar="POINTS", min=0, help="How much worse than the best is good enough (best).")
+    ] = 1.0,
+    least: Annotated[
+        str, typer.Option(metavar="COLUMN", help="What shall be small: memory bits, cores, a field (best).")
+    ] = "memory bits",
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Profile of the chip (best), or figure, .png or .svg (plot).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a study, show how far it is, print its table. Interrupted, the same command goes on."""
     from hypr_neuro.errors import InputError, among
+    from hypr_neuro.study.coordinator import prepare
+    from hypr_neuro.study.store import StudyFolder
 
     if action not in ACTIONS:
         raise InputError(f"study: unknown action {among(action, ACTIONS)}")
     if action != "run":
         if target is None:
             raise InputError(f"study {action}: the folder is missing; give that of --out")
-        _of_folder(action, target, numbers or [], csv, json)
+        plan = prepare(StudyFolder(target).study(), target)
+        if action == "table":
+            _table(plan, csv, json)
+        elif action == "best":
+            _best(plan, within, least, write, json)
+        elif action == "plot":
+            _plot(plan, write, json)
+        elif action == "status":
+            _status(plan, json)
+        else:
+            _rerun(plan, numbers or [], json)
         return
     given = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
     study = _study(target, given, vary or [], constant or [], {"seeds": seeds, "trials": trials})
@@ -207,35 +228,68 @@ def _tls(folder: Path | None) -> dict[str, Any] | None:
     return {"require_encryption": True} | {key: str(folder / name) for key, name in files.items()}
 
 
-def _of_folder(action: str, folder: Path, numbers: list[int], csv: Path | None, json: bool) -> None:
-    """Do what needs no worker: show status or table of a folder, or forget trials so that they run again."""
-    from hypr_neuro.errors import InputError
-    from hypr_neuro.study.coordinator import prepare
-    from hypr_neuro.study.store import StudyFolder
-
-    plan = prepare(StudyFolder(folder).study(), folder)
-    if action == "table":
-        _table(plan, csv, json)
-        return
-    if action == "rerun":
-        known = {trial.number: trial for trial in plan.trials}
-        for number in numbers:
-            if number not in known:
-                raise InputError(f"trial {number}, rule: 0..{len(known) - 1}, a number of `hypr-neuro study status`")
-        if not numbers:
-            raise InputError("study rerun: which trials is missing; give their numbers")
-        for number in numbers:
-            plan.folder.forget(known[number])
-        _run(plan.study, folder, None, None, None, False, json)
-        return
+def _status(plan: Plan, json: bool) -> None:
+    """Show how far a study is."""
     waiting = plan.waiting()
-    facts = {"folder": str(folder), "trials": len(plan.trials), "finished": len(plan.trials) - len(waiting)}
     refused = [t.number for t in plan.trials if "refused" in (plan.folder.result(t) or {})]
-    emit(
-        facts | {"refused": len(refused), "waiting": [t.number for t in waiting][:20]},
-        json,
-        plan.study.title or "Study",
-    )
+    facts = {"folder": str(plan.folder.path), "trials": len(plan.trials), "finished": len(plan.trials) - len(waiting)}
+    emit(facts | {"refused": len(refused), "waiting": [t.number for t in waiting][:20]}, json, plan.study.title)
+
+
+def _rerun(plan: Plan, numbers: list[int], json: bool) -> None:
+    """Forget trials, and run what waits then."""
+    from hypr_neuro.errors import InputError
+
+    known = {trial.number: trial for trial in plan.trials}
+    for number in numbers:
+        if number not in known:
+            raise InputError(f"trial {number}, rule: 0..{len(known) - 1}, a number of `hypr-neuro study run --dry-run`")
+    if not numbers:
+        raise InputError("study rerun: which trials is missing; give their numbers")
+    for number in numbers:
+        plan.folder.forget(known[number])
+    _run(plan.study, plan.folder.path, None, None, None, False, json)
+
+
+def _best(plan: Plan, within: float, least: str, write: Path | None, json: bool) -> None:
+    """Show the cheapest settings that are good enough; write the profile of a chip that has them."""
+    import yaml
+
+    from hypr_neuro.files.store import write_text
+    from hypr_neuro.study.choose import choose, profile_of
+    from hypr_neuro.study.table import rows_of
+
+    chosen = choose(rows_of(plan), within, least)
+    profile = profile_of(plan.study, chosen.row)
+    if write is not None:
+        write_text(write, yaml.safe_dump(profile.dump(), sort_keys=False, allow_unicode=True))
+    settings = {name: chosen.row[name] for name in plan.study.values()}
+    if json:
+        emit({"settings": settings, "row": chosen.row, "best": chosen.best, "rule": chosen.rule}, True)
+        return
+    facts = {name: str(value) for name, value in settings.items()}
+    facts |= {name: _cell(chosen.row, name) for name in dict.fromkeys((chosen.figure, least)) if name not in facts}
+    emit(facts | ({} if write is None else {"profile": str(write)}), False, "Good enough")
+    print(chosen.rule)
+
+
+def _plot(plan: Plan, write: Path | None, json: bool) -> None:
+    """Draw the table."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.files.store import write_atomically
+    from hypr_neuro.study.plot import plotted
+    from hypr_neuro.study.table import rows_of
+
+    file = write or plan.folder.path / "figure.png"
+    if file.suffix not in (".png", ".svg"):
+        raise InputError(f"--write {file}: rule: a name that ends in .png or .svg")
+    picture = plotted(rows_of(plan), list(plan.study.values()), plan.study.title, file.suffix[1:])
+    write_atomically(file, lambda temporary: _write(temporary, picture))
+    emit({"figure": str(file)}, json)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _list(plan: Plan, waiting: int, json: bool) -> None:

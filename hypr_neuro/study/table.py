@@ -21,7 +21,7 @@ def rows_of(plan: Plan) -> list[dict[str, Any]]:
     """Return a row for each combination that has a finished trial, in the order of the study.
 
     Trials that are not finished have what they gave under other sources or data, which "earlier" counts. Each row has
-    the values by full name, "seeds" (how many finished), of every figure the mean over seeds, and with several seeds its
+    the values by full name, "seeds" (how many finished), of every figure the mean over seeds, with several seeds its
     standard deviation as "… sd"; "refused" with the reason where there is none.
     """
     present = {t.digest: figures for t in plan.trials if (figures := plan.folder.result(t)) is not None}

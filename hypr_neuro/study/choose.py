@@ -1,0 +1,89 @@
+"""The cheapest settings that are good enough, and the profile of a chip that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypr_neuro.errors import InputError, among
+from hypr_neuro.profiles.override import overridden
+from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.study.fields import PROFILE, of_section
+from hypr_neuro.study.spec import Study
+from hypr_neuro.study.work import REFUSED
+
+ACCURACY, ERROR = "accuracy", "squared error"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen from a table.
+
+    Attributes
+    ----------
+    row
+        The cheapest of those that are good enough.
+    best
+        The row with the best figure.
+    figure, cost
+        Names of the columns that say how good and how costly.
+    rule
+        In words.
+    """
+
+    row: dict[str, Any]
+    best: dict[str, Any]
+    figure: str
+    cost: str
+    rule: str
+
+
+def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Choice:
+    """Return the cheapest row whose figure is within so much of the best one; among equals the better one.
+
+    Parameters
+    ----------
+    rows
+        Of a study's table; those that were refused, or that do not fit a chip, are left out.
+    within
+        Points of accuracy, in hundredths; of a regression per cent of the least squared error.
+    cost
+        Column that shall be small: "memory bits", "cores", or what varies, such as "precision.weight_bits".
+
+    Raises
+    ------
+    InputError
+        For an unknown column, one without numbers, or a table without rows.
+    """
+    if not 0 <= within < float("inf"):
+        raise InputError(f"within = {within}, rule: 0 or more, in points of accuracy")
+    known = [name for row in rows for name, value in row.items() if _is_number(value)]
+    if rows and cost not in known:
+        raise InputError(f"study: cost {among(cost, dict.fromkeys(known))}")
+    figure = ACCURACY if any(_is_number(row.get(ACCURACY)) for row in rows) else ERROR
+    counted = [row for row in rows if REFUSED not in row and _is_number(row.get(figure)) and _is_number(row.get(cost))]
+    if not counted:
+        raise InputError("study: no row of the table has figures yet; run the study first")
+    if figure == ACCURACY:
+        best = max(counted, key=lambda row: row[figure])
+        enough = [row for row in counted if row[figure] >= best[figure] - within / 100]
+        rule = f"least {cost} among rows within {within:g} points of the best mean accuracy, {best[figure]:.1%}"
+        chosen = min(enough, key=lambda row: (row[cost], -row[figure]))
+    else:
+        best = min(counted, key=lambda row: row[figure])
+        enough = [row for row in counted if row[figure] <= best[figure] * (1 + within / 100)]
+        rule = f"least {cost} among rows within {within:g} % of the least mean squared error, {best[figure]:.4g}"
+        chosen = min(enough, key=lambda row: (row[cost], row[figure]))
+    return Choice(chosen, best, figure, cost, rule)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def profile_of(study: Study, row: dict[str, Any]) -> Profile:
+    """Return the chip of a row, with the numbers that the study sets."""
+    settings = {**study.set, **{name: row[name] for name in study.values()}}
+    numbers = of_section(settings, PROFILE)
+    return overridden(load_profile(numbers.pop(PROFILE, study.profile)), numbers)
