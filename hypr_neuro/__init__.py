@@ -49,6 +49,7 @@ _MODULES = {
     "run_float": "run.run_float",
     "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
+    "study": "studies.api",
     "train": "train.loop",
     "write_netx": "compilers.netx",
     "write_nir": "exchange.nir",
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from hypr_neuro.sim.engine import simulate
     from hypr_neuro.sim.learning.learn import LearnOptions, learn
     from hypr_neuro.sim.simulator import Simulator
+    from hypr_neuro.studies.api import study
     from hypr_neuro.traces.float_trace import float_trace
     from hypr_neuro.traces.trace import Trace
     from hypr_neuro.train.gradients import gradients
@@ -127,6 +129,7 @@ __all__ = [
     "run_float",
     "scale_to_rate",
     "simulate",
+    "study",
     "train",
     "write_netx",
     "write_nir",

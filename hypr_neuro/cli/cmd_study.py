@@ -14,8 +14,8 @@ from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
 from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
-    from hypr_neuro.study.coordinator import Plan
-    from hypr_neuro.study.spec import Study
+    from hypr_neuro.studies.coordinator import Plan
+    from hypr_neuro.studies.spec import Study
 
 ACTIONS = ("run", "status", "table", "best", "plot", "rerun")
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
@@ -108,8 +108,8 @@ def run(
 ) -> None:
     """Run a study, show how far it is, print its table. Interrupted, the same command goes on."""
     from hypr_neuro.errors import InputError, among
-    from hypr_neuro.study.coordinator import prepare
-    from hypr_neuro.study.store import StudyFolder
+    from hypr_neuro.studies.coordinator import prepare
+    from hypr_neuro.studies.store import StudyFolder
 
     if action not in ACTIONS:
         raise InputError(f"study: unknown action {among(action, ACTIONS)}")
@@ -144,10 +144,9 @@ def _run(
     json: bool,
 ) -> None:
     """Run what waits of a study, and print its table."""
-    import os
-
-    from hypr_neuro.study.coordinator import local_client, prepare
-    from hypr_neuro.study.coordinator import run as run_trials
+    from hypr_neuro.numbers.threads import threads
+    from hypr_neuro.studies.coordinator import prepare, workers_of
+    from hypr_neuro.studies.coordinator import run as run_trials
 
     plan = prepare(study, folder)
     waiting = plan.waiting()
@@ -161,8 +160,8 @@ def _run(
     if not waiting:
         print(f"nothing to do: all {total} trials in '{folder}' are finished", file=sys.stderr)
     else:
-        count = min(workers or os.cpu_count() or 1, len(waiting))
-        with RichConsole(quiet=json).progress("study") as advance, local_client(count, scheduler, _tls(tls)) as client:
+        count = min(workers or threads(), len(waiting))
+        with RichConsole(quiet=json).progress("study") as advance, workers_of(count, scheduler, _tls(tls)) as client:
             advance(done, total, "trials")
             finished = iter(range(done + 1, total + 1))
             run_trials(plan, client, lambda *_: advance(next(finished), total, "trials"))
@@ -174,7 +173,7 @@ def _study(
 ) -> Study:
     """Return the study of a file, with what the command line says in place of it, or that of the command line."""
     from hypr_neuro.errors import InputError
-    from hypr_neuro.study.spec import load_study, parse_study
+    from hypr_neuro.studies.spec import load_study, parse_study
 
     said: dict[str, Any] = {name: str(value) for name, value in given.items() if value is not None}
     said |= {name: value for name, value in counts.items() if value is not None}
@@ -256,8 +255,8 @@ def _best(plan: Plan, within: float, least: str, write: Path | None, json: bool)
     import yaml
 
     from hypr_neuro.files.store import write_text
-    from hypr_neuro.study.choose import choose, profile_of
-    from hypr_neuro.study.table import rows_of
+    from hypr_neuro.studies.choose import choose, profile_of
+    from hypr_neuro.studies.table import rows_of
 
     chosen = choose(rows_of(plan), within, least)
     profile = profile_of(plan.study, chosen.row)
@@ -277,8 +276,8 @@ def _plot(plan: Plan, write: Path | None, json: bool) -> None:
     """Draw the table."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.store import write_atomically
-    from hypr_neuro.study.plot import plotted
-    from hypr_neuro.study.table import rows_of
+    from hypr_neuro.studies.plot import plotted
+    from hypr_neuro.studies.table import rows_of
 
     file = write or plan.folder.path / "figure.png"
     if file.suffix not in (".png", ".svg"):
@@ -307,7 +306,7 @@ def _table(plan: Plan, csv: Path | None, json: bool) -> None:
     """Write or print the table of what is finished."""
     from hypr_neuro.cli.encodings import print_json
     from hypr_neuro.files.store import write_text
-    from hypr_neuro.study.table import EARLIER, as_csv, as_json, columns_of, rows_of
+    from hypr_neuro.studies.table import EARLIER, as_csv, as_json, columns_of, rows_of
 
     rows = rows_of(plan)
     earlier = sum(row.get(EARLIER, 0) for row in rows)

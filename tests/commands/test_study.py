@@ -24,11 +24,13 @@ from commands import answer, called, refusal
 
 import hypr_neuro as hn
 from hypr_neuro.errors import InputError
-from hypr_neuro.study.coordinator import Plan, prepare, run
-from hypr_neuro.study.fields import field_names, full_name, with_entry
-from hypr_neuro.study.spec import Study, load_study, parse_study
-from hypr_neuro.study.table import as_csv, rows_of
-from hypr_neuro.study.trials import combinations, trials_of
+from hypr_neuro.studies.choose import choose, profile_of
+from hypr_neuro.studies.coordinator import Plan, prepare, run
+from hypr_neuro.studies.fields import field_names, full_name, with_entry
+from hypr_neuro.studies.plot import plotted
+from hypr_neuro.studies.spec import Study, load_study, parse_study
+from hypr_neuro.studies.table import as_csv, rows_of
+from hypr_neuro.studies.trials import combinations, trials_of
 
 CLASSES, CHANNELS = 2, 6
 NETWORK = {"inputs": CHANNELS, "outputs": CLASSES, "layers": [{"neuron": "lif", "size": 5}]}
@@ -52,7 +54,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client() -> Iterator[Any]:
     """Workers in this process, which start at once."""
     distributed = pytest.importorskip("distributed")
-    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+    with distributed.Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as client:
         yield client
 
 
@@ -216,7 +220,7 @@ def test_results_of_an_earlier_program_are_shown_and_said(
     plan = prepare(study(data, seeds=2), tmp_path / "s")
     ran(plan, client)
     rows = rows_of(plan)
-    monkeypatch.setattr("hypr_neuro.study.coordinator.code_digest", lambda: "of tomorrow")
+    monkeypatch.setattr("hypr_neuro.studies.coordinator.code_digest", lambda: "of tomorrow")
     later = prepare(study(data, seeds=2), tmp_path / "s")
     assert len(later.waiting()) == 6
     assert rows_of(later) == [{**row, "earlier": 2} for row in rows]
@@ -290,6 +294,86 @@ def test_another_study_does_not_mix_into_a_folder(data: Path, client: Any, tmp_p
         prepare(study(data, part="test"), tmp_path / "s").folder.open(study(data, part="test"))
 
 
+def made_rows() -> list[dict[str, Any]]:
+    figures = {2: (0.5, 100), 4: (0.88, 200), 6: (0.9, 300), 8: (0.891, 400)}
+    rows = [{"precision.weight_bits": b, "accuracy": a, "memory bits": m} for b, (a, m) in figures.items()]
+    return [
+        *rows,
+        {"precision.weight_bits": 99, "refused": "too wide"},
+        {"precision.weight_bits": 10, "memory bits": 50},
+    ]
+
+
+@pytest.mark.parametrize(("within", "bits"), [(0.0, 6), (1.0, 6), (2.0, 4), (40.0, 2), (39.0, 4)])
+def test_the_cheapest_that_is_good_enough(within: float, bits: int) -> None:
+    chosen = choose(made_rows(), within, "memory bits")
+    assert chosen.row["precision.weight_bits"] == bits
+    assert chosen.best["precision.weight_bits"] == 6
+    assert "of the best mean accuracy, 90.0%" in chosen.rule
+
+
+def test_of_a_regression_the_least_error_counts() -> None:
+    rows = [{"weight_bits": b, "squared error": e, "cores": 1} for b, e in ((2, 4.0), (4, 1.05), (8, 1.0))]
+    assert choose(rows, 10.0, "weight_bits").row["weight_bits"] == 4
+    assert choose(rows, 1.0, "weight_bits").row["weight_bits"] == 8
+    for arguments, message in (
+        ((rows, 1.0, "cors"), "cost 'cors' (did you mean 'cores'?)"),
+        ((rows, float("nan"), "cores"), "within = nan, rule: 0 or more"),
+        (([], 1.0, "cores"), "no row of the table has figures yet"),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            choose(*arguments)
+
+
+def test_the_profile_of_a_row_is_the_chip_that_was_measured(data: Path) -> None:
+    made = study(data, vary={"weight_bits": [3, 5]}, set={"learning.error_bits": 6})
+    profile = profile_of(made, {"precision.weight_bits": 3})
+    assert (profile.precision.weight_bits.value, profile.learning.error_bits.value) == (3, 6)
+
+
+@pytest.mark.parametrize("fields", [("a.b",), ("a.b", "kind"), ("a.b", "c.d")])
+def test_a_figure_is_the_same_for_the_same_rows(fields: tuple[str, ...]) -> None:
+    rows = [
+        {"a.b": b, "kind": kind, "c.d": d, "accuracy": (b + d) / 20, "accuracy sd": 0.01, "float accuracy": 0.9}
+        for b in (2, 4, 6)
+        for d, kind in enumerate(("x", "y", "z"))
+        if len(fields) == 2 or d == 0
+    ]
+    first, again = (plotted(rows, fields, "bits", "svg") for _ in range(2))
+    assert first == again
+    assert plotted(rows, fields, "bits", "png").startswith(b"\x89PNG")
+    text = first.decode()
+    assert "bits" in text
+    assert ("c.d" in fields) == ("d</text>" in text and "float" not in text)
+    with pytest.raises(InputError, match="3 fields vary, rule: one or two"):
+        plotted(rows, ("a.b", "c.d", "kind"), "", "svg")
+    with pytest.raises(InputError, match="no row of the table has figures yet"):
+        plotted([{"a.b": 2, "refused": "no"}], ("a.b",), "", "svg")
+
+
+def test_a_study_from_python(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    script = f"""
+import json
+import hypr_neuro as hn
+
+if __name__ == "__main__":
+    what = {{"run": "quantize", "data": {str(data)!r}, "network": {NETWORK!r}, "vary": {{"weight_bits": [4, 8]}},
+            "set": {{"training.epochs": 1}}}}
+    first = hn.study(what, "s", workers=1)
+    again = hn.study(what, "s")
+    print(json.dumps([first.rows == again.rows, len(first.rows), first.choose(100.0).row["precision.weight_bits"]]))
+    print(again)
+"""
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run([sys.executable, "script.py"], check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert json.loads(lines[0]) == [True, 2, 4]
+    assert lines[1].startswith("StudyTable: 2 rows, 's'")
+    assert not done.stderr, done.stderr
+
+
 # --- the command, and what kills it
 
 
@@ -312,6 +396,12 @@ def test_the_command_runs_lists_and_tells(data: Path, tmp_path: Path) -> None:
     assert answer("study", "status", out)["finished"] == 2
     assert answer("study", "table", out, "--csv", tmp_path / "t.csv") == rows
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 3
+    best = answer("study", "best", out, "--within", "100", "--write", tmp_path / "chip.yaml")
+    assert best["settings"] == {"precision.weight_bits": 4}
+    assert hn.load_profile(tmp_path / "chip.yaml").precision.weight_bits.value == 4
+    figure = answer("study", "plot", out)["figure"]
+    assert Path(figure).read_bytes().startswith(b"\x89PNG")
+    assert "ends in .png or .svg" in refusal("study", "plot", out, "--write", tmp_path / "f.pdf")
     assert answer("study", "rerun", out, "1") == rows
     assert "trial 2, rule: 0..1" in refusal("study", "rerun", out, "2")
     assert load_study(out / "study.yaml").vary == {"precision.weight_bits": [4, 8]}

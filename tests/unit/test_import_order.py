@@ -28,7 +28,7 @@ ORDER = (
     ("comparing",),
     ("report",),
     ("testing", "workflow"),
-    ("study",),
+    ("studies",),
     ("cli",),
     ("__main__",),
 )

@@ -18,10 +18,10 @@ from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import HyprError, InputError, MissingPackageError
 from hypr_neuro.exchange.loading import load
 from hypr_neuro.graph.network import Network
-from hypr_neuro.study.spec import Study
-from hypr_neuro.study.store import StudyFolder, code_digest
-from hypr_neuro.study.trials import Trial, trials_of
-from hypr_neuro.study.work import Job, start_network, timed_trial
+from hypr_neuro.studies.spec import Study
+from hypr_neuro.studies.store import StudyFolder, code_digest
+from hypr_neuro.studies.trials import Trial, trials_of
+from hypr_neuro.studies.work import Job, start_network, timed_trial
 
 RETRIES = 3
 """How often Dask starts a trial again whose worker died."""
@@ -153,9 +153,7 @@ def _start_networks(plan: Plan, waiting: list[Trial], client: Any, data: Any) ->
 
 
 @contextmanager
-def local_client(
-    workers: int, scheduler: str | None = None, security: Mapping[str, Any] | None = None
-) -> Iterator[Any]:
+def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str, Any] | None = None) -> Iterator[Any]:
     """Open a client of a cluster on this machine, stopped at the end, or of one that runs elsewhere.
 
     Parameters
@@ -195,7 +193,7 @@ def local_client(
     with (
         _environment(THREADS),
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", silence_logs=50
         ) as cluster,
         Client(cluster) as client,
     ):

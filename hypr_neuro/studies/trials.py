@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.study.spec import Study
+from hypr_neuro.studies.spec import Study
 
 DRAWN = 16
 """Salt of the combinations that are drawn, in front of the study's seed."""

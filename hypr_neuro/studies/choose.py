@@ -9,9 +9,9 @@ from typing import Any
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.profiles.override import overridden
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.study.fields import PROFILE, of_section
-from hypr_neuro.study.spec import Study
-from hypr_neuro.study.work import REFUSED
+from hypr_neuro.studies.fields import PROFILE, of_section
+from hypr_neuro.studies.spec import Study
+from hypr_neuro.studies.work import REFUSED
 
 ACCURACY, ERROR = "accuracy", "squared error"
 

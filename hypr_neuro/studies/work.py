@@ -27,8 +27,8 @@ from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.search_rate import search_rate
-from hypr_neuro.study.fields import LEARN, NETWORK, PROFILE, QUANTIZE, TRAINING, of_section, with_entry
-from hypr_neuro.study.spec import Study
+from hypr_neuro.studies.fields import LEARN, NETWORK, PROFILE, QUANTIZE, TRAINING, of_section, with_entry
+from hypr_neuro.studies.spec import Study
 from hypr_neuro.workflow.stages import fit
 from hypr_neuro.workflow.stages_learning import from_scratch
 from hypr_neuro.workflow.tasks import for_width, task_for

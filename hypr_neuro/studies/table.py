@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hypr_neuro.study.coordinator import Plan
-from hypr_neuro.study.store import combination
-from hypr_neuro.study.work import REFUSED, WARNED
+from hypr_neuro.studies.coordinator import Plan
+from hypr_neuro.studies.store import combination
+from hypr_neuro.studies.work import REFUSED, WARNED
 
 EARLIER = "earlier"
 """Column that counts results of another program or of other data, which `run` makes anew."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.spec import describe
-from hypr_neuro.study.fields import full_name
+from hypr_neuro.studies.fields import full_name
 
 Value = bool | int | FiniteFloat | str | None
 Trials = Annotated[int, Field(ge=1, le=1_000_000)]

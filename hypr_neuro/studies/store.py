@@ -17,8 +17,8 @@ import yaml
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.files.yaml_file import load_yaml
-from hypr_neuro.study.spec import Study, parse_study
-from hypr_neuro.study.trials import Trial
+from hypr_neuro.studies.spec import Study, parse_study
+from hypr_neuro.studies.trials import Trial
 
 STUDY, TRIALS = "study.yaml", "trials"
 SETTINGS, RESULT = "settings.yaml", "result.json"
