@@ -74,7 +74,7 @@ def emit(
 
     board = boards.board_of(network, flash, ram)
     if samples is not None:
-        beside.check_samples(network, samples)
+        beside.check_samples(network, samples, learn)
     names = write_program(network, folder, samples)
     facts: dict[str, Any] = {"memory": build.memory(folder), "tools": build.tools()}
     facts["encoder"] = encoder_facts(network)

@@ -20,15 +20,21 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.options import LearnOptions
 
 SAMPLES, LABELLED, ANSWERS = "samples.txt", "labelled.txt", "answers.c"
 MEASURED = 4
 """Samples under the emulator; it runs every instruction by itself."""
 
 
-def check_samples(network: Any, data: SequenceData) -> None:
-    """Raise InputError for samples that the program cannot read or whose answers it cannot tell as `predict` does."""
+def check_samples(network: Any, data: SequenceData, learn: LearnOptions | None = None) -> None:
+    """Raise InputError for samples that programs cannot read or whose answers they cannot tell as `predict` does."""
     require("samples", data, SequenceData)
+    if learn is not None and learn.targets != "labels":
+        raise InputError(
+            f"samples with labels and learn with targets = '{learn.targets}', rule: a program that learns from labels, "
+            "which labelled.txt holds; compile one without samples"
+        )
     require_integers(data)
     if data.regression:
         raise InputError(

@@ -132,6 +132,8 @@ def test_samples_that_c_cannot_answer_are_refused(tmp_path: Path) -> None:
     real = SequenceData("real", data.x, np.zeros((SAMPLES, 3), np.float32), data.split, 3)
     with pytest.raises(InputError, match="samples of 'real', a regression, rule: classes"):
         compile_network(qnet, target="c", out=tmp_path, samples=real)
+    with pytest.raises(InputError, match="samples with labels and learn with targets = 'errors'"):
+        compile_network(qnet, target="c", out=tmp_path, samples=data, learn=hn.LearnOptions(targets="errors"))
     fractions = SequenceData("halves", data.x / 2, data.y, data.split, 3)
     with pytest.raises(InputError, match="data 'halves': x holds fractions"):
         compile_network(qnet, target="c", out=tmp_path, samples=fractions)
