@@ -35,6 +35,7 @@ SHOWN = (
     "float squared error",
     "gap",
     "memory bits",
+    "energy nJ",
     "zeroed",
     "refused",
 )

@@ -19,6 +19,7 @@ from hypr_neuro.data.score import Score
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, HyprError, HyprWarning
 from hypr_neuro.graph.network import Network
+from hypr_neuro.placement.estimate import estimate_network
 from hypr_neuro.placement.place import place
 from hypr_neuro.profiles.override import overridden
 from hypr_neuro.profiles.profile import Profile, load_profile
@@ -36,6 +37,8 @@ from hypr_neuro.workflow.tasks import for_width, task_for
 REFUSED = "refused"
 """Key of a result that says why there are no figures: a setting that the tool refuses, which no repetition changes."""
 WARNED = "warnings"
+SAMPLES = 32
+"""Samples whose activity energy and time are estimated from."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def timed_trial(job: Job, data: SequenceData, net: Network) -> tuple[dict[str, A
 def _quantized(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
     """Return the figures of integers beside float."""
     qnet = quantize(net, chip_of(job), calibration=data, seed=job.seed, **of_section(job.settings, QUANTIZE))
-    return _inference(job, data, net, qnet) | _rounding(qnet) | _room(qnet, learning=False)
+    return _inference(job, data, net, qnet) | _rounding(qnet) | _room(job, qnet, data, learning=False)
 
 
 def _learned(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
@@ -108,7 +111,13 @@ def _learned(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
     run = learn(qnet, data, epochs=epochs, options=options, progress=False)
     last = run.epochs[-1]
     counts = {"weights saturated": last.weights_saturated, "clips": sum(last.clips.values()), "rate": options.rate}
-    return before | _inference(job, data, net, run.qnet) | counts | _rounding(qnet) | _room(qnet, learning=options)
+    return (
+        before
+        | _inference(job, data, net, run.qnet)
+        | counts
+        | _rounding(qnet)
+        | _room(job, qnet, data, learning=options)
+    )
 
 
 def _compared(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
@@ -129,7 +138,7 @@ def _compared(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
         "clips": sum(last.clips.values()),
         "rate": options.rate,
     }
-    return figures | _rounding(qnet) | _room(qnet, learning=options)
+    return figures | _rounding(qnet) | _room(job, qnet, data, learning=options)
 
 
 RUNS: dict[str, Callable[[Job, SequenceData, Network], dict[str, Any]]] = {
@@ -189,13 +198,18 @@ def _rounding(qnet: QuantizedNetwork) -> dict[str, Any]:
     }
 
 
-def _room(qnet: QuantizedNetwork, learning: bool | LearnOptions) -> dict[str, Any]:
-    """Return cores and memory on the chip, None where it does not fit."""
+def _room(job: Job, qnet: QuantizedNetwork, data: SequenceData, learning: bool | LearnOptions) -> dict[str, Any]:
+    """Return what the chip gives for it: cores, memory, and of a sample energy and time; None where that is unknown."""
+    names = ("cores", "memory bits", "energy nJ", "time us", "learning energy nJ")
     try:
         cores = place(qnet, learning=learning).cores
     except DoesNotFitError:
-        return {"cores": None, "memory bits": None}
-    return {"cores": len({c.core for c in cores}), "memory bits": sum(c.memory_bits + c.learning_bits for c in cores)}
+        return dict.fromkeys(names)
+    cost = estimate_network(qnet, data.part(job.study.part).x[:SAMPLES], learning=learning)
+    added = None if cost.learning is None else cost.learning.energy_nj
+    memory = sum(c.memory_bits + c.learning_bits for c in cores)
+    values = len({c.core for c in cores}), memory, cost.energy_nj, cost.time_us, added
+    return dict(zip(names, values, strict=True))
 
 
 def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -249,6 +249,8 @@ def test_the_table_has_what_the_calls_give(data: Path, client: Any, tmp_path: Pa
         assert row["accuracy"] == (answers == part.y).mean()
         assert row["zeroed"] == sum(entry["zeroed"] for entry in qnet.record)
         assert row["memory bits"] == sum(core.memory_bits for core in hn.place(qnet).cores)
+        cost = hn.estimate(qnet, part.x[:32], learning=False)
+        assert (row["energy nJ"], row["time us"]) == (cost.energy_nj, cost.time_us) != (None, None)
         assert row["seeds"] == 1
     read = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert [float(row["accuracy"]) for row in read] == [row["accuracy"] for row in rows]
