@@ -80,7 +80,7 @@ def learning(quick: bool) -> None:
         label, scored = rng.integers(0, 6, steps), np.ones(steps, bool)
         chip = Learner(qnet, LearnOptions())
         each = best(lambda c=chip, x=x, y=label, s=scored: c.sample(x, y, s, as_rate(0.01)), 9) / steps
-        synapses, fan_in = size * chip.layers[0].fan_in, chip.layers[0].fan_in
+        synapses, fan_in = size * chip.plan.layers[0].synapses, chip.plan.layers[0].synapses
         share = operations(neuron) * synapses / each / peak
         firing = chip.simulator.populations[0].outputs.mean()
         print(

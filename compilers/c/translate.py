@@ -84,7 +84,7 @@ def module(functions: Iterable[Callable[..., Any]], defined: Iterable[Callable[.
 def layout(model: NeuronModel) -> dict[str, int]:
     """Tell where A, B, C, C' ("C_prev"), P, E, F start in what `<model>_fixed_jacobian` writes, and its "size"."""
     d, n = model.d, len(model.trainable)
-    sizes = {"A": d * d, "B": d, "C": d, "C_prev": d, "P": n * d, "E": n, "F": d}
+    sizes = {"A": d * d, "B": d * model.currents, "C": d, "C_prev": d, "P": n * d, "E": n, "F": d}
     starts, at = {}, 0
     for key, size in sizes.items():
         starts[key] = at

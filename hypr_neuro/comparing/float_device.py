@@ -173,7 +173,8 @@ class FloatDevice:
         for i in reversed(range(len(self.populations))):
             if self.plan.active(i):
                 p, signal = self.populations[i], self._signal(self.plan.layers[i], errors, weighted)
-                weighted[p.name] = p.learn(signal) if self._windows[i].holds(t) else np.zeros(p.size)
+                nothing = np.zeros((p.model.currents, p.size))
+                weighted[p.name] = p.learn(signal) if self._windows[i].holds(t) else nothing
 
     def _error(self, output: Array, label: Array) -> Array:
         """Compute the error of a step from its label or targets; full scale is 1."""

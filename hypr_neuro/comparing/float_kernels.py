@@ -10,6 +10,7 @@ import numpy as np
 
 from hypr_neuro.neurons import get_model
 from hypr_neuro.numbers.compiling import compile_kernel
+from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import SURROGATES
 from hypr_neuro.numbers.unrolled import LOAD, PICK, STORE
 from hypr_neuro.numbers.unrolling import unrolled
@@ -43,13 +44,25 @@ def step_kernel(model_name: str) -> Callable[..., None]:
     return compile_kernel(kernel)
 
 
+@jitable
+def only_row(B: Any, input_current: Any) -> Any:
+    """Return B of a model with one input current."""
+    return B
+
+
+@jitable
+def row_by_current(B: Any, input_current: Any) -> Any:
+    """Return the row of B of one of several input currents."""
+    return B[input_current]
+
+
 @cache
 def eligibility_kernel(model_name: str) -> Callable[..., None]:
     """Compile the kernel that moves the eligibilities of a layer by one step.
 
         ε ← A ε + B pre,    e = C ε_t + C' ε_{t-1}         for each synapse
         η ← A η + P,        e^p = C η_t + C' η_{t-1} + E   for each trainable parameter
-        gain = B·C
+        gain = B·C                                         for each input current, whose B the synapses on it have
 
     With m = 0 or no parameters nothing is computed for them. Its arguments are
 
@@ -63,11 +76,16 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
         Presynaptic values, the same for all neurons or those of each.
     synapse, parameter : (n, d, m), (n, d, trainable)
         Eligibilities, updated.
-    e, e_parameter, gain : (n, m), (n, trainable), (n,)
+    current : (currents, n)
+        Input currents.
+    current_of : (m,)
+        Input current of each synapse.
+    e, e_parameter, gain : (n, m), (n, trainable), (currents, n)
         Filled.
     """
     model = get_model(model_name)
-    d, m, jacobian = model.d, len(model.trainable), model.float_jacobian
+    d, m, jacobian, pick = model.d, len(model.trainable), model.float_jacobian, PICK[model.currents]
+    row_of = only_row if model.currents == 1 else row_by_current
     advance, driven, dot = (
         unrolled(f, d) for f in (eligibility.float_eligibility_step, eligibility.drive_of_synapse, eligibility.dot)
     )
@@ -83,6 +101,7 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
         p: Any,
         p_step: Any,
         pre: Any,
+        current_of: Any,
         synapse: Any,
         parameter: Any,
         e: Any,
@@ -94,11 +113,12 @@ def eligibility_kernel(model_name: str) -> Callable[..., None]:
         for i in range(np.uintp(output.shape[0])):
             s0, s1 = load_s(before, i), load_s(after, i)
             psi = psi_of(psi_arg(s0, s1, load_p(p, i)))
-            A, B, C, Cp, P, E = jacobian(s0, s1, output[i], (current[i],), load_p(p_step, i), psi)
-            gain[i] = dot(B, C)
+            A, B, C, Cp, P, E = jacobian(s0, s1, output[i], pick(current, i), load_p(p_step, i), psi)
+            for q in range(gain.shape[0]):
+                gain[q, i] = dot(row_of(B, q), C)
             row = pre[i * stride]
             for k in range(fan_in):
-                new, e[i, k] = advance(load_s(synapse[i], k), A, C, Cp, driven(B, row[k]), 0.0)
+                new, e[i, k] = advance(load_s(synapse[i], k), A, C, Cp, driven(row_of(B, current_of[k]), row[k]), 0.0)
                 store(synapse[i], k, new)
             if parameters:
                 for q in range(m):

@@ -79,6 +79,11 @@ class FloatPopulationRun:
         parameters = len(self.model.trainable) if fixed.parameters else 0
         self.gradient = np.zeros((self.size, synapses))
         self.parameter_gradient = np.zeros((self.size, parameters))
+        self._current_at = {c.place: c.connection.current for c in self.incoming}
+        self._current_of = np.zeros(synapses, np.int64)
+        for c in self.incoming:
+            if c.learns:
+                self._current_of[c.first : c.first + c.synapses] = c.connection.current
         self._place_blocks()
         # states of a population that no signal reaches decide nothing once its spikes are given
         self.by_spike = fixed.active and not self.model.readout and any(spike_rows(self.model))
@@ -95,7 +100,8 @@ class FloatPopulationRun:
         self.state, self.output = np.zeros((d, n)), np.zeros(n)
         self.synapse = np.zeros((n, d, self.gradient.shape[1]))
         self.parameter_eligibility = np.zeros((n, d, self.parameter_gradient.shape[1]))
-        zeros = (np.zeros_like(self.gradient), np.zeros_like(self.parameter_gradient), np.zeros(n))
+        gains = np.zeros((self.model.currents, n))
+        zeros = (np.zeros_like(self.gradient), np.zeros_like(self.parameter_gradient), gains)
         self.waiting: deque[tuple[Array, Array, Array]] = deque([zeros] * self.wait)
 
     def clear(self) -> None:
@@ -140,20 +146,21 @@ class FloatPopulationRun:
         return self.output
 
     def learn(self, signal: Array) -> Array:
-        """Compute eligibilities and gradient of this step; return the local gradient of the current, B·C g."""
+        """Compute eligibilities and gradient of this step; return the local gradients of the currents, B·C g."""
         e, e_parameters, gain = (
             np.empty_like(self.gradient),
             np.empty_like(self.parameter_gradient),
-            np.empty(len(signal)),
+            np.empty((self.model.currents, len(signal))),
         )
         eligibility_kernel(self.model.name)(
             self.before,
             self.state,
             self.output_before,
-            self.current[0],
+            self.current,
             self.params,
             self.p_step,
             self._presynaptic(),
+            self._current_of,
             self.synapse,
             self.parameter_eligibility,
             e,
@@ -167,8 +174,11 @@ class FloatPopulationRun:
         return gain * signal
 
     def feed_back(self, place: int, weighted: Array) -> Array:
-        """Return Σ_k h_k w_kj (n below,) of the connection at this place, h = B·C g of this population."""
-        matrix = self._back[place]
+        """Return Σ_k h_k w_kj (n below,) of the connection at this place.
+
+        weighted : (currents, n), h = B·C g of this population
+        """
+        matrix, weighted = self._back[place], weighted[self._current_at[place]]
         return np.asarray(weighted @ matrix if isinstance(matrix, np.ndarray) else matrix @ weighted)
 
     def gradients(self) -> dict[str, Array]:

@@ -39,7 +39,7 @@ integer_form         (FixedFormat) -> name of the record whose integers stand fo
                      that of a `VARIANT` of the folder: a record with `variant_of`, the same states and float functions
 ===================  ===========================================================================================
 
-A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d; of a model with several input currents one d for each), C = ∂z_t/∂s_t (d),
+A = ∂s_t/∂s_{t-1} (d×d), B = ∂s_t/∂I_t (d; of several input currents a row of d for each), C = ∂z_t/∂s_t (d),
 C' = ∂z_t/∂s_{t-1} (d), P = ∂s_t/∂p (trainable × d), E = ∂z_t/∂p (trainable), D = ∂s_t/∂z_{t-1} (d). The previous spike
 z_{t-1} is held constant in all but D; a spike that enters the state of its own step is differentiated through ψ, in D
 too. Most spikes depend on one number, the argument of ψ; where they depend on more, C computes what is missing.
@@ -48,6 +48,11 @@ In integers, entries have the coefficients' fraction bits, P the state's. B is t
 state units (the constant gain in front of it, like BRF's δ, lives in the weights' scale). A, B and P leave out what a
 spike does to the state of its own step: that is F = ∂s_t/∂z_t (d), and what reaches the spike, e = C ε_t + C' ε_{t-1}
 (+ E), reaches the state as F e. C is 0 where F is not. One number e then stands for as many products as F has rows.
+P and E of a model without `learned` are 0: nothing takes them. C, C' and E times 2^`derivative_exponent` are the
+derivatives: entries reach 4 on a chip, and those of a steep spike, or of one all but flat, are brought there.
+
+Integers that only learning reads need not be a neuron's own: `fixed_jacobian` finds those in `fixed_learning` behind
+``p``, "coefficient_fraction" (fraction bits of a coefficient) and "state_fraction" (log2 of a state's scale).
 
 Nothing here supposes that a state is linear in the current: Jacobians are taken at the step's own states and currents.
 Two numbers of a layer stand for all of its steps, the width of what goes down to the layer below and the scale of
@@ -83,6 +88,9 @@ from hypr_neuro.numbers.surrogates import SURROGATES
 
 PSI_ENTRIES = 512
 """Entries of a ψ table; the threshold lies between entries 255 and 256, and the two ends are 0."""
+
+OF_LEARNING = ("coefficient_fraction", "state_fraction")
+"""Integers of learning that a Jacobian may ask for; names of `sim.learning.widths.Widths`."""
 
 
 @dataclass(frozen=True)
@@ -310,6 +318,10 @@ class NeuronModel:
     most_spikes : str
         Of a neuron that sends several spikes in a step: name of the parameter and integer constant that says how many
         at most, no more than 127; "" where a spike is 0 or 1.
+    fixed_learning : tuple of str
+        Names of the integers of learning that `fixed_jacobian` takes behind ``p``.
+    derivative_exponent : int
+        log2 of what 1 of C, C' and E in integers stands for; not 0 only where F is.
     lanes : bool
         Whether every intermediate result of `fixed_step` fits 32 bits, or wraps there as meant, see `lanes`.
 
@@ -348,6 +360,8 @@ class NeuronModel:
     operating_point: Callable[[tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] | None = None
     integer_form: Callable[[FixedFormat], str] | None = None
     variant_of: str = ""
+    fixed_learning: tuple[str, ...] = ()
+    derivative_exponent: int = 0
     currents: int = 1
     readout: bool = False
     most_spikes: str = ""
@@ -396,6 +410,10 @@ class NeuronModel:
         for field_name in ("learned", "operating_point"):
             if getattr(self, field_name) is not None and not learns:
                 raise InputError(f"neuron '{self.name}': rule: {field_name} needs fixed_jacobian")
+        if not set(self.fixed_learning) <= set(OF_LEARNING):
+            raise InputError(
+                f"neuron '{self.name}': fixed_learning = {self.fixed_learning}, rule: of {', '.join(OF_LEARNING)}"
+            )
 
     def _check_names(self) -> None:
         names = [p.name for p in self.params]
@@ -446,6 +464,11 @@ class NeuronModel:
     def sends_numbers(self) -> bool:
         """Tell whether its output may be other than 0 and 1, and travels as a message between integers."""
         return self.readout or bool(self.most_spikes)
+
+    @property
+    def learning_count(self) -> int:
+        """Count the entries of `p` in `fixed_jacobian`: integers of a neuron and its layer, then those of learning."""
+        return len(self.fixed_per_neuron) + len(self.fixed_constants) + len(self.fixed_learning)
 
     def message_bits(self, constants: Array) -> int:
         """Return the bits that hold the most spikes of a step, by the integer constants in the record's order."""

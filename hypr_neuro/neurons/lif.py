@@ -196,7 +196,7 @@ def fixed_params(params: Mapping[str, Array], fmt: FixedFormat, state_bits: int,
         "k": fmt.coefficient_fraction,
         "scale_log2": scale_log2 + activation_shift,
     }
-    return FixedParams(per_neuron, constants, state_scale, scale, _psi_table(fmt), out)
+    return FixedParams(per_neuron, constants, state_scale, scale, psi_table_of(fmt), out)
 
 
 def _bias(value: Array, scale: float, fmt: FixedFormat, out: list[Conversion]) -> Array:
@@ -242,11 +242,11 @@ def with_learning(
         per_neuron or MODEL.fixed_per_neuron,
         scale,
         scale / 2.0**activation_shift,
-        _psi_table(fmt),
+        psi_table_of(fmt),
     )
 
 
-def _psi_table(fmt: FixedFormat) -> Array:
+def psi_table_of(fmt: FixedFormat) -> Array:
     """Return ψ of (v - vth)/vth, whatever the threshold is."""
     x = (np.arange(PSI_ENTRIES) - 256 + 0.5) / 128
     return psi_table(slayer, x, np.ones_like(x), fmt)

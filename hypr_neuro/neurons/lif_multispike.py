@@ -20,20 +20,20 @@ Integers are those of `lif_narrow`, in states of at most 24 bits, two's compleme
     v' = sat(zero((v - vth z)(4096 - dv) / 4096) + u' + bias)
     z  = min(floor(v' / vth), max_spikes) where v' >= vth, else 0
 
-Spikes travel as messages of as many bits as max_spikes has, unshifted. There is no integer Jacobian: the neuron learns
-in float alone.
+Spikes travel as messages of as many bits as max_spikes has, unshifted. A synapse's eligibility grows with the number
+of spikes that arrive; ψ is looked up at v'/vth - n with 7 bits of fraction, n as above, and ∂z/∂v = ψ/vth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from hypr_neuro.neurons import lif, lif_narrow
 from hypr_neuro.neurons.base import (
-    PSI_ENTRIES,
     FixedFormat,
     FixedParams,
     NeuronModel,
@@ -43,10 +43,20 @@ from hypr_neuro.neurons.base import (
 )
 from hypr_neuro.neurons.contract import MOST_SPIKES
 from hypr_neuro.neurons.given_integers import at_scales, require_loihi, require_state_bits
-from hypr_neuro.neurons.lif import ACTIVATION_SHIFT, LEARNED_NAMES, STATE_BITS
+from hypr_neuro.neurons.lif import ACTIVATION_SHIFT, STATE_BITS
+from hypr_neuro.neurons.lif_narrow import learned_change as narrow_change
 from hypr_neuro.neurons.scaling import shared_value
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import largest_in, quotient, sat, scale_zero, shift, wrap
+from hypr_neuro.numbers.fixed_point import (
+    largest_in,
+    quotient,
+    sat,
+    scale_zero,
+    shift,
+    shr_floor,
+    shr_nearest,
+    wrap,
+)
 from hypr_neuro.numbers.jit import jitable
 
 
@@ -106,6 +116,31 @@ def fixed_step(s, z_prev, I, p):
     return (u, v), min(quotient(max(v, 0), vth), most), events
 
 
+@jitable
+def psi_index(s_prev, s, p):
+    # v/vth, less the nearest step of z, with 7 bits of fraction
+    x = quotient(shift(s[1], 7), p[2])
+    i = x - shift(min(max(shr_nearest(x, 7), 1), p[4]), 7) + 256
+    return min(max(i, 0), 511)
+
+
+@jitable
+def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
+    du1, dv, vth, _, _, _, _, k, f = p
+    keep_u, keep_v, unit = shift(4096 - du1, k - 12), shift(4096 - dv, k - 12), shift(1, k)
+    # ψ/vth in real units, to nearest
+    c_v = sat(quotient(shift(psi, f + 1) + vth, 2 * vth), 30)
+    P = (
+        (-s_prev[0], -s_prev[0]),
+        (0, z_prev * vth - s_prev[1]),
+        (0, shift(-z_prev * keep_v, f - k)),
+        (0, shift(1, f)),
+    )
+    # -(ψ/vth)(v/vth), v/vth with 7 bits of fraction
+    e_vth = -shr_floor(c_v * sat(quotient(shift(s[1], 7), vth), 32), 7)
+    return ((keep_u, 0), (keep_u, keep_v)), (unit, unit), (0, c_v), (0, 0), P, (0, 0, e_vth, 0), (0, 0)
+
+
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     """Convert as `lif_narrow` does."""
     narrow = replace(fmt, state_bits=min(fmt.state_bits, STATE_BITS))
@@ -116,7 +151,6 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
         fixed,
         per_neuron={name: fixed.per_neuron[name] for name in MODEL.fixed_per_neuron},
         constants={name: constants[name] for name in MODEL.fixed_constants},
-        psi_table=np.zeros(PSI_ENTRIES, np.int64),
     )
 
 
@@ -126,15 +160,29 @@ def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, sta
     require_state_bits(where, bits, fmt)
     require_loihi(where, integers, fmt, up)
     scale = state_scale or 2.0 ** int(np.log2(np.median(integers["vth"])))
-    return at_scales(integers, MODEL.fixed_per_neuron, scale, scale / 2.0**up)
+    return at_scales(integers, MODEL.fixed_per_neuron, scale, scale / 2.0**up, lif.psi_table_of(fmt))
 
 
-def stands_for(per_neuron: Mapping[str, Array], constants: Mapping[str, int], state_scale: float) -> dict[str, Array]:
-    """Return the float parameters of the integers."""
-    rates = per_neuron["du1"] / 4096, per_neuron["dv"] / 4096
-    values = (*rates, per_neuron["vth"] / state_scale, per_neuron["bias"] / state_scale)
-    most = np.full(len(rates[0]), float(constants["max_spikes"]))
-    return {**dict(zip(LEARNED_NAMES, values, strict=True)), "max_spikes": most}
+def learned_units(constants: Mapping[str, int]) -> tuple[float, ...]:
+    mantissa = 2.0 ** (constants["up"] - constants["state_fraction"])
+    return 1 / 4096, 1 / 4096, mantissa, mantissa
+
+
+def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
+    return lif.learned_read(per_neuron, {"scale_log2": constants["state_fraction"]})
+
+
+@jitable
+def learned_change(p, change):
+    du1, dv, vth, bias, _, up, bits = p
+    # the last of lif's is 1/vth
+    du_next, dv_next, vth_next, bias_next, _ = narrow_change((du1, dv, vth, bias, 0, 0, 1, 0, 0, up, bits), change)
+    return du_next, dv_next, vth_next, bias_next
+
+
+def not_learned(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> dict[str, Any]:
+    """Return the most spikes of a step."""
+    return {"max_spikes": float(constants["max_spikes"])}
 
 
 def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
@@ -165,12 +213,16 @@ MODEL = NeuronModel(
     fixed_per_neuron=("du1", "dv", "vth", "bias"),
     fixed_constants=("max_spikes", "up", "bits"),
     events=lif.MODEL.events,
+    fixed_learning=("coefficient_fraction", "state_fraction"),
     fixed_step=fixed_step,
+    psi_index=psi_index,
+    fixed_jacobian=fixed_jacobian,
     to_fixed=to_fixed,
     of_integers=of_integers,
     constrain=lif.constrain,
     validate_fixed=validate_fixed,
-    stands_for=stands_for,
+    learned=replace(lif.LEARNED, units=learned_units, read=learned_read, change=learned_change),
+    not_learned=not_learned,
     most_spikes="max_spikes",
     lanes=True,
     source="Sinabs 3.1.3 (MultiSpike, MaxSpike, MembraneSubtract); integers as lif",

@@ -20,7 +20,14 @@ Integers, with c and s times 2^decay_bits, rounded toward zero:
     z'  = 1 if re' >= vth and im' >= 0 and im < 0 else 0
 
 zero: rounded toward zero, each product apart. Lava's synapses send 32-bit numbers and its RF shifts them in 32 bits,
-hence wrap32. There is no derivative in integers: the neuron does not learn on chip.
+hence wrap32.
+
+On a chip weights learn; period and alpha, which both stand in c and s, do not. With ψ = τ δ(re - vth) from a table, at
+(re - vth)/vth with 7 bits of fraction, and E = e^{-|im|/τ}, by `exp_neg` of 12 bits of |im|/τ,
+
+    ∂z/∂re = (20 E / vth²) ψ,   ∂z/∂im = -sign(im) (20 E / vth²) S
+
+of which integers hold a sixteenth.
 
 Intermediate results: 64 bits hold all of them (products of 24 + decay_bits bits, a << state_exp of 62 at most). In 32
 bits fit the products up to decay_bits = 8, their shifted values (24) and the sum of the two (25), not the sum with the
@@ -38,6 +45,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import (
+    PSI_ENTRIES,
     Conversion,
     FixedFormat,
     FixedParams,
@@ -47,9 +55,18 @@ from hypr_neuro.neurons.base import (
     check_integers,
 )
 from hypr_neuro.neurons.given_integers import at_scales, require_range, require_state_bits
-from hypr_neuro.neurons.scaling import input_shift
+from hypr_neuro.neurons.scaling import input_shift, psi_table
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shr_zero, wrap
+from hypr_neuro.numbers.fixed_point import (
+    largest_in,
+    quotient,
+    sat,
+    shift,
+    shr_floor,
+    shr_nearest,
+    shr_zero,
+    wrap,
+)
 from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.surrogates import exponential
 
@@ -116,6 +133,51 @@ def fixed_step(s, z_prev, I, p):
     wrapped = (4 if a_re != wide_re else 0) | (4 if a_im != wide_im else 0)
     events = (1 if re != full_re else 0) | (2 if im != full_im else 0) | wrapped
     return (re, im), (1 if re >= vth else 0) & crosses, events
+
+
+@jitable
+def exp_neg(y):
+    """Compute 2^15 e^{-y}, y >= 0 with 12 bits of fraction: off by less than 2^-13 of 1.
+
+    As 2^-n 2^-f of y log2(e) = n + f, 2^-f = 1 - 0.6916 f + 0.2312 f² - 0.0396 f³, which is 1/2 at f = 1.
+    """
+    t = shr_floor(min(y, 122880) * 5909, 12)
+    n = shr_floor(t, 12)
+    f = t - shift(n, 12)
+    curve = 22662 - shr_floor(f * (7575 - shr_floor(f * 1296, 12)), 12)
+    return shr_floor(32768 - shr_floor(f * curve, 12), n)
+
+
+@jitable
+def psi_index(s_prev, s, p):
+    # (re - vth)/vth with 7 bits of fraction
+    i = quotient(shift(s[0] - p[2], 7), max(p[2], 1)) + 256
+    return min(max(i, 0), 511)
+
+
+@jitable
+def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
+    cos, sin, vth, _, decay_bits, k, f = p
+    c, d, unit, above = shift(cos, k - decay_bits), shift(sin, k - decay_bits), shift(1, k), max(vth, 1)
+    near = exp_neg(quotient(shift(abs(s[1]), 13), above))
+    # 1/vth in real units with 12 bits of fraction, 256 at most; then 20/16 E / vth² with 15
+    per_vth = min(quotient(shift(1, f + 12), above), 1048576)
+    bell = shr_nearest(shr_nearest(5 * near * per_vth, 14) * per_vth, 12)
+    step = unit - psi if s[0] > vth else psi
+    falls = (1 if s[1] > 0 else 0) - (1 if s[1] < 0 else 0)
+    C = (sat(shr_nearest(bell * psi, 15), 30), sat(-falls * shr_nearest(bell * step, 15), 30))
+    return ((c, -d), (d, c)), ((unit, 0), (0, unit)), C, (0, 0), ((0, 0), (0, 0)), (0, 0), (0, 0)
+
+
+def operating_point(p: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return a state at the threshold, about to leave the real axis: there a spike depends on both parts."""
+    return (p[2], 1), (0, 0)
+
+
+def psi_of_threshold(fmt: FixedFormat) -> Array:
+    """Return the table of ψ by (re - vth)/vth, whatever the threshold is."""
+    x = (np.arange(PSI_ENTRIES) - 256 + 0.5) / 64
+    return psi_table(exponential, x, np.ones_like(x), fmt)
 
 
 def rf_parameters(
@@ -209,7 +271,8 @@ def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     per_neuron = {name: made[name] for name in PER_NEURON}
     constants = {name: int(made[name]) for name in CONSTANTS}
     named = per_neuron | constants
-    return replace(at_scales(named, PER_NEURON, 2.0**fraction, current_scale), conversions=out)
+    table = psi_of_threshold(fmt)
+    return replace(at_scales(named, PER_NEURON, 2.0**fraction, current_scale, table), conversions=out)
 
 
 def _clips(exact: Array, integer: Array) -> int:
@@ -232,7 +295,7 @@ def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, sta
     top = largest_in(STATE_BITS)
     require_range(where, "vth", integers["vth"], -top, top, f"states of {STATE_BITS} bits")
     scale = state_scale or 2.0 ** int(np.log2(np.median(np.maximum(integers["vth"], 1))))
-    return at_scales(integers, PER_NEURON, scale, scale / 2.0**shift_bits)
+    return at_scales(integers, PER_NEURON, scale, scale / 2.0**shift_bits, psi_of_threshold(fmt))
 
 
 def stands_for(per_neuron: Mapping[str, Array], constants: Mapping[str, int], state_scale: float) -> dict[str, Array]:
@@ -280,6 +343,7 @@ PARAMS = (
 COEFFICIENTS = ("c", "s", "turn_re", "turn_im", "by_period", "narrow")
 PER_NEURON = ("cos_decay", "sin_decay", "vth")
 CONSTANTS = ("state_exp", "decay_bits")
+LEARNING = ("coefficient_fraction", "state_fraction")
 EVENTS = ("re saturated", "im saturated", "current wrapped")
 
 RANGES = {
@@ -309,6 +373,11 @@ MODEL = NeuronModel(
     fixed_constants=CONSTANTS,
     events=EVENTS,
     fixed_step=fixed_step,
+    fixed_learning=LEARNING,
+    derivative_exponent=4,
+    psi_index=psi_index,
+    fixed_jacobian=fixed_jacobian,
+    operating_point=operating_point,
     to_fixed=to_fixed,
     of_integers=of_integers,
     currents=2,

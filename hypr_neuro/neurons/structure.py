@@ -38,7 +38,10 @@ OPERATIONS = (
 
 @dataclass(frozen=True)
 class Structure:
-    """True where an entry can differ from 0: A row by row, B, C, C' (`C_prev`) and F, in the model's order."""
+    """True where an entry can differ from 0: A row by row, B, C, C' (`C_prev`) and F, in the model's order.
+
+    B is that of one input current.
+    """
 
     A: tuple[tuple[bool, ...], ...]
     B: tuple[bool, ...]
@@ -164,7 +167,7 @@ def _runs(model: NeuronModel) -> Iterator[tuple[Any, ...]]:
     for z in (None, 0, 1):
         branches, ways = _Branches(), 0
         x = _Symbol(branches)
-        state, p = (x,) * model.d, (x,) * (len(model.fixed_per_neuron) + len(model.fixed_constants))
+        state, p = (x,) * model.d, (x,) * model.learning_count
         while ways == 0 or branches.next_way():
             ways += 1
             if ways > WAYS:
@@ -186,8 +189,8 @@ def _pattern(model: NeuronModel) -> dict[str, Any]:
 
 
 @cache
-def structure(model: NeuronModel) -> Structure:
-    """Run the model's integer Jacobian on symbols; InputError for a model without one."""
+def structure(model: NeuronModel, current: int = 0) -> Structure:
+    """Run the model's integer Jacobian on symbols, for one input current; InputError for a model without one."""
     model.require_learning("structure")
     try:
         pattern = _pattern(model)
@@ -204,6 +207,8 @@ def structure(model: NeuronModel) -> Structure:
             "keep them there by max(…, 1)"
         )
     a = tuple(tuple(bool(v) for v in row) for row in pattern.pop("A"))
+    if model.currents > 1:
+        pattern["B"] = pattern["B"][current]
     return Structure(a, **{key: tuple(bool(v) for v in value) for key, value in pattern.items()})
 
 

@@ -192,12 +192,12 @@ def _memory(
         "residual": (1, widths.residual_bits),
         "momentum": (1, momentum),
     }
-    jacobian = jacobian_entries(model) if learning or parameters else 2 * gain_terms(model)
+    jacobian = jacobian_entries(model) if learning or parameters else _passing_entries(model)
     per_neuron = {
         "ψ": (0 if model.readout else 1, widths.psi_bits),
         "Jacobian": (jacobian, widths.entry_bits),
         **_signal_entries(times, widths),
-        "waiting gains": (times.waiting if times.passes_down else 0, widths.gain_bits(gain_terms(model))),
+        **_waiting_gains(model, times, widths),
         **_of_parameters(model, parameters, widths, momentum, times.waiting),
     }
     return replace(
@@ -228,16 +228,32 @@ def _signal_entries(times: LearningTimes, widths: Widths) -> Entries:
     return {"learning signals": now, **parts}
 
 
-def gain_terms(model: NeuronModel) -> int:
-    """Count the products of B·C that are not always 0."""
-    pattern = structure(model)
+def _waiting_gains(model: NeuronModel, times: LearningTimes, widths: Widths) -> Entries:
+    """Count the gains that wait, one for each input current."""
+    count, entries = times.waiting if times.passes_down else 0, Entries()
+    for k in range(model.currents):
+        name = f"waiting gains, current {k}" if k else "waiting gains"
+        entries[name] = (count, widths.gain_bits(gain_terms(model, k)))
+    return entries
+
+
+def gain_terms(model: NeuronModel, input_current: int = 0) -> int:
+    """Count the products of B·C that are not always 0, of one input current."""
+    pattern = structure(model, input_current)
     return sum(b and c for b, c in zip(pattern.B, pattern.C, strict=True))
+
+
+def _passing_entries(model: NeuronModel) -> int:
+    """Count the entries of B and C that the gains are made of."""
+    patterns = [structure(model, k) for k in range(model.currents)]
+    used = [[b and c for b, c in zip(p.B, p.C, strict=True)] for p in patterns]
+    return sum(map(sum, used)) + sum(map(any, zip(*used, strict=True)))
 
 
 def jacobian_entries(model: NeuronModel) -> int:
     """Count the entries of A, B, C, C' and F that are not always 0."""
-    pattern = structure(model)
-    return sum(chain(*pattern.A, pattern.B, pattern.C, pattern.C_prev, pattern.F))
+    pattern, rows = structure(model), (structure(model, k).B for k in range(model.currents))
+    return sum(chain(*pattern.A, *rows, pattern.C, pattern.C_prev, pattern.F))
 
 
 def _of_parameters(model: NeuronModel, count: int, widths: Widths, momentum: int, wait: int) -> Entries:

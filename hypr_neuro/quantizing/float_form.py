@@ -245,7 +245,7 @@ def _population(p: FloatPopulation, q: QuantizedPopulation, qnet: QuantizedNetwo
     result = replace(p, name=q.name, biases={})
     if p.model.learned is not None:
         per_neuron = dict(zip(p.model.fixed_per_neuron, q.per_neuron, strict=True))
-        constants = {key: q.constant(key) for key in p.model.fixed_constants}
+        constants = q.named_constants()
         start = at_state_scale(q.model, p.params, q.state_scale, qnet.profile).per_neuron
         read_values(result, constants, start, per_neuron)
     return result

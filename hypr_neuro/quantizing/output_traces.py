@@ -55,7 +55,8 @@ def _state_scale(qnet: QuantizedNetwork) -> float:
         if qnet.population(name).model.readout:
             return qnet.population(name).state_scale
     kappa = qnet.output_decay
-    largest = min(1.0 / (1.0 - kappa) if kappa < 1 else LARGEST_COUNT, LARGEST_COUNT)
+    most = max(_most_spikes(qnet.population(name)) for name in qnet.outputs)
+    largest = min(1.0 / (1.0 - kappa) if kappa < 1 else LARGEST_COUNT, LARGEST_COUNT) * most
     return float(2.0 ** qnet.profile.fixed_format(largest, 1.0).state_fraction())
 
 
@@ -87,10 +88,18 @@ def _one_to_one(output: str, n: int, qnet: QuantizedNetwork, scale: float) -> Qu
     mantissa = 1 << (bits - 2)
     diagonal = np.full(n, mantissa, np.int64), np.arange(n), np.arange(n + 1)
     weights: Any = csr_array(diagonal, shape=(n, n))
+    p = qnet.population(output)
     return QuantizedConnection(
         mantissa=weights,
         exponent=round(log2(scale)) - (bits - 2),
         source=output,
         target=trace_name(output),
         trainable=False,
+        message_bits=p.model.message_bits(p.constants) if p.model.most_spikes else None,
+        message_shift=0 if p.model.most_spikes else None,
     )
+
+
+def _most_spikes(p: QuantizedPopulation) -> int:
+    """Return the most spikes of a step."""
+    return p.constant(p.model.most_spikes) if p.model.most_spikes else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,13 @@ class QuantizedNeurons:
     def weight_step(self, connection: Connection) -> float:
         """Return the real size of one mantissa unit of a connection to them."""
         return float(2.0**connection.exponent / self.current_scale)
+
+    def named_constants(self) -> dict[str, int]:
+        """Return the layer's constants by name, with the state's fraction where the model's learning asks for it."""
+        named = {key: self.constant(key) for key in self.model.fixed_constants}
+        if "state_fraction" in self.model.fixed_learning:
+            named["state_fraction"] = round(log2(self.state_scale))
+        return named
 
     def constant(self, name: str) -> int:
         """Return a constant by its name in the model's record."""

@@ -51,13 +51,15 @@ def random_graph(
     return _awake(graph, seed)
 
 
-def random_learning_graph(seed: int, profile: Profile, *, steps: int = 40, graded: bool = False) -> QuantizedNetwork:
+def random_learning_graph(
+    seed: int, profile: Profile, *, steps: int = 40, graded: bool = False, spiking: Sequence[str] = ()
+) -> QuantizedNetwork:
     """Quantize a random graph of neurons that learn in integers, weights in groups where that is worth it.
 
-    graded : as of `random_graph`
+    graded, spiking : as of `random_graph`; by default models of one input current that send 0 or 1
     """
-    spiking = [name for name in integer_models() if MODELS[name].learned is not None and MODELS[name].currents == 1]
-    graph = random_graph(seed, spiking=spiking, graded=graded)
+    drawn = list(spiking) or [name for name in integer_models() if MODELS[name].learned is not None]
+    graph = random_graph(seed, spiking=drawn, graded=graded)
     ranges = state_ranges(graph, random_spikes(seed, 2, steps, graph.inputs))
     widest = max(ranges[name] for name in graph.outputs)
     ranges |= dict.fromkeys(graph.outputs, widest)  # errors of several outputs need one scale

@@ -34,8 +34,8 @@ def graph_models() -> list[str]:
 def integer_models() -> list[str]:
     """Return those of `spiking_models` that have an integer form and send 0 or 1.
 
-    Those of several spikes in a step send messages, which a chain of layers does not have, and learn in float alone:
-    `tests/conformance/test_several_spikes.py` is theirs.
+    Those of several spikes in a step send messages, which a chain of layers does not have:
+    `tests/conformance/test_several_spikes.py` and `test_learning_of_all_neurons.py` are theirs.
     """
     return [name for name in spiking_models() if MODELS[name].integer and not MODELS[name].most_spikes]
 

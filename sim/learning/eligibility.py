@@ -56,6 +56,14 @@ def clamp_jacobian(A: Any, B: Any, C: Any, C_prev: Any, F: Any, bits: Any) -> An
 
 
 @over_tuples
+def clamp_another(A: Any, B: Any, C: Any, C_prev: Any, F: Any, bits: Any) -> Any:
+    """Clamp a Jacobian as `clamp_jacobian` does; count entries of B alone, for a second input current."""
+    a = tuple(clamped(row, bits) for row in A)
+    b = clamped(B, bits)
+    return a, b, clamped(C, bits), clamped(C_prev, bits), clamped(F, bits), changes(b, B)
+
+
+@over_tuples
 def gain(B: Any, C: Any, kc: Any) -> Any:
     """Return nearest(B·C / 2^kc): effect of a unit of current on the spike, a factor of signals to the layer below."""
     return shr_nearest(dot(B, C), kc)

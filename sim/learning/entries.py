@@ -18,15 +18,15 @@ from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.unrolling import over_tuples
 
 
-def present(model_name: str) -> tuple[Any, ...]:
-    """Return for each entry of A, B, C, C', F whether the model has it, nested as they are."""
-    pattern = structure(get_model(model_name))
+def present(model_name: str, input_current: int = 0) -> tuple[Any, ...]:
+    """Return for each entry of A, B of one input current, C, C', F whether the model has it, nested as they are."""
+    pattern = structure(get_model(model_name), input_current)
     return pattern.A, pattern.B, pattern.C, pattern.C_prev, pattern.F
 
 
-def entry_arrays(model_name: str, make: Callable[[bool], Any]) -> tuple[Any, ...]:
+def entry_arrays(model_name: str, make: Callable[[bool], Any], input_current: int = 0) -> tuple[Any, ...]:
     """Return `make(whether the model has it)` of every entry, nested as they are."""
-    rows, *others = present(model_name)
+    rows, *others = present(model_name, input_current)
     return (tuple(tuple(map(make, row)) for row in rows), *(tuple(map(make, row)) for row in others))
 
 

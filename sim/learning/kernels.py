@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.by_current import currents_at, jacobian_of
 from hypr_neuro.neurons.structure import structure
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import ZERO, sat
@@ -51,15 +52,18 @@ def same_entries(A: Any, B: Any, C: Any, C_prev: Any, F: Any) -> Any:
 
 
 @cache
-def jacobian_tile(model_name: str) -> Callable[..., Any]:
-    """Make the function that fills entries and gains B·C of the steps from `start` to `stop`.
+def jacobian_tile(model_name: str, input_current: int = 0) -> Callable[..., Any]:
+    """Make the function that fills entries and gains B·C of the steps from `start` to `stop`, for one input current.
 
-    It returns how many entries were clamped.
+    It returns how many entries were clamped: of the second current and those behind it of B alone, as all else is that
+    of the first.
     """
-    model, mask = get_model(model_name), present(model_name)
-    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
-    write, clamp, gain_of = (unrolled(f, d) for f in (write_entries, eligibility.clamp_jacobian, eligibility.gain))
-    load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    model, mask = get_model(model_name), present(model_name, input_current)
+    d, jacobian, psi_index = model.d, jacobian_of(model, input_current), model.psi_index or no_psi_index
+    clamp = unrolled(eligibility.clamp_jacobian if input_current == 0 else eligibility.clamp_another, d)
+    write, gain_of = unrolled(write_entries, d), unrolled(eligibility.gain, d)
+    load_s, load_p, currents_of = LOAD[d], LOAD[len(model.fixed_per_neuron)], currents_at(model)
+    head = HEAD[len(model.fixed_constants) + len(model.fixed_learning)]
 
     def fill(sent, states, currents, per_neuron, constants, psi_table, entries, gains, start, stop, widths):
         n = np.uintp(per_neuron.shape[1])
@@ -72,7 +76,7 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
                 p = load_p(per_neuron, i) + shared
                 s_prev, s = load_s(before, i), load_s(after, i)
                 psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
-                A, B, C, C_prev, _, _, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
+                A, B, C, C_prev, _, _, F = jacobian(s_prev, s, fired[i], currents_of(current, i), p, psi)
                 A, B, C, C_prev, F, count = clamp(A, B, C, C_prev, F, widths.entry_bits)
                 clipped += count
                 write(entries, u, i, A, B, C, C_prev, F, mask)
@@ -83,15 +87,17 @@ def jacobian_tile(model_name: str) -> Callable[..., Any]:
 
 
 @cache
-def eligibility_tile(model_name: str, lanes: bool, delayed: bool, numbers: bool = False) -> Callable[..., Any]:
+def eligibility_tile(
+    model_name: str, lanes: bool, delayed: bool, numbers: bool = False, input_current: int = 0
+) -> Callable[..., Any]:
     """Make the function that takes eligibilities and gradient of neuron i through the steps from `start` to `stop`.
 
     Row t - origin of `pre` is what arrives in step t.
 
     lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
-    numbers : messages of 2^scales[s] units arrive, not in lanes
+    numbers : messages of 2^scales[s] units arrive, not in lanes. input_current : to which the synapses belong
     """
-    d, mask = get_model(model_name).d, present(model_name)
+    d, mask = get_model(model_name).d, present(model_name, input_current)
     pick, put, read, only = PICK[d], PUT[d], unrolled(read_entries, d), unrolled(masked_row, d)
     by_current, by_synapse = unrolled(eligibility.drive_of_current, d), unrolled(eligibility.drive_of_synapse, d)
     by_number = unrolled(eligibility.drive_of_number, d)
@@ -164,14 +170,21 @@ def gather_rows(lines: Any, index: Any, start: Any, stop: Any, rows: Any) -> Non
 
 @cache
 def learning_kernel(
-    model_name: str, lanes: bool, delayed: bool, weights: bool, listed: bool = False, numbers: bool = False
+    model_name: str,
+    lanes: bool,
+    delayed: bool,
+    weights: bool,
+    listed: bool = False,
+    numbers: bool = False,
+    input_current: int = 0,
 ) -> Callable[..., None]:
-    """Make the kernel that learns in one layer over a block of steps, for one sample.
+    """Make the kernel that learns in one layer over a block of steps, for one sample: synapses of one input current.
 
     pre : (steps, synapses) what arrives at each synapse; of neurons with a list each, (steps, sources), of which
     `index` (n, synapses) names one for each synapse. rows : (tile, synapses), room
     sent : (steps, n) the layer's outputs of the step before
-    states : (steps + 1, d, n), row 0 before the block. currents : (steps, n). signal : (steps, n) learning signals g
+    states : (steps + 1, d, n), row 0 before the block. currents : (steps, n), of several (steps, currents, n)
+    signal : (steps, n) learning signals g
     eligibility : d arrays (n, synapses) int32, gradient : (n, synapses) int32; updated
     weighted_signal : (steps, n) filled with nearest(B·C / 2^kc) g, which the layer below receives in the same step
     ring : (delay, n, synapses), gain_ring : (delay, n), what waits for its signal, step t in row (slot + t) mod delay
@@ -180,8 +193,10 @@ def learning_kernel(
     lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `weighted_signal`
     listed : whether each neuron has a list of synapses of its own
     numbers, scales : as in `eligibility_tile`
+    constants : of the layer, then those of learning that the model asks for
     """
-    fill, advance = jacobian_tile(model_name), eligibility_tile(model_name, lanes, delayed, numbers)
+    fill = jacobian_tile(model_name, input_current)
+    advance = eligibility_tile(model_name, lanes, delayed, numbers, input_current)
 
     def kernel(
         pre,
@@ -258,9 +273,9 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
     eligibility. Others as `learning_kernel`
     """
     model = get_model(model_name)
-    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
-    load_s, pick, put = LOAD[d], PICK[d], PUT[d]
-    load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
+    d, jacobian, psi_index = model.d, jacobian_of(model), model.psi_index or no_psi_index
+    load_s, pick, put, currents_of = LOAD[d], PICK[d], PUT[d], currents_at(model)
+    load_p, head = LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants) + len(model.fixed_learning)]
     clamp, driven = unrolled(eligibility.clamp_jacobian, d), unrolled(eligibility.drive_of_parameter, d)
     step, gradient_step = unrolled(eligibility.eligibility_step, d), eligibility.gradient_step
 
@@ -291,7 +306,7 @@ def parameter_kernel(model_name: str, parameter: int, delayed: bool) -> Callable
                 p = load_p(per_neuron, i) + shared
                 s_prev, s = load_s(before, i), load_s(after, i)
                 psi = psi_table[np.uintp(psi_index(s_prev, s, p))]
-                A, B, C, C_prev, P, E, F = jacobian(s_prev, s, fired[i], (current[i],), p, psi)
+                A, B, C, C_prev, P, E, F = jacobian(s_prev, s, fired[i], currents_of(current, i), p, psi)
                 A, B, C, C_prev, F, _ = clamp(A, B, C, C_prev, F, entry_bits)
                 direct = sat(E[parameter], entry_bits)
                 clipped += 1 * (direct != E[parameter])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.clock import SignalTerm
 from hypr_neuro.neurons.base import NeuronModel
+from hypr_neuro.neurons.by_current import jacobian_of
 from hypr_neuro.neurons.contract import check_steps
+from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer, QuantizedPopulation
@@ -19,8 +22,6 @@ from hypr_neuro.sim.learning.widths import Widths
 
 DRIVE_PROBE = 1 << 10
 """Units of a current, few enough to saturate nothing and enough for what shifts drop to be small."""
-CURRENTS = 1
-"""Input currents of a neuron that learns."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,11 @@ class LayerPlan:
         """Count a neuron's synapses that may learn, of sparse connections those of the neuron that has most."""
         return sum(c.synapses for c in self.incoming if c.learns or not self.learns)
 
+    def learning(self, input_current: int) -> tuple[Incoming, ...]:
+        """Return the connections to one input current that learn, by the place of their synapses."""
+        chosen = (c for c in self.incoming if c.learns and c.connection.current == input_current)
+        return tuple(sorted(chosen, key=lambda c: c.first))
+
     @property
     def listed(self) -> bool:
         """Whether each of its neurons has synapses of its own, instead of the same sources for all."""
@@ -181,19 +187,37 @@ class LayerPlan:
         """Tensor number of the model's first trainable parameter; the others follow in their order."""
         return PARAMETER_TENSORS + PARAMETERS_OF_A_LAYER * self.index
 
-    def largest_gain(self) -> int:
-        """Return the largest |B·C| with coefficient fraction bits: at `gain_point`, with the largest ψ of the table."""
+    @cached_property
+    def learning_numbers(self) -> tuple[int, ...]:
+        """What the Jacobian finds behind the layer's constants."""
+        return tuple(int(getattr(self.widths, name)) for name in self.model.fixed_learning)
+
+    @cached_property
+    def constants(self) -> Array:
+        """Constants of the layer, those of learning behind them, as its Jacobian takes them."""
+        whole: Array = np.concatenate([self.neurons.constants, np.array(self.learning_numbers, np.int64)])
+        return whole.astype(np.int64)
+
+    def largest_gain(self, input_current: int | None = None) -> int:
+        """Return the largest |B·C| with coefficient fraction bits: at `gain_point`, with the largest ψ of the table.
+
+        Of one input current, or of all.
+        """
+        chosen = range(self.model.currents) if input_current is None else (input_current,)
+        return max(self._largest_gain(k) for k in chosen)
+
+    def _largest_gain(self, input_current: int) -> int:
         psi = int(np.abs(self.neurons.psi_table).max())
-        constants, largest = tuple(map(int, self.neurons.constants)), 0
+        constants, largest = tuple(map(int, self.constants)), 0
         for column in self.neurons.per_neuron.T:
             p = tuple(map(int, column)) + constants
             state, current = self.model.gain_point(p)
-            _, B, C, *_ = self.model.fixed_jacobian(state, state, 0, current, p, psi)
+            _, B, C, *_ = jacobian_of(self.model, input_current)(state, state, 0, current, p, psi)
             product = abs(sum(int(b) * int(c) for b, c in zip(B, C, strict=True)))
             largest = max(largest, shr_floor(product, self.widths.coefficient_fraction))
         return largest
 
-    def drive_scale(self) -> float:
+    def drive_scale(self, input_current: int = 0) -> float:
         """Return the scale of a current as the Jacobian has it: integer I · B / 2^kc over real I · B.
 
         That of the current itself, except where a factor of B lies in the weights' scale, as δ of BRF does. Taken of
@@ -201,11 +225,11 @@ class LayerPlan:
         """
         p = tuple(map(int, self.neurons.per_neuron[:, 0])) + tuple(map(int, self.neurons.constants))
         state, current = self.model.gain_point(p)
-        _, B, *_ = self.model.fixed_jacobian(state, state, 0, current, p, 0)
+        _, B, *_ = jacobian_of(self.model, input_current)(state, state, 0, current, (*p, *self.learning_numbers), 0)
         place = max(range(len(B)), key=lambda j: abs(int(B[j])))
-        ends = [
-            self.model.fixed_step(state, 0, tuple(I + more for I in current), p)[0][place] for more in (0, DRIVE_PROBE)
-        ]
+        more = tuple(DRIVE_PROBE * (k == input_current) for k in range(len(current)))
+        moves = current, tuple(I + extra for I, extra in zip(current, more, strict=True))
+        ends = [self.model.fixed_step(state, 0, I, p)[0][place] for I in moves]
         moved = (int(ends[1]) - int(ends[0])) / DRIVE_PROBE
         drive = int(B[place]) / (1 << self.widths.coefficient_fraction)
         return float(drive * self.neurons.state_scale / moved) if moved * drive > 0 else self.neurons.current_scale
@@ -213,10 +237,10 @@ class LayerPlan:
 
 def check_neurons(name: str, neurons: QuantizedPopulation) -> None:
     """Raise InputError, naming the population, unless its neurons can learn; their functions are tried once."""
-    if neurons.model.currents != CURRENTS:
+    if not neurons.model.readout and not neurons.psi_table.any():
         raise InputError(
-            f"{name}: neuron '{neurons.model.name}' has {neurons.model.currents} input "
-            f"currents, rule: {CURRENTS} for learning; choose another neuron"
+            f"{name}: neuron '{neurons.model.name}' has a ψ table of zeros alone, rule: others to learn; "
+            "quantize the network anew"
         )
     first = tuple(int(v) for v in (*neurons.per_neuron[:, 0], *neurons.constants))
     check_steps(name, neurons.model, first, len(neurons.psi_table))
@@ -235,7 +259,7 @@ def parameter_plans(
             f"{PARAMETERS_OF_A_LAYER} where any of them learns, since each has random words of its own"
         )
     assert model.learned is not None
-    units = model.learned.units({key: layer.constant(key) for key in model.fixed_constants})
+    units = model.learned.units(layer.named_constants())
     plans = []
     for j in places:
         fraction = widths.parameter_fraction(units[j])

@@ -310,7 +310,7 @@ class Learner:
             spiking = [not run.population.model.readout for run in populations[:-1]]
             self.regularization.note([run.outputs * spikes for run, spikes in zip(populations, spiking, strict=False)])
         errors = self._errors(readout, self._due(targets))
-        weighted: dict[str, Array] = {}
+        weighted: dict[str, tuple[Array, ...]] = {}
         total = inf if self.total is None else self.total
         for i in reversed(range(len(populations))):
             if not plan.active(i):
@@ -370,7 +370,7 @@ class Learner:
 
     def take_over(self, everything: bool = False) -> None:
         """Run with the weights and neuron parameters of `qnet` as they are now, of layers that learn or of all."""
-        self.simulator.load([i for i, layer in enumerate(self.layers) if layer.weights or everything])
+        self.simulator.load([i for i, layer in enumerate(self.layers) if layer.plan.learns or everything])
         self.signals.load()
 
     def _events(self) -> dict[str, int]:

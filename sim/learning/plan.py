@@ -10,6 +10,7 @@ The third is the number of a `Tensor`, of a layer's fixed feedback weights or of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import log2
 
@@ -170,8 +171,8 @@ class LearningPlan:
 
     def _incoming(self, i: int) -> tuple[Incoming, ...]:
         """Return the connections to population i; InputError for those that cannot learn and shall."""
-        qnet, target, first = self.qnet, self.qnet.populations[i].name, 0
-        names, result = qnet.connection_names(), []
+        qnet, target = self.qnet, self.qnet.populations[i].name
+        names, result = qnet.connection_names(), list[Incoming]()
         for place, c in enumerate(qnet.connections):
             if c.target != target:
                 continue
@@ -194,12 +195,11 @@ class LearningPlan:
                 lag=self.clock.lag(c.source, target),
                 forward=self.clock.forward(c.source, target),
                 learns=learns,
-                first=first,
+                first=0,
                 scale=round(log2(qnet.message_scale(c))),
             )
             result.append(incoming)
-            first += incoming.synapses if learns else 0
-        return tuple(result)
+        return _side_by_side(result)
 
     def _layer(self, i: int, places: tuple[int, ...], before: Sequence[LayerPlan]) -> LayerPlan:
         qnet, neurons, name = self.qnet, self.qnet.populations[i], self.qnet.name(i)
@@ -344,6 +344,15 @@ class LearningPlan:
         listed = c.written_out() if isinstance(c.connection.mantissa, Convolution) else c
         rows, columns = (post, pre) if c.connection.dense else (1, listed.weights().size)
         return random_feedback(self.options.seed, number, rows, columns, self.weight_bits)
+
+
+def _side_by_side(incoming: Sequence[Incoming]) -> tuple[Incoming, ...]:
+    """Give synapses that learn their places among those of a neuron, those of an input current behind each other."""
+    firsts, place = dict[int, int](), 0
+    for c in sorted(incoming, key=lambda c: c.connection.current):
+        firsts[c.place] = place
+        place += c.synapses if c.learns else 0
+    return tuple(replace(c, first=firsts[c.place]) for c in incoming)
 
 
 def _said_of_others(names: Sequence[str]) -> str:

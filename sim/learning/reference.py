@@ -258,12 +258,13 @@ class LearningReference:
         errors = {}
         for i in self.plan.outputs:
             errors[i], error = error[: self.plan.layers[i].size], error[self.plan.layers[i].size :]
-        weighted: dict[str, list[int]] = {}
+        weighted: dict[str, list[list[int]]] = {}
         for i in reversed(range(len(self.layers))):
             if self.plan.active(i):
                 layer, signal = self.layers[i], self._signal(i, errors, weighted)
                 inside = self.plan.clock.window(i, length).holds(self.time)
-                weighted[layer.name] = layer.learn(signal) if inside else [0] * layer.neurons.size
+                nothing = [[0] * layer.neurons.size] * layer.neurons.model.currents
+                weighted[layer.name] = layer.learn(signal) if inside else nothing
 
     def _error(self, output: list[int], step: StepTarget) -> list[int]:
         """Compute the error of each output, in error_bits bits, by its definition run on words."""
@@ -281,7 +282,7 @@ class LearningReference:
                 self.value_error_of(Table.of(output), Table.of(step.values), fraction, bits, error)
         return [check_width(value, plan.error_bits, "error") for value in error.numbers()]
 
-    def _signal(self, i: int, errors: dict[int, list[int]], weighted: dict[str, list[int]]) -> list[int]:
+    def _signal(self, i: int, errors: dict[int, list[int]], weighted: dict[str, list[list[int]]]) -> list[int]:
         """Compute the learning signal of population i: its parts, each after its wait, added and brought to its width.
 
         Where all parts wait as long, it is their sum, brought to its width, that waits.
@@ -308,7 +309,7 @@ class LearningReference:
             self.signal_clips += clipped
         return signal if len(waits) > 1 else self._queued(i, waits[0], signal)
 
-    def _back(self, layer: LayerPlan, place: int, weighted: dict[str, list[int]]) -> list[int]:
+    def _back(self, layer: LayerPlan, place: int, weighted: dict[str, list[list[int]]]) -> list[int]:
         """Compute Σ_k h_k m_kj for each neuron j, over the weights that its spikes travel or random ones."""
         above, total = self.plan.qnet.connections[place].target, [0] * layer.size
         c = next(c for q in self.plan.layers for c in q.incoming if c.place == place)
@@ -320,7 +321,7 @@ class LearningReference:
                 for number, j, _ in row:
                     if j < columns:
                         weight = weights[k * columns + j] if by_row else weights[number]
-                        total[j] += weighted[above][k] * int(weight)
+                        total[j] += weighted[above][c.connection.current][k] * int(weight)
         return [check_width(value, WORD_BITS, f"{layer.name}, neuron {j}: feedback") for j, value in enumerate(total)]
 
     def _queued(self, i: int, wait: int, new: list[int]) -> list[int]:

@@ -71,6 +71,12 @@ class LearningLayer:
         self.state_bits, self.state_fraction, self.entry_bits = w.state_bits, w.state_fraction, w.entry_bits
         self.coefficient_fraction, self.fraction = w.coefficient_fraction, w.eligibility_fraction
         self.bits, self.rounding, self.accumulator_bits = w.eligibility_bits, w.rounding, w.accumulator_bits
+        # the Jacobian finds numbers of learning behind the parameters
+        self.learning_numbers = plan.learning_numbers
+        self.current_of = [0] * self.synapses
+        for c in plan.incoming:
+            if c.learns:
+                self.current_of[c.first : c.first + c.synapses] = [c.connection.current] * c.synapses
         # of the gradient of each source
         self.dropped = [w.gradient_shift] * self.synapses + [p.dropped for p in plan.parameters]
         self._check_words()
@@ -83,7 +89,9 @@ class LearningLayer:
         self.run = ReferencePopulation(self._population(), self.state_bits)
         n, sources = self.neurons.size, (self.synapses + len(self.parameters)) * self.learns
         self.eligibility = [[(0,) * self.neurons.model.d] * sources for _ in range(n)]
-        self.waiting = deque([([[0] * sources for _ in range(n)], [0] * n)] * self.wait)
+        self.waiting = deque(
+            [([[0] * sources for _ in range(n)], [(0,) * self.neurons.model.currents] * n)] * self.wait
+        )
 
     def start_gradient(self) -> None:
         """Set the gradient to 0."""
@@ -115,12 +123,15 @@ class LearningLayer:
         self.run.step([tuple(currents) for currents in self.currents])
         return list(self.run.outputs)
 
-    def learn(self, signal: list[int]) -> list[int]:
-        """Take eligibilities and gradient through this step; return nearest(B·C / 2^kc) g for the layer below."""
+    def learn(self, signal: list[int]) -> list[list[int]]:
+        """Take eligibilities and gradient through this step.
+
+        Returns nearest(B·C / 2^kc) g of each input current, which populations below receive.
+        """
         effects, gains = [], []
         for i in range(self.neurons.size):
             A, B, C, C_prev, P, E, F = self._jacobian(i)
-            gains.append(gain(B, C, self.coefficient_fraction))
+            gains.append(tuple(gain(row, C, self.coefficient_fraction) for row in B))
             effects.append(
                 [
                     self._effect(i, k, drive, direct, A, C, C_prev, F)
@@ -134,14 +145,16 @@ class LearningLayer:
                 total, clipped = gradient_step(self.gradient[i][k], g, e, self.dropped[k], self.accumulator_bits)
                 self.gradient[i][k] = check_width(total, self.accumulator_bits, f"{self._at(i, k)}: gradient")
                 self.clips["accumulators"] += clipped
-        return [factor * g for factor, g in zip(gains, signal, strict=True)]
+        by_current = zip(*gains, strict=True)
+        return [[factor * g for factor, g in zip(factors, signal, strict=True)] for factors in by_current]
 
-    def _sources(self, i: int, B: Row, P: Any, E: dict[int, int]) -> Iterable[tuple[Row, int]]:
+    def _sources(self, i: int, B: tuple[Row, ...], P: Any, E: dict[int, int]) -> Iterable[tuple[Row, int]]:
         """Yield for each source what drives the states, (d,) with its fraction bits, and the spike itself."""
         if not self.learns:
             return
-        by_current = drive_of_current(B, self.fraction, self.coefficient_fraction)
-        for pre, scale in zip(self.pre[i], self.scales, strict=True):
+        drives = [drive_of_current(row, self.fraction, self.coefficient_fraction) for row in B]
+        for pre, scale, k in zip(self.pre[i], self.scales, self.current_of, strict=True):
+            by_current = drives[k]
             yield drive_of_synapse(by_current, pre) if scale is None else drive_of_number(by_current, pre, scale), 0
         for j, fraction in self.parameter_fractions.items():
             yield drive_of_parameter(P[j], fraction - self.state_fraction), E[j] << fraction
@@ -156,22 +169,27 @@ class LearningLayer:
         self.clips["eligibilities"] += clipped
         return check_width(e, self.bits, f"{at}: effect")
 
-    def _jacobian(self, i: int) -> tuple[Any, Row, Row, Row, Any, dict[int, int], Row]:
-        """Compute A, B, C, C', P, E by place of the parameters that learn, and F."""
-        model, p = self.neurons.model, self.run.params[i]
+    def _jacobian(self, i: int) -> tuple[Any, tuple[Row, ...], Row, Row, Any, dict[int, int], Row]:
+        """Compute A, B by input current, C, C', P, E by place of the parameters that learn, and F."""
+        model, p = self.neurons.model, (*self.run.params[i], *self.learning_numbers)
         at, table = f"{self.name}, neuron {i}", self.neurons.psi_table
         before, after = (tuple(map(Word, states[i])) for states in (self.states_before, self.run.states))
         with error_context(at):
             index = 0 if model.psi_index is None else model.psi_index(before, after, p)
-        psi, current = Word(table[check_psi_index(at, model, index, len(table))]), Word(self.currents[i][0])
+        psi = Word(table[check_psi_index(at, model, index, len(table))])
         with error_context(at):
-            found = model.fixed_jacobian(before, after, self.outputs_before[i], (current,), p, psi)
+            currents = tuple(map(Word, self.currents[i]))
+            found = model.fixed_jacobian(before, after, self.outputs_before[i], currents, p, psi)
         A, B, C, C_prev, P, E, F = mapped(found, int)
         given = tuple([E[j] for j in self.parameters])
         learned = clamped(given, self.entry_bits)
-        A, B, C, C_prev, F, count = clamp_jacobian(A, B, C, C_prev, F, self.entry_bits)
+        one, *others = (B,) if model.currents == 1 else B
+        A, one, C, C_prev, F, count = clamp_jacobian(A, one, C, C_prev, F, self.entry_bits)
+        B = (one, *(clamped(row, self.entry_bits) for row in others))
+        count += sum(changes(row, full) for row, full in zip(B[1:], others, strict=True))
         self.clips["Jacobians"] += count + changes(learned, given)
-        for name, row in (*(("A", row) for row in A), ("B", B), ("C", C), ("C'", C_prev), ("F", F), ("E", learned)):
+        rows = [*(("A", row) for row in A), *(("B", row) for row in B)]
+        for name, row in (*rows, ("C", C), ("C'", C_prev), ("F", F), ("E", learned)):
             for entry in row:
                 check_width(entry, self.entry_bits, f"{self.name}, neuron {i}: entry of {name}")
         return A, B, C, C_prev, P, dict(zip(self.parameters, learned, strict=True)), F

@@ -110,18 +110,20 @@ class SignalScales:
             return 4 << (self.error_bits - 1), 1 - self.error_bits
         c = self.connections[term.connection]
         above = self.layers[self._place[c.target]]
-        largest = self.largest_feedback(above, 2 * 4 if above.takes_error_alone else above.size)
+        parts = 2 * 4 if above.takes_error_alone else above.size
+        largest = self.largest_feedback(above, parts, c.current)
         if largest.bit_length() > PRODUCT_BITS:
             raise _too_wide(above.name, largest)
         # h = nearest(B·C / 2^kc) g keeps the coefficients' fraction, at every connection on the way
-        fraction, scale = above.widths.coefficient_fraction, round(log2(above.drive_scale()))
+        fraction = above.widths.coefficient_fraction - above.model.derivative_exponent
+        scale = round(log2(above.drive_scale(c.current)))
         # of a number, which travels as a message
         message = next(i.scale for i in above.incoming if i.place == term.connection)
         return largest, self.of(above.index).unit + c.exponent - scale - fraction + message
 
-    def largest_feedback(self, above: LayerPlan, parts: int) -> int:
+    def largest_feedback(self, above: LayerPlan, parts: int, input_current: int | None = None) -> int:
         """Bound the sum that a layer sends down over one weight each of `parts` neurons, each at full signal."""
-        return parts * self.weight_top * max(above.largest_gain(), 1) * above.widths.largest_signal
+        return parts * self.weight_top * max(above.largest_gain(input_current), 1) * above.widths.largest_signal
 
 
 def _too_wide(name: str, largest: int) -> InputError:

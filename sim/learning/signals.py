@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,11 +113,11 @@ class Signals:
         for way in self.ways.values():
             way.load()
 
-    def of(self, i: int, errors: Mapping[int, Array], weighted: Mapping[str, Array], steps: int) -> Array:
+    def of(self, i: int, errors: Mapping[int, Array], weighted: Mapping[str, Sequence[Array]], steps: int) -> Array:
         """Compute the signal (steps, n) of population i.
 
-        errors : by place of an output population. weighted : by name of the populations above their
-        nearest(B·C / 2^kc) g, (steps, n)
+        errors : by place of an output population. weighted : by name of the populations above, for each of their input
+        currents nearest(B·C / 2^kc) g, (steps, n)
         """
         layer = self.plan.layers[i]
         signals, bits = self.plan.signal_scales.of(i), layer.widths.signal_bits
@@ -126,7 +126,7 @@ class Signals:
             return self._queued(i, waits[0], errors[i])
         if len(layer.terms) == 1 and self._way(layer.terms[0]).whole:  # at once, as in every chain
             way, signal = self._way(layer.terms[0]), np.empty((steps, layer.size), np.int64)
-            above = weighted[way.c.connection.target]
+            above = weighted[way.c.connection.target][way.c.connection.current]
             feedback_kernel()(above, way.matrix, signals.shift, bits, signal, self.clips)
             return self._queued(i, waits[0], signal)
         total = np.zeros((steps, layer.size), np.int64)
@@ -139,7 +139,7 @@ class Signals:
                     add_shifted_kernel()(errors[i], down, part)
                 else:
                     way = self._way(term)
-                    way.add(weighted[way.c.connection.target], down, part)
+                    way.add(weighted[way.c.connection.target][way.c.connection.current], down, part)
             total += self._queued(i, wait, part) if len(waits) > 1 else part
         signal = np.empty_like(total)
         signal_kernel()(total, signals.shift, bits, signal, self.clips)

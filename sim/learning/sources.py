@@ -21,6 +21,8 @@ class ArrivingSpikes:
     ----------
     plan : LayerPlan
         Of the population.
+    input_current : int
+        Current of the neurons to which the synapses belong.
     padded : int
         Synapses of a neuron with those that never fire, which fill whole vectors.
 
@@ -28,6 +30,8 @@ class ArrivingSpikes:
     ----------
     incoming : tuple of Incoming
         Connections that learn.
+    first : int
+        Place of their first synapse among all of a neuron that learn.
     listed : bool
         Whether each neuron has a list of synapses of its own.
     numbers : bool
@@ -36,12 +40,13 @@ class ArrivingSpikes:
         (padded,) log2 of what a unit that arrives at a synapse is as a message, 0 of spikes.
     """
 
-    def __init__(self, plan: LayerPlan, padded: int) -> None:
-        self.incoming = tuple(c for c in plan.incoming if c.learns)
-        self.listed = plan.listed
+    def __init__(self, plan: LayerPlan, input_current: int, padded: int) -> None:
+        self.incoming = plan.learning(input_current)
+        self.first = min((c.first for c in self.incoming), default=0)
+        self.listed = any(c.listed for c in self.incoming)
         self.numbers, self.scales = any(c.message is not None for c in self.incoming), np.zeros(padded, np.int64)
         for c in self.incoming:
-            self.scales[c.first : c.first + c.synapses] = c.scale
+            self.scales[self.of(c)] = c.scale
         self._entries = {c.place: c.entries() for c in self.incoming} if self.listed else {}
         # what is read side by side: (connection, lag, its first column)
         self._blocks: list[tuple[Incoming, int, int]] = []
@@ -50,9 +55,13 @@ class ArrivingSpikes:
         if self.listed:
             self._list(plan.size, padded)
         else:
-            self._blocks = [(c, c.largest_lag, c.first) for c in self.incoming]
+            self._blocks = [(c, c.largest_lag, c.first - self.first) for c in self.incoming]
         self._pre = np.zeros((0, self._width), np.int16)
         self._rows = np.zeros((TILE, padded) if self.listed else (1, 1), np.int16)
+
+    def of(self, c: Incoming) -> slice:
+        """Return the columns of a connection."""
+        return slice(c.first - self.first, c.first - self.first + c.synapses)
 
     def _list(self, n: int, padded: int) -> None:
         """Give each lag of each connection columns of its own, and each synapse the number of one."""
@@ -69,7 +78,7 @@ class ArrivingSpikes:
         self._width = first + 1
         self._index = np.full((n, padded), first, np.int32)  # the last column never fires
         for c, entries, at in places:
-            self._index[entries.post, c.first + entries.slot] = at
+            self._index[entries.post, c.first - self.first + entries.slot] = at
 
     def arriving(
         self, sent: Callable[[str, int], Array], time: int, active: slice, dtype: type[Any]
@@ -95,5 +104,5 @@ class ArrivingSpikes:
     def gradient(self, c: Incoming, gradient: Array) -> Array:
         """Return the gradients (weights, 1) of a connection whose synapses stand in lists."""
         entries: Entries = self._entries[c.place]
-        stored: Array = gradient[entries.post, c.first + entries.slot]
+        stored: Array = gradient[entries.post, c.first - self.first + entries.slot]
         return stored[:, None]

@@ -38,7 +38,7 @@ class Updater:
         """Return the gradient of all that learns: (n, m) of a connection, (n,) of a neuron parameter; views."""
         result: dict[str, Array] = {}
         for learner in self.layers:
-            if learner.weights:
+            if learner.plan.learns:
                 result |= learner.connection_gradients()
             names = learner.neurons.model.trainable
             result |= {f"{learner.name}.{names[j]}": p.gradient for j, p in learner.parameters.items()}

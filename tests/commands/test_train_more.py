@@ -124,4 +124,4 @@ def test_resonators_out_of_a_netx_file_train_and_go_back_to_integers(rule: str, 
     again = answer("quantize", trained["network"], "--data", data, "--out", tmp_path / "t")["file"]
     scored = answer("simulate", again, "--data", data)
     assert scored["accuracy"] > 0.9
-    assert "has no integer Jacobian, it cannot learn on chip" in refusal("learn", again, "--data", data)
+    assert answer("learn", again, "--data", data, "--rate", 0.05, "--out", tmp_path / "l")["accuracy_after"] > 0.85

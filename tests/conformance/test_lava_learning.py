@@ -297,10 +297,6 @@ def test_networks_that_cannot_learn_in_lava_are_refused() -> None:
     qnet = qnet.with_layers({0: of_model(qnet.layers[0], "lif_refractory")})
     with pytest.raises(InputError, match=r"layers\.0: neuron 'lif_refractory' has no integer Jacobian"):
         check_learning(qnet, LearnOptions())
-    two = replace(get_model("brf"), currents=2)
-    qnet = qnet.with_layers({0: replace(network(("brf",)).layers[0], model=two)})
-    with pytest.raises(InputError, match=r"layers\.0: neuron 'brf' has 2 input currents, rule: 1 for learning"):
-        check_learning(qnet, LearnOptions())
     with pytest.raises(InputError, match=r"noise = \(3, 0\), but Lava adds none"):
         check_learning(network(("brf",)), LearnOptions(noise=(3, 0)))
 

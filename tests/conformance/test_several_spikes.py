@@ -21,9 +21,6 @@ from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.learning.learner import Learner
-from hypr_neuro.sim.learning.options import LearnOptions
-from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing.graphs import random_graph
 from hypr_neuro.testing.networks import integer_models, random_network, random_spikes, varied
@@ -156,13 +153,6 @@ def test_what_cannot_take_several_spikes_says_so(model: str, tmp_path: Path) -> 
         hn.quantize(alone, "loihi1", calibration=x)
     with pytest.raises(InputError, match="several spikes in a step, rule for SpiNNaker2: one"):
         hn.compile(hn.quantize(alone, "spinnaker2", calibration=x), target="spinnaker2", out=tmp_path / "alone")
-    qnet = hn.quantize(net, "loihi2", calibration=x)
-    with pytest.raises(InputError, match=f"neuron '{model}'"):
-        LearningReference(qnet, LearnOptions())
-    with pytest.raises(InputError, match=f"neuron '{model}'"):
-        Learner(qnet, LearnOptions())
-    with pytest.raises(InputError, match=f"neuron '{model}'"):
-        hn.compare(net, qnet, hn.SequenceData("x", x, np.arange(3) % 3, np.array(["train", "train", "test"]), 3))
     for profile, target in (("loihi2", "netx"), ("spinnaker2", "spinnaker2")):
         with pytest.raises(InputError, match=model):
             hn.compile(hn.quantize(net, profile, calibration=x), target=target, out=tmp_path / target)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from hypr_neuro.neurons import MODELS
-from hypr_neuro.neurons.base import Param
+from hypr_neuro.neurons.base import NeuronModel, Param
 from hypr_neuro.testing import integer
 
 FOLDER = Path(__file__).resolve().parents[1] / "models"
@@ -232,6 +232,12 @@ def assert_fires(name: str, share: float, low: float, high: float, where: str = 
             f"tests/models/{name}.py, the size of its random currents, now {record_of(name).drive}",
             pytrace=False,
         )
+
+
+def learning_numbers(model: NeuronModel, coefficient_fraction: int, state_scale: float) -> dict[str, int]:
+    """Return by name what a model's Jacobian finds behind the integers of a neuron and its layer."""
+    known = {"coefficient_fraction": coefficient_fraction, "state_fraction": round(math.log2(state_scale))}
+    return {name: known[name] for name in model.fixed_learning}
 
 
 def draw_by_records() -> None:

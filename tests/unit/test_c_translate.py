@@ -169,8 +169,10 @@ int main(void) {
 """
 
 
-def sizes_of(model: NeuronModel) -> dict[str, int]:
+def sizes_of(model: NeuronModel, function: Callable) -> dict[str, int]:
     count = len(model.fixed_per_neuron) + len(model.fixed_constants)
+    if function is model.fixed_jacobian:
+        count = model.learning_count
     return {"s": model.d, "s_prev": model.d, "I": model.currents, "p": count, "change": len(model.trainable)}
 
 
@@ -211,7 +213,7 @@ class Program:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     models = [MODELS[name] for name in INTEGER]
-    sizes = {f: {} for f in (*rule_functions(), *OWN)} | {f: sizes_of(m) for m in models for f in model_functions(m)}
+    sizes = {f: {} for f in (*rule_functions(), *OWN)} | {f: sizes_of(m, f) for m in models for f in model_functions(m)}
     return Program(tmp_path_factory.mktemp("translated"), sizes)
 
 
@@ -378,7 +380,9 @@ def arguments(rng: np.random.Generator, name: str, function: Callable, p: list[i
         elif argument in ("I", "change"):
             row += [*map(int, numbers(rng, -TOP, TOP, model.currents if argument == "I" else len(model.trainable)))]
         else:
-            row += p if argument == "p" else [int(rng.integers(0, 2 if argument == "z_prev" else 1 << 16))]
+            # fraction bits, which the Jacobian finds behind p
+            more = [int(rng.integers(9, 17)) for _ in model.fixed_learning] * (function is model.fixed_jacobian)
+            row += [*p, *more] if argument == "p" else [int(rng.integers(0, 2 if argument == "z_prev" else 1 << 16))]
     return row
 
 
@@ -387,7 +391,7 @@ def test_neurons_equal_python(name: str, program: Program, rng: np.random.Genera
     sets = [parameters(rng, name) for _ in range(100)]
     for function in model_functions(MODELS[name]):
         rows = np.array([arguments(rng, name, function, sets[i % len(sets)]) for i in range(2000)], dtype=np.int64)
-        expected = python_rows(function, rows, sizes_of(MODELS[name]))
+        expected = python_rows(function, rows, sizes_of(MODELS[name], function))
         np.testing.assert_array_equal(program.run(function, rows), expected, err_msg=c_name(function))
         assert not function.__name__.endswith("index") or np.all((expected >= 0) & (expected < PSI_ENTRIES))
 

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from model_records import Tolerance, assert_fires, record_of
+from model_records import Tolerance, assert_fires, learning_numbers, record_of
 
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import FixedParams, NeuronModel, no_integer_form
+from hypr_neuro.neurons.by_current import jacobian_of
 from hypr_neuro.numbers.fixed_point import ROUNDING
 from hypr_neuro.numbers.surrogates import SURROGATES
 from hypr_neuro.profiles.profile import Profile, load_profile
@@ -88,11 +89,18 @@ def compare_at_a_state(
     """One random state: its step, ψ of the table against the surrogate, then both Jacobians for the table's ψ."""
     tolerance, one = tolerance_of(model.name), 2.0 ** (chip.precision.coefficient_bits.value - 1)
     before = tuple(int(v) for v in np.rint(rng.uniform(-reach, reach, model.d) * fixed.state_scale))
-    z, current = int(rng.integers(0, 2)) * (not model.readout), (int(rng.uniform(-2, 2) * fixed.current_scale),)
+    z = int(rng.integers(0, 2)) * (not model.readout)
+    current = tuple(int(rng.uniform(-2, 2) * fixed.current_scale) for _ in range(model.currents))
+    values, psi = model.with_coefficients(tuple(real.values())), 0
+    if model.after_reset is not None and z:  # integers hold states after it
+        held = model.after_reset(tuple(v / fixed.state_scale for v in before), np.float64(z), values)
+        before = tuple(round(float(v) * fixed.state_scale) for v in held)
     after, spike, events = model.fixed_step(before, z, current, p)
     states = [tuple(v / fixed.state_scale for v in s) for s in (before, after)]
-    values, psi = model.with_coefficients(tuple(real.values())), 0
-    stepped, fired = model.float_step(states[0], float(z), (current[0] / fixed.current_scale,), values)
+    real_current = tuple(value / fixed.current_scale for value in current)
+    stepped, fired = model.float_step(states[0], float(z), real_current, values)
+    if model.after_reset is not None:
+        stepped = model.after_reset(stepped, np.float64(fired), values)
     if events == 0 and (model.readout or spike == fired):
         assert_within(states[1], stepped, tolerance.step * reach, f"{where}: step")
     if model.surrogate is not None:
@@ -100,17 +108,40 @@ def compare_at_a_state(
         assert_within(
             psi / one, SURROGATES[model.surrogate](model.float_psi_arg(*states, values)), tolerance.psi, f"{where}: ψ"
         )
-    got = whole_jacobian(model.fixed_jacobian(before, after, z, current, p, psi), one, fixed.state_scale)
-    wanted = model.float_jacobian(*states, float(z), (current[0] / fixed.current_scale,), values, psi / one)
+    p = (*p, *learning_numbers(model, int(np.log2(one)), fixed.state_scale).values())
+    for k in range(model.currents):
+        parts = jacobian_of(model, k)(before, after, z, current, p, psi)
+        found = whole_jacobian(parts, one, fixed.state_scale)
+        wanted = jacobian_of(model, k, real=True)(*states, float(z), real_current, values, psi / one)
+        compare_jacobians(model, fixed, real, found, wanted, reach, one, f"{where}, current {k}")
+
+
+def compare_jacobians(
+    model: NeuronModel,
+    fixed: FixedParams,
+    real: dict[str, float],
+    got: list[np.ndarray],
+    wanted: tuple[object, ...],
+    reach: float,
+    one: float,
+    where: str,
+) -> None:
+    """Entries of one input current's Jacobian; those by parameters where these learn on a chip."""
+    tolerance = tolerance_of(model.name)
     A, B, C, Cp, P, E = (np.array(entries) for entries in wanted)
-    units = np.array(tolerance.param_units(real))
     assert_within(got[0] / one, A, tolerance.A, f"{where}: A")
     # a unit of the weighted sum changes the state by gain · 2^shift; the integer B leaves the power of two out
     gain = B * fixed.state_scale / fixed.current_scale
     shift = np.round(np.log2(np.abs(gain).max() / (np.abs(got[1]).max() / one)))
     assert_within(got[1] / one, gain / 2.0**shift, tolerance.B, f"{where}: B")
-    assert_within(got[2] / one, C, tolerance.C, f"{where}: C")
-    assert_within(got[3] / one, Cp, tolerance.C, f"{where}: C'")
+    unit = one / 2.0**model.derivative_exponent
+    assert_within(got[2] / unit, C, tolerance.C, f"{where}: C")
+    assert_within(got[3] / unit, Cp, tolerance.C, f"{where}: C'")
+    if model.learned is None:
+        assert not np.any(got[4])
+        assert not np.any(got[5])
+        return
+    units = np.array(tolerance.param_units(real))
     for name, ours, theirs, allowed in zip(
         model.trainable,
         got[4] / fixed.state_scale,

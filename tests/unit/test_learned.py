@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from model_records import LearnedRecord, record_of
+from model_records import LearnedRecord, learning_numbers, record_of
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import Population
@@ -60,7 +60,9 @@ def at_the_ends(model: NeuronModel, rng: np.random.Generator) -> Values:
 
 def quantized(model: NeuronModel, params: Values, profile: str, rng: np.random.Generator) -> FixedParams:
     chip = varied("loihi2", precision__coefficient_bits=12) if profile == "narrow" else load_profile(profile)
-    return model.to_fixed(params, chip.fixed_format(float(rng.choice([1.5, 10.0, 3000.0])), 1.0))
+    fixed = model.to_fixed(params, chip.fixed_format(float(rng.choice([1.5, 10.0, 3000.0])), 1.0))
+    fixed.constants |= learning_numbers(model, chip.precision.coefficient_bits.value - 1, fixed.state_scale)
+    return fixed
 
 
 def numbers(model: NeuronModel, fixed: FixedParams, neuron: int) -> tuple[int, ...]:
@@ -200,7 +202,8 @@ def test_changed_integers_keep_the_model_s_rules(name: str) -> None:
                 for variable, value in zip(model.states, after, strict=True):
                     assert variable.overflow == "wrap" or abs(value) <= top, f"{variable.name} = {value}"
                 entry = 256 if model.psi_index is None else model.psi_index(before, after, p)
-                model.fixed_jacobian(before, after, z, current, p, int(fixed.psi_table[entry]))
+                more = tuple(fixed.constants[name] for name in model.fixed_learning)
+                model.fixed_jacobian(before, after, z, current, p + more, int(fixed.psi_table[entry]))
             for row, value in enumerate(p[: len(model.fixed_per_neuron)]):
                 fixed.per_neuron[model.fixed_per_neuron[row]][i] = value
         own = np.stack([fixed.per_neuron[key] for key in model.fixed_per_neuron])
@@ -229,5 +232,5 @@ def test_compiled_changes_equal_python(name: str) -> None:
 def test_only_a_model_with_a_jacobian_says_what_learns() -> None:
     assert len(LEARNING) >= 7
     assert all(MODELS[name].fixed_jacobian is not no_integer_form for name in LEARNING)
-    with pytest.raises(InputError, match="'rf': rule: learned needs fixed_jacobian"):
-        replace(MODELS["rf"], learned=MODELS["li"].learned)
+    with pytest.raises(InputError, match="'lif_refractory': rule: learned needs fixed_jacobian"):
+        replace(MODELS["lif_refractory"], learned=MODELS["li"].learned)

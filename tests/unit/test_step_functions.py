@@ -18,6 +18,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from contract_neurons import models
+from model_records import learning_numbers
 
 from hypr_neuro.errors import WidthError
 from hypr_neuro.neurons import MODELS
@@ -309,7 +310,10 @@ def test_no_intermediate_result_leaves_64_bits(name: str) -> None:
         if model.fixed_jacobian is no_integer_form:
             continue
         entry = 256 if model.psi_index is None else rng.choice([model.psi_index(before, after, p), 256])
-        A, _, C, late, _, _, _ = model.fixed_jacobian(before, after, z, current, p, Word(fixed.psi_table[entry]))
+        more = words(learning_numbers(model, profile.precision.coefficient_bits.value - 1, fixed.state_scale).values())
+        A, _, C, late, _, _, _ = model.fixed_jacobian(
+            before, after, z, current, (*p, *more), Word(fixed.psi_table[entry])
+        )
         for row in (*A, C, late):
             assert sum(abs(v) << 31 for v in row) < 1 << 62, "room for rounding and for what arrives"
         if model.learned is not None:

@@ -116,7 +116,7 @@ def _at_once(program: LearningProgram, i: int, c: Incoming, suffix: str, source:
         n=plan.layers[i].size,
         under=source,
         shift=plan.signal_scales.of(source).shift,
-        down=program.down(i),
+        down=program.down(i, c.connection.current),
         matrix=f"feedback_weight_{suffix}" if random else weights_name(program, i),
         column=f"{first} + k" if first else "k",
         over="fixed random numbers" if random else "its weights",
@@ -127,7 +127,7 @@ def _at_once(program: LearningProgram, i: int, c: Incoming, suffix: str, source:
 
 def _parts(program: LearningProgram, i: int, c: Incoming, suffix: str) -> list[str]:
     """Write the loops that add up what comes back, by the form of the connection; none where nothing does."""
-    n, down = program.plan.layers[i].size, f"hn_learn_run.{program.down(i)}"
+    n, down = program.plan.layers[i].size, f"hn_learn_run.{program.down(i, c.connection.current)}"
     if not sends(c):
         return []
     if program.plan.options.feedback == "random":

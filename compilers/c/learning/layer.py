@@ -17,6 +17,7 @@ from hypr_neuro.compilers.c.learning.source import (
     Jacobian,
     Source,
     drive_lines,
+    ending,
     gain_text,
     jacobian_lines,
     parameter_drive,
@@ -103,7 +104,7 @@ class LayerText:
             row=lines(2, row),
             currents=lines(2, [*currents, *self._frozen_sums()]),
             currents_of_one=self.model.currents,
-            keep=lines(2, [f"run->current_{i}[i] = (int32_t)current[0];"] if self.field("current") else []),
+            keep=lines(2, self._kept_currents()),
             sent_type=self.kind("sent"),
             state_type=self.kind("state"),
         )
@@ -232,6 +233,15 @@ class LayerText:
         places = [f"{c * n} + i" if c else "i" for c in range(self.model.currents)]
         return [f"current[{c}] += run->arriving[{place}];" for c, place in enumerate(places)]
 
+    def _current_of(self, k: int) -> str:
+        """Write where the input current k of neuron i is kept."""
+        return f"run->current_{self.i}[{k}][i]" if self.model.currents > 1 else f"run->current_{self.i}[i]"
+
+    def _kept_currents(self) -> list[str]:
+        if not self.field("current"):
+            return []
+        return [f"{self._current_of(k)} = (int32_t)current[{k}];" for k in range(self.model.currents)]
+
     # --- learning
 
     def _active(self) -> str:
@@ -247,6 +257,10 @@ class LayerText:
             "hn_learn_active.c",
             **self.names,
             slot=lines(1, slot),
+            np_learning=self.model.learning_count,
+            currents_of_one=self.model.currents,
+            current=", ".join(self._current_of(k) for k in range(self.model.currents)),
+            of_learning=lines(2, self._of_learning()),
             psi=lines(2, [f"const int64_t psi = {psi}"]),
             entries=lines(2, entries),
             gain=self._gain(),
@@ -255,31 +269,48 @@ class LayerText:
             advance=lines(1, advance),
         )
 
+    def _of_learning(self) -> list[str]:
+        """Write the numbers that the Jacobian finds behind those of the neuron and its layer."""
+        named = zip(self.model.fixed_learning, self.numbers.learning_numbers, strict=True)
+        first = self.model.learning_count - len(self.model.fixed_learning)
+        return [f"p[{first + j}] = {value}; /* {name} */" for j, (name, value) in enumerate(named)]
+
     def _entries(self) -> list[str]:
         """Write the clamped entries of the Jacobian, those that the model has, into variables."""
-        text = jacobian_lines(self.i, self.numbers, self.at)
-        if not self.numbers.learns:
-            # of what is not used: all but B, C and what they multiply
-            s = structure(self.model)
-            used = {f"{letter}{r}" for r in range(self.model.d) if s.B[r] and s.C[r] for letter in "bc"}
-            text += [
-                f"(void){name};" for name in Jacobian(scope_of(self.numbers), self.numbers).names if name not in used
-            ]
-        return text
+        text, used = jacobian_lines(self.i, self.numbers, self.at), self._used()
+        return text + [
+            f"(void){name};" for name in Jacobian(scope_of(self.numbers), self.numbers).names if name not in used
+        ]
+
+    def _used(self) -> set[str]:
+        """Name the entries that something is computed of: all for synapses that learn, for signals B, C and both."""
+        names, used = list(Jacobian(scope_of(self.numbers), self.numbers).names), set[str]()
+        if self.numbers.learns:
+            used = {name for name in names if not name.startswith("b")}
+        for k in range(self.model.currents):
+            s = structure(self.model, k)
+            if self.numbers.learning(k):
+                used |= {f"b{r}{ending(k)}" for r in range(self.model.d)}
+            if k in self.program.returning_currents(self.i):
+                both = [r for r in range(self.model.d) if s.B[r] and s.C[r]]
+                used |= {f"b{r}{ending(k)}" for r in both} | {f"c{r}" for r in both}
+        return used
 
     def _gain(self) -> str:
-        if not self.plan.passes_down(self.i):
-            return "\0"
-        text = [f"int64_t gain = {gain_text(self.numbers)};"]
-        if self.numbers.waiting:
-            text += [
-                "{",
-                "    const int64_t today = gain;",
-                f"    gain = run->gain_{self.i}[slot][i];",
-                f"    run->gain_{self.i}[slot][i] = (int32_t)today;",
-                "}",
-            ]
-        return lines(2, [*text, f"run->{self.program.down(self.i)}[i] = gain * g;"]) + "\n"
+        text: list[str] = []
+        for k in self.program.returning_currents(self.i):
+            gain, kept = f"gain{ending(k)}", f"run->gain_{self.i}{ending(k)}[slot][i]"
+            text.append(f"int64_t {gain} = {gain_text(self.numbers, k)};")
+            if self.numbers.waiting:
+                text += [
+                    "{",
+                    f"    const int64_t today = {gain};",
+                    f"    {gain} = {kept};",
+                    f"    {kept} = (int32_t)today;",
+                    "}",
+                ]
+            text.append(f"run->{self.program.down(self.i, k)}[i] = {gain} * g;")
+        return lines(2, text) + "\n" if text else "\0"
 
     def _synapses(self) -> str:
         if not self.numbers.learns:
@@ -314,7 +345,7 @@ class LayerText:
         for part in self.inputs.rows:
             c = part.incoming
             before = runs[-1][2][-1] if runs else None
-            if before is not None and (before.message is None, before.scale) == (c.message is None, c.scale):
+            if before is not None and _read_as(before) == _read_as(c):
                 runs[-1] = (runs[-1][0], part.stop, [*runs[-1][2], c])
             else:
                 runs.append((part.first, part.stop, [c]))
@@ -329,7 +360,7 @@ class LayerText:
         largest = max(largest, *(c.largest_message for c in connections))
         scale = None if connections[0].message is None else connections[0].scale
         source = Source(
-            synapse_drive(scope, n, largest, scale),
+            synapse_drive(scope, n, largest, scale, connections[0].connection.current),
             0,
             eligibility,
             waiting,
@@ -337,7 +368,8 @@ class LayerText:
             self._source_kinds,
             n.widths.gradient_shift,
         )
-        read = [f"const int32_t x = {arriving};"] * any(structure(self.model).B)
+        reached = structure(self.model, connections[0].connection.current).B
+        read = [f"const int32_t x = {arriving};"] * any(reached)
         return [*read, *source_lines(self.i, n, source, scope)]
 
     def _parameters(self) -> str:
@@ -360,6 +392,11 @@ class LayerText:
     @property
     def _source_kinds(self) -> tuple[str, str]:
         return word(self.numbers.widths.eligibility_bits), word(self.numbers.widths.accumulator_bits)
+
+
+def _read_as(c: Incoming) -> tuple[bool, int, int]:
+    """Return what connections share whose synapses one loop takes through a step."""
+    return c.message is None, c.scale, c.connection.current
 
 
 def _shifted(c: Incoming) -> str:

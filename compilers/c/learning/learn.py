@@ -233,11 +233,11 @@ def _learn(program: LearningProgram) -> list[str]:
 def _learn_lines(program: LearningProgram, i: int) -> list[str]:
     """Write the call that lets a layer learn, within its window."""
     # C adds the steps of the sample
-    window, passes = program.plan.clock.window(i, 0), program.plan.passes_down(i)
+    window = program.plan.clock.window(i, 0)
+    downs = [program.down(i, k) for k in program.returning_currents(i)]
     text = [f"if (inside({window.first}, {window.steps})) {{", f"    learn_{i}();"]
-    if passes:
-        down = program.down(i)
-        text += ["} else {", f"    memset(run->{down}, 0, sizeof run->{down});"]
+    if downs:
+        text += ["} else {", *(f"    memset(run->{down}, 0, sizeof run->{down});" for down in downs)]
     return [*text, "}"]
 
 

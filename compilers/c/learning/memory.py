@@ -11,6 +11,7 @@ from math import prod
 
 from hypr_neuro.compilers.c.learning.field import BYTES, Field, word
 from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.compilers.c.learning.source import ending
 from hypr_neuro.compilers.c.learning.targets import slot_field, waiting_fields
 from hypr_neuro.compilers.c.weights import needs_sums
 from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor
@@ -131,14 +132,15 @@ def _layer_fields(program: LearningProgram, i: int, layer: LayerPlan) -> list[Fi
         Field("run", "states", f"before_{i}", state, (n, d) if active else (0,)),
         Field("run", "states", f"sent_{i}", output, (n,)),
         Field("run", "states", f"sent_before_{i}", output, (n,)),
-        Field("run", "states", f"current_{i}", "int32_t", (n,) if active else (0,)),
+        Field("run", "states", f"current_{i}", "int32_t", _currents_shape(layer) if active else (0,)),
         Field("run", "states", f"pre_{i}", program.arriving_kind(part.incoming for part in inputs.rows), (synapses,)),
         Field("run", "signals", f"signal_{i}", signal, (n,) if active else (0,)),
     ]
-    if plan.passes_down(i) and not program.one_down:
-        members.append(Field("run", "signals", program.down(i), "int64_t", (n,)))
-    if plan.passes_down(i) and layer.waiting:
-        members.append(Field("run", "waiting", f"gain_{i}", "int32_t", (layer.waiting, n)))
+    for k in program.returning_currents(i):
+        if not program.one_down:
+            members.append(Field("run", "signals", program.down(i, k), "int64_t", (n,)))
+        if layer.waiting:
+            members.append(Field("run", "waiting", f"gain_{i}{ending(k)}", "int32_t", (layer.waiting, n)))
     if layer.waiting and active:
         members.append(Field("run", "counters", f"slot_{i}", "int32_t"))
     if not layer.learns:
@@ -160,6 +162,10 @@ def _layer_fields(program: LearningProgram, i: int, layer: LayerPlan) -> list[Fi
                 Field("run", "waiting", f"parameter_waiting_{i}", eligibility, (layer.waiting, n, parameters))
             )
     return members
+
+
+def _currents_shape(layer: LayerPlan) -> tuple[int, ...]:
+    return (layer.model.currents, layer.size) if layer.model.currents > 1 else (layer.size,)
 
 
 def _synapse_fields(program: LearningProgram, layer: LayerPlan, name: str, shape: tuple[int, ...]) -> list[Field]:

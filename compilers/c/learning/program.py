@@ -242,11 +242,19 @@ class LearningProgram:
         active = [i for i in range(len(self.plan.layers)) if self.plan.active(i)]
         next_of = dict(zip(active[1:], active, strict=False))
         names = self.plan.clock.populations
+        if any(len(self.returning_currents(i)) > 1 for i in active):
+            return False
         return all(names.index(c.source) == next_of[i] for i in active for c in self.returning(i))
 
-    def down(self, i: int) -> str:
-        """Name the array of what population i sends back."""
-        return "down" if self.one_down else f"down_{i}"
+    def down(self, i: int, input_current: int) -> str:
+        """Name the array of what population i sends back over the connections to one of its input currents."""
+        if self.one_down:
+            return "down"
+        return f"down_{i}_{input_current}" if input_current else f"down_{i}"
+
+    def returning_currents(self, i: int) -> list[int]:
+        """Return the input currents of population i over whose connections signals go back."""
+        return sorted({c.connection.current for c in self.returning(i)})
 
     @cached_property
     def queues(self) -> dict[tuple[int, int], str]:

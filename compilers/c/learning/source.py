@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from hypr_neuro.compilers.c.learning.symbols import WORD, Scope, Symbol, on_symbols
@@ -56,23 +56,34 @@ def scope_of(layer: LayerPlan) -> Scope:
 
 
 class Jacobian:
-    """A layer's clamped Jacobian as variables a01 (row, column), b0, c0, l0 (C'), f0; 0 where the model has none."""
+    """A layer's clamped Jacobian as variables a01 (row, column), b0, c0, l0 (C'), f0; 0 where the model has none.
+
+    B has a row for each input current, behind the first as b0_1.
+    """
 
     def __init__(self, scope: Scope, layer: LayerPlan) -> None:
         pattern, largest = structure(layer.model), largest_in(layer.widths.entry_bits)
 
-        def variables(letter: str, mask: Sequence[bool]) -> tuple[Any, ...]:
-            return tuple(scope.variable(f"{letter}{r}", largest) if has else 0 for r, has in enumerate(mask))
+        def variables(letter: str, mask: Sequence[bool], end: str = "") -> tuple[Any, ...]:
+            return tuple(scope.variable(f"{letter}{r}{end}", largest) if has else 0 for r, has in enumerate(mask))
 
         self.A = tuple(variables(f"a{r}", row) for r, row in enumerate(pattern.A))
-        self.B, self.C = variables("b", pattern.B), variables("c", pattern.C)
+        masks = (structure(layer.model, k).B for k in range(layer.model.currents))
+        self.B = tuple(variables("b", mask, ending(k)) for k, mask in enumerate(masks))
+        self.C = variables("c", pattern.C)
         self.C_prev, self.F = variables("l", pattern.C_prev), variables("f", pattern.F)
 
     @property
     def names(self) -> Iterator[str]:
         """Return the names of the variables, in the order of `jacobian_lines`."""
-        everything = chain(chain.from_iterable(self.A), self.B, self.C, self.C_prev, self.F)
+        first, *others = self.B
+        everything = chain(chain.from_iterable(self.A), first, self.C, self.C_prev, self.F, *others)
         return (x.name for x in everything if isinstance(x, Symbol))
+
+
+def ending(input_current: int) -> str:
+    """Return the end of the names of what belongs to an input current, none for the first."""
+    return f"_{input_current}" if input_current else ""
 
 
 def jacobian_lines(i: int, layer: LayerPlan, at: dict[str, int]) -> list[str]:
@@ -86,7 +97,13 @@ def jacobian_lines(i: int, layer: LayerPlan, at: dict[str, int]) -> list[str]:
     others = (given(key, 0, mask) for key, mask in _parts(pattern))
     *clamped, count = ARITHMETIC.clamp_jacobian(A, *others, bits)
     entries = [x for x in chain(chain.from_iterable(clamped[0]), *clamped[1:]) if isinstance(x, Symbol)]
-    text = _counted(i, entries, Jacobian(scope, layer).names, count)
+    names = Jacobian(scope, layer).names
+    text = _counted(i, entries, names, count)
+    for k in range(1, layer.model.currents):
+        B = given("B", k * d, structure(layer.model, k).B)
+        clamped_row = ARITHMETIC.clamped(B, bits)
+        entries = [x for x in clamped_row if isinstance(x, Symbol)]
+        text += _counted(i, entries, islice(names, len(entries)), ARITHMETIC.changes(clamped_row, B))
     E = tuple(scope.variable(f"j[{at['E'] + p.place}]") for p in layer.parameters)
     if E:
         clamped = ARITHMETIC.clamped(E, bits)
@@ -102,30 +119,39 @@ def _counted(i: int, entries: Sequence[Symbol], names: Iterator[str], count: Sym
     """Write clamped entries, and how each adds to the count of those that were clamped."""
     text: list[str] = []
     changed = count.parts if count.kind == "sum" else (count,)
-    for entry, name, condition in zip(entries, names, changed, strict=True):
+    for entry, name, condition in zip(entries, islice(names, len(entries)), changed, strict=True):
         text += [entry.declared(name, FACTOR), f"HN_COUNT(jacobians[{i}], {condition.text(narrow=True)});"]
     return text
 
 
-def gain_text(layer: LayerPlan) -> str:
-    """Write B·C in C."""
+def gain_text(layer: LayerPlan, input_current: int = 0) -> str:
+    """Write B·C of an input current in C."""
     scope = scope_of(layer)
     jacobian = Jacobian(scope, layer)
-    product = ARITHMETIC.gain(jacobian.B, jacobian.C, layer.widths.coefficient_fraction)
+    product = ARITHMETIC.gain(jacobian.B[input_current], jacobian.C, layer.widths.coefficient_fraction)
     return str(product.text(narrow=False)) if isinstance(product, Symbol) else str(product)
 
 
 def drive_lines(layer: LayerPlan) -> list[str]:
-    """Write what a unit that arrives at a synapse adds, in variables drive0, …, of states that it reaches."""
-    w, scope = layer.widths, scope_of(layer)
-    drive = ARITHMETIC.drive_of_current(Jacobian(scope, layer).B, w.eligibility_fraction, w.coefficient_fraction)
-    return [x.declared(f"drive{r}", FACTOR) for r, x in enumerate(drive) if isinstance(x, Symbol)]
+    """Write what a unit that arrives at a synapse adds, in variables drive0, …, of states that it reaches.
+
+    Of each input current on which synapses learn.
+    """
+    w, scope, text = layer.widths, scope_of(layer), list[str]()
+    for k, B in enumerate(Jacobian(scope, layer).B):
+        if layer.learning(k):
+            drive = ARITHMETIC.drive_of_current(B, w.eligibility_fraction, w.coefficient_fraction)
+            text += [x.declared(f"drive{r}{ending(k)}", FACTOR) for r, x in enumerate(drive) if isinstance(x, Symbol)]
+    return text
 
 
-def synapse_drive(scope: Scope, layer: LayerPlan, largest: int, scale: int | None = None) -> tuple[Any, ...]:
+def synapse_drive(
+    scope: Scope, layer: LayerPlan, largest: int, scale: int | None = None, input_current: int = 0
+) -> tuple[Any, ...]:
     """Compute b of a synapse where x arrives; largest : magnitude of x, scale : of messages, None of others."""
-    mask, x = structure(layer.model).B, scope.variable("x", largest)
-    by_current = tuple(scope.variable(f"drive{r}", layer.widths.largest_drive) if t else 0 for r, t in enumerate(mask))
+    mask, x, end = structure(layer.model, input_current).B, scope.variable("x", largest), ending(input_current)
+    bound = layer.widths.largest_drive
+    by_current = tuple(scope.variable(f"drive{r}{end}", bound) if t else 0 for r, t in enumerate(mask))
     if scale is not None:
         return tuple(ARITHMETIC.drive_of_number(by_current, x, scale))
     return tuple(ARITHMETIC.drive_of_synapse(by_current, x))
@@ -139,10 +165,10 @@ def parameter_drive(scope: Scope, layer: LayerPlan, start: int, fraction: int) -
 
 def narrow_input(layer: LayerPlan) -> int:
     """Bound what arrives so that a synapse needs 64 bits in no row; below 0 where any magnitude does."""
-    mask, largest = structure(layer.model).B, 0
+    masks, largest = [structure(layer.model, k).B for k in range(layer.model.currents)], 0
     new, *_ = _step(scope_of(layer), layer, (0,) * layer.model.d, 0)
-    for state, reached in zip(new, mask, strict=True):
-        if reached and isinstance(state, Symbol):
+    for state, *reached in zip(new, *masks, strict=True):
+        if any(reached) and isinstance(state, Symbol):
             largest = max(largest, state.parts[0].largest or 0)
     return (WORD - largest) // layer.widths.largest_drive
 

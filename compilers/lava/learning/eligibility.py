@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.neurons import get_model
+from hypr_neuro.neurons.by_current import currents_at, jacobian_of
 from hypr_neuro.numbers.compiling import compile_kernel
 from hypr_neuro.numbers.fixed_point import sat
 from hypr_neuro.numbers.unrolled import HEAD, LOAD, STORE, STORE_BLOCK
@@ -22,17 +23,22 @@ from hypr_neuro.sim.learning.kernels import no_psi_index
 
 
 @cache
-def jacobian_kernel(model_name: str) -> Callable[..., int]:
-    """Make the kernel that fills a step's Jacobian, clamped, and B·C; it returns how many entries were clamped.
+def jacobian_kernel(model_name: str, input_current: int = 0) -> Callable[..., int]:
+    """Make the kernel that fills a step's Jacobian, clamped, and B·C, for one input current.
 
-    before, after : (d, n) states. outputs, current : (n,), the outputs before the step and what came in
+    It returns how many entries were clamped, as `sim.learning.kernels.jacobian_tile` counts them.
+
+    before, after : (d, n) states. outputs : (n,) before the step. current : what came in, (n,), of several currents
+    (currents, n). constants : of the layer, then those of learning that the model asks for
     parts : views of a message as `Message.split` has them, filled. gains : (n,), filled
     by_parameter : (parameters, d, n) P and direct : (parameters, n) E, filled as they are
     """
     model = get_model(model_name)
-    d, jacobian, psi_index = model.d, model.fixed_jacobian, model.psi_index or no_psi_index
-    load_s, load_p, head = LOAD[d], LOAD[len(model.fixed_per_neuron)], HEAD[len(model.fixed_constants)]
-    clamp, gain = unrolled(arithmetic.clamp_jacobian, d), unrolled(arithmetic.gain, d)
+    d, jacobian, psi_index = model.d, jacobian_of(model, input_current), model.psi_index or no_psi_index
+    load_s, load_p, currents_of = LOAD[d], LOAD[len(model.fixed_per_neuron)], currents_at(model)
+    head = HEAD[len(model.fixed_constants) + len(model.fixed_learning)]
+    clamp = unrolled(arithmetic.clamp_jacobian if input_current == 0 else arithmetic.clamp_another, d)
+    gain = unrolled(arithmetic.gain, d)
     store, store_rows = STORE[d], STORE_BLOCK[d, d]
     store_by_parameter, store_direct = STORE_BLOCK[len(model.trainable), d], STORE[len(model.trainable)]
 
@@ -55,7 +61,7 @@ def jacobian_kernel(model_name: str) -> Callable[..., int]:
             p = load_p(per_neuron, i) + shared
             s_prev, s = load_s(before, i), load_s(after, i)
             psi = psi_table[psi_index(s_prev, s, p)]
-            A, B, C, C_prev, P, E, F = jacobian(s_prev, s, outputs[i], (current[i],), p, psi)
+            A, B, C, C_prev, P, E, F = jacobian(s_prev, s, outputs[i], currents_of(current, i), p, psi)
             A, B, C, C_prev, F, count = clamp(A, B, C, C_prev, F, widths.entry_bits)
             clipped += count
             store_rows(parts[0], i, A)

@@ -52,23 +52,26 @@ def _learn(plan: LayerPlan, options: LearnOptions) -> None:
     neurons, model = plan.neurons, plan.model
     n, d, trainable, per_neuron = plan.size, model.d, len(model.trainable), neurons.per_neuron.copy()
     state, output = np.zeros((d, n), np.int32), np.zeros(n, np.int32)
-    shapes = (Message(d).rows, n), (trainable, d, n), (trainable, n)
+    message, current = Message(d, model.currents), np.zeros((model.currents, n), np.int32)
+    shapes = (message.rows, n), (trainable, d, n), (trainable, n)
     rows, by_parameter, direct = (np.zeros(shape, np.int64) for shape in shapes)
-    parts, gains, widths = Message(d).split(rows), np.zeros(n, np.int64), plan.widths
-    jacobian_kernel(model.name)(
-        state,
-        state,
-        output,
-        output,
-        per_neuron,
-        neurons.constants,
-        neurons.psi_table,
-        widths,
-        parts,
-        gains,
-        by_parameter,
-        direct,
-    )
+    gains, widths = np.zeros(n, np.int64), plan.widths
+    for k in range(model.currents):
+        jacobian_kernel(model.name, k)(
+            state,
+            state,
+            output,
+            current if model.currents > 1 else current[0],
+            per_neuron,
+            plan.constants,
+            neurons.psi_table,
+            widths,
+            message.split(rows, k),
+            gains,
+            by_parameter,
+            direct,
+        )
+    parts = message.split(rows)
     one, gradient, eligibility = np.zeros(1, np.int64), np.zeros((n, 1), np.int64), np.zeros((d, n, 1), np.int64)
     for scale in {None if c.message is None else c.scale for c in plan.incoming if c.learns}:
         synapse_kernel(model.name, scale)(parts, one[None], eligibility, gradient.copy(), widths)

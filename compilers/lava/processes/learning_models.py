@@ -98,9 +98,10 @@ class PyLearningNeurons(_Learning):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         p, model = proc_params, get_model(proc_params["model"])
-        self._widths, self._schedule, self._message = p["widths"], p["schedule"], Message(model.d)
+        self._widths, self._schedule, self._message = p["widths"], p["schedule"], Message(model.d, model.currents)
         self._step, self._signal = PopulationStep(model.name, p["size"]), p["signal"]
         self._events = np.zeros(len(model.events), np.int64)
+        self._learning_numbers = np.array(p["learning_numbers"], np.int64)
         trainable = len(model.trainable)
         self._by_parameter = np.zeros((trainable, model.d, p["size"]), np.int64)
         self._by_output = np.zeros((trainable, p["size"]), np.int64)
@@ -160,23 +161,27 @@ class PyLearningNeurons(_Learning):
         return queued(self.late, signal[0], s.wait)
 
     def _take_jacobian(self, rows: Array, signal: Array) -> None:
-        gains = np.zeros(len(signal), np.int64)
-        self.clips[0] += jacobian_kernel(self.proc_params["model"])(
-            self._before,
-            self.state,
-            self._sent_before,
-            self._current[0],
-            self.per_neuron,
-            self.constants,
-            self.psi_table,
-            self._widths,
-            self._message.split(rows),
-            gains,
-            self._by_parameter,
-            self._by_output,
-        )
-        rows[self._message.signal] = signal
-        rows[self._message.weighted_signal] = queued(self.gains, gains, self.proc_params["delay"]) * signal
+        currents, message = self._message.currents, self._message
+        gains = np.zeros((currents, len(signal)), np.int64)
+        for k in range(currents):
+            self.clips[0] += jacobian_kernel(self.proc_params["model"], k)(
+                self._before,
+                self.state,
+                self._sent_before,
+                self._current if currents > 1 else self._current[0],
+                self.per_neuron,
+                np.concatenate([self.constants, self._learning_numbers]),
+                self.psi_table,
+                self._widths,
+                message.split(rows, k),
+                gains[k],
+                self._by_parameter,
+                self._by_output,
+            )
+        rows[message.signal] = signal
+        waited = queued(self.gains, gains.reshape(-1), self.proc_params["delay"]).reshape(gains.shape)
+        for k in range(currents):
+            rows[message.weighted_signal(k)] = waited[k] * signal
 
     def _learn(self, rows: Array, learns: bool) -> None:
         """Move the eligibilities of the neuron parameters that learn, and update these."""
@@ -222,7 +227,7 @@ class PyLearningSynapses(_Learning):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         p = proc_params
-        self._schedule, self._message = p["schedule"], Message(get_model(p["model"]).d)
+        self._schedule, self._message = p["schedule"], Message(get_model(p["model"]).d, p["currents"])
         self._incoming, self._widths = p["incoming"], p["widths"]
         self._inputs = SynapseInputs(self._incoming, p["size"])
         self._shifts = np.full(self._incoming.synapses, self._widths.gradient_shift, np.int64)
@@ -271,7 +276,7 @@ class PyLearningSynapses(_Learning):
             return
         rows = self.learn_in.recv()
         if returning is not None:
-            self._send_back(rows[self._message.weighted_signal], returning)
+            self._send_back(rows[self._message.weighted_signal(self._incoming.connection.current)], returning)
         if learns and self._schedule.learns(self.t):
             self._learn(rows)
         if learns and self._schedule.updates(self.t):
@@ -287,7 +292,8 @@ class PyLearningSynapses(_Learning):
     def _learn(self, rows: Array) -> None:
         e, bits = np.zeros(self.gradient.shape, np.int64), self._widths.accumulator_bits
         scale = None if self._incoming.message is None else self._incoming.scale
-        parts, advance = self._message.split(rows), synapse_kernel(self.proc_params["model"], scale)
+        parts = self._message.split(rows, self._incoming.connection.current)
+        advance = synapse_kernel(self.proc_params["model"], scale)
         self.clips[0] += advance(parts, self._arrived, self.eligibility, e, self._widths)
         e = queued(self.ring, e, self.proc_params["delay"])
         self.clips[1] += gradient_kernel()(self.gradient, rows[self._message.signal], e, self._shifts, bits)

@@ -34,8 +34,8 @@ class LearningNeurons(AbstractProcess):
     (outputs,), what it gives at its place among all outputs, and error_in (outputs,). Vars: state (d, n), output (n,),
     per_neuron, constants, psi_table; late (wait, n) learning signals under way, late_error likewise; early (early, n)
     outputs that wait for the last one; of the p parameters that learn eligibility (d, n, p), gradient (n, p) and ring
-    (delay, n, p); gains (delay, n) that wait for their signal; clips (4,) of Jacobians, eligibilities, accumulators
-    and learning signals.
+    (delay, n, p); gains (delay, currents · n) that wait for their signal; clips (4,) of Jacobians, eligibilities,
+    accumulators and learning signals.
 
     Parameters
     ----------
@@ -87,14 +87,16 @@ class LearningNeurons(AbstractProcess):
             early=early,
             delay=delay,
             places=layer.places,
+            learning_numbers=layer.learning_numbers,
             fractions=tuple(parameter.fraction for parameter in layer.parameters),
             momentum_bits=momentum_bits,
             record=None if record is None else str(record),
             name=name,
         )
         neurons, output = layer.neurons, 1 if first_output is None else outputs
-        self.a_in, self.s_out = InPort(shape=(layer.model.currents, n)), OutPort(shape=(n,))
-        self.signal_in, self.learn_out = InPort(shape=(n,)), OutPort(shape=(Message(d).rows, n))
+        currents, rows = layer.model.currents, Message(d, layer.model.currents).rows
+        self.a_in, self.s_out = InPort(shape=(currents, n)), OutPort(shape=(n,))
+        self.signal_in, self.learn_out = InPort(shape=(n,)), OutPort(shape=(rows, n))
         self.error_in, self.readout_out = InPort(shape=(output,)), OutPort(shape=(output,))
         self.state, self.output = Var(shape=(d, n), init=0), Var(shape=(n,), init=0)
         self.per_neuron = Var(shape=neurons.per_neuron.shape, init=neurons.per_neuron)
@@ -103,7 +105,7 @@ class LearningNeurons(AbstractProcess):
         self.late, self.late_error = (
             _queue(steps, n) for steps in ((signal.wait, signal.error_wait) if signal is not None else (0, 0))
         )
-        self.early, self.gains = _queue(early, n), _queue(delay, n)
+        self.early, self.gains = _queue(early, n), _queue(delay, currents * n)
         self.eligibility, self.gradient = Var(shape=(d, n, max(p, 1)), init=0), Var(shape=(n, max(p, 1)), init=0)
         self.ring = _queue(delay, n, max(p, 1))
         self.clips = Var(shape=(4,), init=0)
@@ -168,7 +170,8 @@ class LearningSynapses(AbstractProcess):
         )
         self.s_in, self.a_out = InPort(shape=(sources,)), OutPort(shape=(layer.model.currents, n))
         back = 1 if returning is None else returning.size
-        self.learn_in, self.back_out = InPort(shape=(Message(d).rows, n)), OutPort(shape=(back,))
+        rows = Message(d, layer.model.currents).rows
+        self.learn_in, self.back_out = InPort(shape=(rows, n)), OutPort(shape=(back,))
         stored = np.asarray(incoming.weights(), np.int64)
         stored = stored if stored.size else np.zeros(1, np.int64)
         self.weights = Var(shape=stored.shape, init=stored)

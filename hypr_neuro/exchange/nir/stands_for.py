@@ -143,7 +143,7 @@ def _population(p: QuantizedPopulation, biases: dict[int, Array], shape: tuple[i
 
 def float_params(p: QuantizedPopulation) -> dict[str, Array]:
     """Return the parameters by name, (n,) each, that integers of neurons stand for, kept inside their ranges."""
-    model, constants = p.model, {key: p.constant(key) for key in p.model.fixed_constants}
+    model, constants = p.model, p.named_constants()
     per_neuron = dict(zip(model.fixed_per_neuron, p.per_neuron, strict=True))
     if model.stands_for is not None:
         try:
