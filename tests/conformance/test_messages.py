@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from c_programs import assert_c_equals
+from defined_traces import all_states, assert_device_is_defined, assert_same
 from needed import needs_lava
 
 import hypr_neuro as hn
@@ -27,7 +28,6 @@ from hypr_neuro.numbers.message import message_of, messages_of
 from hypr_neuro.placement.estimate import estimate
 from hypr_neuro.placement.place import place
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.sim.simulator import Simulator
 from hypr_neuro.testing.graphs import random_graph
 from hypr_neuro.testing.networks import integer_models, random_spikes
@@ -58,19 +58,6 @@ def quantized(seed: int, profile: str = "loihi2") -> tuple[QuantizedNetwork, Arr
 
 def senders(qnet: QuantizedNetwork) -> dict[str, tuple[int, int]]:
     return {c.source: (c.message_shift, c.message_bits) for c in qnet.connections if c.message_shift is not None}
-
-
-def all_states(qnet: QuantizedNetwork) -> list[str]:
-    return ["spikes", *sorted({s for p in qnet.populations for s in p.model.state_names})]
-
-
-def assert_same(qnet: QuantizedNetwork, x: Array, trace: Any) -> None:
-    """Every spike and state of a trace is that of the definition."""
-    for p, run in zip(qnet.populations, simulate_reference(qnet, x), strict=True):
-        if not p.model.readout:
-            assert np.array_equal(trace.spikes[p.name], run["spikes"]), p.name
-        for j, state in enumerate(p.model.state_names):
-            assert np.array_equal(trace.states[p.name][state], run["states"][:, j]), (p.name, state)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -109,12 +96,7 @@ def device() -> Iterator[LavaDevice]:
 @pytest.mark.parametrize("seed", range(4))
 def test_lava_equals_the_simulator(seed: int, device: LavaDevice) -> None:
     qnet, x = quantized(seed)
-    record = all_states(qnet)
-    device.load(qnet)
-    got, expected = device.run(x[:2], record), hn.simulate(qnet, x[:2], record)
-    assert_same(qnet, x[:2], got)
-    assert np.array_equal(got.readout, expected.readout)
-    assert got.synaptic_operations == expected.synaptic_operations
+    assert_device_is_defined(device, qnet, x[:2])
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from c_programs import assert_c_equals
+from defined_traces import all_states, assert_device_is_defined, assert_same
 from needed import needs_lava
 
 import hypr_neuro as hn
@@ -21,7 +22,6 @@ from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.testing.graphs import random_graph
 from hypr_neuro.testing.networks import integer_models, random_network, random_spikes, varied
 
@@ -44,20 +44,6 @@ def quantized(seed: int, profile: str = "loihi2") -> tuple[QuantizedNetwork, Arr
 
 def several(qnet: QuantizedNetwork) -> list[str]:
     return [p.name for p in qnet.populations if p.model.most_spikes]
-
-
-def all_states(qnet: QuantizedNetwork) -> list[str]:
-    return ["spikes", *sorted({s for p in qnet.populations for s in p.model.state_names})]
-
-
-def assert_same(qnet: QuantizedNetwork, x: Array, trace: Any) -> None:
-    """Every spike, state and rate of a trace is that of the definition."""
-    for p, run in zip(qnet.populations, simulate_reference(qnet, x), strict=True):
-        if not p.model.readout:
-            assert np.array_equal(trace.spikes[p.name], run["spikes"]), p.name
-            assert trace.rates[p.name] == run["spikes"].sum() / run["spikes"].size
-        for j, state in enumerate(p.model.state_names):
-            assert np.array_equal(trace.states[p.name][state], run["states"][:, j]), (p.name, state)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -99,13 +85,7 @@ def device() -> Iterator[LavaDevice]:
 @pytest.mark.parametrize("seed", range(4))
 def test_lava_equals_the_definition(seed: int, device: LavaDevice) -> None:
     qnet, x = quantized(seed)
-    record = all_states(qnet)
-    device.load(qnet)
-    got, expected = device.run(x[:2], record), hn.simulate(qnet, x[:2], record)
-    assert_same(qnet, x[:2], got)
-    assert np.array_equal(got.readout, expected.readout)
-    assert got.rates == expected.rates
-    assert got.synaptic_operations == expected.synaptic_operations
+    assert_device_is_defined(device, qnet, x[:2])
 
 
 @pytest.mark.parametrize("seed", range(4))
