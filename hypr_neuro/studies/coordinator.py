@@ -7,6 +7,7 @@ replaced by Dask and its trial runs again; whatever is killed, finished trials s
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def run(plan: Plan, client: Any, told: Callable[[Trial, dict[str, Any]], None]) 
     waiting = plan.waiting()
     if not waiting:
         return
-    data = client.scatter(plan.data, broadcast=True, hash=True)
+    data = _sent(client, plan.data)
     networks = _start_networks(plan, waiting, client, data)
     futures = {}
     for trial in waiting:
@@ -127,6 +128,21 @@ def run(plan: Plan, client: Any, told: Callable[[Trial, dict[str, Any]], None]) 
         )
 
 
+def _sent(client: Any, content: Any) -> Any:
+    """Return a future of what all trials need.
+
+    As a task's argument it stays with the scheduler: what is scattered is gone with the one worker that Dask's memory
+    manager leaves it on.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
+        return client.submit(_given, content, retries=RETRIES, pure=False)
+
+
+def _given(content: Any) -> Any:
+    return content
+
+
 def _reason(future: Any) -> str:
     error = future.exception()
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -143,7 +159,7 @@ def _start_networks(plan: Plan, waiting: list[Trial], client: Any, data: Any) ->
     """Return a future of the start network of every trial that waits, each trained once."""
     networks: dict[str, Any] = {}
     if plan.network is not None:
-        return {"given": client.scatter(plan.network, broadcast=True, hash=False)}
+        return {"given": _sent(client, plan.network)}
     for trial in waiting:
         job = Job.of(plan.study, trial.settings, trial.seed)
         key = _start_key(plan, job)

@@ -116,6 +116,7 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "simulate": (lambda v, out: hn.simulate(v, X), INTEGERS),
     "simulate, x": (lambda v, out: hn.simulate(QNET, v), {"array"}),
     "stream_gradients": (lambda v, out: stream_gradients(v, [(X, Y, None)]), FLOATS),
+    "study": (lambda v, out: hn.study(v, out / "study"), set()),
     "train": (lambda v, out: hn.train(v.copy() if v is NET else v, DATA, epochs=1), FLOATS),
     "train, data": (lambda v, out: hn.train(NET.copy(), v, epochs=1), {"data"}),
     "weight_ranges": (lambda v, out: weight_ranges(v), LAYERS),
