@@ -19,7 +19,7 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
 from hypr_neuro.shown import percent_or_error
 from hypr_neuro.workflow import finished, notes, stages, stages_learning
-from hypr_neuro.workflow.tasks import Task, for_width, task_for
+from hypr_neuro.workflow.tasks import Task, for_width, lost_bits, task_for
 
 Advance = Callable[[int, int, str], None]
 
@@ -163,6 +163,7 @@ def _learn(
                 data,
                 seed=seed,
                 damage=kind == "fine_tuning",
+                find_rate=bool(lost_bits(qnet.profile)),  # for which tasks state no rate
                 epochs=epochs,
                 options=for_width(options, qnet.profile),
                 on_sample=_samples(advance, epochs),

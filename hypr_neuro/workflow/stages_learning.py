@@ -23,6 +23,7 @@ from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize, state_ranges, weight_ranges
 from hypr_neuro.sim.learning.learn import LearnOptions
+from hypr_neuro.sim.learning.search_rate import search_rate
 from hypr_neuro.workflow.describe import describe_network, describe_profile
 from hypr_neuro.workflow.stages import Progress, build, write_scores
 from hypr_neuro.workflow.tasks import lost_bits
@@ -137,6 +138,7 @@ def compare_stage(
     damage: bool,
     epochs: int,
     options: LearnOptions,
+    find_rate: bool = False,
     **run_options: Any,
 ) -> Comparison:
     """Learn beside the float rule, from scratch, after a disturbance or going on as it is.
@@ -157,6 +159,8 @@ def compare_stage(
         Disturb chip and sensor first (`compare.disturb`).
     epochs, options
         Of learning.
+    find_rate
+        After a disturbance, learn at a rate that is found on training samples in place of that of `options`.
     **run_options
         Device and callbacks of `learn_stage`.
 
@@ -175,6 +179,8 @@ def compare_stage(
         # there are no points to win back of a regression: its errors stand side by side
         reference = None if data.regression or inference is None else inference.integer_score.accuracy
         qnet, data, description = disturb(qnet, data, seed=seed)
+        if find_rate:
+            options = replace(options, rate=search_rate(qnet, data, options).rate)
     else:
         description, reference = "going on from the quantized network", None
     options = replace(options, seed=seed)
