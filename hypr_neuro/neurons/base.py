@@ -76,7 +76,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -491,6 +491,14 @@ class NeuronModel:
                 f"{where}: neuron '{self.name}' has no integer form, it trains and runs in float only; build the layer "
                 "of a neuron that has one (docs/models.md)"
             )
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle and copy a model that is registered by its name: there is one of each name in a process."""
+        from hypr_neuro.neurons import MODELS, VARIANTS, get_model
+
+        if any(known.get(self.name) is self for known in (MODELS, VARIANTS)):
+            return get_model, (self.name,)
+        return super().__reduce_ex__(protocol)
 
     def require_float(self, where: str) -> None:
         """Raise InputError, naming the layer `where`, for a model that is integer only."""

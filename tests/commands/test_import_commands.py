@@ -161,7 +161,7 @@ def test_learning_in_c(data: Path, tmp_path: Path) -> None:
     assert {"learn.c", "learn.h", "network.c"} <= set(found["files"])
     for text, words in (
         ("rate=fast", "type float"),
-        ("speed=1", "one of rate, decay"),
+        ("speed=1", "known: rate, decay"),
         ("rule=none", "rule = 'none', known: "),
     ):
         assert words in refusal("compile", quantized, "--out", tmp_path / "d", "--learn", text)

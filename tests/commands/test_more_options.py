@@ -165,6 +165,7 @@ def test_a_report_needs_labels(run: Path, unlabelled: Path, tmp_path: Path) -> N
     assert message in refused("simulate", run / "quantized.h5", *words)
 
 
+@pytest.mark.filterwarnings("ignore:squared error:hypr_neuro.errors.HyprWarning")
 def test_what_is_answered_follows_the_training(tmp_path: Path) -> None:
     """One answer a step, and targets, where the network was trained so; the network's encoder is taken as well."""
     rng = np.random.default_rng(0)

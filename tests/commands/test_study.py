@@ -242,6 +242,7 @@ def test_the_table_has_what_the_calls_give(data: Path, client: Any, tmp_path: Pa
     rows = rows_of(plan)
     assert [row["precision.weight_bits"] for row in rows] == [2, 4, 8]
     for row in rows:
+        assert "refused" not in row, row
         profile = hn.load_profile("loihi2", {"precision.weight_bits": row["precision.weight_bits"]})
         qnet = hn.quantize(network, profile, calibration=loaded)
         part = loaded.part("validation")

@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 import hypr_neuro as hn
 from hypr_neuro.errors import InputError
+from hypr_neuro.neurons import MODELS, VARIANTS, get_model
 from hypr_neuro.profiles.profile import profile_names
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import as_rate
@@ -42,6 +44,25 @@ def numbers(seed: int) -> list[Any]:
     hn.train(net, given, epochs=1, batch_size=7, rate=0.02, seed=seed)
     run = hn.learn(hn.quantize(net, "loihi2", calibration=given), given, epochs=1, rate=0.3, seed=seed)
     return [float(np.abs(net.layers[0].weight).sum()), int(run.qnet.layers[0].input.mantissa.sum())]
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("neuron", sorted(MODELS | VARIANTS))
+def test_there_is_one_model_of_each_name(neuron: str, how: str) -> None:
+    model = get_model(neuron)
+    assert HOWS[how](model) is model
+    changed = replace(model, source="of a user")
+    assert HOWS[how](changed) == changed, "a model that is not registered goes by its content"
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_network_that_came_from_elsewhere_is_quantized(how: str) -> None:
+    """LIF has other integers for narrow states, for which its record is looked up."""
+    net = hn.Network.build(SPEC | {"layers": [{"neuron": "lif", "size": 6}]}, 0)
+    hn.scale_to_rate(net, data().x, 0.1)
+    there = HOWS[how](net)
+    wanted, found = (hn.quantize(n, "loihi2", calibration=data()) for n in (net, there))
+    assert found.integer().digest() == wanted.integer().digest()
 
 
 @pytest.fixture(scope="module")
