@@ -19,7 +19,6 @@ from hypr_neuro.cli.options import (
     Encode,
     Json,
     Seed,
-    check_channels,
     check_not_read,
     with_encoder,
 )
@@ -120,7 +119,6 @@ def run(
         raise InputError(
             f"--out {out}: a report needs labels, '{sequences.name}' has none; --predictions keeps answers"
         )
-    check_channels(sequences, net.inputs)
     if out is not None and isinstance(net, QuantizedNetwork):
         _report(out, net, float_network, sequences)
         source.note(out)

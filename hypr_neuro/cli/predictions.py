@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypr_neuro.cli.options import ENCODE
+from hypr_neuro.cli.options import ENCODE, check_channels
 
 if TYPE_CHECKING:
     from hypr_neuro.cli.run_data import DataSource
@@ -20,23 +20,29 @@ LISTED = 20
 
 def sequences_of(source: DataSource, net: AnyNetwork, network: Path) -> tuple[SequenceData, bool]:
     """Return the data to run, and whether they have labels; what their answers are, the network's folder tells."""
+    from hypr_neuro.data.score import check_outputs
     from hypr_neuro.data.unlabelled import is_unlabelled, unlabelled_sequences
     from hypr_neuro.files.run_folder import RunFolder
 
     path = Path(source.folder or ".") / source.name
+    outputs = sum(p.size for p in net.populations if p.name in net.outputs)
     if not source.name.endswith(".npz") or not is_unlabelled(path):
-        return source.load(), True
+        data = source.load()
+        check_channels(data, net.inputs)
+        check_outputs(outputs, data)
+        return data, True
     known = RunFolder(network.parent, create=False).read("data") if (network.parent / "results").is_dir() else None
     told: dict[str, Any] = known if isinstance(known, dict) else {}
     options = dict(text.split("=", 1) for text in source.options)
     data = unlabelled_sequences(
         path,
-        sum(p.size for p in net.populations if p.name in net.outputs),
+        outputs,
         encode=options.get(ENCODE),
         encoder=getattr(net, "encoder", None),
         per_step=told.get("labels") == "per step",
         regression="targets" in told,
     )
+    check_channels(data, net.inputs)
     print(f"data: '{path}' has no labels, so there is nothing to score", file=sys.stderr)
     return data, False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hypr_neuro.comparing.agreement import integer_rates
-from hypr_neuro.data.score import Score, predict, score_readout
+from hypr_neuro.data.score import Score, check_outputs, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
@@ -43,6 +43,8 @@ class Accuracies:
 def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, part: str = "test") -> Accuracies:
     """Score both networks, count how often they answer the same, and how much they fire."""
     chosen = data.part(part)
+    for network in (net, qnet):
+        check_outputs(network.output_size, data)
     real, trace = float_trace(net, chosen.x), simulate(qnet, chosen.x, record=(SPIKES,))
     names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=True))
     integers = qnet.for_score(trace.readout, regression=data.regression)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hypr_neuro.data.doubts import of_score, of_squared_error
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import HyprWarning
+from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.numbers.arrays import Array
 
 
@@ -55,15 +55,25 @@ class Score:
         return self.accuracy if self.squared_error is None else -self.squared_error
 
 
+def check_outputs(outputs: int, data: SequenceData) -> None:
+    """Raise InputError unless so many outputs can answer: one for each class at least, or one for each target."""
+    if data.classes > outputs or (data.regression and data.classes < outputs):
+        kind = "targets" if data.regression else "classes"
+        raise InputError(f"data '{data.name}' has {data.classes} {kind}, the network {outputs} outputs")
+
+
 def predict(output: Array, data: SequenceData) -> Array:
     """Return the answers of a readout (sample, T, outputs), shaped like the labels.
+
+    Raise InputError for outputs that are fewer than the classes, or not as many as the targets.
 
     Classes: argmax of each step, or argmax of the readout summed over the scored steps of a sample.
     Regression: the readout itself, or its mean over the scored steps; in the targets' units, so scale integers before.
     """
+    check_outputs(output.shape[2], data)
     scored = np.ones(output.shape[:2], bool) if data.mask is None else data.mask
     if data.regression:
-        real = output[:, :, : data.classes].astype(np.float64)
+        real = output.astype(np.float64)
         if data.per_step:
             return np.asarray(real)
         steps = np.maximum(scored.sum(axis=1), 1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.data.doubts import warn_of
-from hypr_neuro.data.score import Score, doubts_of, predict, score_answers, score_readout, warn_if_mute
+from hypr_neuro.data.score import Score, check_outputs, doubts_of, predict, score_answers, score_readout, warn_if_mute
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprError, HyprWarning, InputError
 from hypr_neuro.files.store import make_folder
@@ -371,6 +371,7 @@ def evaluate(
     """
     require("net", net, Network, QuantizedNetwork)
     require("data", data, SequenceData)
+    check_outputs(net.output_size, data)
     if isinstance(net, QuantizedNetwork):
         samples = data.part(part)
         score = score_readout(

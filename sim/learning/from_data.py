@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.score import check_outputs
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.numbers.arrays import Array
@@ -29,16 +30,13 @@ def check_learnable(qnet: QuantizedNetwork, data: SequenceData, options: LearnOp
     """Raise InputError for data that this network cannot learn from: other channels, more classes, other targets."""
     part = data.part("train")
     check_input(qnet, part.x)
+    check_outputs(qnet.output_size, part)
     if part.regression:
         _check_regression(qnet, part, options)
-    elif part.classes > qnet.output_size:
-        raise InputError(f"data '{data.name}' has {part.classes} classes, the network {qnet.output_size} outputs")
 
 
 def _check_regression(qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> None:
     """Raise InputError for targets that are not the outputs'; warn where most errors would end at full scale."""
-    if part.classes != qnet.output_size:
-        raise InputError(f"data '{part.name}' has {part.classes} targets, the network {qnet.output_size} outputs")
     spiking = [name for name in qnet.outputs if not qnet.population(name).model.readout]
     if spiking:
         raise InputError(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from hypr_neuro.data.score import Score, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
+from hypr_neuro.errors import InputError
 
 
 def targets(y: np.ndarray, mask: np.ndarray | None = None, steps: int = 6) -> SequenceData:
@@ -40,9 +44,17 @@ def test_steps_and_samples_that_are_not_scored_do_not_count() -> None:
     assert score_readout(output, data).squared_error == 0.25
 
 
-def test_outputs_beyond_the_targets_are_not_scored() -> None:
-    output = np.concatenate([np.ones((2, 6, 1)), np.full((2, 6, 1), 7.0)], axis=2)
-    assert score_readout(output, targets(np.ones((2, 1)))).squared_error == 0.0
+@pytest.mark.parametrize("function", [score_readout, predict])
+def test_outputs_that_cannot_answer_are_refused(function: Any) -> None:
+    """Nothing is cut off or broadcast: outputs as many as targets, and no fewer than classes."""
+    output = np.ones((2, 6, 2))
+    for count in (1, 3):
+        with pytest.raises(InputError, match=f"^data 'd' has {count} targets, the network 2 outputs$"):
+            function(output, targets(np.ones((2, count))))
+    classes = SequenceData("c", np.zeros((2, 6, 1)), np.array([0, 1]), np.full(2, "test"), 3)
+    with pytest.raises(InputError, match=r"^data 'c' has 3 classes, the network 2 outputs$"):
+        function(output, classes)
+    assert np.array_equal(predict(output, replace(classes, classes=2)), [0, 0])
 
 
 def test_the_figure_is_higher_for_the_better_network(rng: np.random.Generator) -> None:
