@@ -86,7 +86,8 @@ def compile_network(
 ) -> Artifact:
     """Write `network` in the format of `target` into the folder `out`, which is created if need be.
 
-    The manifest is written last: a folder with a manifest is complete. Files of an earlier call, by the manifest found
+    The manifest is written last: a folder with a manifest is complete. On a disk without room for all files nothing is
+    written, and what the folder held stays as it was. Files of an earlier call, by the manifest found
     in the folder, are removed where this one does not write them and their sha256 is unchanged, and so are folders that
     are empty then; files that were added or changed since stay.
 
@@ -127,10 +128,9 @@ def compile_network(
         given = {"placement": None if placement is None else placement.as_dict()}
         described = _described(network, target, module, profile, options)
         manifest = given | emitted.facts | described | {"files": digests}
-        folder = make_folder(Path(out))
-        with _locked(folder):
-            _move(Path(workspace), folder, digests)
-            write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        write_text(Path(workspace) / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        with _made(Path(out)) as folder, _locked(folder), _staged(Path(workspace), folder, digests) as stage:
+            _move(stage, folder, digests)
     return Artifact(folder, manifest)
 
 
@@ -219,14 +219,50 @@ def _locked(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _move(workspace: Path, folder: Path, names: Collection[str]) -> None:
-    """Move files of these names from `workspace`; the manifest goes first, and files of an earlier call after it."""
+@contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """Create the folder; where what follows fails, one that is new and empty is removed again."""
+    new = not folder.exists()
+    make_folder(folder)
+    try:
+        yield folder
+    except BaseException:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _staged(workspace: Path, folder: Path, names: Collection[str]) -> Iterator[Path]:
+    """Yield a folder inside `folder` with copies of the files and the manifest: renaming them takes no more room."""
+    name = ""
+    try:
+        with TemporaryDirectory(prefix=".hypr-neuro-", dir=folder) as stage:
+            for name in (*names, MANIFEST):
+                (Path(stage) / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(workspace / name, Path(stage) / name)
+            yield Path(stage)
+    except OSError as error:
+        raise InputError(
+            f"cannot write '{folder / name}': {error.strerror or error}; make room there, or choose another folder; "
+            "nothing was written"
+        ) from error
+
+
+def _move(stage: Path, folder: Path, names: Collection[str]) -> None:
+    """Move files of these names, then the manifest; the old one goes first, and files of an earlier call after it."""
     earlier = _earlier(folder)
     (folder / MANIFEST).unlink(missing_ok=True)
     _remove(folder, {name: digest for name, digest in earlier.items() if name not in names})
-    for name in names:
+    for name in (*names, MANIFEST):
         make_folder((folder / name).parent)
-        write_atomically(folder / name, partial(shutil.copyfile, workspace / name))
+        write_atomically(folder / name, partial(_moved, stage / name))
+
+
+def _moved(source: Path, target: Path) -> None:
+    """Move a file to where another may be."""
+    shutil.move(str(source), target)
 
 
 def _earlier(folder: Path) -> dict[str, str]:

@@ -27,15 +27,16 @@ from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.compilers.c.translate import PRELUDE, module
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
+from hypr_neuro.sim.learning.options import LearnOptions
 
 if TYPE_CHECKING:
     from hypr_neuro.data.sequence import SequenceData
     from hypr_neuro.graph.integer import Population
     from hypr_neuro.placement.place import Placement
     from hypr_neuro.quantizing.network import QuantizedNetwork
-    from hypr_neuro.sim.learning.options import LearnOptions
 
 PACKAGES: tuple[str, ...] = ()
 TAKES_INTEGER = True
@@ -72,6 +73,8 @@ def emit(
     """
     from hypr_neuro.compilers.c import samples as beside
 
+    if learn is not None:
+        require("learn", learn, LearnOptions)
     board = boards.board_of(network, flash, ram)
     if samples is not None:
         beside.check_samples(network, samples, learn)

@@ -22,6 +22,8 @@ EXAMPLES = (
     "hypr-neuro compile runs/a/quantized.h5 --target c --samples 10 --out runs/a/c",
     "hypr-neuro compile runs/a/quantized.h5 --learn rate=0.2 --out runs/a/l",
 )
+VALUES = {"rate": "0.2", "layers": "readout", "parameters": "all", "noise": "10,0"}
+"""Of options that learn, for errors; of others the default."""
 
 
 @command
@@ -158,6 +160,12 @@ def _flash_and_ram(entry: dict[str, Any]) -> str:
     return f"flash {entry['bytes']['flash']}, RAM {entry['bytes']['ram']} bytes"
 
 
+def _values(key: str, text: str) -> tuple[int, ...] | tuple[str, ...]:
+    """Return what stands between commas: integers of noise, names of all else."""
+    words = text.split(",")
+    return tuple(int(word) for word in words) if key == "noise" else tuple(words)
+
+
 def _learn_options(given: list[str]) -> LearnOptions:
     """Return `LearnOptions` from texts KEY=VALUE; several layers or parameters have commas between them."""
     from dataclasses import fields
@@ -168,15 +176,19 @@ def _learn_options(given: list[str]) -> LearnOptions:
     types: dict[str, Any] = {field.name: type(field.default) for field in fields(LearnOptions)}
     options: dict[str, Any] = {}
     for text in given:
-        key, _, value = text.partition("=")
+        key, equals, value = text.partition("=")
         if key not in types:
             raise InputError(f"--learn {text}, rule: KEY=VALUE; unknown key {among(key, types)}")
         if key in options:
             raise InputError(
                 f"--learn {text}, rule: {key} once; layers and parameters take several, with commas between them"
             )
+        example = VALUES.get(key, LearnOptions.__dataclass_fields__[key].default)
+        if not equals or not value:
+            raise InputError(f"--learn {text}, rule: KEY=VALUE, such as --learn {key}={example}")
         try:
-            options[key] = tuple(value.split(",")) if types[key] is tuple else types[key](value)
+            options[key] = _values(key, value) if types[key] is tuple else types[key](value)
         except ValueError:
-            raise InputError(f"--learn {text}, rule: a value of type {types[key].__name__}") from None
+            kind = "a number" if types[key] is float else "integers" if types[key] is tuple else "an integer"
+            raise InputError(f"--learn {text}, rule: {kind}, such as --learn {key}={example}") from None
     return LearnOptions(**options)

@@ -172,7 +172,7 @@ def run(
     facts = {
         "rate": options.rate,
         **_scores(before, after, last),
-        "weights changed": last.weights_changed,
+        "changes of weights": last.weights_changed,
         "weights saturated": last.weights_saturated,
         "steps below half a unit": last.dead_zone,
         "clips": last.clips,

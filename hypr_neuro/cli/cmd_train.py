@@ -362,7 +362,7 @@ def _train_fixed(
         }
     facts = scores | {
         "epochs": last["epoch"] + 1,
-        "weights changed": last["weights_changed"],
+        "changes of weights": last["weights_changed"],
         "weights saturated": last["weights_saturated"],
         "clips": last["clips"],
         "start": str(folder.file("quantized.h5")),

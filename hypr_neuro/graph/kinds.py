@@ -42,10 +42,11 @@ SOURCES = {
     "one",
     "SequenceData": "hn.load_data(name) gives one, hn.SequenceData(name, x, y, split, classes) holds your own",
     "Trace": "hn.simulate(qnet, x), and hn.float_trace(net, x) give one",
+    "LearnOptions": "hn.LearnOptions(rate=0.2) makes some",
 }
 """By kind, where one comes from."""
 
-NO_NETWORKS = ("SequenceData", "Trace")
+NO_NETWORKS = ("SequenceData", "Trace", "LearnOptions")
 
 
 def require(name: str, value: object, *classes: type) -> None:

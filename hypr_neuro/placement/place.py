@@ -21,6 +21,7 @@ from typing import Any
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import said
 from hypr_neuro.placement.cost import UNKNOWN
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
 from hypr_neuro.placement.needs import PopulationNeeds, population_needs
@@ -215,6 +216,10 @@ def place(
 
 def learning_plan(qnet: QuantizedNetwork, chip: Profile, learning: bool | LearnOptions) -> LearningPlan | None:
     """Return how the network learns on the chip, None if it shall not."""
+    if not isinstance(learning, (bool, LearnOptions)):
+        raise InputError(
+            f"{said('learning', learning)}, rule: True, False or LearnOptions; hn.LearnOptions(rate=0.2) makes some"
+        )
     if learning is False:
         return None
     there = replace(qnet, profile=chip)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData, data_digest
-from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
+from hypr_neuro.errors import FileFormatError, HyprWarning, InputError, among
 from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
@@ -35,6 +35,8 @@ from hypr_neuro.sim.learning.state import restore_learner, save_learner, structu
 
 STATE, PROGRESS = "learner.h5", "learning.h5"
 KIND = "hypr-neuro learning checkpoint"
+ARGUMENTS = ("epochs", "options", "checkpoint", "regularizer", "progress", "errors", "error_function")
+"""Of `learn` beside the fields of its options; an unknown name may be like one of them."""
 SAVE_SECONDS = 30.0
 """A checkpoint is written after every epoch, and inside an epoch when the last is older than this."""
 
@@ -140,6 +142,7 @@ def learn(
             f"checkpoint '{checkpoint}' holds {len(run.epochs)} epochs, asked for {epochs}; ask for at least as many, "
             "or choose another folder"
         )
+    idle: list[int] = []
     with progress_bar("learn", progress, on_epoch, on_sample) as advance:
         for epoch, epoch_rates in enumerate(rates(options, epochs)):
             if epoch < len(run.epochs):
@@ -148,19 +151,27 @@ def learn(
             counting = _counting(advance, on_sample, epoch, epochs)
             _epoch(learner, run, part, epoch, epoch_rates, tally, store, counting, told)
             run.epochs.append(tally.entry(learner, epoch, epoch_rates[0]))
-            if not run.epochs[-1].weights_changed and not run.epochs[-1].online_accuracy >= 1.0:
-                warnings.warn(
-                    f"epoch {epoch}: no weight changed; the network may be silent (scale its start weights with "
-                    "hn.scale_to_rate before quantizing), the rate too small, or no update was due",
-                    HyprWarning,
-                    stacklevel=2,
-                )
+            idle += [epoch] * (not run.epochs[-1].weights_changed and not run.epochs[-1].online_accuracy >= 1.0)
             tally = None
             if store is not None:
                 store.save(learner, run, None)
             if on_epoch is not None:
                 on_epoch(run.epochs[-1], learned)
+    _warn_of_idle(idle, len(run.epochs))
     return run
+
+
+def _warn_of_idle(idle: Sequence[int], epochs: int) -> None:
+    """Warn once of all epochs of this call that changed no weight."""
+    if not idle:
+        return
+    which = f"epoch {idle[0]}" if len(idle) == 1 else f"{len(idle)} of {epochs} epochs, the first {idle[0]}"
+    warnings.warn(
+        f"{which}: no weight changed; the network may be silent (scale its start weights with hn.scale_to_rate before "
+        "quantizing), the rate too small, or no update was due",
+        HyprWarning,
+        stacklevel=3,
+    )
 
 
 def _counting(
@@ -185,10 +196,13 @@ def learned_in_silence(qnet: QuantizedNetwork, part: SequenceData, options: Lear
 
 
 def _options(options: LearnOptions | None, fields: dict[str, Any]) -> LearnOptions:
-    try:
-        return LearnOptions(**({} if options is None else asdict(options)) | fields)
-    except TypeError as error:
-        raise InputError(f"learn: {error}; known options: {', '.join(LearnOptions.__dataclass_fields__)}") from error
+    if options is not None:
+        require("options", options, LearnOptions)
+    known = (*ARGUMENTS, *LearnOptions.__dataclass_fields__)
+    for name in fields:
+        if name not in known:
+            raise InputError(f"learn: unknown option {among(name, known)}")
+    return LearnOptions(**({} if options is None else asdict(options)) | fields)
 
 
 def _epoch(

@@ -31,6 +31,9 @@ LATER = ("noise", "targets", "error_exponent")
 class LearnOptions:
     """Update rule, its rates, when it is applied and to what.
 
+    Values that no network could learn with are refused when the options are made, as `InputError`; what a network and
+    its profile do not allow by `check`.
+
     Attributes
     ----------
     rate : float
@@ -97,8 +100,7 @@ class LearnOptions:
         """Return options that keep all that learning may keep on a profile: momentum, too, where it holds one."""
         return cls(layers=layers, momentum=int(profile.learning.momentum_bits.value > 0))
 
-    def check_values(self) -> None:
-        """Raise InputError, naming option and rule, for values that no network could learn with."""
+    def __post_init__(self) -> None:
         self._check_types()
         self._check_update()
         if not 0 < self.rate <= LARGEST_RATE or not 0 < self.decay <= 1:
@@ -111,6 +113,14 @@ class LearnOptions:
             raise InputError(f"limit = {self.limit}, average_shift = {self.average_shift}, rule: 1..64, 0..20")
         if not 0 <= self.seed < 1 << 32:
             raise InputError(f"seed = {self.seed}, rule: 0 <= seed < 2^32, the random counter's word")
+
+    def check_values(self) -> None:
+        """Raise InputError, naming option and rule, for values that do not go together, whatever the network."""
+        if self.error_exponent and self.targets != "values":
+            raise InputError(
+                f"error_exponent = {self.error_exponent}, targets = {self.targets!r}, rule: 0 unless targets are "
+                "'values'"
+            )
 
     def check(self, qnet: QuantizedNetwork) -> None:
         """Raise InputError, naming option and rule, for what this network and its profile cannot learn with."""
@@ -158,11 +168,8 @@ class LearnOptions:
             raise InputError(f"feedback = {self.feedback!r}, rule: 'symmetric' or 'random'")
         if self.targets not in TARGETS:
             raise InputError(f"targets = {self.targets!r}, rule: {', '.join(map(repr, TARGETS))}")
-        if abs(self.error_exponent) > LARGEST_EXPONENT or (self.error_exponent and self.targets != "values"):
-            raise InputError(
-                f"error_exponent = {self.error_exponent}, targets = {self.targets!r}, rule: magnitudes up to "
-                f"{LARGEST_EXPONENT}, and 0 unless targets are 'values'"
-            )
+        if abs(self.error_exponent) > LARGEST_EXPONENT:
+            raise InputError(f"error_exponent = {self.error_exponent}, rule: magnitudes up to {LARGEST_EXPONENT}")
         if not 0 <= self.momentum <= 12:
             raise InputError(f"momentum = {self.momentum}, rule: 0..12")
 

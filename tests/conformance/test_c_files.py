@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -21,6 +22,7 @@ from commands import called
 from needed import needs, needs_make
 
 from hypr_neuro import compilers
+from hypr_neuro.cli.cmd_compile import _learn_options
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.build import CORTEX_M4, HOST, SANITIZERS, Toolchain
@@ -394,6 +396,54 @@ def test_an_interrupted_compile_leaves_no_manifest_and_can_be_given_again(
     compile_network(small(), target="c", out=tmp_path / "out")
     assert files_of(tmp_path / "out") == whole
     assert inconsistent(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_disk_that_is_full_leaves_everything_as_it_was(
+    earlier: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten files seven had room."""
+    if earlier:
+        compile_network(small(), target="c", out=tmp_path / "out")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    copied: list[str] = []
+
+    def full(source: Any, target: Any) -> None:
+        copied.append(str(target))
+        if len(copied) > 7:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        Path(target).write_bytes(Path(source).read_bytes())
+
+    monkeypatch.setattr("hypr_neuro.compilers.shutil.copyfile", full)
+    with pytest.raises(InputError, match=r"cannot write '.*': No space left on device; make room there, .*nothing was"):
+        compile_network(small(exponent=1), target="c", out=tmp_path / "out")
+    assert len(copied) == 8
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert (tmp_path / "out").exists() == earlier
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("rate", "--learn rate, rule: KEY=VALUE, such as --learn rate=0.2"),
+        ("rate=fast", "--learn rate=fast, rule: a number, such as --learn rate=0.2"),
+        ("seed=", "--learn seed=, rule: KEY=VALUE, such as --learn seed=0"),
+        ("seed=1.5", "--learn seed=1.5, rule: an integer, such as --learn seed=0"),
+        ("parameters", "--learn parameters, rule: KEY=VALUE, such as --learn parameters=all"),
+        ("noise=a", "--learn noise=a, rule: integers, such as --learn noise=10,0"),
+    ],
+)
+def test_learn_options_without_their_value_show_one(given: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _learn_options([given])
+    assert str(caught.value) == message
+
+
+def test_learn_options_of_the_command_line() -> None:
+    given = ["rate=0.3", "layers=readout,layers.0", "noise=10,0", "update_every=2", "targets=values"]
+    assert _learn_options(given) == LearnOptions(
+        rate=0.3, layers=("readout", "layers.0"), noise=(10, 0), update_every=2, targets="values"
+    )
 
 
 def test_learn_options_given_twice_are_refused(tmp_path: Path) -> None:

@@ -90,6 +90,16 @@ def test_make_without_samples_says_so_and_ends(tmp_path: Path) -> None:
         assert f"no samples: give {file} on standard input (make -s {target} < {file})" in done.stderr
 
 
+@needs_make
+@pytest.mark.parametrize("target", ["learn", "emulate-learn"])
+def test_make_learn_without_a_network_that_learns_says_so_in_one_line(target: str, tmp_path: Path) -> None:
+    compile_network(random_quantized("lif", 0, "loihi2"), target="c", out=tmp_path)
+    done = made(tmp_path, target)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "no learn.c here: hypr-neuro compile ... --learn rate=0.2 writes a network that learns" in line
+
+
 @needs_qemu
 @needs_make
 def test_the_board_answers_and_its_instructions_are_counted(tmp_path: Path) -> None:

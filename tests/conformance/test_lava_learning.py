@@ -249,7 +249,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "scores": ({"scored": np.ones((2, 5), int)}, r"scored is int64 of shape \(5,\), rule: one truth value a step"),
     "label": ({"label": np.array([0])}, r"label of shape \(1,\), rule: \(2,\) or \(2, 5\)"),
     "scored": ({"scored": np.ones(5, bool)}, r"scored of shape \(5,\), rule: \(2, 5\)"),
-    "options": ({"options": LearnOptions(rule="nonsense")}, "rule = 'nonsense'.*, known: .*factored"),
+    "options": ({"options": LearnOptions(layers=("top",))}, r"unknown layer 'top'.*, known: layers\.0"),
     "input": ({"x": np.full((2, 5, 4), 1 << 26)}, r"layers\.0: inputs up to 67108864 can sum to 2\^31"),
 }
 """What differs from a task that runs, what the error says."""

@@ -64,8 +64,16 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         "parameters: 'layers.0.omga' does not learn (did you mean 'layers.0.omega'?), known: ",
     ),
     "update rule": (
-        lambda _: LearnOptions(rule="factord").check(random_quantized("lif", 1, "loihi2")),
+        lambda _: LearnOptions(rule="factord"),
         "'factord' (did you mean 'factored'?), known: ",
+    ),
+    "argument of learn": (
+        lambda _: hn.learn(random_quantized("lif", 1, "loihi2"), hn.load_data("cue", samples=20), epoch=1),
+        "learn: unknown option 'epoch' (did you mean 'epochs'?), known: epochs, options, ",
+    ),
+    "field of learn": (
+        lambda _: hn.learn(random_quantized("lif", 1, "loihi2"), hn.load_data("cue", samples=20), rat=1.0),
+        "learn: unknown option 'rat' (did you mean 'rate'?), known: ",
     ),
     "device": (lambda _: open_device("lavaa"), "unknown device 'lavaa' (did you mean 'lava'?), known: "),
     "option of a data set": (

@@ -182,3 +182,13 @@ def test_the_mean_answer_has_the_variance_of_the_targets_that_count(per_step: bo
     assert "error of the mean answer" in score.figures()
     perfect = score_answers(data.y, data)
     assert (perfect.squared_error, perfect.r2, doubts_of(perfect, data)) == (0.0, 1.0, [])
+
+
+def test_epochs_that_change_nothing_are_told_once() -> None:
+    _, qnet = network()
+    data = hn.SequenceData("classes", X, (X[:, :, :3].sum((1, 2)) > X[:, :, 3:].sum((1, 2))).astype(int), SPLIT, 2)
+    nothing = np.zeros((SAMPLES, STEPS, 2), int)
+    with pytest.warns(HyprWarning, match="no weight changed") as told:
+        hn.learn(qnet, data, rate=0.3, epochs=5, errors=nothing)
+    (one,) = [str(w.message) for w in told if "no weight changed" in str(w.message)]
+    assert one.startswith("5 of 5 epochs, the first 0: no weight changed; the network may be silent")
