@@ -31,6 +31,7 @@ from hypr_neuro.testing.networks import random_network, random_spikes, varied
 Array = Any
 LEARNING = [name for name, model in MODELS.items() if model.learns_on_chip and not model.readout]
 SEVERAL = [name for name in LEARNING if MODELS[name].currents > 1 or MODELS[name].most_spikes]
+RESONATORS = [name for name in LEARNING if MODELS[name].currents > 1]
 DRAWN = [*SEVERAL * 3, "brf", "lif"]
 PROFILES = {
     "loihi2": varied("loihi2"),
@@ -220,7 +221,7 @@ def test_files_keep_what_learning_needs(tmp_path: Path) -> None:
             assert LearningPlan(back).signal_shifts == LearningPlan(qnet).signal_shifts
 
 
-@pytest.mark.parametrize("model", [name for name in LEARNING if MODELS[name].learned is None])
+@pytest.mark.parametrize("model", [name for name in RESONATORS if MODELS[name].learned is None])
 def test_parameters_of_resonators_stay(model: str) -> None:
     net = two_currents(model)
     qnet = hn.quantize(net, "loihi2", calibration=random_spikes(0, 4, 60, net.inputs))

