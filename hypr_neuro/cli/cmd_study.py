@@ -28,9 +28,10 @@ EXAMPLES = (
     "hypr-neuro study plot runs/widths --write widths.png",
     "hypr-neuro study rerun runs/widths 12",
 )
+ACCURACY, ERROR = "accuracy", "squared error"
 SHOWN = (
-    "accuracy",
-    "squared error",
+    ACCURACY,
+    ERROR,
     "float accuracy",
     "float squared error",
     "gap",
@@ -95,7 +96,7 @@ def run(
         typer.Option("--tls", help="Folder with ca.pem, cert.pem and key.pem of that cluster.", rich_help_panel=RUN),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials, run none.", rich_help_panel=RUN)] = False,
-    csv: Annotated[Path | None, typer.Option("--csv", help="File for the table (table).")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="File for the table (run, table).")] = None,
     within: Annotated[
         float, typer.Option(metavar="POINTS", min=0, help="How much worse than the best is good enough (best).")
     ] = 1.0,
@@ -132,7 +133,7 @@ def run(
     given = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
     study = _study(target, given, vary or [], constant or [], {"seeds": seeds, "trials": trials})
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
-    _run(study, folder, workers, scheduler, tls, dry_run, json)
+    _run(study, folder, workers, scheduler, tls, dry_run, csv, json)
 
 
 def _run(
@@ -142,18 +143,21 @@ def _run(
     scheduler: str | None,
     tls: Path | None,
     dry_run: bool,
+    csv: Path | None,
     json: bool,
 ) -> None:
     """Run what waits of a study, and print its table."""
     from hypr_neuro.numbers.threads import threads
-    from hypr_neuro.studies.coordinator import prepare, workers_of
+    from hypr_neuro.studies.coordinator import check, prepare, require_dask, workers_of
     from hypr_neuro.studies.coordinator import run as run_trials
 
     plan = prepare(study, folder)
+    check(plan)
     waiting = plan.waiting()
     if dry_run:
         _list(plan, len(waiting), json)
         return
+    require_dask()
     plan.folder.open(study)
     for path in plan.folder.unreadable(plan.trials):
         print(f"result '{path}' cannot be read; its trial runs again", file=sys.stderr)
@@ -166,7 +170,7 @@ def _run(
             advance(done, total, "trials")
             finished = iter(range(done + 1, total + 1))
             run_trials(plan, client, lambda *_: advance(next(finished), total, "trials"))
-    _table(plan, None, json)
+    _table(plan, csv, json)
 
 
 def _study(
@@ -174,7 +178,7 @@ def _study(
 ) -> Study:
     """Return the study of a file, with what the command line says in place of it, or that of the command line."""
     from hypr_neuro.errors import InputError
-    from hypr_neuro.studies.spec import load_study, parse_study
+    from hypr_neuro.studies.spec import from_folder, load_study, parse_study
 
     said: dict[str, Any] = {name: str(value) for name, value in given.items() if value is not None}
     said |= {name: value for name, value in counts.items() if value is not None}
@@ -183,11 +187,25 @@ def _study(
     if constant:
         said["set"] = dict(_value(text) for text in constant)
     if file is None:
-        if "vary" not in said or "data" not in said:
-            raise InputError("study run: give a study file, or --data and --vary, such as --vary weight_bits=2:8")
-        return parse_study({"run": "quantize"} | said, "study")
+        if "vary" not in said:
+            raise InputError("study run: give a study file, or --vary, such as --vary weight_bits=2:8")
+        said |= _data(said)
+        return from_folder(parse_study({"run": "quantize"} | said, "study"), Path.cwd())
     stated = load_study(file).model_dump(mode="json", by_alias=True)
-    return parse_study(stated | said, f"study '{file}'")
+    return from_folder(parse_study(stated | said, f"study '{file}'"), Path.cwd())
+
+
+def _data(said: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of the command line, or those that the network's run folder remembers."""
+    from hypr_neuro.cli.options import key_value
+    from hypr_neuro.cli.run_data import choose_data
+
+    network = said.get("network")
+    source = choose_data(said.get("data"), None, 0, network=None if network is None else Path(network))
+    options = dict(key_value(text) for text in source.options) | ({"seed": source.seed} if source.seed else {})
+    return {"data": source.name, "data_options": options} | (
+        {} if source.folder is None else {"data_dir": source.folder}
+    )
 
 
 def _field(text: str) -> tuple[str, Any]:
@@ -248,7 +266,7 @@ def _rerun(plan: Plan, numbers: list[int], json: bool) -> None:
         raise InputError("study rerun: which trials is missing; give their numbers")
     for number in numbers:
         plan.folder.forget(known[number])
-    _run(plan.study, plan.folder.path, None, None, None, False, json)
+    _run(plan.study, plan.folder.path, None, None, None, False, None, json)
 
 
 def _best(plan: Plan, within: float, least: str, write: Path | None, json: bool) -> None:
@@ -257,6 +275,7 @@ def _best(plan: Plan, within: float, least: str, write: Path | None, json: bool)
 
     from hypr_neuro.files.store import write_text
     from hypr_neuro.studies.choose import choose, profile_of
+    from hypr_neuro.studies.fields import PROFILE, section_of
     from hypr_neuro.studies.table import rows_of
 
     chosen = choose(rows_of(plan), within, least)
@@ -271,6 +290,10 @@ def _best(plan: Plan, within: float, least: str, write: Path | None, json: bool)
     facts |= {name: _cell(chosen.row, name) for name in dict.fromkeys((chosen.figure, least)) if name not in facts}
     emit(facts | ({} if write is None else {"profile": str(write)}), False, "Good enough")
     print(chosen.rule)
+    others = {name: value for name, value in (plan.study.set | settings).items() if section_of(name) != PROFILE}
+    if others:
+        given = ", ".join(f"{name} = {value}" for name, value in others.items())
+        print(f"no numbers of a profile, give them beside it: {given}")
 
 
 def _plot(plan: Plan, write: Path | None, json: bool) -> None:
@@ -322,11 +345,20 @@ def _table(plan: Plan, csv: Path | None, json: bool) -> None:
     if json:
         print_json(as_json(rows).rstrip())
         return
-    names = [*plan.study.values(), *(name for name in SHOWN if name in columns_of(rows))]
+    parts = ("validation", "test") if plan.study.part == "validation" else ("test", "validation")
+    shown = [name for figure in SHOWN for name in (figure, f"{parts[1]} {figure}") if name in columns_of(rows)]
+    names = [*plan.study.values(), *shown]
     cells = [[_cell(row, name) for name in names] for row in rows]
-    print_table([name.rpartition(".")[2] for name in names], cells, plan.study.title)
+    print_table([_heading(name, parts[0]) for name in names], cells, plan.study.title)
     if csv is not None:
         print(f"table of {len(rows)} rows: '{csv}'")
+
+
+def _heading(name: str, part: str) -> str:
+    """Return the head of a column: figures by the part of the data on which they were taken."""
+    if name in (ACCURACY, ERROR):
+        return part
+    return name.rpartition(".")[2].removesuffix(f" {ACCURACY}").removesuffix(f" {ERROR}").replace("_", " ")
 
 
 def _cell(row: dict[str, Any], name: str) -> str:

@@ -115,7 +115,7 @@ def get_data(name: str, folder: Path | None, seed: int, options: list[str] | Non
     from hypr_neuro.data import load_data
     from hypr_neuro.errors import HyprError, InputError
 
-    chosen = dict(_key_value(text) for text in options or [])
+    chosen = dict(key_value(text) for text in options or [])
     try:
         return load_data(name, folder, **({"seed": seed} | chosen))
     except (TypeError, ValueError, OverflowError, MemoryError) as error:
@@ -157,7 +157,7 @@ def check_channels(data: SequenceData, channels: int) -> None:
         )
 
 
-def _key_value(text: str) -> tuple[str, Any]:
+def key_value(text: str) -> tuple[str, Any]:
     """Return (key, value) of a text key=value, the value as YAML reads it: a number, true, false or text."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.yaml_file import parse_yaml

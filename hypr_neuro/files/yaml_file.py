@@ -77,6 +77,7 @@ def _require_few(root: yaml.Node, where: str) -> None:
         if known == 0:
             raise InputError(f"{where}, line {line}: an alias stands for itself, rule: no circle; write the value out")
         if known is None:
+            _require_once(node, where)
             counts[id(node)] = 0
             counts[id(node)] = known = 1 + sum(count(inner) for inner in _inner(node))
         if known > MOST_VALUES:
@@ -87,6 +88,16 @@ def _require_few(root: yaml.Node, where: str) -> None:
         return known
 
     count(root)
+
+
+def _require_once(node: yaml.Node, where: str) -> None:
+    """Raise InputError for a mapping that has a key twice: YAML forbids it, and the loader would keep the last."""
+    seen: set[str] = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        name = key.value if isinstance(key, yaml.ScalarNode) else None
+        if name is not None and name in seen:
+            raise InputError(f"{where}, line {key.start_mark.line + 1}: key '{name}' stands there twice, rule: once")
+        seen |= set() if name is None else {name}
 
 
 def _inner(node: yaml.Node) -> list[yaml.Node]:

@@ -12,8 +12,8 @@ from hypr_neuro.numbers.threads import threads
 from hypr_neuro.progress import progress_bar
 from hypr_neuro.shown import Shown, as_html, as_text
 from hypr_neuro.studies.choose import Choice, choose
-from hypr_neuro.studies.coordinator import prepare, run, workers_of
-from hypr_neuro.studies.spec import Study, load_study, parse_study
+from hypr_neuro.studies.coordinator import check, prepare, require_dask, run, workers_of
+from hypr_neuro.studies.spec import Study, from_folder, load_study, parse_study
 from hypr_neuro.studies.table import columns_of, rows_of
 
 
@@ -91,8 +91,11 @@ def study(
     """
     require_path("folder", folder, "the folder of the study")
     workers = optional_whole("workers", workers, 1)
-    stated = what if isinstance(what, Study) else load_study(what) if isinstance(what, (str, Path)) else None
-    plan = prepare(parse_study(what, "study") if stated is None else stated, Path(folder))
+    stated = load_study(what) if isinstance(what, (str, Path)) else what
+    made = stated if isinstance(stated, Study) else parse_study(stated, "study")
+    plan = prepare(from_folder(made, Path.cwd()), Path(folder))
+    require_dask()
+    check(plan)
     plan.folder.open(plan.study)
     waiting, total = len(plan.waiting()), len(plan.trials)
     if waiting:

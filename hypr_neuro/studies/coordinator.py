@@ -6,23 +6,29 @@ replaced by Dask and its trial runs again; whatever is killed, finished trials s
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hypr_neuro.data import load_data
+from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import HyprError, InputError, MissingPackageError
 from hypr_neuro.exchange.loading import load
+from hypr_neuro.files.store import content_digest
 from hypr_neuro.graph.network import Network
+from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.studies.fields import PROFILE
 from hypr_neuro.studies.spec import Study
 from hypr_neuro.studies.store import StudyFolder, code_digest
 from hypr_neuro.studies.trials import Trial, trials_of
-from hypr_neuro.studies.work import Job, start_network, timed_trial
+from hypr_neuro.studies.work import Job, reason_against, start_network, timed_trial
 
 RETRIES = 3
 """How often Dask starts a trial again whose worker died."""
@@ -65,7 +71,8 @@ def prepare(study: Study, folder: Path) -> Plan:
     InputError
         For data, networks or values that do not go together, before anything runs.
     """
-    data = load_data(study.data, None, **study.data_options)
+    data = load_data(study.data, None if study.data_dir is None else Path(study.data_dir), **study.data_options)
+    require_integers(data)
     if not (data.split == study.part).any():
         raise InputError(f"study: part = {study.part}, of which data '{data.name}' has no sample; give the other part")
     network = None
@@ -75,10 +82,33 @@ def prepare(study: Study, folder: Path) -> Plan:
         if not isinstance(found, Network):
             raise InputError(f"network '{study.network}' holds {type(found).__name__}, rule: a float network")
         network = found
+        _check_ends(network, data)
         basis["network"] = network.digest()
     store = StudyFolder(folder)
-    trials = list(trials_of(study, basis))
+    named = study.values().get(PROFILE, [study.set.get(PROFILE, study.profile)])
+    chips = {name: content_digest(json.dumps(load_profile(name).dump(), sort_keys=True), {}) for name in named}
+    trials = list(trials_of(study, basis, chips))
     return Plan(store, study, data, network, trials)
+
+
+def _check_ends(network: Network, data: SequenceData) -> None:
+    """Raise InputError for data that a trained network does not fit."""
+    if network.inputs != data.channels or network.output_size < data.classes:
+        raise InputError(
+            f"data '{data.name}' has {data.channels} channels and {data.classes} classes, the network "
+            f"{network.inputs} inputs and {network.output_size} outputs; give the data that it was trained on"
+        )
+
+
+def check(plan: Plan) -> None:
+    """Raise InputError, with the first reason, where every trial that waits will be refused."""
+    reason = ""
+    for trial in plan.waiting():
+        reason = reason_against(Job.of(plan.study, trial.settings, trial.seed), plan.data, plan.network)
+        if not reason:
+            return
+    if reason:
+        raise InputError(f"study: every trial would be refused, the first because: {reason}")
 
 
 def run(plan: Plan, client: Any, told: Callable[[Trial, dict[str, Any]], None]) -> None:
@@ -168,6 +198,12 @@ def _start_networks(plan: Plan, waiting: list[Trial], client: Any, data: Any) ->
     return networks
 
 
+def require_dask() -> None:
+    """Raise MissingPackageError where what trials run on is not installed."""
+    if find_spec("distributed") is None:
+        raise MissingPackageError("studies run on Dask distributed, which is not installed: pip install distributed")
+
+
 @contextmanager
 def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str, Any] | None = None) -> Iterator[Any]:
     """Open a client of a cluster on this machine, stopped at the end, or of one that runs elsewhere.
@@ -188,13 +224,10 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
     InputError
         Where no cluster answers at the address.
     """
-    try:
-        import dask
-        from distributed import Client, LocalCluster, Security
-    except ImportError as error:
-        raise MissingPackageError(
-            "studies run on Dask distributed, which is not installed: pip install 'hypr-neuro[studies]'"
-        ) from error
+    require_dask()
+    import dask
+    from distributed import Client, LocalCluster, Security
+
     dask.config.set({"distributed.worker.memory.terminate": False, "distributed.admin.low-level-log-length": 0})
     if scheduler is not None:
         try:

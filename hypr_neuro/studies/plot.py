@@ -17,7 +17,13 @@ from hypr_neuro.studies.choose import ACCURACY, ERROR
 SIZE = (6.4, 4.0)
 MOST_CURVES = 8
 """Values of a second field that are curves; more of them, or a second field of numbers, make a map."""
-STYLE: dict[str, Any] = {"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "study", "axes.grid": True}
+STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "study",
+    "axes.grid": True,
+    "text.parse_math": False,
+}
 
 
 def plotted(rows: Sequence[dict[str, Any]], fields: Sequence[str], title: str, kind: str) -> bytes:

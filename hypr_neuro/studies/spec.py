@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,12 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.spec import describe
-from hypr_neuro.studies.fields import full_name
+from hypr_neuro.studies.fields import PROFILE, full_name
 
 Value = bool | int | FiniteFloat | str | None
 Trials = Annotated[int, Field(ge=1, le=1_000_000)]
-MOST_VALUES = 1000
-"""Values of one field."""
+MOST_VALUES, MOST_TRIALS = 1000, 100_000
+"""Values of one field, and trials of a study."""
+FILES = (".npz", ".yaml", ".yml", ".h5", ".nir")
+"""Endings of paths, which names of data sets and profiles do not have."""
+OF_LEARNING = ("learn.", "learning.")
+EXPONENTIAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 class Steps(BaseModel):
@@ -27,10 +33,10 @@ class Steps(BaseModel):
     last: int = Field(alias="to")
     step: Annotated[int, Field(ge=1)] = 1
 
-    def values(self) -> list[int]:
+    def values(self) -> range:
         """Return them in order, upwards or downwards."""
         step = self.step if self.last >= self.first else -self.step
-        return list(range(self.first, self.last + (1 if step > 0 else -1), step))
+        return range(self.first, self.last + (1 if step > 0 else -1), step)
 
 
 class Study(BaseModel):
@@ -45,8 +51,8 @@ class Study(BaseModel):
         float rule beside it.
     network
         File of a trained network, or its specification, which is trained for each seed; None: that of the data set.
-    data, data_options
-        Name of a data set or path of an .npz file, and options of its loader.
+    data, data_dir, data_options
+        Name of a data set or path of an .npz file, the folder of its files, and options of its loader.
     profile
         The chip.
     start
@@ -69,6 +75,7 @@ class Study(BaseModel):
     run: Literal["quantize", "learn", "compare"]
     network: str | dict[str, Any] | None = None
     data: str
+    data_dir: str | None = None
     data_options: dict[str, Value] = Field(default_factory=dict)
     profile: str = "loihi2"
     start: Literal["trained", "disturbed", "scratch"] = "trained"
@@ -87,7 +94,7 @@ class Study(BaseModel):
             full = full_name(name)
             if full in result:
                 raise ValueError(f"'{full}' stands there twice, rule: once")
-            result[full] = value
+            result[full] = [_number(v) for v in value] if isinstance(value, list) else _number(value)
         return result
 
     @model_validator(mode="after")
@@ -95,26 +102,37 @@ class Study(BaseModel):
         both = [name for name in self.vary if name in self.set]
         if both:
             raise ValueError(f"'{both[0]}' stands under vary and under set, rule: under one of them")
-        for name, values in self.values().items():
-            if len({repr(v) for v in values}) < len(values):
-                raise ValueError(f"vary: '{name}' has a value twice, rule: each once")
+        counts = []
+        for name, given in self.vary.items():
+            values = given.values() if isinstance(given, Steps) else given
             if len(values) > MOST_VALUES:
                 raise ValueError(f"vary: '{name}' has {len(values)} values, rule: at most {MOST_VALUES}")
+            if len({repr(v) for v in values}) < len(values):
+                raise ValueError(f"vary: '{name}' has a value twice, rule: each once")
+            counts.append(len(values))
+        trials = self.seeds * min(prod(counts), self.trials or MOST_TRIALS + 1)
+        if trials > MOST_TRIALS:
+            raise ValueError(f"the study has {trials} trials, rule: at most {MOST_TRIALS}; draw some with trials: N")
         names = [*self.vary, *self.set]
         if isinstance(self.network, str) and any(name.startswith(("network.", "training.")) for name in names):
             raise ValueError(
                 "network is a file, whose network is trained already, rule: fields network.… and training.… go with a "
                 "specification"
             )
-        if self.run == "quantize" and (any(n.startswith("learn.") for n in names) or self.start != "trained"):
+        if self.run == "quantize" and (any(n.startswith(OF_LEARNING) for n in names) or self.start != "trained"):
             raise ValueError(
-                "run: quantize learns nothing on the chip, rule: fields learn.… and start go with learn, compare"
+                "run: quantize learns nothing on the chip, rule: fields learn.…, learning.… and start go with learn, "
+                "compare"
+            )
+        if self.start == "scratch" and any(name.startswith("quantize.") for name in names):
+            raise ValueError(
+                "start: scratch draws integers of its own, rule: fields quantize.… go with trained, disturbed"
             )
         return self
 
     def values(self) -> dict[str, list[Any]]:
         """Return the values of what varies, by full name."""
-        return {name: v.values() if isinstance(v, Steps) else list(v) for name, v in self.vary.items()}
+        return {name: list(v.values() if isinstance(v, Steps) else v) for name, v in self.vary.items()}
 
 
 def parse_study(data: object, where: str) -> Study:
@@ -136,15 +154,26 @@ def load_study(path: str | Path) -> Study:
         Naming file, key, value, rule and remedy.
     """
     path = Path(path)
-    study = parse_study(load_yaml(path, "study"), f"study '{path}'")
-    return study.model_copy(update=_from_folder(study, path.parent))
+    return from_folder(parse_study(load_yaml(path, "study"), f"study '{path}'"), path.parent)
 
 
-def _from_folder(study: Study, folder: Path) -> dict[str, Any]:
-    """Return the paths of a study as seen from its file."""
-    changed: dict[str, Any] = {}
-    for key in ("network", "data", "profile"):
-        value = getattr(study, key)
-        if isinstance(value, str) and "." in Path(value).suffix:
-            changed[key] = str(folder / value)
-    return changed
+def from_folder(study: Study, folder: Path) -> Study:
+    """Return the study with paths that are whole, those of files starting from a folder."""
+
+    def whole(value: Any) -> Any:
+        is_file = isinstance(value, str) and Path(value).suffix in FILES
+        return str((folder / value).absolute()) if is_file else value
+
+    changed: dict[str, Any] = {key: whole(getattr(study, key)) for key in ("network", "data", "profile")}
+    if study.data_dir is not None:
+        changed["data_dir"] = str((folder / study.data_dir).absolute())
+    if PROFILE in study.set:
+        changed["set"] = study.set | {PROFILE: whole(study.set[PROFILE])}
+    if isinstance(profiles := study.vary.get(PROFILE), list):
+        changed["vary"] = study.vary | {PROFILE: [whole(value) for value in profiles]}
+    return study.model_copy(update=changed)
+
+
+def _number(value: Any) -> Any:
+    """Return a text such as 1e-3, which YAML does not take for a number, as one."""
+    return float(value) if isinstance(value, str) and EXPONENTIAL.fullmatch(value) else value

@@ -126,12 +126,17 @@ def combination(settings: dict[str, Any], seed: int) -> str:
 def _content(folder: Path) -> dict[str, Any] | None:
     """Return a trial's result as it stands in its folder, None where there is none that is whole."""
     try:
-        content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        text = (folder / RESULT).read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=_refused)
+    except (OSError, ValueError, RecursionError):
         return None
     kinds = {"digest": str, "settings": dict, "seed": int, "figures": dict}
     fits = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in kinds.items())
-    return content if fits and content["digest"] == folder.name else None
+    return content if fits and content["figures"] and content["digest"] == folder.name else None
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def code_digest() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.studies.fields import PROFILE
 from hypr_neuro.studies.spec import Study
 
 DRAWN = 16
@@ -79,7 +80,7 @@ def _combination(values: dict[str, list[Any]], number: int) -> dict[str, Any]:
     return {name: chosen[name] for name in values}
 
 
-def trials_of(study: Study, basis: dict[str, str]) -> Iterator[Trial]:
+def trials_of(study: Study, basis: Mapping[str, str], chips: Mapping[str, str] | None = None) -> Iterator[Trial]:
     """Yield the trials in order.
 
     Parameters
@@ -88,15 +89,19 @@ def trials_of(study: Study, basis: dict[str, str]) -> Iterator[Trial]:
         Its values and seeds.
     basis
         Digests of what a result depends on beside the study: data, network, code.
+    chips
+        Digest of each profile's content by the name that the study has for it.
     """
-    stated = study.model_dump(mode="json", exclude={"title", "vary", "trials", "seeds", "network"})
+    by_content = {"network", "data", "data_dir", "profile"}
+    stated = study.model_dump(mode="json", exclude={"title", "vary", "trials", "seeds"} | by_content)
     if not isinstance(study.network, str):
         stated["network"] = study.network
-    stated["data"] = None  # known by the digest of its content
     number = 0
     for settings in combinations(study):
         for seed in range(study.seeds):
-            content = {"study": stated, "settings": settings, "seed": seed, "basis": basis}
+            name = settings.get(PROFILE, study.set.get(PROFILE, study.profile))
+            chip = (chips or {}).get(name, name)
+            content = {"study": stated, "settings": settings, "seed": seed, "basis": dict(basis), "chip": chip}
             text = json.dumps(content, sort_keys=True, separators=(",", ":"))
             yield Trial(number, settings, seed, hashlib.sha256(text.encode()).hexdigest()[:24])
             number += 1

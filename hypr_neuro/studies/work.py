@@ -19,6 +19,8 @@ from hypr_neuro.data.score import Score
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, HyprError, HyprWarning
 from hypr_neuro.graph.network import Network
+from hypr_neuro.graph.spec import parse_spec
+from hypr_neuro.numbers.checks import require_number, whole
 from hypr_neuro.placement.estimate import estimate_network
 from hypr_neuro.placement.place import place
 from hypr_neuro.profiles.override import overridden
@@ -59,13 +61,25 @@ class Job:
         return {s: of_section(self.settings, s) for s in (NETWORK, TRAINING)}
 
 
-def start_network(job: Job, data: SequenceData) -> Network:
-    """Build and train the float network of a trial."""
-    task = task_for(data)
-    spec = task.spec(data) if job.study.network is None else dict(job.study.network)  # type: ignore[arg-type]
-    entries = of_section(job.settings, NETWORK)
-    spec = reduce(lambda made, entry: with_entry(made, *entry), entries.items(), spec)
-    net, _ = fit(data, task, seed=job.seed, spec=spec, progress=False, **of_section(job.settings, TRAINING))
+def start_network(job: Job, data: SequenceData) -> Network | str:
+    """Build and train the float network of a trial; return the reason where that is refused."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HyprWarning)
+            return _trained(job, data)
+    except HyprError as error:
+        return " ".join(str(error).split())
+
+
+def spec_of(job: Job, data: SequenceData) -> Any:
+    """Return the specification of a trial's network."""
+    spec = task_for(data).spec(data) if job.study.network is None else dict(job.study.network)  # type: ignore[arg-type]
+    return reduce(lambda made, entry: with_entry(made, *entry), of_section(job.settings, NETWORK).items(), spec)
+
+
+def _trained(job: Job, data: SequenceData) -> Network:
+    spec = spec_of(job, data)
+    net, _ = fit(data, task_for(data), seed=job.seed, spec=spec, progress=False, **of_section(job.settings, TRAINING))
     return net
 
 
@@ -76,11 +90,28 @@ def chip_of(job: Job) -> Profile:
     return overridden(profile, numbers)
 
 
-def run_trial(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
+def reason_against(job: Job, data: SequenceData, net: Network | None) -> str:
+    """Say why a trial will be refused, as far as that is known before it runs; "" where nothing is known."""
+    try:
+        profile = chip_of(job)
+        if job.study.run != "quantize":
+            _options(job, data, profile)
+        if net is None:
+            parse_spec(spec_of(job, data))
+    except HyprError as error:
+        return " ".join(str(error).split())
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+def run_trial(job: Job, data: SequenceData, net: Network | str) -> dict[str, Any]:
     """Return the figures of a trial as plain data, the same on every machine.
 
     Settings that are refused give `REFUSED` with the reason; warnings stand under `WARNED`.
     """
+    if isinstance(net, str):
+        return {REFUSED: net}
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", HyprWarning)
         try:
@@ -91,7 +122,7 @@ def run_trial(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
     return _plain(figures) | ({WARNED: list(dict.fromkeys(lines))} if lines else {})
 
 
-def timed_trial(job: Job, data: SequenceData, net: Network) -> tuple[dict[str, Any], float]:
+def timed_trial(job: Job, data: SequenceData, net: Network | str) -> tuple[dict[str, Any], float]:
     """Return the figures of a trial and the seconds that it took."""
     started = time.perf_counter()
     figures = run_trial(job, data, net)
@@ -152,20 +183,29 @@ def _start(
     job: Job, data: SequenceData, net: Network
 ) -> tuple[Network, QuantizedNetwork, SequenceData, LearnOptions, int]:
     """Return float and integer network from which learning starts, the data, options and epochs."""
-    profile, task, scratch = chip_of(job), task_for(data), job.study.start == "scratch"
-    given = of_section(job.settings, LEARN)
-    epochs = given.pop("epochs", task.scratch_epochs if scratch else task.fine_tuning_epochs)
-    base = for_width(task.scratch if scratch else task.fine_tuning, profile)
-    options = replace(base, seed=job.seed, **given)
+    profile, scratch = chip_of(job), job.study.start == "scratch"
+    options, epochs, has_rate = _options(job, data, profile)
     if scratch:
         net, qnet = from_scratch(net, profile, data, job.seed + 1)
         return net, qnet, data, options, epochs
     qnet = quantize(net, profile, calibration=data, seed=job.seed, **of_section(job.settings, QUANTIZE))
     if job.study.start == "disturbed":
         qnet, data, _ = disturb(qnet, data, seed=job.seed)
-    elif "rate" not in given:
+    elif not has_rate:
         options = replace(options, rate=search_rate(qnet, data, options).rate)
     return net, qnet, data, options, epochs
+
+
+def _options(job: Job, data: SequenceData, profile: Profile) -> tuple[LearnOptions, int, bool]:
+    """Return options of learning, epochs, and whether the study states the rate."""
+    task, scratch = task_for(data), job.study.start == "scratch"
+    chosen = of_section(job.settings, LEARN)
+    # YAML has no tuples
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
+    epochs = given.pop("epochs", task.scratch_epochs if scratch else task.fine_tuning_epochs)
+    base = for_width(task.scratch if scratch else task.fine_tuning, profile)
+    require_number("learn.rate", given.get("rate", base.rate))
+    return replace(base, seed=job.seed, **given), whole("learn.epochs", epochs, 1), "rate" in given
 
 
 def _scores(job: Job, data: SequenceData, net: Network, qnet: QuantizedNetwork, prefix: str) -> dict[str, Any]:

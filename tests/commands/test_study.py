@@ -23,6 +23,7 @@ import pytest
 from commands import answer, called, refusal
 
 import hypr_neuro as hn
+from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.errors import InputError
 from hypr_neuro.studies.choose import choose, profile_of
 from hypr_neuro.studies.coordinator import Plan, prepare, run
@@ -31,6 +32,7 @@ from hypr_neuro.studies.plot import plotted
 from hypr_neuro.studies.spec import Study, load_study, parse_study
 from hypr_neuro.studies.table import as_csv, rows_of
 from hypr_neuro.studies.trials import combinations, trials_of
+from hypr_neuro.studies.work import Job, chip_of
 
 CLASSES, CHANNELS = 2, 6
 NETWORK = {"inputs": CHANNELS, "outputs": CLASSES, "layers": [{"neuron": "lif", "size": 5}]}
@@ -128,6 +130,16 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "too many": ({"vary": {"weight_bits": {"from": 0, "to": 100000}}}, "100001 values, rule: at most 1000"),
     "a start of no learning": ({"start": "scratch"}, "run: quantize learns nothing on the chip"),
     "a rate of no learning": ({"set": {"learn.rate": 0.1}}, "run: quantize learns nothing on the chip"),
+    "too many trials": (
+        {"run": "learn", "vary": {f: {"from": 1, "to": 1000} for f in ("weight_bits", "error_bits", "psi_bits")}},
+        "the study has 100001 trials, rule: at most 100000; draw some with trials: N",
+    ),
+    "without end": ({"vary": {"weight_bits": {"from": 0, "to": 10**12}}}, "values, rule: at most 1000"),
+    "error bits of no learning": ({"vary": {"error_bits": [4, 8]}}, "run: quantize learns nothing on the chip"),
+    "integers of others": (
+        {"run": "learn", "start": "scratch", "vary": {"rounding": ["nearest", "stochastic"]}},
+        "start: scratch draws integers of its own, rule: fields quantize.… go with trained, disturbed",
+    ),
     "training of a file": ({"network": "n.h5"}, "network is a file, whose network is trained already"),
     "another part": ({"part": "train"}, "key 'part' = 'train'"),
 }
@@ -138,6 +150,44 @@ def test_a_bad_study_is_refused_by_key_value_and_rule(fault: str, data: Path) ->
     change, message = FAULTS[fault]
     with pytest.raises(InputError, match=re.escape(message)):
         study(data, **change)
+
+
+def test_numbers_as_they_are_written(data: Path) -> None:
+    made = study(data, run="learn", vary={"learn.rate": ["1e-3", "1.5E+2", 0.5]}, set={"quantize.rounding": "nearest"})
+    assert made.values() == {"learn.rate": [1e-3, 150.0, 0.5]}
+
+
+def test_paths_start_from_the_file(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    shutil.copy(data, tmp_path / "sub" / "d.npz")
+    (tmp_path / "sub" / "chip.yaml").write_text("extends: loihi2\nname: mine\ndescription: of a user\n")
+    text = "run: quantize\ndata: d.npz\nset: {weight_bits: 4}\nvary: {profile: [chip.yaml, ideal]}\n"
+    (tmp_path / "sub" / "s.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    made = load_study("sub/s.yaml")
+    assert made.data == str(tmp_path / "sub" / "d.npz")
+    assert made.values() == {"profile": [str(tmp_path / "sub" / "chip.yaml"), "ideal"]}
+
+
+def test_what_no_trial_could_do_is_said_before_any_runs(data: Path, tmp_path: Path) -> None:
+    words = ("study", "run", "--data", data, "--out", tmp_path / "s")
+    for more, message in (
+        (("--vary", "weight_bits=a,b"), "every trial would be refused, the first because:"),
+        (("--vary", "network.layers.0.size=-1,0"), "every trial would be refused, the first because:"),
+        (("--run", "learn", "--vary", "learn.rate=abc"), "every trial would be refused, the first because:"),
+        (("--run", "learn", "--vary", "weight_bits=4", "--set", "learn.epochs=0"), "learn.epochs = 0, rule: a whole"),
+        (("--vary", "profile=loihi2,loihi9"), "unknown profile 'loihi9' (did you mean 'loihi"),
+        (("--vary", "profile=none.yaml"), "none.yaml"),
+    ):
+        assert message in refusal(*words, *more, run=called), more
+    real = tmp_path / "real.npz"
+    np.savez(real, **{k: (v / 2 if k.startswith("x") else v) for k, v in np.load(data).items()})
+    assert "fractions" in refusal("study", "run", "--data", real, "--vary", "weight_bits=4", run=called)
+    other = hn.Network.build(NETWORK | {"inputs": 3}, seed=0)
+    other.save(tmp_path / "n.h5")
+    said = refusal(*words, "--network", tmp_path / "n.h5", "--vary", "weight_bits=4", run=called)
+    assert "has 6 channels and 2 classes, the network 3 inputs and 2 outputs" in said
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_file_is_refused_in_one_line(tmp_path: Path, data: Path) -> None:
@@ -186,13 +236,13 @@ def test_a_trial_keeps_its_digest_when_the_study_grows(data: Path) -> None:
 
 def test_drawn_combinations_are_the_same_and_begin_alike(data: Path) -> None:
     vary = {"weight_bits": {"from": 2, "to": 16}, "learning.eligibility_bits": {"from": 8, "to": 24}}
-    few, many = (combinations(study(data, vary=vary, trials=n)) for n in (10, 60))
+    few, many = (combinations(study(data, run="learn", vary=vary, trials=n)) for n in (10, 60))
     assert many[:10] == few
     assert len({json.dumps(c) for c in many}) == 60
     assert len({c["precision.weight_bits"] for c in many}) > 10
-    assert len(combinations(study(data, vary=vary, trials=15 * 17))) == 15 * 17
+    assert len(combinations(study(data, run="learn", vary=vary, trials=15 * 17))) == 15 * 17
     with pytest.raises(InputError, match="rule: at most 255, the combinations"):
-        combinations(study(data, vary=vary, trials=256))
+        combinations(study(data, run="learn", vary=vary, trials=256))
 
 
 # --- runs
@@ -280,6 +330,76 @@ def test_every_kind_of_study(more: dict[str, Any], data: Path, client: Any, tmp_
             assert 0 <= row["start accuracy"] <= 1
 
 
+def test_an_edited_profile_is_another_chip(data: Path, client: Any, tmp_path: Path) -> None:
+    chip = tmp_path / "chip.yaml"
+    made = study(data, profile=str(chip), vary={"learn.epochs": [1]}, run="learn", start="scratch")
+    plans = []
+    for bits in (8, 2):
+        weights = f"precision:\n  weight_bits: {{value: {bits}, unit: bit, source: me}}\n"
+        chip.write_text(f"extends: loihi2\nname: mine\ndescription: of a user\n{weights}")
+        plans.append(prepare(made, tmp_path / "s"))
+        assert ran(plans[-1], client) == [0]
+    wide, narrow = (rows_of(plan)[0]["memory bits"] for plan in plans)
+    assert wide > narrow
+
+
+def test_start_networks_that_are_refused_are_rows(data: Path, client: Any, tmp_path: Path) -> None:
+    plan = prepare(study(data, vary={"training.optimizer": ["adam", "nope"]}), tmp_path / "s")
+    assert ran(plan, client) == [0, 1]
+    good, bad = rows_of(plan)
+    assert "accuracy" in good
+    assert "unknown optimizer 'nope'" in bad["refused"]
+    assert ran(plan, client) == []
+
+
+def test_lists_of_options_are_taken(data: Path, client: Any, tmp_path: Path) -> None:
+    constant = {"training.epochs": 1, "learn.layers": ["readout"], "learn.rate": 0.1}
+    plan = prepare(study(data, vary={"weight_bits": [8]}, run="learn", set=constant), tmp_path / "s")
+    ran(plan, client)
+    assert "accuracy" in rows_of(plan)[0]
+
+
+def test_results_that_are_none_run_again(data: Path, client: Any, tmp_path: Path) -> None:
+    plan = prepare(study(data), tmp_path / "s")
+    ran(plan, client)
+    rows = rows_of(plan)
+    files = [plan.folder.trial(t) / "result.json" for t in plan.trials]
+    content = json.loads(files[0].read_text())
+    files[0].write_text(json.dumps(content | {"figures": {"accuracy": float("nan")}}))
+    files[1].write_text("[" * 100_000)
+    files[2].write_text(json.dumps(content | {"figures": {}, "digest": plan.trials[2].digest}))
+    assert plan.folder.unreadable(plan.trials) == files
+    assert ran(plan, client) == [0, 1, 2]
+    shutil.copy(files[0], files[1])
+    assert ran(plan, client) == [1], "the result of another trial"
+    assert rows_of(plan) == rows
+
+
+def test_each_seed_has_its_own_draws(data: Path, client: Any, tmp_path: Path) -> None:
+    """Of a trained network, so that damage, stochastic rounding and order of samples are all that differs."""
+    net = hn.Network.build(NETWORK, seed=1)
+    hn.scale_to_rate(net, hn.load_data(str(data)).part("train").x, 0.1)
+    net.save(tmp_path / "n.h5")
+    common = {"network": str(tmp_path / "n.h5"), "seeds": 2}
+    rounding = {"set": {"quantize.rounding": "stochastic"}, "vary": {"weight_bits": [3]}}
+    learning = {"run": "learn", "start": "disturbed", "set": {"learn.rate": 0.2}, "vary": {"weight_bits": [8]}}
+    for i, more in enumerate((rounding, learning)):
+        plan = prepare(study(data, **common, **more), tmp_path / f"s{i}")
+        ran(plan, client)
+        first, second = (plan.folder.result(t) for t in plan.trials)
+        assert first != second, more
+    job = Job.of(study(data, **common, **learning), {"precision.weight_bits": 8}, 1)
+    loaded, figures = hn.load_data(str(data)), plan.folder.result(plan.trials[1])
+    qnet, changed, _ = disturb(hn.quantize(net, chip_of(job), calibration=loaded, seed=1), loaded, seed=1)
+    options = hn.LearnOptions(rate=0.2, decay=0.5, seed=1)
+    learned, part = hn.learn(qnet, changed, epochs=3, options=options).qnet, changed.part("validation")
+    answers = hn.simulate(learned, part.x).readout.astype(np.int64).sum(axis=1).argmax(axis=1)
+    assert figures is not None
+    assert figures["accuracy"] == (answers == part.y).mean()
+    cores = hn.place(qnet, learning=options).cores
+    assert figures["memory bits"] == sum(core.memory_bits + core.learning_bits for core in cores)
+
+
 def test_settings_that_are_refused_stand_in_the_table(data: Path, client: Any, tmp_path: Path) -> None:
     plan = prepare(study(data, vary={"weight_bits": [8, 77]}), tmp_path / "s")
     ran(plan, client)
@@ -329,7 +449,7 @@ def test_of_a_regression_the_least_error_counts() -> None:
 
 
 def test_the_profile_of_a_row_is_the_chip_that_was_measured(data: Path) -> None:
-    made = study(data, vary={"weight_bits": [3, 5]}, set={"learning.error_bits": 6})
+    made = study(data, run="learn", vary={"weight_bits": [3, 5]}, set={"learning.error_bits": 6})
     profile = profile_of(made, {"precision.weight_bits": 3})
     assert (profile.precision.weight_bits.value, profile.learning.error_bits.value) == (3, 6)
 
@@ -484,7 +604,7 @@ def test_a_trial_that_cannot_be_kept_is_said(data: Path, client: Any, tmp_path: 
 def test_thousands_of_finished_trials_are_told_quickly(data: Path, tmp_path: Path) -> None:
     """Not a timed test: that the files are read once, and nothing is computed."""
     vary = {"weight_bits": {"from": 2, "to": 16}, "learning.eligibility_bits": {"from": 8, "to": 32}}
-    plan = prepare(study(data, vary=vary, seeds=2), tmp_path / "s")
+    plan = prepare(study(data, run="learn", vary=vary, seeds=2), tmp_path / "s")
     plan.folder.open(plan.study)
     for trial in plan.trials:
         plan.folder.keep(trial, {"accuracy": (trial.number % 7) / 7}, 0.1)
