@@ -72,9 +72,10 @@ def run(
     """Learn on a device and in float: same data, order, rule and number of updates; show both side by side."""
     from dataclasses import replace
 
-    from hypr_neuro.data.doubts import warn_of
+    from hypr_neuro.devices import require_capability
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.quantizing.same import check_same
     from hypr_neuro.workflow import notes, stages_learning
     from hypr_neuro.workflow.tasks import for_width, task_for
 
@@ -83,12 +84,17 @@ def run(
     net, qnet = get_float(network, foreign=True), get_quantized(quantized)
     source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=quantized)
     sequences = source.load()
-    check_channels(sequences, qnet.inputs)
-    folder, task = RunFolder(out), task_for(sequences)
+    check_channels(sequences, net.inputs if scratch else qnet.inputs)
+    require_capability(device, "learn")
+    if not scratch:
+        check_same(net, qnet, f"'{network}'", f"'{quantized}'")
+    task = task_for(sequences)
     kind = "scratch" if scratch else "fine_tuning"
     default = for_width(task.scratch if scratch else task.fine_tuning, qnet.profile)
     options = default if rate is None else replace(default, rate=rate)
     options = replace(options, layers=tuple(layer or options.layers))
+    options.check(qnet)
+    folder = RunFolder(out)
     if rate is None and not scratch and not disturb:
         # a rate that mends a damaged network takes a trained one apart
         options = replace(options, rate=searched_rate(folder, qnet, sequences, options, json)[0])
@@ -125,6 +131,15 @@ def run(
     headings = ["epoch", f"device {score}", f"float {score}"]
     headings += ["weight distance", "least gradient cosine", "saturated"]
     print_table(headings, table_rows, comparison.rule)
+    _print_last(comparison, score, sequences)
+    for note in comparison.notes:
+        print(note)
+
+
+def _print_last(comparison: Comparison, score: str, sequences: SequenceData) -> None:
+    """Print gradients, score and spikes after the last epoch, and what is doubtful about them."""
+    from hypr_neuro.data.doubts import warn_of
+
     last = comparison.epochs[-1]
     gradients = [[k, v, last.free_cosine[k], last.hypr_cosine[k], last.bptt_cosine[k]] for k, v in last.cosine.items()]
     headings = ["gradient of", "along the chip's spikes", "by float's own", "to float HYPR", "to BPTT"]
@@ -139,8 +154,6 @@ def run(
     without = [name for name, cosine in last.cosine.items() if math.isnan(cosine)]
     if without:
         print(f"–: no cosine, a gradient of {', '.join(without)} is 0 on every sample that was compared")
-    for note in comparison.notes:
-        print(note)
 
 
 def _scores(entry: ComparedEpoch) -> list[float | None]:

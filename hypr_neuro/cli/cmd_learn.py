@@ -116,7 +116,7 @@ def run(
     from hypr_neuro.cli.networks import get_quantized
     from hypr_neuro.data.doubts import warn_of
     from hypr_neuro.data.score import doubts_of
-    from hypr_neuro.devices import open_device
+    from hypr_neuro.devices import open_device, require_capability
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.sim.learning.from_data import check_learnable
     from hypr_neuro.sim.learning.options import LearnOptions
@@ -144,6 +144,7 @@ def run(
     )
     options.check(qnet)
     check_learnable(qnet, sequences, options)
+    require_capability(device, "learn")
     folder, test = RunFolder(out), sequences.part("test")
     search = None
     if rate is None:

@@ -119,10 +119,10 @@ def run(
         raise InputError(
             f"--out {out}: a report needs labels, '{sequences.name}' has none; --predictions keeps answers"
         )
+    float_net = _float_beside(float_network, net, network)
     if out is not None and isinstance(net, QuantizedNetwork):
         _report(out, net, float_network, sequences)
         source.note(out)
-    float_net = None if float_network is None else get_float(float_network)
     samples_run = sequences if part == ALL or not labelled else sequences.part(part)
     if samples is not None:
         samples_run = samples_run.take(np.arange(min(samples, len(samples_run))))
@@ -216,6 +216,22 @@ def _in_units(net: AnyNetwork, network: Path, readout: Array, samples: SequenceD
             "that was quantized from floats, or data with classes"
         )
     return readout
+
+
+def _float_beside(path: Path | None, net: AnyNetwork, network: Path) -> Network | None:
+    """Return the float network of a file; raise InputError, naming both, for one that is not that of the integers."""
+    from hypr_neuro.graph.integer import IntegerNetwork
+    from hypr_neuro.quantizing.network import QuantizedNetwork
+    from hypr_neuro.quantizing.same import check_ends, check_populations
+
+    if path is None:
+        return None
+    float_net, real, integers = get_float(path), f"'{path}'", f"'{network}'"
+    if isinstance(net, QuantizedNetwork):
+        check_populations(float_net, net, real, integers)
+    elif isinstance(net, IntegerNetwork):
+        check_ends(float_net, net, real, integers)
+    return float_net
 
 
 def _show(facts: dict[str, Any], cost: Estimate | str | None, json: bool, is_float: bool) -> None:

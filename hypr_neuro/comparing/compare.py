@@ -24,7 +24,7 @@ from hypr_neuro.comparing.probes import gradient_fidelity, probe
 from hypr_neuro.comparing.twin import FloatTwin, TwinEpoch
 from hypr_neuro.data.score import score_readout
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.devices import open_device
+from hypr_neuro.devices import open_device, require_capability
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.kinds import require
@@ -36,6 +36,7 @@ from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import values_of
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import dequantize
+from hypr_neuro.quantizing.same import check_same
 from hypr_neuro.shown import Shown, as_html, as_text, percent_or_error
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.from_data import options_for
@@ -209,6 +210,8 @@ def compare(
         raise InputError(f"{said('options', options)}, rule: hn.LearnOptions(rate=…)")
     open_rate, options = options is None, options_for(options or LearnOptions(), data)
     options.check(qnet)
+    check_same(net, qnet)
+    require_capability(device, "learn")
     if open_rate:
         options = replace(options, rate=search_rate(qnet, data, options).rate)
     chosen = data.part(part)

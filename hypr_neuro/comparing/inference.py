@@ -10,6 +10,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.same import check_populations
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.traces.float_trace import float_trace
 from hypr_neuro.traces.trace import SPIKES
@@ -42,6 +43,7 @@ class Accuracies:
 
 def compare_inference(net: Network, qnet: QuantizedNetwork, data: SequenceData, part: str = "test") -> Accuracies:
     """Score both networks, count how often they answer the same, and how much they fire."""
+    check_populations(net, qnet)
     chosen = data.part(part)
     for network in (net, qnet):
         check_outputs(network.output_size, data)

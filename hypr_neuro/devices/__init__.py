@@ -10,7 +10,7 @@ from hypr_neuro.devices.device import CAPABILITIES, Device, DeviceBase
 from hypr_neuro.errors import InputError, like_and_known
 from hypr_neuro.numbers.registry import without_record
 
-__all__ = ["CAPABILITIES", "Device", "DeviceBase", "device_class", "device_names", "open_device"]
+__all__ = ["CAPABILITIES", "Device", "DeviceBase", "device_class", "device_names", "open_device", "require_capability"]
 
 
 def _classes() -> dict[str, type[DeviceBase]]:
@@ -31,6 +31,13 @@ def device_class(name: str) -> type[DeviceBase]:
         file = without_record(__name__, __path__, name, "DEVICE")
         raise InputError(f"unknown device {name!r:.60}{file}{like_and_known(name, sorted(classes))}")
     return classes[name]
+
+
+def require_capability(name: str, capability: str) -> None:
+    """Raise InputError, with reason and remedy, for a device that lacks one of `CAPABILITIES`; nothing is opened."""
+    device = device_class(name)()
+    if capability not in device.capabilities:
+        raise device.lacks(capability)
 
 
 def open_device(name: str, **options: Any) -> Device:

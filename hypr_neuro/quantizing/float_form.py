@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
-from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
@@ -29,6 +27,7 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import trace_name
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.psi import at_state_scale
+from hypr_neuro.quantizing.same import check_same
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class FloatForm:
     """
 
     def __init__(self, net: Network, qnet: QuantizedNetwork) -> None:
-        _check_same(net, qnet)
+        check_same(net, qnet)
         self.qnet, self.names = qnet, qnet.connection_names()
         self.steps: dict[str, float] = {}
         self.weight_parts: dict[str, tuple[WeightPart, ...]] = {}
@@ -217,27 +216,6 @@ class FloatForm:
         if not self.net.is_chain:
             return self.net.connection_names()
         return [f"{c.target}.{'recurrent' if c.source == c.target else 'weight'}" for c in self.net.connections]
-
-
-def _check_same(net: Network, qnet: QuantizedNetwork) -> None:
-    """Raise InputError unless the float network's populations are the first of the integers', and traces the others."""
-    own = len(net.populations)
-    shapes = [(p.model.neuron, p.size) for p in net.populations]
-    others = [(p.model.neuron, p.size) for p in qnet.populations[:own]]
-    traces = {trace_name(p.name) for p in qnet.populations[:own]}
-    if shapes != others or net.inputs != qnet.inputs or any(p.name not in traces for p in qnet.populations[own:]):
-        raise InputError(
-            f"float network {net.inputs} inputs, {shapes} and integer network {qnet.inputs} inputs, "
-            f"{[(p.model.neuron, p.size) for p in qnet.populations]} differ; give the one that was quantized"
-        )
-    names = {INPUT: INPUT} | {p.name: q.name for p, q in zip(net.populations, qnet.populations, strict=False)}
-    real = {f"{names[c.source]} -> {names[c.target]}" for c in net.connections}
-    whole = {c.name for c in qnet.connections if c.target in names.values() and c.columns > int(c.bias_axon)}
-    if real != whole:
-        raise InputError(
-            f"connection {min(real ^ whole)} is only in the {'float' if min(real ^ whole) in real else 'integer'} "
-            "network: they differ; give the one that was quantized"
-        )
 
 
 def _population(p: FloatPopulation, q: QuantizedPopulation, qnet: QuantizedNetwork) -> FloatPopulation:

@@ -12,6 +12,7 @@ from commands import answer, called, refusal, small_data
 from netx_runs import networks, write
 
 import hypr_neuro as hn
+from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
@@ -192,3 +193,75 @@ def test_wrong_arrays_without_labels_are_refused(run: Path, tmp_path: Path) -> N
     )
     np.savez(tmp_path / "half.npz", x_test=np.zeros((3, 4, 8), np.int8), y_test=np.zeros(3, np.int8))
     assert "key 'x_train' is missing" in refused("simulate", run / "quantized.h5", "--data", tmp_path / "half.npz")
+
+
+# --- networks that do not belong together, devices that do not learn
+
+
+@pytest.fixture(scope="module")
+def others(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Float networks of more inputs, of another hidden layer, and of the right form with one connection less."""
+    folder, net = tmp_path_factory.mktemp("others"), hn.load(run / "network.h5")
+    inputs, outputs, hidden = net.inputs, net.output_size, net.populations[0]
+    layer = {"neuron": hidden.model.neuron, "size": hidden.size}
+    specs = {
+        "wide": {"inputs": inputs + 3, "outputs": outputs, "layers": [layer]},
+        "small": {"inputs": inputs, "outputs": outputs, "layers": [layer | {"size": 5}]},
+    }
+    for name, spec in specs.items():
+        hn.Network.build(spec, seed=0).save(folder / f"{name}.h5")
+    return {name: folder / f"{name}.h5" for name in specs}
+
+
+@pytest.mark.parametrize("other", ["wide", "small"])
+def test_a_float_network_of_another_form_is_refused_before_anything_runs(
+    other: str, run: Path, data: Path, others: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ran(*_: object, **__: object) -> None:
+        raise AssertionError("something ran")
+
+    monkeypatch.setattr("hypr_neuro.cli.cmd_simulate._run", ran)
+    monkeypatch.setattr("hypr_neuro.workflow.found_rate.search_rate", ran)
+    qnet, net = hn.load(run / "quantized.h5"), hn.load(others[other])
+    quantized, given = run / "quantized.h5", others[other]
+    for words in (
+        ("simulate", quantized, "--network", given, "--data", data),
+        ("simulate", quantized, "--network", given, "--data", data, "--out", tmp_path / "out"),
+        ("compare", given, quantized, "--data", data, "--out", tmp_path / "out"),
+    ):
+        said = refused(*words)
+        assert f"'{given}' has {net.inputs} inputs, layers.0 (" in said
+        assert (
+            f", {net.populations[0].size}), readout (li, {net.output_size}) and '{quantized}' {qnet.inputs} inp" in said
+        )
+        assert "they differ; give the one that was quantized" in said
+    assert not (tmp_path / "out").exists()
+    loaded = hn.load_data(data)
+    with pytest.raises(InputError, match=r"the float network has .* they differ; give the one that was quantized"):
+        hn.compare(net, qnet, loaded)
+
+
+def test_integers_without_a_profile_are_held_against_the_ends_of_a_float_network(
+    run: Path, data: Path, others: dict[str, Path], tmp_path: Path
+) -> None:
+    hn.load(run / "quantized.h5").integer().save(tmp_path / "integer.h5")
+    said = refused("simulate", tmp_path / "integer.h5", "--network", others["wide"], "--data", data)
+    assert f"and '{tmp_path / 'integer.h5'}' 8 inputs, 2 outputs: they differ" in said
+    figures = here("simulate", tmp_path / "integer.h5", "--network", others["small"], "--data", data, "--json")
+    assert "float accuracy" in figures
+
+
+def test_a_device_that_cannot_learn_is_refused_before_a_rate_is_searched(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def searched(*_: object, **__: object) -> None:
+        raise AssertionError("a rate was searched")
+
+    monkeypatch.setattr("hypr_neuro.workflow.found_rate.search_rate", searched)
+    monkeypatch.setattr("hypr_neuro.comparing.compare.search_rate", searched)
+    common = ("--data", data, "--device", "lava", "--out", tmp_path / "out")
+    for words in (("learn", run / "quantized.h5"), ("compare", run / "network.h5", run / "quantized.h5")):
+        assert "device 'lava' cannot learn: it only runs networks; learn on 'sim'" in refused(*words, *common)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="device 'lava' cannot learn"):
+        hn.compare(hn.load(run / "network.h5"), hn.load(run / "quantized.h5"), hn.load_data(data), device="lava")
