@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.checks import require_finite
+from hypr_neuro.numbers.checks import require_finite, require_number, whole
+
+LOWEST = {"steps": 1, "levels": 1, "hold": 1, "rows": 1, "seed": 0}
+"""Least value of an option that is a whole number; the others are numbers."""
 
 
 def _unit_values(signal: Array, method: str) -> Array:
@@ -17,6 +21,7 @@ def _unit_values(signal: Array, method: str) -> Array:
     values = np.asarray(signal, dtype=np.float64)
     if values.ndim != 2:
         raise InputError(f"encoder '{method}': signal of shape {values.shape}, rule: (sample, feature)")
+    require_finite(f"encoder '{method}': signal", values)
     if not np.all((values >= 0) & (values <= 1)):
         raise InputError(f"encoder '{method}': values {values.min()}..{values.max()}, rule: 0 <= value <= 1; rescale")
     return values
@@ -91,11 +96,10 @@ def level_crossing(signal: Array, *, threshold: float = 0.1) -> Array:
         (sample, T, 2·channel) spikes, uint8: the up events of all channels, then the down events.
     """
     values = np.asarray(signal, dtype=np.float64)
-    if values.ndim != 3 or not threshold > 0:
-        raise InputError(
-            f"encoder 'level_crossing': signal of shape {values.shape}, threshold {threshold}, "
-            "rule: (sample, T, channel), positive"
-        )
+    if values.ndim != 3:
+        raise InputError(f"encoder 'level_crossing': signal of shape {values.shape}, rule: (sample, T, channel)")
+    if not 0 < threshold < np.inf:
+        raise InputError(f"encoder 'level_crossing': threshold = {threshold}, rule: a finite number above 0")
     require_finite("encoder 'level_crossing': signal", values)
     level = values[:, 0].copy()
     events = np.zeros((*values.shape[:2], 2 * values.shape[2]), np.uint8)
@@ -107,6 +111,22 @@ def level_crossing(signal: Array, *, threshold: float = 0.1) -> Array:
 
 
 ENCODERS: dict[str, Callable[..., Array]] = {f.__name__: f for f in (rate, latency, thermometer, scan, level_crossing)}
+
+
+def check_options(method: str, options: Mapping[str, Any]) -> None:
+    """Raise InputError for an option that the encoder lacks, one that is missing, and a value that is no number."""
+    parameters = list(signature(ENCODERS[method]).parameters.values())[1:]
+    known = [p.name for p in parameters]
+    for name, value in options.items():
+        if name not in known:
+            raise InputError(f"encoder '{method}': unknown option {among(name, known)}")
+        if name in LOWEST:
+            whole(f"encoder '{method}': {name}", value, LOWEST[name])
+        else:
+            require_number(f"encoder '{method}': {name}", value)
+    for p in parameters:
+        if p.default is p.empty and p.name not in options:
+            raise InputError(f"encoder '{method}': {p.name} is missing; give {p.name}=N")
 
 
 def encode(signal: Array, method: str, **options: Any) -> Array:
@@ -124,10 +144,12 @@ def encode(signal: Array, method: str, **options: Any) -> Array:
     Raises
     ------
     InputError
-        For an unknown method (it lists the known ones), an option that the encoder lacks, or values out of range.
+        For an unknown method (it lists the known ones), an option that the encoder lacks or whose value it does not
+        take, or values out of range.
     """
     if not isinstance(method, str) or method not in ENCODERS:
         raise InputError(f"unknown encoder {among(method, sorted(ENCODERS))}")
+    check_options(method, options)
     try:
         return ENCODERS[method](signal, **options)
     except (TypeError, ValueError) as error:

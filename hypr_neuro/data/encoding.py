@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.encode import ENCODERS, encode
+from hypr_neuro.data.encode import ENCODERS, check_options, encode
 from hypr_neuro.data.sequence import PARTS
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.yaml_file import parse_yaml
@@ -20,6 +20,8 @@ Encoding = str | Mapping[str, Any]
 SIGNALS = ("level_crossing",)
 """Encoders of signals over time, (sample, T, channel); the others take a vector a sample, in 0..1."""
 STEPS = 64
+LIMITS = ("low", "high")
+"""Options of vectors, whose values they bring into 0..1 before the encoder sees them."""
 
 
 def parse_encoding(encoding: Encoding) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def parse_encoding(encoding: Encoding) -> dict[str, Any]:
         chosen = {"method": method} | dict(_option(encoding, word) for word in text.split(",") if word)
     if chosen.get("method") not in ENCODERS:
         raise InputError(f"encode: unknown encoder {among(chosen.get('method'), sorted(ENCODERS))}")
+    check_options(chosen["method"], {k: v for k, v in chosen.items() if k not in ("method", *LIMITS)})
     return chosen
 
 
@@ -38,7 +41,15 @@ def _option(encoding: object, word: str) -> tuple[str, Any]:
     key, equals, value = word.partition("=")
     if not (key.isidentifier() and equals and value):
         raise InputError(f"encode {encoding}: '{word}', rule: METHOD:KEY=VALUE,KEY=VALUE, as {suggestion(None)}")
-    return key, parse_yaml(value, f"encode {encoding}")
+    return key, _as_number(parse_yaml(value, f"encode {encoding}"))
+
+
+def _as_number(value: Any) -> Any:
+    """Return what YAML takes for text and is a number: 4e-07 has no point."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def encoded_parts(path: Path, content: Mapping[str, Array], encoding: Encoding) -> tuple[dict[str, Array], Any]:
@@ -63,13 +74,13 @@ def encoded_parts(path: Path, content: Mapping[str, Array], encoding: Encoding) 
     for name in names:
         _check(path, name, content[name], content[names[0]], str(chosen["method"]))
     x = np.concatenate([content[name] for name in names]).astype(np.float64)
-    options = {key: value for key, value in chosen.items() if key not in ("method", "low", "high")}
+    options = {key: value for key, value in chosen.items() if key not in ("method", *LIMITS)}
     if chosen["method"] not in SIGNALS:
         low, high = (_number(path, key, chosen.get(key, default)) for key, default in (("low", 0.0), ("high", 1.0)))
         if not low < high:
             raise InputError(f"data '{path}': encode low = {low}, high = {high}, rule: low < high")
         x = (x.reshape(len(x), -1) - low) / (high - low)
-    elif {"low", "high"} & set(chosen):
+    elif set(LIMITS) & set(chosen):
         raise InputError(f"data '{path}': encode {chosen['method']}: no option low or high; they are of vectors")
     try:
         spikes = encode(x, str(chosen["method"]), **options)

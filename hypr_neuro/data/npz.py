@@ -7,6 +7,7 @@ with y_validation (10 % of train is taken otherwise).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.data.encoding import Encoding, encoded_parts, suggestion
+from hypr_neuro.data.label_checks import check_labels, warn_of_unseen_classes
 from hypr_neuro.data.sequence import PARTS, SequenceData, hold_out_validation
-from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.errors import FileFormatError, HyprWarning, InputError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import require_finite
 
@@ -54,7 +56,7 @@ def load_npz(
     x = [_checked(path, content, f"x_{p}") for p in parts]
     y = [content[f"y_{p}"] if f"y_{p}" in content else _absent(path, f"y_{p}") for p in parts]
     for p, xs, ys in zip(parts, x, y, strict=True):
-        _check_labels(path, p, xs, ys)
+        check_labels(path, p, xs, ys)
         if xs.shape[1:] != x[0].shape[1:] or _kind(ys) != _kind(y[0]):
             raise InputError(
                 f"data '{path}': x_{p} {xs.shape}, y_{p} {ys.dtype} {ys.shape} do not go with "
@@ -65,7 +67,11 @@ def load_npz(
         split[0] = hold_out_validation(len(x[0]), 0.1, seed)
     labels, outputs = _labels(path, y, classes)
     mask = _mask(path, content, parts, x)
-    return SequenceData(path.stem, np.concatenate(x), labels, np.concatenate(split), outputs, mask, encoder=encoder)
+    data = SequenceData(path.stem, np.concatenate(x), labels, np.concatenate(split), outputs, mask, encoder=encoder)
+    warn_of_unseen_classes(data)
+    if not np.any(data.x):
+        warnings.warn(f"data '{path}': x is 0 everywhere, so no network can tell samples apart", HyprWarning, 2)
+    return data
 
 
 def read_arrays(path: Path, needed: Sequence[str]) -> dict[str, Array]:
@@ -92,18 +98,6 @@ def _absent(path: Path, key: str) -> Array:
 def _kind(y: Array) -> tuple[Any, ...]:
     """Return what must be the same in all parts: classes or targets, per sample or per step, and how many targets."""
     return (y.dtype.kind == "f", y.ndim, y.shape[-1] if y.dtype.kind == "f" else 0)
-
-
-def _check_labels(path: Path, part: str, x: Array, y: Array) -> None:
-    """Raise InputError unless y fits x in shape and type and is finite."""
-    leading = (x.shape[:1], x.shape[:2])
-    shape = y.shape[:-1] if y.dtype.kind == "f" and y.ndim else y.shape
-    if y.dtype.kind not in "iuf" or shape not in leading or (y.dtype.kind == "f" and y.shape[-1] == 0):
-        raise InputError(
-            f"data '{path}': y_{part} {y.dtype} of shape {y.shape}, rule: integers, {leading[0]} or "
-            f"{leading[1]} as x_{part}, or float targets with one more axis"
-        )
-    require_finite(f"data '{path}': y_{part}", y)
 
 
 def _labels(path: Path, y: list[Array], classes: int | None) -> tuple[Array, int]:
@@ -161,4 +155,6 @@ def _vectors(content: dict[str, Array]) -> str:
     if not x.size or not np.all(np.isfinite(x)):
         return ""
     encoding = suggestion(x)
-    return f"; spikes over time are made of vectors by --encode {encoding} (hn.load_data(file, encode='{encoding}'))"
+    channel = "; where a row is a sequence of one channel, give x[:, :, None]" if np.all((x == 0) | (x == 1)) else ""
+    made = f"; spikes over time are made of vectors by --encode {encoding} (hn.load_data(file, encode='{encoding}'))"
+    return f"{channel}{made}"

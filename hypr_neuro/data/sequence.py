@@ -66,10 +66,13 @@ class SequenceData:
                 "least one sample and one step"
             )
         samples, steps = self.x.shape[:2]
-        if np.shape(self.split) != (samples,) or not np.isin(self.split, PARTS).all():
+        if np.shape(self.split) != (samples,):
             raise InputError(
                 f"data '{self.name}': split of shape {np.shape(self.split)}, rule: ({samples},) of {', '.join(PARTS)}"
             )
+        if (unknown := np.flatnonzero(~np.isin(self.split, PARTS))).size:
+            first = int(unknown[0])
+            raise InputError(f"data '{self.name}': split[{first}] = {among(self.split[first], PARTS)}")
         targets = (self.classes,) if self.regression else ()
         if self.y.dtype.kind not in "iuf" or self.y.shape not in ((samples, *targets), (samples, steps, *targets)):
             raise InputError(

@@ -13,7 +13,7 @@ import pytest
 from hypr_neuro.cli.graphs import encoded
 from hypr_neuro.data import load_data
 from hypr_neuro.data.sequence import SequenceData, hold_out_validation
-from hypr_neuro.errors import FileFormatError, HyprError, InputError
+from hypr_neuro.errors import FileFormatError, HyprError, HyprWarning, InputError
 from hypr_neuro.testing.integer import random_integer_network
 
 
@@ -131,7 +131,7 @@ def test_a_users_file_may_bring_validation_and_step_labels(tmp_path: Path) -> No
 
 def test_a_users_file_says_how_many_classes_there_are(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
-    np.savez(path, **arrays(y_train=np.full(20, 2), y_test=np.full(5, 3)))
+    np.savez(path, **arrays(y_train=np.repeat([2, 3], 10), y_test=np.full(5, 3)))
     assert load_data(str(path), classes=6).classes == 6
     with pytest.raises(InputError, match="classes = 3, found label 3, rule: labels below classes"):
         load_data(str(path), classes=3)
@@ -173,6 +173,15 @@ def test_a_users_file_may_hold_targets(shape: tuple[int, ...], tmp_path: Path) -
             {"y_train": np.zeros(20)},
             r"y_train float64 of shape \(20,\), rule: integers.* or float targets with one more",
         ),
+        ({"y_train": np.zeros(20)}, r"; give y\.astype\(int\) for classes, or y\[\.\.\., None\] for one target$"),
+        ({"y_train": np.full(20, 0.5)}, r"more axis; give y\[\.\.\., None\] for one target$"),
+        ({"y_train": np.full(20, "3")}, r"y_train <U1 .*; give y\.astype\(int\)$"),
+        ({"y_train": np.full(20, "cat")}, r"number the classes: np\.unique\(y, return_inverse=True\)\[1\]$"),
+        ({"y_train": np.eye(4, dtype=int)[np.arange(20) % 4]}, r"one-hot labels: give y\.argmax\(axis=-1\)$"),
+        (
+            {"x_train": np.ones((20, 7)), "x_test": np.zeros((5, 7))},
+            r"give x\[:, :, None\]; spikes over time are made of vectors by --encode rate:steps=64",
+        ),
         ({"y_train": np.zeros((20, 2))}, r"y_test int64 \(5,\) do not go with x_train \(20, 7, 3\), y_train float64"),
         ({"y_train": np.zeros((20, 2)), "y_test": np.zeros((5, 3))}, r"y_test float64 \(5, 3\) do not go with"),
         ({"y_train": np.zeros((20, 6, 2))}, r"y_train float64 of shape \(20, 6, 2\)"),
@@ -195,6 +204,16 @@ def test_a_wrong_array_of_a_users_file_is_named(changes: dict[str, Any], message
         load_data(str(path))
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_cannot_be_learned_of_a_users_file_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "unseen.npz", **arrays(y_train=np.arange(20) % 3, y_test=np.array([0, 1, 2, 4, 3])))
+    with pytest.warns(HyprWarning, match="^data 'unseen': part 'test' has labels 3, 4, part 'train' has none of them"):
+        assert load_data("unseen.npz", tmp_path).classes == 5
+    still = {f"x_{part}": np.zeros((count, 7, 3), int) for part, count in (("train", 20), ("test", 5))}
+    np.savez(tmp_path / "still.npz", **arrays(**still))
+    with pytest.warns(HyprWarning, match=r"still\.npz': x is 0 everywhere"):
+        load_data("still.npz", tmp_path)
 
 
 class Hostile:
@@ -290,6 +309,8 @@ def sequence(**changes: Any) -> SequenceData:
         ({"y": np.zeros((4, 5, 2))}, r"y float64 of shape \(4, 5, 2\)"),
         ({"y": np.zeros(4, bool)}, r"y bool of shape \(4,\)"),
         ({"y": np.array([[0, 1], [0, np.inf], [0, 1], [0, 1]])}, r"data 'd': y\[1, 1\] = inf, rule: finite"),
+        ({"split": np.full(4, "trian")}, r"split\[0\] = 'trian' \(did you mean 'train'\?\), known: train, validation"),
+        ({"split": np.full(3, "train")}, r"split of shape \(3,\), rule: \(4,\) of train"),
         ({"mask": np.ones((4, 5), bool)}, r"mask of shape \(4, 5\)"),
         ({"labelled": np.ones(4, bool)}, r"labelled of shape \(4,\)"),
     ],
