@@ -12,7 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hypr_neuro.errors import InputError
+from hypr_neuro.graph.encoder import check_encoder, known_options
+
 FILE = "encoder.h"
+LEVELS = 4
+"""Of a thermometer that says none, as in `data.encode`."""
 HEAD = """/* The encoder of the data that the network was trained on: {title}. Integers in, the input of a step out. */
 #ifndef HN_ENCODER_H
 #define HN_ENCODER_H
@@ -78,7 +83,7 @@ def _level_crossing(encoder: Mapping[str, Any]) -> str:
 
 
 def _thermometer(encoder: Mapping[str, Any]) -> str:
-    return THERMOMETER.format(levels=int(encoder.get("levels", 4)))
+    return THERMOMETER.format(levels=int(encoder.get("levels", LEVELS)))
 
 
 def _scan(encoder: Mapping[str, Any]) -> str:
@@ -95,17 +100,32 @@ WRITTEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 def encoder_header(network: Any) -> str | None:
     """Write encoder.h for a network that remembers an encoder of integers, None for others."""
-    encoder = getattr(network, "encoder", None) or {}
+    encoder = _encoder_of(network)
     write = WRITTEN.get(str(encoder.get("method")))
     if write is None:
         return None
-    title = ", ".join(f"{key} {value}" for key, value in sorted(encoder.items()))
-    return HEAD.format(title=title.replace("*/", ""), body=write(encoder))
+    title = ", ".join(f"{key} {value}" for key, value in known_options(encoder).items())
+    return HEAD.format(title=title, body=write(encoder))
+
+
+def _encoder_of(network: Any) -> Mapping[str, Any]:
+    """Return what a network remembers of its encoder; InputError where that is none, or not one of its input."""
+    encoder: Mapping[str, Any] | None = getattr(network, "encoder", None)
+    check_encoder(encoder)
+    encoder = encoder or {}
+    method = str(encoder.get("method"))
+    channels = {"level_crossing": 2}.get(method, encoder.get("levels", LEVELS))
+    if method in WRITTEN and network.inputs % channels:
+        raise InputError(
+            f"encoder '{method}': {network.inputs} inputs, rule: a multiple of {channels}, the channels of one value; "
+            "set network.encoder to that of its data, or to None"
+        )
+    return encoder
 
 
 def encoder_facts(network: Any) -> dict[str, Any]:
     """Return what the manifest says of the encoder: its file, or why there is none."""
-    encoder = getattr(network, "encoder", None) or {}
+    encoder = _encoder_of(network)
     method = str(encoder.get("method"))
     if method in WRITTEN:
         return {"method": method, "file": FILE}

@@ -24,8 +24,8 @@ def input_encoding(net: object) -> tuple[int, int] | None:
 
     Integers have it in their `notes`; where they were given a profile it is the network's `encoder`.
     """
+    from hypr_neuro.graph.encoder import AFFINE
     from hypr_neuro.graph.integer import IntegerNetwork
-    from hypr_neuro.quantizing.given_integers import AFFINE
     from hypr_neuro.quantizing.network import QuantizedNetwork
 
     given = None

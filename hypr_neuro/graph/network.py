@@ -28,6 +28,7 @@ from hypr_neuro.files.store import content_digest
 from hypr_neuro.graph.chain import chain_fault, chain_layers, chain_parts
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
 from hypr_neuro.graph.draw import drawn_layers
+from hypr_neuro.graph.encoder import check_encoder
 from hypr_neuro.graph.ends import check_ends
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
@@ -87,6 +88,7 @@ class Network:
         if self.inputs < 1 or min(self.input_shape) < 1 or prod(self.input_shape) != self.inputs:
             raise InputError(f"inputs = {self.inputs}, input_shape = {self.input_shape}, rule: as many, at least one")
         require_positive("dt", self.dt, "seconds a step")
+        check_encoder(self.encoder)
         self._index = {name: i for i, name in enumerate(names)}
         if not self.outputs or any(name not in self._index for name in self.outputs):
             raise InputError(f"outputs {self.outputs}, rule: populations of the graph, known: {', '.join(names)}")

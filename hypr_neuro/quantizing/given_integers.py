@@ -21,6 +21,7 @@ import numpy as np
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.encoder import AFFINE
 from hypr_neuro.graph.integer import LARGEST_DELAY, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.base import PSI_ENTRIES, Conversion, FixedParams
 from hypr_neuro.neurons.given_integers import require_state_bits
@@ -34,8 +35,6 @@ from hypr_neuro.quantizing.record import conversion_summary
 
 DT = 1e-3
 """Of a step in seconds: integers do not say it, and nothing that they compute depends on it."""
-AFFINE = "affine"
-"""Method of an encoder that gives a network scale · data + offset."""
 AS_IT_IS = "integers as given"
 
 

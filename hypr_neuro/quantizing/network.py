@@ -14,6 +14,7 @@ import numpy as np
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.store import save_arrays
 from hypr_neuro.graph.clock import INPUT, Clock, layer_name
+from hypr_neuro.graph.encoder import check_encoder
 from hypr_neuro.graph.ends import check_populations
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.graph.tables import network_table
@@ -75,6 +76,7 @@ class QuantizedNetwork:
 
     def __post_init__(self) -> None:
         self.populations, self.connections = tuple(self.populations), tuple(self.connections)
+        check_encoder(self.encoder)
         if isinstance(self.output_decay, bool) or not 0 <= self.output_decay <= 1:
             raise InputError(f"output decay = {self.output_decay!r:.60}, rule: a number from 0 to 1; 1 counts spikes")
         self.outputs = tuple(self.outputs) or tuple(p.name for p in self.populations[-1:])

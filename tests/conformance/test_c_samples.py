@@ -152,13 +152,13 @@ def test_samples_that_c_cannot_answer_are_refused(tmp_path: Path) -> None:
 class WithEncoder:
     """A network of which only the encoder is looked at."""
 
-    def __init__(self, **encoder: Any) -> None:
-        self.encoder = encoder
+    def __init__(self, inputs: int, **encoder: Any) -> None:
+        self.inputs, self.encoder = inputs, encoder
 
 
 def library(folder: Path, inputs: int, **encoder: Any) -> Any:
     """Return encoder.h as a loaded library; its functions are static, so that a file makes them known."""
-    text = encoder_header(WithEncoder(**encoder))
+    text = encoder_header(WithEncoder(inputs, **encoder))
     assert text is not None
     (folder / "network.h").write_text(f"#include <stdint.h>\n#define HN_INPUTS {inputs}\n")
     known = re.sub(r"static inline ", "", text)

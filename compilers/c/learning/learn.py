@@ -111,7 +111,7 @@ def learning_source(qnet: QuantizedNetwork, options: LearnOptions) -> dict[str, 
 
 def _title(plan: LearningPlan) -> str:
     names = ", ".join(f"{ascii_text(layer.name)} {layer.size} {layer.model.name}" for layer in plan.layers)
-    return f"{names}; profile {plan.qnet.profile.name}, rule {plan.options.rule}"
+    return f"{names}; profile {ascii_text(plan.qnet.profile.name)}, rule {plan.options.rule}"
 
 
 def _header(program: LearningProgram) -> str:
