@@ -20,6 +20,7 @@ from hypr_neuro.devices.lava import LavaDevice
 from hypr_neuro.exchange.netx import read_netx
 from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
 from hypr_neuro.graph.membranes import read_as_membrane
+from hypr_neuro.neurons.cuba_li_loihi import NEVER
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.quantizing.given_integers import take_integers
@@ -46,6 +47,17 @@ def spiking(du: int = 300, dv: int = 100, *, exponent: int = 0, overflow: str = 
 
 def as_membrane(network: IntegerNetwork) -> IntegerNetwork:
     return replace(network, populations=tuple(read_as_membrane(p) for p in network.populations))
+
+
+@pytest.mark.parametrize(("vth", "model"), [(NEVER - 1, "lif"), (NEVER, "cuba_li_loihi")])
+def test_a_threshold_at_the_largest_state_is_never_passed(vth: int, model: str) -> None:
+    """v saturates at the largest state, and a neuron fires above its threshold."""
+    network = spiking(dv=0, exponent=12, vth=vth)
+    x = spikes()
+    trace = simulate(network, x, ["spikes", "v"])
+    assert trace.states["out"]["v"].max() == (1 << 23) - 1
+    assert trace.spikes["out"].any() == (model == "lif")
+    assert [p.model.name for p in as_membrane(network).populations] == ["lif", model]
 
 
 def spikes() -> Array:
