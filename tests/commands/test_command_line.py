@@ -55,7 +55,7 @@ def test_commands_work_on_each_others_files(trained: Path, data: Path, quantized
     assert abs(scored["accuracy"] - scored["float_accuracy"]) <= 0.05
     learned = answer("learn", quantized, "--data", data, "--out", trained)
     assert Path(learned["network"]).is_file()
-    assert learned["weights_changed"] > 0
+    assert learned["changes_of_weights"] > 0
     compared = answer(
         "compare", trained / "network.nir", quantized, "--data", data, "--disturb", "--epochs", "1", "--out", trained
     )
@@ -139,7 +139,7 @@ def fixed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
 def test_random_integers_learn_without_a_float_network(fixed: tuple[Path, dict[str, Any]]) -> None:
     folder, found = fixed
     assert found["test_accuracy"] > 0.85 > found["accuracy_at_the_start"]
-    assert found["weights_changed"] > 0
+    assert found["changes_of_weights"] > 0
     assert {p.name for p in folder.iterdir()} >= {"quantized.h5", "learned.h5", "learned.nir"}
     assert not (folder / "network.h5").exists()
     told = json.loads((folder / "results" / "training.json").read_text())
@@ -228,7 +228,7 @@ def test_a_regression_is_trained_in_integers(tmp_path: Path) -> None:
     words = [*ADDING, "--set", "levels=16", "--arithmetic", "fixed", "--epochs", "1", "--out", tmp_path / "run"]
     facts = here("train", *words)
     assert {"test_squared_error", "error_of_the_mean_answer", "R2", "squared_error_at_the_start"} <= facts.keys()
-    assert facts["weights_changed"] > 0
+    assert facts["changes_of_weights"] > 0
 
 
 @pytest.mark.once

@@ -146,7 +146,7 @@ def test_layers_become_a_graph_for_more_groups(data: Path, tmp_path: Path) -> No
     found = answer("quantize", tmp_path / "network.h5", "--data", data, "--weight-groups", "2", "--out", tmp_path)
     assert found["notes"] == []
     learned = answer("learn", found["file"], "--data", data, "--epochs", "1", "--out", tmp_path / "learned")
-    assert learned["weights_changed"] > 0
+    assert learned["changes_of_weights"] > 0
     assert answer("simulate", found["file"], "--data", data, "--network", tmp_path / "network.h5")["float_accuracy"] > 0
     assert answer("compile", found["file"], "--learn", "rate=0.2", "--out", tmp_path / "c")["learning"]
 
@@ -213,7 +213,7 @@ def test_integers_get_a_profile_and_learn(data: Path, tmp_path: Path) -> None:
     assert bare["rates"]["hidden"] > 0
     before = hn.QuantizedNetwork.load(found["file"])
     learned = answer("learn", found["file"], "--data", data, "--epochs", "1", "--out", tmp_path / "learned")
-    assert learned["weights_changed"] > 0
+    assert learned["changes_of_weights"] > 0
     after = hn.QuantizedNetwork.load(learned["network"])
     assert [p.per_neuron.tolist() for p in after.populations] == [p.per_neuron.tolist() for p in before.populations]
     line = refusal(
