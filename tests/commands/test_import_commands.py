@@ -160,7 +160,7 @@ def test_learning_in_c(data: Path, tmp_path: Path) -> None:
     assert found["learn"]["rate"] == 0.25
     assert {"learn.c", "learn.h", "network.c"} <= set(found["files"])
     for text, words in (
-        ("rate=fast", "type float"),
+        ("rate=fast", "rule: a number, such as --learn rate=0.2"),
         ("speed=1", "known: rate, decay"),
         ("rule=none", "rule = 'none', known: "),
     ):
