@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def _searches(path: Path) -> dict[str, Any]:
     """Return what is kept, by digest; nothing where the file is missing or damaged."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return kept if isinstance(kept, dict) else {}
 
@@ -74,9 +75,14 @@ def _searches(path: Path) -> dict[str, Any]:
 def _remembered(kept: Any) -> RateSearch | None:
     """Return a search as it was kept, None where there is none or it is damaged."""
     try:
-        return None if kept is None else RateSearch(**kept | {"tried": tuple(map(tuple, kept["tried"]))})
-    except (TypeError, KeyError):
+        found = RateSearch(**kept | {"tried": tuple((rate, score) for rate, score in kept["tried"])})
+    except (TypeError, KeyError, ValueError):
         return None
+    numbers = (found.rate, found.before, *(number for pair in found.tried for number in pair))
+    truths = (found.idle, found.regression)
+    whole = all(type(number) in (int, float) and isfinite(number) for number in numbers)
+    fits = whole and type(found.samples) is int and all(type(truth) is bool for truth in truths)
+    return found if fits and found.rate > 0 else None
 
 
 def _rate_of(checkpoint: Path) -> float | None:

@@ -80,9 +80,13 @@ def errors_of(errors: Array | None, data: SequenceData, qnet: QuantizedNetwork) 
         return None
     refuse_function(errors, "errors stand beside samples", "give error_function=…, which is called every step")
     shape = (len(data), data.steps, qnet.output_size)
-    if np.shape(errors) != shape:
-        raise InputError(f"errors of shape {np.shape(errors)}, rule: {shape}, for each sample of the data")
-    return np.asarray(errors)[data.part_index("train")]
+    try:
+        given = np.asarray(errors)
+    except ValueError as error:
+        raise InputError(f"errors in rows of different lengths, rule: {shape}, for each sample of the data") from error
+    if given.shape != shape:
+        raise InputError(f"errors of shape {given.shape}, rule: {shape}, for each sample of the data")
+    return given[data.part_index("train")]
 
 
 def told_of(plan: LearningPlan, sample: SequenceData) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def learn(
         targets.
     error_function : callable, optional
         Works out the errors of each step from the outputs and the step's label or targets, see
-        `sim.learning.error_function`; a checkpoint knows it by its name.
+        `sim.learning.error_function`; a checkpoint knows it by its name. Not beside `errors`.
 
     Returns
     -------
@@ -120,6 +120,11 @@ def learn(
     options = options_for(_options(options, fields), data)
     require_functions(on_epoch=on_epoch, on_sample=on_sample, before_update=before_update)
     require_functions(regularizer=regularizer, error_function=error_function)
+    if errors is not None and error_function is not None:
+        raise InputError(
+            "errors and error_function both given, rule: one of them, since errors leave the function no step; leave "
+            "one out"
+        )
     if checkpoint is not None:
         require_path("checkpoint", checkpoint, "the folder for checkpoints")
     epochs = whole("epochs", epochs, 1)

@@ -122,8 +122,12 @@ def test_learning_remembers_its_rate_and_goes_on(
     more = here(*command, "--epochs", "3")
     assert more["rate"] == first["rate"]
     assert more["rates_tried"] == first["rates_tried"]
-    (tmp_path / "a" / "checkpoint" / "rate.json").write_text("damaged")
-    assert here(*command, "--epochs", "3")["rate"] == first["rate"]
+    kept = tmp_path / "a" / "checkpoint" / "rate.json"
+    (asked, search), *_ = json.loads(kept.read_text()).items()
+    wrong = ([1], "x", search | {"rate": "x"}, search | {"rate": -1.0}, search | {"tried": [[1]]}, search | {"idle": 2})
+    for text in ("damaged", "[" * 100_000, "[1]", *(json.dumps({asked: entry}) for entry in wrong)):
+        kept.write_text(text)
+        assert here(*command, "--epochs", "3")["rate"] == first["rate"], text[:80]
     message = refused(*command, "--epochs", "3", "--decay", "0.3")
     assert "is of another run (decay 0.5 there, 0.3 here); delete it or choose another folder" in message
     assert "holds 3 epochs, asked for 2; ask for at least as many" in refused(*command, "--epochs", "2")

@@ -137,6 +137,11 @@ def test_errors_of_ones_own_stand_beside_the_samples_or_come_from_a_function(tmp
         hn.learn(qnet, data, error_function=push)
     with pytest.raises(InputError, match=r"errors is a function, but errors stand beside samples; give error_function"):
         hn.learn(qnet, data, rate=0.3, errors=push)
+    with pytest.raises(InputError, match="errors and error_function both given, rule: one of them"):
+        hn.learn(qnet, data, rate=0.3, errors=pushed, error_function=push)
+    ragged: Any = [[1], [2, 3]]
+    with pytest.raises(InputError, match=r"errors in rows of different lengths, rule: \(40, 30, 2\), for each sample"):
+        hn.learn(qnet, data, rate=0.3, errors=ragged)
     with pytest.raises(InputError, match=r"errors of shape \(24, 30, 2\), rule: \(40, 30, 2\), for each sample"):
         hn.learn(qnet, data, rate=0.3, errors=pushed[:24])
 
