@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.neurons import get_model
 from hypr_neuro.placement.cost import SAMPLE, STEP
+from hypr_neuro.placement.estimate import activity_of
 from hypr_neuro.profiles.profile import load_profile, profile_names
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
@@ -105,6 +108,30 @@ def test_a_graph_costs_what_counting_by_hand_gives() -> None:
         "synaptic operations": (2 + 1) + 2 * (1 + 1) + 2 * 1,
         "barriers": steps,
     }
+
+
+def test_a_source_of_numbers_sends_one_message_a_neuron_and_step_at_most() -> None:
+    """The rate of numbers is their mean; that of spikes counts each, of which a step can have several."""
+    qnet = tiny_chain()
+    trace = replace(simulate(qnet, spikes_in(2)), rates={INPUT: 2.5, "layers.0": 7.25})
+    steps = qnet.clock.run_steps(STEPS)
+    assert activity_of(qnet, trace, STEPS, 1).spikes == {INPUT: 2.5 * steps * 2, "layers.0": 7.25 * steps * 3}
+    first, second = (replace(c, message_shift=0 if c.source != INPUT else None) for c in qnet.connections)
+    numbers = replace(qnet, connections=(first, second))
+    assert activity_of(numbers, trace, STEPS, 1).spikes == {INPUT: 2.5 * steps * 2, "layers.0": 1.0 * steps * 3}
+    seldom = replace(trace, rates={INPUT: 2.5, "layers.0": 0.5})
+    assert activity_of(numbers, seldom, STEPS, 1).spikes["layers.0"] == 0.5 * steps * 3
+
+
+def test_hops_are_left_out_where_messages_have_a_figure() -> None:
+    left, chip = "hops between tiles", load_profile("loihi1")
+    found = hn.estimate(tiny_chain(), spikes_in(2), chip)
+    assert left in found.leaves_out
+    unpriced = chip.model_copy(update={"energy": chip.energy.model_copy(update={"axon_out": None})})
+    other = hn.estimate(tiny_chain(), spikes_in(2), unpriced)
+    assert left not in other.leaves_out
+    assert "messages between cores (3, no figure)" in other.leaves_out
+    assert found.energy_nj == pytest.approx(other.energy_nj + 3 * 1.7e-3)
 
 
 def test_without_data_a_step_in_which_all_send_is_the_bound() -> None:
