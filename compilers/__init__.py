@@ -42,6 +42,7 @@ from hypr_neuro.numbers.checks import require_path
 from hypr_neuro.placement.place import Placement, learning_plan, place
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.shown import Shown, as_html, as_text
 from hypr_neuro.sim.learning.options import LearnOptions
 
 MANIFEST = "manifest.json"
@@ -63,12 +64,25 @@ class Emitted:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artifact:
     """A compiled network: its folder and what `manifest.json` there says."""
 
     folder: Path
     manifest: dict[str, Any]
+
+    def table(self) -> Shown:
+        """Return the files, with the beginning of their sha256."""
+        profile = self.manifest["profile"]
+        of = "" if profile is None else f" for profile '{profile}'"
+        files = self.manifest["files"]
+        title = f"Artifact: target {self.manifest['target']}{of}, {len(files)} files in '{self.folder}'"
+        return Shown(
+            f"{title}; all else is in its .manifest", ("file", "sha256"), [(n, d[:12]) for n, d in files.items()]
+        )
+
+    __repr__ = as_text
+    _repr_html_ = as_html
 
 
 def targets() -> list[str]:

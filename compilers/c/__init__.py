@@ -30,6 +30,7 @@ from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
+from hypr_neuro.sim.learning.from_data import options_for
 from hypr_neuro.sim.learning.options import LearnOptions
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def emit(
     chip.flash and chip.ram.
 
     With `samples`, also write these and answers.c, which answers them (`samples`); the manifest then tells the
-    instructions of a step, counted under an emulator.
+    instructions of a step, counted under an emulator. Targets of a regression are set beside the outputs, and a program
+    that learns then learns from them (targets "values").
 
     Raises
     ------
@@ -78,6 +80,7 @@ def emit(
     board = boards.board_of(network, flash, ram)
     if samples is not None:
         beside.check_samples(network, samples, learn)
+        learn = None if learn is None else options_for(learn, samples)
     names = write_program(network, folder, samples)
     facts: dict[str, Any] = {"memory": build.memory(folder), "tools": build.tools()}
     facts["encoder"] = encoder_facts(network)
@@ -117,8 +120,8 @@ def write_program(network: IntegerNetwork | HasInteger, folder: Path, samples: S
     if (encoder := encoder_header(network)) is not None:
         files[ENCODER] = encoder
     if samples is not None:
-        answers = (TEMPLATES / beside.ANSWERS).read_text(encoding="utf-8")
-        files |= beside.sample_files(samples) | {beside.ANSWERS: beside.answers_source(samples, answers)}
+        answers = beside.answers_source(network, samples, TEMPLATES)
+        files |= beside.sample_files(network, samples) | {beside.ANSWERS: answers}
     for name, content in files.items():
         make_folder((folder / name).parent)
         write_text(folder / name, content)

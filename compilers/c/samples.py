@@ -1,28 +1,34 @@
 """Samples beside a compiled network, and a program that answers them: `make run` then needs nothing else.
 
 samples.txt    what main.c reads
-labelled.txt   with labels and the steps that count, what answers.c and learn_main.c read
-answers.c      answers the labelled ones and counts how many are right
+labelled.txt   with labels, or targets, and the steps that count, what answers.c and learn_main.c read
+answers.c      answers the labelled ones and counts how many are right, of a regression sets outputs beside targets
 """
 
 from __future__ import annotations
 
+from math import log2
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.compilers.c import build
 from hypr_neuro.data.checks import require_integers
-from hypr_neuro.data.score import predict
+from hypr_neuro.data.score import check_outputs, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.graph.integer import as_integer
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.learning.value_error import as_values
 
 SAMPLES, LABELLED, ANSWERS = "samples.txt", "labelled.txt", "answers.c"
+ANSWERS_OF_VALUES = "answers_values.c"
+"""The template of answers.c for a regression."""
 MEASURED = 4
 """Samples under the emulator; it runs every instruction by itself."""
 
@@ -30,18 +36,16 @@ MEASURED = 4
 def check_samples(network: Any, data: SequenceData, learn: LearnOptions | None = None) -> None:
     """Raise InputError for samples that programs cannot read or whose answers they cannot tell as `predict` does."""
     require("samples", data, SequenceData)
-    if learn is not None and learn.targets != "labels":
+    if learn is not None and learn.targets == "errors":
         raise InputError(
-            f"samples with labels and learn with targets = '{learn.targets}', rule: a program that learns from labels, "
+            f"samples and learn with targets = '{learn.targets}', rule: a program that learns from labels or targets, "
             "which labelled.txt holds; compile one without samples"
         )
     require_integers(data)
     if data.regression:
-        raise InputError(
-            f"samples of '{data.name}', a regression, rule: classes; the answers of the program are classes, write "
-            "main.c's input by yourself (docs/c.md)"
-        )
-    if isinstance(network, QuantizedNetwork):
+        check_outputs(as_integer(network)[0].output_size, data)
+        _targets(network, data)
+    elif isinstance(network, QuantizedNetwork):
         units = {p.state_scale if p.model.readout else 1.0 for p in map(network.population, network.outputs)}
         if len(units) > 1:
             raise InputError(
@@ -50,11 +54,13 @@ def check_samples(network: Any, data: SequenceData, learn: LearnOptions | None =
             )
 
 
-def sample_files(data: SequenceData) -> dict[str, str]:
-    """Write the samples, by name of the file."""
-    label = np.broadcast_to(data.y if data.per_step else data.y[:, None], data.x.shape[:2])
-    counts = np.ones(label.shape, bool) if data.mask is None else data.mask
-    labelled = np.concatenate([data.x, label[..., None], counts[..., None]], axis=2)
+def sample_files(network: Any, data: SequenceData) -> dict[str, str]:
+    """Write the samples, by name of the file; targets of a regression in the outputs' fixed-point format."""
+    told = _targets(network, data) if data.regression else data.y[..., None]
+    shape = data.x.shape[:2]
+    told = np.broadcast_to(told if data.per_step else told[:, None], (*shape, told.shape[-1]))
+    counts = np.ones(shape, bool) if data.mask is None else data.mask
+    labelled = np.concatenate([data.x, told, counts[..., None]], axis=2)
     return {SAMPLES: _text(data.x), LABELLED: _text(labelled)}
 
 
@@ -66,14 +72,50 @@ def _text(samples: Array) -> str:
     return "\n".join(parts) + "\n"
 
 
-def answers_source(data: SequenceData, template: str) -> str:
-    """Write answers.c for labels of samples or of steps."""
-    return "#define HN_EVERY_STEP\n" + template if data.per_step else template
+def answers_source(network: Any, data: SequenceData, templates: Path) -> str:
+    """Write answers.c for labels, or targets, of samples or of steps."""
+    template = (templates / (ANSWERS_OF_VALUES if data.regression else ANSWERS)).read_text(encoding="utf-8")
+    defined = ["#define HN_EVERY_STEP\n"] * data.per_step
+    if data.regression:
+        defined.append(f"#define HN_FRACTIONS {{{', '.join(map(str, _fractions(network)))}}}\n")
+    return "".join([*defined, template])
+
+
+def _targets(network: Any, data: SequenceData) -> Array:
+    """Return the targets of a regression as integers of the outputs, (…, outputs)."""
+    return np.stack([as_values(data.y[..., k], f) for k, f in enumerate(_fractions(network))], axis=-1)
+
+
+def _fractions(network: Any) -> list[int]:
+    """Return the fraction bits of each output; InputError where outputs have none."""
+    if not isinstance(network, QuantizedNetwork):
+        raise InputError(
+            "samples of a regression and integers without scales, rule: a network that was quantized from floats, "
+            "whose outputs have the targets' units; give that, or compile without samples"
+        )
+    outputs = [network.population(name) for name in network.outputs]
+    spiking = [p.name for p in outputs if not p.model.readout]
+    if spiking:
+        raise InputError(
+            f"output '{spiking[0]}' spikes, rule: readouts for a regression, whose state is the answer; end the "
+            "network in li or cuba_li"
+        )
+    coarse = [p.name for p in outputs if p.state_scale < 1]
+    if coarse:
+        raise InputError(
+            f"output '{coarse[0]}', an integer of which is more than 1 in the targets' units, rule: at most 1; give "
+            "targets in larger units, or compile without samples"
+        )
+    return [round(log2(p.state_scale)) for p in outputs for _ in range(p.size)]
 
 
 def answer_facts(network: Any, data: SequenceData) -> dict[str, Any]:
     """Return what the manifest says of the samples: how many, and how many answers the simulator has right."""
-    answers = predict(simulate(network, data.x).readout, data)
+    readout = simulate(network, data.x).readout
+    if data.regression:
+        error = score_readout(network.for_score(readout, regression=True), data, learned=False).squared_error
+        return {"data": data.name, "samples": len(data), "squared error": error}
+    answers = predict(readout, data)
     right = answers == data.y
     if data.per_step and data.mask is not None:
         right = right[data.mask]

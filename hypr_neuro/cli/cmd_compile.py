@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +96,7 @@ def run(
     options |= {"flash": flash, "ram": ram}
     chosen = {key: value for key, value in options.items() if value is not None}
     if learn:
-        chosen["learn"] = _learn_options(learn)
+        chosen["learn"] = _learn_options(learn, network.parent if data is None else None)
     if samples is not None:
         source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=network)
         chosen["samples"] = _samples(net, source.load(), samples)
@@ -126,7 +127,11 @@ def _answers(manifest: dict[str, Any]) -> dict[str, str]:
     """Return rows on samples and on the instructions of a step."""
     told = {}
     if (samples := manifest.get("samples")) is not None:
-        right = f"{samples['right']} of {samples['answers']} answers right in the simulator"
+        right = (
+            f"squared error {samples['squared error']:.4g} in the simulator"
+            if "squared error" in samples
+            else f"{samples['right']} of {samples['answers']} answers right in the simulator"
+        )
         told["samples"] = f"{samples['samples']} of {samples['data']}, {right}; make -s run answers them"
     if (instructions := manifest.get("instructions a step")) is not None:
         value, how = instructions["value"], instructions.get("how", instructions.get("reason"))
@@ -166,8 +171,11 @@ def _values(key: str, text: str) -> tuple[int, ...] | tuple[str, ...]:
     return tuple(int(word) for word in words) if key == "noise" else tuple(words)
 
 
-def _learn_options(given: list[str]) -> LearnOptions:
-    """Return `LearnOptions` from texts KEY=VALUE; several layers or parameters have commas between them."""
+def _learn_options(given: list[str], folder: Path | None = None) -> LearnOptions:
+    """Return `LearnOptions` from texts KEY=VALUE; several layers or parameters have commas between them.
+
+    folder : of the network; where it remembers a regression, targets are its values unless they are given
+    """
     from dataclasses import fields
 
     from hypr_neuro.errors import InputError, among
@@ -191,4 +199,19 @@ def _learn_options(given: list[str]) -> LearnOptions:
         except ValueError:
             kind = "a number" if types[key] is float else "integers" if types[key] is tuple else "an integer"
             raise InputError(f"--learn {text}, rule: {kind}, such as --learn {key}={example}") from None
+    if "targets" not in options and folder is not None and _made_with_regression(folder):
+        options["targets"] = "values"
+        print(f"learn: targets=values, as '{folder}' was made with a regression", file=sys.stderr)
     return LearnOptions(**options)
+
+
+def _made_with_regression(folder: Path) -> bool:
+    """Tell whether a run folder says that its data are a regression."""
+    from hypr_neuro.errors import HyprError
+    from hypr_neuro.files.run_folder import RunFolder
+
+    try:
+        described = RunFolder(folder, create=False).read("data")
+    except HyprError:
+        return False
+    return isinstance(described, dict) and "targets" in described

@@ -32,6 +32,7 @@ from hypr_neuro.placement.stored import StoredConnection, stored_connections
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.renamed import renamed_names
+from hypr_neuro.shown import Shown, as_html, as_text
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.reach import learnable_connections, reached_populations
@@ -74,7 +75,7 @@ class CoreUse:
     connections: list[ConnectionUse] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(repr=False)
 class Placement:
     """Cores in the order of populations, one entry for each on a core.
 
@@ -123,6 +124,40 @@ class Placement:
         checked = any(program.checked for program in self.programs)
         return True if checked or any(key not in self.unknown_limits for key in ROOM) else None
 
+    def table(self) -> Shown:
+        """Return what is on each core, and the programs' memory in the title."""
+        rows = [
+            (
+                f"{use.core}",
+                use.layer,
+                f"{use.neurons:,}",
+                f"{use.synapses:,}",
+                f"{use.in_axons:,}",
+                f"{use.out_axons:,}",
+                f"{use.memory_bits / BITS_PER_KIB:,.4g}",
+                f"{use.learning_bits / BITS_PER_KIB:,.4g}",
+            )
+            for use in self.cores
+        ]
+        headings = (
+            "core",
+            "population",
+            "neurons",
+            "synapses",
+            "axons in",
+            "axons out",
+            "KiB memory",
+            "of it learning",
+        )
+        learning = "with learning" if self.learning else "without learning"
+        of = "" if self.core_limit is None else f" of {self.core_limit:,}"
+        parts = [f"Placement: {self.used:,}{of} cores of '{self.profile}', {learning}"]
+        parts += [f"{p.name} {', '.join(f'{m.name} {m.told()}' for m in p.memories)}" for p in self.programs]
+        return Shown("; ".join(parts), headings, rows)
+
+    __repr__ = as_text
+    _repr_html_ = as_html
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return asdict(self)
@@ -154,6 +189,7 @@ class Placement:
         }
 
 
+BITS_PER_KIB = 8 * 1024
 ROOM = ("core.neurons", "core.in_axons", "core.out_axons", "core.synaptic_memory")
 """Limits without any of which nothing is known of a core's room."""
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ import hypr_neuro as hn
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.encoder import encoder_header
-from hypr_neuro.data.score import predict
+from hypr_neuro.data.score import predict, score_answers
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
+from hypr_neuro.sim.learning.from_data import told_of
+from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.options import as_rate
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
 
@@ -90,6 +94,81 @@ def test_make_without_samples_says_so_and_ends(tmp_path: Path) -> None:
         assert f"no samples: give {file} on standard input (make -s {target} < {file})" in done.stderr
 
 
+def targets_of(qnet: hn.QuantizedNetwork, per_step: bool) -> SequenceData:
+    data = labelled(qnet, per_step)
+    shape = (SAMPLES, STEPS, qnet.output_size) if per_step else (SAMPLES, qnet.output_size)
+    return replace(data, y=np.random.default_rng(1).normal(0, 1, shape), classes=qnet.output_size)
+
+
+@needs_gcc
+@needs_make
+@pytest.mark.parametrize("per_step", [False, True])
+@pytest.mark.parametrize("profile", ["loihi2", "ideal"])
+def test_outputs_of_a_regression_stand_beside_their_targets(profile: str, per_step: bool, tmp_path: Path) -> None:
+    qnet = random_quantized("lif", 3, profile, hidden=(5, 4))
+    data = targets_of(qnet, per_step)
+    # without saying so, a program that learns does so from the targets
+    artifact = compile_network(qnet, target="c", out=tmp_path, samples=data, learn=hn.LearnOptions(rate=0.5))
+    done = made(tmp_path, "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    *rows, last = done.stdout.splitlines()
+    real = predict(qnet.for_score(hn.simulate(qnet, data.x).readout, regression=True), data)
+    assert np.abs(real).max() > 0.01, "a network that says nothing"
+    if per_step:
+        at = np.argwhere(data.mask)
+        names = [f"sample {i}, step {t}: " for i, t in at]
+        wanted = [(real[i, t], data.y[i, t]) for i, t in at]
+    else:
+        names, wanted = [f"sample {i}: " for i in range(SAMPLES)], list(zip(real, data.y, strict=True))
+    assert last == f"{len(names)} answers"
+    for row, name, (output, target) in zip(rows, names, wanted, strict=True):
+        assert row.startswith(f"{name}output ")
+        said, beside = row.removeprefix(f"{name}output ").split("target ")
+        np.testing.assert_allclose([float(v) for v in said.split()], output, rtol=0, atol=0.5001e-4)
+        step = 0.5 / qnet.population("readout").state_scale
+        np.testing.assert_allclose([float(v) for v in beside.split()], target, rtol=0, atol=0.5001e-4 + step)
+    assert artifact.manifest["samples"] == {
+        "data": "drawn",
+        "samples": SAMPLES,
+        "squared error": score_answers(real, data).squared_error,
+    }
+    assert artifact.manifest["learn"]["targets"] == "values"
+    learned = made(tmp_path, "learn")
+    assert (learned.returncode, learned.stderr) == (0, "")
+    assert learned.stdout == made(tmp_path, "learn", (tmp_path / "labelled.txt").read_text()).stdout
+    chip = Learner(qnet.copy(), hn.LearnOptions(rate=0.5, targets="values"))
+    rates = as_rate(0.5), as_rate(1.0)
+    for i in range(SAMPLES):
+        sample = data.take(np.array([i]))
+        told = told_of(chip.plan, sample)
+        chip.sample(sample.x[0].astype(np.int64), told.pop("label"), data.mask[i], *rates, **told)
+    line = learned.stdout.splitlines()[-1].split()
+    weights = [w for name, w in chip.qnet.weights().items()]
+    assert sorted(map(int, line)) == sorted(np.concatenate([w.ravel() for w in weights]).tolist())
+
+
+@needs_gcc
+@needs_make
+def test_a_network_of_a_regression_learns_from_its_targets_on_the_command_line(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "c"
+    words = ("--data", "adding", "--set", "levels=16", "--set", "steps=20")
+    assert called("train", *words, "--epochs", "1", "--out", run).returncode == 0
+    assert called("quantize", run / "network.h5").returncode == 0
+    done = called("compile", run / "quantized.h5", "--learn", "rate=0.2", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert f"learn: targets=values, as '{run}' was made with a regression" in done.stderr
+    assert "hn_learn_step_with_target" in (out / "learn.h").read_text()
+    asked = ("--learn", "rate=0.2", "--learn", "targets=values", "--samples", "5", "--out", out)
+    done = called("compile", run / "quantized.h5", *asked, "--json")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads(done.stdout)
+    assert manifest["samples"]["samples"] == 5
+    assert made(out, "run").stdout.splitlines()[-1] == "5 answers"
+    assert made(out, "learn").returncode == 0
+    labels = called("compile", run / "quantized.h5", "--learn", "targets=labels", "--out", tmp_path / "labels")
+    assert "hn_learn_step(" in (tmp_path / "labels" / "learn.h").read_text(), labels.stderr
+
+
 @needs_make
 @pytest.mark.parametrize("target", ["learn", "emulate-learn"])
 def test_make_learn_without_a_network_that_learns_says_so_in_one_line(target: str, tmp_path: Path) -> None:
@@ -139,10 +218,17 @@ def test_the_command_writes_test_samples_of_the_networks_data(tmp_path: Path) ->
 def test_samples_that_c_cannot_answer_are_refused(tmp_path: Path) -> None:
     qnet = random_quantized("lif", 0, "loihi2")
     data = labelled(qnet, per_step=False)
-    real = SequenceData("real", data.x, np.zeros((SAMPLES, 3), np.float32), data.split, 3)
-    with pytest.raises(InputError, match="samples of 'real', a regression, rule: classes"):
-        compile_network(qnet, target="c", out=tmp_path, samples=real)
-    with pytest.raises(InputError, match="samples with labels and learn with targets = 'errors'"):
+    real = targets_of(qnet, per_step=False)
+    with pytest.raises(InputError, match="samples of a regression and integers without scales"):
+        compile_network(qnet.integer(), target="c", out=tmp_path, samples=real)
+    more = SequenceData("more", data.x, np.zeros((SAMPLES, 7)), data.split, 7)
+    with pytest.raises(InputError, match=f"data 'more' has 7 targets, the network {qnet.output_size} outputs"):
+        compile_network(qnet, target="c", out=tmp_path, samples=more)
+    with pytest.raises(InputError, match="samples and learn with targets = 'errors'"):
+        compile_network(qnet, target="c", out=tmp_path, samples=real, learn=hn.LearnOptions(targets="errors"))
+    with pytest.raises(InputError, match="targets = 'values', but data 'drawn' has classes; leave targets out"):
+        compile_network(qnet, target="c", out=tmp_path, samples=data, learn=hn.LearnOptions(targets="values"))
+    with pytest.raises(InputError, match="samples and learn with targets = 'errors'"):
         compile_network(qnet, target="c", out=tmp_path, samples=data, learn=hn.LearnOptions(targets="errors"))
     fractions = SequenceData("halves", data.x / 2, data.y, data.split, 3)
     with pytest.raises(InputError, match="data 'halves': x holds fractions"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +35,12 @@ def quantized() -> hn.QuantizedNetwork:
     return hn.quantize(network(), "loihi2", calibration=data())
 
 
+def compiled() -> Any:
+    """What a compiler wrote; its folder is gone."""
+    with TemporaryDirectory() as folder:
+        return hn.compile(quantized(), target="c", out=folder)
+
+
 THINGS: dict[str, Callable[[], Any]] = {
     "SequenceData": data,
     "Network": network,
@@ -41,6 +48,8 @@ THINGS: dict[str, Callable[[], Any]] = {
     "IntegerNetwork": lambda: quantized().integer(),
     "Trace": lambda: hn.simulate(quantized(), data().x),
     "Simulator": lambda: hn.Simulator(quantized()),
+    "Placement": lambda: hn.place(quantized(), learning=True),
+    "Artifact": compiled,
     "Profile": lambda: hn.load_profile("loihi2"),
     "History": lambda: hn.train(network(), data(), epochs=2),
     "LearnRun": lambda: hn.learn(quantized(), data(), rate=0.2, epochs=2),
@@ -72,6 +81,17 @@ def test_what_a_network_prints() -> None:
         "  layers.0    lif       1,000  input, itself  1,003,000",
         "  readout     li            2  layers.0           2,000",
     ]
+
+
+def test_what_a_placement_and_a_compiled_network_print() -> None:
+    placement = hn.place(quantized())
+    title, headings, *rows = repr(placement).splitlines()
+    assert title == "Placement: 3 of 120 cores of 'loihi2', without learning"
+    assert headings.split()[:3] == ["core", "population", "neurons"]
+    assert [row.split()[:3] for row in rows] == [["0", "layers.0", "5"], ["1", "layers.1", "4"], ["2", "readout", "3"]]
+    artifact = compiled()
+    assert "Artifact: target c for profile 'loihi2', " in repr(artifact)
+    assert f"network.c                {artifact.manifest['files']['network.c'][:12]}" in repr(artifact)
 
 
 class Long:
