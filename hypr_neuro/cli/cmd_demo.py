@@ -11,6 +11,7 @@ from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.options import (
     DATA,
     DataDir,
+    DataOption,
     Encode,
     Json,
     Override,
@@ -38,6 +39,7 @@ def run(
         ),
     ] = "digits",
     data_dir: DataDir = None,
+    data_option: DataOption = None,
     encode: Encode = None,
     profile: ProfileName = "loihi2",
     override: Override = None,
@@ -56,7 +58,7 @@ def run(
 
     chip = get_profile(profile, override)
     source = DataSource(
-        data, None if data_dir is None else str(data_dir), tuple(with_encoder(None, encode) or ()), seed
+        data, None if data_dir is None else str(data_dir), tuple(with_encoder(data_option, encode) or ()), seed
     )
     sequences = source.load()
     folder = out or Path("runs") / f"demo-{sequences.name}"

@@ -114,6 +114,7 @@ def run(
     """
     from hypr_neuro.cli.graphs import encoded
     from hypr_neuro.cli.networks import get_quantized
+    from hypr_neuro.data.checks import require_two_classes
     from hypr_neuro.data.doubts import warn_of
     from hypr_neuro.data.score import doubts_of
     from hypr_neuro.devices import open_device, require_capability
@@ -144,6 +145,8 @@ def run(
     )
     options.check(qnet)
     check_learnable(qnet, sequences, options)
+    if sequences.classes == 1:
+        require_two_classes(sequences)
     require_capability(device, "learn")
     folder, test = RunFolder(out), sequences.part("test")
     search = None

@@ -282,8 +282,7 @@ def _train_float(
     start: Network | None,
 ) -> tuple[dict[str, Any], int]:
     """Train in float; return what is printed, and how many epochs ran."""
-    from hypr_neuro.data.checks import holds_fractions
-    from hypr_neuro.data.encoding import suggestion
+    from hypr_neuro.data.checks import holds_fractions, integers_by
     from hypr_neuro.workflow import stages
     from hypr_neuro.workflow.tasks import task_for
 
@@ -314,8 +313,8 @@ def _train_float(
     facts = {"epochs": len(training_section["epochs"]), "best epoch": training_section["best"]}
     facts |= {"network": str(folder.file("network.h5"))}
     if holds_fractions(sequences.x):
-        encoding = suggestion(sequences.x)
-        facts["input"] = f"fractions, which the float network alone takes; for a chip train with --encode {encoding}"
+        option = integers_by(sequences)
+        facts["input"] = f"fractions, which the float network alone takes; for a chip train with {option}"
     if sequences.regression:
         return _errors(folder.read("squared_error"), "float") | facts, ran
     accuracy = folder.read("accuracy")

@@ -151,9 +151,10 @@ def check_channels(data: SequenceData, channels: int) -> None:
     from hypr_neuro.errors import InputError
 
     if data.x.shape[2] != channels:
+        again = "" if data.encoder is None else ", or train it again on these data as they are encoded"
         raise InputError(
             f"data '{data.name}' has {data.x.shape[2]} channels, the network takes {channels}; name the "
-            "network's data with --data and --data-dir"
+            f"network's data with --data and --data-dir{again}"
         )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypr_neuro.cli.options import data_arguments, get_data
+from hypr_neuro.cli.options import ENCODE, data_arguments, get_data
 
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
@@ -64,8 +64,8 @@ def choose_data(
 ) -> DataSource:
     """Return the data that --data names, else those of the run folder in which `network` lies.
 
-    Say on standard error which data a run folder remembers, and where others are given. Raise InputError where neither
-    says any.
+    An encoder alone takes the place of that of the run folder. Say on standard error which data a run folder remembers,
+    and where others are given. Raise InputError where neither says any.
     """
     from hypr_neuro.errors import InputError
 
@@ -75,12 +75,17 @@ def choose_data(
         if known is not None and network is not None and not given.same(known):
             print(f"data: {given.arguments()}; '{network.parent}' was made with {known.arguments()}", file=sys.stderr)
         return given
-    if folder is not None or options:
+    encoders = [text for text in options or [] if text.startswith(f"{ENCODE}=")]
+    if folder is None and known is not None and encoders and encoders == options:
+        kept = [text for text in known.options if not text.startswith(f"{ENCODE}=")]
+        known = replace(known, options=(*kept, *encoders))
+    elif folder is not None or options:
         raise InputError("--data-dir, --set and --encode say more of a data set; give --data, too")
     if known is None or network is None:
         where = "" if network is None else f": '{network.parent}' does not say which data it was made with"
         raise InputError(f"--data is missing{where}; give a data set (`hypr-neuro data` lists them) or an .npz file")
-    print(f"data: {known.arguments()}, as '{network.parent}' was made with", file=sys.stderr)
+    other = " but for the encoder" if encoders else ""
+    print(f"data: {known.arguments()}, as '{network.parent}' was made with{other}", file=sys.stderr)
     return known
 
 

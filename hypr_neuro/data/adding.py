@@ -57,4 +57,5 @@ def load_adding(
     y = np.take_along_axis(x[:, :, 0], marked, axis=1).sum(axis=1, keepdims=True) / max(levels, 1)
     mask = np.zeros((samples, steps), bool)
     mask[:, -1] = True
-    return SequenceData("adding", x.astype(np.int16) if levels else x, y, split_of_generated(samples, seed), 1, mask)
+    split = split_of_generated(samples, seed)
+    return SequenceData("adding", x.astype(np.int16) if levels else x, y, split, 1, mask, whole_by="levels=16")

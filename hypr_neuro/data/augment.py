@@ -61,6 +61,7 @@ def augment(
         np.concatenate([data.split, data.split[originals]]),
         data.classes,
         encoder=data.encoder,
+        whole_by=data.whole_by,
     )
 
 

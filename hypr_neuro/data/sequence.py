@@ -45,6 +45,8 @@ class SequenceData:
         Steps that carry a label in the source, None = all; for the second score only.
     encoder
         How x was made, kept with the network.
+    whole_by
+        Option KEY=VALUE of the data set's loader that makes integers of x, "" where there is none.
     """
 
     name: str
@@ -55,6 +57,7 @@ class SequenceData:
     mask: Array | None = None
     labelled: Array | None = None
     encoder: dict[str, Any] | None = None
+    whole_by: str = ""
 
     def __post_init__(self) -> None:
         whole(f"data '{self.name}': classes", self.classes, 1)

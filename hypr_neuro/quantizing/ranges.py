@@ -86,8 +86,9 @@ def layer_connections(net: Network) -> dict[str, str]:
 
 def _samples(net: Network, calibration: Any) -> Array:
     """Return the samples to run; raise InputError for those that say nothing of a network."""
-    where = "calibration"
+    where, data = "calibration", None
     if isinstance(calibration, SequenceData):
+        data = calibration
         where = f"calibration on data '{calibration.name}'"
         if not np.any(calibration.split == "train"):
             raise InputError(f"{where}: no sample is of the part 'train', rule: at least one; give an array of samples")
@@ -99,7 +100,7 @@ def _samples(net: Network, calibration: Any) -> Array:
         raise InputError(f"{where}: x of shape {x.shape}, rule: at least one sample and one step")
     require_finite(f"{where}: x", x)
     if holds_fractions(x):
-        raise InputError(f"{where}: {of_fractions(x)}")
+        raise InputError(f"{where}: {of_fractions(x, data)}; train the network again on those integers")
     silent = not any(np.any(bias) for p in net.populations for bias in p.biases.values())
     if silent and not np.any(x):
         raise InputError(f"{where}: x of shape {x.shape} holds no spike, rule: samples that drive the network")

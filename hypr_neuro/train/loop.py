@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.checks import require_two_classes
 from hypr_neuro.data.doubts import warn_of
 from hypr_neuro.data.score import Score, check_outputs, doubts_of, predict, score_answers, score_readout, warn_if_mute
 from hypr_neuro.data.sequence import SequenceData
@@ -180,6 +181,7 @@ def train(
     require("net", net, Network)
     require("data", data, SequenceData)
     check_fit(net, data)
+    require_two_classes(data)
     if not net.arrays():
         raise InputError(
             "every connection is frozen, and no current or neuron parameter learns either, rule: something does; set "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hypr_neuro.data import SequenceData
-from hypr_neuro.data.checks import require_integers
+from hypr_neuro.data.checks import require_integers, require_two_classes
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.run_folder import FINISHED, RunFolder
 from hypr_neuro.graph.network import Network
@@ -74,6 +74,7 @@ def run_demo(
         For whatever is wrong with data, profile or folder.
     """
     require_integers(data)
+    require_two_classes(data)
     chip = load_profile(profile)
     folder, task = RunFolder(out), task_for(data)
     total_epochs = epochs or task.epochs

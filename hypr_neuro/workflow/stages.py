@@ -264,8 +264,9 @@ def _squared_errors(inference: Accuracies) -> dict[str, Any]:
 def baselines(data: SequenceData) -> dict[str, float]:
     """Return what a simple method reaches: logistic regression on event counts, or the most frequent class."""
     train_part, test = data.part("train"), data.part("test")
-    if data.per_step:
-        scored = np.ones(test.y.shape, bool) if test.mask is None else test.mask
+    one_class = len(np.unique(train_part.y)) == 1  # which no regression can be fitted to
+    if data.per_step or one_class:
+        scored = np.ones(test.y.shape, bool) if test.mask is None or not data.per_step else test.mask
         frequent = np.bincount(train_part.y.reshape(-1)).argmax()
         return {"always the most frequent class": float((test.y == frequent)[scored].mean())}
     from sklearn.linear_model import LogisticRegression

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hypr_neuro.data.checks import require_integers
+from hypr_neuro.data.checks import require_integers, require_two_classes
 from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprError
@@ -95,6 +95,7 @@ def train_fixed_stage(
         For data or a network that do not fit, and for a profile that cannot learn.
     """
     require_integers(data)
+    require_two_classes(data)
     started = time.perf_counter()
     options = options_for(replace(options or for_width(task.fixed, profile), seed=seed), data)
     net, start = integer_start(data, task, profile, seed, spec)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.checks import check_classes_to_learn
 from hypr_neuro.data.score import predict
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import FileFormatError, HyprWarning, InputError, among
@@ -130,6 +131,8 @@ def learn(
     epochs = whole("epochs", epochs, 1)
     options.check(qnet)
     check_learnable(qnet, data, options)
+    if errors is None and error_function is None:
+        check_classes_to_learn(data)
     part = data.part("train")
     told = errors_of(errors, data, qnet)
     if open_rate and (told is not None or error_function is not None):

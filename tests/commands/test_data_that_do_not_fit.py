@@ -13,7 +13,8 @@ from commands import called, refusal
 import hypr_neuro as hn
 from hypr_neuro.comparing.inference import compare_inference
 from hypr_neuro.data.score import score_readout
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprWarning, InputError
+from hypr_neuro.workflow.stages import baselines
 
 refused = partial(refusal, run=called)
 CHANNELS, OUTPUTS = 4, 3
@@ -63,3 +64,28 @@ def test_data_that_outputs_cannot_answer_are_refused(
         compare_inference(loaded["float"], loaded["integer"], data)
     with pytest.raises(InputError, match=f"^{wanted}$"):
         score_readout(np.ones((20, 6, OUTPUTS)), data.part("test"))
+
+
+def test_one_class_alone_is_refused_for_training(networks: dict[str, Path], tmp_path: Path) -> None:
+    path = save(tmp_path / "one.npz", np.zeros(20, int))
+    wanted = "data 'one': all 18 labels of part 'train' are class 0, rule: two classes or more"
+    out = tmp_path / "run"
+    for command in (("train",), ("train", "--arithmetic", "fixed"), ("demo",), ("learn", networks["integer"])):
+        assert wanted in refused(*command, "--data", path, "--out", out)
+    data, qnet = hn.load_data(path), hn.load(networks["integer"])
+    with pytest.raises(InputError, match=wanted):
+        hn.train(hn.load(networks["float"]), data)
+    with pytest.raises(InputError, match=wanted):
+        hn.learn(qnet, data, rate=1.0)
+    done = called("simulate", networks["integer"], "--data", path)
+    assert done.returncode == 0, done.stderr
+    assert baselines(data) == {"always the most frequent class": 1.0}
+
+
+def test_a_network_that_knows_others_learns_one_class_with_a_warning(networks: dict[str, Path], tmp_path: Path) -> None:
+    path = save(tmp_path / "two.npz", np.full(20, 2))
+    data, qnet = hn.load_data(path, classes=OUTPUTS), hn.load(networks["integer"])
+    with pytest.warns(HyprWarning, match="data 'two': all 18 labels of part 'train' are class 2"):
+        hn.learn(qnet, data, rate=1.0)
+    with pytest.raises(InputError, match="all 18 labels of part 'train' are class 2"):
+        hn.train(hn.load(networks["float"]), data)

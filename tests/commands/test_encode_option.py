@@ -149,3 +149,40 @@ def test_what_is_suggested_takes_the_values() -> None:
             assert chosen["method"] == "level_crossing" or (low <= x.min() and x.max() <= high and low < high)
     with pytest.raises(InputError, match="unknown encoder"):
         parse_encoding({})
+
+
+def test_an_encoder_alone_is_for_the_remembered_data(signals: Path, features: Path, tmp_path: Path) -> None:
+    here("train", "--data", features, "--encode", "rate:steps=8,low=-9,high=9", "--epochs", "1", "--out", tmp_path)
+    made = called(
+        "quantize", tmp_path / "network.h5", "--encode", "rate:steps=9,low=-8,high=8", "--out", tmp_path / "q"
+    )
+    assert made.returncode == 0, made.stderr
+    assert f"data: --data {features} --encode rate:steps=9,low=-8,high=8, as '{tmp_path}' was made with" in made.stderr
+    here("train", "--data", signals, "--epochs", "1", "--out", tmp_path / "real")
+    network = tmp_path / "real" / "network.h5"
+    message = refused("quantize", network)
+    assert message.endswith("; train the network again on those integers")
+    other = refused("quantize", network, "--encode", named(message))
+    assert "has 6 channels, the network takes 3" in other
+    assert other.endswith(", or train it again on these data as they are encoded")
+    here("train", "--data", signals, "--encode", named(message), "--epochs", "1", "--out", tmp_path / "spikes")
+    assert called("quantize", tmp_path / "spikes" / "network.h5").returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore:squared error:hypr_neuro.errors.HyprWarning")
+def test_generated_data_name_the_option_that_their_loader_takes(tmp_path: Path) -> None:
+    made = ("--data", "adding", "--set", "samples=40")
+    found = here("train", *made, "--epochs", "1", "--out", tmp_path / "float")
+    option = "--set levels=16"
+    assert found["input"] == f"fractions, which the float network alone takes; for a chip train with {option}"
+    from_its_folder = ("quantize", tmp_path / "float" / "network.h5")
+    for command in (from_its_folder, ("train", "--arithmetic", "fixed", *made), ("demo", *made)):
+        said = refused(*command, "--out", tmp_path / "out")
+        assert f"take {option} (hn.load_data('adding', levels=16))" in said
+        assert "--encode" not in said
+    again = re.search(r"`hypr-neuro (data adding .*)` shows", here("data", "adding")["input"])
+    assert again is not None
+    assert "input" not in here(*again[1].split())
+    here("train", *made, *option.split(), "--epochs", "1", "--out", tmp_path / "whole")
+    assert called("quantize", tmp_path / "whole" / "network.h5").returncode == 0
+    assert hn.load_data("adding", samples=40, levels=16).x.dtype == np.int16

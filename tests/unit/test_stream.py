@@ -273,7 +273,7 @@ def test_a_memory_map_is_read_a_part_at_a_time(tmp_path: Path) -> None:
     """4 MB on disk, less than a quarter of it in memory at any time."""
     x = mapped(tmp_path, (np.random.default_rng(0).random((5, 10_000, 10)) < 0.3).astype(np.float64))
     net = random_network("lif", 1, inputs=10, hidden=(4,))
-    data = SequenceData("long", x, np.zeros(5, int), np.repeat(["train", "test"], [4, 1]), 3)
+    data = SequenceData("long", x, np.arange(5) % 3, np.repeat(["train", "test"], [4, 1]), 3)
     options = {"epochs": 1, "batch_size": 4, "chunk": 50}
     run: dict[str, Callable[[str], Any]] = {
         "gradients": lambda time: gradients(net, x, data.y, chunk=50),

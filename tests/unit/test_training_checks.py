@@ -86,7 +86,10 @@ def test_a_network_that_does_not_fit_the_data_is_named() -> None:
         train(net, replace(data, x=np.zeros((SAMPLES, STEPS, 5))))
     with pytest.raises(InputError, match="has 4 channels and 3 outputs"):
         train(net, replace(data, classes=3))
-    train(net, replace(data, y=data.y * 0, classes=1), epochs=1)  # outputs to spare for classes, but not for targets
+    with pytest.raises(InputError, match="all 8 labels of part 'train' are class 0, rule: two classes or more"):
+        train(net, replace(data, y=data.y * 0, classes=1), epochs=1)
+    spare = Network.build({"inputs": 4, "outputs": 3, "layers": [{"neuron": "lif", "size": 6}]}, seed=1)
+    train(spare, data, epochs=1)  # outputs to spare for classes, but not for targets
     with pytest.raises(InputError, match="2 outputs, data 'halves' has 4 channels and 1 outputs"):
         train(net, replace(data, y=np.zeros((SAMPLES, 1)), classes=1))
 
