@@ -293,7 +293,7 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
             penalties.append(result.penalty)
         total += (losses + sum(penalties) / len(penalties)) * len(batch)
     if silent:
-        warnings.warn(said_of_silence(run.net), HyprWarning, stacklevel=3)
+        warnings.warn(said_of_silence(run.net, driven=bool(np.any(data.x))), HyprWarning, stacklevel=3)
     return total / len(order)
 
 

@@ -92,17 +92,18 @@ def to_the_output(net: Network) -> list[str]:
     return [name for name, c in names if c.target in net.outputs and c.source != INPUT and c.trainable]
 
 
-def said_of_silence(net: Network) -> str:
-    """Say what has to spike for the output to learn, and the remedy."""
+def said_of_silence(net: Network, *, driven: bool = True) -> str:
+    """Say what has to spike for the output to learn, and the remedy; `driven` tells whether any input is not 0."""
     if net.is_chain:
         what = net.name(len(net.layers) - 2)
     else:
         sources = {c.source for c in net.connections if c.target in net.outputs and c.source != INPUT}
         spiking = [p.name for p in net.populations if p.name in sources and not p.model.readout]
         what = " and ".join(f"'{name}'" for name in spiking or _that_spike(net))
+    remedy = "call hn.scale_to_rate(net, x, 0.03) before training, or give larger weights"
     return (
-        f"{what or 'the network'} did not spike once in the first epoch, so nothing can be learned from it: call "
-        "hn.scale_to_rate(net, x, 0.03) before training, or give larger weights"
+        f"{what or 'the network'} did not spike once in the first epoch, so nothing can be learned from it: "
+        f"{remedy if driven else 'x is 0 everywhere; give samples that drive the network'}"
     )
 
 

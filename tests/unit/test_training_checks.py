@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from training_cases import SAMPLES, STEPS, Array, assert_equal_networks, task, weights_of
 
-from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.errors import HyprError, HyprWarning, InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.train import loop
 from hypr_neuro.train.gradients import gradients
@@ -220,3 +220,11 @@ def test_the_loss_of_an_epoch_is_the_mean_over_samples() -> None:
 def test_options_that_no_checkpoint_could_hold_are_refused_at_once(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train(*task(), **options)
+
+
+@pytest.mark.filterwarnings("ignore:no output moved:hypr_neuro.errors.HyprWarning")
+def test_an_input_of_zeros_is_told_as_such() -> None:
+    _, data = task()
+    net = Network.build({"inputs": 4, "outputs": 2, "layers": [{"neuron": "lif", "size": 6}]}, seed=1)
+    with pytest.warns(HyprWarning, match="did not spike once .*: x is 0 everywhere; give samples that drive"):
+        train(net, replace(data, x=data.x * 0), epochs=1)
