@@ -91,7 +91,7 @@ def emit(
     if learn is not None:
         emitted = _with_learning(network, folder, learn, emitted)
     for program in boards.programs(network, folder, board, learn) if board.stated else ():
-        boards.check(program, board)
+        boards.check(program, board, network)
     return emitted
 
 

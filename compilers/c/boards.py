@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INFERENCE, LEARNING = "network.c", "learn.c"
 FLASH, RAM = "flash", "RAM"
+BYTE, BYTE_TOP = 8, 127
 LARGEST = 3
 """Tables that an error names."""
 
@@ -88,7 +89,7 @@ def with_programs(qnet: QuantizedNetwork, placement: Placement, options: LearnOp
     with tempfile.TemporaryDirectory(prefix="hypr-neuro-") as scratch:
         found = programs(qnet, Path(scratch), board, options, write=True)
     for program in found:
-        check(program, board)
+        check(program, board, qnet)
     return replace(placement, programs=found)
 
 
@@ -108,19 +109,38 @@ def programs(
             elif write and reason is None and options is not None:
                 write_learning(network, options, folder)
             found.append(_program(network, folder, source, board, reason))
-            if source == LEARNING and options is not None and _short_of_ram(found[-1]):
+            if source == LEARNING and options is not None and _exceeded(found[-1]) == RAM:
                 found[-1] = replace(found[-1], largest=_purposes(network, options))
         except InputError as error:
             found.append(_program(network, folder, source, board, str(error)))
     return found
 
 
-def check(program: ProgramUse, board: Board) -> None:
+def check(program: ProgramUse, board: Board, network: Any) -> None:
     """Raise DoesNotFitError, with what would help, for a program that is larger than the board's memory."""
-    less = "fewer neurons or synapses, narrower weights (precision.weight_bits)"
+    remedies = [*_remedies(program, network), f"take a board with more {_exceeded(program)}"]
+    check_program(program, board.profile, " or ".join(filter(None, (", ".join(remedies[:-1]), remedies[-1]))))
+
+
+def _remedies(program: ProgramUse, network: Any) -> list[str]:
+    """Return what makes the largest tables smaller; nothing does where most is code.
+
+    A number takes 1, 2 or 4 bytes: one of fewer bits helps where it crosses such a step.
+    """
+    names = [name for name, _ in program.largest]
+    weights = any(" (weights " in name for name in names)
+    found = ["fewer synapses"] * weights + ["fewer neurons"] * any(re.search(r"_p\d+ \(", name) for name in names)
+    if weights and isinstance(network, QuantizedNetwork) and network.profile.precision.weight_top > BYTE_TOP:
+        found.append("weights of a byte (precision.weight_bits: 8)")
     if program.name == LEARNING:
-        less = "learn in fewer connections or parameters, place without learning, narrower learning.eligibility_bits"
-    check_program(program, board.profile, f"{less}, or take a board with more")
+        found.append("leave learning out")
+    if program.name == LEARNING and _exceeded(program) == RAM:
+        found.insert(0, "learn in fewer connections or parameters")
+        bits = network.profile.learning.eligibility_bits.value
+        if "eligibilities" in names and bits > BYTE:
+            narrower = 2 * BYTE if bits > 2 * BYTE else BYTE
+            found.append(f"eligibilities of {narrower} bits (learning.eligibility_bits: {narrower})")
+    return found
 
 
 def _program(network: Any, folder: Path, source: str, board: Board, reason: str | None) -> ProgramUse:
@@ -128,7 +148,9 @@ def _program(network: Any, folder: Path, source: str, board: Board, reason: str 
     largest: tuple[tuple[str, int], ...] = ()
     if reason is None:
         used, symbols = build.measured(folder, source)
-        short = board.ram is not None and used["ram"] > board.ram
+        # an error tells of flash first
+        enough = board.flash is None or used["flash"] <= board.flash
+        short = enough and board.ram is not None and used["ram"] > board.ram
         listed = [(name, size) for name, size, in_ram in symbols if in_ram == short]
         largest = tuple((_told(name, network), size) for name, size in listed[:LARGEST])
     memories = (
@@ -138,8 +160,9 @@ def _program(network: Any, folder: Path, source: str, board: Board, reason: str 
     return ProgramUse(source, memories, largest, reason)
 
 
-def _short_of_ram(program: ProgramUse) -> bool:
-    return any(m.exceeded and m.name == RAM for m in program.memories)
+def _exceeded(program: ProgramUse) -> str:
+    """Return the memory of which an error tells, "" where all is large enough."""
+    return next((m.name for m in program.memories if m.exceeded), "")
 
 
 def _purposes(network: QuantizedNetwork, options: LearnOptions) -> tuple[tuple[str, int], ...]:

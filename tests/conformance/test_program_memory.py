@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import answer, called, refusal
@@ -23,10 +24,11 @@ def needs_arm() -> None:
         pytest.skip(reason)
 
 
-def chain(profile: str, size: int = 24) -> QuantizedNetwork:
+def chain(profile: str, size: int = 24, bits: int = 8) -> QuantizedNetwork:
     layers = [{"neuron": "brf", "size": size, "recurrent": True, "bias": True}]
     net = hn.Network.build({"inputs": 8, "outputs": 3, "layers": layers}, seed=0)
-    return hn.quantize(net, profile, calibration={"layers.0": 4.0, "readout": 4.0})
+    chip = hn.load_profile(profile, {"precision.weight_bits": bits} if bits != 8 else {})
+    return hn.quantize(net, chip, calibration={"layers.0": 4.0, "readout": 4.0})
 
 
 def measured(programs: list[ProgramUse]) -> dict[str, dict[str, int | None]]:
@@ -85,6 +87,40 @@ def test_what_takes_the_room_is_named_and_the_remedies_work() -> None:
     assert hn.place(qnet, hn.load_profile("cortex_m4", board)).fits
     narrower = hn.load_profile("cortex_m4", board | {"learning.eligibility_bits": 8})
     assert hn.place(qnet, narrower, learning=True).fits
+
+
+def refused_on(qnet: hn.QuantizedNetwork, sizes: dict[str, Any], **options: Any) -> str:
+    with pytest.raises(DoesNotFitError) as caught:
+        hn.place(qnet, hn.load_profile("cortex_m4", sizes), **options)
+    return str(caught.value)
+
+
+def test_remedies_are_of_what_takes_the_room() -> None:
+    """Weights of 8 bits take a byte each, as those of 4 do; RAM has no weights in it; states are of neurons."""
+    needs_arm()
+    narrowest, narrow, wide = (chain("cortex_m4", 64, bits=bits) for bits in (4, 8, 16))
+    assert refused_on(narrow, {"chip.flash": "4K"}).endswith("; fewer synapses or take a board with more flash")
+    wider = {"chip.flash": "4K", "precision.weight_bits": 16}
+    end = "; fewer synapses, weights of a byte (precision.weight_bits: 8) or take a board with more flash"
+    assert refused_on(wide, wider).endswith(end)
+    flash = [measured(hn.place(q).programs)["network.c"]["flash"] or 0 for q in (narrowest, narrow, wide)]
+    assert abs(flash[0] - flash[1]) < 300, "a byte each"
+    assert flash[2] > flash[1] + 4096, "two bytes each"
+    ram = refused_on(narrow, {"chip.ram": "100"})
+    assert "state_p0" in ram
+    assert ram.endswith("; fewer neurons or take a board with more RAM")
+    learning = refused_on(narrow, {"chip.ram": "1K"}, learning=True)
+    assert "weights of a byte" not in learning
+
+
+def test_an_error_of_flash_tells_what_lies_in_flash_where_ram_is_short_too() -> None:
+    needs_arm()
+    qnet = chain("cortex_m4", 64)
+    for options in ({}, {"learning": True}):
+        alone = refused_on(qnet, {"chip.flash": "4K"}, **options)
+        both = refused_on(qnet, {"chip.flash": "4K", "chip.ram": "100"}, **options)
+        assert both.partition("; ")[2] == alone.partition("; ")[2]
+        assert "state_p0" not in alone
 
 
 def test_compile_refuses_before_it_writes(tmp_path: Path) -> None:
