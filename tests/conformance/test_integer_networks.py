@@ -144,7 +144,8 @@ def test_what_was_checked_cannot_be_changed_afterwards() -> None:
     assert connection.weights.max() == 1
     with pytest.raises(ValueError, match="read-only"):
         connection.weights[0, 0] = 5  # dense here, not scipy's
-    assert "Synapses(input -> p, dense (2, 2), exponent 0)" in str(IntegerNetwork(2, (lif,), (connection,)))
+    assert str(connection) == "Synapses(input -> p, dense (2, 2), exponent 0)"
+    assert str(IntegerNetwork(2, (lif,), (connection,))).splitlines()[-1].split() == ["p", "lif", "2", "input", "4"]
 
 
 def test_a_running_simulator_records_and_counts() -> None:
