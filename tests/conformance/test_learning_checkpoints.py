@@ -137,7 +137,7 @@ def test_learning_leaves_the_network_that_was_given_alone() -> None:
         ({"average_shift": 21}, "average_shift = 21"),
         ({"seed": -1}, "seed = -1"),
         ({"layers": ("layers.9",)}, "unknown layer 'layers.9'.*, known: layers.0, readout"),
-        ({"speed": 1}, "known options: rate"),
+        ({"speed": 1}, "unknown option .speed. .*, known: epochs"),
         ({"epochs": 0}, "epochs = 0"),
     ],
 )

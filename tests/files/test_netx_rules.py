@@ -74,7 +74,7 @@ def test_input_and_input_bias_are_the_same_a_step_apart(tmp_path: Path) -> None:
 
 def test_the_program_computes_scale_and_offset(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    x = {part: rng.integers(0, 3, (n, 20, 60)) for part, n in (("train", 6), ("test", 3))}
+    x = {part: rng.integers(0, 3, (n, 20, 60)) for part, n in (("train", 40), ("test", 3))}
     np.savez(
         tmp_path / "d.npz",
         **{f"x_{part}": v for part, v in x.items()},
