@@ -14,7 +14,7 @@ from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
 from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
-    from hypr_neuro.studies.coordinator import Plan
+    from hypr_neuro.studies.coordinator import StudyPlan
     from hypr_neuro.studies.spec import Study
 
 ACTIONS = ("run", "status", "table", "best", "plot", "rerun")
@@ -246,7 +246,7 @@ def _tls(folder: Path | None) -> dict[str, Any] | None:
     return {"require_encryption": True} | {key: str(folder / name) for key, name in files.items()}
 
 
-def _status(plan: Plan, json: bool) -> None:
+def _status(plan: StudyPlan, json: bool) -> None:
     """Show how far a study is."""
     waiting = plan.waiting()
     refused = [t.number for t in plan.trials if "refused" in (plan.folder.result(t) or {})]
@@ -254,7 +254,7 @@ def _status(plan: Plan, json: bool) -> None:
     emit(facts | {"refused": len(refused), "waiting": [t.number for t in waiting][:20]}, json, plan.study.title)
 
 
-def _rerun(plan: Plan, numbers: list[int], json: bool) -> None:
+def _rerun(plan: StudyPlan, numbers: list[int], json: bool) -> None:
     """Forget trials, and run what waits then."""
     from hypr_neuro.errors import InputError
 
@@ -269,7 +269,7 @@ def _rerun(plan: Plan, numbers: list[int], json: bool) -> None:
     _run(plan.study, plan.folder.path, None, None, None, False, None, json)
 
 
-def _best(plan: Plan, within: float, least: str, write: Path | None, json: bool) -> None:
+def _best(plan: StudyPlan, within: float, least: str, write: Path | None, json: bool) -> None:
     """Show the cheapest settings that are good enough; write the profile of a chip that has them."""
     import yaml
 
@@ -296,7 +296,7 @@ def _best(plan: Plan, within: float, least: str, write: Path | None, json: bool)
         print(f"no numbers of a profile, give them beside it: {given}")
 
 
-def _plot(plan: Plan, write: Path | None, json: bool) -> None:
+def _plot(plan: StudyPlan, write: Path | None, json: bool) -> None:
     """Draw the table."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.store import write_atomically
@@ -315,7 +315,7 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _list(plan: Plan, waiting: int, json: bool) -> None:
+def _list(plan: StudyPlan, waiting: int, json: bool) -> None:
     """Show the trials of a study and how many would run."""
     if json:
         trials = [{"number": t.number, "seed": t.seed, **t.settings} for t in plan.trials]
@@ -326,7 +326,7 @@ def _list(plan: Plan, waiting: int, json: bool) -> None:
     print(f"{len(plan.trials)} trials, of which {waiting} would run")
 
 
-def _table(plan: Plan, csv: Path | None, json: bool) -> None:
+def _table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
     """Write or print the table of what is finished."""
     from hypr_neuro.cli.encodings import print_json
     from hypr_neuro.files.store import write_text

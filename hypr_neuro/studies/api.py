@@ -11,7 +11,7 @@ from hypr_neuro.numbers.checks import optional_whole, require_path
 from hypr_neuro.numbers.threads import threads
 from hypr_neuro.progress import progress_bar
 from hypr_neuro.shown import Shown, as_html, as_text
-from hypr_neuro.studies.choose import Choice, choose
+from hypr_neuro.studies.choose import Chosen, choose
 from hypr_neuro.studies.coordinator import check, prepare, require_dask, run, workers_of
 from hypr_neuro.studies.spec import Study, from_folder, load_study, parse_study
 from hypr_neuro.studies.table import columns_of, rows_of
@@ -41,7 +41,7 @@ class StudyTable:
     __repr__ = as_text
     _repr_html_ = as_html
 
-    def choose(self, within: float = 1.0, cost: str = "memory bits") -> Choice:
+    def choose(self, within: float = 1.0, cost: str = "memory bits") -> Chosen:
         """Return the cheapest settings that are good enough, see `studies.choose.choose`."""
         return choose(self.rows, within, cost)
 

@@ -17,7 +17,7 @@ ACCURACY, ERROR = "accuracy", "squared error"
 
 
 @dataclass(frozen=True)
-class Choice:
+class Chosen:
     """What was chosen from a table.
 
     Attributes
@@ -39,7 +39,7 @@ class Choice:
     rule: str
 
 
-def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Choice:
+def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Chosen:
     """Return the cheapest row whose figure is within so much of the best one; among equals the better one.
 
     Parameters
@@ -75,7 +75,7 @@ def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Choice:
         enough = [row for row in counted if row[figure] <= best[figure] * (1 + within / 100)]
         rule = f"least {cost} among rows within {within:g} % of the least mean squared error, {best[figure]:.4g}"
         chosen = min(enough, key=lambda row: (row[cost], row[figure]))
-    return Choice(chosen, best, figure, cost, rule)
+    return Chosen(chosen, best, figure, cost, rule)
 
 
 def _is_number(value: object) -> bool:

@@ -37,7 +37,7 @@ THREADS = {"HYPR_NEURO_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THRE
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """A study ready to run.
 
     Attributes
@@ -63,7 +63,7 @@ class Plan:
         return [t for t in self.trials if self.folder.result(t) is None]
 
 
-def prepare(study: Study, folder: Path) -> Plan:
+def prepare(study: Study, folder: Path) -> StudyPlan:
     """Load data and network of a study, check every chip that it names, and list its trials.
 
     Raises
@@ -88,7 +88,7 @@ def prepare(study: Study, folder: Path) -> Plan:
     named = study.values().get(PROFILE, [study.set.get(PROFILE, study.profile)])
     chips = {name: content_digest(json.dumps(load_profile(name).dump(), sort_keys=True), {}) for name in named}
     trials = list(trials_of(study, basis, chips))
-    return Plan(store, study, data, network, trials)
+    return StudyPlan(store, study, data, network, trials)
 
 
 def _check_ends(network: Network, data: SequenceData) -> None:
@@ -100,7 +100,7 @@ def _check_ends(network: Network, data: SequenceData) -> None:
         )
 
 
-def check(plan: Plan) -> None:
+def check(plan: StudyPlan) -> None:
     """Raise InputError, with the first reason, where every trial that waits will be refused."""
     reason = ""
     for trial in plan.waiting():
@@ -111,7 +111,7 @@ def check(plan: Plan) -> None:
         raise InputError(f"study: every trial would be refused, the first because: {reason}")
 
 
-def run(plan: Plan, client: Any, told: Callable[[Trial, dict[str, Any]], None]) -> None:
+def run(plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], None]) -> None:
     """Run what waits, and keep each result as it arrives.
 
     Parameters
@@ -178,14 +178,14 @@ def _reason(future: Any) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def _start_key(plan: Plan, job: Job) -> str:
+def _start_key(plan: StudyPlan, job: Job) -> str:
     """Name a start network by all that it depends on."""
     if plan.network is not None:
         return "given"
     return repr((sorted((s, sorted(part.items(), key=str)) for s, part in job.training().items()), job.seed))
 
 
-def _start_networks(plan: Plan, waiting: list[Trial], client: Any, data: Any) -> dict[str, Any]:
+def _start_networks(plan: StudyPlan, waiting: list[Trial], client: Any, data: Any) -> dict[str, Any]:
     """Return a future of the start network of every trial that waits, each trained once."""
     networks: dict[str, Any] = {}
     if plan.network is not None:

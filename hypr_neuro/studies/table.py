@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hypr_neuro.studies.coordinator import Plan
+from hypr_neuro.studies.coordinator import StudyPlan
 from hypr_neuro.studies.store import combination
 from hypr_neuro.studies.work import REFUSED, WARNED
 
@@ -17,7 +17,7 @@ EARLIER = "earlier"
 """Column that counts results of another program or of other data, which `run` makes anew."""
 
 
-def rows_of(plan: Plan) -> list[dict[str, Any]]:
+def rows_of(plan: StudyPlan) -> list[dict[str, Any]]:
     """Return a row for each combination that has a finished trial, in the order of the study.
 
     Trials that are not finished have what they gave under other sources or data, which "earlier" counts. Each row has

@@ -26,7 +26,7 @@ import hypr_neuro as hn
 from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.errors import InputError
 from hypr_neuro.studies.choose import choose, profile_of
-from hypr_neuro.studies.coordinator import Plan, prepare, run
+from hypr_neuro.studies.coordinator import StudyPlan, prepare, run
 from hypr_neuro.studies.fields import field_names, full_name, with_entry
 from hypr_neuro.studies.plot import plotted
 from hypr_neuro.studies.spec import Study, load_study, parse_study
@@ -67,7 +67,7 @@ def study(data: Path, **more: Any) -> Study:
     return parse_study(fields | {"set": {"training.epochs": 1}} | more, "study")
 
 
-def ran(plan: Plan, client: Any) -> list[int]:
+def ran(plan: StudyPlan, client: Any) -> list[int]:
     """Run what waits; numbers of the trials that ran."""
     plan.folder.open(plan.study)
     numbers: list[int] = []

@@ -16,6 +16,7 @@ from needed import needs, needs_gcc, needs_make
 from hypr_neuro.compilers import Artifact, compile_network
 from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.build import CORTEX_M4, SANITIZERS
+from hypr_neuro.compilers.spinnaker2 import COPIED
 from hypr_neuro.compilers.spinnaker2.cores import ALWAYS, HOST, cores_of, receivers
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.exchange.nir import read_quantized_nir
@@ -188,6 +189,7 @@ def test_a_core_that_is_too_full_is_refused(tmp_path: Path) -> None:
 def test_a_core_is_not_measured_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     manifest = compile_network(random_quantized("lif", 0, PROFILE), target="spinnaker2", out=tmp_path).manifest
+    assert all((tmp_path / name).is_file() for name in COPIED)
     assert {core["bytes"] for core in manifest["cores"]} == {None}
     assert {core["reason"] for core in manifest["cores"]} == {"arm-none-eabi-gcc is not installed"}
 

@@ -326,7 +326,7 @@ def test_a_population_of_numbers_between_spiking_ones_learns(data: hn.SequenceDa
     ("options", "message"),
     [
         ({"rule": "bptt", "chunk": 3}, "chunk = 3, rule: 'bptt' goes back through the whole sequence"),
-        ({"dtype": np.float16}, "dtype = float16, rule: float32 or float64"),
+        ({"dtype": np.float16}, "dtype = float16, rule: float64 or float32"),
         ({"loss": "nothing"}, "nothing"),
     ],
 )

@@ -16,6 +16,8 @@ READERS = {
     "hypr_neuro/profiles/profile.py": "defines them, and makes the clock and the format of neurons",
     "sim/learning/widths.py": "makes the widths",
     "sim/learning/plan.py": "reads the name of the error, which is no number",
+    "hypr_neuro/placement/place.py": "says why nothing can learn, where there is no plan",
+    "compilers/c/boards.py": "names a narrower width as a remedy",
     "sim/learning/options.py": "refuses options that the device has no room for, before there is a plan",
 }
 
@@ -114,6 +116,7 @@ run(network, tail=len(self.layers))
 LEARNERS = {
     "hypr_neuro.sim.learning.learner": {
         "sim/learning/learn.py": "runs it",
+        "sim/learning/learn_run.py": "counts what it did",
         "sim/learning/state.py": "stores it",
         "hypr_neuro/comparing/probes.py": "runs it beside float",
         "hypr_neuro/comparing/update_probe.py": "is called by it",
