@@ -17,7 +17,7 @@ ask, export, kept, needs_lava_dl, wheel_folder = (
     LAVA_DL[name] for name in ("ask", "export", "kept", "needs_lava_dl", "wheel_folder")
 )
 Arrays = dict[str, np.ndarray]
-STATES = {"lif": ("u", "v"), "rf": ("re", "im"), "rf_iz": ("re", "im")}
+STATES = {"lif": ("u", "v"), "cuba_li_loihi": ("u", "v"), "rf": ("re", "im"), "rf_iz": ("re", "im")}
 
 
 def run(network: IntegerNetwork, x: np.ndarray) -> Trace:
