@@ -157,26 +157,8 @@ def place_network(
     program (chip.flash, chip.ram, core.sram), the program is made as `compile_network` makes it, compiled and held
     against it; `Placement.programs` tells what it takes, or why no compiler measured it.
 
-    Parameters
-    ----------
-    qnet : QuantizedNetwork
-        Any network.
-    profile
-        The chip; by default the one that the network was quantized for.
-    learning : bool or LearnOptions
-        Whether to count what learning stores: of the connections and neuron parameters that the options choose; with
-        True of every connection that can learn, with momentum where the profile has room for it.
-
-    Returns
-    -------
-    Placement
-
-    Raises
-    ------
-    DoesNotFitError
-        Naming population, limit, value, the profile's key and what would fit.
-    InputError
-        For a network that cannot learn, where learning is asked for.
+    Parameters, result and errors are those of `placement.place.place`; `DoesNotFitError` is raised for a program that a
+    processor has no room for, too.
     """
     placement = place(qnet, profile, learning=learning)
     chip = qnet.profile if profile is None else load_profile(profile)

@@ -73,7 +73,8 @@ def start_network(job: Job, data: SequenceData) -> Network | str:
 
 def spec_of(job: Job, data: SequenceData) -> Any:
     """Return the specification of a trial's network."""
-    spec = task_for(data).spec(data) if job.study.network is None else dict(job.study.network)  # type: ignore[arg-type]
+    given = job.study.network
+    spec: Any = given if isinstance(given, dict) else task_for(data).spec(data)
     return reduce(lambda made, entry: with_entry(made, *entry), of_section(job.settings, NETWORK).items(), spec)
 
 

@@ -87,5 +87,5 @@ def test_tables_of_a_placement_fit_80_columns(learning: str, halves: Path, tmp_p
             lines = done.stdout.splitlines()
             assert max(map(len, lines)) <= WIDTH
             cores = [line for line in lines if re.match(r"\d+ +\S", line)]
-            used = int(re.search(r"(\d+) of \S+ cores", done.stdout)[1])  # type: ignore[index]
-            assert len([line for line in cores if "cores of" not in line]) == used
+            (used,) = re.findall(r"(\d+) of \S+ cores", done.stdout)
+            assert len([line for line in cores if "cores of" not in line]) == int(used)
