@@ -105,7 +105,7 @@ class ChangingSimulator(Simulator):
     def _run(self, p: PopulationRun, spikes: bool) -> None:
         i = self.populations.index(p)
         if self.noise and self.noise[i]:
-            noise_kernel()(p.arriving[0], self.noise[i], self.seed, self.sample, i, self.time)
+            noise_kernel()(p.arriving, self.noise[i], self.seed, self.sample, i, self.time)
         super()._run(p, spikes)
 
     def restart(self) -> None:

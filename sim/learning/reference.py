@@ -27,8 +27,8 @@ down, for neuron j below,
 with m the weights over which the spikes of j travel, or fixed random numbers of their size, gs such that a signal of
 full scale on an eligibility of 1 adds 2^19, and fs such that a quarter of the largest possible sum fits a signal.
 A target in real numbers has an error of its own (`value_error`); an error that is given takes the place of those of
-targets, a reward multiplies it (`targets`), and the current that a layer runs on has noise added to it, where options
-ask for noise (`noise`).
+targets, a reward multiplies it (`targets`), and the currents that a layer runs on have noise added to them, where
+options ask for noise (`noise`).
 
 Where eligibilities are delayed, e and B·C are those of Δ steps ago, when the spikes left that the signal judges, and
 windows last Δ longer. Updates are those of `reference_update`; they alone set gradients to 0.
@@ -239,13 +239,14 @@ class LearningReference:
             result += self.early[i].popleft()
         return result
 
-    def _noise(self, i: int) -> list[int]:
-        """Draw the noise on the currents of layer i in this device step, [] for none."""
+    def _noise(self, i: int) -> list[list[int]]:
+        """Draw the noise on the currents of layer i in this device step, a list for each of them; [] for none."""
         amplitude = self.plan.noise[i] if self.plan.noise else 0
         if not amplitude:
             return []
         word = Word(draw32(self.options.seed, self.samples, NOISE_TENSORS + i, self.time))
-        return [int(noise_of(word, neuron, amplitude)) for neuron in range(self.layers[i].neurons.size)]
+        n, currents = self.layers[i].neurons.size, self.layers[i].neurons.model.currents
+        return [[int(noise_of(word, k * n + neuron, amplitude)) for neuron in range(n)] for k in range(currents)]
 
     def _learn(self, step: StepTarget, output: list[int], length: float) -> None:
         """Learn in a device step, from the outputs back to the first population that signals reach."""

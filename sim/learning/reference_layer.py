@@ -101,10 +101,11 @@ class LearningLayer:
     def _population(self) -> Population:
         return Population(self.name, self.neurons.model, self.neurons.per_neuron, self.neurons.constants)
 
-    def forward(self, sent: Sent, time: int, noise: Sequence[int] = ()) -> list[int]:
+    def forward(self, sent: Sent, time: int, noise: Sequence[Sequence[int]] = ()) -> list[int]:
         """Take the step of device step `time`, keep what learning needs, return the outputs.
 
-        sent : function (source, lag) that gives what a source sent so many steps before. noise is added to the currents
+        sent : function (source, lag) that gives what a source sent so many steps before. noise : by input current, what
+        is added to each neuron's
         """
         self.states_before, self.outputs_before = list(self.run.states), list(self.run.outputs)
         self.currents = [[0] * self.neurons.model.currents for _ in range(self.neurons.size)]
@@ -118,8 +119,9 @@ class LearningLayer:
                     if c.learns:
                         for _, j, slot in row:
                             self.pre[i][c.first + slot] = arriving[lag][j]
-        for currents, term in zip(self.currents, noise, strict=False):
-            currents[0] += term
+        for k, terms in enumerate(noise):
+            for currents, term in zip(self.currents, terms, strict=True):
+                currents[k] += term
         self.run.step([tuple(currents) for currents in self.currents])
         return list(self.run.outputs)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from currents import network as two_currents
 
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.lava.learning.network import check_learning
 from hypr_neuro.errors import InputError
+from hypr_neuro.numbers.fixed_point import draw32
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.learning import learner as learner_module
+from hypr_neuro.sim.learning.counter import NOISE_TENSORS
 from hypr_neuro.sim.learning.learner import Learner
-from hypr_neuro.sim.learning.noise import noise_kernel
+from hypr_neuro.sim.learning.noise import noise_kernel, noise_of
 from hypr_neuro.sim.learning.options import LARGEST_NOISE, LearnOptions
 from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.sim.learning.state import restore_learner, save_learner
@@ -59,6 +64,31 @@ def test_noise_is_that_of_the_definition(model: str, chip: str, monkeypatch: pyt
         assert not np.array_equal(silent.sample(x, label, scored, RATE), found)
 
 
+@pytest.mark.parametrize("model", ["rf", "rf_iz"])
+def test_noise_reaches_every_current(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each current its own, as the definition draws it; without a delay the first step is all that is looked at."""
+    net = two_currents(model)
+    qnet = quantize(net, "ideal", calibration=random_spikes(0, 4, STEPS, net.inputs))
+    options = LearnOptions(noise=(300, 0), seed=9)
+    x = random_spikes(1, 1, STEPS, qnet.inputs)[0].astype(np.int32)
+    label, scored = np.zeros(STEPS, int), np.ones(STEPS, bool)
+    slow, fast = LearningReference(qnet.copy(), options), Learner(qnet.copy(), options)
+    monkeypatch.setattr(learner_module, "BLOCK", 7)
+    for _ in range(2):
+        assert np.array_equal(slow.sample(x, label, scored, RATE), fast.sample(x, label, scored, RATE))
+        assert_same_weights(slow.qnet, fast.qnet)
+    silent, noisy = (LearningReference(qnet.copy(), replace(options, noise=a)) for a in ((0, 0), (300, 0)))
+    added = []
+    for executor in (silent, noisy):
+        executor.gradients(x[:1], label[:1], scored[:1])
+        added.append(np.array(executor.layers[0].currents))
+    n, word = qnet.population("a").size, draw32(9, 0, NOISE_TENSORS, 0)
+    wanted = [[noise_of(word, k * n + i, 300) for k in range(2)] for i in range(n)]
+    assert np.array_equal(added[1] - added[0], wanted)
+    assert len(set(map(tuple, wanted))) == n
+    assert all(a != b for a, b in wanted)
+
+
 def test_each_sample_has_noise_of_its_own_and_gradients_do_not_use_it_up() -> None:
     qnet, x, label, scored = problem("lif")
     options = noisy(qnet, x, label, scored, rate=1e-9)
@@ -96,19 +126,22 @@ def test_noise_of_amplitude_0_changes_no_bit() -> None:
 
 def test_the_distribution_of_noise() -> None:
     """160,000 numbers: five standard errors each."""
-    found, amplitude = np.zeros((400, 400), np.int32), 3000
-    noise_kernel()(found, amplitude, 1, 2, 3, 0)
+    amplitude = 3000
+
+    def drawn(steps: int, *words: int) -> Array:
+        arriving = np.zeros((1, steps, 400), np.int32)
+        noise_kernel()(arriving, amplitude, *words)
+        return arriving[0]
+
+    found = drawn(400, 1, 2, 3, 0)
     values = found / (amplitude / np.sqrt(3))
     assert np.abs(found).max() < 2 * amplitude
     assert abs(values.mean()) < 0.0125
     assert abs(values.var() - 1.0) < 0.018
     assert abs((values**4).mean() - 2.7) < 0.1, "that of four uniform numbers"
-    later = np.zeros((100, 400), np.int32)
-    noise_kernel()(later, amplitude, 1, 2, 3, 300)
-    assert np.array_equal(later, found[300:])
+    assert np.array_equal(drawn(100, 1, 2, 3, 300), found[300:])
     for words in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
-        other = np.zeros((400, 400), np.int32)
-        noise_kernel()(other, amplitude, *words, 0)
+        other = drawn(400, *words, 0)
         assert abs(np.corrcoef(other.ravel(), found.ravel())[0, 1]) < 0.0125
 
 
