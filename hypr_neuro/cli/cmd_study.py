@@ -11,7 +11,7 @@ import typer
 from hypr_neuro.cli.choices import choice
 from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
-from hypr_neuro.cli.tables import emit, print_table
+from hypr_neuro.cli.study_views import draw_plot, show_best, show_status, show_table, show_trials
 
 if TYPE_CHECKING:
     from hypr_neuro.studies.coordinator import StudyPlan
@@ -28,19 +28,6 @@ EXAMPLES = (
     "hypr-neuro study plot runs/widths --write widths.png",
     "hypr-neuro study rerun runs/widths 12",
 )
-ACCURACY, ERROR = "accuracy", "squared error"
-SHOWN = (
-    ACCURACY,
-    ERROR,
-    "float accuracy",
-    "float squared error",
-    "gap",
-    "memory bits",
-    "energy nJ",
-    "zeroed",
-    "refused",
-)
-"""Figures that the terminal shows; the CSV and JSON tables have all."""
 
 
 @command
@@ -120,13 +107,13 @@ def run(
             raise InputError(f"study {action}: the folder is missing; give that of --out")
         plan = prepare(StudyFolder(target).study(), target)
         if action == "table":
-            _table(plan, csv, json)
+            show_table(plan, csv, json)
         elif action == "best":
-            _best(plan, within, least, write, json)
+            show_best(plan, within, least, write, json)
         elif action == "plot":
-            _plot(plan, write, json)
+            draw_plot(plan, write, json)
         elif action == "status":
-            _status(plan, json)
+            show_status(plan, json)
         else:
             _rerun(plan, numbers or [], json)
         return
@@ -155,7 +142,7 @@ def _run(
     check(plan)
     waiting = plan.waiting()
     if dry_run:
-        _list(plan, len(waiting), json)
+        show_trials(plan, len(waiting), json)
         return
     require_dask()
     plan.folder.open(study)
@@ -170,7 +157,7 @@ def _run(
             advance(done, total, "trials")
             finished = iter(range(done + 1, total + 1))
             run_trials(plan, client, lambda *_: advance(next(finished), total, "trials"))
-    _table(plan, csv, json)
+    show_table(plan, csv, json)
 
 
 def _study(
@@ -246,14 +233,6 @@ def _tls(folder: Path | None) -> dict[str, Any] | None:
     return {"require_encryption": True} | {key: str(folder / name) for key, name in files.items()}
 
 
-def _status(plan: StudyPlan, json: bool) -> None:
-    """Show how far a study is."""
-    waiting = plan.waiting()
-    refused = [t.number for t in plan.trials if "refused" in (plan.folder.result(t) or {})]
-    facts = {"folder": str(plan.folder.path), "trials": len(plan.trials), "finished": len(plan.trials) - len(waiting)}
-    emit(facts | {"refused": len(refused), "waiting": [t.number for t in waiting][:20]}, json, plan.study.title)
-
-
 def _rerun(plan: StudyPlan, numbers: list[int], json: bool) -> None:
     """Forget trials, and run what waits then."""
     from hypr_neuro.errors import InputError
@@ -267,105 +246,3 @@ def _rerun(plan: StudyPlan, numbers: list[int], json: bool) -> None:
     for number in numbers:
         plan.folder.forget(known[number])
     _run(plan.study, plan.folder.path, None, None, None, False, None, json)
-
-
-def _best(plan: StudyPlan, within: float, least: str, write: Path | None, json: bool) -> None:
-    """Show the cheapest settings that are good enough; write the profile of a chip that has them."""
-    import yaml
-
-    from hypr_neuro.files.store import write_text
-    from hypr_neuro.studies.choose import choose, profile_of
-    from hypr_neuro.studies.fields import PROFILE, section_of
-    from hypr_neuro.studies.table import rows_of
-
-    chosen = choose(rows_of(plan), within, least)
-    profile = profile_of(plan.study, chosen.row)
-    if write is not None:
-        write_text(write, yaml.safe_dump(profile.dump(), sort_keys=False, allow_unicode=True))
-    settings = {name: chosen.row[name] for name in plan.study.values()}
-    if json:
-        emit({"settings": settings, "row": chosen.row, "best": chosen.best, "rule": chosen.rule}, True)
-        return
-    facts = {name: str(value) for name, value in settings.items()}
-    facts |= {name: _cell(chosen.row, name) for name in dict.fromkeys((chosen.figure, least)) if name not in facts}
-    emit(facts | ({} if write is None else {"profile": str(write)}), False, "Good enough")
-    print(chosen.rule)
-    others = {name: value for name, value in (plan.study.set | settings).items() if section_of(name) != PROFILE}
-    if others:
-        given = ", ".join(f"{name} = {value}" for name, value in others.items())
-        print(f"no numbers of a profile, give them beside it: {given}")
-
-
-def _plot(plan: StudyPlan, write: Path | None, json: bool) -> None:
-    """Draw the table."""
-    from hypr_neuro.errors import InputError
-    from hypr_neuro.files.store import write_atomically
-    from hypr_neuro.studies.plot import plotted
-    from hypr_neuro.studies.table import rows_of
-
-    file = write or plan.folder.path / "figure.png"
-    if file.suffix not in (".png", ".svg"):
-        raise InputError(f"--write {file}: rule: a name that ends in .png or .svg")
-    picture = plotted(rows_of(plan), list(plan.study.values()), plan.study.title, file.suffix[1:])
-    write_atomically(file, lambda temporary: _write(temporary, picture))
-    emit({"figure": str(file)}, json)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-
-
-def _list(plan: StudyPlan, waiting: int, json: bool) -> None:
-    """Show the trials of a study and how many would run."""
-    if json:
-        trials = [{"number": t.number, "seed": t.seed, **t.settings} for t in plan.trials]
-        emit({"trials": trials, "would run": waiting}, True)
-        return
-    names = list(plan.trials[0].settings)
-    print_table(["trial", *names, "seed"], [[t.number, *t.settings.values(), t.seed] for t in plan.trials[:20]])
-    print(f"{len(plan.trials)} trials, of which {waiting} would run")
-
-
-def _table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
-    """Write or print the table of what is finished."""
-    from hypr_neuro.cli.encodings import print_json
-    from hypr_neuro.files.store import write_text
-    from hypr_neuro.studies.table import EARLIER, as_csv, as_json, columns_of, rows_of
-
-    rows = rows_of(plan)
-    earlier = sum(row.get(EARLIER, 0) for row in rows)
-    if earlier:
-        print(
-            f"{earlier} of {sum(row['seeds'] for row in rows)} results are of other sources of the program or of other "
-            "data than today's; `hypr-neuro study run` makes them anew",
-            file=sys.stderr,
-        )
-    if csv is not None:
-        write_text(csv, as_csv(rows))
-    if json:
-        print_json(as_json(rows).rstrip())
-        return
-    parts = ("validation", "test") if plan.study.part == "validation" else ("test", "validation")
-    shown = [name for figure in SHOWN for name in (figure, f"{parts[1]} {figure}") if name in columns_of(rows)]
-    names = [*plan.study.values(), *shown]
-    cells = [[_cell(row, name) for name in names] for row in rows]
-    print_table([_heading(name, parts[0]) for name in names], cells, plan.study.title)
-    if csv is not None:
-        print(f"table of {len(rows)} rows: '{csv}'")
-
-
-def _heading(name: str, part: str) -> str:
-    """Return the head of a column: figures by the part of the data on which they were taken."""
-    if name in (ACCURACY, ERROR):
-        return part
-    return name.rpartition(".")[2].removesuffix(f" {ACCURACY}").removesuffix(f" {ERROR}").replace("_", " ")
-
-
-def _cell(row: dict[str, Any], name: str) -> str:
-    """Return a figure with its spread over seeds."""
-    from hypr_neuro.cli.tables import show
-
-    value, spread = row.get(name), row.get(f"{name} sd")
-    if isinstance(value, float) and "accuracy" in name:
-        return f"{value:.1%}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
-    return show(value) + (f" ± {spread:.3g}" if spread else "")

@@ -98,7 +98,8 @@ def test_the_command_rounds_by_its_seed(tmp_path: Path) -> None:
     )
     assert np.array_equal(recurrent(made)[0], recurrent(expected)[0])
     message = refused(*run[:-1], "up", "--out", tmp_path)
-    assert "'--rounding': 'up'" in message and "nearest, stochastic" in message
+    assert "'--rounding': 'up'" in message
+    assert "nearest, stochastic" in message
 
 
 @pytest.mark.parametrize("bits", [2, 4, 6])

@@ -1,0 +1,136 @@
+"""What `hypr-neuro study` prints: trials, progress, the table, what was chosen, where the figure is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypr_neuro.cli.tables import emit, print_table
+
+if TYPE_CHECKING:
+    from hypr_neuro.studies.coordinator import StudyPlan
+
+ACCURACY, ERROR = "accuracy", "squared error"
+SHOWN = (
+    ACCURACY,
+    ERROR,
+    "float accuracy",
+    "float squared error",
+    "gap",
+    "memory bits",
+    "energy nJ",
+    "zeroed",
+    "refused",
+)
+"""Figures that the terminal shows; the CSV and JSON tables have all."""
+
+
+def show_status(plan: StudyPlan, json: bool) -> None:
+    """Show how far a study is."""
+    waiting = plan.waiting()
+    refused = [t.number for t in plan.trials if "refused" in (plan.folder.result(t) or {})]
+    facts = {"folder": str(plan.folder.path), "trials": len(plan.trials), "finished": len(plan.trials) - len(waiting)}
+    emit(facts | {"refused": len(refused), "waiting": [t.number for t in waiting][:20]}, json, plan.study.title)
+
+
+def show_trials(plan: StudyPlan, waiting: int, json: bool) -> None:
+    """Show the trials of a study and how many would run."""
+    if json:
+        trials = [{"number": t.number, "seed": t.seed, **t.settings} for t in plan.trials]
+        emit({"trials": trials, "would run": waiting}, True)
+        return
+    names = list(plan.trials[0].settings)
+    print_table(["trial", *names, "seed"], [[t.number, *t.settings.values(), t.seed] for t in plan.trials[:20]])
+    print(f"{len(plan.trials)} trials, of which {waiting} would run")
+
+
+def show_table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
+    """Write or print the table of what is finished."""
+    from hypr_neuro.cli.encodings import print_json
+    from hypr_neuro.files.store import write_text
+    from hypr_neuro.studies.table import EARLIER, as_csv, as_json, columns_of, rows_of
+
+    rows = rows_of(plan)
+    earlier = sum(row.get(EARLIER, 0) for row in rows)
+    if earlier:
+        print(
+            f"{earlier} of {sum(row['seeds'] for row in rows)} results are of other sources of the program or of other "
+            "data than today's; `hypr-neuro study run` makes them anew",
+            file=sys.stderr,
+        )
+    if csv is not None:
+        write_text(csv, as_csv(rows))
+    if json:
+        print_json(as_json(rows).rstrip())
+        return
+    parts = ("validation", "test") if plan.study.part == "validation" else ("test", "validation")
+    shown = [name for figure in SHOWN for name in (figure, f"{parts[1]} {figure}") if name in columns_of(rows)]
+    names = [*plan.study.values(), *shown]
+    cells = [[_cell(row, name) for name in names] for row in rows]
+    print_table([_heading(name, parts[0]) for name in names], cells, plan.study.title)
+    if csv is not None:
+        print(f"table of {len(rows)} rows: '{csv}'")
+
+
+def _heading(name: str, part: str) -> str:
+    """Return the head of a column: figures by the part of the data on which they were taken."""
+    if name in (ACCURACY, ERROR):
+        return part
+    return name.rpartition(".")[2].removesuffix(f" {ACCURACY}").removesuffix(f" {ERROR}").replace("_", " ")
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    """Return a figure with its spread over seeds."""
+    from hypr_neuro.cli.tables import show
+
+    value, spread = row.get(name), row.get(f"{name} sd")
+    if isinstance(value, float) and "accuracy" in name:
+        return f"{value:.1%}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+    return show(value) + (f" ± {spread:.3g}" if spread else "")
+
+
+def show_best(plan: StudyPlan, within: float, least: str, write: Path | None, json: bool) -> None:
+    """Show the cheapest settings that are good enough; write the profile of a chip that has them."""
+    import yaml
+
+    from hypr_neuro.files.store import write_text
+    from hypr_neuro.studies.choose import choose, profile_of
+    from hypr_neuro.studies.fields import PROFILE, section_of
+    from hypr_neuro.studies.table import rows_of
+
+    chosen = choose(rows_of(plan), within, least)
+    profile = profile_of(plan.study, chosen.row)
+    if write is not None:
+        write_text(write, yaml.safe_dump(profile.dump(), sort_keys=False, allow_unicode=True))
+    settings = {name: chosen.row[name] for name in plan.study.values()}
+    if json:
+        emit({"settings": settings, "row": chosen.row, "best": chosen.best, "rule": chosen.rule}, True)
+        return
+    facts = {name: str(value) for name, value in settings.items()}
+    facts |= {name: _cell(chosen.row, name) for name in dict.fromkeys((chosen.figure, least)) if name not in facts}
+    emit(facts | ({} if write is None else {"profile": str(write)}), False, "Good enough")
+    print(chosen.rule)
+    others = {name: value for name, value in (plan.study.set | settings).items() if section_of(name) != PROFILE}
+    if others:
+        given = ", ".join(f"{name} = {value}" for name, value in others.items())
+        print(f"no numbers of a profile, give them beside it: {given}")
+
+
+def draw_plot(plan: StudyPlan, write: Path | None, json: bool) -> None:
+    """Draw the table."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.files.store import write_atomically
+    from hypr_neuro.studies.plot import plotted
+    from hypr_neuro.studies.table import rows_of
+
+    file = write or plan.folder.path / "figure.png"
+    if file.suffix not in (".png", ".svg"):
+        raise InputError(f"--write {file}: rule: a name that ends in .png or .svg")
+    picture = plotted(rows_of(plan), list(plan.study.values()), plan.study.title, file.suffix[1:])
+    write_atomically(file, lambda temporary: _write(temporary, picture))
+    emit({"figure": str(file)}, json)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
