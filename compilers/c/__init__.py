@@ -6,7 +6,7 @@ plan        what the program holds: rings of what was sent, weights in the small
 tables      constant arrays in the smallest type
 weights     tables of weights, and the functions that add up what they bring
 network     network.h and network.c
-boards      flash and RAM of a board, held against what the compiler measures
+boards      flash and RAM of a board, held against what the compiler measures; `holds` names what takes the room
 build       compilers, sizes by section, running on the computer and under qemu
 encoder     the encoder of the data, where it is made of integers
 samples     samples of text and a program that answers them
@@ -90,8 +90,8 @@ def emit(
     emitted = Emitted(names, facts)
     if learn is not None:
         emitted = _with_learning(network, folder, learn, emitted)
-    for program in boards.programs(network, folder, board, learn) if board.stated else ():
-        boards.check(program, board, network)
+    if board.stated:
+        boards.check(boards.programs(network, folder, board, learn), board, network)
     return emitted
 
 

@@ -6,17 +6,19 @@ values, RAM is variables; the stack and the firmware around the network are not 
 
 from __future__ import annotations
 
-import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.c.holds import PARAMETERS, STATES, WEIGHTS, InferenceTables, LearningTables, Tables, parts_of
+from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.sizes import parse_size
 from hypr_neuro.graph.integer import as_integer
-from hypr_neuro.placement.program import MemoryUse, ProgramUse, check_program
+from hypr_neuro.placement.program import MemoryUse, ProgramUse, check_programs
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 
@@ -28,7 +30,8 @@ INFERENCE, LEARNING = "network.c", "learn.c"
 FLASH, RAM = "flash", "RAM"
 BYTE, BYTE_TOP = 8, 127
 LARGEST = 3
-"""Tables that an error names."""
+"""Parts that an error names."""
+Parts = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,7 @@ def with_programs(qnet: QuantizedNetwork, placement: Placement, options: LearnOp
     board = board_of(qnet)
     with tempfile.TemporaryDirectory(prefix="hypr-neuro-") as scratch:
         found = programs(qnet, Path(scratch), board, options, write=True)
-    for program in found:
-        check(program, board, qnet)
+    check(found, board, qnet)
     return replace(placement, programs=found)
 
 
@@ -108,76 +110,81 @@ def programs(
                 write_program(network, folder)
             elif write and reason is None and options is not None:
                 write_learning(network, options, folder)
-            found.append(_program(network, folder, source, board, reason))
-            if source == LEARNING and options is not None and _exceeded(found[-1]) == RAM:
-                found[-1] = replace(found[-1], largest=_purposes(network, options))
+            found.append(_program(network, folder, source, board, options, reason))
         except InputError as error:
-            found.append(_program(network, folder, source, board, str(error)))
+            found.append(_program(network, folder, source, board, options, str(error)))
     return found
 
 
-def check(program: ProgramUse, board: Board, network: Any) -> None:
-    """Raise DoesNotFitError, with what would help, for a program that is larger than the board's memory."""
-    remedies = [*_remedies(program, network), f"take a board with more {_exceeded(program)}"]
-    check_program(program, board.profile, " or ".join(filter(None, (", ".join(remedies[:-1]), remedies[-1]))))
+def check(found: Sequence[ProgramUse], board: Board, network: Any) -> None:
+    """Raise DoesNotFitError, with what would help, for programs that are larger than the board's memory."""
+    exceeded = [(program, m) for program in found for m in program.memories if m.exceeded]
+    larger = " and ".join(dict.fromkeys(m.name for _, m in exceeded))
+    remedies = [remedy for program, m in exceeded for remedy in _remedies(program.name, m, network)]
+    remedies = [*dict.fromkeys(remedies), f"take a board with more {larger}"]
+    check_programs(found, board.profile, " or ".join(filter(None, (", ".join(remedies[:-1]), remedies[-1]))))
 
 
-def _remedies(program: ProgramUse, network: Any) -> list[str]:
+def _remedies(name: str, memory: MemoryUse, network: Any) -> list[str]:
     """Return what makes the largest tables smaller; nothing does where most is code.
 
     A number takes 1, 2 or 4 bytes: one of fewer bits helps where it crosses such a step.
     """
-    names = [name for name, _ in program.largest]
-    weights = any(" (weights " in name for name in names)
-    found = ["fewer synapses"] * weights + ["fewer neurons"] * any(re.search(r"_p\d+ \(", name) for name in names)
-    if weights and isinstance(network, QuantizedNetwork) and network.profile.precision.weight_top > BYTE_TOP:
-        found.append("weights of a byte (precision.weight_bits: 8)")
-    if program.name == LEARNING:
+    parts = [part.partition(" ")[0] for part, _ in memory.largest]
+    learns_in_ram = name == LEARNING and memory.name == RAM
+    found = ["learn in fewer connections or parameters"] if learns_in_ram else []
+    if not learns_in_ram:
+        found += ["fewer synapses"] * (WEIGHTS in parts)
+        found += ["fewer neurons"] * any(part in (PARAMETERS, STATES) for part in parts)
+        if WEIGHTS in parts and isinstance(network, QuantizedNetwork):
+            wide = network.profile.precision.weight_top > BYTE_TOP
+            found += ["weights of a byte (precision.weight_bits: 8)"] * wide
+    if name == LEARNING:
         found.append("leave learning out")
-    if program.name == LEARNING and _exceeded(program) == RAM:
-        found.insert(0, "learn in fewer connections or parameters")
+    if learns_in_ram:
         bits = network.profile.learning.eligibility_bits.value
-        if "eligibilities" in names and bits > BYTE:
+        if "eligibilities" in parts and bits > BYTE:
             narrower = 2 * BYTE if bits > 2 * BYTE else BYTE
             found.append(f"eligibilities of {narrower} bits (learning.eligibility_bits: {narrower})")
     return found
 
 
-def _program(network: Any, folder: Path, source: str, board: Board, reason: str | None) -> ProgramUse:
+def _program(
+    network: Any, folder: Path, source: str, board: Board, options: LearnOptions | None, reason: str | None
+) -> ProgramUse:
     used: dict[str, int] = {}
-    largest: tuple[tuple[str, int], ...] = ()
+    flash: Parts = ()
+    ram: Parts = ()
     if reason is None:
         used, symbols = build.measured(folder, source)
-        # an error tells of flash first
-        enough = board.flash is None or used["flash"] <= board.flash
-        short = enough and board.ram is not None and used["ram"] > board.ram
-        listed = [(name, size) for name, size, in_ram in symbols if in_ram == short]
-        largest = tuple((_told(name, network), size) for name, size in listed[:LARGEST])
+        learn = options if source == LEARNING else None
+        tables = _tables(network, learn)
+        flash, ram = (
+            tuple(parts_of(tables, [(name, size) for name, size, lies in symbols if lies == in_ram])[:LARGEST])
+            for in_ram in (False, True)
+        )
+        if learn is not None:
+            ram = _purposes(network, learn)
     memories = (
-        MemoryUse(FLASH, used.get("flash"), board.flash, "chip.flash"),
-        MemoryUse(RAM, used.get("ram"), board.ram, "chip.ram"),
+        MemoryUse(FLASH, used.get("flash"), board.flash, "chip.flash", flash),
+        MemoryUse(RAM, used.get("ram"), board.ram, "chip.ram", ram),
     )
-    return ProgramUse(source, memories, largest, reason)
+    return ProgramUse(source, memories, reason)
 
 
-def _exceeded(program: ProgramUse) -> str:
-    """Return the memory of which an error tells, "" where all is large enough."""
-    return next((m.name for m in program.memories if m.exceeded), "")
+def _tables(network: Any, options: LearnOptions | None) -> Tables:
+    """Tell what the names of a program stand for: of one that learns with these options, or of one that does not."""
+    from hypr_neuro.compilers.c.learning.program import LearningProgram
+    from hypr_neuro.sim.learning.plan import LearningPlan
+
+    if options is not None:
+        return LearningTables(LearningProgram(LearningPlan(network, options)))
+    return InferenceTables(Plan(*as_integer(network)))
 
 
-def _purposes(network: QuantizedNetwork, options: LearnOptions) -> tuple[tuple[str, int], ...]:
+def _purposes(network: QuantizedNetwork, options: LearnOptions) -> Parts:
     """Return what takes most of the RAM of a program that learns, by purpose: its symbols are structs of everything."""
     from hypr_neuro.compilers.c.learning.learn import learning_memory_bytes
 
     by_size = sorted(learning_memory_bytes(network, options).items(), key=lambda entry: -entry[1])
     return tuple(by_size[:LARGEST])
-
-
-def _told(symbol: str, network: Any) -> str:
-    """Name what a symbol holds: the weights of a connection, what a population keeps."""
-    integer, _ = as_integer(network)
-    if (found := re.fullmatch(r"w(\d+)", symbol)) and int(found[1]) < len(integer.synapses):
-        return f"{symbol} (weights {integer.synapses[int(found[1])].name})"
-    if (found := re.fullmatch(r"(\w+)_p(\d+)", symbol)) and int(found[2]) < len(integer.populations):
-        return f"{symbol} ({integer.populations[int(found[2])].name})"
-    return symbol

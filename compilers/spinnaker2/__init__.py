@@ -79,8 +79,8 @@ def emit(
     for name, content in files.items():
         write_text(folder / name, content)
     core_memory = memory(qnet, cores, folder)
-    for entry in core_memory:
-        programs.check(qnet, split, entry, folder)
+    for core, entry in zip(cores, core_memory, strict=True):
+        programs.check(qnet, split, core, entry, folder)
     readable = write_readable(qnet, folder)
     names = [*files, *([readable["file"]] if readable["file"] else [])]
     whole: dict[str, Any] = {"file": NETWORK, "reason": None}

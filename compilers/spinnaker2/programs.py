@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hypr_neuro.compilers.c import build, fixed_header, neurons_header
+from hypr_neuro.compilers.c.holds import InferenceTables, parts_of
 from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.compilers.spinnaker2 import text
 from hypr_neuro.compilers.spinnaker2.cores import CoreProgram, cores_of, placed
@@ -26,6 +27,8 @@ SRAM_BYTES = 128 * 1024
 STACK_BYTES = 2048
 """Left free for the stack. A program of the vendor's libraries around the network needs room, too, and is not here."""
 KEY = "core.sram"
+LARGEST = 3
+"""Parts that an error names."""
 
 
 def limit_of(chip: Profile) -> int:
@@ -52,7 +55,7 @@ def memory(qnet: QuantizedNetwork, cores: Sequence[CoreProgram], folder: Path) -
     ]
 
 
-def check(qnet: QuantizedNetwork, split: Placement, entry: dict[str, Any], folder: Path) -> None:
+def check(qnet: QuantizedNetwork, split: Placement, core: CoreProgram, entry: dict[str, Any], folder: Path) -> None:
     """Raise DoesNotFitError for a core that takes more memory than it has, with a number of neurons that fits."""
     if entry["bytes"] is None or entry["bytes"] <= entry["limit"]:
         return
@@ -62,7 +65,11 @@ def check(qnet: QuantizedNetwork, split: Placement, entry: dict[str, Any], folde
     except DoesNotFitError:
         remedy = "a single neuron takes more; give it fewer synapses"
     chip = qnet.profile
-    most = ", ".join(f"{name} {size:,}" for name, size, _ in build.measured(folder, _source(entry["core"]))[1][:3])
+    symbols = [(name, size) for name, size, _ in build.measured(folder, _source(core.number))[1]]
+    connections = [c.name for c in qnet.incoming(entry["layer"])]
+    plan = core.plan(Plan(qnet.integer(), qnet.tail).largest_input)
+    parts = parts_of(InferenceTables(plan, connections, [entry["layer"]]), symbols)
+    most = ", ".join(f"{name} {size:,}" for name, size in parts[:LARGEST])
     raise DoesNotFitError(
         f"core {entry['core']} ({entry['layer']}, {entry['neurons']} neurons): {entry['bytes']} bytes of code and "
         f"data, limit {entry['limit']} (profile '{chip.name}', {KEY} less the stack); the most take {most}; {remedy}"
@@ -121,7 +128,7 @@ def _programs(qnet: QuantizedNetwork, placement: Placement) -> tuple[list[Progra
         why = None if used is not None else reason or "a trace of outputs, of which no program is written"
         found.append(
             ProgramUse(
-                name, (MemoryUse(f"code and data{counted}:", used, limit, KEY),), (), None if used is not None else why
+                name, (MemoryUse(f"code and data{counted}:", used, limit, KEY),), None if used is not None else why
             )
         )
     return found, Counter({core: measured.get(core, 0) + learning[core] for core in names})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +12,27 @@ from hypr_neuro.placement.cost import UNKNOWN
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes of one memory: used, None where nothing measured them, and its size, None where the profile has none."""
+    """One memory of a processor.
+
+    Attributes
+    ----------
+    name
+        In words.
+    used
+        Bytes, None where nothing measured them.
+    limit
+        Its size in bytes, None where the profile has none.
+    key
+        Key of the profile that says so.
+    largest
+        What takes most of it, (name, bytes), the largest first.
+    """
 
     name: str
     used: int | None
     limit: int | None
     key: str
+    largest: tuple[tuple[str, int], ...] = field(default=())
 
     @property
     def exceeded(self) -> bool:
@@ -41,15 +57,12 @@ class ProgramUse:
         In words.
     memories
         What it takes of each.
-    largest
-        Its largest tables and functions, (name, bytes), the largest first.
     reason
         Why it was not measured, None if it was.
     """
 
     name: str
     memories: tuple[MemoryUse, ...]
-    largest: tuple[tuple[str, int], ...] = field(default=())
     reason: str | None = None
 
     @property
@@ -66,20 +79,23 @@ class ProgramUse:
                     "name": m.name,
                     "bytes": UNKNOWN if m.used is None else m.used,
                     "limit": UNKNOWN if m.limit is None else m.limit,
+                    "largest": [list(entry) for entry in m.largest],
                 }
                 for m in self.memories
             ],
-            "largest": [list(entry) for entry in self.largest],
             "reason": self.reason,
         }
 
 
-def check_program(program: ProgramUse, profile: str, remedy: str) -> None:
-    """Raise DoesNotFitError, naming the memory, what takes most of it and a remedy, for a program that is too large."""
-    for m in program.memories:
-        if m.exceeded:
-            most = ", ".join(f"{name} {size:,}" for name, size in program.largest)
-            raise DoesNotFitError(
-                f"{program.name}: {m.used:,} bytes of {m.name}, limit {m.limit:,} (profile '{profile}', {m.key})"
-                f"{most and '; the most take '}{most}; {remedy}"
-            )
+def check_programs(programs: Iterable[ProgramUse], profile: str, remedy: str) -> None:
+    """Raise DoesNotFitError for programs that are too large: each memory, what takes most of it, and a remedy."""
+    found = []
+    exceeded = [(program, m) for program in programs for m in program.memories if m.exceeded]
+    for program, m in exceeded:
+        most = ", ".join(f"{name} {size:,}" for name, size in m.largest)
+        found.append(
+            f"{program.name}: {m.used:,} bytes of {m.name}, limit {m.limit:,} (profile '{profile}', {m.key})"
+            f"{most and '; the most take '}{most}"
+        )
+    if found:
+        raise DoesNotFitError(f"{'; '.join(found)}; {remedy}")

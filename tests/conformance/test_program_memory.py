@@ -12,9 +12,14 @@ from commands import answer, called, refusal
 
 import hypr_neuro as hn
 from hypr_neuro.compilers.c.build import CORTEX_M4, STRICT
+from hypr_neuro.compilers.c.holds import InferenceTables, LearningTables, parts_of
+from hypr_neuro.compilers.c.learning.memory import fields
+from hypr_neuro.compilers.c.learning.program import LearningProgram
+from hypr_neuro.compilers.c.plan import Plan
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.placement.program import ProgramUse
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_quantized, varied
 
@@ -77,7 +82,7 @@ def test_what_takes_the_room_is_named_and_the_remedies_work() -> None:
     """Weights in flash by connection, RAM of learning by purpose; fewer connections, narrower eligibilities fit."""
     needs_arm()
     qnet = chain("cortex_m4", 64)
-    with pytest.raises(DoesNotFitError, match=r"flash.*the most take w1 \(weights layers\.0 -> layers\.0\) 4,096"):
+    with pytest.raises(DoesNotFitError, match=r"flash.*the most take weights layers\.0 -> layers\.0 \(w1\) 4,096"):
         hn.place(qnet, hn.load_profile("cortex_m4", {"chip.flash": "4K"}))
     whole = measured(hn.place(qnet, learning=True).programs)["learn.c"]["RAM"] or 0
     board = {"chip.ram": whole - 1}
@@ -113,14 +118,44 @@ def test_remedies_are_of_what_takes_the_room() -> None:
     assert "weights of a byte" not in learning
 
 
-def test_an_error_of_flash_tells_what_lies_in_flash_where_ram_is_short_too() -> None:
+def test_flash_and_ram_that_are_both_too_small_are_both_told() -> None:
+    """Each with what lies there, then the remedies of both."""
     needs_arm()
     qnet = chain("cortex_m4", 64)
     for options in ({}, {"learning": True}):
-        alone = refused_on(qnet, {"chip.flash": "4K"}, **options)
         both = refused_on(qnet, {"chip.flash": "4K", "chip.ram": "100"}, **options)
-        assert both.partition("; ")[2] == alone.partition("; ")[2]
-        assert "state_p0" not in alone
+        for sizes in ({"chip.flash": "4K"}, {"chip.ram": "100"}):
+            told = re.findall(r"\w+\.c: [\d,]+ bytes of \w+|the most take [^;]+", refused_on(qnet, sizes, **options))
+            assert len(told) == (4 if options else 2)
+            assert all(part in both for part in told)
+        assert both.endswith(" or take a board with more flash and RAM")
+    assert "; fewer synapses, fewer neurons or" in refused_on(qnet, {"chip.flash": "4K", "chip.ram": "100"})
+
+
+def test_parts_are_named_by_connection_where_delays_or_lists_of_synapses_hold_its_weights() -> None:
+    """Tables of several delays and of lists of synapses add up; the numbers in C are not those of connections."""
+    qnet = random_learning_graph(3, varied("cortex_m4"))
+    plan = Plan(qnet.integer(), qnet.tail)
+    names = {d.number: plan.network.synapses[d.place].name for group in plan.connections for d in group}
+    assert (names[0], names[1], names[8]) == ("input -> h0", "input -> h0", "h0 -> out0")
+    symbols = [("hn_step", 9), ("w0", 16), ("w1_start", 5), ("w1_post", 4), ("w1", 4), ("w8_line", 3), ("p0_alpha", 8)]
+    assert parts_of(InferenceTables(plan), symbols) == [
+        ("weights input -> h0 (w0, w1_start, w1_post, …)", 29),
+        ("hn_step", 9),
+        ("parameters h0 (p0_alpha)", 8),
+        ("weights h0 -> out0 (w8_line)", 3),
+    ]
+
+
+def test_the_start_values_of_a_program_that_learns_are_told_by_connection() -> None:
+    qnet = random_learning_graph(3, varied("cortex_m4"))
+    program = LearningProgram(LearningPlan(qnet, hn.LearnOptions(parameters=("all",))))
+    learned = sum(f.bytes for f in fields(program) if f.struct == "learned")
+    parts = parts_of(LearningTables(program), [("start", learned + 1), ("start_c1", 5), ("psi_0", 1024)])
+    assert sum(size for _, size in parts) == learned + 1 + 5 + 1024
+    told = " ".join(name for name, _ in parts)
+    assert all(f"weights {c.name} (" in told for c in qnet.connections)
+    assert ("start", 1) in parts
 
 
 def test_compile_refuses_before_it_writes(tmp_path: Path) -> None:
@@ -203,7 +238,9 @@ def test_the_number_of_neurons_that_an_error_names_fits(tmp_path: Path) -> None:
     needs_arm()
     qnet = chain("spinnaker2", 96)
     qnet.profile = hn.load_profile("spinnaker2", {"core.sram": "10K"})
-    with pytest.raises(DoesNotFitError, match=r"core 0 \(layers\.0.*w1 9,216.*neurons_per_core=\d+") as caught:
+    with pytest.raises(
+        DoesNotFitError, match=r"core 0 \(layers\.0.*weights layers\.0 -> layers\.0 \(w1\) 9,216.*neurons_per_core=\d+"
+    ) as caught:
         hn.compile(qnet, target="spinnaker2", out=tmp_path)
     (number,) = re.findall(r"neurons_per_core=(\d+)", str(caught.value))
     artifact = hn.compile(qnet, target="spinnaker2", out=tmp_path, neurons_per_core=int(number))
