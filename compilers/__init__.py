@@ -35,6 +35,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeGuard
 
 from hypr_neuro.errors import InputError, among
+from hypr_neuro.files.faults import told
 from hypr_neuro.files.store import content_digest, make_folder, write_atomically, write_text
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
@@ -240,10 +241,7 @@ def _staged(workspace: Path, folder: Path, names: Collection[str]) -> Iterator[P
                 shutil.copyfile(workspace / name, Path(stage) / name)
             yield Path(stage)
     except OSError as error:
-        raise InputError(
-            f"cannot write '{folder / name}': {error.strerror or error}; make room there, or choose another folder; "
-            "nothing was written"
-        ) from error
+        raise InputError(f"cannot write '{folder / name}': {told(error)}; nothing was written") from error
 
 
 def _move(stage: Path, folder: Path, names: Collection[str]) -> None:

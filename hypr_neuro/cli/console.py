@@ -40,9 +40,9 @@ def command(function: F) -> F:
         except BrokenPipeError:
             raise typer.Exit(1) from None
         except OSError as error:
-            fail(
-                f"{error.filename or 'output'}: {error.strerror or error}; choose a place that can be written", as_json
-            )
+            from hypr_neuro.files.faults import told
+
+            fail(f"{error.filename or 'output'}: {told(error)}", as_json)
         except MemoryError:
             fail("not enough memory for this call; use fewer samples or a smaller batch", as_json)
         except KeyboardInterrupt:
@@ -79,7 +79,8 @@ def refuse(message: str, as_json: bool = False) -> None:
     """Print one line to standard error, with --json an object to standard output too."""
     print(f"hypr-neuro: error: {message}", file=sys.stderr)
     if as_json:
-        print_json(json.dumps({"error": message}, ensure_ascii=False))
+        with suppress(OSError):  # standard output itself may be what cannot be written
+            print_json(json.dumps({"error": message}, ensure_ascii=False))
 
 
 def fail(message: str, as_json: bool = False) -> None:

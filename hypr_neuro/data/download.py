@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.faults import REMEDIES, told
 from hypr_neuro.files.store import make_folder
 
 
@@ -54,6 +55,8 @@ def fetch(data: str, file: PublicFile, folder: Path) -> Path:
     try:
         pooch.retrieve(file.url, f"md5:{file.md5}", fname=file.name, path=folder)
     except Exception as error:  # requests, urllib3 and pooch raise many types; nothing is left in the folder
+        if isinstance(error, OSError) and error.errno in REMEDIES:  # a fault of the disk, not of the connection
+            raise InputError(f"data '{data}': cannot write '{path}': {told(error)}") from error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"data '{data}': '{path}' cannot be downloaded: {reason}; {remedy}") from error
     return path

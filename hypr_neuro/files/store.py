@@ -22,11 +22,14 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.faults import told
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import require_path
 
 FORMAT_VERSION = 1
 SEAL = b"\nhypr-neuro sha256 "
+SHORT = 40
+"""Letters of a file's name that a temporary one has, too."""
 SEAL_LENGTH = len(SEAL) + 64 + 1
 
 
@@ -38,22 +41,23 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Raises
     ------
     InputError
-        If the folder is missing or not writable, `path` is something other than a file, or the disk is full.
+        If the folder is missing or not writable, `path` is something other than a file, the disk is full, or whatever
+        else `faults` has words for.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise InputError(f"cannot write '{path}': it is a folder or a device; give the name of a file")
     temporary = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():
+            raise InputError(f"cannot write '{path}': it is a folder or a device; give the name of a file")
+        # a part of the name: all of it and eight more letters may be longer than a name can be
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:SHORT]}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         write(temporary)
         temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write '{path}': {reason}; choose a folder that exists and is writable") from error
+        raise InputError(f"cannot write '{path}': {told(error)}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -74,7 +78,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot create folder '{path}': {error.strerror}; choose a writable place") from error
+        raise InputError(f"cannot create folder '{path}': {told(error)}") from error
     if not os.access(path, os.W_OK):
         raise InputError(f"folder '{path}' is not writable; choose a writable place")
     return path

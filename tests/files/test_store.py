@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from commands import PROGRAM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,19 +138,60 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    def full(temporary: Path) -> None:
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        ("ENOSPC", "No space left on device; make room there"),
+        ("EDQUOT", "Disk quota exceeded; remove files of yours"),
+        ("EROFS", "Read-only file system; choose a folder on another file system"),
+        ("EFBIG", r"File too large; raise the limit .*ulimit -f"),
+        ("EACCES", "Permission denied; choose a place that you may read and write"),
+        ("EBUSY", "busy; choose a place that can be written"),
+    ],
+)
+def test_what_is_wrong_with_a_disk_is_named(fault: str, remedy: str, tmp_path: Path) -> None:
+    number = getattr(errno, fault)
 
-    with pytest.raises(InputError, match=r"cannot write '.*a\.txt': No space left on device"):
+    def full(temporary: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(InputError, match=rf"cannot write '.*a\.txt': .*{remedy}"):
         write_atomically(tmp_path / "a.txt", full)
     assert not list(tmp_path.iterdir())
+
+
+def test_names_up_to_the_longest_are_written_and_longer_ones_told(tmp_path: Path) -> None:
+    for name in ("n" * 255, "ö" * 127):
+        write_text(tmp_path / name, "x")
+        assert (tmp_path / name).read_text() == "x"
+    with pytest.raises(InputError, match="File name too long; choose a shorter name"):
+        write_text(tmp_path / ("n" * 256), "x")
+    with pytest.raises(InputError, match=r"cannot create folder .* too long; choose a shorter name"):
+        make_folder(tmp_path / ("n" * 256))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_the_program_says_why_it_cannot_write(tmp_path: Path) -> None:
+    """Under a limit of a file's size, and to a full device, as JSON too."""
+    network = tmp_path / "network.h5"
+    random_network("lif", 1, hidden=(2,), inputs=2, outputs=2).save(network)
+    command = shlex.join([*PROGRAM, "export", str(network)])
+    for shell, told in (
+        (f"ulimit -f 1; exec {command}", f"cannot write '{tmp_path / 'network.nir'}': File too large; raise the limit"),
+        (f"exec {command} --json > /dev/full", "output: No space left on device; make room there"),
+    ):
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert told in done.stderr
+    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot create folder '.*file/sub'"):
         make_folder(tmp_path / "file" / "sub")
-    with pytest.raises(InputError, match=r"cannot write '.*gone/a\.txt': No such file"):
+    with pytest.raises(
+        InputError, match=r"cannot write '.*gone/a\.txt': No such file or directory; choose a folder that exists"
+    ):
         write_text(tmp_path / "gone" / "a.txt", "")
     assert make_folder(tmp_path / "new" / "deep").is_dir()
