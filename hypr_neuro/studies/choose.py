@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hypr_neuro.errors import InputError, among
+from hypr_neuro.errors import InputError
 from hypr_neuro.profiles.override import overridden
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.studies.columns import ACCURACY, best_of, counted, figure_of
 from hypr_neuro.studies.fields import PROFILE, of_section
 from hypr_neuro.studies.spec import Study
-from hypr_neuro.studies.work import REFUSED
 
-ACCURACY, ERROR = "accuracy", "squared error"
+ROUNDING = 1e-12
+"""A row exactly so much worse counts as good enough, however the difference is rounded."""
 
 
 @dataclass(frozen=True)
@@ -58,28 +59,18 @@ def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Chosen:
     """
     if not 0 <= within < float("inf"):
         raise InputError(f"within = {within}, rule: 0 or more, in points of accuracy")
-    known = [name for row in rows for name, value in row.items() if _is_number(value)]
-    if rows and cost not in known:
-        raise InputError(f"study: cost {among(cost, dict.fromkeys(known))}")
-    figure = ACCURACY if any(_is_number(row.get(ACCURACY)) for row in rows) else ERROR
-    counted = [row for row in rows if REFUSED not in row and _is_number(row.get(figure)) and _is_number(row.get(cost))]
-    if not counted:
-        raise InputError("study: no row of the table has figures yet; run the study first")
+    figure = figure_of(rows)
+    numbered = counted(rows, [figure, cost], "cost")
+    best = best_of(numbered, figure)
     if figure == ACCURACY:
-        best = max(counted, key=lambda row: row[figure])
-        enough = [row for row in counted if row[figure] >= best[figure] - within / 100]
+        enough = [row for row in numbered if row[figure] >= best[figure] - within / 100 - ROUNDING]
         rule = f"least {cost} among rows within {within:g} points of the best mean accuracy, {best[figure]:.1%}"
         chosen = min(enough, key=lambda row: (row[cost], -row[figure]))
     else:
-        best = min(counted, key=lambda row: row[figure])
-        enough = [row for row in counted if row[figure] <= best[figure] * (1 + within / 100)]
+        enough = [row for row in numbered if row[figure] <= best[figure] * (1 + within / 100)]
         rule = f"least {cost} among rows within {within:g} % of the least mean squared error, {best[figure]:.4g}"
         chosen = min(enough, key=lambda row: (row[cost], row[figure]))
     return Chosen(chosen, best, figure, cost, rule)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def profile_of(study: Study, row: dict[str, Any]) -> Profile:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.studies.choose import ACCURACY, ERROR
+from hypr_neuro.studies.columns import ACCURACY, ERROR
 
 SIZE = (6.4, 4.0)
 MOST_CURVES = 8

@@ -15,26 +15,51 @@ from hypr_neuro.studies.work import REFUSED, WARNED
 
 EARLIER = "earlier"
 """Column that counts results of another program or of other data, which `run` makes anew."""
+TRIAL, SEED = "trial", "seed"
+"""Columns of a row of one trial."""
 
 
-def rows_of(plan: StudyPlan) -> list[dict[str, Any]]:
-    """Return a row for each combination that has a finished trial, in the order of the study.
+def trial_rows(plan: StudyPlan) -> list[dict[str, Any]]:
+    """Return a row for each finished trial, in the order of the study.
 
-    Trials that are not finished have what they gave under other sources or data, which "earlier" counts. Each row has
-    the values by full name, "seeds" (how many finished), of every figure the mean over seeds, with several seeds its
-    standard deviation as "… sd"; "refused" with the reason where there is none.
+    Each row has the number as "trial", the values by full name, "seed", and the figures; "refused" with the reason
+    where there are none, "warnings" where there were any. Trials that are not finished have what they gave under other
+    sources or data, which "earlier" says.
     """
     present = {t.digest: figures for t in plan.trials if (figures := plan.folder.result(t)) is not None}
     missing = [t for t in plan.trials if t.digest not in present]
     earlier = plan.folder.earlier(missing) if missing else {}
-    grouped: dict[str, tuple[dict[str, Any], list[dict[str, Any]], list[bool]]] = {}
+    rows = []
     for trial in plan.trials:
         figures = present.get(trial.digest) or earlier.get(trial.digest)
         if figures is not None:
-            _, results, old = grouped.setdefault(combination(trial.settings, 0), (trial.settings, [], []))
-            results.append(figures)
-            old.append(trial.digest not in present)
-    return [_row(settings, results, sum(old)) for settings, results, old in grouped.values()]
+            old = {EARLIER: True} if trial.digest not in present else {}
+            rows.append({TRIAL: trial.number, **trial.settings, SEED: trial.seed, **old, **figures})
+    return rows
+
+
+def rows_of(plan: StudyPlan) -> list[dict[str, Any]]:
+    """Return a row for each combination that has a finished trial, in the order of the study, see `means_of`."""
+    return means_of(trial_rows(plan), list(plan.study.values()))
+
+
+def means_of(trials: Sequence[dict[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row for each combination of values, with the means over its seeds.
+
+    Each row has the values by full name, "seeds" (how many finished), of every figure the mean over seeds, with several
+    seeds its standard deviation as "… sd"; "refused" with the reason where there is none, and "earlier" with how many
+    trials have results of other sources or data.
+    """
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for trial in trials:
+        grouped.setdefault(combination({name: trial[name] for name in fields}, 0), []).append(trial)
+    of_a_trial = {TRIAL, SEED, EARLIER, *fields}
+    rows = []
+    for group in grouped.values():
+        results = [{name: value for name, value in trial.items() if name not in of_a_trial} for trial in group]
+        settings = {name: group[0][name] for name in fields}
+        rows.append(_row(settings, results, sum(EARLIER in trial for trial in group)))
+    return rows
 
 
 def _row(settings: dict[str, Any], results: Sequence[dict[str, Any]], earlier: int) -> dict[str, Any]:
