@@ -14,7 +14,7 @@ from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
 from hypr_neuro.cli.study_views import draw_plot, show_best, show_status, show_table, show_trials
 
 if TYPE_CHECKING:
-    from hypr_neuro.studies.coordinator import StudyPlan
+    from hypr_neuro.studies.plan import StudyPlan
     from hypr_neuro.studies.spec import Study
 
 ACTIONS = ("run", "status", "table", "best", "plot", "rerun")
@@ -97,7 +97,7 @@ def run(
 ) -> None:
     """Run a study, show how far it is, print its table. Interrupted, the same command goes on."""
     from hypr_neuro.errors import InputError, among
-    from hypr_neuro.studies.coordinator import prepare
+    from hypr_neuro.studies.plan import prepare
     from hypr_neuro.studies.store import StudyFolder
 
     if action not in ACTIONS:
@@ -135,8 +135,9 @@ def _run(
 ) -> None:
     """Run what waits of a study, and print its table."""
     from hypr_neuro.numbers.threads import threads
-    from hypr_neuro.studies.coordinator import check, prepare, require_dask, workers_of
+    from hypr_neuro.studies.coordinator import require_dask, workers_of
     from hypr_neuro.studies.coordinator import run as run_trials
+    from hypr_neuro.studies.plan import check, prepare
 
     plan = prepare(study, folder)
     check(plan)
@@ -148,7 +149,7 @@ def _run(
     plan.folder.open(study)
     for path in plan.folder.unreadable(plan.trials):
         print(f"result '{path}' cannot be read; its trial runs again", file=sys.stderr)
-    done, total = len(plan.trials) - len(waiting), len(plan.trials)
+    done, total = len(plan.trials) - len(waiting), plan.total
     if not waiting:
         print(f"nothing to do: all {total} trials in '{folder}' are finished", file=sys.stderr)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
-    from hypr_neuro.studies.coordinator import StudyPlan
+    from hypr_neuro.studies.plan import StudyPlan
 
 ACCURACY, ERROR = "accuracy", "squared error"
 SHOWN = (
@@ -49,7 +49,8 @@ def show_table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
     """Write or print the table of what is finished."""
     from hypr_neuro.cli.encodings import print_json
     from hypr_neuro.files.store import write_text
-    from hypr_neuro.studies.table import EARLIER, as_csv, as_json, columns_of, rows_of
+    from hypr_neuro.studies.rows import EARLIER
+    from hypr_neuro.studies.table import as_csv, as_json, columns_of, rows_of
 
     rows = rows_of(plan)
     earlier = sum(row.get(EARLIER, 0) for row in rows)

@@ -12,7 +12,8 @@ from hypr_neuro.numbers.threads import threads
 from hypr_neuro.progress import progress_bar
 from hypr_neuro.shown import Shown, as_html, as_text
 from hypr_neuro.studies.choose import Chosen, choose
-from hypr_neuro.studies.coordinator import check, prepare, require_dask, run, workers_of
+from hypr_neuro.studies.coordinator import require_dask, run, workers_of
+from hypr_neuro.studies.plan import check, prepare
 from hypr_neuro.studies.spec import Study, from_folder, load_study, parse_study
 from hypr_neuro.studies.table import columns_of, rows_of
 
@@ -97,12 +98,12 @@ def study(
     require_dask()
     check(plan)
     plan.folder.open(plan.study)
-    waiting, total = len(plan.waiting()), len(plan.trials)
+    waiting, total = len(plan.waiting()), plan.total
     if waiting:
         with (
             progress_bar("study", progress) as advance,
             workers_of(min(workers or threads(), waiting), scheduler, security) as client,
         ):
-            finished = iter(range(total - waiting + 1, total + 1))
+            finished = iter(range(len(plan.trials) - waiting + 1, total + 1))
             run(plan, client, lambda *_: advance(next(finished), total, "trials"))
     return StudyTable(rows_of(plan), Path(folder))

@@ -6,109 +6,24 @@ replaced by Dask and its trial runs again; whatever is killed, finished trials s
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from hypr_neuro.data import load_data
-from hypr_neuro.data.checks import require_integers
-from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import HyprError, InputError, MissingPackageError
-from hypr_neuro.exchange.loading import load
-from hypr_neuro.files.store import content_digest
-from hypr_neuro.graph.network import Network
-from hypr_neuro.profiles.profile import load_profile
-from hypr_neuro.studies.fields import PROFILE
-from hypr_neuro.studies.spec import Study
-from hypr_neuro.studies.store import StudyFolder, code_digest
-from hypr_neuro.studies.trials import Trial, trials_of
-from hypr_neuro.studies.work import Job, reason_against, start_network, timed_trial
+from hypr_neuro.studies.plan import StudyPlan
+from hypr_neuro.studies.trials import Trial
+from hypr_neuro.studies.work import Job, start_network, timed_trial
 
+GIVEN = "given"
+"""Key of a start network that a file holds."""
 RETRIES = 3
 """How often Dask starts a trial again whose worker died."""
 THREADS = {"HYPR_NEURO_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Of each worker on this machine: there are as many workers as cores, which must not fight for them."""
-
-
-@dataclass(frozen=True)
-class StudyPlan:
-    """A study ready to run.
-
-    Attributes
-    ----------
-    folder
-        Where it lies.
-    study, data
-        What is run, on what.
-    network
-        Trained network that all trials start from, None where each seed trains its own.
-    trials
-        In order.
-    """
-
-    folder: StudyFolder
-    study: Study
-    data: SequenceData
-    network: Network | None
-    trials: list[Trial]
-
-    def waiting(self) -> list[Trial]:
-        """Return the trials that are not finished."""
-        return [t for t in self.trials if self.folder.result(t) is None]
-
-
-def prepare(study: Study, folder: Path) -> StudyPlan:
-    """Load data and network of a study, check every chip that it names, and list its trials.
-
-    Raises
-    ------
-    InputError
-        For data, networks or values that do not go together, before anything runs.
-    """
-    data = load_data(study.data, None if study.data_dir is None else Path(study.data_dir), **study.data_options)
-    require_integers(data)
-    if not (data.split == study.part).any():
-        raise InputError(f"study: part = {study.part}, of which data '{data.name}' has no sample; give the other part")
-    network = None
-    basis = {"data": data_digest(data, "", {}), "code": code_digest()}
-    if isinstance(study.network, str):
-        found = load(study.network)
-        if not isinstance(found, Network):
-            raise InputError(f"network '{study.network}' holds {type(found).__name__}, rule: a float network")
-        network = found
-        _check_ends(network, data)
-        basis["network"] = network.digest()
-    store = StudyFolder(folder)
-    named = study.values().get(PROFILE, [study.set.get(PROFILE, study.profile)])
-    chips = {name: content_digest(json.dumps(load_profile(name).dump(), sort_keys=True), {}) for name in named}
-    trials = list(trials_of(study, basis, chips))
-    return StudyPlan(store, study, data, network, trials)
-
-
-def _check_ends(network: Network, data: SequenceData) -> None:
-    """Raise InputError for data that a trained network does not fit."""
-    if network.inputs != data.channels or network.output_size < data.classes:
-        raise InputError(
-            f"data '{data.name}' has {data.channels} channels and {data.classes} classes, the network "
-            f"{network.inputs} inputs and {network.output_size} outputs; give the data that it was trained on"
-        )
-
-
-def check(plan: StudyPlan) -> None:
-    """Raise InputError, with the first reason, where every trial that waits will be refused."""
-    reason = ""
-    for trial in plan.waiting():
-        reason = reason_against(Job.of(plan.study, trial.settings, trial.seed), plan.data, plan.network)
-        if not reason:
-            return
-    if reason:
-        raise InputError(f"study: every trial would be refused, the first because: {reason}")
 
 
 def run(plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], None]) -> None:
@@ -128,34 +43,65 @@ def run(plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], No
     HyprError
         After all others have run, naming the first trial of which workers died `RETRIES` times.
     """
-    from distributed import as_completed
-
-    waiting = plan.waiting()
-    if not waiting:
+    if not plan.waiting():
         return
-    data = _sent(client, plan.data)
-    networks = _start_networks(plan, waiting, client, data)
-    futures = {}
-    for trial in waiting:
-        job = Job.of(plan.study, trial.settings, trial.seed)
-        net = networks[_start_key(plan, job)]
-        key = f"trial-{trial.digest}"
-        future = client.submit(timed_trial, job, data, net, key=key, retries=RETRIES, pure=False)
-        futures[future] = trial
-    died: list[str] = []
-    for future in as_completed(futures):
-        trial = futures.pop(future)
-        if future.status == "finished":
-            figures, seconds = future.result()
+    shared = _Shared(client, plan)
+    died = 0
+    reason = ""
+    while True:
+        waiting = plan.waiting()
+        told_of = [_submitted(client, plan, trial, shared) for trial in waiting]
+        for trial, outcome in _finished(dict(zip(told_of, waiting, strict=True))):
+            if isinstance(outcome, str):
+                died, reason = died + 1, reason or f"trial {trial.number} ({trial.digest}): {outcome}"
+                continue
+            figures, seconds = outcome
             plan.folder.keep(trial, figures, seconds)
             told(trial, figures)
-        else:
-            died.append(f"trial {trial.number} ({trial.digest}): {_reason(future)}")
-        future.release()
+        if not plan.grow():
+            break
     if died:
         raise HyprError(
-            f"{len(died)} of {len(waiting)} trials did not finish, first: {died[0]}; the same call tries again"
+            f"{died} of {len(plan.trials)} trials did not finish, first: {reason}; the same call tries again"
         )
+
+
+class _Shared:
+    """Futures of what trials share: the data, and start networks, each trained once.
+
+    Parameters
+    ----------
+    client, plan
+        As of `run`.
+    """
+
+    def __init__(self, client: Any, plan: StudyPlan) -> None:
+        self.data = _sent(client, plan.data)
+        self._client, self._plan = client, plan
+        self._networks = {} if plan.network is None else {GIVEN: _sent(client, plan.network)}
+
+    def network(self, job: Job) -> Any:
+        """Return the start network of a trial."""
+        key = _start_key(self._plan, job)
+        if key not in self._networks:
+            self._networks[key] = self._client.submit(start_network, job, self.data, retries=RETRIES, pure=False)
+        return self._networks[key]
+
+
+def _submitted(client: Any, plan: StudyPlan, trial: Trial, shared: _Shared) -> Any:
+    """Return the future of a trial."""
+    job = Job.of(plan.study, trial.settings, trial.seed)
+    net = shared.network(job)
+    return client.submit(timed_trial, job, shared.data, net, key=f"trial-{trial.digest}", retries=RETRIES, pure=False)
+
+
+def _finished(futures: dict[Any, Trial]) -> Iterator[tuple[Trial, tuple[dict[str, Any], float] | str]]:
+    """Yield trials as they arrive with figures and seconds, or with the reason why there are none."""
+    from distributed import as_completed
+
+    for future in as_completed(futures):
+        yield futures.pop(future), future.result() if future.status == "finished" else _reason(future)
+        future.release()
 
 
 def _sent(client: Any, content: Any) -> Any:
@@ -181,21 +127,8 @@ def _reason(future: Any) -> str:
 def _start_key(plan: StudyPlan, job: Job) -> str:
     """Name a start network by all that it depends on."""
     if plan.network is not None:
-        return "given"
+        return GIVEN
     return repr((sorted((s, sorted(part.items(), key=str)) for s, part in job.training().items()), job.seed))
-
-
-def _start_networks(plan: StudyPlan, waiting: list[Trial], client: Any, data: Any) -> dict[str, Any]:
-    """Return a future of the start network of every trial that waits, each trained once."""
-    networks: dict[str, Any] = {}
-    if plan.network is not None:
-        return {"given": _sent(client, plan.network)}
-    for trial in waiting:
-        job = Job.of(plan.study, trial.settings, trial.seed)
-        key = _start_key(plan, job)
-        if key not in networks:
-            networks[key] = client.submit(start_network, job, data, retries=RETRIES, pure=False)
-    return networks
 
 
 def require_dask() -> None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.yaml_file import load_yaml
@@ -16,6 +25,8 @@ from hypr_neuro.graph.spec import describe
 from hypr_neuro.studies.fields import PROFILE, full_name
 
 Value = bool | int | FiniteFloat | str | None
+Number = Annotated[int, Strict()] | FiniteFloat
+Direction = Literal["max", "min"]
 Trials = Annotated[int, Field(ge=1, le=1_000_000)]
 MOST_VALUES, MOST_TRIALS = 1000, 100_000
 """Values of one field, and trials of a study."""
@@ -25,17 +36,57 @@ OF_LEARNING = ("learn.", "learning.")
 EXPONENTIAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
-class Steps(BaseModel):
-    """Whole numbers from one to another, both included."""
+class Span(BaseModel):
+    """Numbers from one to another, both included: whole ones where both ends are, else fractions that are drawn.
+
+    Attributes
+    ----------
+    first, last
+        The ends, of which either may be the larger one; "from" and "to" in a file.
+    step
+        Between whole numbers.
+    log
+        Draw them evenly by their logarithm.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-    first: int = Field(alias="from")
-    last: int = Field(alias="to")
-    step: Annotated[int, Field(ge=1)] = 1
+    first: Number = Field(alias="from")
+    last: Number = Field(alias="to")
+    step: Annotated[int, Field(ge=1)] | None = None
+    log: bool = False
 
-    def values(self) -> range:
-        """Return them in order, upwards or downwards."""
-        step = self.step if self.last >= self.first else -self.step
+    @field_validator("first", "last", mode="before")
+    @classmethod
+    def _as_written(cls, given: object) -> object:
+        return _number(given)
+
+    @model_validator(mode="after")
+    def _together(self) -> Span:
+        if not self.whole and self.step is not None:
+            raise ValueError(f"step = {self.step} of fractions, rule: from and to are whole, or step is left out")
+        if self.log and self.step not in (None, 1):
+            raise ValueError(f"step = {self.step} with log, rule: one of them")
+        if self.log and min(self.first, self.last) <= 0:
+            raise ValueError(f"log with {min(self.first, self.last)}, rule: from and to are above 0")
+        if not self.whole and self.first == self.last:
+            raise ValueError(f"from and to are both {self.first}, rule: different ones; give a list of one value")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether they are whole numbers."""
+        return isinstance(self.first, int) and isinstance(self.last, int)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The smaller end and the larger one."""
+        return min(self.first, self.last), max(self.first, self.last)
+
+    def values(self) -> range | None:
+        """Return whole numbers in order, upwards or downwards; None of fractions, which have no next one."""
+        if not (isinstance(self.first, int) and isinstance(self.last, int)):
+            return None
+        step = (self.step or 1) * (1 if self.last >= self.first else -1)
         return range(self.first, self.last + (1 if step > 0 else -1), step)
 
 
@@ -62,8 +113,15 @@ class Study(BaseModel):
         Values by the name of a field, see `study.fields`.
     set
         One value by name.
+    sampler
+        Which combinations are tried: "grid" all, "random" `trials` of them, "tpe" and "nsga2" `trials` of them that
+        follow from what earlier ones gave. None: "grid", with `trials` "random".
     trials
-        None: every combination of values. A number: so many, drawn without repetition.
+        So many combinations.
+    generation
+        Combinations that "tpe" and "nsga2" choose at a time, before the results of any of them are known.
+    objectives
+        What is sought, by column of the table, "max" or "min"; empty: the best score. "tpe" and "nsga2" follow it.
     seeds
         Of each combination; they count from 0, and are the same for all.
     part
@@ -79,9 +137,12 @@ class Study(BaseModel):
     data_options: dict[str, Value] = Field(default_factory=dict)
     profile: str = "loihi2"
     start: Literal["trained", "disturbed", "scratch"] = "trained"
-    vary: dict[str, Steps | Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)]] = Field(min_length=1)
+    vary: dict[str, Span | Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)]] = Field(min_length=1)
     set: dict[str, Any] = Field(default_factory=dict)
+    sampler: Literal["grid", "random", "tpe", "nsga2"] | None = None
     trials: Trials | None = None
+    generation: Annotated[int, Field(ge=2, le=10_000)] = 10
+    objectives: dict[str, Direction] = Field(default_factory=dict, max_length=4)
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     part: Literal["validation", "test"] = "validation"
 
@@ -102,17 +163,7 @@ class Study(BaseModel):
         both = [name for name in self.vary if name in self.set]
         if both:
             raise ValueError(f"'{both[0]}' stands under vary and under set, rule: under one of them")
-        counts = []
-        for name, given in self.vary.items():
-            values = given.values() if isinstance(given, Steps) else given
-            if len(values) > MOST_VALUES:
-                raise ValueError(f"vary: '{name}' has {len(values)} values, rule: at most {MOST_VALUES}")
-            if len({repr(v) for v in values}) < len(values):
-                raise ValueError(f"vary: '{name}' has a value twice, rule: each once")
-            counts.append(len(values))
-        trials = self.seeds * min(prod(counts), self.trials or MOST_TRIALS + 1)
-        if trials > MOST_TRIALS:
-            raise ValueError(f"the study has {trials} trials, rule: at most {MOST_TRIALS}; draw some with trials: N")
+        self._check_sampling()
         names = [*self.vary, *self.set]
         if isinstance(self.network, str) and any(name.startswith(("network.", "training.")) for name in names):
             raise ValueError(
@@ -130,9 +181,43 @@ class Study(BaseModel):
             )
         return self
 
-    def values(self) -> dict[str, list[Any]]:
-        """Return the values of what varies, by full name."""
-        return {name: list(v.values() if isinstance(v, Steps) else v) for name, v in self.vary.items()}
+    def _check_sampling(self) -> None:
+        """Raise ValueError for values without end or number, and for a sampler that does not go with them."""
+        for name, values in self.values().items():
+            if len(values) > MOST_VALUES:
+                raise ValueError(f"vary: '{name}' has {len(values)} values, rule: at most {MOST_VALUES}")
+            if len({repr(v) for v in values}) < len(values):
+                raise ValueError(f"vary: '{name}' has a value twice, rule: each once")
+            if self.chosen_sampler == "grid" and not values:
+                raise ValueError(
+                    f"vary: '{name}' has fractions without end, rule: a list of values; or draw some with trials: N"
+                )
+        if self.sampler == "grid" and self.trials is not None:
+            raise ValueError(f"sampler: grid with trials: {self.trials}, rule: all combinations, or sampler: random")
+        if self.sampler not in (None, "grid") and self.trials is None:
+            raise ValueError(f"sampler: {self.sampler} without trials, rule: how many combinations, such as trials: 50")
+        trials = self.seeds * self.count
+        if trials > MOST_TRIALS:
+            raise ValueError(f"the study has {trials} trials, rule: at most {MOST_TRIALS}; draw some with trials: N")
+
+    @property
+    def chosen_sampler(self) -> str:
+        """The sampler, stated or not."""
+        return self.sampler or ("grid" if self.trials is None else "random")
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether combinations depend on results."""
+        return self.chosen_sampler in ("tpe", "nsga2")
+
+    @property
+    def count(self) -> int:
+        """How many combinations the study has, once all are chosen."""
+        return self.trials or prod(len(values) for values in self.values().values())
+
+    def values(self) -> dict[str, Sequence[Any]]:
+        """Return the values of what varies, by full name; none of a span of fractions."""
+        return {name: (v.values() or []) if isinstance(v, Span) else v for name, v in self.vary.items()}
 
 
 def parse_study(data: object, where: str) -> Study:

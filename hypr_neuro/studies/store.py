@@ -18,7 +18,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.studies.spec import Study, parse_study
-from hypr_neuro.studies.trials import Trial
+from hypr_neuro.studies.trials import HOW_MANY, Trial
 
 STUDY, TRIALS = "study.yaml", "trials"
 SETTINGS, RESULT = "settings.yaml", "result.json"
@@ -51,7 +51,7 @@ class StudyFolder:
         file = self.path / STUDY
         if file.is_file():
             held = self.study()
-            changing = {"title", "vary", "trials", "seeds", "set"}
+            changing = HOW_MANY | {"set"}
             mine, its = (s.model_dump(mode="json", exclude=changing) for s in (study, held))
             other = [key for key in mine if mine[key] != its[key]]
             if other:

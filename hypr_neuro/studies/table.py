@@ -5,16 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from hypr_neuro.studies.coordinator import StudyPlan
+from hypr_neuro.studies.plan import StudyPlan
+from hypr_neuro.studies.rows import EARLIER, row_of
 from hypr_neuro.studies.store import combination
-from hypr_neuro.studies.work import REFUSED, WARNED
 
-EARLIER = "earlier"
-"""Column that counts results of another program or of other data, which `run` makes anew."""
 TRIAL, SEED = "trial", "seed"
 """Columns of a row of one trial."""
 
@@ -58,26 +55,8 @@ def means_of(trials: Sequence[dict[str, Any]], fields: Sequence[str]) -> list[di
     for group in grouped.values():
         results = [{name: value for name, value in trial.items() if name not in of_a_trial} for trial in group]
         settings = {name: group[0][name] for name in fields}
-        rows.append(_row(settings, results, sum(EARLIER in trial for trial in group)))
+        rows.append(row_of(settings, results, sum(EARLIER in trial for trial in group)))
     return rows
-
-
-def _row(settings: dict[str, Any], results: Sequence[dict[str, Any]], earlier: int) -> dict[str, Any]:
-    row = {**settings, "seeds": len(results)} | ({EARLIER: earlier} if earlier else {})
-    reasons = [r[REFUSED] for r in results if REFUSED in r]
-    if reasons:
-        return row | {REFUSED: reasons[0]}
-    for name in dict.fromkeys(name for r in results for name in r if name != WARNED):
-        values = [r.get(name) for r in results]
-        numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-        if len(numbers) < len(values):
-            row[name] = None
-            continue
-        mean = math.fsum(numbers) / len(numbers)
-        row[name] = values[0] if len(set(numbers)) == 1 else mean
-        if len(numbers) > 1:
-            row[f"{name} sd"] = math.sqrt(math.fsum((n - mean) ** 2 for n in numbers) / (len(numbers) - 1))
-    return row
 
 
 def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:

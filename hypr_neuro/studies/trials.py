@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -14,8 +14,10 @@ import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.studies.fields import PROFILE
-from hypr_neuro.studies.spec import Study
+from hypr_neuro.studies.spec import Span, Study
 
+HOW_MANY = {"title", "vary", "sampler", "trials", "generation", "objectives", "seeds"}
+"""What a study may change without a change of the trials that it has."""
 DRAWN = 16
 """Salt of the combinations that are drawn, in front of the study's seed."""
 
@@ -43,7 +45,9 @@ class Trial:
 
 
 def combinations(study: Study) -> list[dict[str, Any]]:
-    """Return the settings of the study in order; drawn ones are the same whenever a study is asked again.
+    """Return the settings of a study whose sampler follows no results, in order.
+
+    Drawn ones are the same whenever a study is asked again, and more of them begin with the same ones.
 
     Raises
     ------
@@ -51,15 +55,31 @@ def combinations(study: Study) -> list[dict[str, Any]]:
         For more trials than there are combinations.
     """
     values = study.values()
-    count = prod(len(v) for v in values.values())
-    if study.trials is None:
+    if study.chosen_sampler == "grid":
         return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
-    if study.trials > count:
+    if not all(values.values()):
+        return [_drawn_values(study, number) for number in range(study.count)]
+    count = prod(len(v) for v in values.values())
+    if study.count > count:
         raise InputError(
             f"trials = {study.trials}, rule: at most {count}, the combinations of the values; leave it out"
         )
-    chosen_numbers = _drawn(count, study.trials)
-    return [_combination(values, int(number)) for number in chosen_numbers]
+    return [_combination(values, int(number)) for number in _drawn(count, study.count)]
+
+
+def _drawn_values(study: Study, number: int) -> dict[str, Any]:
+    """Return the combination of that number where some fields are spans of fractions."""
+    rng = np.random.default_rng([DRAWN, number])
+    chosen: dict[str, Any] = {}
+    for name, values in study.values().items():
+        span, place = study.vary[name], rng.random()
+        if not isinstance(span, Span) or (span.whole and not span.log):
+            chosen[name] = values[int(place * len(values))]
+            continue
+        low, high = span.ends
+        value = low * (high / low) ** place if span.log else low + (high - low) * place
+        chosen[name] = round(value) if span.whole else min(max(value, low), high)
+    return chosen
 
 
 def _drawn(count: int, wanted: int) -> list[int]:
@@ -71,33 +91,43 @@ def _drawn(count: int, wanted: int) -> list[int]:
     return list(drawn)
 
 
-def _combination(values: dict[str, list[Any]], number: int) -> dict[str, Any]:
+def _combination(values: Mapping[str, Sequence[Any]], number: int) -> dict[str, Any]:
     """Return the combination of that number, the last field changing fastest."""
     chosen: dict[str, Any] = {}
-    for name in reversed(values):
+    for name in reversed(list(values)):
         number, place = divmod(number, len(values[name]))
         chosen[name] = values[name][place]
     return {name: chosen[name] for name in values}
 
 
-def trials_of(study: Study, basis: Mapping[str, str], chips: Mapping[str, str] | None = None) -> Iterator[Trial]:
-    """Yield the trials in order.
+def trials_of(
+    study: Study,
+    chosen: Iterable[dict[str, Any]],
+    basis: Mapping[str, str],
+    chips: Mapping[str, str] | None = None,
+    first: int = 0,
+) -> Iterator[Trial]:
+    """Yield the trials of combinations in order.
 
     Parameters
     ----------
     study
         Its values and seeds.
+    chosen
+        Combinations.
     basis
         Digests of what a result depends on beside the study: data, network, code.
     chips
         Digest of each profile's content by the name that the study has for it.
+    first
+        Number of the first trial.
     """
     by_content = {"network", "data", "data_dir", "profile"}
-    stated = study.model_dump(mode="json", exclude={"title", "vary", "trials", "seeds"} | by_content)
+    stated = study.model_dump(mode="json", exclude=HOW_MANY | by_content)
     if not isinstance(study.network, str):
         stated["network"] = study.network
-    number = 0
-    for settings in combinations(study):
+    number = first
+    for settings in chosen:
         for seed in range(study.seeds):
             name = settings.get(PROFILE, study.set.get(PROFILE, study.profile))
             chip = (chips or {}).get(name, name)

@@ -17,7 +17,8 @@ from study_cases import NETWORK, ran, study, two_classes, workers_here
 import hypr_neuro as hn
 from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.errors import InputError
-from hypr_neuro.studies.coordinator import prepare, run
+from hypr_neuro.studies.coordinator import run
+from hypr_neuro.studies.plan import prepare
 from hypr_neuro.studies.table import as_csv, rows_of
 from hypr_neuro.studies.work import Job, chip_of
 
@@ -55,7 +56,7 @@ def test_results_of_an_earlier_program_are_shown_and_said(
     plan = prepare(study(data, seeds=2), tmp_path / "s")
     ran(plan, client)
     rows = rows_of(plan)
-    monkeypatch.setattr("hypr_neuro.studies.coordinator.code_digest", lambda: "of tomorrow")
+    monkeypatch.setattr("hypr_neuro.studies.plan.code_digest", lambda: "of tomorrow")
     later = prepare(study(data, seeds=2), tmp_path / "s")
     assert len(later.waiting()) == 6
     assert rows_of(later) == [{**row, "earlier": 2} for row in rows]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypr_neuro.studies.coordinator import StudyPlan, run
+from hypr_neuro.studies.coordinator import run
+from hypr_neuro.studies.plan import StudyPlan
 from hypr_neuro.studies.spec import Study, parse_study
 
 CLASSES, CHANNELS = 2, 6
