@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hypr_neuro.studies.spec import Study
 
 ACTIONS = ("run", "status", "table", "best", "plot", "rerun")
+FIGURES, OTHERS = ("curve", "map", "pareto", "importance", "sensitivity"), ("best", "mean")
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
 EXAMPLES = (
     "hypr-neuro study run widths.yaml --out runs/widths",
@@ -25,7 +26,7 @@ EXAMPLES = (
     "hypr-neuro study status runs/widths",
     "hypr-neuro study table runs/widths --csv widths.csv",
     "hypr-neuro study best runs/widths --within 1 --write chip.yaml",
-    "hypr-neuro study plot runs/widths --write widths.png",
+    "hypr-neuro study plot runs/widths --kind sensitivity --write one_less.png",
     "hypr-neuro study rerun runs/widths 12",
 )
 
@@ -93,6 +94,17 @@ def run(
     write: Annotated[
         Path | None, typer.Option("--write", help="Profile of the chip (best), or figure, .png or .svg (plot).")
     ] = None,
+    figure: Annotated[
+        str | None, choice(FIGURES, "--kind", help="What is drawn (plot); default: by what varies.")
+    ] = None,
+    over: Annotated[
+        str | None, typer.Option(metavar="A[,B]", help="Fields of a curve or map, where more vary (plot).")
+    ] = None,
+    others: Annotated[str, choice(OTHERS, help="What stands for the other fields then (plot).")] = "best",
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN[=max|min]", help="Two or more: columns of the Pareto front (plot)."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a study, show how far it is, print its table. Interrupted, the same command goes on."""
@@ -111,7 +123,8 @@ def run(
         elif action == "best":
             show_best(plan, within, least, write, json)
         elif action == "plot":
-            draw_plot(plan, write, json)
+            shown = {"over": _names(over), "others": others, "objectives": _objectives(objective or [], plan)}
+            draw_plot(plan, write, figure, shown, within, least, json)
         elif action == "status":
             show_status(plan, json)
         else:
@@ -219,6 +232,27 @@ def _value(text: str) -> tuple[str, Any]:
     if not name or not equals or not value:
         raise InputError(f"--set {text}: rule: NAME=VALUE, such as training.epochs=5")
     return name, parse_yaml(value, f"--set {text}")
+
+
+def _names(text: str | None) -> list[str]:
+    """Return fields by full name of what is given as A or A,B."""
+    from hypr_neuro.studies.fields import full_name
+
+    return [] if text is None else [full_name(name.strip()) for name in text.split(",")]
+
+
+def _objectives(given: list[str], plan: StudyPlan) -> dict[str, Any] | None:
+    """Return columns with directions of what is given as COLUMN or COLUMN=max; else what the study seeks."""
+    from hypr_neuro.studies.columns import direction_of
+
+    if not given:
+        return plan.objectives if len(plan.objectives) > 1 else None
+    found: dict[str, Any] = {}
+    for name, equals, direction in (text.partition("=") for text in given):
+        ends = [one for one in plan.study.vary if one.rpartition(".")[2] == name]
+        column = ends[0] if ends else name
+        found[column] = direction if equals else direction_of(column)
+    return found
 
 
 def _tls(folder: Path | None) -> dict[str, Any] | None:

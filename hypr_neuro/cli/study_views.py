@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,17 +119,29 @@ def show_best(plan: StudyPlan, within: float, least: str, write: Path | None, js
         print(f"no numbers of a profile, give them beside it: {given}")
 
 
-def draw_plot(plan: StudyPlan, write: Path | None, json: bool) -> None:
-    """Draw the table."""
+def draw_plot(
+    plan: StudyPlan,
+    write: Path | None,
+    kind: str | None,
+    shown: Mapping[str, Any],
+    within: float,
+    least: str,
+    json: bool,
+) -> None:
+    """Draw the table; sensitivity starts from the row that `best` chooses."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.store import write_atomically
+    from hypr_neuro.studies.choose import choose
     from hypr_neuro.studies.plot import plotted
-    from hypr_neuro.studies.table import rows_of
+    from hypr_neuro.studies.table import means_of, trial_rows
 
     file = write or plan.folder.path / "figure.png"
     if file.suffix not in (".png", ".svg"):
         raise InputError(f"--write {file}: rule: a name that ends in .png or .svg")
-    picture = plotted(rows_of(plan), list(plan.study.values()), plan.study.title, file.suffix[1:])
+    fields, trials = list(plan.study.values()), trial_rows(plan)
+    rows = means_of(trials, fields)
+    start = choose(rows, within, least).row if kind == "sensitivity" else None
+    picture = plotted(rows, fields, plan.study.title, file.suffix[1:], kind, trials=trials, start=start, **shown)
     write_atomically(file, lambda temporary: _write(temporary, picture))
     emit({"figure": str(file)}, json)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from hypr_neuro.errors import InputError, among
+from hypr_neuro.studies.spec import Direction
 from hypr_neuro.studies.work import REFUSED
 
-Direction = Literal["max", "min"]
 DIRECTIONS: tuple[Direction, Direction] = ("max", "min")
 ACCURACY, ERROR = "accuracy", "squared error"
 SPREAD = " sd"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.errors import InputError
 from hypr_neuro.shown import Shown, as_html, as_text
 from hypr_neuro.studies.columns import all_numbers, counted, direction_of, figure_of, values_of
+from hypr_neuro.studies.search import require_optuna
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -56,7 +56,12 @@ class Importance:
     _repr_html_ = as_html
 
 
-def importance(rows: Sequence[dict[str, Any]], fields: Sequence[str], figure: str | None = None) -> Importance:
+def importance(
+    rows: Sequence[dict[str, Any]],
+    fields: Sequence[str],
+    figure: str | None = None,
+    logarithmic: Sequence[str] = (),
+) -> Importance:
     """Return how much of a figure's variance each field explains, by functional analysis of variance.
 
     A random forest is fitted to the rows; its variance over the whole space of the values is split into that of each
@@ -71,6 +76,8 @@ def importance(rows: Sequence[dict[str, Any]], fields: Sequence[str], figure: st
         What varies, by full name; those with one value among the rows have share 0.
     figure
         Column that is explained; None: the accuracy, of a regression the squared error.
+    logarithmic
+        Fields whose values lie evenly by their logarithm.
 
     Raises
     ------
@@ -93,23 +100,19 @@ def importance(rows: Sequence[dict[str, Any]], fields: Sequence[str], figure: st
     if len({row[figure] for row in used}) == 1:
         raise InputError(f"importance: every row has the same {figure}, rule: one that differs; choose another column")
     require_optuna()
-    shares = _evaluated(used, varying, figure)
+    shares = _evaluated(used, varying, figure, logarithmic)
     return Importance(shares | {name: 0.0 for name in fields if name not in varying}, figure, len(used))
 
 
-def require_optuna() -> None:
-    """Raise MissingPackageError where what finds importances is not installed."""
-    if find_spec("optuna") is None:
-        raise MissingPackageError("importance is found by Optuna, which is not installed: pip install optuna")
-
-
-def _evaluated(rows: Sequence[dict[str, Any]], fields: Sequence[str], figure: str) -> dict[str, float]:
+def _evaluated(
+    rows: Sequence[dict[str, Any]], fields: Sequence[str], figure: str, logarithmic: Sequence[str]
+) -> dict[str, float]:
     """Return the shares by field, the largest first."""
     from optuna import create_study
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.trial import create_trial
 
-    spaces = {name: _distribution(values_of(rows, name)) for name in fields}
+    spaces = {name: _distribution(values_of(rows, name), name in logarithmic) for name in fields}
     with _quiet():
         study = create_study(direction="maximize" if direction_of(figure) == "max" else "minimize")
         for row in rows:
@@ -119,12 +122,12 @@ def _evaluated(rows: Sequence[dict[str, Any]], fields: Sequence[str], figure: st
     return {name: float(share) for name, share in found.items()}
 
 
-def _distribution(values: Sequence[Any]) -> BaseDistribution:
+def _distribution(values: Sequence[Any], logarithmic: bool) -> BaseDistribution:
     """Return the space of a field: the range of its numbers, or its values."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if all_numbers(values):
-        return FloatDistribution(float(min(values)), float(max(values)))
+        return FloatDistribution(float(min(values)), float(max(values)), log=logarithmic)
     return CategoricalDistribution(tuple(values))
 
 

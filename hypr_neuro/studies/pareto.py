@@ -8,8 +8,9 @@ from typing import Any
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.shown import Shown, as_html, as_text
-from hypr_neuro.studies.columns import DIRECTIONS, Direction, cell_text, counted, direction_of, figure_of, toward_small
+from hypr_neuro.studies.columns import DIRECTIONS, cell_text, counted, direction_of, figure_of, toward_small
 from hypr_neuro.studies.knee import RULE, knee_of
+from hypr_neuro.studies.spec import Direction
 
 COST = "memory bits"
 

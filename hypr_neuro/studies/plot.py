@@ -1,36 +1,50 @@
-"""Figures of a study: curves of what varies against how good, or a map of two numbers that vary."""
+"""Which figure of a study is drawn, and as a file: curves, a map, a Pareto front, importance or sensitivity."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hypr_neuro.errors import InputError
-from hypr_neuro.studies.columns import ACCURACY, ERROR
+from hypr_neuro.errors import InputError, among
+from hypr_neuro.report.drawing import FONT, MUTED, STYLE, label
+from hypr_neuro.studies.columns import NO_FIGURES, all_numbers, figure_of, is_number, values_of
+from hypr_neuro.studies.figures.changes import sensitivity_picture
+from hypr_neuro.studies.figures.curves import curves
+from hypr_neuro.studies.figures.front import front_picture
+from hypr_neuro.studies.figures.heat_map import heat_map
+from hypr_neuro.studies.figures.picture import Picture
+from hypr_neuro.studies.figures.shares import importance_picture
+from hypr_neuro.studies.importance import importance
+from hypr_neuro.studies.pareto import pareto_front
+from hypr_neuro.studies.reduced import reduced
+from hypr_neuro.studies.sensitivity import sensitivity
+from hypr_neuro.studies.spec import Direction
 
-SIZE = (6.4, 4.0)
+KINDS = ("curve", "map", "pareto", "importance", "sensitivity")
 MOST_CURVES = 8
 """Values of a second field that are curves; more of them, or a second field of numbers, make a map."""
-STYLE: dict[str, Any] = {
-    "font.size": 10,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "study",
-    "axes.grid": True,
-    "text.parse_math": False,
-}
+WIDTH, HEIGHT = 460.0, 290.0
+"""Of a file in points, the height the least."""
+OF_A_FILE: dict[str, Any] = STYLE | {"figure.facecolor": "white", "svg.hashsalt": "study"}
+Rows = Sequence[dict[str, Any]]
 
 
-def plotted(rows: Sequence[dict[str, Any]], fields: Sequence[str], title: str, kind: str) -> bytes:
-    """Return a figure of the table, the same bytes for the same rows.
-
-    One field: a curve with the spread over seeds, float beside it. Two: a map where both are numbers and each has more
-    than two values, else a curve for each value of the second.
+def picture_of(
+    rows: Rows,
+    fields: Sequence[str],
+    kind: str | None = None,
+    *,
+    over: Sequence[str] = (),
+    others: str = "best",
+    trials: Sequence[Mapping[str, Any]] = (),
+    start: Mapping[str, Any] | None = None,
+    objectives: Mapping[str, Direction] | Sequence[str] | None = None,
+) -> Picture:
+    """Return a figure of the table.
 
     Parameters
     ----------
@@ -38,95 +52,100 @@ def plotted(rows: Sequence[dict[str, Any]], fields: Sequence[str], title: str, k
         Of the table.
     fields
         What varies, by full name.
-    title
-        Above the figure.
     kind
-        "png" or "svg".
+        One of `KINDS`. None: of one field a curve with the spread over seeds, float beside it; of two a map where both
+        are numbers and each has more than two values, else a curve for each value of the second; of more the front.
+    over
+        One field or two that a curve or a map is over, where more vary; () for all.
+    others
+        What stands for the other fields then: "best" or "mean", see `studies.reduced`.
+    trials
+        Rows by seed, of sensitivity, see `studies.sensitivity.sensitivity`.
+    start
+        Row that sensitivity starts from; None: that with the best figure.
+    objectives
+        Columns of the front, see `studies.pareto.pareto_front`.
 
     Raises
     ------
     InputError
-        For three fields or more, and for a table without figures.
+        For an unknown kind or field, fields that the kind does not take, and a table without figures.
     """
-    figure_name = ACCURACY if any(isinstance(row.get(ACCURACY), float) for row in rows) else ERROR
-    shown = [row for row in rows if isinstance(row.get(figure_name), (int, float))]
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"study plot: kind {among(kind, KINDS)}")
+    for name in over:
+        if name not in fields:
+            raise InputError(f"study plot: over {among(name, fields)}")
+    if kind is None:
+        kind = "pareto" if len(over or fields) > 2 else None
+    if kind == "pareto":
+        return front_picture(rows, pareto_front(rows, objectives, fields))
+    if kind == "importance":
+        return importance_picture(importance(rows, fields))
+    if kind == "sensitivity":
+        return sensitivity_picture(sensitivity(rows, fields, trials=trials, row=start))
+    return _over(rows, fields, kind, over, others)
+
+
+def _over(rows: Rows, fields: Sequence[str], kind: str | None, over: Sequence[str], others: str) -> Picture:
+    """Return curves or a map."""
+    figure = figure_of(rows)
+    shown = [row for row in rows if is_number(row.get(figure))]
     if not shown:
-        raise InputError("study plot: no row of the table has figures yet; run the study first")
-    if len(fields) > 2:
-        raise InputError(f"study plot: {len(fields)} fields vary, rule: one or two; take the table")
-    with matplotlib.rc_context(STYLE):
-        drawing = Figure(figsize=SIZE, layout="constrained")
+        raise InputError(NO_FIGURES)
+    names = list(over or fields)
+    if len(names) > 2 or (kind == "map" and len(names) != 2):
+        rule = "two" if kind == "map" else "one or two"
+        raise InputError(
+            f"study plot: a {kind} over {', '.join(names)}, rule: over {rule} of them; say which with --over, or take "
+            "another --kind"
+        )
+    said = ""
+    if len(names) < len(fields):
+        shown, said = reduced(shown, names, figure, others)
+    as_map = len(names) == 2 and (kind == "map" or (kind is None and _is_map(shown, names)))
+    return heat_map(shown, names, said) if as_map else curves(shown, names, said)
+
+
+def _is_map(rows: Rows, fields: Sequence[str]) -> bool:
+    columns = [values_of(rows, field) for field in fields]
+    return all(all_numbers(values) and len(values) > 2 for values in columns) or len(columns[1]) > MOST_CURVES
+
+
+def plotted(rows: Rows, fields: Sequence[str], title: str, ending: str, kind: str | None = None, **more: Any) -> bytes:
+    """Return a figure of the table as the content of a file, the same bytes for the same rows.
+
+    Parameters
+    ----------
+    rows, fields, kind, more
+        As for `picture_of`.
+    title
+        Above the figure.
+    ending
+        "png" or "svg".
+    """
+    return as_file(picture_of(rows, fields, kind, **more), title, ending)
+
+
+def as_file(picture: Picture, title: str, ending: str) -> bytes:
+    """Return a figure as the content of a .png or .svg file, its caption in the metadata."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(OF_A_FILE)
+        height = max(picture.height, HEIGHT if picture.height > 200 else 0)
+        drawing = Figure(figsize=(WIDTH / 72, (height + 24) / 72), layout="constrained")
         axes = drawing.add_subplot()
-        if len(fields) == 2 and _is_map(shown, fields):
-            _map(drawing, axes, shown, fields, figure_name)
-        else:
-            _curves(axes, shown, fields, figure_name)
-        axes.set_title(title)
+        legend = picture.draw(axes)
+        if len(legend) > 1:
+            axes.legend([handle for _, handle in legend], [label(name) for name, _ in legend])
+        axes.set_title(title or picture.title)
+        if picture.note:
+            drawing.supxlabel(picture.note, fontsize=FONT - 1.5, color=MUTED)
         out = io.BytesIO()
-        metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-        drawing.savefig(out, format=kind, dpi=150, metadata=metadata)
+        metadata = {"Software": None, "Description": picture.caption} if ending == "png" else _of_svg(picture)
+        drawing.savefig(out, format=ending, dpi=150, metadata=metadata)
     return out.getvalue()
 
 
-def _values(rows: Sequence[dict[str, Any]], field: str) -> list[Any]:
-    """Return the values of a field, numbers in order, others as they come."""
-    values = list(dict.fromkeys(row[field] for row in rows))
-    return sorted(values) if _numbers(values) else values
-
-
-def _numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-
-
-def _is_map(rows: Sequence[dict[str, Any]], fields: Sequence[str]) -> bool:
-    columns = [_values(rows, field) for field in fields]
-    return all(_numbers(values) and len(values) > 2 for values in columns) or len(columns[1]) > MOST_CURVES
-
-
-def _unit(figure_name: str) -> tuple[float, str]:
-    return (100.0, "accuracy, %") if figure_name == ACCURACY else (1.0, figure_name)
-
-
-def _curves(axes: Axes, rows: Sequence[dict[str, Any]], fields: Sequence[str], figure_name: str) -> None:
-    factor, label = _unit(figure_name)
-    ticks = _values(rows, fields[0])
-    places = np.array(ticks, float) if _numbers(ticks) else np.arange(len(ticks))
-    seconds = _values(rows, fields[1]) if len(fields) == 2 else [None]
-    for second in seconds:
-        chosen = {row[fields[0]]: row for row in rows if len(fields) < 2 or row[fields[1]] == second}
-        at = [i for i, tick in enumerate(ticks) if tick in chosen]
-        means = np.array([chosen[ticks[i]][figure_name] for i in at]) * factor
-        spread = np.array([chosen[ticks[i]].get(f"{figure_name} sd", 0.0) or 0.0 for i in at]) * factor
-        name = "integers" if second is None else f"{_short(fields[1])} {second}"
-        axes.errorbar(places[at], means, spread, marker="o", markersize=4, capsize=3, label=name)
-    floats = [row[f"float {figure_name}"] for row in rows if isinstance(row.get(f"float {figure_name}"), float)]
-    if floats and max(floats) - min(floats) < 1e-9:
-        axes.axhline(floats[0] * factor, color="0.4", linestyle="--", label="float")
-    axes.set_xticks(places, [str(tick) for tick in ticks])
-    axes.set_xlabel(_short(fields[0]))
-    axes.set_ylabel(label)
-    axes.legend()
-
-
-def _map(drawing: Figure, axes: Axes, rows: Sequence[dict[str, Any]], fields: Sequence[str], figure_name: str) -> None:
-    factor, label = _unit(figure_name)
-    across, up = (_values(rows, field) for field in fields)
-    cells = np.full((len(up), len(across)), np.nan)
-    for row in rows:
-        cells[up.index(row[fields[1]]), across.index(row[fields[0]])] = row[figure_name] * factor
-    picture = axes.imshow(cells, origin="lower", aspect="auto", cmap="viridis")
-    low, high = np.nanmin(cells), np.nanmax(cells)
-    for (y, x), value in np.ndenumerate(cells):
-        if not np.isnan(value):
-            dark = high > low and (value - low) / (high - low) < 0.6
-            axes.text(x, y, f"{value:.3g}", ha="center", va="center", color="white" if dark else "black", fontsize=8)
-    axes.set_xticks(range(len(across)), [str(v) for v in across])
-    axes.set_yticks(range(len(up)), [str(v) for v in up])
-    axes.set_xlabel(_short(fields[0]))
-    axes.set_ylabel(_short(fields[1]))
-    axes.grid(visible=False)
-    drawing.colorbar(picture, label=label)
-
-
-def _short(field: str) -> str:
-    return field.rpartition(".")[2].replace("_", " ")
+def _of_svg(picture: Picture) -> dict[str, Any]:
+    return {"Date": None, "Creator": None, "Description": picture.caption}

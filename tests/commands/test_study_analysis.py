@@ -177,6 +177,6 @@ def test_importance_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(InputError, match=re.escape(message)):
             importance(given, fields)
-    monkeypatch.setattr("hypr_neuro.studies.importance.find_spec", lambda name: None)
+    monkeypatch.setattr("hypr_neuro.studies.search.find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match="pip install optuna"):
         importance(rows, ["a", "b"])

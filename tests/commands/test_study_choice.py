@@ -70,7 +70,7 @@ def test_a_figure_is_the_same_for_the_same_rows(fields: tuple[str, ...]) -> None
     text = first.decode()
     assert "bits" in text
     assert ("c.d" in fields) == ("d</text>" in text and "float" not in text)
-    with pytest.raises(InputError, match="3 fields vary, rule: one or two"):
-        plotted(rows, ("a.b", "c.d", "kind"), "", "svg")
+    with pytest.raises(InputError, match=r"a curve over a\.b, c\.d, kind, rule: over one or two of them"):
+        plotted(rows, ("a.b", "c.d", "kind"), "", "svg", "curve")
     with pytest.raises(InputError, match="no row of the table has figures yet"):
         plotted([{"a.b": 2, "refused": "no"}], ("a.b",), "", "svg")

@@ -1,0 +1,130 @@
+"""Figures of a study: which is drawn of what, what each says, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from hypr_neuro.errors import InputError
+from hypr_neuro.studies.plot import picture_of, plotted
+
+BITS, TRACE, KIND = "precision.weight_bits", "learning.eligibility_bits", "quantize.rounding"
+FIELDS = [BITS, TRACE, KIND]
+
+
+def rows_over(*fields: str) -> list[dict[str, Any]]:
+    """Accuracy 0.1 a weight bit and 0.01 a bit of the trace, 0.05 less where rounding is stochastic."""
+    return [
+        {BITS: b, TRACE: t, KIND: kind, "accuracy": 0.1 * b + 0.01 * t - (0.05 if kind == "stochastic" else 0)}
+        | {"accuracy sd": 0.01, "float accuracy": 0.9, "memory bits": 100 * b + 10 * t}
+        for b in (2, 4, 6)
+        for t in (8, 12, 16)
+        for kind in ("nearest", "stochastic")
+        if (TRACE in fields or t == 8) and (KIND in fields or kind == "nearest")
+    ]
+
+
+def drawn(fields: list[str], kind: str | None = None, **more: Any) -> tuple[Any, Any]:
+    """The picture, and the axes on which it was drawn."""
+    picture = picture_of(rows_over(*fields), fields, kind, **more)
+    axes = Figure().add_subplot()
+    picture.draw(axes)
+    return picture, axes
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "name"),
+    [
+        ([BITS], None, "curve"),
+        ([BITS, KIND], None, "curve"),
+        ([BITS, TRACE], None, "map"),
+        ([BITS, TRACE], "curve", "curve"),
+        (FIELDS, None, "pareto"),
+        (FIELDS, "sensitivity", "sensitivity"),
+    ],
+)
+def test_what_is_drawn_by_default_and_when_asked(fields: list[str], kind: str | None, name: str) -> None:
+    picture, _ = drawn(fields, kind)
+    assert picture.name == name
+    assert picture.title
+    assert picture.caption.endswith(".")
+
+
+def test_a_curve_holds_means_and_spread() -> None:
+    picture, axes = drawn([BITS])
+    line = axes.containers[0].lines[0]
+    assert list(line.get_xdata()) == [2, 4, 6]
+    assert list(line.get_ydata()) == pytest.approx([28, 48, 68])
+    assert "standard deviation over seeds" in picture.caption
+
+
+def test_a_map_holds_the_best_or_the_mean_of_the_other_fields() -> None:
+    picture, axes = drawn(FIELDS, "map", over=[BITS, TRACE])
+    assert [text.get_text() for text in axes.texts][:3] == ["28.0", "48.0", "68.0"]
+    assert "Of the other fields the best row is shown." in picture.caption
+    picture, axes = drawn(FIELDS, "map", over=[BITS, TRACE], others="mean")
+    assert [text.get_text() for text in axes.texts][:3] == ["25.5", "45.5", "65.5"]
+    assert "mean over the rows of the other fields" in picture.caption
+    file = plotted(rows_over(*FIELDS), FIELDS, "three", "svg", "map", over=[TRACE, BITS], others="mean").decode()
+    assert "mean over the rows of the other fields" in file
+
+
+def test_a_cell_without_a_row_stays_empty() -> None:
+    rows = [row for row in rows_over(BITS, TRACE) if (row[BITS], row[TRACE]) != (4, 12)]
+    picture = picture_of(rows, [BITS, TRACE])
+    axes = Figure().add_subplot()
+    picture.draw(axes)
+    assert len(axes.texts) == 8
+    assert "Empty cells have no figure." in picture.caption
+
+
+def test_the_front_names_its_settings_and_rings_the_knee() -> None:
+    rows: list[dict[str, Any]] = [
+        {BITS: b, "memory bits": m, "accuracy": a}
+        for b, m, a in ((2, 100, 0.5), (4, 200, 0.9), (8, 500, 0.95), (7, 600, 0.7))
+    ]
+    picture = picture_of(rows, [BITS], "pareto")
+    axes = Figure().add_subplot()
+    legend = picture.draw(axes)
+    assert [name for name, _ in legend] == ["other rows", "front", "knee"]
+    assert [text.get_text() for text in axes.texts] == ["2", "4", "8"]
+    assert list(legend[2][1].get_xydata()[0]) == pytest.approx([200, 90])
+    assert "weight bits 4." in picture.caption
+
+
+def test_sensitivity_is_drawn_from_a_row() -> None:
+    picture, axes = drawn(FIELDS, "sensitivity", start={BITS: 4, TRACE: 8, KIND: "nearest"})
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [
+        "weight bits 4 → 2",
+        "weight bits 4 → 6",
+        "eligibility bits 8 → 12",
+        "rounding nearest → stochastic",
+    ]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([-20, 20, 4, -5])
+    assert "measured from weight bits 4, eligibility bits 8, rounding nearest with accuracy 48.0%" in picture.caption
+
+
+def test_importance_is_drawn_as_bars() -> None:
+    pytest.importorskip("optuna")
+    _, axes = drawn(FIELDS, "importance")
+    assert axes.get_yticklabels()[0].get_text() == "weight bits"
+    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "message"),
+    [
+        ("pie", {}, "kind 'pie', known: curve, map, pareto, importance, sensitivity"),
+        ("curve", {"over": ["bits"]}, "over 'bits'"),
+        ("curve", {}, "rule: over one or two of them; say which with --over"),
+        ("map", {"over": [BITS]}, f"a map over {BITS}, rule: over two of them"),
+        ("map", {"over": [BITS, KIND], "others": "worst"}, "others 'worst', known: best, mean"),
+        ("pareto", {"objectives": ["cores", "accuracy"]}, "objective 'cores'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(kind: str, more: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        picture_of(rows_over(*FIELDS), FIELDS, kind, **more)
