@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.comparing.compare import compare
+from hypr_neuro.comparing.compare import ComparedEpoch, compare
 from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.comparing.inference import compare_inference
 from hypr_neuro.data.score import Score
@@ -32,6 +32,7 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.search_rate import search_rate
 from hypr_neuro.studies.fields import LEARN, NETWORK, PROFILE, QUANTIZE, TRAINING, of_section, with_entry
 from hypr_neuro.studies.spec import Study
+from hypr_neuro.train.loop import evaluate
 from hypr_neuro.workflow.stages import fit
 from hypr_neuro.workflow.stages_learning import from_scratch
 from hypr_neuro.workflow.tasks import for_width, task_for
@@ -136,20 +137,19 @@ def _quantized(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
     return _inference(job, data, net, qnet) | _rounding(qnet) | _room(job, qnet, data, learning=False)
 
 
-def _learned(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
-    """Return the figures before and after learning on the chip."""
-    net, qnet, data, options, epochs = _start(job, data, net)
+def _learned(job: Job, given: SequenceData, trained: Network) -> dict[str, Any]:
+    """Return the figures before and after learning on the chip; of float those of the trained network, undisturbed."""
+    net, qnet, data, options, epochs = _start(job, given, trained)
     before = _scores(job, data, net, qnet, "start ")
     run = learn(qnet, data, epochs=epochs, options=options, progress=False)
+    after = _inference(job, data, net, run.qnet)
+    if job.study.start != "trained":
+        # the float side of that is as damaged, or as untrained, as the start was
+        del after["agreement"]
+        after |= _on_both_parts(job, given, trained, "float ")
     last = run.epochs[-1]
     counts = {"weights saturated": last.weights_saturated, "clips": sum(last.clips.values()), "rate": options.rate}
-    return (
-        before
-        | _inference(job, data, net, run.qnet)
-        | counts
-        | _rounding(qnet)
-        | _room(job, qnet, data, learning=options)
-    )
+    return before | after | counts | _rounding(qnet) | _room(job, qnet, data, learning=options)
 
 
 def _compared(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
@@ -158,18 +158,22 @@ def _compared(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
     comparison = compare(net, qnet, data, epochs=epochs, options=options, part=job.study.part, progress=False)
     first, last = comparison.epochs[0], comparison.epochs[-1]
     cosines = [c for c in last.cosine.values() if not math.isnan(c)]
-    figures = {
-        "start accuracy": first.device_accuracy,
-        "accuracy": last.device_accuracy,
-        "float accuracy": last.float_accuracy,
-        "gap": comparison.gap,
-        "least cosine": min(cosines, default=math.nan),
-        "mean cosine": float(np.mean(cosines)) if cosines else math.nan,
-        "weight distance": last.weight_distance,
-        "weights saturated": last.weights_saturated,
-        "clips": sum(last.clips.values()),
-        "rate": options.rate,
-    }
+    figures = (
+        _sides(first, "start ")
+        | _sides(last, "")
+        | {
+            "gap": comparison.gap,
+            "least cosine": min(cosines, default=math.nan),
+            "mean cosine": float(np.mean(cosines)) if cosines else math.nan,
+            "weight distance": last.weight_distance,
+            "weights saturated": last.weights_saturated,
+            "clips": sum(last.clips.values()),
+            "rate": options.rate,
+        }
+    )
+    if other := _other_part(job, data):
+        figures |= _named(evaluate(comparison.device, data, other, learned=False), f"{other} ")
+        figures |= _named(evaluate(comparison.float_net, data, other, learned=False), f"{other} float ")
     return figures | _rounding(qnet) | _room(job, qnet, data, learning=options)
 
 
@@ -219,10 +223,32 @@ def _inference(job: Job, data: SequenceData, net: Network, qnet: QuantizedNetwor
     scores = compare_inference(net, qnet, data, job.study.part)
     figures = _named(scores.integer_score, "") | _named(scores.float_score, "float ")
     figures |= {"agreement": scores.agreement, "saturations": sum(sum(e.values()) for e in scores.events.values())}
-    other = "test" if job.study.part == "validation" else "validation"
-    if np.any(data.split == other):
-        figures |= _named(compare_inference(net, qnet, data, other).integer_score, f"{other} ")
+    if other := _other_part(job, data):
+        scores = compare_inference(net, qnet, data, other)
+        figures |= _named(scores.integer_score, f"{other} ") | _named(scores.float_score, f"{other} float ")
     return figures
+
+
+def _other_part(job: Job, data: SequenceData) -> str:
+    """Return the one of validation and test that settings are not chosen on, "" where the data have none."""
+    other = "test" if job.study.part == "validation" else "validation"
+    return other if np.any(data.split == other) else ""
+
+
+def _on_both_parts(job: Job, data: SequenceData, net: Network, prefix: str) -> dict[str, Any]:
+    """Return the scores of a float network on the study's part and on the other one."""
+    figures = _named(evaluate(net, data, job.study.part, learned=False), prefix)
+    if other := _other_part(job, data):
+        figures |= _named(evaluate(net, data, other, learned=False), f"{other} {prefix}")
+    return figures
+
+
+def _sides(epoch: ComparedEpoch, prefix: str) -> dict[str, Any]:
+    """Return the scores of device and float rule after an epoch."""
+    if epoch.device_squared_error is None:
+        return {f"{prefix}accuracy": epoch.device_accuracy, f"{prefix}float accuracy": epoch.float_accuracy}
+    errors = epoch.device_squared_error, epoch.float_squared_error
+    return dict(zip((f"{prefix}squared error", f"{prefix}float squared error"), errors, strict=True))
 
 
 def _named(score: Score, prefix: str) -> dict[str, Any]:
