@@ -9,7 +9,7 @@ import typer
 
 from hypr_neuro.cli.console import command
 from hypr_neuro.cli.networks import refused
-from hypr_neuro.cli.options import Json, check_not_read
+from hypr_neuro.cli.options import Json, check_file, check_not_read
 from hypr_neuro.cli.tables import emit
 
 EXAMPLES = ("hypr-neuro export runs/a/network.h5 --out runs/a/network.nir",)
@@ -32,6 +32,7 @@ def run(
     if not isinstance(net, (Network, QuantizedNetwork)):
         raise refused(network, net, "floats, or integers for a profile")
     check_not_read(path, network)
+    check_file("--out", path, ".nir")
     summary = write_nir(net, path)
     if isinstance(net, Network):
         require_equal_networks(net, read_own(path))

@@ -64,6 +64,7 @@ def run(
     from hypr_neuro.placement.place import nothing_learns
 
     qnet = get_quantized(network)
+    folder = None if out is None else RunFolder(out)
     there = replace(qnet, profile=get_profile_of(qnet, profile, override, flash, ram))
     reason = nothing_learns(there) if learning is None else ""
     learns = not reason if learning is None else learning
@@ -73,8 +74,8 @@ def run(
     # without samples a step is bounded, and nothing is known of a sample
     section = placement.section() | ({} if samples is None else cost.figures()) | {"estimate": cost.as_dict()}
     section |= {"not_learning": reason} if reason else {}
-    if out is not None:
-        RunFolder(out).merge("placement", section)
+    if folder is not None:
+        folder.merge("placement", section)
     if json:
         emit(section, True)
         return

@@ -19,6 +19,7 @@ from hypr_neuro.cli.options import (
     Encode,
     Json,
     Seed,
+    check_file,
     check_not_read,
     with_encoder,
 )
@@ -47,6 +48,8 @@ EXAMPLES = (
     "hypr-neuro simulate runs/a/quantized.h5 --data unlabelled.npz --predictions out.csv",
     "hypr-neuro simulate runs/a/quantized.h5 --samples 4 --device lava --trace a.trace",
 )
+TRACES, ANSWERS = (".h5", ".hdf5"), (".csv", ".npz")
+"""Endings of the files that it writes."""
 COUNTED = ("synaptic operations", "saturations and wraps")
 
 
@@ -108,9 +111,7 @@ def run(
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
 
-    _check_trace(trace, record)
-    if trace is not None:
-        check_not_read(trace, network, float_network)
+    _check_files(trace, record, predictions, network, float_network)
     net, source = load(network), choose_data(data, data_dir, seed, with_encoder(None, encode), network=network)
     sequences, labelled = sequences_of(source, net, network)
     is_float = isinstance(net, Network)
@@ -120,6 +121,7 @@ def run(
             f"--out {out}: a report needs labels, '{sequences.name}' has none; --predictions keeps answers"
         )
     float_net = _float_beside(float_network, net, network)
+    answers_file = path_of(predictions, network, sequences, labelled=labelled)
     if out is not None and isinstance(net, QuantizedNetwork):
         _report(out, net, float_network, sequences)
         source.note(out)
@@ -152,7 +154,6 @@ def run(
         beside = answers if not labelled else None
         facts |= _beside(float_net, samples_run, beside, rates=isinstance(net, QuantizedNetwork))
     facts |= {} if trace is None else {"trace": str(trace)}
-    answers_file = path_of(predictions, network, sequences, labelled=labelled)
     if answers_file is not None:
         write_predictions(answers_file, answers)
         facts["predictions in"] = str(answers_file)
@@ -321,14 +322,18 @@ def _check_options(
         )
 
 
-def _check_trace(trace: Path | None, record: list[str] | None) -> None:
-    """Raise InputError for --record without --trace, and for a trace in a folder that does not exist."""
+def _check_files(
+    trace: Path | None, record: list[str] | None, predictions: Path | None, network: Path, float_network: Path | None
+) -> None:
+    """Raise InputError for --record without --trace, and for files that cannot be written or that are read."""
     from hypr_neuro.errors import InputError
 
     if record and trace is None:
         raise InputError("--record says what --trace keeps; give --trace FILE, too")
-    if trace is not None and not trace.parent.is_dir():
-        raise InputError(f"--trace {trace}: folder '{trace.parent}' does not exist; create it first")
+    for option, path, endings in (("--trace", trace, TRACES), ("--predictions", predictions, ANSWERS)):
+        if path is not None:
+            check_not_read(path, network, float_network)
+            check_file(option, path, *endings)
 
 
 def _on_device(

@@ -18,6 +18,15 @@ OTHERS = "Output"
 class Command(TyperCommand):
     """A command whose options stand in groups, by their `rich_help_panel`, before its examples."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line; refuse empty text, which as a path would be the folder that one is in."""
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        for param in self.get_params(ctx):
+            value = given.get(param.name)
+            if "" in (value if isinstance(value, list | tuple) else (value,)):
+                ctx.fail(f"Invalid value for '{max(param.opts, key=len)}': '', rule: text that is not empty")
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, each group under its heading."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -85,8 +94,19 @@ def _refused(error: Any, given: Sequence[str]) -> int:
         ctx = getattr(error, "ctx", None)
         name = "" if ctx is None or ctx.parent is None else f" {ctx.info_name}"
         remedy = f"; `hypr-neuro{name} -h` shows what there is"
-        refuse(f"{' '.join(error.format_message().split()).rstrip('.?')}{remedy}", "--json" in given)
+        refuse(f"{_told(error)}{remedy}", "--json" in given)
     return int(error.exit_code)
+
+
+def _told(error: Any) -> str:
+    """Return the words of an error, with the value where they name the rule alone."""
+    cause = error.__cause__
+    if hasattr(cause, "errors") and (findings := cause.errors()):
+        from hypr_neuro.graph.spec import rule_of
+
+        if rule := rule_of(findings[0]):
+            error.message = f"{findings[0].get('input')!r:.60}, rule: {rule}"
+    return " ".join(error.format_message().split()).rstrip(".?")
 
 
 def _write(formatter: Any, groups: Iterable[tuple[str, list[tuple[str, str]]]]) -> None:

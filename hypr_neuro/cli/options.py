@@ -146,6 +146,21 @@ def check_not_read(out: Path, *read: Path | None) -> None:
             raise InputError(f"'{out}' would be overwritten, and the command reads it; choose another name or --out")
 
 
+def check_file(option: str, path: Path, *endings: str) -> None:
+    """Raise InputError, before anything runs, for a file that an option names and that cannot be written.
+
+    `endings` are those of the kinds of file that can be.
+    """
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.files.store import require_writable
+
+    if path.suffix not in endings:
+        raise InputError(f"{option} {path}, rule: the name of a file that ends in {' or '.join(endings)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path}: folder '{path.parent}' does not exist; create it first")
+    require_writable(path)
+
+
 def check_channels(data: SequenceData, channels: int) -> None:
     """Raise InputError if a network of so many input channels cannot take the data."""
     from hypr_neuro.errors import InputError

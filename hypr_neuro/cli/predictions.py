@@ -48,8 +48,17 @@ def sequences_of(source: DataSource, net: AnyNetwork, network: Path) -> tuple[Se
 
 
 def path_of(predictions: Path | None, network: Path, data: SequenceData, *, labelled: bool) -> Path | None:
-    """Return the file for answers: the one that is given; without labels one beside the network."""
-    return predictions if predictions or labelled else network.parent / f"{data.name}_predictions.csv"
+    """Return the file for answers: the one that is given; without labels one beside the network.
+
+    Raise InputError if that cannot be written.
+    """
+    from hypr_neuro.files.store import require_writable
+
+    if predictions or labelled:
+        return predictions
+    beside = network.parent / f"{data.name}_predictions.csv"
+    require_writable(beside)
+    return beside
 
 
 def told_of(answers: Array, data: SequenceData, *, as_json: bool) -> dict[str, Any]:

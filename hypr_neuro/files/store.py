@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Raise InputError, as `write_atomically` would, for a file that cannot be written; an existing one stays."""
+
+    def nothing(temporary: Path) -> None:
+        raise _TrialError
+
+    with suppress(_TrialError):
+        write_atomically(path, nothing)
+
+
+class _TrialError(Exception):
+    """Leave `write_atomically` before the file is renamed."""
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -78,12 +79,40 @@ class NetworkSpec(BaseModel):
     frozen: list[str] = Field(default_factory=list)
 
 
-EXPLAINED = {
-    "extra_forbidden": "unknown key; check its spelling and place",
-    "model_type": "a mapping is expected; in a profile a number is written {value: …, unit: …, source: …}",
-    "missing": "is missing",
+RULES = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "a mapping"),
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "string_too_short": "a text that is not empty",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "literal_error": "{expected}",
 }
-"""Plain words for pydantic's commonest findings."""
+"""What is asked for, by pydantic's name of the finding."""
+QUANTITY = "{value: …, unit: …, source: …}"
+"""How a profile writes a number."""
+PAIR = "a pair of them, [low, high]"
+KINDS = ("bool", "int", "float", "str")
+
+
+def rule_of(found: Mapping[str, Any]) -> str:
+    """Return in plain words what a finding of pydantic asks for, "" where it has a sentence of its own."""
+    context = found.get("ctx", {})
+    if found["type"] == "model_type" and context["class_name"].startswith("Quantity["):
+        return f"a mapping {QUANTITY}"
+    if (rule := RULES.get(found["type"])) is not None:
+        return rule.format(**{name: f"{v:g}" if isinstance(v, float) else v for name, v in context.items()})
+    # of the many that no description here meets
+    message = str(found["msg"])
+    return message.removeprefix("Input should be ") if message.startswith("Input should be ") else ""
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
@@ -91,14 +120,37 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     findings = error.errors()
     # an unknown key is often the one that is missing, misspelt
     first = next((found for found in findings if found["type"] == "extra_forbidden"), findings[0])
-    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-    message = EXPLAINED.get(first["type"], first["msg"])
-    if first["type"] == "extra_forbidden":
-        message += like_and_known(str(first["loc"][-1]), _keys_at(model, first["loc"][:-1]))
     if first["type"] == "value_error":  # of a check of ours, which names key and value itself
         return str(first["ctx"]["error"])
-    others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"key '{key}' = {first.get('input')!r:.60}: {message}{others}"
+    place = _place(first["loc"])
+    more = len({_place(found["loc"]) for found in findings} - {place})
+    others = f" (and {more} more)" if more else ""
+    key = f"key '{'.'.join(map(str, place)) or '(top level)'}'"
+    if first["type"] == "missing":
+        written = f"; a number is written {QUANTITY}" if place[-1] in ("value", "unit", "source") else ""
+        return f"{key} is missing{written}{others}"
+    told = f"{key} = {first.get('input')!r:.60}"
+    if first["type"] == "extra_forbidden":
+        known = like_and_known(str(place[-1]), _keys_at(model, place[:-1]))
+        return f"{told}: unknown key; check its spelling and place{known}{others}"
+    asked = [_alternative(found) for found in findings if _place(found["loc"]) == place]
+    rules = list(dict.fromkeys(filter(None, asked)))
+    return f"{told}, rule: {_either(rules)}{others}" if rules else f"{told}: {first['msg']}{others}"
+
+
+def _place(loc: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Return the keys that lead to a value, without pydantic's names of the kinds that the value may be of."""
+    kinds = [i for i, part in enumerate(loc) if isinstance(part, str) and (part in KINDS or "[" in part)]
+    return tuple(loc[: kinds[0]] if kinds else loc)
+
+
+def _alternative(found: Mapping[str, Any]) -> str:
+    """Return one of the things that a value may be."""
+    return PAIR if any(str(part).startswith("tuple[") for part in found["loc"]) else rule_of(found)
+
+
+def _either(rules: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(rules[:-1]), rules[-1])))
 
 
 def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

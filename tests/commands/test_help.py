@@ -6,13 +6,15 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import ENVIRONMENT, called
+from commands import ENVIRONMENT, called, refusal
 from typer.main import get_command
 
 from hypr_neuro.cli import GROUPS, app, choices
+from hypr_neuro.testing.networks import random_network
 
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 PROGRAM: Any = get_command(app)
@@ -87,7 +89,7 @@ WRONG = {
     "target": (("compile", "missing.h5", "--target", "lavva"), "'lavva' (did you mean 'lava'?), known: "),
     "reset": (("import", "missing.nir", "--reset", "substract"), "'substract' (did you mean 'subtract'?), known: "),
     "option": (("train", "--epocs", "3"), "--epocs"),
-    "number": (("train", "--epochs", "many"), "valid integer"),
+    "number": (("train", "--epochs", "many"), "'many', rule: a whole number"),
     "command": (("trian",), "No such command 'trian'. Did you mean 'train'"),
 }
 
@@ -110,3 +112,40 @@ def test_without_json_an_error_is_one_line_alone() -> None:
     assert done.stderr.startswith("hypr-neuro: error: ")
     assert done.stderr.count("\n") == 1
     assert "`hypr-neuro train -h` shows what there is" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("train", "--epochs", "-1"), "'--epochs': '-1', rule: at least 1"),
+        (("train", "--epochs", "2.5"), "'--epochs': '2.5', rule: a whole number"),
+        (("train", "--rate", "fast"), "'--rate': 'fast', rule: a number"),
+        (("learn", "q.h5", "--seed", str(1 << 32)), f"'--seed': '{1 << 32}', rule: at most {(1 << 32) - 1}"),
+    ],
+)
+def test_a_value_out_of_range_is_shown_with_the_rule(words: tuple[str, ...], told: str) -> None:
+    assert told in refusal(*words, run=called)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("data", "profiles", "diff", "report")])
+def test_an_empty_path_is_not_the_folder_that_one_is_in(name: str) -> None:
+    needed = [p.name for p in PROGRAM.commands[name].params if p.param_type_name == "argument" and p.required]
+    for words in ([name, *needed, "--out", ""], *([name, ""] for _ in needed[:1])):
+        assert "'', rule: text that is not empty" in refusal(*words, run=called)
+
+
+def test_files_to_write_are_checked_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is no file, and is never read."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.h5").mkdir()
+    for option, path, told in (
+        ("--trace", "t.txt", "--trace t.txt, rule: the name of a file that ends in .h5 or .hdf5"),
+        ("--trace", "f.h5", "it is a folder or a device"),
+        ("--predictions", "u.txt", "--predictions u.txt, rule: the name of a file that ends in .csv or .npz"),
+        ("--predictions", "gone/u.csv", "--predictions gone/u.csv: folder 'gone' does not exist; create it first"),
+        ("--predictions", f"{'n' * 256}.csv", "too long; choose a shorter name"),
+    ):
+        assert told in refusal("simulate", "n.h5", option, path, run=called)
+    random_network("lif", 1, hidden=(2,), inputs=2, outputs=2).save("n.h5")
+    assert "rule: the name of a file that ends in .nir" in refusal("export", "n.h5", "--out", "x.txt", run=called)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "n.h5"]
