@@ -29,10 +29,11 @@ SHOWN = (
 
 def show_status(plan: StudyPlan, json: bool) -> None:
     """Show how far a study is."""
-    waiting = plan.waiting()
-    refused = [t.number for t in plan.trials if "refused" in (plan.folder.result(t) or {})]
-    facts = {"folder": str(plan.folder.path), "trials": len(plan.trials), "finished": len(plan.trials) - len(waiting)}
-    emit(facts | {"refused": len(refused), "waiting": [t.number for t in waiting][:20]}, json, plan.study.title)
+    finished = plan.folder.results(plan.trials)
+    waiting = [t.number for t in plan.trials if t.digest not in finished]
+    refused = sum("refused" in figures for figures in finished.values())
+    facts = {"folder": str(plan.folder.path), "trials": len(plan.trials), "finished": len(finished)}
+    emit(facts | {"refused": refused, "waiting": waiting[:20]}, json, plan.study.title)
 
 
 def show_trials(plan: StudyPlan, waiting: int, json: bool) -> None:
@@ -67,7 +68,8 @@ def show_table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
         print_json(as_json(rows).rstrip())
         return
     parts = ("validation", "test") if plan.study.part == "validation" else ("test", "validation")
-    shown = [name for figure in SHOWN for name in (figure, f"{parts[1]} {figure}") if name in columns_of(rows)]
+    columns = columns_of(rows)
+    shown = [name for figure in SHOWN for name in (figure, f"{parts[1]} {figure}") if name in columns]
     names = [*plan.study.values(), *shown]
     cells = [[_cell(row, name) for name in names] for row in rows]
     print_table([_heading(name, parts[0]) for name in names], cells, plan.study.title)

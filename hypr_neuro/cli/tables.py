@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ SHARES = (
     "steps below half a unit",
 )
 """Figures that are shares, beside whatever is called an accuracy."""
+
+LONG = 100
+"""Rows from which a table is laid out here: the same, but for words that are longer than a column."""
 
 
 def emit(content: dict[str, Any], as_json: bool, title: str = "") -> None:
@@ -110,14 +114,36 @@ def print_table(headings: list[str], table_rows: list[list[Any]], title: str = "
         show_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for column, width in zip(columns, _widths(columns, console.width - 2 * len(columns)), strict=True):
-        numbers = all(cell[:1] in "0123456789+-–" for cell in column[1:])
-        table.add_column(column[0], overflow="fold", width=width, justify="right" if numbers else "left")
-    for row in cells:
+    widths = _widths(columns, console.width - 2 * len(columns))
+    numbers = [all(cell[:1] in "0123456789+-–" for cell in column[1:]) for column in columns]
+    for column, width, right in zip(columns, widths, numbers, strict=True):
+        table.add_column(column[0], overflow="fold", width=width, justify="right" if right else "left")
+    is_long = len(cells) > LONG
+    for row in () if is_long else cells:
         table.add_row(*map(Text, row))
     print()
     console.print(table)
+    for row in cells if is_long else ():
+        print("\n".join(_lines(row, widths, numbers)))
     print()
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
+    """Return the lines of a row; rich takes 1.5 ms for the same, which thousands of rows do not have."""
+    parts = [
+        [cell] if len(cell) <= width and "\n" not in cell else _wrapped(cell, width)
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    lines = []
+    for i in range(max(map(len, parts), default=0)):
+        texts = [part[i] if i < len(part) else "" for part in parts]
+        padded = [t.rjust(w) if r else t.ljust(w) for t, w, r in zip(texts, widths, right, strict=True)]
+        lines.append("  ".join(padded) + " ")
+    return lines
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    return [part for line in cell.split("\n") for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]]
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:

@@ -68,7 +68,8 @@ class StudyPlan:
 
     def waiting(self) -> list[Trial]:
         """Return the trials that are not finished."""
-        return [t for t in self.trials if self.folder.result(t) is None]
+        finished = self.folder.results(self.trials)
+        return [t for t in self.trials if t.digest not in finished]
 
     def add(self, chosen: list[dict[str, Any]]) -> None:
         """Add the trials of combinations."""

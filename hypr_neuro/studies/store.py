@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +25,7 @@ from hypr_neuro.studies.trials import HOW_MANY, Trial
 
 STUDY, TRIALS = "study.yaml", "trials"
 SETTINGS, RESULT = "settings.yaml", "result.json"
+SECONDS = re.compile(r"^seconds: (\d+(?:\.\d+)?)$", re.MULTILINE)
 SOURCES = ("*.py", "*.yaml")
 PACKAGES = ("hypr_neuro", "hypr_neuro.sim", "hypr_neuro.compilers", "hypr_neuro.hardware_profiles")
 """Folders of the program, of which the last three lie beside it in a checkout."""
@@ -75,21 +79,30 @@ class StudyFolder:
 
     def result(self, trial: Trial) -> dict[str, Any] | None:
         """Return what a trial gave, None where it is not finished: no result, or one that is not whole."""
-        content = _content(self.trial(trial))
+        content = _content(f"{self.path}/{TRIALS}", trial.digest)
         return None if content is None else content["figures"]
 
-    def earlier(self, trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+    def results(self, trials: Iterable[Trial]) -> dict[str, dict[str, Any]]:
+        """Return what the finished ones of these trials gave, by digest, in their order."""
+        folder = f"{self.path}/{TRIALS}"
+        found = ((t.digest, _content(folder, t.digest)) for t in trials)
+        return {digest: content["figures"] for digest, content in found if content is not None}
+
+    def earlier(self, trials: Sequence[Trial], present: Container[str] = ()) -> dict[str, dict[str, Any]]:
         """Return what trials with the same settings and seed gave under other digests, by digest of today.
 
         That is a result of other sources of the program, or of other data: still a figure, but not of this study.
+        Folders of digests that are `present` are passed over.
         """
         wanted = {combination(t.settings, t.seed): t.digest for t in trials}
+        known = set(wanted.values())
         found: dict[str, tuple[float, dict[str, Any]]] = {}
-        for folder in (self.path / TRIALS).glob("*"):
-            content = None if folder.name in wanted.values() else _content(folder)
+        folder = f"{self.path}/{TRIALS}"
+        for name in _names_in(folder):
+            content = None if name in known or name in present else _content(folder, name)
             digest = None if content is None else wanted.get(combination(content["settings"], content["seed"]))
             if content is not None and digest is not None:
-                when = (folder / RESULT).stat().st_mtime
+                when = os.stat(f"{folder}/{name}/{RESULT}").st_mtime
                 found[digest] = max(found.get(digest, (0.0, {})), (when, content["figures"]), key=lambda pair: pair[0])
         return {digest: figures for digest, (_, figures) in found.items()}
 
@@ -103,6 +116,18 @@ class StudyFolder:
         write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         content = {"digest": trial.digest, "settings": trial.settings, "seed": trial.seed, "figures": figures}
         write_text(folder / RESULT, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+    def seconds(self, trial: Trial) -> float:
+        """Return the seconds that a finished trial took, NaN where that is not known.
+
+        They are read as the line that they stand in: YAML takes a hundred times as long.
+        """
+        try:
+            text = (self.trial(trial) / SETTINGS).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return math.nan
+        found = SECONDS.search(text)
+        return math.nan if found is None else float(found[1])
 
     def forget(self, trial: Trial) -> None:
         """Remove what a trial gave, so that it runs again."""
@@ -123,20 +148,43 @@ def combination(settings: dict[str, Any], seed: int) -> str:
     return json.dumps([settings, seed], sort_keys=True)
 
 
-def _content(folder: Path) -> dict[str, Any] | None:
-    """Return a trial's result as it stands in its folder, None where there is none that is whole."""
+def _names_in(folder: str) -> list[str]:
     try:
-        text = (folder / RESULT).read_text(encoding="utf-8")
-        content = json.loads(text, parse_constant=_refused)
-    except (OSError, ValueError, RecursionError):
-        return None
-    kinds = {"digest": str, "settings": dict, "seed": int, "figures": dict}
-    fits = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in kinds.items())
-    return content if fits and content["figures"] and content["digest"] == folder.name else None
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _refused(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refused)
+KINDS = {"digest": str, "settings": dict, "seed": int, "figures": dict}
+"""What a result holds."""
+
+
+def _content(folder: str, digest: str) -> dict[str, Any] | None:
+    """Return a trial's result as it stands in its folder, None where there is none that is whole.
+
+    Paths are texts here: a `Path` takes as long as the file.
+    """
+    try:
+        with open(f"{folder}/{digest}/{RESULT}", encoding="utf-8") as file:
+            content = DECODER.decode(file.read())
+    except (OSError, ValueError, RecursionError):
+        return None
+    fits = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in KINDS.items())
+    if not fits or content["digest"] != digest:
+        return None
+    return content if content["figures"] and all(map(_is_figure, content["figures"].values())) else None
+
+
+def _is_figure(value: object) -> bool:
+    """Tell whether a value can stand in a result: JSON also reads 1e999, which is infinite, and numbers without end."""
+    if isinstance(value, (int, float)):
+        return -sys.float_info.max <= value <= sys.float_info.max
+    return value is None or isinstance(value, (str, list))
 
 
 def code_digest() -> str:

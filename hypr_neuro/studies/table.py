@@ -23,9 +23,9 @@ def trial_rows(plan: StudyPlan) -> list[dict[str, Any]]:
     where there are none, "warnings" where there were any. Trials that are not finished have what they gave under other
     sources or data, which "earlier" says.
     """
-    present = {t.digest: figures for t in plan.trials if (figures := plan.folder.result(t)) is not None}
+    present = plan.folder.results(plan.trials)
     missing = [t for t in plan.trials if t.digest not in present]
-    earlier = plan.folder.earlier(missing) if missing else {}
+    earlier = plan.folder.earlier(missing, present) if missing else {}
     rows = []
     for trial in plan.trials:
         figures = present.get(trial.digest) or earlier.get(trial.digest)
