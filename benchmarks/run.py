@@ -13,6 +13,7 @@ import sys
 from lava_learning import lava_learning
 from learning import learning
 from simulation import simulation
+from studies import studies
 from training import training
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     learning(quick)
     lava_learning(quick)
     training(quick)
+    studies(quick)
 
 
 if __name__ == "__main__":

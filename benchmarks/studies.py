@@ -147,7 +147,7 @@ def studies(quick: bool) -> None:
         inputs = inputs_in(folder)
         overhead(folder, inputs, 20 if quick else 200)
         many(folder, inputs, 300 if quick else 10_000)
-        workers(folder, 4 if quick else 16, 1 if quick else 4)
+        workers(folder, 4 if quick else 10, 1 if quick else 3)
 
 
 if __name__ == "__main__":
