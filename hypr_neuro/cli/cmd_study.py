@@ -24,7 +24,7 @@ EXAMPLES = (
     "hypr-neuro study run widths.yaml --out runs/widths",
     "hypr-neuro study run --network runs/a/network.h5 --data digits --vary weight_bits=2:8 --out runs/w",
     "hypr-neuro study status runs/widths",
-    "hypr-neuro study table runs/widths --csv widths.csv",
+    "hypr-neuro study table runs/widths --write widths.html",
     "hypr-neuro study best runs/widths --within 1 --write chip.yaml",
     "hypr-neuro study plot runs/widths --kind sensitivity --write one_less.png",
     "hypr-neuro study rerun runs/widths 12",
@@ -92,7 +92,10 @@ def run(
         str, typer.Option(metavar="COLUMN", help="What shall be small: memory bits, cores, a field (best).")
     ] = "memory bits",
     write: Annotated[
-        Path | None, typer.Option("--write", help="Profile of the chip (best), or figure, .png or .svg (plot).")
+        Path | None,
+        typer.Option(
+            "--write", help="Profile of the chip (best), figure, .png or .svg (plot), .html, .csv or .json (table)."
+        ),
     ] = None,
     figure: Annotated[
         str | None, choice(FIGURES, "--kind", help="What is drawn (plot); default: by what varies.")
@@ -119,7 +122,7 @@ def run(
             raise InputError(f"study {action}: the folder is missing; give that of --out")
         plan = prepare(StudyFolder(target).study(), target)
         if action == "table":
-            show_table(plan, csv, json)
+            show_table(plan, [file for file in (csv, write) if file is not None], json, within, least)
         elif action == "best":
             show_best(plan, within, least, write, json)
         elif action == "plot":
@@ -171,7 +174,7 @@ def _run(
             advance(done, total, "trials")
             finished = iter(range(done + 1, total + 1))
             run_trials(plan, client, lambda *_: advance(next(finished), total, "trials"))
-    show_table(plan, csv, json)
+    show_table(plan, [] if csv is None else [csv], json, 1.0, "memory bits")
 
 
 def _study(

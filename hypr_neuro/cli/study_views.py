@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +47,16 @@ def show_trials(plan: StudyPlan, waiting: int, json: bool) -> None:
     print(f"{len(plan.trials)} trials, of which {waiting} would run")
 
 
-def show_table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
-    """Write or print the table of what is finished."""
+def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float, least: str) -> None:
+    """Write and print the table of what is finished."""
     from hypr_neuro.cli.encodings import print_json
-    from hypr_neuro.files.store import write_text
+    from hypr_neuro.studies.results import results_of
     from hypr_neuro.studies.rows import EARLIER
-    from hypr_neuro.studies.table import as_csv, as_json, columns_of, rows_of
+    from hypr_neuro.studies.table import as_json, columns_of
+    from hypr_neuro.studies.written import write_table
 
-    rows = rows_of(plan)
+    results = results_of(plan)
+    rows = results.rows
     earlier = sum(row.get(EARLIER, 0) for row in rows)
     if earlier:
         print(
@@ -62,8 +64,8 @@ def show_table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
             "data than today's; `hypr-neuro study run` makes them anew",
             file=sys.stderr,
         )
-    if csv is not None:
-        write_text(csv, as_csv(rows))
+    for file in files:
+        write_table(file, results, within, least)
     if json:
         print_json(as_json(rows).rstrip())
         return
@@ -73,8 +75,8 @@ def show_table(plan: StudyPlan, csv: Path | None, json: bool) -> None:
     names = [*plan.study.values(), *shown]
     cells = [[_cell(row, name) for name in names] for row in rows]
     print_table([_heading(name, parts[0]) for name in names], cells, plan.study.title)
-    if csv is not None:
-        print(f"table of {len(rows)} rows: '{csv}'")
+    for file in files:
+        print(f"table of {len(rows)} rows: '{file}'")
 
 
 def _heading(name: str, part: str) -> str:

@@ -64,13 +64,17 @@ def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Chosen:
     best = best_of(numbered, figure)
     if figure == ACCURACY:
         enough = [row for row in numbered if row[figure] >= best[figure] - within / 100 - ROUNDING]
-        rule = f"least {cost} among rows within {within:g} points of the best mean accuracy, {best[figure]:.1%}"
+        rule = f"least {cost} among rows within {_points(within)} of the best mean accuracy, {best[figure]:.1%}"
         chosen = min(enough, key=lambda row: (row[cost], -row[figure]))
     else:
         enough = [row for row in numbered if row[figure] <= best[figure] * (1 + within / 100)]
         rule = f"least {cost} among rows within {within:g} % of the least mean squared error, {best[figure]:.4g}"
         chosen = min(enough, key=lambda row: (row[cost], row[figure]))
     return Chosen(chosen, best, figure, cost, rule)
+
+
+def _points(within: float) -> str:
+    return f"{within:g} point{'' if within == 1 else 's'}"
 
 
 def profile_of(study: Study, row: dict[str, Any]) -> Profile:

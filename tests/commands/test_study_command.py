@@ -68,6 +68,9 @@ def test_the_command_runs_lists_and_tells(data: Path, tmp_path: Path) -> None:
     assert answer("study", "status", out)["finished"] == 2
     assert answer("study", "table", out, "--csv", tmp_path / "t.csv") == rows
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 3
+    assert answer("study", "table", out, "--write", tmp_path / "t.html") == rows
+    assert "<table data-sorted>" in (tmp_path / "t.html").read_text()
+    assert "ends in .html, .csv or .json" in refusal("study", "table", out, "--write", tmp_path / "t.txt")
     best = answer("study", "best", out, "--within", "100", "--write", tmp_path / "chip.yaml")
     assert best["settings"] == {"precision.weight_bits": 4}
     assert hn.load_profile(tmp_path / "chip.yaml").precision.weight_bits.value == 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,8 +13,8 @@ from hypr_neuro.studies.figures.picture import Picture, count_axis, unit_of
 from hypr_neuro.studies.knee import RULE
 from hypr_neuro.studies.pareto import Front
 
-MOST_NAMED = 10
-"""Points of a front up to which each has its settings beside it."""
+LETTER, LINE = 0.016, 0.06
+"""Width of a letter and height of a line beside a point, as shares of the axes."""
 
 
 def front_picture(rows: Sequence[dict[str, Any]], front: Front) -> Picture:
@@ -46,6 +46,8 @@ def front_picture(rows: Sequence[dict[str, Any]], front: Front) -> Picture:
         count_axis(axes, "x")
         count_axis(axes, "y")
         axes.margins(0.08)
+        if len(columns) == 2:
+            _name_points(axes, front, (across, up))
         return legend
 
     return Picture("pareto", f"Pareto front of {short(across)} and {short(up)}", caption, draw)
@@ -72,18 +74,41 @@ def _points(axes: Axes, front: Front, others: Sequence[dict[str, Any]], columns:
     if front.knee is not None:
         (ring,) = axes.plot(*at(front.knee), "o", color=ORANGE, markersize=10, fillstyle="none", markeredgewidth=2)
         legend.append(("knee", ring))
-    if plane and len(front.rows) <= MOST_NAMED:
-        for row in front.rows:
-            axes.annotate(
-                _settings(front, row),
-                at(row),
-                xytext=(4, -4),
-                textcoords="offset points",
-                va="top",
-                fontsize=FONT - 2.5,
-                color=INK,
-            )
     return legend
+
+
+def _name_points(axes: Axes, front: Front, columns: tuple[str, str]) -> None:
+    """Write the settings beside the points of a front, the knee and the ends first, where there is room."""
+    factors = [unit_of(column)[0] for column in columns]
+    order = [front.rows[0], front.rows[-1], *front.rows]
+    if front.knee is not None:
+        order.insert(0, front.knee)
+    shares = [_share_of(*axes.get_xlim()), _share_of(*axes.get_ylim())]
+    taken: list[tuple[float, float, float]] = []
+    for row in {id(row): row for row in order}.values():
+        point = (row[columns[0]] * factors[0], row[columns[1]] * factors[1])
+        text = _settings(front, row)
+        x, y = (share(value) for share, value in zip(shares, point, strict=True))
+        width = LETTER * len(text)
+        left = x if x < 0.6 else x - width
+        if any(abs(y - other) < LINE and left < end and start < left + width for start, end, other in taken):
+            continue
+        taken.append((left, left + width, y))
+        axes.annotate(
+            text,
+            point,
+            xytext=(4 if x < 0.6 else -4, -4),
+            textcoords="offset points",
+            va="top",
+            ha="left" if x < 0.6 else "right",
+            fontsize=FONT - 2.5,
+            color=INK,
+        )
+
+
+def _share_of(low: float, high: float) -> Callable[[float], float]:
+    """Return where a value lies between the ends of an axis, 0…1."""
+    return lambda value: (value - low) / (high - low)
 
 
 def _settings(front: Front, row: dict[str, Any], names: bool = False) -> str:

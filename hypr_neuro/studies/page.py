@@ -1,0 +1,191 @@
+"""The page of a study: one self-contained HTML file in the style of the report, its table sorted by a click.
+
+The only script is the one that sorts, which the page's security policy names by its digest; without it the page is
+whole. Equal results give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import platform
+import shlex
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hypr_neuro.errors import HyprError
+from hypr_neuro.report.drawing import Drawing, drawing
+from hypr_neuro.report.values import Data, clean, show
+from hypr_neuro.studies.choose import Chosen
+from hypr_neuro.studies.columns import short
+from hypr_neuro.studies.figures.changes import sensitivity_picture
+from hypr_neuro.studies.figures.front import front_picture
+from hypr_neuro.studies.figures.picture import Picture
+from hypr_neuro.studies.figures.shares import importance_picture
+from hypr_neuro.studies.knee import RULE
+from hypr_neuro.studies.page_table import cell_of, heading_of, table_of
+from hypr_neuro.studies.pareto import COST, Front
+from hypr_neuro.studies.plot import picture_of
+from hypr_neuro.studies.results import WITHIN, StudyResults
+from hypr_neuro.studies.rows import EARLIER
+from hypr_neuro.studies.work import REFUSED
+
+FOLDER = Path(__file__).parent
+STYLE = FOLDER.parent / "report" / "style.css"
+PACKAGES = ("numpy", "numba", "matplotlib")
+
+
+def page_of(results: StudyResults, within: float = WITHIN, least: str = COST) -> str:
+    """Return the HTML page of a study.
+
+    Parameters
+    ----------
+    results
+        Of the study.
+    within, least
+        What is good enough and what shall be small, see `studies.choose.choose`.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["show"] = lambda value: show(clean(value))
+    script = (FOLDER / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    css = STYLE.read_text(encoding="utf-8") + (FOLDER / "page.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(
+        css=Markup(css), script=Markup(script), digest=Markup(digest), **context(results, within, least)
+    )
+
+
+def context(results: StudyResults, within: float, least: str) -> Data:
+    """Return everything that the template reads."""
+    chosen, no_choice = _tried(lambda: results.choose(within, least))
+    front, no_front = _tried(results.pareto)
+    figures, reasons = _figures(results, front, within, least)
+    if no_choice:
+        reasons.insert(0, ("Good enough", no_choice))
+    if no_front:
+        reasons.append(("Pareto front", no_front))
+    study = results.study
+    refused = [row for row in results.rows if REFUSED in row]
+    return {
+        "title": study.title or f"{study.run} of {Path(study.data).stem}",
+        "study": study,
+        "data": Path(study.data).name,
+        "profile": Path(str(study.set.get("profile", study.profile))).name,
+        "trials": len(results.trials),
+        "total": results.total,
+        "rows": len(results.rows) - len(refused),
+        "earlier": sum(row.get(EARLIER, 0) for row in results.rows),
+        "tiles": _tiles(results, chosen, front),
+        "rules": _rules(chosen, front),
+        "figures": figures,
+        "reasons": list(dict(reasons).items()),
+        "table": table_of(results, _marks(results, chosen, front)),
+        "refused": [([show(clean(row[name])) for name in results.fields], row[REFUSED]) for row in refused],
+        "fields": [short(name) for name in results.fields],
+        "commands": _commands(results.folder, within, least),
+        "yaml": yaml.safe_dump(study.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=False),
+        "versions": _versions(),
+    }
+
+
+def _rules(chosen: Chosen | None, front: Front | None) -> list[str]:
+    """Return what "good enough" and "knee" mean here."""
+    rules = [] if chosen is None else [f"Good enough: {chosen.rule}."]
+    if front is not None and front.knee is not None:
+        rules.append(f"{RULE[0].upper()}{RULE[1:]}.")
+    return rules
+
+
+def _tried(make: Callable[[], Any]) -> tuple[Any, str]:
+    """Return what is made, or None and the reason."""
+    try:
+        return make(), ""
+    except HyprError as error:
+        return None, str(error)
+
+
+def _figures(
+    results: StudyResults, front: Front | None, within: float, least: str
+) -> tuple[list[tuple[str, Drawing]], list[tuple[str, str]]]:
+    """Return title and drawing of the figures that can be drawn, and why others cannot."""
+    over = results.fields[:2] if len(results.fields) > 2 else ()
+    makers: dict[str, Callable[[], Picture]] = {
+        "Over the fields": lambda: picture_of(results.rows, results.fields, over=over),
+        "Sensitivity": lambda: sensitivity_picture(results.sensitivity(results.start(within, least))),
+        "Importance": lambda: importance_picture(results.importance()),
+    }
+    if front is not None:
+        makers["Pareto front"] = lambda: front_picture(results.rows, front)
+    drawn, reasons = [], []
+    for name in ("Over the fields", "Pareto front", "Sensitivity", "Importance"):
+        picture, reason = _tried(makers[name]) if name in makers else (None, "")
+        if picture is not None:
+            drawn.append((picture.title, drawing(picture.name, picture.draw, picture.caption, height=picture.height)))
+        elif reason:
+            reasons.append((name, reason))
+    return drawn, reasons
+
+
+def _tiles(results: StudyResults, chosen: Chosen | None, front: Front | None) -> list[Data]:
+    """Return what a reader seeks first: the best, the cheapest that is good enough, the knee."""
+    if chosen is None:
+        return []
+    knee = None if front is None else front.knee
+    named = [("best", chosen.best), ("cheapest good enough", chosen.row), ("knee of the Pareto front", knee)]
+    labels: dict[int, list[str]] = {}
+    for label, row in named:
+        if row is not None:
+            labels.setdefault(id(row), []).append(label)
+    rows = {id(row): row for _, row in named if row is not None}
+    return [_tile(results, " and ".join(words), rows[key], chosen) for key, words in labels.items()]
+
+
+def _tile(results: StudyResults, label: str, row: dict[str, Any], chosen: Chosen) -> Data:
+    settings = [f"{short(name)} {show(clean(row[name]))}" for name in results.fields]
+    costs = dict.fromkeys((chosen.cost, COST))
+    taken = [f"{cell_of(row, name)} {heading_of(results, name)}" for name in costs if name not in results.fields]
+    return {
+        "label": label[0].upper() + label[1:],
+        "good": row is chosen.row,
+        "figure": cell_of(row, chosen.figure),
+        "settings": settings,
+        "detail": "; ".join([heading_of(results, chosen.figure), *taken]),
+    }
+
+
+def _marks(results: StudyResults, chosen: Chosen | None, front: Front | None) -> dict[int, str]:
+    """Return what a row is, by its id."""
+    marks: dict[int, list[str]] = {}
+    if chosen is not None:
+        marks.setdefault(id(chosen.best), []).append("best")
+        marks.setdefault(id(chosen.row), []).append("cheapest good enough")
+    for row in [] if front is None else front.rows:
+        marks.setdefault(id(row), []).append("knee" if front is not None and row is front.knee else "front")
+    return {row: ", ".join(words) for row, words in marks.items()}
+
+
+def _commands(folder: Path, within: float, least: str) -> list[str]:
+    """Return the commands that make the study and its results again."""
+    at = shlex.quote(str(folder))
+    file = shlex.quote(str(folder / "study.yaml"))
+    return [
+        f"hypr-neuro study run {file} --out {at}",
+        f"hypr-neuro study table {at} --write table.html",
+        f"hypr-neuro study best {at} --within {within:g} --least {shlex.quote(least)} --write chip.yaml",
+    ]
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what writes the page."""
+    return {"hypr-neuro": version("hypr-neuro"), "Python": platform.python_version()} | {
+        name: version(name) for name in PACKAGES
+    }
