@@ -36,6 +36,7 @@ from typing import Any, TypeGuard
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.faults import told
+from hypr_neuro.files.kinds import COMPILED, require_kind
 from hypr_neuro.files.store import content_digest, make_folder, write_atomically, write_text
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
@@ -122,10 +123,11 @@ def compile_network(
     Raises
     ------
     InputError
-        For an unknown target or option, a target that the profile does not list, or a network that the target cannot
-        express.
+        For an unknown target or option, a target that the profile does not list, a network that the target cannot
+        express, or a folder that holds a run or a study.
     """
     require_path("out", out, "the folder to write")
+    require_kind(Path(out), COMPILED)
     known = targets()
     if target not in known:
         raise InputError(f"unknown target {among(target, known)}")

@@ -12,7 +12,7 @@ import typer
 
 from hypr_neuro.cli.choices import DEVICES, choice
 from hypr_neuro.cli.console import RichConsole, command
-from hypr_neuro.cli.networks import get_float, get_quantized
+from hypr_neuro.cli.networks import check_same_network, get_float, get_quantized
 from hypr_neuro.cli.options import LEARNING, Data, DataDir, Encode, Json, Out, Seed, check_channels, with_encoder
 from hypr_neuro.cli.rates import searched_rate
 from hypr_neuro.cli.run_data import choose_data
@@ -88,6 +88,8 @@ def run(
     require_capability(device, "learn")
     if not scratch:
         check_same(net, qnet, f"'{network}'", f"'{quantized}'")
+    for path, given in ((network, net), (quantized, qnet)):
+        check_same_network(out, path, given)
     task = task_for(sequences)
     kind = "scratch" if scratch else "fine_tuning"
     default = for_width(task.scratch if scratch else task.fine_tuning, qnet.profile)

@@ -112,8 +112,14 @@ def run(
     from hypr_neuro.errors import InputError
     from hypr_neuro.exchange.importing import import_file
     from hypr_neuro.exchange.nir.options import check_dt
+    from hypr_neuro.files.kinds import COMPILED, RUN, STUDY, kinds_in
+    from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.files.store import make_folder
 
+    held = kinds_in(out)
+    trained = ["a training"] if RUN in held and RunFolder(out, create=False).read("training") is not None else []
+    if found := [kind for kind in held if kind in (STUDY, COMPILED)] + trained:
+        raise InputError(f"--out {out}: the folder holds {found[0]}; choose another for what is imported")
     if dt is not None and dt > 0:  # the readers refuse the others, in words of their own
         check_dt(dt)
     choices: dict[str, Any] = {

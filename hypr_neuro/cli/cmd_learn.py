@@ -113,7 +113,7 @@ def run(
     From labels of classes or, of a regression, from targets in the outputs' units.
     """
     from hypr_neuro.cli.graphs import encoded
-    from hypr_neuro.cli.networks import get_quantized
+    from hypr_neuro.cli.networks import check_same_network, get_quantized
     from hypr_neuro.data.checks import require_two_classes
     from hypr_neuro.data.doubts import warn_of
     from hypr_neuro.data.score import doubts_of
@@ -128,6 +128,7 @@ def run(
     check_channels(data_given, qnet.inputs)
     sequences = encoded(qnet, data_given)
     check_not_read(out / "learned.h5", network)
+    check_same_network(out, network, qnet)
     options = LearnOptions(
         rate=LearnOptions.rate if rate is None else rate,
         decay=decay,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hypr_neuro.cli.console import command
-from hypr_neuro.cli.networks import get_quantized
+from hypr_neuro.cli.networks import check_same_network, get_quantized
 from hypr_neuro.cli.options import CHIP, Data, DataDir, Flash, Json, Override, Ram, Seed, get_profile_of
 from hypr_neuro.cli.tables import emit, print_table
 
@@ -64,6 +64,8 @@ def run(
     from hypr_neuro.placement.place import nothing_learns
 
     qnet = get_quantized(network)
+    if out is not None:
+        check_same_network(out, network, qnet)
     folder = None if out is None else RunFolder(out)
     there = replace(qnet, profile=get_profile_of(qnet, profile, override, flash, ram))
     reason = nothing_learns(there) if learning is None else ""

@@ -12,6 +12,7 @@ import typer
 
 from hypr_neuro.cli.choices import ROUNDINGS, choice
 from hypr_neuro.cli.console import command
+from hypr_neuro.cli.networks import check_same_network
 from hypr_neuro.cli.options import (
     CHIP,
     Data,
@@ -145,6 +146,7 @@ def run(
         source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=network)
         sequences = source.load()
         check_channels(sequences, net.inputs)
+    check_same_network(folder_path, network, net)
     folder = RunFolder(folder_path)
     path = folder.file("quantized.h5")
     _say_replaced(folder, chip.name)

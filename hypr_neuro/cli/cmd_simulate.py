@@ -10,7 +10,7 @@ import typer
 from hypr_neuro.cli.choices import DEVICES, PARTS, choice
 from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.graphs import FLOAT, LAVA, encoded, input_encoding, record_all, run_on
-from hypr_neuro.cli.networks import get_float
+from hypr_neuro.cli.networks import check_same_network, get_float
 from hypr_neuro.cli.options import (
     DATA,
     RUN,
@@ -123,7 +123,7 @@ def run(
     float_net = _float_beside(float_network, net, network)
     answers_file = path_of(predictions, network, sequences, labelled=labelled)
     if out is not None and isinstance(net, QuantizedNetwork):
-        _report(out, net, float_network, sequences)
+        _report(out, net, network, float_network, sequences)
         source.note(out)
     samples_run = sequences if part == ALL or not labelled else sequences.part(part)
     if samples is not None:
@@ -192,7 +192,9 @@ def _scores(score: Score) -> dict[str, float]:
     return score.figures() | labelled
 
 
-def _report(out: Path, qnet: QuantizedNetwork, float_network: Path | None, sequences: SequenceData) -> None:
+def _report(
+    out: Path, qnet: QuantizedNetwork, network: Path, float_network: Path | None, sequences: SequenceData
+) -> None:
     """Add to a run folder what its report says of the integers beside float."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
@@ -200,7 +202,10 @@ def _report(out: Path, qnet: QuantizedNetwork, float_network: Path | None, seque
 
     if float_network is None:
         raise InputError("--out needs --network: the report sets the integer network beside the float one")
-    stages.simulate_stage(RunFolder(out), get_float(float_network, foreign=True), qnet, sequences)
+    net = get_float(float_network, foreign=True)
+    for path, given in ((network, qnet), (float_network, net)):
+        check_same_network(out, path, given)
+    stages.simulate_stage(RunFolder(out), net, qnet, sequences)
 
 
 def _in_units(net: AnyNetwork, network: Path, readout: Array, samples: SequenceData) -> Array:

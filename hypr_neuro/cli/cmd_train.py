@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hypr_neuro.graph.network import Network
     from hypr_neuro.train.run import Epoch
 
-PROFILE = "loihi2"
+PROFILE, NAME = "loihi2", "network.h5"
 HOW, FLOAT, FIXED = "Training", "Training in float", "Training in integers (--arithmetic fixed)"
 EXAMPLES = (
     "hypr-neuro train --data digits --out runs/a",
@@ -226,13 +226,15 @@ def run(
 
 
 def _check_folder(out: Path, arithmetic: str) -> None:
-    """Raise InputError for a run folder that holds a training of the other arithmetic: files of both would mix."""
+    """Raise InputError for a folder that holds a training of the other arithmetic, or a network of another origin."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
 
     told = RunFolder(out, create=False).read("training") if (out / "results").is_dir() else None
     if isinstance(told, dict) and (held := told.get("arithmetic", ARITHMETICS[0])) != arithmetic:
         raise InputError(f"'{out}' holds a training in --arithmetic {held}; choose another --out, or delete it")
+    if told is None and (out / NAME).exists() and not (out / "checkpoint").exists():
+        raise InputError(f"'{out / NAME}' comes from no training; choose another --out, or delete it")
 
 
 def _flags(key: str, value: Any) -> list[str]:

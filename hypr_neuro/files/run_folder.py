@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import FileFormatError, InputError
+from hypr_neuro.files.kinds import RUN, require_kind
 from hypr_neuro.files.store import make_folder, write_text
 
 SECTIONS = (
@@ -45,11 +46,12 @@ FINISHED = "finished"
 
 
 class RunFolder:
-    """Read and write the sections of a run."""
+    """Read and write the sections of a run; refuse a folder that holds a study or a compiled network."""
 
     def __init__(self, path: str | Path, create: bool = True) -> None:
         self.path = Path(path)
         if create:
+            require_kind(self.path, RUN)
             make_folder(self.path)
         elif not (self.path / "results").is_dir():
             raise InputError(

@@ -82,3 +82,44 @@ def test_a_damaged_note_is_as_none(content: str, run: Path, tmp_path: Path) -> N
     (tmp_path / "results" / "source.json").write_text(content)
     (tmp_path / "network.h5").write_bytes((run / "network.h5").read_bytes())
     assert "--data is missing" in refused("simulate", tmp_path / "network.h5")
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_folders_of_another_kind_are_refused_and_stay_as_they_were(run: Path, data: Path, tmp_path: Path) -> None:
+    """Studies, compiled networks, imported networks, runs of another network: named, before anything is written."""
+    network, study, compiled, imported = run / "network.h5", tmp_path / "s", tmp_path / "c", tmp_path / "i"
+    quantized, nir = tmp_path / "q" / "quantized.h5", tmp_path / "n.nir"
+    here("quantize", network, "--out", quantized.parent)
+    here("export", network, "--out", nir)
+    (study / "trials").mkdir(parents=True)
+    (study / "study.yaml").write_text("run: {}\n")
+    here("compile", quantized, "--out", compiled)
+    here("import", nir, "--out", imported)
+    other = tmp_path / "o"
+    here("train", "--data", data, "--epochs", "2", "--seed", "4", "--out", other)
+    here("quantize", other / "network.h5")
+    before = held(tmp_path)
+    a_study, a_program, a_run = "holds a study", "holds a compiled network", "holds a run"
+    for words, out, told in (
+        (("train", "--data", data), study, f"{a_study} (study.yaml), rule: a run; choose another folder"),
+        (("train", "--data", data), compiled, f"{a_program} (manifest.json), rule: a run"),
+        (("train", "--data", data), imported, "network.h5' comes from no training; choose another --out"),
+        (("quantize", network), study, a_study),
+        (("quantize", network), other, f"holds another network (network.h5) than '{network}'; choose another --out"),
+        (("place", quantized), other, "holds another network (quantized.h5)"),
+        (("learn", quantized, "--rate", "0.2"), other, "holds another network (quantized.h5)"),
+        (("compare", network, quantized), other, "holds another network (network.h5)"),
+        (("simulate", quantized, "--network", network), other, "holds another network (quantized.h5)"),
+        (("compile", quantized), study, a_study),
+        (("compile", quantized), other, f"{a_run} (results), rule: a compiled network"),
+        (("import", nir), study, a_study),
+        (("import", nir), compiled, a_program),
+        (("import", nir), other, "holds a training"),
+    ):
+        assert told in refused(*words, "--out", out), words
+    assert held(tmp_path) == before
+    here("quantize", nir, "--data", data, "--out", other.parent / "again")
+    here("place", quantized, "--out", quantized.parent)
