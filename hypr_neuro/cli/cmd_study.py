@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from hypr_neuro.cli.choices import choice
 from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
 from hypr_neuro.cli.study_views import draw_plot, show_best, show_status, show_table, show_trials
+from hypr_neuro.cli.study_words import study_of
 
 if TYPE_CHECKING:
     from hypr_neuro.studies.plan import StudyPlan
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 ACTIONS = ("run", "status", "table", "best", "plot", "rerun")
 FIGURES, OTHERS = ("curve", "map", "pareto", "importance", "sensitivity"), ("best", "mean")
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
+SAMPLERS = ("grid", "random", "tpe", "nsga2")
 EXAMPLES = (
     "hypr-neuro study run widths.yaml --out runs/widths",
     "hypr-neuro study run --network runs/a/network.h5 --data digits --vary weight_bits=2:8 --out runs/w",
@@ -69,6 +72,14 @@ def run(
         int | None,
         typer.Option(metavar="N", min=1, help="So many combinations, drawn (default: all).", rich_help_panel=RUN),
     ] = None,
+    sampler: Annotated[
+        str | None,
+        choice(SAMPLERS, help="Which combinations (default: grid, with --trials random).", rich_help_panel=RUN),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Database that gets a copy for optuna-dashboard.", rich_help_panel=RUN),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Processes on this machine (default: its cores).", rich_help_panel=RUN),
@@ -106,7 +117,7 @@ def run(
     others: Annotated[str, choice(OTHERS, help="What stands for the other fields then (plot).")] = "best",
     objective: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN[=max|min]", help="Two or more: columns of the Pareto front (plot)."),
+        typer.Option(metavar="COLUMN[=max|min]", help="What is sought (tpe, nsga2), and axes of the front (plot)."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -133,27 +144,30 @@ def run(
         else:
             _rerun(plan, numbers or [], json)
         return
-    given = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
-    study = _study(target, given, vary or [], constant or [], {"seeds": seeds, "trials": trials})
+    given: dict[str, Any] = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
+    given |= {"sampler": sampler, "seeds": seeds, "trials": trials}
+    study = study_of(target, given, vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
-    _run(study, folder, workers, scheduler, tls, dry_run, csv, json)
+    _run(study, folder, _Where(workers, scheduler, tls, storage), dry_run, csv, json)
 
 
-def _run(
-    study: Study,
-    folder: Path,
-    workers: int | None,
-    scheduler: str | None,
-    tls: Path | None,
-    dry_run: bool,
-    csv: Path | None,
-    json: bool,
-) -> None:
+@dataclass(frozen=True)
+class _Where:
+    """Where trials run, and which database gets a copy."""
+
+    workers: int | None = None
+    scheduler: str | None = None
+    tls: Path | None = None
+    storage: str | None = None
+
+
+def _run(study: Study, folder: Path, where: _Where, dry_run: bool, csv: Path | None, json: bool) -> None:
     """Run what waits of a study, and print its table."""
     from hypr_neuro.numbers.threads import threads
     from hypr_neuro.studies.coordinator import require_dask, workers_of
     from hypr_neuro.studies.coordinator import run as run_trials
     from hypr_neuro.studies.plan import check, prepare
+    from hypr_neuro.studies.storage import copied
 
     plan = prepare(study, folder)
     check(plan)
@@ -165,76 +179,18 @@ def _run(
     plan.folder.open(study)
     for path in plan.folder.unreadable(plan.trials):
         print(f"result '{path}' cannot be read; its trial runs again", file=sys.stderr)
+    copy = copied(where.storage, plan)
     done, total = len(plan.trials) - len(waiting), plan.total
     if not waiting:
         print(f"nothing to do: all {total} trials in '{folder}' are finished", file=sys.stderr)
     else:
-        count = min(workers or threads(), len(waiting))
-        with RichConsole(quiet=json).progress("study") as advance, workers_of(count, scheduler, _tls(tls)) as client:
+        count = min(where.workers or threads(), len(waiting))
+        cluster = workers_of(count, where.scheduler, _tls(where.tls))
+        with RichConsole(quiet=json).progress("study") as advance, cluster as client:
             advance(done, total, "trials")
             finished = iter(range(done + 1, total + 1))
-            run_trials(plan, client, lambda *_: advance(next(finished), total, "trials"))
+            run_trials(plan, client, lambda trial, _: (advance(next(finished), total, "trials"), copy(trial)))
     show_table(plan, [] if csv is None else [csv], json, 1.0, "memory bits")
-
-
-def _study(
-    file: Path | None, given: dict[str, Any], vary: list[str], constant: list[str], counts: dict[str, int | None]
-) -> Study:
-    """Return the study of a file, with what the command line says in place of it, or that of the command line."""
-    from hypr_neuro.errors import InputError
-    from hypr_neuro.studies.spec import from_folder, load_study, parse_study
-
-    said: dict[str, Any] = {name: str(value) for name, value in given.items() if value is not None}
-    said |= {name: value for name, value in counts.items() if value is not None}
-    if vary:
-        said["vary"] = dict(_field(text) for text in vary)
-    if constant:
-        said["set"] = dict(_value(text) for text in constant)
-    if file is None:
-        if "vary" not in said:
-            raise InputError("study run: give a study file, or --vary, such as --vary weight_bits=2:8")
-        said |= _data(said)
-        return from_folder(parse_study({"run": "quantize"} | said, "study"), Path.cwd())
-    stated = load_study(file).model_dump(mode="json", by_alias=True)
-    return from_folder(parse_study(stated | said, f"study '{file}'"), Path.cwd())
-
-
-def _data(said: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of the command line, or those that the network's run folder remembers."""
-    from hypr_neuro.cli.options import key_value
-    from hypr_neuro.cli.run_data import choose_data
-
-    network = said.get("network")
-    source = choose_data(said.get("data"), None, 0, network=None if network is None else Path(network))
-    options = dict(key_value(text) for text in source.options) | ({"seed": source.seed} if source.seed else {})
-    return {"data": source.name, "data_options": options} | (
-        {} if source.folder is None else {"data_dir": source.folder}
-    )
-
-
-def _field(text: str) -> tuple[str, Any]:
-    """Return name and values of NAME=FROM:TO, NAME=FROM:TO:STEP or NAME=A,B,C."""
-    from hypr_neuro.errors import InputError
-    from hypr_neuro.files.yaml_file import parse_yaml
-
-    name, equals, values = text.partition("=")
-    parts = values.split(":")
-    if not name or not equals or not values:
-        raise InputError(f"--vary {text}: rule: NAME=FROM:TO, NAME=FROM:TO:STEP or NAME=A,B,C")
-    if 2 <= len(parts) <= 3 and all(part.lstrip("-").isdecimal() for part in parts):
-        return name, dict(zip(("from", "to", "step"), map(int, parts), strict=False))
-    return name, [parse_yaml(value, f"--vary {text}") for value in values.split(",")]
-
-
-def _value(text: str) -> tuple[str, Any]:
-    """Return name and value of NAME=VALUE, as YAML reads it."""
-    from hypr_neuro.errors import InputError
-    from hypr_neuro.files.yaml_file import parse_yaml
-
-    name, equals, value = text.partition("=")
-    if not name or not equals or not value:
-        raise InputError(f"--set {text}: rule: NAME=VALUE, such as training.epochs=5")
-    return name, parse_yaml(value, f"--set {text}")
 
 
 def _names(text: str | None) -> list[str]:
@@ -283,4 +239,4 @@ def _rerun(plan: StudyPlan, numbers: list[int], json: bool) -> None:
         raise InputError("study rerun: which trials is missing; give their numbers")
     for number in numbers:
         plan.folder.forget(known[number])
-    _run(plan.study, plan.folder.path, None, None, None, False, None, json)
+    _run(plan.study, plan.folder.path, _Where(), False, None, json)

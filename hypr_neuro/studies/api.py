@@ -15,6 +15,7 @@ from hypr_neuro.studies.choose import Chosen, choose
 from hypr_neuro.studies.coordinator import require_dask, run, workers_of
 from hypr_neuro.studies.plan import check, prepare
 from hypr_neuro.studies.spec import Study, from_folder, load_study, parse_study
+from hypr_neuro.studies.storage import copied
 from hypr_neuro.studies.table import columns_of, rows_of
 
 
@@ -58,6 +59,7 @@ def study(
     workers: int | None = None,
     scheduler: str | None = None,
     security: Mapping[str, Any] | None = None,
+    storage: str | None = None,
     progress: bool | None = None,
 ) -> StudyTable:
     """Run a study, or what of it is not finished, and return its table.
@@ -76,6 +78,8 @@ def study(
         Address of a Dask cluster in place of them.
     security : mapping, optional
         Its TLS files, as `distributed.Security` takes them.
+    storage : str, optional
+        Address of a storage of Optuna's that gets a copy, for its dashboard: postgresql+psycopg://user@host/database.
     progress : bool, optional
         Show a bar; None: in terminals and notebooks.
 
@@ -98,6 +102,7 @@ def study(
     require_dask()
     check(plan)
     plan.folder.open(plan.study)
+    copy = copied(storage, plan)
     waiting, total = len(plan.waiting()), plan.total
     if waiting:
         with (
@@ -105,5 +110,5 @@ def study(
             workers_of(min(workers or threads(), waiting), scheduler, security) as client,
         ):
             finished = iter(range(len(plan.trials) - waiting + 1, total + 1))
-            run(plan, client, lambda *_: advance(next(finished), total, "trials"))
+            run(plan, client, lambda trial, _: (advance(next(finished), total, "trials"), copy(trial)))
     return StudyTable(rows_of(plan), Path(folder))

@@ -26,7 +26,7 @@ THREADS = {"HYPR_NEURO_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THRE
 """Of each worker on this machine: there are as many workers as cores, which must not fight for them."""
 
 
-def run(plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], None]) -> None:
+def run(plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], object]) -> None:
     """Run what waits, and keep each result as it arrives.
 
     Parameters

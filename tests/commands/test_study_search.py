@@ -1,0 +1,218 @@
+"""Combinations that follow from results: chosen by generations, the same after any interruption."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import answer, called, refusal
+from study_cases import ran, study, two_classes, workers_here
+
+from hypr_neuro.data import load_data
+from hypr_neuro.errors import InputError
+from hypr_neuro.studies.objectives import figure_names, objectives_of
+from hypr_neuro.studies.plan import StudyPlan, prepare
+from hypr_neuro.studies.spec import Span, parse_study
+from hypr_neuro.studies.table import as_csv, rows_of
+from hypr_neuro.studies.trials import combinations
+
+pytest.importorskip("optuna")
+SAMPLERS = ("tpe", "nsga2")
+VARY: dict[str, Any] = {
+    "weight_bits": {"from": 2, "to": 16},
+    "learn.rate": {"from": 1e-4, "to": 1e-1, "log": True},
+    "quantize.rounding": ["nearest", "stochastic"],
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_classes(tmp_path_factory.mktemp("study"))
+
+
+def searched(data: Path, sampler: str = "tpe", **more: Any) -> Any:
+    return study(
+        data, **({"run": "learn", "vary": VARY, "sampler": sampler, "trials": 24, "generation": 8, "seeds": 2} | more)
+    )
+
+
+def figures_of(settings: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Figures of a landscape that is known: accuracy is best at 11 bits and a rate of 0.01, memory is of the bits."""
+    bits, rate = settings["precision.weight_bits"], settings["learn.rate"]
+    if rate < 2e-4:
+        return {"refused": "too slow"}
+    share = 1.0 - 0.01 * (bits - 11) ** 2 - abs(rate - 0.01) + 1e-3 * seed
+    return {"accuracy": share, "memory bits": 1000 * bits, "energy nJ": None}
+
+
+def finish(plan: StudyPlan, figures: Callable[[dict[str, Any], int], dict[str, Any]] = figures_of) -> StudyPlan:
+    """Give every trial its figures, generation by generation."""
+    more = True
+    while more:
+        for trial in plan.waiting():
+            plan.folder.keep(trial, figures(trial.settings, trial.seed), 0.0)
+        more = plan.grow()
+    return plan
+
+
+def chosen(plan: StudyPlan) -> list[tuple[int, dict[str, Any], int, str]]:
+    return [(t.number, t.settings, t.seed, t.digest) for t in plan.trials]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("objectives", [{}, {"accuracy": "max", "memory bits": "min"}])
+def test_what_is_chosen_is_of_the_results_alone(
+    data: Path, tmp_path: Path, sampler: str, objectives: dict[str, str]
+) -> None:
+    made = searched(data, sampler, objectives=objectives)
+    whole = finish(prepare(made, tmp_path / "whole"))
+    assert len(whole.trials) == whole.total == 48
+    assert len({t.digest for t in whole.trials[:16]}) == 16
+    plan = prepare(made, tmp_path / "s")
+    assert chosen(plan) == chosen(whole)[:16]
+    assert not plan.grow()
+    # killed after any number of trials, in any order, it is asked again
+    for count in (5, 16, 17, 30, 40):
+        for trial in list(reversed(plan.trials))[: max(0, count - (len(plan.trials) - len(plan.waiting())))]:
+            plan.folder.keep(trial, figures_of(trial.settings, trial.seed), 0.0)
+        plan = prepare(made, tmp_path / "s")
+        assert chosen(plan) == chosen(whole)[: len(plan.trials)]
+    assert as_csv(rows_of(finish(plan))) == as_csv(rows_of(whole))
+    # more trials begin with the same ones, another result leads elsewhere
+    larger = prepare(searched(data, sampler, objectives=objectives, trials=40), tmp_path / "whole")
+    assert chosen(larger)[:48] == chosen(whole)
+    other = finish(
+        prepare(made, tmp_path / "other"), lambda settings, seed: figures_of(settings, 1 - seed) | {"accuracy": seed}
+    )
+    assert chosen(other)[:16] == chosen(whole)[:16]
+    assert chosen(other)[16:] != chosen(whole)[16:]
+
+
+def test_a_search_finds_more_than_chance(data: Path, tmp_path: Path) -> None:
+    best = {}
+    for sampler in ("random", *SAMPLERS):
+        plan = finish(prepare(searched(data, sampler, trials=60, generation=10, seeds=1), tmp_path / sampler))
+        # the generations that are drawn are left out, so is what is tried twice
+        best[sampler] = sum(sorted(row["accuracy"] for row in rows_of(plan)[20:] if "accuracy" in row)[-10:]) / 10
+    assert best["tpe"] > best["random"]
+    assert best["nsga2"] > best["random"]
+
+
+def test_values_lie_where_the_study_says(data: Path, tmp_path: Path) -> None:
+    vary = VARY | {
+        "learning.error_bits": [12, 4, 8],
+        "training.rate": {"from": 0.5, "to": "1e-2"},
+        "network.layers.0.size": {"from": 32, "to": 2, "log": True},
+        "precision.state_bits": {"from": 24, "to": 10, "step": 4},
+    }
+    for sampler in ("random", *SAMPLERS):
+        plan = finish(prepare(searched(data, sampler, vary=vary), tmp_path / sampler))
+        values = {name: [t.settings[name] for t in plan.trials] for name in plan.study.vary}
+        assert set(values["learning.error_bits"]) == {4, 8, 12}
+        assert set(values["quantize.rounding"]) == {"nearest", "stochastic"}
+        assert set(values["precision.state_bits"]) <= {24, 20, 16, 12}
+        for name, low, high, kind in (
+            ("learn.rate", 1e-4, 1e-1, float),
+            ("training.rate", 1e-2, 0.5, float),
+            ("network.layers.0.size", 2, 32, int),
+            ("precision.weight_bits", 2, 16, int),
+        ):
+            assert all(low <= value <= high and type(value) is kind for value in values[name]), (sampler, name)
+            assert len(set(values[name])) > 4
+        # by its logarithm: about a third of a draw in each decade
+        if sampler == "random":
+            assert 10 <= sum(value < 1e-2 for value in values["learn.rate"]) <= 42
+
+
+def test_drawn_fractions_begin_alike(data: Path) -> None:
+    few, many = (combinations(searched(data, "random", trials=n)) for n in (5, 30))
+    assert many[:5] == few
+    assert len({repr(one) for one in many}) == 30
+
+
+@pytest.mark.parametrize("run", ["quantize", "learn", "compare"])
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_objectives_are_the_columns_that_a_study_has(data: Path, tmp_path: Path, run: str, part: str) -> None:
+    with workers_here() as client:
+        plan = prepare(study(data, run=run, part=part, vary={"weight_bits": [8]}), tmp_path / "s")
+        ran(plan, client)
+    (row,) = rows_of(plan)
+    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(plan.study, False))
+
+
+def test_of_a_regression_the_error_is_sought(tmp_path: Path) -> None:
+    fields = {"run": "quantize", "data": "adding", "data_options": {"samples": 40, "steps": 30, "levels": 16}}
+    adding = parse_study(fields | {"vary": {"weight_bits": [8]}, "set": {"training.epochs": 1}}, "study")
+    regression = load_data("adding", **adding.data_options).regression
+    assert objectives_of(adding, regression) == {"squared error": "min"}
+    with workers_here() as client:
+        plan = prepare(adding, tmp_path / "s")
+        ran(plan, client)
+    (row,) = rows_of(plan)
+    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(adding, regression))
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "how many": ({"trials": None}, "sampler: tpe without trials, rule: how many combinations, such as trials: 50"),
+    "all": (
+        {"sampler": "grid", "vary": {"weight_bits": [4, 8]}},
+        "sampler: grid with trials: 24, rule: all combinations, or sampler: random",
+    ),
+    "all of fractions": (
+        {"sampler": None, "trials": None},
+        "vary: 'learn.rate' has fractions without end, rule: a list of values; or draw some with trials: N",
+    ),
+    "another sampler": ({"sampler": "cma"}, "key 'sampler' = 'cma'"),
+    "steps of fractions": ({"vary": {"learn.rate": {"from": 0.1, "to": 1.0, "step": 1}}}, "step = 1 of fractions"),
+    "logarithm of 0": ({"vary": {"learn.rate": {"from": 0.0, "to": 1.0, "log": True}}}, "log with 0.0, rule: from and"),
+    "no way to go": ({"vary": {"learn.rate": {"from": 0.1, "to": 0.1}}}, "from and to are both 0.1, rule: different"),
+    "endless": ({"vary": {"learn.rate": {"from": 0.1, "to": float("inf")}}}, "to"),
+    "both": ({"vary": {"weight_bits": {"from": 2, "to": 8, "step": 2, "log": True}}}, "step = 2 with log, rule: one"),
+    "a generation of one": ({"generation": 1}, "key 'generation' = 1"),
+    "up": ({"objectives": {"accuracy": "up"}}, "'up'"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_cannot_be_searched_is_refused(fault: str, data: Path) -> None:
+    change, message = FAULTS[fault]
+    with pytest.raises(InputError, match=re.escape(message)):
+        searched(data, **change)
+
+
+def test_an_unknown_objective_is_refused_before_anything_runs(data: Path, tmp_path: Path) -> None:
+    words = ("study", "run", "--data", data, "--out", tmp_path / "s", "--vary", "weight_bits=2:8", "--trials", "4")
+    told = refusal(*words, "--sampler", "tpe", "--objective", "acuracy=max", run=called)
+    assert "objectives: unknown 'acuracy' (did you mean 'accuracy'?)" in told
+    assert "objectives.accuracy' = 'up'" in refusal(*words, "--objective", "accuracy=up", run=called)
+    assert not (tmp_path / "s").exists()
+    fields = searched(data, objectives={"weight_bits": "min", "energy nJ": "min"})
+    assert objectives_of(fields, False) == {"precision.weight_bits": "min", "energy nJ": "min"}
+
+
+def test_what_no_generation_can_say_fails_and_the_search_goes_on(data: Path, tmp_path: Path) -> None:
+    plan = finish(prepare(searched(data, objectives={"energy nJ": "min"}), tmp_path / "s"))
+    assert len(plan.trials) == plan.total
+
+
+def test_spans_on_the_command_line_run_like_the_file(data: Path, tmp_path: Path) -> None:
+    words = ("study", "run", "--data", data, "--run", "learn", "--set", "training.epochs=1", "--sampler", "nsga2")
+    words += ("--vary", "learn.rate=0.001:0.1:log", "--vary", "weight_bits=4:8", "--trials", "4")
+    words += ("--objective", "accuracy", "--objective", "memory bits=min", "--out", tmp_path / "s")
+    rows = answer(*words)
+    assert rows
+    assert all(1e-3 <= row["learn.rate"] <= 1e-1 for row in rows)
+    held = prepare(study_of(tmp_path / "s"), tmp_path / "s").study
+    assert held.vary["learn.rate"] == Span.model_validate({"from": 0.001, "to": 0.1, "log": True})
+    shutil.rmtree(next((tmp_path / "s" / "trials").iterdir()))
+    assert answer(*words) == rows
+
+
+def study_of(folder: Path) -> Any:
+    from hypr_neuro.studies.store import StudyFolder
+
+    return StudyFolder(folder).study()
