@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.studies.columns import ACCURACY, ERROR
 from hypr_neuro.studies.fields import full_name
@@ -16,24 +19,18 @@ OF_RUN = {
 }
 
 
-def figure_names(study: Study, regression: bool) -> list[str]:
-    """Return the columns of figures that a study can have.
-
-    Parameters
-    ----------
-    study
-        What is run.
-    regression
-        Whether its data have targets in place of classes.
-    """
-    score = ERROR if regression else ACCURACY
+def figure_names(study: Study, data: SequenceData) -> list[str]:
+    """Return the columns of figures that a study on these data can have."""
+    score = ERROR if data.regression else ACCURACY
     other = "test" if study.part == "validation" else "validation"
-    kinds = {"quantize": ("", "float ", f"{other} "), "learn": ("", "float ", f"{other} ", "start ")}
-    scores = [f"{kind}{score}" for kind in kinds.get(study.run, ("", "float ", "start "))]
-    return [*scores, *OF_RUN[study.run], "clipped", "zeroed", *ROOM]
+    parts = ["", f"{other} "] if np.any(data.split == other) else [""]
+    scores = [f"{part}{side}{score}" for side in ("", "float ") for part in parts]
+    starts = {"learn": [f"start {score}"], "compare": [f"start {score}", f"start float {score}"]}
+    named = [*scores, *starts.get(study.run, []), *OF_RUN[study.run], "clipped", "zeroed", *ROOM]
+    return [name for name in named if name != "agreement" or study.start == "trained"]
 
 
-def objectives_of(study: Study, regression: bool) -> dict[str, str]:
+def objectives_of(study: Study, data: SequenceData) -> dict[str, str]:
     """Return what the study seeks by full name of the column, "max" or "min"; the score where it states nothing.
 
     Raises
@@ -42,8 +39,8 @@ def objectives_of(study: Study, regression: bool) -> dict[str, str]:
         For a name that is no column and no field that varies.
     """
     if not study.objectives:
-        return {ERROR: "min"} if regression else {ACCURACY: "max"}
-    known = figure_names(study, regression)
+        return {ERROR: "min"} if data.regression else {ACCURACY: "max"}
+    known = figure_names(study, data)
     found: dict[str, str] = {}
     for name, direction in study.objectives.items():
         column = name if name in known else _field(study, name)

@@ -138,7 +138,7 @@ def prepare(study: Study, folder: Path) -> StudyPlan:
     store = StudyFolder(folder)
     named = study.values().get(PROFILE, [study.set.get(PROFILE, study.profile)])
     chips = {name: content_digest(json.dumps(load_profile(name).dump(), sort_keys=True), {}) for name in named}
-    sought = objectives_of(study, data.regression)
+    sought = objectives_of(study, data)
     plan = StudyPlan(store, study, data, network, basis, chips, sought)
     if study.adaptive:
         plan.search = Search(study, list(sought.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,12 @@ VARY: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return two_classes(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with workers_here() as client:
+        yield client
 
 
 def searched(data: Path, sampler: str = "tpe", **more: Any) -> Any:
@@ -135,25 +141,26 @@ def test_drawn_fractions_begin_alike(data: Path) -> None:
 
 
 @pytest.mark.parametrize("run", ["quantize", "learn", "compare"])
-@pytest.mark.parametrize("part", ["validation", "test"])
-def test_objectives_are_the_columns_that_a_study_has(data: Path, tmp_path: Path, run: str, part: str) -> None:
-    with workers_here() as client:
-        plan = prepare(study(data, run=run, part=part, vary={"weight_bits": [8]}), tmp_path / "s")
-        ran(plan, client)
+@pytest.mark.parametrize(("part", "start"), [("validation", "trained"), ("test", "disturbed"), ("test", "scratch")])
+def test_objectives_are_the_columns_that_a_study_has(
+    data: Path, client: Any, tmp_path: Path, run: str, part: str, start: str
+) -> None:
+    if run == "quantize":
+        start = "trained"
+    plan = prepare(study(data, run=run, part=part, start=start, vary={"weight_bits": [8]}), tmp_path / "s")
+    ran(plan, client)
     (row,) = rows_of(plan)
-    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(plan.study, False))
+    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(plan.study, plan.data))
 
 
-def test_of_a_regression_the_error_is_sought(tmp_path: Path) -> None:
+def test_of_a_regression_the_error_is_sought(client: Any, tmp_path: Path) -> None:
     fields = {"run": "quantize", "data": "adding", "data_options": {"samples": 40, "steps": 30, "levels": 16}}
     adding = parse_study(fields | {"vary": {"weight_bits": [8]}, "set": {"training.epochs": 1}}, "study")
-    regression = load_data("adding", **adding.data_options).regression
-    assert objectives_of(adding, regression) == {"squared error": "min"}
-    with workers_here() as client:
-        plan = prepare(adding, tmp_path / "s")
-        ran(plan, client)
+    assert objectives_of(adding, load_data("adding", **adding.data_options)) == {"squared error": "min"}
+    plan = prepare(adding, tmp_path / "s")
+    ran(plan, client)
     (row,) = rows_of(plan)
-    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(adding, regression))
+    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(adding, plan.data))
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -170,7 +177,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "steps of fractions": ({"vary": {"learn.rate": {"from": 0.1, "to": 1.0, "step": 1}}}, "step = 1 of fractions"),
     "logarithm of 0": ({"vary": {"learn.rate": {"from": 0.0, "to": 1.0, "log": True}}}, "log with 0.0, rule: from and"),
     "no way to go": ({"vary": {"learn.rate": {"from": 0.1, "to": 0.1}}}, "from and to are both 0.1, rule: different"),
-    "endless": ({"vary": {"learn.rate": {"from": 0.1, "to": float("inf")}}}, "to"),
+    "endless": ({"vary": {"learn.rate": {"from": 0.1, "to": float("inf")}}}, "vary.learn.rate"),
     "both": ({"vary": {"weight_bits": {"from": 2, "to": 8, "step": 2, "log": True}}}, "step = 2 with log, rule: one"),
     "a generation of one": ({"generation": 1}, "key 'generation' = 1"),
     "up": ({"objectives": {"accuracy": "up"}}, "'up'"),
@@ -191,7 +198,7 @@ def test_an_unknown_objective_is_refused_before_anything_runs(data: Path, tmp_pa
     assert "objectives.accuracy' = 'up'" in refusal(*words, "--objective", "accuracy=up", run=called)
     assert not (tmp_path / "s").exists()
     fields = searched(data, objectives={"weight_bits": "min", "energy nJ": "min"})
-    assert objectives_of(fields, False) == {"precision.weight_bits": "min", "energy nJ": "min"}
+    assert objectives_of(fields, load_data(str(data))) == {"precision.weight_bits": "min", "energy nJ": "min"}
 
 
 def test_what_no_generation_can_say_fails_and_the_search_goes_on(data: Path, tmp_path: Path) -> None:
