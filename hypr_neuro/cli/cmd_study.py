@@ -12,15 +12,24 @@ import typer
 from hypr_neuro.cli.choices import choice
 from hypr_neuro.cli.console import RichConsole, command
 from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
-from hypr_neuro.cli.study_views import draw_plot, show_best, show_status, show_table, show_trials
+from hypr_neuro.cli.study_views import (
+    draw_plot,
+    full_columns,
+    show_best,
+    show_status,
+    show_table,
+    show_trials,
+    write_export,
+)
 from hypr_neuro.cli.study_words import study_of
 
 if TYPE_CHECKING:
     from hypr_neuro.studies.plan import StudyPlan
     from hypr_neuro.studies.spec import Study
 
-ACTIONS = ("run", "status", "table", "best", "plot", "rerun")
+ACTIONS = ("run", "status", "table", "best", "plot", "export", "rerun")
 FIGURES, OTHERS = ("curve", "map", "pareto", "importance", "sensitivity"), ("best", "mean")
+LEAST = "memory bits"
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
 SAMPLERS = ("grid", "random", "tpe", "nsga2")
 EXAMPLES = (
@@ -30,6 +39,7 @@ EXAMPLES = (
     "hypr-neuro study table runs/widths --write widths.html",
     "hypr-neuro study best runs/widths --within 1 --write chip.yaml",
     "hypr-neuro study plot runs/widths --kind sensitivity --write one_less.png",
+    "hypr-neuro study export runs/widths --out widths",
     "hypr-neuro study rerun runs/widths 12",
 )
 
@@ -39,7 +49,7 @@ def run(
     action: Annotated[str, typer.Argument(metavar="|".join(ACTIONS), help="What to do.")],
     target: Annotated[Path | None, typer.Argument(help="Study file (run), or folder of a study (all others).")] = None,
     numbers: Annotated[list[int] | None, typer.Argument(metavar="TRIAL...", help="Trials to run again.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the study; created if need be.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the study (run), or to write (export).")] = None,
     network: Annotated[
         Path | None, typer.Option(help="Trained network, in place of a study file.", rich_help_panel=NETWORK)
     ] = None,
@@ -100,8 +110,9 @@ def run(
         float, typer.Option(metavar="POINTS", min=0, help="How much worse than the best is good enough (best).")
     ] = 1.0,
     least: Annotated[
-        str, typer.Option(metavar="COLUMN", help="What shall be small: memory bits, cores, a field (best).")
-    ] = "memory bits",
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="What shall be small: memory bits (default), cores, a field (best)."),
+    ] = None,
     write: Annotated[
         Path | None,
         typer.Option(
@@ -131,14 +142,16 @@ def run(
     if action != "run":
         if target is None:
             raise InputError(f"study {action}: the folder is missing; give that of --out")
-        plan = prepare(StudyFolder(target).study(), target)
+        plan, costs = prepare(StudyFolder(target).study(), target), least or [LEAST]
         if action == "table":
-            show_table(plan, [file for file in (csv, write) if file is not None], json, within, least)
+            show_table(plan, [file for file in (csv, write) if file is not None], json, within, costs)
         elif action == "best":
-            show_best(plan, within, least, write, json)
+            show_best(plan, within, costs, write, json)
         elif action == "plot":
             shown = {"over": _names(over), "others": others, "objectives": _objectives(objective or [], plan)}
-            draw_plot(plan, write, figure, shown, within, least, json)
+            draw_plot(plan, write, figure, shown, within, costs, json)
+        elif action == "export":
+            write_export(plan, out, within, costs, json)
         elif action == "status":
             show_status(plan, json)
         else:
@@ -190,7 +203,7 @@ def _run(study: Study, folder: Path, where: _Where, dry_run: bool, csv: Path | N
             advance(done, total, "trials")
             finished = iter(range(done + 1, total + 1))
             run_trials(plan, client, lambda trial, _: (advance(next(finished), total, "trials"), copy(trial)))
-    show_table(plan, [] if csv is None else [csv], json, 1.0, "memory bits")
+    show_table(plan, [] if csv is None else [csv], json, 1.0, [LEAST])
 
 
 def _names(text: str | None) -> list[str]:
@@ -208,8 +221,7 @@ def _objectives(given: list[str], plan: StudyPlan) -> dict[str, Any] | None:
         return plan.objectives if len(plan.objectives) > 1 else None
     found: dict[str, Any] = {}
     for name, equals, direction in (text.partition("=") for text in given):
-        ends = [one for one in plan.study.vary if one.rpartition(".")[2] == name]
-        column = ends[0] if ends else name
+        column = full_columns(plan, [name])[0]
         found[column] = direction if equals else direction_of(column)
     return found
 

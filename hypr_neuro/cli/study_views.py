@@ -47,7 +47,7 @@ def show_trials(plan: StudyPlan, waiting: int, json: bool) -> None:
     print(f"{len(plan.trials)} trials, of which {waiting} would run")
 
 
-def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float, least: str) -> None:
+def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float, least: Sequence[str]) -> None:
     """Write and print the table of what is finished."""
     from hypr_neuro.cli.encodings import print_json
     from hypr_neuro.studies.results import results_of
@@ -65,7 +65,7 @@ def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float
             file=sys.stderr,
         )
     for file in files:
-        write_table(file, results, within, least)
+        write_table(file, results, within, full_columns(plan, least))
     if json:
         print_json(as_json(rows).rstrip())
         return
@@ -96,7 +96,26 @@ def _cell(row: dict[str, Any], name: str) -> str:
     return show(value) + (f" ± {spread:.3g}" if spread else "")
 
 
-def show_best(plan: StudyPlan, within: float, least: str, write: Path | None, json: bool) -> None:
+def full_columns(plan: StudyPlan, names: Sequence[str]) -> list[str]:
+    """Return columns by full name, where the last part of a field's name is given."""
+    return [next((one for one in plan.study.vary if one.rpartition(".")[2] == name), name) for name in names]
+
+
+def write_export(plan: StudyPlan, out: Path | None, within: float, least: Sequence[str], json: bool) -> None:
+    """Write everything of a study into a folder."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.studies.export import export
+    from hypr_neuro.studies.results import results_of
+
+    if out is None:
+        raise InputError("study export: the folder to write is missing; give it with --out")
+    written = export(results_of(plan), out, within, full_columns(plan, least))
+    left_out = [f"{name}: {reason}" for name, reason in written.left_out]
+    more = {"left out": left_out} if left_out or json else {}
+    emit({"folder": str(written.folder), "files": written.files} | more, json, "Exported")
+
+
+def show_best(plan: StudyPlan, within: float, least: Sequence[str], write: Path | None, json: bool) -> None:
     """Show the cheapest settings that are good enough; write the profile of a chip that has them."""
     import yaml
 
@@ -105,7 +124,7 @@ def show_best(plan: StudyPlan, within: float, least: str, write: Path | None, js
     from hypr_neuro.studies.fields import PROFILE, section_of
     from hypr_neuro.studies.table import rows_of
 
-    chosen = choose(rows_of(plan), within, least)
+    chosen = choose(rows_of(plan), within, full_columns(plan, least))
     profile = profile_of(plan.study, chosen.row)
     if write is not None:
         write_text(write, yaml.safe_dump(profile.dump(), sort_keys=False, allow_unicode=True))
@@ -114,7 +133,9 @@ def show_best(plan: StudyPlan, within: float, least: str, write: Path | None, js
         emit({"settings": settings, "row": chosen.row, "best": chosen.best, "rule": chosen.rule}, True)
         return
     facts = {name: str(value) for name, value in settings.items()}
-    facts |= {name: _cell(chosen.row, name) for name in dict.fromkeys((chosen.figure, least)) if name not in facts}
+    facts |= {
+        name: _cell(chosen.row, name) for name in dict.fromkeys((chosen.figure, *chosen.costs)) if name not in facts
+    }
     emit(facts | ({} if write is None else {"profile": str(write)}), False, "Good enough")
     print(chosen.rule)
     others = {name: value for name, value in (plan.study.set | settings).items() if section_of(name) != PROFILE}
@@ -129,23 +150,22 @@ def draw_plot(
     kind: str | None,
     shown: Mapping[str, Any],
     within: float,
-    least: str,
+    least: Sequence[str],
     json: bool,
 ) -> None:
     """Draw the table; sensitivity starts from the row that `best` chooses."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.store import write_atomically
-    from hypr_neuro.studies.choose import choose
     from hypr_neuro.studies.plot import plotted
-    from hypr_neuro.studies.table import means_of, trial_rows
+    from hypr_neuro.studies.results import results_of
 
     file = write or plan.folder.path / "figure.png"
     if file.suffix not in (".png", ".svg"):
         raise InputError(f"--write {file}: rule: a name that ends in .png or .svg")
-    fields, trials = list(plan.study.values()), trial_rows(plan)
-    rows = means_of(trials, fields)
-    start = choose(rows, within, least).row if kind == "sensitivity" else None
-    picture = plotted(rows, fields, plan.study.title, file.suffix[1:], kind, trials=trials, start=start, **shown)
+    results = results_of(plan)
+    start = results.start(within, full_columns(plan, least)) if kind == "sensitivity" else None
+    more = {"trials": results.trials, "start": start, **shown}
+    picture = plotted(results.rows, results.fields, plan.study.title, file.suffix[1:], kind, **more)
     write_atomically(file, lambda temporary: _write(temporary, picture))
     emit({"figure": str(file)}, json)
 

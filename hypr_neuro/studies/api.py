@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hypr_neuro.numbers.checks import optional_whole, require_path
 from hypr_neuro.numbers.threads import threads
 from hypr_neuro.progress import progress_bar
-from hypr_neuro.shown import Shown, as_html, as_text
-from hypr_neuro.studies.choose import Chosen, choose
 from hypr_neuro.studies.coordinator import require_dask, run, workers_of
 from hypr_neuro.studies.plan import check, prepare
+from hypr_neuro.studies.results import results_of
 from hypr_neuro.studies.spec import Study, from_folder, load_study, parse_study
 from hypr_neuro.studies.storage import copied
-from hypr_neuro.studies.table import columns_of, rows_of
-
-
-@dataclass(repr=False)
-class StudyTable:
-    """Result of `study`: `pandas.DataFrame(result.rows)` makes a frame of it.
-
-    Attributes
-    ----------
-    rows : list of dict
-        One for each combination of values, see `studies.table.rows_of`.
-    folder : Path
-        Where the study lies.
-    """
-
-    rows: list[dict[str, Any]]
-    folder: Path
-
-    def table(self) -> Shown:
-        """Return the rows, spreads apart."""
-        names = [name for name in columns_of(self.rows) if not name.endswith(" sd")]
-        cells = [[_cell(row.get(name)) for name in names] for row in self.rows]
-        return Shown(f"StudyTable: {len(cells)} rows, '{self.folder}'", names, cells)
-
-    __repr__ = as_text
-    _repr_html_ = as_html
-
-    def choose(self, within: float = 1.0, cost: str = "memory bits") -> Chosen:
-        """Return the cheapest settings that are good enough, see `studies.choose.choose`."""
-        return choose(self.rows, within, cost)
-
-
-def _cell(value: Any) -> str:
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+from hypr_neuro.studies.study_table import StudyTable
 
 
 def study(
@@ -111,4 +76,4 @@ def study(
         ):
             finished = iter(range(len(plan.trials) - waiting + 1, total + 1))
             run(plan, client, lambda trial, _: (advance(next(finished), total, "trials"), copy(trial)))
-    return StudyTable(rows_of(plan), Path(folder))
+    return StudyTable(results_of(plan))

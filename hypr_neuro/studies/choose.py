@@ -9,15 +9,18 @@ from typing import Any
 from hypr_neuro.errors import InputError
 from hypr_neuro.profiles.override import overridden
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.studies.columns import ACCURACY, best_of, counted, figure_of
+from hypr_neuro.shown import Shown, as_html, as_text
+from hypr_neuro.studies.columns import ACCURACY, SPREAD, best_of, cell_text, counted, figure_of
 from hypr_neuro.studies.fields import PROFILE, of_section
 from hypr_neuro.studies.spec import Study
 
+Costs = str | Sequence[str]
+"""A column that shall be small, or several, of which a later one decides among rows equal in those before."""
 ROUNDING = 1e-12
 """A row exactly so much worse counts as good enough, however the difference is rounded."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Chosen:
     """What was chosen from a table.
 
@@ -27,7 +30,7 @@ class Chosen:
         The cheapest of those that are good enough.
     best
         The row with the best figure.
-    figure, cost
+    figure, costs
         Names of the columns that say how good and how costly.
     rule
         In words.
@@ -36,11 +39,25 @@ class Chosen:
     row: dict[str, Any]
     best: dict[str, Any]
     figure: str
-    cost: str
+    costs: tuple[str, ...]
     rule: str
 
+    @property
+    def cost(self) -> str:
+        """Return the column that decides first."""
+        return self.costs[0]
 
-def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Chosen:
+    def table(self) -> Shown:
+        """Return the chosen row beside the best one."""
+        names = [name for name in self.row if not name.endswith(SPREAD)]
+        cells = [[name, cell_text(name, self.row[name]), cell_text(name, self.best.get(name))] for name in names]
+        return Shown(f"Chosen: {self.rule}", ["", "chosen", "best"], cells)
+
+    __repr__ = as_text
+    _repr_html_ = as_html
+
+
+def choose(rows: Sequence[dict[str, Any]], within: float, cost: Costs) -> Chosen:
     """Return the cheapest row whose figure is within so much of the best one; among equals the better one.
 
     Parameters
@@ -50,7 +67,8 @@ def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Chosen:
     within
         Points of accuracy, in hundredths; of a regression per cent of the least squared error.
     cost
-        Column that shall be small: "memory bits", "cores", or what varies, such as "precision.weight_bits".
+        Column that shall be small: "memory bits", "cores", or what varies, such as "precision.weight_bits"; or several,
+        of which a later one decides among rows that are equal in those before.
 
     Raises
     ------
@@ -60,17 +78,21 @@ def choose(rows: Sequence[dict[str, Any]], within: float, cost: str) -> Chosen:
     if not 0 <= within < float("inf"):
         raise InputError(f"within = {within}, rule: 0 or more, in points of accuracy")
     figure = figure_of(rows)
-    numbered = counted(rows, [figure, cost], "cost")
+    costs = (cost,) if isinstance(cost, str) else tuple(cost)
+    if not costs:
+        raise InputError("cost = [], rule: one column or more, such as memory bits")
+    numbered = counted(rows, [figure, *costs], "cost")
+    least = f"least {', then '.join(costs)}{',' if len(costs) > 1 else ''} among rows"
     best = best_of(numbered, figure)
     if figure == ACCURACY:
         enough = [row for row in numbered if row[figure] >= best[figure] - within / 100 - ROUNDING]
-        rule = f"least {cost} among rows within {_points(within)} of the best mean accuracy, {best[figure]:.1%}"
-        chosen = min(enough, key=lambda row: (row[cost], -row[figure]))
+        rule = f"{least} within {_points(within)} of the best mean accuracy, {best[figure]:.1%}"
+        chosen = min(enough, key=lambda row: (*(row[name] for name in costs), -row[figure]))
     else:
         enough = [row for row in numbered if row[figure] <= best[figure] * (1 + within / 100)]
-        rule = f"least {cost} among rows within {within:g} % of the least mean squared error, {best[figure]:.4g}"
-        chosen = min(enough, key=lambda row: (row[cost], row[figure]))
-    return Chosen(chosen, best, figure, cost, rule)
+        rule = f"{least} within {within:g} % of the least mean squared error, {best[figure]:.4g}"
+        chosen = min(enough, key=lambda row: (*(row[name] for name in costs), row[figure]))
+    return Chosen(chosen, best, figure, costs, rule)
 
 
 def _points(within: float) -> str:

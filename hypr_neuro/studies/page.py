@@ -10,26 +10,20 @@ import base64
 import hashlib
 import platform
 import shlex
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hypr_neuro.errors import HyprError
-from hypr_neuro.report.drawing import Drawing, drawing
+from hypr_neuro.report.drawing import drawing
 from hypr_neuro.report.values import Data, clean, show
-from hypr_neuro.studies.choose import Chosen
+from hypr_neuro.studies.choose import Chosen, Costs
 from hypr_neuro.studies.columns import short
-from hypr_neuro.studies.figures.changes import sensitivity_picture
-from hypr_neuro.studies.figures.front import front_picture
-from hypr_neuro.studies.figures.picture import Picture
-from hypr_neuro.studies.figures.shares import importance_picture
 from hypr_neuro.studies.knee import RULE
 from hypr_neuro.studies.page_table import cell_of, heading_of, table_of
 from hypr_neuro.studies.pareto import COST, Front
-from hypr_neuro.studies.plot import picture_of
+from hypr_neuro.studies.pictures import pictures_of, tried
 from hypr_neuro.studies.results import WITHIN, StudyResults
 from hypr_neuro.studies.rows import EARLIER
 from hypr_neuro.studies.work import REFUSED
@@ -39,7 +33,7 @@ STYLE = FOLDER.parent / "report" / "style.css"
 PACKAGES = ("numpy", "numba", "matplotlib")
 
 
-def page_of(results: StudyResults, within: float = WITHIN, least: str = COST) -> str:
+def page_of(results: StudyResults, within: float = WITHIN, least: Costs = COST) -> str:
     """Return the HTML page of a study.
 
     Parameters
@@ -64,15 +58,13 @@ def page_of(results: StudyResults, within: float = WITHIN, least: str = COST) ->
     )
 
 
-def context(results: StudyResults, within: float, least: str) -> Data:
+def context(results: StudyResults, within: float, least: Costs) -> Data:
     """Return everything that the template reads."""
-    chosen, no_choice = _tried(lambda: results.choose(within, least))
-    front, no_front = _tried(results.pareto)
-    figures, reasons = _figures(results, front, within, least)
+    chosen, no_choice = tried(lambda: results.choose(within, least))
+    front, _ = tried(results.pareto)
+    pictures, reasons = pictures_of(results, within, least)
     if no_choice:
         reasons.insert(0, ("Good enough", no_choice))
-    if no_front:
-        reasons.append(("Pareto front", no_front))
     study = results.study
     refused = [row for row in results.rows if REFUSED in row]
     return {
@@ -86,8 +78,8 @@ def context(results: StudyResults, within: float, least: str) -> Data:
         "earlier": sum(row.get(EARLIER, 0) for row in results.rows),
         "tiles": _tiles(results, chosen, front),
         "rules": _rules(chosen, front),
-        "figures": figures,
-        "reasons": list(dict(reasons).items()),
+        "figures": [(p.title, drawing(p.name, p.draw, p.caption, height=p.height)) for p in pictures],
+        "reasons": reasons,
         "table": table_of(results, _marks(results, chosen, front)),
         "refused": [([show(clean(row[name])) for name in results.fields], row[REFUSED]) for row in refused],
         "fields": [short(name) for name in results.fields],
@@ -103,36 +95,6 @@ def _rules(chosen: Chosen | None, front: Front | None) -> list[str]:
     if front is not None and front.knee is not None:
         rules.append(f"{RULE[0].upper()}{RULE[1:]}.")
     return rules
-
-
-def _tried(make: Callable[[], Any]) -> tuple[Any, str]:
-    """Return what is made, or None and the reason."""
-    try:
-        return make(), ""
-    except HyprError as error:
-        return None, str(error)
-
-
-def _figures(
-    results: StudyResults, front: Front | None, within: float, least: str
-) -> tuple[list[tuple[str, Drawing]], list[tuple[str, str]]]:
-    """Return title and drawing of the figures that can be drawn, and why others cannot."""
-    over = results.fields[:2] if len(results.fields) > 2 else ()
-    makers: dict[str, Callable[[], Picture]] = {
-        "Over the fields": lambda: picture_of(results.rows, results.fields, over=over),
-        "Sensitivity": lambda: sensitivity_picture(results.sensitivity(results.start(within, least))),
-        "Importance": lambda: importance_picture(results.importance()),
-    }
-    if front is not None:
-        makers["Pareto front"] = lambda: front_picture(results.rows, front)
-    drawn, reasons = [], []
-    for name in ("Over the fields", "Pareto front", "Sensitivity", "Importance"):
-        picture, reason = _tried(makers[name]) if name in makers else (None, "")
-        if picture is not None:
-            drawn.append((picture.title, drawing(picture.name, picture.draw, picture.caption, height=picture.height)))
-        elif reason:
-            reasons.append((name, reason))
-    return drawn, reasons
 
 
 def _tiles(results: StudyResults, chosen: Chosen | None, front: Front | None) -> list[Data]:
@@ -151,7 +113,7 @@ def _tiles(results: StudyResults, chosen: Chosen | None, front: Front | None) ->
 
 def _tile(results: StudyResults, label: str, row: dict[str, Any], chosen: Chosen) -> Data:
     settings = [f"{short(name)} {show(clean(row[name]))}" for name in results.fields]
-    costs = dict.fromkeys((chosen.cost, COST))
+    costs = dict.fromkeys((*chosen.costs, COST))
     taken = [f"{cell_of(row, name)} {heading_of(results, name)}" for name in costs if name not in results.fields]
     return {
         "label": label[0].upper() + label[1:],
@@ -173,14 +135,15 @@ def _marks(results: StudyResults, chosen: Chosen | None, front: Front | None) ->
     return {row: ", ".join(words) for row, words in marks.items()}
 
 
-def _commands(folder: Path, within: float, least: str) -> list[str]:
+def _commands(folder: Path, within: float, least: Costs) -> list[str]:
     """Return the commands that make the study and its results again."""
     at = shlex.quote(str(folder))
+    costs = " --least ".join(map(shlex.quote, [least] if isinstance(least, str) else least))
     file = shlex.quote(str(folder / "study.yaml"))
     return [
         f"hypr-neuro study run {file} --out {at}",
         f"hypr-neuro study table {at} --write table.html",
-        f"hypr-neuro study best {at} --within {within:g} --least {shlex.quote(least)} --write chip.yaml",
+        f"hypr-neuro study best {at} --within {within:g} --least {costs} --write chip.yaml",
     ]
 
 

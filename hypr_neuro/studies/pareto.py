@@ -13,6 +13,7 @@ from hypr_neuro.studies.knee import RULE, knee_of
 from hypr_neuro.studies.spec import Direction
 
 COST = "memory bits"
+Objectives = Mapping[str, Direction] | Sequence[str] | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,7 +58,7 @@ class Front:
 
 def pareto_front(
     rows: Sequence[dict[str, Any]],
-    objectives: Mapping[str, Direction] | Sequence[str] | None = None,
+    objectives: Objectives = None,
     fields: Sequence[str] = (),
 ) -> Front:
     """Return the rows that no other row dominates.
@@ -96,9 +97,7 @@ def pareto_front(
     return Front(found, goals, len(chosen), knee, tuple(fields))
 
 
-def _directions(
-    rows: Sequence[dict[str, Any]], objectives: Mapping[str, Direction] | Sequence[str] | None
-) -> dict[str, Direction]:
+def _directions(rows: Sequence[dict[str, Any]], objectives: Objectives) -> dict[str, Direction]:
     if objectives is None:
         objectives = [COST, figure_of(rows)]
     if isinstance(objectives, str):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypr_neuro.studies.choose import Chosen, choose
-from hypr_neuro.studies.columns import ACCURACY, best_of, counted, figure_of, with_numbers
+from hypr_neuro.studies.choose import Chosen, Costs, choose
+from hypr_neuro.studies.columns import best_of, counted, figure_of, with_numbers
 from hypr_neuro.studies.importance import Importance, importance
 from hypr_neuro.studies.pareto import COST, Front, pareto_front
 from hypr_neuro.studies.plan import StudyPlan
@@ -47,7 +47,7 @@ class StudyResults:
         """Return what varies, by full name."""
         return list(self.study.vary)
 
-    def choose(self, within: float = WITHIN, least: str = COST) -> Chosen:
+    def choose(self, within: float = WITHIN, least: Costs = COST) -> Chosen:
         """Return the cheapest settings that are good enough, see `studies.choose.choose`."""
         return choose(self.rows, within, least)
 
@@ -65,7 +65,7 @@ class StudyResults:
         """Return what one value less and more of each field changes, from the best row where none is given."""
         return sensitivity(self.rows, self.fields, trials=self.trials, row=row, figure=figure)
 
-    def start(self, within: float = WITHIN, least: str = COST) -> dict[str, Any]:
+    def start(self, within: float = WITHIN, least: Costs = COST) -> dict[str, Any]:
         """Return the row that sensitivity starts from: the cheapest good enough, without figures of the cost the best.
 
         Raises
@@ -73,7 +73,7 @@ class StudyResults:
         InputError
             For a table without figures, and a cost that is named and unknown.
         """
-        if least == COST and COST not in with_numbers(self.rows):
+        if COST in ([least] if isinstance(least, str) else least) and COST not in with_numbers(self.rows):
             figure = figure_of(self.rows)
             return best_of(counted(self.rows, [figure]), figure)
         return self.choose(within, least).row
@@ -82,11 +82,6 @@ class StudyResults:
     def parts(self) -> tuple[str, str]:
         """Return the part of the data that settings are chosen on, and the other one."""
         return ("validation", "test") if self.study.part == "validation" else ("test", "validation")
-
-    @property
-    def regression(self) -> bool:
-        """Return whether rows have a squared error in place of an accuracy."""
-        return figure_of(self.rows) != ACCURACY
 
 
 def results_of(plan: StudyPlan) -> StudyResults:

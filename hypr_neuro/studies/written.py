@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.store import write_text
-from hypr_neuro.studies.page import page_of
+from hypr_neuro.studies.choose import Costs
 from hypr_neuro.studies.pareto import COST
 from hypr_neuro.studies.results import WITHIN, StudyResults
 from hypr_neuro.studies.table import as_csv, as_json
@@ -15,7 +15,7 @@ from hypr_neuro.studies.table import as_csv, as_json
 ENDINGS = (".html", ".csv", ".json")
 
 
-def write_table(path: Path, results: StudyResults, within: float = WITHIN, least: str = COST) -> None:
+def write_table(path: Path, results: StudyResults, within: float = WITHIN, least: Costs = COST) -> None:
     """Write the table by the ending of the file's name, whole or not at all.
 
     Parameters
@@ -32,8 +32,14 @@ def write_table(path: Path, results: StudyResults, within: float = WITHIN, least
     InputError
         For another ending, and a file that cannot be written.
     """
+
+    def page() -> str:
+        from hypr_neuro.studies.page import page_of  # what draws is imported where something is drawn
+
+        return page_of(results, within, least)
+
     made: dict[str, Callable[[], str]] = {
-        ".html": lambda: page_of(results, within, least),
+        ".html": page,
         ".csv": lambda: as_csv(results.rows),
         ".json": lambda: as_json(results.rows),
     }
