@@ -153,7 +153,7 @@ def run(
         elif action == "export":
             write_export(plan, out, within, costs, json)
         elif action == "status":
-            show_status(plan, json)
+            show_status(plan, workers, json)
         else:
             _rerun(plan, numbers or [], json)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,13 +28,34 @@ SHOWN = (
 """Figures that the terminal shows; the CSV and JSON tables have all."""
 
 
-def show_status(plan: StudyPlan, json: bool) -> None:
-    """Show how far a study is."""
-    finished = plan.folder.results(plan.trials)
-    waiting = [t.number for t in plan.trials if t.digest not in finished]
-    refused = sum("refused" in figures for figures in finished.values())
-    facts = {"folder": str(plan.folder.path), "trials": len(plan.trials), "finished": len(finished)}
-    emit(facts | {"refused": refused, "waiting": waiting[:20]}, json, plan.study.title)
+def show_status(plan: StudyPlan, workers: int | None, json: bool) -> None:
+    """Show how far a study is: trials by state, and how long the rest takes."""
+    from hypr_neuro.numbers.threads import threads
+    from hypr_neuro.studies.progress import duration, progress_of
+
+    progress, workers = progress_of(plan), workers or threads()
+    left = progress.seconds_left(workers)
+    facts: dict[str, Any] = {
+        "folder": str(plan.folder.path),
+        "trials": plan.total,
+        "finished": progress.finished,
+        "refused": progress.refused,
+    }
+    counts = {"unreadable": progress.unreadable, "not chosen yet": progress.not_chosen}
+    counts["of other sources or data"] = progress.earlier
+    facts |= {name: count for name, count in counts.items() if count or json}
+    if json:
+        finished = plan.folder.results(plan.trials)
+        waiting = [t.number for t in plan.trials if t.digest not in finished][:20]
+        known = not math.isnan(progress.seconds)
+        facts |= {"waiting": waiting, "left": progress.left, "seconds a trial": progress.seconds if known else None}
+        emit(facts | {"workers": workers, "seconds left": None if math.isnan(left) else left}, True)
+        return
+    facts |= {"left": progress.left, "a trial takes": duration(progress.seconds)}
+    said = f"about {duration(left)} on {workers} worker{'' if workers == 1 else 's'}"
+    if progress.left:
+        facts["time left"] = "unknown until a trial is finished" if math.isnan(left) else said
+    emit(facts, False, plan.study.title)
 
 
 def show_trials(plan: StudyPlan, waiting: int, json: bool) -> None:

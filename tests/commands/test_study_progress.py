@@ -1,0 +1,64 @@
+"""How far a study is, and how long the rest takes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from commands import answer, called
+from study_cases import study, two_classes
+
+from hypr_neuro.studies.plan import prepare
+from hypr_neuro.studies.progress import duration, mean_seconds, progress_of, time_left
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.0412, "0.041 s"),
+        (9.96, "10 s"),
+        (40.4, "40 s"),
+        (60, "1 min"),
+        (200, "3 min 20 s"),
+        (7800, "2 h 10 min"),
+        (3 * 86400 + 4 * 3600 + 59, "3 d 4 h"),
+        (86400 + 120, "1 d"),
+        (math.nan, "unknown"),
+    ],
+)
+def test_times_in_words(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("trials", "workers", "seconds"), [(0, 4, 0.0), (1, 4, 2.0), (4, 4, 2.0), (5, 4, 4.0), (8, 3, 6.0), (8, 1, 16.0)]
+)
+def test_workers_run_a_trial_each_at_a_time(trials: int, workers: int, seconds: float) -> None:
+    assert time_left(2.0, trials, workers) == seconds
+    assert math.isnan(time_left(math.nan, trials, workers)) == (trials > 0)
+
+
+def test_the_mean_is_of_what_is_known() -> None:
+    assert mean_seconds([2.0, math.nan, 4.0]) == 3.0
+    assert math.isnan(mean_seconds([math.nan]))
+
+
+def test_trials_are_counted_by_state(tmp_path: Path) -> None:
+    plan = prepare(study(two_classes(tmp_path), vary={"weight_bits": [2, 4, 8]}, seeds=3), tmp_path / "s")
+    plan.folder.open(plan.study)
+    assert "unknown until a trial is finished" in called("study", "status", tmp_path / "s").stdout
+    kept = ((0, {"accuracy": 1.0}, 2.0), (1, {"accuracy": 0.5}, 4.0), (2, {"refused": "no"}, 0.1))
+    for number, figures, seconds in kept:
+        plan.folder.keep(plan.trials[number], figures, seconds)
+    plan.folder.keep(plan.trials[3], {"accuracy": 1.0}, 50.0)
+    (plan.folder.trial(plan.trials[3]) / "result.json").write_text('{"half')
+    progress = progress_of(plan)
+    assert (progress.with_figures, progress.refused, progress.unreadable, progress.waiting) == (2, 1, 1, 5)
+    assert (progress.finished, progress.left, progress.not_chosen, progress.earlier) == (3, 6, 0, 0)
+    assert progress.seconds == 3.0
+    assert progress.seconds_left(4) == 6.0
+    told = answer("study", "status", tmp_path / "s", "--workers", "2", run=called)
+    assert (told["trials"], told["finished"], told["refused"], told["left"], told["seconds_left"]) == (9, 3, 1, 6, 9.0)
+    assert "about 9 s on 2 workers" in called("study", "status", tmp_path / "s", "--workers", "2").stdout
