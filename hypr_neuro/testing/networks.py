@@ -116,13 +116,14 @@ def _wake(net: Network, x: Array, seed: int) -> None:
             )
 
 
-def varied(profile: str, **values: Any) -> Profile:
+def varied(profile: str | Profile, **values: Any) -> Profile:
     """Return a profile with single values changed: ``varied("ideal", learning__error_bits=4)``."""
-    data = load_profile(profile).dump()
+    given = profile if isinstance(profile, Profile) else load_profile(profile)
+    data = given.dump()
     for key, value in values.items():
         section, name = key.split("__")
         data[section][name]["value"] = value
-    return parse_profile(data, f"{profile} varied")
+    return parse_profile(data, f"{given.name} varied")
 
 
 def random_quantized(
