@@ -27,7 +27,7 @@ import hypr_neuro as hn
 from hypr_neuro.studies.coordinator import THREADS, run, workers_of
 from hypr_neuro.studies.plan import StudyPlan, prepare
 from hypr_neuro.studies.spec import parse_study
-from hypr_neuro.studies.work import Job, timed_trial
+from hypr_neuro.studies.work import Job, run_trial
 
 STEPS, CHANNELS = 20, 6
 FIGURES = ("accuracy", "test accuracy", "float accuracy", "agreement", "saturations", "weights saturated", "clips")
@@ -111,7 +111,7 @@ def coordinated(folder: Path, plan: StudyPlan, count: int) -> float:
     warm = [Job.of(mine.study, t.settings, t.seed) for t in mine.trials[:1]]
     with workers_of(count) as client:
         for worker in client.scheduler_info()["workers"]:
-            client.submit(timed_trial, warm[0], mine.data, mine.network, workers=[worker], pure=False).result()
+            client.submit(run_trial, warm[0], mine.data, mine.network, workers=[worker], pure=False).result()
         return taken(lambda: run(mine, client, lambda *_: None))
 
 
@@ -132,11 +132,11 @@ def side_by_side(plan: StudyPlan, count: int) -> float:
 
 def _share(plan: StudyPlan, first: int, count: int, ready: Any, go: Any) -> None:
     jobs = [Job.of(plan.study, t.settings, t.seed) for t in plan.trials]
-    timed_trial(jobs[0], plan.data, plan.network)
+    run_trial(jobs[0], plan.data, plan.network)
     ready.wait()
     go.wait()
     for job in jobs[first::count]:
-        timed_trial(job, plan.data, plan.network)
+        run_trial(job, plan.data, plan.network)
 
 
 def studies(quick: bool) -> None:

@@ -85,8 +85,9 @@ def _terminal_bar(label: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
+    # the time left is told by the last hour: a step may take minutes
     # a bar that never moved is wiped out: after an error, or where there was nothing to do
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=3600)
     task = bar.add_task(label, total=1, note="")
 
     def advance(done: int, total: int, note: str) -> None:

@@ -104,7 +104,13 @@ def run(
         Path | None,
         typer.Option("--tls", help="Folder with ca.pem, cert.pem and key.pem of that cluster.", rich_help_panel=RUN),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials, run none.", rich_help_panel=RUN)] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="End after so many trials; later it goes on.", rich_help_panel=RUN),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the trials and how long they take, run none.", rich_help_panel=RUN)
+    ] = False,
     csv: Annotated[Path | None, typer.Option("--csv", help="File for the table (run, table).")] = None,
     within: Annotated[
         float, typer.Option(metavar="POINTS", min=0, help="How much worse than the best is good enough (best).")
@@ -161,17 +167,18 @@ def run(
     given |= {"sampler": sampler, "seeds": seeds, "trials": trials}
     study = study_of(target, given, vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
-    _run(study, folder, _Where(workers, scheduler, tls, storage), dry_run, csv, json)
+    _run(study, folder, _Where(workers, scheduler, tls, storage, limit), dry_run, csv, json)
 
 
 @dataclass(frozen=True)
 class _Where:
-    """Where trials run, and which database gets a copy."""
+    """Where trials run, which database gets a copy, and after how many trials the call ends."""
 
     workers: int | None = None
     scheduler: str | None = None
     tls: Path | None = None
     storage: str | None = None
+    limit: int | None = None
 
 
 def _run(study: Study, folder: Path, where: _Where, dry_run: bool, csv: Path | None, json: bool) -> None:
@@ -184,25 +191,31 @@ def _run(study: Study, folder: Path, where: _Where, dry_run: bool, csv: Path | N
 
     plan = prepare(study, folder)
     check(plan)
-    waiting = plan.waiting()
     if dry_run:
-        show_trials(plan, len(waiting), json)
+        show_trials(plan, where.workers or threads(), where.limit, json)
         return
+    waiting = plan.waiting()
     require_dask()
     plan.folder.open(study)
-    for path in plan.folder.unreadable(plan.trials):
+    for path in plan.folder.unreadable(waiting):
         print(f"result '{path}' cannot be read; its trial runs again", file=sys.stderr)
     copy = copied(where.storage, plan)
     done, total = len(plan.trials) - len(waiting), plan.total
     if not waiting:
         print(f"nothing to do: all {total} trials in '{folder}' are finished", file=sys.stderr)
     else:
-        count = min(where.workers or threads(), len(waiting))
+        limit = where.limit or len(waiting)
+        count = min(where.workers or threads(), len(waiting), limit)
+        aim = total if where.limit is None else min(done + limit, total)
         cluster = workers_of(count, where.scheduler, _tls(where.tls))
         with RichConsole(quiet=json).progress("study") as advance, cluster as client:
-            advance(done, total, "trials")
-            finished = iter(range(done + 1, total + 1))
-            run_trials(plan, client, lambda trial, _: (advance(next(finished), total, "trials"), copy(trial)))
+            advance(done, aim, "trials")
+            finished = iter(range(done + 1, aim + 1))
+            run_trials(
+                plan, client, lambda trial, _: (advance(next(finished), aim, "trials"), copy(trial)), where.limit
+            )
+        if aim < total:
+            print(f"{aim} of {total} trials are finished; the same command goes on", file=sys.stderr)
     show_table(plan, [] if csv is None else [csv], json, 1.0, [LEAST])
 
 

@@ -46,7 +46,7 @@ def command(function: F) -> F:
         except MemoryError:
             fail("not enough memory for this call; use fewer samples or a smaller batch", as_json)
         except KeyboardInterrupt:
-            resumes = function.__module__.rpartition("_")[2] in ("train", "learn", "demo")
+            resumes = function.__module__.rpartition("_")[2] in ("train", "learn", "demo", "study")
             hint = "; given again, the same command goes on from where it was last saved" if resumes else ""
             print(f"interrupted{hint}", file=sys.stderr)
             if as_json:
@@ -126,7 +126,8 @@ class RichConsole:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        bar = Progress(*columns, console=self._console)
+        bar = Progress(*columns, console=self._console, speed_estimate_period=3600)
+        # the time left is told by the last hour: a step may take minutes
         # a bar that never moved is wiped out: after an error, or where there was nothing to do
         bar.live.transient = True
         task = bar.add_task(label, total=1, note="")

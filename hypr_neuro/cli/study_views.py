@@ -58,15 +58,21 @@ def show_status(plan: StudyPlan, workers: int | None, json: bool) -> None:
     emit(facts, False, plan.study.title)
 
 
-def show_trials(plan: StudyPlan, waiting: int, json: bool) -> None:
-    """Show the trials of a study and how many would run."""
+def show_trials(plan: StudyPlan, workers: int, limit: int | None, json: bool) -> None:
+    """Show the trials of a study, how many would run, and how long they would take."""
+    import math
+
+    from hypr_neuro.studies.estimate import estimate_of
+
+    found = estimate_of(plan, workers, limit)
     if json:
         trials = [{"number": t.number, "seed": t.seed, **t.settings} for t in plan.trials]
-        emit({"trials": trials, "would run": waiting}, True)
+        seconds = None if math.isnan(found.seconds) else round(found.seconds, 1)
+        emit({"trials": trials, "would run": found.trials, "seconds": seconds, "estimate": found.told()}, True)
         return
     names = list(plan.trials[0].settings)
     print_table(["trial", *names, "seed"], [[t.number, *t.settings.values(), t.seed] for t in plan.trials[:20]])
-    print(f"{len(plan.trials)} trials, of which {waiting} would run")
+    print(f"{plan.total} trials, of which {found.trials} would run: {found.told()}")
 
 
 def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float, least: Sequence[str]) -> None:

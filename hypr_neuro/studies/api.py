@@ -25,6 +25,7 @@ def study(
     scheduler: str | None = None,
     security: Mapping[str, Any] | None = None,
     storage: str | None = None,
+    limit: int | None = None,
     progress: bool | None = None,
 ) -> StudyTable:
     """Run a study, or what of it is not finished, and return its table.
@@ -45,6 +46,8 @@ def study(
         Its TLS files, as `distributed.Security` takes them.
     storage : str, optional
         Address of a storage of Optuna's that gets a copy, for its dashboard: postgresql+psycopg://user@host/database.
+    limit : int, optional
+        Trials after which this call ends; the next one goes on. None: all.
     progress : bool, optional
         Show a bar; None: in terminals and notebooks.
 
@@ -60,7 +63,7 @@ def study(
         Where workers died again and again; all other trials are finished then.
     """
     require_path("folder", folder, "the folder of the study")
-    workers = optional_whole("workers", workers, 1)
+    workers, limit = optional_whole("workers", workers, 1), optional_whole("limit", limit, 1)
     stated = load_study(what) if isinstance(what, (str, Path)) else what
     made = stated if isinstance(stated, Study) else parse_study(stated, "study")
     plan = prepare(from_folder(made, Path.cwd()), Path(folder))
@@ -72,8 +75,10 @@ def study(
     if waiting:
         with (
             progress_bar("study", progress) as advance,
-            workers_of(min(workers or threads(), waiting), scheduler, security) as client,
+            workers_of(min(workers or threads(), waiting, limit or waiting), scheduler, security) as client,
         ):
-            finished = iter(range(len(plan.trials) - waiting + 1, total + 1))
-            run(plan, client, lambda trial, _: (advance(next(finished), total, "trials"), copy(trial)))
+            done = len(plan.trials) - waiting
+            aim = total if limit is None else min(done + limit, total)
+            finished = iter(range(done + 1, aim + 1))
+            run(plan, client, lambda trial, _: (advance(next(finished), aim, "trials"), copy(trial)), limit)
     return StudyTable(results_of(plan))

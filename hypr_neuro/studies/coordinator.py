@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 from hypr_neuro.errors import HyprError, InputError, MissingPackageError
+from hypr_neuro.studies.interrupts import interrupts_held
 from hypr_neuro.studies.plan import StudyPlan
 from hypr_neuro.studies.trials import Trial
-from hypr_neuro.studies.work import Job, start_network, timed_trial
+from hypr_neuro.studies.work import Job, Outcome, Start, timed_start, timed_trial
 
 GIVEN = "given"
 """Key of a start network that a file holds."""
+AHEAD, LEAST_AHEAD = 4, 32
+"""Trials that a worker has in front of it, and that all have at least, so that none waits for the next one."""
 RETRIES = 3
 """How often Dask starts a trial again whose worker died."""
 THREADS = {"HYPR_NEURO_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Of each worker on this machine: there are as many workers as cores, which must not fight for them."""
 
 
-def run(plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], object]) -> None:
+def run(
+    plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], object], limit: int | None = None
+) -> None:
     """Run what waits, and keep each result as it arrives.
 
     Parameters
@@ -37,29 +44,29 @@ def run(plan: StudyPlan, client: Any, told: Callable[[Trial, dict[str, Any]], ob
         Of Dask; its cluster is trusted, messages are pickled.
     told
         Called with each trial that finished, in the order of arrival.
+    limit
+        Trials after which this call ends; None: none.
 
     Raises
     ------
     HyprError
         After all others have run, naming the first trial of which workers died `RETRIES` times.
     """
-    if not plan.waiting():
+    waiting = plan.waiting()[:limit]
+    if not waiting:
         return
     shared = _Shared(client, plan)
-    died = 0
-    reason = ""
-    while True:
-        waiting = plan.waiting()
-        told_of = [_submitted(client, plan, trial, shared) for trial in waiting]
-        for trial, outcome in _finished(dict(zip(told_of, waiting, strict=True))):
+    ran, died, reason = 0, 0, ""
+    while waiting:
+        for trial, outcome in _outcomes(client, plan, waiting, shared):
             if isinstance(outcome, str):
                 died, reason = died + 1, reason or f"trial {trial.number} ({trial.digest}): {outcome}"
                 continue
-            figures, seconds = outcome
-            plan.folder.keep(trial, figures, seconds)
-            told(trial, figures)
-        if not plan.grow():
-            break
+            plan.folder.keep(trial, *outcome)
+            told(trial, outcome.figures)
+        ran += len(waiting)
+        left = None if limit is None else limit - ran
+        waiting = plan.waiting()[:left] if left != 0 and plan.grow() else []
     if died:
         raise HyprError(
             f"{died} of {len(plan.trials)} trials did not finish, first: {reason}; the same call tries again"
@@ -78,30 +85,63 @@ class _Shared:
     def __init__(self, client: Any, plan: StudyPlan) -> None:
         self.data = _sent(client, plan.data)
         self._client, self._plan = client, plan
-        self._networks = {} if plan.network is None else {GIVEN: _sent(client, plan.network)}
+        self._networks = {} if plan.network is None else {GIVEN: _sent(client, Start(plan.network, 0.0))}
+        self._needed: Counter[str] = Counter()
 
     def network(self, job: Job) -> Any:
         """Return the start network of a trial."""
-        key = _start_key(self._plan, job)
+        key = start_key(self._plan, job)
         if key not in self._networks:
-            self._networks[key] = self._client.submit(start_network, job, self.data, retries=RETRIES, pure=False)
+            self._networks[key] = self._client.submit(timed_start, job, self.data, retries=RETRIES, pure=False)
         return self._networks[key]
 
+    def expect(self, jobs: Iterable[Job]) -> None:
+        """Count how many trials will need each network."""
+        self._needed = Counter(start_key(self._plan, job) for job in jobs)
 
-def _submitted(client: Any, plan: StudyPlan, trial: Trial, shared: _Shared) -> Any:
-    """Return the future of a trial."""
-    job = Job.of(plan.study, trial.settings, trial.seed)
-    net = shared.network(job)
-    return client.submit(timed_trial, job, shared.data, net, key=f"trial-{trial.digest}", retries=RETRIES, pure=False)
+    def done(self, job: Job) -> None:
+        """Let go of a network that no further trial needs; where a sampler chooses, later ones may need any."""
+        key = start_key(self._plan, job)
+        self._needed[key] -= 1
+        if self._needed[key] <= 0 and self._plan.search is None and self._plan.network is None:
+            self._networks.pop(key, None)
 
 
-def _finished(futures: dict[Any, Trial]) -> Iterator[tuple[Trial, tuple[dict[str, Any], float] | str]]:
-    """Yield trials as they arrive with figures and seconds, or with the reason why there are none."""
+def _outcomes(
+    client: Any, plan: StudyPlan, trials: Sequence[Trial], shared: _Shared
+) -> Iterator[tuple[Trial, Outcome | str]]:
+    """Yield trials as they arrive with what they gave, or with the reason why there is nothing.
+
+    Workers have a few trials each in front of them and not all at once: ten thousand are then handed out while the
+    first ones run, and what was not handed out when the call ends needs no taking back.
+    """
     from distributed import as_completed
 
-    for future in as_completed(futures):
-        yield futures.pop(future), future.result() if future.status == "finished" else _reason(future)
-        future.release()
+    jobs = {trial.digest: Job.of(plan.study, trial.settings, trial.seed) for trial in trials}
+    shared.expect(jobs.values())
+    left, arriving = iter(trials), as_completed(loop=client.loop)
+    running: dict[Any, Trial] = {}
+    while True:
+        for trial in islice(left, max(_room(client) - len(running), 0)):
+            job, key = jobs[trial.digest], f"trial-{trial.digest}"
+            args = (job, shared.data, shared.network(job))
+            future = client.submit(timed_trial, *args, key=key, retries=RETRIES, pure=False)
+            running[future] = trial
+            arriving.add(future)
+        if not running:
+            return
+        # all that has arrived in one go: asking for room is a message to the scheduler
+        for future in arriving.next_batch():
+            trial = running.pop(future)
+            yield trial, future.result() if future.status == "finished" else _reason(future)
+            future.release()
+            shared.done(jobs[trial.digest])
+
+
+def _room(client: Any) -> int:
+    """Return how many trials workers may have in front of them."""
+    threads: int = sum(client.nthreads().values())
+    return max(LEAST_AHEAD, AHEAD * threads)
 
 
 def _sent(client: Any, content: Any) -> Any:
@@ -124,7 +164,7 @@ def _reason(future: Any) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def _start_key(plan: StudyPlan, job: Job) -> str:
+def start_key(plan: StudyPlan, job: Job) -> str:
     """Name a start network by all that it depends on."""
     if plan.network is not None:
         return GIVEN
@@ -159,7 +199,7 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
     """
     require_dask()
     import dask
-    from distributed import Client, LocalCluster, Security
+    from distributed import Client, Security
 
     dask.config.set({"distributed.worker.memory.terminate": False, "distributed.admin.low-level-log-length": 0})
     if scheduler is not None:
@@ -172,14 +212,33 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
         with client:
             yield client
         return
-    with (
-        _environment(THREADS),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", silence_logs=50
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    opened: list[Any] = []
+    with _environment(THREADS):
+        try:
+            with interrupts_held():
+                opened.append(_local(workers))
+                opened.append(Client(opened[0]))
+            yield opened[-1]
+        finally:
+            with interrupts_held():
+                for one in reversed(opened):
+                    one.close()
+
+
+def _local(workers: int) -> Any:
+    """Start a cluster on this machine."""
+    from distributed import LocalCluster
+
+    address = "127.0.0.1:0"
+    try:
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=address, silence_logs=50
+        )
+    except (OSError, RuntimeError, TimeoutError) as error:
+        raise HyprError(
+            f"{workers} workers could not be started on this machine ({type(error).__name__}: {error}); try fewer with "
+            "--workers, or see whether memory or processes are used up"
+        ) from error
 
 
 @contextmanager

@@ -25,7 +25,9 @@ from hypr_neuro.studies.trials import HOW_MANY, Trial
 
 STUDY, TRIALS = "study.yaml", "trials"
 SETTINGS, RESULT = "settings.yaml", "result.json"
-SECONDS = re.compile(r"^seconds: (\d+(?:\.\d+)?)$", re.MULTILINE)
+HALVES = (f".{STUDY}.", f".{SETTINGS}.", f".{RESULT}.")
+"""What names of files begin with that are not written to their end."""
+SECONDS = re.compile(r"^((?:training )?seconds): (\d+(?:\.\d+)?)$", re.MULTILINE)
 SOURCES = ("*.py", "*.yaml")
 PACKAGES = ("hypr_neuro", "hypr_neuro.sim", "hypr_neuro.compilers", "hypr_neuro.hardware_profiles")
 """Folders of the program, of which the last three lie beside it in a checkout."""
@@ -52,6 +54,7 @@ class StudyFolder:
             For a folder that holds another study.
         """
         make_folder(self.path / TRIALS)
+        _remove_halves(self.path)
         file = self.path / STUDY
         if file.is_file():
             held = self.study()
@@ -106,28 +109,36 @@ class StudyFolder:
                 found[digest] = max(found.get(digest, (0.0, {})), (when, content["figures"]), key=lambda pair: pair[0])
         return {digest: figures for digest, (_, figures) in found.items()}
 
-    def keep(self, trial: Trial, figures: dict[str, Any], seconds: float) -> None:
+    def keep(self, trial: Trial, figures: dict[str, Any], seconds: float, training: float = 0.0) -> None:
         """Write what a trial gave; its folder counts as finished from the moment when the result is whole.
 
-        The seconds that it took stand beside it: a result is the same whenever and wherever it is made.
+        The seconds that it took, and those of its start network's training, stand beside it: a result is the same
+        whenever and wherever it is made.
         """
         folder = make_folder(self.trial(trial))
+        _remove_halves(folder)
         settings = {"settings": trial.settings, "seed": trial.seed, "seconds": round(seconds, 3)}
+        if training:
+            settings["training seconds"] = round(training, 3)
         write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         content = {"digest": trial.digest, "settings": trial.settings, "seed": trial.seed, "figures": figures}
         write_text(folder / RESULT, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
     def seconds(self, trial: Trial) -> float:
-        """Return the seconds that a finished trial took, NaN where that is not known.
+        """Return the seconds that a finished trial took, NaN where that is not known."""
+        return self._taken(trial, "seconds")
 
-        They are read as the line that they stand in: YAML takes a hundred times as long.
-        """
+    def training_seconds(self, trial: Trial) -> float:
+        """Return the seconds of the training of its start network, NaN where there was none."""
+        return self._taken(trial, "training seconds")
+
+    def _taken(self, trial: Trial, name: str) -> float:
+        """Return seconds of a trial, read as the line that they stand in: YAML takes a hundred times as long."""
         try:
             text = (self.trial(trial) / SETTINGS).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return math.nan
-        found = SECONDS.search(text)
-        return math.nan if found is None else float(found[1])
+        return {key: float(number) for key, number in SECONDS.findall(text)}.get(name, math.nan)
 
     def forget(self, trial: Trial) -> None:
         """Remove what a trial gave, so that it runs again."""
@@ -146,6 +157,13 @@ class StudyFolder:
 def combination(settings: dict[str, Any], seed: int) -> str:
     """Return settings and seed as one text."""
     return json.dumps([settings, seed], sort_keys=True)
+
+
+def _remove_halves(folder: Path) -> None:
+    """Remove what a process that was killed while writing left behind."""
+    for name in _names_in(str(folder)):
+        if name.startswith(HALVES):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _names_in(folder: str) -> list[str]:

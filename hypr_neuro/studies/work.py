@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,6 +60,21 @@ class Job:
     def training(self) -> dict[str, Any]:
         """Return what its start network depends on, beside data and seed."""
         return {s: of_section(self.settings, s) for s in (NETWORK, TRAINING)}
+
+
+class Start(NamedTuple):
+    """A start network, or the reason why there is none, and the seconds of its training."""
+
+    network: Network | str
+    seconds: float
+
+
+class Outcome(NamedTuple):
+    """What a trial gave, the seconds that it took, and those of its start network's training."""
+
+    figures: dict[str, Any]
+    seconds: float
+    training: float
 
 
 def start_network(job: Job, data: SequenceData) -> Network | str:
@@ -124,11 +139,18 @@ def run_trial(job: Job, data: SequenceData, net: Network | str) -> dict[str, Any
     return _plain(figures) | ({WARNED: list(dict.fromkeys(lines))} if lines else {})
 
 
-def timed_trial(job: Job, data: SequenceData, net: Network | str) -> tuple[dict[str, Any], float]:
+def timed_start(job: Job, data: SequenceData) -> Start:
+    """Return the start network of a trial and the seconds of its training."""
+    started = time.perf_counter()
+    net = start_network(job, data)
+    return Start(net, time.perf_counter() - started)
+
+
+def timed_trial(job: Job, data: SequenceData, start: Start) -> Outcome:
     """Return the figures of a trial and the seconds that it took."""
     started = time.perf_counter()
-    figures = run_trial(job, data, net)
-    return figures, time.perf_counter() - started
+    figures = run_trial(job, data, start.network)
+    return Outcome(figures, time.perf_counter() - started, start.seconds)
 
 
 def _quantized(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:

@@ -58,8 +58,9 @@ def test_seconds_of_a_trial_are_those_that_were_kept(data: Path, tmp_path: Path)
     plan = prepare(study(data, vary={"learn.rule": ["sgd\nseconds: 7", "x"]}, run="learn"), tmp_path / "s")
     plan.folder.open(plan.study)
     first, second = plan.trials
-    plan.folder.keep(first, {"accuracy": 0.5}, 12.3456)
-    assert plan.folder.seconds(first) == 12.346
+    plan.folder.keep(first, {"accuracy": 0.5}, 12.3456, 4.0)
+    assert (plan.folder.seconds(first), plan.folder.training_seconds(first)) == (12.346, 4.0)
     assert math.isnan(plan.folder.seconds(second))
+    assert math.isnan(plan.folder.training_seconds(second))
     content = json.loads((plan.folder.trial(first) / "result.json").read_text())
     assert "seconds" not in content, "a result is the same whenever it is made"
