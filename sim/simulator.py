@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hypr_neuro.data.checks import FRACTIONS, holds_fractions
+from hypr_neuro.data.checks import holds_fractions, of_fractions
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
@@ -229,7 +229,7 @@ def check_values(network: IntegerNetwork, x: Array) -> Array:
     if data.dtype.kind == "f":
         require_finite("x", data)
         if holds_fractions(data):
-            raise InputError(FRACTIONS)
+            raise InputError(of_fractions(data))
     elif data.dtype.kind not in "biu":
         raise InputError(f"x of type {data.dtype}, rule: integers")
     low, high = int(data.min()), int(data.max())

@@ -15,7 +15,8 @@ import numpy as np
 
 from hypr_neuro.compilers.c import build
 from hypr_neuro.data.checks import require_integers
-from hypr_neuro.data.score import check_outputs, predict, score_readout
+from hypr_neuro.data.fit import check_outputs
+from hypr_neuro.data.score import predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import as_integer

@@ -136,7 +136,7 @@ def run(
         _kept(recorded, record).save(trace)
     readout = _in_units(net, network, recorded.readout, samples_run)
     answers, score = predict(readout, samples_run), None
-    warn_if_mute(bool(np.any(readout)), len(samples_run))
+    warn_if_mute(bool(np.any(readout)), samples_run)
     if labelled:
         score = score_answers(answers, samples_run)
     facts: dict[str, Any] = {
@@ -262,10 +262,13 @@ def _costs(qnet: QuantizedNetwork, recorded: Trace) -> Estimate | str:
 
 def _doubt(facts: dict[str, Any], score: Score | None, samples: SequenceData) -> None:
     """Warn of what these figures do not say."""
+    import numpy as np
+
     from hypr_neuro.data.doubts import of_changed_rates, of_rates, warn_of
     from hypr_neuro.data.score import doubts_of
 
-    doubts = of_rates(facts["rates"]) + of_changed_rates(facts.get("float rates", {}), facts["rates"])
+    doubts = of_rates(facts["rates"], driven=bool(np.any(samples.x)))
+    doubts += of_changed_rates(facts.get("float rates", {}), facts["rates"])
     warn_of(doubts if score is None else doubts + doubts_of(score, samples))
 
 

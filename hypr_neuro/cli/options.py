@@ -163,14 +163,9 @@ def check_file(option: str, path: Path, *endings: str) -> None:
 
 def check_channels(data: SequenceData, channels: int) -> None:
     """Raise InputError if a network of so many input channels cannot take the data."""
-    from hypr_neuro.errors import InputError
+    from hypr_neuro.data import fit
 
-    if data.x.shape[2] != channels:
-        again = "" if data.encoder is None else ", or train it again on these data as they are encoded"
-        raise InputError(
-            f"data '{data.name}' has {data.x.shape[2]} channels, the network takes {channels}; name the "
-            f"network's data with --data and --data-dir{again}"
-        )
+    fit.check_channels(channels, data)
 
 
 def key_value(text: str) -> tuple[str, Any]:

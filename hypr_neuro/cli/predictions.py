@@ -20,7 +20,7 @@ LISTED = 20
 
 def sequences_of(source: DataSource, net: AnyNetwork, network: Path) -> tuple[SequenceData, bool]:
     """Return the data to run, and whether they have labels; what their answers are, the network's folder tells."""
-    from hypr_neuro.data.score import check_outputs
+    from hypr_neuro.data.fit import check_fit
     from hypr_neuro.data.unlabelled import is_unlabelled, unlabelled_sequences
     from hypr_neuro.files.run_folder import RunFolder
 
@@ -28,8 +28,7 @@ def sequences_of(source: DataSource, net: AnyNetwork, network: Path) -> tuple[Se
     outputs = sum(p.size for p in net.populations if p.name in net.outputs)
     if not source.name.endswith(".npz") or not is_unlabelled(path):
         data = source.load()
-        check_channels(data, net.inputs)
-        check_outputs(outputs, data)
+        check_fit(net.inputs, outputs, data)
         return data, True
     known = RunFolder(network.parent, create=False).read("data") if (network.parent / "results").is_dir() else None
     told: dict[str, Any] = known if isinstance(known, dict) else {}

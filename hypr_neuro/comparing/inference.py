@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hypr_neuro.comparing.agreement import integer_rates
-from hypr_neuro.data.score import Score, check_outputs, predict, score_readout
+from hypr_neuro.data.fit import check_outputs
+from hypr_neuro.data.score import Score, predict, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array

@@ -54,15 +54,10 @@ def augment(
     if not copied:
         return data
     originals = np.tile(index, copies)
-    return SequenceData(
-        data.name,
-        np.concatenate([data.x, np.stack(copied)]),
-        np.concatenate([data.y, data.y[originals]]),
-        np.concatenate([data.split, data.split[originals]]),
-        data.classes,
-        encoder=data.encoder,
-        whole_by=data.whole_by,
-    )
+    # taken, not made anew: what was checked, and warned of, once is so no second time
+    grown = data.take(np.concatenate([np.arange(len(data)), originals]))
+    grown.x[len(data) :] = np.stack(copied)
+    return grown
 
 
 def _altered(x: Array, rng: np.random.Generator, shift: int, stretch: float, drop: float) -> Array:

@@ -18,6 +18,8 @@ CHANGED = 2.0
 """Factor between the firing rates in float and in integers."""
 LOST = 0.5
 """Share of a connection's weights that became 0."""
+UNDRIVEN = "x is 0 everywhere; give samples that drive the network"
+"""Why nothing fires where no input does."""
 FEW = 1e-3
 """Rate below which a factor between two rates is chance."""
 
@@ -53,16 +55,20 @@ def of_squared_error(error: float, mean: float, samples: int) -> list[str]:
     ]
 
 
-def of_rates(rates: Mapping[str, float]) -> list[str]:
-    """Say which populations never fire and which always do; rates are spikes a neuron and step, by population."""
+def of_rates(rates: Mapping[str, float], *, driven: bool = True) -> list[str]:
+    """Say which populations never fire and which always do; rates are spikes a neuron and step, by population.
+
+    `driven` tells whether any input is not 0.
+    """
     silent = [name for name, rate in rates.items() if rate == 0.0]
     always = [name for name, rate in rates.items() if rate >= ALWAYS]
     doubts = []
     if silent:
-        doubts.append(
-            f"{_listed(silent)} never fired: nothing passes on; give larger weights to what feeds it "
-            "(hn.scale_to_rate before training), lower thresholds, or check dt and the input's scale"
+        remedy = (
+            "nothing passes on; give larger weights to what feeds it (hn.scale_to_rate before training), lower "
+            "thresholds, or check dt and the input's scale"
         )
+        doubts.append(f"{_listed(silent)} never fired: {remedy if driven else UNDRIVEN}")
     if always:
         doubts.append(
             f"{_listed(always)} fired in every step, whatever the input: give smaller weights to what feeds it, higher "

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.doubts import of_score, of_squared_error
+from hypr_neuro.data.doubts import UNDRIVEN, of_score, of_squared_error
+from hypr_neuro.data.fit import check_outputs
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import HyprWarning, InputError
+from hypr_neuro.errors import HyprWarning
 from hypr_neuro.numbers.arrays import Array
 
 
@@ -55,13 +56,6 @@ class Score:
         return self.accuracy if self.squared_error is None else -self.squared_error
 
 
-def check_outputs(outputs: int, data: SequenceData) -> None:
-    """Raise InputError unless so many outputs can answer: one for each class at least, or one for each target."""
-    if data.classes > outputs or (data.regression and data.classes < outputs):
-        kind = "targets" if data.regression else "classes"
-        raise InputError(f"data '{data.name}' has {data.classes} {kind}, the network {outputs} outputs")
-
-
 def predict(output: Array, data: SequenceData) -> Array:
     """Return the answers of a readout (sample, T, outputs), shaped like the labels.
 
@@ -90,7 +84,7 @@ def score_readout(output: Array, data: SequenceData, *, learned: bool = True) ->
     learned : False before the first update, when outputs may well be at 0, since weights that lead to them start there
     """
     if learned:
-        warn_if_mute(bool(np.any(output)), len(data))
+        warn_if_mute(bool(np.any(output)), data)
     return score_answers(predict(output, data), data)
 
 
@@ -120,12 +114,13 @@ def doubts_of(score: Score, data: SequenceData) -> list[str]:
     return of_score(score.accuracy, majority(data), len(data))
 
 
-def warn_if_mute(moved: bool, samples: int) -> None:
-    """Warn where no output moved from 0 in so many samples: the score then says nothing of the network."""
-    if samples and not moved:
+def warn_if_mute(moved: bool, data: SequenceData) -> None:
+    """Warn where no output moved from 0 in these samples: the score then says nothing of the network."""
+    if len(data) and not moved:
+        remedy = "give larger weights to what feeds the outputs, or lower thresholds"
         warnings.warn(
-            f"no output moved from 0 in {samples} sample(s), so every answer is the same and the score says nothing: "
-            "give larger weights to what feeds the outputs, or lower thresholds",
+            f"no output moved from 0 in {len(data)} sample(s), so every answer is the same and the score says nothing: "
+            f"{remedy if np.any(data.x) else UNDRIVEN}",
             HyprWarning,
             stacklevel=3,
         )

@@ -122,8 +122,11 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     first = next((found for found in findings if found["type"] == "extra_forbidden"), findings[0])
     if first["type"] == "value_error":  # of a check of ours, which names key and value itself
         return str(first["ctx"]["error"])
+    # of the kinds that a value may be, the one that it is nearest to says most
+    beside = [found for found in findings if _union(found["loc"]) == _union(first["loc"])]
+    first = max(beside, key=lambda found: (len(_place(found["loc"])), found is first))
     place = _place(first["loc"])
-    more = len({_place(found["loc"]) for found in findings} - {place})
+    more = len({_place(found["loc"]) for found in findings if found not in beside})
     others = f" (and {more} more)" if more else ""
     key = f"key '{'.'.join(map(str, place)) or '(top level)'}'"
     if first["type"] == "missing":
@@ -133,20 +136,30 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         known = like_and_known(str(place[-1]), _keys_at(model, place[:-1]))
         return f"{told}: unknown key; check its spelling and place{known}{others}"
-    asked = [_alternative(found) for found in findings if _place(found["loc"]) == place]
+    asked = [_alternative(found) for found in beside if _place(found["loc"]) == place]
     rules = list(dict.fromkeys(filter(None, asked)))
     return f"{told}, rule: {_either(rules)}{others}" if rules else f"{told}: {first['msg']}{others}"
 
 
-def _place(loc: Sequence[int | str]) -> tuple[int | str, ...]:
-    """Return the keys that lead to a value, without pydantic's names of the kinds that the value may be of."""
-    kinds = [i for i, part in enumerate(loc) if isinstance(part, str) and (part in KINDS or "[" in part)]
+def _is_kind(part: int | str) -> bool:
+    """Tell whether a part of a place is pydantic's name of a kind that the value may be of, and no key."""
+    return isinstance(part, str) and (part in KINDS or "[" in part)
+
+
+def _union(loc: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Return the place of a value that may be of several kinds, the whole place where there is none."""
+    kinds = [i for i, part in enumerate(loc) if _is_kind(part)]
     return tuple(loc[: kinds[0]] if kinds else loc)
+
+
+def _place(loc: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Return the keys that lead to a value."""
+    return tuple(part for part in loc if not _is_kind(part))
 
 
 def _alternative(found: Mapping[str, Any]) -> str:
     """Return one of the things that a value may be."""
-    return PAIR if any(str(part).startswith("tuple[") for part in found["loc"]) else rule_of(found)
+    return PAIR if any(str(part).startswith("tuple[") for part in found["loc"][-1:]) else rule_of(found)
 
 
 def _either(rules: Sequence[str]) -> str:

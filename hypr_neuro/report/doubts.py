@@ -38,7 +38,12 @@ def _of_integers(results: Data) -> list[str]:
         for entry in rows(lookup(results, "quantization", "record"))
         if all(number(entry.get(key)) is not None for key in ("zeroed", "nonzero"))
     ]
-    return [*doubts.of_rates(integer), *doubts.of_changed_rates(real, integer), *doubts.of_zeros(record)]
+    driven = lookup(results, "data", "events_per_sample") != 0
+    return [
+        *doubts.of_rates(integer, driven=driven),
+        *doubts.of_changed_rates(real, integer),
+        *doubts.of_zeros(record),
+    ]
 
 
 def _of_learning(results: Data) -> list[str]:

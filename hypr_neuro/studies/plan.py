@@ -12,6 +12,7 @@ from typing import Any
 
 from hypr_neuro.data import load_data
 from hypr_neuro.data.checks import require_integers
+from hypr_neuro.data.fit import check_fit
 from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.loading import load
@@ -133,7 +134,7 @@ def prepare(study: Study, folder: Path) -> StudyPlan:
         if not isinstance(found, Network):
             raise InputError(f"network '{study.network}' holds {type(found).__name__}, rule: a float network")
         network = found
-        _check_ends(network, data)
+        check_fit(network.inputs, network.output_size, data)
         basis["network"] = network.digest()
     store = StudyFolder(folder)
     named = study.values().get(PROFILE, [study.set.get(PROFILE, study.profile)])
@@ -147,15 +148,6 @@ def prepare(study: Study, folder: Path) -> StudyPlan:
     else:
         plan.add(combinations(study))
     return plan
-
-
-def _check_ends(network: Network, data: SequenceData) -> None:
-    """Raise InputError for data that a trained network does not fit."""
-    if network.inputs != data.channels or network.output_size < data.classes:
-        raise InputError(
-            f"data '{data.name}' has {data.channels} channels and {data.classes} classes, the network "
-            f"{network.inputs} inputs and {network.output_size} outputs; give the data that it was trained on"
-        )
 
 
 def check(plan: StudyPlan) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from hypr_neuro.data.checks import require_two_classes
 from hypr_neuro.data.doubts import warn_of
-from hypr_neuro.data.score import Score, check_outputs, doubts_of, predict, score_answers, score_readout, warn_if_mute
+from hypr_neuro.data.fit import check_outputs
+from hypr_neuro.data.score import Score, doubts_of, predict, score_answers, score_readout, warn_if_mute
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprError, HyprWarning, InputError
 from hypr_neuro.files.store import make_folder
@@ -391,7 +392,8 @@ def evaluate(
     score = score_answers(np.concatenate(answers), labels.take(index))
     if not learned:
         return score
-    warn_if_mute(moved, len(index))
+    if not moved:
+        warn_if_mute(moved, data.take(index))
     # training looks at validation as it goes, when there may be more to come
     return _told(score, labels.take(index)) if moved and part != "validation" else score
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.doubts import UNDRIVEN
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_synapses import FloatSynapses
@@ -100,10 +101,10 @@ def said_of_silence(net: Network, *, driven: bool = True) -> str:
         sources = {c.source for c in net.connections if c.target in net.outputs and c.source != INPUT}
         spiking = [p.name for p in net.populations if p.name in sources and not p.model.readout]
         what = " and ".join(f"'{name}'" for name in spiking or _that_spike(net))
-    remedy = "call hn.scale_to_rate(net, x, 0.03) before training, or give larger weights"
+    larger = "call hn.scale_to_rate(net, x, 0.03) before training, or give larger weights"
     return (
         f"{what or 'the network'} did not spike once in the first epoch, so nothing can be learned from it: "
-        f"{remedy if driven else 'x is 0 everywhere; give samples that drive the network'}"
+        f"{larger if driven else UNDRIVEN}"
     )
 
 

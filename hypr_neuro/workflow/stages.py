@@ -210,9 +210,10 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
     """Write scores of float and integer network, saturations, rates, agreement, and the raster of one sample."""
     started = time.perf_counter()
     inference = compare_inference(net, qnet, data)
-    samples = data.part("test").x[:8]
-    warn_of(of_rates(inference.rates) + of_changed_rates(inference.float_rates, inference.rates))
-    warn_of(doubts_of(inference.integer_score, data.part("test")))
+    test = data.part("test")
+    samples, driven = test.x[:8], bool(np.any(test.x))
+    warn_of(of_rates(inference.rates, driven=driven) + of_changed_rates(inference.float_rates, inference.rates))
+    warn_of(doubts_of(inference.integer_score, test))
     folder.merge(
         "quantization",
         {
@@ -222,7 +223,7 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
         },
     )
     scores = write_scores(folder, inference, data)
-    folder.write("raster", raster(net, qnet, data.part("test").take(np.arange(1))))
+    folder.write("raster", raster(net, qnet, test.take(np.arange(1))))
     folder.merge("seconds", {"simulate": time.perf_counter() - started})
     return scores
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.data.score import check_outputs
+from hypr_neuro.data.fit import check_outputs
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.numbers.arrays import Array

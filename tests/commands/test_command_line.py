@@ -344,8 +344,8 @@ def test_altered_files_are_caught(quantized: Path, tmp_path: Path) -> None:
 
 
 def test_data_that_does_not_fit_the_network_is_refused(quantized: Path) -> None:
-    assert "64 channels, the network takes 8" in refused("simulate", quantized, "--data", "digits")
-    assert "has 64 channels, the network takes 8" in refused("learn", quantized, "--data", "digits")
+    assert "64 channels, the network 8 inputs" in refused("simulate", quantized, "--data", "digits")
+    assert "has 64 channels, the network 8 inputs" in refused("learn", quantized, "--data", "digits")
 
 
 def test_fractions_train_a_float_network_and_are_refused_by_all_that_makes_or_runs_integers(

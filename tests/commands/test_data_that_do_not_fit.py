@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from commands import called, refusal
 
 import hypr_neuro as hn
 from hypr_neuro.comparing.inference import compare_inference
+from hypr_neuro.data.fit import REMEDY
 from hypr_neuro.data.score import score_readout
 from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.workflow.stages import baselines
 
 refused = partial(refusal, run=called)
 CHANNELS, OUTPUTS = 4, 3
+STUDY = ("--vary", "weight_bits=4:6", "--out")
 
 
 def save(path: Path, y: Any, x: Any = None) -> Path:
@@ -50,20 +53,49 @@ def test_data_that_outputs_cannot_answer_are_refused(
     y: Any, said: str, networks: dict[str, Path], tmp_path: Path
 ) -> None:
     path = save(tmp_path / "d.npz", y)
-    wanted, data = f"data 'd' has {said}, the network {OUTPUTS} outputs", hn.load_data(path)
+    wanted, data = f"data 'd' has {said}, the network {OUTPUTS} outputs; {REMEDY}", hn.load_data(path)
     loaded = {kind: hn.load(network) for kind, network in networks.items()}
     for kind, network in networks.items():
         assert wanted in refused("simulate", network, "--data", path)
-        with pytest.raises(InputError, match=f"^{wanted}$"):
+        with pytest.raises(InputError, match=f"^{re.escape(wanted)}$"):
             hn.evaluate(loaded[kind], data)
     assert wanted in refused("simulate", networks["integer"], "--network", networks["float"], "--data", path)
     assert wanted in refused("learn", networks["integer"], "--data", path, "--out", tmp_path / "learned")
     compared = ("compare", networks["float"], networks["integer"], "--data", path, "--out", tmp_path / "compared")
     assert wanted in refused(*compared)
-    with pytest.raises(InputError, match=f"^{wanted}$"):
+    with pytest.raises(InputError, match=f"^{re.escape(wanted)}$"):
         compare_inference(loaded["float"], loaded["integer"], data)
-    with pytest.raises(InputError, match=f"^{wanted}$"):
+    with pytest.raises(InputError, match=f"^{re.escape(wanted)}$"):
         score_readout(np.ones((20, 6, OUTPUTS)), data.part("test"))
+    assert wanted in refused("study", "run", "--network", networks["float"], "--data", path, *STUDY, tmp_path / "s")
+
+
+def test_channels_that_inputs_cannot_take_are_refused_in_the_same_words(
+    networks: dict[str, Path], tmp_path: Path
+) -> None:
+    x, y = np.ones((20, 6, CHANNELS + 1), np.int8), np.arange(20) % OUTPUTS
+    path = tmp_path / "c.npz"
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    wanted = f"data 'c' has {CHANNELS + 1} channels, the network {CHANNELS} inputs; {REMEDY}"
+    for words in (
+        ("simulate", networks["integer"]),
+        ("learn", networks["integer"], "--out", tmp_path / "l"),
+        ("quantize", networks["float"], "--out", tmp_path / "q"),
+        ("train", "--from", networks["float"], "--out", tmp_path / "t"),
+        ("study", "run", "--network", networks["float"], *STUDY, tmp_path / "s"),
+    ):
+        assert wanted in refused(*words, "--data", path), words
+
+
+@pytest.mark.filterwarnings("always")
+def test_an_input_that_is_0_everywhere_is_named_and_not_the_weights(networks: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "zero.npz"
+    x, y = np.zeros((20, 6, CHANNELS), np.int8), np.arange(20) % OUTPUTS
+    np.savez(path, x_train=x + 1, y_train=y, x_test=x, y_test=y)
+    for network in networks.values():
+        told = called("simulate", network, "--data", path).stderr
+        assert "x is 0 everywhere; give samples that drive the network" in told
+        assert "larger weights" not in told
 
 
 def test_one_class_alone_is_refused_for_training(networks: dict[str, Path], tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_an_encoder_alone_is_for_the_remembered_data(signals: Path, features: Pa
     message = refused("quantize", network)
     assert message.endswith("; train the network again on those integers")
     other = refused("quantize", network, "--encode", named(message))
-    assert "has 6 channels, the network takes 3" in other
+    assert "has 6 channels, the network 3 inputs" in other
     assert other.endswith(", or train it again on these data as they are encoded")
     here("train", "--data", signals, "--encode", named(message), "--epochs", "1", "--out", tmp_path / "spikes")
     assert called("quantize", tmp_path / "spikes" / "network.h5").returncode == 0

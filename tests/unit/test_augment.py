@@ -7,7 +7,7 @@ import pytest
 
 from hypr_neuro.data.augment import augment
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.testing.networks import random_spikes
 
 
@@ -54,3 +54,12 @@ def test_labels_of_single_steps_are_refused() -> None:
     data = SequenceData("steps", random_spikes(3, 1, 5, 3), np.zeros((1, 5), int), np.array(["train"]), 3)
     with pytest.raises(InputError, match="one label a sample"):
         augment(data, 1)
+
+
+def test_what_was_warned_of_once_is_so_no_second_time() -> None:
+    y, split = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array(["train", "train", "test", "train"])
+    with pytest.warns(HyprWarning, match="one-hot"):
+        data = SequenceData("hot", random_spikes(3, 4, 5, 3), y, split, 3)
+    grown = augment(data, 2, shift=1)  # a warning is an error here
+    assert np.array_equal(grown.y, y[[0, 1, 2, 3, 0, 1, 3, 0, 1, 3]])
+    assert np.array_equal(grown.x[:4], data.x)

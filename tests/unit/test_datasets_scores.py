@@ -49,10 +49,10 @@ def test_outputs_that_cannot_answer_are_refused(function: Any) -> None:
     """Nothing is cut off or broadcast: outputs as many as targets, and no fewer than classes."""
     output = np.ones((2, 6, 2))
     for count in (1, 3):
-        with pytest.raises(InputError, match=f"^data 'd' has {count} targets, the network 2 outputs$"):
+        with pytest.raises(InputError, match=f"^data 'd' has {count} targets, the network 2 outputs; give the data"):
             function(output, targets(np.ones((2, count))))
     classes = SequenceData("c", np.zeros((2, 6, 1)), np.array([0, 1]), np.full(2, "test"), 3)
-    with pytest.raises(InputError, match=r"^data 'c' has 3 classes, the network 2 outputs$"):
+    with pytest.raises(InputError, match=r"^data 'c' has 3 classes, the network 2 outputs; give the data"):
         function(output, classes)
     assert np.array_equal(predict(output, replace(classes, classes=2)), [0, 0])
 

@@ -67,6 +67,8 @@ def test_populations_that_are_silent_or_always_fire_are_named() -> None:
     assert silent.startswith("populations 'a', 'd' (each) never fired: nothing passes on; give larger weights")
     assert always.startswith("population 'c' fired in every step, whatever the input: give smaller weights")
     assert doubts.of_rates({"a": 1e-9, "b": 0.998}) == []
+    (undriven,) = doubts.of_rates({"a": 0.0}, driven=False)
+    assert undriven == "population 'a' never fired: x is 0 everywhere; give samples that drive the network"
 
 
 def test_a_rate_that_rounding_changes_is_named() -> None:
