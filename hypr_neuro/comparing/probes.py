@@ -1,12 +1,13 @@
 """Probes of learning in integers: what the arithmetic does to gradients and weights.
 
-The integer gradient of a sample is set beside float gradients on the same weights and neuron parameters, in three
-forms:
+The integer gradient of a sample is set beside float gradients on the same weights, in three forms:
 
 free    the float network runs by itself. Recurrent spiking networks are chaotic: a last bit decides a spike, spike
         trains part, and gradients part with them at any width
 along   the float rule follows the integer run's spikes, and its inputs and labels: currents, states, ψ, Jacobians,
-        eligibilities and the readout's error are float's (`float_device`). What differs is the arithmetic of learning
+        eligibilities and the readout's error are float's (`float_device`), neuron parameters those that the integers
+        stand for. What differs is the arithmetic of learning: a threshold rounded by a 40th that a neuron loses five
+        times a step would else move its membrane by several thresholds
 exact   the gradients of float training, HYPR and backpropagation through time, of the float network that runs by
         itself: what a signal that is late on the chip, and what the rule leaves out, add to the two others
 """
@@ -103,7 +104,7 @@ def probe(
     learner = Learner(qnet.copy(), replace(options, update_on="sample", update_every=len(data) + 1))
     twin = FloatTwin(net, qnet, replace(options, update_on="sample"))
     form, plan = twin.form, twin.plan
-    scales = scales_of(form, plan)
+    scales, rounded = scales_of(form, plan), FloatForm(net, plan.qnet, rounded=True)
     rows: dict[str, list[Shares]] = {}
     steps = 0
     for index in range(len(data)):
@@ -113,7 +114,7 @@ def probe(
         ours = {name: g.reshape(len(g), -1) / scales[name] for name, g in integers.items()}
         steps += plan.clock.learning_steps(len(x))
         if "along" in forms:
-            along = float_along(form, plan, qnet, sample)
+            along = float_along(rounded, plan, qnet, sample)
             _note(rows, "cosine", "norm_ratio", ours, along)
             rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in integers.items()})
         if "free" in forms:
@@ -147,7 +148,10 @@ def gradient_fidelity(
 
 
 def float_along(form: FloatForm, plan: LearningPlan, qnet: QuantizedNetwork, sample: SequenceData) -> dict[str, Array]:
-    """Return float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each."""
+    """Return float gradients of one sample along the spikes of the integer run, summed over steps, (n, m) each.
+
+    form : of rounded parameters
+    """
     x, label, scored = arrays_of(sample)
     trace = simulate(qnet, sample.x, record=("spikes",))
     device = FloatDevice(form, plan)

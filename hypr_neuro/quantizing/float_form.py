@@ -22,6 +22,7 @@ from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons.li import time_constant
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.float_params import float_params
 from hypr_neuro.quantizing.learned_values import read_values
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.output_traces import trace_name
@@ -78,6 +79,8 @@ class FloatForm:
         The network that was quantized: models, and parameters where learning has not changed their integers.
     qnet
         The integers, with or without traces behind outputs that spike.
+    rounded
+        Whether every parameter is the one that its integers stand for, as every weight is.
 
     Attributes
     ----------
@@ -97,7 +100,7 @@ class FloatForm:
         If the two do not have the same populations.
     """
 
-    def __init__(self, net: Network, qnet: QuantizedNetwork) -> None:
+    def __init__(self, net: Network, qnet: QuantizedNetwork, *, rounded: bool = False) -> None:
         check_same(net, qnet)
         self.qnet, self.names = qnet, qnet.connection_names()
         self.steps: dict[str, float] = {}
@@ -107,7 +110,8 @@ class FloatForm:
         self._connections: list[FloatSynapses] = []
         early = []
         own = len(net.populations)
-        populations = [_population(p, q, qnet) for p, q in zip(net.populations, qnet.populations, strict=False)]
+        pairs = list(zip(net.populations, qnet.populations, strict=False))
+        populations = [_rounded(p, q) if rounded else _population(p, q, qnet) for p, q in pairs]
         populations += [_trace(q) for q in qnet.populations[own:]]
         for name, c in zip(self.names, qnet.connections, strict=True):
             target = self._place[c.target]
@@ -219,7 +223,7 @@ class FloatForm:
 
 
 def _population(p: FloatPopulation, q: QuantizedPopulation, qnet: QuantizedNetwork) -> FloatPopulation:
-    """Return a copy with the parameters that the integers stand for, without constant currents."""
+    """Return a copy with the parameters that changed integers stand for, without constant currents."""
     result = replace(p, name=q.name, biases={})
     if p.model.learned is not None:
         per_neuron = dict(zip(p.model.fixed_per_neuron, q.per_neuron, strict=True))
@@ -227,6 +231,11 @@ def _population(p: FloatPopulation, q: QuantizedPopulation, qnet: QuantizedNetwo
         start = at_state_scale(q.model, p.params, q.state_scale, qnet.profile).per_neuron
         read_values(result, constants, start, per_neuron)
     return result
+
+
+def _rounded(p: FloatPopulation, q: QuantizedPopulation) -> FloatPopulation:
+    """Return a copy with the parameters that all integers stand for, without constant currents."""
+    return replace(p, name=q.name, params=float_params(q, p.params), biases={})
 
 
 def _trace(q: QuantizedPopulation) -> FloatPopulation:

@@ -25,4 +25,4 @@ def gradients_along(
 ) -> dict[str, Any]:
     """Float gradients of one sample along the spikes of the integer run."""
     plan = LearningPlan(qnet, options)
-    return float_along(FloatForm(net, plan.qnet), plan, qnet, sample)
+    return float_along(FloatForm(net, plan.qnet, rounded=True), plan, qnet, sample)

@@ -8,7 +8,6 @@ float network: a connection has the delay with which it arrives there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +21,8 @@ from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.graph.network import Network
 from hypr_neuro.graph.synapses import LARGEST_DELAY
 from hypr_neuro.neurons import get_model
-from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.float_params import float_params
 from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 
@@ -139,33 +138,3 @@ def _population(p: QuantizedPopulation, biases: dict[int, Array], shape: tuple[i
     """Return the float neurons of integers."""
     p.model.require_float(f"population '{p.name}'")
     return FloatPopulation(p.name, get_model(p.model.neuron), float_params(p), biases, shape, p.trainable)
-
-
-def float_params(p: QuantizedPopulation) -> dict[str, Array]:
-    """Return the parameters by name, (n,) each, that integers of neurons stand for, kept inside their ranges."""
-    model, constants = p.model, p.named_constants()
-    per_neuron = dict(zip(model.fixed_per_neuron, p.per_neuron, strict=True))
-    if model.stands_for is not None:
-        try:
-            return _in_range(model, model.stands_for(per_neuron, constants, p.state_scale))
-        except InputError as error:
-            raise InputError(f"population '{p.name}': {error}") from error
-    not_learned = {} if model.not_learned is None else model.not_learned(per_neuron, constants)
-    if model.learned is None and not set(model.param_names) <= not_learned.keys():
-        raise InputError(
-            f"population '{p.name}': neuron '{model.name}' does not say what its integers stand for, rule: a model "
-            "that learns on chip (docs/models.md); exchange it as quantized.h5"
-        )
-    start = {
-        param.name: np.broadcast_to(np.asarray(not_learned.get(param.name, param.default), float), (p.size,)).copy()
-        for param in model.params
-    }
-    learned = model.learned
-    params = start if learned is None else learned.params(start, learned.read(per_neuron, constants))
-    return _in_range(model, params)
-
-
-def _in_range(model: NeuronModel, params: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the parameters, clipped to the ranges of the model's record."""
-    lowest = {param.name: np.nextafter(param.low, np.inf) if param.open_low else param.low for param in model.params}
-    return {param.name: np.clip(params[param.name], lowest[param.name], param.high) for param in model.params}
