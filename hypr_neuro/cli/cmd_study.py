@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +23,7 @@ from hypr_neuro.cli.study_views import (
 from hypr_neuro.cli.study_words import study_of
 
 if TYPE_CHECKING:
+    from hypr_neuro.studies.finish import Where
     from hypr_neuro.studies.plan import StudyPlan
     from hypr_neuro.studies.spec import Study
 
@@ -163,31 +163,21 @@ def run(
         else:
             _rerun(plan, numbers or [], json)
         return
+    from hypr_neuro.studies.finish import Where
+
     given: dict[str, Any] = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
     given |= {"sampler": sampler, "seeds": seeds, "trials": trials}
     study = study_of(target, given, vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
-    _run(study, folder, _Where(workers, scheduler, tls, storage, limit), dry_run, csv, json)
+    _run(study, folder, Where(workers, scheduler, _tls(tls), storage, limit), dry_run, csv, json)
 
 
-@dataclass(frozen=True)
-class _Where:
-    """Where trials run, which database gets a copy, and after how many trials the call ends."""
-
-    workers: int | None = None
-    scheduler: str | None = None
-    tls: Path | None = None
-    storage: str | None = None
-    limit: int | None = None
-
-
-def _run(study: Study, folder: Path, where: _Where, dry_run: bool, csv: Path | None, json: bool) -> None:
+def _run(study: Study, folder: Path, where: Where, dry_run: bool, csv: Path | None, json: bool) -> None:
     """Run what waits of a study, and print its table."""
     from hypr_neuro.numbers.threads import threads
-    from hypr_neuro.studies.coordinator import require_dask, workers_of
-    from hypr_neuro.studies.coordinator import run as run_trials
+    from hypr_neuro.studies.coordinator import require_dask
+    from hypr_neuro.studies.finish import finish
     from hypr_neuro.studies.plan import check, prepare
-    from hypr_neuro.studies.storage import copied
 
     plan = prepare(study, folder)
     check(plan)
@@ -199,23 +189,13 @@ def _run(study: Study, folder: Path, where: _Where, dry_run: bool, csv: Path | N
     plan.folder.open(study)
     for path in plan.folder.unreadable(waiting):
         print(f"result '{path}' cannot be read; its trial runs again", file=sys.stderr)
-    copy = copied(where.storage, plan)
-    done, total = len(plan.trials) - len(waiting), plan.total
     if not waiting:
-        print(f"nothing to do: all {total} trials in '{folder}' are finished", file=sys.stderr)
-    else:
-        limit = where.limit or len(waiting)
-        count = min(where.workers or threads(), len(waiting), limit)
-        aim = total if where.limit is None else min(done + limit, total)
-        cluster = workers_of(count, where.scheduler, _tls(where.tls))
-        with RichConsole(quiet=json).progress("study") as advance, cluster as client:
-            advance(done, aim, "trials")
-            finished = iter(range(done + 1, aim + 1))
-            run_trials(
-                plan, client, lambda trial, _: (advance(next(finished), aim, "trials"), copy(trial)), where.limit
-            )
-        if aim < total:
-            print(f"{aim} of {total} trials are finished; the same command goes on", file=sys.stderr)
+        print(f"nothing to do: all {plan.total} trials in '{folder}' are finished", file=sys.stderr)
+    with RichConsole(quiet=json or not waiting).progress("study") as advance:
+        finish(plan, where, advance)
+    done = len(plan.trials) - len(plan.waiting())
+    if done < plan.total:
+        print(f"{done} of {plan.total} trials are finished; the same command goes on", file=sys.stderr)
     show_table(plan, [] if csv is None else [csv], json, 1.0, [LEAST])
 
 
@@ -264,4 +244,6 @@ def _rerun(plan: StudyPlan, numbers: list[int], json: bool) -> None:
         raise InputError("study rerun: which trials is missing; give their numbers")
     for number in numbers:
         plan.folder.forget(known[number])
-    _run(plan.study, plan.folder.path, _Where(), False, None, json)
+    from hypr_neuro.studies.finish import Where
+
+    _run(plan.study, plan.folder.path, Where(), False, None, json)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hypr_neuro.numbers.checks import optional_whole, require_path
-from hypr_neuro.numbers.threads import threads
 from hypr_neuro.progress import progress_bar
-from hypr_neuro.studies.coordinator import require_dask, run, workers_of
+from hypr_neuro.studies.coordinator import require_dask
+from hypr_neuro.studies.finish import Where, finish
 from hypr_neuro.studies.plan import check, prepare
 from hypr_neuro.studies.results import results_of
 from hypr_neuro.studies.spec import Study, from_folder, load_study, parse_study
-from hypr_neuro.studies.storage import copied
 from hypr_neuro.studies.study_table import StudyTable
 
 
@@ -70,15 +69,6 @@ def study(
     require_dask()
     check(plan)
     plan.folder.open(plan.study)
-    copy = copied(storage, plan)
-    waiting, total = len(plan.waiting()), plan.total
-    if waiting:
-        with (
-            progress_bar("study", progress) as advance,
-            workers_of(min(workers or threads(), waiting, limit or waiting), scheduler, security) as client,
-        ):
-            done = len(plan.trials) - waiting
-            aim = total if limit is None else min(done + limit, total)
-            finished = iter(range(done + 1, aim + 1))
-            run(plan, client, lambda trial, _: (advance(next(finished), aim, "trials"), copy(trial)), limit)
+    with progress_bar("study", progress) as advance:
+        finish(plan, Where(workers, scheduler, security, storage, limit), advance)
     return StudyTable(results_of(plan))

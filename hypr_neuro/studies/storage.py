@@ -8,8 +8,10 @@ it lacks is added when the study is run again.
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.errors import HyprWarning, InputError, MissingPackageError
@@ -23,6 +25,7 @@ from hypr_neuro.studies.work import REFUSED
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.storages import RDBStorage
     from optuna.study import Study as OptunaStudy
 
 DIGEST = "digest"
@@ -31,29 +34,22 @@ SECONDS = 10
 """That a database server has to answer."""
 
 
-class Storage:
-    """Copies combinations, once all their seeds are finished, into a storage.
+class Copy:
+    """Adds combinations, once all their seeds are finished, to a study of a storage.
 
     Parameters
     ----------
-    url
-        As SQLAlchemy has it, such as postgresql+psycopg://user@host/database or sqlite:///studies.db.
+    study
+        Of the storage.
+    shown
+        The storage's address as messages have it.
     plan
-        The study; its folder's name is that of the study in the storage.
-
-    Raises
-    ------
-    MissingPackageError
-        Without Optuna, or the database's driver.
-    InputError
-        Where the storage cannot be opened, or holds a study of that name which seeks something else.
+        What runs; its finished trials are added at once.
     """
 
-    def __init__(self, url: str, plan: StudyPlan) -> None:
-        require_optuna()
-        self._plan, self._url, self._lost = plan, url, False
+    def __init__(self, study: OptunaStudy, shown: str, plan: StudyPlan) -> None:
+        self._study, self._shown, self._plan, self._lost = study, shown, plan, False
         self._space = {name: _distribution(plan.study, name) for name in plan.study.vary}
-        self._study = _opened(url, plan)
         self._known = {trial.user_attrs.get(DIGEST) for trial in self._study.get_trials(deepcopy=False)}
         self._seeds: dict[int, int] = {}
         for trial in plan.trials:
@@ -71,12 +67,16 @@ class Storage:
         except Exception as error:  # of whichever database driver there is
             self._lost = True
             warnings.warn(
-                f"storage '{_shown(self._url)}' takes no more trials: {_line(error)}; they are in the study's folder, "
-                f"and the same command adds them. Where what varies has other values than before, remove the study "
-                f"from the storage first: optuna delete-study --study-name {_name(self._plan)} --storage URL",
+                f"storage '{self._shown}' takes no more trials: {_line(error)}; they are in the study's folder, "
+                f"and the same command adds them{self._remedy(error)}",
                 HyprWarning,
                 stacklevel=2,
             )
+
+    def _remedy(self, error: Exception) -> str:
+        """Return what to do first where Optuna holds on to the values that a field of words had."""
+        remove = f"optuna delete-study --study-name {self._study.study_name} --storage URL"
+        return f" after `{remove}`" if isinstance(error, ValueError) and "dynamic" in str(error) else ""
 
     def _add(self, trials: list[Trial]) -> None:
         from optuna.trial import TrialState, create_trial
@@ -102,9 +102,34 @@ class Storage:
         self._known.add(digest)
 
 
-def copied(url: str | None, plan: StudyPlan) -> Callable[[Trial], None]:
-    """Return what to call with each finished trial, so that the storage has it; nothing happens without one."""
-    return (lambda trial: None) if url is None else Storage(url, plan).told
+@contextmanager
+def copied(url: str | None, plan: StudyPlan) -> Iterator[Callable[[Trial], None]]:
+    """Open a storage, and give what to call with each finished trial; nothing happens without an address.
+
+    Parameters
+    ----------
+    url
+        As SQLAlchemy has it, such as postgresql+psycopg://user@host/database or sqlite:///studies.db.
+    plan
+        The study; its folder's name is that of the study in the storage.
+
+    Raises
+    ------
+    MissingPackageError
+        Without Optuna, or the database's driver.
+    InputError
+        Where the storage cannot be opened, or holds a study of that name which seeks something else.
+    """
+    if url is None:
+        yield lambda trial: None
+        return
+    require_optuna()
+    storage = _opened(url)
+    try:
+        yield Copy(_joined(storage, _shown(url), plan), _shown(url), plan).told
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _distribution(study: Study, name: str) -> BaseDistribution:
@@ -123,25 +148,19 @@ def _distribution(study: Study, name: str) -> BaseDistribution:
     return FloatDistribution(float(min(ends)), float(max(ends)))
 
 
-def _name(plan: StudyPlan) -> str:
-    return plan.folder.path.resolve().name
-
-
-def _opened(url: str, plan: StudyPlan) -> OptunaStudy:
-    """Return the study of the storage, made where it has none."""
+def _opened(url: str) -> RDBStorage:
+    """Return the storage, whose tables are made where it has none."""
     import optuna
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = [DIRECTIONS[direction] for direction in plan.objectives.values()]
     given: dict[str, Any] = {"connect_args": {"connect_timeout": SECONDS}} if url.startswith("postgresql") else {}
     try:
-        storage = optuna.storages.RDBStorage(url, engine_kwargs=given)
-        study = optuna.create_study(storage=storage, study_name=_name(plan), directions=directions, load_if_exists=True)
+        return optuna.storages.RDBStorage(url, engine_kwargs=given)
     except (ArgumentError, NoSuchModuleError) as error:
         raise InputError(
-            f"storage '{url:.80}' is no address of a database ({_line(error)}), rule: as SQLAlchemy has it, such as "
+            f"storage '{_shown(url)}' is no address of a database, rule: as SQLAlchemy has it, such as "
             "sqlite:///studies.db or postgresql+psycopg://user@host/database"
         ) from error
     except ImportError as error:
@@ -153,20 +172,27 @@ def _opened(url: str, plan: StudyPlan) -> OptunaStudy:
         raise InputError(
             f"storage '{_shown(url)}' cannot be opened: {_line(error)}; check the address, or leave --storage out"
         ) from error
+
+
+def _joined(storage: RDBStorage, shown: str, plan: StudyPlan) -> OptunaStudy:
+    """Return the study of the storage, made where it has none of that name."""
+    import optuna
+
+    directions = [DIRECTIONS[direction] for direction in plan.objectives.values()]
+    name = plan.folder.path.resolve().name
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
     held = [direction.name.lower() for direction in study.directions]
     if held != directions:
         raise InputError(
-            f"storage '{_shown(url)}' holds a study '{study.study_name}' that would {' and '.join(held)}, this one "
-            f"would {' and '.join(directions)}; give another folder, whose name is the study's, with --out"
+            f"storage '{shown}' holds a study '{name}' that would {' and '.join(held)}, this one would "
+            f"{' and '.join(directions)}; give another folder, whose name is the study's, with --out"
         )
     return study
 
 
 def _shown(url: str) -> str:
     """Return an address without its password."""
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).render_as_string(hide_password=True)
+    return re.sub(r"(//[^/@:]*):[^@]*@", r"\1:***@", url)
 
 
 def _line(error: BaseException) -> str:
