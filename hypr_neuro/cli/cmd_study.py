@@ -10,7 +10,7 @@ import typer
 
 from hypr_neuro.cli.choices import choice
 from hypr_neuro.cli.console import RichConsole, command
-from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, Json
+from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, DataDir, Json
 from hypr_neuro.cli.study_views import (
     draw_plot,
     full_columns,
@@ -56,6 +56,7 @@ def run(
     data: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Its data, likewise.", rich_help_panel=DATA)
     ] = None,
+    data_dir: DataDir = None,
     profile: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Its chip, likewise.", rich_help_panel=CHIP)
     ] = None,
@@ -166,7 +167,7 @@ def run(
     from hypr_neuro.studies.finish import Where
 
     given: dict[str, Any] = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
-    given |= {"sampler": sampler, "seeds": seeds, "trials": trials}
+    given |= {"data_dir": data_dir, "sampler": sampler, "seeds": seeds, "trials": trials}
     study = study_of(target, given, vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
     _run(study, folder, Where(workers, scheduler, _tls(tls), storage, limit), dry_run, csv, json)

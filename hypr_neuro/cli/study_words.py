@@ -51,8 +51,8 @@ def _data(said: dict[str, Any]) -> dict[str, Any]:
     from hypr_neuro.cli.options import key_value
     from hypr_neuro.cli.run_data import choose_data
 
-    network = said.get("network")
-    source = choose_data(said.get("data"), None, 0, network=None if network is None else Path(network))
+    network, folder = (None if said.get(name) is None else Path(said[name]) for name in ("network", "data_dir"))
+    source = choose_data(said.get("data"), folder, 0, network=network)
     options = dict(key_value(text) for text in source.options) | ({"seed": source.seed} if source.seed else {})
     return {"data": source.name, "data_options": options} | (
         {} if source.folder is None else {"data_dir": source.folder}
