@@ -117,8 +117,12 @@ def _heading(name: str, part: str) -> str:
 def _cell(row: dict[str, Any], name: str) -> str:
     """Return a figure with its spread over seeds."""
     from hypr_neuro.cli.tables import show
+    from hypr_neuro.studies.columns import cell_text
+    from hypr_neuro.studies.fields import PROFILE
 
     value, spread = row.get(name), row.get(f"{name} sd")
+    if name == PROFILE:
+        return cell_text(name, value)
     if isinstance(value, float) and "accuracy" in name:
         return f"{value:.1%}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
     return show(value) + (f" ± {spread:.3g}" if spread else "")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from hypr_neuro.errors import InputError, among
+from hypr_neuro.studies.fields import PROFILE
 from hypr_neuro.studies.spec import Direction
 from hypr_neuro.studies.work import REFUSED
 
@@ -87,7 +89,9 @@ def short(field: str) -> str:
 
 
 def cell_text(column: str, value: Any) -> str:
-    """Return a cell as text: shares of answers in per cent, other numbers in four digits."""
+    """Return a cell as text: shares of answers in per cent, other numbers in four digits, of files their names."""
+    if column == PROFILE:
+        return PurePath(str(value)).name
     if not is_number(value):
         return "–" if value is None or isinstance(value, float) else str(value)
     if isinstance(value, float) and column.endswith(("accuracy", "agreement", "gap")):

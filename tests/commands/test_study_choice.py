@@ -69,7 +69,9 @@ def test_a_figure_is_the_same_for_the_same_rows(fields: tuple[str, ...]) -> None
     assert plotted(rows, fields, "bits", "png").startswith(b"\x89PNG")
     text = first.decode()
     assert "bits" in text
-    assert ("c.d" in fields) == ("d</text>" in text and "float" not in text)
+    assert ("c.d" in fields) == ("d</text>" in text)
+    assert ("c.d" in fields) == ("float 90 %" in text)
+    assert "float" in text
     with pytest.raises(InputError, match=r"a curve over a\.b, c\.d, kind, rule: over one or two of them"):
         plotted(rows, ("a.b", "c.d", "kind"), "", "svg", "curve")
     with pytest.raises(InputError, match="no row of the table has figures yet"):

@@ -128,3 +128,23 @@ def test_importance_is_drawn_as_bars() -> None:
 def test_what_cannot_be_drawn_is_refused(kind: str, more: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         picture_of(rows_over(*FIELDS), FIELDS, kind, **more)
+
+
+def test_chips_are_told_by_name_and_no_line_joins_them() -> None:
+    chips = ["loihi2", "/a/long/way/to/my_chip.yaml", "spinnaker2", "cortex_m4", "/a/long/way/to/other_chip.yaml"]
+    rows = [
+        {"profile": chip, "accuracy": 0.5 + i / 10, "float accuracy": 0.9 + i / 100} for i, chip in enumerate(chips)
+    ]
+    axes = Figure().add_subplot()
+    picture_of(rows, ["profile"]).draw(axes)
+    ticks = axes.get_xticklabels()
+    assert [tick.get_text() for tick in ticks] == [chip.rpartition("/")[2] for chip in chips]
+    assert {tick.get_rotation() for tick in ticks} == {25.0}
+    assert [line.get_linestyle() for line in axes.lines] == ["None", "None"]
+
+
+def test_a_map_names_what_float_reaches_where_that_is_one_number() -> None:
+    rows = rows_over(BITS, TRACE)
+    assert picture_of(rows, [BITS, TRACE]).note == "accuracy, %; float 90 %"
+    rows[0]["float accuracy"] = 0.8
+    assert picture_of(rows, [BITS, TRACE]).note == "accuracy, %"

@@ -14,6 +14,8 @@ from hypr_neuro.studies.figures.picture import MOST_TICKS, Picture, unit_of
 MARKERS, DASHES = "osD^vP", ("-", "--", "-.", ":")
 LOGARITHMIC = 50.0
 """Largest over smallest value from which an axis of positive numbers is logarithmic."""
+ROOM = 48
+"""Letters for which there is room below an axis."""
 Rows = Sequence[dict[str, Any]]
 
 
@@ -48,7 +50,7 @@ def curves(rows: Rows, fields: Sequence[str], said: str = "") -> Picture:
 def _all(axes: Axes, rows: Rows, fields: Sequence[str], figure: str) -> Legend:
     """Draw the curves and float's; return the legend."""
     ticks = values_of(rows, fields[0])
-    places = _places(axes, ticks)
+    places = _places(axes, fields[0], ticks)
     seconds = values_of(rows, fields[1]) if len(fields) == 2 else [None]
     legend: Legend = []
     for number, second in enumerate(seconds):
@@ -58,14 +60,18 @@ def _all(axes: Axes, rows: Rows, fields: Sequence[str], figure: str) -> Legend:
     return legend + _float(axes, rows, fields, figure, places)
 
 
-def _places(axes: Axes, ticks: Sequence[Any]) -> dict[Any, float]:
-    """Return where the values of the first field stand, and write them on the axis."""
+def _places(axes: Axes, field: str, ticks: Sequence[Any]) -> dict[Any, float]:
+    """Return where the values of the first field stand, and write them on the axis, long names aslant."""
     numbers = all_numbers(ticks)
     places = {tick: float(tick) if numbers else float(i) for i, tick in enumerate(ticks)}
     if numbers and min(ticks) > 0 and max(ticks) / min(ticks) >= LOGARITHMIC:
         axes.set_xscale("log")
     elif not numbers or len(ticks) <= MOST_TICKS:
-        axes.set_xticks(list(places.values()), [f"{t:.4g}" if isinstance(t, float) else str(t) for t in ticks])
+        texts = [f"{t:.4g}" if isinstance(t, float) else str(t) if numbers else cell_text(field, t) for t in ticks]
+        aslant: dict[str, Any] = (
+            {"rotation": 25.0, "ha": "right", "rotation_mode": "anchor"} if len("".join(texts)) > ROOM else {}
+        )
+        axes.set_xticks(list(places.values()), texts, **aslant)
     return places
 
 
@@ -74,6 +80,8 @@ def _curve(axes: Axes, rows: Rows, field: str, figure: str, places: dict[Any, fl
     ordered = sorted(rows, key=lambda row: places[row[field]])
     x = [places[row[field]] for row in ordered]
     y = [row[figure] * factor for row in ordered]
+    # between names there is nothing that a line could stand for
+    line = DASHES[(number + number // len(PALETTE)) % len(DASHES)] if all_numbers(places) else "none"
     spread = [(row.get(f"{figure} sd") or 0.0) * factor for row in ordered]
     drawn = axes.errorbar(
         x,
@@ -81,7 +89,7 @@ def _curve(axes: Axes, rows: Rows, field: str, figure: str, places: dict[Any, fl
         spread if any(spread) else None,
         marker=MARKERS[number % len(MARKERS)],
         color=PALETTE[number % len(PALETTE)],
-        linestyle=DASHES[(number + number // len(PALETTE)) % len(DASHES)],
+        linestyle=line,
         capsize=3,
     )
     return [(name, drawn[0])]
@@ -97,5 +105,7 @@ def _float(axes: Axes, rows: Rows, fields: Sequence[str], figure: str, places: d
         return [("float", axes.axhline(known[0][name] * factor, **style))]
     if known and len(fields) == 1:
         points = sorted((places[row[fields[0]]], row[name] * factor) for row in known)
+        if not all_numbers(places):
+            style = {"color": MUTED, "linestyle": "none", "marker": "_", "markersize": 12.0}
         return [("float", axes.plot([x for x, _ in points], [y for _, y in points], **style)[0])]
     return []

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.report.drawing import FONT, HEIGHT, Legend
-from hypr_neuro.studies.columns import direction_of, figure_of, short, values_of
+from hypr_neuro.studies.columns import direction_of, figure_of, is_number, short, values_of
 from hypr_neuro.studies.figures.picture import Picture, unit_of
 
 MOST_LABELLED = 12
@@ -52,8 +52,16 @@ def heat_map(rows: Sequence[dict[str, Any]], fields: Sequence[str], said: str = 
         return []
 
     caption = f"Mean {label}, over {names}; bright is good.{empty} {said}".strip()
-    note = f"{label}; {said[:1].lower()}{said[1:]}" if said else label
+    note = label + _of_float(rows, figure) + (f"; {said[:1].lower()}{said[1:]}" if said else "")
     return Picture("map", f"Map over {names}", caption, draw, max(HEIGHT, 60 + CELL * len(up)), note)
+
+
+def _of_float(rows: Sequence[dict[str, Any]], figure: str) -> str:
+    """Return in words what float reaches, where that is the same in all cells."""
+    name, (factor, label) = f"float {figure}", unit_of(figure)
+    values = [row[name] for row in rows if is_number(row.get(name))]
+    same = values and len(values) == len(rows) and max(values) - min(values) < 1e-9
+    return f"; float {values[0] * factor:.3g}{' %' if label.endswith('%') else ''}" if same else ""
 
 
 def _cells(axes: Axes, cells: Array, figure: str) -> None:
