@@ -155,7 +155,8 @@ def _print_last(comparison: Comparison, score: str, sequences: SequenceData) -> 
     warn_of(_of_learning(comparison, sequences.part("test")))
     without = [name for name, cosine in last.cosine.items() if math.isnan(cosine)]
     if without:
-        print(f"–: no cosine, a gradient of {', '.join(without)} is 0 on every sample that was compared")
+        names = ", ".join(without)
+        print(f"–: no cosine, a gradient of {names} is 0 or below a unit of the integers on every sample compared")
 
 
 def _scores(entry: ComparedEpoch) -> list[float | None]:

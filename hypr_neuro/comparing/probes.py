@@ -44,7 +44,10 @@ FORMS = ("along", "free", "exact")
 
 @dataclass
 class GradientProbe:
-    """Integer gradients against float's, means over samples; NaN where a gradient is 0.
+    """Integer gradients against float's, means over samples; NaN where there is no gradient to compare.
+
+    There is none where one of the two is 0, or all of float's is less than a unit of the integers: what integers then
+    hold is rounding, and its direction says nothing.
 
     Attributes
     ----------
@@ -115,14 +118,16 @@ def probe(
         steps += plan.clock.learning_steps(len(x))
         if "along" in forms:
             along = float_along(rounded, plan, qnet, sample)
-            _note(rows, "cosine", "norm_ratio", ours, along)
+            _note(rows, "cosine", "norm_ratio", ours, along, scales)
             rows.setdefault("dead", []).append({k: dead_share(g, along[k]) for k, g in integers.items()})
         if "free" in forms:
             apart = by_value(form, plan, twin.gradients(sample))
-            _note(rows, "free_cosine", "free_norm_ratio", ours, apart)
+            _note(rows, "free_cosine", "free_norm_ratio", ours, apart, scales)
         for rule in ("hypr", "bptt") if "exact" in forms else ():
             exact = by_value(form, plan, exact_gradients(form, plan, sample, rule))
-            rows.setdefault(f"{rule}_cosine", []).append({k: cosine_of(g, exact[k]) for k, g in ours.items()})
+            rows.setdefault(f"{rule}_cosine", []).append(
+                {k: cosine_of(g, exact[k], 1 / scales[k]) for k, g in ours.items()}
+            )
     means = {key: {k: _mean([row[k] for row in shares]) for k in shares[0]} for key, shares in rows.items()}
     return GradientProbe(**means, saturated=saturated_weights(qnet), clipped=clip_shares(learner, steps))
 
@@ -171,17 +176,23 @@ def by_value(form: FloatForm, plan: LearningPlan, gradients: Mapping[str, Array]
 
 
 def _note(
-    rows: dict[str, list[Shares]], cosine: str, ratio: str, ours: Mapping[str, Array], real: Mapping[str, Array]
+    rows: dict[str, list[Shares]],
+    cosine: str,
+    ratio: str,
+    ours: Mapping[str, Array],
+    real: Mapping[str, Array],
+    scales: Mapping[str, float],
 ) -> None:
     """Append one row of cosines and one of norm ratios, of `ours` against `real`."""
-    rows.setdefault(cosine, []).append({k: cosine_of(g, real[k]) for k, g in ours.items()})
+    rows.setdefault(cosine, []).append({k: cosine_of(g, real[k], 1 / scales[k]) for k, g in ours.items()})
     rows.setdefault(ratio, []).append({k: ratio_of(g, real[k]) for k, g in ours.items()})
 
 
-def cosine_of(ours: Array, real: Array) -> float:
-    """Return Σ a b / (|a| |b|), NaN where one is 0."""
-    product = float(np.linalg.norm(ours) * np.linalg.norm(real))
-    return float((ours * real).sum()) / product if product else float("nan")
+def cosine_of(ours: Array, real: Array, unit: float = 0.0) -> float:
+    """Return Σ a b / (|a| |b|), NaN where one is 0 or |b| is less than a unit of the integers a."""
+    norm = float(np.linalg.norm(real))
+    product = float(np.linalg.norm(ours)) * norm
+    return float((ours * real).sum()) / product if product and norm >= unit else float("nan")
 
 
 def ratio_of(ours: Array, real: Array) -> float:

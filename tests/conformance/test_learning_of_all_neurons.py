@@ -143,9 +143,11 @@ def samples(inputs: int) -> hn.SequenceData:
 def test_integer_gradients_point_along_floats(model: str, profile: str) -> None:
     """Along the same spikes, in the unit of floats, sample by sample.
 
-    Measured over three networks of six samples: cosines of 0.9974 in the middle and 0.876 at a tenth (lif_multispike,
-    ideal), else 0.9998 and 0.94 at least, rf_iz 1.0 always. Where a state stands on the real axis (rf), or between two
-    steps of z, a last bit decides the sign of a large derivative.
+    Measured over six networks of six samples, ideal and loihi2: cosines of 0.9997 and 0.9994 in the middle, 0.963 and
+    0.981 at a tenth, 0.60 and 0.57 at least (lif_multispike); 1.0000, 0.9999 and 0.917 at least (rf); 1.0000 always
+    (rf_iz). The smallest are of networks whose membranes reach hundreds of thresholds: the states' width then leaves a
+    dozen units of current to a threshold, and accumulators of vth end at their width, which clips count. Norm ratios
+    are 0.990 in the middle (lif_multispike, ideal), where sums of currents are floored.
     """
     options = LearnOptions(parameters=("all",)) if MODELS[model].learned else LearnOptions()
     cosines, ratios = list[float](), list[float]()
@@ -159,8 +161,32 @@ def test_integer_gradients_point_along_floats(model: str, profile: str) -> None:
             ratios += found.norm_ratio.values()
     assert len(cosines) > 50
     assert np.nanmedian(cosines) > 0.995
-    assert np.nanquantile(cosines, 0.1) > 0.85
-    assert abs(np.nanmedian(ratios) - 1.0) < 0.01
+    assert np.nanquantile(cosines, 0.1) > 0.93
+    assert np.nanmin(cosines) > 0.5, "none of them points the other way"
+    assert abs(np.nanmedian(ratios) - 1.0) < 0.015
+
+
+@pytest.mark.parametrize(
+    ("model", "seed", "sample", "tensor"),
+    [
+        ("lif_multispike", 4, 4, "layers.1.dv"),
+        ("lif_multispike", 1, 0, "layers.1.dv"),
+        ("lif_multispike", 1, 0, "layers.0.dv"),
+        ("rf", 0, 4, "a -> a"),
+    ],
+)
+def test_a_rounded_parameter_moves_both_sides_alike(model: str, seed: int, sample: int, tensor: str) -> None:
+    """Along given spikes a membrane that loses z times the float threshold drifts from one that loses the rounded one.
+
+    0.5493 becomes 0.5625 in integers (seed 4), five spikes a step: without the rounding on float's side, its membrane
+    stands two thresholds too high after 50 steps, and the cosines of these four are -0.999, -0.999, -0.977 and -0.725.
+    """
+    net = float_network(model, seed)
+    data = samples(net.inputs)
+    qnet = hn.quantize(net, "ideal", calibration=data)
+    options = LearnOptions(parameters=("all",)) if MODELS[model].learned else LearnOptions()
+    found = probe(net, qnet, data.take(np.array([sample])), options, forms=("along",))
+    assert found.cosine[tensor] > 0.999
 
 
 @pytest.mark.parametrize("model", SEVERAL)

@@ -215,6 +215,8 @@ def test_numbers_of_two_gradients_by_hand() -> None:
     assert cosine_of(a, b) == pytest.approx(1 / np.sqrt(2))
     assert ratio_of(a, b) == pytest.approx(3 / np.sqrt(2))
     assert np.isnan(cosine_of(0 * a, b))
+    assert np.isnan(cosine_of(a, b, 1.5)), "float's gradient is less than a unit of the integers"
+    assert cosine_of(a, b, 1.4) == cosine_of(a, b)
     assert np.isnan(ratio_of(a, 0 * b))
     assert ratio_of(0 * a, b) == 0.0
 
