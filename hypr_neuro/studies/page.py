@@ -80,7 +80,7 @@ def context(results: StudyResults, within: float, least: Costs) -> Data:
         "rules": _rules(chosen, front),
         "figures": [(p.title, drawing(p.name, p.draw, p.caption, height=p.height)) for p in pictures],
         "reasons": reasons,
-        "table": table_of(results, _marks(results, chosen, front)),
+        "table": table_of(results, _marks(chosen, front), None if chosen is None else chosen.row),
         "refused": [([show(clean(row[name])) for name in results.fields], row[REFUSED]) for row in refused],
         "fields": [short(name) for name in results.fields],
         "commands": _commands(results.folder, within, least),
@@ -124,7 +124,7 @@ def _tile(results: StudyResults, label: str, row: dict[str, Any], chosen: Chosen
     }
 
 
-def _marks(results: StudyResults, chosen: Chosen | None, front: Front | None) -> dict[int, str]:
+def _marks(chosen: Chosen | None, front: Front | None) -> dict[int, str]:
     """Return what a row is, by its id."""
     marks: dict[int, list[str]] = {}
     if chosen is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypr_neuro.report.values import NOTHING, percent, show
-from hypr_neuro.studies.columns import SPREAD, counted, figure_of, is_number, short, toward_small
+from hypr_neuro.studies.columns import ACCURACY, ERROR, SPREAD, counted, figure_of, is_number, short, toward_small
+from hypr_neuro.studies.objectives import ROOM
 from hypr_neuro.studies.results import StudyResults
 from hypr_neuro.studies.rows import EARLIER
 from hypr_neuro.studies.table import columns_of
@@ -15,6 +16,7 @@ from hypr_neuro.studies.work import REFUSED
 
 MOST_ROWS = 2000
 """Rows that a page shows; of more, the best."""
+SCORES = (ACCURACY, ERROR)
 SHARES = ("accuracy", "agreement", "gap")
 
 
@@ -41,15 +43,18 @@ class PageTable:
         Headings and texts of the columns that are the same in every row.
     left_out
         Rows that are not shown.
+    chosen
+        Place of the row that is to be seen first.
     """
 
     columns: list[Column]
     rows: list[list[tuple[str, Any]]]
     same: list[tuple[str, str]]
     left_out: int
+    chosen: int | None = None
 
 
-def table_of(results: StudyResults, marks: dict[int, str]) -> PageTable:
+def table_of(results: StudyResults, marks: dict[int, str], chosen: dict[str, Any] | None = None) -> PageTable:
     """Return the table of the rows that have figures.
 
     Parameters
@@ -58,6 +63,8 @@ def table_of(results: StudyResults, marks: dict[int, str]) -> PageTable:
         Of the study.
     marks
         What a row is, by its `id`: the best, of the front.
+    chosen
+        Row that is to be seen first.
     """
     rows = [row for row in results.rows if REFUSED not in row]
     shown, left_out = rows, 0
@@ -65,7 +72,7 @@ def table_of(results: StudyResults, marks: dict[int, str]) -> PageTable:
         figure = figure_of(rows)
         ordered = sorted(counted(rows, [figure]), key=lambda row: toward_small(figure, row[figure]))
         shown, left_out = ordered[:MOST_ROWS], len(rows) - MOST_ROWS
-    names = [name for name in columns_of(rows) if not name.endswith(SPREAD)]
+    names = _in_order(results, [name for name in columns_of(rows) if not name.endswith(SPREAD)])
     fields = results.fields
     same = [name for name in names if name not in fields and len(rows) > 1 and _is_same(rows, name)]
     columns = [
@@ -73,15 +80,21 @@ def table_of(results: StudyResults, marks: dict[int, str]) -> PageTable:
         for name in names
         if name not in same
     ]
-    cells = [
-        [(cell_of(row, column.name), _sorted_by(row.get(column.name))) for column in columns]
-        + ([(marks.get(id(row), ""), marks.get(id(row), ""))] if marks else [])
-        for row in shown
-    ]
+    cells = [[(cell_of(row, column.name), _sorted_by(row.get(column.name))) for column in columns] for row in shown]
     if marks:
-        columns = [*columns, Column("", "what it is", False)]
+        columns.insert(len(fields), Column("", "what it is", False))
+        for row, texts in zip(shown, cells, strict=True):
+            texts.insert(len(fields), (marks.get(id(row), ""), marks.get(id(row), "")))
     facts = [(heading_of(results, name), cell_of(rows[0], name)) for name in same]
-    return PageTable(columns, cells, facts, left_out)
+    place = next((at for at, row in enumerate(shown) if row is chosen), None)
+    return PageTable(columns, cells, facts, left_out, place)
+
+
+def _in_order(results: StudyResults, names: Sequence[str]) -> list[str]:
+    """Return the columns in the order in which they are read: what varies, how good, what it takes, all others."""
+    scores = [f"{part}{score}" for part in ("", f"{results.parts[1]} ", "float ", "start ") for score in SCORES]
+    first = [*results.fields, *scores, *ROOM]
+    return [name for name in first if name in names] + [name for name in names if name not in first]
 
 
 def _is_same(rows: Sequence[dict[str, Any]], name: str) -> bool:
