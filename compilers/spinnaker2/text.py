@@ -179,6 +179,7 @@ STAMP = build_flags.txt
 HEADERS = $(wildcard *.h) $(STAMP)
 
 run: network
+\t@test -f /dev/stdin || echo 'samples are read from standard input, until it ends' >&2
 \t./network
 
 network: $(CORES:=.c) network.c main.c host_io.c $(HEADERS)

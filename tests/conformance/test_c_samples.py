@@ -94,6 +94,20 @@ def test_make_without_samples_says_so_and_ends(tmp_path: Path) -> None:
         assert f"no samples: give {file} on standard input (make -s {target} < {file})" in done.stderr
 
 
+@needs_gcc
+@needs_make
+def test_make_says_that_it_waits_for_a_pipe(tmp_path: Path) -> None:
+    """A pipe that is open and empty: the line comes before the pipe ends."""
+    compile_network(random_quantized("lif", 0, "loihi2"), target="c", out=tmp_path)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(["make", "-s", "run"], cwd=tmp_path, text=True, **pipes) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline() == "samples are read from a pipe on standard input, until it ends\n"
+        assert waiting.poll() is None
+        rest, said = waiting.communicate("")
+    assert (waiting.returncode, rest, said) == (0, "", "")
+
+
 def targets_of(qnet: hn.QuantizedNetwork, per_step: bool) -> SequenceData:
     data = labelled(qnet, per_step)
     shape = (SAMPLES, STEPS, qnet.output_size) if per_step else (SAMPLES, qnet.output_size)
