@@ -181,6 +181,9 @@ def _joined(storage: RDBStorage, shown: str, plan: StudyPlan) -> OptunaStudy:
     directions = [DIRECTIONS[direction] for direction in plan.objectives.values()]
     name = plan.folder.path.resolve().name
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that Optuna calls names of objectives experimental
+        study.set_metric_names(list(plan.objectives))
     held = [direction.name.lower() for direction in study.directions]
     if held != directions:
         raise InputError(

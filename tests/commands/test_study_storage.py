@@ -65,6 +65,15 @@ def held(url: str, name: str) -> list[Any]:
         storage.engine.dispose()
 
 
+def names(url: str, name: str) -> list[str] | None:
+    storage = optuna.storages.RDBStorage(url)
+    try:
+        return optuna.load_study(study_name=name, storage=storage).metric_names
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def check(trials: list[Any], plan: StudyPlan, order: list[int]) -> None:
     """The trials of the storage are the rows of the table."""
     rows = rows_of(plan)
@@ -116,6 +125,7 @@ def test_a_command_copies_to_a_server(server: postgres.Postgres, data: Path, tmp
     words += ("--sampler", "nsga2", "--trials", "4", "--workers", "1", "--objective", "accuracy", "--objective")
     rows = answer(*words, "memory bits", "--storage", server.url, "--out", tmp_path / "search")
     trials = held(server.url, "search")
+    assert names(server.url, "search") == ["accuracy", "memory bits"]
     assert {(t.params["precision.weight_bits"], *t.values) for t in trials} == {
         (row["precision.weight_bits"], row["accuracy"], row["memory bits"]) for row in rows
     }
