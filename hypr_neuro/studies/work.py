@@ -171,7 +171,7 @@ def _learned(job: Job, given: SequenceData, trained: Network) -> dict[str, Any]:
         after |= _on_both_parts(job, given, trained, "float ")
     last = run.epochs[-1]
     counts = {"weights saturated": last.weights_saturated, "clips": sum(last.clips.values()), "rate": options.rate}
-    return before | after | counts | _rounding(qnet) | _room(job, qnet, data, learning=options)
+    return before | after | counts | _rounding(qnet) | _room(job, run.qnet, data, learning=options)
 
 
 def _compared(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def _compared(job: Job, data: SequenceData, net: Network) -> dict[str, Any]:
     if other := _other_part(job, data):
         figures |= _named(evaluate(comparison.device, data, other, learned=False), f"{other} ")
         figures |= _named(evaluate(comparison.float_net, data, other, learned=False), f"{other} float ")
-    return figures | _rounding(qnet) | _room(job, qnet, data, learning=options)
+    return figures | _rounding(qnet) | _room(job, comparison.device, data, learning=options)
 
 
 RUNS: dict[str, Callable[[Job, SequenceData, Network], dict[str, Any]]] = {

@@ -61,3 +61,18 @@ def test_a_comparison_of_a_regression_tells_squared_errors() -> None:
     assert figures["gap"] == pytest.approx(figures["squared error"] - figures["float squared error"], rel=1e-12)
     assert figures["test squared error"] > 0
     assert figures["test float squared error"] > 0
+
+
+@pytest.mark.parametrize("kind", ["learn", "compare"])
+def test_energy_and_time_are_of_what_was_learned(kind: str, data: Path) -> None:
+    job, loaded = job_of(data, run=kind, start="disturbed"), hn.load_data(str(data))
+    net = start_network(job, loaded)
+    assert isinstance(net, hn.Network)
+    figures = run_trial(job, loaded, net)
+    qnet, changed, _ = disturb(hn.quantize(net, chip_of(job), calibration=loaded, seed=1), loaded, seed=1)
+    options = hn.LearnOptions(rate=0.3, decay=0.5, seed=1)
+    learned = hn.learn(qnet, changed, epochs=1, options=options).qnet
+    shown = changed.part("validation").x[:32]
+    cost, start = (hn.estimate(one, shown, learning=options) for one in (learned, qnet))
+    assert (figures["energy nJ"], figures["time us"]) == (cost.energy_nj, cost.time_us)
+    assert cost.energy_nj != start.energy_nj
