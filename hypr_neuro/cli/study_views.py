@@ -31,10 +31,10 @@ SHOWN = (
 def show_status(plan: StudyPlan, workers: int | None, json: bool) -> None:
     """Show how far a study is: trials by state, and how long the rest takes."""
     from hypr_neuro.numbers.threads import threads
+    from hypr_neuro.studies.estimate import estimate_of
     from hypr_neuro.studies.progress import duration, progress_of
 
-    progress, workers = progress_of(plan), workers or threads()
-    left = progress.seconds_left(workers)
+    progress, left = progress_of(plan), estimate_of(plan, workers or threads())
     facts: dict[str, Any] = {
         "folder": str(plan.folder.path),
         "trials": plan.total,
@@ -47,21 +47,16 @@ def show_status(plan: StudyPlan, workers: int | None, json: bool) -> None:
     if json:
         finished = plan.folder.results(plan.trials)
         waiting = [t.number for t in plan.trials if t.digest not in finished][:20]
-        known = not math.isnan(progress.seconds)
-        facts |= {"waiting": waiting, "left": progress.left, "seconds a trial": progress.seconds if known else None}
-        emit(facts | {"workers": workers, "seconds left": None if math.isnan(left) else left}, True)
+        seconds = {"seconds a trial": progress.seconds, "seconds left": left.seconds}
+        facts |= {name: None if math.isnan(value) else value for name, value in seconds.items()}
+        emit(facts | {"waiting": waiting, "left": progress.left, "workers": left.workers}, True)
         return
     facts |= {"left": progress.left, "a trial takes": duration(progress.seconds)}
-    said = f"about {duration(left)} on {workers} worker{'' if workers == 1 else 's'}"
-    if progress.left:
-        facts["time left"] = "unknown until a trial is finished" if math.isnan(left) else said
-    emit(facts, False, plan.study.title)
+    emit(facts | ({"time left": left.told()} if progress.left else {}), False, plan.study.title)
 
 
 def show_trials(plan: StudyPlan, workers: int, limit: int | None, json: bool) -> None:
     """Show the trials of a study, how many would run, and how long they would take."""
-    import math
-
     from hypr_neuro.studies.estimate import estimate_of
 
     found = estimate_of(plan, workers, limit)

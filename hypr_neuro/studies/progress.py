@@ -1,4 +1,4 @@
-"""How far a study is, and how long the rest takes by what finished trials took."""
+"""How far a study is: its trials by state; times in words."""
 
 from __future__ import annotations
 
@@ -48,10 +48,6 @@ class Progress:
         """Return how many trials are to be run."""
         return self.unreadable + self.waiting + self.not_chosen
 
-    def seconds_left(self, workers: int) -> float:
-        """Return the seconds that the rest takes on so many workers, see `time_left`."""
-        return time_left(self.seconds, self.left, workers)
-
 
 def progress_of(plan: StudyPlan) -> Progress:
     """Count the trials of a study by state."""
@@ -75,22 +71,6 @@ def mean_seconds(took: Iterable[float]) -> float:
     """Return the mean of the seconds that are known; NaN where none is."""
     known = [seconds for seconds in took if not math.isnan(seconds)]
     return math.fsum(known) / len(known) if known else math.nan
-
-
-def time_left(seconds: float, trials: int, workers: int) -> float:
-    """Return the seconds that trials take on workers that run one each at a time.
-
-    Start networks that are trained first, and how the last trials share the workers, are not known and left out.
-
-    Parameters
-    ----------
-    seconds
-        Of one trial; NaN gives NaN, unless nothing is left.
-    trials, workers
-        How many.
-    """
-    rounds = math.ceil(trials / max(min(workers, trials), 1))
-    return rounds * seconds if trials else 0.0
 
 
 def duration(seconds: float) -> str:

@@ -82,7 +82,8 @@ class Sensitivity:
             return change.reason, ""
         factor, unit = (100.0, " points") if direction_of(self.figure) == "max" else (1.0, "")
         spread = "" if change.spread is None else f"{change.spread * factor:.3g}"
-        return f"{change.difference * factor:+.3g}{unit}".replace("-", "−"), spread
+        difference = round(change.difference * factor, 9)  # rounding of means is no difference
+        return f"{difference:+.3g}{unit}".replace("-", "−"), spread
 
     __repr__ = as_text
     _repr_html_ = as_html

@@ -10,7 +10,7 @@ from commands import answer, called
 from study_cases import study, two_classes
 
 from hypr_neuro.studies.plan import prepare
-from hypr_neuro.studies.progress import duration, mean_seconds, progress_of, time_left
+from hypr_neuro.studies.progress import duration, mean_seconds, progress_of
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,6 @@ def test_times_in_words(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("trials", "workers", "seconds"), [(0, 4, 0.0), (1, 4, 2.0), (4, 4, 2.0), (5, 4, 4.0), (8, 3, 6.0), (8, 1, 16.0)]
-)
-def test_workers_run_a_trial_each_at_a_time(trials: int, workers: int, seconds: float) -> None:
-    assert time_left(2.0, trials, workers) == seconds
-    assert math.isnan(time_left(math.nan, trials, workers)) == (trials > 0)
-
-
 def test_the_mean_is_of_what_is_known() -> None:
     assert mean_seconds([2.0, math.nan, 4.0]) == 3.0
     assert math.isnan(mean_seconds([math.nan]))
@@ -48,7 +40,8 @@ def test_the_mean_is_of_what_is_known() -> None:
 def test_trials_are_counted_by_state(tmp_path: Path) -> None:
     plan = prepare(study(two_classes(tmp_path), vary={"weight_bits": [2, 4, 8]}, seeds=3), tmp_path / "s")
     plan.folder.open(plan.study)
-    assert "unknown until a trial is finished" in called("study", "status", tmp_path / "s").stdout
+    told = " ".join(called("study", "status", tmp_path / "s").stdout.split())
+    assert "nothing is finished: run two with --limit 2" in told
     kept = ((0, {"accuracy": 1.0}, 2.0), (1, {"accuracy": 0.5}, 4.0), (2, {"refused": "no"}, 0.1))
     for number, figures, seconds in kept:
         plan.folder.keep(plan.trials[number], figures, seconds)
@@ -58,7 +51,9 @@ def test_trials_are_counted_by_state(tmp_path: Path) -> None:
     assert (progress.with_figures, progress.refused, progress.unreadable, progress.waiting) == (2, 1, 1, 5)
     assert (progress.finished, progress.left, progress.not_chosen, progress.earlier) == (3, 6, 0, 0)
     assert progress.seconds == 3.0
-    assert progress.seconds_left(4) == 6.0
     told = answer("study", "status", tmp_path / "s", "--workers", "2", run=called)
-    assert (told["trials"], told["finished"], told["refused"], told["left"], told["seconds_left"]) == (9, 3, 1, 6, 9.0)
-    assert "about 9 s on 2 workers" in called("study", "status", tmp_path / "s", "--workers", "2").stdout
+    counts = {name: told[name] for name in ("trials", "finished", "refused", "left", "seconds_a_trial")}
+    assert counts == {"trials": 9, "finished": 3, "refused": 1, "left": 6, "seconds_a_trial": 3.0}
+    # by the three finished ones, all of the nearest setting
+    assert told["seconds_left"] == pytest.approx(6 * (2.0 + 4.0 + 0.1) / 3 / 2)
+    assert "about 6.1 s on 2 workers" in called("study", "status", tmp_path / "s", "--workers", "2").stdout
