@@ -53,6 +53,12 @@ def exp_neg(y: Array, m: Maths) -> Array:
     return m.exp(-m.where(y > 64.0, 64.0, y))
 
 
+def falling(y: Array, m: Maths) -> Array:
+    """Return e^{-y} likewise, with a slope of the same size where y counts as 64."""
+    floor = exp_neg(y, m)
+    return m.relaxed(floor, m.where(y > 64.0, -math.exp(-64.0) * y, floor))
+
+
 def slayer(x: Array, m: Maths) -> Array:
     """Return ψ of SLAYER: steepness 5, height 0.5."""
     return 0.2 * 5 / 2 * exp_neg(5 * m.abs(x), m)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from model_records import Maths, ModelRecord, Tolerance
+from model_records import Maths, ModelRecord, Tolerance, falling
 
 from hypr_neuro.neurons.rf import rf_parameters
 
@@ -19,10 +19,10 @@ def relaxed(s_prev, s, p, m: Maths):
     """The smooth step over the threshold times the bell at the real axis, as lava-dl relaxes them."""
     tau = p["vth"] / 2
     away = (s[0] - p["vth"]) / tau
-    tail = 0.5 * m.exp(-m.abs(away))
+    tail = 0.5 * falling(m.abs(away), m)
     # at 0, where a silent neuron is, the bell has no slope
     size = m.where(s[1] > 0, s[1], m.where(s[1] < 0, -s[1], 0 * s[1]))
-    step, bell = m.where(away > 0, 1 - tail, tail), m.exp(-size / tau) / (2 * tau)
+    step, bell = m.where(away > 0, 1 - tail, tail), falling(size / tau, m) / (2 * tau)
     return 10 * step * bell
 
 

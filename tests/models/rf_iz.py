@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from model_records import Maths, ModelRecord, Tolerance
+from model_records import Maths, ModelRecord, Tolerance, falling
 
 from hypr_neuro.neurons.rf import rf_parameters
 
@@ -12,7 +12,7 @@ from hypr_neuro.neurons.rf import rf_parameters
 def relaxed(s_prev, s, p, m: Maths):
     """A tenth of the smooth step over the threshold, of lava-dl's width."""
     away = (s[1] - p["vth"]) / (100 * p["vth"])
-    tail = 0.5 * m.exp(-m.abs(away))
+    tail = 0.5 * falling(m.abs(away), m)
     return 0.1 * m.where(away > 0, 1 - tail, tail)
 
 

@@ -37,6 +37,7 @@ TWO_CURRENTS = 2000
 SEVERAL = [name for name in graph_models() if get_model(name).currents > 1]
 FOUND = {
     135: "every ψ of three steps at its floor: the gradient is 1e-25, parts of it below what kernels set to 0",
+    2112: "every slope of `rf` in three steps at its floor",
 }
 """Graphs of longer runs that no shorter one is like, and what is in them."""
 DRAWN = [
