@@ -33,8 +33,8 @@ LEAST = "memory bits"
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
 SAMPLERS = ("grid", "random", "tpe", "nsga2")
 EXAMPLES = (
-    "hypr-neuro study run widths.yaml --out runs/widths",
-    "hypr-neuro study run --network runs/a/network.h5 --data digits --vary weight_bits=2:8 --out runs/w",
+    "hypr-neuro study widths.yaml --out runs/widths",
+    "hypr-neuro study --network runs/a/network.h5 --data digits --vary weight_bits=2:8 --out runs/w",
     "hypr-neuro study status runs/widths",
     "hypr-neuro study table runs/widths --write widths.html",
     "hypr-neuro study best runs/widths --within 1 --write chip.yaml",
@@ -46,7 +46,7 @@ EXAMPLES = (
 
 @command
 def run(
-    action: Annotated[str, typer.Argument(metavar="|".join(ACTIONS), help="What to do.")],
+    action: Annotated[str, typer.Argument(metavar="|".join(ACTIONS), help="What to do.")] = "run",
     target: Annotated[Path | None, typer.Argument(help="Study file (run), or folder of a study (all others).")] = None,
     numbers: Annotated[list[int] | None, typer.Argument(metavar="TRIAL...", help="Trials to run again.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the study (run), or to write (export).")] = None,
@@ -57,6 +57,10 @@ def run(
         str | None, typer.Option(metavar="NAME|FILE", help="Its data, likewise.", rich_help_panel=DATA)
     ] = None,
     data_dir: DataDir = None,
+    data_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Option of the data set: encode=rate:steps=64.", rich_help_panel=DATA),
+    ] = None,
     profile: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Its chip, likewise.", rich_help_panel=CHIP)
     ] = None,
@@ -144,6 +148,8 @@ def run(
     from hypr_neuro.studies.plan import prepare
     from hypr_neuro.studies.store import StudyFolder
 
+    if Path(action).suffix in (".yaml", ".yml"):
+        action, target = "run", Path(action)
     if action not in ACTIONS:
         raise InputError(f"study: unknown action {among(action, ACTIONS)}")
     if action != "run":
@@ -168,7 +174,7 @@ def run(
 
     given: dict[str, Any] = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
     given |= {"data_dir": data_dir, "sampler": sampler, "seeds": seeds, "trials": trials}
-    study = study_of(target, given, vary, constant, objective)
+    study = study_of(target, given, data_option or [], vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
     _run(study, folder, Where(workers, scheduler, _tls(tls), storage, limit), dry_run, csv, json)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hypr_neuro.cli.options import key_value
+
 if TYPE_CHECKING:
     from hypr_neuro.studies.spec import Study
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 def study_of(
     file: Path | None,
     given: dict[str, Any],
+    options: list[str],
     vary: list[str] | None,
     constant: list[str] | None,
     objectives: list[str] | None,
@@ -24,6 +27,8 @@ def study_of(
         Study file, or None.
     given
         Values by key of the study, None where the command line says nothing.
+    options
+        Of the data, KEY=VALUE.
     vary, constant, objectives
         As they are written.
     """
@@ -40,19 +45,20 @@ def study_of(
     if file is None:
         if "vary" not in said:
             raise InputError("study run: give a study file, or --vary, such as --vary weight_bits=2:8")
-        said |= _data(said)
+        said |= _data(said, options)
         return from_folder(parse_study({"run": "quantize"} | said, "study"), Path.cwd())
     stated = load_study(file).model_dump(mode="json", by_alias=True)
+    if options:
+        said["data_options"] = stated["data_options"] | dict(key_value(text) for text in options)
     return from_folder(parse_study(stated | said, f"study '{file}'"), Path.cwd())
 
 
-def _data(said: dict[str, Any]) -> dict[str, Any]:
+def _data(said: dict[str, Any], stated: list[str]) -> dict[str, Any]:
     """Return the data of the command line, or those that the network's run folder remembers."""
-    from hypr_neuro.cli.options import key_value
     from hypr_neuro.cli.run_data import choose_data
 
     network, folder = (None if said.get(name) is None else Path(said[name]) for name in ("network", "data_dir"))
-    source = choose_data(said.get("data"), folder, 0, network=network)
+    source = choose_data(said.get("data"), folder, 0, stated, network=network)
     options = dict(key_value(text) for text in source.options) | ({"seed": source.seed} if source.seed else {})
     return {"data": source.name, "data_options": options} | (
         {} if source.folder is None else {"data_dir": source.folder}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import called, refusal
+from commands import answer, called, refusal
 from study_cases import NETWORK, study, two_classes
 
 import hypr_neuro as hn
@@ -195,3 +195,16 @@ def test_drawn_combinations_are_the_same_and_begin_alike(data: Path) -> None:
     assert len(combinations(study(data, run="learn", vary=vary, trials=15 * 17))) == 15 * 17
     with pytest.raises(InputError, match="rule: at most 255, the combinations"):
         combinations(study(data, run="learn", vary=vary, trials=256))
+
+
+def test_a_study_runs_without_the_word(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"run: quantize\ndata: {data}\nvary: {{weight_bits: [2, 4]}}\n")
+    listed = answer("study", file, "--dry-run")
+    assert listed == answer("study", "run", file, "--dry-run")
+    assert [trial["precision.weight_bits"] for trial in listed["trials"]] == [2, 4]
+    assert answer("study", "--data", data, "--vary", "weight_bits=2,4", "--dry-run")["trials"] == listed["trials"]
+    adding = ("study", "--data", "adding", "--vary", "weight_bits=4", "--dry-run")
+    assert "fractions" in refusal(*adding, run=called)
+    assert len(answer(*adding, "--data-option", "levels=16", "--data-option", "samples=40")["trials"]) == 1
+    assert "unknown action 'rnu'" in refusal("study", "rnu", file, run=called)
