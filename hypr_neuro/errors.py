@@ -70,6 +70,10 @@ def among(name: object, known: Iterable[str], said: str = "") -> str:
 def like_and_known(name: object, known: Iterable[str]) -> str:
     """Return " (did you mean 'y'?), known: y, z" for an unknown name; "" where nothing is known."""
     names = list(known)
-    like = [] if len(str(name)) > LONGEST else get_close_matches(str(name), names, n=1)
-    hint = f" (did you mean '{like[0]}'?)" if like else ""
-    return f"{hint}, known: {', '.join(names)}" if names else ""
+    return f"{like(name, names)}, known: {', '.join(names)}" if names else ""
+
+
+def like(name: object, known: Iterable[str]) -> str:
+    """Return " (did you mean 'y'?)" for an unknown name that a known one is like, else ""."""
+    found = [] if len(str(name)) > LONGEST else get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean '{found[0]}'?)" if found else ""

@@ -15,6 +15,7 @@ from hypr_neuro.cli.study_views import (
     draw_plot,
     full_columns,
     show_best,
+    show_schema,
     show_status,
     show_table,
     show_trials,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from hypr_neuro.studies.plan import StudyPlan
     from hypr_neuro.studies.spec import Study
 
-ACTIONS = ("run", "status", "table", "best", "plot", "export", "rerun")
+ACTIONS = ("run", "status", "table", "best", "plot", "export", "rerun", "schema")
 FIGURES, OTHERS = ("curve", "map", "pareto", "importance", "sensitivity"), ("best", "mean")
 LEAST = "memory bits"
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
@@ -41,6 +42,7 @@ EXAMPLES = (
     "hypr-neuro study plot runs/widths --kind sensitivity --write one_less.png",
     "hypr-neuro study export runs/widths --out widths",
     "hypr-neuro study rerun runs/widths 12",
+    "hypr-neuro study schema > study.json",
 )
 
 
@@ -152,6 +154,9 @@ def run(
         action, target = "run", Path(action)
     if action not in ACTIONS:
         raise InputError(f"study: unknown action {among(action, ACTIONS)}")
+    if action == "schema":
+        show_schema()
+        return
     if action != "run":
         if target is None:
             raise InputError(f"study {action}: the folder is missing; give that of --out")
@@ -176,18 +181,39 @@ def run(
     given |= {"data_dir": data_dir, "sampler": sampler, "seeds": seeds, "trials": trials}
     study = study_of(target, given, data_option or [], vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
-    _run(study, folder, Where(workers, scheduler, _tls(tls), storage, limit), dry_run, csv, json)
+    _run(study, folder, Where(workers, scheduler, _tls(tls), storage, limit), dry_run, csv, json, target)
 
 
-def _run(study: Study, folder: Path, where: Where, dry_run: bool, csv: Path | None, json: bool) -> None:
+def _prepared(study: Study, folder: Path, file: Path | None) -> StudyPlan:
+    """Return a study ready to run; what is wrong with it is told with the name of its file."""
+    from hypr_neuro.errors import InputError
+    from hypr_neuro.studies.plan import check, prepare
+
+    try:
+        plan = prepare(study, folder)
+        check(plan)
+    except InputError as error:
+        if file is None:
+            raise
+        raise InputError(f"study '{file}': {str(error).removeprefix('study: ')}") from error
+    return plan
+
+
+def _run(
+    study: Study,
+    folder: Path,
+    where: Where,
+    dry_run: bool,
+    csv: Path | None,
+    json: bool,
+    file: Path | None = None,
+) -> None:
     """Run what waits of a study, and print its table."""
     from hypr_neuro.numbers.threads import threads
     from hypr_neuro.studies.coordinator import require_dask
     from hypr_neuro.studies.finish import finish
-    from hypr_neuro.studies.plan import check, prepare
 
-    plan = prepare(study, folder)
-    check(plan)
+    plan = _prepared(study, folder, file)
     if dry_run:
         show_trials(plan, where.workers or threads(), where.limit, json)
         return

@@ -55,6 +55,16 @@ def show_status(plan: StudyPlan, workers: int | None, json: bool) -> None:
     emit(facts | ({"time left": left.told()} if progress.left else {}), False, plan.study.title)
 
 
+def show_schema() -> None:
+    """Print the JSON schema of a study file; its keys are as they are."""
+    import json
+
+    from hypr_neuro.cli.encodings import print_json
+    from hypr_neuro.studies.schema import study_schema
+
+    print_json(json.dumps(study_schema(), indent=1, ensure_ascii=False))
+
+
 def show_trials(plan: StudyPlan, workers: int, limit: int | None, json: bool) -> None:
     """Show the trials of a study, how many would run, and how long they would take."""
     from hypr_neuro.studies.estimate import estimate_of

@@ -50,6 +50,8 @@ def parse_yaml(text: str, where: str) -> Any:
         if isinstance(error, InputError):
             raise
         # a date that does not exist is a ValueError, nesting without end a RecursionError
+        if isinstance(error, RecursionError):
+            raise InputError(f"{where}: not valid YAML (lists or mappings in one another without end)") from error
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
@@ -63,8 +65,12 @@ def _text(path: Path, where: str) -> str:
         if len(content) > LARGEST:
             raise InputError(f"{where} is longer than {LARGEST} bytes, rule: at most so many; it is not meant for data")
         return content.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{where} cannot be read: byte {error.start} is no UTF-8, rule: text in UTF-8; save it so"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{where} cannot be read: {error.strerror or error}") from error
 
 
 def _require_few(root: yaml.Node, where: str) -> None:

@@ -88,6 +88,7 @@ RULES = {
     "finite_number": "a finite number",
     "string_type": "a text",
     "string_too_short": "a text that is not empty",
+    "string_too_long": "a text of at most {max_length} characters",
     "greater_than": "above {gt}",
     "greater_than_equal": "at least {ge}",
     "less_than": "below {lt}",
@@ -128,7 +129,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     place = _place(first["loc"])
     more = len({_place(found["loc"]) for found in findings if found not in beside})
     others = f" (and {more} more)" if more else ""
-    key = f"key '{'.'.join(map(str, place)) or '(top level)'}'"
+    key = f"key '{'.'.join(map(str, place)) or '(top level)':.80}'"
     if first["type"] == "missing":
         written = f"; a number is written {QUANTITY}" if place[-1] in ("value", "unit", "source") else ""
         return f"{key} is missing{written}{others}"

@@ -20,7 +20,7 @@ from dataclasses import fields as fields_of
 from inspect import signature
 from typing import Any
 
-from hypr_neuro.errors import InputError, among
+from hypr_neuro.errors import InputError, like
 from hypr_neuro.profiles.override import profile_keys
 from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -62,7 +62,10 @@ def full_name(name: str) -> str:
         raise InputError(f"field '{name}' stands for {' and '.join(ends)}, rule: one; write it in full")
     if not ends:
         shorts = [one.rpartition(".")[2] for one in known] if "." not in name else known
-        raise InputError(f"field: unknown {among(name, [*dict.fromkeys(shorts), f'{NETWORK}.…'])}")
+        hint = like(name, [*dict.fromkeys(shorts), f"{NETWORK}."])
+        raise InputError(
+            f"field: unknown '{name:.60}'{hint}; docs/studies.md says what can vary, `hypr-neuro study schema` lists it"
+        )
     return ends[0]
 
 

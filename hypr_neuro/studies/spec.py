@@ -23,11 +23,13 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.spec import describe
 from hypr_neuro.studies.fields import PROFILE, full_name
+from hypr_neuro.studies.stated import check_plain, check_vary
 
 Value = bool | int | FiniteFloat | str | None
 Number = Annotated[int, Strict()] | FiniteFloat
 Direction = Literal["max", "min"]
-Trials = Annotated[int, Field(ge=1, le=1_000_000)]
+Trials = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Name = Annotated[str, Field(max_length=1000)]
 MOST_VALUES, MOST_TRIALS = 1000, 100_000
 """Values of one field, and trials of a study."""
 FILES = (".npz", ".yaml", ".yml", ".h5", ".nir")
@@ -52,7 +54,7 @@ class Span(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     first: Number = Field(alias="from")
     last: Number = Field(alias="to")
-    step: Annotated[int, Field(ge=1)] | None = None
+    step: Annotated[int, Field(ge=1, strict=True)] | None = None
     log: bool = False
 
     @field_validator("first", "last", mode="before")
@@ -129,22 +131,35 @@ class Study(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    title: str = ""
+    title: Name = ""
     run: Literal["quantize", "learn", "compare"]
-    network: str | dict[str, Any] | None = None
-    data: str
-    data_dir: str | None = None
+    network: Name | dict[str, Any] | None = None
+    data: Name
+    data_dir: Name | None = None
     data_options: dict[str, Value] = Field(default_factory=dict)
-    profile: str = "loihi2"
+    profile: Name = "loihi2"
     start: Literal["trained", "disturbed", "scratch"] = "trained"
     vary: dict[str, Span | Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)]] = Field(min_length=1)
     set: dict[str, Any] = Field(default_factory=dict)
     sampler: Literal["grid", "random", "tpe", "nsga2"] | None = None
     trials: Trials | None = None
-    generation: Annotated[int, Field(ge=2, le=10_000)] = 10
+    generation: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 10
     objectives: dict[str, Direction] = Field(default_factory=dict, max_length=4)
-    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    seeds: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     part: Literal["validation", "test"] = "validation"
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _values(cls, given: object) -> object:
+        check_vary(given)
+        return given
+
+    @field_validator("set")
+    @classmethod
+    def _plain(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name, value in given.items():
+            check_plain(f"set.{name}", value)
+        return given
 
     @field_validator("vary", "set")
     @classmethod
@@ -184,8 +199,10 @@ class Study(BaseModel):
     def _check_sampling(self) -> None:
         """Raise ValueError for values without end or number, and for a sampler that does not go with them."""
         for name, values in self.values().items():
-            if len(values) > MOST_VALUES:
-                raise ValueError(f"vary: '{name}' has {len(values)} values, rule: at most {MOST_VALUES}")
+            # a range may have more values than `len` can say
+            count = 1 + (values[-1] - values[0]) // values.step if isinstance(values, range) else len(values)
+            if count > MOST_VALUES:
+                raise ValueError(f"vary: '{name}' has {count} values, rule: at most {MOST_VALUES}; give a larger step")
             if len({repr(v) for v in values}) < len(values):
                 raise ValueError(f"vary: '{name}' has a value twice, rule: each once")
             if self.chosen_sampler == "grid" and not values:
@@ -223,7 +240,8 @@ class Study(BaseModel):
 def parse_study(data: object, where: str) -> Study:
     """Make a study of plain data; InputError naming `where`, key, value and rule."""
     if not isinstance(data, Mapping):
-        raise InputError(f"{where}: {type(data).__name__}, rule: a mapping with run, data and vary")
+        held = "nothing" if data is None else f"{data!r:.60}"
+        raise InputError(f"{where} holds {held}, rule: a mapping with run, data and vary, see docs/studies.md")
     try:
         return Study.model_validate(dict(data))
     except ValidationError as error:

@@ -33,6 +33,7 @@ from hypr_neuro.sim.learning.search_rate import search_rate
 from hypr_neuro.studies.fields import LEARN, NETWORK, PROFILE, QUANTIZE, TRAINING, of_section, with_entry
 from hypr_neuro.studies.spec import Study
 from hypr_neuro.train.loop import evaluate
+from hypr_neuro.train.optimizers import make_optimizer
 from hypr_neuro.workflow.stages import fit
 from hypr_neuro.workflow.stages_learning import from_scratch
 from hypr_neuro.workflow.tasks import for_width, task_for
@@ -115,11 +116,19 @@ def reason_against(job: Job, data: SequenceData, net: Network | None) -> str:
             _options(job, data, profile)
         if net is None:
             parse_spec(spec_of(job, data))
+            _check_training(of_section(job.settings, TRAINING))
     except HyprError as error:
         return " ".join(str(error).split())
     except TypeError as error:
         return str(error)
     return ""
+
+
+def _check_training(options: Mapping[str, Any]) -> None:
+    """Raise InputError for options of training that are none whatever the network is."""
+    for name in ("epochs", "batch_size"):
+        whole(f"training.{name}", options.get(name, 1), 1)
+    make_optimizer(options.get("optimizer", "adam"), options.get("rate", 1.0))
 
 
 def run_trial(job: Job, data: SequenceData, net: Network | str) -> dict[str, Any]:
