@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 4
 """Rows below which a forest of regression trees says nothing."""
+MOST_ROWS = 256
+"""Rows that the forest is fitted to; of more, so many are drawn: its time grows with their square."""
 SEED = 0
-"""Of the forest, so that the same table gives the same numbers."""
+"""Of the forest and of that draw, so that the same table gives the same numbers."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,19 +34,21 @@ class Importance:
         Of each field, the largest first; they add up to 1.
     figure : str
         Column whose variance is explained.
-    rows : int
-        Rows that were used.
+    rows, of : int
+        Rows that were used, and those that have figures.
     """
 
     shares: dict[str, float]
     figure: str
     rows: int
+    of: int
 
     @property
     def method(self) -> str:
         """Return how they were found, in words."""
+        drawn = f" drawn from {self.of}" if self.rows < self.of else ""
         return (
-            f"share of the variance of {self.figure} over {self.rows} rows that the field explains by itself, "
+            f"share of the variance of {self.figure} over {self.rows} rows{drawn} that the field explains by itself, "
             "scaled to a sum of 1 (fANOVA: Hutter, Hoos, Leyton-Brown 2014, as Optuna evaluates it)"
         )
 
@@ -67,6 +72,7 @@ def importance(
     A random forest is fitted to the rows; its variance over the whole space of the values is split into that of each
     field (F. Hutter, H. Hoos, K. Leyton-Brown, An efficient approach for assessing hyperparameter importance, ICML
     2014). Optuna's evaluator does it, with a seed of its own, so that the same rows give the same shares.
+    Of more than 256 rows so many are drawn.
 
     Parameters
     ----------
@@ -100,8 +106,11 @@ def importance(
     if len({row[figure] for row in used}) == 1:
         raise InputError(f"importance: every row has the same {figure}, rule: one that differs; choose another column")
     require_optuna()
+    of = len(used)
+    if of > MOST_ROWS:
+        used = [used[place] for place in sorted(random.Random(SEED).sample(range(of), MOST_ROWS))]
     shares = _evaluated(used, varying, figure, logarithmic)
-    return Importance(shares | {name: 0.0 for name in fields if name not in varying}, figure, len(used))
+    return Importance(shares | {name: 0.0 for name in fields if name not in varying}, figure, len(used), of)
 
 
 def _evaluated(

@@ -167,6 +167,16 @@ def test_importance_is_the_share_of_variance() -> None:
     assert "fANOVA" in repr(found)
 
 
+def test_importance_of_many_rows_draws_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.setattr("hypr_neuro.studies.importance.MOST_ROWS", 12)
+    found = importance(crossed(), ["a", "b", "c"])
+    assert (found.rows, found.of) == (12, 16)
+    assert "over 12 rows drawn from 16" in found.method
+    assert found.shares["a"] > 0.5
+    assert importance(crossed(), ["a", "b", "c"]) == found
+
+
 def test_importance_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = crossed()
     for given, fields, message in (
