@@ -66,11 +66,19 @@ def run(
             told(trial, outcome.figures)
         ran += len(waiting)
         left = None if limit is None else limit - ran
-        waiting = plan.waiting()[:left] if left != 0 and plan.grow() else []
+        waiting = _next(plan)[:left] if left != 0 else []
     if died:
         raise HyprError(
             f"{died} of {len(plan.trials)} trials did not finish, first: {reason}; the same call tries again"
         )
+
+
+def _next(plan: StudyPlan) -> list[Trial]:
+    """Return what the next generation brings; one of which all is known already leads to the one after it."""
+    while plan.grow():
+        if waiting := plan.waiting():
+            return waiting
+    return []
 
 
 class _Shared:

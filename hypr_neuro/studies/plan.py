@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +59,14 @@ class StudyPlan:
     objectives: dict[str, str]
     trials: list[Trial] = field(default_factory=list)
     search: Search | None = None
-    _generation: list[Trial] = field(default_factory=list)
+    _generation: list[list[Trial]] = field(default_factory=list)
+    _chosen: int = 0
 
     @property
     def total(self) -> int:
-        """How many trials there are once all are chosen."""
-        return self.study.count * self.study.seeds
+        """How many trials there are once all are chosen; a combination that is chosen again has no further ones."""
+        again = self._chosen - len(self.trials) // self.study.seeds
+        return (self.study.count - again) * self.study.seeds
 
     def waiting(self) -> list[Trial]:
         """Return the trials that are not finished."""
@@ -73,9 +74,16 @@ class StudyPlan:
         return [t for t in self.trials if t.digest not in finished]
 
     def add(self, chosen: list[dict[str, Any]]) -> None:
-        """Add the trials of combinations."""
-        self._generation = list(trials_of(self.study, chosen, self.basis, self.chips, len(self.trials)))
-        self.trials += self._generation
+        """Add the trials of combinations, as far as the study does not have them."""
+        seeds = self.study.seeds
+        known = {trials[0].digest: trials for trials in _by_seeds(self.trials, seeds)}
+        self._generation, self._chosen = [], self._chosen + len(chosen)
+        for made in _by_seeds(list(trials_of(self.study, chosen, self.basis, self.chips)), seeds):
+            if made[0].digest not in known:
+                first = len(self.trials)
+                self.trials += [replace(trial, number=first + trial.seed) for trial in made]
+                known[made[0].digest] = self.trials[first:]
+            self._generation.append(known[made[0].digest])
 
     def grow(self) -> bool:
         """Add the next generation where a sampler follows results and the last one's are all there.
@@ -83,36 +91,31 @@ class StudyPlan:
         Returns
         -------
         bool
-            Whether there are more trials now.
+            Whether another generation was chosen.
         """
-        missing = self.study.count - len(self.trials) // self.study.seeds
+        missing = self.study.count - self._chosen
         if self.search is None or missing == 0:
             return False
         if self._generation:
-            results = [self.folder.result(trial) for trial in self._generation]
-            present = [result for result in results if result is not None]
-            if len(present) < len(results):
+            results = self.folder.results(trial for trials in self._generation for trial in trials)
+            if any(trial.digest not in results for trials in self._generation for trial in trials):
                 return False
-            self.search.tell([self._sought(part) for part in _by_combination(self._generation, present)])
+            self.search.tell([self._sought(trials, results) for trials in self._generation])
         self.add(self.search.ask(min(self.study.generation, missing)))
         return True
 
-    def _sought(self, part: tuple[Trial, list[dict[str, Any]]]) -> list[float] | None:
+    def _sought(self, trials: list[Trial], results: Mapping[str, dict[str, Any]]) -> list[float] | None:
         """Return the objectives of a combination, None where one of them has no number."""
-        row = row_of(part[0].settings, part[1])
+        row = row_of(trials[0].settings, [results[trial.digest] for trial in trials])
         values = [row.get(name) for name in self.objectives]
         numbers = [float(v) for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
         return numbers if len(numbers) == len(values) else None
 
 
-def _by_combination(
-    trials: Sequence[Trial], results: Sequence[dict[str, Any]]
-) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
-    """Yield the first trial of each combination with what its seeds gave; a combination's trials are neighbours."""
-    pairs = zip(trials, results, strict=True)
-    for _, group in groupby(pairs, key=lambda pair: pair[0].number - pair[0].seed):
-        members = list(group)
-        yield members[0][0], [result for _, result in members]
+def _by_seeds(trials: list[Trial], seeds: int) -> Iterator[list[Trial]]:
+    """Yield the trials of each combination, which are neighbours."""
+    for first in range(0, len(trials), seeds):
+        yield trials[first : first + seeds]
 
 
 def prepare(study: Study, folder: Path) -> StudyPlan:

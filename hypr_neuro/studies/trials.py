@@ -105,7 +105,6 @@ def trials_of(
     chosen: Iterable[dict[str, Any]],
     basis: Mapping[str, str],
     chips: Mapping[str, str] | None = None,
-    first: int = 0,
 ) -> Iterator[Trial]:
     """Yield the trials of combinations in order.
 
@@ -119,14 +118,12 @@ def trials_of(
         Digests of what a result depends on beside the study: data, network, code.
     chips
         Digest of each profile's content by the name that the study has for it.
-    first
-        Number of the first trial.
     """
     by_content = {"network", "data", "data_dir", "profile"}
     stated = study.model_dump(mode="json", exclude=HOW_MANY | by_content)
     if not isinstance(study.network, str):
         stated["network"] = study.network
-    number = first
+    number = 0
     for settings in chosen:
         for seed in range(study.seeds):
             name = settings.get(PROFILE, study.set.get(PROFILE, study.profile))
