@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.report.drawing import drawing
 from hypr_neuro.studies.plot import picture_of, plotted
 
 BITS, TRACE, KIND = "precision.weight_bits", "learning.eligibility_bits", "quantize.rounding"
@@ -148,3 +149,29 @@ def test_a_map_names_what_float_reaches_where_that_is_one_number() -> None:
     assert picture_of(rows, [BITS, TRACE]).note == "accuracy, %; float 90 %"
     rows[0]["float accuracy"] = 0.8
     assert picture_of(rows, [BITS, TRACE]).note == "accuracy, %"
+
+
+def test_a_large_map_has_a_scale_and_no_image() -> None:
+    rows: list[dict[str, Any]] = [{BITS: b, TRACE: t, "accuracy": b * t / 400} for b in range(20) for t in range(20)]
+    picture = picture_of(rows, [BITS, TRACE])
+    axes = Figure().add_subplot()
+    picture.draw(axes)
+    assert not axes.texts
+    shown = drawing("map", picture.draw, picture.caption).svg
+    assert "<image" not in shown
+    assert "accuracy, %" in shown
+
+
+def test_sensitivity_without_neighbours_says_so() -> None:
+    rows: list[dict[str, Any]] = [{BITS: b, TRACE: b * b, "accuracy": b / 10} for b in (1, 2, 3)]
+    with pytest.raises(InputError, match=r"no row that differs in one field alone has figures \(not tried\)"):
+        picture_of(rows, [BITS, TRACE], "sensitivity")
+
+
+def test_a_long_front_names_its_knee_and_ends_alone() -> None:
+    rows: list[dict[str, Any]] = [{BITS: b, "memory bits": 100 * b, "accuracy": 1 - 2.0**-b} for b in range(1, 13)]
+    picture = picture_of(rows, [BITS], "pareto")
+    axes = Figure().add_subplot()
+    picture.draw(axes)
+    # of bits b the distance is near 1 - (b - 1)/11 - 2^(1 - b): 0.568 of 3, 0.602 of 4, 0.574 of 5
+    assert sorted(int(text.get_text()) for text in axes.texts) == [1, 4, 12]

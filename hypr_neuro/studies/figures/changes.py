@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.report.drawing import FONT, GREEN, INK, MUTED, ORANGE, Legend, label
 from hypr_neuro.studies.columns import cell_text, direction_of, short, toward_small
 from hypr_neuro.studies.figures.picture import Picture
@@ -15,7 +16,19 @@ BAR = 24.0
 
 
 def sensitivity_picture(found: Sensitivity) -> Picture:
-    """Return a bar a change, with the spread of the seeds' differences; what is not known says why."""
+    """Return a bar a change, with the spread of the seeds' differences; what is not known says why.
+
+    Raises
+    ------
+    InputError
+        Where nothing is known.
+    """
+    if all(change.difference is None for change in found.changes):
+        said = ", ".join(dict.fromkeys(change.reason for change in found.changes)) or "one value each"
+        raise InputError(
+            f"sensitivity: no row that differs in one field alone has figures ({said}), rule: one or more; a grid of "
+            "values has them, which sampler: grid runs"
+        )
     points = direction_of(found.figure) == "max"
     factor = 100.0 if points else 1.0
     fields = dict.fromkeys(change.field for change in found.changes)

@@ -13,6 +13,10 @@ from hypr_neuro.studies.figures.picture import Picture, count_axis, unit_of
 from hypr_neuro.studies.knee import RULE
 from hypr_neuro.studies.pareto import Front
 
+MOST_NAMED = 8
+"""Points of a front up to which others than its knee and ends have their settings beside them."""
+MANY = 300
+"""Rows from which points are small."""
 LETTER, LINE = 0.016, 0.06
 """Width of a letter and height of a line beside a point, as shares of the axes."""
 
@@ -62,7 +66,8 @@ def _points(axes: Axes, front: Front, others: Sequence[dict[str, Any]], columns:
 
     legend: Legend = []
     if others:
-        (drawn,) = axes.plot(*zip(*map(at, others), strict=True), "o", color=MUTED, markersize=3.5, alpha=0.6)
+        size = 3.5 if len(others) < MANY else 1.5
+        (drawn,) = axes.plot(*zip(*map(at, others), strict=True), "o", color=MUTED, markersize=size, alpha=0.6)
         legend.append(("other rows", drawn))
     # steps, for nothing between two rows was measured; a front of three columns is none in the plane of two
     plane = len(front.objectives) == 2
@@ -80,7 +85,7 @@ def _points(axes: Axes, front: Front, others: Sequence[dict[str, Any]], columns:
 def _name_points(axes: Axes, front: Front, columns: tuple[str, str]) -> None:
     """Write the settings beside the points of a front, the knee and the ends first, where there is room."""
     factors = [unit_of(column)[0] for column in columns]
-    order = [front.rows[0], front.rows[-1], *front.rows]
+    order = [front.rows[0], front.rows[-1], *(front.rows if len(front.rows) <= MOST_NAMED else [])]
     if front.knee is not None:
         order.insert(0, front.knee)
     shares = [_share_of(*axes.get_xlim()), _share_of(*axes.get_ylim())]

@@ -18,6 +18,7 @@ from hypr_neuro.studies.figures.picture import Picture, unit_of
 
 MOST_LABELLED = 12
 """Values of a field up to which cells hold their figures as text."""
+COLORS = 48
 CELL = 18.0
 """Height of a cell that holds text, in points."""
 
@@ -68,9 +69,10 @@ def _cells(axes: Axes, cells: Array, figure: str) -> None:
     """Draw the cells with their figures, or with a scale where there is no room for them."""
     scale = Normalize(float(np.nanmin(cells)), float(np.nanmax(cells)))
     # no image: pages show no data of other kinds; cells are centred on whole numbers, as the ticks are
-    colors = "viridis" if direction_of(figure) == "max" else "viridis_r"
+    # from 50 colours on, the scale beside a map would be an image, which pages do not show
+    palette = colormaps["viridis" if direction_of(figure) == "max" else "viridis_r"].resampled(COLORS)
     edges = [np.arange(count + 1) - 0.5 for count in reversed(cells.shape)]
-    picture = axes.pcolormesh(*edges, cells, cmap=colormaps[colors], norm=scale)
+    picture = axes.pcolormesh(*edges, cells, cmap=palette, norm=scale)
     axes.grid(visible=False)
     axes.tick_params(length=0)
     if max(cells.shape) > MOST_LABELLED:
@@ -80,7 +82,7 @@ def _cells(axes: Axes, cells: Array, figure: str) -> None:
     digits = ".1f" if unit_of(figure)[0] == 100.0 else ".3g"
     for (y, x), value in np.ndenumerate(cells):
         if not np.isnan(value):
-            red, green, blue, _ = colormaps[colors](float(scale(value)))
+            red, green, blue, _ = palette(float(scale(value)))
             ink = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "black"
             axes.text(x, y, f"{value:{digits}}", ha="center", va="center", color=ink, fontsize=FONT - 2.5)
 
