@@ -75,210 +75,29 @@ chip.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-import numpy as np
-
 from hypr_neuro.errors import InputError, among
-from hypr_neuro.neurons.contract import check_calls
+from hypr_neuro.neurons.parts import Learned, Param, StateVar, no_float_form, no_integer_form
+from hypr_neuro.neurons.record_checks import check_record
+from hypr_neuro.neurons.values import PSI_ENTRIES, Conversion, FixedFormat, FixedParams, check_integers, to_integer
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import largest_in
-from hypr_neuro.numbers.surrogates import SURROGATES
 
-PSI_ENTRIES = 512
-"""Entries of a ψ table; the threshold lies between entries 255 and 256, and the two ends are 0."""
-
-OF_LEARNING = ("coefficient_fraction", "state_fraction")
-"""Integers of learning that a Jacobian may ask for; names of `sim.learning.widths.Widths`."""
-
-
-@dataclass(frozen=True)
-class StateVar:
-    """One state: its name and, in integers, what happens at the edge of its declared width."""
-
-    name: str
-    overflow: str = ""
-    description: str = ""
-
-
-@dataclass(frozen=True)
-class Param:
-    """One parameter of the float model; `low` and `high` bound it, both ends allowed unless `open_low`."""
-
-    name: str
-    unit: str
-    default: float
-    low: float
-    high: float
-    trainable: bool = False
-    open_low: bool = False
-    description: str = ""
-
-    def check(self, where: str, values: Array) -> None:
-        """Raise InputError, naming the first neuron outside the range."""
-        low_bad = values <= self.low if self.open_low else values < self.low
-        bad = np.flatnonzero(low_bad | (values > self.high) | ~np.isfinite(values))
-        if bad.size:
-            rule = f"{self.low} {'<' if self.open_low else '<='} {self.name} <= {self.high} [{self.unit}]"
-            raise InputError(f"{where}: {self.name}[{bad[0]}] = {values[bad[0]]}, rule: {rule}")
-
-
-@dataclass(frozen=True)
-class FixedFormat:
-    """What a profile and the calibration say to `to_fixed`.
-
-    Attributes
-    ----------
-    state_bits : int
-        Width of every state in bits, sign included.
-    coefficient_bits : int
-        Width of decays and other coefficients, sign included; one bit is left for the integer part.
-    decay_bits : int
-        Width of Loihi's built-in decays.
-    threshold_bits, threshold_shift : int
-        LIF threshold mantissa and its left shift.
-    bias_mantissa_bits, bias_exponent_max : int
-        LIF bias.
-    state_range : float
-        Largest magnitude that calibration saw, in real units, any state.
-    headroom : float
-        Factor left free above `state_range`.
-    weight_range : float
-        Largest weight magnitude to make room for, in real units, over the layer's connections.
-    weight_bits, weight_exponent_max : int
-        Width of a weight's mantissa, sign included, and its largest exponent.
-    rounding : int
-        Code of the rounding rule of states.
-    overflow : str
-        "lava" (as Lava's CPU models) or "hardware".
-    psi_bits : int
-        Width of the ψ table's entries, sign included.
-    """
-
-    state_bits: int
-    coefficient_bits: int
-    decay_bits: int
-    threshold_bits: int
-    threshold_shift: int
-    bias_mantissa_bits: int
-    bias_exponent_max: int
-    state_range: float
-    headroom: float
-    weight_range: float
-    weight_bits: int
-    weight_exponent_max: int
-    rounding: int
-    overflow: str
-    psi_bits: int
-
-    @property
-    def coefficient_fraction(self) -> int:
-        """Fraction bits of a coefficient: all but sign."""
-        return self.coefficient_bits - 1
-
-    def state_fraction(self) -> int:
-        """Largest F with headroom · state_range · 2^F inside the state's width, 0 <= F <= state_bits - 2."""
-        top = largest_in(self.state_bits)
-        room = top / (self.headroom * max(self.state_range, 1e-6))
-        return int(np.clip(np.floor(np.log2(room)), 0, self.state_bits - 2))
-
-
-@dataclass
-class Conversion:
-    """One float-to-integer step, kept so that it can be printed: integer = round(value · scale), then clipped."""
-
-    name: str
-    value: Array
-    scale: float
-    integer: Array
-    rounding: str
-    clipped: int
-    rule: str
-
-
-@dataclass
-class FixedParams:
-    """Parameters of one layer as integers.
-
-    Attributes
-    ----------
-    per_neuron : dict of ndarray
-        (n,) each, in the record's order.
-    constants : dict of int
-        One integer for the whole layer each, in the record's order.
-    state_scale : float
-        state_int = state · state_scale.
-    current_scale : float
-        The weighted sum that reaches the neuron is I_int = I · current_scale.
-    psi_table : ndarray
-        (512,) integers with coefficient fraction bits.
-    conversions : list of Conversion
-        Steps from float to integer.
-    """
-
-    per_neuron: dict[str, Array]
-    constants: dict[str, int]
-    state_scale: float
-    current_scale: float
-    psi_table: Array
-    conversions: list[Conversion] = field(default_factory=list)
-
-
-def to_integer(name: str, value: Array, scale: float, low: int, high: int, rule: str, out: list[Conversion]) -> Array:
-    """Convert to round(value · scale), clipped to [low, high]; the step is appended to `out`, clips counted."""
-    real = np.asarray(value, dtype=np.float64)
-    exact = np.rint(real * scale)
-    integer: Array = np.clip(exact, low, high).astype(np.int64)
-    clipped = int(np.count_nonzero(exact != integer))
-    out.append(Conversion(name, real, scale, integer, "nearest, ties to even", clipped, rule))
-    return integer
-
-
-def check_integers(where: str, values: Mapping[str, Array], ranges: Mapping[str, tuple[int, int]]) -> None:
-    """Raise InputError, naming the parameter, for integers outside their range, both ends allowed."""
-    for name, (low, high) in ranges.items():
-        array = values[name]
-        if np.any((array < low) | (array > high)):
-            raise InputError(f"{where}: {name} = {array.min()}..{array.max()}, rule: {low}..{high}")
-
-
-def no_integer_form(*_: Any) -> Any:
-    """Stand for the integer functions of a model that is float only."""
-    raise InputError("this neuron has no integer form")
-
-
-def no_float_form(*_: Any) -> Any:
-    """Stand for the float functions of a model that is integer only."""
-    raise InputError("this neuron has no float form")
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What of a neuron learns on a chip beside weights: one integer for each trainable parameter, in their order.
-
-    Parameters of a model without this record stay as they are on a chip.
-
-    Attributes
-    ----------
-    values : callable
-        (float parameters) -> the real numbers that these integers stand for, (n,) each; BRF: δ|ω| and δ|b'|.
-    params : callable
-        (float parameters, values) -> float parameters that have these values, all else as given.
-    units : callable
-        (constants by name) -> real size of one unit of change of each.
-    read : callable
-        (per-neuron integers by name, constants by name) -> values of the integers, (n,) each.
-    change : callable
-        (p, change) -> per-neuron integers after value ← value - change · unit, clamped to their range; scalar integers
-        and tuples as in step functions.
-    """
-
-    values: Callable[[Mapping[str, Array]], tuple[Array, ...]]
-    params: Callable[[Mapping[str, Array], tuple[Array, ...]], dict[str, Array]]
-    units: Callable[[Mapping[str, int]], tuple[float, ...]]
-    read: Callable[[Mapping[str, Array], Mapping[str, int]], tuple[Array, ...]]
-    change: Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]]
+__all__ = [
+    "PSI_ENTRIES",
+    "Conversion",
+    "FixedFormat",
+    "FixedParams",
+    "Learned",
+    "NeuronModel",
+    "Param",
+    "StateVar",
+    "check_integers",
+    "no_float_form",
+    "no_integer_form",
+    "to_integer",
+]
 
 
 @dataclass(frozen=True)
@@ -368,72 +187,7 @@ class NeuronModel:
     lanes: bool = False
 
     def __post_init__(self) -> None:
-        self._check_names()
-        self._check_float()
-        self._check_integers()
-        functions = self.float_step, self.float_psi_arg, self.float_jacobian, self.float_spike_jacobian
-        change = None if self.learned is None else self.learned.change
-        where = f"neuron '{self.name}'"
-        check_calls(where, *functions, self.fixed_step, self.psi_index, self.fixed_jacobian, change)
-
-    def _check_float(self) -> None:
-        if self.bias_on not in ("current", "state"):
-            raise InputError(f"neuron '{self.name}': bias_on = {self.bias_on!r}, rule: 'current' or 'state'")
-        spikes = self.has_float and not self.readout
-        if (self.surrogate is not None) != spikes or (self.float_psi_arg is not None) != spikes:
-            raise InputError(
-                f"neuron '{self.name}': a spiking float model has a surrogate and its argument, any other neither"
-            )
-        if self.surrogate is not None and self.surrogate not in SURROGATES:
-            raise InputError(
-                f"neuron '{self.name}': unknown surrogate {among(self.surrogate, sorted(SURROGATES))}; "
-                "a new one goes into hypr_neuro/numbers/surrogates.py"
-            )
-        if self.has_float != (self.float_jacobian is not no_float_form):
-            raise InputError(f"neuron '{self.name}': rule: float_step and float_jacobian, both or neither")
-        if bool(self.coefficients) != (self.float_coefficients is not None):
-            raise InputError(f"neuron '{self.name}': rule: coefficients and float_coefficients, both or neither")
-
-    def _check_integers(self) -> None:
-        if not self.has_float and not self.integer:
-            raise InputError(f"neuron '{self.name}': rule: a float form, an integer form, or both")
-        if (self.to_fixed is not no_integer_form) != (self.has_float and self.integer):
-            raise InputError(f"neuron '{self.name}': rule: to_fixed where there are both forms, and only there")
-        learns = self.learns_on_chip
-        if (learns and not self.integer) or (self.psi_index is not None) != (learns and not self.readout):
-            raise InputError(
-                f"neuron '{self.name}': rule: fixed_jacobian needs fixed_step and, with spikes, psi_index; psi_index "
-                "needs fixed_jacobian"
-            )
-        if self.of_integers is not None and not self.integer:
-            raise InputError(f"neuron '{self.name}': rule: of_integers needs fixed_step")
-        for field_name in ("learned", "operating_point"):
-            if getattr(self, field_name) is not None and not learns:
-                raise InputError(f"neuron '{self.name}': rule: {field_name} needs fixed_jacobian")
-        if not set(self.fixed_learning) <= set(OF_LEARNING):
-            raise InputError(
-                f"neuron '{self.name}': fixed_learning = {self.fixed_learning}, rule: of {', '.join(OF_LEARNING)}"
-            )
-
-    def _check_names(self) -> None:
-        names = [p.name for p in self.params]
-        if len(set(names)) != len(names):
-            raise InputError(f"neuron '{self.name}': parameter names repeat: {names}")
-        if self.bias_on == "state" and "bias" not in names:
-            raise InputError(f"neuron '{self.name}': bias_on = 'state' needs a parameter 'bias'")
-        if self.threshold is not None and self.threshold not in (*names, *self.coefficients):
-            raise InputError(
-                f"neuron '{self.name}': threshold = '{self.threshold}', rule: a parameter or coefficient of the model, "
-                f"{', '.join((*names, *self.coefficients))}"
-            )
-        for known in (names, self.fixed_constants if self.integer else names):
-            if self.most_spikes and (self.readout or self.most_spikes not in known):
-                raise InputError(
-                    f"neuron '{self.name}': most_spikes = '{self.most_spikes}', rule: of a neuron that spikes, one of "
-                    "its parameters and of its integer constants"
-                )
-        if self.output_decay is not None and not self.readout:
-            raise InputError(f"neuron '{self.name}': rule: output_decay belongs to readouts")
+        check_record(self)
 
     @property
     def neuron(self) -> str:
