@@ -18,6 +18,7 @@ from study_results import BITS, made_results
 from hypr_neuro.errors import InputError
 from hypr_neuro.studies.page import page_of
 from hypr_neuro.studies.results import StudyResults
+from hypr_neuro.studies.table import means_of
 from hypr_neuro.studies.written import write_table
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -120,8 +121,24 @@ def test_a_page_of_one_field_and_few_rows_says_what_it_lacks() -> None:
     text = page_of(StudyResults(whole.study, whole.folder, [], rows, {"accuracy": "max"}, 4))
     assert f"'{BITS}' alone has several values" in text.replace("&#39;", "'")
     empty = page_of(StudyResults(whole.study, whole.folder, [], [], {"accuracy": "max"}, 4))
-    assert "no row of the table has figures yet" in empty
+    assert empty.count("no row of the table has figures yet") == 1
     assert "4 of 4 trials are not finished" in empty
+
+
+def test_a_page_of_a_regression_tells_squared_errors() -> None:
+    whole = made_results()
+    trials = [
+        {n.replace("accuracy", "squared error"): 1 - v if n == "accuracy" else v for n, v in trial.items()}
+        for trial in whole.trials
+    ]
+    results = StudyResults(
+        whole.study, whole.folder, trials, means_of(trials, whole.fields), {"squared error": "min"}, 16
+    )
+    text = page_of(results, within=10.0)
+    heads, *rows = Cells(text).tables[0]
+    assert heads[3] == "validation squared error"
+    assert [row[3] for row in rows if "best" in row[2]] == ["0.075 ± 0.0141"]
+    assert "within 10 % of the least mean squared error, 0.075" in text
 
 
 def test_a_table_is_written_by_its_ending(tmp_path: Path) -> None:
