@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,7 @@ from hypr_neuro.cli.tables import emit
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hypr_neuro.cli.run_data import DataSource
     from hypr_neuro.data import SequenceData
     from hypr_neuro.data.score import Score
     from hypr_neuro.exchange.loading import AnyNetwork
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
     Advance = Callable[[int, int, str], None]
 
-ALL = "all"
+ALL, REPORTED = "all", "test"
 EXAMPLES = (
     "hypr-neuro simulate runs/a/quantized.h5",
     "hypr-neuro simulate runs/a/quantized.h5 --network runs/a/network.h5 --out runs/a",
@@ -59,7 +61,7 @@ def run(
     data: Data = None,
     data_dir: DataDir = None,
     encode: Encode = None,
-    part: Annotated[str, choice((*PARTS, ALL), help="Samples to run.", rich_help_panel=DATA)] = "test",
+    part: Annotated[str, choice((*PARTS, ALL), help="Samples to run.", rich_help_panel=DATA)] = REPORTED,
     samples: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only the first samples.", rich_help_panel=DATA)
     ] = None,
@@ -124,7 +126,8 @@ def run(
     answers_file = path_of(predictions, network, sequences, labelled=labelled)
     if out is not None and isinstance(net, QuantizedNetwork):
         _report(out, net, network, float_network, sequences)
-        source.note(out)
+        chosen = {"network": float_network, "device": device, "part": part, "samples": samples, "seed": seed}
+        _remember(out, network, net.profile.name, source, sequences, chosen)
     samples_run = sequences if part == ALL or not labelled else sequences.part(part)
     if samples is not None:
         samples_run = samples_run.take(np.arange(min(samples, len(samples_run))))
@@ -206,6 +209,24 @@ def _report(
     for path, given in ((network, qnet), (float_network, net)):
         check_same_network(out, path, given)
     stages.simulate_stage(RunFolder(out), net, qnet, sequences)
+
+
+def _remember(
+    out: Path, network: Path, chip: str, source: DataSource, sequences: SequenceData, chosen: dict[str, Any]
+) -> None:
+    """Add to a run folder the command that repeats this run, and its data; say of which samples the report tells."""
+    import shlex
+
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.workflow import notes
+
+    words = ["hypr-neuro", "simulate", str(network), "--out", str(out)]
+    words += [f"--{name}={value}" for name, value in chosen.items() if value is not None]
+    line = f"{shlex.join(words)} {source.arguments()}"
+    notes.note_stage(RunFolder(out), sequences, f"{sequences.name} on {chip}", line, chosen["seed"])
+    source.note(out)
+    if chosen["part"] != REPORTED or chosen["samples"] is not None:
+        print(f"'{out}' holds the figures of all {REPORTED} samples; these are of those asked for", file=sys.stderr)
 
 
 def _in_units(net: AnyNetwork, network: Path, readout: Array, samples: SequenceData) -> Array:

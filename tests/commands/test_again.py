@@ -9,17 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import answer, called, refusal, small_data
+from commands import answer, called, refusal
 
 from hypr_neuro.quantizing.network import QuantizedNetwork
 
 here, refused = partial(answer, run=called), partial(refusal, run=called)
 FIXED = ("--arithmetic", "fixed", "--profile", "loihi2")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

@@ -6,28 +6,21 @@ Each command runs as a program once, so that all it needs is imported by itself;
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from commands import ENVIRONMENT, PROGRAM, answer, called, program, refusal, small_data
+from commands import ENVIRONMENT, PROGRAM, answer, called, kill_once_there, program, refusal, small_data
 
 from hypr_neuro.exchange.nir import read_quantized_nir
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 
 here, refused = partial(answer, run=called), partial(refusal, run=called)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -105,19 +98,7 @@ def test_the_same_seed_gives_the_same_numbers(demo: tuple[Path, dict[str, Any]],
 
 def test_a_killed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
     arguments = ["train", "--data", str(data), "--epochs", "60", "--out"]
-    killed = subprocess.Popen(
-        [*PROGRAM, *arguments, str(tmp_path / "a")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=ENVIRONMENT,
-    )
-    checkpoint = tmp_path / "a" / "checkpoint" / "training.h5"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert checkpoint.exists()
+    kill_once_there(tmp_path / "a" / "checkpoint" / "training.h5", *arguments, tmp_path / "a")
     assert not (tmp_path / "a" / "network.h5").exists(), "the run was over before it could be killed"
     resumed = answer(*arguments, tmp_path / "a")
     undisturbed = here(*arguments, tmp_path / "b")
@@ -174,19 +155,7 @@ def test_integers_go_to_nir_and_back(fixed: tuple[Path, dict[str, Any]], data: P
 
 def test_a_killed_fixed_training_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
     arguments = ["train", "--data", str(data), "--arithmetic", "fixed", "--epochs", "30", "--out"]
-    killed = subprocess.Popen(
-        [*PROGRAM, *arguments, str(tmp_path / "a")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=ENVIRONMENT,
-    )
-    checkpoint = tmp_path / "a" / "checkpoint" / "learning.h5"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and killed.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert checkpoint.exists()
+    kill_once_there(tmp_path / "a" / "checkpoint" / "learning.h5", *arguments, tmp_path / "a")
     assert not (tmp_path / "a" / "learned.h5").exists(), "the run was over before it could be killed"
     resumed, undisturbed = answer(*arguments, tmp_path / "a"), here(*arguments, tmp_path / "b")
     assert resumed["test_accuracy"] == undisturbed["test_accuracy"]

@@ -6,20 +6,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pytest
 from commands import answer as answer_of
-from commands import called, small_data
+from commands import called
 from commands import refusal as refusal_of
 
 import hypr_neuro as hn
 from hypr_neuro.files.run_folder import RunFolder
 
 answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
 
 
 def test_frozen_weights_stay_from_training_to_the_chip(data: Path, tmp_path: Path) -> None:

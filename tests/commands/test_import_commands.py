@@ -11,7 +11,7 @@ import nir
 import numpy as np
 import pytest
 from commands import answer as answer_of
-from commands import called, small_data
+from commands import called
 from commands import refusal as refusal_of
 from foreign_graphs import CHANNELS, CLASSES, DT, foreign_graph
 
@@ -19,11 +19,6 @@ import hypr_neuro as hn
 from hypr_neuro.neurons.lif import lif_parameters
 
 answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

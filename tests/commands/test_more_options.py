@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import answer, called, refusal, small_data
+from commands import answer, called, refusal
 from netx_runs import networks, write
 
 import hypr_neuro as hn
@@ -18,19 +18,6 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 
 here, refused = partial(answer, run=called), partial(refusal, run=called)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    here("train", "--data", data, "--epochs", "4", "--out", folder)
-    here("quantize", folder / "network.h5")
-    return folder
 
 
 # --- networks and training

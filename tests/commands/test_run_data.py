@@ -8,14 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import answer, called, refusal, small_data
+from commands import answer, called, refusal
 
 here, refused = partial(answer, run=called), partial(refusal, run=called)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +77,19 @@ def test_a_damaged_note_is_as_none(content: str, run: Path, tmp_path: Path) -> N
     (tmp_path / "results" / "source.json").write_text(content)
     (tmp_path / "network.h5").write_bytes((run / "network.h5").read_bytes())
     assert "--data is missing" in refused("simulate", tmp_path / "network.h5")
+
+
+def test_a_simulation_is_remembered_with_its_part_and_says_what_the_report_holds(run: Path, tmp_path: Path) -> None:
+    here("quantize", run / "network.h5", "--out", tmp_path)
+    given = ("simulate", tmp_path / "quantized.h5", "--network", run / "network.h5", "--out", tmp_path)
+    for more, told in (((), False), (("--part", "train"), True), (("--samples", "3"), True)):
+        done = called(*given, *more)
+        assert done.returncode == 0, done.stderr
+        assert ("holds the figures of all test samples; these are of those asked for" in done.stderr) == told
+    lines = json.loads((tmp_path / "results" / "commands.json").read_text())
+    assert ["--part=test" in line for line in lines[1:]] == [True, False, True]
+    assert "--part=train" in lines[2]
+    assert "--samples=3" in lines[3]
 
 
 def held(folder: Path) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import answer, called, refusal, small_data
+from commands import answer, called, refusal
 from netx_runs import networks, write
 
 import hypr_neuro as hn
@@ -23,19 +23,6 @@ ONE_DECIMAL = re.compile(r"\b\d+\.\d%")
 @pytest.fixture(autouse=True)
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    here("train", "--data", data, "--epochs", "3", "--out", folder)
-    here("quantize", folder / "network.h5")
-    return folder
 
 
 def table_of(printed: str) -> str:

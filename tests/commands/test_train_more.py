@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import answer as answer_of
-from commands import called, small_data
+from commands import called
 from commands import refusal as refusal_of
 from foreign_graphs import foreign_convolutions, foreign_graph
 
@@ -17,11 +17,6 @@ from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.neurons.rf import rf_parameters
 
 answer, refusal = partial(answer_of, run=called), partial(refusal_of, run=called)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -22,6 +24,18 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
 def program(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [*PROGRAM, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=ENVIRONMENT, check=False)
+
+
+def kill_once_there(file: Path, *arguments: str | Path) -> None:
+    """Run the program until it has written this file, then kill it."""
+    quiet = subprocess.DEVNULL
+    running = subprocess.Popen([*PROGRAM, *map(str, arguments)], stdout=quiet, stderr=quiet, env=ENVIRONMENT)
+    deadline = time.monotonic() + 120
+    while not file.exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert file.exists()
 
 
 def called(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
