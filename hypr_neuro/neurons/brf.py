@@ -26,29 +26,16 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.neurons.base import (
-    Conversion,
-    FixedFormat,
-    FixedParams,
-    Learned,
-    NeuronModel,
-    Param,
-    StateVar,
-    to_integer,
-)
-from hypr_neuro.neurons.given_integers import at_scales, own_scale, require_coefficients
-from hypr_neuro.neurons.scaling import input_shift, shared_value, table_of_shift
+from hypr_neuro.neurons.base import FixedFormat, FixedParams, Learned, NeuronModel, Param, StateVar
+from hypr_neuro.neurons.folded_step import DELTA_FRACTION, Coefficient, delta_of, folded_params, folded_scales
+from hypr_neuro.neurons.given_integers import require_coefficients
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import isqrt, largest_in, quotient, sat, shift, shr, shr_floor
+from hypr_neuro.numbers.fixed_point import isqrt, quotient, sat, shift, shr, shr_floor
 from hypr_neuro.numbers.jit import jitable
-from hypr_neuro.numbers.surrogates import double_gaussian
 
-DELTA_FRACTION = 20
 DAMPING_BITS = 28
 """Width of c and of the derivatives by q: their products with 32 bits then fit 64, three of them together. Only states
 that saturated get near; in a step it is counted with u."""
-PSI_RANGE_BITS = 3
-"""The ψ table spans ±2^3 around the threshold: the wide Gaussian has σ = 3."""
 
 
 def float_coefficients(p):
@@ -141,35 +128,18 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     """Convert δω, δ(p(ω)-|b'|), γ to coefficients, θ and 1 to the state's scale, ψ to a table of ±8 around θ."""
-    out: list[Conversion] = []
-    k = fmt.coefficient_fraction
-    top = (1 << k) - 1
-    state_top = largest_in(fmt.state_bits)
-    f = fmt.state_fraction()
-    delta = shared_value("brf", "delta", params["delta"])
+    delta = delta_of("brf", params)
     dw = delta * np.abs(params["omega"])
     root = np.sqrt(1.0 - dw**2)
-    rule = f"coefficient, {fmt.coefficient_bits} bits, {k} of fraction"
-    per_neuron = {
-        "wd": to_integer("δω", dw, 2.0**k, -top, top, rule, out),
-        "cd": to_integer("δ(p(ω)-|b'|)", root - 1.0 - delta * np.abs(params["b_offset"]), 2.0**k, -top, top, rule, out),
-        "dp": to_integer("p'(ω)", -dw / root, 2.0**k, -top, top, rule, out),
-        "gamma": to_integer("γ", params["gamma"], 2.0**k, -top, top, rule, out),
-        "theta": to_integer("θ", params["theta"], 2.0**f, 0, state_top, f"state, {fmt.state_bits} bits", out),
-    }
-    i_shift = input_shift(delta, f, fmt)
-    constants = {
-        "dlt": int(to_integer("δ", np.array([delta]), 2.0**DELTA_FRACTION, 0, 1 << 30, "20 bits of fraction", out)[0]),
-        "qs": f + DELTA_FRACTION - k,
-        "k": k,
-        "one": 1 << f,
-        "i_shift": i_shift,
-        "bits": fmt.state_bits,
-        "rounding": fmt.rounding,
-        "psi_shift": max(f + PSI_RANGE_BITS - 8, 0),
-    }
-    table = table_of_shift(double_gaussian, constants["psi_shift"], f, fmt)
-    return FixedParams(per_neuron, constants, 2.0**f, delta * 2.0 ** (f - i_shift), table, out)
+    coefficients = (
+        Coefficient("wd", "δω", dw),
+        Coefficient("cd", "δ(p(ω)-|b'|)", root - 1.0 - delta * np.abs(params["b_offset"])),
+        Coefficient("dp", "p'(ω)", -dw / root),
+        Coefficient("gamma", "γ", params["gamma"]),
+    )
+    f = fmt.state_fraction()
+    own = {"qs": f + DELTA_FRACTION - fmt.coefficient_fraction, "one": 1 << f}
+    return folded_params(params, delta, coefficients, own, MODEL.fixed_constants, fmt)
 
 
 def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
@@ -178,10 +148,7 @@ def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, sta
     f = int(integers["one"]).bit_length() - 1
     if int(integers["one"]) != 1 << f:
         raise InputError(f"{where}: one = {int(integers['one'])}, rule: a power of two; round it and the states to one")
-    scale = own_scale(where, 2.0**f, state_scale)
-    delta = int(integers["dlt"]) / 2.0**DELTA_FRACTION
-    table = table_of_shift(double_gaussian, int(integers["psi_shift"]), f, fmt)
-    return at_scales(integers, MODEL.fixed_per_neuron, scale, delta * 2.0 ** (f - int(integers["i_shift"])), table)
+    return folded_scales(where, integers, MODEL.fixed_per_neuron, f, fmt, state_scale)
 
 
 def learned_values(params: Mapping[str, Array]) -> tuple[Array, ...]:

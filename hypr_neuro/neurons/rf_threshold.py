@@ -25,29 +25,15 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.errors import InputError
-from hypr_neuro.neurons.base import (
-    Conversion,
-    FixedFormat,
-    FixedParams,
-    Learned,
-    NeuronModel,
-    Param,
-    StateVar,
-    to_integer,
-)
+from hypr_neuro.neurons.base import FixedFormat, FixedParams, Learned, NeuronModel, Param, StateVar
 
 # what learns is the same: δ|ω| and δ|b'|
 from hypr_neuro.neurons.brf import learned_params, learned_units, learned_values
-from hypr_neuro.neurons.given_integers import at_scales, own_scale, require_coefficients
-from hypr_neuro.neurons.scaling import input_shift, shared_value, table_of_shift, threshold_table
+from hypr_neuro.neurons.folded_step import DELTA_FRACTION, Coefficient, delta_of, folded_params, folded_scales
+from hypr_neuro.neurons.given_integers import require_coefficients
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import largest_in, sat, shift, shr, shr_floor
+from hypr_neuro.numbers.fixed_point import sat, shift, shr, shr_floor
 from hypr_neuro.numbers.jit import jitable
-from hypr_neuro.numbers.surrogates import double_gaussian
-
-DELTA_FRACTION = 20
-PSI_RANGE_BITS = 3
-"""The ψ table spans ±2^3 around the threshold: the wide Gaussian has σ = 3."""
 
 
 def float_coefficients(p):
@@ -109,40 +95,18 @@ def fixed_jacobian(s_prev, s, z_prev, I, p, psi):
 
 def to_fixed(params: Mapping[str, Array], fmt: FixedFormat) -> FixedParams:
     """Convert δω and -δ|b'| to coefficients, θ to the state's scale, ψ to a table of ±8 around θ."""
-    out: list[Conversion] = []
-    k = fmt.coefficient_fraction
-    top = (1 << k) - 1
-    state_top = largest_in(fmt.state_bits)
-    f = fmt.state_fraction()
-    delta = shared_value("rf_threshold", "delta", params["delta"])
-    rule = f"coefficient, {fmt.coefficient_bits} bits, {k} of fraction"
-    per_neuron = {
-        "wd": to_integer("δω", delta * np.abs(params["omega"]), 2.0**k, 0, top, rule, out),
-        "cd": to_integer("-δ|b'|", -delta * np.abs(params["b_offset"]), 2.0**k, -top, 0, rule, out),
-        "theta": to_integer("θ", params["theta"], 2.0**f, 0, state_top, f"state, {fmt.state_bits} bits", out),
-    }
-    i_shift = input_shift(delta, f, fmt)
-    psi_shift, table = threshold_table(double_gaussian, PSI_RANGE_BITS, f, fmt)
-    constants = {
-        "dlt": int(to_integer("δ", np.array([delta]), 2.0**DELTA_FRACTION, 0, 1 << 30, "20 bits of fraction", out)[0]),
-        "f": f,
-        "k": k,
-        "i_shift": i_shift,
-        "bits": fmt.state_bits,
-        "rounding": fmt.rounding,
-        "psi_shift": psi_shift,
-    }
-    return FixedParams(per_neuron, constants, 2.0**f, delta * 2.0 ** (f - i_shift), table, out)
+    delta = delta_of("rf_threshold", params)
+    coefficients = (
+        Coefficient("wd", "δω", delta * np.abs(params["omega"])),
+        Coefficient("cd", "-δ|b'|", -delta * np.abs(params["b_offset"])),
+    )
+    return folded_params(params, delta, coefficients, {"f": fmt.state_fraction()}, MODEL.fixed_constants, fmt)
 
 
 def of_integers(where: str, integers: Mapping[str, Array], fmt: FixedFormat, state_scale: float | None) -> FixedParams:
     """Take integers as they are, at the scale of their fraction bits f."""
     require_coefficients(where, integers, fmt, coefficients=("wd", "cd"), states=("theta",))
-    f = int(integers["f"])
-    scale = own_scale(where, 2.0**f, state_scale)
-    delta = int(integers["dlt"]) / 2.0**DELTA_FRACTION
-    table = table_of_shift(double_gaussian, int(integers["psi_shift"]), f, fmt)
-    return at_scales(integers, MODEL.fixed_per_neuron, scale, delta * 2.0 ** (f - int(integers["i_shift"])), table)
+    return folded_scales(where, integers, MODEL.fixed_per_neuron, int(integers["f"]), fmt, state_scale)
 
 
 def learned_read(per_neuron: Mapping[str, Array], constants: Mapping[str, int]) -> tuple[Array, ...]:
