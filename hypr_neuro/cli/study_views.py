@@ -102,6 +102,9 @@ def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float
     if json:
         print_json(as_json(rows).rstrip())
         return
+    if not rows:
+        print("no trial is finished yet; `hypr-neuro study run` goes on, `study status` says how far it is")
+        return
     parts = ("validation", "test") if plan.study.part == "validation" else ("test", "validation")
     columns = columns_of(rows)
     shown = [name for figure in SHOWN for name in (figure, f"{parts[1]} {figure}") if name in columns]
@@ -142,12 +145,13 @@ def write_export(plan: StudyPlan, out: Path | None, within: float, least: Sequen
     """Write everything of a study into a folder."""
     from hypr_neuro.errors import InputError
     from hypr_neuro.studies.export import export
+    from hypr_neuro.studies.pictures import told_once
     from hypr_neuro.studies.results import results_of
 
     if out is None:
         raise InputError("study export: the folder to write is missing; give it with --out")
     written = export(results_of(plan), out, within, full_columns(plan, least))
-    left_out = [f"{name}: {reason}" for name, reason in written.left_out]
+    left_out = told_once(written.left_out)
     more = {"left out": left_out} if left_out or json else {}
     emit({"folder": str(written.folder), "files": written.files} | more, json, "Exported")
 

@@ -63,9 +63,11 @@ def export(results: StudyResults, folder: Path, within: float = WITHIN, least: C
     Raises
     ------
     InputError
-        For a folder that holds anything else, and one that cannot be written.
+        For a study of which nothing is finished, a folder that holds anything else, and one that cannot be written.
     """
     folder = Path(os.path.realpath(folder))
+    if not results.trials:
+        raise InputError("study export: no trial is finished yet, rule: one or more; run the study first")
     _check_free(folder)
     files, left_out = _contents(results, within, least)
     parent = make_folder(folder.parent)

@@ -23,7 +23,7 @@ from hypr_neuro.studies.columns import short
 from hypr_neuro.studies.knee import RULE
 from hypr_neuro.studies.page_table import cell_of, heading_of, table_of
 from hypr_neuro.studies.pareto import COST, Front
-from hypr_neuro.studies.pictures import pictures_of, tried
+from hypr_neuro.studies.pictures import pictures_of, told_once, tried
 from hypr_neuro.studies.results import WITHIN, StudyResults
 from hypr_neuro.studies.rows import EARLIER
 from hypr_neuro.studies.work import REFUSED
@@ -79,7 +79,7 @@ def context(results: StudyResults, within: float, least: Costs) -> Data:
         "tiles": _tiles(results, chosen, front),
         "rules": _rules(chosen, front),
         "figures": [(p.title, drawing(p.name, p.draw, p.caption, height=p.height)) for p in pictures],
-        "reasons": _without_repetition(reasons),
+        "reasons": told_once(reasons),
         "table": table_of(results, _marks(chosen, front), None if chosen is None else chosen.row),
         "refused": [([show(clean(row[name])) for name in results.fields], row[REFUSED]) for row in refused],
         "fields": [short(name) for name in results.fields],
@@ -87,14 +87,6 @@ def context(results: StudyResults, within: float, least: Costs) -> Data:
         "yaml": yaml.safe_dump(study.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=False),
         "versions": _versions(),
     }
-
-
-def _without_repetition(reasons: list[tuple[str, str]]) -> list[str]:
-    """Return why parts are missing, each reason once and each part named once."""
-    said: dict[str, list[str]] = {}
-    for name, reason in reasons:
-        said.setdefault(reason.removeprefix(f"{name.lower()}: ").removeprefix("study: "), []).append(name)
-    return [f"{', '.join(names)}: {reason}." for reason, names in said.items()]
 
 
 def _rules(chosen: Chosen | None, front: Front | None) -> list[str]:

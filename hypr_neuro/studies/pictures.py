@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hypr_neuro.errors import HyprError
@@ -23,6 +23,14 @@ def tried(make: Callable[[], Made]) -> tuple[Made | None, str]:
         return make(), ""
     except HyprError as error:
         return None, str(error)
+
+
+def told_once(reasons: Sequence[tuple[str, str]]) -> list[str]:
+    """Return why parts are missing, each reason once and each part named once."""
+    said: dict[str, list[str]] = {}
+    for name, reason in reasons:
+        said.setdefault(reason.removeprefix(f"{name.lower()}: ").removeprefix("study: "), []).append(name)
+    return [f"{', '.join(names)}: {reason}" for reason, names in said.items()]
 
 
 def pictures_of(results: StudyResults, within: float, least: Costs) -> tuple[list[Picture], list[tuple[str, str]]]:

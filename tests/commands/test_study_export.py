@@ -18,6 +18,7 @@ from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.studies.choose import choose
 from hypr_neuro.studies.export import NAMES, export
 from hypr_neuro.studies.plan import prepare
+from hypr_neuro.studies.results import StudyResults
 from hypr_neuro.studies.spec import load_study
 from hypr_neuro.studies.study_table import StudyTable
 
@@ -73,6 +74,14 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
         export(made_results(), other)
     with pytest.raises(InputError, match="is a file, rule: a folder"):
         export(made_results(), out / "notes.txt")
+
+
+def test_a_study_without_results_is_not_exported(tmp_path: Path) -> None:
+    whole = made_results()
+    empty = StudyResults(whole.study, whole.folder, [], [], whole.objectives, whole.total)
+    with pytest.raises(InputError, match="no trial is finished yet, rule: one or more; run the study first"):
+        export(empty, tmp_path / "e")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failure_leaves_the_earlier_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
