@@ -81,7 +81,7 @@ def context(results: StudyResults, within: float, least: Costs) -> Data:
         "figures": [(p.title, drawing(p.name, p.draw, p.caption, height=p.height)) for p in pictures],
         "reasons": told_once(reasons),
         "table": table_of(results, _marks(chosen, front), None if chosen is None else chosen.row),
-        "refused": [([show(clean(row[name])) for name in results.fields], row[REFUSED]) for row in refused],
+        "refused": [([cell_of(row, name) for name in results.fields], row[REFUSED]) for row in refused],
         "fields": [short(name) for name in results.fields],
         "commands": _commands(results.folder, within, least),
         "yaml": yaml.safe_dump(study.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=False),
@@ -112,7 +112,7 @@ def _tiles(results: StudyResults, chosen: Chosen | None, front: Front | None) ->
 
 
 def _tile(results: StudyResults, label: str, row: dict[str, Any], chosen: Chosen) -> Data:
-    settings = [f"{short(name)} {show(clean(row[name]))}" for name in results.fields]
+    settings = [f"{short(name)} {cell_of(row, name)}" for name in results.fields]
     costs = dict.fromkeys((*chosen.costs, COST))
     taken = [f"{cell_of(row, name)} {heading_of(results, name)}" for name in costs if name not in results.fields]
     return {

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypr_neuro.report.values import NOTHING, percent, show
-from hypr_neuro.studies.columns import ACCURACY, ERROR, SPREAD, counted, figure_of, is_number, short, toward_small
+from hypr_neuro.studies.columns import (
+    ACCURACY,
+    ERROR,
+    SPREAD,
+    cell_text,
+    counted,
+    figure_of,
+    is_number,
+    short,
+    toward_small,
+)
+from hypr_neuro.studies.fields import PROFILE
 from hypr_neuro.studies.objectives import ROOM
 from hypr_neuro.studies.results import StudyResults
 from hypr_neuro.studies.rows import EARLIER
@@ -114,8 +125,8 @@ def heading_of(results: StudyResults, name: str) -> str:
 def cell_of(row: dict[str, Any], name: str) -> str:
     """Return a cell as text: the mean with its standard deviation over seeds."""
     value, spread = row.get(name), row.get(f"{name}{SPREAD}")
-    if value is None:
-        return NOTHING
+    if value is None or name == PROFILE:
+        return NOTHING if value is None else cell_text(name, value)
     if is_number(value) and name.endswith(SHARES):
         text = percent(float(value))
         return text if spread is None else f"{text} ± {100 * spread:.1f}"

@@ -141,6 +141,15 @@ def test_a_page_of_a_regression_tells_squared_errors() -> None:
     assert "within 10 % of the least mean squared error, 0.075" in text
 
 
+def test_chips_are_told_by_the_names_of_their_files() -> None:
+    whole = made_results(vary={"profile": ["loihi2", "spinnaker2"]})
+    chips = {"loihi2": 0.8, "/home/me/chips/own.yaml": 0.9}
+    rows = [{"profile": name, "seeds": 1, "accuracy": value, "memory bits": 5} for name, value in chips.items()]
+    text = page_of(StudyResults(whole.study, whole.folder, [], rows, {"accuracy": "max"}, 2))
+    assert [row[0] for row in Cells(text).tables[0][1:]] == ["loihi2", "own.yaml"]
+    assert "<li>profile own.yaml</li>" in text
+
+
 def test_a_table_is_written_by_its_ending(tmp_path: Path) -> None:
     results = made_results()
     for ending, begin in ((".html", "<!DOCTYPE html>"), (".csv", f"{BITS},"), (".json", "[\n")):
