@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.numbers.checks import optional_truth
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 Advance = Callable[[int, int, str], None]
 """Function of (done, total, note)."""
@@ -72,9 +76,11 @@ class _Cell:
             self._handle.update(picture)
 
 
-@contextmanager
-def _terminal_bar(label: str) -> Iterator[Advance]:
-    from rich.console import Console
+def bar_on(console: Console) -> Progress:
+    """Return a bar on a terminal; a task of it needs the field "note".
+
+    One that never moved is wiped out, after an error, or where there was nothing to do, unless it is told to stay.
+    """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
@@ -86,8 +92,14 @@ def _terminal_bar(label: str) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     # the time left is told by the last hour: a step may take minutes
-    # a bar that never moved is wiped out: after an error, or where there was nothing to do
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=3600)
+    return Progress(*columns, console=console, transient=True, speed_estimate_period=3600)
+
+
+@contextmanager
+def _terminal_bar(label: str) -> Iterator[Advance]:
+    from rich.console import Console
+
+    bar = bar_on(Console(stderr=True))
     task = bar.add_task(label, total=1, note="")
 
     def advance(done: int, total: int, note: str) -> None:

@@ -6,7 +6,7 @@ The names are those that `weights`, `network` and `learning.tables` write.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from hypr_neuro.compilers.c.learning.field import Field
@@ -57,6 +57,12 @@ class Tables(Protocol):
         """Yield each part that a symbol holds, and how many of its bytes."""
 
 
+def _connection(symbol: str, names: Sequence[str], stored: Mapping[int, int]) -> str:
+    """Return the connection whose weights a table of `weights` holds, "" for another table."""
+    found = re.fullmatch(r"w(\d+)(_start|_post|_line|_convolution)?", symbol)
+    return names[stored[int(found[1])]] if found else ""
+
+
 class InferenceTables:
     """The tables of `network.c`, or of a core's program, whose connections and population have names of their own."""
 
@@ -69,8 +75,8 @@ class InferenceTables:
 
     def shares(self, symbol: str, size: int) -> Iterator[tuple[str, int]]:
         """Yield each part that a symbol holds, and how many of its bytes."""
-        if found := re.fullmatch(r"w(\d+)(_start|_post|_line|_convolution)?", symbol):
-            yield f"{WEIGHTS} {self.connections[self.stored[int(found[1])]]}", size
+        if connection := _connection(symbol, self.connections, self.stored):
+            yield f"{WEIGHTS} {connection}", size
         elif found := re.fullmatch(r"p(\d+)_\w+", symbol):
             yield f"{PARAMETERS} {self.populations[int(found[1])]}", size
         elif found := re.fullmatch(r"\w+_p(\d+)", symbol):
@@ -101,8 +107,8 @@ class LearningTables:
     def _table(self, name: str, size: int) -> Iterator[tuple[str, int]]:
         if found := re.fullmatch(r"(?:weight|start|column)_c(\d+)", name):
             yield f"{WEIGHTS} {self.connections[int(found[1])]}", size
-        elif found := re.fullmatch(r"w(\d+)(_start|_post|_line|_convolution)?", name):
-            yield f"{WEIGHTS} {self.connections[self.stored[int(found[1])]]}", size
+        elif connection := _connection(name, self.connections, self.stored):
+            yield f"{WEIGHTS} {connection}", size
         elif found := re.fullmatch(r"weight_(\d+)", name):
             inputs = self.program.inputs[int(found[1])]
             for row in inputs.rows:

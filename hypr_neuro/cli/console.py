@@ -116,20 +116,9 @@ class RichConsole:
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int, str], None]]:
         """Show a bar; the context gives advance(done, total, text)."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from hypr_neuro.progress import bar_on
 
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        bar = Progress(*columns, console=self._console, speed_estimate_period=3600)
-        # the time left is told by the last hour: a step may take minutes
-        # a bar that never moved is wiped out: after an error, or where there was nothing to do
-        bar.live.transient = True
+        bar = bar_on(self._console)
         task = bar.add_task(label, total=1, note="")
 
         def advance(done: int, total: int, note: str) -> None:
