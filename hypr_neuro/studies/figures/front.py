@@ -43,6 +43,8 @@ def front_picture(rows: Sequence[dict[str, Any]], front: Front) -> Picture:
     if len(columns) > 2:
         caption += f" The plane shows {across} and {up} alone."
 
+    note = f"beside points: {', '.join(map(short, front.fields))}" if front.fields and len(columns) == 2 else ""
+
     def draw(axes: Axes) -> Legend:
         legend = _points(axes, front, others, (across, up))
         axes.set_xlabel(unit_of(across)[1])
@@ -54,7 +56,7 @@ def front_picture(rows: Sequence[dict[str, Any]], front: Front) -> Picture:
             _name_points(axes, front, (across, up))
         return legend
 
-    return Picture("pareto", f"Pareto front of {short(across)} and {short(up)}", caption, draw)
+    return Picture("pareto", f"Pareto front of {short(across)} and {short(up)}", caption, draw, note=note)
 
 
 def _points(axes: Axes, front: Front, others: Sequence[dict[str, Any]], columns: tuple[str, str]) -> Legend:
@@ -95,16 +97,17 @@ def _name_points(axes: Axes, front: Front, columns: tuple[str, str]) -> None:
         text = _settings(front, row)
         x, y = (share(value) for share, value in zip(shares, point, strict=True))
         width = LETTER * len(text)
-        left = x if x < 0.6 else x - width
+        # below a point at the right the steps that lead to it would cross its name
+        left, y = (x, y) if x < 0.6 else (x - width, y + LINE)
         if any(abs(y - other) < LINE and left < end and start < left + width for start, end, other in taken):
             continue
         taken.append((left, left + width, y))
         axes.annotate(
             text,
             point,
-            xytext=(4 if x < 0.6 else -4, -4),
+            xytext=(4, -4) if x < 0.6 else (-4, 4),
             textcoords="offset points",
-            va="top",
+            va="top" if x < 0.6 else "bottom",
             ha="left" if x < 0.6 else "right",
             fontsize=FONT - 2.5,
             color=INK,
