@@ -49,12 +49,15 @@ def run(
 
     Raises
     ------
+    InputError
+        For a folder that cannot be written, or in which something else stands in the place of a trial.
     HyprError
         After all others have run, naming the first trial of which workers died `RETRIES` times.
     """
     waiting = plan.waiting()[:limit]
     if not waiting:
         return
+    plan.folder.require_free(waiting)
     shared = _Shared(client, plan)
     ran, died, reason = 0, 0, ""
     while waiting:

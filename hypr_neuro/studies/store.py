@@ -57,7 +57,7 @@ class StudyFolder:
         _remove_halves(self.path)
         file = self.path / STUDY
         if file.is_file():
-            held = self.study()
+            held = self._held()
             changing = HOW_MANY | {"set"}
             mine, its = (s.model_dump(mode="json", exclude=changing) for s in (study, held))
             other = [key for key in mine if mine[key] != its[key]]
@@ -68,6 +68,25 @@ class StudyFolder:
                 )
         text = yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
         write_text(file, text)
+
+    def _held(self) -> Study:
+        try:
+            return self.study()
+        except InputError as error:
+            raise InputError(f"{error}; remove that file: it is written anew, and finished trials stay") from error
+
+    def require_free(self, trials: Iterable[Trial]) -> None:
+        """Raise InputError where something else stands in the place of a trial's folder or result.
+
+        Before it runs: what it gives could not be kept.
+        """
+        for trial in trials:
+            folder = self.trial(trial)
+            file = folder / RESULT
+            for path, is_right in ((folder, folder.is_dir()), (file, file.is_file())):
+                if not is_right and os.path.lexists(path):
+                    kind = "folder" if path == folder else "result"
+                    raise InputError(f"'{path}' stands where the {kind} of trial {trial.number} belongs; move it away")
 
     def study(self) -> Study:
         """Read the study; InputError for a folder without one."""

@@ -208,7 +208,7 @@ def test_a_trial_that_cannot_be_kept_is_said(data: Path, client: Any, tmp_path: 
     plan.folder.open(plan.study)
     blocked = plan.folder.trial(plan.trials[1])
     blocked.write_text("a file where the folder of a trial would be")
-    with pytest.raises(InputError, match=f"cannot create folder '{blocked}'"):
+    with pytest.raises(InputError, match=f"'{blocked}' stands where the folder of trial 1 belongs; move it away"):
         run(plan, client, lambda *told: None)
     blocked.unlink()
     assert 1 in ran(plan, client)
