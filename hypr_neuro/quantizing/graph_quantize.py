@@ -49,6 +49,13 @@ from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges
 from hypr_neuro.quantizing.record import conversion_summary
+from hypr_neuro.quantizing.weight_entries import (
+    chosen_entries,
+    largest_magnitude,
+    most_synapses,
+    stored_entries,
+    with_entries,
+)
 from hypr_neuro.quantizing.weight_groups import split_by_row, split_by_size
 from hypr_neuro.quantizing.weights import quantize_weights, rounding_seed
 from hypr_neuro.renamed import renamed_names
@@ -184,7 +191,7 @@ class _Conversion:
             )
         fan_in = {c.target: 0 for connections in heard.values() for c in connections}
         for c in (c for connections in heard.values() for c in connections):
-            fan_in[c.target] += int(_fan_in(c))
+            fan_in[c.target] += int(most_synapses(c))
         for name, connections in heard.items():
             source = self.graph.population(name)
             neurons = self._neurons(source, ranges[name], 1.0)
@@ -206,7 +213,7 @@ class _Conversion:
         """
         target = self.graph.population(c.target)
         spikes = [self._largest(other) for other in self.graph.incoming(c.target) if not self._numbers(other)]
-        room = max([*spikes, *(_largest(b) for b in target.biases.values())], default=0.0)
+        room = max([*spikes, *(largest_magnitude(b) for b in target.biases.values())], default=0.0)
 
         def scale(unit: float) -> float:
             return self._neurons(target, state_range, max(room, self._largest(c) / unit)).current_scale
@@ -218,7 +225,7 @@ class _Conversion:
 
     def _largest(self, c: FloatSynapses) -> float:
         """Return the largest weight of a connection that mantissas make room for."""
-        return min(max(_largest(_stored(c.weights)), self._wanted(c)), self.limit)
+        return min(max(largest_magnitude(stored_entries(c.weights)), self._wanted(c)), self.limit)
 
     def _neurons(self, p: FloatPopulation, state_range: float, room: float) -> FixedParams:
         number_format = self.profile.fixed_format(state_range, room)
@@ -234,7 +241,7 @@ class _Conversion:
         if self.bias == "membrane" and biases:
             params, biases = self._on_membrane(p), {}
         largest = [self._largest(c) / self._unit(c) for c in incoming]
-        room = max([*largest, *(_largest(b) for b in biases.values())], default=0.0)
+        room = max([*largest, *(largest_magnitude(b) for b in biases.values())], default=0.0)
         number_format = self.profile.fixed_format(state_range, room)
         model = integer_model(p.model, number_format)
         fixed = model.to_integers(params, replace(number_format, weight_exponent_max=1) if self.netx else number_format)
@@ -290,7 +297,7 @@ class _Conversion:
             )
         # of the number that a unit of a message stands for
         unit, sent = self._unit(c), self.messages.get(c.source)
-        stored = _stored(c.weights) / unit
+        stored = stored_entries(c.weights) / unit
         groups = self._split(c, stored)
         for i, chosen in enumerate(groups):
             undivided = len(groups) == 1
@@ -298,10 +305,11 @@ class _Conversion:
                 (c.source, stored) if undivided else (f"{c.source}, group {i + 1}", np.where(chosen, stored, 0.0))
             )
             wanted = self._wanted(c) / unit if i == 0 or self.groups == ROW else 0.0
-            in_group = min(max(_largest(values), wanted), self.limit / unit)
+            in_group = min(max(largest_magnitude(values), wanted), self.limit / unit)
             mantissa, exponent = self._mantissas(c.target, key, values, room if undivided else in_group)
-            matrix = _like(c.weights, mantissa)
-            stored_matrix = matrix if undivided else _sparse(matrix, chosen if self.groups == ROW else mantissa != 0)
+            matrix = with_entries(c.weights, mantissa)
+            held = chosen if self.groups == ROW else mantissa != 0
+            stored_matrix = matrix if undivided else chosen_entries(matrix, held)
             delay = self.clock.delay_in_step(c.source, c.target, c.delay)
             self.connections.append(
                 QuantizedConnection(
@@ -337,10 +345,10 @@ class _Conversion:
         remainder, key = p.bias_of(first, current), f"bias from step {first}" if first else "bias"
         key += f" on current {current}" if p.model.currents > 1 else ""
         for name in (key, f"{key}, remainder"):
-            if _largest(remainder) == 0.0:
+            if largest_magnitude(remainder) == 0.0:
                 break
             # whole units of the current: a negative exponent would floor, and the error of one sign add up
-            room = max(_largest(remainder), self.top / self.current_scale[p.name])
+            room = max(largest_magnitude(remainder), self.top / self.current_scale[p.name])
             mantissa, exponent = self._mantissas(p.name, name, remainder, room)
             if not mantissa.any():
                 break
@@ -364,49 +372,3 @@ class _Conversion:
             target, key, values, self.current_scale[target], room, self.profile, self.record, self.seed
         )
         return connection.mantissa, connection.exponent
-
-
-def _sparse(matrix: Any, kept: Array) -> Any:
-    """Return the chosen entries of the matrix as CSR, a convolution as it is.
-
-    A row keeps its zeros, which may learn.
-    """
-    if isinstance(matrix, Convolution):
-        return matrix
-    from scipy.sparse import coo_array, csr_array
-
-    if isinstance(matrix, np.ndarray):
-        at = np.nonzero(kept)
-        return csr_array(coo_array((matrix[at], at), matrix.shape))
-    entries = matrix.tocoo()
-    at = entries.row[kept], entries.col[kept]
-    return csr_array(coo_array((entries.data[kept], at), matrix.shape))
-
-
-def _fan_in(c: FloatSynapses) -> int:
-    """Return the most synapses that a neuron of the target has."""
-    matrix: Any = c.weights
-    if c.dense:
-        return int(matrix.shape[1])
-    rows = matrix.tocsr()
-    return int(np.diff(rows.indptr).max(initial=0))
-
-
-def _largest(values: Array) -> float:
-    return float(np.abs(values).max()) if values.size else 0.0
-
-
-def _stored(matrix: Any) -> Array:
-    """Return the entries of a dense matrix, the stored ones of a sparse one, those of a kernel."""
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.data)
-
-
-def _like(matrix: Any, values: Array) -> Any:
-    """Return a matrix of the same form that holds these entries."""
-    if isinstance(matrix, np.ndarray):
-        return values.reshape(matrix.shape)
-    if isinstance(matrix, Convolution):
-        return matrix.with_data(values)
-    from scipy.sparse import csr_array
-
-    return csr_array((values, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_traces import SCALE, copied, found_at, made, places
 
 import hypr_neuro as hn
-from hypr_neuro.comparing.diff import Diff, diff
-from hypr_neuro.errors import InputError
+from hypr_neuro.comparing.diff import diff
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.network import Network
@@ -23,60 +22,10 @@ from hypr_neuro.sim.engine import simulate
 from hypr_neuro.testing.networks import random_network, random_quantized, random_spikes, varied
 from hypr_neuro.traces import align
 from hypr_neuro.traces.float_trace import float_trace
-from hypr_neuro.traces.trace import Link, Origin, Trace, with_origin
+from hypr_neuro.traces.trace import Origin, Trace, with_origin
 
 CHECKED = settings(deadline=None, derandomize=True, max_examples=60, database=None)
 RECORD = ("spikes", "u", "v")
-SCALE = 64.0
-
-
-def made(seed: int, steps: int, samples: int, sizes: tuple[int, ...], delay: int, arithmetic: str = "integer") -> Trace:
-    """A trace of random numbers of as many layers as `sizes`, the last one the readout; the same in float time for
-    any delay and, in real units, for either arithmetic."""
-    rng = np.random.default_rng(seed)
-    names = (*(f"layers.{i}" for i in range(len(sizes) - 1)), "readout")
-    latency = {name: (i + 1) * delay for i, name in enumerate(names)}
-    spikes, states, last = {}, {}, np.empty(0)
-    for name, size in zip(names, sizes, strict=True):
-        around = ((latency[name], delay * len(sizes) - latency[name]), (0, 0), (0, 0))
-        drawn = {s: rng.integers(-500, 500, (steps, samples, size)) for s in ("u", "v")}
-        z = rng.integers(0, 2, (steps, samples, size))
-        states[name] = {s: in_units(np.pad(a, around), arithmetic) for s, a in drawn.items()}
-        if name != "readout":
-            spikes[name] = np.pad(z, around).astype(np.int8)
-        last = in_units(drawn["v"], arithmetic)
-    links = tuple(Link(a, b, (delay,)) for a, b in zip(("input", *names[:-1]), names, strict=True))
-    scales = {} if arithmetic == "float" else dict.fromkeys(names, SCALE)
-    origin = Origin(arithmetic, "made", names, "", latency, scales, {}, links)
-    x = rng.integers(0, 2, (samples, steps, 3)).astype(np.int8)
-    return Trace(last.transpose(1, 0, 2), spikes, states, {}, {}, 0, origin, x)
-
-
-def in_units(a: np.ndarray, arithmetic: str) -> np.ndarray:
-    return a / SCALE if arithmetic == "float" else a.astype(np.int32)
-
-
-def copied(trace: Trace) -> Trace:
-    """Arrays of its own, so that a difference can be planted."""
-    states = {layer: {s: a.copy() for s, a in by.items()} for layer, by in trace.states.items()}
-    return replace(
-        trace,
-        readout=trace.readout.copy(),
-        states=states,
-        spikes={layer: a.copy() for layer, a in trace.spikes.items()},
-    )
-
-
-def places(trace: Trace) -> list[tuple[str, str, np.ndarray]]:
-    """Every array as (steps, sample, neuron) view."""
-    return [*trace.recorded(), (trace.origin.layers[-1], "output", trace.readout.transpose(1, 0, 2))]
-
-
-def found_at(found: Diff) -> tuple[Any, ...]:
-    assert found.first is not None
-    return found.first.layer, found.first.what, found.first.step, found.first.sample, found.first.neuron
-
-
 SHAPES = st.tuples(
     st.integers(0, 9), st.integers(1, 30), st.integers(1, 4), st.lists(st.integers(1, 5), min_size=1, max_size=4)
 )
@@ -280,59 +229,6 @@ def test_a_shorter_trace_is_compared_as_far_as_it_goes() -> None:
     assert found.notes == ("the expected trace has 50 steps, the other 30: the first 30 are compared",)
     short.states["readout"]["u"][29 + 3, 1, 2] += 1
     assert found_at(diff(long, short)) == ("readout", "u", 32, 1, 2)
-
-
-def planted_input() -> tuple[Trace, Trace]:
-    a = made(7, 12, 2, (4, 2), 1)
-    b = copied(a)
-    b.input = a.input.copy()
-    b.input[1, 5, 2] ^= 1
-    return a, b
-
-
-def nameless() -> tuple[Trace, Trace]:
-    a, b = made(7, 12, 2, (4, 2), 0, "float"), made(7, 12, 2, (4, 2), 1)
-    return a, replace(b, origin=None)
-
-
-def wider() -> tuple[Trace, Trace]:
-    return replace(made(7, 12, 2, (4, 2), 1), input=None), made(7, 12, 2, (5, 2), 1)
-
-
-def renamed() -> tuple[Trace, Trace]:
-    a = made(7, 12, 2, (2,), 1)
-    b = copied(a)
-    return a, Trace(b.readout, {}, {}, {}, {}, 0, replace(b.origin, layers=("other",), latency={}, state_scale={}))
-
-
-def elsewhere() -> tuple[Trace, Trace]:
-    a = made(7, 12, 2, (4, 2), 1)
-    return a, replace(a, origin=replace(a.origin, samples=(5, 6)))
-
-
-def states_alone() -> tuple[Trace, Trace]:
-    a, b = made(7, 12, 2, (4, 2), 0, "float"), made(7, 12, 2, (4, 2), 1)
-    return replace(a, spikes={}), b
-
-
-@pytest.mark.parametrize(
-    ("make", "options", "message"),
-    [
-        (planted_input, {}, "different input: sample 1, step 5, channel 2: "),
-        (nameless, {}, "got trace: does not say where it comes from"),
-        (wider, {}, r"layers\.0, u: 4 neurons in the expected trace, 5 in the other"),
-        (renamed, {}, r"nothing in common: expected has readout \(u\), .*; got has other \(output\)"),
-        (elsewhere, {}, "no sample in common: expected has 0, 1, got has 5, 6"),
-        (states_alone, {}, "nothing to decide on"),
-        (lambda: (made(1, 5, 2, (4, 2), 1),) * 2, {"tolerance": 0.1}, "tolerance = 0.1: both traces hold integers"),
-        (lambda: (made(1, 5, 2, (4, 2), 1),) * 2, {"tolerance": -1.0}, "tolerance = -1.0, rule: 0 or more"),
-        (lambda: (made(1, 5, 2, (4, 2), 1),) * 2, {"window": -1}, "window = -1, rule: 0 or more"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(make, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message) as raised:
-        diff(*make(), **options)
-    assert "\n" not in str(raised.value)
 
 
 def test_integers_without_a_scale_are_not_set_beside_real_units() -> None:

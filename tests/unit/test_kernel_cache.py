@@ -263,7 +263,8 @@ def test_recompiling_does_not_take_the_stored_code(tmp_path: Path, monkeypatch: 
 TWICE = """
 import json
 import numpy as np
-from hypr_neuro.run.forward import LayerArrays, s_stage
+from hypr_neuro.run.forward import LayerArrays
+from hypr_neuro.run.layer_kernels import s_stage
 from hypr_neuro.numbers.kernel_cache import cache_folder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.train.engine import LayerEngine

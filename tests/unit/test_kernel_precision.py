@@ -14,7 +14,7 @@ from hypr_neuro.neurons import MODELS
 from hypr_neuro.numbers import surrogates
 from hypr_neuro.numbers.compiling import compile_kernel, prepare
 from hypr_neuro.numbers.jit import single_precision, tagged_functions
-from hypr_neuro.run.forward import s_stage
+from hypr_neuro.run.layer_kernels import s_stage
 from hypr_neuro.testing.networks import random_network, random_spikes, spiking_models
 from hypr_neuro.train.gradients import gradients
 from hypr_neuro.train.kernels import p_stage
