@@ -59,6 +59,14 @@ def falling(y: Array, m: Maths) -> Array:
     return m.relaxed(floor, m.where(y > 64.0, -math.exp(-64.0) * y, floor))
 
 
+def above(v: Array, vth: Array, m: Maths) -> Array:
+    """Return (v - vth) / vth, with the derivatives of v / vth - 1.
+
+    They are the same, but that by vth is 0 where v is: the difference of two equal numbers is only their rounding.
+    """
+    return m.relaxed((v - vth) / vth, v / vth - 1)
+
+
 def slayer(x: Array, m: Maths) -> Array:
     """Return ψ of SLAYER: steepness 5, height 0.5."""
     return 0.2 * 5 / 2 * exp_neg(5 * m.abs(x), m)

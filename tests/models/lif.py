@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from math import floor
 
-from model_records import LearnedRecord, Maths, ModelRecord, Rule, Tolerance, slayer
+from model_records import LearnedRecord, Maths, ModelRecord, Rule, Tolerance, above, slayer
 
 
 def equation(s, z, I, p, m: Maths):
     u = (1 - p["du"]) * s[0] + I
     reset = m.where(p["subtract"] == 1, s[1] - p["vth"] * z, s[1] * (1 - z))
     v = (1 - p["dv"]) * reset + u + p["bias"]
-    return (u, v), m.spike((v - p["vth"]) / p["vth"])
+    return (u, v), m.spike(above(v, p["vth"], m))
 
 
 def ends(constants, own):

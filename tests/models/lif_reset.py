@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor
 
-from model_records import LearnedRecord, Maths, ModelRecord, Rule, Tolerance, slayer
+from model_records import LearnedRecord, Maths, ModelRecord, Rule, Tolerance, above, slayer
 
 
 def equation(s, z, I, p, m: Maths):
@@ -15,7 +15,7 @@ def equation(s, z, I, p, m: Maths):
     after = m.where(p["subtract"] == 1, raw - p["vth"] * z, raw * (1 - z))
     v = m.where(p["delayed"] == 1, after, raw)
     v = m.where(v > p["floor"], v, p["floor"])
-    return (u, v), m.spike((v - p["vth"]) / p["vth"])
+    return (u, v), m.spike(above(v, p["vth"], m))
 
 
 def ends(constants, own):

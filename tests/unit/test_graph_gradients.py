@@ -37,6 +37,8 @@ TWO_CURRENTS = 2000
 SEVERAL = [name for name in graph_models() if get_model(name).currents > 1]
 FOUND = {
     135: "every ψ of three steps at its floor: the gradient is 1e-25, parts of it below what kernels set to 0",
+    1124: "all gradients of a window far below 1e-20",
+    1143: "`lif_reset` at v = 0, where the derivative by vth is 0",
     2112: "every slope of `rf` in three steps at its floor",
 }
 """Graphs of longer runs that no shorter one is like, and what is in them."""
