@@ -10,7 +10,7 @@ import typer
 
 from hypr_neuro.cli.choices import choice
 from hypr_neuro.cli.console import RichConsole, command
-from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, DataDir, Json
+from hypr_neuro.cli.options import CHIP, DATA, LEARNING, NETWORK, RUN, DataDir, Json, check_file
 from hypr_neuro.cli.study_views import (
     draw_plot,
     full_columns,
@@ -157,6 +157,8 @@ def run(
     if action == "schema":
         show_schema()
         return
+    if csv is not None:
+        check_file("--csv", csv, ".csv")
     if action != "run":
         if target is None:
             raise InputError(f"study {action}: the folder is missing; give that of --out")

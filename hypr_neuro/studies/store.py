@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 
 from hypr_neuro.errors import InputError
+from hypr_neuro.files.kinds import STUDY as KIND
+from hypr_neuro.files.kinds import require_kind
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.studies.spec import Study, parse_study
@@ -51,8 +53,9 @@ class StudyFolder:
         Raises
         ------
         InputError
-            For a folder that holds another study.
+            For a folder that holds another study, or something else than studies.
         """
+        require_kind(self.path, KIND)
         make_folder(self.path / TRIALS)
         _remove_halves(self.path)
         file = self.path / STUDY

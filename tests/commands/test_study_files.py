@@ -208,3 +208,15 @@ def test_a_study_runs_without_the_word(data: Path, tmp_path: Path) -> None:
     assert "fractions" in refusal(*adding, run=called)
     assert len(answer(*adding, "--data-option", "levels=16", "--data-option", "samples=40")["trials"]) == 1
     assert "unknown action 'rnu'" in refusal("study", "rnu", file, run=called)
+
+
+def test_a_folder_of_another_kind_is_refused(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "results").mkdir(parents=True)
+    told = refusal("study", "--data", data, "--vary", "weight_bits=4", "--out", run, run=called)
+    assert f"'{run}' holds a run (results), rule: a study; choose another folder" in told
+    assert [path.name for path in run.iterdir()] == ["results"]
+    words = ("study", "--data", data, "--vary", "weight_bits=4", "--out", tmp_path / "s", "--csv")
+    assert "ends in .csv" in refusal(*words, tmp_path / "t.txt", run=called)
+    assert "does not exist" in refusal(*words, tmp_path / "nowhere" / "t.csv", run=called)
+    assert not (tmp_path / "s").exists()

@@ -31,18 +31,32 @@ WHO = ("coordinator", "workers", "one worker", "both")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return two_classes(tmp_path_factory.mktemp("study"))
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "search.yaml").write_text(SEARCH)
+    return two_classes(folder)
 
 
-def words(data: Path, out: Path) -> tuple[str, ...]:
-    return (
-        *("study", "run", "--data", str(data), "--vary", "weight_bits=2:11", "--set", "training.epochs=1"),
-        *("--seeds", "4", "--workers", "2", "--out", str(out)),
-    )
+SEARCH = """\
+run: quantize
+data: two.npz
+sampler: nsga2
+trials: 10
+generation: 4
+objectives: {accuracy: max, memory bits: min}
+vary: {weight_bits: {from: 2, to: 16}, training.rate: {from: 0.001, to: 0.1, log: true}}
+set: {training.epochs: 1}
+seeds: 4
+"""
+GRID = ("--vary", "weight_bits=2:11", "--set", "training.epochs=1", "--seeds", "4")
 
 
-def started(data: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "hypr_neuro", *words(data, out), "--json", *more]
+def words(data: Path, out: Path, sampler: str = "grid") -> tuple[str, ...]:
+    what = (str(data.parent / "search.yaml"),) if sampler == "nsga2" else ("--data", str(data), *GRID)
+    return "study", "run", *what, "--workers", "2", "--out", str(out)
+
+
+def started(data: Path, out: Path, *more: str, sampler: str = "grid") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "hypr_neuro", *words(data, out, sampler), "--json", *more]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
@@ -88,29 +102,34 @@ def killed(process: subprocess.Popen[str], who: str) -> None:
     assert are_gone(below), "a worker outlives its coordinator"
 
 
-def killed_on_the_way(data: Path, out: Path, more: int, pause: float, who: str) -> None:
+def killed_on_the_way(data: Path, out: Path, more: int, pause: float, who: str, sampler: str) -> None:
     """Start the study and kill it when so many more trials are finished, and a pause later."""
-    process, aim = started(data, out), len(kept(out)) + more
+    process, aim = started(data, out, sampler=sampler), len(kept(out)) + more
     until(lambda: len(kept(out)) >= aim or process.poll() is not None, 120)
     time.sleep(pause)
     killed(process, who)
 
 
-def test_whatever_is_killed_the_table_is_the_same(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sampler", ["grid", "nsga2"])
+def test_whatever_is_killed_the_table_is_the_same(sampler: str, data: Path, tmp_path: Path) -> None:
+    if sampler == "nsga2":
+        pytest.importorskip("optuna")
     whole, rng, kills = tmp_path / "whole", random.Random(16), 0
-    table = answer(*words(data, whole))
-    assert len(kept(whole)) == TRIALS
+    table = answer(*words(data, whole, sampler))
+    # a genetic algorithm may choose a combination again, which runs once
+    trials = len(kept(whole))
+    assert trials == TRIALS or (sampler == "nsga2" and TRIALS > trials > TRIALS // 2)
     while kills < KILLS:
         out = tmp_path / f"s{kills}"
         before: dict[str, tuple[int, int]] = {}
-        while len(before) < TRIALS and kills < KILLS:
+        while len(before) < trials and kills < KILLS:
             more = rng.randrange(12)
-            killed_on_the_way(data, out, more, rng.random() * (0.2 if more else 5.0), WHO[kills % len(WHO)])
+            killed_on_the_way(data, out, more, rng.random() * (0.2 if more else 5.0), WHO[kills % len(WHO)], sampler)
             kills += 1
             after = kept(out)
             assert before.items() <= after.items(), "a finished trial ran again"
             before = after
-        assert answer(*words(data, out)) == table
+        assert answer(*words(data, out, sampler)) == table
         assert before.items() <= kept(out).items(), "a finished trial ran again"
         files = {path.relative_to(out) for path in (out / "trials").rglob("*")}
         assert files == {path.relative_to(whole) for path in (whole / "trials").rglob("*")}, "leavings, or losses"
