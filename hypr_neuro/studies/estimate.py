@@ -20,7 +20,7 @@ MOST = 200
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TimeLeft:
     """How long a study will take.
 
     Attributes
@@ -54,7 +54,7 @@ class Estimate:
         return f"about {duration(self.seconds)} on {on}{trained}, by the seconds of {self.finished} finished trials"
 
 
-def estimate_of(plan: StudyPlan, workers: int, limit: int | None = None) -> Estimate:
+def estimate_of(plan: StudyPlan, workers: int, limit: int | None = None) -> TimeLeft:
     """Estimate how long the next trials take, by those finished ones whose settings are most like theirs.
 
     Parameters
@@ -77,11 +77,11 @@ def estimate_of(plan: StudyPlan, workers: int, limit: int | None = None) -> Esti
     keys = {start_key(plan, Job.of(plan.study, t.settings, t.seed)) for t in coming}
     networks = 0 if plan.network is not None else len(keys)
     if not known or not count:
-        return Estimate(count, 0, networks, math.nan if count else 0.0, workers)
+        return TimeLeft(count, 0, networks, math.nan if count else 0.0, workers)
     of_trials = _seconds(coming, known) if coming else [mean_seconds(seconds for _, seconds in known)]
     trainings = [training for _, _, training in timed if not math.isnan(training)]
     work = count * float(np.mean(of_trials)) + networks * (float(np.mean(trainings)) if trainings else 0.0)
-    return Estimate(count, len(known), networks, work / min(workers, count), workers)
+    return TimeLeft(count, len(known), networks, work / min(workers, count), workers)
 
 
 def _seconds(coming: Sequence[Trial], known: Sequence[tuple[Trial, float]]) -> list[float]:
