@@ -136,7 +136,7 @@ def side_by_side(plan: StudyPlan, count: int) -> float:
 
 
 def _share(plan: StudyPlan, first: int, count: int, ready: Any, done: Any) -> None:
-    jobs = [Job.of(plan.study, t.settings, t.seed) for t in plan.trials]
+    jobs = [plan.job(t) for t in plan.trials]
     run_trial(jobs[0], plan.data, plan.network)
     ready.wait()
     for job in jobs[first::count]:

@@ -128,7 +128,7 @@ def _outcomes(
     """
     from distributed import as_completed
 
-    jobs = {trial.digest: Job.of(plan.study, trial.settings, trial.seed) for trial in trials}
+    jobs = {trial.digest: plan.job(trial) for trial in trials}
     shared.expect(jobs.values())
     left, arriving = iter(trials), as_completed(loop=client.loop)
     running: dict[Any, Trial] = {}

@@ -13,7 +13,6 @@ from hypr_neuro.studies.coordinator import start_key
 from hypr_neuro.studies.plan import StudyPlan
 from hypr_neuro.studies.progress import duration, mean_seconds
 from hypr_neuro.studies.trials import Trial
-from hypr_neuro.studies.work import Job
 
 MOST = 200
 """Finished trials that are looked at, evenly spread."""
@@ -74,7 +73,7 @@ def estimate_of(plan: StudyPlan, workers: int, limit: int | None = None) -> Time
     looked = [done[i] for i in np.unique(np.linspace(0, len(done) - 1, min(len(done), MOST)).astype(int))]
     timed = [(t, plan.folder.seconds(t), plan.folder.training_seconds(t)) for t in looked]
     known = [(t, seconds) for t, seconds, _ in timed if not math.isnan(seconds)]
-    keys = {start_key(plan, Job.of(plan.study, t.settings, t.seed)) for t in coming}
+    keys = {start_key(plan, plan.job(t)) for t in coming}
     networks = 0 if plan.network is not None else len(keys)
     if not known or not count:
         return TimeLeft(count, 0, networks, math.nan if count else 0.0, workers)

@@ -17,7 +17,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.exchange.loading import load
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.graph.network import Network
-from hypr_neuro.profiles.profile import load_profile
+from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.studies.fields import PROFILE
 from hypr_neuro.studies.objectives import objectives_of
 from hypr_neuro.studies.rows import row_of
@@ -42,6 +42,8 @@ class StudyPlan:
         Trained network that all trials start from, None where each seed trains its own.
     basis, chips
         Digests of what results depend on, see `trials_of`.
+    profiles
+        The profiles by the name that the study has for them, as they were when it was prepared.
     objectives
         What is sought, "max" or "min" by column.
     trials
@@ -56,6 +58,7 @@ class StudyPlan:
     network: Network | None
     basis: dict[str, str]
     chips: dict[str, str]
+    profiles: dict[str, Profile]
     objectives: dict[str, str]
     trials: list[Trial] = field(default_factory=list)
     search: Search | None = None
@@ -67,6 +70,10 @@ class StudyPlan:
         """How many trials there are once all are chosen; a combination that is chosen again has no further ones."""
         again = self._chosen - len(self.trials) // self.study.seeds
         return (self.study.count - again) * self.study.seeds
+
+    def job(self, trial: Trial) -> Job:
+        """Return a trial as a worker gets it."""
+        return Job.of(self.study, trial.settings, trial.seed, self.profiles)
 
     def waiting(self) -> list[Trial]:
         """Return the trials that are not finished."""
@@ -141,9 +148,10 @@ def prepare(study: Study, folder: Path) -> StudyPlan:
         basis["network"] = network.digest()
     store = StudyFolder(folder)
     named = study.values().get(PROFILE, [study.set.get(PROFILE, study.profile)])
-    chips = {name: content_digest(json.dumps(load_profile(name).dump(), sort_keys=True), {}) for name in named}
+    profiles = {name: load_profile(name) for name in named}
+    chips = {name: content_digest(json.dumps(p.dump(), sort_keys=True), {}) for name, p in profiles.items()}
     sought = objectives_of(study, data)
-    plan = StudyPlan(store, study, data, network, basis, chips, sought)
+    plan = StudyPlan(store, study, data, network, basis, chips, profiles, sought)
     if study.adaptive:
         plan.search = Search(study, list(sought.values()))
         while plan.grow():
@@ -157,7 +165,7 @@ def check(plan: StudyPlan) -> None:
     """Raise InputError, with the first reason, where every trial that waits will be refused."""
     reason = ""
     for trial in plan.waiting():
-        reason = reason_against(Job.of(plan.study, trial.settings, trial.seed), plan.data, plan.network)
+        reason = reason_against(plan.job(trial), plan.data, plan.network)
         if not reason:
             return
     if reason:

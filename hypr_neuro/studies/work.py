@@ -47,16 +47,23 @@ SAMPLES = 32
 
 @dataclass(frozen=True)
 class Job:
-    """A trial as a worker gets it: the study, all settings by full name, the seed."""
+    """A trial as a worker gets it: the study, all settings by full name, the seed, the profile that they name.
+
+    Without a profile it is read where the trial runs.
+    """
 
     study: Study
     settings: dict[str, Any]
     seed: int
+    chip: Profile | None = None
 
     @classmethod
-    def of(cls, study: Study, settings: Mapping[str, Any], seed: int) -> Job:
-        """Return a trial with the values that the study sets for all."""
-        return cls(study, {**study.set, **settings}, seed)
+    def of(
+        cls, study: Study, settings: Mapping[str, Any], seed: int, chips: Mapping[str, Profile] | None = None
+    ) -> Job:
+        """Return a trial with the values that the study sets for all, and its profile out of these by name."""
+        chosen = {**study.set, **settings}
+        return cls(study, chosen, seed, (chips or {}).get(chosen.get(PROFILE, study.profile)))
 
     def training(self) -> dict[str, Any]:
         """Return what its start network depends on, beside data and seed."""
@@ -104,8 +111,8 @@ def _trained(job: Job, data: SequenceData) -> Network:
 def chip_of(job: Job) -> Profile:
     """Return the profile of a trial, with the numbers that it changes."""
     numbers = of_section(job.settings, PROFILE)
-    profile = load_profile(numbers.pop(PROFILE, job.study.profile))
-    return overridden(profile, numbers)
+    name = numbers.pop(PROFILE, job.study.profile)
+    return overridden(job.chip or load_profile(name), numbers)
 
 
 def reason_against(job: Job, data: SequenceData, net: Network | None) -> str:

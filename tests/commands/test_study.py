@@ -129,6 +129,22 @@ def test_an_edited_profile_is_another_chip(data: Path, client: Any, tmp_path: Pa
     assert wide > narrow
 
 
+def test_workers_get_the_profile_as_it_was_when_the_study_began(data: Path, client: Any, tmp_path: Path) -> None:
+    """Its file may change meanwhile, or not be there where the trials run."""
+    chip, text = tmp_path / "chip.yaml", "extends: loihi2\nname: mine\ndescription: of a user\n"
+    rows = []
+    changes = {"here": lambda: None, "gone": chip.unlink, "other": lambda: chip.write_text("name: [")}
+    for name, change in changes.items():
+        chip.write_text(f"{text}precision:\n  weight_bits: {{value: 3, unit: bit, source: me}}\n")
+        vary = {"profile": [str(chip), "ideal"]}
+        plan = prepare(study(data, vary=vary), tmp_path / name)
+        change()
+        assert ran(plan, client) == [0, 1]
+        rows.append(rows_of(plan))
+    assert rows[0] == rows[1] == rows[2]
+    assert not any("refused" in row for row in rows[0])
+
+
 def test_start_networks_that_are_refused_are_rows(data: Path, client: Any, tmp_path: Path) -> None:
     plan = prepare(study(data, vary={"training.optimizer": ["adam", "nope"]}), tmp_path / "s")
     assert ran(plan, client) == [0, 1]
