@@ -26,6 +26,8 @@ SHOWN = (
     "refused",
 )
 """Figures that the terminal shows; the CSV and JSON tables have all."""
+MOST_WARNINGS = 3
+"""Kinds of warnings that the terminal shows under the table; files have all."""
 
 
 def show_status(plan: StudyPlan, workers: int | None, json: bool) -> None:
@@ -86,6 +88,7 @@ def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float
     from hypr_neuro.studies.results import results_of
     from hypr_neuro.studies.rows import EARLIER
     from hypr_neuro.studies.table import as_json, columns_of
+    from hypr_neuro.studies.warned import by_kind
     from hypr_neuro.studies.written import write_table
 
     results = results_of(plan)
@@ -111,6 +114,8 @@ def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float
     names = [*plan.study.values(), *shown]
     cells = [[_cell(row, name) for name in names] for row in rows]
     print_table([_heading(name, parts[0]) for name in names], cells, plan.study.title)
+    for text, warned in by_kind(rows)[:MOST_WARNINGS]:
+        print(f"warning, in {len(warned)} of {len(rows)} rows: {text}")
     for file in files:
         print(f"table of {len(rows)} rows: '{file}'")
 
@@ -164,6 +169,7 @@ def show_best(plan: StudyPlan, within: float, least: Sequence[str], write: Path 
     from hypr_neuro.studies.choose import choose, profile_of
     from hypr_neuro.studies.fields import PROFILE, section_of
     from hypr_neuro.studies.table import rows_of
+    from hypr_neuro.studies.work import WARNED
 
     chosen = choose(rows_of(plan), within, full_columns(plan, least))
     profile = profile_of(plan.study, chosen.row)
@@ -179,6 +185,8 @@ def show_best(plan: StudyPlan, within: float, least: Sequence[str], write: Path 
     }
     emit(facts | ({} if write is None else {"profile": str(write)}), False, "Good enough")
     print(chosen.rule)
+    for text in chosen.row.get(WARNED, ()):
+        print(f"warning: {text}")
     others = {name: value for name, value in (plan.study.set | settings).items() if section_of(name) != PROFILE}
     if others:
         given = ", ".join(f"{name} = {value}" for name, value in others.items())

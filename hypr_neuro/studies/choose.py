@@ -92,7 +92,13 @@ def choose(rows: Sequence[dict[str, Any]], within: float, cost: Costs) -> Chosen
         enough = [row for row in numbered if row[figure] <= best[figure] * (1 + within / 100)]
         rule = f"{least} within {within:g} % of the least mean squared error, {best[figure]:.4g}"
         chosen = min(enough, key=lambda row: (*(row[name] for name in costs), row[figure]))
-    return Chosen(chosen, best, figure, costs, rule)
+    return Chosen(chosen, best, figure, costs, rule + _of_seeds(numbered))
+
+
+def _of_seeds(rows: Sequence[dict[str, Any]]) -> str:
+    """Say that rows are means over different numbers of seeds, so that they differ by chance more than they seem."""
+    seeds = sorted({row["seeds"] for row in rows if "seeds" in row})
+    return f"; rows have {seeds[0]} to {seeds[-1]} seeds, run the others before you choose" if len(seeds) > 1 else ""
 
 
 def _points(within: float) -> str:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import platform
 import shlex
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,14 @@ from hypr_neuro.studies.pareto import COST, Front
 from hypr_neuro.studies.pictures import pictures_of, told_once, tried
 from hypr_neuro.studies.results import WITHIN, StudyResults
 from hypr_neuro.studies.rows import EARLIER
-from hypr_neuro.studies.work import REFUSED
+from hypr_neuro.studies.warned import by_kind
+from hypr_neuro.studies.work import REFUSED, WARNED
 
 FOLDER = Path(__file__).parent
 STYLE = FOLDER.parent / "report" / "style.css"
 PACKAGES = ("numpy", "numba", "matplotlib")
+MOST_PLACES = 8
+"""Rows that are named for one warning."""
 
 
 def page_of(results: StudyResults, within: float = WITHIN, least: Costs = COST) -> str:
@@ -82,11 +86,29 @@ def context(results: StudyResults, within: float, least: Costs) -> Data:
         "reasons": told_once(reasons),
         "table": table_of(results, _marks(chosen, front), None if chosen is None else chosen.row),
         "refused": [([cell_of(row, name) for name in results.fields], row[REFUSED]) for row in refused],
+        "warned": [(text, _places(results, rows)) for text, rows in by_kind(results.rows)],
+        "doubts": _doubts(chosen),
         "fields": [short(name) for name in results.fields],
         "commands": _commands(results.folder, within, least),
         "yaml": yaml.safe_dump(study.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=False),
         "versions": _versions(),
     }
+
+
+def _doubts(chosen: Chosen | None) -> list[str]:
+    """Return warnings of the best row and of the one that is good enough."""
+    if chosen is None:
+        return []
+    lines = [("Best", line) for line in chosen.best.get(WARNED, ())]
+    lines += [("Good enough", line) for line in chosen.row.get(WARNED, ()) if chosen.row is not chosen.best]
+    return [f"{what}: {line}." for what, line in lines]
+
+
+def _places(results: StudyResults, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return which rows have a warning, the first of many."""
+    fields = results.fields
+    texts = [", ".join(f"{short(name)} {cell_of(dict(row), name)}" for name in fields) for row in rows[:MOST_PLACES]]
+    return "; ".join(texts) + (f"; and {len(rows) - MOST_PLACES} more" if len(rows) > MOST_PLACES else "")
 
 
 def _rules(chosen: Chosen | None, front: Front | None) -> list[str]:

@@ -23,7 +23,7 @@ from hypr_neuro.studies.objectives import ROOM
 from hypr_neuro.studies.results import StudyResults
 from hypr_neuro.studies.rows import EARLIER
 from hypr_neuro.studies.table import columns_of
-from hypr_neuro.studies.work import REFUSED
+from hypr_neuro.studies.work import REFUSED, WARNED
 
 MOST_ROWS = 2000
 """Rows that a page shows; of more, the best."""
@@ -83,7 +83,7 @@ def table_of(results: StudyResults, marks: dict[int, str], chosen: dict[str, Any
         figure = figure_of(rows)
         ordered = sorted(counted(rows, [figure]), key=lambda row: toward_small(figure, row[figure]))
         shown, left_out = ordered[:MOST_ROWS], len(rows) - MOST_ROWS
-    names = _in_order(results, [name for name in columns_of(rows) if not name.endswith(SPREAD)])
+    names = _in_order(results, [name for name in columns_of(rows) if name != WARNED and not name.endswith(SPREAD)])
     fields = results.fields
     same = [name for name in names if name not in fields and len(rows) > 1 and _is_same(rows, name)]
     columns = [

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hypr_neuro.studies.warned import of_seeds
 from hypr_neuro.studies.work import REFUSED, WARNED
 
 EARLIER = "earlier"
@@ -14,6 +15,8 @@ EARLIER = "earlier"
 
 def row_of(settings: Mapping[str, Any], results: Sequence[Mapping[str, Any]], earlier: int = 0) -> dict[str, Any]:
     """Return the row of a combination: values, how many seeds, of every figure the mean and its standard deviation.
+
+    Warnings of its trials stand beside them, see `studies.warned.of_seeds`.
 
     Parameters
     ----------
@@ -28,6 +31,8 @@ def row_of(settings: Mapping[str, Any], results: Sequence[Mapping[str, Any]], ea
     reasons = [r[REFUSED] for r in results if REFUSED in r]
     if reasons:
         return row | {REFUSED: reasons[0]}
+    if warned := of_seeds(results):
+        row[WARNED] = warned
     for name in dict.fromkeys(name for r in results for name in r if name != WARNED):
         values = [r.get(name) for r in results]
         numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]

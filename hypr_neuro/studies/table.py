@@ -11,6 +11,7 @@ from typing import Any
 from hypr_neuro.studies.plan import StudyPlan
 from hypr_neuro.studies.rows import EARLIER, row_of
 from hypr_neuro.studies.store import combination
+from hypr_neuro.studies.work import WARNED
 
 TRIAL, SEED = "trial", "seed"
 """Columns of a row of one trial."""
@@ -60,8 +61,9 @@ def means_of(trials: Sequence[dict[str, Any]], fields: Sequence[str]) -> list[di
 
 
 def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the names of all columns, those of the first row first."""
-    return list(dict.fromkeys(name for row in rows for name in row))
+    """Return the names of all columns, those of the first row first, warnings last."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return sorted(names, key=lambda name: name == WARNED)
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -69,7 +71,7 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns_of(rows), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row | {WARNED: "; ".join(row[WARNED])} if WARNED in row else row for row in rows)
     return out.getvalue()
 
 

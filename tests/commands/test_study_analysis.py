@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from hypr_neuro.errors import InputError, MissingPackageError
+from hypr_neuro.studies.choose import choose
 from hypr_neuro.studies.importance import importance
 from hypr_neuro.studies.knee import knee_of
 from hypr_neuro.studies.pareto import pareto_front
 from hypr_neuro.studies.sensitivity import sensitivity
-from hypr_neuro.studies.table import means_of
+from hypr_neuro.studies.table import as_csv, means_of
+from hypr_neuro.studies.warned import by_kind
 
 Rows = list[dict[str, Any]]
 BITS, GROUP = "precision.weight_bits", "quantize.weight_groups"
@@ -190,3 +192,30 @@ def test_importance_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hypr_neuro.studies.search.find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match="pip install optuna"):
         importance(rows, ["a", "b"])
+
+
+def test_warnings_of_trials_stand_in_the_rows() -> None:
+    silent = "no output moved from 0 in {} samples"
+    trials = [
+        {"trial": 0, "bits": 2, "seed": 0, "accuracy": 0.1, "warnings": [silent.format(360), "3 of 9 became 0"]},
+        {"trial": 1, "bits": 2, "seed": 1, "accuracy": 0.1, "warnings": [silent.format(359)]},
+        {"trial": 2, "bits": 4, "seed": 0, "accuracy": 0.9},
+        {"trial": 3, "bits": 4, "seed": 1, "accuracy": 0.8, "warnings": ["4 of 9 became 0"]},
+        {"trial": 4, "bits": 8, "seed": 0, "accuracy": 0.9},
+    ]
+    rows = means_of(trials, ["bits"])
+    assert [row.get("warnings") for row in rows] == [
+        ["no output moved from 0 in 360 samples (in 2 of 2 seeds)", "3 of 9 became 0 (in 1 of 2 seeds)"],
+        ["4 of 9 became 0 (in 1 of 2 seeds)"],
+        None,
+    ]
+    kinds = by_kind(rows)
+    assert [(text, [row["bits"] for row in warned]) for text, warned in kinds] == [
+        ("3 of 9 became 0 (in 1 of 2 seeds)", [2, 4]),
+        ("no output moved from 0 in 360 samples (in 2 of 2 seeds)", [2]),
+    ]
+    assert as_csv(rows).splitlines()[0].endswith(",warnings")
+    assert "no output moved from 0 in 360 samples (in 2 of 2 seeds); 3 of 9" in as_csv(rows)
+    # rows of different numbers of seeds are told
+    assert choose(rows, 1.0, "bits").rule.endswith("; rows have 1 to 2 seeds, run the others before you choose")
+    assert choose(rows[:2], 1.0, "bits").rule.endswith("85.0%")
