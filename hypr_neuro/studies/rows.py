@@ -9,6 +9,8 @@ from typing import Any
 from hypr_neuro.studies.warned import of_seeds
 from hypr_neuro.studies.work import REFUSED, WARNED
 
+ROUNDING = 1e-14
+"""Share of a mean below which a spread is that of rounding sums."""
 EARLIER = "earlier"
 """Column that counts results of another program or of other data, which `run` makes anew."""
 
@@ -42,5 +44,6 @@ def row_of(settings: Mapping[str, Any], results: Sequence[Mapping[str, Any]], ea
         mean = math.fsum(numbers) / len(numbers)
         row[name] = values[0] if len(set(numbers)) == 1 else mean
         if len(numbers) > 1:
-            row[f"{name} sd"] = math.sqrt(math.fsum((n - mean) ** 2 for n in numbers) / (len(numbers) - 1))
+            spread = math.sqrt(math.fsum((n - mean) ** 2 for n in numbers) / (len(numbers) - 1))
+            row[f"{name} sd"] = spread if spread > ROUNDING * abs(mean) else 0.0
     return row

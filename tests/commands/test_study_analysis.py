@@ -219,3 +219,11 @@ def test_warnings_of_trials_stand_in_the_rows() -> None:
     # rows of different numbers of seeds are told
     assert choose(rows, 1.0, "bits").rule.endswith("; rows have 1 to 2 seeds, run the others before you choose")
     assert choose(rows[:2], 1.0, "bits").rule.endswith("85.0%")
+
+
+def test_rounding_of_sums_is_no_spread() -> None:
+    trials = [{"trial": k, "seed": k, "bits": 2, "energy": 410.9 + k * 1e-13} for k in range(3)]
+    (row,) = means_of(trials, ["bits"])
+    assert row["energy sd"] == 0.0
+    (row,) = means_of([{**trial, "energy": 410.9 + trial["seed"]} for trial in trials], ["bits"])
+    assert row["energy sd"] == pytest.approx(1.0)
