@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
-from hypr_neuro.errors import HyprError, InputError, MissingPackageError
+from hypr_neuro.errors import HyprError, HyprWarning, InputError, MissingPackageError
 from hypr_neuro.studies.interrupts import interrupts_held
 from hypr_neuro.studies.plan import StudyPlan
 from hypr_neuro.studies.trials import Trial
@@ -221,6 +221,7 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
                 f"no cluster answers at '{scheduler}': {error}; start one, or leave --scheduler out"
             ) from error
         with client:
+            _tell_without_workers(client, scheduler)
             yield client
         return
     opened: list[Any] = []
@@ -234,6 +235,16 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
             with interrupts_held():
                 for one in reversed(opened):
                     one.close()
+
+
+def _tell_without_workers(client: Any, scheduler: str) -> None:
+    """Say that nobody works there yet: a queue may start workers later, and a mistake never."""
+    if not client.nthreads():
+        warnings.warn(
+            f"no worker has joined the cluster at '{scheduler}' yet; trials wait for the first one",
+            HyprWarning,
+            stacklevel=2,
+        )
 
 
 def _local(workers: int) -> Any:

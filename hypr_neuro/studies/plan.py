@@ -73,7 +73,7 @@ class StudyPlan:
 
     def job(self, trial: Trial) -> Job:
         """Return a trial as a worker gets it."""
-        return Job.of(self.study, trial.settings, trial.seed, self.profiles)
+        return Job.of(self.study, trial.settings, trial.seed, self.profiles, self.basis["code"])
 
     def waiting(self) -> list[Trial]:
         """Return the trials that are not finished."""

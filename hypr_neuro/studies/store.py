@@ -228,12 +228,13 @@ def _is_figure(value: object) -> bool:
 
 
 def code_digest() -> str:
-    """Return the sha256 of the program that computes results: its sources and profiles."""
+    """Return the sha256 of the program that computes results: its sources and profiles, wherever it is installed."""
     digest = hashlib.sha256()
-    seen: set[Path] = set()
+    found: dict[str, Path] = {}
     for package in PACKAGES:
-        root = Path(str(files(package)))
-        for file in sorted({found for pattern in SOURCES for found in root.rglob(pattern)} - seen):
-            seen.add(file)
-            digest.update(f"{package} {file.relative_to(root).as_posix()}".encode() + b"\0" + file.read_bytes() + b"\0")
+        root, name = Path(str(files(package))), package.replace(".", "/")
+        for file in (file for pattern in SOURCES for file in root.rglob(pattern)):
+            found[f"{name}/{file.relative_to(root).as_posix()}"] = file
+    for place, file in sorted(found.items()):
+        digest.update(place.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

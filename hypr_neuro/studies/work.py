@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +34,7 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.search_rate import search_rate
 from hypr_neuro.studies.fields import LEARN, NETWORK, PROFILE, QUANTIZE, TRAINING, of_section, with_entry
 from hypr_neuro.studies.spec import Study
+from hypr_neuro.studies.store import code_digest
 from hypr_neuro.train.loop import evaluate
 from hypr_neuro.train.optimizers import make_optimizer
 from hypr_neuro.workflow.stages import fit
@@ -49,21 +52,27 @@ SAMPLES = 32
 class Job:
     """A trial as a worker gets it: the study, all settings by full name, the seed, the profile that they name.
 
-    Without a profile it is read where the trial runs.
+    Without a profile it is read where the trial runs, and without the digest of the program's sources any will do.
     """
 
     study: Study
     settings: dict[str, Any]
     seed: int
     chip: Profile | None = None
+    code: str = ""
 
     @classmethod
     def of(
-        cls, study: Study, settings: Mapping[str, Any], seed: int, chips: Mapping[str, Profile] | None = None
+        cls,
+        study: Study,
+        settings: Mapping[str, Any],
+        seed: int,
+        chips: Mapping[str, Profile] | None = None,
+        code: str = "",
     ) -> Job:
         """Return a trial with the values that the study sets for all, and its profile out of these by name."""
         chosen = {**study.set, **settings}
-        return cls(study, chosen, seed, (chips or {}).get(chosen.get(PROFILE, study.profile)))
+        return cls(study, chosen, seed, (chips or {}).get(chosen.get(PROFILE, study.profile)), code)
 
     def training(self) -> dict[str, Any]:
         """Return what its start network depends on, beside data and seed."""
@@ -155,8 +164,24 @@ def run_trial(job: Job, data: SequenceData, net: Network | str) -> dict[str, Any
     return _plain(figures) | ({WARNED: list(dict.fromkeys(lines))} if lines else {})
 
 
+@cache
+def own_code() -> str:
+    """Return the digest of the sources with which this process runs, as far as nobody edits them meanwhile."""
+    return code_digest()
+
+
+def _require_same_code(job: Job) -> None:
+    """Raise HyprError where a trial is of other sources: its result would be kept under their digest."""
+    if job.code and job.code != own_code():
+        raise HyprError(
+            f"the worker on {platform.node()} has hypr-neuro {version('hypr-neuro')} with other sources than the "
+            "command, rule: the same; install the same version there, and start the worker anew"
+        )
+
+
 def timed_start(job: Job, data: SequenceData) -> Start:
     """Return the start network of a trial and the seconds of its training."""
+    _require_same_code(job)
     started = time.perf_counter()
     net = start_network(job, data)
     return Start(net, time.perf_counter() - started)
@@ -164,6 +189,7 @@ def timed_start(job: Job, data: SequenceData) -> Start:
 
 def timed_trial(job: Job, data: SequenceData, start: Start) -> Outcome:
     """Return the figures of a trial and the seconds that it took."""
+    _require_same_code(job)
     started = time.perf_counter()
     figures = run_trial(job, data, start.network)
     return Outcome(figures, time.perf_counter() - started, start.seconds)

@@ -16,7 +16,7 @@ from study_cases import NETWORK, ran, study, two_classes, workers_here
 
 import hypr_neuro as hn
 from hypr_neuro.comparing.disturbance import disturb
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.studies.coordinator import run
 from hypr_neuro.studies.plan import prepare
 from hypr_neuro.studies.table import as_csv, rows_of
@@ -56,7 +56,8 @@ def test_results_of_an_earlier_program_are_shown_and_said(
     plan = prepare(study(data, seeds=2), tmp_path / "s")
     ran(plan, client)
     rows = rows_of(plan)
-    monkeypatch.setattr("hypr_neuro.studies.plan.code_digest", lambda: "of tomorrow")
+    for name in ("plan.code_digest", "work.own_code"):
+        monkeypatch.setattr(f"hypr_neuro.studies.{name}", lambda: "of tomorrow")
     later = prepare(study(data, seeds=2), tmp_path / "s")
     assert len(later.waiting()) == 6
     assert rows_of(later) == [{**row, "earlier": 2} for row in rows]
@@ -114,6 +115,18 @@ def test_every_kind_of_study(more: dict[str, Any], data: Path, client: Any, tmp_
         assert row["cores"] >= 1
         if plan.study.run != "quantize":
             assert 0 <= row["start accuracy"] <= 1
+
+
+def test_a_worker_with_other_sources_gives_nothing(
+    data: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = prepare(study(data), tmp_path / "s")
+    monkeypatch.setattr("hypr_neuro.studies.work.own_code", lambda: "of yesterday")
+    with pytest.raises(HyprError, match=r"3 of 3 trials did not finish, first: .* with other sources than the command"):
+        ran(plan, client)
+    assert len(plan.waiting()) == 3
+    monkeypatch.undo()
+    assert ran(plan, client) == [0, 1, 2]
 
 
 def test_an_edited_profile_is_another_chip(data: Path, client: Any, tmp_path: Path) -> None:
