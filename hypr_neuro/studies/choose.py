@@ -89,7 +89,7 @@ def choose(rows: Sequence[dict[str, Any]], within: float, cost: Costs) -> Chosen
         rule = f"{least} within {_points(within)} of the best mean accuracy, {best[figure]:.1%}"
         chosen = min(enough, key=lambda row: (*(row[name] for name in costs), -row[figure]))
     else:
-        enough = [row for row in numbered if row[figure] <= best[figure] * (1 + within / 100)]
+        enough = [row for row in numbered if row[figure] <= best[figure] * (1 + within / 100 + ROUNDING)]
         rule = f"{least} within {within:g} % of the least mean squared error, {best[figure]:.4g}"
         chosen = min(enough, key=lambda row: (*(row[name] for name in costs), row[figure]))
     return Chosen(chosen, best, figure, costs, rule + _of_seeds(numbered))

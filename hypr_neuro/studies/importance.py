@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,22 +122,28 @@ def _evaluated(
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.trial import create_trial
 
-    spaces = {name: _distribution(values_of(rows, name), name in logarithmic) for name in fields}
+    # Optuna's evaluator passes over a space's own logarithm, so that it is given the values as they are split
+    scale: dict[str, Callable[[Any], Any]] = {name: math.log if name in logarithmic else _same for name in fields}
+    spaces = {name: _distribution([scale[name](value) for value in values_of(rows, name)]) for name in fields}
     with _quiet():
         study = create_study(direction="maximize" if direction_of(figure) == "max" else "minimize")
         for row in rows:
-            params = {name: row[name] for name in fields}
+            params = {name: scale[name](row[name]) for name in fields}
             study.add_trial(create_trial(params=params, distributions=spaces, value=float(row[figure])))
         found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=SEED))
     return {name: float(share) for name, share in found.items()}
 
 
-def _distribution(values: Sequence[Any], logarithmic: bool) -> BaseDistribution:
+def _same(value: Any) -> Any:
+    return value
+
+
+def _distribution(values: Sequence[Any]) -> BaseDistribution:
     """Return the space of a field: the range of its numbers, or its values."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if all_numbers(values):
-        return FloatDistribution(float(min(values)), float(max(values)), log=logarithmic)
+        return FloatDistribution(float(min(values)), float(max(values)))
     return CategoricalDistribution(tuple(values))
 
 

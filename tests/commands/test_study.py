@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,10 @@ from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.studies.coordinator import run
 from hypr_neuro.studies.plan import prepare
+from hypr_neuro.studies.progress import progress_of
+from hypr_neuro.studies.store import code_digest
 from hypr_neuro.studies.table import as_csv, rows_of
-from hypr_neuro.studies.work import Job, chip_of
+from hypr_neuro.studies.work import Job, chip_of, run_trial, start_network, timed_start, timed_trial
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +256,91 @@ def test_thousands_of_finished_trials_are_told_quickly(data: Path, tmp_path: Pat
         plan.folder.keep(trial, {"accuracy": (trial.number % 7) / 7}, 0.1)
     assert plan.waiting() == []
     assert len(rows_of(plan)) == 15 * 25
+
+
+def test_each_seed_and_training_has_a_start_network_that_is_trained_once(
+    data: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vary = {"training.epochs": [1, 2], "weight_bits": [8, 9]}
+    plan = prepare(study(data, vary=vary, set={}, seeds=2), tmp_path / "s")
+    calls: list[object] = []
+    submit = client.submit
+
+    def counted(call: Any, *args: Any, **more: Any) -> Any:
+        calls.append(call)
+        return submit(call, *args, **more)
+
+    monkeypatch.setattr(client, "submit", counted)
+    ran(plan, client)
+    assert (calls.count(timed_start), calls.count(timed_trial)) == (4, 8)
+    loaded, nets = hn.load_data(str(data)), []
+    for trial in plan.trials:
+        nets.append(start_network(plan.job(trial), loaded))
+        assert plan.folder.result(trial) == run_trial(plan.job(trial), loaded, nets[-1])
+    digests = [net.digest() for net in nets if isinstance(net, hn.Network)]
+    assert digests[0] == digests[2]
+    assert len(set(digests)) == 4
+
+
+def test_other_contents_are_other_trials(data: Path, tmp_path: Path) -> None:
+    """Of data, of a network's file and of its specification, of a profile that is set for all."""
+    copy, net, chip = tmp_path / "two.npz", tmp_path / "n.h5", tmp_path / "chip.yaml"
+    arrays = dict(np.load(data))
+
+    def first(**more: Any) -> str:
+        return prepare(study(copy, **more), tmp_path / "s").trials[0].digest
+
+    digests: list[list[str]] = []
+    for i in range(2):
+        np.savez(copy, **(arrays | ({"x_test": 1 - arrays["x_test"]} if i else {})))
+        hn.Network.build(NETWORK, seed=i).save(net)
+        chip.write_text(f"extends: loihi2\nname: mine\ndescription: of user {i}\n")
+        found = [first()]
+        np.savez(copy, **arrays)
+        found.append(first(network=NETWORK | {"layers": [{"neuron": "lif", "size": 4 + i}]}))
+        digests.append([*found, first(network=str(net), set={}), first(set={"profile": str(chip)})])
+    assert [one == other for one, other in zip(*digests, strict=True)] == [False] * 4
+
+
+def test_of_earlier_results_the_newest_is_shown(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for day in range(3):
+        monkeypatch.setattr("hypr_neuro.studies.plan.code_digest", lambda day=day: str(day))
+        plan = prepare(study(data, vary={"weight_bits": [8]}), tmp_path / "s")
+        if day < 2:
+            plan.folder.keep(plan.trials[0], {"accuracy": day / 4}, 0.1)
+            file = plan.folder.trial(plan.trials[0]) / "result.json"
+            os.utime(file, (1000 * (2 - day), 1000 * (2 - day)))
+    assert [row["accuracy"] for row in rows_of(plan)] == [0.0]
+    os.utime(file, (5000, 5000))
+    assert [row["accuracy"] for row in rows_of(plan)] == [0.25]
+    assert progress_of(plan).earlier == 1
+
+
+def test_the_digest_of_the_sources_is_of_all_of_them_and_not_of_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(installed: bool) -> Path:
+        root = tmp_path / str(installed)
+        inside = {name: root / ("hypr_neuro/" if installed else "") / name for name in ("sim", "compilers")}
+        chips = root / ("hypr_neuro/" if installed else "") / "hardware_profiles"
+        for file in (
+            root / "hypr_neuro" / "a.py",
+            inside["sim"] / "b.py",
+            inside["compilers"] / "c.py",
+            chips / "d.yaml",
+        ):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(file.name)
+        places = {"hypr_neuro": root / "hypr_neuro", "hypr_neuro.hardware_profiles": chips}
+        places |= {f"hypr_neuro.{name}": folder for name, folder in inside.items()}
+        monkeypatch.setattr("hypr_neuro.studies.store.files", places.__getitem__)
+        return root
+
+    digests = [code_digest() for installed in (True, False) if written(installed)]
+    assert digests[0] == digests[1]
+    files = sorted(file for file in (tmp_path / "False").rglob("*") if file.is_file())
+    assert len(files) == 4
+    for file in files:
+        file.write_text("changed")
+        assert code_digest() not in digests, file
+        digests.append(code_digest())

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.studies.choose import choose
+from hypr_neuro.studies.columns import cell_text, direction_of
 from hypr_neuro.studies.importance import importance
 from hypr_neuro.studies.knee import knee_of
 from hypr_neuro.studies.pareto import pareto_front
+from hypr_neuro.studies.results import StudyResults
+from hypr_neuro.studies.rows import row_of
 from hypr_neuro.studies.sensitivity import sensitivity
+from hypr_neuro.studies.spec import parse_study
 from hypr_neuro.studies.table import as_csv, means_of
 from hypr_neuro.studies.warned import by_kind
 
@@ -227,3 +232,32 @@ def test_rounding_of_sums_is_no_spread() -> None:
     assert row["energy sd"] == 0.0
     (row,) = means_of([{**trial, "energy": 410.9 + trial["seed"]} for trial in trials], ["bits"])
     assert row["energy sd"] == pytest.approx(1.0)
+
+
+def test_a_row_is_refused_with_one_seed_and_lacks_what_one_seed_lacks() -> None:
+    assert row_of({"a": 1}, [{"accuracy": 0.5}, {"refused": "no"}]) == {"a": 1, "seeds": 2, "refused": "no"}
+    row = row_of({"a": 1}, [{"accuracy": 0.5, "energy nJ": None}, {"accuracy": 0.7, "energy nJ": 3.0}])
+    assert (row["accuracy"], row["energy nJ"]) == (pytest.approx(0.6), None)
+    assert "energy nJ sd" not in row
+
+
+def test_agreements_and_cosines_shall_be_large_and_costs_small() -> None:
+    large = ("accuracy", "test accuracy", "float accuracy", "agreement", "least cosine", "mean cosine")
+    small = ("squared error", "memory bits", "cores", "gap", "precision.weight_bits", "learning energy nJ")
+    assert [direction_of(name) for name in (*large, *small)] == ["max"] * 6 + ["min"] * 6
+    assert [cell_text(name, 0.0312) for name in ("gap", "agreement", "least cosine")] == ["3.1%", "3.1%", "0.0312"]
+
+
+def test_importance_of_a_logarithmic_span_is_over_its_logarithm() -> None:
+    pytest.importorskip("optuna")
+    vary = {"learn.rate": {"from": 1e-6, "to": 1.0, "log": True}, "weight_bits": [2, 4, 8]}
+    stated = parse_study({"run": "learn", "data": "digits", "vary": vary, "trials": 21}, "study")
+    rows: Rows = [
+        {"learn.rate": 10.0**-e, BITS: b, "accuracy": 0.1 * e + 0.02 * b, "seeds": 1}
+        for e in range(7)
+        for b in (2, 4, 8)
+    ]
+    found = StudyResults(stated, Path("s"), [], rows, {"accuracy": "max"}, 21).importance()
+    fields = ["learn.rate", BITS]
+    assert found == importance(rows, fields, logarithmic=["learn.rate"])
+    assert found.shares["learn.rate"] > importance(rows, fields).shares["learn.rate"]

@@ -76,3 +76,26 @@ def test_a_figure_is_the_same_for_the_same_rows(fields: tuple[str, ...]) -> None
         plotted(rows, ("a.b", "c.d", "kind"), "", "svg", "curve")
     with pytest.raises(InputError, match="no row of the table has figures yet"):
         plotted([{"a.b": 2, "refused": "no"}], ("a.b",), "", "svg")
+
+
+def test_equals_in_cost_are_told_apart_by_the_figure() -> None:
+    rows = [{"a": i, "accuracy": x, "squared error": 1 - x, "cores": 1} for i, x in enumerate((0.91, 0.92, 0.915))]
+    assert choose(rows, 5.0, "cores").row["a"] == 1
+    errors = [{name: value for name, value in row.items() if name != "accuracy"} for row in rows]
+    assert choose(errors, 50.0, "cores").row["a"] == 1
+
+
+def test_a_row_exactly_so_much_worse_is_good_enough() -> None:
+    """Some of these differences are rounded up, as 0.57 - 0.01 is."""
+    for whole in range(10, 100):
+        rows = [{"a": 1, "accuracy": whole / 100}, {"a": 0, "accuracy": (whole - 1) / 100}]
+        assert choose(rows, 1.0, "a").row["a"] == 0, whole
+        errors = [{"a": 1, "squared error": whole / 100}, {"a": 0, "squared error": round(whole / 100 * 1.1, 6)}]
+        assert choose(errors, 10.0, "a").row["a"] == 0, whole
+
+
+def test_the_profile_of_a_row_is_that_of_its_chip(data: Path) -> None:
+    made = study(data, vary={"profile": ["loihi2", "spinnaker2"]}, set={"weight_bits": 5})
+    profile = profile_of(made, {"profile": "spinnaker2"})
+    assert (profile.name.split()[0], profile.precision.weight_bits.value) == ("spinnaker2", 5)
+    assert profile_of(study(data, set={"profile": "ideal"}), {"precision.weight_bits": 3}).name.split()[0] == "ideal"

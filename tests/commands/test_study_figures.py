@@ -175,3 +175,11 @@ def test_a_long_front_names_its_knee_and_ends_alone() -> None:
     picture.draw(axes)
     # of bits b the distance is near 1 - (b - 1)/11 - 2^(1 - b): 0.568 of 3, 0.602 of 4, 0.574 of 5
     assert sorted(int(text.get_text()) for text in axes.texts) == [1, 4, 12]
+
+
+def test_of_the_other_fields_the_best_row_is_shown_wherever_it_stands() -> None:
+    _, axes = drawn(FIELDS, "map", over=[BITS, TRACE])
+    picture = picture_of(rows_over(*FIELDS)[::-1], FIELDS, "map", over=[BITS, TRACE])
+    again = Figure().add_subplot()
+    picture.draw(again)
+    assert [text.get_text() for text in again.texts] == [text.get_text() for text in axes.texts]

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from study_cases import NETWORK, study, two_classes
 import hypr_neuro as hn
 from hypr_neuro.errors import InputError
 from hypr_neuro.studies.fields import field_names, full_name, with_entry
+from hypr_neuro.studies.plan import prepare
 from hypr_neuro.studies.spec import Study, load_study
 from hypr_neuro.studies.trials import Trial, combinations, trials_of
 
@@ -139,6 +141,14 @@ def test_what_no_trial_could_do_is_said_before_any_runs(data: Path, tmp_path: Pa
     said = refusal(*words, "--network", tmp_path / "n.h5", "--vary", "weight_bits=4", run=called)
     assert "has 6 channels, the network 3 inputs" in said
     assert not (tmp_path / "s").exists()
+
+
+def test_a_part_that_the_data_lack_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = hn.load_data(str(data))
+    others = replace(loaded, split=np.where(loaded.split == "test", "train", loaded.split))
+    monkeypatch.setattr("hypr_neuro.studies.plan.load_data", lambda *given, **options: others)
+    with pytest.raises(InputError, match="part = test, of which data 'two' has no sample; give the other part"):
+        prepare(study(data, part="test"), tmp_path / "s")
 
 
 def test_a_file_is_refused_in_one_line(tmp_path: Path, data: Path) -> None:

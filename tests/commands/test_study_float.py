@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from study_cases import NETWORK, study, two_classes
 
@@ -12,6 +15,8 @@ import hypr_neuro as hn
 from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.studies.spec import parse_study
 from hypr_neuro.studies.work import Job, chip_of, run_trial, start_network
+from hypr_neuro.workflow.stages_learning import from_scratch
+from hypr_neuro.workflow.tasks import for_width, task_for
 
 PARTS = ("validation", "test")
 
@@ -76,3 +81,52 @@ def test_energy_and_time_are_of_what_was_learned(kind: str, data: Path) -> None:
     cost, start = (hn.estimate(one, shown, learning=options) for one in (learned, qnet))
     assert (figures["energy nJ"], figures["time us"]) == (cost.energy_nj, cost.time_us)
     assert cost.energy_nj != start.energy_nj
+
+
+@pytest.mark.parametrize("more", [{}, {"run": "learn", "start": "disturbed"}, {"run": "compare"}], ids=repr)
+def test_scores_are_of_the_part_that_settings_are_chosen_on(more: dict[str, str], data: Path) -> None:
+    """With the other part's in the place of its own the same figures stand under the other names."""
+    constant = {"training.epochs": 1} | ({"learn.epochs": 1, "learn.rate": 0.3} if more else {})
+    loaded, figures = hn.load_data(str(data)), {}
+    rng = np.random.default_rng(1)
+    noisy = rng.random(loaded.x.shape) < 0.4
+    x = np.where((loaded.split == "test")[:, None, None] & noisy, 1 - loaded.x, loaded.x)
+    loaded = replace(loaded, x=x)
+    for part in PARTS:
+        made = study(data, set=constant, vary={"weight_bits": [4]}, part=part, **more)
+        job = Job.of(made, {"precision.weight_bits": 4}, 1)
+        figures[part] = run_trial(job, loaded, start_network(job, loaded))
+    mine, other = figures["validation"], figures["test"]
+    assert (mine["accuracy"], mine["float accuracy"]) != (other["accuracy"], other["float accuracy"])
+    for name in ("accuracy", "float accuracy"):
+        assert mine[name] == other[f"validation {name}"]
+        assert other[name] == mine[f"test {name}"]
+    assert mine["energy nJ"] != other["energy nJ"]
+
+
+def test_a_start_from_nothing_is_drawn_for_each_seed(data: Path) -> None:
+    job, loaded = job_of(data, run="learn", start="scratch"), hn.load_data(str(data))
+    net = start_network(job, loaded)
+    assert isinstance(net, hn.Network)
+    figures = run_trial(job, loaded, net)
+    _, drawn = from_scratch(net, chip_of(job), loaded, 2)
+    options = replace(for_width(task_for(loaded).scratch, chip_of(job)), seed=1, rate=0.3)
+    learned = hn.learn(drawn, loaded, epochs=1, options=options).qnet
+    assert figures["accuracy"] == hn.evaluate(learned, loaded, "validation").accuracy
+    first = run_trial(replace(job, seed=0), loaded, net)
+    assert first["energy nJ"] != figures["energy nJ"]
+
+
+def test_cosines_are_of_the_last_epoch_and_warnings_are_kept(data: Path) -> None:
+    job, loaded = job_of(data, run="compare"), hn.load_data(str(data))
+    net = start_network(job, loaded)
+    assert isinstance(net, hn.Network)
+    figures = run_trial(job, loaded, net)
+    qnet = hn.quantize(net, chip_of(job), calibration=loaded, seed=1)
+    options = hn.LearnOptions(rate=0.3, decay=0.5, seed=1)
+    cosines = hn.compare(net, qnet, loaded, epochs=1, options=options, progress=False).epochs[-1].cosine.values()
+    known = [cosine for cosine in cosines if not math.isnan(cosine)]
+    assert min(known) < max(known)
+    assert (figures["least cosine"], figures["mean cosine"]) == (min(known), float(np.mean(known)))
+    narrow = Job.of(study(data, vary={"weight_bits": [2]}), {"precision.weight_bits": 2}, 1)
+    assert any("became 0" in line for line in run_trial(narrow, loaded, net)["warnings"])

@@ -209,3 +209,10 @@ def test_the_page_is_no_wider_than_a_telephone(page: str, tmp_path: Path) -> Non
     document = in_browser(f"<!DOCTYPE html><body><script>window.held = {held};</script></body>", tmp_path, steps)
     assert re.search(r"<title>(\d+)</title>", document)
     assert int(re.findall(r"<title>(\d+)</title>", document)[0]) <= 390
+
+
+def test_of_many_rows_a_page_shows_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypr_neuro.studies.page_table.MOST_ROWS", 3)
+    text = page_of(made_results())
+    assert [row[:2] for row in Cells(text).tables[0][1:]] == [["6", "16"], ["4", "16"], ["8", "8"]]
+    assert "4 more are in the table" in text

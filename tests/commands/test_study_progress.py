@@ -9,6 +9,7 @@ import pytest
 from commands import answer, called
 from study_cases import study, two_classes
 
+from hypr_neuro.studies.estimate import estimate_of
 from hypr_neuro.studies.plan import prepare
 from hypr_neuro.studies.progress import duration, mean_seconds, progress_of
 
@@ -57,3 +58,26 @@ def test_trials_are_counted_by_state(tmp_path: Path) -> None:
     # by the three finished ones, all of the nearest setting
     assert told["seconds_left"] == pytest.approx(6 * (2.0 + 4.0 + 0.1) / 3 / 2)
     assert "about 6.1 s on 2 workers" in called("study", "status", tmp_path / "s", "--workers", "2").stdout
+
+
+def test_time_is_that_of_the_most_similar_trials_with_their_trainings(tmp_path: Path) -> None:
+    vary = {"weight_bits": [2, 4, 8], "training.epochs": [1, 2]}
+    plan = prepare(study(two_classes(tmp_path), vary=vary, set={}), tmp_path / "s")
+    assert [tuple(t.settings.values()) for t in plan.trials[:3]] == [(2, 1), (2, 2), (4, 1)]
+    for number, seconds, training in ((0, 1.0, 10.0), (5, 5.0, 20.0)):
+        plan.folder.keep(plan.trials[number], {"accuracy": 1.0}, seconds, training)
+    # (2, 2) is one span away from both, so 3 s in the mean; (4, 1) is a third of a span away from the first: 1 s
+    estimate = estimate_of(plan, 2, limit=2)
+    assert (estimate.trials, estimate.networks) == (2, 2)
+    assert estimate.seconds == pytest.approx((3.0 + 1.0 + 2 * 15.0) / 2)
+    assert estimate_of(plan, 9, limit=2).seconds == pytest.approx(estimate.seconds)
+    assert estimate_of(plan, 1, limit=2).seconds == pytest.approx(2 * estimate.seconds)
+
+
+def test_time_counts_what_a_sampler_has_not_chosen_yet(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    vary = {"weight_bits": {"from": 2, "to": 400}}
+    made = study(two_classes(tmp_path), vary=vary, sampler="tpe", trials=12, generation=4)
+    plan = prepare(made, tmp_path / "s")
+    plan.folder.keep(plan.trials[0], {"accuracy": 1.0}, 2.0)
+    assert (estimate_of(plan, 1).trials, estimate_of(plan, 1, limit=7).trials) == (11, 7)

@@ -14,6 +14,7 @@ from study_cases import ran, study, two_classes, workers_here
 
 from hypr_neuro.data import load_data
 from hypr_neuro.errors import InputError
+from hypr_neuro.studies.coordinator import run
 from hypr_neuro.studies.objectives import figure_names, objectives_of
 from hypr_neuro.studies.plan import StudyPlan, prepare
 from hypr_neuro.studies.spec import Span, parse_study
@@ -238,3 +239,37 @@ def study_of(folder: Path) -> Any:
     from hypr_neuro.studies.store import StudyFolder
 
     return StudyFolder(folder).study()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_goes_where_the_objectives_say(data: Path, tmp_path: Path, sampler: str) -> None:
+    means = []
+    for direction in ("min", "max"):
+        goals = {"weight_bits": direction} | ({"learn.rate": direction} if sampler == "nsga2" else {})
+        vary = {"weight_bits": {"from": 2, "to": 400}, "learn.rate": {"from": 0.1, "to": 1.0}}
+        made = searched(data, sampler, objectives=goals, vary=vary, trials=60, generation=6, seeds=1)
+        plan = finish(prepare(made, tmp_path / direction), lambda settings, seed: {"accuracy": 0.5})
+        means.append(sum(t.settings["precision.weight_bits"] for t in plan.trials[-20:]) / 20)
+    assert means[0] < means[1] - 50
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_follows_the_mean_over_all_seeds(data: Path, tmp_path: Path, sampler: str) -> None:
+    found = [
+        finish(
+            prepare(searched(data, sampler), tmp_path / f"s{sign}"),
+            lambda settings, seed, sign=sign: {"accuracy": 0.5 + sign * seed * settings["precision.weight_bits"] / 100},
+        )
+        for sign in (-1, 1)
+    ]
+    assert chosen(found[0])[:16] == chosen(found[1])[:16]
+    assert chosen(found[0])[16:] != chosen(found[1])[16:]
+
+
+def test_a_limit_holds_over_generations(data: Path, client: Any, tmp_path: Path) -> None:
+    made = searched(data, "tpe", run="quantize", vary={"weight_bits": {"from": 2, "to": 16}}, generation=2, seeds=1)
+    plan = prepare(made, tmp_path / "s")
+    plan.folder.open(plan.study)
+    for finished in (3, 6):
+        run(plan, client, lambda *told: None, 3)
+        assert len(plan.folder.results(plan.trials)) == finished
