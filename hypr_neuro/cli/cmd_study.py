@@ -147,6 +147,7 @@ def run(
 ) -> None:
     """Run a study, show how far it is, print its table. Interrupted, the same command goes on."""
     from hypr_neuro.errors import InputError, among
+    from hypr_neuro.studies.finish import Where
     from hypr_neuro.studies.plan import prepare
     from hypr_neuro.studies.store import StudyFolder
 
@@ -159,6 +160,7 @@ def run(
         return
     if csv is not None:
         check_file("--csv", csv, ".csv")
+    where = Where(workers, scheduler, _tls(tls, scheduler), storage, limit)
     if action != "run":
         if target is None:
             raise InputError(f"study {action}: the folder is missing; give that of --out")
@@ -175,15 +177,13 @@ def run(
         elif action == "status":
             show_status(plan, workers, json)
         else:
-            _rerun(plan, numbers or [], json)
+            _rerun(plan, numbers or [], where, json)
         return
-    from hypr_neuro.studies.finish import Where
-
     given: dict[str, Any] = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
     given |= {"data_dir": data_dir, "sampler": sampler, "seeds": seeds, "trials": trials}
     study = study_of(target, given, data_option or [], vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
-    _run(study, folder, Where(workers, scheduler, _tls(tls), storage, limit), dry_run, csv, json, target)
+    _run(study, folder, where, dry_run, csv, json, target)
 
 
 def _prepared(study: Study, folder: Path, file: Path | None) -> StudyPlan:
@@ -254,12 +254,16 @@ def _objectives(given: list[str], plan: StudyPlan) -> dict[str, Any] | None:
     return found
 
 
-def _tls(folder: Path | None) -> dict[str, Any] | None:
-    """Return the TLS files of a folder as Dask takes them; InputError for one that is missing."""
+def _tls(folder: Path | None, scheduler: str | None) -> dict[str, Any] | None:
+    """Return the TLS files of a folder as Dask takes them; InputError for one that is missing, or without a cluster."""
     from hypr_neuro.errors import InputError
 
     if folder is None:
         return None
+    if scheduler is None:
+        raise InputError(
+            f"--tls {folder} without --scheduler, rule: TLS of a cluster; give its address, or leave it out"
+        )
     files = {"tls_ca_file": "ca.pem", "tls_client_cert": "cert.pem", "tls_client_key": "key.pem"}
     for name in files.values():
         if not (folder / name).is_file():
@@ -267,7 +271,7 @@ def _tls(folder: Path | None) -> dict[str, Any] | None:
     return {"require_encryption": True} | {key: str(folder / name) for key, name in files.items()}
 
 
-def _rerun(plan: StudyPlan, numbers: list[int], json: bool) -> None:
+def _rerun(plan: StudyPlan, numbers: list[int], where: Where, json: bool) -> None:
     """Forget trials, and run what waits then."""
     from hypr_neuro.errors import InputError
 
@@ -279,6 +283,4 @@ def _rerun(plan: StudyPlan, numbers: list[int], json: bool) -> None:
         raise InputError("study rerun: which trials is missing; give their numbers")
     for number in numbers:
         plan.folder.forget(known[number])
-    from hypr_neuro.studies.finish import Where
-
-    _run(plan.study, plan.folder.path, Where(), False, None, json)
+    _run(plan.study, plan.folder.path, where, False, None, json)

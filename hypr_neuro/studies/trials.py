@@ -20,6 +20,8 @@ HOW_MANY = {"title", "vary", "sampler", "trials", "generation", "objectives", "s
 """What a study may change without a change of the trials that it has."""
 DRAWN = 16
 """Salt of the combinations that are drawn, in front of the study's seed."""
+MOST_AGAIN = 1000
+"""Draws in a row that brought nothing new."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def combinations(study: Study) -> list[dict[str, Any]]:
         raise InputError(
             f"trials = {study.trials}, rule: at most {count}, the combinations of the values; leave it out"
         )
+    if any(isinstance(span, Span) and span.log for span in study.vary.values()):
+        return _drawn_by_logarithm(study, values, count)
     return [_combination(values, int(number)) for number in _drawn(count, study.count)]
 
 
@@ -80,6 +84,22 @@ def _drawn_values(study: Study, number: int) -> dict[str, Any]:
         value = low * (high / low) ** place if span.log else low + (high - low) * place
         chosen[name] = round(value) if span.whole else min(max(value, low), high)
     return chosen
+
+
+def _drawn_by_logarithm(study: Study, values: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
+    """Draw combinations of whole numbers without repetition, where spans lie evenly by their logarithm.
+
+    Once nothing new was drawn many times in a row, the unlikely rest is drawn evenly.
+    """
+    rng, number, again = np.random.default_rng(DRAWN), 0, 0
+    drawn: dict[str, dict[str, Any]] = {}
+    while len(drawn) < study.count:
+        even = again >= MOST_AGAIN
+        chosen = _combination(values, int(rng.integers(count))) if even else _drawn_values(study, number)
+        number, held = number + 1, len(drawn)
+        drawn.setdefault(repr(chosen), chosen)
+        again = again + 1 if even or len(drawn) == held else 0
+    return list(drawn.values())
 
 
 def _drawn(count: int, wanted: int) -> list[int]:

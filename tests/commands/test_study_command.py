@@ -64,6 +64,8 @@ def test_the_command_runs_lists_and_tells(data: Path, tmp_path: Path) -> None:
     figure = answer("study", "plot", out)["figure"]
     assert Path(figure).read_bytes().startswith(b"\x89PNG")
     assert "ends in .png or .svg" in refusal("study", "plot", out, "--write", tmp_path / "f.pdf")
-    assert answer("study", "rerun", out, "1") == rows
+    assert answer("study", "rerun", out, "1", "--limit", "1", "--storage", f"sqlite:///{tmp_path}/s.db") == rows
+    assert (tmp_path / "s.db").is_file()
+    assert "--tls" in refusal("study", "rerun", out, "1", "--tls", tmp_path, run=called)
     assert "trial 2, rule: 0..1" in refusal("study", "rerun", out, "2")
     assert load_study(out / "study.yaml").vary == {"precision.weight_bits": [4, 8]}

@@ -134,6 +134,18 @@ def test_values_lie_where_the_study_says(data: Path, tmp_path: Path) -> None:
             assert 10 <= sum(value < 1e-2 for value in values["learn.rate"]) <= 42
 
 
+def test_whole_numbers_are_drawn_evenly_by_their_logarithm_and_once(data: Path) -> None:
+    vary = {"network.layers.0.size": {"from": 1, "to": 999, "log": True}}
+    few, many = (combinations(searched(data, "random", vary=vary, trials=n)) for n in (9, 120))
+    sizes = [one["network.layers.0.size"] for one in many]
+    assert many[:9] == few
+    assert len(set(sizes)) == 120
+    # the numbers up to 31 are half of the span, of which there are no more than 31, and evenly there would be four
+    assert sum(size <= 31 for size in sizes) > 20
+    whole = combinations(searched(data, "random", vary=vary, trials=999))
+    assert (whole[:120], {one["network.layers.0.size"] for one in whole}) == (many, set(range(1, 1000)))
+
+
 def test_drawn_fractions_begin_alike(data: Path) -> None:
     few, many = (combinations(searched(data, "random", trials=n)) for n in (5, 30))
     assert many[:5] == few
