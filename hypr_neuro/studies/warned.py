@@ -18,12 +18,12 @@ def _kind(line: str) -> str:
 
 def of_seeds(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the warnings of a combination's trials, each kind once, with how many seeds have it."""
-    found: dict[str, list[str]] = {}
-    for result in results:
+    found: dict[str, tuple[str, set[int]]] = {}
+    for seed, result in enumerate(results):
         for line in result.get(WARNED, ()):
-            found.setdefault(_kind(line), []).append(line)
+            found.setdefault(_kind(line), (line, set()))[1].add(seed)
     of = f" (in {{}} of {len(results)} seeds)" if len(results) > 1 else ""
-    return [lines[0] + of.format(len(lines)) for lines in found.values()]
+    return [line + of.format(len(seeds)) for line, seeds in found.values()]
 
 
 def by_kind(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:

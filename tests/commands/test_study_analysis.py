@@ -202,7 +202,13 @@ def test_importance_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_warnings_of_trials_stand_in_the_rows() -> None:
     silent = "no output moved from 0 in {} samples"
     trials = [
-        {"trial": 0, "bits": 2, "seed": 0, "accuracy": 0.1, "warnings": [silent.format(360), "3 of 9 became 0"]},
+        {
+            "trial": 0,
+            "bits": 2,
+            "seed": 0,
+            "accuracy": 0.1,
+            "warnings": [silent.format(360), silent.format(9), "3 of 9 became 0"],
+        },
         {"trial": 1, "bits": 2, "seed": 1, "accuracy": 0.1, "warnings": [silent.format(359)]},
         {"trial": 2, "bits": 4, "seed": 0, "accuracy": 0.9},
         {"trial": 3, "bits": 4, "seed": 1, "accuracy": 0.8, "warnings": ["4 of 9 became 0"]},
