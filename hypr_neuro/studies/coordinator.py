@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
+from logging import CRITICAL
 from typing import Any
 
 from hypr_neuro.errors import HyprError, HyprWarning, InputError, MissingPackageError
@@ -220,7 +221,7 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
             raise InputError(
                 f"no cluster answers at '{scheduler}': {error}; start one, or leave --scheduler out"
             ) from error
-        with client:
+        with client, _lost(scheduler):
             _tell_without_workers(client, scheduler)
             yield client
         return
@@ -235,6 +236,21 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
             with interrupts_held():
                 for one in reversed(opened):
                     one.close()
+
+
+@contextmanager
+def _lost(scheduler: str) -> Iterator[None]:
+    """Tell in a line of a cluster that goes away, which Dask does in many."""
+    from distributed.utils import silence_logging_cmgr
+
+    try:
+        with silence_logging_cmgr(CRITICAL):
+            yield
+    except OSError as error:
+        raise HyprError(
+            f"the cluster at '{scheduler}' no longer answers ({type(error).__name__}); finished trials stay, and the "
+            "same command goes on once it is there"
+        ) from error
 
 
 def _tell_without_workers(client: Any, scheduler: str) -> None:

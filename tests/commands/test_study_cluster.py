@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import answer, program
+from study_cases import two_classes
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(
@@ -84,3 +85,25 @@ def test_workers_elsewhere_of_which_one_dies_give_the_same_table(tmp_path: Path)
             assert "no cluster answers at 'tls://" in refused.stderr
             assert len(refused.stderr.splitlines()) == 1, refused.stderr
     assert json.loads(table) == answer(*words, "--out", tmp_path / "here")
+
+
+def test_a_cluster_that_goes_away_is_told_in_a_line(tmp_path: Path) -> None:
+    out, own = tmp_path / "out", ("--host", "127.0.0.1", "--no-dashboard")
+    words = ("study", "run", "--data", two_classes(tmp_path), "--vary", "weight_bits=2:16", "--seeds", "20")
+    words += ("--set", "training.epochs=1", "--out", out)
+    with started(tmp_path, "scheduler", "--port", "0", "--scheduler-file", "s.json", *own) as scheduler:
+        until((tmp_path / "s.json").is_file, 60)
+        until(lambda: (tmp_path / "s.json").read_text().endswith("}"), 10)
+        address = json.loads((tmp_path / "s.json").read_text())["address"]
+        command = [sys.executable, "-m", "hypr_neuro", *map(str, words), "--json", "--scheduler", address]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert run.stderr is not None
+        assert f"no worker has joined the cluster at '{address}' yet; trials wait" in run.stderr.readline()
+        with started(tmp_path, "worker", address, "--nthreads", "1", "--no-nanny", *own):
+            until(lambda: len(list(out.glob("trials/*/result.json"))) > 1 or run.poll() is not None, 120)
+            scheduler.kill()
+            _, errors = run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert errors.startswith(f"hypr-neuro: error: the cluster at '{address}' no longer answers")
+    assert len(errors.splitlines()) == 1, errors
+    assert 2 <= answer("study", "status", out)["finished"] < 300

@@ -132,3 +132,21 @@ def test_cosines_are_of_the_last_epoch_and_warnings_are_kept(data: Path) -> None
     assert (figures["least cosine"], figures["mean cosine"]) == (min(known), float(np.mean(known)))
     narrow = Job.of(study(data, vary={"weight_bits": [2]}), {"precision.weight_bits": 2}, 1)
     assert any("became 0" in line for line in run_trial(narrow, loaded, net)["warnings"])
+
+
+def test_what_learns_was_rounded_with_its_seed(data: Path) -> None:
+    constant = {"quantize.rounding": "stochastic", "learn.epochs": 1, "learn.rate": 0.3}
+    made = study(data, run="learn", set=constant, vary={"weight_bits": [4]})
+    job, loaded = Job.of(made, {"precision.weight_bits": 4}, 1), hn.load_data(str(data))
+    net = start_network(job, loaded)
+    assert isinstance(net, hn.Network)
+    qnet = hn.quantize(net, chip_of(job), calibration=loaded, seed=1, rounding="stochastic")
+    options = hn.LearnOptions(rate=0.3, decay=0.5, seed=1)
+    learned = hn.learn(qnet, loaded, epochs=1, options=options).qnet
+    figures = run_trial(job, loaded, net)
+    assert figures["zeroed"] == sum(entry.get("zeroed", 0) for entry in qnet.record)
+    cost = hn.estimate(learned, loaded.part("validation").x[:32], learning=options)
+    assert (figures["accuracy"], figures["energy nJ"]) == (
+        hn.evaluate(learned, loaded, "validation").accuracy,
+        cost.energy_nj,
+    )
