@@ -86,20 +86,13 @@ def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float
     """Write and print the table of what is finished."""
     from hypr_neuro.cli.encodings import print_json
     from hypr_neuro.studies.results import results_of
-    from hypr_neuro.studies.rows import EARLIER
     from hypr_neuro.studies.table import as_json, columns_of
     from hypr_neuro.studies.warned import by_kind
     from hypr_neuro.studies.written import write_table
 
     results = results_of(plan)
     rows = results.rows
-    earlier = sum(row.get(EARLIER, 0) for row in rows)
-    if earlier:
-        print(
-            f"{earlier} of {sum(row['seeds'] for row in rows)} results are of other sources of the program or of other "
-            "data than today's; `hypr-neuro study run` makes them anew",
-            file=sys.stderr,
-        )
+    _tell_earlier(rows)
     for file in files:
         write_table(file, results, within, full_columns(plan, least))
     if json:
@@ -118,6 +111,19 @@ def show_table(plan: StudyPlan, files: Sequence[Path], json: bool, within: float
         print(f"warning, in {len(warned)} of {len(rows)} rows: {text}")
     for file in files:
         print(f"table of {len(rows)} rows: '{file}'")
+
+
+def _tell_earlier(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Say on standard error how many results are not of today's sources and data."""
+    from hypr_neuro.studies.rows import EARLIER
+
+    earlier = sum(row.get(EARLIER, 0) for row in rows)
+    if earlier:
+        print(
+            f"{earlier} of {sum(row['seeds'] for row in rows)} results are of other sources of the program or of other "
+            "data than today's; `hypr-neuro study run` makes them anew",
+            file=sys.stderr,
+        )
 
 
 def _heading(name: str, part: str) -> str:
@@ -155,7 +161,9 @@ def write_export(plan: StudyPlan, out: Path | None, within: float, least: Sequen
 
     if out is None:
         raise InputError("study export: the folder to write is missing; give it with --out")
-    written = export(results_of(plan), out, within, full_columns(plan, least))
+    results = results_of(plan)
+    _tell_earlier(results.rows)
+    written = export(results, out, within, full_columns(plan, least))
     left_out = told_once(written.left_out)
     more = {"left out": left_out} if left_out or json else {}
     emit({"folder": str(written.folder), "files": written.files} | more, json, "Exported")
@@ -171,7 +179,9 @@ def show_best(plan: StudyPlan, within: float, least: Sequence[str], write: Path 
     from hypr_neuro.studies.table import rows_of
     from hypr_neuro.studies.work import WARNED
 
-    chosen = choose(rows_of(plan), within, full_columns(plan, least))
+    rows = rows_of(plan)
+    _tell_earlier(rows)
+    chosen = choose(rows, within, full_columns(plan, least))
     profile = profile_of(plan.study, chosen.row)
     if write is not None:
         write_text(write, yaml.safe_dump(profile.dump(), sort_keys=False, allow_unicode=True))
@@ -212,8 +222,9 @@ def draw_plot(
     if file.suffix not in (".png", ".svg"):
         raise InputError(f"--write {file}: rule: a name that ends in .png or .svg")
     results = results_of(plan)
+    _tell_earlier(results.rows)
     start = results.start(within, full_columns(plan, least)) if kind == "sensitivity" else None
-    more = {"trials": results.trials, "start": start, **shown}
+    more = {"trials": results.trials, "start": start, "logarithmic": results.logarithmic, **shown}
     picture = plotted(results.rows, results.fields, plan.study.title, file.suffix[1:], kind, **more)
     write_atomically(file, lambda temporary: _write(temporary, picture))
     emit({"figure": str(file)}, json)

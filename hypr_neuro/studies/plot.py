@@ -43,6 +43,7 @@ def picture_of(
     trials: Sequence[Mapping[str, Any]] = (),
     start: Mapping[str, Any] | None = None,
     objectives: Mapping[str, Direction] | Sequence[str] | None = None,
+    logarithmic: Sequence[str] = (),
 ) -> Picture:
     """Return a figure of the table.
 
@@ -65,6 +66,8 @@ def picture_of(
         Row that sensitivity starts from; None: that with the best figure.
     objectives
         Columns of the front, see `studies.pareto.pareto_front`.
+    logarithmic
+        Fields whose values lie evenly by their logarithm, for their importance.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def picture_of(
     if kind == "pareto":
         return front_picture(rows, pareto_front(rows, objectives, fields))
     if kind == "importance":
-        return importance_picture(importance(rows, fields))
+        return importance_picture(importance(rows, fields, logarithmic=logarithmic))
     if kind == "sensitivity":
         return sensitivity_picture(sensitivity(rows, fields, trials=trials, row=start))
     return _over(rows, fields, kind, over, others)

@@ -47,6 +47,11 @@ class StudyResults:
         """Return what varies, by full name."""
         return list(self.study.vary)
 
+    @property
+    def logarithmic(self) -> list[str]:
+        """Return the fields whose values lie evenly by their logarithm."""
+        return [name for name, values in self.study.vary.items() if isinstance(values, Span) and values.log]
+
     def choose(self, within: float = WITHIN, least: Costs = COST) -> Chosen:
         """Return the cheapest settings that are good enough, see `studies.choose.choose`."""
         return choose(self.rows, within, least)
@@ -57,9 +62,7 @@ class StudyResults:
 
     def importance(self, figure: str | None = None) -> Importance:
         """Return how much of a figure's variance each field explains."""
-        spans = self.study.vary.items()
-        logarithmic = [name for name, values in spans if isinstance(values, Span) and values.log]
-        return importance(self.rows, self.fields, figure, logarithmic)
+        return importance(self.rows, self.fields, figure, self.logarithmic)
 
     def sensitivity(self, row: dict[str, Any] | None = None, figure: str | None = None) -> Sensitivity:
         """Return what one value less and more of each field changes, from the best row where none is given."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import called
 from study_cases import NETWORK, ran, study, two_classes, workers_here
 
 import hypr_neuro as hn
@@ -314,6 +315,10 @@ def test_of_earlier_results_the_newest_is_shown(data: Path, tmp_path: Path, monk
     os.utime(file, (5000, 5000))
     assert [row["accuracy"] for row in rows_of(plan)] == [0.25]
     assert progress_of(plan).earlier == 1
+    plan.folder.open(plan.study)
+    for words in (("table",), ("best", "--least", "weight_bits"), ("plot", "--write", tmp_path / "f.svg")):
+        told = called("study", words[0], tmp_path / "s", *words[1:])
+        assert told.stderr.startswith("1 of 1 results are of other sources of the program"), told
 
 
 def test_the_digest_of_the_sources_is_of_all_of_them_and_not_of_where_they_lie(

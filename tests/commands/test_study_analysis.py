@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.studies.choose import choose
@@ -15,6 +16,7 @@ from hypr_neuro.studies.columns import cell_text, direction_of
 from hypr_neuro.studies.importance import importance
 from hypr_neuro.studies.knee import knee_of
 from hypr_neuro.studies.pareto import pareto_front
+from hypr_neuro.studies.plot import picture_of
 from hypr_neuro.studies.results import StudyResults
 from hypr_neuro.studies.rows import row_of
 from hypr_neuro.studies.sensitivity import sensitivity
@@ -267,3 +269,6 @@ def test_importance_of_a_logarithmic_span_is_over_its_logarithm() -> None:
     fields = ["learn.rate", BITS]
     assert found == importance(rows, fields, logarithmic=["learn.rate"])
     assert found.shares["learn.rate"] > importance(rows, fields).shares["learn.rate"]
+    axes = Figure().add_subplot()
+    picture_of(rows, fields, "importance", logarithmic=["learn.rate"]).draw(axes)
+    assert axes.patches[0].get_width() == pytest.approx(100 * max(found.shares.values()))
