@@ -162,9 +162,8 @@ def run(
         check_file("--csv", csv, ".csv")
     where = Where(workers, scheduler, _tls(tls, scheduler), storage, limit)
     if action != "run":
-        if target is None:
-            raise InputError(f"study {action}: the folder is missing; give that of --out")
-        plan, costs = prepare(StudyFolder(target).study(), target), least or [LEAST]
+        folder = _folder(action, target, dry_run)
+        plan, costs = prepare(StudyFolder(folder).study(), folder), least or [LEAST]
         if action == "table":
             show_table(plan, [file for file in (csv, write) if file is not None], json, within, costs)
         elif action == "best":
@@ -184,6 +183,17 @@ def run(
     study = study_of(target, given, data_option or [], vary, constant, objective)
     folder = out or (Path("runs") / (target.stem if target is not None else "study"))
     _run(study, folder, where, dry_run, csv, json, target)
+
+
+def _folder(action: str, target: Path | None, dry_run: bool) -> Path:
+    """Return the folder that an action is on; InputError where it is missing, and for what would not be dry."""
+    from hypr_neuro.errors import InputError
+
+    if target is None:
+        raise InputError(f"study {action}: the folder is missing; give that of --out")
+    if dry_run:
+        raise InputError(f"study {action} --dry-run, rule: with run; give the study's file to it, or leave it out")
+    return target
 
 
 def _prepared(study: Study, folder: Path, file: Path | None) -> StudyPlan:

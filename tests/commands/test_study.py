@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import called
+from commands import called, refusal
 from study_cases import NETWORK, ran, study, two_classes, workers_here
 
 import hypr_neuro as hn
@@ -319,6 +319,9 @@ def test_of_earlier_results_the_newest_is_shown(data: Path, tmp_path: Path, monk
     for words in (("table",), ("best", "--least", "weight_bits"), ("plot", "--write", tmp_path / "f.svg")):
         told = called("study", words[0], tmp_path / "s", *words[1:])
         assert told.stderr.startswith("1 of 1 results are of other sources of the program"), told
+    held = plan.folder.earlier(plan.trials)
+    assert "--dry-run, rule: with run" in refusal("study", "rerun", tmp_path / "s", "0", "--dry-run", run=called)
+    assert plan.folder.earlier(plan.trials) == held
 
 
 def test_the_digest_of_the_sources_is_of_all_of_them_and_not_of_where_they_lie(
