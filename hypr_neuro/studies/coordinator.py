@@ -221,7 +221,7 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
             raise InputError(
                 f"no cluster answers at '{scheduler}': {error}; start one, or leave --scheduler out"
             ) from error
-        with client, _lost(scheduler):
+        with _lost(scheduler), client:
             _tell_without_workers(client, scheduler)
             yield client
         return
@@ -244,7 +244,8 @@ def _lost(scheduler: str) -> Iterator[None]:
     from distributed.utils import silence_logging_cmgr
 
     try:
-        with silence_logging_cmgr(CRITICAL):
+        # the client has a handler of its own
+        with silence_logging_cmgr(CRITICAL), silence_logging_cmgr(CRITICAL, "distributed.client"):
             yield
     except OSError as error:
         raise HyprError(

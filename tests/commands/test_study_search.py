@@ -162,7 +162,7 @@ def test_objectives_are_the_columns_that_a_study_has(
     plan = prepare(study(data, run=run, part=part, start=start, vary={"weight_bits": [8]}), tmp_path / "s")
     ran(plan, client)
     (row,) = rows_of(plan)
-    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(plan.study, plan.data))
+    assert set(row) - {"precision.weight_bits", "seeds", "warnings"} == set(figure_names(plan.study, plan.data))
 
 
 def test_of_a_regression_the_error_is_sought(client: Any, tmp_path: Path) -> None:
