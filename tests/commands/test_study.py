@@ -272,6 +272,9 @@ def test_each_seed_and_training_has_a_start_network_that_is_trained_once(
         return submit(call, *args, **more)
 
     monkeypatch.setattr(client, "submit", counted)
+    # one trial at a time, so that networks are kept for those that are handed out later
+    for name in ("AHEAD", "LEAST_AHEAD"):
+        monkeypatch.setattr(f"hypr_neuro.studies.coordinator.{name}", 1)
     ran(plan, client)
     assert (calls.count(timed_start), calls.count(timed_trial)) == (4, 8)
     loaded, nets = hn.load_data(str(data)), []
