@@ -146,15 +146,13 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a study, show how far it is, print its table. Interrupted, the same command goes on."""
-    from hypr_neuro.errors import InputError, among
     from hypr_neuro.studies.finish import Where
     from hypr_neuro.studies.plan import prepare
     from hypr_neuro.studies.store import StudyFolder
 
     if Path(action).suffix in (".yaml", ".yml"):
         action, target = "run", Path(action)
-    if action not in ACTIONS:
-        raise InputError(f"study: unknown action {among(action, ACTIONS)}")
+    _check_action(action)
     if action == "schema":
         show_schema()
         return
@@ -181,7 +179,8 @@ def run(
     given: dict[str, Any] = {"network": network, "data": data, "profile": profile, "run": kind, "start": start}
     given |= {"data_dir": data_dir, "sampler": sampler, "seeds": seeds, "trials": trials}
     study = study_of(target, given, data_option or [], vary, constant, objective)
-    folder = out or (Path("runs") / (target.stem if target is not None else "study"))
+    stated = target if target is not None and target.is_dir() else None
+    folder = out or stated or (Path("runs") / (target.stem if target is not None else "study"))
     _run(study, folder, where, dry_run, csv, json, target)
 
 
@@ -194,6 +193,16 @@ def _folder(action: str, target: Path | None, dry_run: bool) -> Path:
     if dry_run:
         raise InputError(f"study {action} --dry-run, rule: with run; give the study's file to it, or leave it out")
     return target
+
+
+def _check_action(action: str) -> None:
+    """Raise InputError for a word that is no action."""
+    from hypr_neuro.errors import InputError, among
+
+    if action not in ACTIONS and Path(action).is_file():
+        raise InputError(f"study: file '{action}', rule: a study file ends in .yaml")
+    if action not in ACTIONS:
+        raise InputError(f"study: unknown action {among(action, ACTIONS)}")
 
 
 def _prepared(study: Study, folder: Path, file: Path | None) -> StudyPlan:
@@ -221,17 +230,34 @@ def _run(
     file: Path | None = None,
 ) -> None:
     """Run what waits of a study, and print its table."""
+    from hypr_neuro.errors import InputError
     from hypr_neuro.numbers.threads import threads
     from hypr_neuro.studies.coordinator import require_dask
-    from hypr_neuro.studies.finish import finish
 
     plan = _prepared(study, folder, file)
     if dry_run:
         show_trials(plan, where.workers or threads(), where.limit, json)
         return
-    waiting = plan.waiting()
     require_dask()
-    plan.folder.open(study)
+    with plan.folder.alone():
+        _finish(plan, folder, where, json)
+    show_table(plan, [] if csv is None else [csv], json, 1.0, [LEAST])
+    if plan.all_refused():
+        raise InputError("study: every trial was refused, for the reasons in the table; change what the study sets")
+
+
+def _finish(plan: StudyPlan, folder: Path, where: Where, json: bool) -> None:
+    """Run what waits, and say what a user should know of the folder."""
+    from hypr_neuro.studies.finish import finish
+
+    waiting = plan.waiting()
+    changed = plan.folder.open(plan.study)
+    if changed and (others := plan.folder.not_of(plan.trials)):
+        print(
+            f"finished trials in '{folder}' of other values ({', '.join(changed)}): {others}; they stay, this study does "
+            "not show them, and the former command does",
+            file=sys.stderr,
+        )
     for path in plan.folder.unreadable(waiting):
         print(f"result '{path}' cannot be read; its trial runs again", file=sys.stderr)
     if not waiting:
@@ -241,7 +267,6 @@ def _run(
     done = len(plan.trials) - len(plan.waiting())
     if done < plan.total:
         print(f"{done} of {plan.total} trials are finished; the same command goes on", file=sys.stderr)
-    show_table(plan, [] if csv is None else [csv], json, 1.0, [LEAST])
 
 
 def _names(text: str | None) -> list[str]:
@@ -291,6 +316,7 @@ def _rerun(plan: StudyPlan, numbers: list[int], where: Where, json: bool) -> Non
             raise InputError(f"trial {number}, rule: 0..{len(known) - 1}, a number of `hypr-neuro study run --dry-run`")
     if not numbers:
         raise InputError("study rerun: which trials is missing; give their numbers")
-    for number in numbers:
-        plan.folder.forget(known[number])
+    with plan.folder.alone():
+        for number in numbers:
+            plan.folder.forget(known[number])
     _run(plan.study, plan.folder.path, where, False, None, json)

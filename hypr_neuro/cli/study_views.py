@@ -19,6 +19,8 @@ SHOWN = (
     ERROR,
     "float accuracy",
     "float squared error",
+    "start accuracy",
+    "start squared error",
     "gap",
     "memory bits",
     "energy nJ",

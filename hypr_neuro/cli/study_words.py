@@ -10,6 +10,9 @@ from hypr_neuro.cli.options import key_value
 if TYPE_CHECKING:
     from hypr_neuro.studies.spec import Study
 
+STUDY = "study.yaml"
+"""What a study's folder holds it in."""
+
 
 def study_of(
     file: Path | None,
@@ -36,10 +39,12 @@ def study_of(
     from hypr_neuro.studies.spec import from_folder, load_study, parse_study
 
     said = {name: str(v) if isinstance(v, Path) else v for name, v in given.items() if v is not None}
+    if file is not None and file.is_dir():
+        file /= STUDY
     if vary:
-        said["vary"] = dict(_field(text) for text in vary)
+        said["vary"] = _each_once("--vary", [_field(text) for text in vary])
     if constant:
-        said["set"] = dict(_value(text) for text in constant)
+        said["set"] = _each_once("--set", [_value(text) for text in constant])
     if objectives:
         said["objectives"] = dict(_objective(text) for text in objectives)
     if file is None:
@@ -51,6 +56,18 @@ def study_of(
     if options:
         said["data_options"] = stated["data_options"] | dict(key_value(text) for text in options)
     return from_folder(parse_study(stated | said, f"study '{file}'"), Path.cwd())
+
+
+def _each_once(option: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return pairs by name; InputError for a name that is given twice."""
+    from hypr_neuro.errors import InputError
+
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InputError(f"{option} {name} is given twice, rule: once; list its values, such as {name}=2,4,8")
+        found[name] = value
+    return found
 
 
 def _data(said: dict[str, Any], stated: list[str]) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
 def print_table(headings: list[str], table_rows: list[list[Any]], title: str = "") -> None:
     """Print a table with headings, whose columns are as wide as their longest word as long as there is room.
 
+    In a file or a pipe no number is cut, however many columns that takes: a number that is cut in two is another one.
     Headings that name an accuracy stand over shares, which are shown in percent.
     """
     from rich import box
@@ -107,6 +108,9 @@ def print_table(headings: list[str], table_rows: list[list[Any]], title: str = "
     cells = [[figure(name, v) for name, v in zip(headings, row, strict=True)] for row in table_rows]
     columns = list(zip(headings, *cells, strict=True))
     console = Console()
+    widths = _widths(columns, console.width - 2 * len(columns))
+    if not console.is_terminal:
+        console = Console(width=max(console.width, sum(widths) + 2 * len(columns)))
     table = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
@@ -114,8 +118,7 @@ def print_table(headings: list[str], table_rows: list[list[Any]], title: str = "
         show_edge=False,
         padding=(0, 1, 0, 0),
     )
-    widths = _widths(columns, console.width - 2 * len(columns))
-    numbers = [all(cell[:1] in "0123456789+-–" for cell in column[1:]) for column in columns]
+    numbers = [_are_numbers(column) for column in columns]
     for column, width, right in zip(columns, widths, numbers, strict=True):
         table.add_column(column[0], overflow="fold", width=width, justify="right" if right else "left")
     is_long = len(cells) > LONG
@@ -126,6 +129,10 @@ def print_table(headings: list[str], table_rows: list[list[Any]], title: str = "
     for row in cells if is_long else ():
         print("\n".join(_lines(row, widths, numbers)))
     print()
+
+
+def _are_numbers(column: Sequence[str]) -> bool:
+    return all(cell[:1] in "0123456789+-–" for cell in column[1:])
 
 
 def _lines(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
@@ -154,7 +161,8 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
         spare = [width - word for width, word in zip(widths, words, strict=True)]
         widest = spare.index(max(spare))
         if spare[widest] <= 0:
-            widths[0] = max(widths[0] - (sum(widths) - room), 8)
+            if not _are_numbers(columns[0]):
+                widths[0] = max(widths[0] - (sum(widths) - room), 8)
             break
         widths[widest] -= 1
     return widths

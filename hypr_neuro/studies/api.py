@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
+from hypr_neuro.errors import InputError
 from hypr_neuro.numbers.checks import optional_whole, require_path
 from hypr_neuro.progress import progress_bar
 from hypr_neuro.studies.coordinator import require_dask
@@ -61,6 +63,11 @@ def study(
     HyprError
         Where workers died again and again; all other trials are finished then.
     """
+    if getattr(current_process(), "_inheriting", False):
+        raise InputError(
+            "hn.study was called while a worker read the script that calls it, rule: under "
+            '`if __name__ == "__main__":`, since workers are processes; put the call there'
+        )
     require_path("folder", folder, "the folder of the study")
     workers, limit = optional_whole("workers", workers, 1), optional_whole("limit", limit, 1)
     stated = load_study(what) if isinstance(what, (str, Path)) else what
@@ -68,7 +75,7 @@ def study(
     plan = prepare(from_folder(made, Path.cwd()), Path(folder))
     require_dask()
     check(plan)
-    plan.folder.open(plan.study)
-    with progress_bar("study", progress) as advance:
+    with plan.folder.alone(), progress_bar("study", progress) as advance:
+        plan.folder.open(plan.study)
         finish(plan, Where(workers, scheduler, security, storage, limit), advance)
     return StudyTable(results_of(plan))

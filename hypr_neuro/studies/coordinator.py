@@ -275,8 +275,9 @@ def _local(workers: int) -> Any:
         )
     except (OSError, RuntimeError, TimeoutError) as error:
         raise HyprError(
-            f"{workers} workers could not be started on this machine ({type(error).__name__}: {error}); try fewer with "
-            "--workers, or see whether memory or processes are used up"
+            f"{workers} workers could not be started on this machine ({type(error).__name__}: {error}); a script calls "
+            'hn.study under `if __name__ == "__main__":`; else try fewer with --workers, or see whether memory or '
+            "processes are used up"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypr_neuro.data import load_data
 from hypr_neuro.data.checks import require_integers
 from hypr_neuro.data.fit import check_fit
 from hypr_neuro.data.sequence import SequenceData, data_digest
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.exchange.loading import load
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.graph.network import Network
@@ -25,7 +26,9 @@ from hypr_neuro.studies.search import Search
 from hypr_neuro.studies.spec import Study
 from hypr_neuro.studies.store import StudyFolder, code_digest
 from hypr_neuro.studies.trials import Trial, combinations, trials_of
-from hypr_neuro.studies.work import Job, reason_against
+from hypr_neuro.studies.work import REFUSED, Job, reason_against
+
+ROUNDING = "quantize.rounding"
 
 
 @dataclass
@@ -79,6 +82,11 @@ class StudyPlan:
         """Return the trials that are not finished."""
         finished = self.folder.results(self.trials)
         return [t for t in self.trials if t.digest not in finished]
+
+    def all_refused(self) -> bool:
+        """Return whether all trials are finished, and none has figures."""
+        found = self.folder.results(self.trials)
+        return len(found) == len(self.trials) and all(REFUSED in figures for figures in found.values())
 
     def add(self, chosen: list[dict[str, Any]]) -> None:
         """Add the trials of combinations, as far as the study does not have them."""
@@ -161,8 +169,21 @@ def prepare(study: Study, folder: Path) -> StudyPlan:
     return plan
 
 
+def _draws(study: Study) -> bool:
+    """Tell whether anything of making integers is drawn."""
+    return "stochastic" in (study.set.get(ROUNDING), *study.values().get(ROUNDING, ()))
+
+
 def check(plan: StudyPlan) -> None:
-    """Raise InputError, with the first reason, where every trial that waits will be refused."""
+    """Raise InputError, with the first reason, where every trial that waits will be refused; warn of idle seeds."""
+    study = plan.study
+    if study.seeds > 1 and study.run == "quantize" and plan.network is not None and not _draws(study):
+        warnings.warn(
+            f"seeds = {study.seeds}: a trained network that is rounded to nearest is the same with every seed, so that "
+            "the spread is 0 and says nothing; seeds: 1 is enough",
+            HyprWarning,
+            stacklevel=2,
+        )
     reason = ""
     for trial in plan.waiting():
         reason = reason_against(plan.job(trial), plan.data, plan.network)

@@ -245,7 +245,8 @@ def parse_study(data: object, where: str) -> Study:
     try:
         return Study.model_validate(dict(data))
     except ValidationError as error:
-        raise InputError(f"{where}: {describe(error, Study)}") from error
+        # without what pydantic says of the same, in its own words
+        raise InputError(f"{where}: {describe(error, Study)}") from None
 
 
 def load_study(path: str | Path) -> Study:

@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,7 @@ import yaml
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.kinds import STUDY as KIND
 from hypr_neuro.files.kinds import require_kind
+from hypr_neuro.files.lock import alone_in
 from hypr_neuro.files.store import make_folder, write_text
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.studies.spec import Study, parse_study
@@ -47,8 +49,21 @@ class StudyFolder:
 
     path: Path
 
-    def open(self, study: Study) -> None:
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder, created if need be, so that no other process runs a study in it meanwhile."""
+        require_kind(self.path, KIND)
+        make_folder(self.path)
+        with alone_in(self.path, "study"):
+            yield
+
+    def open(self, study: Study) -> list[str]:
         """Create the folder, or take up the one of the same study, whose values, seeds and trials may be others.
+
+        Returns
+        -------
+        list of str
+            Which of "vary" and "set" were others.
 
         Raises
         ------
@@ -59,8 +74,10 @@ class StudyFolder:
         make_folder(self.path / TRIALS)
         _remove_halves(self.path)
         file = self.path / STUDY
+        changed = []
         if file.is_file():
             held = self._held()
+            changed = [key for key in ("vary", "set") if getattr(held, key) != getattr(study, key)]
             changing = HOW_MANY | {"set"}
             mine, its = (s.model_dump(mode="json", exclude=changing) for s in (study, held))
             other = [key for key in mine if mine[key] != its[key]]
@@ -71,6 +88,7 @@ class StudyFolder:
                 )
         text = yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
         write_text(file, text)
+        return changed
 
     def _held(self) -> Study:
         try:
@@ -97,6 +115,12 @@ class StudyFolder:
         if not file.is_file():
             raise InputError(f"folder '{self.path}' holds no study ({STUDY}); `hypr-neuro study run FILE` makes one")
         return parse_study(load_yaml(file, "study"), f"study '{file}'")
+
+    def not_of(self, trials: Iterable[Trial]) -> int:
+        """Return how many finished trials the folder has that are none of these: of other values, sources or data."""
+        digests = {trial.digest for trial in trials}
+        folder = self.path / TRIALS
+        return sum(name not in digests and (folder / name / RESULT).is_file() for name in _names_in(str(folder)))
 
     def trial(self, trial: Trial) -> Path:
         """Return the folder of a trial."""

@@ -17,7 +17,8 @@ import numpy as np
 from hypr_neuro.comparing.compare import ComparedEpoch, compare
 from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.comparing.inference import compare_inference
-from hypr_neuro.data.score import Score
+from hypr_neuro.data.doubts import of_learning, of_learning_error, of_score, of_squared_error
+from hypr_neuro.data.score import Score, majority, mean_error
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, HyprError, HyprWarning
 from hypr_neuro.graph.network import Network
@@ -161,7 +162,23 @@ def run_trial(job: Job, data: SequenceData, net: Network | str) -> dict[str, Any
         except HyprError as error:
             return {REFUSED: " ".join(str(error).split())}
     lines = [" ".join(str(w.message).split()) for w in told if issubclass(w.category, HyprWarning)]
+    lines += doubts(job, data, figures)
     return _plain(figures) | ({WARNED: list(dict.fromkeys(lines))} if lines else {})
+
+
+def doubts(job: Job, data: SequenceData, figures: Mapping[str, Any]) -> list[str]:
+    """Return what makes a trial's score worthless: it is that of chance, or learning made it worse."""
+    samples = data.part(job.study.part)
+    lines = []
+    for side in ("", "float "):
+        if (accuracy := figures.get(f"{side}accuracy")) is not None:
+            lines += [f"{side}{line}" for line in of_score(accuracy, majority(samples), len(samples))]
+        elif (error := figures.get(f"{side}squared error")) is not None:
+            lines += [f"{side}{line}" for line in of_squared_error(error, mean_error(samples), len(samples))]
+    for score, fallen in (("accuracy", of_learning), ("squared error", of_learning_error)):
+        if f"start {score}" in figures:
+            lines += fallen(figures[f"start {score}"], figures[score])
+    return lines
 
 
 @cache

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +16,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import answer, called, refusal
+from commands import answer, called, program, refusal
 from study_cases import NETWORK, study, two_classes
 
 import hypr_neuro as hn
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.studies.fields import field_names, full_name, with_entry
-from hypr_neuro.studies.plan import prepare
+from hypr_neuro.studies.plan import check, prepare
 from hypr_neuro.studies.spec import Study, load_study
+from hypr_neuro.studies.store import StudyFolder
 from hypr_neuro.studies.trials import Trial, combinations, trials_of
 
 
@@ -230,3 +235,67 @@ def test_a_folder_of_another_kind_is_refused(data: Path, tmp_path: Path) -> None
     assert "ends in .csv" in refusal(*words, tmp_path / "t.txt", run=called)
     assert "does not exist" in refusal(*words, tmp_path / "nowhere" / "t.csv", run=called)
     assert not (tmp_path / "s").exists()
+
+
+def test_one_process_at_a_time_runs_a_study(data: Path, tmp_path: Path) -> None:
+    words = ("study", "--data", data, "--vary", "weight_bits=4", "--set", "training.epochs=1", "--out", tmp_path / "s")
+    with StudyFolder(tmp_path / "s").alone():
+        assert f"study '{tmp_path / 's'}' runs in another process ({os.getpid()})" in refusal(*words, run=called)
+        assert [path.name for path in (tmp_path / "s").iterdir()] == ["lock"]
+    assert len(answer(*words)) == 1
+    # a process that was killed holds nothing
+    holder = subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path / "s")], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    assert f"({holder.pid})" in refusal(*words, run=called)
+    holder.kill()
+    holder.communicate()
+    assert len(answer(*words)) == 1
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from hypr_neuro.files.lock import alone_in
+with alone_in(Path(sys.argv[1]), "study"):
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def test_trials_that_a_study_no_longer_shows_are_told(data: Path, tmp_path: Path) -> None:
+    words = ("study", "--data", data, "--set", "training.epochs=1", "--out", tmp_path / "s", "--vary")
+    assert len(answer(*words, "weight_bits=4,8")) == 2
+    other = program(*words, "state_bits=16")
+    assert other.returncode == 0
+    assert "of other values (vary): 2; they stay, this study does not show them" in other.stderr
+    again = program(*words, "weight_bits=4,8,6")
+    assert "of other values (vary): 1; they stay" in again.stderr
+    assert "of other values" not in program(*words, "weight_bits=4,8,6").stderr
+
+
+def test_what_is_given_twice_or_lies_elsewhere_is_told(data: Path, tmp_path: Path) -> None:
+    twice = ("study", "--data", data, "--vary", "weight_bits=8", "--vary", "weight_bits=7")
+    assert "--vary weight_bits is given twice, rule: once; list its values" in refusal(*twice, run=called)
+    (tmp_path / "s.txt").write_text("run: quantize\n")
+    assert "rule: a study file ends in .yaml" in refusal("study", tmp_path / "s.txt", run=called)
+    words = ("study", "--data", data, "--set", "training.epochs=1", "--out", tmp_path / "s", "--vary", "weight_bits=4")
+    # the folder stands for the study in it
+    assert answer(*words) == answer("study", "run", tmp_path / "s")
+
+
+def test_a_study_of_refused_trials_alone_fails(data: Path, tmp_path: Path) -> None:
+    words = ("study", "--data", data, "--out", tmp_path / "s", "--vary", "quantize.rounding=flor,nerest")
+    done = program(*words)
+    assert done.returncode == 2
+    assert "every trial was refused, for the reasons in the table" in done.stderr
+
+
+def test_seeds_that_draw_nothing_are_told(data: Path, tmp_path: Path) -> None:
+    hn.Network.build(NETWORK, seed=0).save(tmp_path / "n.h5")
+    made = study(data, network=str(tmp_path / "n.h5"), set={}, seeds=3)
+    with pytest.warns(HyprWarning, match="seeds = 3: a trained network that is rounded to nearest is the same"):
+        check(prepare(made, tmp_path / "s"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(prepare(study(data, network=made.network, set={"rounding": "stochastic"}, seeds=3), tmp_path / "s"))

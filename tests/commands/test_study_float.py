@@ -14,7 +14,7 @@ from study_cases import NETWORK, study, two_classes
 import hypr_neuro as hn
 from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.studies.spec import parse_study
-from hypr_neuro.studies.work import Job, chip_of, run_trial, start_network
+from hypr_neuro.studies.work import Job, chip_of, doubts, run_trial, start_network
 from hypr_neuro.workflow.stages_learning import from_scratch
 from hypr_neuro.workflow.tasks import for_width, task_for
 
@@ -150,3 +150,30 @@ def test_what_learns_was_rounded_with_its_seed(data: Path) -> None:
         hn.evaluate(learned, loaded, "validation").accuracy,
         cost.energy_nj,
     )
+
+
+def test_what_a_score_is_worth_stands_beside_it(data: Path) -> None:
+    job, loaded = job_of(data, run="learn", start="trained"), hn.load_data(str(data))
+    figures = {"accuracy": 0.5, "start accuracy": 0.9, "float accuracy": 0.4}
+    assert [line.partition(" sample")[0] for line in doubts(job, loaded, figures)] == [
+        "accuracy 50.0% of 8",
+        "float accuracy 40.0% of 8",
+        "learning took the accuracy from 90.0% to 50.0%: a smaller rate or a larger update_every changes less at once",
+    ]
+    assert doubts(job, loaded, {"accuracy": 0.9, "start accuracy": 0.9, "float accuracy": 1.0}) == []
+    values = hn.load_data("adding", steps=20, samples=80, levels=16)
+    told = doubts(job, values, {"squared error": 10.0, "start squared error": 1.0, "float squared error": 0.0})
+    assert [line.partition(" of ")[0].partition(":")[0] for line in told] == [
+        "squared error 10",
+        "learning took the squared error from 1 to 10",
+    ]
+
+
+def test_a_trial_keeps_what_its_score_is_worth(data: Path) -> None:
+    job, loaded = job_of(data, run="quantize"), hn.load_data(str(data))
+    net = hn.Network.build(NETWORK, seed=0)
+    for weights in net.parameters().values():
+        weights[...] = 0.0
+    figures = run_trial(job, loaded, net)
+    assert set(doubts(job, loaded, figures)) <= set(figures["warnings"])
+    assert figures["accuracy"] == 0.5

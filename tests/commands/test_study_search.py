@@ -172,7 +172,7 @@ def test_of_a_regression_the_error_is_sought(client: Any, tmp_path: Path) -> Non
     plan = prepare(adding, tmp_path / "s")
     ran(plan, client)
     (row,) = rows_of(plan)
-    assert set(row) - {"precision.weight_bits", "seeds"} == set(figure_names(adding, plan.data))
+    assert set(row) - {"precision.weight_bits", "seeds", "warnings"} == set(figure_names(adding, plan.data))
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
