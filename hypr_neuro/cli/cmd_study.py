@@ -254,8 +254,8 @@ def _finish(plan: StudyPlan, folder: Path, where: Where, json: bool) -> None:
     changed = plan.folder.open(plan.study)
     if changed and (others := plan.folder.not_of(plan.trials)):
         print(
-            f"finished trials in '{folder}' of other values ({', '.join(changed)}): {others}; they stay, this study does "
-            "not show them, and the former command does",
+            f"finished trials in '{folder}' of other values ({', '.join(changed)}): {others}; they stay, this study "
+            "does not show them, and the former command does",
             file=sys.stderr,
         )
     for path in plan.folder.unreadable(waiting):

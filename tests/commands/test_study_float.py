@@ -170,10 +170,10 @@ def test_what_a_score_is_worth_stands_beside_it(data: Path) -> None:
 
 
 def test_a_trial_keeps_what_its_score_is_worth(data: Path) -> None:
-    job, loaded = job_of(data, run="quantize"), hn.load_data(str(data))
-    net = hn.Network.build(NETWORK, seed=0)
-    for weights in net.parameters().values():
-        weights[...] = 0.0
+    made = study(data, vary={"weight_bits": [8]})
+    job, loaded = Job.of(made, {"precision.weight_bits": 8}, 1), hn.load_data(str(data))
+    nets = (hn.Network.build(NETWORK, seed=seed) for seed in range(20))
+    net = next(net for net in nets if hn.evaluate(net, loaded, "validation").accuracy < 0.4)
     figures = run_trial(job, loaded, net)
+    assert doubts(job, loaded, figures)
     assert set(doubts(job, loaded, figures)) <= set(figures["warnings"])
-    assert figures["accuracy"] == 0.5
