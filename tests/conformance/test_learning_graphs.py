@@ -62,31 +62,37 @@ def cases(count: int) -> Iterator[tuple[int, str, str]]:
         yield (seed, *names[seed % len(names)])
 
 
-@pytest.mark.filterwarnings("ignore:.*their steps are too coarse for them")  # numbers drawn a thousand times too large
+COARSE = pytest.mark.filterwarnings("ignore:.*their steps are too coarse for them")
+"""Of random graphs some have weights, or numbers, that are drawn a thousand times too small or too large."""
+
+
+def changes_of(seed: int, profile: str, options: str, **kind: bool) -> int | None:
+    """How many weights a random graph changes; None for one whose synapses leave a sum no room, which is refused."""
+    try:
+        qnet = random_learning_graph(seed, PROFILES[profile], **kind)
+    except InputError as error:
+        if "leave no room for messages in a sum of 32 bits" not in str(error):
+            raise
+        return None
+    return assert_learns_equal(qnet, LearnOptions(seed=seed, **OPTIONS[options]), seed)
+
+
+@COARSE
 @pytest.mark.parametrize("part", range(0, GRAPHS // 4, 10))
 def test_random_graphs_with_numbers_learn_as_defined(part: int) -> None:
     """Populations whose output is a number hear, feed and pass signals on, some of them outputs too."""
-    changes = [
-        assert_learns_equal(
-            random_learning_graph(seed, PROFILES[profile], graded=True),
-            LearnOptions(seed=seed, **OPTIONS[options]),
-            seed,
-        )
-        for seed, profile, options in list(cases(GRAPHS // 4))[part : part + 10]
-    ]
-    assert sum(count > 0 for count in changes) > len(changes) // 2
+    changes = [changes_of(*case, graded=True) for case in list(cases(GRAPHS // 4))[part : part + 10]]
+    learned = [count for count in changes if count is not None]
+    assert len(learned) >= len(changes) - 2
+    assert sum(count > 0 for count in learned) > len(changes) // 2
 
 
+@COARSE
 @pytest.mark.parametrize("part", range(0, GRAPHS, 10))
 def test_random_graphs_learn_as_defined(part: int) -> None:
     """Most of them change weights; in some no signal is large enough for a step of a mantissa."""
-    changes = [
-        assert_learns_equal(
-            random_learning_graph(seed, PROFILES[profile]), LearnOptions(seed=seed, **OPTIONS[options]), seed
-        )
-        for seed, profile, options in list(cases(part + 10))[part:]
-    ]
-    assert sum(n > 0 for n in changes) >= 7, changes
+    changes = [changes_of(*case) for case in list(cases(part + 10))[part:]]
+    assert sum(n is not None and n > 0 for n in changes) >= 7, changes
 
 
 @pytest.mark.parametrize("options", ["all", "every seventh step", "random feedback"])
