@@ -55,8 +55,16 @@ def words(data: Path, out: Path, sampler: str = "grid") -> tuple[str, ...]:
     return "study", "run", *what, "--workers", "2", "--out", str(out)
 
 
+HEARS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "hypr_neuro", *sys.argv[1:]])
+"""
+"""A shell without job control starts what runs in the background with interrupts ignored, which would be inherited."""
+
+
 def started(data: Path, out: Path, *more: str, sampler: str = "grid") -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "hypr_neuro", *words(data, out, sampler), "--json", *more]
+    command = [sys.executable, "-c", HEARS, *words(data, out, sampler), "--json", *more]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
