@@ -97,13 +97,14 @@ def workers(folder: Path, trials: int, times: int) -> None:
     net = hn.Network.build({"inputs": 64, "outputs": 10, "layers": [{"neuron": "brf", "size": 768}]}, seed=1)
     net.save(folder / "large.h5")
     for attempt in range(times):
-        plan = plan_in(folder / f"of {attempt}", network=str(folder / "large.h5"), trials=trials, **what)
+        plan = plan_in(folder / f"of {attempt}", network=str(folder / "large.h5"), trials=trials, seeds=2, **what)
+        count = len(plan.trials)
         (one, _), (two, own) = (coordinated(folder / f"{n} of {attempt}", plan, n) for n in (1, 2))
         alone, together = (side_by_side(plan, n) for n in (1, 2))
         print(
-            f"two workers {one / two:.2f} times as fast as one ({one / trials:.2f} s a trial); two processes side by "
-            f"side {alone / together:.2f} times as fast as one ({alone / trials:.2f} s a trial); the coordinator takes "
-            f"{1000 * own / trials:.0f} ms of a processor a trial"
+            f"two workers {one / two:.2f} times as fast as one ({one / count:.2f} s a trial); two processes side by "
+            f"side {alone / together:.2f} times as fast as one ({alone / count:.2f} s a trial); the coordinator takes "
+            f"{1000 * own / count:.0f} ms of a processor a trial"
         )
 
 
@@ -152,7 +153,7 @@ def studies(quick: bool) -> None:
         inputs = inputs_in(folder)
         overhead(folder, inputs, 20 if quick else 200)
         many(folder, inputs, 300 if quick else 10_000)
-        workers(folder, 4 if quick else 10, 1 if quick else 3)
+        workers(folder, 4 if quick else 14, 1 if quick else 3)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,16 @@ AHEAD, LEAST_AHEAD = 4, 32
 """Trials that a worker has in front of it, and that all have at least, so that none waits for the next one."""
 RETRIES = 3
 """How often Dask starts a trial again whose worker died."""
+QUIET = {
+    "distributed.worker.memory.terminate": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.low-level-log-length": 0,
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+}
+"""Dask's settings: what it looks at many times a second takes some per cent of the cores that trials run on."""
 THREADS = {"HYPR_NEURO_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Of each worker on this machine: there are as many workers as cores, which must not fight for them."""
 
@@ -213,7 +223,7 @@ def workers_of(workers: int, scheduler: str | None = None, security: Mapping[str
     import dask
     from distributed import Client, Security
 
-    dask.config.set({"distributed.worker.memory.terminate": False, "distributed.admin.low-level-log-length": 0})
+    dask.config.set(QUIET)
     if scheduler is not None:
         try:
             client = Client(scheduler, security=Security(**security) if security else None, timeout=10)
