@@ -7,14 +7,13 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from commands import called, refusal
-from study_cases import NETWORK, ran, study, two_classes, workers_here
+from study_cases import NETWORK, ran, study, two_classes
 
 import hypr_neuro as hn
 from hypr_neuro.comparing.disturbance import disturb
@@ -30,12 +29,6 @@ from hypr_neuro.studies.work import Job, chip_of, run_trial, start_network, time
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return two_classes(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with workers_here() as client:
-        yield client
 
 
 def test_a_finished_study_has_nothing_to_do_and_a_lost_trial_runs_again(

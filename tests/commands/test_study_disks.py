@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from commands import called, program, refusal
-from study_cases import ran, study, two_classes, workers_here
+from study_cases import ran, study, two_classes
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.studies.coordinator import run
@@ -27,19 +27,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return two_classes(tmp_path_factory.mktemp("study"))
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with workers_here() as client:
-        yield client
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 120 KiB, which few but root may mount."""
     place = tmp_path / "disk"
     place.mkdir()
     if shutil.which("mount") is None or mounted("-t", "tmpfs", "-o", "size=120k", "tmpfs", place):
-        pytest.skip("no file system can be mounted here")
+        # errors that are injected stand for it in the tests below, which run everywhere
+        pytest.skip("no file system can be mounted here: that takes root")
     try:
         yield place
     finally:

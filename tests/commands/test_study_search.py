@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import answer, called, refusal
-from study_cases import ran, study, two_classes, workers_here
+from study_cases import ran, study, two_classes
 
 from hypr_neuro.data import load_data
 from hypr_neuro.errors import InputError
@@ -33,12 +33,6 @@ VARY: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return two_classes(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with workers_here() as client:
-        yield client
 
 
 def searched(data: Path, sampler: str = "tpe", **more: Any) -> Any:

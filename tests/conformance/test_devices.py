@@ -49,7 +49,7 @@ def x() -> Any:
 
 def need(device: Device, capability: str) -> None:
     """Skip what the device says it cannot do; `test_capabilities_are_all_or_explained` holds that it says why."""
-    if capability not in device.capabilities:
+    if capability not in device.capabilities:  # a device may lack what it gives a reason for
         pytest.skip(f"{device.name}: {capability}: {device_class(device.name).missing[capability]}")
 
 

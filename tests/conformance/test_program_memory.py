@@ -25,7 +25,7 @@ from hypr_neuro.testing.networks import random_quantized, varied
 
 
 def needs_arm() -> None:
-    if reason := CORTEX_M4.missing():
+    if reason := CORTEX_M4.missing():  # the compiler alone, no emulator as `needed.needs` asks for
         pytest.skip(reason)
 
 

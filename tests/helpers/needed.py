@@ -33,7 +33,7 @@ def missing(toolchain: Toolchain) -> str:
 
 def needs(toolchain: Toolchain) -> None:
     """Skip the test where programs of this toolchain cannot be built or run."""
-    if reason := missing(toolchain):
+    if reason := missing(toolchain):  # no Python package brings compilers and emulators; .ci/run installs them
         pytest.skip(reason)
 
 
