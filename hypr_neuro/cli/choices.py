@@ -77,11 +77,14 @@ def choice(names: Sequence[str], *flags: str, **more: Any) -> Any:
 
 
 def _among(names: Sequence[str]) -> Callable[[Any], Any]:
+    # a device may be somewhere else: "grpc://host:port"
+    known = (lambda name: name.partition("://")[0]) if set(DEVICES) <= set(names) else str
+
     def check(value: Any) -> Any:
         from hypr_neuro.errors import among
 
         for name in value if isinstance(value, list | tuple) else [value]:
-            if name is not None and name not in names:
+            if name is not None and known(name) not in names:
                 raise typer.BadParameter(among(name, names))
         return value
 

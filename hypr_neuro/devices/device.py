@@ -1,4 +1,10 @@
-"""What every device offers: open, load a network, run samples, perhaps learn, read what it holds, close."""
+"""What every device offers, in three phases: prepare, run, analyse.
+
+Prepare: `prepare` checks a network and compiles what the device needs of it; no open device is needed, so it can happen
+while another network runs. Run: `open`, `load`, then `run` samples, or let the network learn with `learn` or, sample by
+sample, with `learner`; `read` and `write` what the device holds. Analyse: what comes back (`Trace`, `LearnRun`) stands
+by itself, the device can be closed before it is looked at.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
+import numpy as np
+
+from hypr_neuro.devices.prepared import Loadable, Prepared, weights_of, with_weights
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.kinds import require
+from hypr_neuro.graph.integer import IntegerNetwork
+from hypr_neuro.graph.kinds import require, wrong_kind
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
     from hypr_neuro.data.sequence import SequenceData
+    from hypr_neuro.sim.learning.chip_learner import ChipLearner
     from hypr_neuro.sim.learning.learn import LearnRun
 
 Progress = Callable[[int, int], None]
@@ -22,15 +34,20 @@ D = TypeVar("D", bound="DeviceBase")
 
 CAPABILITIES = {
     "simulate": "runs samples; readout and spikes of every step",
+    "integers": "runs networks of integers without a profile",
     "states": "records the states of every neuron in every step",
     "events": "counts saturations and wraps in every layer",
     "learn": "goes on learning in integers",
+    "stream": "learns from a stream without end",
+    "inspect": "while it learns, reads and writes weights, neuron parameters and eligibilities, reads states",
+    "resume": "saves all that learning depends on and goes on from there, bit for bit",
+    "functions": "calls functions of the user's while it learns: regularizers, errors, probes",
 }
 """All there are, by name, with what they mean."""
 
 
 class Device(Protocol):
-    """A place that runs a quantized network; all devices give the same numbers for the same network and samples."""
+    """A place that runs a network of integers; all devices give the same numbers for the same network and samples."""
 
     @property
     def name(self) -> str:
@@ -46,8 +63,12 @@ class Device(Protocol):
         """Start what the device needs."""
         ...
 
-    def load(self, qnet: QuantizedNetwork) -> None:
-        """Put a copy of the network on the device."""
+    def prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None = None) -> Prepared:
+        """Check the network and make of it what the device needs; nothing is loaded."""
+        ...
+
+    def load(self, network: Loadable, options: LearnOptions | None = None) -> None:
+        """Put a copy of the network on the device, with options to learn with."""
         ...
 
     def run(self, x: Array, record: Sequence[str] = (), on_block: Progress | None = None) -> Trace:
@@ -58,8 +79,16 @@ class Device(Protocol):
         """Learn from the training part of `data`; the device then holds the learned network."""
         ...
 
+    def learner(self) -> ChipLearner:
+        """Return what learns the loaded network sample by sample."""
+        ...
+
     def read(self) -> dict[str, Any]:
         """Return the integers that the device holds."""
+        ...
+
+    def write(self, weights: Mapping[str, Array]) -> None:
+        """Put other weights in place of those that the device holds."""
         ...
 
     def close(self) -> None:
@@ -74,51 +103,157 @@ class Device(Protocol):
 
 
 class DeviceBase(ABC):
-    """What devices share; a device defines `name`, `missing` and `_run`, and more where it needs to.
+    """What devices share; a device defines `name`, `missing`, `_run` and, if it learns, `_learner`.
 
     Attributes
     ----------
     name
         Name under which `open_device` finds it.
+    address
+        Form of what stands behind the name of a device that is somewhere, such as "host:port"; "" for one that is here.
+    place
+        That address, as it was given.
     missing
         The capabilities that it lacks, each with the reason and the remedy.
     """
 
     name: ClassVar[str]
-    missing: ClassVar[Mapping[str, str]] = {}
+    address: ClassVar[str] = ""
+    missing: Mapping[str, str] = {}
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "") -> None:
+        self.place = address
         self._open = False
-        self._qnet: QuantizedNetwork | None = None
+        self._loaded: Prepared | None = None
         self._trace: Trace | None = None
+        self._learning: ChipLearner | None = None
 
     @property
     def capabilities(self) -> frozenset[str]:
         """Names of what the device can do, of `CAPABILITIES`."""
         return frozenset(CAPABILITIES) - frozenset(self.missing)
 
+    # --- prepare
+
+    def prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None = None) -> Prepared:
+        """Check the network and make of it what the device needs; the device need not be open, nothing is loaded.
+
+        Parameters
+        ----------
+        network : QuantizedNetwork or IntegerNetwork
+            Is copied.
+        options : LearnOptions, optional
+            How it learns; None: it does not.
+
+        Raises
+        ------
+        InputError
+            For what the device cannot do.
+        """
+        require("network", network, QuantizedNetwork, IntegerNetwork)
+        if isinstance(network, IntegerNetwork) and "integers" in self.missing:
+            raise self.lacks("integers", "run a network of integers without a profile")
+        if options is not None:
+            require("options", options, LearnOptions)
+            if "learn" in self.missing:
+                raise self.lacks("learn")
+            if not isinstance(network, QuantizedNetwork):
+                raise wrong_kind("network", network, "QuantizedNetwork")
+            options.check(network)
+        own = network.copy() if isinstance(network, QuantizedNetwork) else network
+        return Prepared(self.name, own, options, self._prepare(own, options))
+
+    def _prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> Any:
+        """Return what this device makes of both, with a method `discard` if something must be given back."""
+        return None
+
+    # --- run
+
     def open(self) -> None:
         """Start what the device needs; an open device stays open. Raise MissingPackageError if it is not installed."""
         self._open = True
 
-    def load(self, qnet: QuantizedNetwork) -> None:
-        """Put a copy of the network on the device. Raise InputError for what the device cannot do."""
+    def load(self, network: Loadable, options: LearnOptions | None = None) -> None:
+        """Put a copy of the network on the device, with options to learn with; or what `prepare` made.
+
+        Raises
+        ------
+        InputError
+            For what the device cannot do.
+        """
         self._need_open("load")
-        require("qnet", qnet, QuantizedNetwork)
-        self._qnet, self._trace = qnet.copy(), None
+        if not isinstance(network, Prepared):
+            network = self.prepare(network, options)
+        elif network.device != self.name:
+            raise InputError(
+                f"network prepared for device '{network.device}', rule: '{self.name}'; prepare it with this device"
+            )
+        self._unload()
+        self._load(network)
+        self._loaded = network
+
+    def _load(self, prepared: Prepared) -> None:  # noqa: B027  # a device may have nothing to do before it runs
+        """Put it on the device."""
+
+    def _unload(self) -> None:
+        """Forget what is loaded."""
+        if self._loaded is not None:
+            self._loaded.discard()
+        self._loaded, self._trace, self._learning = None, None, None
 
     def run(self, x: Array, record: Sequence[str] = (), on_block: Progress | None = None) -> Trace:
-        """Run x (sample, T, channel) integers, each sample from zero states; arguments as in `sim.engine.simulate`."""
-        qnet = self._network("run")
-        self._trace = self._run(qnet, x, record, on_block)
+        """Run x (sample, T, channel) integers, each sample from zero states; arguments as in `sim.engine.simulate`.
+
+        After a learner has learned, its network runs as it is now.
+        """
+        self._trace = self._run(self._current("run"), x, record, on_block)
         return self._trace
 
     @abstractmethod
-    def _run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
+    def _run(self, prepared: Prepared, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
         """Run as `run` says; what a device is."""
 
     def learn(self, data: SequenceData, **options: Any) -> LearnRun:
-        """Learn from the training part of `data`; the device then holds the learned network."""
+        """Learn from the training part of `data`, as `sim.learning.learn.learn`, which documents the options.
+
+        The device then holds the learned network.
+        """
+        if "learn" in self.missing:
+            raise self.lacks("learn")
+        from hypr_neuro.sim.learning.learn import learn
+
+        return learn(self._current("learn").quantized, data, chip=self._start, **options)
+
+    def _start(self, qnet: QuantizedNetwork, options: LearnOptions) -> ChipLearner:
+        """Load a network to learn and return its learner, which brings what it learned into `qnet`."""
+        self.load(qnet, options)
+        return self._begin(qnet)
+
+    def learner(self) -> ChipLearner:
+        """Return what learns the loaded network sample by sample; a later call of this device's `load` ends it.
+
+        Raises
+        ------
+        InputError
+            For a device that cannot learn, and where no options were loaded.
+        """
+        if "learn" in self.missing:
+            raise self.lacks("learn")
+        loaded = self._held("learner")
+        if loaded.options is None:
+            raise InputError(
+                f"device '{self.name}': learner of a network that was loaded to run; call load(qnet, options) first"
+            )
+        return self._begin(loaded.quantized.copy())
+
+    def _begin(self, qnet: QuantizedNetwork) -> ChipLearner:
+        loaded = self._held("learn")
+        assert loaded.options is not None
+        self._learning = self._learner(loaded, qnet)
+        return self._learning
+
+    def _learner(self, prepared: Prepared, qnet: QuantizedNetwork) -> ChipLearner:
+        """Begin to learn what is loaded; what is learned is brought into `qnet`."""
         raise self.lacks("learn")
 
     def read(self) -> dict[str, Any]:
@@ -130,7 +265,7 @@ class DeviceBase(ABC):
             "weights", mantissas by connection name; "states", by layer, then state, (sample, neuron) after the last
             step of the last run, for recorded states; "counters", events of the last run by layer, {name: count}.
         """
-        qnet = self._network("read")
+        network = self._current("read").network
         states, counters = {}, {}
         if self._trace is not None:
             counters = self._trace.events
@@ -138,25 +273,49 @@ class DeviceBase(ABC):
                 layer: {name: steps[-1] for name, steps in by_name.items()}
                 for layer, by_name in self._trace.states.items()
             }
-        return {"weights": {k: v.copy() for k, v in qnet.weights().items()}, "states": states, "counters": counters}
+        return {"weights": weights_of(network), "states": states, "counters": counters}
+
+    def write(self, weights: Mapping[str, Array]) -> None:
+        """Put other weights, by connection name, in place of those that the device holds.
+
+        Raises
+        ------
+        InputError
+            For unknown names, other shapes and numbers beyond their width; the device then holds what it held.
+        """
+        current = self._current("write")
+        changed = with_weights(current.network, {name: np.asarray(a) for name, a in weights.items()})
+        if self._learning is not None and "inspect" in self.capabilities:
+            self._learning.write({"weights": weights})
+            return
+        self.load(changed, current.options)
 
     def close(self) -> None:
         """Give back what the device uses; closing twice does nothing."""
-        self._open, self._qnet, self._trace = False, None, None
+        self._unload()
+        self._open = False
 
-    def lacks(self, capability: str) -> InputError:
+    def lacks(self, capability: str, words: str = "") -> InputError:
         """Return the error for a call that needs a capability which the device has not."""
-        return InputError(f"device '{self.name}' cannot {capability}: {self.missing[capability]}")
+        return InputError(f"device '{self.name}' cannot {words or capability}: {self.missing[capability]}")
 
     def _need_open(self, call: str) -> None:
         if not self._open:
             raise InputError(f"device '{self.name}': {call} on a closed device; call open() first")
 
-    def _network(self, call: str) -> QuantizedNetwork:
+    def _held(self, call: str) -> Prepared:
         self._need_open(call)
-        if self._qnet is None:
+        if self._loaded is None:
             raise InputError(f"device '{self.name}': {call} without a network; call load(qnet) first")
-        return self._qnet
+        return self._loaded
+
+    def _current(self, call: str) -> Prepared:
+        """Return what is loaded, with the numbers that it has learned since."""
+        loaded = self._held(call)
+        if self._learning is None:
+            return loaded
+        self._loaded = loaded.with_network(self._learning.fetch().copy())
+        return self._loaded
 
     def __enter__(self: D) -> D:
         self.open()

@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +27,13 @@ from hypr_neuro.compilers.lava.build import check_network
 from hypr_neuro.compilers.lava.record import record_path, recorded_states, trace_of_rows
 from hypr_neuro.compilers.lava.rules import require_lava
 from hypr_neuro.devices.device import DeviceBase, Progress
+from hypr_neuro.devices.prepared import Prepared
 from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.traces.trace import Trace
 
 WORKER = "hypr_neuro.compilers.lava.worker"
@@ -48,10 +51,13 @@ class LavaDevice(DeviceBase):
     """
 
     name = "lava"
-    missing: ClassVar[Mapping[str, str]] = {
+    missing: Mapping[str, str] = {
         "events": "Lava's own LIF counts neither wraps nor saturations; run on 'sim', which gives the same states",
-        "learn": "it only runs networks; learn on 'sim' and load the learned network here (the same learning as Lava "
-        "processes: hypr_neuro.compilers.lava.learning.run.learn_in_lava)",
+        **dict.fromkeys(
+            ("learn", "stream", "inspect", "resume", "functions"),
+            "it only runs networks; learn on 'sim' and load the learned network here (the same learning as Lava "
+            "processes: hypr_neuro.compilers.lava.learning.run.learn_in_lava)",
+        ),
     }
 
     def __init__(self, timeout: float = 120.0) -> None:
@@ -68,12 +74,15 @@ class LavaDevice(DeviceBase):
             self._worker = _Worker(self.timeout)
         super().open()
 
-    def load(self, qnet: QuantizedNetwork) -> None:
-        """Put a copy of the network on the device. Raise InputError for what Lava computes otherwise."""
-        check_network(qnet)
-        super().load(qnet)
+    def _prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> None:
+        """Raise InputError for what Lava computes otherwise; networks of integers are checked as they run."""
+        if isinstance(network, QuantizedNetwork):
+            check_network(network)
 
-    def _run(self, qnet: QuantizedNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
+    def _run(self, prepared: Prepared, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
+        if isinstance(prepared.network, IntegerNetwork):
+            return _integers(prepared.network, x, record, on_block)
+        qnet = prepared.quantized
         data = check_input(qnet, x)
         check_network(qnet, int(np.abs(data.astype(np.int64)).max()))
         recorded_states(qnet.integer(), record)
@@ -198,6 +207,16 @@ class _Worker:
             self.reader.join(FIRM)
         self.process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _integers(network: IntegerNetwork, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
+    """Run a network without a profile, in processes of its own."""
+    from hypr_neuro.compilers.lava.integers.trace import lava_trace
+
+    trace = lava_trace(network, check_input(network, x), record)
+    if on_block is not None:
+        on_block(len(x), len(x))
+    return trace
 
 
 def _trace(qnet: QuantizedNetwork, x: Array, record: Sequence[str], out: Path, events: dict[str, list[int]]) -> Trace:

@@ -135,6 +135,16 @@ class SynapseLearner:
             gradients[c.name] = self.sources.gradient(c, self.gradient) if c.listed else rows
         return gradients
 
+    def connection_eligibilities(self) -> dict[str, Array]:
+        """Return the eligibilities of each connection that learns, by its name: (d, n, m), (d, weights) of a list."""
+        rows = {c.name: self.sources.places(c) for c in self.sources.incoming}
+        return {name: self.eligibility[:, n, m].copy() for name, (n, m) in rows.items()}
+
+    def put_eligibilities(self, name: str, values: Array) -> None:
+        """Put others in place of those of a connection."""
+        n, m = next(self.sources.places(c) for c in self.sources.incoming if c.name == name)
+        self.eligibility[:, n, m] = values
+
 
 @dataclass(frozen=True)
 class LearningBlock:

@@ -24,19 +24,20 @@ from hypr_neuro.numbers.checks import require_functions, require_path, whole
 from hypr_neuro.numbers.fixed_point import shr_floor
 from hypr_neuro.progress import Advance, progress_bar
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.learning.chip_learner import ChipLearner, LearnSample
 from hypr_neuro.sim.learning.error_function import ErrorFunction
-from hypr_neuro.sim.learning.from_data import check_learnable, errors_of, options_for, told_of
+from hypr_neuro.sim.learning.from_data import check_learnable, errors_of, options_for
 from hypr_neuro.sim.learning.learn_run import LearnEpoch, LearnRun, Tally
 from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions, as_rate
 from hypr_neuro.sim.learning.regularizer import Regularizer
 from hypr_neuro.sim.learning.search_rate import search_rate
-from hypr_neuro.sim.learning.state import restore_learner, save_learner, structure_digest
+from hypr_neuro.sim.learning.simulated import SimulatedLearner
+from hypr_neuro.sim.learning.state import structure_digest
 
 STATE, PROGRESS = "learner.h5", "learning.h5"
 KIND = "hypr-neuro learning checkpoint"
-ARGUMENTS = ("epochs", "options", "checkpoint", "regularizer", "progress", "errors", "error_function")
+ARGUMENTS = ("epochs", "options", "checkpoint", "regularizer", "progress", "errors", "error_function", "chip")
 """Of `learn` beside the fields of its options; an unknown name may be like one of them."""
 SAVE_SECONDS = 30.0
 """A checkpoint is written after every epoch, and inside an epoch when the last is older than this."""
@@ -69,6 +70,7 @@ def learn(
     progress: bool | None = None,
     errors: Array | None = None,
     error_function: ErrorFunction | None = None,
+    chip: Callable[[QuantizedNetwork, LearnOptions], ChipLearner] | None = None,
     **fields: Any,
 ) -> LearnRun:
     """Let a copy of `qnet` learn from the training part of `data`, one sample after the other, in integers.
@@ -105,6 +107,8 @@ def learn(
     error_function : callable, optional
         Works out the errors of each step from the outputs and the step's label or targets, see
         `sim.learning.error_function`; a checkpoint knows it by its name. Not beside `errors`.
+    chip : callable, optional
+        Makes the `ChipLearner` that learns, of a network and its options; None: the simulator. Devices give theirs.
 
     Returns
     -------
@@ -140,8 +144,11 @@ def learn(
     search = search_rate(qnet, data, options) if open_rate else None
     options = options if search is None else replace(options, rate=search.rate)
     learned = qnet.copy()
-    learner = Learner(learned, options, regularizer, error_function)
-    learner.before_update = before_update
+    if chip is None:
+        learner: ChipLearner = SimulatedLearner(learned, options, regularizer, error_function, before_update)
+    else:
+        refuse_functions(regularizer=regularizer, error_function=error_function, before_update=before_update)
+        learner = chip(learned, options)
     run = LearnRun(learned, search=search)
     store = None if checkpoint is None else _Checkpoint(Path(checkpoint), qnet, part, options, told)
     tally = None if store is None else store.restore(learner, run)
@@ -155,10 +162,11 @@ def learn(
         for epoch, epoch_rates in enumerate(rates(options, epochs)):
             if epoch < len(run.epochs):
                 continue
-            tally = tally or Tally.start(learner)
+            tally = tally or Tally.start(learner.counts())
             counting = _counting(advance, on_sample, epoch, epochs)
             _epoch(learner, run, part, epoch, epoch_rates, tally, store, counting, told)
-            run.epochs.append(tally.entry(learner, epoch, epoch_rates[0]))
+            learner.fetch()
+            run.epochs.append(tally.entry(learner.counts(), epoch, epoch_rates[0]))
             idle += [epoch] * (not run.epochs[-1].weights_changed and not run.epochs[-1].online_accuracy >= 1.0)
             tally = None
             if store is not None:
@@ -197,9 +205,9 @@ def _counting(
 
 def learned_in_silence(qnet: QuantizedNetwork, part: SequenceData, options: LearnOptions) -> QuantizedNetwork:
     """Return a copy that has learned from all samples of `part` once, with no checkpoint and no warning."""
-    learner = Learner(qnet.copy(), options)
+    learner = SimulatedLearner(qnet.copy(), options)
     run = LearnRun(learner.qnet)
-    _epoch(learner, run, part, 0, next(rates(options, 1)), Tally.start(learner), None, None)
+    _epoch(learner, run, part, 0, next(rates(options, 1)), Tally.start(learner.counts()), None, None)
     return learner.qnet
 
 
@@ -213,8 +221,15 @@ def _options(options: LearnOptions | None, fields: dict[str, Any]) -> LearnOptio
     return LearnOptions(**({} if options is None else asdict(options)) | fields)
 
 
+def refuse_functions(**functions: Callable[..., Any] | None) -> None:
+    """Raise InputError for functions of the user's, which a chip outside of this process cannot call."""
+    for name, function in functions.items():
+        if function is not None:
+            raise InputError(f"{name} on a device, rule: none, as it cannot call into this program; learn on 'sim'")
+
+
 def _epoch(
-    learner: Learner,
+    learner: ChipLearner,
     run: LearnRun,
     part: SequenceData,
     epoch: int,
@@ -225,16 +240,19 @@ def _epoch(
     errors: Array | None = None,
 ) -> None:
     """Learn from the samples of the epoch that are not done yet."""
-    for index in epoch_order(learner.options.seed, epoch, len(part))[tally.done :]:
-        sample = part.take(np.array([index]))
-        x = check_input(learner.qnet, sample.x)[0]
-        scored = np.ones(len(x), bool) if sample.mask is None else sample.mask[0]
-        told = told_of(learner.plan, sample) if errors is None else {"label": None, "errors": errors[index]}
-        output = learner.sample(x, told.pop("label"), scored, *epoch_rates, **told)
-        real = learner.qnet.for_score(output[None], regression=True) if sample.regression else output[None]
-        tally.note(predict(real, sample), sample, scored)
-        if on_sample is not None:
-            on_sample(tally.done, len(part))
+    order = epoch_order(learner.options.seed, epoch, len(part))
+    while tally.done < len(part):
+        chosen = order[tally.done : tally.done + learner.chunk]
+        taken = [part.take(np.array([index])) for index in chosen]
+        told = [None if errors is None else errors[index] for index in chosen]
+        samples = [
+            LearnSample.of_data(learner.plan, one, epoch_rates, given) for one, given in zip(taken, told, strict=True)
+        ]
+        for one, sample, output in zip(taken, samples, learner.learn(samples), strict=True):
+            real = learner.qnet.for_score(output[None], regression=True) if one.regression else output[None]
+            tally.note(predict(real, one), one, sample.scored)
+            if on_sample is not None:
+                on_sample(tally.done, len(part))
         if store is not None and store.due():
             store.save(learner, run, tally)
 
@@ -257,10 +275,10 @@ class _Checkpoint:
     def due(self) -> bool:
         return time.monotonic() - self.last > SAVE_SECONDS
 
-    def save(self, learner: Learner, run: LearnRun, tally: Tally | None) -> None:
+    def save(self, learner: ChipLearner, run: LearnRun, tally: Tally | None) -> None:
         """Write the state first, under a name of its own: progress and the state that it names change together."""
         state = self.path.with_name(f"{learner.samples}.{STATE}")
-        save_learner(learner, state)
+        learner.save(state)
         meta = {
             "options": self.options.described(),
             "start": self.start,
@@ -269,12 +287,12 @@ class _Checkpoint:
             "state": state.name,
             "sha256": hashlib.sha256(state.read_bytes()).hexdigest(),
         }
-        save_arrays(self.path, KIND, meta, {"updates": np.array(learner.updates)})
+        save_arrays(self.path, KIND, meta, {"samples": np.array(learner.samples)})
         if self.named is not None and self.named != state:
             self.named.unlink(missing_ok=True)
         self.named, self.last = state, time.monotonic()
 
-    def restore(self, learner: Learner, run: LearnRun) -> Tally | None:
+    def restore(self, learner: ChipLearner, run: LearnRun) -> Tally | None:
         """Take up a checkpoint if there is one; one of another start or options is refused, not overwritten."""
         if not self.path.exists():
             return None
@@ -303,7 +321,7 @@ class _Checkpoint:
             tally = None if meta["tally"] is None else Tally(**meta["tally"])
         except TypeError as error:
             raise FileFormatError(f"checkpoint '{self.path}': {error}; delete it or choose another folder") from error
-        restore_learner(learner, state)
+        learner.restore(state)
         run.epochs, self.named = epochs, state
         return tally
 

@@ -8,7 +8,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.shown import Shown, as_html, as_text, percent_or_error
-from hypr_neuro.sim.learning.learner import Learner
+from hypr_neuro.sim.learning.chip_learner import LearnCounts
 from hypr_neuro.sim.learning.options import RATE_FRACTION
 from hypr_neuro.sim.learning.search_rate import RateSearch
 
@@ -92,9 +92,9 @@ class Tally:
     error: float | None = None
 
     @classmethod
-    def start(cls, learner: Learner) -> Tally:
+    def start(cls, counted: LearnCounts) -> Tally:
         """Begin an epoch."""
-        return cls(counts=[int(v) for v in learner.updater.counts], clips=learner.clips(), events=learner.events())
+        return cls(counts=counted.steps, clips=counted.clips, events=counted.events)
 
     def note(self, answers: Array, sample: SequenceData, scored: Array) -> None:
         """Take in what was answered of a sample."""
@@ -108,12 +108,11 @@ class Tally:
             self.right, self.scored = self.right + int(hit.sum()), self.scored + hit.size
         self.done += 1
 
-    def entry(self, learner: Learner, epoch: int, rate: int) -> LearnEpoch:
+    def entry(self, counted: LearnCounts, epoch: int, rate: int) -> LearnEpoch:
         """Return the figures of the epoch that has ended."""
-        counts = learner.updater.counts
-        saturated, changed, small, seen = (int(v) - old for v, old in zip(counts, self.counts, strict=True))
-        clips = {k: v - self.clips[k] for k, v in learner.clips().items()}
-        events = {k: v - self.events[k] for k, v in learner.events().items()}
+        saturated, changed, small, seen = (v - old for v, old in zip(counted.steps, self.counts, strict=True))
+        clips = {k: v - self.clips[k] for k, v in counted.clips.items()}
+        events = {k: v - self.events[k] for k, v in counted.events.items()}
         return LearnEpoch(
             epoch,
             self.right / max(self.scored, 1) if self.error is None else float("nan"),

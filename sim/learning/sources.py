@@ -103,6 +103,12 @@ class ArrivingSpikes:
 
     def gradient(self, c: Incoming, gradient: Array) -> Array:
         """Return the gradients (weights, 1) of a connection whose synapses stand in lists."""
-        entries: Entries = self._entries[c.place]
-        stored: Array = gradient[entries.post, c.first - self.first + entries.slot]
+        stored: Array = gradient[self.places(c)]
         return stored[:, None]
+
+    def places(self, c: Incoming) -> tuple[Any, Any]:
+        """Return the index of a connection's synapses in an array (n, synapses): whole rows, or each of a list."""
+        if not c.listed:
+            return slice(None), self.of(c)
+        entries: Entries = self._entries[c.place]
+        return entries.post, c.first - self.first + entries.slot

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import runpy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from devices_here import closed_device, opened
 
 from hypr_neuro.data.sequence import SequenceData
-from hypr_neuro.devices import CAPABILITIES, Device, device_class, device_names, open_device
+from hypr_neuro.devices import CAPABILITIES, Device, DeviceBase, device_names, open_device
 from hypr_neuro.errors import InputError, MissingPackageError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -29,11 +31,14 @@ RECORD = ("spikes", "u", "v")
 @pytest.fixture(scope="module", params=device_names())
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     try:
-        opened = open_device(request.param)
+        device = opened(request.param)
+        entered = device.__enter__()
     except MissingPackageError as error:  # Lava exists for Python 3.10 alone
         pytest.skip(str(error))
-    with opened:
-        yield opened
+    try:
+        yield entered
+    finally:
+        device.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +55,16 @@ def x() -> Any:
 def need(device: Device, capability: str) -> None:
     """Skip what the device says it cannot do; `test_capabilities_are_all_or_explained` holds that it says why."""
     if capability not in device.capabilities:  # a device may lack what it gives a reason for
-        pytest.skip(f"{device.name}: {capability}: {device_class(device.name).missing[capability]}")
+        pytest.skip(f"{device.name}: {capability}: {missing_of(device)[capability]}")
+
+
+def missing_of(device: Device) -> dict[str, str]:
+    assert isinstance(device, DeviceBase)
+    return dict(device.missing)
 
 
 def test_capabilities_are_all_or_explained(device: Device) -> None:
-    missing = device_class(device.name).missing
+    missing = missing_of(device)
     assert device.capabilities | set(missing) == set(CAPABILITIES)
     assert not device.capabilities & set(missing)
     assert all(reason for reason in missing.values())
@@ -129,6 +139,49 @@ def test_the_loaded_network_is_a_copy(device: Device, qnet: QuantizedNetwork, x:
     assert np.array_equal(device.run(x).readout, simulate(qnet, x).readout)
 
 
+def test_what_was_prepared_is_loaded(device: Device, qnet: QuantizedNetwork, x: Any) -> None:
+    prepared, other = device.prepare(qnet), device.prepare(learning_network())
+    device.load(prepared)
+    assert np.array_equal(device.run(x).readout, simulate(qnet, x).readout)
+    four = x[:, :, :4]
+    device.load(other)
+    assert np.array_equal(device.run(four).readout, simulate(learning_network(), four).readout)
+    with pytest.raises(InputError, match=rf"network prepared for device 'attic', rule: '{device.name}'"):
+        device.load(replace(prepared, device="attic"))
+
+
+def test_networks_of_integers_run(device: Device, qnet: QuantizedNetwork, x: Any) -> None:
+    need(device, "integers")
+    whole = qnet.integer()
+    spiking = whole.populations[:-1]  # of networks without a profile Lava runs its own neurons, which spike
+    names = {p.name for p in spiking}
+    synapses = tuple(c for c in whole.synapses if c.target in names)
+    network = replace(whole, populations=spiking, synapses=synapses, outputs=(spiking[-1].name,))
+    device.load(network)
+    expected = simulate(network, x, ["spikes"])
+    trace = device.run(x, ["spikes"])
+    assert np.array_equal(trace.readout, expected.readout)
+    for name, spikes in expected.spikes.items():
+        assert np.array_equal(trace.spikes[name], spikes), name
+
+
+def test_weights_that_are_written_run(device: Device, qnet: QuantizedNetwork, x: Any) -> None:
+    device.load(qnet)
+    changed = qnet.copy()
+    for weights in changed.weights().values():
+        weights[...] = np.roll(weights, 1)
+    device.write(changed.weights())
+    for name, weights in device.read()["weights"].items():
+        assert np.array_equal(weights, changed.weights()[name]), name
+    assert np.array_equal(device.run(x).readout, simulate(changed, x).readout)
+    assert not np.array_equal(simulate(changed, x).readout, simulate(qnet, x).readout)
+    with pytest.raises(InputError, match="weights: unknown connection 'w'"):
+        device.write({"w": np.zeros((1, 1), int)})
+    with pytest.raises(InputError, match=r"weights of layers.0.input: magnitudes up to 1048576, rule: at most"):
+        device.write({"layers.0.input": np.full_like(qnet.weights()["layers.0.input"], 1 << 20, dtype=np.int64)})
+    assert np.array_equal(device.run(x).readout, simulate(changed, x).readout)
+
+
 def test_bad_input_is_refused_and_the_device_goes_on(device: Device, qnet: QuantizedNetwork, x: Any) -> None:
     device.load(qnet)
     with pytest.raises(InputError, match=r"x of shape \(2, 30, 7\), rule: \(sample, T, 8\)"):
@@ -145,7 +198,7 @@ def test_learning_equals_the_simulator(device: Device) -> None:
     qnet = learning_network()
     device.load(qnet)
     if "learn" not in device.capabilities:
-        reason = device_class(device.name).missing["learn"]
+        reason = missing_of(device)["learn"]
         with pytest.raises(InputError, match=f"device '{device.name}' cannot learn: ") as caught:
             device.learn(data)
         assert reason in str(caught.value)
@@ -176,9 +229,17 @@ def learning_network() -> QuantizedNetwork:
 
 @pytest.mark.parametrize("name", device_names())
 def test_order_of_calls(name: str, qnet: QuantizedNetwork, x: Any) -> None:
-    closed = device_class(name)()
-    for call in (lambda: closed.load(qnet), lambda: closed.run(x), closed.read):
-        with pytest.raises(InputError, match=f"device '{name}': (load|run|read) on a closed device"):
+    closed = closed_device(name)
+    for call in (
+        lambda: closed.load(qnet),
+        lambda: closed.run(x),
+        closed.read,
+        closed.learner,
+        lambda: closed.write({}),
+    ):
+        with pytest.raises(
+            InputError, match=f"device '{name}': (load|run|read|learner|write) on a closed|cannot learn"
+        ):
             call()
     closed.close()
 

@@ -129,7 +129,7 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "load": (lambda v, out: hn.load(v), set()),
     "Simulator": (lambda v, out: hn.Simulator(v), INTEGERS),
     "LearnOptions.check": (lambda v, out: hn.LearnOptions().check(v), QUANTIZED),
-    "a device": (lambda v, out: load_on_device(v), QUANTIZED),
+    "a device": (lambda v, out: load_on_device(v), INTEGERS),
 }
 """By name, the call with one argument open, and the things that it takes there."""
 

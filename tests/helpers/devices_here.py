@@ -1,0 +1,29 @@
+"""Every device as tests open it: those that are somewhere else get what they need started beside the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hypr_neuro.devices import Device, DeviceBase, make_device, open_device
+
+SOMEWHERE: dict[str, Callable[[], Iterator[str]]] = {}
+"""By name of a device with an address, what starts the other side and yields "name://address", then ends it."""
+UNREACHABLE: dict[str, str] = {}
+"""By name of a device with an address, one at which nothing is."""
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Device]:
+    """Open a device of that name, with the other side if it has one."""
+    if name not in SOMEWHERE:
+        with open_device(name) as device:
+            yield device
+        return
+    with contextmanager(SOMEWHERE[name])() as address, open_device(address) as device:
+        yield device
+
+
+def closed_device(name: str) -> DeviceBase:
+    """Make a device that is not open."""
+    return make_device(UNREACHABLE.get(name, name))
