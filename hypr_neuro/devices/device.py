@@ -220,6 +220,8 @@ class DeviceBase(ABC):
         """
         if "learn" in self.missing:
             raise self.lacks("learn")
+        if options.get("checkpoint") is not None and "resume" in self.missing:
+            raise self.lacks("resume", "learn with a checkpoint")
         from hypr_neuro.sim.learning.learn import learn
 
         return learn(self._current("learn").quantized, data, chip=self._start, **options)

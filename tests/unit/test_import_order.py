@@ -25,6 +25,7 @@ ORDER = (
     ("placement", "train"),
     ("compilers",),
     ("devices",),
+    ("faults",),
     ("comparing",),
     ("report",),
     ("testing", "workflow"),

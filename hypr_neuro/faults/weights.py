@@ -1,0 +1,50 @@
+"""Weights that change by themselves: bits that flip, and drift towards zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hypr_neuro.faults.drawing import DRIFT, FLIPS, draw
+from hypr_neuro.faults.kinds import Faults
+from hypr_neuro.numbers.arrays import Array
+
+
+def faulty_weights(weights: Mapping[str, Array], faults: Faults, sample: int, bits: int) -> dict[str, Array]:
+    """Return the weights that change before a sample, by connection.
+
+    Parameters
+    ----------
+    weights : dict of ndarray
+        Mantissas of `bits` bits in two's complement.
+    faults : Faults
+        weight_flips: each bit by itself. drift r: w' = (1 - r) w, rounded at random so that its mean is that.
+    sample : int
+        Its number.
+    """
+    top = (1 << (bits - 1)) - 1
+    changed: dict[str, Array] = {}
+    flips, drift = draw(faults.seed, FLIPS, sample), draw(faults.seed, DRIFT, sample)
+    for name, held in weights.items():
+        new = held.astype(np.int64)
+        if faults.drift:
+            new = np.floor(new * (1.0 - faults.drift) + drift.random(new.shape)).astype(np.int64)
+        if faults.weight_flips:
+            new = _flipped(new, faults.weight_flips, bits, flips)
+        new = np.clip(new, -top, top)
+        if not np.array_equal(new, held):
+            changed[name] = new.astype(held.dtype)
+    return changed
+
+
+def _flipped(weights: Array, probability: float, bits: int, rng: np.random.Generator) -> Array:
+    """Flip each of the bits with a probability; only those that flip are drawn."""
+    total = weights.size * bits
+    places = rng.choice(total, size=int(rng.binomial(total, probability)), replace=False)
+    flat = weights.reshape(-1).copy()
+    np.bitwise_xor.at(flat, places // bits, np.int64(1) << (places % bits))
+    mask = (1 << bits) - 1
+    unsigned = flat & mask
+    signed: Array = np.where(unsigned >> (bits - 1), unsigned - (1 << bits), unsigned)
+    return signed.reshape(weights.shape)
