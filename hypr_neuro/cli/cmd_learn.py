@@ -15,6 +15,7 @@ from hypr_neuro.cli.options import (
     Data,
     DataDir,
     Encode,
+    Fault,
     Json,
     Out,
     Seed,
@@ -29,6 +30,7 @@ from hypr_neuro.cli.tables import emit
 if TYPE_CHECKING:
     from hypr_neuro.data.score import Score
     from hypr_neuro.data.sequence import SequenceData
+    from hypr_neuro.devices import Device
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.sim.learning.learn import LearnEpoch
 
@@ -104,6 +106,7 @@ def run(
         choice(FEEDBACKS, help="Learning signals go down over the weights, or random ones.", rich_help_panel=LEARNING),
     ] = "symmetric",
     device: Annotated[str, choice(DEVICES, help="Where to learn.", rich_help_panel=LEARNING)] = "sim",
+    fault: Fault = None,
     seed: Seed = 0,
     out: Out = Path("runs/learn"),
     json: Json = False,
@@ -117,7 +120,9 @@ def run(
     from hypr_neuro.data.checks import require_two_classes
     from hypr_neuro.data.doubts import warn_of
     from hypr_neuro.data.score import doubts_of
-    from hypr_neuro.devices import open_device, require_capability
+    from hypr_neuro.devices import require_capability
+    from hypr_neuro.faults import parse_faults, with_faults
+    from hypr_neuro.faults.device import check_faults
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.sim.learning.from_data import check_learnable
     from hypr_neuro.sim.learning.options import LearnOptions
@@ -149,30 +154,32 @@ def run(
     if sequences.classes == 1:
         require_two_classes(sequences)
     require_capability(device, "learn")
+    faults = parse_faults(fault or (), seed)
+    check_faults(device, faults)
     folder, test = RunFolder(out), sequences.part("test")
     search = None
     if rate is None:
         found, search = searched_rate(folder, qnet, sequences, options, json)
         options = replace(options, rate=found)
-    before = _score(qnet, test)
     ran: list[int] = []
-    with RichConsole(quiet=json).progress("learn") as advance, open_device(device) as chip:
+    with RichConsole(quiet=json).progress("learn") as advance, with_faults(device, faults) as chip:
         chip.load(qnet)
+        before = _score(chip, qnet, test)
         result = chip.learn(
             sequences,
             epochs=epochs,
             options=options,
-            checkpoint=folder.file("checkpoint"),
+            checkpoint=folder.file("checkpoint") if "resume" in chip.capabilities else None,
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
             on_epoch=lambda epoch, _: ran.append(epoch.epoch),
         )
+        after = _score(chip, qnet, test)
     path = folder.file("learned.h5")
     if ran or not path.is_file():
         result.qnet.save(path)
         source.note(out)
     told_of_earlier(out, len(result.epochs), len(ran))
     last = result.epochs[-1]
-    after = _score(result.qnet, test)
     warn_of(_of_learning(before, after) + doubts_of(after, test))
     facts = {
         "rate": options.rate,
@@ -184,17 +191,16 @@ def run(
         "events": last.events,
         "network": str(path),
     }
-    if search is not None and json:
-        facts["rates tried"] = dict(search.tried)
+    facts |= {"faults": faults.described()} if faults.any else {}
+    facts |= {"rates tried": dict(search.tried)} if search is not None and json else {}
     emit(facts, json, "Learned in integers")
 
 
-def _score(qnet: QuantizedNetwork, test: SequenceData) -> Score:
-    """Return the score of a network."""
+def _score(chip: Device, qnet: QuantizedNetwork, test: SequenceData) -> Score:
+    """Return the score of what the device holds."""
     from hypr_neuro.data.score import score_readout
-    from hypr_neuro.sim.engine import simulate
 
-    return score_readout(qnet.for_score(simulate(qnet, test.x).readout, regression=test.regression), test)
+    return score_readout(qnet.for_score(chip.run(test.x).readout, regression=test.regression), test)
 
 
 def _of_learning(before: Score, after: Score) -> list[str]:

@@ -18,6 +18,7 @@ from hypr_neuro.cli.options import (
     Data,
     DataDir,
     Encode,
+    Fault,
     Json,
     Seed,
     check_file,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.data.score import Score
     from hypr_neuro.exchange.loading import AnyNetwork
+    from hypr_neuro.faults import Faults
     from hypr_neuro.graph.network import Network
     from hypr_neuro.numbers.arrays import Array
     from hypr_neuro.placement.cost import Estimate
@@ -73,6 +75,7 @@ def run(
             rich_help_panel=RUN,
         ),
     ] = None,
+    fault: Fault = None,
     float_network: Annotated[
         Path | None, typer.Option("--network", help="Float network to set beside it.", rich_help_panel=RUN)
     ] = None,
@@ -110,6 +113,7 @@ def run(
     from hypr_neuro.data.score import predict, score_answers, warn_if_mute
     from hypr_neuro.errors import InputError
     from hypr_neuro.exchange.loading import load
+    from hypr_neuro.faults import parse_faults
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
 
@@ -134,7 +138,7 @@ def run(
     encoded_samples = encoded(net, samples_run)
     asked = (record or record_all(net)) if trace is not None else ()
     with RichConsole(quiet=json).progress("simulate") as advance:
-        recorded = _run(net, encoded_samples, device, asked, advance)
+        recorded = _run(net, encoded_samples, device, asked, advance, parse_faults(fault or (), seed))
     if trace is not None:
         _kept(recorded, record).save(trace)
     readout = _in_units(net, network, recorded.readout, samples_run)
@@ -165,17 +169,22 @@ def run(
     _show(facts, cost, json, is_float)
 
 
-def _run(net: AnyNetwork, samples: SequenceData, device: str | None, record: Sequence[str], advance: Advance) -> Trace:
+def _run(
+    net: AnyNetwork,
+    samples: SequenceData,
+    device: str | None,
+    record: Sequence[str],
+    advance: Advance,
+    faults: Faults,
+) -> Trace:
     """Return what a network did, its spikes where rates are counted from them."""
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import SPIKES
 
-    if isinstance(net, QuantizedNetwork) and net.is_chain:
-        return _on_device(net, samples, device, record, advance)
     if isinstance(net, QuantizedNetwork):
         spiking = [SPIKES] if any(not p.model.readout for p in net.populations) else []
         record = list(dict.fromkeys([*record, *spiking]))
-    return run_on(net, samples, device, record, lambda done, total: advance(done, total, ""))
+    return run_on(net, samples, device, record, lambda done, total: advance(done, total, "steps"), faults)
 
 
 def _counted(facts: dict[str, Any], net: AnyNetwork) -> dict[str, Any]:
@@ -363,18 +372,3 @@ def _check_files(
         if path is not None:
             check_not_read(path, network, float_network)
             check_file(option, path, *endings)
-
-
-def _on_device(
-    net: QuantizedNetwork, sequences: SequenceData, device: str | None, record: Sequence[str], advance: Advance
-) -> Trace:
-    """Return what a network of layers did on a device, with its origin and its input."""
-    from hypr_neuro.devices import open_device
-    from hypr_neuro.traces.trace import SPIKES, with_origin
-
-    name = device or "sim"
-    with open_device(name) as chip:
-        chip.load(net)
-        asked = tuple(dict.fromkeys([*record, SPIKES]))  # rates are counted from spikes
-        recorded = chip.run(sequences.x, asked, on_block=lambda done, total: advance(done, total, "steps"))
-    return with_origin(recorded, net, sequences.x, device=name)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from hypr_neuro.data import SequenceData
     from hypr_neuro.exchange.loading import AnyNetwork
+    from hypr_neuro.faults import Faults
     from hypr_neuro.graph.integer import IntegerNetwork
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -78,34 +79,29 @@ def run_on(
     device: str | None,
     record: Sequence[str],
     on_block: Callable[[int, int], None],
+    faults: Faults | None = None,
 ) -> Trace:
-    """Return what the network did on a device, with its origin and its input."""
+    """Return what the network did on a device, perhaps a faulty one, with its origin and its input."""
     from hypr_neuro.errors import InputError
+    from hypr_neuro.faults import Faults, with_faults
+    from hypr_neuro.faults.kinds import in_words
     from hypr_neuro.graph.network import Network
-    from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.traces.trace import with_origin
 
-    is_float = isinstance(net, Network)
-    name = device or (FLOAT if is_float else SIM)
-    if name not in ((FLOAT,) if is_float else (SIM, LAVA)):
-        raise InputError(f"--device {name}, rule: {FLOAT if is_float else f'{SIM} or {LAVA}'} for this network")
-    if isinstance(net, Network):
+    faults = faults or Faults()
+    if not isinstance(net, Network):
+        if device == FLOAT:
+            raise InputError(f"--device {FLOAT}, rule: a device for this network, which holds integers, such as {SIM}")
+        with with_faults(device or SIM, faults) as chip:
+            chip.load(net)
+            trace = chip.run(data.x, record, on_block)
+    elif device not in (None, FLOAT):
+        raise InputError(f"--device {device}, rule: {FLOAT} for this network")
+    elif faults.any:
+        raise InputError(f"--fault {in_words(faults)}, rule: none in float; quantize the network first")
+    else:
         from hypr_neuro.traces.float_trace import float_trace
 
         trace = float_trace(net, data.x, record, on_block=on_block)
-    elif name == LAVA and isinstance(net, QuantizedNetwork):
-        from hypr_neuro.devices import open_device
-
-        with open_device(LAVA) as lava:
-            lava.load(net)
-            trace = lava.run(data.x, record, on_block)
-    elif name == LAVA:
-        from hypr_neuro.compilers.lava.integers.trace import lava_trace
-
-        trace = lava_trace(net, data.x, record)
-        on_block(len(data), len(data))
-    else:
-        from hypr_neuro.sim.engine import simulate
-
-        trace = simulate(net, data.x, record, on_block)
+    name = FLOAT if isinstance(net, Network) else device or SIM
     return with_origin(trace, net, data.x, device=name)

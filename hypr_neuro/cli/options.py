@@ -67,6 +67,15 @@ Override = Annotated[
 ]
 
 
+Fault = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault",
+        metavar="KIND=VALUE",
+        help="A fault of the device, e.g. weight_flips=1e-5 or dead=0.05; see docs/faults.md.",
+        rich_help_panel=CHIP,
+    ),
+]
 Flash = Annotated[
     str | None,
     typer.Option(

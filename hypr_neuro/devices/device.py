@@ -252,6 +252,8 @@ class DeviceBase(ABC):
         loaded = self._held("learn")
         assert loaded.options is not None
         self._learning = self._learner(loaded, qnet)
+        if self.name != "sim":
+            self._learning.where = {"device": self.name, **self._learning.where}
         return self._learning
 
     def _learner(self, prepared: Prepared, qnet: QuantizedNetwork) -> ChipLearner:

@@ -56,10 +56,7 @@ class FaultyDevice(DeviceBase):
     def open(self) -> None:
         """Open the device inside; InputError for faults of a link that it has not."""
         if self.faults.on_link and not hasattr(self.inner, "link_faults"):
-            raise InputError(
-                f"fault {self.faults.on_link[0]} on device '{self.name}', rule: a device behind a link (c, board, "
-                "serial, grpc); choose one of these, or another fault"
-            )
+            raise _no_link(self.name, self.faults)
         if self.faults.on_link:
             self.inner.link_faults = self.faults  # type: ignore[attr-defined]
         self.inner.open()
@@ -120,6 +117,13 @@ class FaultyDevice(DeviceBase):
         self.inner.close()
 
 
+def _no_link(name: str, faults: Faults) -> InputError:
+    return InputError(
+        f"fault {faults.on_link[0]} on device '{name}', rule: a device behind a link (c, board, serial, grpc); choose "
+        "one of these, or another fault"
+    )
+
+
 def with_faults(name: str, faults: Faults, **options: Any) -> Device:
     """Open the device of that name with faults; without any, the device itself."""
     inner = make_device(name, **options)
@@ -128,9 +132,22 @@ def with_faults(name: str, faults: Faults, **options: Any) -> Device:
     return device
 
 
-def check_faults(name: str, faults: Faults) -> None:
-    """Raise InputError for faults that learning on this device cannot have; nothing is opened."""
+def faulty_network(qnet: QuantizedNetwork, faults: Faults) -> QuantizedNetwork:
+    """Return a copy as the faults leave it before it learns: broken neurons, weights that have changed once."""
+    broken = with_broken(qnet, broken_neurons(qnet, faults)).copy()
+    bits = int(qnet.profile.precision.weight_bits.value)
+    for name, weights in faulty_weights(broken.weights(), faults, RUN, bits).items():
+        broken.weights()[name][...] = weights
+    return broken
+
+
+def check_faults(name: str, faults: Faults, *, learns: bool = True) -> None:
+    """Raise InputError for faults that this device cannot have, where it `learns`; nothing is opened."""
     device = make_device(name)
+    if faults.on_link and not hasattr(device, "link_faults"):
+        raise _no_link(name, faults)
+    if not learns:
+        return
     needs = {"weight_flips": "inspect", "drift": "inspect", "brownout": "resume"}
     for fault, capability in needs.items():
         if getattr(faults, fault) and capability in device.missing:

@@ -63,6 +63,7 @@ class FaultyLearner(ChipLearner):
         super().__init__(qnet, options)
         self.faults, self.inner, self.broken, self._begin, self.power_losses = faults, inner, broken, begin, 0
         self._saved: Path | None = None
+        self.where = {"faults": faults.described(), "seed of faults": faults.seed}
         # whatever is counted grows over a loss of power, too
         self._counted: LearnCounts | None = None
         self._learning = tuple(t.name for t in self.plan.tensors if not t.parameter)

@@ -36,6 +36,7 @@ SECTIONS = (
     "placement",
     "lava",
     "learning",
+    "faults",
     "raster",
     "commands",
 )

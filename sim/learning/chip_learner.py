@@ -132,9 +132,12 @@ class ChipLearner(ABC):
         Learned so far; the number of the next one, counted from 0.
     chunk : int
         Samples that are best handed over together.
+    where : dict
+        Plain words on the chip that a checkpoint must agree with; {} of the simulator.
     """
 
     chunk: ClassVar[int] = 1
+    where: Mapping[str, Any] = {}
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions) -> None:
         self.given, self.plan = qnet, LearningPlan(qnet, options)

@@ -280,7 +280,7 @@ class _Checkpoint:
         state = self.path.with_name(f"{learner.samples}.{STATE}")
         learner.save(state)
         meta = {
-            "options": self.options.described(),
+            "options": {**self.options.described(), **learner.where},
             "start": self.start,
             "epochs": [asdict(e) for e in run.epochs],
             "tally": None if tally is None else asdict(tally),
@@ -302,10 +302,11 @@ class _Checkpoint:
             raise FileFormatError(
                 f"checkpoint '{self.path}' lacks {', '.join(sorted(missing))}; delete it or choose another folder"
             )
-        wanted = json.loads(json.dumps(self.options.described()))
+        wanted = json.loads(json.dumps({**self.options.described(), **learner.where}))
         if meta["options"] != wanted or meta["start"] != self.start:
             held = meta["options"]
-            told = [f"{k} {held.get(k)} there, {v} here" for k, v in wanted.items() if held.get(k) != v]
+            names = dict.fromkeys([*wanted, *held])
+            told = [f"{k} {held.get(k)} there, {wanted.get(k)} here" for k in names if held.get(k) != wanted.get(k)]
             told += [] if meta["start"] == self.start else ["another network or other data"]
             raise FileFormatError(
                 f"checkpoint '{self.path}' is of another run ({', '.join(told)}); delete it or choose another folder"
