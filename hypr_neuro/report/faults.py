@@ -71,9 +71,13 @@ def fault_figure(kind: str, section: Data) -> Drawing | None:
         if wide:
             # values over several powers of ten, and 0 beside them
             axes.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
+            axes.set_xticks(values, [f"{value:g}" for value in values], minor=False)
+            axes.minorticks_off()
         axes.set_xlabel(kind)
         axes.set_ylabel("squared error" if regression else f"{section.get('part', 'test')} accuracy")
         if not regression:
+            low, high = axes.get_ylim()
+            axes.set_ylim(max(low, -0.02), min(high, 1.02))  # an interval may reach beyond what is possible
             axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
         return keys
 

@@ -80,6 +80,7 @@ def test_the_figure_and_the_report_show_it(made: Made, tmp_path: Path) -> None:
     assert 'id="fault-weight_flips-' in text
     assert "share of the spiking neurons that never fire" in text
     assert "One seed is no result" in text
+    assert "mathdefault" not in text, "ticks are plain text"
     assert set(json.loads(numbers.read_text(encoding="utf-8"))["faults"]) == {"weight_flips", "dead"}
 
 
