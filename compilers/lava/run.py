@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.compilers.lava.build import lava_network
-from hypr_neuro.compilers.lava.record import record_path, recorded_states
+from hypr_neuro.compilers.lava.record import record_path
 from hypr_neuro.compilers.lava.rows import record_to
+from hypr_neuro.compilers.rows import recorded_states
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import chunks

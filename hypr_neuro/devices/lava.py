@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.compilers.lava.build import check_network
-from hypr_neuro.compilers.lava.record import record_path, recorded_states, trace_of_rows
+from hypr_neuro.compilers.lava.record import record_path
 from hypr_neuro.compilers.lava.rules import require_lava
+from hypr_neuro.compilers.rows import recorded_states, trace_of_rows
 from hypr_neuro.devices.device import DeviceBase, Progress
 from hypr_neuro.devices.prepared import Prepared
 from hypr_neuro.errors import HyprError, InputError

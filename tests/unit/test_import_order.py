@@ -24,6 +24,7 @@ ORDER = (
     ("sim",),
     ("placement", "train"),
     ("compilers",),
+    ("link",),
     ("devices",),
     ("faults",),
     ("comparing",),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hypr_neuro.compilers.c.learning.feedback import ways_text, weights_name
 from hypr_neuro.compilers.c.learning.field import Field, word
 from hypr_neuro.compilers.c.learning.history import Read
-from hypr_neuro.compilers.c.learning.memory import fields
+from hypr_neuro.compilers.c.learning.memory import event_count, fields
 from hypr_neuro.compilers.c.learning.program import LearningProgram, RowPart, SynapseList
 from hypr_neuro.compilers.c.learning.source import (
     Jacobian,
@@ -58,6 +58,7 @@ class LayerText:
             "fan": self._fan(),
             "size": self.at["size"],
             "np": len(self.model.fixed_per_neuron) + len(self.model.fixed_constants),
+            "events": event_count(self.numbers),
             "step": c_name(self.model.fixed_step),
             "jacobian": c_name(self.model.fixed_jacobian),
         }

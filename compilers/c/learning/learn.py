@@ -26,7 +26,7 @@ from hypr_neuro.compilers.c.learning.build import SOURCES
 from hypr_neuro.compilers.c.learning.feedback import back_kernels, signal_lines, signals_text
 from hypr_neuro.compilers.c.learning.field import advance
 from hypr_neuro.compilers.c.learning.layer import LayerText
-from hypr_neuro.compilers.c.learning.memory import learned_arrays, memory_by_section, struct_text
+from hypr_neuro.compilers.c.learning.memory import event_count, learned_arrays, memory_by_section, struct_text
 from hypr_neuro.compilers.c.learning.program import LearningProgram
 from hypr_neuro.compilers.c.learning.tables import tables
 from hypr_neuro.compilers.c.learning.targets import (
@@ -52,7 +52,7 @@ from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.jit import tagged_functions
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.feedback import learning_signal
-from hypr_neuro.sim.learning.options import LearnOptions, as_rate
+from hypr_neuro.sim.learning.options import TARGETS, LearnOptions, as_rate
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.update import momentum_step, weight_step
 
@@ -128,6 +128,8 @@ def _header(program: LearningProgram) -> str:
         tail=plan.clock.learning_tail,
         largest=program.input_limit,
         layers=len(plan.layers),
+        targets=TARGETS.index(targets),
+        events=lines(1, [f"uint32_t events_{i}[{event_count(layer)}];" for i, layer in enumerate(plan.layers)]),
         output=program.output_kind,
         call=f"{STEP_NAMES[targets]}({CALLS[targets]})",
         name=STEP_NAMES[targets],

@@ -34,6 +34,11 @@ def fields(program: LearningProgram) -> list[Field]:
     return [f for f in order if f.bytes]
 
 
+def event_count(layer: LayerPlan) -> int:
+    """Count the kinds of events of a layer, at least 1, as an array in C has an entry."""
+    return max(len(layer.model.events), 1)
+
+
 def memory_by_section(program: LearningProgram) -> dict[str, int]:
     """Count bytes of RAM by what they are for."""
     total: dict[str, int] = {}

@@ -19,6 +19,7 @@ from hypr_neuro.sim.learning.layer_plan import Tensor
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.update import momentum_step, rounded_step, weight_step
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates.base import STEP_FRACTION
 
 
 def rule_loops(plan: LearningPlan) -> Loops:
@@ -126,9 +127,14 @@ def _weight(program: LearningProgram, residual: int) -> list[str]:
     plan, kind = program.plan, program.weight_kind
     bits = plan.weight_bits
     left = "t->residual[place]" if residual else "0"
+    unit = 1 << (STEP_FRACTION - residual)  # of what a weight keeps
     text = [
         "int64_t changed[3];",
         f"{c_name(weight_step)}(*weight, {left}, step, {bits}, {residual}, {_random(plan)}, changed);",
+        "HN_COUNT(seen, 1);",
+        f"HN_COUNT(small, 2 * step < {unit} && -2 * step < {unit});",
+        "HN_COUNT(saturated, changed[2] != 0);",
+        "HN_COUNT(changed, changed[0] != *weight);",
         f"*weight = ({kind})changed[0];",
     ]
     return text + [f"t->residual[place] = ({word(residual)})changed[1];"] * bool(residual)

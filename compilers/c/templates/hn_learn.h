@@ -48,10 +48,16 @@ extern struct hn_learned hn_learned;
 extern struct hn_learn_memory hn_learn_memory;
 extern struct hn_learn_run hn_learn_run;
 
+/* What is learned from: 0 labels, 1 targets, 2 errors. */
+#define HN_LEARN_TARGETS $targets
+
 #ifdef HN_LEARN_COUNTS
-/* Numbers that were clipped so far, by layer. */
+/* Counted so far: numbers that were clipped, by layer; weights that ended at their limit and that changed, steps below half
+ * a unit and all that were not 0; events of each layer's states, which hn_learn_infer counts, too. */
 extern struct hn_learn_counts {
     uint32_t signals, jacobians[$layers], eligibilities[$layers], accumulators[$layers];
+    uint32_t saturated, changed, small, seen;
+$events
 } hn_learn_counts;
 #endif
 

@@ -21,6 +21,11 @@ $currents
         for (int32_t k = 0; k < $d; k++) {
             run->state_$i[i][k] = ($state_type)s[k];
         }
+#ifdef HN_LEARN_COUNTS
+        for (uint32_t k = 0; k < $events; k++) {
+            hn_learn_counts.events_$i[k] += (uint32_t)(events >> k & 1);
+        }
+#endif
 $keep
     }
 }

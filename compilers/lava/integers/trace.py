@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from hypr_neuro.compilers.lava.integers.batch import run_in_lava
-from hypr_neuro.compilers.lava.record import recorded_states, trace_of_rows
+from hypr_neuro.compilers.rows import recorded_states, trace_of_rows
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.traces.trace import Trace

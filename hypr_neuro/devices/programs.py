@@ -1,0 +1,65 @@
+"""Programs that were compiled in this process, by what they compute: the same one is not compiled twice."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+from hypr_neuro.compilers.c import build
+from hypr_neuro.compilers.c.link import build_linked, write_linked
+from hypr_neuro.graph.integer import IntegerNetwork, as_integer
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.options import LearnOptions
+
+KEPT = 32
+"""Programs that are kept, the last used ones."""
+LEAST_ROOM = {build.HOST.name: 1 << 16, build.CORTEX_M4.name: 1 << 12}
+"""Bytes of a request's body; where a step with its states takes more, that."""
+_programs: OrderedDict[tuple[str, bytes], Path] = OrderedDict()
+
+
+def built_program(
+    network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None, toolchain: build.Toolchain
+) -> tuple[Path, bytes]:
+    """Return the program for a network, and its digest; it is compiled unless the same one was.
+
+    Raises
+    ------
+    InputError
+        For what C cannot compute.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="hypr-neuro-c-"))
+    try:
+        digest = write_linked(network, options, folder)
+        key = toolchain.name, digest
+        if key in _programs and _programs[key].is_file():
+            _programs.move_to_end(key)
+            shutil.rmtree(folder, ignore_errors=True)
+            return _programs[key], digest
+        room = max(LEAST_ROOM[toolchain.name], _room(network))
+        program = build_linked(folder, toolchain, learns=options is not None, room=room)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if not _programs:
+        atexit.register(_forget_all)
+    _programs[key] = program
+    while len(_programs) > KEPT:
+        _, oldest = _programs.popitem(last=False)
+        shutil.rmtree(oldest.parent, ignore_errors=True)
+    return program, digest
+
+
+def _room(network: QuantizedNetwork | IntegerNetwork) -> int:
+    """Return bytes of a step's input, or of all that it gives with states and traces of outputs, whichever is more."""
+    integer, _ = as_integer(network)
+    held = sum(p.size * (p.model.d + 2) for p in integer.populations)
+    return 8 * held + 4 * (integer.inputs + integer.output_size) + 64
+
+
+def _forget_all() -> None:
+    for program in _programs.values():
+        shutil.rmtree(program.parent, ignore_errors=True)
