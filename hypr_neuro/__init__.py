@@ -49,6 +49,7 @@ _MODULES = {
     "run_float": "run.run_float",
     "scale_to_rate": "train.initial",
     "simulate": "sim.engine",
+    "split_gap": "comparing.gap",
     "study": "studies.api",
     "train": "train.loop",
     "write_netx": "compilers.netx",
@@ -58,6 +59,7 @@ _MODULES = {
 if TYPE_CHECKING:
     from hypr_neuro.comparing.compare import compare
     from hypr_neuro.comparing.diff import diff
+    from hypr_neuro.comparing.gap import split_gap
     from hypr_neuro.compilers import compile_network as compile
     from hypr_neuro.compilers import place_network as place
     from hypr_neuro.compilers.lava.from_lava import from_lava
@@ -129,6 +131,7 @@ __all__ = [
     "run_float",
     "scale_to_rate",
     "simulate",
+    "split_gap",
     "study",
     "train",
     "write_netx",
