@@ -1,4 +1,4 @@
-"""`hypr-neuro diff`: where two traces part."""
+"""`hypr-neuro diff`: where two traces part, or two devices on the same samples."""
 
 from __future__ import annotations
 
@@ -7,26 +7,54 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hypr_neuro.cli.console import command
-from hypr_neuro.cli.options import Json
+from hypr_neuro.cli.choices import DEVICES, choice
+from hypr_neuro.cli.console import RichConsole, command
+from hypr_neuro.cli.options import DATA, RUN, Data, DataDir, Encode, Json, Seed
 from hypr_neuro.cli.tables import emit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypr_neuro.comparing.diff import Arrivals, Diff, Window
+    from hypr_neuro.data import SequenceData
+    from hypr_neuro.exchange.loading import AnyNetwork
+    from hypr_neuro.traces.trace import Trace
 
 EXAMPLES = (
     "hypr-neuro diff a.trace b.trace",
     "hypr-neuro diff float.trace sim.trace --tolerance 0.02",
+    "hypr-neuro diff sim.h5 recorded.nir --dt 0.001",
+    "hypr-neuro diff runs/a --device sim --device lava --samples 4",
 )
 SHOWN = 12
 
 
 @command
 def run(
-    expected: Annotated[Path, typer.Argument(help="Trace file of `simulate --trace`.")],
-    got: Annotated[Path, typer.Argument(help="Another one, of the same samples.")],
+    expected: Annotated[
+        Path,
+        typer.Argument(
+            help="Trace file of `simulate --trace`, or a .nir of recorded data; with --device a network of "
+            "integers, or a run folder that holds one."
+        ),
+    ],
+    got: Annotated[Path | None, typer.Argument(help="Another trace, of the same samples.")] = None,
+    device: Annotated[
+        list[str] | None,
+        choice(DEVICES, help="Two devices to run the network on, the expected one first.", rich_help_panel=RUN),
+    ] = None,
+    data: Data = None,
+    data_dir: DataDir = None,
+    encode: Encode = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Only the first test samples (with --device).", rich_help_panel=DATA),
+    ] = None,
+    seed: Seed = 0,
+    dt: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Length of a step, for events in a .nir file of another program."),
+    ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
@@ -38,17 +66,81 @@ def run(
     ] = 3,
     json: Json = False,
 ) -> None:
-    """Show the first step, layer, sample and neuron at which two traces differ; exit code 0 if equal, 1 if not."""
-    from hypr_neuro.comparing.diff import diff
-    from hypr_neuro.traces.trace import Trace
+    """Show the first step, layer, sample and neuron at which two traces differ; exit code 0 if equal, 1 if not.
 
-    difference = diff(Trace.load(expected), Trace.load(got), tolerance=tolerance, window=window)
+    With --device twice, the test samples of a run are run on both devices, and their traces compared.
+    """
+    from hypr_neuro.cli.trace_files import load_both
+    from hypr_neuro.comparing.diff import diff
+
+    _check_options(got, device, {"--data": data, "--data-dir": data_dir, "--encode": encode, "--samples": samples}, dt)
+    if device:
+        net, sequences = _to_run(expected, data, data_dir, encode, seed, samples)
+        traces = [_on_device(net, sequences, name, quiet=json) for name in device]
+    else:
+        assert got is not None
+        traces = list(load_both(expected, got, dt))
+    difference = diff(*traces, tolerance=tolerance, window=window)
     if json:
         emit(difference.as_dict(), True)
     else:
         _show(difference, tolerance)
     if not difference.equal:
         raise typer.Exit(1)
+
+
+def _check_options(got: Path | None, device: list[str] | None, of_runs: dict[str, object], dt: float | None) -> None:
+    """Raise InputError unless two traces are given, or two devices, and options that go with them."""
+    from hypr_neuro.errors import InputError
+
+    if not device:
+        given = [name for name, value in of_runs.items() if value is not None]
+        if given:
+            raise InputError(f"{given[0]} says what devices run; give --device twice, or leave it out")
+        if got is None:
+            raise InputError("one trace is given, rule: two, or a network and --device twice")
+        return
+    if got is not None:
+        raise InputError(f"'{got}' and --device: devices run one network; leave out the second file")
+    if len(device) != 2:
+        raise InputError(f"--device {' --device '.join(device)}, rule: two devices, such as --device sim --device lava")
+    if dt is not None:
+        raise InputError("--dt is for traces in files; leave it out, the network says how long a step is")
+
+
+def _to_run(
+    network: Path, data: str | None, data_dir: Path | None, encode: str | None, seed: int, samples: int | None
+) -> tuple[AnyNetwork, SequenceData]:
+    """Return a network, of a run folder that of integers, and the samples that devices are compared on."""
+    import numpy as np
+
+    from hypr_neuro.cli.graphs import encoded
+    from hypr_neuro.cli.options import with_encoder
+    from hypr_neuro.cli.predictions import sequences_of
+    from hypr_neuro.cli.run_data import choose_data
+    from hypr_neuro.exchange.loading import load
+
+    path = network / "quantized.h5" if network.is_dir() else network
+    net = load(path)
+    source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=path)
+    sequences, labelled = sequences_of(source, net, path)
+    if labelled:
+        sequences = sequences.part("test")
+    if samples is not None:
+        sequences = sequences.take(np.arange(min(samples, len(sequences))))
+    return net, encoded(net, sequences)
+
+
+def _on_device(net: AnyNetwork, sequences: SequenceData, name: str, *, quiet: bool) -> Trace:
+    """Return what a network did on a device: spikes, and the states if the device records them."""
+    from hypr_neuro.cli.graphs import record_all, run_on
+    from hypr_neuro.devices import make_device
+
+    asked = record_all(net)
+    if "states" not in make_device(name).capabilities:
+        asked = [quantity for quantity in asked if quantity == "spikes"]
+    with RichConsole(quiet=quiet).progress(name) as advance:
+        return run_on(net, sequences, name, asked, lambda done, total: advance(done, total, "steps"))
 
 
 def _show(difference: Diff, tolerance: float | None) -> None:

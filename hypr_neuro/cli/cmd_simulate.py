@@ -28,6 +28,7 @@ from hypr_neuro.cli.options import (
 from hypr_neuro.cli.predictions import path_of, sequences_of, told_of, write_predictions
 from hypr_neuro.cli.run_data import choose_data
 from hypr_neuro.cli.tables import emit
+from hypr_neuro.cli.trace_files import save_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +53,7 @@ EXAMPLES = (
     "hypr-neuro simulate runs/a/quantized.h5 --data unlabelled.npz --predictions out.csv",
     "hypr-neuro simulate runs/a/quantized.h5 --samples 4 --device lava --trace a.trace",
 )
-TRACES, ANSWERS = (".h5", ".hdf5"), (".csv", ".npz")
+TRACES, ANSWERS = (".h5", ".hdf5", ".nir"), (".csv", ".npz")
 """Endings of the files that it writes."""
 COUNTED = ("synaptic operations", "saturations and wraps")
 
@@ -81,7 +82,11 @@ def run(
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option("--trace", help="File to write what was recorded to, for `hypr-neuro diff`.", rich_help_panel=RUN),
+        typer.Option(
+            "--trace",
+            help="File to write what was recorded to, for `hypr-neuro diff`: .h5 or .nir.",
+            rich_help_panel=RUN,
+        ),
     ] = None,
     record: Annotated[
         list[str] | None,
@@ -106,7 +111,8 @@ def run(
 ) -> None:
     """Run a network: accuracy or squared error, firing rates, saturations and costs, beside float if asked for.
 
-    An .npz without labels (key x, or x_test) gives rates and answers, which are written to a file.
+    An .npz without labels (key x, or x_test), or recorded input in a .nir file, gives rates and answers, which are
+    written to a file.
     """
     import numpy as np
 
@@ -140,7 +146,7 @@ def run(
     with RichConsole(quiet=json).progress("simulate") as advance:
         recorded = _run(net, encoded_samples, device, asked, advance, parse_faults(fault or (), seed))
     if trace is not None:
-        _kept(recorded, record).save(trace)
+        save_trace(_kept(recorded, record), trace)
     readout = _in_units(net, network, recorded.readout, samples_run)
     answers, score = predict(readout, samples_run), None
     warn_if_mute(bool(np.any(readout)), samples_run)

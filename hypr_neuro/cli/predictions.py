@@ -26,7 +26,8 @@ def sequences_of(source: DataSource, net: AnyNetwork, network: Path) -> tuple[Se
 
     path = Path(source.folder or ".") / source.name
     outputs = sum(p.size for p in net.populations if p.name in net.outputs)
-    if not source.name.endswith(".npz") or not is_unlabelled(path):
+    content = _recorded(path, net) if source.name.endswith(".nir") else None
+    if content is None and not (source.name.endswith(".npz") and is_unlabelled(path)):
         data = source.load()
         check_fit(net.inputs, outputs, data)
         return data, True
@@ -40,10 +41,18 @@ def sequences_of(source: DataSource, net: AnyNetwork, network: Path) -> tuple[Se
         encoder=getattr(net, "encoder", None),
         per_step=told.get("labels") == "per step",
         regression="targets" in told,
+        content=content,
     )
     check_channels(data, net.inputs)
     print(f"data: '{path}' has no labels, so there is nothing to score", file=sys.stderr)
     return data, False
+
+
+def _recorded(path: Path, net: AnyNetwork) -> dict[str, Array]:
+    """Return the input in a file of NIR's data format; events in steps of the network's dt."""
+    from hypr_neuro.exchange.nir.data_read import read_input
+
+    return {"x": read_input(path, dt=getattr(net, "dt", None))}
 
 
 def path_of(predictions: Path | None, network: Path, data: SequenceData, *, labelled: bool) -> Path | None:

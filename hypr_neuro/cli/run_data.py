@@ -12,6 +12,9 @@ from hypr_neuro.cli.options import ENCODE, data_arguments, get_data
 if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
 
+FILES = (".npz", ".nir")
+"""Endings of data that are a file."""
+
 
 @dataclass(frozen=True)
 class DataSource:
@@ -46,7 +49,7 @@ class DataSource:
         """Keep it in a run folder, with absolute paths."""
         from hypr_neuro.files.run_folder import SOURCE, RunFolder
 
-        name = str(Path(self.name).absolute()) if self.name.endswith(".npz") else self.name
+        name = str(Path(self.name).absolute()) if self.name.endswith(FILES) else self.name
         place = None if self.folder is None else str(Path(self.folder).absolute())
         RunFolder(folder).write(SOURCE, asdict(self) | {"name": name, "folder": place})
 
@@ -55,7 +58,7 @@ class DataSource:
         return self._place() == other._place() and self.options == other.options
 
     def _place(self) -> tuple[str, str | None]:
-        file = str(Path(self.name).absolute()) if self.name.endswith(".npz") else self.name
+        file = str(Path(self.name).absolute()) if self.name.endswith(FILES) else self.name
         return file, None if self.folder is None else str(Path(self.folder).absolute())
 
 

@@ -38,6 +38,7 @@ def unlabelled_sequences(
     encoder: Mapping[str, Any] | None = None,
     per_step: bool = False,
     regression: bool = False,
+    content: Mapping[str, Array] | None = None,
 ) -> SequenceData:
     """Return the sequences of a file with labels that stand for nothing, so that `predict` tells what is asked.
 
@@ -53,13 +54,15 @@ def unlabelled_sequences(
         That of the network, which takes its place where the file holds fractions or vectors.
     per_step, regression
         Whether the network answers in every step, and with targets.
+    content
+        Arrays by key, of a file that is no .npz.
 
     Raises
     ------
     InputError
         For arrays that are no sequences.
     """
-    content = read_arrays(path, ())
+    content = read_arrays(path, ()) if content is None else dict(content)
     if "x" in content:
         content = {"x_test": content["x"]}
     names = [name for part in PARTS if (name := f"x_{part}") in content]

@@ -92,6 +92,7 @@ class Sides:
         self.origins = _origins(*self.traces)
         self.arrays = tuple(_arrays(t, o) for t, o in zip(self.traces, self.origins, strict=True))
         self.notes: list[str] = []
+        self._check_time()
         self._find_samples()
         self._find_steps()
         self._check_input()
@@ -102,6 +103,14 @@ class Sides:
 
     def _latency(self, side: int, layer: str) -> int:
         return self.origins[side].latency.get(layer, 0)
+
+    def _check_time(self) -> None:
+        expected, got = (o.dt for o in self.origins)
+        if expected is not None and got is not None and not np.isclose(expected, got, rtol=1e-6, atol=0.0):
+            raise InputError(
+                f"a step is {expected:g} s in the expected trace, {got:g} s in the other, rule: as long in both; "
+                "record both with the same dt"
+            )
 
     def _find_samples(self) -> None:
         numbers = [o.samples or range(t.readout.shape[0]) for t, o in zip(self.traces, self.origins, strict=True)]
@@ -266,7 +275,8 @@ def _arrays(trace: Trace, origin: Origin) -> dict[Key, Array]:
     """Return everything recorded as (steps, sample, neuron), in the order of a step."""
     arrays: dict[Key, Array] = {(layer, quantity): array for layer, quantity, array in trace.recorded()}
     first = 0
-    for layer, size in origin.outputs or ((origin.layers[-1], trace.readout.shape[2]),):
+    sizes = origin.outputs or ((origin.layers[-1], trace.readout.shape[2]),)
+    for layer, size in sizes if trace.readout.shape[2] else ():
         arrays[layer, OUTPUT] = trace.readout[:, :, first : first + size].transpose(1, 0, 2)
         first += size
     unknown = {layer for layer, _ in arrays} - set(origin.layers)

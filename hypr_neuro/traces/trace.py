@@ -66,6 +66,8 @@ class Origin:
         Layers whose output is spikes, which have no scale.
     outputs
         Layers that give the readout, side by side, with their neurons; () for the last layer alone.
+    dt
+        Seconds of a step, None if unknown.
     """
 
     arithmetic: str
@@ -79,6 +81,7 @@ class Origin:
     samples: tuple[int, ...] | None = None
     spiking: tuple[str, ...] = ()
     outputs: tuple[tuple[str, int], ...] = ()
+    dt: float | None = None
 
     def __post_init__(self) -> None:
         if self.arithmetic not in (FLOAT, INTEGER):
@@ -96,6 +99,8 @@ class Origin:
             raise InputError(f"outputs {self.outputs}, rule: layers, of at least one neuron each")
         if self.samples is not None and len(set(self.samples)) != len(self.samples):
             raise InputError("samples: a number occurs twice, rule: each sample has a number of its own")
+        if self.dt is not None and not 0 < self.dt < float("inf"):
+            raise InputError(f"dt = {self.dt}, rule: above 0 s, finite")
 
     def scale(self, layer: str, what: str) -> float | None:
         """Return integer units of one real unit of a state, a current or the output: 1 in float, None if unknown."""
@@ -111,7 +116,7 @@ class Trace:
     Attributes
     ----------
     readout : (sample, T, outputs)
-        Already shifted back to float time.
+        Already shifted back to float time; of no outputs where nobody recorded it.
     spikes
         By layer name (hidden layers).
     states
@@ -172,7 +177,8 @@ class Trace:
             "readout": self.readout
         }
         for name, array in (arrays if self.input is None else arrays | {"input": self.input}).items():
-            if array.dtype.kind not in "biuf" or 0 in array.shape:
+            # a readout without outputs was not recorded; it still says how many samples and steps there are
+            if array.dtype.kind not in "biuf" or 0 in (array.shape[:2] if name == "readout" else array.shape):
                 raise InputError(f"{where}: {name} is {array.dtype} of shape {array.shape}, rule: numbers, not empty")
         outputs = self.origin.outputs if self.origin is not None else ()
         if outputs and sum(size for _, size in outputs) != self.readout.shape[2]:
@@ -226,7 +232,7 @@ class Trace:
                 events=dict(meta["events"]),
                 rates=dict(meta["rates"]),
                 synaptic_operations=meta["synaptic_operations"],
-                origin=_loaded_origin(meta["origin"]),
+                origin=loaded_origin(meta["origin"]),
                 input=arrays.get("input"),
             )
             trace.check()
@@ -235,7 +241,8 @@ class Trace:
         return trace
 
 
-def _loaded_origin(entry: dict[str, Any] | None) -> Origin | None:
+def loaded_origin(entry: dict[str, Any] | None) -> Origin | None:
+    """Return an origin from plain data, as `asdict` and JSON leave it; None of None."""
     if entry is None:
         return None
     links = tuple(Link(e["source"], e["target"], tuple(e["lags"])) for e in entry["links"])
@@ -303,6 +310,7 @@ def float_origin(net: Network, device: str = "", samples: tuple[int, ...] | None
         samples=samples,
         spiking=_spiking(net),
         outputs=tuple((name, net.population(name).size) for name in net.outputs),
+        dt=net.dt,
     )
 
 
@@ -335,6 +343,7 @@ def integer_origin(
         samples=samples,
         spiking=_spiking(integers),
         outputs=tuple((p.name, p.size) for name in integers.outputs for p in integers.populations if p.name == name),
+        dt=network.dt if isinstance(network, QuantizedNetwork) else None,
     )
 
 

@@ -215,3 +215,51 @@ def test_traces_that_do_not_go_together_are_refused(folder: Path, tmp_path: Path
     assert "traces of different input: sample 0, step 0, channel" in refusal(
         "diff", folder / "sim.h5", tmp_path / "train.h5"
     )
+
+
+# --- NIR's data format, and devices
+
+
+def test_traces_in_nirs_data_format(folder: Path, altered: Path, tmp_path: Path) -> None:
+    line = ("simulate", folder / "quantized.h5", "--data", folder / "data.npz", "--trace")
+    assert called(*line, tmp_path / "sim.nir").returncode == 0
+    done = called("diff", folder / "sim.h5", tmp_path / "sim.nir")
+    assert done.returncode == 0, done.stderr
+    assert "equal: layers.0 u, v, spikes; layers.1 u, v, spikes; readout u, output" in done.stdout
+    first = json.loads(called("diff", tmp_path / "sim.nir", altered, "--json").stdout)["first"]
+    assert [first[key] for key in ("layer", "what", "step", "sample", "neuron")] == ["layers.1", "u", 12, 3, 4]
+
+
+def test_recorded_input_is_run(folder: Path, tmp_path: Path) -> None:
+    import nir
+
+    x = np.load(folder / "data.npz")["x_test"]
+    events = nir.TimeGriddedData(x.astype(bool), 1e-3).to_event(1000)
+    nir.write_data(tmp_path / "x.nir", nir.NIRGraphData({"input": nir.NIRNodeData({"spikes": events})}))
+    out = ("--trace", tmp_path / "a.h5", "--predictions", tmp_path / "a.csv")
+    done = called("simulate", folder / "quantized.h5", "--data", tmp_path / "x.nir", *out)
+    assert done.returncode == 0, done.stderr
+    assert called("diff", folder / "sim.h5", tmp_path / "a.h5").returncode == 0
+
+
+def test_two_devices_on_one_network(folder: Path) -> None:
+    line = ("diff", folder / "quantized.h5", "--data", folder / "data.npz", "--device", "sim", "--samples", "3")
+    done = called(*line, "--device", "sim", "--json")
+    assert done.returncode == 0, done.stderr
+    assert ["layers.0", "spikes"] in json.loads(done.stdout)["equal_arrays"]
+
+
+@needs_lava
+def test_the_simulator_and_lava_on_one_network(folder: Path) -> None:
+    line = ("diff", folder / "quantized.h5", "--data", folder / "data.npz", "--samples", "2")
+    done = called(*line, "--device", "sim", "--device", "lava")
+    assert (done.returncode, "equal: layers.0 u, v, spikes" in done.stdout) == (0, True), done.stderr
+
+
+def test_options_that_do_not_go_together(folder: Path) -> None:
+    trace, net = folder / "sim.h5", folder / "quantized.h5"
+    assert "one trace is given" in refusal("diff", trace)
+    assert "give --device twice" in refusal("diff", trace, trace, "--samples", "3")
+    assert "leave out the second file" in refusal("diff", net, trace, "--device", "sim", "--device", "sim")
+    assert "rule: two devices" in refusal("diff", net, "--device", "sim")
+    assert "--dt is for traces in files" in refusal("diff", net, "--device", "sim", "--device", "sim", "--dt", "1")

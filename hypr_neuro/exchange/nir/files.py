@@ -29,15 +29,22 @@ TRIAL_SECONDS = 30.0
 TRIAL_BYTES_PER_SECOND = 1e7
 
 
-def read_tree(path: Path) -> dict[str, Any]:
-    """Return the file as nested dicts of arrays and strings; raise FileFormatError, never crash, for a damaged file."""
+ATTRIBUTES = ""
+"""Key of a group's attributes among its entries; no entry of HDF5 has that name."""
+
+
+def read_tree(path: Path, *, attributes: bool = False) -> dict[str, Any]:
+    """Return the file as nested dicts of arrays and strings; raise FileFormatError, never crash, for a damaged file.
+
+    With `attributes`, those of each group stand in it under `ATTRIBUTES`.
+    """
     if not path.is_file():
         raise FileFormatError(f"{missing(path)}; give the path of a NIR file")
     try:
         if not is_sealed(path):
             _trial(path)
         with h5py.File(path, "r") as file:
-            return _TreeReader(path.stat().st_size).group(file, "", 0)
+            return _TreeReader(path.stat().st_size, attributes).group(file, "", 0)
     except InputError:
         raise
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ValueError on damaged files
@@ -54,7 +61,8 @@ def _trial(path: Path) -> None:
 class _TreeReader:
     """Read an HDF5 tree into nested dicts, with a budget of depth, entries and bytes; plain links only."""
 
-    def __init__(self, file_size: int) -> None:
+    def __init__(self, file_size: int, attributes: bool) -> None:
+        self.attributes = attributes
         self.entries = MAX_ENTRIES
         self.bytes = MAX_EXPANSION * file_size + 1_000_000
 
@@ -66,7 +74,7 @@ class _TreeReader:
                 f"group {where!r}: deeper than {MAX_DEPTH} levels, rule: no cycles, at most "
                 f"{MAX_NESTING} graphs inside each other; write it again"
             )
-        entries: dict[str, Any] = {}
+        entries: dict[str, Any] = {ATTRIBUTES: self.attributes_of(group, path)} if self.attributes else {}
         for name in group:
             entry_path = f"{path}/{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -83,6 +91,17 @@ class _TreeReader:
                 else self.value(item, entry_path)
             )
         return entries
+
+    def attributes_of(self, group: h5py.Group, path: str) -> dict[str, Any]:
+        """Return the attributes of a group; raise FileFormatError where the budget is spent."""
+        values = {}
+        for name in group.attrs:
+            self.entries -= 1
+            self.bytes -= int(group.attrs.get_id(name).get_storage_size())
+            if self.entries < 0 or self.bytes < 0:
+                raise FileFormatError(f"attributes of '{path}': more than the file can hold; write it again")
+            values[name] = group.attrs[name]
+        return values
 
     def value(self, item: Any, path: str) -> Any:
         """Return an array, a number or a text; raise FileFormatError where the budget is spent."""
@@ -107,4 +126,4 @@ def one_line(error: Exception) -> str:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     with h5py.File(target, "r") as trial:
-        _TreeReader(target.stat().st_size).group(trial, "", 0)
+        _TreeReader(target.stat().st_size, attributes=True).group(trial, "", 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -80,19 +81,28 @@ def json_text(what: str, value: Any) -> str:
 
 def output_names(net: Network) -> list[str]:
     """Return the nodes of the outputs, in whose order of names readers of NIR put them side by side."""
-    count = len(net.outputs)
+    return output_nodes(len(net.outputs))
+
+
+def output_nodes(count: int) -> list[str]:
+    """Return the nodes of so many outputs."""
     return ["output"] if count == 1 else [f"output_{i:0{len(str(count - 1))}}" for i in range(count)]
 
 
 def population_nodes(net: Network) -> dict[str, str]:
     """Return the node of each population: its name without what is unsafe in one, numbered where that is taken."""
-    taken, names = {"input", "input_flat", *output_names(net)}, {}
-    for i, p in enumerate(net.populations):
-        name = UNSAFE.sub("_", p.name) or f"population{i}"
-        names[p.name], k = name, i
-        while names[p.name] in taken:
-            names[p.name], k = f"{name}_{k}", k + 1
-        taken.add(names[p.name])
+    return nodes_of([p.name for p in net.populations], len(net.outputs))
+
+
+def nodes_of(populations: Sequence[str], outputs: int) -> dict[str, str]:
+    """Return the node of each population by its name, in a network of so many outputs."""
+    taken, names = {"input", "input_flat", *output_nodes(outputs)}, {}
+    for i, population in enumerate(populations):
+        name = UNSAFE.sub("_", population) or f"population{i}"
+        names[population], k = name, i
+        while names[population] in taken:
+            names[population], k = f"{name}_{k}", k + 1
+        taken.add(names[population])
     return names
 
 
