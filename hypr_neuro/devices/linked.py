@@ -18,6 +18,7 @@ from hypr_neuro.devices.linked_learner import LinkedLearner, input_bytes
 from hypr_neuro.devices.prepared import Prepared
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.graph.integer import IntegerNetwork, as_integer
+from hypr_neuro.link.faults import FaultyFrames, MessageFaults
 from hypr_neuro.link.requests import Kind, LinkLostError, LinkStatistics, Program, Requests
 from hypr_neuro.link.transport import Transport
 from hypr_neuro.numbers.arrays import Array
@@ -28,6 +29,7 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.traces.trace import Trace
 
 FUNCTIONS = "its program runs by itself and cannot call into this one; learn on 'sim'"
+PATIENCE = 20.0
 ATTEMPTS = 3
 """Times that a device is started anew in one call."""
 
@@ -60,23 +62,26 @@ class LinkedDevice(DeviceBase):
     address : str
         Where it is, "" for one that is started here.
     timeout : float
-        Seconds for an answer before a request is sent again.
+        Seconds without an answer after which the device is started anew; a request is sent again before.
 
     Attributes
     ----------
     link : LinkStatistics
         What the link has carried.
+    link_faults : MessageFaults or None
+        Faults of the link, set before a network is loaded.
     """
 
     missing: Mapping[str, str] = {"functions": FUNCTIONS}
 
-    def __init__(self, address: str = "", *, timeout: float = 5.0) -> None:
+    def __init__(self, address: str = "", *, timeout: float = PATIENCE) -> None:
         super().__init__(address)
         if not 0 < timeout < float("inf"):
             raise InputError(f"device '{self.name}': timeout = {timeout}, rule: above 0 seconds")
         self.timeout = timeout
         self.link = LinkStatistics()
-        self.frame_faults: Any = None
+        self.link_faults: MessageFaults | None = None
+        self._faulty: FaultyFrames | None = None
         self._requests: Requests | None = None
         self._program: Program | None = None
 
@@ -90,9 +95,10 @@ class LinkedDevice(DeviceBase):
         """Reach the program that is loaded, and begin a session; InputError if it is another one."""
         made = self._made("load")
         if self._requests is None:
-            self._requests = Requests(
-                self._transport(made), f"device '{self.name}'", timeout=self.timeout, changed=self.frame_faults
-            )
+            name = f"device '{self.name}'"
+            if self.link_faults is not None and self._faulty is None:
+                self._faulty = FaultyFrames(self.link_faults, name)
+            self._requests = Requests(self._transport(made), name, timeout=self.timeout, changed=self._faulty)
             self._requests.statistics = self.link
         self._requests.transport.open()
         self._program = self._requests.begin()

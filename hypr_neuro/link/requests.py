@@ -16,6 +16,8 @@ from hypr_neuro.link.transport import LinkClosedError, Transport
 VERSION = 1
 SEQUENCES = 1 << 16
 HELLO = struct.Struct("<BBI16s9I")
+FIRST_WAIT = 0.2
+"""Seconds, at least, before a request is sent again."""
 LATENCIES = 4096
 """Round trips whose time is kept."""
 
@@ -135,9 +137,8 @@ class Requests:
     name : str
         What to call the device in errors.
     timeout : float
-        Seconds for an answer before the request is sent again.
-    attempts : int
-        Times that a request is sent.
+        Seconds without an answer after which nobody is there. Before, the request is sent again, ever less often: first
+        after four times as long as answers take.
     changed : callable, optional
         What is made of each frame on its way, for faults: (frame, whether it goes out) to the frames that arrive.
     """
@@ -147,15 +148,15 @@ class Requests:
         transport: Transport,
         name: str,
         *,
-        timeout: float = 5.0,
-        attempts: int = 5,
+        timeout: float = 20.0,
         changed: Callable[[bytes, bool], list[bytes]] | None = None,
     ) -> None:
-        self.transport, self.name, self.timeout, self.attempts = transport, name, timeout, attempts
+        self.transport, self.name, self.timeout = transport, name, timeout
         self.changed, self.statistics = changed, LinkStatistics()
         self.session, self.sequence = 0, secrets.randbelow(SEQUENCES)
         self._received = bytearray()
         self._frames: list[bytes] = []
+        self._usual = 0.0
 
     def begin(self) -> Program:
         """Begin a session; return what the program says of itself. Raise HyprError if nobody answers."""
@@ -199,18 +200,21 @@ class Requests:
         frame = request_frame(kind, self.sequence, body)
         started = time.monotonic()
         try:
-            for attempt in range(self.attempts):
-                self.statistics.retries += attempt > 0
+            wait, end = max(FIRST_WAIT, 4 * self._usual), started + self.timeout
+            again = 0
+            while time.monotonic() < end:
+                self.statistics.retries += again
                 self._send(frame)
-                answer = self._answer(kind, time.monotonic() + self.timeout)
+                answer = self._answer(kind, min(time.monotonic() + wait, end))
                 if answer is not None:
-                    self.statistics.note(time.monotonic() - started)
+                    seconds = time.monotonic() - started
+                    self._usual += (seconds - self._usual) / 8
+                    self.statistics.note(seconds)
                     return answer
+                wait, again = 2 * wait, 1
         except LinkClosedError as error:
             raise LinkLostError(str(error)) from error
-        raise LinkLostError(
-            f"{self.name}: no answer to {kind.name}, asked {self.attempts} times for {self.timeout:g} s each"
-        )
+        raise LinkLostError(f"{self.name}: no answer to {kind.name} in {self.timeout:g} s")
 
     def _send(self, frame: bytes) -> None:
         for part in [frame] if self.changed is None else self.changed(frame, True):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+
+from serial_board import serial_bench
 
 from hypr_neuro.devices import Device, DeviceBase, make_device, open_device
 
-SOMEWHERE: dict[str, Callable[[], Iterator[str]]] = {}
-"""By name of a device with an address, what starts the other side and yields "name://address", then ends it."""
-UNREACHABLE: dict[str, str] = {}
+SOMEWHERE: dict[str, Callable[[], AbstractContextManager[str]]] = {"serial": serial_bench}
+"""By name of a device with an address, what starts the other side, gives "name://address", and ends it."""
+UNREACHABLE = {"serial": "serial:///dev/null-of-a-board"}
 """By name of a device with an address, one at which nothing is."""
 
 
@@ -20,7 +22,7 @@ def opened(name: str) -> Iterator[Device]:
         with open_device(name) as device:
             yield device
         return
-    with contextmanager(SOMEWHERE[name])() as address, open_device(address) as device:
+    with SOMEWHERE[name]() as address, open_device(address) as device:
         yield device
 
 
