@@ -250,7 +250,7 @@ def split_gap(
     options = options_for(options or LearnOptions(), data)
     options.check(qnet)
     widening = Widening(net, qnet)
-    splits = []
+    splits: list[GapSplit] = []
     with progress_bar("causes", progress, on_run) as advance:
 
         def told(done: int, total: int, name: str) -> None:

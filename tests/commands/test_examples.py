@@ -14,6 +14,7 @@ NEEDS_DATA = {
     "braille_shifted_sensor": "braille",
     "ecg_on_chip": "ecg",
     "firmware_ecg": "ecg",
+    "gap_by_cause": "ecg",
     "train_braille": "braille",
     "train_ecg": "ecg",
 }

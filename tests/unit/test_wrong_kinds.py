@@ -118,6 +118,8 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "scale_to_rate": (lambda v, out: hn.scale_to_rate(v.copy() if isinstance(v, hn.Network) else v, X, 0.1), FLOATS),
     "simulate": (lambda v, out: hn.simulate(v, X), INTEGERS),
     "simulate, x": (lambda v, out: hn.simulate(QNET, v), {"array"}),
+    "split_gap": (lambda v, out: hn.split_gap(NET, v, DATA), QUANTIZED),
+    "split_gap, net": (lambda v, out: hn.split_gap(v, QNET, DATA), LAYERS),
     "stream_gradients": (lambda v, out: stream_gradients(v, [(X, Y, None)]), FLOATS),
     "study": (lambda v, out: hn.study(v, out / "study"), set()),
     "train": (lambda v, out: hn.train(v.copy() if v is NET else v, DATA, epochs=1), FLOATS),
