@@ -28,6 +28,7 @@ _MODULES = {
     "Trace": "traces.trace",
     "compare": "comparing.compare",
     "compile": "compilers:compile_network",
+    "compare_devices": "comparing.side_by_side",
     "diff": "comparing.diff",
     "encode": "data",
     "estimate": "placement.estimate:estimate_network",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from hypr_neuro.comparing.compare import compare
     from hypr_neuro.comparing.diff import diff
     from hypr_neuro.comparing.gap import split_gap
+    from hypr_neuro.comparing.side_by_side import compare_devices
     from hypr_neuro.compilers import compile_network as compile
     from hypr_neuro.compilers import place_network as place
     from hypr_neuro.compilers.lava.from_lava import from_lava
@@ -109,6 +111,7 @@ __all__ = [
     "Trace",
     "__version__",
     "compare",
+    "compare_devices",
     "compile",
     "diff",
     "encode",

@@ -7,22 +7,22 @@ float and the lowest rung has a name, too: the rest. So the parts add up to the 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.comparing.causes import REST, Ladder, Switch
-from hypr_neuro.comparing.kept import KeptRuns
+from hypr_neuro.comparing.kept import KeptRuns, integer_digest, run_key
 from hypr_neuro.comparing.probes import by_value, cosine_of, integer_gradients
 from hypr_neuro.comparing.scales import scales_of
 from hypr_neuro.comparing.statistics import Interval, interval
 from hypr_neuro.comparing.twin import FloatTwin, arrays_of
 from hypr_neuro.comparing.widening import Widening
-from hypr_neuro.data.score import score_readout
+from hypr_neuro.data.score import Score, score_readout
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
@@ -334,8 +334,7 @@ class _Split:
         if held is None:
             twin = FloatTwin(self.net, self.widest, replace(self.wide_options, noise=()))
             last = twin.learn(self.data, self.epochs, self.part)[-1]
-            score = last.score.accuracy if last.score.squared_error is None else last.score.squared_error
-            held = {"score": score}, last.weights
+            held = {"score": figure_of(last.score)}, last.weights
             if self.kept is not None:
                 self.kept.write(key, *held)
         return held[1], float(held[0]["score"])
@@ -359,22 +358,19 @@ class _Split:
             held = figures, {}
             if self.kept is not None:
                 self.kept.write(key, *held)
+                rmtree(self.kept.unfinished(key))
         told = held[0]
         rung = Rung(tuple(told["on"]), told["score"], told["distance"], told["cosine"], told["digest"])
         self.done[on] = rung
         return rung
 
     def _key(self, name: str, qnet: QuantizedNetwork, options: LearnOptions) -> str:
-        """Name a run by all that it starts from."""
-        text = repr((name, self.epochs, self.part, options.described(), integer_digest(qnet), qnet.profile.dump()))
-        data = hashlib.sha256(self.data.x.tobytes() + self.data.y.tobytes() + self.data.split.tobytes()).hexdigest()
-        return f"{name}-{hashlib.sha256((text + data).encode()).hexdigest()[:16]}"
+        return run_key(name, qnet, self.data, self.epochs, self.part, options)
 
     def _score(self, qnet: QuantizedNetwork) -> float:
         chosen = self.data.part(self.part)
         readout = qnet.for_score(simulate(qnet, chosen.x).readout, regression=self.data.regression)
-        score = score_readout(readout, chosen)
-        return score.accuracy if score.squared_error is None else score.squared_error
+        return figure_of(score_readout(readout, chosen))
 
     def _float_gradients(self) -> list[dict[str, Array]]:
         twin = FloatTwin(self.net, self.widest, replace(self.wide_options, update_on="sample", noise=()))
@@ -393,21 +389,16 @@ class _Split:
         return float(np.mean(known)) if known else float("nan")
 
 
+def figure_of(score: Score) -> float:
+    """Return the accuracy, or the squared error of a regression."""
+    return score.accuracy if score.squared_error is None else score.squared_error
+
+
 def weight_distance(ours: dict[str, Array], real: dict[str, Array]) -> float:
     """Return |ours - real| / |real| over all connections, NaN where all are 0."""
     apart = sum(float(np.sum((w - real[name]) ** 2)) for name, w in ours.items())
     total = sum(float(np.sum(w**2)) for w in real.values())
     return float(np.sqrt(apart / total)) if total > 0 else float("nan")
-
-
-def integer_digest(qnet: QuantizedNetwork) -> str:
-    """Return the sha256 of all integers that learning may change."""
-    digest = hashlib.sha256()
-    for mantissas in qnet.weights().values():
-        digest.update(np.ascontiguousarray(mantissas, np.int64).tobytes())
-    for p in qnet.populations:
-        digest.update(np.ascontiguousarray(p.per_neuron, np.int64).tobytes())
-    return digest.hexdigest()
 
 
 def difference(rung: Rung, below: Rung) -> dict[str, float]:

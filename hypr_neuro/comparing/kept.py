@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hypr_neuro.data.sequence import SequenceData, data_digest
 from hypr_neuro.files.store import load_arrays, make_folder, save_arrays
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.learning.options import LearnOptions
 
 KIND = "hypr-neuro compared run"
 
@@ -41,5 +47,32 @@ class KeptRuns:
         """Return the folder in which a run keeps its own checkpoints."""
         return make_folder(self.folder / "unfinished" / key)
 
+    def drop(self, key: str) -> None:
+        """Throw a run away, if it is there."""
+        self._path(key).unlink(missing_ok=True)
+
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.h5"
+
+
+def run_key(
+    name: str, qnet: QuantizedNetwork, data: SequenceData, epochs: int, part: str, options: LearnOptions | int
+) -> str:
+    """Name a run by all that it starts from: network, profile, data, options, or a seed in their place."""
+    described = options if isinstance(options, int) else options.described()
+    scales = [(p.state_scale, p.current_scale, p.constants.tolist()) for p in qnet.populations]
+    links = [(c.source, c.target, c.exponent, c.trainable) for c in qnet.connections]
+    text = repr((name, epochs, part, described, integer_digest(qnet), qnet.profile.dump(), scales, links))
+    digest = data_digest(data, text, {})
+    word = "".join(c if c.isalnum() or c in "+-_" else "_" for c in name)[:60]
+    return f"{word}-{digest[:16]}"
+
+
+def integer_digest(qnet: QuantizedNetwork) -> str:
+    """Return the sha256 of all integers that learning may change."""
+    digest = hashlib.sha256()
+    for mantissas in qnet.weights().values():
+        digest.update(np.ascontiguousarray(mantissas, np.int64).tobytes())
+    for p in qnet.populations:
+        digest.update(np.ascontiguousarray(p.per_neuron, np.int64).tobytes())
+    return digest.hexdigest()

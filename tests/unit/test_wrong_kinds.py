@@ -102,6 +102,8 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "online_gradients": (lambda v, out: next(online_gradients(v, X, Y, update_every=2)), FLOATS),
     "open_device": (lambda v, out: hn.open_device(v), set()),
     "place": (lambda v, out: hn.place(v), QUANTIZED),
+    "compare_devices": (lambda v, out: hn.compare_devices(v, QNET, DATA), LAYERS),
+    "compare_devices, qnet": (lambda v, out: hn.compare_devices(NET, v, DATA), QUANTIZED),
     "quantize": (lambda v, out: hn.quantize(v, "loihi2", calibration=DATA), FLOATS),
     "quantize, profile": (lambda v, out: hn.quantize(NET, v, calibration=DATA), set()),
     "quantize, calibration": (lambda v, out: hn.quantize(NET, "loihi2", calibration=v), {"data", "array"}),
