@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from serial_board import serial_bench
+from served import served
 
 from hypr_neuro.devices import Device, DeviceBase, make_device, open_device
 
-SOMEWHERE: dict[str, Callable[[], AbstractContextManager[str]]] = {"serial": serial_bench}
+SOMEWHERE: dict[str, Callable[[], AbstractContextManager[str]]] = {"serial": serial_bench, "grpc": served}
 """By name of a device with an address, what starts the other side, gives "name://address", and ends it."""
-UNREACHABLE = {"serial": "serial:///dev/null-of-a-board"}
+UNREACHABLE = {"serial": "serial:///dev/null-of-a-board", "grpc": "grpc://127.0.0.1:1"}
 """By name of a device with an address, one at which nothing is."""
 
 

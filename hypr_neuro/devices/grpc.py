@@ -1,0 +1,128 @@
+"""Device 'grpc://host:port': any device in another room, behind `hypr-neuro serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hypr_neuro.devices.device import DeviceBase, Progress
+from hypr_neuro.devices.prepared import Prepared
+from hypr_neuro.graph.integer import IntegerNetwork
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.sim.engine import check_input
+from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.traces.trace import Trace
+
+if TYPE_CHECKING:
+    from hypr_neuro.remote.link import Link
+    from hypr_neuro.sim.learning.chip_learner import ChipLearner
+
+HERE = {"functions": "it cannot call into this program; learn with functions of your own on 'sim'"}
+
+
+class _Program:
+    """A network that the server has prepared."""
+
+    def __init__(self, link: Link, number: str, network: QuantizedNetwork | IntegerNetwork) -> None:
+        self.link, self.number, self.network = link, number, network
+
+    def discard(self) -> None:
+        """Let the server forget it."""
+        if self.link.lease:
+            self.link.call("Drop", {"program": self.number})
+
+
+class GrpcDevice(DeviceBase):
+    """Runs and learns on the device of a server.
+
+    Parameters
+    ----------
+    address
+        "host:port", with "?ca=FILE" and the other options as a query.
+    token, token_file
+        What the server knows the client by; HYPR_NEURO_TOKEN and HYPR_NEURO_TOKEN_FILE are read without them.
+    ca
+        The server's certificate authority; None: no TLS, on this machine only.
+    insecure
+        Allow no TLS to other machines.
+    patience
+        Seconds for which calls are repeated while nobody answers.
+    name
+        By which a server without tokens knows the client.
+    """
+
+    name = "grpc"
+    address = "host:port"
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        token_file: str | None = None,
+        ca: str | None = None,
+        insecure: bool | None = None,
+        patience: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        from hypr_neuro.remote.link import Link
+
+        super().__init__(address)
+        self.link = Link(
+            address, token=token, token_file=token_file, ca=ca, insecure=insecure, patience=patience, name=name
+        )
+        self.served = ""
+
+    def open(self) -> None:
+        """Connect; what the device there can do is known from then on."""
+        if not self._open:
+            told = self.link.open()
+            self.served, self.missing = str(told["device"]), {**told["missing"], **HERE}
+        super().open()
+
+    def _prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> Any:
+        return self._program(network, options) if self._open else None
+
+    def _program(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> _Program:
+        from hypr_neuro.remote.contents import network_out
+
+        told, _ = self.link.call("Prepare", *network_out(network, options))
+        return _Program(self.link, str(told["program"]), network)
+
+    def _ready(self, prepared: Prepared) -> _Program:
+        """Return the server's program of what runs: numbers that have changed since are prepared anew."""
+        made = prepared.made
+        if made is not None and made.network is prepared.network:
+            return made  # type: ignore[no-any-return]
+        if made is not None:
+            made.discard()
+        fresh = self._program(prepared.network, prepared.options)
+        self._loaded = replace(prepared, made=fresh)
+        return fresh
+
+    def _run(self, prepared: Prepared, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
+        from hypr_neuro.remote.contents import trace_in
+        from hypr_neuro.traces.trace import narrowed
+
+        data = check_input(prepared.network, x)
+        number = self._ready(prepared).number
+        trace = trace_in(*self.link.call("Run", {"program": number, "record": list(record)}, {"x": narrowed(data)}))
+        if on_block is not None:
+            on_block(len(data), len(data))
+        return trace
+
+    def _learner(self, prepared: Prepared, qnet: QuantizedNetwork) -> ChipLearner:
+        from hypr_neuro.remote.learner import RemoteLearner
+
+        assert prepared.options is not None
+        return RemoteLearner(qnet, prepared.options, self.link, self._ready(prepared).number)
+
+    def close(self) -> None:
+        """Leave the server."""
+        super().close()
+        self.link.close()
+
+
+DEVICE = GrpcDevice

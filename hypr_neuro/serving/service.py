@@ -1,0 +1,231 @@
+"""What the server does for each call."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypr_neuro.devices import DeviceBase, Prepared
+from hypr_neuro.errors import HyprError, InputError
+from hypr_neuro.files.store import write_atomically
+from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.remote.contents import counts_out, network_in, network_out, numbers_out, trace_out
+from hypr_neuro.remote.packing import Content
+from hypr_neuro.serving.runs import Run, steps_of, write_bytes
+from hypr_neuro.serving.turns import Turns
+
+
+class LeaseError(HyprError):
+    """No such lease, or another client's."""
+
+
+@dataclass
+class Lease:
+    """A client's right to call, until it expires."""
+
+    client: str
+    until: float
+    programs: dict[str, Prepared] = field(default_factory=dict)
+
+
+class Service:
+    """Lends one device.
+
+    Parameters
+    ----------
+    device
+        That is lent; the service opens it.
+    folder
+        For the runs' journals.
+    seconds
+        Until a lease that is not renewed expires.
+    turn
+        Seconds of a turn while others wait.
+    """
+
+    def __init__(self, device: DeviceBase, folder: Path, seconds: float = 120.0, turn: float = 30.0) -> None:
+        self.device, self.folder, self.seconds = device, folder, seconds
+        self.turns = Turns(turn)
+        self.leases: dict[str, Lease] = {}
+        self.runs: dict[str, Run] = {}
+        self.resident: Run | None = None
+        self.lock = threading.Lock()
+
+    def methods(self) -> dict[str, Callable[[str, dict[str, Any], dict[str, Array]], Content]]:
+        """Return what answers (client, plain data, arrays) of each call."""
+        leased = {
+            "Renew": self._renew,
+            "Leave": self._leave,
+            "Prepare": self._prepare,
+            "Drop": self._drop,
+            "Run": self._run,
+            "Begin": self._begin,
+            "Apply": self._apply,
+            "Look": self._look,
+            "Save": self._save,
+            "Attach": self._attach,
+            "End": self._end,
+        }
+
+        def with_lease(call: Callable[..., Content]) -> Callable[..., Content]:
+            def answer(client: str, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+                return call(self._lease(client, meta), meta, arrays)
+
+            return answer
+
+        return {"Enter": self._enter} | {name: with_lease(call) for name, call in leased.items()}
+
+    # --- leases
+
+    def _enter(self, client: str, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        client = client or f"{str(meta.get('name', 'client'))[:40]}/{secrets.token_hex(4)}"
+        with self.lock:
+            self._expire()
+            if len(self.leases) >= 1000:
+                raise InputError("1000 clients, rule: no more; come back later")
+            lease = secrets.token_hex(32)
+            self.leases[lease] = Lease(client, time.monotonic() + self.seconds)
+        return {
+            "lease": lease,
+            "seconds": self.seconds,
+            "device": self.device.name,
+            "missing": dict(self.device.missing),
+        }, {}
+
+    def _lease(self, client: str, meta: dict[str, Any]) -> Lease:
+        with self.lock:
+            self._expire()
+            lease = self.leases.get(str(meta.get("lease", "")))
+            if lease is None or (client and lease.client != client):
+                raise LeaseError("no such lease, it has expired or is another client's")
+            return lease
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for secret in [secret for secret, lease in self.leases.items() if lease.until < now]:
+            lease = self.leases.pop(secret)
+            self.turns.leave(lease.client)
+
+    def _renew(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        lease.until = time.monotonic() + self.seconds
+        return {}, {}
+
+    def _leave(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        with self.lock:
+            self.leases.pop(str(meta["lease"]), None)
+        self.turns.leave(lease.client)
+        return {}, {}
+
+    # --- networks
+
+    def _prepare(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        network, options = network_in(meta, arrays)
+        if len(lease.programs) >= 64:
+            raise InputError("64 prepared networks, rule: no more; load or drop one")
+        number = secrets.token_hex(8)
+        lease.programs[number] = self.device.prepare(network, options)
+        return {"program": number}, {}
+
+    def _drop(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        lease.programs.pop(str(meta.get("program")), None)
+        return {}, {}
+
+    def _program(self, lease: Lease, meta: dict[str, Any]) -> Prepared:
+        number = str(meta.get("program"))
+        if number not in lease.programs:
+            raise InputError(f"program '{number:.40}' is none of this lease; load the network again")
+        return lease.programs[number]
+
+    def _run(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        program = self._program(lease, meta)
+        with self.turns.of(lease.client):
+            self._make_room()
+            self.device.load(program.network, program.options)
+            trace = self.device.run(arrays["x"].astype(np.int64), [str(name) for name in meta["record"]])
+        return trace_out(trace)
+
+    def _make_room(self) -> None:
+        if self.resident is not None:
+            self.resident.suspend()
+            self.resident = None
+
+    # --- learning
+
+    def _begin(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        program = self._program(lease, meta)
+        name = secrets.token_hex(16)
+        self.runs[name] = Run(self.folder / name, lease.client, network_out(program.network, program.options))
+        return {"run": name}, {}
+
+    def _find(self, lease: Lease, name: str) -> Run:
+        """Return a run of this client's, from its folder where the server has started anew."""
+        with self.lock:
+            run = self.runs.get(name)
+            if run is None and len(name) == 32 and set(name) <= set("0123456789abcdef"):
+                folder = self.folder / name
+                if folder.is_dir():
+                    run = self.runs[name] = Run(folder, lease.client)
+        if run is None:
+            raise InputError(f"run '{name:.40}' is unknown here; begin a new one")
+        return run
+
+    def _placed(self, run: Run) -> Run:
+        if self.resident is not run or run.chip is None:
+            self._make_room()
+            run.place(self.device)
+            self.resident = run
+        return run
+
+    def _apply(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        run, steps = self._find(lease, str(meta["run"])), steps_of(meta, arrays)
+        with self.turns.of(lease.client):
+            return {}, self._placed(run).apply(int(meta["first"]), steps, int(meta["noted"]))
+
+    def _look(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        run = self._find(lease, str(meta["run"]))
+        with self.turns.of(lease.client):
+            chip = self._at(run, meta).chip
+            assert chip is not None
+            if "counts" in meta:
+                return {"counts": counts_out(chip.counts())}, {}
+            return numbers_out(chip.read([str(kind) for kind in meta["kinds"]]))
+
+    def _at(self, run: Run, meta: dict[str, Any]) -> Run:
+        """Place a run and bring it to the step at which its client is."""
+        self._placed(run)
+        if int(meta["at"]) < run.step:
+            run.rewind(int(meta["at"]))
+        return run
+
+    def _save(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        run = self._find(lease, str(meta["run"]))
+        with self.turns.of(lease.client):
+            path = self._at(run, meta).keep()
+            return {}, {"state": np.frombuffer(path.read_bytes(), np.uint8)}
+
+    def _attach(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        """Go on with the run that a checkpoint names if it is here, else with its state in the client's own new run."""
+        step = int(meta["step"])
+        try:
+            run = self._find(lease, str(meta["run"]))
+            if run.digest(step) == meta["sha256"]:
+                return {"run": str(meta["run"])}, {}
+        except InputError:
+            pass
+        own = self._find(lease, str(meta["own"]))
+        with self.turns.of(lease.client):
+            own.step = own.at = step
+            write_atomically(own.state(step), lambda path: write_bytes(path, arrays["state"].tobytes()))
+            own.place(self.device)
+            self.resident = own
+        return {"run": str(meta["own"])}, {}
+
+    def _end(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        return {}, {}
