@@ -4,21 +4,23 @@
     python examples/gap_by_cause.py FOLDER --data braille     FOLDER holds braille_7class.npz
     python examples/gap_by_cause.py FOLDER --quick            one epoch of one seed on few samples
 
-A network learns from random weights, in float and in the integers of --profile (loihi2). Both see 200 training samples
-in the same order. With --keep RUNS an interrupted call goes on where it was.
+A network is trained in float and made integers for --profile (loihi2); then some of its weights and of the sensor's
+channels are damaged, and it learns on, in float and in integers, from 200 training samples in the same order. With
+--keep RUNS an interrupted call goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import hypr_neuro as hn
+from hypr_neuro.comparing.compare import disturb
 from hypr_neuro.errors import HyprWarning
+from hypr_neuro.workflow.stages import fit
 from hypr_neuro.workflow.tasks import for_width, task_for
 
 LAYERS = {"ecg": ["brf:36"], "braille": ["se_adlif:32"]}
@@ -43,15 +45,15 @@ def main() -> None:
     warnings.simplefilter("ignore", HyprWarning)
     data = fewer(hn.load_data(given.data, given.folder), *((8, 8) if given.quick else (200, 141)))
     task, profile = task_for(data), hn.load_profile(given.profile)
-    net = hn.Network.build(task.spec_with(data, LAYERS[given.data], None), seed=1)
-    qnet = hn.quantize(net, profile, calibration=data)
-    options = replace(for_width(task.scratch, profile), parameters=())
+    spec = task.spec_with(data, LAYERS[given.data], None)
+    net, _ = fit(data, task, seed=1, spec=spec, epochs=1 if given.quick else 15, progress=False)
+    damaged, shifted, _ = disturb(hn.quantize(net, profile, calibration=data), data, seed=1)
     splits = hn.split_gap(
         net,
-        qnet,
-        data,
+        damaged,
+        shifted,
         epochs=1 if given.quick else 2,
-        options=options,
+        options=for_width(task.fine_tuning, profile),
         seeds=1 if given.quick else given.seeds,
         folder=given.keep,
     )

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.comparing.agreement import aligned, float_spikes, integer_rates, spike_agreement
 from hypr_neuro.comparing.disturbance import disturb
+from hypr_neuro.comparing.epochs import KeptEpochs
 from hypr_neuro.comparing.inference import Accuracies, compare_inference
 from hypr_neuro.comparing.probes import gradient_fidelity, probe
 from hypr_neuro.comparing.twin import FloatTwin, TwinEpoch
@@ -168,6 +170,7 @@ def compare(
     epochs: int = 1,
     options: LearnOptions | None = None,
     part: str = "test",
+    checkpoint: str | Path | None = None,
     on_epoch: Callable[[str, int], None] | None = None,
     on_sample: Callable[[int, int], None] | None = None,
     progress: bool | None = None,
@@ -190,6 +193,9 @@ def compare(
         Of learning; None: with a rate that is found on training samples, as `learn` does.
     part
         Part of the data on which both sides are scored.
+    checkpoint
+        Folder; what the device learned is kept there, and a later call goes on from it, bit for bit, where the device
+        can resume.
     on_epoch
         Called with "device" or "float" and the number of epochs finished.
     on_sample
@@ -216,10 +222,13 @@ def compare(
         options = replace(options, rate=search_rate(qnet, data, options).rate)
     chosen = data.part(part)
     twin = FloatTwin(net, qnet, options)
-    snapshots: list[tuple[LearnEpoch, QuantizedNetwork]] = []
+    kept = None if checkpoint is None else KeptEpochs(Path(checkpoint), device, qnet, data, epochs, part, options)
+    snapshots: list[QuantizedNetwork] = [] if kept is None else kept.before()
 
     def keep(entry: LearnEpoch, learned: QuantizedNetwork) -> None:
-        snapshots.append((entry, learned.copy()))
+        snapshots.append(learned.copy())
+        if kept is not None:
+            kept.keep(len(snapshots), learned)
         if on_epoch is not None:
             on_epoch("device", len(snapshots))
 
@@ -234,14 +243,15 @@ def compare(
         try:
             with open_device(device) as chip:
                 chip.load(qnet)
-                run = chip.learn(data, epochs=epochs, options=options, on_epoch=keep, on_sample=told)
+                more = {} if kept is None else kept.checkpoint(chip)
+                run = chip.learn(data, epochs=epochs, options=options, on_epoch=keep, on_sample=told, **more)
             float_steps = beside.result()
         finally:
             # an error or Ctrl-C on this side must not wait for the other to finish
             twin.stopped.set()
     start = LearnEpoch(0, float("nan"), 0.0, 0, 0, {})
     entries = [_entry(0, net, qnet, start, float_steps[0], data, chosen, options)]
-    for i, (entry, learned) in enumerate(snapshots, start=1):
+    for i, (entry, learned) in enumerate(zip(run.epochs, snapshots, strict=True), start=1):
         entries.append(_entry(i, net, learned, entry, float_steps[i], data, chosen, options))
     words = {c.name: _connection_in_words(c) for layer in twin.plan.layers for c in layer.incoming}
     return Comparison(entries, run.qnet, twin.form.seen, in_words(options), twin.updates, _notes(twin), words)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from shutil import rmtree
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hypr_neuro.comparing.epochs import KeptEpochs, integers_of, with_integers
 from hypr_neuro.comparing.gap import figure_of
 from hypr_neuro.comparing.kept import KeptRuns, run_key
 from hypr_neuro.data.score import score_readout
@@ -17,7 +17,6 @@ from hypr_neuro.devices import open_device
 from hypr_neuro.devices.device import Device
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.weight_entries import with_entries
 from hypr_neuro.sim.learning.learn import LearnEpoch
 from hypr_neuro.sim.learning.options import LearnOptions
 
@@ -48,7 +47,7 @@ class DeviceRun:
 
     def network(self, start: QuantizedNetwork) -> QuantizedNetwork:
         """Return the learned network, `start` with what the last epoch left."""
-        return _network(start, self.integers[-1])
+        return with_integers(start, self.integers[-1])
 
 
 def run_on_device(
@@ -77,57 +76,29 @@ def run_on_device(
     held = None if kept is None else kept.read(key)
     if held is not None:
         return _of_file(name, held)
-    before = [] if kept is None else _epochs_before(kept, key, epochs)
-    chosen, integers, started = data.part(part), before, time.perf_counter()
+    epochs_kept = None if kept is None else KeptEpochs(kept.folder, name, qnet, data, epochs, part, options)
+    integers = [] if epochs_kept is None else [integers_of(learned) for learned in epochs_kept.before()]
+    chosen, started = data.part(part), time.perf_counter()
 
     def keep(entry: LearnEpoch, learned: QuantizedNetwork) -> None:
         integers.append(integers_of(learned))
-        if kept is not None:
-            kept.write(f"{key}-epoch-{len(integers)}", {}, integers[-1])
+        if epochs_kept is not None:
+            epochs_kept.keep(len(integers), learned)
 
     with open_device(name) as device:
-        more: dict[str, Any] = {}
-        if kept is not None and "resume" in device.capabilities:
-            more = {"checkpoint": kept.unfinished(key)}
+        more = {} if epochs_kept is None else epochs_kept.checkpoint(device)
         device.load(qnet)
         device.learn(data, epochs=epochs, options=options, on_epoch=keep, progress=False, **more)
         seconds = time.perf_counter() - started
         scores, outputs = [_scored(device, qnet, chosen)[0]], np.zeros(0)
         for after in integers:
-            score, outputs = _scored(device, _network(qnet, after), chosen)
+            score, outputs = _scored(device, with_integers(qnet, after), chosen)
             scores.append(score)
     run = DeviceRun(name, scores, integers, outputs, seconds)
-    if kept is not None:
+    if kept is not None and epochs_kept is not None:
         kept.write(key, {"scores": scores, "seconds": seconds, "epochs": epochs}, _flat(run))
-        for k in range(epochs):
-            kept.drop(f"{key}-epoch-{k + 1}")
-        rmtree(kept.unfinished(key))
+        epochs_kept.drop()
     return run
-
-
-def _epochs_before(kept: KeptRuns, key: str, epochs: int) -> list[dict[str, Array]]:
-    """Return the integers after each epoch that a checkpoint goes on from; a checkpoint without them is thrown away."""
-    found = []
-    for k in range(epochs):
-        held = kept.read(f"{key}-epoch-{k + 1}")
-        if held is None:
-            break
-        found.append(held[1])
-    folder = kept.unfinished(key)
-    if _epochs_of(folder) == len(found):
-        return found
-    # stopped between the checkpoint of an epoch and its weights
-    rmtree(folder)
-    return []
-
-
-def _epochs_of(folder: Any) -> int:
-    """Count the epochs that a checkpoint of learning holds."""
-    from hypr_neuro.files.store import load_arrays
-    from hypr_neuro.sim.learning.learn import KIND, PROGRESS
-
-    path = folder / PROGRESS
-    return len(load_arrays(path, KIND)[0]["epochs"]) if path.is_file() else 0
 
 
 def _scored(device: Device, qnet: QuantizedNetwork, chosen: SequenceData) -> tuple[float, Array]:
@@ -135,25 +106,6 @@ def _scored(device: Device, qnet: QuantizedNetwork, chosen: SequenceData) -> tup
     device.load(qnet)
     outputs = np.asarray(device.run(chosen.x).readout)
     return figure_of(score_readout(qnet.for_score(outputs, regression=chosen.regression), chosen)), outputs
-
-
-def integers_of(qnet: QuantizedNetwork) -> dict[str, Array]:
-    """Return copies of all integers that learning may change."""
-    weights = {name: np.array(m, np.int64) for name, m in qnet.weights().items()}
-    return weights | {f"{p.name}, neurons": np.array(p.per_neuron, np.int64) for p in qnet.populations}
-
-
-def _network(start: QuantizedNetwork, integers: dict[str, Array]) -> QuantizedNetwork:
-    """Return a network with other weights and neuron parameters."""
-    names = start.connection_names()
-    return replace(
-        start,
-        populations=tuple(replace(p, per_neuron=integers[f"{p.name}, neurons"].copy()) for p in start.populations),
-        connections=tuple(
-            replace(c, mantissa=with_entries(c.mantissa, integers[n].reshape(c.entries().shape).copy()))
-            for n, c in zip(names, start.connections, strict=True)
-        ),
-    )
 
 
 def first_difference(one: DeviceRun, other: DeviceRun) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hypr_neuro.comparing.compare import compare
 from hypr_neuro.comparing.device_run import first_difference, run_on_device
 from hypr_neuro.comparing.side_by_side import ADAM, RULE, compare_devices
 from hypr_neuro.comparing.twin import FloatTwin
@@ -138,3 +140,28 @@ def test_a_killed_comparison_goes_on_and_ends_with_the_same_bits(tmp_path: Path)
     assert whole.learned is not None
     assert all(np.array_equal(m, whole.learned.weights()[n]) for n, m in resumed.learned.weights().items())
     assert not list(folder.glob("*-epoch-*"))
+
+
+def test_one_comparison_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    net, qnet = pair()
+
+    def stop(side: str, epoch: int) -> None:
+        if side == "device" and epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(net, qnet, data(), epochs=3, options=OPTIONS, checkpoint=tmp_path, on_epoch=stop)
+    assert len(list(tmp_path.glob("*-epoch-*"))) == 2
+    seen: list[int] = []
+    resumed = compare(
+        net,
+        qnet,
+        data(),
+        epochs=3,
+        options=OPTIONS,
+        checkpoint=tmp_path,
+        on_sample=lambda done, total: seen.append(done),
+    )
+    assert seen == list(range(1, 9))  # the third epoch alone
+    whole = compare(net, qnet, data(), epochs=3, options=OPTIONS)
+    assert json.loads(to_json(resumed.as_dict())) == json.loads(to_json(whole.as_dict()))
