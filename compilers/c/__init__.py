@@ -8,6 +8,7 @@ weights     tables of weights, and the functions that add up what they bring
 network     network.h and network.c
 boards      flash and RAM of a board, held against what the compiler measures; `holds` names what takes the room
 build       compilers, sizes by section, running on the computer and under qemu
+link        the program that answers over a link: the learning network, or else the one that stays as it is
 encoder     the encoder of the data, where it is made of integers
 samples     samples of text and a program that answers them
 learning    learn.h and learn.c: a network that learns on the device
@@ -64,6 +65,8 @@ def emit(
     `learning.learn`. `flash` and `ram` are the board's in bytes, "256K" and the like, in place of the profile's
     chip.flash and chip.ram.
 
+    hn_link.c answers requests over a link of bytes, such as a serial line, for the devices of `hypr_neuro.devices`.
+
     With `samples`, also write these and answers.c, which answers them (`samples`); the manifest then tells the
     instructions of a step, counted under an emulator. Targets of a regression are set beside the outputs, and a program
     that learns then learns from them (targets "values").
@@ -74,6 +77,7 @@ def emit(
         For a program that is larger than the board's memory, as far as a compiler for it is installed.
     """
     from hypr_neuro.compilers.c import samples as beside
+    from hypr_neuro.compilers.c.link import write_link
 
     if learn is not None:
         require("learn", learn, LearnOptions)
@@ -90,6 +94,8 @@ def emit(
     emitted = Emitted(names, facts)
     if learn is not None:
         emitted = _with_learning(network, folder, learn, emitted)
+    serving = write_link(folder, learns=learn is not None)
+    emitted = Emitted([*emitted.names, *(n for n in serving if n not in emitted.names)], emitted.facts)
     if board.stated:
         boards.check(boards.programs(network, folder, board, learn), board, network)
     return emitted
