@@ -42,7 +42,8 @@ def run(
     if host not in LOOPBACK:
         raise InputError(f"--listen {listen}, rule: an address of this machine alone, such as 127.0.0.1:9000")
     with alone_in(make_folder(state), "the server of"), make_device(device) as lent:
-        server, port = make_server(Service(lent, state, lease, turn), listen)
+        service = Service(lent, state, lease, turn)
+        server, port = make_server(service, listen)
         server.start()
         print(f"device '{device}' at grpc://{host}:{port}", flush=True)
         stop = threading.Event()
@@ -50,3 +51,4 @@ def run(
             signal.signal(number, lambda *_: stop.set())
         stop.wait()
         server.stop(10).wait()
+        service.close()

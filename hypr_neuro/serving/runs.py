@@ -36,7 +36,7 @@ class Run:
     """
 
     def __init__(self, folder: Path, client: str, program: Content | None = None) -> None:
-        self.folder, self.client = folder, client
+        self.folder, self.client, self.name = folder, client, folder.name
         if program is not None:
             folder.mkdir(parents=True)
             write_atomically(folder / PROGRAM, lambda path: write_bytes(path, packed(program)))

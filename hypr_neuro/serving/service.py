@@ -33,6 +33,7 @@ class Lease:
     client: str
     until: float
     programs: dict[str, Prepared] = field(default_factory=dict)
+    runs: set[str] = field(default_factory=set)
 
 
 class Service:
@@ -110,8 +111,15 @@ class Service:
     def _expire(self) -> None:
         now = time.monotonic()
         for secret in [secret for secret, lease in self.leases.items() if lease.until < now]:
-            lease = self.leases.pop(secret)
-            self.turns.leave(lease.client)
+            self._end_of(self.leases.pop(secret))
+
+    def _end_of(self, lease: Lease) -> None:
+        """Give back what a lease held; its runs stay on the disk."""
+        self.turns.leave(lease.client)
+        for name in lease.runs:
+            run = self.runs.get(name)
+            if run is not None and run is not self.resident:
+                self.runs.pop(name).close()
 
     def _renew(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         lease.until = time.monotonic() + self.seconds
@@ -119,9 +127,17 @@ class Service:
 
     def _leave(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         with self.lock:
-            self.leases.pop(str(meta["lease"]), None)
-        self.turns.leave(lease.client)
+            if self.leases.pop(str(meta["lease"]), None) is not None:
+                self._end_of(lease)
         return {}, {}
+
+    def close(self) -> None:
+        """Close the journals; runs go on when the server is started again."""
+        with self.lock:
+            for run in self.runs.values():
+                run.close()
+            self.runs.clear()
+            self.resident = None
 
     # --- networks
 
@@ -153,8 +169,12 @@ class Service:
 
     def _make_room(self) -> None:
         if self.resident is not None:
-            self.resident.suspend()
-            self.resident = None
+            run, self.resident = self.resident, None
+            run.suspend()
+            with self.lock:
+                if not any(run.name in lease.runs for lease in self.leases.values()):
+                    run.close()
+                    self.runs.pop(run.name, None)
 
     # --- learning
 
@@ -162,6 +182,7 @@ class Service:
         program = self._program(lease, meta)
         name = secrets.token_hex(16)
         self.runs[name] = Run(self.folder / name, lease.client, network_out(program.network, program.options))
+        lease.runs.add(name)
         return {"run": name}, {}
 
     def _find(self, lease: Lease, name: str) -> Run:
@@ -172,6 +193,8 @@ class Service:
                 folder = self.folder / name
                 if folder.is_dir():
                     run = self.runs[name] = Run(folder, lease.client)
+            if run is not None:
+                lease.runs.add(name)
         if run is None:
             raise InputError(f"run '{name:.40}' is unknown here; begin a new one")
         return run
