@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,11 +20,18 @@ from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
     from hypr_neuro.comparing.compare import ComparedEpoch, Comparison
+    from hypr_neuro.comparing.gap import GapSplits
+    from hypr_neuro.comparing.side_by_side import SideBySide
     from hypr_neuro.data.sequence import SequenceData
+    from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.workflow.stages_learning import Start
+    from hypr_neuro.workflow.tasks import Task
 
 EXAMPLES = (
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --scratch --out runs/a",
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --out runs/a",
+    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --device sim --device c --seeds 5 --out runs/a",
+    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --causes --seeds 5 --out runs/a",
 )
 LOSS = 0.02
 """Accuracy that learning may cost without a word, or share by which the squared error may grow."""
@@ -37,7 +44,24 @@ def run(
     data: Data = None,
     data_dir: DataDir = None,
     encode: Encode = None,
-    device: Annotated[str, choice(DEVICES, help="Where to learn.", rich_help_panel=LEARNING)] = "sim",
+    device: Annotated[
+        list[str] | None,
+        choice(
+            DEVICES,
+            help="Where to learn (default: sim); several --device stand side by side.",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
+    causes: Annotated[
+        bool,
+        typer.Option("--causes", help="Split the gap to float by cause: about 20 runs.", rich_help_panel=LEARNING),
+    ] = False,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Seeds of order and rounding, with intervals and tests.", rich_help_panel=LEARNING
+        ),
+    ] = 1,
     scratch: Annotated[
         bool, typer.Option("--scratch", help="Start from random weights.", rich_help_panel=LEARNING)
     ] = False,
@@ -71,12 +95,12 @@ def run(
 ) -> None:
     """Learn on a device and in float: same data, order, rule and number of updates; show both side by side."""
     from dataclasses import replace
+    from functools import partial
 
-    from hypr_neuro.devices import require_capability
     from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.quantizing.same import check_same
-    from hypr_neuro.workflow import notes, stages_learning
+    from hypr_neuro.workflow import notes, stages_compare, stages_learning
     from hypr_neuro.workflow.tasks import for_width, task_for
 
     if scratch and disturb:
@@ -85,7 +109,7 @@ def run(
     source = choose_data(data, data_dir, seed, with_encoder(None, encode), network=quantized)
     sequences = source.load()
     check_channels(sequences, net.inputs if scratch else qnet.inputs)
-    require_capability(device, "learn")
+    devices = _devices(device)
     if not scratch:
         check_same(net, qnet, f"'{network}'", f"'{quantized}'")
     for path, given in ((network, net), (quantized, qnet)):
@@ -101,7 +125,8 @@ def run(
         # a rate that mends a damaged network takes a trained one apart
         options = replace(options, rate=searched_rate(folder, qnet, sequences, options, json)[0])
     count = epochs or (task.scratch_epochs if scratch else task.fine_tuning_epochs)
-    with RichConsole(quiet=json).progress(f"learn on '{device}', float beside it") as advance:
+    console = RichConsole(quiet=json)
+    with console.progress(f"learn on '{devices[0]}', float beside it") as advance:
         comparison = stages_learning.compare_stage(
             folder,
             kind,
@@ -112,19 +137,96 @@ def run(
             damage=disturb,
             epochs=count,
             options=options,
-            device=device,
+            device=devices[0],
+            checkpoint=stages_compare.kept(folder),
             on_sample=lambda done, total: advance(done, total, "samples of an epoch"),
         )
-    words = ["hypr-neuro", "compare", str(network), str(quantized), "--device", device, "--epochs", str(count)]
-    words += ["--rate", f"{options.rate:g}", "--seed", str(seed), "--out", str(out)]
-    words += [word for name in layer or () for word in ("--layer", name)]
-    words += [flag for flag, given in (("--scratch", scratch), ("--disturb", disturb)) if given]
+    start = partial(
+        stages_learning.start_of, folder, kind, net, qnet, sequences, seed=seed, damage=disturb, options=options
+    )
+    beside, split = _more(folder, start, console, task, devices, count, seeds, causes=causes, fresh=scratch)
+    words = ["hypr-neuro", "compare", str(network), str(quantized)]
+    words += _again({"device": devices, "epochs": [count], "rate": [f"{options.rate:g}"], "seed": [seed], "out": [out]})
+    words += _again({"layer": layer or [], "seeds": [seeds] if seeds > 1 else []})
+    words += [flag for flag, given in (("--scratch", scratch), ("--disturb", disturb), ("--causes", causes)) if given]
     command_line = f"{shlex.join(words)} {source.arguments()}"
     notes.note_stage(folder, sequences, f"{sequences.name} on {qnet.profile.name}", command_line, seed)
     source.note(out)
     if json:
-        emit(comparison.as_dict(), True)
+        more = {name: part.as_dict() for name, part in (("devices", beside), ("causes", split)) if part is not None}
+        emit(comparison.as_dict() | more, True)
         return
+    _print_epochs(comparison, sequences)
+    if beside is not None:
+        _print_beside(beside)
+    if split is not None:
+        _print_causes(split)
+
+
+def _devices(given: list[str] | None) -> list[str]:
+    """Return the devices to learn on, the simulator by default; refuse one that cannot or stands there twice."""
+    from hypr_neuro.devices import require_capability
+    from hypr_neuro.errors import InputError
+
+    devices = given or ["sim"]
+    for name in devices:
+        require_capability(name, "learn")
+    if len(set(devices)) < len(devices):
+        raise InputError(f"--device {', '.join(devices)}, rule: each of them once")
+    return devices
+
+
+def _again(options: dict[str, list[Any]]) -> list[str]:
+    """Return options as words of a command line."""
+    return [word for name, values in options.items() for value in values for word in (f"--{name}", str(value))]
+
+
+def _more(
+    folder: RunFolder,
+    start: Callable[[], Start],
+    console: RichConsole,
+    task: Task,
+    devices: list[str],
+    epochs: int,
+    seeds: int,
+    *,
+    causes: bool,
+    fresh: bool,
+) -> tuple[SideBySide | None, GapSplits | None]:
+    """Run what is asked for beyond one device and one seed."""
+    from hypr_neuro.workflow import stages_compare
+
+    if not causes and seeds == 1 and len(devices) == 1:
+        return None, None
+    begun, split = start(), None
+    with console.progress("devices side by side") as advance:
+        beside = stages_compare.devices_stage(
+            folder, begun, task, devices=devices, epochs=epochs, seeds=seeds, fresh=fresh, on_run=advance
+        )
+    if causes:
+        with console.progress("gap by cause") as advance:
+            split = stages_compare.causes_stage(folder, begun, epochs=epochs, seeds=seeds, on_run=advance)
+    return beside, split
+
+
+def _print_beside(beside: SideBySide) -> None:
+    """Print devices and float side by side, and what that shows."""
+    shown = beside.table()
+    print_table(list(shown.headings), [list(row) for row in shown.rows], shown.title)
+    for sentence in beside.sentences():
+        print(sentence)
+
+
+def _print_causes(split: GapSplits) -> None:
+    """Print the gap by cause; what each switch is, and why some are none, stands below."""
+    shown = split.table()
+    print_table(list(shown.headings[:-1]), [list(row[:-1]) for row in shown.rows], shown.title)
+    for row in shown.rows[:-1]:
+        print(f"{row[0]}: {row[-1]}")
+
+
+def _print_epochs(comparison: Comparison, sequences: SequenceData) -> None:
+    """Print all epochs, then the last one more closely."""
     score = "squared error" if sequences.regression else "accuracy"
     table_rows = [
         [e.epoch, *_scores(e), e.weight_distance, least(e.cosine.values()), e.weights_saturated]

@@ -36,6 +36,8 @@ SECTIONS = (
     "placement",
     "lava",
     "learning",
+    "devices",
+    "causes",
     "faults",
     "raster",
     "commands",

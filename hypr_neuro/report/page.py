@@ -118,6 +118,7 @@ def render_page(results: Data) -> str:
 
 def context(results: Data) -> Data:
     """Return everything that the template reads."""
+    from hypr_neuro.report.comparison import causes_section, devices_section
     from hypr_neuro.report.faults import fault_sections
 
     parts, studies = {name: part(results.get(name)) for name in SECTIONS}, _studies(results)
@@ -144,6 +145,8 @@ def context(results: Data) -> Data:
         "operations": operation_rows(parts["placement"].data),
         "studies": studies,
         "faults": fault_sections(results),
+        "devices": devices_section(results),
+        "causes": causes_section(results),
         "sections": _sections(results, parts, studies),
         "figures": _figures(results, parts),
     }
@@ -196,6 +199,8 @@ LINKS = (
     ("lava", "Lava"),
     ("nir", "NIR"),
     ("learning", "Learning"),
+    ("devices", "Devices"),
+    ("causes", "Causes"),
     ("faults", "Faults"),
     ("profile", "Profile"),
     ("repeat", "Repeat"),
@@ -204,11 +209,14 @@ LINKS = (
 
 def _sections(results: Data, parts: dict[str, Part], studies: list[Data]) -> list[tuple[str, str]]:
     """Return id and title of the sections that the page has."""
+    from hypr_neuro.report.comparison import causes_section, devices_section
     from hypr_neuro.report.faults import fault_sections
 
     errors = bool(error_rows(results))
     there = {name for name, section in parts.items() if not section.reason or section.skipped}
     there |= {"faults"} if fault_sections(results) else set()
+    there |= {"devices"} if devices_section(results) else set()
+    there |= {"causes"} if causes_section(results) else set()
     there |= {"repeat"} | ({"learning"} if studies else set()) | ({"accuracy"} if errors else set())
     titles = dict(LINKS) | ({"accuracy": "Squared error"} if errors else {})
     return [(name, title) for name, title in titles.items() if name in there]
@@ -217,6 +225,7 @@ def _sections(results: Data, parts: dict[str, Part], studies: list[Data]) -> lis
 def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
     """Return the drawings by name; one without data is left out."""
     from hypr_neuro.report import figures, raster
+    from hypr_neuro.report.comparison import causes_figure
     from hypr_neuro.report.faults import fault_figure
 
     drawn: list[tuple[str, Drawing | None]] = [
@@ -230,6 +239,7 @@ def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
         drawn.append((f"learning_{study['key']}", figures.learning(study["key"], study["data"], chance_level(results))))
         drawn.append((f"cosine_{study['key']}", figures.cosine(study["key"], study["data"])))
     drawn += [(f"fault_{kind}", fault_figure(kind, part(entry).data)) for kind, entry in pairs(results.get("faults"))]
+    drawn += [(f"causes_{figure}", causes_figure(results, figure)) for figure in ("score", "distance")]
     return dict(_present(drawn))
 
 

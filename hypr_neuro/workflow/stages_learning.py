@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hypr_neuro.comparing.compare import (
@@ -71,6 +72,7 @@ def learn_stage(
     options: LearnOptions,
     reference: float | None,
     device: str = "sim",
+    checkpoint: Path | None = None,
     on_epoch: Callable[[str, int], None] | None = None,
     on_sample: Progress | None = None,
 ) -> Comparison:
@@ -94,6 +96,8 @@ def learn_stage(
         Accuracy before a disturbance, for the share of lost points regained; None from scratch.
     device
         Where the integers learn.
+    checkpoint
+        Folder from which an interrupted call goes on.
     on_epoch, on_sample
         Called as learning goes on.
 
@@ -104,7 +108,15 @@ def learn_stage(
     """
     started = time.perf_counter()
     comparison = compare(
-        net, qnet, data, device=device, epochs=epochs, options=options, on_epoch=on_epoch, on_sample=on_sample
+        net,
+        qnet,
+        data,
+        device=device,
+        epochs=epochs,
+        options=options,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+        on_sample=on_sample,
     )
     comparison.device.save(folder.file(f"learned_{kind}.h5"))
     first, last = comparison.epochs[0], comparison.epochs[-1]
@@ -169,6 +181,58 @@ def compare_stage(
     Comparison
         Accuracy, gradients, weights and spikes of both.
     """
+    start = start_of(folder, kind, net, qnet, data, seed=seed, damage=damage, options=options, find_rate=find_rate)
+    return learn_stage(
+        folder,
+        kind,
+        start.description,
+        start.net,
+        start.qnet,
+        start.data,
+        epochs=epochs,
+        options=start.options,
+        reference=start.reference,
+        **run_options,
+    )
+
+
+@dataclass(frozen=True)
+class Start:
+    """What both sides of a comparison start from.
+
+    Attributes
+    ----------
+    net, qnet, data
+        Drawn anew or damaged, as asked for.
+    options
+        Of learning, with their seed.
+    description
+        In words.
+    reference
+        Accuracy before a disturbance; None without one.
+    """
+
+    net: Network
+    qnet: QuantizedNetwork
+    data: SequenceData
+    options: LearnOptions
+    description: str
+    reference: float | None
+
+
+def start_of(
+    folder: RunFolder,
+    kind: str,
+    net: Network,
+    qnet: QuantizedNetwork,
+    data: SequenceData,
+    *,
+    seed: int,
+    damage: bool,
+    options: LearnOptions,
+    find_rate: bool = False,
+) -> Start:
+    """Draw a network anew, damage it, or leave it, as `compare_stage` does; the same arguments give the same start."""
     reference: float | None
     inference = None if kind == "scratch" else _known(folder, net, qnet, data, needed=damage)
     _describe(folder, net, qnet)
@@ -183,10 +247,7 @@ def compare_stage(
             options = replace(options, rate=search_rate(qnet, data, options).rate)
     else:
         description, reference = "going on from the quantized network", None
-    options = replace(options, seed=seed)
-    return learn_stage(
-        folder, kind, description, net, qnet, data, epochs=epochs, options=options, reference=reference, **run_options
-    )
+    return Start(net, qnet, data, replace(options, seed=seed), description, reference)
 
 
 def _known(
