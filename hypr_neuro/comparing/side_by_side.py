@@ -249,7 +249,7 @@ def compare_devices(
             told(ADAM)
             _float_adam(columns[ADAM], net, qnet, data, epochs, seed, part, dict(adam or {}), kept)
     result.differences = list(equal)
-    same = f"weights after each of {epochs} epochs and outputs of the learned network, {seeds} seed(s)"
+    same = f"weights after every epoch ({epochs}), outputs of the learned network, in every seed ({seeds})"
     result.identical = [equal.get(name, f"{name} is identical to {names[0]} bit for bit: {same}") for name in names[1:]]
     return result
 

@@ -138,6 +138,9 @@ def _sentence(told: Interval, first: str, second: str, unit: str) -> str:
         return f"{seeds} cannot tell whether {first} and {second} differ; give at least {FEWEST}, better 5 or more"
     if told.deviation == 0 and told.mean == 0:
         return f"{first} and {second} are equal in each of {told.n} seeds"
+    if told.deviation == 0:
+        same = f"{first} minus {second}: {told.mean:+.4g}{unit} in each of {told.n} seeds"
+        return f"{same}, which are too much alike for an interval; more samples to score on would tell them apart"
     spread = f"{told.mean:+.4g}{unit} (95 % interval {told.low:+.4g} to {told.high:+.4g}, {told.n} seeds)"
     if told.covers_zero:
         return f"{first} minus {second}: {spread}; the interval covers 0, so that these seeds show no difference"

@@ -119,7 +119,7 @@ def causes_figure(results: Data, figure: str) -> Drawing | None:
     factor = 100.0 if figure == "score" and not regression else 1.0
     means = [number(lookup(section, "added", name, figure, "mean")) for name in names]
     steps = [factor * mean for mean in means if mean is not None]
-    if not names or len(steps) < len(names):
+    if len(steps) < len(names) or not any(steps):
         return None
 
     def draw(axes: Axes) -> Legend:

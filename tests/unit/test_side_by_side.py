@@ -67,7 +67,7 @@ def test_the_c_program_is_identical_to_the_simulator() -> None:
     net, qnet = pair()
     told = compare_devices(net, qnet, data(), devices=["sim", "c"], options=OPTIONS, seeds=2)
     assert told.differences == []
-    assert "c is identical to sim bit for bit: weights after each of 1 epochs" in told.identical[0]
+    assert "c is identical to sim bit for bit: weights after every epoch (1)" in told.identical[0]
     assert told.column("c").scores == told.column("sim").scores
 
 

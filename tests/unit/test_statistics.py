@@ -40,6 +40,7 @@ def test_permutations_are_counted() -> None:
 def test_sentences() -> None:
     assert "cannot tell" in paired([0.5], [0.6], "sim", "float").sentence
     assert "equal in each of 3 seeds" in paired([1, 2, 3], [1, 2, 3], "sim", "c").sentence
+    assert "too much alike" in paired([1, 2, 3], [0, 1, 2], "sim", "float, Adam").sentence
     no = paired([0.5, 0.6, 0.7], [0.6, 0.5, 0.72], "sim", "float")
     assert "covers 0" in no.sentence
     assert "does not cover" not in no.sentence
