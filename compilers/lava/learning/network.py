@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.compilers.lava.build import only_port
+from hypr_neuro.compilers.lava.learning.live_schedule import ROWS, Live
 from hypr_neuro.compilers.lava.learning.schedule import Schedule
 from hypr_neuro.compilers.lava.learning.signal import ReturningSignal, SignalSum, returning_signals, signal_sums
 from hypr_neuro.compilers.lava.rules import check_delay, check_reached, require_lava
@@ -112,6 +113,7 @@ def learning_network(
     *,
     stream: bool = False,
     records: Mapping[str, Path] | None = None,
+    live: Live | None = None,
 ) -> LavaLearningNetwork:
     """Make the processes of `qnet`, connected; run them with ``Loihi2SimCfg(select_tag="fixed_pt")``.
 
@@ -129,6 +131,8 @@ def learning_network(
         One sample without end, in which nothing starts anew.
     records : mapping, optional
         Files by the name of a population or connection, see `LearningNeurons` and `LearningSynapses`.
+    live : Live, optional
+        Says step by step what each is for, in place of `rates`, `steps` and `stream`.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def learning_network(
     """
     require_lava()
     plan = check_learning(qnet, options)
-    parts = _Parts(plan, np.asarray(rates, np.int64), steps, stream, records or {})
+    parts = _Parts(plan, np.asarray(rates, np.int64), steps, stream, records or {}, live)
     neurons = {layer.name: parts.neurons(layer) for layer in plan.layers}
     error = parts.error()
     built = LavaLearningNetwork(neurons, {}, error, error.label_in)
@@ -171,6 +175,7 @@ class _Parts:
     steps: int
     stream: bool
     records: Mapping[str, Path]
+    live: Live | None = None
 
     @cached_property
     def sums(self) -> dict[int, SignalSum]:
@@ -181,10 +186,14 @@ class _Parts:
         return returning_signals(self.plan)
 
     def _shared(self, layer: LayerPlan, name: str) -> dict[str, Any]:
+        live = self.live
         return {
-            "schedule": schedule(self.plan, layer.index, self.steps, self.stream),
+            "schedule": schedule(self.plan, layer.index, self.steps, self.stream)
+            if live is None
+            else live.schedule(self.plan, layer.index),
             "options": self.plan.options,
-            "rates": self.rates,
+            "rates": self.rates if live is None else live.rates,
+            "held": None if live is None else live.held[name],
             "momentum_bits": self.plan.momentum_bits,
             "record": self.records.get(name),
             "name": name,
@@ -231,5 +240,7 @@ class _Parts:
             bits=self.plan.error_bits,
             fraction=self.plan.error_fraction if targets == "labels" else self.plan.value_fraction,
             targets=targets,
+            record=None if self.live is None else self.live.outputs,
+            rows=0 if self.live is None else ROWS,
             name="error",
         )

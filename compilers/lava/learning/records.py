@@ -6,6 +6,9 @@ from pathlib import Path
 
 from hypr_neuro.sim.learning.plan import LearningPlan
 
+KEPT, WRITTEN = ".kept.npz", ".written.npz"
+"""Ends of the names of files with what a process held after a step, and with what it is to hold before the next."""
+
 
 def record_paths(plan: LearningPlan, folder: Path, name: str) -> dict[str, Path]:
     """Return the file of each population and each connection; by number, as names may hold any characters."""

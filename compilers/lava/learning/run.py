@@ -257,7 +257,7 @@ def _read(name: str, task: LavaTask, plan: LearningPlan, folder: Path) -> LavaLe
         {part: rows[:, :, -1] for part, rows in steps.items() if part in spiking},
         {part: rows[:, :, :-1] for part, rows in steps.items()},
         weights,
-        _clips(plan, end),
+        clips_of(plan, end),
         end["seconds"],
     )
 
@@ -277,8 +277,11 @@ def _by_sample(rows: Array, samples: int) -> Array:
     return rows.reshape(samples, -1, *rows.shape[1:])
 
 
-def _clips(plan: LearningPlan, end: dict[str, Array]) -> dict[str, int]:
-    """Sum the counts of neurons (Jacobians, eligibilities, accumulators, signals) and of synapses (the middle two)."""
+def clips_of(plan: LearningPlan, end: dict[str, Array]) -> dict[str, int]:
+    """Sum what was clipped, by name.
+
+    end : "clips/name" of neurons (Jacobians, eligibilities, accumulators, signals) and of synapses (the middle two)
+    """
     counts = {"learning signals": 0}
     for layer in plan.layers:
         jacobians, eligibilities, accumulators, signals = map(int, end[f"clips/{layer.name}"])

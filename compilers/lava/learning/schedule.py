@@ -51,3 +51,15 @@ class Schedule:
         if self.on == "step":
             return steps // self.every
         return steps // (self.period * self.every) if self.period else 0
+
+    def row(self, t: int) -> int:
+        """Return the row of the record that step t is written to."""
+        return t
+
+    def loads(self, t: int) -> bool:
+        """Tell whether numbers were put in place of those that a process holds, before this step."""
+        return False
+
+    def keeps(self, t: int) -> bool:
+        """Tell whether a process writes what it holds after this step."""
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from hypr_neuro.compilers.lava.learning.eligibility import (
     synapse_kernel,
 )
 from hypr_neuro.compilers.lava.learning.message import Message
+from hypr_neuro.compilers.lava.learning.records import KEPT, WRITTEN
 from hypr_neuro.compilers.lava.learning.signal import ReturningSignal
 from hypr_neuro.compilers.lava.learning.synapse_inputs import SynapseInputs
 from hypr_neuro.compilers.lava.learning.told_errors import free_errors
@@ -38,6 +40,29 @@ class _Learning(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._rows: Any = None
+
+    def run_lrn(self) -> None:
+        """Learn, and write what is held where the schedule says so."""
+        self.learn_step()
+        if self.proc_params["held"] is not None and self._schedule.keeps(self.t):
+            np.savez(self.proc_params["held"] + KEPT, **self.held())
+
+    def learn_step(self) -> None:
+        """Do what a step has in its learning phase."""
+
+    def held(self) -> dict[str, Array]:
+        """Return what can be read from outside, by name; what is written takes the place of the same arrays."""
+        return {}
+
+    def take_written(self) -> None:
+        """Take what was written from outside since the last step."""
+        if self.proc_params["held"] is None or not self._schedule.loads(self.t):
+            return
+        path, held = Path(self.proc_params["held"] + WRITTEN), self.held()
+        if path.exists():
+            with np.load(path, allow_pickle=False) as written:
+                for name in written.files:
+                    held[name][...] = written[name]
 
     @property
     def t(self) -> int:
@@ -113,6 +138,7 @@ class PyLearningNeurons(_Learning):
 
     def run_spk(self) -> None:
         """Compute and send one step."""
+        self.take_written()
         if self._schedule.starts(self.t):
             for array in (self.state, self.output, self.gains, self.eligibility, self.ring):
                 array[...] = 0
@@ -126,7 +152,17 @@ class PyLearningNeurons(_Learning):
             readout = np.zeros(self.proc_params["outputs"], np.int32)
             readout[self._of_outputs] = queued(self.early, self.output, self.proc_params["early"])
             self.readout_out.send(readout)
-        self.record(self.t, np.vstack([self.state, self.output]))
+        self.record(self._schedule.row(self.t), np.vstack([self.state, self.output]))
+
+    def held(self) -> dict[str, Array]:
+        """Return states, integers, eligibilities, clips, and saturations and wraps of states."""
+        return {
+            "state": self.state,
+            "per_neuron": self.per_neuron,
+            "eligibility": self.eligibility,
+            "clips": self.clips,
+            "events": self._events,
+        }
 
     @property
     def _of_outputs(self) -> slice:
@@ -134,7 +170,7 @@ class PyLearningNeurons(_Learning):
         first = self.proc_params["first_output"]
         return slice(first, first + self.proc_params["size"])
 
-    def run_lrn(self) -> None:
+    def learn_step(self) -> None:
         """Send the Jacobian of the step with its learning signal, and learn parameters."""
         if self._signal is None:
             return
@@ -247,6 +283,7 @@ class PyLearningSynapses(_Learning):
         """Send the weighted sums of what arrives and receive the presynaptic values of this step."""
         if self.t == 0:
             self._take_weights()
+        self.take_written()
         if self._schedule.starts(self.t):
             for array in (self.sent, self.eligibility, self.ring, self.late):
                 array[...] = 0
@@ -269,7 +306,12 @@ class PyLearningSynapses(_Learning):
         if self.proc_params["returning"] is not None:
             self._way = Way(self._incoming, self.proc_params["returning"].fixed)
 
-    def run_lrn(self) -> None:
+    def held(self) -> dict[str, Array]:
+        """Return weights, eligibilities, clips and the counts of updates."""
+        counts = np.zeros(4, np.int64) if self._update is None else self._update.counts
+        return {"weights": self.weights, "eligibility": self.eligibility, "clips": self.clips, "counts": counts}
+
+    def learn_step(self) -> None:
         """Send learning signals back, then learn."""
         returning, learns = self.proc_params["returning"], self._incoming.learns
         if returning is None and not learns:
@@ -318,8 +360,10 @@ class PyErrorUnits(_Learning):
     def run_spk(self) -> None:
         """Receive outputs and label."""
         self._output, self._label = self.o_in.recv(), self.label_in.recv()
+        if self.proc_params["rows"]:
+            self.record(self.t % self.proc_params["rows"], self._output)
 
-    def run_lrn(self) -> None:
+    def learn_step(self) -> None:
         """Send the error."""
         p = self.proc_params
         if p["targets"] == "labels":

@@ -55,6 +55,8 @@ class LearningNeurons(AbstractProcess):
         Width of the momentum of its parameters.
     record
         .npy file (steps, d + 1, n) int32 for states and outputs of every step, made by the caller, or None.
+    held
+        Start of the names of the files in which it is read and written from outside, None where it is not.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class LearningNeurons(AbstractProcess):
         early: int = 0,
         momentum_bits: int = 0,
         record: Path | None = None,
+        held: Path | None = None,
         name: str | None = None,
     ) -> None:
         n, d, p, delay = layer.size, layer.model.d, len(layer.parameters), layer.waiting
@@ -91,6 +94,7 @@ class LearningNeurons(AbstractProcess):
             fractions=tuple(parameter.fraction for parameter in layer.parameters),
             momentum_bits=momentum_bits,
             record=None if record is None else str(record),
+            held=None if held is None else str(held),
             name=name,
         )
         neurons, output = layer.neurons, 1 if first_output is None else outputs
@@ -133,6 +137,8 @@ class LearningSynapses(AbstractProcess):
         Of the profile.
     record
         .npy file (updates, ...) int32 for the weights after each update, made by the caller, or None.
+    held
+        As of the neurons.
     """
 
     def __init__(
@@ -148,6 +154,7 @@ class LearningSynapses(AbstractProcess):
         momentum_bits: int = 0,
         residual_bits: int = 0,
         record: Path | None = None,
+        held: Path | None = None,
         name: str | None = None,
     ) -> None:
         n, d, sources, delay = layer.size, layer.model.d, incoming.source_size, layer.waiting
@@ -166,6 +173,7 @@ class LearningSynapses(AbstractProcess):
             momentum_bits=momentum_bits,
             residual_bits=residual_bits,
             record=None if record is None else str(record),
+            held=None if held is None else str(held),
             name=name,
         )
         self.s_in, self.a_out = InPort(shape=(sources,)), OutPort(shape=(layer.model.currents, n))
@@ -201,12 +209,33 @@ class ErrorUnits(AbstractProcess):
         Width of the error.
     targets
         What comes with a step, see `LearnOptions.targets`; of "values" the fraction is `LearningPlan.value_fraction`.
+    record, rows
+        .npy file (rows, n) int32 for the outputs of step t in row t % rows, made by the caller; None and 0 for none.
     """
 
     def __init__(
-        self, *, size: int, error: str, fraction: int, bits: int, targets: str = "labels", name: str | None = None
+        self,
+        *,
+        size: int,
+        error: str,
+        fraction: int,
+        bits: int,
+        targets: str = "labels",
+        record: Path | None = None,
+        rows: int = 0,
+        name: str | None = None,
     ) -> None:
-        super().__init__(size=size, error=error, fraction=fraction, bits=bits, targets=targets, record=None, name=name)
+        super().__init__(
+            size=size,
+            error=error,
+            fraction=fraction,
+            bits=bits,
+            targets=targets,
+            record=None if record is None else str(record),
+            rows=rows,
+            held=None,
+            name=name,
+        )
         told = 2 if targets == "labels" else size + 1
         self.o_in, self.label_in, self.error_out = InPort(shape=(size,)), InPort(shape=(told,)), OutPort(shape=(size,))
 
