@@ -12,6 +12,7 @@ from commands import answer, called, refusal
 from netx_runs import networks, write
 
 import hypr_neuro as hn
+from hypr_neuro.devices.lava import LavaDevice
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -248,6 +249,7 @@ def test_a_device_that_cannot_learn_is_refused_before_a_rate_is_searched(
 
     monkeypatch.setattr("hypr_neuro.workflow.found_rate.search_rate", searched)
     monkeypatch.setattr("hypr_neuro.comparing.compare.search_rate", searched)
+    monkeypatch.setattr(LavaDevice, "missing", {"learn": "it only runs networks; learn on 'sim'"})
     common = ("--data", data, "--device", "lava", "--out", tmp_path / "out")
     for words in (("learn", run / "quantized.h5"), ("compare", run / "network.h5", run / "quantized.h5")):
         assert "device 'lava' cannot learn: it only runs networks; learn on 'sim'" in refused(*words, *common)
