@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypr_neuro.devices.device import DeviceBase, Progress
 from hypr_neuro.devices.prepared import Prepared
 from hypr_neuro.graph.integer import IntegerNetwork
+from hypr_neuro.link.faults import FaultyFrames
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
@@ -16,6 +17,8 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
+    from hypr_neuro.link.faults import MessageFaults
+    from hypr_neuro.link.requests import LinkStatistics
     from hypr_neuro.remote.link import Link
     from hypr_neuro.sim.learning.chip_learner import ChipLearner
 
@@ -26,12 +29,12 @@ class _Program:
     """A network that the server has prepared."""
 
     def __init__(self, link: Link, number: str, network: QuantizedNetwork | IntegerNetwork) -> None:
-        self.link, self.number, self.network = link, number, network
+        self.line, self.number, self.network = link, number, network
 
     def discard(self) -> None:
         """Let the server forget it."""
-        if self.link.lease:
-            self.link.call("Drop", {"program": self.number})
+        if self.line.lease:
+            self.line.call("Drop", {"program": self.number})
 
 
 class GrpcDevice(DeviceBase):
@@ -70,15 +73,23 @@ class GrpcDevice(DeviceBase):
         from hypr_neuro.remote.link import Link
 
         super().__init__(address)
-        self.link = Link(
+        self.line = Link(
             address, token=token, token_file=token_file, ca=ca, insecure=insecure, patience=patience, name=name
         )
         self.served = ""
+        self.link_faults: MessageFaults | None = None
+
+    @property
+    def link(self) -> LinkStatistics:
+        """What the line has carried."""
+        return self.line.statistics
 
     def open(self) -> None:
         """Connect; what the device there can do is known from then on."""
         if not self._open:
-            told = self.link.open()
+            if self.link_faults is not None and self.line.faulty is None:
+                self.line.faulty = FaultyFrames(self.link_faults, f"grpc://{self.line.target}")
+            told = self.line.open()
             self.served, self.missing = str(told["device"]), {**told["missing"], **HERE}
         super().open()
 
@@ -88,8 +99,8 @@ class GrpcDevice(DeviceBase):
     def _program(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> _Program:
         from hypr_neuro.remote.contents import network_out
 
-        told, _ = self.link.call("Prepare", *network_out(network, options))
-        return _Program(self.link, str(told["program"]), network)
+        told, _ = self.line.call("Prepare", *network_out(network, options))
+        return _Program(self.line, str(told["program"]), network)
 
     def _ready(self, prepared: Prepared) -> _Program:
         """Return the server's program of what runs: numbers that have changed since are prepared anew."""
@@ -108,7 +119,7 @@ class GrpcDevice(DeviceBase):
 
         data = check_input(prepared.network, x)
         number = self._ready(prepared).number
-        trace = trace_in(*self.link.call("Run", {"program": number, "record": list(record)}, {"x": narrowed(data)}))
+        trace = trace_in(*self.line.call("Run", {"program": number, "record": list(record)}, {"x": narrowed(data)}))
         if on_block is not None:
             on_block(len(data), len(data))
         return trace
@@ -117,12 +128,12 @@ class GrpcDevice(DeviceBase):
         from hypr_neuro.remote.learner import RemoteLearner
 
         assert prepared.options is not None
-        return RemoteLearner(qnet, prepared.options, self.link, self._ready(prepared).number)
+        return RemoteLearner(qnet, prepared.options, self.line, self._ready(prepared).number)
 
     def close(self) -> None:
         """Leave the server."""
         super().close()
-        self.link.close()
+        self.line.close()
 
 
 DEVICE = GrpcDevice

@@ -12,6 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from hypr_neuro.errors import FileFormatError, HyprError, InputError, MissingPackageError
+from hypr_neuro.link.faults import FaultyFrames
+from hypr_neuro.link.requests import LinkStatistics
+from hypr_neuro.link.transport import LinkClosedError
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.remote.packing import LARGEST, SERVICE, Content, packed, unpacked
 
@@ -54,6 +57,8 @@ class Link:
         self.token = said.get("token") or _token(said.get("token_file"))
         self.lease, self.seconds = "", 120.0
         self.channel: Any = None
+        self.faulty: FaultyFrames | None = None
+        self.statistics = LinkStatistics()
         self._stop = threading.Event()
 
     @property
@@ -67,7 +72,7 @@ class Link:
             import grpc
         except ImportError as error:
             raise MissingPackageError(
-                "devices elsewhere need grpcio and protobuf; pip install 'hypr-neuro[hil]'"
+                "devices elsewhere need grpcio and protobuf; pip install 'hypr-neuro[devices]'"
             ) from error
         settings = [
             ("grpc.max_send_message_length", LARGEST),
@@ -133,9 +138,11 @@ class Link:
         request = packed((meta, arrays))
         while True:
             try:
-                call = self.channel.unary_unary(f"/{SERVICE}/{method}")
-                return unpacked(call(request, timeout=max(self.patience, 60.0), metadata=self._metadata()))
-            except InputError as error:  # damaged on the way
+                started = time.monotonic()
+                answer = self._exchanged(method, request)
+                self.statistics.note(time.monotonic() - started)
+                return unpacked(answer)
+            except (InputError, LinkClosedError) as error:  # damaged or lost on the way
                 last: Exception = error
             except grpc.RpcError as error:
                 code, words = error.code(), error.details() or ""
@@ -148,8 +155,23 @@ class Link:
                     f"grpc://{self.target}: no answer for {self.patience:g} s ({_short(last)}); start the server with "
                     "`hypr-neuro serve`, or check host, port and certificate"
                 ) from last
+            self.statistics.retries += 1
             time.sleep(wait * (0.5 + random.random()))
             wait = min(wait * 2, 2.0)
+
+    def _exchanged(self, method: str, request: bytes) -> bytes:
+        """Send a request and return the answer, each as the faults of the link leave it."""
+        call = self.channel.unary_unary(f"/{SERVICE}/{method}")
+        arriving = [request] if self.faulty is None else self.faulty(request, True)
+        answers = []
+        for part in arriving:
+            self.statistics.bytes_out += len(part)
+            answers.append(call(part, timeout=max(self.patience, 60.0), metadata=self._metadata()))
+        came = answers[-1:] if self.faulty is None or not answers else self.faulty(answers[0], False)
+        if not came:
+            raise LinkClosedError(f"grpc://{self.target}: a message was lost")
+        self.statistics.bytes_in += len(came[0])
+        return bytes(came[0])
 
     def _raise(self, code: Any, words: str) -> None:
         """Raise what is not worth another try."""

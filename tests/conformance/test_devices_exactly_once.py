@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from served import served
 
 from hypr_neuro.devices import make_device
+from hypr_neuro.devices.grpc import GrpcDevice
 from hypr_neuro.devices.linked import LinkedDevice
 from hypr_neuro.devices.linked_learner import LinkedLearner
 from hypr_neuro.errors import HyprError, MissingPackageError
-from hypr_neuro.faults import Faults
+from hypr_neuro.faults import Faults, FaultyDevice, with_faults
 from hypr_neuro.graph.network import Network
 from hypr_neuro.link.transport import ProcessTransport
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -166,3 +168,20 @@ def test_the_link_tells_what_it_carried() -> None:
     assert figures["retries"] == figures["damaged"] == 0
     assert figures["bytes in"] > figures["bytes out"] > 0
     assert 0 < figures["median latency"] <= figures["late latency"] < 5
+
+
+def test_faults_of_the_link_to_a_server() -> None:
+    qnet, options = network(), LearnOptions(seed=SEED, parameters=("all",))
+    faults = Faults(drop=0.1, duplicate=0.1, message_flips=0.1, cut=0.1, delay=1.0, seed=SEED)
+    with served() as address, with_faults(address, faults) as device:
+        device.load(qnet, options)
+        mine, wanted = device.learner(), SimulatedLearner(qnet.copy(), options)
+        for number in range(40):
+            assert np.array_equal(mine.learn([sample(number)])[0], wanted.learn([sample(number)])[0]), number
+        assert mine.counts() == wanted.counts()
+        assert isinstance(device, FaultyDevice)
+        assert isinstance(device.inner, GrpcDevice)
+        assert device.inner.line.faulty is not None
+        counts = device.inner.line.faulty.counts
+        assert min(counts[kind] for kind in ("drop", "duplicate", "message_flips", "cut", "delay")) > 0, counts
+        assert device.inner.link.retries >= counts["drop"] + counts["cut"]
