@@ -254,6 +254,9 @@ def _print_last(comparison: Comparison, score: str, sequences: SequenceData) -> 
         f"{score} of the device against float: {gap}; spikes equal to those in float, "
         f"with the weights that the device has learned: {agreement}"
     )
+    for name, first in last.divergence.items():
+        if first is not None:
+            print(f"{name}: spikes first differ in step {first.step}, sample {first.sample}, neuron {first.neuron}")
     warn_of(_of_learning(comparison, sequences.part("test")))
     without = [name for name, cosine in last.cosine.items() if math.isnan(cosine)]
     if without:

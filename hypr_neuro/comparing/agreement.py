@@ -13,13 +13,21 @@ from hypr_neuro.sim.engine import simulate
 
 def spike_agreement(net: Network, qnet: QuantizedNetwork, x: Array) -> dict[str, float]:
     """Return the share of equal entries of the spike trains, population by population, in float time."""
+    real, ours = spikes_of_both(net, qnet, x)
+    return equal_shares(real, ours)
+
+
+def equal_shares(real: dict[str, Array], ours: dict[str, Array]) -> dict[str, float]:
+    """Return the share of equal entries by population."""
+    return {name: float((spikes[: len(ours[name])] == ours[name]).mean()) for name, spikes in real.items()}
+
+
+def spikes_of_both(net: Network, qnet: QuantizedNetwork, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return spikes (T, sample, n) of float and integers by the integers' names, in float time."""
     trace = simulate(qnet, x, record=("spikes",))
     names = dict(zip((p.name for p in net.populations), (p.name for p in qnet.populations), strict=False))
-    shares = {}
-    for name, spikes in float_spikes(net, x).items():
-        ours = aligned(qnet, trace.spikes, names[name], x.shape[1])
-        shares[names[name]] = float((spikes[: len(ours)] == ours).mean())
-    return shares
+    real = {names[name]: spikes for name, spikes in float_spikes(net, x).items()}
+    return real, {name: aligned(qnet, trace.spikes, name, x.shape[1]) for name in real}
 
 
 def integer_rates(qnet: QuantizedNetwork, spikes: dict[str, Array], steps: int) -> dict[str, float]:

@@ -18,8 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.comparing.agreement import aligned, float_spikes, integer_rates, spike_agreement
+from hypr_neuro.comparing.agreement import (
+    aligned,
+    equal_shares,
+    float_spikes,
+    integer_rates,
+    spike_agreement,
+    spikes_of_both,
+)
 from hypr_neuro.comparing.disturbance import disturb
+from hypr_neuro.comparing.divergence import Divergence, first_divergence
 from hypr_neuro.comparing.epochs import KeptEpochs
 from hypr_neuro.comparing.inference import Accuracies, compare_inference
 from hypr_neuro.comparing.probes import gradient_fidelity, probe
@@ -75,6 +83,10 @@ class ComparedEpoch:
         Share of the epoch's steps below half a unit, see `sim.learning.learn.LearnEpoch`.
     spike_agreement
         Share of equal entries, float and integer network with the device's weights and time, by population.
+    divergence
+        Where the two first differ, by population; None where they do not.
+    rates, float_rates
+        Mean spikes a neuron and step of both, over the same samples.
     """
 
     epoch: int
@@ -99,6 +111,9 @@ class ComparedEpoch:
     device_squared_error: float | None = None
     float_squared_error: float | None = None
     online_squared_error: float | None = None
+    divergence: dict[str, Divergence | None] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    float_rates: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(repr=False)
@@ -323,6 +338,7 @@ def _entry(
     form = FloatForm(net, qnet)
     readout = qnet.for_score(simulate(qnet, chosen.x).readout, regression=data.regression)
     score = score_readout(readout, chosen, learned=number > 0)
+    spikes = spikes_of_both(form.net, qnet, chosen.x[:PROBE_SAMPLES])
     return ComparedEpoch(
         epoch=number,
         device_accuracy=score.accuracy,
@@ -331,7 +347,10 @@ def _entry(
         weight_distance=_distance(form, float_side.weights),
         cosine=probed.cosine,
         norm_ratio=probed.norm_ratio,
-        spike_agreement=spike_agreement(form.net, qnet, chosen.x[:PROBE_SAMPLES]),
+        spike_agreement=equal_shares(*spikes),
+        divergence=first_divergence(*spikes),
+        rates={name: float(np.mean(trains != 0)) for name, trains in spikes[1].items()},
+        float_rates={name: float(np.mean(trains != 0)) for name, trains in spikes[0].items()},
         weights_saturated=learned.weights_saturated,
         weights_changed=learned.weights_changed,
         clips=learned.clips,

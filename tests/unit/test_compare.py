@@ -17,6 +17,7 @@ from hypr_neuro.comparing.compare import (
     gradient_fidelity,
     in_words,
 )
+from hypr_neuro.comparing.divergence import Divergence, first_divergence
 from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.twin import arrays_of, parameter_units
 from hypr_neuro.data.score import predict
@@ -373,3 +374,19 @@ def test_a_sealed_file_with_wrong_shapes_is_refused(name: str, tmp_path) -> None
     save_arrays(path, "hypr-neuro quantized network", meta, arrays)
     with pytest.raises(FileFormatError, match=r"q\.h5"):
         QuantizedNetwork.load(path)
+
+
+def test_the_first_spike_that_differs_is_named() -> None:
+    real = {"a": np.zeros((6, 2, 3), np.int8), "b": np.ones((6, 2, 3), np.int8)}
+    ours = {name: spikes[:5].copy() for name, spikes in real.items()}
+    ours["a"][4, 0, 0] = ours["a"][3, 1, 2] = 1
+    assert first_divergence(real, ours) == {"a": Divergence(3, 1, 2), "b": None}
+
+
+def test_epochs_tell_where_spikes_part_and_how_much_both_fire() -> None:
+    net = network()
+    qnet = quantized(net)
+    last = compare(net, qnet, data(), options=LearnOptions(rate=0.3)).epochs[-1]
+    assert set(last.divergence) == set(last.rates) == set(last.float_rates) == set(last.spike_agreement)
+    for name, first in last.divergence.items():
+        assert (first is None) == (last.spike_agreement[name] == 1.0)
