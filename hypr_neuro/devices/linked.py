@@ -19,7 +19,7 @@ from hypr_neuro.devices.prepared import Prepared
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.graph.integer import IntegerNetwork, as_integer
 from hypr_neuro.link.faults import FaultyFrames, MessageFaults
-from hypr_neuro.link.requests import Kind, LinkLostError, LinkStatistics, Program, Requests
+from hypr_neuro.link.requests import Kind, LinkLostError, LinkStatistics, Requests, ServedProgram
 from hypr_neuro.link.transport import Transport
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -83,7 +83,7 @@ class LinkedDevice(DeviceBase):
         self.link_faults: MessageFaults | None = None
         self._faulty: FaultyFrames | None = None
         self._requests: Requests | None = None
-        self._program: Program | None = None
+        self._program: ServedProgram | None = None
 
     # --- the other side
 

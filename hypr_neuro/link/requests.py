@@ -54,7 +54,7 @@ class LinkLostError(HyprError):
 
 
 @dataclass(frozen=True)
-class Program:
+class ServedProgram:
     """What the program on the other side says of itself.
 
     Attributes
@@ -158,7 +158,7 @@ class Requests:
         self._frames: list[bytes] = []
         self._usual = 0.0
 
-    def begin(self) -> Program:
+    def begin(self) -> ServedProgram:
         """Begin a session; return what the program says of itself. Raise HyprError if nobody answers."""
         self._received.clear()
         self._frames.clear()
@@ -176,7 +176,8 @@ class Requests:
             )
         runs, learns, counts, counts_events = (bool(flags & bit) for bit in (1, 2, 4, 8))
         sizes = tuple(regions)
-        return Program(runs, learns, counts, counts_events, room, digest, inputs, outputs, sent, states, events, sizes)
+        said = (room, digest, inputs, outputs, sent, states, events, sizes)
+        return ServedProgram(runs, learns, counts, counts_events, *said)
 
     def ask(self, kind: Kind, body: bytes = b"") -> bytes:
         """Return the body of the answer.

@@ -17,7 +17,7 @@ from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.link import build_linked, write_linked
 from hypr_neuro.errors import HyprError
 from hypr_neuro.link.frames import CHECK, REQUEST_HEAD, Answer, answer_of, encode
-from hypr_neuro.link.requests import Kind, Program, Requests
+from hypr_neuro.link.requests import Kind, Requests, ServedProgram
 from hypr_neuro.link.transport import ProcessTransport
 from hypr_neuro.sim.learning.options import LearnOptions
 
@@ -45,7 +45,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     transport.close()
 
 
-def body(rng: np.random.Generator, kind: int, program: Program) -> bytes:
+def body(rng: np.random.Generator, kind: int, program: ServedProgram) -> bytes:
     """A body that is nearly right: small numbers where lengths and places stand, or noise."""
     shape = rng.integers(4)
     if shape == 0:
@@ -60,7 +60,7 @@ def body(rng: np.random.Generator, kind: int, program: Program) -> bytes:
     return (region if shape == 2 else b"") + struct.pack("<II", first, count)
 
 
-def frame(rng: np.random.Generator, sequence: int, program: Program) -> tuple[bytes, bool]:
+def frame(rng: np.random.Generator, sequence: int, program: ServedProgram) -> tuple[bytes, bool]:
     """A frame with a right CRC and a body of chance, or a damaged one, or noise; whether it is whole."""
     shape = rng.integers(8)
     if shape == 0:
