@@ -52,7 +52,7 @@ class GrpcDevice(DeviceBase):
         Allow no TLS to other machines.
     patience
         Seconds for which calls are repeated while nobody answers.
-    name
+    client
         By which a server without tokens knows the client.
     """
 
@@ -68,13 +68,13 @@ class GrpcDevice(DeviceBase):
         ca: str | None = None,
         insecure: bool | None = None,
         patience: float | None = None,
-        name: str | None = None,
+        client: str | None = None,
     ) -> None:
         from hypr_neuro.remote.link import Link
 
         super().__init__(address)
         self.line = Link(
-            address, token=token, token_file=token_file, ca=ca, insecure=insecure, patience=patience, name=name
+            address, token=token, token_file=token_file, ca=ca, insecure=insecure, patience=patience, client=client
         )
         self.served = ""
         self.link_faults: MessageFaults | None = None

@@ -35,7 +35,7 @@ class Link:
     Parameters
     ----------
     address
-        "host:port", with "?ca=FILE&token_file=FILE&insecure=1&patience=SECONDS&name=NAME".
+        "host:port", with "?ca=FILE&token_file=FILE&insecure=1&patience=SECONDS&client=NAME".
     options
         The same by name, and `token`.
     """
@@ -43,7 +43,7 @@ class Link:
     def __init__(self, address: str, **options: Any) -> None:
         self.target, _, query = address.partition("?")
         said = {key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()}
-        known = ("ca", "token_file", "insecure", "patience", "name")
+        known = ("ca", "token_file", "insecure", "patience", "client")
         for key in said:
             if key not in known:
                 raise InputError(f"grpc://{self.target}: unknown option '{key:.40}', known: {', '.join(known)}")
@@ -52,7 +52,7 @@ class Link:
             self.patience = float(said.get("patience", 60.0))
         except ValueError:
             raise InputError(f"patience = {said['patience']!r:.40}, rule: seconds") from None
-        self.name = str(said.get("name") or os.environ.get("USER") or "client")
+        self.name = str(said.get("client") or os.environ.get("USER") or "client")
         self.ca, self.insecure = said.get("ca"), str(said.get("insecure", "")) in ("1", "True", "true")
         self.token = said.get("token") or _token(said.get("token_file"))
         self.lease, self.seconds = "", 120.0

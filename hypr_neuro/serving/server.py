@@ -47,12 +47,23 @@ def make_server(service: Service, listen: str, credentials: Any = None, name_of:
     handlers: dict[str, Any] = {
         name: grpc.unary_unary_rpc_method_handler(_answering(call, name_of)) for name, call in service.methods().items()
     }
+    _add_health(server)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     try:
         port = server.add_insecure_port(listen) if credentials is None else server.add_secure_port(listen, credentials)
     except RuntimeError as error:
         raise InputError(f"--listen {listen}: the address is taken or none of this machine; choose another") from error
     return server, port
+
+
+def _add_health(server: Any) -> None:
+    """Answer the standard question of whether the server serves, to anybody."""
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+    servicer = health.HealthServicer()
+    for name in ("", SERVICE):
+        servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
 
 
 def _answering(call: Callable[..., Any], name_of: Name | None) -> Callable[[bytes, Any], bytes]:

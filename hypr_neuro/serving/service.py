@@ -18,8 +18,14 @@ from hypr_neuro.files.store import write_atomically
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.remote.contents import counts_out, network_in, network_out, numbers_out, trace_out
 from hypr_neuro.remote.packing import Content
+from hypr_neuro.serving.log import log
 from hypr_neuro.serving.runs import Run, steps_of, write_bytes
 from hypr_neuro.serving.turns import Turns
+
+MOST = 1024
+"""Samples of one message."""
+CLIENTS = 1000
+"""Leases at once."""
 
 
 class LeaseError(HyprError):
@@ -49,11 +55,17 @@ class Service:
         Until a lease that is not renewed expires.
     turn
         Seconds of a turn while others wait.
+    fsync
+        Whether the disk has a step before it is answered; else within a second.
     """
 
-    def __init__(self, device: DeviceBase, folder: Path, seconds: float = 120.0, turn: float = 30.0) -> None:
+    def __init__(
+        self, device: DeviceBase, folder: Path, seconds: float = 120.0, turn: float = 30.0, fsync: bool = True
+    ) -> None:
         self.device, self.folder, self.seconds = device, folder, seconds
         self.turns = Turns(turn)
+        self.fsync = fsync
+        self.answered, self.named = 0, False
         self.leases: dict[str, Lease] = {}
         self.runs: dict[str, Run] = {}
         self.resident: Run | None = None
@@ -86,13 +98,15 @@ class Service:
     # --- leases
 
     def _enter(self, client: str, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
+        self.named = bool(client)
         client = client or f"{str(meta.get('name', 'client'))[:40]}/{secrets.token_hex(4)}"
         with self.lock:
             self._expire()
-            if len(self.leases) >= 1000:
-                raise InputError("1000 clients, rule: no more; come back later")
+            if len(self.leases) >= CLIENTS:
+                raise InputError(f"{CLIENTS} clients, rule: no more; come back later")
             lease = secrets.token_hex(32)
             self.leases[lease] = Lease(client, time.monotonic() + self.seconds)
+        log("entered", client=client)
         return {
             "lease": lease,
             "seconds": self.seconds,
@@ -116,6 +130,7 @@ class Service:
     def _end_of(self, lease: Lease) -> None:
         """Give back what a lease held; its runs stay on the disk."""
         self.turns.leave(lease.client)
+        log("left", client=lease.client)
         for name in lease.runs:
             run = self.runs.get(name)
             if run is not None and run is not self.resident:
@@ -181,7 +196,9 @@ class Service:
     def _begin(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         program = self._program(lease, meta)
         name = secrets.token_hex(16)
-        self.runs[name] = Run(self.folder / name, lease.client, network_out(program.network, program.options))
+        self.runs[name] = Run(
+            self.folder / name, lease.client, network_out(program.network, program.options), self.fsync
+        )
         lease.runs.add(name)
         return {"run": name}, {}
 
@@ -192,7 +209,9 @@ class Service:
             if run is None and len(name) == 32 and set(name) <= set("0123456789abcdef"):
                 folder = self.folder / name
                 if folder.is_dir():
-                    run = self.runs[name] = Run(folder, lease.client)
+                    run = self.runs[name] = Run(folder, lease.client, fsync=self.fsync)
+            if run is not None and self.named and run.client != lease.client:
+                run = None  # another's, which is not told
             if run is not None:
                 lease.runs.add(name)
         if run is None:
@@ -207,13 +226,18 @@ class Service:
         return run
 
     def _apply(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
-        run, steps = self._find(lease, str(meta["run"])), steps_of(meta, arrays)
+        steps = steps_of(meta, arrays)
+        if len(steps) > MOST:
+            raise InputError(f"{len(steps)} samples in a message, rule: at most {MOST}; send fewer at once")
         with self.turns.of(lease.client):
-            return {}, self._placed(run).apply(int(meta["first"]), steps, int(meta["noted"]))
+            run = self._find(lease, str(meta["run"]))
+            answers = self._placed(run).apply(int(meta["first"]), steps, int(meta["noted"]))
+            self.answered += len(steps)
+        return {}, answers
 
     def _look(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
-        run = self._find(lease, str(meta["run"]))
         with self.turns.of(lease.client):
+            run = self._find(lease, str(meta["run"]))
             chip = self._at(run, meta).chip
             assert chip is not None
             if "counts" in meta:
@@ -228,8 +252,8 @@ class Service:
         return run
 
     def _save(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
-        run = self._find(lease, str(meta["run"]))
         with self.turns.of(lease.client):
+            run = self._find(lease, str(meta["run"]))
             path = self._at(run, meta).keep()
             return {}, {"state": np.frombuffer(path.read_bytes(), np.uint8)}
 

@@ -89,4 +89,6 @@ class Turns:
         with self.changed:
             if self.owner == client:
                 self.owner = ""
+            if client not in self.waiting and "/" in client:  # a name that the server made does not come again
+                self.used.pop(client, None)
             self.changed.notify_all()

@@ -34,7 +34,7 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.simulated import SimulatedLearner
 
 SEED = int(os.environ.get("HYPR_SEED", "0"))
-FAULTS = int(os.environ.get("HYPR_FAULTS", "40"))
+FAULTS = int(os.environ.get("HYPR_SERVING_FAULTS", "40"))
 OPTIONS = LearnOptions(seed=SEED, update_every=2, momentum=1)
 
 
