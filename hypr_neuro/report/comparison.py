@@ -26,6 +26,7 @@ def devices_section(results: Data) -> Data:
         "score": "Squared error" if regression else "Accuracy",
         "rows": [_column(c, means.get(str(c.get("name")), {}), regression) for c in columns],
         "sentences": texts(section.get("sentences")),
+        "cost": [{"name": key.replace("_", " "), "value": value} for key, value in pairs(section.get("cost"))],
         "seeds": len(texts(section.get("seeds"))),
     }
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hypr_neuro.comparing.gap import GapSplits, split_gap
 from hypr_neuro.comparing.side_by_side import SideBySide, compare_devices
+from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.files.run_folder import RunFolder
+from hypr_neuro.placement.estimate import estimate_network
+from hypr_neuro.placement.place import place
 from hypr_neuro.progress import Advance
 from hypr_neuro.workflow.stages_learning import Start
 from hypr_neuro.workflow.tasks import Task
@@ -60,9 +64,24 @@ def devices_stage(
         on_run=on_run,
     )
     told = {"what": start.description, "adam": ", ".join(f"{k} {v}" for k, v in adam.items())}
-    folder.write("devices", told | found.as_dict())
+    folder.write("devices", told | found.as_dict() | {"cost": _cost(found, start)})
     folder.merge("seconds", {"devices side by side": time.perf_counter() - started})
     return found
+
+
+def _cost(found: SideBySide, start: Start) -> dict[str, Any]:
+    """Return what a sample costs on the chip by its profile's figures: an estimate, "unknown" where it has none."""
+    assert found.learned is not None
+    try:
+        placement = place(found.learned, learning=start.options)
+        estimate = estimate_network(found.learned, start.data, learning=start.options)
+    except (InputError, DoesNotFitError) as error:
+        return {"estimate_note": f"no estimate: {error}"}
+    memory = {
+        "memory_bits": sum(core.memory_bits for core in placement.cores),
+        "of_it_learning_bits": sum(core.learning_bits for core in placement.cores),
+    }
+    return memory | estimate.figures()
 
 
 def causes_stage(

@@ -47,7 +47,12 @@ def test_devices_seeds_and_causes_are_printed_and_reported(run: Path, data: Path
     page = (tmp_path / "report.html").read_text()
     for text in ("Devices side by side", "Gap by cause", "whole gap", "float, Adam"):
         assert text in page
-    assert json.loads((tmp_path / "report.json").read_text())["causes"]["seeds"] == [0, 1, 2]
+    numbers = json.loads((tmp_path / "report.json").read_text())
+    assert numbers["causes"]["seeds"] == [0, 1, 2]
+    cost = numbers["devices"]["cost"]
+    assert cost["memory_bits"] > cost["of_it_learning_bits"] > 0
+    assert cost["energy_per_sample_nj"] > 0
+    assert "estimate after figures of Loihi 1, not of this chip" in cost["estimate_note"]
 
 
 def test_a_killed_command_goes_on_and_ends_with_the_same_numbers(run: Path, data: Path, tmp_path: Path) -> None:
