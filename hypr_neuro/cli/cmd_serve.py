@@ -43,6 +43,9 @@ def run(
     fsync: Annotated[
         str, choice(("always", "interval"), help="When the disk has a sample: before it is answered, or each second.")
     ] = "always",
+    keep: Annotated[
+        float, typer.Option("--keep", metavar="DAYS", min=0, help="Delete runs that nobody used for so long, at start.")
+    ] = 30.0,
     metrics: Annotated[
         str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Where Prometheus reads (default: nowhere).")
     ] = None,
@@ -72,7 +75,8 @@ def run(
             f"--listen {listen} without --credentials, rule: TLS and tokens off this machine; make them with "
             "--make-credentials FOLDER, or say --insecure"
         )
-    _serve(device, listen, state, credentials, metrics, {"seconds": lease, "turn": turn, "fsync": fsync == "always"})
+    options = {"seconds": lease, "turn": turn, "fsync": fsync == "always"}
+    _serve(device, listen, state, credentials, metrics, options, keep)
 
 
 def _make(folder: Path, hosts: list[str], clients: list[str]) -> None:
@@ -83,7 +87,13 @@ def _make(folder: Path, hosts: list[str], clients: list[str]) -> None:
 
 
 def _serve(
-    device: str, listen: str, state: Path, credentials: Path | None, metrics: str | None, options: dict[str, Any]
+    device: str,
+    listen: str,
+    state: Path,
+    credentials: Path | None,
+    metrics: str | None,
+    options: dict[str, Any],
+    keep: float,
 ) -> None:
     from hypr_neuro.devices import make_device
     from hypr_neuro.files.lock import alone_in
@@ -91,11 +101,13 @@ def _serve(
     from hypr_neuro.serving.credentials import server_credentials
     from hypr_neuro.serving.log import log
     from hypr_neuro.serving.metrics import serve_metrics
+    from hypr_neuro.serving.runs import tidy
     from hypr_neuro.serving.server import make_server
     from hypr_neuro.serving.service import Service
 
     secure, name_of = (None, None) if credentials is None else server_credentials(credentials)
     with alone_in(make_folder(state), "the server of"), make_device(device) as lent:
+        tidy(state, keep)
         service = Service(lent, state, **options)
         server, port = make_server(service, listen, secure, name_of)
         if metrics is not None:

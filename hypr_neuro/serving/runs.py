@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +20,12 @@ from hypr_neuro.files.store import write_atomically, write_text
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.remote.contents import network_in, numbers_in, sample_in
 from hypr_neuro.remote.packing import Content, packed, unpacked
-from hypr_neuro.serving.journal import ANSWERED, SENT, Journal
+from hypr_neuro.serving.journal import ANSWERED, HEAD, SENT, Journal
 from hypr_neuro.sim.learning.chip_learner import ChipLearner
 
 PROGRAM, LOG, NAME = "program.msg", "steps.log", "run.json"
+TRIM, CAP = 64 << 20, 2 << 30
+"""Bytes of a journal from which it is written anew without what nobody needs, and above which it takes no more."""
 SYNCING = ThreadPoolExecutor(2, "journal")
 
 
@@ -63,6 +67,7 @@ class Run:
                 self.step = step + 1
             elif kind == ANSWERED:
                 self.answers[step] = place
+        self.step = max(self.step, *self.saved(), 0)
 
     # --- on the device and off
 
@@ -96,6 +101,11 @@ class Run:
         path = self.state(self.step)
         if not path.exists():
             self.chip.save(path)
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
         return path
 
     def state(self, step: int) -> Path:
@@ -112,6 +122,10 @@ class Run:
         """Apply the steps that were not applied yet and return the answers of all."""
         if first > self.step:
             raise HyprError(f"step {first} after step {self.step}: steps between are missing; restore a checkpoint")
+        if first == self.step:  # the answers of a call that is repeated are not forgotten
+            self.forget(min(noted, first))
+        if self.journal.size > CAP:
+            raise InputError(f"journal of {self.journal.size >> 20} MiB, rule: at most {CAP >> 20}; save a checkpoint")
         digests = [hashlib.sha256(content).digest() for content in contents]
         for i, digest in enumerate(digests):
             if first + i < self.step and self.digests.get(first + i) != digest:
@@ -121,7 +135,6 @@ class Run:
         fresh = list(contents[done:])
         if fresh:
             self._fresh(fresh, digests[done:])
-        self.forget(noted)
         result: dict[str, Array] = {}
         for i in range(len(contents)):
             if first + i not in self.answers:
@@ -187,21 +200,46 @@ class Run:
         device = self.device
         if device is None or not self.resumes or step < min(self.sent, default=self.step):
             raise InputError(f"step {step}: this run cannot go back from step {self.step}; begin a new one")
-        self.journal.cut(self.sent[step][0] - _head())
+        for later in [n for n in self.saved() if n > step]:
+            self.state(later).unlink()
+        self.journal.cut(self.sent[step][0] - HEAD.size)  # last: a crash before it leaves a run that can go back again
         tables: tuple[dict[int, Any], ...] = (self.sent, self.answers, self.digests)
         for table in tables:
             for later in [n for n in table if n >= step]:
                 del table[later]
-        for later in [n for n in self.saved() if n > step]:
-            self.state(later).unlink()
         self.step = step
         self.place(device)
 
     def forget(self, noted: int) -> None:
-        """Forget answers that the client has, and states before the newest of those that it may come back to."""
-        kept = [step for step in self.saved() if step <= noted]
-        for step in kept[:-1]:
-            self.state(step).unlink(missing_ok=True)
+        """Forget states and answers that nobody comes back to; `noted` is the step to which the client may go back."""
+        if self.journal.size > TRIM and noted == self.step and self.resumes:
+            self.keep()
+        saved = self.saved()
+        base = max((step for step in saved if step <= noted), default=0)
+        for step in saved[:-1]:
+            if step != base:
+                self.state(step).unlink(missing_ok=True)
+        if self.journal.size > TRIM and base > min(self.sent, default=base):
+            self._trim(base)
+
+    def _trim(self, base: int) -> None:
+        """Write the journal anew with the steps from `base` on, beside the old one, and put it in its place."""
+        path = self.folder / f"{LOG}.new"
+        path.unlink(missing_ok=True)
+        fresh = Journal(path)
+        sent, answers = {}, {}
+        for step in range(base, self.step):
+            content = self.journal.read(*self.sent[step])
+            sent[step] = (fresh.add(SENT, step, content), len(content))
+            if step in self.answers:
+                answer = self.journal.read(*self.answers[step])
+                answers[step] = (fresh.add(ANSWERED, step, answer), len(answer))
+        fresh.sync()
+        os.replace(path, self.folder / LOG)
+        self.journal.close()
+        fresh.path = self.folder / LOG
+        self.journal, self.sent, self.answers = fresh, sent, answers
+        self.digests = {step: digest for step, digest in self.digests.items() if step >= base}
 
     def digest(self, step: int) -> str:
         """Return the sha256 of the state at a step, "" where none was saved."""
@@ -213,15 +251,21 @@ class Run:
         self.journal.close()
 
 
-def _head() -> int:
-    from hypr_neuro.serving.journal import HEAD
-
-    return HEAD.size
-
-
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file."""
     path.write_bytes(content)
+
+
+def tidy(folder: Path, days: float) -> int:
+    """Delete the runs of a folder that nobody has used for so many days; return how many."""
+    old = [
+        run
+        for run in folder.iterdir()
+        if (run / NAME).is_file() and time.time() - max(p.stat().st_mtime for p in run.iterdir()) > days * 86_400
+    ]
+    for run in old:
+        shutil.rmtree(run, ignore_errors=True)
+    return len(old)
 
 
 def steps_of(meta: dict[str, Any], arrays: dict[str, Array]) -> list[bytes]:

@@ -287,3 +287,22 @@ def test_stolen_and_guessed_leases_and_runs_are_refused(tmp_path: Path) -> None:
             methods["Renew"]("anna", {"lease": "0" * 64}, {})
         with pytest.raises(InputError, match="unknown here"):
             methods["Look"]("anna", {"lease": told["lease"], "run": "../../etc"}, {})
+
+
+def test_a_journal_is_trimmed_and_still_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypr_neuro.serving.runs.TRIM", 5_000)
+    samples = learning_samples(60, SEED)
+    with serving(tmp_path, 10) as (_, port), open_device(f"grpc://127.0.0.1:{port}") as device:
+        device.load(learning_network(SEED), OPTIONS)
+        learner, outputs, sizes = device.learner(), [], []
+        for i, sample in enumerate(samples):
+            outputs += learner.learn([sample])
+            sizes.append(sum(path.stat().st_size for path in tmp_path.rglob("steps.log")))
+            if i == 40:
+                learner.save(tmp_path / "saved")
+        assert max(sizes[:40]) < 9_000
+        assert len(list(tmp_path.rglob("state-*.h5"))) <= 2
+        learner.restore(tmp_path / "saved")
+        again = learner.learn(samples[41:])
+        assert all(np.array_equal(a, b) for a, b in zip(again, outputs[41:], strict=True))
+        assert_equal(learner, outputs, samples)
