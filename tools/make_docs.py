@@ -60,12 +60,22 @@ def models_page() -> str:
         parts += [f"### {model.name}", "", *_facts(model), ""]
         if model.has_float:
             parts += [*_parameters(model), ""]
+    return "\n".join([*parts, *_devices()]) + "\n"
+
+
+def _devices() -> list[str]:
+    """Return the table of what devices can do, and why one cannot."""
     names = device_names()
-    parts += ["## Devices", "", "| | " + " | ".join(f"`{n}`" for n in names) + " |", "|---|" + "---|" * len(names)]
+    parts = ["## Devices", "", "| | " + " | ".join(f"`{n}`" for n in names) + " |", "|---|" + "---|" * len(names)]
+    reasons: dict[str, list[str]] = {}
     for capability, meaning in CAPABILITIES.items():
-        cells = [device_class(n).missing.get(capability, "yes") for n in names]
-        parts.append(f"| {capability}: {meaning} | " + " | ".join(cells) + " |")
-    return "\n".join(parts) + "\n"
+        missing = {n: device_class(n).missing.get(capability) for n in names}
+        parts.append(f"| {capability}: {meaning} | " + " | ".join("–" if missing[n] else "yes" for n in names) + " |")
+        for name, reason in missing.items():
+            if reason:
+                reasons.setdefault(f"`{name}`: {reason}", []).append(capability)
+    parts += ["", "What a device cannot, and why; `grpc` can what the device that is served can:", ""]
+    return parts + [f"- {words} ({', '.join(capabilities)})." for words, capabilities in sorted(reasons.items())]
 
 
 def _facts(model: NeuronModel) -> list[str]:

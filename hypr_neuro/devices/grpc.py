@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ class GrpcDevice(DeviceBase):
 
     name = "grpc"
     address = "host:port"
+    missing: Mapping[str, str] = HERE
 
     def __init__(
         self,
