@@ -198,7 +198,7 @@ class Run:
     def rewind(self, step: int) -> None:
         """Go back to an earlier step: a client that restored a checkpoint goes on from there with other steps."""
         device = self.device
-        if device is None or not self.resumes or step < min(self.sent, default=self.step):
+        if device is None or step < min(self.sent, default=self.step):
             raise InputError(f"step {step}: this run cannot go back from step {self.step}; begin a new one")
         for later in [n for n in self.saved() if n > step]:
             self.state(later).unlink()
