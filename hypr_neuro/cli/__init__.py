@@ -25,6 +25,7 @@ GROUPS = {
     "Networks": ("train", "import", "export"),
     "Integers on a chip": ("quantize", "place", "compile", "simulate", "learn"),
     "What came out": ("compare", "study", "faults", "diff", "report"),
+    "Hardware": ("serve",),
 }
 """The commands in the order of the work; one that stands in no group comes last."""
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --scratch --out runs/a",
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --out runs/a",
-    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --device sim --device c --seeds 5 --out runs/a",
-    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --causes --seeds 5 --out runs/a",
+    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --device sim --device c --seeds 5",
+    "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --causes --seeds 5",
 )
 LOSS = 0.02
 """Accuracy that learning may cost without a word, or share by which the squared error may grow."""

@@ -71,7 +71,7 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Part:
+class GapPart:
     """What one cause adds.
 
     Attributes
@@ -112,7 +112,7 @@ class GapSplit:
         Of the order of samples and of random rounding.
     """
 
-    parts: list[Part]
+    parts: list[GapPart]
     rungs: dict[str, Rung]
     regression: bool
     seed: int
@@ -406,18 +406,18 @@ def difference(rung: Rung, below: Rung) -> dict[str, float]:
     return {figure: getattr(rung, figure) - getattr(below, figure) for figure in FIGURES}
 
 
-def _rest(added: dict[str, float]) -> Part:
+def _rest(added: dict[str, float]) -> GapPart:
     words = "what is left with everything as wide as the integers can be"
-    return Part(REST, words, "float to integers of the widest form", "", added, {})
+    return GapPart(REST, words, "float to integers of the widest form", "", added, {})
 
 
-def _part(switch: Switch, reason: str, added: dict[str, float], alone: dict[str, float]) -> Part:
+def _part(switch: Switch, reason: str, added: dict[str, float], alone: dict[str, float]) -> GapPart:
     nothing = dict.fromkeys(FIGURES, 0.0)
-    return Part(switch.cause.name, switch.cause.words, switch.said, reason, added or nothing, alone)
+    return GapPart(switch.cause.name, switch.cause.words, switch.said, reason, added or nothing, alone)
 
 
 def split_table(
-    parts: list[Part],
+    parts: list[GapPart],
     regression: bool,
     title: str,
     whole_gap: dict[str, float],

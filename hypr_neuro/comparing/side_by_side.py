@@ -44,7 +44,7 @@ SEED_SAYS = (
 
 
 @dataclass(frozen=True)
-class Column:
+class Side:
     """One side over all seeds.
 
     Attributes
@@ -88,14 +88,14 @@ class SideBySide:
         The network that the first device learned with the first seed.
     """
 
-    columns: list[Column]
+    columns: list[Side]
     seeds: list[int]
     identical: list[str]
     differences: list[str]
     regression: bool
     learned: QuantizedNetwork | None = None
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> Side:
         """Return a column by its name."""
         return next(c for c in self.columns if c.name == name)
 
@@ -128,7 +128,7 @@ class SideBySide:
         seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         return Shown(f"Devices and float side by side, {seeds}", headings, rows)
 
-    def _row(self, c: Column) -> tuple[str, ...]:
+    def _row(self, c: Side) -> tuple[str, ...]:
         told = interval(c.scores)
 
         def shown(value: float) -> str:
@@ -219,7 +219,7 @@ def compare_devices(
     for name in names:
         require_capability(name, "learn")
     kept = None if folder is None else KeptRuns(Path(folder))
-    columns = {name: Column(name) for name in (*names, RULE, ADAM)}
+    columns = {name: Side(name) for name in (*names, RULE, ADAM)}
     result = SideBySide(list(columns.values()), [options.seed + k for k in range(seeds)], [], [], data.regression)
     equal: dict[str, str] = {}
     runs, done = seeds * len(columns), 0
@@ -254,7 +254,7 @@ def compare_devices(
     return result
 
 
-def _note(column: Column, net: Network, qnet: QuantizedNetwork, run: DeviceRun, real: dict[str, Any]) -> None:
+def _note(column: Side, net: Network, qnet: QuantizedNetwork, run: DeviceRun, real: dict[str, Any]) -> None:
     """Add a device's run to its column."""
     column.epochs.append(run.scores)
     column.scores.append(run.scores[-1])
@@ -263,7 +263,7 @@ def _note(column: Column, net: Network, qnet: QuantizedNetwork, run: DeviceRun, 
 
 
 def _float_rule(
-    column: Column,
+    column: Side,
     net: Network,
     qnet: QuantizedNetwork,
     data: SequenceData,
@@ -293,7 +293,7 @@ def _float_rule(
 
 
 def _float_adam(
-    column: Column,
+    column: Side,
     net: Network,
     qnet: QuantizedNetwork,
     data: SequenceData,

@@ -19,7 +19,7 @@ from hypr_neuro.devices.prepared import Prepared
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.graph.integer import IntegerNetwork, as_integer
 from hypr_neuro.link.faults import FaultyFrames, MessageFaults
-from hypr_neuro.link.requests import Kind, LinkLostError, LinkStatistics, Requests, ServedProgram
+from hypr_neuro.link.requests import LinkLostError, LinkStatistics, RequestKind, Requests, ServedProgram
 from hypr_neuro.link.transport import Transport
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -117,7 +117,7 @@ class LinkedDevice(DeviceBase):
         assert isinstance(made, LinkedProgram)
         return made
 
-    def ask(self, kind: Kind, body: bytes = b"") -> bytes:
+    def ask(self, kind: RequestKind, body: bytes = b"") -> bytes:
         """Return the answer to a request; raise LinkLostError where the device has to be started anew."""
         if self._requests is None or self._program is None:
             raise LinkLostError(f"device '{self.name}': not reached")
@@ -134,14 +134,14 @@ class LinkedDevice(DeviceBase):
         assert self._program is not None
         size, parts = self._program.regions[region], []
         for at in range(0, size, self.room):
-            parts.append(self.ask(Kind.READ, struct.pack("<BII", region, at, min(self.room, size - at))))
+            parts.append(self.ask(RequestKind.READ, struct.pack("<BII", region, at, min(self.room, size - at))))
         return b"".join(parts)
 
     def write_region(self, region: int, image: bytes | bytearray) -> None:
         """Write a region."""
         most = self.room - 5
         for at in range(0, len(image), most):
-            self.ask(Kind.WRITE, struct.pack("<BI", region, at) + bytes(image[at : at + most]))
+            self.ask(RequestKind.WRITE, struct.pack("<BI", region, at) + bytes(image[at : at + most]))
 
     # --- loading
 
@@ -218,11 +218,11 @@ class LinkedDevice(DeviceBase):
         """Run one sample: for each population (steps, states + 1, n), what it sends last; and its events."""
         if learning is not None:
             return learning.infer(network, sample, keeps)
-        self.ask(Kind.BEGIN_RUN, bytes([keeps]))
+        self.ask(RequestKind.BEGIN_RUN, bytes([keeps]))
         assert self._program is not None
         bytes_out = self._program.sent + keeps * self._program.states
-        steps = self._steps(Kind.STEPS, sample, bytes_out)
-        counted = struct.unpack(f"<{self._program.event_count}I", self.ask(Kind.EVENTS))
+        steps = self._steps(RequestKind.STEPS, sample, bytes_out)
+        counted = struct.unpack(f"<{self._program.event_count}I", self.ask(RequestKind.EVENTS))
         rows, at = self._split(network, steps, keeps), 0
         events = {}
         for p in network.populations:
@@ -231,7 +231,7 @@ class LinkedDevice(DeviceBase):
             at += max(len(names), 1)
         return rows, events
 
-    def _steps(self, kind: Kind, sample: Array, bytes_out: int) -> Array:
+    def _steps(self, kind: RequestKind, sample: Array, bytes_out: int) -> Array:
         """Run the steps of a sample, as many at a time as fit; return (steps, bytes) of what comes back."""
         width, packed = input_bytes(sample)
         count = min((self.room - 1) // (width * sample.shape[1]), self.room // max(bytes_out, 1))

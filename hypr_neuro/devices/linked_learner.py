@@ -18,7 +18,7 @@ from hypr_neuro.compilers.c.learning.held import COUNTED, LEARNED, MEMORY, RUN, 
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
 from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.graph.integer import IntegerNetwork
-from hypr_neuro.link.requests import Kind, LinkLostError
+from hypr_neuro.link.requests import LinkLostError, RequestKind
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.chip_learner import WEIGHTS, ChipLearner, LearnCounts, LearnSample, Numbers
@@ -97,7 +97,7 @@ class LinkedLearner(ChipLearner):
             call()
 
     def _put_kept(self) -> None:
-        self.device.ask(Kind.RESET)
+        self.device.ask(RequestKind.RESET)
         for region, image in self._kept.items():
             self.device.write_region(region, image)
 
@@ -126,14 +126,14 @@ class LinkedLearner(ChipLearner):
         return outputs
 
     def _sample(self, rates: bytes, steps: Array) -> Array:
-        self.device.ask(Kind.RATE, rates)
-        self.device.ask(Kind.BEGIN)
+        self.device.ask(RequestKind.RATE, rates)
+        self.device.ask(RequestKind.BEGIN)
         parts = [self._steps(steps)]
         bytes_out = 4 * self.plan.qnet.output_size
         most = max(1, (self.device.room - 4) // bytes_out)
         over = False
         while not over:
-            answer = self.device.ask(Kind.TAIL, struct.pack("<I", most))
+            answer = self.device.ask(RequestKind.TAIL, struct.pack("<I", most))
             over = answer[0] == 1
             parts.append(self._outputs(answer[4:]))
         return np.concatenate(parts)
@@ -144,8 +144,8 @@ class LinkedLearner(ChipLearner):
 
         def go() -> Array:
             if first:
-                self.device.ask(Kind.BEGIN)
-            self.device.ask(Kind.RATE, rates)
+                self.device.ask(RequestKind.BEGIN)
+            self.device.ask(RequestKind.RATE, rates)
             return self._steps(steps)
 
         outputs: Array = self._done(go)
@@ -184,7 +184,7 @@ class LinkedLearner(ChipLearner):
             )
         parts = []
         for first in range(0, len(rows), count):
-            answer = self.device.ask(Kind.LEARN_STEPS, width + rows[first : first + count].tobytes())
+            answer = self.device.ask(RequestKind.LEARN_STEPS, width + rows[first : first + count].tobytes())
             parts.append(self._outputs(answer))
         return np.concatenate(parts)
 
@@ -244,10 +244,10 @@ class LinkedLearner(ChipLearner):
         """Run one sample: for each population (steps, states + 1, n), what it sends last; and its events."""
         places = [self.held.place(f"sent_{i}") for i in range(len(self.plan.layers))]
         places += [self.held.place(f"state_{i}") for i in range(len(self.plan.layers)) if keeps]
-        self.device.ask(Kind.WATCH, b"".join(struct.pack("<II", *place) for place in places))
+        self.device.ask(RequestKind.WATCH, b"".join(struct.pack("<II", *place) for place in places))
         counted = self.device.read_region(COUNTED)
-        self.device.ask(Kind.BEGIN)
-        steps = self.device._steps(Kind.INFER, sample, sum(size for _, size in places))
+        self.device.ask(RequestKind.BEGIN)
+        steps = self.device._steps(RequestKind.INFER, sample, sum(size for _, size in places))
         after = self.device.read_region(COUNTED)
         images = np.split(steps, np.cumsum([size for _, size in places])[:-1], axis=1)
         kinds = {f.name: np.dtype(f.kind.removesuffix("_t")) for f in self.held._fields if f.struct == "run"}

@@ -14,7 +14,7 @@ WHEN = "before a run, and before each sample while it learns"
 
 
 @dataclass(frozen=True)
-class Kind:
+class FaultKind:
     """What a fault is, and which values it takes."""
 
     meaning: str
@@ -23,23 +23,29 @@ class Kind:
 
 
 KINDS = {
-    "weight_flips": Kind(f"each bit of each weight flips with this probability {WHEN}", PROBABILITY),
-    "drift": Kind(f"each weight loses this share of itself {WHEN}", PROBABILITY),
-    "dead": Kind("share of the spiking neurons that never fire", PROBABILITY),
-    "stuck": Kind("share of the spiking neurons that fire in every step in which their reset lets them", PROBABILITY),
-    "jitter": Kind("standard deviation, in steps, by which each input event is early or late", AMOUNT),
-    "brownout": Kind(
+    "weight_flips": FaultKind(f"each bit of each weight flips with this probability {WHEN}", PROBABILITY),
+    "drift": FaultKind(f"each weight loses this share of itself {WHEN}", PROBABILITY),
+    "dead": FaultKind("share of the spiking neurons that never fire", PROBABILITY),
+    "stuck": FaultKind(
+        "share of the spiking neurons that fire in every step in which their reset lets them", PROBABILITY
+    ),
+    "jitter": FaultKind("standard deviation, in steps, by which each input event is early or late", AMOUNT),
+    "brownout": FaultKind(
         "after a sample the device loses its power with this probability, and with it what it learned since it was "
         "last saved",
         PROBABILITY,
     ),
-    "save_every": Kind("samples after which what was learned is saved against a brown-out, 0 for never", COUNT),
-    "delay": Kind("milliseconds by which each message over the link is late, on average", AMOUNT, link=True),
-    "drop": Kind("a message over the link is lost with this probability", PROBABILITY, link=True),
-    "duplicate": Kind("a message arrives twice with this probability", PROBABILITY, link=True),
-    "reorder": Kind("a message arrives once more, behind the next one, with this probability", PROBABILITY, link=True),
-    "message_flips": Kind("a bit of a message flips with this probability a message", PROBABILITY, link=True),
-    "cut": Kind("the link breaks with this probability a message, and has to be made anew", PROBABILITY, link=True),
+    "save_every": FaultKind("samples after which what was learned is saved against a brown-out, 0 for never", COUNT),
+    "delay": FaultKind("milliseconds by which each message over the link is late, on average", AMOUNT, link=True),
+    "drop": FaultKind("a message over the link is lost with this probability", PROBABILITY, link=True),
+    "duplicate": FaultKind("a message arrives twice with this probability", PROBABILITY, link=True),
+    "reorder": FaultKind(
+        "a message arrives once more, behind the next one, with this probability", PROBABILITY, link=True
+    ),
+    "message_flips": FaultKind("a bit of a message flips with this probability a message", PROBABILITY, link=True),
+    "cut": FaultKind(
+        "the link breaks with this probability a message, and has to be made anew", PROBABILITY, link=True
+    ),
 }
 """All there are, by name."""
 

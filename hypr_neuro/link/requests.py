@@ -22,7 +22,7 @@ LATENCIES = 4096
 """Round trips whose time is kept."""
 
 
-class Kind(IntEnum):
+class RequestKind(IntEnum):
     """Requests, as in hn_link.h."""
 
     HELLO = 1
@@ -164,7 +164,7 @@ class Requests:
         self._frames.clear()
         self.session = 1 + secrets.randbelow((1 << 32) - 1)
         self.statistics.resets += 1
-        answer = self._asked(Kind.HELLO, struct.pack("<I", self.session))
+        answer = self._asked(RequestKind.HELLO, struct.pack("<I", self.session))
         if len(answer.body) != HELLO.size:
             raise HyprError(
                 f"{self.name}: answers HELLO with {len(answer.body)} bytes, rule: {HELLO.size}; update its program"
@@ -179,7 +179,7 @@ class Requests:
         said = (room, digest, inputs, outputs, sent, states, events, sizes)
         return ServedProgram(runs, learns, counts, counts_events, *said)
 
-    def ask(self, kind: Kind, body: bytes = b"") -> bytes:
+    def ask(self, kind: RequestKind, body: bytes = b"") -> bytes:
         """Return the body of the answer.
 
         Raises
@@ -196,7 +196,7 @@ class Requests:
             raise HyprError(f"{self.name}: {kind.name}: {STATUS.get(answer.status, f'status {answer.status}')}")
         return answer.body
 
-    def _asked(self, kind: Kind, body: bytes) -> Answer:
+    def _asked(self, kind: RequestKind, body: bytes) -> Answer:
         self.sequence = (self.sequence + 1) % SEQUENCES
         frame = request_frame(kind, self.sequence, body)
         started = time.monotonic()
@@ -222,7 +222,7 @@ class Requests:
             self.statistics.bytes_out += len(part)
             self.transport.send(part)
 
-    def _answer(self, kind: Kind, until: float) -> Answer | None:
+    def _answer(self, kind: RequestKind, until: float) -> Answer | None:
         """Return the answer to this request; what else comes is late or damaged."""
         while True:
             while self._frames:

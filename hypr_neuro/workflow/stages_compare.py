@@ -14,7 +14,7 @@ from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.placement.estimate import estimate_network
 from hypr_neuro.placement.place import place
 from hypr_neuro.progress import Advance
-from hypr_neuro.workflow.stages_learning import Start
+from hypr_neuro.workflow.stages_learning import LearningStart
 from hypr_neuro.workflow.tasks import Task
 
 KEPT = "compared"
@@ -23,7 +23,7 @@ KEPT = "compared"
 
 def devices_stage(
     folder: RunFolder,
-    start: Start,
+    start: LearningStart,
     task: Task,
     *,
     devices: Sequence[str],
@@ -69,7 +69,7 @@ def devices_stage(
     return found
 
 
-def _cost(found: SideBySide, start: Start) -> dict[str, Any]:
+def _cost(found: SideBySide, start: LearningStart) -> dict[str, Any]:
     """Return what a sample costs on the chip by its profile's figures: an estimate, "unknown" where it has none."""
     assert found.learned is not None
     try:
@@ -85,7 +85,7 @@ def _cost(found: SideBySide, start: Start) -> dict[str, Any]:
 
 
 def causes_stage(
-    folder: RunFolder, start: Start, *, epochs: int, seeds: int, on_run: Advance | None = None
+    folder: RunFolder, start: LearningStart, *, epochs: int, seeds: int, on_run: Advance | None = None
 ) -> GapSplits:
     """Split the gap to float by cause; write section "causes"; arguments as of `devices_stage`."""
     started = time.perf_counter()

@@ -197,7 +197,7 @@ def compare_stage(
 
 
 @dataclass(frozen=True)
-class Start:
+class LearningStart:
     """What both sides of a comparison start from.
 
     Attributes
@@ -231,7 +231,7 @@ def start_of(
     damage: bool,
     options: LearnOptions,
     find_rate: bool = False,
-) -> Start:
+) -> LearningStart:
     """Draw a network anew, damage it, or leave it, as `compare_stage` does; the same arguments give the same start."""
     reference: float | None
     inference = None if kind == "scratch" else _known(folder, net, qnet, data, needed=damage)
@@ -247,7 +247,7 @@ def start_of(
             options = replace(options, rate=search_rate(qnet, data, options).rate)
     else:
         description, reference = "going on from the quantized network", None
-    return Start(net, qnet, data, replace(options, seed=seed), description, reference)
+    return LearningStart(net, qnet, data, replace(options, seed=seed), description, reference)
 
 
 def _known(

@@ -17,7 +17,7 @@ from hypr_neuro.compilers.c import build
 from hypr_neuro.compilers.c.link import build_linked, write_linked
 from hypr_neuro.errors import HyprError
 from hypr_neuro.link.frames import CHECK, REQUEST_HEAD, Answer, answer_of, encode
-from hypr_neuro.link.requests import Kind, Requests, ServedProgram
+from hypr_neuro.link.requests import RequestKind, Requests, ServedProgram
 from hypr_neuro.link.transport import ProcessTransport
 from hypr_neuro.sim.learning.options import LearnOptions
 
@@ -55,7 +55,7 @@ def body(rng: np.random.Generator, kind: int, program: ServedProgram) -> bytes:
     region = bytes([int(rng.integers(0, 6))])
     sizes = [*program.regions, 0, 1, ROOM, (1 << 31) - 1, 1 << 31, (1 << 32) - 1]
     first, count = (max(0, int(rng.choice(sizes)) - int(rng.integers(0, 3))) for _ in range(2))
-    if kind == Kind.WATCH:
+    if kind == RequestKind.WATCH:
         return struct.pack("<II", first, count) * int(rng.integers(0, 67))
     return (region if shape == 2 else b"") + struct.pack("<II", first, count)
 
@@ -65,7 +65,7 @@ def frame(rng: np.random.Generator, sequence: int, program: ServedProgram) -> tu
     shape = rng.integers(8)
     if shape == 0:
         return rng.bytes(int(rng.integers(1, 3 * ROOM))) + b"\0", False
-    kind = int(rng.choice([*(k for k in Kind if k not in {Kind.HELLO, Kind.WRITE}), 0, 14, 255]))
+    kind = int(rng.choice([*(k for k in RequestKind if k not in {RequestKind.HELLO, RequestKind.WRITE}), 0, 14, 255]))
     content = REQUEST_HEAD.pack(kind, sequence) + body(rng, kind, program)
     line = bytearray(encode(content + CHECK.pack(zlib.crc32(content))))
     if shape == 1:
@@ -109,10 +109,10 @@ def test_places_beyond_the_memory_are_refused(asked: Requests) -> None:
         if not size:
             continue
         wanted = min(8, size)
-        last = asked.ask(Kind.READ, struct.pack("<BII", number, size - wanted, wanted))
+        last = asked.ask(RequestKind.READ, struct.pack("<BII", number, size - wanted, wanted))
         for first, count in ((size, 1), (size - 1, 2), (1 << 31, 4), ((1 << 32) - 4, 8)):
             with pytest.raises(HyprError, match="out of range"):
-                asked.ask(Kind.READ, struct.pack("<BII", number, first, count))
+                asked.ask(RequestKind.READ, struct.pack("<BII", number, first, count))
             with pytest.raises(HyprError, match="out of range"):
-                asked.ask(Kind.WRITE, struct.pack("<BI", number, first) + bytes([255] * count))
-        assert asked.ask(Kind.READ, struct.pack("<BII", number, size - wanted, wanted)) == last
+                asked.ask(RequestKind.WRITE, struct.pack("<BI", number, first) + bytes([255] * count))
+        assert asked.ask(RequestKind.READ, struct.pack("<BII", number, size - wanted, wanted)) == last

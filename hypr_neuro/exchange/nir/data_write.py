@@ -76,10 +76,10 @@ def trace_data(trace: Trace, *, spikes: str = EVENTS) -> tuple[nir.NIRGraphData,
     if spikes not in (EVENTS, GRID):
         raise InputError(f"spikes = {spikes!r}, rule: '{EVENTS}' or '{GRID}'")
     trace.check()
-    return _Writer(trace, spikes).write()
+    return _DataWriter(trace, spikes).write()
 
 
-class _Writer:
+class _DataWriter:
     """Write one trace, array by array."""
 
     def __init__(self, trace: Trace, spikes: str) -> None:
