@@ -40,6 +40,9 @@ def run(
     turn: Annotated[
         float, typer.Option("--turn", metavar="SECONDS", min=0.1, help="Length of a turn while others wait.")
     ] = 30.0,
+    longest: Annotated[
+        float, typer.Option("--longest", metavar="SECONDS", min=0.1, help="After which a run is stopped.")
+    ] = 600.0,
     fsync: Annotated[
         str, choice(("always", "interval"), help="When the disk has a sample: before it is answered, or each second.")
     ] = "always",
@@ -75,7 +78,7 @@ def run(
             f"--listen {listen} without --credentials, rule: TLS and tokens off this machine; make them with "
             "--make-credentials FOLDER, or say --insecure"
         )
-    options = {"seconds": lease, "turn": turn, "fsync": fsync == "always"}
+    options = {"seconds": lease, "turn": turn, "fsync": fsync == "always", "longest": longest}
     _serve(device, listen, state, credentials, metrics, options, keep)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.devices.device import DeviceBase, Progress
 from hypr_neuro.devices.prepared import Prepared
+from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.link.faults import FaultyFrames
 from hypr_neuro.numbers.arrays import Array
@@ -30,6 +31,7 @@ class _Program:
 
     def __init__(self, link: Link, number: str, network: QuantizedNetwork | IntegerNetwork) -> None:
         self.line, self.number, self.network = link, number, network
+        self.lease = link.lease
 
     def discard(self) -> None:
         """Let the server forget it."""
@@ -114,13 +116,24 @@ class GrpcDevice(DeviceBase):
         self._loaded = replace(prepared, made=fresh)
         return fresh
 
+    def _with_program(self, prepared: Prepared, method: str, meta: dict[str, Any], arrays: dict[str, Array]) -> Any:
+        """Call with the server's program, which is prepared anew where the lease has expired meanwhile."""
+        while True:
+            program = self._ready(prepared)
+            try:
+                return self.line.call(method, {**meta, "program": program.number}, arrays)
+            except InputError:
+                if self.line.lease == program.lease:
+                    raise
+                prepared = replace(prepared, made=None)
+
     def _run(self, prepared: Prepared, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
         from hypr_neuro.remote.contents import trace_in
         from hypr_neuro.traces.trace import narrowed
 
         data = check_input(prepared.network, x)
-        number = self._ready(prepared).number
-        trace = trace_in(*self.line.call("Run", {"program": number, "record": list(record)}, {"x": narrowed(data)}))
+        told = self._with_program(prepared, "Run", {"record": list(record)}, {"x": narrowed(data)})
+        trace = trace_in(*told)
         if on_block is not None:
             on_block(len(data), len(data))
         return trace
@@ -129,7 +142,8 @@ class GrpcDevice(DeviceBase):
         from hypr_neuro.remote.learner import RemoteLearner
 
         assert prepared.options is not None
-        return RemoteLearner(qnet, prepared.options, self.line, self._ready(prepared).number)
+        told, _ = self._with_program(prepared, "Begin", {}, {})
+        return RemoteLearner(qnet, prepared.options, self.line, str(told["run"]))
 
     def close(self) -> None:
         """Leave the server."""

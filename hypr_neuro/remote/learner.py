@@ -29,16 +29,16 @@ class RemoteLearner(ChipLearner):
         As of a `ChipLearner`.
     link
         To the server.
-    program
-        Number of the prepared network there.
+    run
+        Name of the run there.
     """
 
     chunk = CHUNK
 
-    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, link: Link, program: str) -> None:
+    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, link: Link, run: str) -> None:
         super().__init__(qnet, options)
         self.link = link
-        self.run = str(link.call("Begin", {"program": program})[0]["run"])
+        self.run = run
         self.step, self.noted, self.keeps = 0, 0, False
 
     def _learn(self, samples: Sequence[LearnSample]) -> list[Array]:

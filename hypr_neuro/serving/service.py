@@ -17,7 +17,7 @@ from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.files.store import write_atomically
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.remote.contents import counts_out, network_in, network_out, numbers_out, trace_out
-from hypr_neuro.remote.packing import Content
+from hypr_neuro.remote.packing import LARGEST, Content
 from hypr_neuro.serving.log import log
 from hypr_neuro.serving.runs import Run, steps_of, write_bytes
 from hypr_neuro.serving.turns import Turns
@@ -57,14 +57,22 @@ class Service:
         Seconds of a turn while others wait.
     fsync
         Whether the disk has a step before it is answered; else within a second.
+    longest
+        Seconds after which a run is stopped.
     """
 
     def __init__(
-        self, device: DeviceBase, folder: Path, seconds: float = 120.0, turn: float = 30.0, fsync: bool = True
+        self,
+        device: DeviceBase,
+        folder: Path,
+        seconds: float = 120.0,
+        turn: float = 30.0,
+        fsync: bool = True,
+        longest: float = 600.0,
     ) -> None:
         self.device, self.folder, self.seconds = device, folder, seconds
         self.turns = Turns(turn)
-        self.fsync = fsync
+        self.fsync, self.longest = fsync, longest
         self.answered, self.named = 0, False
         self.leases: dict[str, Lease] = {}
         self.runs: dict[str, Run] = {}
@@ -175,11 +183,21 @@ class Service:
         return lease.programs[number]
 
     def _run(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
-        program = self._program(lease, meta)
+        program, x = self._program(lease, meta), arrays["x"]
+        record = [str(name) for name in meta["record"]]
+        _check_size(program, x, record)
         with self.turns.of(lease.client):
             self._make_room()
             self.device.load(program.network, program.options)
-            trace = self.device.run(arrays["x"].astype(np.int64), [str(name) for name in meta["record"]])
+            until = time.monotonic() + self.longest
+
+            def check(done: int, steps: int) -> None:
+                if time.monotonic() > until:
+                    raise InputError(
+                        f"run stopped after {self.longest:g} s, {done} of {steps}; run fewer samples at once"
+                    )
+
+            trace = self.device.run(x.astype(np.int64), record, check)
         return trace_out(trace)
 
     def _make_room(self) -> None:
@@ -276,3 +294,16 @@ class Service:
 
     def _end(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         return {}, {}
+
+
+def _check_size(program: Prepared, x: Array, record: list[str]) -> None:
+    """Raise InputError, before anything runs, for a run whose trace would not fit into a message."""
+    network: Any = program.network
+    outputs = sum(p.size for p in network.populations if p.name in network.outputs)
+    kept = sum(p.size for p in network.populations) * len(record)
+    size = int(np.prod(x.shape[:2], dtype=object)) * 8 * (outputs + kept)
+    if x.ndim == 3 and size > LARGEST:
+        raise InputError(
+            f"x of shape {x.shape}: its trace may take {size >> 20} MiB, rule: at most {LARGEST >> 20}; run fewer "
+            "samples at once, or record less"
+        )

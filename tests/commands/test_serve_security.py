@@ -141,8 +141,10 @@ def test_an_expired_lease_is_refused_and_asked_for_anew(tmp_path: Path) -> None:
             device.load(learning_network(SEED), options())
             learner = device.learner()
             learner.learn(learning_samples(2, SEED))
+            x, expected = X, simulate(learner.fetch(), X).readout
             old = device.line.lease  # type: ignore[attr-defined]
             time.sleep(1.2)
+            assert np.array_equal(device.run(x).readout, expected)
             learner.learn(learning_samples(1, SEED))
             assert device.line.lease != old  # type: ignore[attr-defined]
     finally:
@@ -284,5 +286,19 @@ def test_metrics_and_health(tmp_path: Path) -> None:
         assert "hypr_neuro_steps_total 3.0" in text
         assert "hypr_neuro_clients 1.0" in text
         assert 'hypr_neuro_device_seconds_total{client="anna' in text
+    finally:
+        server.stop()
+
+
+def test_runs_that_are_too_large_or_too_long_are_refused(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--longest", "0.1")
+    try:
+        with open_device(server.address) as device:
+            device.load(learning_network(SEED))
+            with pytest.raises(InputError, match=r"its trace may take 1167 MiB, rule: at most 256; run fewer samples"):
+                device.run(np.zeros((3000, 1000, 4), np.int8), ["u", "v", "w", "spikes"])
+            with pytest.raises(InputError, match=r"run stopped after 0.1 s, \d+ of \d+; run fewer samples at once"):
+                device.run(np.zeros((200, 20_000, 4), np.int8))
+            assert np.array_equal(device.run(X).readout, simulate(learning_network(SEED), X).readout)
     finally:
         server.stop()
