@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hypr_neuro.comparing.side_by_side import SideBySide
     from hypr_neuro.data.sequence import SequenceData
     from hypr_neuro.files.run_folder import RunFolder
-    from hypr_neuro.workflow.stages_learning import Start
+    from hypr_neuro.workflow.stages_learning import LearningStart
     from hypr_neuro.workflow.tasks import Task
 
 EXAMPLES = (
@@ -63,7 +63,7 @@ def run(
         ),
     ] = 1,
     scratch: Annotated[
-        bool, typer.Option("--scratch", help="Start from random weights.", rich_help_panel=LEARNING)
+        bool, typer.Option("--scratch", help="LearningStart from random weights.", rich_help_panel=LEARNING)
     ] = False,
     disturb: Annotated[
         bool,
@@ -183,7 +183,7 @@ def _again(options: dict[str, list[Any]]) -> list[str]:
 
 def _more(
     folder: RunFolder,
-    start: Callable[[], Start],
+    start: Callable[[], LearningStart],
     console: RichConsole,
     task: Task,
     devices: list[str],

@@ -130,7 +130,8 @@ def test_a_value_out_of_range_is_shown_with_the_rule(words: tuple[str, ...], tol
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("data", "profiles", "diff", "report")])
 def test_an_empty_path_is_not_the_folder_that_one_is_in(name: str) -> None:
     needed = [p.name for p in PROGRAM.commands[name].params if p.param_type_name == "argument" and p.required]
-    for words in ([name, *needed, "--out", ""], *([name, ""] for _ in needed[:1])):
+    out = "--state" if name == "serve" else "--out"
+    for words in ([name, *needed, out, ""], *([name, ""] for _ in needed[:1])):
         assert "'', rule: text that is not empty" in refusal(*words, run=called)
 
 
