@@ -86,7 +86,7 @@ def main() -> None:
             seeds=1 if given.quick else given.seeds,
         )
     print(found)
-    for sentence in found.sentences:
+    for sentence in found.sentences():
         print(sentence)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class DeviceRun:
         Of the learned network on the part that is scored.
     seconds
         Of learning.
+    link
+        What the link to the device carried, by name; {} of a device without one.
     """
 
     device: str
@@ -44,6 +46,7 @@ class DeviceRun:
     integers: list[dict[str, Array]]
     outputs: Array
     seconds: float
+    link: dict[str, float] = field(default_factory=dict)
 
     def network(self, start: QuantizedNetwork) -> QuantizedNetwork:
         """Return the learned network, `start` with what the last epoch left."""
@@ -94,9 +97,11 @@ def run_on_device(
         for after in integers:
             score, outputs = _scored(device, with_integers(qnet, after), chosen)
             scores.append(score)
-    run = DeviceRun(name, scores, integers, outputs, seconds)
+        statistics = getattr(device, "link", None)
+        link = {} if statistics is None else statistics.as_dict()
+    run = DeviceRun(name, scores, integers, outputs, seconds, link)
     if kept is not None and epochs_kept is not None:
-        kept.write(key, {"scores": scores, "seconds": seconds, "epochs": epochs}, _flat(run))
+        kept.write(key, {"scores": scores, "seconds": seconds, "epochs": epochs, "link": link}, _flat(run))
         epochs_kept.drop()
     return run
 
@@ -146,4 +151,4 @@ def _of_file(name: str, held: tuple[dict[str, Any], dict[str, Array]]) -> Device
         number, slash, place = key.partition("/")
         if slash:
             integers[int(number)][place] = array
-    return DeviceRun(name, figures["scores"], integers, arrays["outputs"], figures["seconds"])
+    return DeviceRun(name, figures["scores"], integers, arrays["outputs"], figures["seconds"], figures["link"])

@@ -59,6 +59,8 @@ class Side:
         By seed, |w - w_float| / |w_float| to the float side of the same rule; NaN for Adam.
     seconds
         By seed, how long learning took here.
+    link
+        By seed, what the link to the device carried, see `link.requests.LinkStatistics`; empty of one without a link.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Side:
     epochs: list[list[float]] = field(default_factory=list)
     distance: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    link: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(repr=False)
@@ -259,6 +262,7 @@ def _note(column: Side, net: Network, qnet: QuantizedNetwork, run: DeviceRun, re
     column.epochs.append(run.scores)
     column.scores.append(run.scores[-1])
     column.seconds.append(run.seconds)
+    column.link.extend([run.link] if run.link else [])
     column.distance.append(weight_distance(FloatForm(net, run.network(qnet)).weights(), real))
 
 

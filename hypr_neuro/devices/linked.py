@@ -109,7 +109,7 @@ class LinkedDevice(DeviceBase):
         return (
             f"device '{self.name}': its program is {found.hex()[:12]}, rule: {wanted.hex()[:12]}, which this network "
             "and these options give; build the folder that `hypr-neuro compile --target c` writes for them (make "
-            "link-board) and flash it"
+            "serve-board) and flash it"
         )
 
     def _made(self, call: str) -> LinkedProgram:

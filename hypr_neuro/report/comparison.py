@@ -28,7 +28,33 @@ def devices_section(results: Data) -> Data:
         "sentences": texts(section.get("sentences")),
         "cost": [{"name": key.replace("_", " "), "value": value} for key, value in pairs(section.get("cost"))],
         "seeds": len(texts(section.get("seeds"))),
+        "links": [row for c in columns for row in _links(c)],
     }
+
+
+def _links(column: Data) -> list[Data]:
+    """Return a row on what the link to a device carried, over all seeds; none of one without a link."""
+    links = rows(column.get("link"))
+    if not links:
+        return []
+
+    def total(name: str) -> float:
+        return sum(number(link.get(name)) or 0.0 for link in links)
+
+    def milliseconds(name: str) -> str:
+        return f"{1000 * total(name) / len(links):.3g} ms"
+
+    return [
+        {
+            "name": show(column.get("name")),
+            "requests": f"{total('requests'):,.0f}",
+            "median": milliseconds("median latency"),
+            "late": milliseconds("late latency"),
+            "rate": f"{total('bytes a second') / len(links) / 1e6:.3g} MB/s",
+            "retries": f"{total('retries'):,.0f}",
+            "damaged": f"{total('damaged'):,.0f}",
+        }
+    ]
 
 
 def _column(column: Data, told: Data, regression: bool) -> Data:

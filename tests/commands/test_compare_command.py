@@ -23,7 +23,7 @@ def words(run: Path, data: Path, out: Path) -> tuple[Any, ...]:
 
 def without_seconds(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if k != "seconds"}
+        return {k: without_seconds(v) for k, v in value.items() if k not in ("seconds", "link")}
     return [without_seconds(v) for v in value] if isinstance(value, list) else value
 
 
@@ -36,6 +36,7 @@ def test_devices_seeds_and_causes_are_printed_and_reported(run: Path, data: Path
     assert columns["sim"]["epochs"][0] == [e["device_accuracy"] for e in found["epochs"]]
     assert columns["float, same rule"]["epochs"][0] == [e["float_accuracy"] for e in found["epochs"]]
     assert all("identical to sim bit for bit" in line for line in found["devices"]["identical"])
+    assert [name for name, c in columns.items() if c["link"]] == [name for name in DEVICES if name == "c"]
     parts = found["causes"]["splits"][0]["parts"]
     rungs = found["causes"]["splits"][0]["rungs"]
     assert rungs["update"]["score"] == columns["sim"]["scores"][0]
