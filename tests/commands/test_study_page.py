@@ -6,13 +6,12 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import BROWSER, in_browser, width_of
 from study_results import BITS, made_results
 
 from hypr_neuro.errors import InputError
@@ -20,8 +19,6 @@ from hypr_neuro.studies.page import page_of
 from hypr_neuro.studies.results import StudyResults
 from hypr_neuro.studies.table import means_of
 from hypr_neuro.studies.written import write_table
-
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 class Cells(HTMLParser):
@@ -161,21 +158,6 @@ def test_a_table_is_written_by_its_ending(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def in_browser(page: str, folder: Path, steps: str = "") -> str:
-    """The document after its scripts, and after these steps."""
-    assert BROWSER is not None
-    if steps:
-        page = re.sub(r"; script-src '[^']*'", "; script-src 'unsafe-inline'", page)
-        page = page.replace("</body>", f"<script>{steps}</script></body>")
-    file = folder / "page.html"
-    file.write_text(page, encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", file.as_uri()], check=True, capture_output=True, text=True, timeout=120
-    )
-    return done.stdout
-
-
 def column(document: str, place: int) -> list[str]:
     return [row[place] for row in Cells(document).tables[0][1:]]
 
@@ -201,14 +183,7 @@ def test_the_table_sorts_in_a_browser(page: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium")
 def test_the_page_is_no_wider_than_a_telephone(page: str, tmp_path: Path) -> None:
-    steps = (
-        "const f = document.createElement('iframe'); f.style = 'width:390px;height:800px'; f.srcdoc = window.held; "
-        "f.onload = () => { document.title = f.contentDocument.documentElement.scrollWidth }; document.body.append(f)"
-    )
-    held = json.dumps(page).replace("</", "<\\/")
-    document = in_browser(f"<!DOCTYPE html><body><script>window.held = {held};</script></body>", tmp_path, steps)
-    assert re.search(r"<title>(\d+)</title>", document)
-    assert int(re.findall(r"<title>(\d+)</title>", document)[0]) <= 390
+    assert width_of(page, tmp_path, 390) <= 390
 
 
 def test_of_many_rows_a_page_shows_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
