@@ -15,6 +15,7 @@ import numpy as np
 from hypr_neuro.comparing.float_device import FloatDevice
 from hypr_neuro.comparing.float_gradients import float_gradients
 from hypr_neuro.comparing.scales import scales_of
+from hypr_neuro.data.cross_entropy import cross_entropy
 from hypr_neuro.data.score import Score
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.network import Network
@@ -22,18 +23,24 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.learned_values import gradient_by_value, values_of, write_values
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.run.forward import Rows
 from hypr_neuro.sim.learning.learn import epoch_order, rates
 from hypr_neuro.sim.learning.options import RATE_FRACTION, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.train.loop import evaluate
+from hypr_neuro.train.networks import outputs_of
 from hypr_neuro.train.optimizers import OnChip
+
+BATCH = 64
+"""Samples that the float network runs at a time."""
 
 
 @dataclass(frozen=True)
 class TwinEpoch:
-    """Score of the part that is scored; weights by connection and values by parameter ("layers.0.omega")."""
+    """Score and loss of the part that is scored; weights by connection and values by parameter ("layers.0.omega")."""
 
     score: Score
+    loss: float | None
     weights: dict[str, Array]
     values: dict[str, Array]
 
@@ -108,8 +115,11 @@ class FloatTwin:
         return states
 
     def _state(self, data: SequenceData, part: str, *, learned: bool = True) -> TwinEpoch:
-        score = evaluate(self.form.seen, data, part, learned=learned)
-        return TwinEpoch(score, self.form.weights(), parameter_values(self.form, self.plan))
+        score, chosen = evaluate(self.form.seen, data, part, learned=learned), data.part(part)
+        every = np.arange(len(chosen))
+        rows = [Rows(chosen.x, every[first : first + BATCH]) for first in every[::BATCH]]
+        loss = cross_entropy(np.concatenate([outputs_of(self.form.seen, batch) for batch in rows]), chosen)
+        return TwinEpoch(score, loss, self.form.weights(), parameter_values(self.form, self.plan))
 
     def sample(self, sample: SequenceData) -> None:
         """Learn from one sample, with the updates that fall due."""
