@@ -135,9 +135,38 @@ class ProcessTransport(Transport):
 
 
 class EmulatorTransport(ProcessTransport):
-    """The serial line of an emulated board, on the standard input and output of its emulator."""
+    """The serial line of an emulated board, on the standard input and output of its emulator.
+
+    An emulator does not end with its input, so that a guard ends it when this program dies.
+    """
 
     ends_with_input = False
+
+    def __init__(self, command: Sequence[str | Path], name: str) -> None:
+        super().__init__(command, name)
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def open(self) -> None:
+        """Start the emulator, and the guard: a shell that waits for the end of a pipe which this program holds."""
+        super().open()
+        assert self.process is not None
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", 'read -r _; kill -9 "$1"', "guard", str(self.process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """End the guard first: the number of a process that has ended may be another's soon."""
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.kill()
+            guard.wait()
+            assert guard.stdin is not None
+            guard.stdin.close()
+        super().close()
 
 
 class SerialTransport(Transport):
