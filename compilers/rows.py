@@ -9,18 +9,28 @@ import numpy as np
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.checks import names
 from hypr_neuro.sim.delivery import deliveries
 from hypr_neuro.sim.recorder import operations_of
 from hypr_neuro.traces.trace import SPIKES, Trace
 
 
 def recorded_states(network: IntegerNetwork, record: Sequence[str]) -> dict[str, list[str]]:
-    """Return by population the states that `record` names; InputError for a name that no population has."""
+    """Return by population the states that `record` names; InputError for one that is unknown: "v", or "hidden/v"."""
+    recorded = names("record", record)
     known = {SPIKES} | {state for p in network.populations for state in p.model.state_names}
-    for name in record:
-        if name not in known:
-            raise InputError(f"record: unknown {among(name, sorted(known))}")
-    return {p.name: [state for state in p.model.state_names if state in record] for p in network.populations}
+    exact = {f"{p.name}/{state}" for p in network.populations for state in p.model.state_names}
+    exact |= {f"{p.name}/{SPIKES}" for p in network.populations if not p.model.readout}
+    for name in recorded:
+        if name not in known | exact:
+            raise InputError(
+                f"record: unknown {among(name, sorted(known))}, of one population: "
+                f"{network.populations[0].name}/{network.populations[0].model.state_names[0]}"
+            )
+    return {
+        p.name: [state for state in p.model.state_names if state in recorded or f"{p.name}/{state}" in recorded]
+        for p in network.populations
+    }
 
 
 def trace_of_rows(
@@ -38,7 +48,7 @@ def trace_of_rows(
     network, x, tail
         What ran, on which input (sample, T, channel), with so many steps behind it.
     record
-        "spikes" and names of states.
+        "spikes" and names of states, of one population "hidden/v".
     rows
         Of the population at a place: (sample, T + tail, states + 1, n), what it sends last; states only where some of
         them are recorded.
@@ -63,7 +73,7 @@ def trace_of_rows(
             states[p.name] = {s: by_name[s] for s in wanted}
     return Trace(
         network.readout(outputs, tail),
-        spikes if SPIKES in record else {},
+        {name: z for name, z in spikes.items() if SPIKES in record or f"{name}/{SPIKES}" in record},
         states,
         dict(events),
         {name: float(z.sum(dtype=np.int64) / z.size) for name, z in spikes.items()},

@@ -108,6 +108,21 @@ def test_states_equal_the_simulator(device: Device, qnet: QuantizedNetwork, x: A
             assert np.array_equal(read[name][state], values[-1]), f"{name}.{state}"
 
 
+def test_one_population_alone_is_recorded(device: Device, qnet: QuantizedNetwork, x: Any) -> None:
+    need(device, "states")
+    first = qnet.populations[0]
+    state = first.model.state_names[0]
+    record = [f"{first.name}/{state}", f"{first.name}/spikes"]
+    expected = simulate(qnet, x, record)
+    device.load(qnet)
+    trace = device.run(x, record)
+    assert list(trace.states) == list(expected.states) == [first.name]
+    assert list(trace.states[first.name]) == [state]
+    assert np.array_equal(trace.states[first.name][state], expected.states[first.name][state])
+    assert list(trace.spikes) == list(expected.spikes) == [first.name]
+    assert np.array_equal(trace.spikes[first.name], expected.spikes[first.name])
+
+
 def test_events_equal_the_simulator(device: Device, qnet: QuantizedNetwork, x: Any) -> None:
     need(device, "events")
     device.load(qnet)
