@@ -24,8 +24,8 @@ class BoardDevice(CDevice):
         return None if missing is None else f"{missing}; apt-get install {packages}"
 
     def _transport(self, program: LinkedProgram) -> Transport:
-        assert program.path is not None
-        return EmulatorTransport([*EMULATE, "-kernel", os.fspath(program.path)], f"device '{self.name}'")
+        assert program.built is not None
+        return EmulatorTransport([*EMULATE, "-kernel", os.fspath(program.built.path)], f"device '{self.name}'")
 
 
 DEVICE = BoardDevice

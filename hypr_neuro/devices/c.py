@@ -33,12 +33,12 @@ class CDevice(LinkedDevice):
         return None if missing is None else f"{missing}; apt-get install gcc libc6-dev"
 
     def _prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> Any:
-        path, digest = built_program(network, options, self.toolchain)
-        return LinkedProgram(digest, path, **self._plan(network, options))
+        built, digest = built_program(network, options, self.toolchain)
+        return LinkedProgram(digest, built, **self._plan(network, options))
 
     def _transport(self, program: LinkedProgram) -> Transport:
-        assert program.path is not None
-        return ProcessTransport([os.fspath(program.path)], f"device '{self.name}'")
+        assert program.built is not None
+        return ProcessTransport([os.fspath(program.built.path)], f"device '{self.name}'")
 
 
 DEVICE = CDevice

@@ -6,7 +6,6 @@ import struct
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from hypr_neuro.compilers.rows import recorded_states, trace_of_rows
 from hypr_neuro.devices.device import DeviceBase, Progress
 from hypr_neuro.devices.linked_learner import LinkedLearner, input_bytes
 from hypr_neuro.devices.prepared import Prepared
+from hypr_neuro.devices.programs import BuiltProgram
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.graph.integer import IntegerNetwork, as_integer
 from hypr_neuro.link.faults import FaultyFrames, MessageFaults
@@ -42,14 +42,14 @@ class LinkedProgram:
     ----------
     digest : bytes
         What it says it is.
-    path : Path or None
-        The program, None where the board holds it already.
+    built : BuiltProgram or None
+        The program, which is there as long as this is; None where the board holds it already.
     plan, held : LearningPlan and HeldStructs, or None
         Of one that learns.
     """
 
     digest: bytes
-    path: Path | None = None
+    built: BuiltProgram | None = None
     plan: LearningPlan | None = None
     held: HeldStructs | None = field(default=None, repr=False)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
+import os
 import shutil
 import tempfile
+import threading
+import weakref
 from collections import OrderedDict
 from pathlib import Path
 
@@ -18,12 +20,29 @@ KEPT = 32
 """Programs that are kept, the last used ones."""
 LEAST_ROOM = {build.HOST.name: 1 << 16, build.CORTEX_M4.name: 1 << 12}
 """Bytes of a request's body; where a step with its states takes more, that."""
-_programs: OrderedDict[tuple[str, bytes], Path] = OrderedDict()
+
+
+class BuiltProgram:
+    """A compiled program; its folder goes when nobody holds it any more, and at the end of the process that built it.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        weakref.finalize(self, _remove, path.parent, os.getpid())
+
+
+_programs: OrderedDict[tuple[str, bytes], BuiltProgram] = OrderedDict()
+_changing = threading.Lock()
 
 
 def built_program(
     network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None, toolchain: build.Toolchain
-) -> tuple[Path, bytes]:
+) -> tuple[BuiltProgram, bytes]:
     """Return the program for a network, and its digest; it is compiled unless the same one was.
 
     Raises
@@ -35,21 +54,22 @@ def built_program(
     try:
         digest = write_linked(network, options, folder)
         key = toolchain.name, digest
-        if key in _programs and _programs[key].is_file():
-            _programs.move_to_end(key)
-            shutil.rmtree(folder, ignore_errors=True)
-            return _programs[key], digest
+        with _changing:
+            known = _programs.get(key)
+            if known is not None and known.path.is_file():
+                _programs.move_to_end(key)
+                shutil.rmtree(folder, ignore_errors=True)
+                return known, digest
         room = max(LEAST_ROOM[toolchain.name], _room(network))
-        program = build_linked(folder, toolchain, learns=options is not None, room=room)
+        program = BuiltProgram(build_linked(folder, toolchain, learns=options is not None, room=room))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    if not _programs:
-        atexit.register(_forget_all)
-    _programs[key] = program
-    while len(_programs) > KEPT:
-        _, oldest = _programs.popitem(last=False)
-        shutil.rmtree(oldest.parent, ignore_errors=True)
+    with _changing:
+        _programs[key] = program
+        _programs.move_to_end(key)
+        while len(_programs) > KEPT:
+            _programs.popitem(last=False)
     return program, digest
 
 
@@ -60,6 +80,7 @@ def _room(network: QuantizedNetwork | IntegerNetwork) -> int:
     return 8 * held + 4 * (integer.inputs + integer.output_size) + 64
 
 
-def _forget_all() -> None:
-    for program in _programs.values():
-        shutil.rmtree(program.parent, ignore_errors=True)
+def _remove(folder: Path, builder: int) -> None:
+    # a process that was forked holds copies, the folder is not its own
+    if os.getpid() == builder:
+        shutil.rmtree(folder, ignore_errors=True)

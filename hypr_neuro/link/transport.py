@@ -62,14 +62,17 @@ class ProcessTransport(Transport):
         """Start the program, once more if it has run before."""
         self.close()
         # not in the group of this terminal: Ctrl-C is for this program, which ends the other
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        try:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise HyprError(f"{self.name}: cannot start '{self.command[0]}' ({error}); load it again") from error
         assert self.process.stdout is not None
         assert self.process.stdin is not None
         os.set_blocking(self.process.stdout.fileno(), False)

@@ -55,7 +55,7 @@ class Bench:
     def flash(self, prepared: Prepared) -> None:
         self.unplug()
         program, _ = built_program(prepared.network, prepared.options, build.CORTEX_M4)
-        context = flashed(program)
+        context = flashed(program.path)
         line = context.__enter__()
         self._running.append(context)
         self.port.symlink_to(line)

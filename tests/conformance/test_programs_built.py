@@ -1,0 +1,44 @@
+"""Compiled programs are there as long as somebody needs them, and then they are gone."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+from link_networks import link_network
+
+from hypr_neuro.compilers.c import build
+from hypr_neuro.devices import make_device, open_device, programs
+from hypr_neuro.errors import HyprError
+from hypr_neuro.sim.engine import simulate
+
+
+@pytest.fixture(autouse=True)
+def one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    if build.HOST.missing() is not None:  # as on a machine without a compiler
+        pytest.skip("no compiler of C")
+    monkeypatch.setattr(programs, "KEPT", 1)
+
+
+def test_what_was_prepared_runs_after_many_others() -> None:
+    x = np.ones((1, 20, 4), np.int32)
+    prepared = [make_device("c").prepare(link_network(seed)) for seed in range(3)]
+    paths = [each.made.built.path for each in prepared]
+    with open_device("c") as device:
+        for seed, each in enumerate(prepared):
+            device.load(each)
+            assert np.array_equal(device.run(x).readout, simulate(link_network(seed), x).readout), seed
+    del prepared, each, device
+    gc.collect()
+    assert [path.parent.is_dir() for path in paths] == [False, False, True]
+
+
+def test_a_program_that_was_deleted_is_told_of() -> None:
+    prepared = make_device("c").prepare(link_network(0))
+    prepared.made.built.path.unlink()
+    with open_device("c") as device:
+        with pytest.raises(HyprError, match=r"device 'c': cannot start '.*link_host' .*; load it again"):
+            device.load(prepared)
+        device.load(link_network(0))
+        assert device.run(np.ones((1, 2, 4), np.int32)).readout.shape == (1, 2, 3)
