@@ -232,7 +232,7 @@ class DeviceBase(ABC):
         return self._begin(qnet)
 
     def learner(self) -> ChipLearner:
-        """Return what learns the loaded network sample by sample; a later call of this device's `load` ends it.
+        """Return what learns the network that the device holds, sample by sample; a later `load` ends it.
 
         Raises
         ------
@@ -241,7 +241,7 @@ class DeviceBase(ABC):
         """
         if "learn" in self.missing:
             raise self.lacks("learn")
-        loaded = self._held("learner")
+        loaded = self._current("learner")
         if loaded.options is None:
             raise InputError(
                 f"device '{self.name}': learner of a network that was loaded to run; call load(qnet, options) first"

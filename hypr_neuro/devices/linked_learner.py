@@ -70,7 +70,7 @@ class LinkedLearner(ChipLearner):
         self.held = HeldStructs(self.plan)
         self._since: list[Callable[[], Any]] = []
         self._streaming = False
-        self._saved: dict[int, bytes] | None = None
+        self._half = False
         self._kept: dict[int, bytes] = {LEARNED: bytes(self.held.start())}
         self._certain(self._put_kept)
         self._keep()
@@ -78,18 +78,24 @@ class LinkedLearner(ChipLearner):
     # --- once, whatever happens to the device
 
     def _certain(self, call: Callable[[], Any]) -> Any:
-        """Return what a call gives that leaves the device's state as it would be had it been called once."""
-        for attempt in range(RESTARTS):
+        """Return what a call gives that leaves the device's state as it would be had it been called once.
+
+        A call that does not end, as one that Ctrl-C interrupts, counts as not made.
+        """
+        for _ in range(RESTARTS):
             try:
-                if attempt:
+                if self._half:
                     self._go_on()
-                return call()
+                self._half = True
+                result = call()
+                self._half = False
+                return result
             except LinkLostError as error:
                 last: HyprError = error
         raise HyprError(f"{last}; started {RESTARTS} times, learning stopped after {self.samples} samples") from last
 
     def _go_on(self) -> None:
-        """Bring a device that has started anew to where this side is."""
+        """Bring a device that has started anew, or was left in the middle of a call, to where this side is."""
         self.restarts += 1
         self.device._connect()
         self._put_kept()
@@ -120,8 +126,9 @@ class LinkedLearner(ChipLearner):
         self._streaming = False
         tail = self.qnet.tail
         outputs = []
-        for sample in samples:
-            whole = self._done(partial(self._sample, *self._packed(sample)))
+        packed = [self._packed(sample) for sample in samples]
+        for sample, told in zip(samples, packed, strict=True):
+            whole = self._done(partial(self._sample, *told))
             outputs.append(whole[tail : tail + len(sample.x)])
         return outputs
 
@@ -140,7 +147,7 @@ class LinkedLearner(ChipLearner):
 
     def _stream(self, part: LearnSample) -> Array:
         rates, steps = self._packed(part)
-        first, self._streaming = not self._streaming, True
+        first = not self._streaming
 
         def go() -> Array:
             if first:
@@ -149,11 +156,13 @@ class LinkedLearner(ChipLearner):
             return self._steps(steps)
 
         outputs: Array = self._done(go)
+        self._streaming = True
         return outputs
 
     def _packed(self, sample: LearnSample) -> tuple[bytes, Array]:
         """Return the rates, and (steps, bytes) of what each step takes, with the bytes of an input value in front."""
         targets = sample.checked(self.plan, self.network)
+        self._check_inputs(sample.x, "learn on 'sim', or scale the input down")
         outputs = self.plan.qnet.output_size
         if self.options.targets == "labels":
             if sample.label is None:
@@ -170,6 +179,15 @@ class LinkedLearner(ChipLearner):
         rows = [x.view(np.uint8).reshape(len(x), -1), np.ascontiguousarray(told, "<i4").view(np.uint8)]
         steps = np.concatenate([*rows, targets.scored.astype(np.uint8)[:, None]], axis=1)
         return struct.pack("<ii", *sample.rates), np.pad(steps, ((0, 0), (1, 0)), constant_values=width)
+
+    def _check_inputs(self, x: Array, remedy: str) -> None:
+        """Raise InputError for inputs beyond those that the program takes, which may be fewer than the simulator."""
+        largest, limit = max(int(x.max()), -int(x.min())), self.held.program.input_limit
+        if largest > limit:
+            raise InputError(
+                f"device '{self.device.name}': x holds magnitudes up to {largest}, rule: at most {limit}, the "
+                f"HN_LEARN_INPUT_LIMIT of its program; {remedy}"
+            )
 
     def _steps(self, steps: Array) -> Array:
         """Learn in steps, as many at a time as fit; return the outputs (steps, outputs)."""
@@ -216,7 +234,7 @@ class LinkedLearner(ChipLearner):
                 f"device '{self.device.name}': weights of {frozen[0]} do not learn, they are part of its program; load "
                 "a network with other ones"
             )
-        self._certain(lambda: self._write_now(numbers))
+        self._done(partial(self._write_now, numbers))
         self._keep()
 
     def _write_now(self, numbers: Mapping[str, Mapping[str, Array]]) -> None:
@@ -242,6 +260,7 @@ class LinkedLearner(ChipLearner):
         self, network: IntegerNetwork, sample: Array, keeps: bool
     ) -> tuple[list[Array], dict[str, dict[str, int]]]:
         """Run one sample: for each population (steps, states + 1, n), what it sends last; and its events."""
+        self._check_inputs(sample, "load the learned network without options to run it, or scale the input down")
         places = [self.held.place(f"sent_{i}") for i in range(len(self.plan.layers))]
         places += [self.held.place(f"state_{i}") for i in range(len(self.plan.layers)) if keeps]
         self.device.ask(RequestKind.WATCH, b"".join(struct.pack("<II", *place) for place in places))

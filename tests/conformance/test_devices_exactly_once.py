@@ -133,6 +133,102 @@ def test_a_program_that_dies_in_the_middle_of_a_sample(name: str, monkeypatch: p
     assert learned_under(name, None, none_left, 6) >= 1
 
 
+def interrupted_now_and_then(monkeypatch: pytest.MonkeyPatch, error: type[BaseException], share: float) -> list[int]:
+    """Raise an error behind some of the requests that were answered; return a list of one number: how often it was."""
+    rng, raised, ask = np.random.default_rng([SEED, 2]), [0], LinkedDevice.ask
+
+    def interrupted(device: LinkedDevice, *arguments: Any) -> bytes:
+        answer = ask(device, *arguments)
+        if rng.random() < share:
+            raised[0] += 1
+            raise error
+        return answer
+
+    monkeypatch.setattr(LinkedDevice, "ask", interrupted)
+    return raised
+
+
+def repeated(call: Callable[[], Any]) -> Any:
+    """Call it until it is not interrupted."""
+    while True:
+        try:
+            return call()
+        except KeyboardInterrupt:
+            continue
+
+
+def test_a_call_that_ctrl_c_interrupts_counts_as_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    qnet, options = network(), LearnOptions(seed=SEED, update_on="step", update_every=5, parameters=("all",))
+    device = opened("c")
+    try:
+        device.load(qnet, options)
+        mine, wanted = device.learner(), SimulatedLearner(qnet.copy(), options)
+        raised = interrupted_now_and_then(monkeypatch, KeyboardInterrupt, 0.08)
+        for number in range(12):
+            call = "learn" if number % 3 == 0 else "stream"
+            given: Any = [sample(number)] if call == "learn" else sample(number)
+            found = repeated(lambda call=call, given=given: getattr(mine, call)(given))
+            assert np.array_equal(found, getattr(wanted, call)(given)), (number, call)
+            x = sample(number).x[None]
+            found = repeated(lambda x=x: device.run(x))
+            assert np.array_equal(found.readout, simulate(wanted.fetch(), x).readout), number
+        weights = {"layers.0.input": wanted.read()["weights"]["layers.0.input"][::-1].copy()}
+        wanted.write({"weights": weights})
+        repeated(lambda: mine.write({"weights": weights}))
+        held = repeated(mine.read)
+        for kind, by_name in wanted.read().items():
+            for part, array in by_name.items():
+                assert np.array_equal(held[kind][part], array), f"{kind} of {part}"
+        assert repeated(mine.counts) == wanted.counts()
+        assert raised[0] > 3
+    finally:
+        monkeypatch.undo()
+        device.close()
+
+
+def test_a_run_that_its_caller_ends_leaves_a_stream_alone() -> None:
+    qnet, options = network(), LearnOptions(seed=SEED, update_on="step", update_every=5)
+    device = opened("c")
+
+    def enough(done: int, samples: int) -> None:
+        raise RuntimeError("enough")
+
+    try:
+        device.load(qnet, options)
+        mine, wanted = device.learner(), SimulatedLearner(qnet.copy(), options)
+        for number in range(3):
+            assert np.array_equal(mine.stream(sample(number)), wanted.stream(sample(number))), number
+            with pytest.raises(RuntimeError, match="enough"):
+                device.run(sample(9).x[None], on_block=enough)
+        assert mine.counts() == wanted.counts()
+    finally:
+        device.close()
+
+
+def test_what_was_written_survives_a_program_that_dies_right_after() -> None:
+    qnet, options = network(), LearnOptions(seed=SEED)
+    device = opened("c")
+    try:
+        device.load(qnet, options)
+        mine = device.learner()
+        assert isinstance(mine, LinkedLearner)
+        write, written = mine._write_now, [0]
+
+        def dying(numbers: Any) -> None:
+            write(numbers)
+            written[0] += 1
+            if written[0] == 1:
+                kill(device)
+
+        mine._write_now = dying  # type: ignore[method-assign]
+        weights = {"layers.0.input": mine.read()["weights"]["layers.0.input"][::-1] + 1}
+        mine.write({"weights": weights})
+        assert np.array_equal(mine.read()["weights"]["layers.0.input"], weights["layers.0.input"])
+        assert mine.restarts > 0
+    finally:
+        device.close()
+
+
 def test_a_device_that_never_comes_back_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     device = opened("c", timeout=1.0)
     try:

@@ -263,3 +263,31 @@ def test_an_epoch_has_the_simulators_figures(device: Device, tmp_path: Path) -> 
     assert found.epochs == wanted.epochs
     for name, weights in wanted.qnet.weights().items():
         assert np.array_equal(found.qnet.weights()[name], weights), name
+
+
+def test_a_learner_goes_on_from_what_the_device_holds(device: Device) -> None:
+    options = LearnOptions(seed=SEED)
+    mine, _ = begun(device, network(), options)
+    mine.learn(samples(2))
+    learned = mine.fetch().copy()
+    assert not np.array_equal(learned.weights()["layers.0.input"], network().weights()["layers.0.input"])
+    again, wanted = device.learner(), SimulatedLearner(learned, options)
+    for found, output in zip(again.learn(samples(2)), wanted.learn(samples(2)), strict=True):
+        assert np.array_equal(found, output)
+    for name, weights in wanted.fetch().weights().items():
+        assert np.array_equal(again.fetch().weights()[name], weights), name
+
+
+def test_inputs_beyond_what_a_program_takes_change_nothing() -> None:
+    qnet, options = random_learning_graph(3, varied("loihi2")), LearnOptions(seed=SEED)
+    with opened("c") as device:
+        mine, wanted = begun(device, qnet, options)
+        top = wanted.plan.largest_input
+        good, *_ = samples(1, qnet)
+        large = replace(good, x=np.full_like(good.x, top))
+        with pytest.raises(InputError, match=rf"device 'c': x holds magnitudes up to {top}, rule: at most \d+"):
+            mine.learn([good, large])
+        with pytest.raises(InputError, match="load the learned network without options to run it"):
+            device.run(large.x[None])
+        assert np.array_equal(mine.learn([good])[0], wanted.learn([good])[0])
+        assert mine.counts() == wanted.counts()
