@@ -146,7 +146,8 @@ class GrpcDevice(DeviceBase):
         return RemoteLearner(qnet, prepared.options, self.line, str(told["run"]))
 
     def close(self) -> None:
-        """Leave the server."""
+        """Leave the server, which gives back all that this device has loaded; one that is gone is not waited for."""
+        self._loaded = None
         super().close()
         self.line.close()
 

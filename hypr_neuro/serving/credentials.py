@@ -109,6 +109,17 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def secret_key(folder: Path) -> bytes:
+    """Return the 32 random bytes of a folder's file `key`, which are drawn when it is missing or too short."""
+    path = folder / "key"
+    key = path.read_bytes() if path.is_file() else b""
+    if len(key) < 32:
+        path.unlink(missing_ok=True)
+        key = secrets.token_bytes(32)
+        _write_private(path, key)
+    return key
+
+
 def _hash(token: str) -> str:
     """Return a token's sha256; tokens are 256 random bits, which nobody finds by trying."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -20,8 +20,9 @@ from hypr_neuro.files.store import write_atomically, write_text
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.remote.contents import network_in, numbers_in, sample_in
 from hypr_neuro.remote.packing import Content, packed, unpacked
-from hypr_neuro.serving.journal import ANSWERED, HEAD, SENT, Journal
-from hypr_neuro.sim.learning.chip_learner import ChipLearner
+from hypr_neuro.serving.journal import ANSWERED, HEAD_SIZE, SENT, Journal, sync_folder
+from hypr_neuro.serving.log import log
+from hypr_neuro.sim.learning.chip_learner import ChipLearner, LearnSample
 
 PROGRAM, LOG, NAME = "program.msg", "steps.log", "run.json"
 TRIM, CAP = 64 << 20, 2 << 30
@@ -42,17 +43,20 @@ class Run:
 
     def __init__(self, folder: Path, client: str, program: Content | None = None, fsync: bool = True) -> None:
         self.folder, self.client, self.name = folder, client, folder.name
+        self.writer, self.call = "", 0
         if program is not None:
             folder.mkdir(parents=True)
             write_atomically(folder / PROGRAM, lambda path: write_bytes(path, packed(program)))
             write_text(folder / NAME, json.dumps({"client": client}))
+            sync_folder(folder.parent)
         else:
-            self.client = str(json.loads((folder / NAME).read_text())["client"])
+            told = json.loads((folder / NAME).read_text())
+            self.client, self.writer = str(told["client"]), str(told.get("writer", ""))
         self.journal, self.fsync, self.synced = Journal(folder / LOG), fsync, time.monotonic()
         self.digests: dict[int, bytes] = {}
         self.sent: dict[int, tuple[int, int]] = {}
         self.answers: dict[int, tuple[int, int]] = {}
-        self.step, self.at = 0, 0
+        self.step = 0
         self.chip: ChipLearner | None = None
         self.device: DeviceBase | None = None
         self.resumes = True
@@ -69,30 +73,60 @@ class Run:
                 self.answers[step] = place
         self.step = max(self.step, *self.saved(), 0)
 
+    # --- who goes on with it
+
+    def admit(self, writer: str, call: int) -> None:
+        """Let a learner's call act, unless another learner goes on with the run or a later call has acted."""
+        self.writer = self.writer or writer
+        if writer != self.writer:
+            raise HyprError("run: another learner has restored its checkpoint and goes on with it; restore one, too")
+        if call < self.call:
+            raise HyprError(f"call {call} came after call {self.call}; it is of no use any more")
+        self.call = call
+
+    def hand_over(self, writer: str, call: int) -> None:
+        """Let a learner go on with the run, and no other."""
+        if writer != self.writer:
+            write_text(self.folder / NAME, json.dumps({"client": self.client, "writer": writer}))
+            self.writer, self.call = writer, call
+        self.admit(writer, call)
+
+    def begin_at(self, step: int, state: bytes) -> None:
+        """Begin a new run with a state that was saved at a step."""
+        write_atomically(self.state(step), lambda path: write_bytes(path, state))
+        self.step = step
+
+    def program(self) -> Content:
+        """Return the network and how it learns."""
+        return unpacked((self.folder / PROGRAM).read_bytes())
+
     # --- on the device and off
 
     def place(self, device: DeviceBase) -> None:
         """Put the run on the device, at the step at which it is: the newest saved state, then what was sent since."""
-        network, options = network_in(*unpacked((self.folder / PROGRAM).read_bytes()))
+        network, options = network_in(*self.program())
+        self.chip = None  # until all is applied again
         device.load(network, options)
-        self.chip, self.device, self.at = device.learner(), device, 0
-        self.resumes = "resume" in device.capabilities
+        chip, at = device.learner(), 0
+        self.device, self.resumes = device, "resume" in device.capabilities
         saved = [step for step in self.saved() if step <= self.step]
         if saved and self.resumes:
-            self.chip.restore(self.state(max(saved)))
-            self.at = max(saved)
-        while self.at < self.step:
-            content = self.journal.read(*self.sent[self.at])
-            output = self._apply_one(content)
-            if self.at not in self.answers:
-                self._answered(self.at, output)
-            self.at += 1
+            at = max(saved)
+            chip.restore(self.state(at))
+        for step in range(at, self.step):
+            output = _apply_one(chip, self.journal.read(*self.sent[step]))
+            if step not in self.answers:
+                self._answered(step, output)
+        self.chip = chip
 
     def suspend(self) -> None:
         """Take the run off the device; it goes on from here later."""
         if self.chip is not None:
-            if self.resumes:
-                self.keep()
+            try:
+                if self.resumes:
+                    self.keep()
+            except (OSError, HyprError) as error:  # the next client's turn begins all the same
+                log("not saved", run=self.name, error=str(error))
             self.chip = None
 
     def keep(self) -> Path:
@@ -100,12 +134,14 @@ class Run:
         assert self.chip is not None
         path = self.state(self.step)
         if not path.exists():
+            self.journal.sync()  # a state on disk never knows more than the journal
             self.chip.save(path)
             handle = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+            sync_folder(self.folder)
         return path
 
     def state(self, step: int) -> Path:
@@ -125,7 +161,10 @@ class Run:
         if first == self.step:  # the answers of a call that is repeated are not forgotten
             self.forget(min(noted, first))
         if self.journal.size > CAP:
-            raise InputError(f"journal of {self.journal.size >> 20} MiB, rule: at most {CAP >> 20}; save a checkpoint")
+            raise InputError(
+                f"journal of {self.journal.size >> 20} MiB, rule: at most {CAP >> 20}; "
+                + ("save a checkpoint" if self.resumes else "this device saves no state, begin a new run")
+            )
         digests = [hashlib.sha256(content).digest() for content in contents]
         for i, digest in enumerate(digests):
             if first + i < self.step and self.digests.get(first + i) != digest:
@@ -145,24 +184,35 @@ class Run:
         return result
 
     def _fresh(self, contents: list[bytes], digests: list[bytes]) -> None:
-        """Journal new steps while the device computes them; both are done at the end."""
+        """Journal new steps while the device computes them; both are done at the end, or neither is."""
         assert self.chip is not None
+        samples = _checked(self.chip, contents)
         start, first = self.journal.size, self.step
-        places = [(self.journal.add(SENT, first + i, c), len(c)) for i, c in enumerate(contents)]
-        syncing = SYNCING.submit(self._sync)
+        steps = range(first, first + len(contents))
         try:
-            outputs = self._outputs(contents)
+            for i, step in enumerate(steps):
+                self.sent[step] = (self.journal.add(SENT, step, contents[i]), len(contents[i]))
+            syncing = SYNCING.submit(self._sync)
+            try:
+                outputs = self._outputs(contents, samples)
+            finally:
+                syncing.result()
+            for i, step in enumerate(steps):
+                self.digests[step] = digests[i]
+                self._answered(step, outputs[i])
+            self.journal.flush()
         except BaseException:
-            syncing.result()
+            self.chip = None  # it may have learned from some: it is placed anew, as the journal says
+            self._forget_from(first)
             self.journal.cut(start)
             raise
-        syncing.result()
-        for i, output in enumerate(outputs):
-            self.sent[first + i], self.digests[first + i] = places[i], digests[i]
-            self._answered(first + i, output)
-        self.journal.flush()
         self.step += len(contents)
-        self.at = self.step
+
+    def _forget_from(self, step: int) -> None:
+        tables: tuple[dict[int, Any], ...] = (self.sent, self.answers, self.digests)
+        for table in tables:
+            for later in [n for n in table if n >= step]:
+                del table[later]
 
     def _sync(self) -> None:
         """Hand the journal to the disk: always, or once a second."""
@@ -176,37 +226,25 @@ class Run:
         content = packed(({}, {} if output is None else {"output": output}))
         self.answers[step] = (self.journal.add(ANSWERED, step, content), len(content))
 
-    def _outputs(self, contents: list[bytes]) -> list[Array | None]:
+    def _outputs(self, contents: list[bytes], samples: list[LearnSample]) -> list[Array | None]:
         assert self.chip is not None
-        parsed = [unpacked(content) for content in contents]
-        if any(meta["what"] != "learn" for meta, _ in parsed):
-            return [self._apply_one(content) for content in contents]
-        samples = [sample_in(meta["rates"], arrays) for meta, arrays in parsed]
-        for sample in samples:
-            sample.checked(self.chip.plan, self.chip.network)
-        return list(self.chip.learn(samples))
-
-    def _apply_one(self, content: bytes) -> Array | None:
-        assert self.chip is not None
-        meta, arrays = unpacked(content)
-        if meta["what"] == "write":
-            self.chip.write(numbers_in(meta, arrays))
-            return None
-        sample = sample_in(meta["rates"], arrays)
-        return self.chip.stream(sample) if meta["what"] == "stream" else self.chip.learn([sample])[0]
+        if samples:
+            return list(self.chip.learn(samples))
+        return [_apply_one(self.chip, content) for content in contents]
 
     def rewind(self, step: int) -> None:
         """Go back to an earlier step: a client that restored a checkpoint goes on from there with other steps."""
         device = self.device
-        if device is None or step < min(self.sent, default=self.step):
+        bases = [0, *(self.saved() if self.resumes else ())]
+        reached = step in self.sent and any(
+            base <= step and set(range(base, step)) <= self.sent.keys() for base in bases
+        )
+        if device is None or not reached:
             raise InputError(f"step {step}: this run cannot go back from step {self.step}; begin a new one")
         for later in [n for n in self.saved() if n > step]:
             self.state(later).unlink()
-        self.journal.cut(self.sent[step][0] - HEAD.size)  # last: a crash before it leaves a run that can go back again
-        tables: tuple[dict[int, Any], ...] = (self.sent, self.answers, self.digests)
-        for table in tables:
-            for later in [n for n in table if n >= step]:
-                del table[later]
+        self.journal.cut(self.sent[step][0] - HEAD_SIZE)  # last: a crash before it leaves a run that can go back again
+        self._forget_from(step)
         self.step = step
         self.place(device)
 
@@ -236,6 +274,7 @@ class Run:
                 answers[step] = (fresh.add(ANSWERED, step, answer), len(answer))
         fresh.sync()
         os.replace(path, self.folder / LOG)
+        sync_folder(self.folder)
         self.journal.close()
         fresh.path = self.folder / LOG
         self.journal, self.sent, self.answers = fresh, sent, answers
@@ -249,6 +288,24 @@ class Run:
     def close(self) -> None:
         """Close the journal."""
         self.journal.close()
+
+
+def _checked(chip: ChipLearner, contents: Sequence[bytes]) -> list[LearnSample]:
+    """Return the samples of steps that are all samples, else none; InputError before anything has changed."""
+    parsed = [unpacked(content) for content in contents]
+    samples = [sample_in(meta["rates"], arrays) for meta, arrays in parsed if meta["what"] != "write"]
+    for sample in samples:
+        sample.checked(chip.plan, chip.network)
+    return samples if all(meta["what"] == "learn" for meta, _ in parsed) else []
+
+
+def _apply_one(chip: ChipLearner, content: bytes) -> Array | None:
+    meta, arrays = unpacked(content)
+    if meta["what"] == "write":
+        chip.write(numbers_in(meta, arrays))
+        return None
+    sample = sample_in(meta["rates"], arrays)
+    return chip.stream(sample) if meta["what"] == "stream" else chip.learn([sample])[0]
 
 
 def write_bytes(path: Path, content: bytes) -> None:

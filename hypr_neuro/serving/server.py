@@ -87,6 +87,11 @@ def _answering(call: Callable[..., Any], name_of: Name | None) -> Callable[[byte
             code, words = grpc.StatusCode.INVALID_ARGUMENT, f"FileFormatError: {error}"
         except InputError as error:
             code, words = grpc.StatusCode.INVALID_ARGUMENT, f"InputError: {error}"
+        except OSError as error:
+            code, words = (
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"HyprError: the server's disk: {error.strerror or error}",
+            )
         except HyprError as error:
             code, words = grpc.StatusCode.FAILED_PRECONDITION, f"HyprError: {error}"
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, AssertionError) as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -14,18 +17,21 @@ import numpy as np
 
 from hypr_neuro.devices import DeviceBase, Prepared
 from hypr_neuro.errors import HyprError, InputError
-from hypr_neuro.files.store import write_atomically
+from hypr_neuro.files.store import make_folder
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.remote.contents import counts_out, network_in, network_out, numbers_out, trace_out
 from hypr_neuro.remote.packing import LARGEST, Content
+from hypr_neuro.serving.credentials import secret_key
 from hypr_neuro.serving.log import log
-from hypr_neuro.serving.runs import Run, steps_of, write_bytes
-from hypr_neuro.serving.turns import Turns
+from hypr_neuro.serving.runs import Run, steps_of
+from hypr_neuro.serving.turns import QueuedError, Turns
 
 MOST = 1024
 """Samples of one message."""
-CLIENTS = 1000
-"""Leases at once."""
+CLIENTS, OF_ONE = 1000, 100
+"""Leases at once, of all and of one name."""
+OPEN = 64
+"""Runs whose journals stay open."""
 
 
 class LeaseError(HyprError):
@@ -70,7 +76,8 @@ class Service:
         fsync: bool = True,
         longest: float = 600.0,
     ) -> None:
-        self.device, self.folder, self.seconds = device, folder, seconds
+        self.device, self.folder, self.seconds = device, make_folder(folder), seconds
+        self.key = secret_key(folder)
         self.turns = Turns(turn)
         self.fsync, self.longest = fsync, longest
         self.answered, self.named = 0, False
@@ -107,11 +114,14 @@ class Service:
 
     def _enter(self, client: str, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         self.named = bool(client)
-        client = client or f"{str(meta.get('name', 'client'))[:40]}/{secrets.token_hex(4)}"
+        name = str(meta.get("name", "client"))[:40].encode(errors="replace").decode()
+        client = client or f"{name}/{secrets.token_hex(4)}"
         with self.lock:
             self._expire()
             if len(self.leases) >= CLIENTS:
                 raise InputError(f"{CLIENTS} clients, rule: no more; come back later")
+            if sum(lease.client == client for lease in self.leases.values()) >= OF_ONE:
+                raise InputError(f"client '{client}' holds {OF_ONE} leases, rule: no more; close devices or wait")
             lease = secrets.token_hex(32)
             self.leases[lease] = Lease(client, time.monotonic() + self.seconds)
         log("entered", client=client)
@@ -141,8 +151,11 @@ class Service:
         log("left", client=lease.client)
         for name in lease.runs:
             run = self.runs.get(name)
-            if run is not None and run is not self.resident:
+            if run is not None and run is not self.resident and not self._wanted(run):
                 self.runs.pop(name).close()
+
+    def _wanted(self, run: Run) -> bool:
+        return any(run.name in lease.runs for lease in self.leases.values())
 
     def _renew(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         lease.until = time.monotonic() + self.seconds
@@ -155,7 +168,8 @@ class Service:
         return {}, {}
 
     def close(self) -> None:
-        """Close the journals; runs go on when the server is started again."""
+        """End what is under way and close the journals; runs go on when the server is started again."""
+        self.turns.close()
         with self.lock:
             for run in self.runs.values():
                 run.close()
@@ -192,6 +206,8 @@ class Service:
             until = time.monotonic() + self.longest
 
             def check(done: int, steps: int) -> None:
+                if self.turns.closed:
+                    raise QueuedError("the server stops")
                 if time.monotonic() > until:
                     raise InputError(
                         f"run stopped after {self.longest:g} s, {done} of {steps}; run fewer samples at once"
@@ -205,18 +221,17 @@ class Service:
             run, self.resident = self.resident, None
             run.suspend()
             with self.lock:
-                if not any(run.name in lease.runs for lease in self.leases.values()):
-                    run.close()
-                    self.runs.pop(run.name, None)
+                if not self._wanted(run):
+                    self.runs.pop(run.name, run).close()
+                for name in list(self.runs)[:-OPEN]:  # they are opened again when they are asked for
+                    self.runs.pop(name).close()
 
     # --- learning
 
     def _begin(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         program = self._program(lease, meta)
         name = secrets.token_hex(16)
-        self.runs[name] = Run(
-            self.folder / name, lease.client, network_out(program.network, program.options), self.fsync
-        )
+        Run(self.folder / name, lease.client, network_out(program.network, program.options), self.fsync).close()
         lease.runs.add(name)
         return {"run": name}, {}
 
@@ -239,8 +254,14 @@ class Service:
     def _placed(self, run: Run) -> Run:
         if self.resident is not run or run.chip is None:
             self._make_room()
+            self.resident = self.runs[run.name] = run  # first: a lease that ends meanwhile leaves it open
             run.place(self.device)
-            self.resident = run
+        return run
+
+    def _admitted(self, lease: Lease, meta: dict[str, Any]) -> Run:
+        """Return the run of a call, unless the call comes late or another client goes on with the run."""
+        run = self._find(lease, str(meta["run"]))
+        run.admit(str(meta.get("writer", "")), int(meta.get("call", 0)))
         return run
 
     def _apply(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
@@ -248,14 +269,14 @@ class Service:
         if len(steps) > MOST:
             raise InputError(f"{len(steps)} samples in a message, rule: at most {MOST}; send fewer at once")
         with self.turns.of(lease.client):
-            run = self._find(lease, str(meta["run"]))
+            run = self._admitted(lease, meta)
             answers = self._placed(run).apply(int(meta["first"]), steps, int(meta["noted"]))
             self.answered += len(steps)
         return {}, answers
 
     def _look(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         with self.turns.of(lease.client):
-            run = self._find(lease, str(meta["run"]))
+            run = self._admitted(lease, meta)
             chip = self._at(run, meta).chip
             assert chip is not None
             if "counts" in meta:
@@ -271,26 +292,44 @@ class Service:
 
     def _save(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         with self.turns.of(lease.client):
-            run = self._find(lease, str(meta["run"]))
-            path = self._at(run, meta).keep()
-            return {}, {"state": np.frombuffer(path.read_bytes(), np.uint8)}
+            run = self._admitted(lease, meta)
+            content = self._at(run, meta).keep().read_bytes()
+            return {"seal": self._seal(run.step, content)}, {"state": np.frombuffer(content, np.uint8)}
+
+    def _seal(self, step: int, content: bytes) -> str:
+        """Return what only this server can make of a state, so that it reads no files but its own."""
+        return hmac.new(self.key, b"%d " % step + hashlib.sha256(content).digest(), hashlib.sha256).hexdigest()
 
     def _attach(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
-        """Go on with the run that a checkpoint names if it is here, else with its state in the client's own new run."""
-        step = int(meta["step"])
-        try:
-            run = self._find(lease, str(meta["run"]))
-            if run.digest(step) == meta["sha256"]:
-                return {"run": str(meta["run"])}, {}
-        except InputError:
-            pass
-        own = self._find(lease, str(meta["own"]))
+        """Go on with the run that a checkpoint names if it is here, else with its state in a run of its own."""
+        step, writer, call = int(meta["step"]), str(meta.get("writer", "")), int(meta.get("call", 0))
         with self.turns.of(lease.client):
-            own.step = own.at = step
-            write_atomically(own.state(step), lambda path: write_bytes(path, arrays["state"].tobytes()))
-            own.place(self.device)
-            self.resident = own
-        return {"run": str(meta["own"])}, {}
+            try:
+                run = self._find(lease, str(meta["run"]))
+                if run.digest(step) == meta["sha256"]:
+                    run.hand_over(writer, call)
+                    return {"run": run.name}, {}
+            except InputError:
+                pass
+            state = arrays["state"].tobytes()
+            if not hmac.compare_digest(str(meta.get("seal", "")).encode(), self._seal(step, state).encode()):
+                raise InputError(
+                    "checkpoint: its run is unknown here, and its state was not saved by this server; restore it on "
+                    "the server that saved it, or begin a new run"
+                )
+            own = self._find(lease, str(meta["own"]))
+            fresh = Run(self.folder / secrets.token_hex(16), lease.client, own.program(), self.fsync)
+            try:
+                fresh.begin_at(step, state)
+                fresh.hand_over(writer, call)
+                self._placed(fresh)
+            except BaseException:
+                self.resident = None
+                self.runs.pop(fresh.name, fresh).close()
+                shutil.rmtree(fresh.folder, ignore_errors=True)
+                raise
+            lease.runs.add(fresh.name)
+        return {"run": fresh.name}, {}
 
     def _end(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         return {}, {}
