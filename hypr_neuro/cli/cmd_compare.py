@@ -20,7 +20,7 @@ from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
     from hypr_neuro.comparing.compare import ComparedEpoch, Comparison
-    from hypr_neuro.comparing.gap import GapSplits
+    from hypr_neuro.comparing.gap_split import GapSplits
     from hypr_neuro.comparing.side_by_side import SideBySide
     from hypr_neuro.data.sequence import SequenceData
     from hypr_neuro.files.run_folder import RunFolder

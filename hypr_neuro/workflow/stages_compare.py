@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hypr_neuro.comparing.gap import GapSplits, split_gap
+from hypr_neuro.comparing.gap import split_gap
+from hypr_neuro.comparing.gap_split import GapSplits
 from hypr_neuro.comparing.side_by_side import SideBySide, compare_devices
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.files.run_folder import RunFolder

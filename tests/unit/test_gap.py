@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hypr_neuro.comparing.causes import CAUSES, Ladder, number_of, switches
-from hypr_neuro.comparing.gap import FIGURES, split_gap
+from hypr_neuro.comparing.gap import split_gap
+from hypr_neuro.comparing.gap_split import FIGURES
 from hypr_neuro.comparing.kept import integer_digest
 from hypr_neuro.comparing.widening import Widening
 from hypr_neuro.data.sequence import SequenceData
