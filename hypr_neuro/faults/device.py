@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.devices import Device, DeviceBase, Prepared, make_device
 from hypr_neuro.devices.device import Progress
+from hypr_neuro.devices.linked import LinkedDevice
 from hypr_neuro.devices.prepared import with_weights
 from hypr_neuro.errors import InputError
 from hypr_neuro.faults.events import jittered
@@ -81,12 +82,31 @@ class FaultyDevice(DeviceBase):
             return self.inner.run(x, record, on_block)
         held = self.inner.read()["weights"]
         changed = faulty_weights(held, faults, RUN, int(prepared.quantized.profile.precision.weight_bits.value))
+        if self._beyond_learning(changed):
+            return self._run_beside(changed, x, record, on_block)
         self.inner.write(changed)
         try:
             return self.inner.run(x, record, on_block)
         finally:
             # a run leaves nothing behind
             self.inner.write({name: held[name] for name in changed})
+
+    def _beyond_learning(self, changed: Mapping[str, Array]) -> bool:
+        """Tell whether weights change that are part of a program which learns; it cannot be given others."""
+        learning = self._learning
+        own = isinstance(self.inner, LinkedDevice) and not self.inner.address
+        return own and isinstance(learning, FaultyLearner) and not set(changed) <= set(learning.learning)
+
+    def _run_beside(
+        self, changed: Mapping[str, Array], x: Array, record: Sequence[str], on_block: Progress | None
+    ) -> Trace:
+        """Run with other weights in a program of their own; what learns stays as it is."""
+        beside = make_device(self.name)
+        if self.faults.on_link:
+            beside.link_faults = self.faults  # type: ignore[attr-defined]
+        with beside:
+            beside.load(with_weights(self.inner._current("run").network, changed))
+            return beside.run(x, record, on_block)
 
     def _learner(self, prepared: Prepared, qnet: QuantizedNetwork) -> ChipLearner:
         assert prepared.options is not None

@@ -49,6 +49,8 @@ class FaultyLearner(ChipLearner):
     ----------
     power_losses : int
         So far.
+    learning : tuple of str
+        Connections that learn.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class FaultyLearner(ChipLearner):
         self.where = {"faults": faults.described(), "seed of faults": faults.seed}
         # whatever is counted grows over a loss of power, too
         self._counted: LearnCounts | None = None
-        self._learning = tuple(t.name for t in self.plan.tensors if not t.parameter)
+        self.learning = tuple(t.name for t in self.plan.tensors if not t.parameter)
 
     @property
     def chunk(self) -> int:  # type: ignore[override]  # of the chip inside
@@ -98,7 +100,7 @@ class FaultyLearner(ChipLearner):
 
     def _change_weights(self, number: int) -> None:
         held = self.inner.read((WEIGHTS,))[WEIGHTS]
-        held = {name: held[name] for name in self._learning if name in held}
+        held = {name: held[name] for name in self.learning if name in held}
         changed = faulty_weights(held, self.faults, number, self.plan.weight_bits)
         if changed:
             self.inner.write({WEIGHTS: changed})

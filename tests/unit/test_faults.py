@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hypr_neuro.compilers.c import build
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
 from hypr_neuro.errors import InputError
@@ -168,6 +169,25 @@ def test_a_run_with_flips_leaves_nothing_behind() -> None:
     assert not np.array_equal(first.readout, simulate(qnet, x).readout)
     for name, weights in qnet.weights().items():
         assert np.array_equal(held[name], weights), name
+
+
+@pytest.mark.parametrize("faults", [Faults(weight_flips=0.01), Faults(drift=0.1, dead=0.2)])
+def test_weights_that_do_not_learn_are_faulty_in_runs_of_a_program_that_learns(faults: Faults) -> None:
+    if build.HOST.missing() is not None:  # as on a machine without a compiler
+        pytest.skip("no compiler of C")
+    found = []
+    for name in ("sim", "c"):
+        with with_faults(name, faults) as device:
+            device.load(network())
+            run = device.learn(data(), epochs=1, rate=2.0, layers=("readout",))
+            outputs = [device.run(data().x).readout for _ in range(2)]
+            assert np.array_equal(*outputs)
+            found.append((run.epochs, outputs[0], device.read()["weights"]))
+    (epochs, wanted, weights), (others, outputs, held) = found
+    assert epochs == others
+    assert np.array_equal(wanted, outputs)
+    for name, array in weights.items():
+        assert np.array_equal(array, held[name]), name
 
 
 def test_brown_outs_and_checkpoints_do_not_go_together(tmp_path: Path) -> None:
