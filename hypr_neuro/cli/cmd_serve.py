@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -98,6 +99,8 @@ def _serve(
     options: dict[str, Any],
     keep: float,
 ) -> None:
+    # standard error holds one JSON object for each event: gRPC's own lines, of failed handshakes, would stand between
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from hypr_neuro.devices import make_device
     from hypr_neuro.files.lock import alone_in
     from hypr_neuro.files.store import make_folder

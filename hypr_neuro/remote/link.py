@@ -47,6 +47,11 @@ class Link:
         for key in said:
             if key not in known:
                 raise InputError(f"grpc://{self.target}: unknown option '{key:.40}', known: {', '.join(known)}")
+        host, _, port = self.target.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise InputError(
+                f"device 'grpc://{self.target}', rule: grpc://HOST:PORT, port 1 to 65535; `hypr-neuro serve` prints it"
+            )
         said |= {key: value for key, value in options.items() if value is not None}
         try:
             self.patience = float(said.get("patience", 60.0))
@@ -151,9 +156,10 @@ class Link:
                 if code == grpc.StatusCode.ABORTED:  # in the queue, the server lives
                     since, wait = time.monotonic(), 0.05
             if time.monotonic() - since > self.patience:
+                remedy = "host, port and certificate" if self.ca else "host and port, or add ?ca=FILE for TLS"
                 raise HyprError(
                     f"grpc://{self.target}: no answer for {self.patience:g} s ({_short(last)}); start the server with "
-                    "`hypr-neuro serve`, or check host, port and certificate"
+                    f"`hypr-neuro serve`, or check {remedy}"
                 ) from last
             self.statistics.retries += 1
             time.sleep(wait * (0.5 + random.random()))

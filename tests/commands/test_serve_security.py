@@ -68,7 +68,7 @@ def test_credentials_open_the_device_and_nothing_else_does(secure: Server, lab: 
     for wrong in ({}, {"token": "guessed"}, {"token": ""}):
         with pytest.raises(InputError, match=r"no valid token; set HYPR_NEURO_TOKEN"):
             open_device(secure.address, ca=ca, patience=2.0, **wrong)
-    with pytest.raises(HyprError, match="no answer for 1 s"):
+    with pytest.raises(HyprError, match=r"no answer for 1 s .* add \?ca=FILE for TLS"):
         open_device(secure.address, token_file=token, patience=1.0)
     make_credentials(tmp_path / "other", ["127.0.0.1"], ["anna"])
     with pytest.raises(HyprError, match="no answer for 1 s"):
@@ -95,6 +95,12 @@ def test_credentials_are_the_owners_alone_and_hold_no_token(lab: Path) -> None:
     assert (lab / "anna.token").read_text().strip() not in hashed
     with pytest.raises(InputError, match="holds credentials already"):
         make_credentials(lab, ["localhost"], ["anna"])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", ":9000", "127.0.0.1:", "127.0.0.1:http", "localhost:70000"])
+def test_an_address_without_a_port_is_refused_at_once(address: str) -> None:
+    with pytest.raises(InputError, match=r"rule: grpc://HOST:PORT, port 1 to 65535"):
+        open_device(f"grpc://{address}")
 
 
 def test_off_this_machine_tls_is_the_rule(tmp_path: Path) -> None:
