@@ -67,7 +67,7 @@ class RemoteLearner(ChipLearner):
         meta |= {"what": what, "first": self.step, "noted": self.noted}
         _, outputs = self._call("Apply", meta, arrays)
         self._advance(len(samples))
-        return [outputs[str(i)] for i in range(len(samples))]
+        return [outputs[str(i)].astype(np.int64) for i in range(len(samples))]
 
     def _advance(self, steps: int) -> None:
         self.step += steps

@@ -23,6 +23,7 @@ from hypr_neuro.remote.packing import Content, packed, unpacked
 from hypr_neuro.serving.journal import ANSWERED, HEAD_SIZE, SENT, Journal, sync_folder
 from hypr_neuro.serving.log import log
 from hypr_neuro.sim.learning.chip_learner import ChipLearner, LearnSample
+from hypr_neuro.traces.trace import narrowed
 
 PROGRAM, LOG, NAME = "program.msg", "steps.log", "run.json"
 TRIM, CAP = 64 << 20, 2 << 30
@@ -116,7 +117,7 @@ class Run:
         for step in range(at, self.step):
             output = _apply_one(chip, self.journal.read(*self.sent[step]))
             if step not in self.answers:
-                self._answered(step, output)
+                self._answered(step, None if output is None else narrowed(output))
         self.chip = chip
 
     def suspend(self) -> None:
@@ -172,10 +173,9 @@ class Run:
                 break
         done = min(max(self.step - first, 0), len(contents))
         fresh = list(contents[done:])
-        if fresh:
-            self._fresh(fresh, digests[done:])
-        result: dict[str, Array] = {}
-        for i in range(len(contents)):
+        made = self._fresh(fresh, digests[done:]) if fresh else []
+        result = {str(done + i): output for i, output in enumerate(made) if output is not None}
+        for i in range(done):
             if first + i not in self.answers:
                 raise InputError(f"step {first + i}: noted as received, its answer is no longer kept")
             arrays = unpacked(self.journal.read(*self.answers[first + i]))[1]
@@ -183,8 +183,8 @@ class Run:
                 result[str(i)] = arrays["output"]
         return result
 
-    def _fresh(self, contents: list[bytes], digests: list[bytes]) -> None:
-        """Journal new steps while the device computes them; both are done at the end, or neither is."""
+    def _fresh(self, contents: list[bytes], digests: list[bytes]) -> list[Array | None]:
+        """Journal new steps while the device computes them, and return the outputs; both are done, or neither."""
         assert self.chip is not None
         samples = _checked(self.chip, contents)
         start, first = self.journal.size, self.step
@@ -194,7 +194,7 @@ class Run:
                 self.sent[step] = (self.journal.add(SENT, step, contents[i]), len(contents[i]))
             syncing = SYNCING.submit(self._sync)
             try:
-                outputs = self._outputs(contents, samples)
+                outputs = [None if a is None else narrowed(a) for a in self._outputs(contents, samples)]
             finally:
                 syncing.result()
             for i, step in enumerate(steps):
@@ -207,6 +207,7 @@ class Run:
             self.journal.cut(start)
             raise
         self.step += len(contents)
+        return outputs
 
     def _forget_from(self, step: int) -> None:
         tables: tuple[dict[int, Any], ...] = (self.sent, self.answers, self.digests)
