@@ -163,7 +163,7 @@ def run(
         options = replace(options, rate=found)
     ran: list[int] = []
     with RichConsole(quiet=json).progress("learn") as advance, with_faults(device, faults) as chip:
-        chip.load(qnet)
+        chip.load(qnet, options)  # a board holds one program: the one that learns also scores
         before = _score(chip, qnet, test)
         result = chip.learn(
             sequences,

@@ -177,6 +177,8 @@ class LinkedDevice(DeviceBase):
         states = recorded_states(network, record)
         keeps = any(states.values())
         padded = np.pad(data, ((0, 0), (0, tail), (0, 0)))
+        if self._learning is None and prepared.options is not None:
+            self.learner()  # a program that learns runs samples through its learner
         learning = self._learning if isinstance(self._learning, LinkedLearner) else None
         done: list[list[Array]] = []
         events: list[dict[str, dict[str, int]]] = []

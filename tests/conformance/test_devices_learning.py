@@ -245,6 +245,13 @@ def test_what_was_learned_runs(device: Device) -> None:
     assert not np.array_equal(expected.readout, simulate(qnet, x).readout)
 
 
+def test_what_was_loaded_to_learn_runs_before_it_learns(device: Device) -> None:
+    """A board holds one program, and what it holds is scored before it learns."""
+    qnet, x = network(), np.random.default_rng(SEED).integers(0, 2, (2, STEPS, 4))
+    device.load(qnet, LearnOptions(seed=SEED))
+    assert np.array_equal(device.run(x).readout, simulate(qnet, x).readout)
+
+
 def test_a_learner_needs_options(device: Device) -> None:
     device.load(network())
     with pytest.raises(InputError, match=r"learner of a network that was loaded to run; call load\(qnet, options\)"):
