@@ -20,7 +20,7 @@ from hypr_neuro.traces.trace import Trace
 if TYPE_CHECKING:
     from hypr_neuro.link.faults import MessageFaults
     from hypr_neuro.link.requests import LinkStatistics
-    from hypr_neuro.remote.link import Link
+    from hypr_neuro.remote.link import ServerLink
     from hypr_neuro.sim.learning.chip_learner import ChipLearner
 
 HERE = {"functions": "it cannot call into this program; learn with functions of your own on 'sim'"}
@@ -29,7 +29,7 @@ HERE = {"functions": "it cannot call into this program; learn with functions of 
 class _Program:
     """A network that the server has prepared."""
 
-    def __init__(self, link: Link, number: str, network: QuantizedNetwork | IntegerNetwork) -> None:
+    def __init__(self, link: ServerLink, number: str, network: QuantizedNetwork | IntegerNetwork) -> None:
         self.line, self.number, self.network = link, number, network
         self.lease = link.lease
 
@@ -73,10 +73,10 @@ class GrpcDevice(DeviceBase):
         patience: float | None = None,
         client: str | None = None,
     ) -> None:
-        from hypr_neuro.remote.link import Link
+        from hypr_neuro.remote.link import ServerLink
 
         super().__init__(address)
-        self.line = Link(
+        self.line = ServerLink(
             address, token=token, token_file=token_file, ca=ca, insecure=insecure, patience=patience, client=client
         )
         self.served = ""

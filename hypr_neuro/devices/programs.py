@@ -6,8 +6,10 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 from hypr_neuro.compilers.c import build
@@ -38,6 +40,10 @@ class BuiltProgram:
 
 _programs: OrderedDict[tuple[str, bytes], BuiltProgram] = OrderedDict()
 _changing = threading.Lock()
+_swept: list[bool] = []
+PREFIX = "hypr-neuro-c-"
+OLD = 86_400
+"""Seconds."""
 
 
 def built_program(
@@ -50,7 +56,7 @@ def built_program(
     InputError
         For what C cannot compute.
     """
-    folder = Path(tempfile.mkdtemp(prefix="hypr-neuro-c-"))
+    folder = new_folder()
     try:
         digest = write_linked(network, options, folder)
         key = toolchain.name, digest
@@ -71,6 +77,29 @@ def built_program(
         while len(_programs) > KEPT:
             _programs.popitem(last=False)
     return program, digest
+
+
+def new_folder() -> Path:
+    """Make a folder that carries this process's number; the first call removes what killed processes left a day ago."""
+    if not _swept and os.name == "posix":
+        _swept.append(True)
+        for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+            number = left.name.removeprefix(PREFIX).partition("-")[0]
+            with suppress(OSError):
+                # one of a container beside this one may have a number that is unknown here
+                if number.isdecimal() and time.time() - left.stat().st_mtime > OLD and not _lives(int(number)):
+                    shutil.rmtree(left)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _room(network: QuantizedNetwork | IntegerNetwork) -> int:

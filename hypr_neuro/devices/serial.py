@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from hypr_neuro.compilers.c.link import write_linked
 from hypr_neuro.devices.linked import PATIENCE, LinkedDevice, LinkedProgram
+from hypr_neuro.devices.programs import new_folder
 from hypr_neuro.errors import InputError, MissingPackageError, among
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.link.transport import SerialTransport, Transport
@@ -60,7 +59,7 @@ class SerialDevice(LinkedDevice):
         super().open()
 
     def _prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> Any:
-        folder = Path(tempfile.mkdtemp(prefix="hypr-neuro-c-"))
+        folder = new_folder()
         try:
             digest = write_linked(network, options, folder)
         finally:

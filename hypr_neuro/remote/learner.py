@@ -14,7 +14,7 @@ from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.remote.contents import numbers_in, numbers_out, samples_out
-from hypr_neuro.remote.link import Link
+from hypr_neuro.remote.link import ServerLink
 from hypr_neuro.remote.packing import Content
 from hypr_neuro.sim.learning.chip_learner import ChipLearner, LearnCounts, LearnSample, Numbers
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -38,7 +38,7 @@ class RemoteLearner(ChipLearner):
 
     chunk = CHUNK
 
-    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, link: Link, run: str) -> None:
+    def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, link: ServerLink, run: str) -> None:
         super().__init__(qnet, options)
         self.link = link
         self.run = run

@@ -29,7 +29,7 @@ class LeaseError(HyprError):
     """The server knows no such lease: it has expired, or the server has started anew."""
 
 
-class Link:
+class ServerLink:
     """A channel to a server.
 
     Parameters

@@ -31,7 +31,7 @@ TRIM, CAP = 64 << 20, 2 << 30
 SYNCING = ThreadPoolExecutor(2, "journal")
 
 
-class Run:
+class ServedRun:
     """One run and its folder.
 
     Attributes

@@ -10,7 +10,7 @@ import grpc
 
 from hypr_neuro.errors import FileFormatError, HyprError, InputError
 from hypr_neuro.remote.packing import LARGEST, SERVICE, packed, unpacked
-from hypr_neuro.serving.service import LeaseError, Service
+from hypr_neuro.serving.service import Service, UnknownLeaseError
 from hypr_neuro.serving.turns import QueuedError
 
 AT_ONCE = 256
@@ -79,7 +79,7 @@ def _answering(call: Callable[..., Any], name_of: Name | None) -> Callable[[byte
             context.abort(grpc.StatusCode.DATA_LOSS, "the message is damaged; send it again")
         try:
             return packed(call(client, meta, arrays))
-        except LeaseError as error:
+        except UnknownLeaseError as error:
             code, words = grpc.StatusCode.FAILED_PRECONDITION, f"lease: {error}"
         except QueuedError as error:
             code, words = grpc.StatusCode.ABORTED, str(error)

@@ -23,7 +23,7 @@ from hypr_neuro.remote.contents import counts_out, network_in, network_out, numb
 from hypr_neuro.remote.packing import LARGEST, Content
 from hypr_neuro.serving.credentials import secret_key
 from hypr_neuro.serving.log import log
-from hypr_neuro.serving.runs import Run, steps_of
+from hypr_neuro.serving.runs import ServedRun, steps_of
 from hypr_neuro.serving.turns import QueuedError, Turns
 
 MOST = 1024
@@ -34,7 +34,7 @@ OPEN = 64
 """Runs whose journals stay open."""
 
 
-class LeaseError(HyprError):
+class UnknownLeaseError(HyprError):
     """No such lease, or another client's."""
 
 
@@ -82,8 +82,8 @@ class Service:
         self.fsync, self.longest = fsync, longest
         self.answered, self.named = 0, False
         self.leases: dict[str, Lease] = {}
-        self.runs: dict[str, Run] = {}
-        self.resident: Run | None = None
+        self.runs: dict[str, ServedRun] = {}
+        self.resident: ServedRun | None = None
         self.lock = threading.Lock()
 
     def methods(self) -> dict[str, Callable[[str, dict[str, Any], dict[str, Array]], Content]]:
@@ -137,7 +137,7 @@ class Service:
             self._expire()
             lease = self.leases.get(str(meta.get("lease", "")))
             if lease is None or (client and lease.client != client):
-                raise LeaseError("no such lease, it has expired or is another client's")
+                raise UnknownLeaseError("no such lease, it has expired or is another client's")
             return lease
 
     def _expire(self) -> None:
@@ -154,7 +154,7 @@ class Service:
             if run is not None and run is not self.resident and not self._wanted(run):
                 self.runs.pop(name).close()
 
-    def _wanted(self, run: Run) -> bool:
+    def _wanted(self, run: ServedRun) -> bool:
         return any(run.name in lease.runs for lease in self.leases.values())
 
     def _renew(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
@@ -231,18 +231,18 @@ class Service:
     def _begin(self, lease: Lease, meta: dict[str, Any], arrays: dict[str, Array]) -> Content:
         program = self._program(lease, meta)
         name = secrets.token_hex(16)
-        Run(self.folder / name, lease.client, network_out(program.network, program.options), self.fsync).close()
+        ServedRun(self.folder / name, lease.client, network_out(program.network, program.options), self.fsync).close()
         lease.runs.add(name)
         return {"run": name}, {}
 
-    def _find(self, lease: Lease, name: str) -> Run:
+    def _find(self, lease: Lease, name: str) -> ServedRun:
         """Return a run of this client's, from its folder where the server has started anew."""
         with self.lock:
             run = self.runs.get(name)
             if run is None and len(name) == 32 and set(name) <= set("0123456789abcdef"):
                 folder = self.folder / name
                 if folder.is_dir():
-                    run = self.runs[name] = Run(folder, lease.client, fsync=self.fsync)
+                    run = self.runs[name] = ServedRun(folder, lease.client, fsync=self.fsync)
             if run is not None and self.named and run.client != lease.client:
                 run = None  # another's, which is not told
             if run is not None:
@@ -251,14 +251,14 @@ class Service:
             raise InputError(f"run '{name:.40}' is unknown here; begin a new one")
         return run
 
-    def _placed(self, run: Run) -> Run:
+    def _placed(self, run: ServedRun) -> ServedRun:
         if self.resident is not run or run.chip is None:
             self._make_room()
             self.resident = self.runs[run.name] = run  # first: a lease that ends meanwhile leaves it open
             run.place(self.device)
         return run
 
-    def _admitted(self, lease: Lease, meta: dict[str, Any]) -> Run:
+    def _admitted(self, lease: Lease, meta: dict[str, Any]) -> ServedRun:
         """Return the run of a call, unless the call comes late or another client goes on with the run."""
         run = self._find(lease, str(meta["run"]))
         run.admit(str(meta.get("writer", "")), int(meta.get("call", 0)))
@@ -283,7 +283,7 @@ class Service:
                 return {"counts": counts_out(chip.counts())}, {}
             return numbers_out(chip.read([str(kind) for kind in meta["kinds"]]))
 
-    def _at(self, run: Run, meta: dict[str, Any]) -> Run:
+    def _at(self, run: ServedRun, meta: dict[str, Any]) -> ServedRun:
         """Place a run and bring it to the step at which its client is."""
         self._placed(run)
         if int(meta["at"]) < run.step:
@@ -318,7 +318,7 @@ class Service:
                     "the server that saved it, or begin a new run"
                 )
             own = self._find(lease, str(meta["own"]))
-            fresh = Run(self.folder / secrets.token_hex(16), lease.client, own.program(), self.fsync)
+            fresh = ServedRun(self.folder / secrets.token_hex(16), lease.client, own.program(), self.fsync)
             try:
                 fresh.begin_at(step, state)
                 fresh.hand_over(writer, call)

@@ -306,7 +306,12 @@ class _Checkpoint:
         if meta["options"] != wanted or meta["start"] != self.start:
             held = meta["options"]
             names = dict.fromkeys([*wanted, *held])
-            told = [f"{k} {held.get(k)} there, {wanted.get(k)} here" for k in names if held.get(k) != wanted.get(k)]
+            unsaid = {"device": "sim", "faults": "none"}
+            told = [
+                f"{k} {held.get(k, unsaid.get(k))} there, {wanted.get(k, unsaid.get(k))} here"
+                for k in names
+                if held.get(k) != wanted.get(k)
+            ]
             told += [] if meta["start"] == self.start else ["another network or other data"]
             raise FileFormatError(
                 f"checkpoint '{self.path}' is of another run ({', '.join(told)}); delete it or choose another folder"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,3 +45,21 @@ def test_a_program_that_was_deleted_is_told_of() -> None:
             device.load(prepared)
         device.load(link_network(0))
         assert device.run(np.ones((1, 2, 4), np.int32)).readout.shape == (1, 2, 3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="numbers of processes are asked for as POSIX does")
+def test_what_killed_processes_left_is_removed_a_day_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(programs, "_swept", [])
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    names = {"old": f"{ended.pid}-old", "new": f"{ended.pid}-new", "alive": f"{os.getpid()}-old"}
+    folders = {name: tmp_path / f"hypr-neuro-c-{end}" for name, end in names.items()}
+    for name, folder in folders.items():
+        folder.mkdir()
+        (folder / "link_host").write_text("program")
+        if name != "new":
+            os.utime(folder, (0, 0))
+    made = programs.new_folder()
+    assert {name: folder.exists() for name, folder in folders.items()} == {"old": False, "new": True, "alive": True}
+    assert made.name.startswith(f"hypr-neuro-c-{os.getpid()}-")

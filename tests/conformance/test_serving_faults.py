@@ -22,7 +22,7 @@ from hypr_neuro.files.store import load_arrays, save_arrays
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.remote.learner import KIND
 from hypr_neuro.serving.journal import ANSWERED, HEAD_SIZE, SENT, Journal
-from hypr_neuro.serving.runs import NAME, Run, tidy
+from hypr_neuro.serving.runs import NAME, ServedRun, tidy
 from hypr_neuro.sim.learning.chip_learner import LearnSample
 
 
@@ -62,7 +62,7 @@ def test_a_full_disk_applies_nothing_twice(
         assert all("the server's disk: No space left on device" in words for words in told)
         assert_equal(learner, outputs, samples)
     with serving(tmp_path):
-        again = Run(next(path for path in tmp_path.iterdir() if path.is_dir()), "")
+        again = ServedRun(next(path for path in tmp_path.iterdir() if path.is_dir()), "")
         assert again.step == len(samples)
         again.close()
 
