@@ -16,6 +16,8 @@ FILES = ("hn_link.c", "hn_link.h", "cortex_m4/uart.c")
 DIGEST_FILE = "hn_link_digest.h"
 NETWORK_SOURCE = "network.c"
 START = re.compile(r"^static const struct hn_learned start = \{.*?^\};$", re.MULTILINE | re.DOTALL)
+RATES = re.compile(r"^    hn_learn_rate\(\d+, \d+\);$", re.MULTILINE)
+"""Those of `hn_learn_reset`; whoever learns sets his own."""
 ROOM = 1024
 """Of a program for a board of the user's, where no other is asked for."""
 TEMPLATES = Path(__file__).with_name("templates")
@@ -36,7 +38,7 @@ def program_digest(folder: Path, *, learns: bool) -> bytes:
     """Return 16 bytes of what the program of a folder computes; of one that learns all but what learning changes."""
     names = (HEADER, SOURCE) if learns else ("network.h", NETWORK_SOURCE)
     text = "".join((folder / name).read_text(encoding="utf-8") for name in names)
-    return hashlib.sha256(START.sub("", text).encode()).digest()[:16]
+    return hashlib.sha256(RATES.sub("", START.sub("", text)).encode()).digest()[:16]
 
 
 def write_linked(network: Any, options: LearnOptions | None, folder: Path) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypr_neuro.compilers.c import build
 from hypr_neuro.devices import make_device, open_device, programs
 from hypr_neuro.errors import HyprError
 from hypr_neuro.sim.engine import simulate
+from hypr_neuro.sim.learning.options import LearnOptions
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +65,16 @@ def test_what_killed_processes_left_is_removed_a_day_later(tmp_path: Path, monke
     made = programs.new_folder()
     assert {name: folder.exists() for name, folder in folders.items()} == {"old": False, "new": True, "alive": True}
     assert made.name.startswith(f"hypr-neuro-c-{os.getpid()}-")
+
+
+def test_rates_and_weights_that_learn_are_no_part_of_what_a_program_is() -> None:
+    qnet, other = link_network(0), link_network(0)
+    for weights in other.weights().values():
+        weights[...] = np.roll(weights, 1)
+    build_of = programs.built_program
+    options = LearnOptions(rate=0.5)
+    held = build_of(qnet, options, build.HOST)
+    assert build_of(qnet, replace(options, rate=0.1, decay=0.5), build.HOST) == held
+    assert build_of(other, options, build.HOST) == held
+    for changed in (replace(options, seed=1), replace(options, rule="sgd"), replace(options, parameters=("all",))):
+        assert build_of(qnet, changed, build.HOST)[1] != held[1], changed
