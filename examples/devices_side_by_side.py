@@ -38,6 +38,12 @@ def fewer(data: hn.SequenceData, train: int, test: int) -> hn.SequenceData:
     return data.take(np.concatenate(chosen))
 
 
+def spread(data: hn.SequenceData, train: int, test: int) -> hn.SequenceData:
+    """Return as many training and test samples from all over the data, so that few of them are of several classes."""
+    parts = [(np.flatnonzero(data.split == part), n) for part, n in (("train", train), ("test", test))]
+    return data.take(np.concatenate([of[np.linspace(0, len(of) - 1, min(n, len(of))).astype(int)] for of, n in parts]))
+
+
 @contextmanager
 def served(device: str | None) -> Iterator[list[str]]:
     """Serve a device from another process; yield its address."""
@@ -79,7 +85,7 @@ def main() -> None:
         found = hn.compare_devices(
             net,
             damaged,
-            shifted if given.quick else fewer(shifted, given.train, given.test),
+            shifted if given.quick else spread(shifted, given.train, given.test),
             devices=[*(given.device or ["sim"]), *addresses],
             epochs=1 if given.quick else 2,
             options=for_width(task.fine_tuning, profile),
