@@ -225,12 +225,12 @@ class LinkedDevice(DeviceBase):
         bytes_out = self._program.sent + keeps * self._program.states
         steps = self._steps(RequestKind.STEPS, sample, bytes_out)
         counted = struct.unpack(f"<{self._program.event_count}I", self.ask(RequestKind.EVENTS))
-        rows, at = self._split(network, steps, keeps), 0
+        rows, left = self._split(network, steps, keeps), iter(counted)
         events = {}
         for p in network.populations:
-            names = p.model.events
-            events[p.name] = dict(zip(names, counted[at : at + len(names)], strict=True))
-            at += max(len(names), 1)
+            # one that counts nothing has an entry all the same, as arrays in C do
+            of_one = [next(left) for _ in p.model.events or ("none",)]
+            events[p.name] = dict(zip(p.model.events, of_one, strict=False))
         return rows, events
 
     def _steps(self, kind: RequestKind, sample: Array, bytes_out: int) -> Array:

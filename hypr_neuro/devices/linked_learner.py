@@ -261,23 +261,24 @@ class LinkedLearner(ChipLearner):
     ) -> tuple[list[Array], dict[str, dict[str, int]]]:
         """Run one sample: for each population (steps, states + 1, n), what it sends last; and its events."""
         self._check_inputs(sample, "load the learned network without options to run it, or scale the input down")
-        places = [self.held.place(f"sent_{i}") for i in range(len(self.plan.layers))]
-        places += [self.held.place(f"state_{i}") for i in range(len(self.plan.layers)) if keeps]
+        sending = [self.held.place(f"sent_{i}") for i in range(len(self.plan.layers))]
+        places = sending + [self.held.place(f"state_{i}") for i in range(len(self.plan.layers)) if keeps]
         self.device.ask(RequestKind.WATCH, b"".join(struct.pack("<II", *place) for place in places))
         counted = self.device.read_region(COUNTED)
         self.device.ask(RequestKind.BEGIN)
         steps = self.device._steps(RequestKind.INFER, sample, sum(size for _, size in places))
         after = self.device.read_region(COUNTED)
         images = np.split(steps, np.cumsum([size for _, size in places])[:-1], axis=1)
+        sent, states = images[: len(sending)], images[len(sending) :]
         kinds = {f.name: np.dtype(f.kind.removesuffix("_t")) for f in self.held._fields if f.struct == "run"}
         rows = []
         for p in network.populations:
             i = next(i for i, layer in enumerate(self.plan.layers) if layer.name == p.name)
             values = np.zeros((len(sample), p.model.d + 1, p.size), np.int32)
-            values[:, -1] = np.ascontiguousarray(images[i]).view(kinds[f"sent_{i}"])
+            values[:, -1] = np.ascontiguousarray(sent[i]).view(kinds[f"sent_{i}"])
             if keeps:
-                states = np.ascontiguousarray(images[len(self.plan.layers) + i]).view(kinds[f"state_{i}"])
-                values[:, :-1] = states.reshape(len(sample), p.size, p.model.d).swapaxes(1, 2)
+                held = np.ascontiguousarray(states[i]).view(kinds[f"state_{i}"])
+                values[:, :-1] = held.reshape(len(sample), p.size, p.model.d).swapaxes(1, 2)
             rows.append(values)
         return rows, self.held.population_events(counted, after)
 

@@ -116,7 +116,8 @@ run(network, tail=len(self.layers))
 LEARNERS = {
     "hypr_neuro.sim.learning.learner": {
         "sim/learning/learn.py": "runs it",
-        "sim/learning/learn_run.py": "counts what it did",
+        "sim/learning/simulated.py": "is it, behind what the loop over epochs drives",
+        "hypr_neuro/comparing/gap.py": "compares the gradients of its first samples",
         "sim/learning/state.py": "stores it",
         "hypr_neuro/comparing/probes.py": "runs it beside float",
         "hypr_neuro/comparing/update_probe.py": "is called by it",
