@@ -19,6 +19,7 @@ from hypr_neuro.devices.prepared import Loadable, Prepared, weights_of, with_wei
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.graph.kinds import require, wrong_kind
+from hypr_neuro.link.faults import MessageFaults
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -113,16 +114,22 @@ class DeviceBase(ABC):
         Form of what stands behind the name of a device that is somewhere, such as "host:port"; "" for one that is here.
     place
         That address, as it was given.
+    has_link
+        Whether messages travel between it and this program.
+    link_faults
+        What happens to them, set before it is opened.
     missing
         The capabilities that it lacks, each with the reason and the remedy.
     """
 
-    name: ClassVar[str]
+    name: str
     address: ClassVar[str] = ""
+    has_link: ClassVar[bool] = False
     missing: Mapping[str, str] = {}
 
     def __init__(self, address: str = "") -> None:
         self.place = address
+        self.link_faults: MessageFaults | None = None
         self._open = False
         self._loaded: Prepared | None = None
         self._trace: Trace | None = None

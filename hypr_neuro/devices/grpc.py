@@ -18,7 +18,6 @@ from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
-    from hypr_neuro.link.faults import MessageFaults
     from hypr_neuro.link.requests import LinkStatistics
     from hypr_neuro.remote.link import ServerLink
     from hypr_neuro.sim.learning.chip_learner import ChipLearner
@@ -60,6 +59,7 @@ class GrpcDevice(DeviceBase):
 
     name = "grpc"
     address = "host:port"
+    has_link = True
     missing: Mapping[str, str] = HERE
 
     def __init__(
@@ -80,7 +80,6 @@ class GrpcDevice(DeviceBase):
             address, token=token, token_file=token_file, ca=ca, insecure=insecure, patience=patience, client=client
         )
         self.served = ""
-        self.link_faults: MessageFaults | None = None
 
     @property
     def link(self) -> LinkStatistics:
@@ -108,9 +107,9 @@ class GrpcDevice(DeviceBase):
     def _ready(self, prepared: Prepared) -> _Program:
         """Return the server's program of what runs: numbers that have changed since are prepared anew."""
         made = prepared.made
-        if made is not None and made.network is prepared.network:
-            return made  # type: ignore[no-any-return]
-        if made is not None:
+        if isinstance(made, _Program):
+            if made.network is prepared.network:
+                return made
             made.discard()
         fresh = self._program(prepared.network, prepared.options)
         self._loaded = replace(prepared, made=fresh)

@@ -18,7 +18,7 @@ from hypr_neuro.devices.prepared import Prepared
 from hypr_neuro.devices.programs import BuiltProgram
 from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.graph.integer import IntegerNetwork, as_integer
-from hypr_neuro.link.faults import FaultyFrames, MessageFaults
+from hypr_neuro.link.faults import FaultyFrames
 from hypr_neuro.link.requests import LinkLostError, LinkStatistics, RequestKind, Requests, ServedProgram
 from hypr_neuro.link.transport import Transport
 from hypr_neuro.numbers.arrays import Array
@@ -68,10 +68,9 @@ class LinkedDevice(DeviceBase):
     ----------
     link : LinkStatistics
         What the link has carried.
-    link_faults : MessageFaults or None
-        Faults of the link, set before a network is loaded.
     """
 
+    has_link = True
     missing: Mapping[str, str] = {"functions": FUNCTIONS}
 
     def __init__(self, address: str = "", *, timeout: float = PATIENCE) -> None:
@@ -80,7 +79,6 @@ class LinkedDevice(DeviceBase):
             raise InputError(f"device '{self.name}': timeout = {timeout}, rule: above 0 seconds")
         self.timeout = timeout
         self.link = LinkStatistics()
-        self.link_faults: MessageFaults | None = None
         self._faulty: FaultyFrames | None = None
         self._requests: Requests | None = None
         self._program: ServedProgram | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -50,12 +51,10 @@ class SerialDevice(LinkedDevice):
 
     def open(self) -> None:
         """Look for pyserial; the line is opened with the network. Raise MissingPackageError without it."""
-        try:
-            import serial  # noqa: F401
-        except ImportError as error:
+        if find_spec("serial") is None:
             raise MissingPackageError(
                 f"device '{self.name}': pyserial is not installed; pip install 'hypr-neuro[devices]'"
-            ) from error
+            )
         super().open()
 
     def _prepare(self, network: QuantizedNetwork | IntegerNetwork, options: LearnOptions | None) -> Any:

@@ -46,7 +46,7 @@ class FaultyDevice(DeviceBase):
     def __init__(self, inner: DeviceBase, faults: Faults) -> None:
         super().__init__(inner.place)
         self.inner, self.faults = inner, faults
-        self.name = inner.name  # type: ignore[misc]  # it is the device that it stands for
+        self.name = inner.name  # it is the device that it stands for
 
     @property
     def missing(self) -> dict[str, str]:  # type: ignore[override]  # what the device lacks, which may be known once open
@@ -56,10 +56,10 @@ class FaultyDevice(DeviceBase):
 
     def open(self) -> None:
         """Open the device inside; InputError for faults of a link that it has not."""
-        if self.faults.on_link and not hasattr(self.inner, "link_faults"):
+        if self.faults.on_link and not self.inner.has_link:
             raise _no_link(self.name, self.faults)
         if self.faults.on_link:
-            self.inner.link_faults = self.faults  # type: ignore[attr-defined]
+            self.inner.link_faults = self.faults.of_messages
         self.inner.open()
         super().open()
 
@@ -103,7 +103,7 @@ class FaultyDevice(DeviceBase):
         """Run with other weights in a program of their own; what learns stays as it is."""
         beside = make_device(self.name)
         if self.faults.on_link:
-            beside.link_faults = self.faults  # type: ignore[attr-defined]
+            beside.link_faults = self.faults.of_messages
         with beside:
             beside.load(with_weights(self.inner._current("run").network, changed))
             return beside.run(x, record, on_block)
@@ -164,7 +164,7 @@ def faulty_network(qnet: QuantizedNetwork, faults: Faults) -> QuantizedNetwork:
 def check_faults(name: str, faults: Faults, *, learns: bool = True) -> None:
     """Raise InputError for faults that this device cannot have, where it `learns`; nothing is opened."""
     device = make_device(name)
-    if faults.on_link and not hasattr(device, "link_faults"):
+    if faults.on_link and not device.has_link:
         raise _no_link(name, faults)
     if not learns:
         return

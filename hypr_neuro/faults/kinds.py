@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from math import isfinite
 
 from hypr_neuro.errors import InputError, among
+from hypr_neuro.link.faults import MessageFaults
 
 PROBABILITY, AMOUNT, COUNT = "a probability from 0 to 1", "a number from 0 to 1000", "a whole number from 0 on"
 LARGEST_AMOUNT = 1000.0
@@ -97,6 +98,11 @@ class Faults:
     def on_link(self) -> tuple[str, ...]:
         """Names of those of the link between this program and the device."""
         return tuple(name for name, kind in KINDS.items() if kind.link and getattr(self, name))
+
+    @property
+    def of_messages(self) -> MessageFaults:
+        """Those of the link by themselves."""
+        return MessageFaults(**{f.name: getattr(self, f.name) for f in fields(MessageFaults)})
 
     @property
     def in_weights(self) -> bool:

@@ -65,15 +65,11 @@ class FaultyLearner(ChipLearner):
         super().__init__(qnet, options)
         self.faults, self.inner, self.broken, self._begin, self.power_losses = faults, inner, broken, begin, 0
         self._saved: Path | None = None
+        self.chunk = inner.chunk
         self.where = {"faults": faults.described(), "seed of faults": faults.seed}
         # whatever is counted grows over a loss of power, too
         self._counted: LearnCounts | None = None
         self.learning = tuple(t.name for t in self.plan.tensors if not t.parameter)
-
-    @property
-    def chunk(self) -> int:  # type: ignore[override]  # of the chip inside
-        """As many samples as the chip inside likes."""
-        return self.inner.chunk
 
     def _learn(self, samples: Sequence[LearnSample]) -> list[Array]:
         outputs: list[Array] = []

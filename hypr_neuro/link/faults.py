@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
 from hypr_neuro.link.transport import LinkClosedError
 
 
-class MessageFaults(Protocol):
-    """How often each happens to a message; delay in milliseconds, on average."""
+@dataclass(frozen=True)
+class MessageFaults:
+    """How often each happens to a message; delay in milliseconds, on average; `seed` of what is drawn."""
 
-    @property
-    def delay(self) -> float: ...  # noqa: D102
-    @property
-    def drop(self) -> float: ...  # noqa: D102
-    @property
-    def duplicate(self) -> float: ...  # noqa: D102
-    @property
-    def reorder(self) -> float: ...  # noqa: D102
-    @property
-    def message_flips(self) -> float: ...  # noqa: D102
-    @property
-    def cut(self) -> float: ...  # noqa: D102
-    @property
-    def seed(self) -> int: ...  # noqa: D102
+    delay: float = 0.0
+    drop: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    message_flips: float = 0.0
+    cut: float = 0.0
+    seed: int = 0
 
 
 class FaultyFrames:

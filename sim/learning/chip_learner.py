@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +136,7 @@ class ChipLearner(ABC):
         Plain words on the chip that a checkpoint must agree with; {} of the simulator.
     """
 
-    chunk: ClassVar[int] = 1
+    chunk: int = 1
     where: Mapping[str, Any] = {}
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions) -> None:

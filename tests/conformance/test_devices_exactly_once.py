@@ -68,7 +68,7 @@ def learned_under(name: str, faults: Faults | None, between: Callable[[LinkedDev
     """Learn until so many faults have happened; compare every output, and all that is held at the end."""
     qnet, options = network(), LearnOptions(seed=SEED, parameters=("all",), update_every=2)
     device = opened(name, timeout=4.0)
-    device.link_faults = faults
+    device.link_faults = None if faults is None else faults.of_messages
     happened = number = 0
     try:
         device.load(qnet, options)

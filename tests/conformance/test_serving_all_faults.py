@@ -14,7 +14,7 @@ from served import Server
 from small_learning import learning_network, learning_samples
 
 from hypr_neuro.devices.grpc import GrpcDevice
-from hypr_neuro.faults import Faults
+from hypr_neuro.link.faults import MessageFaults
 from hypr_neuro.sim.learning.chip_learner import ChipLearner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.simulated import SimulatedLearner
@@ -57,7 +57,7 @@ class Run:
     def live(self) -> None:
         """Begin, or come back to life with nothing but the checkpoint."""
         self.device = GrpcDevice(f"127.0.0.1:{self.proxy.port}", patience=120.0)
-        self.device.link_faults = Faults(seed=SEED + self.lives, **LINK)
+        self.device.link_faults = MessageFaults(seed=SEED + self.lives, **LINK)
         self.lives += 1
         self.device.open()
         self.device.load(learning_network(SEED), OPTIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class LavaLearner(ChipLearner):
         Seconds without a sign of life from Lava after which it is ended.
     """
 
-    chunk: ClassVar[int] = 4
+    chunk: int = 4
 
     def __init__(self, qnet: QuantizedNetwork, options: LearnOptions, timeout: float) -> None:
         super().__init__(qnet, options)
