@@ -89,7 +89,7 @@ class Artifact:
 
 def targets() -> list[str]:
     """Return the names of the target formats."""
-    return sorted(info.name for info in iter_modules(__path__))
+    return sorted(info.name for info in iter_modules(__path__) if info.ispkg)
 
 
 def compile_network(

@@ -13,20 +13,21 @@ import typer
 
 
 def files_of(package: str, attribute: str = "") -> tuple[str, ...]:
-    """Return the names of a package's files that define a record; they are read, not imported.
+    """Return the names of a package's files that define a record, or of its folders; they are read, not imported.
 
     Parameters
     ----------
     package
         Dotted name; the packages above it are imported, and hold nothing.
     attribute
-        Name that the record has in each file; "" for all files.
+        Name that the record has in each file; "" for all folders.
     """
     spec = find_spec(package)
     folders = [] if spec is None else list(spec.submodule_search_locations or ())
-    names = sorted(info.name for info in iter_modules(folders))
+    found = list(iter_modules(folders))
     if not attribute:
-        return tuple(names)
+        return tuple(sorted(info.name for info in found if info.ispkg))
+    names = sorted(info.name for info in found)
     defines = re.compile(rf"^{attribute}\b[^=\n]*=", re.MULTILINE)
     return tuple(name for name in names if any(_defines(Path(folder), name, defines) for folder in folders))
 

@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -250,10 +251,8 @@ def _print_last(comparison: Comparison, score: str, sequences: SequenceData) -> 
     print_table(headings, gradients, "Cosine of gradients after the last epoch")
     agreement = ", ".join(f"{name} {share:.1%}" for name, share in last.spike_agreement.items())
     gap = f"{comparison.gap:+.4g}" if sequences.regression else f"{100 * comparison.gap:+.1f} points"
-    print(
-        f"{score} of the device against float: {gap}; spikes equal to those in float, "
-        f"with the weights that the device has learned: {agreement}"
-    )
+    print(f"{score} of the device against float: {gap}")
+    print(fill(f"Spikes equal to those in float, with the weights that the device has learned: {agreement}", 79))
     for name, first in last.divergence.items():
         if first is not None:
             print(f"{name}: spikes first differ in step {first.step}, sample {first.sample}, neuron {first.neuron}")

@@ -12,6 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NEEDS_DATA = {
     "braille_shifted_sensor": "braille",
+    "devices_side_by_side": "ecg",
     "ecg_on_chip": "ecg",
     "firmware_ecg": "ecg",
     "gap_by_cause": "ecg",

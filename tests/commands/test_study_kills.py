@@ -170,7 +170,8 @@ def test_ctrl_c_is_one_line_and_loses_nothing(moment: str, data: Path, tmp_path:
     below = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     said, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    # 130 to a shell either way: `python -m` ends by the signal itself where that came while a class was made of text
+    assert process.returncode in (130, -signal.SIGINT), errors
     line = "interrupted; given again, the same command goes on from where it was last saved"
     assert errors.splitlines() == [line]
     assert json.loads(said) == {"error": line}

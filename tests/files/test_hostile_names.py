@@ -13,6 +13,7 @@ from needed import needs_gcc
 import hypr_neuro as hn
 from hypr_neuro.compilers import compile_network
 from hypr_neuro.compilers.c.encoder import encoder_header
+from hypr_neuro.compilers.c.link import DIGEST_FILE
 from hypr_neuro.errors import FileFormatError, InputError
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -57,6 +58,8 @@ def program(qnet: QuantizedNetwork, folder: Path, target: str = "c", **options: 
     if target == "c":
         (folder / "encoder.c").write_text('#include "encoder.h"\n', encoding="utf-8")
     command = ["gcc", "-std=c99", "-O0", "-w", "-E", "-P", "-I."]
+    if (folder / DIGEST_FILE).exists():  # a number of all that the files say, their comments too
+        (folder / DIGEST_FILE).write_text("#define HN_LINK_DIGEST {0}\n", encoding="utf-8")
     found = {}
     for path in sorted(folder.glob("*.c")):
         done = subprocess.run([*command, path.name], cwd=folder, capture_output=True, check=True)

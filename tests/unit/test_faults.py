@@ -16,7 +16,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.faults import Faults, parse_faults, with_faults
 from hypr_neuro.faults.device import check_faults
 from hypr_neuro.faults.events import jittered
-from hypr_neuro.faults.neurons import DEAD, STUCK, broken_neurons, with_broken
+from hypr_neuro.faults.neurons import DEAD, STUCK, THRESHOLDS, broken_neurons, with_broken
 from hypr_neuro.faults.weights import faulty_weights
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -32,6 +32,8 @@ RESTS = ("lif_refractory", "lif_reset")
 PHASE = ("rf", "rf_iz")
 """Fire on a phase, whatever the threshold."""
 SPIKING = [name for name, m in MODELS.items() if m.learns_on_chip and not m.readout]
+BREAKS = [name for name in SPIKING if set(THRESHOLDS) & set(MODELS[name].fixed_per_neuron)]
+"""A neuron breaks by its threshold; one whose threshold is a number of the model has none to break."""
 
 
 def network(model: str = "brf", seed: int = 0) -> QuantizedNetwork:
@@ -46,7 +48,7 @@ def data(samples: int = 8) -> SequenceData:
     )
 
 
-@pytest.mark.parametrize("model", SPIKING)
+@pytest.mark.parametrize("model", BREAKS)
 def test_dead_neurons_never_fire_and_stuck_ones_always_do(model: str) -> None:
     qnet = random_learning_graph(4, varied("loihi2"), spiking=(model,))
     x = np.random.default_rng(1).integers(0, 2, (2, STEPS, qnet.inputs))
@@ -62,6 +64,17 @@ def test_dead_neurons_never_fire_and_stuck_ones_always_do(model: str) -> None:
         fired = spikes[name][:, :, state == STUCK] > 0
         assert fired[1:].all() or model in RESTS, f"{name}: a stuck neuron rested"
         assert not fired.size or fired.mean(axis=(0, 1)).min() > 0.2, f"{name}: a stuck neuron hardly fired"
+
+
+def test_a_neuron_without_a_threshold_of_its_own_cannot_break() -> None:
+    qnet = random_learning_graph(4, varied("loihi2"), spiking=("lif",))
+    first = qnet.populations[0]
+    names = tuple("level" if name == "vth" else name for name in first.model.fixed_per_neuron)
+    nameless = replace(first, model=replace(first.model, fixed_per_neuron=names))
+    qnet = replace(qnet, populations=(nameless, *qnet.populations[1:]))
+    broken = {first.name: np.full(first.size, DEAD)}
+    with pytest.raises(InputError, match="has no threshold of its own, rule for faults dead and stuck: one of theta"):
+        with_broken(qnet, broken)
 
 
 def test_neurons_that_fire_on_a_phase_cannot_be_stuck() -> None:
