@@ -7,7 +7,9 @@ from typing import Any
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.yaml_file import parse_yaml
-from hypr_neuro.profiles.profile import Profile, parse_profile, unit_of
+from hypr_neuro.profiles.chip import Profile
+from hypr_neuro.profiles.load import parse_profile
+from hypr_neuro.profiles.quantity import unit_of
 
 SECTIONS = ("precision", "learning", "time", "core", "chip", "energy")
 BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"

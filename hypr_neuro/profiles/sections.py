@@ -1,0 +1,140 @@
+"""The sections of a profile: which numbers there are, and the range of each."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from hypr_neuro.numbers.registry import without_record
+from hypr_neuro.profiles.quantity import Bits, Count, Positive, Quantity, Real, Section, Size
+
+
+def _errors_folder() -> Path:
+    return Path(str(files("hypr_neuro.sim"))) / "learning" / "errors"
+
+
+def error_names() -> list[str]:
+    """List the errors that a profile may name: the files of `sim/learning/errors` that define ``ERROR``."""
+    # read, not imported: errors are compiled code's, and a profile is needed long before
+    modules = [entry for entry in _errors_folder().iterdir() if entry.name.endswith(".py")]
+    return sorted(
+        entry.name.removesuffix(".py")
+        for entry in modules
+        if re.search(r"^ERROR\b", entry.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+
+def _known_error(name: str) -> str:
+    if name not in error_names():
+        file = without_record("hypr_neuro.sim.learning.errors", [str(_errors_folder())], name, "ERROR")
+        told = {"file": file, "known": ", ".join(error_names())}
+        raise PydanticCustomError("unknown_error", "unknown error{file}, known: {known}", told)
+    return name
+
+
+ErrorName = Annotated[str, AfterValidator(_known_error), Field(json_schema_extra={"enum": list(error_names())})]
+
+
+def _default(value: Any, unit: str) -> Any:
+    """Return the value of a profile that does not say."""
+    return Quantity(value=value, unit=unit, source="default: a profile that does not say")
+
+
+class Time(Section):
+    """When things arrive; see `graph.clock`."""
+
+    connection_delay: Quantity[Literal[0, 1]]
+    error_latency: Quantity[Annotated[int, Field(ge=0, le=64)]]
+
+
+class Precision(Section):
+    """Widths in bits (sign included unless said), rounding and overflow rules."""
+
+    weight_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
+    weight_exponent_min: Quantity[Annotated[int, Field(ge=-32, le=0)]]
+    weight_exponent_max: Quantity[Annotated[int, Field(ge=0, le=32)]]
+    state_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
+    state_headroom: Quantity[Annotated[float, Field(ge=1, le=64)]]
+    state_rounding: Quantity[Literal["floor", "zero", "nearest"]]
+    overflow: Quantity[Literal["lava", "hardware"]]
+    coefficient_bits: Quantity[Annotated[int, Field(ge=12, le=17)]]
+    decay_bits: Quantity[Annotated[int, Field(ge=4, le=12)]]
+    threshold_bits: Bits
+    threshold_shift: Quantity[Literal[6]]
+    bias_mantissa_bits: Bits
+    bias_exponent_max: Count
+    message_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] | None = None
+
+    @property
+    def weight_top(self) -> int:
+        """Largest magnitude of a weight's integer, 2^(weight_bits - 1) - 1."""
+        return (1 << (self.weight_bits.value - 1)) - 1
+
+
+class Learning(Section):
+    """What learns and in which widths; see `sim.learning`."""
+
+    ability: Quantity[Literal["native", "microcode", "arm", "embedded", "none"]]
+    eligibility_bits: Quantity[Annotated[int, Field(ge=4, le=32)]]
+    eligibility_fraction: Quantity[Annotated[int, Field(ge=0, le=24)]]
+    eligibility_rounding: Quantity[Literal["floor", "zero", "nearest"]]
+    psi_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
+    error_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
+    signal_bits: Quantity[Annotated[int, Field(ge=4, le=24)]]
+    accumulator_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
+    error: Quantity[ErrorName] = _default("softmax", "-")
+    eligibility_alignment: Quantity[Literal["none", "delayed"]] = _default("none", "-")
+    momentum_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] = _default(0, "bit")
+    residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = _default(0, "bit")
+
+
+class Core(Section):
+    """Limits of one core; an absent one is not published, not checked, and said to be unknown.
+
+    `delay` is the largest delay of a synapse, `shared_weights` says whether a core keeps a convolution's kernel once
+    instead of a weight for each synapse. `sram` is the memory of a core that runs a program, code and data together,
+    of which `stack` stays free for the stack.
+    """
+
+    neurons: Positive | None = None
+    in_axons: Positive | None = None
+    out_axons: Positive | None = None
+    synaptic_memory: Positive | None = None
+    fan_in: Positive | None = None
+    delay: Count | None = None
+    shared_weights: Quantity[bool] | None = None
+    sram: Size | None = None
+    stack: Size | None = None
+
+
+class Chip(Section):
+    """Limits of the whole chip; `flash` and `ram` of one that runs the network as one program, in bytes."""
+
+    cores: Positive | None = None
+    flash: Size | None = None
+    ram: Size | None = None
+
+
+class Energy(Section):
+    """Energy and time of one operation, where published.
+
+    `neuron_update` is one neuron in one step, `spike_out` a spike as it leaves its neuron, `axon_out` its message to
+    one core, `synapse` one weight read for a spike, `weight_update` one weight changed by learning, `barrier_time` what
+    all cores wait for each other in a step.
+    """
+
+    neuron_update: Real | None = None
+    spike_out: Real | None = None
+    synapse: Real | None = None
+    axon_out: Real | None = None
+    weight_update: Real | None = None
+    neuron_update_time: Real | None = None
+    spike_out_time: Real | None = None
+    synapse_time: Real | None = None
+    weight_update_time: Real | None = None
+    barrier_time: Real | None = None
