@@ -52,11 +52,13 @@ class Simulator:
         All connections, one a delay.
     longest
         Steps of the longest block.
+    threaded
+        Whether slices of the batch run on threads; False where the caller is one of them.
     """
 
-    def __init__(self, network: IntegerNetwork | HasInteger, batch: int = 1) -> None:
+    def __init__(self, network: IntegerNetwork | HasInteger, batch: int = 1, *, threaded: bool = True) -> None:
         batch = whole("batch", batch, 1)
-        self._given, self.batch = network, batch
+        self._given, self.batch, self.threaded = network, batch, threaded
         self.reset()
 
     def __repr__(self) -> str:
@@ -206,8 +208,8 @@ class Simulator:
                 delivery.run(sent, self.time, p.arriving[delivery.current], only_spikes, first, stop)
             p.run(first, stop)
 
-        if self.batch == 1:
-            run_slice(0, 1)
+        if self.batch == 1 or not self.threaded:
+            run_slice(0, self.batch)
         else:
             over_batch(self.batch, run_slice)
 

@@ -66,6 +66,9 @@ BIASES = ("line", "membrane")
 GROUPS, MOST_GROUPS = 2, 4
 """Of one connection's weights: unless another number is given, and at most."""
 ROW = "row"
+Origin = int | tuple[str, int, int]
+"""Where a connection of the chip comes from: place of the float connection whose weights it has (a part of), or of a
+bias axon population, first step and number of the input current."""
 NETX, NETX_UNIT = "netx", 1 << 6
 
 
@@ -118,6 +121,32 @@ def quantize_graph(
         Naming the population or connection, for a neuron without integer form, values outside the profile's range, and
         delays past 63 steps.
     """
+    options: dict[str, Any] = {
+        "weight_range": weight_range,
+        "weight_groups": weight_groups,
+        "bias": bias,
+        "target": target,
+    }
+    options |= {"largest_weight": largest_weight, "rounding": rounding, "seed": seed}
+    qnet, _ = convert_graph(graph, profile, calibration, **options)
+    warn_of(of_zeros(qnet.record))
+    return qnet
+
+
+def convert_graph(
+    graph: Network,
+    profile: Profile | str | Path,
+    calibration: Calibration | None,
+    *,
+    weight_range: Mapping[str, float] | None = None,
+    weight_groups: int | str | None = None,
+    bias: str | None = None,
+    target: str | None = None,
+    largest_weight: float | None = None,
+    rounding: str = "nearest",
+    seed: int = 0,
+) -> tuple[QuantizedNetwork, tuple[Origin, ...]]:
+    """Do what `quantize_graph` does, without warnings; return also where each connection of the chip comes from."""
     require("graph", graph, Network)
     chip = load_profile(profile)
     for p in graph.populations:
@@ -143,8 +172,7 @@ def quantize_graph(
     conversion.choose_messages({name: ranges[name] for name in graph.clock.populations})
     for p in graph.populations:
         conversion.add(p, ranges[p.name])
-    warn_of(of_zeros(conversion.record))
-    return QuantizedNetwork(
+    qnet = QuantizedNetwork(
         inputs=graph.inputs,
         populations=tuple(conversion.populations),
         connections=tuple(conversion.connections),
@@ -155,6 +183,7 @@ def quantize_graph(
         notes=conversion.notes,
         output_decay=graph.notes.get("output decay", OUTPUT_DECAY),
     )
+    return qnet, tuple(conversion.origins)
 
 
 class _Conversion:
@@ -168,9 +197,11 @@ class _Conversion:
         self.weight_range: Mapping[str, float] = {}
         self.seed: int | None = None
         self.names = {id(c): name for c, name in zip(graph.connections, graph.connection_names(), strict=True)}
+        self.places = {id(c): place for place, c in enumerate(graph.connections)}
         self.top = profile.precision.weight_top
         self.populations: list[QuantizedPopulation] = []
         self.connections: list[QuantizedConnection] = []
+        self.origins: list[Origin] = []
         self.current_scale: dict[str, float] = {}
         self.messages: dict[str, MessageScale] = {}
         self.record: list[dict[str, Any]] = []
@@ -311,6 +342,7 @@ class _Conversion:
             held = chosen if self.groups == ROW else mantissa != 0
             stored_matrix = matrix if undivided else chosen_entries(matrix, held)
             delay = self.clock.delay_in_step(c.source, c.target, c.delay)
+            self.origins.append(self.places[id(c)])
             self.connections.append(
                 QuantizedConnection(
                     mantissa=stored_matrix,
@@ -352,6 +384,7 @@ class _Conversion:
             mantissa, exponent = self._mantissas(p.name, name, remainder, room)
             if not mantissa.any():
                 break
+            self.origins.append((p.name, first, current))
             self.connections.append(
                 QuantizedConnection(
                     mantissa=mantissa[:, None],

@@ -13,7 +13,7 @@ import numpy as np
 
 from hypr_neuro.data.doubts import of_zeros, warn_of
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
+from hypr_neuro.graph.integer import INPUT, HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.network import Network
@@ -22,12 +22,13 @@ from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
-from hypr_neuro.quantizing.graph_quantize import quantize_graph
+from hypr_neuro.quantizing.graph_quantize import Origin, convert_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges, layer_connections
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weights import quantize_weights, rounding_seed
+from hypr_neuro.run import graph_forward
 from hypr_neuro.run.forward import LayerForward, readout
 
 
@@ -79,31 +80,45 @@ def quantize(
         If a neuron is float only, the data hold fractions, a range is missing, a weight exponent leaves the profile's
         range, or integers do not fit the profile's widths, time or formats.
     """
-    options = {"weight_groups": weight_groups, "bias": bias, "target": target, "largest_weight": largest_weight}
+    options: dict[str, Any] = {
+        "weight_groups": weight_groups,
+        "bias": bias,
+        "target": target,
+        "largest_weight": largest_weight,
+    }
     if isinstance(net, IntegerNetwork) or (hasattr(net, "integer") and not isinstance(net, (QuantizedNetwork, type))):
         _refuse_options({**options, "calibration": calibration, "weight_range": weight_range})
         return take_integers(
             as_integer(cast("IntegerNetwork | HasInteger", net))[0], load_profile(profile), state_scale
         )
     require("net", net, Network, IntegerNetwork)
-    if isinstance(net, Network):
-        net.check()
     assert isinstance(net, Network)
     if state_scale is not None:
+        net.check()
         raise InputError("state_scale is of integer networks, this is a float one; its scales come from calibration")
-    several = any(p.model.most_spikes for p in net.populations)  # spikes of 0 and 1 alone need no message
-    if not net.is_chain or several or any(value is not None for value in options.values()):
-        return quantize_graph(
-            net,
-            profile,
-            calibration=calibration,
-            weight_range=weight_range,
-            weight_groups=weight_groups,
-            bias=bias,
-            target=target,
-            largest_weight=largest_weight,
-            rounding=rounding,
-            seed=seed,
+    qnet, _ = convert(net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, **options)
+    warn_of(of_zeros(qnet.record))
+    return qnet
+
+
+def convert(
+    net: Network,
+    profile: Profile | str | Path,
+    calibration: Calibration | None,
+    *,
+    weight_range: Mapping[str, float] | None = None,
+    rounding: str = "nearest",
+    seed: int = 0,
+    **options: Any,
+) -> tuple[QuantizedNetwork, tuple[Origin, ...]]:
+    """Do what `quantize` does of a float network, without warnings; return also where each connection comes from.
+
+    Of a chain the column of a bias axon belongs to the connection that it stands in.
+    """
+    net.check()
+    if _as_graph(net, options):
+        return convert_graph(
+            net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, **options
         )
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
@@ -117,10 +132,28 @@ def quantize(
         name = net.name(i)
         of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
         layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record, draws))
-    warn_of(of_zeros(record))
     qnet = QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
     _freeze(net, qnet)
-    return qnet
+    return qnet, _origins(net, qnet)
+
+
+def measured_ranges(net: Network, calibration: Calibration, **options: Any) -> dict[str, float]:
+    """Return the largest state magnitude of each population as `quantize` with these options measures it."""
+    measure = graph_forward.state_ranges if _as_graph(net, options) else state_ranges
+    return calibrated_ranges(net, calibration, measure)
+
+
+def _as_graph(net: Network, options: Mapping[str, Any]) -> bool:
+    """Tell whether a network is converted by `quantize_graph`."""
+    several = any(p.model.most_spikes for p in net.populations)  # spikes of 0 and 1 alone need no message
+    return not net.is_chain or several or any(value is not None for value in options.values())
+
+
+def _origins(net: Network, qnet: QuantizedNetwork) -> tuple[Origin, ...]:
+    """Return the place of the float connection that each one of a chain comes from."""
+    names = {INPUT: INPUT} | {q.name: p.name for p, q in zip(net.populations, qnet.populations, strict=True)}
+    places = {(c.source, c.target): i for i, c in enumerate(net.connections)}
+    return tuple(places[names[c.source], names[c.target]] for c in qnet.connections)
 
 
 def _freeze(net: Network, qnet: QuantizedNetwork) -> None:

@@ -246,6 +246,18 @@ class LayerForward:
         self.state, self.output = self.states[-1].copy(), self.outputs[-1].copy()
         return self.outputs[1:].reshape(steps, self.batch, self.n)
 
+    def take(self, below: Array, events: Events | None, current: Array, states: Array, outputs: Array) -> Array:
+        """Hold what ran elsewhere in these steps as if `forward` had run it; arrays as it leaves them."""
+        steps = len(current)
+        self.below = below.reshape(steps, -1)
+        self.below_events = self._events_of(self.below) if events is None else events
+        self.current, self.states, self.outputs = current, states, outputs
+        index = self.buffer("index", steps + 1, self.batch, self.n + 1, dtype=np.uint32)
+        count = self.buffer("count", steps + 1, self.batch, dtype=np.uint32)
+        events_kernel()(outputs, self.n, index, count)
+        self.previous_events, self.events = (index[:-1], count[:-1]), (index[1:], count[1:])
+        return outputs[1:].reshape(steps, self.batch, self.n)
+
     def _events_of(self, below: Array) -> Events:
         steps, inputs = below.shape[0], self.layer.inputs
         index = self.buffer("below_index", steps, self.batch, inputs + 1, dtype=np.uint32)

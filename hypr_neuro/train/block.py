@@ -14,7 +14,10 @@ from hypr_neuro.train.rules.base import Local
 from hypr_neuro.train.setup import Setup
 
 Part = tuple[Array, Array, Array]
-"""(x (sample, λ, channel), targets (sample, λ) or (sample, λ, outputs) or (sample,), mask (sample, λ))."""
+"""(x, targets (sample, λ) or (sample, λ, outputs) or (sample,), mask (sample, λ)).
+
+x (sample, λ, channel) has more steps where integers run ahead.
+"""
 Gradients = dict[str, Array]
 
 
@@ -92,7 +95,9 @@ class Block:
 
     def _forward(self, part: Part) -> tuple[Array, Array, Array]:
         x, target, mask = part
-        values = self.engine.run(time_major(x, self.setup.dtype))
+        # the integers run ahead of the steps that are learned from
+        ahead = None if self.setup.forward is None else x
+        values = self.engine.run(time_major(x[:, : mask.shape[1]], self.setup.dtype), ahead)
         if target.ndim > 1:
             target = np.ascontiguousarray(target.swapaxes(0, 1))
         return values, target, np.ascontiguousarray(mask.T, dtype=self.setup.dtype)

@@ -10,6 +10,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, LayerArrays, give_workspace, run_forward, take_workspace
 from hypr_neuro.train.engine import LayerEngine
 from hypr_neuro.train.feedback import project
+from hypr_neuro.train.integer_forward import IntegerRun
 from hypr_neuro.train.noise import layer_noise
 
 if TYPE_CHECKING:
@@ -47,14 +48,34 @@ class ChainEngine:
             )
             for i, layer in enumerate(arrays)
         ]
+        self.integers = self._integers()
 
-    def run(self, x: Array) -> Array:
+    def _integers(self) -> IntegerRun | None:
+        """Return what runs in place of the float layers."""
+        forward = self.setup.forward
+        return None if forward is None else IntegerRun(forward, self.layers[0].batch, self.setup.dtype)
+
+    def run(self, x: Array, integers: Array | None = None) -> Array:
         """Run one sub-sequence; return the readout (λ, batch, outputs)."""
+        if self.integers is not None:
+            return self._take(self.integers, x, integers)
         for layer in self.layers:
             if layer.noise is not None:
                 layer.noise.time = self.time
         self.time += len(x)
         return run_forward(self.layers, x)
+
+    def _take(self, run: IntegerRun, x: Array, integers: Array | None) -> Array:
+        """Let the integers run one sub-sequence, and hold what each layer did."""
+        assert integers is not None
+        run.advance(integers, len(x))
+        self.time += len(x)
+        events = None
+        for i, layer in enumerate(self.layers):
+            done = run.steps(i)
+            x = layer.take(x, events, done.current, done.states, done.outputs)
+            events = layer.events
+        return x
 
     def sent(self, place: int) -> Array:
         """Return the outputs (λ, batch·n) of a layer."""
@@ -96,7 +117,7 @@ class ChainEngine:
 
     def restart(self) -> None:
         """Go back to the first step."""
-        self.time = 0
+        self.time, self.integers = 0, self._integers()
         for layer in self.layers:
             layer.state[...], layer.output[...] = 0.0, 0.0
 

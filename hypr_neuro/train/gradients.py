@@ -25,6 +25,7 @@ from hypr_neuro.run.forward import (
 from hypr_neuro.train.batch import batch_arrays, means_of, reward_array
 from hypr_neuro.train.block import BatchGradients, Block, Gradients, Part, Total
 from hypr_neuro.train.feedback import Feedback
+from hypr_neuro.train.integer_forward import IntegerForward
 from hypr_neuro.train.losses import GIVEN, LossChoice, RatePenalty
 from hypr_neuro.train.rules import RuleChoice, rule_of_a_batch
 from hypr_neuro.train.rules.base import Means
@@ -152,9 +153,14 @@ def batch_gradients(
     means: Means | None = None,
     seed: int = 0,
     sample: int = 0,
+    forward: IntegerForward | None = None,
 ) -> BatchGradients:
-    """Compute what `gradients` does, with the rates that a rule's running means move by."""
+    """Compute what `gradients` does, with the rates that a rule's running means move by.
+
+    With `forward` the integers of `net` run in its place, and the gradients are those at what they stand for.
+    """
     require("net", net, Network)
+    net = net if forward is None else forward.net
     x, target, scored, kind = batch_arrays(net, x, y, mask, loss)
     samples, steps = scored.shape
     parts = list(chunks(steps, chunk))
@@ -172,6 +178,7 @@ def batch_gradients(
         means=means,
         seed=seed,
         sample=sample,
+        forward=forward,
     )
     rewards = reward_array(reward, samples, steps)
     if rewards is not None and setup.rule.uses("reward"):
@@ -188,7 +195,11 @@ def batch_gradients(
 
         def cut() -> Iterator[Part]:
             for p in parts:
-                yield x[rows, p], target[rows] if target.ndim == 1 else target[rows, p], scored[rows, p]
+                yield (
+                    x[rows, slice(p.start, p.stop + setup.ahead)],
+                    target[rows] if target.ndim == 1 else target[rows, p],
+                    scored[rows, p],
+                )
 
         if observed:
             for part in cut():

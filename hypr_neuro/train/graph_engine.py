@@ -33,6 +33,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType
 from hypr_neuro.train.feedback import project
 from hypr_neuro.train.float_connection import FloatConnection
+from hypr_neuro.train.integer_forward import IntegerRun
 from hypr_neuro.train.networks import returning
 from hypr_neuro.train.noise import layer_noise
 from hypr_neuro.train.population_engine import PopulationArrays, PopulationEngine, StepHistory
@@ -163,6 +164,7 @@ class GraphEngine:
         self.sources = {INPUT: self.input} | {p.population.name: p.outputs for p in self.populations}
         self.outputs = [self.populations[self.places[name]] for name in net.outputs]
         self.trace = OutputTrace(net, samples, setup.trace, rule.above)
+        self.integers = None if setup.forward is None else IntegerRun(setup.forward, samples, setup.dtype)
 
     def _horizons(self) -> list[int]:
         """Return for each population the steps after which no more of its learning signals come."""
@@ -187,7 +189,7 @@ class GraphEngine:
             return self.setup.leak
         return None if p.model.readout else self.setup.trace
 
-    def run(self, x: Array) -> Array:
+    def run(self, x: Array, integers: Array | None = None) -> Array:
         """Run one sub-sequence (λ, batch, channel); return what losses see."""
         start, self.steps = self.time, len(x)
         self.time = stop = start + len(x)
@@ -195,11 +197,20 @@ class GraphEngine:
         for p in self.populations:
             p.advance(start, len(x))
         self.input.steps(start, stop)[...] = x.reshape(len(x), -1)
+        if self.integers is not None:
+            assert integers is not None
+            self.integers.advance(integers, len(x))
+            for i, p in enumerate(self.populations):
+                p.take(start, stop, self.integers.steps(i), self.integers.before(i) if start == 0 else None)
+        else:
+            self._run_float(start, stop)
+        return self.trace.values([p.outputs.steps(start, stop).reshape(len(x), self.samples, -1) for p in self.outputs])
+
+    def _run_float(self, start: int, stop: int) -> None:
         for members, way_back in self.arrays.circles:
             for a, b in _pieces(start, stop, way_back):
                 for i in members:
                     self.populations[i].run(a, b, self.sources)
-        return self.trace.values([p.outputs.steps(start, stop).reshape(len(x), self.samples, -1) for p in self.outputs])
 
     def sent(self, place: int) -> Array:
         """Return the outputs (λ, batch·n) of a population."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from math import cos, pi
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,10 @@ from hypr_neuro.numbers.checks import (
     optional_whole,
     precision,
     require_functions,
-    require_number,
     require_path,
     whole,
 )
+from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.progress import Advance, progress_bar
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import FloatType, Rows
@@ -47,61 +45,10 @@ from hypr_neuro.train.networks import (
 )
 from hypr_neuro.train.online import check_online, online_gradients
 from hypr_neuro.train.optimizers import clip_norm, make_optimizer
+from hypr_neuro.train.options import SCHEDULES, Options
+from hypr_neuro.train.quantized import QuantizationAware, Quantizer, quantization_aware
 from hypr_neuro.train.rules import RuleChoice, get_rule
 from hypr_neuro.train.run import CHECKPOINT, START, Epoch, History, Run, copies, in_words, start_digest
-
-
-@dataclass(frozen=True)
-class Options:
-    """Everything that decides how a run goes on; see `train`."""
-
-    rule: str | dict[str, Any]
-    epochs: int
-    batch_size: int
-    chunk: int | None
-    seed: int
-    optimizer: str | dict[str, Any]
-    rate: float
-    schedule: str
-    loss: str
-    clip: float | None
-    patience: int | None
-    average: float | None
-    penalty: RatePenalty | None
-    feedback: str
-    dtype: str
-    update_every: int | None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
-            raise InputError(f"schedule = {self.schedule!r:.60}, rule: one of {', '.join(SCHEDULES)}")
-        for name in ("rate", "clip", "average"):
-            if getattr(self, name) is not None:
-                require_number(name, getattr(self, name))
-        try:
-            json.dumps(asdict(self))
-        except TypeError as error:
-            raise InputError(f"options of training are plain numbers and text: {error}") from error
-        if self.clip is not None and not self.clip > 0:
-            raise InputError(f"clip = {self.clip}, rule: positive")
-        if self.average is not None and not 0 <= self.average < 1:
-            raise InputError(f"average = {self.average}, rule: 0 <= average < 1")
-
-    def described(self) -> dict[str, Any]:
-        """Give what a checkpoint has to agree with, as it comes back from one.
-
-        Options that 0.1 did not have stand in it only where they are set.
-        """
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return values if self.update_every is not None else {k: v for k, v in values.items() if k != "update_every"}
-
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: 0.5 * (1.0 + cos(pi * done)),
-    "linear": lambda done: 1.0 - done,
-}
-"""Factor on the rate when that share of all updates is done."""
 
 
 def train(
@@ -124,6 +71,7 @@ def train(
     feedback: str = "symmetric",
     dtype: FloatType = np.float32,
     update_every: int | None = None,
+    quantized: str | Path | Profile | QuantizationAware | None = None,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool | None = None,
@@ -158,6 +106,9 @@ def train(
     update_every : int, optional
         Update after so many steps inside each sequence, see `online_gradients`; None: as the rule says, or after each
         batch.
+    quantized : profile, its name or its file, or QuantizationAware, optional
+        Quantization-aware training: the integers that `quantize` makes of the network for this profile run in place of
+        the float network, batch by batch, and validation is theirs; see `train.quantized`. None: in float.
     checkpoint : path, optional
         Folder; after each epoch everything is written there, and a later call with the same network, data and options
         goes on from it, bit for bit as if it had not been interrupted. The code of a rule's hooks and of a loss that is
@@ -192,6 +143,7 @@ def train(
         raise InputError("feedback: train takes 'symmetric' or 'random'; matrices are for gradients")
     require_functions(on_epoch=on_epoch)
     check_penalty(penalty)
+    aware = None if quantized is None else Quantizer(quantization_aware(quantized), net, data)
     chosen, kind = get_rule(rule), get_loss(_usual_loss(net, data) if loss is None else loss)
     optimizing = make_optimizer(optimizer, rate)
     options = Options(
@@ -211,9 +163,15 @@ def train(
         feedback,
         precision(dtype).__name__,
         chosen.update_every if update_every is None else whole("update_every", update_every, 1),
+        None if aware is None else aware.described(),
     )
     if options.update_every is not None:
         check_online(chosen, kind, penalty)
+        if aware is not None:
+            raise InputError(
+                f"update_every = {options.update_every} with quantized, rule: the integers of a sequence are those of "
+                "one moment; leave update_every out, or train in float"
+            )
     run = Run(
         net,
         optimizing,
@@ -223,6 +181,7 @@ def train(
         copies(net.arrays()),
         {} if average is None else copies(net.arrays()),
         chosen.start(net) if chosen.keeps_means else None,
+        aware,
     )
     path, described = None, options.described()
     if checkpoint is not None:
@@ -253,7 +212,7 @@ def _epochs(
         loss_value = _one_epoch(run, data, options, path)
         with run.averaged():
             has_validation = np.any(data.split == "validation")
-            validation = evaluate(run.net, data, "validation").figure if has_validation else float("nan")
+            validation = _validated(run, data).figure if has_validation else float("nan")
             if has_validation and not np.isfinite(validation):
                 raise HyprError(
                     f"validation = {validation} after epoch {len(run.history.epochs)}: training diverged, or no step "
@@ -266,6 +225,13 @@ def _epochs(
         if on_epoch is not None:
             on_epoch(entry)
         advance(len(run.history.epochs), options.epochs, f"loss {entry.loss:.3g}, validation {in_words(validation)}")
+
+
+def _validated(run: Run, data: SequenceData) -> Score:
+    """Score the validation part: with the integers that the network stands for now, where training knows of them."""
+    if run.quantizer is None:
+        return evaluate(run.net, data, "validation")
+    return evaluate(run.quantizer.integers(run.net), data, "validation", learned=False)
 
 
 def _usual_loss(net: Network, data: SequenceData) -> str:
@@ -281,6 +247,8 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
     order = index[np.random.default_rng([options.seed, epoch]).permutation(len(index))]
     # a rule with signals of its own may leave the readout without any
     watched = [] if run.rule.uses("error") else to_the_output(run.net)
+    if run.quantizer is not None:
+        run.quantizer.calibrate(run.net)
     updates, total, silent = -(-len(order) // options.batch_size), 0.0, epoch == 0 and bool(watched)
     for i in range(updates):
         batch = order[i * options.batch_size : (i + 1) * options.batch_size]
@@ -289,6 +257,8 @@ def _one_epoch(run: Run, data: SequenceData, options: Options, path: Path | None
         where, losses, penalties = f"epoch {epoch}, update {i}", 0.0, []
         for result in _gradients(run, data, options, batch, epoch * len(order) + i * options.batch_size):
             _update(run, result, options, where, _last_good_state(run, path))
+            if run.quantizer is not None:
+                run.quantizer.round(run.net, options.seed, epoch * updates + i)
             silent = silent and not any(np.any(result.gradients[name]) for name in watched)
             losses += result.loss
             penalties.append(result.penalty)
@@ -312,7 +282,8 @@ def _gradients(run: Run, data: SequenceData, options: Options, batch: Array, sam
         "sample": sample,
     }
     if options.update_every is None:
-        yield batch_gradients(*arrays, penalty=options.penalty, **chosen)
+        forward = None if run.quantizer is None else run.quantizer.at(run.net)
+        yield batch_gradients(*arrays, penalty=options.penalty, forward=forward, **chosen)
     else:
         yield from online_gradients(run.net, *arrays[1:], update_every=options.update_every, **chosen)
 

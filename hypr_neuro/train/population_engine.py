@@ -11,6 +11,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType
 from hypr_neuro.train import graph_kernels as kernels
 from hypr_neuro.train.float_connection import FloatConnection
+from hypr_neuro.train.integer_forward import Steps
 from hypr_neuro.train.noise import LayerNoise
 from hypr_neuro.train.rules.base import Rule
 
@@ -159,6 +160,15 @@ class PopulationEngine:
             current[...] = np.stack(arriving, axis=1)
         states, outputs = self.states.steps(start - 1, stop), self.outputs.steps(start - 1, stop)
         kernels.state_stage(self.model.name, self.precision)(current, states, outputs, self._params[-1][1])
+
+    def take(self, start: int, stop: int, done: Steps, before: Array | None) -> None:
+        """Hold what ran elsewhere in the steps start … stop - 1, and what was `sent` before the first one."""
+        if before is not None and len(before):
+            kept = before[-self.outputs.past :]
+            self.outputs.steps(start - len(kept), start)[...] = kept
+        self.currents.steps(start, stop)[...] = done.current
+        self.states.steps(start - 1, stop)[...] = done.states
+        self.outputs.steps(start - 1, stop)[...] = done.outputs
 
     def _apart(self, currents: Array) -> Sequence[Array]:
         """Return (λ, batch·n) for each input current: the array itself, of several currents copies."""

@@ -23,6 +23,7 @@ from hypr_neuro.train.code_digest import CODE
 from hypr_neuro.train.losses import Loss
 from hypr_neuro.train.networks import digest_parts
 from hypr_neuro.train.optimizers import Optimizer
+from hypr_neuro.train.quantized import Quantizer
 from hypr_neuro.train.rules.base import Means, Rule
 
 CHECKPOINT = "training.h5"
@@ -77,6 +78,8 @@ class Run:
         Running mean of the weights, empty if there is none.
     means : dict of ndarray or None
         Running means of the rule.
+    quantizer : Quantizer or None
+        Of quantization-aware training.
     """
 
     net: Network
@@ -87,6 +90,7 @@ class Run:
     best: dict[str, Array]
     mean: dict[str, Array]
     means: Means | None
+    quantizer: Quantizer | None = None
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -121,7 +125,8 @@ class Run:
         tied = entry.validation == best.validation and entry.loss < best.loss
         if self.history.best < 0 or tied or not entry.validation <= best.validation:
             self.history.best = entry.epoch
-            self.best = copies(self.net.arrays())
+            kept = self.net if self.quantizer is None else self.quantizer.inside(self.net)
+            self.best = copies(kept.arrays())
 
     def save(self, path: Path, options: dict[str, Any]) -> None:
         """Write everything that the next epoch depends on, and the options."""

@@ -17,6 +17,7 @@ from hypr_neuro.train.chain_engine import ChainArrays
 from hypr_neuro.train.feedback import Feedback, FeedbackWay, check_feedback, feedback_ways
 from hypr_neuro.train.graph_engine import GraphArrays
 from hypr_neuro.train.hooks import deviations_of, penalty_of
+from hypr_neuro.train.integer_forward import IntegerForward
 from hypr_neuro.train.losses import Loss, RatePenalty, check_penalty
 from hypr_neuro.train.networks import hidden_places, output_decays, returning, spiking_places, trace_decay
 from hypr_neuro.train.rules.base import Means, Penalty, Rule
@@ -40,8 +41,11 @@ class Engine(Protocol):
 
     time: int
 
-    def run(self, x: Array) -> Array:
-        """Run one sub-sequence (λ, batch, channel); return what losses see, (λ, batch, outputs)."""
+    def run(self, x: Array, integers: Array | None = None) -> Array:
+        """Run one sub-sequence (λ, batch, channel); return what losses see, (λ, batch, outputs).
+
+        `integers` are the same steps and those after them, as `IntegerRun.advance` takes them, where integers run.
+        """
         ...
 
     def sent(self, place: int) -> Array:
@@ -108,6 +112,8 @@ class Setup:
     ----------
     arrays : NetworkArrays
         Of the weights that the network held when it was asked last.
+    forward : IntegerForward or None
+        The integers that run in place of the float network.
     spiking : tuple of int
         Places of the populations that spike and are no output.
     delays : tuple of int
@@ -151,6 +157,12 @@ class Setup:
     arrays: NetworkArrays
     ways: tuple[FeedbackWay, ...] = ()
     added: Penalty | None = None
+    forward: IntegerForward | None = None
+
+    @property
+    def ahead(self) -> int:
+        """Steps of input after those of a sub-sequence that its forward pass takes."""
+        return 0 if self.forward is None else self.forward.ahead
 
     @property
     def two_passes(self) -> bool:
@@ -184,6 +196,7 @@ def make_setup(
     means: Means | None = None,
     seed: int = 0,
     sample: int = 0,
+    forward: IntegerForward | None = None,
 ) -> Setup:
     """Make a `Setup`; InputError for options that do not go together."""
     dtype = precision(dtype)
@@ -196,6 +209,11 @@ def make_setup(
     seed, sample = whole("seed", seed), whole("sample", sample)
     if deviations and not -WORD <= seed < WORD:
         raise InputError(f"seed = {seed}, rule: a number of 64 bits, the random counter's word")
+    if deviations and forward is not None:
+        raise InputError(
+            f"rule '{rule.name}' adds noise to currents, rule of a forward pass in integers: none; train in float, or "
+            "take a rule without a hook 'noise'"
+        )
     check_feedback(rule, feedback)
     net.check()
     fixed = _checked_feedback(net, rule, feedback_weights)
@@ -219,6 +237,7 @@ def make_setup(
         seed,
         sample,
         _arrays(net, dtype, fixed),
+        forward=forward,
     )
     return _of_weights(setup)
 

@@ -63,9 +63,9 @@ def test_names_are_those_of_the_registries() -> None:
     from hypr_neuro.devices import device_names
     from hypr_neuro.exchange.nir.options import WORDS
     from hypr_neuro.sim.learning.updates import UPDATES
-    from hypr_neuro.train.loop import SCHEDULES
     from hypr_neuro.train.losses import LOSSES
     from hypr_neuro.train.optimizers import OPTIMIZERS
+    from hypr_neuro.train.options import SCHEDULES
     from hypr_neuro.train.rules import RULES
 
     assert list(choices.DEVICES) == device_names()

@@ -13,8 +13,9 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
 from hypr_neuro.sim.learning.updates import UPDATES
 from hypr_neuro.testing.networks import random_network, random_spikes
-from hypr_neuro.train.loop import SCHEDULES, train
+from hypr_neuro.train.loop import train
 from hypr_neuro.train.optimizers import OPTIMIZERS, SGD, Adam, OnChip, RMSprop, clip_norm, make_optimizer
+from hypr_neuro.train.options import SCHEDULES
 
 
 def test_adam_takes_the_known_steps() -> None:
