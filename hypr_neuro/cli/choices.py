@@ -40,7 +40,7 @@ def _defines(folder: Path, name: str, pattern: re.Pattern[str]) -> bool:
 LONGEST = 50
 """Characters of names that stand beside an option; longer ones stand in its text."""
 
-ARITHMETICS = ("float", "fixed")
+ARITHMETICS = ("float", "fixed", "quantized")
 DEVICES = files_of("hypr_neuro.devices", "DEVICE")
 ENCODERS = ("rate", "latency", "thermometer", "scan", "level_crossing")
 FEEDBACKS = ("symmetric", "random")

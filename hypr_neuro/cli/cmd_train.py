@@ -1,9 +1,9 @@
-"""`hypr-neuro train`: training in float, or in integers alone."""
+"""`hypr-neuro train`: training in float, in float along the integers of a chip, or in integers alone."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,7 @@ from hypr_neuro.cli.options import (
     check_channels,
     check_not_read,
     get_profile,
+    profile_arguments,
     with_encoder,
 )
 from hypr_neuro.cli.run_data import choose_data
@@ -32,15 +33,19 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.train.quantized import QuantizationAware
     from hypr_neuro.train.run import Epoch
 
 PROFILE, NAME = "loihi2", "network.h5"
-HOW, FLOAT, FIXED = "Training", "Training in float", "Training in integers (--arithmetic fixed)"
+HOW = "Training"
+FLOAT, FIXED = "Training in float (--arithmetic float, quantized)", "Chip (--arithmetic quantized, fixed)"
+TITLES = {"float": "Trained", "fixed": "Trained in integers", "quantized": "Trained along integers"}
 EXAMPLES = (
     "hypr-neuro train --data digits --out runs/a",
     "hypr-neuro train --data mine.npz --rule bptt --epochs 20 --out runs/b",
     "hypr-neuro train --data digits --layer lif:64 --layer alif:32 --no-bias",
     "hypr-neuro train --data digits --arithmetic fixed --profile loihi2",
+    "hypr-neuro train --from runs/a/network.h5 --arithmetic quantized --epochs 5 --out runs/q",
     "hypr-neuro train --from runs/a/network.h5 --epochs 2 --out runs/c",
 )
 
@@ -53,7 +58,11 @@ def run(
     option: DataOption = None,
     arithmetic: Annotated[
         str,
-        choice(ARITHMETICS, help="fixed: integers alone, from random ones, one sample at a time.", rich_help_panel=HOW),
+        choice(
+            ARITHMETICS,
+            help="quantized: the chip's integers run, floats learn; fixed: integers alone, from random ones.",
+            rich_help_panel=HOW,
+        ),
     ] = "float",
     spec: Annotated[
         Path | None,
@@ -150,7 +159,7 @@ def run(
     profile: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE", help=f"Chip whose integers learn (default: {PROFILE}).", rich_help_panel=FIXED
+            metavar="NAME|FILE", help=f"Chip whose integers run or learn (default: {PROFILE}).", rich_help_panel=FIXED
         ),
     ] = None,
     override: Annotated[
@@ -163,7 +172,22 @@ def run(
     ] = None,
     decay: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Factor on the rate from epoch to epoch.", rich_help_panel=FIXED),
+        typer.Option(metavar="X", help="If fixed: factor on the rate from epoch to epoch.", rich_help_panel=FIXED),
+    ] = None,
+    shadow_bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="If quantized: bits of the weights that learn, e.g. 16, rounded by chance (default: floats).",
+            rich_help_panel=FIXED,
+        ),
+    ] = None,
+    limit_weights: Annotated[
+        bool | None,
+        typer.Option(
+            help="If quantized: clip weights where clipping and rounding err least (default: yes).",
+            rich_help_panel=FIXED,
+        ),
     ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/train"),
@@ -190,8 +214,13 @@ def run(
         "feedback": feedback,
         "update_every": update_every,
     }
-    fixed_options = {"profile": profile, "override": override or None, "decay": decay}
-    _check_arithmetic(arithmetic, float_options, fixed_options)
+    chip_options = {"profile": profile, "override": override or None}
+    fixed_options = {"decay": decay}
+    quantized_options = {"shadow_bits": shadow_bits, "limit_weights": limit_weights}
+    _check_arithmetic(arithmetic, ("float", "quantized"), float_options)
+    _check_arithmetic(arithmetic, ("fixed", "quantized"), chip_options)
+    _check_arithmetic(arithmetic, ("fixed",), fixed_options)
+    _check_arithmetic(arithmetic, ("quantized",), quantized_options)
     own = "--layer" if layer else "--no-bias" if bias is False else "--bias" if bias else None
     networks = [
         name
@@ -207,14 +236,21 @@ def run(
     wanted = spec if own is None else task_for(sequences).spec_with(sequences, layer or (), bias)
     shared = {"spec": wanted, "epochs": epochs, "rate": rate}
     if arithmetic == "fixed":
-        folder, facts, ran = _train_fixed(out, sequences, shared | fixed_options, seed, json)
+        folder, facts, ran = _train_fixed(out, sequences, shared | chip_options | fixed_options, seed, json)
     else:
         net, origin = (None, {}) if start is None else _start(start, out, sequences)
         folder = RunFolder(out)
-        facts, ran = _train_float(folder, sequences, shared | float_options, seed, json, net)
+        facts, ran = _train_float(
+            folder,
+            sequences,
+            shared | float_options | chip_options | _quantized(arithmetic, chip_options, quantized_options),
+            seed,
+            json,
+            net,
+        )
         facts |= origin
-    settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options | fixed_options
-    settings |= {"spec": spec, **network}
+    settings = {"arithmetic": None if arithmetic == "float" else arithmetic} | shared | float_options
+    settings |= chip_options | fixed_options | quantized_options | {"spec": spec, **network}
     flags = [word for key, value in settings.items() if value is not None for word in _flags(key, value)]
     command_line = f"hypr-neuro train {source.arguments()} --seed {seed} {shlex.join(flags)}"
     told_of_earlier(out, facts["epochs"], ran)
@@ -222,7 +258,7 @@ def run(
         notes.note_run(folder, sequences.name, command_line.strip(), seed)
         notes.note_data(folder, sequences)
         source.note(folder.path)
-    emit(facts, json, "Trained" if arithmetic == "float" else "Trained in integers")
+    emit(facts, json, TITLES[arithmetic])
 
 
 def _check_folder(out: Path, arithmetic: str) -> None:
@@ -245,15 +281,30 @@ def _flags(key: str, value: Any) -> list[str]:
     return [f"--{name}={one}" for one in (value if isinstance(value, list) else [value])]
 
 
-def _check_arithmetic(arithmetic: str, float_options: Mapping[str, Any], fixed_options: Mapping[str, Any]) -> None:
-    """Raise InputError for options that only the other arithmetic takes."""
+def _check_arithmetic(arithmetic: str, taken_by: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Raise InputError for options that only other arithmetics take."""
     from hypr_neuro.errors import InputError
 
-    other, refused = ("fixed", fixed_options) if arithmetic == "float" else ("float", float_options)
-    for key, value in refused.items():
+    for key, value in options.items() if arithmetic not in taken_by else ():
         if value is not None:
-            name = f"--{key.replace('_', '-')} {' '.join(value) if isinstance(value, list) else value}"
-            raise InputError(f"{name}: only with --arithmetic {other}; leave it out, or train with that")
+            word = _flags(key, value)[0] if isinstance(value, bool) else f"--{key.replace('_', '-')}"
+            said = "" if isinstance(value, bool) else f" {' '.join(value) if isinstance(value, list) else value}"
+            raise InputError(
+                f"{word}{said}: only with --arithmetic {' or '.join(taken_by)}; leave it out, or train with that"
+            )
+
+
+def _quantized(
+    arithmetic: str, chip_options: Mapping[str, Any], quantized_options: Mapping[str, Any]
+) -> dict[str, QuantizationAware]:
+    """Return what `train` is told of the chip whose integers run, nothing where none do."""
+    if arithmetic != "quantized":
+        return {}
+    from hypr_neuro.train.quantized import QuantizationAware
+
+    chip = get_profile(chip_options["profile"] or PROFILE, chip_options["override"])
+    given = {key: value for key, value in quantized_options.items() if value is not None}
+    return {"quantized": QuantizationAware(chip, **given)}
 
 
 def _start(path: Path, out: Path, sequences: SequenceData) -> tuple[Network, dict[str, str]]:
@@ -289,7 +340,7 @@ def _train_float(
     from hypr_neuro.workflow.tasks import task_for
 
     task = task_for(sequences)
-    others = ("spec", "epochs", "from", "freeze")
+    others = ("spec", "epochs", "from", "freeze", "profile", "override")
     training = {key: value for key, value in settings.items() if value is not None and key not in others}
     epochs, ran = settings["epochs"] or task.epochs, 0
 
@@ -317,10 +368,16 @@ def _train_float(
     if holds_fractions(sequences.x):
         option = integers_by(sequences)
         facts["input"] = f"fractions, which the float network alone takes; for a chip train with {option}"
+    chip: QuantizationAware | None = training.get("quantized")
+    if chip is not None:
+        facts["quantize with"] = profile_arguments(settings["profile"] or PROFILE, settings["override"])
     if sequences.regression:
-        return _errors(folder.read("squared_error"), "float") | facts, ran
+        return _errors(folder.read("squared_error"), "float" if chip is None else "integer") | facts, ran
     accuracy = folder.read("accuracy")
-    return _scores(accuracy["float"], accuracy["float_labelled"]) | facts, ran
+    scores = _scores(accuracy["float"], accuracy["float_labelled"])
+    if chip is not None:
+        scores = _scores(accuracy["integer"], accuracy["integer_labelled"]) | {"float": accuracy["float"]}
+    return scores | facts, ran
 
 
 def _train_fixed(

@@ -25,7 +25,13 @@ from hypr_neuro.quantizing.given_integers import take_integers
 from hypr_neuro.quantizing.graph_quantize import Origin, convert_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
-from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges, layer_connections
+from hypr_neuro.quantizing.ranges import (
+    Calibration,
+    MeasuredRanges,
+    calibrated_ranges,
+    known_weight_ranges,
+    layer_connections,
+)
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weights import quantize_weights, rounding_seed
 from hypr_neuro.run import graph_forward
@@ -137,10 +143,10 @@ def convert(
     return qnet, _origins(net, qnet)
 
 
-def measured_ranges(net: Network, calibration: Calibration, **options: Any) -> dict[str, float]:
+def measured_ranges(net: Network, calibration: Calibration, **options: Any) -> MeasuredRanges:
     """Return the largest state magnitude of each population as `quantize` with these options measures it."""
     measure = graph_forward.state_ranges if _as_graph(net, options) else state_ranges
-    return calibrated_ranges(net, calibration, measure)
+    return MeasuredRanges(calibrated_ranges(net, calibration, measure))
 
 
 def _as_graph(net: Network, options: Mapping[str, Any]) -> bool:

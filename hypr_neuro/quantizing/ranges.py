@@ -18,6 +18,12 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import require_finite
 
 CALIBRATION_SAMPLES = 64
+
+
+class MeasuredRanges(dict[str, float]):
+    """Ranges that `calibrated_ranges` measured: they are taken as they are, 0 of a population that did not move."""
+
+
 Calibration = SequenceData | Array | Mapping[str, float]
 
 
@@ -43,6 +49,8 @@ def calibrated_ranges(
     """
     if calibration is None:
         raise InputError("calibration is missing, rule: data, an array of samples, or the largest state by population")
+    if isinstance(calibration, MeasuredRanges):
+        return calibration
     if isinstance(calibration, Mapping):
         ranges = _given("calibration", calibration, [p.name for p in net.populations], "population")
         missing = [p.name for p in net.populations if p.name not in ranges]

@@ -53,7 +53,7 @@ class ChainEngine:
     def _integers(self) -> IntegerRun | None:
         """Return what runs in place of the float layers."""
         forward = self.setup.forward
-        return None if forward is None else IntegerRun(forward, self.layers[0].batch, self.setup.dtype)
+        return None if forward is None else IntegerRun(forward, self.layers[0].batch, self.setup.dtype, self.workspace)
 
     def run(self, x: Array, integers: Array | None = None) -> Array:
         """Run one sub-sequence; return the readout (λ, batch, outputs)."""

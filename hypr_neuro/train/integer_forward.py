@@ -13,7 +13,7 @@ It begins with a population's own step 0; what biases did in the steps before is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,15 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.parts import QuantizedPopulation
 from hypr_neuro.quantizing.quantize import convert
 from hypr_neuro.quantizing.ranges import Calibration
 from hypr_neuro.quantizing.rounded import rounded_network
 from hypr_neuro.sim.simulator import Simulator, check_values
+
+BLOCK = 128
+"""Steps that the simulator runs at a time: what it did is read while it is in the cache."""
+UNSAFE: dict[str, Any] = {"casting": "unsafe"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ class IntegerRun:
         Of the block.
     dtype : type
         Of what is handed on.
+    buffers : sequence of dict, optional
+        Arrays of an earlier run, by population, used again; what `steps` gives then lies in them.
 
     Attributes
     ----------
@@ -100,12 +107,21 @@ class IntegerRun:
         Runs as many steps ahead of the populations' own time as the slowest of them is late.
     """
 
-    def __init__(self, forward: IntegerForward, samples: int, dtype: type[Any]) -> None:
-        self.forward, self.samples, self.dtype = forward, samples, dtype
+    def __init__(
+        self,
+        forward: IntegerForward,
+        samples: int,
+        dtype: type[Any],
+        buffers: Sequence[dict[str, Array]] | None = None,
+    ) -> None:
+        self.forward = forward
         self.simulator = Simulator(forward.integer, samples, threaded=False)  # blocks run on threads themselves
         self.time = 0
-        self.late = [forward.qnet.latency(i) for i in range(len(forward.qnet.populations))]
-        self._rows = [_Rows(p.model.d, p.model.currents, samples * p.size) for p in forward.integer.populations]
+        populations = forward.qnet.populations
+        self._own = [
+            _OwnTime(p, forward.qnet.latency(i), samples, dtype, {} if buffers is None else buffers[i])
+            for i, p in enumerate(populations)
+        ]
 
     def advance(self, x: Array, steps: int) -> None:
         """Run `steps` more own steps of every population.
@@ -113,77 +129,90 @@ class IntegerRun:
         x : (sample, at least `steps`, channel) integers of these steps and of those after them, as far as there are
             any, up to `IntegerForward.ahead`
         """
-        simulator, kept = self.simulator, [True] * len(self.late)
+        simulator, kept = self.simulator, [True] * len(self._own)
         stop = self.time + steps + self.forward.ahead
         given = check_values(self.forward.integer, x).transpose(1, 0, 2)[simulator.time - self.time :]
         silent = np.zeros((max(stop - simulator.time - len(given), 0), *given.shape[1:]), given.dtype)
         values = np.concatenate([given, silent])[: stop - simulator.time]
-        for late, rows in zip(self.late, self._rows, strict=True):
-            rows.drop_before(self.time + late - 1)
-        for first in range(0, len(values), simulator.longest):
-            simulator.block(values[first : first + simulator.longest], kept, kept)
-            for run, rows in zip(simulator.populations, self._rows, strict=True):
-                rows.append(run.states, run.outputs, run.currents)
+        for own in self._own:
+            own.begin(self.time, steps)
+        size = min(simulator.longest, BLOCK)
+        for first in range(0, len(values), size):
+            start = simulator.time
+            simulator.block(values[first : first + size], kept, kept)
+            for run, own in zip(simulator.populations, self._own, strict=True):
+                own.take(start, run.states, run.outputs, run.currents)
         self.time += steps
-        self._steps = steps
 
     def steps(self, place: int) -> Steps:
         """Return what a population did in the own steps that were run last."""
-        neurons, model = self.forward.qnet.populations[place], self.forward.integer.populations[place].model
-        first = self.time - self._steps + self.late[place]
-        states, outputs, currents = self._rows[place].between(first - 1, first + self._steps)
-        real = (currents[1:] / neurons.current_scale).astype(self.dtype)
-        return Steps(
-            (states / neurons.state_scale).astype(self.dtype),
-            self._outputs(place, outputs),
-            real[:, 0] if model.currents == 1 else real,
-        )
+        return self._own[place].done
 
     def before(self, place: int) -> Array:
-        """Return what a population sent in its own steps before 0, (latency, batch·n), as long as none is dropped."""
-        return self._outputs(place, self._rows[place].between(0, self.late[place])[1])
-
-    def _outputs(self, place: int, outputs: Array) -> Array:
-        population = self.forward.qnet.populations[place]
-        return (outputs / (population.state_scale if population.model.readout else 1.0)).astype(self.dtype)
+        """Return what a population sent in its own steps before 0, (latency, batch·n)."""
+        return self._own[place].before
 
     def events(self) -> Mapping[str, Mapping[str, int]]:
         """Count saturations and wraps so far, by population."""
         return self.simulator.events()
 
 
-class _Rows:
-    """States, outputs and currents of a population in the device steps from `first` on; step -1 is all 0."""
+class _OwnTime:
+    """One population's integers on their way to real units and to its own time; step -1 of the device is all 0."""
 
-    def __init__(self, d: int, currents: int, width: int) -> None:
-        self.first = -1
-        self._parts: list[tuple[Array, Array, Array]] = [
-            (
-                np.zeros((1, d, width), np.int32),
-                np.zeros((1, width), np.int32),
-                np.zeros((1, currents, width), np.int32),
-            )
-        ]
+    def __init__(
+        self, p: QuantizedPopulation, late: int, samples: int, dtype: type[Any], buffers: dict[str, Array]
+    ) -> None:
+        self.late, self.dtype, self.buffers = late, dtype, buffers
+        width, self.currents = samples * p.size, p.model.currents
+        self.shapes = {"states": (p.model.d, width), "outputs": (width,), "current": (self.currents, width)}
+        output = p.state_scale if p.model.readout else 1.0
+        self.scales = {"states": p.state_scale, "outputs": output, "current": p.current_scale}
+        self.before = np.zeros((late, width), dtype)
+        self._last: dict[str, Array] = {}
+        self._later: list[tuple[int, Mapping[str, Array]]] = []
 
-    def append(self, states: Array, outputs: Array, currents: Array) -> None:
-        """Add a copy of the steps of a block."""
-        self._parts.append((states.copy(), outputs.astype(np.int32), currents.copy()))
+    def begin(self, time: int, steps: int) -> None:
+        """Make room for the own steps from `time` on, of states and outputs for the one before as well."""
+        if time:
+            self._last = {name: self.rows[name][-1].copy() for name in ("states", "outputs")}
+        self.time, self.stop = time, time + steps
+        self.rows = {name: self._room(name, steps + int(name != "current")) for name in self.shapes}
+        for name in ("states", "outputs"):
+            self.rows[name][0] = self._last.get(name, 0.0)
+        later, self._later = self._later, []
+        for start, integers in later:
+            self._put(start, integers)
 
-    def drop_before(self, first: int) -> None:
-        """Let earlier steps go, as far as steps from there on are held."""
-        held = self._joined()
-        count = min(max(first - self.first, 0), len(held[0]))
-        self._parts = [(held[0][count:], held[1][count:], held[2][count:])]
-        self.first += count
+    def take(self, start: int, states: Array, outputs: Array, currents: Array) -> None:
+        """Take the device steps from `start` on."""
+        own, integers = start - self.late, {"states": states, "outputs": outputs, "current": currents}
+        if own < 0:  # before its own step 0
+            count = min(-own, len(outputs))
+            np.divide(outputs[:count], self.scales["outputs"], out=self.before[start : start + count], **UNSAFE)
+        self._put(own, integers)
+        ahead = own + len(outputs) - self.stop
+        if ahead > 0:
+            rest = {name: array[-min(ahead, len(array)) :].copy() for name, array in integers.items()}
+            self._later.append((own + len(outputs) - len(rest["outputs"]), rest))
 
-    def between(self, first: int, stop: int) -> tuple[Array, Array, Array]:
-        """Return the device steps first … stop - 1."""
-        rows = slice(first - self.first, stop - self.first)
-        held = self._joined()
-        return held[0][rows], held[1][rows], held[2][rows]
+    def _put(self, own: int, integers: Mapping[str, Array]) -> None:
+        """Write the own steps from `own` on, as far as there is room for them."""
+        for name, array in integers.items():
+            first = self.time - int(name != "current")
+            start, stop = max(own, first), min(own + len(array), self.stop)
+            if start < stop:
+                to = self.rows[name][start - first : stop - first]
+                np.divide(array[start - own : stop - own], self.scales[name], out=to, **UNSAFE)
 
-    def _joined(self) -> tuple[Array, Array, Array]:
-        if len(self._parts) > 1:
-            states, outputs, currents = zip(*self._parts, strict=True)
-            self._parts = [(np.concatenate(states), np.concatenate(outputs), np.concatenate(currents))]
-        return self._parts[0]
+    def _room(self, name: str, steps: int) -> Array:
+        held = self.buffers.get(name)
+        if held is None or len(held) < steps or held.dtype != self.dtype:
+            held = self.buffers[name] = np.empty((steps, *self.shapes[name]), self.dtype)
+        return held[:steps]
+
+    @property
+    def done(self) -> Steps:
+        """What there was room for."""
+        current = self.rows["current"]
+        return Steps(self.rows["states"], self.rows["outputs"], current[:, 0] if self.currents == 1 else current)

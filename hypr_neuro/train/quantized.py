@@ -38,7 +38,7 @@ class QuantizationAware:
     shadow_bits
         Width of the shadow weights, which are rounded stochastically after each update (`train.shadow_weights`), 4 to
         32, such as 16; None for real numbers.
-    clip
+    limit_weights
         Whether weights are clipped to limits at which clipping and rounding together err least, see
         `train.weight_limits`; few bits need it.
     weight_groups, largest_weight
@@ -47,7 +47,7 @@ class QuantizationAware:
 
     profile: str | Path | Profile
     shadow_bits: int | None = None
-    clip: bool = True
+    limit_weights: bool = True
     weight_groups: int | str | None = None
     largest_weight: float | None = None
 
@@ -93,7 +93,7 @@ class Quantizer:
     def calibrate(self, net: Network) -> None:
         """Measure the ranges of states, and choose the limits of weights, with the weights as they are."""
         self.ranges = measured_ranges(net, self.data, **self.settings.options)
-        if self.settings.clip:
+        if self.settings.limit_weights:
             qnet, origins = convert(net, self.profile, self.ranges, **self.settings.options)
             self.limits = weight_limits(net, qnet, origins, self.settings.weight_groups)
 
@@ -117,5 +117,5 @@ class Quantizer:
     def described(self) -> dict[str, Any]:
         """Return what a checkpoint has to agree with."""
         settings = self.settings
-        own = {"profile": self.profile.dump(), "shadow_bits": settings.shadow_bits, "clip": settings.clip}
-        return own | settings.options
+        own = {"shadow_bits": settings.shadow_bits, "limit_weights": settings.limit_weights}
+        return {"profile": self.profile.dump()} | own | settings.options

@@ -21,7 +21,7 @@ from hypr_neuro.comparing.compare import (
 from hypr_neuro.compilers import place_network
 from hypr_neuro.data.augment import augment
 from hypr_neuro.data.doubts import of_changed_rates, of_rates, warn_of
-from hypr_neuro.data.score import doubts_of, majority, predict
+from hypr_neuro.data.score import Score, doubts_of, majority, predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
 from hypr_neuro.errors import DoesNotFitError, HyprError, InputError, MissingPackageError
@@ -30,13 +30,14 @@ from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.estimate import estimate_placed
-from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.run.run_float import run_float
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.train.initial import scale_to_rate
 from hypr_neuro.train.loop import evaluate, train
+from hypr_neuro.train.quantized import QuantizationAware, quantization_aware
 from hypr_neuro.train.run import Epoch, History
 from hypr_neuro.workflow.describe import describe_network, describe_profile
 from hypr_neuro.workflow.equal import require_equal_networks, require_equal_traces
@@ -110,16 +111,27 @@ def train_stage(
         return net
     net.save(folder.file("network.h5"))
     folder.write("network", describe_network(net))
+    chip: QuantizationAware | None = None if "quantized" not in options else quantization_aware(options["quantized"])
     section = {"rule": options.get("rule", "hypr"), "best": history.best, "epochs": [asdict(e) for e in history.epochs]}
+    if chip is not None:
+        section |= {"arithmetic": "quantized", "profile": load_profile(chip.profile).name}
     folder.write("training", section)
     earlier = (folder.read("seconds") or {}).get("train", 0.0) if len(ran) < len(history.epochs) else 0.0
     folder.merge("seconds", {"train": earlier + time.perf_counter() - started})
-    score = evaluate(net, data)
-    if score.squared_error is None:
-        folder.merge("accuracy", {"float": score.accuracy, "float_labelled": score.labelled})
-    else:
-        folder.merge("squared_error", {"float": score.squared_error, "float_r2": score.r2, "mean": score.mean_error})
+    _note_score(folder, "float", evaluate(net, data, learned=chip is None))
+    if chip is not None:
+        qnet = quantize(net, chip.profile, calibration=data, **chip.options)
+        _note_score(folder, "integer", evaluate(qnet, data))
     return net
+
+
+def _note_score(folder: RunFolder, arithmetic: str, score: Score) -> None:
+    """Write the score on the test part of the float network, or of its integers."""
+    if score.squared_error is None:
+        folder.merge("accuracy", {arithmetic: score.accuracy, f"{arithmetic}_labelled": score.labelled})
+        return
+    errors = {arithmetic: score.squared_error, f"{arithmetic}_r2": score.r2, "mean": score.mean_error}
+    folder.merge("squared_error", errors)
 
 
 def _holds(folder: RunFolder, net: Network) -> bool:
