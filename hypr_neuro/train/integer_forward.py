@@ -169,6 +169,7 @@ class _OwnTime:
         output = p.state_scale if p.model.readout else 1.0
         self.scales = {"states": p.state_scale, "outputs": output, "current": p.current_scale}
         self.before = np.zeros((late, width), dtype)
+        self.rows: dict[str, Array] = {}
         self._last: dict[str, Array] = {}
         self._later: list[tuple[int, Mapping[str, Array]]] = []
 
