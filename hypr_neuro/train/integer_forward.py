@@ -207,9 +207,10 @@ class _OwnTime:
                 np.divide(array[start - own : stop - own], self.scales[name], out=to, **UNSAFE)
 
     def _room(self, name: str, steps: int) -> Array:
-        held = self.buffers.get(name)
+        key = f"integers: {name}"  # apart from those of a float run, whose shapes differ
+        held = self.buffers.get(key)
         if held is None or len(held) < steps or held.dtype != self.dtype:
-            held = self.buffers[name] = np.empty((steps, *self.shapes[name]), self.dtype)
+            held = self.buffers[key] = np.empty((steps, *self.shapes[name]), self.dtype)
         return held[:steps]
 
     @property

@@ -16,9 +16,8 @@ from typing import Any
 
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
-from hypr_neuro.graph.kinds import require
 from hypr_neuro.graph.network import Network
-from hypr_neuro.numbers.checks import optional_whole, require_number
+from hypr_neuro.numbers.checks import optional_whole, require_number, said
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import convert, measured_ranges
@@ -65,8 +64,9 @@ class QuantizationAware:
 
 
 def quantization_aware(chosen: str | Path | Profile | QuantizationAware) -> QuantizationAware:
-    """Return settings as they are, or those of a profile."""
-    require("quantized", chosen, str, Path, Profile, QuantizationAware)
+    """Return settings as they are, or those of a profile; InputError for what is neither."""
+    if not isinstance(chosen, str | Path | Profile | QuantizationAware):
+        raise InputError(f"{said('quantized', chosen)}, rule: a profile, its name or its file, or QuantizationAware")
     return chosen if isinstance(chosen, QuantizationAware) else QuantizationAware(chosen)
 
 
@@ -87,6 +87,8 @@ class Quantizer:
         self.settings, self.data = settings, data
         self.profile = load_profile(settings.profile)
         self.limits: dict[int, float] = {}
+        for i, p in enumerate(net.populations):
+            p.model.require_integer(net.name(i))
         self.calibrate(net)
         self.at(net)
 
