@@ -28,6 +28,7 @@ _MODULES = {
     "Trace": "traces.trace",
     "compare": "comparing.compare",
     "compile": "compilers:compile_network",
+    "complexity": "placement.complexity",
     "compare_devices": "comparing.side_by_side",
     "diff": "comparing.diff",
     "encode": "data",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from hypr_neuro.graph.float_synapses import FloatSynapses
     from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.placement.complexity import complexity
     from hypr_neuro.placement.estimate import estimate_network as estimate
     from hypr_neuro.profiles.profile import Profile, load_profile
     from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -113,6 +115,7 @@ __all__ = [
     "compare",
     "compare_devices",
     "compile",
+    "complexity",
     "diff",
     "encode",
     "estimate",

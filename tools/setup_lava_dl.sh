@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: tools/setup_lava_dl.sh VENV_DL VENV
-# Make sure that the virtual environment VENV_DL holds hypr-neuro (editable), lava-dl, the NIR readers and pytest, at the versions of
+# Make sure that the virtual environment VENV_DL holds hypr-neuro (editable), lava-dl, the NIR readers, NeuroBench and pytest, at the versions of
 # constraints-lava-dl.txt. It is apart from VENV, which lends it its Python (3.10: lava-dl exists for no other), because
 # lava-dl wants other versions and 5.5 GB with them. A second call finds VENV_DL/.installed and does nothing.
 set -eu
@@ -29,4 +29,6 @@ fi
 say "installing hypr-neuro, lava-dl, NIR readers and pytest into $venv_dl (minutes and 5.5 GB the first time)"
 rm -f "$venv_dl/.installed"
 "$venv_dl/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints-lava-dl.txt -e '.[lava-dl,nir-readers]' pytest
+# what it says that it needs are data sets; its metrics run on what is there
+"$venv_dl/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -c constraints-lava-dl.txt neurobench
 printf '%s\n' "$stamp" >"$venv_dl/.installed"

@@ -60,6 +60,7 @@ def run(
 
     from hypr_neuro.compilers import place_network
     from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.placement.complexity import complexity
     from hypr_neuro.placement.estimate import estimate_placed
     from hypr_neuro.placement.place import nothing_learns
 
@@ -75,6 +76,8 @@ def run(
     cost = estimate_placed(placement, there, samples, learns)
     # without samples a step is bounded, and nothing is known of a sample
     section = placement.section() | ({} if samples is None else cost.figures()) | {"estimate": cost.as_dict()}
+    counted = None if samples is None else complexity(there, samples)
+    section |= {} if counted is None else {"complexity": counted.as_dict()}
     section |= {"not_learning": reason} if reason else {}
     if folder is not None:
         folder.merge("placement", section)
@@ -90,6 +93,8 @@ def run(
     for line in _told(placement):
         print(*wrap(line, WIDTH, subsequent_indent="  "), sep="\n")
     print(cost)
+    if counted is not None:
+        print(counted)
 
 
 def _data(
@@ -161,7 +166,7 @@ def _share(value: int, limit: int | None, text: str = "") -> str:
 
 def _told(placement: Placement) -> list[str]:
     """Tell of programs, of limits that nothing is known of, and of those that are another chip's."""
-    lines = []
+    lines = [f"cores: {placement.told_fewest}"] if placement.told_fewest else []
     for program in placement.programs:
         parts = ", ".join(f"{m.name} {m.told()}" for m in program.memories)
         lines.append(f"{program.name}: {parts}" + (f" ({program.reason})" if program.reason else ""))

@@ -132,6 +132,8 @@ class NeuronModel:
         Name of the model of which this one is another integer form; it then stands as ``VARIANT`` in its file.
     currents : int
         Number of input currents, the entries of ``I``.
+    membrane : str
+        Name of the state that is compared with the threshold, of a readout its output; "" for the first.
     readout : bool
         Whether its output, what a step returns as ``z``, is a number and no spike.
     most_spikes : str
@@ -182,6 +184,7 @@ class NeuronModel:
     fixed_learning: tuple[str, ...] = ()
     derivative_exponent: int = 0
     currents: int = 1
+    membrane: str = ""
     readout: bool = False
     most_spikes: str = ""
     lanes: bool = False
@@ -203,6 +206,11 @@ class NeuronModel:
     def state_names(self) -> tuple[str, ...]:
         """Return the names of the states, in the order of ``s``."""
         return tuple(v.name for v in self.states)
+
+    @property
+    def membrane_state(self) -> int:
+        """Return which state, in the order of ``s``, is the membrane."""
+        return self.state_names.index(self.membrane) if self.membrane else 0
 
     @property
     def param_names(self) -> tuple[str, ...]:

@@ -145,6 +145,7 @@ LEARNED = Learned(learned_values, learned_params, learned_units, learned_read, l
 MODEL = NeuronModel(
     name="cuba_li",
     states=(StateVar("u", "saturate", "synaptic current"), StateVar("v", "saturate", "output")),
+    membrane="v",
     params=(
         Param("du", "1/step", 1.0, 0.0, 1.0, trainable=True, description="decay of the synaptic current"),
         Param("dv", "1/step", 0.05, 0.0, 1.0, trainable=True, description="decay of v"),

@@ -370,6 +370,7 @@ MODEL = NeuronModel(
         StateVar("u", "wrap", "synaptic current; in overflow mode 'lava' it can leave 24 bits"),
         StateVar("v", "saturate", "membrane potential before the reset"),
     ),
+    membrane="v",
     params=(
         Param("du", "1/step", 1.0, 0.0, 1.0, trainable=True, description="decay of the synaptic current"),
         Param("dv", "1/step", 0.1, 0.0, 1.0, trainable=True, description="decay of the membrane potential"),

@@ -198,6 +198,7 @@ MODEL = NeuronModel(
         StateVar("u", "modulo", "synaptic current, in two's complement"),
         StateVar("v", "saturate", "membrane potential before the reset"),
     ),
+    membrane="v",
     params=(
         *lif.MODEL.params[:4],
         Param("max_spikes", "1", 15.0, 1.0, float(MOST_SPIKES), description="most spikes of a step"),

@@ -74,6 +74,7 @@ MODEL = NeuronModel(
         lif.MODEL.states[1],
         StateVar("r", "", "steps for which v still rests"),
     ),
+    membrane="v",
     fixed_per_neuron=("du1", "dv", "vth", "bias", "refractory"),
     fixed_constants=("lava",),
     events=lif.MODEL.events,

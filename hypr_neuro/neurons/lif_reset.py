@@ -197,6 +197,7 @@ MODEL = NeuronModel(
         StateVar("u", "modulo", "synaptic current, in two's complement"),
         StateVar("v", "saturate", "membrane potential, before a reset at once"),
     ),
+    membrane="v",
     params=(
         *lif.MODEL.params[:4],
         Param("floor", "1", NO_FLOOR, NO_FLOOR, 0.0, description="lowest v"),

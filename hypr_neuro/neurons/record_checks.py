@@ -72,6 +72,10 @@ def _check_names(model: NeuronModel) -> None:
     names = [p.name for p in model.params]
     if len(set(names)) != len(names):
         raise InputError(f"neuron '{model.name}': parameter names repeat: {names}")
+    if model.membrane and model.membrane not in model.state_names:
+        raise InputError(
+            f"neuron '{model.name}': membrane = '{model.membrane}', rule: a state, {', '.join(model.state_names)}"
+        )
     if model.bias_on == "state" and "bias" not in names:
         raise InputError(f"neuron '{model.name}': bias_on = 'state' needs a parameter 'bias'")
     if model.threshold is not None and model.threshold not in (*names, *model.coefficients):

@@ -362,6 +362,7 @@ def validate_fixed(where: str, values: Mapping[str, Array]) -> None:
 MODEL = NeuronModel(
     name="rf",
     states=STATES,
+    membrane="im",
     params=PARAMS,
     surrogate="exponential",
     coefficients=COEFFICIENTS,

@@ -145,6 +145,7 @@ def after_reset(states: tuple[Array, ...], output: Array, params: tuple[Array, .
 MODEL = NeuronModel(
     name="rf_iz",
     states=STATES,
+    membrane="im",
     params=PARAMS,
     surrogate="exponential",
     coefficients=COEFFICIENTS,

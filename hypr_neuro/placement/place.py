@@ -24,6 +24,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import said
 from hypr_neuro.placement.cost import UNKNOWN
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
+from hypr_neuro.placement.lower_bound import FewestCores, fewest_cores
 from hypr_neuro.placement.needs import PopulationNeeds, population_needs
 from hypr_neuro.placement.program import ProgramUse
 from hypr_neuro.placement.sharing import OutAxons, Places, on_shared_cores, shared_cores_of_neurons
@@ -95,6 +96,8 @@ class Placement:
         By limit the chip that the number is of, where that is another one.
     programs
         What the program of the chip takes of its memory, where it runs one, see `compilers.programs`.
+    fewest
+        Cores that no placement could do without, see `placement.lower_bound`.
     """
 
     profile: str
@@ -104,11 +107,17 @@ class Placement:
     unknown_limits: list[str] = field(default_factory=list)
     other_chips: dict[str, str] = field(default_factory=dict)
     programs: list[ProgramUse] = field(default_factory=list)
+    fewest: FewestCores = field(default_factory=FewestCores)
 
     @property
     def used(self) -> int:
         """Number of cores that hold neurons."""
         return len({use.core for use in self.cores})
+
+    @property
+    def told_fewest(self) -> str:
+        """Tell that no placement takes fewer cores than so many, "" where one would be enough."""
+        return f"none takes fewer than {self.fewest.cores:,} ({self.fewest.because})" if self.fewest.because else ""
 
     @property
     def shared(self) -> bool:
@@ -152,6 +161,7 @@ class Placement:
         learning = "with learning" if self.learning else "without learning"
         of = "" if self.core_limit is None else f" of {self.core_limit:,}"
         parts = [f"Placement: {self.used:,}{of} cores of '{self.profile}', {learning}"]
+        parts += [self.told_fewest] if self.told_fewest else []
         parts += [f"{p.name} {', '.join(f'{m.name} {m.told()}' for m in p.memories)}" for p in self.programs]
         return Shown("; ".join(parts), headings, rows)
 
@@ -181,6 +191,8 @@ class Placement:
             "learning": self.learning,
             "cores_used": self.used,
             "cores": _or_unknown(self.core_limit),
+            "cores_at_least": self.fewest.cores,
+            "cores_at_least_by": self.fewest.because,
             "unknown_limits": self.unknown_limits,
             "limits_of_other_chips": self.other_chips,
             "per_core": [_told(use) for use in self.cores],
@@ -243,6 +255,7 @@ def place(
         core_limit=limits.cores,
         unknown_limits=limits.unknown,
         other_chips=limits.of_other_chips,
+        fewest=fewest_cores(needs, limits),
     )
     for p, ranges in zip(needs, places, strict=True):
         axons = readers(stored, p.name, p.size, core_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypr_neuro.report.values import (
+    NOTHING,
     UNKNOWN,
     Data,
     bytes_text,
@@ -12,6 +13,7 @@ from hypr_neuro.report.values import (
     number,
     out_of,
     pairs,
+    percent,
     rows,
     span,
     whole_cores,
@@ -115,6 +117,23 @@ def operation_rows(placement: Data) -> list[Data]:
     """Return the counted operations of inference and learning, with the figures of one."""
     phases = (lookup(placement, "estimate", name) for name in ("inference", "learning"))
     return [row for phase in phases for row in rows(lookup(phase, "operations"))]
+
+
+def complexity_rows(placement: Data) -> list[Data]:
+    """Return what NeuroBench compares networks by: name and value."""
+    found = placement.get("complexity")
+    operations = lookup(found, "synaptic_operations")
+    footprint = number(lookup(found, "footprint_bytes"))
+    values = (
+        ("Footprint of weights, parameters, states", None if footprint is None else bytes_text(8 * footprint)),
+        ("Connection sparsity", percent(number(lookup(found, "connection_sparsity")))),
+        ("Activation sparsity", percent(number(lookup(found, "activation_sparsity")))),
+        ("Synaptic operations, dense", lookup(operations, "dense")),
+        ("Effective accumulations", lookup(operations, "effective_acs")),
+        ("Effective multiplications", lookup(operations, "effective_macs")),
+        ("Membrane updates", lookup(found, "membrane_updates")),
+    )
+    return [{"name": name, "value": value} for name, value in values if value is not None and value != NOTHING]
 
 
 def connection_rows(placement: Data) -> list[Data]:

@@ -29,6 +29,7 @@ from hypr_neuro.exchange.nir import read_nir, write_nir
 from hypr_neuro.files.run_folder import RunFolder
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.placement.complexity import complexity
 from hypr_neuro.placement.estimate import estimate_placed
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -344,6 +345,7 @@ def place_stage(folder: RunFolder, qnet: QuantizedNetwork, data: SequenceData, l
             continue
         cost = estimate_placed(placement, qnet, data, counted)
         section = placement.section() | cost.figures() | {"estimate": cost.as_dict()}
+        section["complexity"] = complexity(qnet, data).as_dict()
         section |= {"reason": f"Without learning, since with it: {reason}"} if reason else {}
         return dict(folder.write("placement", section))
     return dict(folder.write("placement", {"fits": False, "learning": False, "reason": reason}))

@@ -345,3 +345,60 @@ def test_twenty_thousand_sparse_neurons_are_placed() -> None:
         DoesNotFitError, match=r"network: \d+ cores, limit 120 .* hold 'e', which core\.in_axons splits"
     ):
         place(qnet)
+
+
+# ---------------------------------------------------------------- the bound from below
+
+
+@pytest.mark.parametrize("learning", [False, True])
+def test_no_placement_takes_fewer_cores_than_the_bound(learning: bool) -> None:
+    """Whatever was placed, alone or on shared cores, and cut at random, each core counted synapse by synapse."""
+    reached, sharp = 0, 0
+    for seed in SEEDS:
+        qnet = random_learning_graph(seed, BASE)
+        limits = drawn_limits(seed) | {"out_axons": None}
+        try:
+            placement = place(qnet, limited(BASE, cores=40, **limits), learning=learning)
+        except DoesNotFitError:
+            continue
+        fewest = placement.fewest
+        assert fewest.cores <= placement.used, f"seed {seed}"
+        shared = (
+            place(qnet, limited(BASE, cores=max(placement.used - 1, 1), **limits), learning=learning)
+            if (
+                placement.used > fewest.cores
+                and fits(qnet, limited(BASE, cores=placement.used - 1, **limits), learning)
+            )
+            else placement
+        )
+        assert fewest.cores <= shared.used, f"seed {seed}"
+        reached += 1
+        sharp += fewest.cores > 1 and fewest.cores == shared.used
+    assert reached > 15
+    assert sharp > 3
+
+
+def fits(qnet: QuantizedNetwork, chip: Profile, learning: bool) -> bool:
+    try:
+        place(qnet, chip, learning=learning)
+    except DoesNotFitError:
+        return False
+    return True
+
+
+def test_the_bound_is_reached_where_neurons_alone_are_limited() -> None:
+    qnet = random_quantized("lif", 1, "loihi2", hidden=(30,))
+    total = sum(p.size for p in qnet.populations)
+    chip = limited(BASE, cores=-(-total // 5), neurons=5)
+    placement = place(qnet, chip)
+    assert (placement.fewest.cores, placement.fewest.because) == (-(-total // 5), "core.neurons")
+    assert placement.used == placement.fewest.cores
+
+
+def test_the_bound_of_memory_is_close() -> None:
+    """Words of 64 bits, index bits and copies of bias axons are all that it leaves out."""
+    qnet = random_quantized("lif", 1, "loihi2", hidden=(60,))
+    memory = sum(use.memory_bits for use in place(qnet, limited(BASE)).cores)
+    placement = place(qnet, limited(BASE, synaptic_memory=memory // 8))
+    assert placement.fewest.because == "core.synaptic_memory"
+    assert 4 <= placement.fewest.cores <= placement.used <= 3 * placement.fewest.cores
