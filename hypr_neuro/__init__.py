@@ -40,7 +40,9 @@ _MODULES = {
     "import_checkpoint": "exchange.checkpoints",
     "import_file": "exchange.importing",
     "import_nir": "exchange.nir",
+    "largest_networks": "placement.budget",
     "learn": "sim.learning.learn",
+    "learnable_within": "placement.budget",
     "load": "exchange.loading",
     "load_data": "data",
     "load_profile": "profiles.profile",
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from hypr_neuro.graph.float_synapses import FloatSynapses
     from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
     from hypr_neuro.graph.network import Network
+    from hypr_neuro.placement.budget import largest_networks, learnable_within
     from hypr_neuro.placement.complexity import complexity
     from hypr_neuro.placement.estimate import estimate_network as estimate
     from hypr_neuro.profiles.profile import Profile, load_profile
@@ -126,7 +129,9 @@ __all__ = [
     "import_checkpoint",
     "import_file",
     "import_nir",
+    "largest_networks",
     "learn",
+    "learnable_within",
     "load",
     "load_data",
     "load_profile",

@@ -23,7 +23,7 @@ app = typer.Typer(
 GROUPS = {
     "Start here": ("demo", "data", "profiles"),
     "Networks": ("train", "import", "export"),
-    "Integers on a chip": ("quantize", "place", "compile", "simulate", "learn"),
+    "Integers on a chip": ("quantize", "place", "fit", "compile", "simulate", "learn"),
     "What came out": ("compare", "study", "faults", "diff", "report"),
     "Hardware": ("serve",),
 }
