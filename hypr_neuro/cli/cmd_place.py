@@ -22,6 +22,7 @@ EXAMPLES = (
     "hypr-neuro place runs/a/quantized.h5",
     "hypr-neuro place runs/a/quantized.h5 --profile loihi1 --no-learning",
     "hypr-neuro place runs/a/quantized.h5 --profile cortex_m4 --flash 1M --ram 256K",
+    "hypr-neuro place runs/a/quantized.h5 --map cores.svg",
 )
 WIDTH = 78
 NAMES = "population"
@@ -50,6 +51,9 @@ def run(
     data_dir: DataDir = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the placement to.")] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Draw the cores into this file, .svg.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Split the populations over cores and show what each core uses of its limits, and what each connection takes.
@@ -59,11 +63,14 @@ def run(
     from dataclasses import replace
 
     from hypr_neuro.compilers import place_network
+    from hypr_neuro.errors import InputError
     from hypr_neuro.files.run_folder import RunFolder
     from hypr_neuro.placement.complexity import complexity
     from hypr_neuro.placement.estimate import estimate_placed
     from hypr_neuro.placement.place import nothing_learns
 
+    if map_file is not None and map_file.suffix != ".svg":
+        raise InputError(f"--map {map_file}: rule: a name that ends in .svg; give {map_file.with_suffix('.svg')}")
     qnet = get_quantized(network)
     if out is not None:
         check_same_network(out, network, qnet)
@@ -79,6 +86,8 @@ def run(
     counted = None if samples is None else complexity(there, samples)
     section |= {} if counted is None else {"complexity": counted.as_dict()}
     section |= {"not_learning": reason} if reason else {}
+    if map_file is not None:
+        _draw(section, map_file)
     if folder is not None:
         folder.merge("placement", section)
     if json:
@@ -95,6 +104,15 @@ def run(
     print(cost)
     if counted is not None:
         print(counted)
+
+
+def _draw(section: dict[str, Any], path: Path) -> None:
+    from hypr_neuro.report.core_map import core_map
+    from hypr_neuro.report.drawing import write_svg
+
+    drawn = core_map(section)
+    assert drawn is not None  # a network has neurons, and they lie somewhere
+    write_svg(drawn, path)
 
 
 def _data(

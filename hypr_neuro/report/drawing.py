@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -21,6 +22,8 @@ from markupsafe import Markup
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from hypr_neuro.files.store import write_text
 
 WIDTH, WIDE, HEIGHT = 350, 800, 225  # points; a column of the page, its full width, the height of a curve
 FONT = 10.5
@@ -113,6 +116,17 @@ def stacked(
         svg = io.StringIO()
         figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return Drawing(_inline(svg.getvalue(), name, caption), caption, wide)
+
+
+def write_svg(drawn: Drawing, path: Path) -> Path:
+    """Write a figure as a file that stands by itself, in the colours of the light page; return its path."""
+    by_role = {role: color for color, role in ROLES.items()}
+    text = re.sub(r"var\(--fig-([a-z-]+)\)", lambda found: by_role[found[1]], str(drawn.svg))
+    text = text.replace(
+        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ', 1
+    )
+    write_text(path, re.sub(r'(?<!xlink:)href="#', 'xlink:href="#', text) + "\n")
+    return path
 
 
 def _add_legend(figure: Figure, keys: Legend, width: float, height: float) -> None:

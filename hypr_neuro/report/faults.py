@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from hypr_neuro.files.store import write_text
-from hypr_neuro.report.drawing import PALETTE, ROLES, Drawing, Legend, drawing
+from hypr_neuro.report.drawing import PALETTE, Drawing, Legend, drawing, write_svg
 from hypr_neuro.report.values import Data, number, pairs, percent, rows, show
 
 NAMES = {"before": "as loaded", "after": "after learning"}
@@ -90,10 +88,4 @@ def write_figure(section: Data, path: Path) -> Path:
     """Write the figure of one fault as a file that stands by itself; return its path."""
     drawn = fault_figure(str(section["kind"]), section)
     assert drawn is not None
-    by_role = {role: color for color, role in ROLES.items()}
-    text = re.sub(r"var\(--fig-([a-z-]+)\)", lambda found: by_role[found[1]], str(drawn.svg))
-    text = text.replace(
-        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ', 1
-    )
-    write_text(path, re.sub(r'(?<!xlink:)href="#', 'xlink:href="#', text) + "\n")
-    return path
+    return write_svg(drawn, path)

@@ -228,6 +228,7 @@ def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
     """Return the drawings by name; one without data is left out."""
     from hypr_neuro.report import figures, raster
     from hypr_neuro.report.comparison import causes_figure
+    from hypr_neuro.report.core_map import core_map
     from hypr_neuro.report.faults import fault_figure
 
     drawn: list[tuple[str, Drawing | None]] = [
@@ -236,6 +237,7 @@ def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
         ("raster", raster.raster(parts["raster"].data)),
         ("raster_narrow", raster.narrow_raster(parts["raster"].data)),
         ("cores", figures.cores(parts["placement"].data)),
+        ("core_map", core_map(parts["placement"].data)),
     ]
     for study in _studies(results):
         drawn.append((f"learning_{study['key']}", figures.learning(study["key"], study["data"], chance_level(results))))

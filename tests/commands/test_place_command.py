@@ -66,3 +66,21 @@ def test_the_tables_name_populations_and_connections(tmp_path: Path) -> None:
     shown = "".join(done.stdout.split())
     assert "connectionsonallcores" in shown
     assert all(p.name in shown for p in qnet.populations)
+
+
+def test_the_map_shows_every_core_and_population(tmp_path: Path) -> None:
+    qnet = random_learning_graph(3, varied("loihi2"))
+    qnet.save(tmp_path / "quantized.h5")
+    words = ("place", tmp_path / "quantized.h5", "--override", "core.neurons=4", "--map")
+    section = here(*words, tmp_path / "cores.svg")
+    drawn = (tmp_path / "cores.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert f"{section['cores_used']} of 120 cores hold neurons" in drawn
+    for name in {part["layer"] for part in section["per_core"]}:
+        assert name in drawn
+    # a frame for every core, and what fills those that hold neurons
+    assert drawn.count("<path") >= 120 + len(section["per_core"])
+    refused = called(*words, tmp_path / "cores.bmp")
+    assert refused.returncode == 2
+    assert "rule: a name that ends in .svg; give" in refused.stderr
+    assert not (tmp_path / "cores.bmp").exists()

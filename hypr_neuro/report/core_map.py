@@ -1,0 +1,84 @@
+"""Map of a placement: a square for each core, filled as far as its fullest limit, in the colours of its populations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from hypr_neuro.report.drawing import GRID, MUTED, PALETTE, Drawing, Legend, drawing
+from hypr_neuro.report.values import Data, number, rows
+
+MOST = 400
+"""Cores that are drawn; of a chip with more those that hold neurons, the first of them."""
+SIDE = 18.0
+"""Points of a square, at most."""
+LOADS = (
+    ("neurons", "neuron_limit"),
+    ("memory_bits", "memory_limit"),
+    ("in_axons", "in_axon_limit"),
+    ("out_axons", "out_axon_limit"),
+)
+
+
+def core_map(placement: Data) -> Drawing | None:
+    """Draw which population lies on which core; None where nothing is placed.
+
+    A core of several populations shows each by its share of the core's neurons. Where no limit is known squares are
+    full.
+    """
+    parts = [part for part in rows(placement.get("per_core")) if number(part.get("core")) is not None]
+    if not parts:
+        return None
+    by_core: dict[int, list[Data]] = {}
+    for part in parts:
+        by_core.setdefault(int(part["core"]), []).append(part)
+    stated = number(placement.get("cores"))
+    drawn = max(by_core) + 1 if stated is None or stated > MOST else int(stated)
+    drawn = min(drawn, MOST)
+    names = list(dict.fromkeys(str(part.get("layer")) for part in parts))
+    colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+    columns = max(math.ceil(math.sqrt(2 * drawn)), 4)
+    lines = math.ceil(drawn / columns)
+
+    def draw(axes: Axes) -> Legend:
+        for core in range(drawn):
+            corner = (core % columns, lines - 1 - core // columns)
+            _core(axes, corner, by_core.get(core, []), colors)
+        axes.set(xlim=(-0.1, columns + 0.1), ylim=(-0.1, lines + 0.1), aspect="equal")
+        axes.axis("off")
+        return [(name, Rectangle((0, 0), 1, 1, color=colors[name])) for name in names]
+
+    left_out = f" {len(by_core) - drawn} more cores are left out." if len(by_core) > drawn else ""
+    of = "" if stated is None else f" of {int(stated)}"
+    caption = f"{len(by_core)}{of} cores hold neurons; each square is filled as far as the fullest limit of its core."
+    height = min(SIDE, 320 / columns) * lines + 60
+    return drawing("core-map", draw, caption + left_out, height=height)
+
+
+def _core(axes: Axes, corner: tuple[float, float], parts: list[Data], colors: dict[str, str]) -> None:
+    x, y = corner[0] + 0.08, corner[1] + 0.08
+    side = 0.84
+    if parts:
+        filled = side * min(max(_load(parts), 0.06), 1.0)
+        neurons = sum(int(part["neurons"]) for part in parts)
+        at = x
+        for part in parts:
+            width = side * int(part["neurons"]) / neurons
+            axes.add_patch(Rectangle((at, y), width, filled, color=colors[str(part.get("layer"))], linewidth=0))
+            at += width
+    axes.add_patch(Rectangle((x, y), side, side, fill=False, edgecolor=MUTED if parts else GRID, linewidth=0.8))
+
+
+def _load(parts: list[Data]) -> float:
+    """Return the share of the core's fullest limit; 1 where none is known."""
+    shares = [_share(parts, used, limit) for used, limit in LOADS]
+    return max((share for share in shares if share is not None), default=1.0)
+
+
+def _share(parts: list[Data], used: str, limit: str) -> float | None:
+    most: Any = number(parts[0].get(limit))
+    values = [number(part.get(used)) for part in parts]
+    return None if not most else sum(value or 0.0 for value in values) / most
