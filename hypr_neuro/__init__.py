@@ -21,6 +21,7 @@ _MODULES = {
     "Network": "graph.network",
     "Population": "graph.integer",
     "Profile": "profiles.profile",
+    "QuantizationAware": "train.quantized",
     "QuantizedNetwork": "quantizing.network",
     "SequenceData": "data",
     "Simulator": "sim.simulator",
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from hypr_neuro.train.gradients import gradients
     from hypr_neuro.train.initial import scale_to_rate
     from hypr_neuro.train.loop import evaluate, train
+    from hypr_neuro.train.quantized import QuantizationAware
 
     __version__: str
 
@@ -109,6 +111,7 @@ __all__ = [
     "Network",
     "Population",
     "Profile",
+    "QuantizationAware",
     "QuantizedNetwork",
     "SequenceData",
     "Simulator",

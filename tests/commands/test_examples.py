@@ -16,6 +16,7 @@ NEEDS_DATA = {
     "ecg_on_chip": "ecg",
     "firmware_ecg": "ecg",
     "gap_by_cause": "ecg",
+    "quantization_aware": "ecg",
     "train_braille": "braille",
     "train_ecg": "ecg",
 }
