@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.network import Network
@@ -21,6 +23,7 @@ from hypr_neuro.numbers.checks import optional_whole, require_number, said
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import convert, measured_ranges
+from hypr_neuro.quantizing.ranges import CALIBRATION_SAMPLES
 from hypr_neuro.train.integer_forward import IntegerForward
 from hypr_neuro.train.shadow_weights import FEWEST_BITS, MOST_BITS, round_shadows
 from hypr_neuro.train.weight_limits import clipped, weight_limits
@@ -84,7 +87,9 @@ class Quantizer:
     """
 
     def __init__(self, settings: QuantizationAware, net: Network, data: SequenceData) -> None:
-        self.settings, self.data = settings, data
+        train = np.flatnonzero(data.split == "train")[:CALIBRATION_SAMPLES]
+        # all that `quantize` looks at, which may lie in a file larger than memory
+        self.settings, self.data = settings, data.take(train) if len(train) else data
         self.profile = load_profile(settings.profile)
         self.limits: dict[int, float] = {}
         for i, p in enumerate(net.populations):
