@@ -39,7 +39,7 @@ setup-lava-dl: setup
 test-lava-dl: setup-lava-dl
 	$(VENV_DL)/bin/python -m pytest tests/files/test_netx.py tests/files/test_netx_lava_dl.py tests/files/test_netx_write.py \
 		tests/files/test_netx_convolutions.py \
-		tests/files/test_nir_readers.py tests/files/test_checkpoint_files.py \
+		tests/files/test_nir_readers.py tests/files/test_checkpoint_files.py tests/files/test_neurobench.py \
 		tests/conformance/test_braille_published.py::test_lava_dl_runs_the_netx_file_with_the_simulators_spikes $(ARGS)
 
 quick: setup
