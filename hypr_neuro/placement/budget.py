@@ -39,7 +39,7 @@ MOST_TRIED = 12
 """Connections of which every choice is tried; of more the largest that fit, one after the other."""
 
 
-class Widths(NamedTuple):
+class Asked(NamedTuple):
     """Bits of weights and eligibilities, and what learns."""
 
     weight_bits: int
@@ -54,7 +54,7 @@ class Room:
     Attributes
     ----------
     weight_bits, eligibility_bits
-        Widths.
+        Asked.
     learns
         "all", "readout" or "nothing".
     neurons
@@ -152,7 +152,7 @@ def largest_networks(
     learns
         Of "all", "readout" and "nothing".
     weight_bits, eligibility_bits
-        Widths to try; () those of the profile.
+        Asked to try; () those of the profile.
     packed
         Whether numbers are packed to the bit.
 
@@ -188,7 +188,7 @@ def largest_networks(
         learns,
     ):
         there = overridden(chip, {"precision.weight_bits": bits, "learning.eligibility_bits": wide})
-        found.append(_largest(room, there, partial(shapes, what=what), Widths(bits, wide, what), packed))
+        found.append(_largest(room, there, partial(shapes, what=what), Asked(bits, wide, what), packed))
     words = f"{inputs} inputs, {layers} layer{'s' if layers > 1 else ''} of {neuron}"
     words += f"{', recurrent' if recurrent else ''}{', with biases' if bias else ''}, {outputs} outputs ({readout})"
     return LargestNetworks(room, words, tuple(found))
@@ -211,7 +211,7 @@ def _check_learning(chip: Profile, shapes: Callable[[int, str], list[Shape]], le
             )
 
 
-def _largest(room: int, chip: Profile, shapes: Callable[[int], list[Shape]], which: Widths, packed: bool) -> Room:
+def _largest(room: int, chip: Profile, shapes: Callable[[int], list[Shape]], which: Asked, packed: bool) -> Room:
     """Return the largest size for which the bytes fit: they grow with every neuron."""
 
     def taken(neurons: int) -> tuple[int, int]:
@@ -247,7 +247,7 @@ def size_in_bytes(memory: int | str) -> int:
 
 
 @dataclass(frozen=True)
-class Choice:
+class LearningChoice:
     """Connections that learn together, and what the network then takes.
 
     Attributes
@@ -284,8 +284,8 @@ class LearnableConnections:
     """
 
     memory: int
-    choices: tuple[Choice, ...]
-    best: Choice | None
+    choices: tuple[LearningChoice, ...]
+    best: LearningChoice | None
 
     def table(self) -> Shown:
         """Return a row for each choice."""
@@ -337,16 +337,16 @@ def learnable_within(
     names = learnable_connections(qnet) if qnet.profile.learning.ability.value != "none" else ()
     own = _without_learning(qnet, packed)
 
-    def choice(chosen: Sequence[str]) -> Choice | None:
+    def choice(chosen: Sequence[str]) -> LearningChoice | None:
         """Return what a choice takes; None where it cannot learn, as nothing leads from it to an output."""
         if not chosen:
-            return Choice((), 0, own, 0, own <= room)
+            return LearningChoice((), 0, own, 0, own <= room)
         try:
             parts = learning_memory(qnet, options=replace(options, layers=tuple(chosen)))
         except InputError:
             return None
         total, learning = _bytes(parts, packed)
-        return Choice(tuple(chosen), sum(m.synapses for m in parts), total, learning, total <= room)
+        return LearningChoice(tuple(chosen), sum(m.synapses for m in parts), total, learning, total <= room)
 
     best = max((c for c in _tried(names, choice) if c.fits), key=lambda c: (c.synapses, -c.bytes), default=None)
     shown = [choice(names), best, *(choice((name,)) for name in names), choice(())]
@@ -354,7 +354,7 @@ def learnable_within(
     return LearnableConnections(room, tuple(unique.values()), best)
 
 
-def _tried(names: Sequence[str], choice: Callable[[Sequence[str]], Choice | None]) -> Iterator[Choice]:
+def _tried(names: Sequence[str], choice: Callable[[Sequence[str]], LearningChoice | None]) -> Iterator[LearningChoice]:
     """Yield every choice of a few connections; of many those in which the largest that fit come one by one."""
     if len(names) <= MOST_TRIED:
         chosen: Any = (c for n in range(len(names) + 1) for c in combinations(names, n))

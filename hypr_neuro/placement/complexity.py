@@ -30,7 +30,7 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.message import messages_of
 from hypr_neuro.placement.cost import counted
-from hypr_neuro.placement.footprint import Footprint, footprint_of
+from hypr_neuro.placement.footprint import StoredBytes, footprint_of
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.run.forward import chunks
 from hypr_neuro.shown import percent
@@ -63,7 +63,7 @@ class Complexity:
         How many were run, of so many steps.
     """
 
-    footprint: Footprint
+    footprint: StoredBytes
     connection_sparsity: float
     activation_sparsity: float | None
     dense_operations: float
@@ -285,7 +285,7 @@ class Counts:
             kept.append(v[-1].copy())
         return kept
 
-    def result(self, footprint: Footprint, samples: int, steps: int) -> Complexity:
+    def result(self, footprint: StoredBytes, samples: int, steps: int) -> Complexity:
         """Return the means over samples."""
         stored = sum(m.stored for m in self.matrices)
         macs = sum(n for n, graded in zip(self.operations, self.graded, strict=True) if graded)

@@ -21,7 +21,7 @@ WORD_BITS = 32
 
 
 @dataclass(frozen=True)
-class Footprint:
+class StoredBytes:
     """Bytes of a network, each part packed and rounded up.
 
     Attributes
@@ -44,7 +44,7 @@ class Footprint:
         return asdict(self)
 
 
-def footprint_of(network: IntegerNetwork | HasInteger) -> Footprint:
+def footprint_of(network: IntegerNetwork | HasInteger) -> StoredBytes:
     """Return what a network keeps; see the module."""
     if isinstance(network, QuantizedNetwork):
         bits = int(network.profile.precision.state_bits.value)
@@ -59,7 +59,7 @@ def footprint_of(network: IntegerNetwork | HasInteger) -> Footprint:
         populations = integer.populations
     numbers = sum(len(p.model.fixed_per_neuron) * p.size for p in populations)
     states = sum(p.model.d * p.size for p in populations)
-    return Footprint(_bytes(weights), _bytes(numbers * bits), _bytes(states * bits))
+    return StoredBytes(_bytes(weights), _bytes(numbers * bits), _bytes(states * bits))
 
 
 def _stored(weights: Any) -> int:
