@@ -125,9 +125,9 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         return str(first["ctx"]["error"])
     # of the kinds that a value may be, the one that it is nearest to says most
     beside = [found for found in findings if _union(found["loc"]) == _union(first["loc"])]
-    first = max(beside, key=lambda found: (len(_place(found["loc"])), found is first))
-    place = _place(first["loc"])
-    more = len({_place(found["loc"]) for found in findings if found not in beside})
+    first = max(beside, key=lambda found: (len(place_of(found["loc"])), found is first))
+    place = place_of(first["loc"])
+    more = len({place_of(found["loc"]) for found in findings if found not in beside})
     others = f" (and {more} more)" if more else ""
     key = f"key '{'.'.join(map(str, place)) or '(top level)':.80}'"
     if first["type"] == "missing":
@@ -135,9 +135,9 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{key} is missing{written}{others}"
     told = f"{key} = {first.get('input')!r:.60}"
     if first["type"] == "extra_forbidden":
-        known = like_and_known(str(place[-1]), _keys_at(model, place[:-1]))
+        known = like_and_known(str(place[-1]), keys_at(model, place[:-1]))
         return f"{told}: unknown key; check its spelling and place{known}{others}"
-    asked = [_alternative(found) for found in beside if _place(found["loc"]) == place]
+    asked = [_alternative(found) for found in beside if place_of(found["loc"]) == place]
     rules = list(dict.fromkeys(filter(None, asked)))
     return f"{told}, rule: {_either(rules)}{others}" if rules else f"{told}: {first['msg']}{others}"
 
@@ -153,7 +153,7 @@ def _union(loc: Sequence[int | str]) -> tuple[int | str, ...]:
     return tuple(loc[: kinds[0]] if kinds else loc)
 
 
-def _place(loc: Sequence[int | str]) -> tuple[int | str, ...]:
+def place_of(loc: Sequence[int | str]) -> tuple[int | str, ...]:
     """Return the keys that lead to a value."""
     return tuple(part for part in loc if not _is_kind(part))
 
@@ -167,7 +167,7 @@ def _either(rules: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(rules[:-1]), rules[-1])))
 
 
-def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+def keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """Return the keys that a mapping at this place of the data may have, [] where the types do not say."""
     found: Any = model
     for part in place:

@@ -25,6 +25,8 @@ class Limits:
         Its name.
     chips
         By limit the chip that the number was published for, where that is another one.
+    whole
+        Of the whole chip, by key: inputs, neurons and synapses, see `WHOLE`.
     """
 
     neurons: int | None
@@ -36,19 +38,31 @@ class Limits:
     cores: int | None
     profile: str
     chips: dict[str, str] = field(default_factory=dict)
+    whole: dict[str, int | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, chip: Profile) -> Limits:
         """Read the limits off a profile."""
         core = {key: _limit(getattr(chip.core, key)) for key in CORE}
         stated = {key: getattr(chip.core, key) for key in CORE} | {"cores": chip.chip.cores}
+        stated |= {f"chip.{key}": getattr(chip.chip, key) for key in WHOLE}
+        whole = {key: _limit(getattr(chip.chip, key)) for key in WHOLE}
         chips = {key: q.chip for key, q in stated.items() if q is not None and q.chip is not None}
-        return cls(cores=_limit(chip.chip.cores), profile=chip.name, chips=chips, **core)
+        return cls(cores=_limit(chip.chip.cores), profile=chip.name, chips=chips, whole=whole, **core)
 
     @property
     def unknown(self) -> list[str]:
-        """Names of the limits that the profile does not state, as it would."""
-        return [self._key(key) for key in (*CORE, "cores") if getattr(self, key) is None]
+        """Names of the limits that the profile does not state, as it would.
+
+        Limits of the whole chip are missing where a chip is described by them, or by nothing at all: one whose cores
+        and neurons of a core are stated has as many neurons as these hold, and its inputs are spikes like any others.
+        """
+        missing = [self._key(key) for key in (*CORE, "cores") if getattr(self, key) is None]
+        stated = {key for key, limit in self.whole.items() if limit is not None}
+        if not stated and self.cores is not None and self.neurons is not None:
+            return missing
+        wanted = WHOLE_OF_HIDDEN if "hidden" in stated else WHOLE_OF_ALL
+        return missing + [f"chip.{key}" for key in wanted if key not in stated]
 
     @property
     def of_other_chips(self) -> dict[str, str]:
@@ -57,7 +71,13 @@ class Limits:
 
     @staticmethod
     def _key(key: str) -> str:
+        if key.startswith("chip."):
+            return key
         return f"{'chip' if key == 'cores' else 'core'}.{key}"
+
+    def _limit(self, key: str) -> int | None:
+        limit: int | None = self.whole[key[5:]] if key.startswith("chip.") else getattr(self, key)
+        return limit
 
     def check(self, where: str, what: str, value: int, key: str, remedy: str) -> None:
         """Raise DoesNotFitError for a value above a limit.
@@ -69,11 +89,11 @@ class Limits:
         value
             How many.
         key
-            The limit, an attribute of this class.
+            The limit, an attribute of this class, or "chip." and a key of `whole`.
         remedy
             What would fit.
         """
-        limit = getattr(self, key)
+        limit = self._limit(key)
         if limit is not None and value > limit:
             raise self.exceeded(where, what, value, key, remedy)
 
@@ -81,13 +101,19 @@ class Limits:
         """Return the error for a value above a limit; arguments as of `check`."""
         whose = f", a figure of {self.chips[key]}" if key in self.chips else ""
         return DoesNotFitError(
-            f"{where}: {value} {what}, limit {getattr(self, key)} (profile '{self.profile}', {self._key(key)}{whose}); "
+            f"{where}: {value} {what}, limit {self._limit(key)} (profile '{self.profile}', {self._key(key)}{whose}); "
             f"{remedy}"
         )
 
 
 CORE = ("neurons", "in_axons", "out_axons", "synaptic_memory", "fan_in", "delay")
 """Limits that stand under `core` in a profile."""
+WHOLE_OF_HIDDEN = ("inputs", "hidden", "outputs", "synapses", "hidden_synapses", "hidden_fan_out")
+"""Limits of a whole chip that has neurons of their own for outputs; `placement.whole_chip` counts them."""
+WHOLE_OF_ALL = ("inputs", "outputs", "neurons", "synapses")
+"""Those of one whose neurons may all be outputs."""
+WHOLE = ("inputs", "hidden", "outputs", "neurons", "synapses", "hidden_synapses", "hidden_fan_out")
+"""All that stand under `chip`."""
 OTHER_CHIP = "or take a profile with a higher limit"
 
 

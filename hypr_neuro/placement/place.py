@@ -30,7 +30,9 @@ from hypr_neuro.placement.program import ProgramUse
 from hypr_neuro.placement.sharing import OutAxons, Places, on_shared_cores, shared_cores_of_neurons
 from hypr_neuro.placement.splitting import Split, readers, smallest_split, split_for_axons
 from hypr_neuro.placement.stored import StoredConnection, stored_connections
+from hypr_neuro.placement.whole_chip import check_whole_chip
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.abilities import require_runs
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.renamed import renamed_names
 from hypr_neuro.shown import Shown, as_html, as_text
@@ -202,8 +204,8 @@ class Placement:
 
 
 BITS_PER_KIB = 8 * 1024
-ROOM = ("core.neurons", "core.in_axons", "core.out_axons", "core.synaptic_memory")
-"""Limits without any of which nothing is known of a core's room."""
+ROOM = ("core.neurons", "core.in_axons", "core.out_axons", "core.synaptic_memory", "chip.neurons")
+"""Limits without any of which nothing is known of a chip's room."""
 
 
 def _or_unknown(value: int | None) -> int | str:
@@ -245,6 +247,8 @@ def place(
     chip = qnet.profile if profile is None else load_profile(profile)
     limits, plan = Limits.of(chip), learning_plan(qnet, chip, learning)
     network = qnet if plan is None else plan.qnet
+    require_runs(qnet, chip)
+    check_whole_chip(qnet, chip, limits)
     stored = stored_connections(network, chip)
     needs = population_needs({p.name: p.size for p in network.populations}, stored, plan)
     places = _places(needs, stored, limits)

@@ -10,8 +10,8 @@ from pydantic import Field
 from hypr_neuro.graph.clock import Clock, clock_of_layers
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
-from hypr_neuro.profiles.quantity import Quantity, Strict
-from hypr_neuro.profiles.sections import Chip, Core, Energy, Learning, Precision, Time
+from hypr_neuro.profiles.quantity import Quantity, Strict, told_value
+from hypr_neuro.profiles.sections import Abilities, Chip, Core, Energy, Learning, Precision, Time
 from hypr_neuro.shown import Shown, as_html, as_text
 
 FORMAT_FIELDS = {entry.name for entry in fields(FixedFormat)}
@@ -28,13 +28,14 @@ class Profile(Strict):
     learning: Learning
     core: Core = Field(default_factory=Core)
     chip: Chip = Field(default_factory=Chip)
+    network: Abilities = Field(default_factory=Abilities)
     energy: Energy = Field(default_factory=Energy)
     compilers: tuple[str, ...] = ()
 
     def table(self) -> Shown:
         """Return every number that is stated, with its unit; `hypr-neuro profiles NAME` adds the sources."""
         rows = [
-            (f"{section}.{key}", f"{quantity.value}", quantity.unit)
+            (f"{section}.{key}", told_value(quantity.value), quantity.unit)
             for section, content in self
             if isinstance(content, Strict)
             for key, quantity in content

@@ -62,6 +62,17 @@ def profile_schema() -> dict[str, Any]:
     return schema
 
 
+def merged(name: str | Path) -> dict[str, Any]:
+    """Return a profile's plain data, what it extends filled in; nothing of it is checked yet.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read or is no mapping, an unknown name, and files that extend one another.
+    """
+    return _merged(_find(str(name), None), ())
+
+
 def _find(name: str, relative_to: Path | None) -> Path:
     """Return the file of a name or path; a relative path starts from the folder of the file that extends it."""
     if name.endswith((".yaml", ".yml")):

@@ -11,7 +11,7 @@ from hypr_neuro.profiles.chip import Profile
 from hypr_neuro.profiles.load import parse_profile
 from hypr_neuro.profiles.quantity import unit_of
 
-SECTIONS = ("precision", "learning", "time", "core", "chip", "energy")
+SECTIONS = ("precision", "learning", "time", "core", "chip", "network", "energy")
 BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"
 
 

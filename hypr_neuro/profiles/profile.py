@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from hypr_neuro.profiles.chip import Profile
 from hypr_neuro.profiles.load import load_profile, parse_profile, profile_names, profile_schema
-from hypr_neuro.profiles.quantity import NO_UNIT, UNITS, Quantity, unit_of
-from hypr_neuro.profiles.sections import Chip, Core, Energy, Learning, Precision, Time, error_names
+from hypr_neuro.profiles.quantity import NO_UNIT, UNITS, Quantity, told_value, unit_of
+from hypr_neuro.profiles.sections import Abilities, Chip, Core, Energy, Learning, Precision, Time, error_names
 
 __all__ = [
     "NO_UNIT",
     "UNITS",
+    "Abilities",
     "Chip",
     "Core",
     "Energy",
@@ -29,5 +30,6 @@ __all__ = [
     "parse_profile",
     "profile_names",
     "profile_schema",
+    "told_value",
     "unit_of",
 ]

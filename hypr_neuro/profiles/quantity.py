@@ -19,9 +19,12 @@ UNITS = {
     "bit": ("threshold_shift", "eligibility_fraction", "synaptic_memory"),
     "log2": ("weight_exponent_min", "weight_exponent_max", "bias_exponent_max"),
     "1": ("state_headroom",),
-    "neuron": ("neurons",),
+    "neuron": ("neurons", "hidden", "outputs"),
+    "channel": ("inputs",),
+    "population": ("targets",),
+    "pixel": ("kernel",),
     "axon": ("in_axons", "out_axons"),
-    "synapse": ("fan_in",),
+    "synapse": ("fan_in", "synapses", "hidden_synapses", "hidden_fan_out"),
     "core": ("cores",),
     "byte": ("flash", "ram", "sram", "stack"),
     "pJ": ("neuron_update", "spike_out", "synapse", "axon_out", "weight_update"),
@@ -61,6 +64,13 @@ class Section(Strict):
                 {"given": quantity.unit, "unit": unit},
             )
         return quantity
+
+
+def told_value(value: Any) -> str:
+    """Return a number's value in words: what a list holds stands in a row."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join("×".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v) for v in value)
+    return str(value)
 
 
 class Quantity(Strict, Generic[T]):

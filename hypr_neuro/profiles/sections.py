@@ -7,9 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PositiveInt
 from pydantic_core import PydanticCustomError
 
+from hypr_neuro.errors import like
 from hypr_neuro.numbers.registry import without_record
 from hypr_neuro.profiles.quantity import Bits, Count, Positive, Quantity, Real, Section, Size
 
@@ -40,6 +41,25 @@ def _known_error(name: str) -> str:
 ErrorName = Annotated[str, AfterValidator(_known_error), Field(json_schema_extra={"enum": list(error_names())})]
 
 
+def neuron_names() -> list[str]:
+    """List the neurons that a profile may name: the files of `hypr_neuro/neurons` that define ``MODEL``."""
+    folder = Path(str(files("hypr_neuro.neurons")))
+    # read, not imported, as errors are
+    return sorted(
+        entry.stem for entry in folder.glob("*.py") if re.search(r"^MODEL\b", entry.read_text("utf-8"), re.MULTILINE)
+    )
+
+
+def _known_neuron(name: str) -> str:
+    if name not in neuron_names():
+        told = {"neuron": name, "like": like(name, neuron_names()), "known": ", ".join(neuron_names())}
+        raise PydanticCustomError("unknown_neuron", "unknown neuron '{neuron}'{like}, known: {known}", told)
+    return name
+
+
+NeuronName = Annotated[str, AfterValidator(_known_neuron)]
+
+
 def _default(value: Any, unit: str) -> Any:
     """Return the value of a profile that does not say."""
     return Quantity(value=value, unit=unit, source="default: a profile that does not say")
@@ -53,7 +73,11 @@ class Time(Section):
 
 
 class Precision(Section):
-    """Widths in bits (sign included unless said), rounding and overflow rules."""
+    """Widths in bits (sign included unless said), rounding and overflow rules.
+
+    With `decay_shift_bits` a step takes v >> k from a state v, k of so many bits: decays are powers of two. With
+    `weight_sign` "source" all weights of one source have the same sign.
+    """
 
     weight_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
     weight_exponent_min: Quantity[Annotated[int, Field(ge=-32, le=0)]]
@@ -69,6 +93,8 @@ class Precision(Section):
     bias_mantissa_bits: Bits
     bias_exponent_max: Count
     message_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] | None = None
+    decay_shift_bits: Quantity[Annotated[int, Field(ge=1, le=5)]] | None = None
+    weight_sign: Quantity[Literal["synapse", "source"]] | None = None
 
     @property
     def weight_top(self) -> int:
@@ -113,11 +139,44 @@ class Core(Section):
 
 
 class Chip(Section):
-    """Limits of the whole chip; `flash` and `ram` of one that runs the network as one program, in bytes."""
+    """Limits of the whole chip; `flash` and `ram` of one that runs the network as one program, in bytes.
+
+    `inputs` are channels from outside, `neurons` all neurons; `hidden` are those that are no outputs, on chips that
+    have neurons of their own for either. `synapses` are weights in all, `hidden_synapses` those between hidden
+    neurons, of which one hidden neuron sends to `hidden_fan_out`. `layers` are cores that hold one population each, as
+    pairs of weights and neurons.
+    """
 
     cores: Positive | None = None
+    inputs: Positive | None = None
+    hidden: Positive | None = None
+    outputs: Positive | None = None
+    neurons: Positive | None = None
+    synapses: Positive | None = None
+    hidden_synapses: Positive | None = None
+    hidden_fan_out: Positive | None = None
+    layers: Quantity[tuple[tuple[PositiveInt, PositiveInt], ...]] | None = None
     flash: Size | None = None
     ram: Size | None = None
+
+
+class Abilities(Section):
+    """What a chip can run; an absent key is not stated, and nothing is refused for it.
+
+    `models` are neurons by name. `recurrence` says whether connections may lead back, `bias` whether a neuron has a
+    constant current of its own, without which it takes an input channel that is always on. `current_decay` and
+    `membrane_decay` say whether synaptic currents and membranes of the LIF family forget, `reset` how they are reset.
+    `kernel` is the longest side of a convolution's kernel, `targets` how many populations one may send to.
+    """
+
+    models: Quantity[Annotated[tuple[NeuronName, ...], Field(min_length=1)]] | None = None
+    recurrence: Quantity[bool] | None = None
+    bias: Quantity[bool] | None = None
+    current_decay: Quantity[bool] | None = None
+    membrane_decay: Quantity[bool] | None = None
+    reset: Quantity[Literal["subtract", "zero"]] | None = None
+    kernel: Positive | None = None
+    targets: Positive | None = None
 
 
 class Energy(Section):

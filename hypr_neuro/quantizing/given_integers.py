@@ -28,6 +28,7 @@ from hypr_neuro.neurons.given_integers import require_state_bits
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.numbers.checks import require_number
 from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.abilities import require_runs
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.psi import psi_table_at
@@ -56,6 +57,8 @@ def take_integers(
     ------
     InputError
         Naming population or connection, value, rule and remedy, for integers that the profile has no room for.
+    DoesNotFitError
+        For what the chip cannot run, see `abilities`.
     """
     scales = _checked(network, state_scale or {})
     record: list[dict[str, Any]] = []
@@ -68,7 +71,7 @@ def take_integers(
         record.append(_weight_record(fitted, current_scale[c.target], profile))
         connections.append(QuantizedConnection.of(fitted))
     encoding = network.notes.get("input")
-    return QuantizedNetwork(
+    taken = QuantizedNetwork(
         inputs=int(network.inputs),
         populations=populations,
         connections=tuple(connections),
@@ -78,6 +81,8 @@ def take_integers(
         encoder=None if encoding is None else {"method": AFFINE, **encoding},
         record=record,
     )
+    require_runs(taken, profile)
+    return taken
 
 
 def _checked(network: IntegerNetwork, scales: Mapping[str, float]) -> Mapping[str, float]:

@@ -37,6 +37,7 @@ from hypr_neuro.neurons.base import Conversion, FixedParams
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.numbers.checks import require_number
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.abilities import require_runs
 from hypr_neuro.quantizing.messages import (
     Heard,
     MessageScale,
@@ -49,6 +50,7 @@ from hypr_neuro.quantizing.network import OUTPUT_DECAY, QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.ranges import Calibration, calibrated_ranges, known_weight_ranges
 from hypr_neuro.quantizing.record import conversion_summary
+from hypr_neuro.quantizing.suited import suited
 from hypr_neuro.quantizing.weight_entries import (
     chosen_entries,
     largest_magnitude,
@@ -100,8 +102,9 @@ def quantize_graph(
         Largest weight magnitude to make room for, by connection ("a -> b"), where it is larger than the network's own;
         learning needs it where weights shall grow.
     weight_groups
-        Most groups of one connection, 1 to 4 (default 2); a further one has to halve the weights' squared error. "row"
-        gives each neuron an exponent of its own instead, that of the largest weight that leads to it.
+        Most groups of one connection, 1 to 4 (default 2, 1 where the profile has one exponent); a further one has to
+        halve the weights' squared error. "row" gives each neuron an exponent of its own instead, that of the largest
+        weight that leads to it.
     bias
         Where a constant current goes, to a bias axon ("line") or to the membrane ("membrane"), see above; by default to
         an axon, for netx to the membrane.
@@ -120,6 +123,8 @@ def quantize_graph(
     InputError
         Naming the population or connection, for a neuron without integer form, values outside the profile's range, and
         delays past 63 steps.
+    DoesNotFitError
+        For what the chip cannot run, see `abilities`.
     """
     options: dict[str, Any] = {
         "weight_range": weight_range,
@@ -151,11 +156,16 @@ def convert_graph(
     chip = load_profile(profile)
     for p in graph.populations:
         p.model.require_integer(f"population '{p.name}'")
+    require_runs(graph, chip)
+    record: list[dict[str, Any]] = []
+    graph = suited(graph, chip, record)
     ranges = calibrated_ranges(graph, calibration, state_ranges)
     bias = bias or ("membrane" if target == NETX else "line")
     if bias not in BIASES:
         raise InputError(f"bias = {bias!r}, rule: {' or '.join(BIASES)}")
-    weight_groups = GROUPS if weight_groups is None else weight_groups
+    if weight_groups is None:
+        exponents = chip.precision.weight_exponent_min.value, chip.precision.weight_exponent_max.value
+        weight_groups = GROUPS if exponents[0] < exponents[1] else 1  # groups of one exponent are one group
     if isinstance(weight_groups, bool) or (weight_groups != ROW and weight_groups not in range(1, MOST_GROUPS + 1)):
         raise InputError(f"weight_groups = {weight_groups!r}, rule: 1 to {MOST_GROUPS}, or '{ROW}'")
     if target not in (None, NETX):
@@ -166,6 +176,7 @@ def convert_graph(
     if largest_weight is not None and not 0 < largest_weight < float("inf"):
         raise InputError(f"largest_weight = {largest_weight}, rule: positive and finite")
     conversion = _Conversion(graph, chip, 1 if netx else weight_groups, bias, netx)
+    conversion.record += record
     conversion.weight_range = known_weight_ranges(graph, weight_range)
     conversion.seed = rounding_seed(rounding, seed)
     conversion.limit = float("inf") if largest_weight is None else float(largest_weight)

@@ -20,6 +20,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.quantizing.abilities import require_runs
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
 from hypr_neuro.quantizing.graph_quantize import Origin, convert_graph
@@ -33,6 +34,7 @@ from hypr_neuro.quantizing.ranges import (
     layer_connections,
 )
 from hypr_neuro.quantizing.record import conversion_summary
+from hypr_neuro.quantizing.suited import suited
 from hypr_neuro.quantizing.weights import quantize_weights, rounding_seed
 from hypr_neuro.run import graph_forward
 from hypr_neuro.run.forward import LayerForward, readout
@@ -85,6 +87,8 @@ def quantize(
     InputError
         If a neuron is float only, the data hold fractions, a range is missing, a weight exponent leaves the profile's
         range, or integers do not fit the profile's widths, time or formats.
+    DoesNotFitError
+        For neurons, connections and parameters that the chip cannot run (section `network` of its profile).
     """
     options: dict[str, Any] = {
         "weight_groups": weight_groups,
@@ -129,10 +133,14 @@ def convert(
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
     profile = load_profile(profile)
+    require_runs(net, profile)
+    record: list[dict[str, Any]] = []
+    net = suited(net, profile, record)
     ranges = calibrated_ranges(net, calibration, state_ranges)
+    # a chain's own names are those of its places
+    ranges = {net.name(i): ranges.get(p.name, ranges.get(net.name(i), 0.0)) for i, p in enumerate(net.populations)}
     weights = known_weight_ranges(net, weight_range)
     room = {key: weights[name] for key, name in layer_connections(net).items() if name in weights}
-    record: list[dict[str, Any]] = []
     draws, layers = rounding_seed(rounding, seed), []
     for i, layer in enumerate(net.layers):
         name = net.name(i)

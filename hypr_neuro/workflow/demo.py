@@ -19,6 +19,7 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.report import write_report
 from hypr_neuro.shown import percent_or_error
 from hypr_neuro.workflow import finished, notes, stages, stages_learning
+from hypr_neuro.workflow.chip_task import task_on
 from hypr_neuro.workflow.tasks import Task, for_width, lost_bits, task_for
 
 Advance = Callable[[int, int, str], None]
@@ -76,7 +77,8 @@ def run_demo(
     require_integers(data)
     require_two_classes(data)
     chip = load_profile(profile)
-    folder, task = RunFolder(out), task_for(data)
+    folder = RunFolder(out)
+    task, told = task_on(task_for(data), data, chip)
     total_epochs = epochs or task.epochs
     made_with = finished.made_with(data, chip, seed, total_epochs)
     if finished.holds(folder, made_with):
@@ -88,6 +90,8 @@ def run_demo(
         f"Data '{data.name}': {len(data)} sequences of {data.steps} steps, {data.channels} channels, "
         f"{data.classes} {'targets' if data.regression else 'classes'}"
     )
+    if told:
+        console.say(told)
     with console.progress("train float network (HYPR)") as advance:
         trained = stages.train_stage(
             folder,

@@ -155,6 +155,8 @@ def fit(
     """Build a network by `spec` or the task's and train it; `options` of `train` go before the task's own."""
     net = build(task.spec(data) if spec is None else spec, data, seed, task.start_rate)
     net.freeze(*freeze)
+    for p in net.populations if task.held else ():
+        p.trainable = tuple(name for name in p.trainable if name not in task.held)
     if task.augment:
         data = augment(data, seed=seed, **task.augment)
     settings = {"epochs": task.epochs, "batch_size": task.batch_size, "rate": task.rate} | task.training | options

@@ -63,6 +63,8 @@ class Task:
         was trained in float that could tell.
     fixed_state_range
         Likewise, largest states of "hidden" layers and the "readout".
+    held
+        Neuron parameters that training leaves as they are, since a chip has them so.
     """
 
     network: dict[str, Any]
@@ -83,6 +85,7 @@ class Task:
         default_factory=lambda: {"input": 12.0, "recurrent": 12.0, "readout": 12.0}
     )
     fixed_state_range: dict[str, float] = field(default_factory=lambda: {"hidden": 64.0, "readout": 64.0})
+    held: tuple[str, ...] = ()
 
     def spec(self, data: SequenceData) -> dict[str, Any]:
         """Return the network's spec for this data."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import called, small_data
+from commands import called, refusal, small_data
 
 from hypr_neuro.profiles.profile import load_profile, profile_names
 from hypr_neuro.report.page import render_page
@@ -29,6 +29,12 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "few.npz"
 
 
+def answers(name: str) -> bool:
+    """Whether a chip has readouts, with which the demo's network ends."""
+    models = load_profile(name).network.models
+    return models is None or "li" in models.value
+
+
 def clean(done: subprocess.CompletedProcess[str], *allowed: int) -> None:
     """A command ends well, or with one line of error; a raw exception would not come back from `called` at all."""
     assert done.returncode in (0, *allowed), done.stderr
@@ -42,7 +48,24 @@ def test_the_examples_have_a_profile() -> None:
     assert {load_profile(name).name for name in PROFILES} >= {"loihi2", "own_chip"}
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda name: Path(name).stem)
+@pytest.mark.parametrize("profile", [name for name in PROFILES if not answers(name)], ids=lambda name: Path(name).stem)
+def test_a_chip_without_readouts_is_refused_by_name(profile: str, halves: Path, tmp_path: Path) -> None:
+    """Before anything is trained, and with what to choose instead: one of those that take the demo."""
+    line = refusal("demo", "--data", halves, "--profile", profile, "--out", tmp_path / "run", run=called)
+    assert f"ends in a readout 'li' and profile '{profile}' has none (network.models: lif); train a network" in line
+    offered = line.partition("--profile ")[2].split(", ")
+    assert set(offered) == {name for name in profile_names() if answers(name)}
+    assert not (tmp_path / "run").exists()
+    clean(called("profiles", "show", profile))
+
+
+def test_data_too_large_for_a_chip_are_refused_before_training(tmp_path: Path) -> None:
+    line = refusal("demo", "--profile", "xylo", "--out", tmp_path / "run", run=called)
+    assert "network: 64 input channels, limit 16 (profile 'xylo', chip.inputs); give it fewer channels, or" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if answers(name)], ids=lambda name: Path(name).stem)
 def test_the_demo_and_every_command_run(profile: str, halves: Path, tmp_path: Path) -> None:
     """What a profile cannot do is left out and said in one line; nothing ends in a raw exception."""
     run, chip = tmp_path / "run", load_profile(profile)
@@ -50,7 +73,12 @@ def test_the_demo_and_every_command_run(profile: str, halves: Path, tmp_path: Pa
     clean(demo)
     results = json.loads((run / "report.json").read_text())
     assert results["accuracy"]["integer"] == 1.0  # the task is easy
-    assert results["learning"]["scratch"]["epochs"][-1]["device_accuracy"] > 0.8
+    learns = chip.learning.ability.value != "none"
+    if learns:
+        assert results["learning"]["scratch"]["epochs"][-1]["device_accuracy"] > 0.8
+    else:
+        assert f"On chip: left out, profile '{profile}' cannot learn (learning.ability: none)" in demo.stderr
+    assert ("Network: 'lif'" in demo.stderr) == (chip.network.models is not None)
     if "skipped" in results["lava"]:
         assert f"Lava: left out, {results['lava']['skipped']}" in demo.stderr
     else:
@@ -60,8 +88,9 @@ def test_the_demo_and_every_command_run(profile: str, halves: Path, tmp_path: Pa
     quantized = run / "quantized.h5"
     clean(called("place", quantized))
     clean(called("simulate", quantized, "--network", run / "network.h5"))
-    clean(called("learn", quantized, "--rate", "0.3", "--out", tmp_path / "learned"))
-    clean(called("compare", run / "network.h5", quantized, "--epochs", "1", "--out", tmp_path / "compared"))
+    refused = () if learns else (2,)
+    clean(called("learn", quantized, "--rate", "0.3", "--out", tmp_path / "learned"), *refused)
+    clean(called("compare", run / "network.h5", quantized, "--epochs", "1", "--out", tmp_path / "compared"), *refused)
     for target in chip.compilers:
         # a target may refuse what it cannot say, such as Lava without its package, in one line
         clean(called("compile", quantized, "--target", target, "--out", tmp_path / target), 2)

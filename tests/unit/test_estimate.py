@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 
 import hypr_neuro as hn
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.graph.clock import INPUT
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.float_synapses import FloatSynapses
@@ -201,18 +201,32 @@ def test_figures_of_loihi_alone_are_published() -> None:
     assert known == ["loihi1", "loihi2"]
 
 
-def has_figures(name: str) -> bool:
-    return bool(load_profile(name).energy.model_dump(exclude_none=True))
+def has_figures(name: str) -> tuple[bool, bool]:
+    """Whether a profile states any energy, and any time."""
+    stated = load_profile(name).energy.model_dump(exclude_none=True)
+    times = [key for key in stated if key.endswith("_time")]
+    return len(times) < len(stated), bool(times)
 
 
-@pytest.mark.parametrize("name", profile_names())
+def has_readout(name: str) -> bool:
+    models = load_profile(name).network.models
+    return models is None or "li" in models.value
+
+
+@pytest.mark.parametrize("name", [name for name in profile_names() if not has_readout(name)])
+def test_of_a_chip_that_cannot_run_a_network_nothing_is_estimated(name: str) -> None:
+    with pytest.raises(DoesNotFitError, match=rf"'readout': neuron 'li', rule: lif \(profile '{name}', network.models"):
+        hn.estimate(tiny_chain(), spikes_in(2), name)
+
+
+@pytest.mark.parametrize("name", [name for name in profile_names() if has_readout(name)])
 def test_a_profile_without_figures_alone_says_unknown(name: str) -> None:
     found = hn.estimate(tiny_chain(), spikes_in(2), name)
-    known = has_figures(name)
-    assert (found.energy_nj is not None, found.time_us is not None) == (known, known)
+    energy, time = known = has_figures(name)
+    assert (found.energy_nj is not None, found.time_us is not None) == known
     plain = found.as_dict()
-    assert (plain["inference"]["energy_nj"] == "unknown") == (not known)
-    assert ("energy unknown, time unknown" in repr(found)) == (not known)
+    assert (plain["inference"]["energy_nj"] == "unknown") == (not energy)
+    assert ("energy unknown, time unknown" in repr(found)) == (not energy and not time)
     assert found.synaptic_operations == 9  # counts are known all the same
     assert all(len(line) <= 80 for line in repr(found).splitlines())
     assert len(repr(found).splitlines()) <= 24
