@@ -5,15 +5,32 @@ python tools/make_docs.py
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
+from textwrap import wrap
 
 from hypr_neuro.devices import CAPABILITIES, device_class, device_names
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.profiles.profile import load_profile, profile_names
+from hypr_neuro.profiles.abilities import in_words
+from hypr_neuro.profiles.profile import load_profile, profile_names, told_value
 from hypr_neuro.workflow.describe import describe_profile
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+COMMANDS = (
+    "`hypr-neuro profiles validate FILE...` says all that is wrong in a file, `hypr-neuro profiles diff A B` what two "
+    "profiles state differently, with both sources, and `hypr-neuro profiles schema` prints the JSON schema for "
+    "editors. `hypr-neuro profiles` lists the names, `hypr-neuro profiles show NAME` shows the numbers below."
+)
+RULES = (
+    "A chip that states what it can run (section `network`) is held to it by `quantize` and `place`; limits of the "
+    "whole chip (section `chip`) and of a core are checked by `place`. What is not stated is unknown, and nothing is "
+    "refused for it. `precision.decay_shift_bits` and `precision.weight_sign` change the network as it is quantized: "
+    "decays become powers of two, and weights of the rarer sign of a source 0; `explain` tells each with its error. "
+    "The demonstration runs layers of `lif` on a chip that names its neurons, and is refused where there is no `li`."
+)
 
 
 def profiles_page() -> str:
@@ -28,7 +45,8 @@ def profiles_page() -> str:
         *(Path(__file__).resolve().parents[1] / "examples" / "own_chip.yaml").read_text().strip().splitlines(),
         "```",
         "",
-        "`hypr-neuro profiles FILE` checks it, `hypr-neuro profiles --schema` prints the JSON schema for editors.",
+        *_paragraph(COMMANDS),
+        *_paragraph(RULES)[:-1],
     ]
     for name in profile_names():
         profile = describe_profile(load_profile(name))
@@ -38,11 +56,25 @@ def profiles_page() -> str:
             "",
             profile["description"] + ".",
             "",
+            *_paragraph(_comment(name)),
+            *_paragraph(in_words(load_profile(name))),
             "| key | value | unit | source |",
             "|---|---|---|---|",
         ]
-        parts += [f"| {f['name']} | {f['value']} | {f['unit']} | {f['source']} |" for f in profile["facts"]]
+        parts += [f"| {f['name']} | {told_value(f['value'])} | {f['unit']} | {f['source']} |" for f in profile["facts"]]
     return "\n".join(parts) + "\n"
+
+
+def _comment(name: str) -> str:
+    """Return the comment at the head of a profile's file, as sentences."""
+    lines = (Path(__file__).resolve().parents[1] / "hardware_profiles" / f"{name}.yaml").read_text("utf-8").splitlines()
+    head = takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.lstrip("# ") for line in head)
+
+
+def _paragraph(text: str) -> list[str]:
+    """Return a paragraph of at most 120 columns and an empty line; nothing of no text."""
+    return [*wrap(text, 118, break_long_words=False, break_on_hyphens=False), ""] if text else []
 
 
 def models_page() -> str:

@@ -98,7 +98,11 @@ def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
         return data
     if not isinstance(base, str):
         raise ProfileError(f"profile '{path}': key 'extends' = {base!r}, rule: a name or the path of a .yaml file")
-    return _overlay(_merged(_find(base, path), (*seen, str(path))), data)
+    try:
+        file = _find(base, path)
+    except ProfileError as error:
+        raise ProfileError(f"profile '{path}': key 'extends': {error}") from error
+    return _overlay(_merged(file, (*seen, str(path))), data)
 
 
 def _overlay(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
