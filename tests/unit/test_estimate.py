@@ -197,8 +197,10 @@ def test_figures_of_another_chip_are_said_to_be_that() -> None:
 
 
 def test_figures_of_loihi_alone_are_published() -> None:
-    known = [name for name in ("cortex_m4", "ideal", "loihi1", "loihi2", "spinnaker2") if has_figures(name)]
-    assert known == ["loihi1", "loihi2"]
+    """Energy and time; of ReckOn and ODIN the energy of a synaptic operation alone."""
+    known = {name: has_figures(name) for name in profile_names()}
+    assert [name for name, figures in known.items() if figures == (True, True)] == ["loihi1", "loihi2"]
+    assert [name for name, figures in known.items() if figures == (True, False)] == ["odin", "reckon"]
 
 
 def has_figures(name: str) -> tuple[bool, bool]:
@@ -226,7 +228,7 @@ def test_a_profile_without_figures_alone_says_unknown(name: str) -> None:
     assert (found.energy_nj is not None, found.time_us is not None) == known
     plain = found.as_dict()
     assert (plain["inference"]["energy_nj"] == "unknown") == (not energy)
-    assert ("energy unknown, time unknown" in repr(found)) == (not energy and not time)
+    assert ("inference: energy unknown, time unknown" in repr(found)) == (not energy and not time)
     assert found.synaptic_operations == 9  # counts are known all the same
     assert all(len(line) <= 80 for line in repr(found).splitlines())
     assert len(repr(found).splitlines()) <= 24
