@@ -10,7 +10,7 @@ from hypr_neuro.profiles.quantity import Quantity
 
 
 @dataclass(frozen=True)
-class Difference:
+class ProfileDifference:
     """One key that two profiles state differently; None where a profile does not state it."""
 
     key: str
@@ -26,14 +26,14 @@ class Difference:
         }
 
 
-def differences(first: Profile, second: Profile) -> tuple[list[Difference], list[Difference]]:
+def differences(first: Profile, second: Profile) -> tuple[list[ProfileDifference], list[ProfileDifference]]:
     """Compare two profiles.
 
     Returns
     -------
-    list of Difference
+    list of ProfileDifference
         Keys whose value or unit differs, or which one alone states, in the order of a profile.
-    list of Difference
+    list of ProfileDifference
         Keys of equal value and another source, or chip.
     """
     one, other = _stated(first), _stated(second)
@@ -41,9 +41,9 @@ def differences(first: Profile, second: Profile) -> tuple[list[Difference], list
     for key in dict.fromkeys((*one, *other)):
         a, b = one.get(key), other.get(key)
         if a is None or b is None or (a.value, a.unit) != (b.value, b.unit):
-            numbers.append(Difference(key, a, b))
+            numbers.append(ProfileDifference(key, a, b))
         elif a != b:
-            sources.append(Difference(key, a, b))
+            sources.append(ProfileDifference(key, a, b))
     return numbers, sources
 
 

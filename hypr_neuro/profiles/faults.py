@@ -32,7 +32,7 @@ PARTS = ("value", "unit", "source", "chip")
 
 
 @dataclass(frozen=True)
-class Fault:
+class ProfileFault:
     """One thing that is wrong.
 
     Attributes
@@ -66,7 +66,7 @@ class Fault:
         return asdict(self)
 
 
-def profile_faults(path: str | Path) -> list[Fault]:
+def profile_faults(path: str | Path) -> list[ProfileFault]:
     """Find all faults of a profile's file, of what it extends included; [] if it is a profile.
 
     Parameters
@@ -80,7 +80,7 @@ def profile_faults(path: str | Path) -> list[Fault]:
     except InputError as error:
         told = " ".join(str(error).split())
         remedy = next((remedy for words, remedy in REMEDIES if words in told), "correct the file")
-        return [Fault(file, FILE, "", told.removeprefix(f"profile '{Path(file).resolve()}': "), remedy)]
+        return [ProfileFault(file, FILE, "", told.removeprefix(f"profile '{Path(file).resolve()}': "), remedy)]
     try:
         Profile.model_validate(data)
     except ValidationError as error:
@@ -89,7 +89,7 @@ def profile_faults(path: str | Path) -> list[Fault]:
     return []
 
 
-def _other_units(file: str, data: Mapping[str, Any]) -> list[Fault]:
+def _other_units(file: str, data: Mapping[str, Any]) -> list[ProfileFault]:
     """Return what is in a wrong unit, also where the value is wrong, too: pydantic then looks no further."""
     faults = []
     for section, numbers in data.items():
@@ -101,12 +101,12 @@ def _other_units(file: str, data: Mapping[str, Any]) -> list[Fault]:
     return faults
 
 
-def _wrong_unit(file: str, key: str, given: str, unit: str) -> Fault:
+def _wrong_unit(file: str, key: str, given: str, unit: str) -> ProfileFault:
     rule = f"'{unit}', in which the number is read"
-    return Fault(file, key, f"unit '{given}'", rule, "write the number in this unit")
+    return ProfileFault(file, key, f"unit '{given}'", rule, "write the number in this unit")
 
 
-def _fault(file: str, found: Mapping[str, Any]) -> Fault:
+def _fault(file: str, found: Mapping[str, Any]) -> ProfileFault:
     """Return a finding of pydantic as a fault."""
     place = place_of(found["loc"])
     key = ".".join(map(str, place))
@@ -117,19 +117,23 @@ def _fault(file: str, found: Mapping[str, Any]) -> Fault:
         known = keys_at(Profile, place[:-1])
         near = like(place[-1], known)
         if near:
-            return Fault(file, key, value, f"a known key{near}", "correct its spelling")
+            return ProfileFault(file, key, value, f"a known key{near}", "correct its spelling")
         rule = f"a known key, of {', '.join(known)}" if known else "a known key"
-        return Fault(file, key, value, rule, "take it out, or put it in its section")
+        return ProfileFault(file, key, value, rule, "take it out, or put it in its section")
     if found["type"] == "wrong_unit":
         return _wrong_unit(file, key, found["ctx"]["given"], found["ctx"]["unit"])
     rule = rule_of(found) or str(found["msg"])
-    return Fault(file, key, value, rule, _remedy(found["type"]))
+    return ProfileFault(file, key, value, rule, _remedy(found["type"]))
 
 
-def _missing(file: str, key: str, last: str) -> Fault:
+def _missing(file: str, key: str, last: str) -> ProfileFault:
     if last in PARTS:
-        return Fault(file, key, "", "a number has value, unit and source; this one is missing", f"add its {last}")
-    return Fault(file, key, "", "is needed and missing", "add it, or begin with extends: and a profile that has it")
+        return ProfileFault(
+            file, key, "", "a number has value, unit and source; this one is missing", f"add its {last}"
+        )
+    return ProfileFault(
+        file, key, "", "is needed and missing", "add it, or begin with extends: and a profile that has it"
+    )
 
 
 def _remedy(kind: str) -> str:
