@@ -35,6 +35,7 @@ _MODULES = {
     "encode": "data",
     "estimate": "placement.estimate:estimate_network",
     "evaluate": "train.loop",
+    "find_widths": "studies.widths",
     "float_trace": "traces.float_trace",
     "from_lava": "compilers.lava.from_lava",
     "gradients": "train.gradients",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from hypr_neuro.sim.learning.learn import LearnOptions, learn
     from hypr_neuro.sim.simulator import Simulator
     from hypr_neuro.studies.api import study
+    from hypr_neuro.studies.widths import find_widths
     from hypr_neuro.traces.float_trace import float_trace
     from hypr_neuro.traces.trace import Trace
     from hypr_neuro.train.gradients import gradients
@@ -126,6 +128,7 @@ __all__ = [
     "encode",
     "estimate",
     "evaluate",
+    "find_widths",
     "float_trace",
     "from_lava",
     "gradients",

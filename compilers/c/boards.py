@@ -137,7 +137,7 @@ def _remedies(name: str, memory: MemoryUse, network: Any) -> list[str]:
         found += ["fewer synapses"] * (WEIGHTS in parts)
         found += ["fewer neurons"] * any(part in (PARAMETERS, STATES) for part in parts)
         if WEIGHTS in parts and isinstance(network, QuantizedNetwork):
-            wide = network.profile.precision.weight_top > BYTE_TOP
+            wide = max(network.weight_top(c) for c in network.connections) > BYTE_TOP
             found += ["weights of a byte (precision.weight_bits: 8)"] * wide
     if name == LEARNING:
         found.append("leave learning out")

@@ -112,7 +112,7 @@ def check_network(qnet: QuantizedNetwork, largest: int = 1) -> None:
     largest : magnitude of the input values
     """
     check_delay(qnet)
-    bits = qnet.profile.precision.weight_bits.value
+    bits = max(qnet.weight_bits(c) for c in qnet.connections)
     if bits > WEIGHT_BITS:
         raise InputError(
             f"profile '{qnet.profile.name}': precision.weight_bits = {bits}, rule for Lava: at most "

@@ -20,7 +20,7 @@ from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses, Weights
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.place import CoreUse, Placement, place
-from hypr_neuro.profiles.profile import Quantity
+from hypr_neuro.profiles.quantity import Quantity
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection
 

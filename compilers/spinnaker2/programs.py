@@ -18,7 +18,8 @@ from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.files.store import write_text
 from hypr_neuro.placement.place import Placement, place
 from hypr_neuro.placement.program import MemoryUse, ProgramUse
-from hypr_neuro.profiles.profile import Profile, Quantity
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.quantity import Quantity
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
 

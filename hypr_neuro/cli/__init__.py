@@ -24,7 +24,7 @@ GROUPS = {
     "Start here": ("demo", "data", "profiles"),
     "Networks": ("train", "import", "export"),
     "Integers on a chip": ("quantize", "place", "fit", "compile", "simulate", "learn"),
-    "What came out": ("compare", "study", "faults", "diff", "report"),
+    "What came out": ("compare", "study", "widths", "faults", "diff", "report"),
     "Hardware": ("serve",),
 }
 """The commands in the order of the work; one that stands in no group comes last."""

@@ -45,6 +45,7 @@ DEVICES = files_of("hypr_neuro.devices", "DEVICE")
 ENCODERS = ("rate", "latency", "thermometer", "scan", "level_crossing")
 FEEDBACKS = ("symmetric", "random")
 INTEGRATORS = ("euler", "exact")
+METHODS = ("max", "percentile", "mse", "accuracy")
 LOSSES = (
     "per_step_cross_entropy",
     "last_step",

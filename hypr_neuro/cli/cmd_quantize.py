@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hypr_neuro.cli.choices import ROUNDINGS, choice
+from hypr_neuro.cli.choices import METHODS, ROUNDINGS, choice
 from hypr_neuro.cli.console import command
 from hypr_neuro.cli.networks import check_same_network
 from hypr_neuro.cli.options import (
@@ -38,6 +38,8 @@ AS_GRAPH = "Chip, converted as a graph"
 EXAMPLES = (
     "hypr-neuro quantize runs/a/network.h5 --profile loihi2",
     "hypr-neuro quantize runs/a/network.h5 --override precision.weight_bits=4",
+    "hypr-neuro quantize runs/a/network.h5 --override precision.weight_bits@readout=4",
+    "hypr-neuro quantize runs/a/network.h5 --plan runs/a/plan.yaml --out runs/mixed",
     "hypr-neuro quantize runs/a/network.h5 --weight-groups row --out runs/g",
 )
 
@@ -105,6 +107,37 @@ def run(
             rich_help_panel=AS_GRAPH,
         ),
     ] = None,
+    method: Annotated[
+        str | None,
+        choice(
+            METHODS,
+            "--calibration-method",
+            help="How far integers of weights reach: to the largest (the default), a percentile, where their squared "
+            "error is least, or where validation samples are answered best.",
+            rich_help_panel=CHIP,
+        ),
+    ] = None,
+    percentile: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Of --calibration-method percentile (default: 99.9).", rich_help_panel=CHIP),
+    ] = None,
+    headroom: Annotated[
+        float | None,
+        typer.Option(
+            "--weight-headroom",
+            metavar="X",
+            help="Ranges of weights are so many times what these need, for learning (default: 1).",
+            rich_help_panel=CHIP,
+        ),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Widths of single populations and connections, as `hypr-neuro widths` writes them.",
+            rich_help_panel=CHIP,
+        ),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Run folder; created if need be (default: the network's own).")
@@ -136,6 +169,10 @@ def run(
         "bias": bias,
         "target": target,
         "largest_weight": largest,
+        "calibration_method": method,
+        "percentile": percentile,
+        "weight_headroom": headroom,
+        "plan": plan,
     }
     options = {key: value for key, value in graph_options.items() if value is not None}
     options |= {} if not weight_range else {"weight_range": _numbers("--weight-range", weight_range)}

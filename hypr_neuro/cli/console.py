@@ -46,7 +46,7 @@ def command(function: F) -> F:
         except MemoryError:
             fail("not enough memory for this call; use fewer samples or a smaller batch", as_json)
         except KeyboardInterrupt:
-            resumes = function.__module__.rpartition("_")[2] in ("train", "learn", "demo", "study", "faults")
+            resumes = function.__module__.rpartition("_")[2] in ("train", "learn", "demo", "study", "faults", "widths")
             hint = "; given again, the same command goes on from where it was last saved" if resumes else ""
             print(f"interrupted{hint}", file=sys.stderr)
             if as_json:

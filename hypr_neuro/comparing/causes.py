@@ -9,7 +9,8 @@ from typing import Any
 from hypr_neuro.comparing.widening import Widening
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.override import overridden
-from hypr_neuro.profiles.profile import Profile, Quantity
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.quantity import Quantity
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LARGEST_RATE, LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan

@@ -209,8 +209,8 @@ def dead_share(integer: Array, real: Array) -> float:
 
 def saturated_weights(qnet: QuantizedNetwork) -> Shares:
     """Share of the mantissas at ±(2^(weight_bits - 1) - 1), by connection."""
-    top = qnet.profile.precision.weight_top
-    return {name: float((np.abs(m) == top).mean()) for name, m in qnet.weights().items()}
+    tops = {name: qnet.weight_top(c) for name, c in zip(qnet.connection_names(), qnet.connections, strict=True)}
+    return {name: float((np.abs(m) == tops[name]).mean()) for name, m in qnet.weights().items()}
 
 
 def clip_shares(learner: Learner, steps: int) -> Shares:

@@ -72,7 +72,7 @@ class UpdateProbe:
     ) -> None:
         self.options, self.per_epoch, self.every, self.seen = options, per_epoch, every, 0
         self.records: list[UpdateRecord] = []
-        self.top = qnet.profile.precision.weight_top
+        self.top = max(qnet.weight_top(c) for c in qnet.connections)
         self.edges = np.linspace(-self.top - 0.5, self.top + 0.5, bins + 1)
         self.weights, self.parameters = self._rule(options, options.rate), self._rule(options, options.parameter_rate)
 

@@ -133,6 +133,11 @@ class Widening:
 
 def _refuse(qnet: QuantizedNetwork) -> None:
     """Raise InputError for a network of which no wider form is known."""
+    if qnet.profile.rules:
+        raise InputError(
+            f"profile '{qnet.profile.name}' has rules of single widths ({', '.join(qnet.profile.rules)}), rule: one "
+            "width for all, since the split of a gap by cause widens all alike; quantize with the chip's own widths"
+        )
     sends = [c.name for c in qnet.connections if c.message_bits is not None]
     if sends:
         raise InputError(

@@ -92,8 +92,9 @@ def with_weights(
                 f"weights of {name}: {array.dtype} of shape {array.shape}, rule: integers of shape {held[name].shape}"
             )
     if isinstance(network, QuantizedNetwork):
-        top = network.profile.precision.weight_top
+        tops = {n: network.weight_top(c) for n, c in zip(network.connection_names(), network.connections, strict=True)}
         for name, array in weights.items():
+            top = tops[name]
             largest = max(int(array.max(initial=0)), -int(array.min(initial=0)))
             if largest > top:
                 raise InputError(f"weights of {name}: magnitudes up to {largest}, rule: at most {top}")

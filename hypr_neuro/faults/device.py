@@ -16,7 +16,7 @@ from hypr_neuro.faults.events import jittered
 from hypr_neuro.faults.kinds import KINDS, Faults
 from hypr_neuro.faults.learner import FaultyLearner
 from hypr_neuro.faults.neurons import broken_neurons, with_broken
-from hypr_neuro.faults.weights import faulty_weights
+from hypr_neuro.faults.weights import faulty_weights, widths_of
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
@@ -81,7 +81,7 @@ class FaultyDevice(DeviceBase):
         if not faults.in_weights:
             return self.inner.run(x, record, on_block)
         held = self.inner.read()["weights"]
-        changed = faulty_weights(held, faults, RUN, int(prepared.quantized.profile.precision.weight_bits.value))
+        changed = faulty_weights(held, faults, RUN, widths_of(prepared.quantized))
         if self._beyond_learning(changed):
             return self._run_beside(changed, x, record, on_block)
         self.inner.write(changed)
@@ -155,8 +155,7 @@ def with_faults(name: str, faults: Faults, **options: Any) -> Device:
 def faulty_network(qnet: QuantizedNetwork, faults: Faults) -> QuantizedNetwork:
     """Return a copy as the faults leave it before it learns: broken neurons, weights that have changed once."""
     broken = with_broken(qnet, broken_neurons(qnet, faults)).copy()
-    bits = int(qnet.profile.precision.weight_bits.value)
-    for name, weights in faulty_weights(broken.weights(), faults, RUN, bits).items():
+    for name, weights in faulty_weights(broken.weights(), faults, RUN, widths_of(qnet)).items():
         broken.weights()[name][...] = weights
     return broken
 

@@ -15,7 +15,7 @@ from hypr_neuro.faults.drawing import POWER, draw
 from hypr_neuro.faults.events import jittered
 from hypr_neuro.faults.kinds import Faults
 from hypr_neuro.faults.neurons import threshold_row
-from hypr_neuro.faults.weights import faulty_weights
+from hypr_neuro.faults.weights import faulty_weights, widths_of
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.chip_learner import (
@@ -97,7 +97,7 @@ class FaultyLearner(ChipLearner):
     def _change_weights(self, number: int) -> None:
         held = self.inner.read((WEIGHTS,))[WEIGHTS]
         held = {name: held[name] for name in self.learning if name in held}
-        changed = faulty_weights(held, self.faults, number, self.plan.weight_bits)
+        changed = faulty_weights(held, self.faults, number, widths_of(self.plan.qnet))
         if changed:
             self.inner.write({WEIGHTS: changed})
 

@@ -39,6 +39,7 @@ SECTIONS = (
     "devices",
     "causes",
     "faults",
+    "widths",
     "raster",
     "commands",
 )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
-from hypr_neuro.profiles.profile import Profile, Quantity
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.quantity import Quantity
 
 UNKNOWN = "unknown"
 SAMPLE, STEP = "sample", "step at most"

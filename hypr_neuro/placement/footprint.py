@@ -47,19 +47,18 @@ class StoredBytes:
 def footprint_of(network: IntegerNetwork | HasInteger) -> StoredBytes:
     """Return what a network keeps; see the module."""
     if isinstance(network, QuantizedNetwork):
-        bits = int(network.profile.precision.state_bits.value)
-        own = int(network.profile.precision.weight_bits.value)
-        weights = sum(_stored(c.mantissa) * own for c in network.connections)
+        widths = {p.name: int(network.profile.of(p.name).precision.state_bits.value) for p in network.populations}
+        weights = sum(_stored(c.mantissa) * network.weight_bits(c) for c in network.connections)
         populations: Any = network.populations
     else:
         integer = network if isinstance(network, IntegerNetwork) else network.integer()
-        bits = WORD_BITS
+        widths = {p.name: WORD_BITS for p in integer.populations}
         always_on = sum(c.shape[0] for c in integer.synapses if c.always_on is not None)
         weights = sum(_stored(c.weights) * _width(c.weights) for c in integer.synapses) + always_on * WORD_BITS
         populations = integer.populations
-    numbers = sum(len(p.model.fixed_per_neuron) * p.size for p in populations)
-    states = sum(p.model.d * p.size for p in populations)
-    return StoredBytes(_bytes(weights), _bytes(numbers * bits), _bytes(states * bits))
+    numbers = sum(len(p.model.fixed_per_neuron) * p.size * widths[p.name] for p in populations)
+    states = sum(p.model.d * p.size * widths[p.name] for p in populations)
+    return StoredBytes(_bytes(weights), _bytes(numbers), _bytes(states))
 
 
 def _stored(weights: Any) -> int:

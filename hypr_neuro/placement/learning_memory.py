@@ -25,7 +25,7 @@ feedback is drawn again each time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import prod
@@ -92,7 +92,9 @@ def population_memory(plan: LearningPlan, i: int) -> LayerMemory:
     learning = tuple(_learning(c) for c in layer.incoming if c.learns)
     signals = _signals(plan, layer) if layer.active else ()
     times = LearningTimes(layer.waiting, signals, layer.active, plan.passes_down(i))
-    weights = sum(int(c.weights().size) for c in layer.incoming)  # those of a convolution once
+    weights = dict[int, int]()
+    for c in layer.incoming:  # those of a convolution once
+        weights[c.weight_bits] = weights.get(c.weight_bits, 0) + int(c.weights().size)
     network = _network(layer.model, layer.size, weights, layer.widths)
     sizes = _Sizes(layer.name, layer.model, layer.size, layer.size, len(layer.parameters))
     return replace(_memory(sizes, learning, layer.widths, times, plan.options), network=network)
@@ -116,7 +118,8 @@ def part_memory(whole: LayerMemory, plan: LearningPlan, held: Sequence[int], neu
         replace(c, synapses=count, rows=count if c.listed else neurons)
         for c, count in zip(whole.learning, held, strict=True)
     )
-    kept = _kept(learning, whole, neurons, plan.options.rule, plan.layers[0].widths.accumulator_bits)
+    accumulator = next(layer.widths.accumulator_bits for layer in plan.layers if layer.name == whole.name)
+    kept = _kept(learning, whole, neurons, plan.options.rule, accumulator)
     return replace(whole, neurons=neurons, learning=learning, layer=kept, network={})
 
 
@@ -161,7 +164,7 @@ def _of_shape(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOpti
     whole = shape.layer_neurons or shape.neurons
     sizes = _Sizes(layer_name(i, len(shapes)), shape.model, shape.neurons, whole, shape.parameters)
     weights = shape.neurons * sum(m for _, m in columns)
-    network = _network(shape.model, shape.neurons, weights, widths)
+    network = _network(shape.model, shape.neurons, {widths.weight_bits: weights}, widths)
     return replace(_memory(sizes, learning, widths, times, options), network=network)
 
 
@@ -279,11 +282,12 @@ def _kept_by_rule(c: LearningConnection, name: str, accumulator_bits: int) -> En
     return {f"{c.key} {state}": (prod(here[state]), array.bits) for state, array in wide.items()}
 
 
-def _network(model: NeuronModel, neurons: int, weights: int, widths: Widths) -> Entries:
-    """Count weights, states and the integers of each neuron (as wide as a state: some are thresholds)."""
+def _network(model: NeuronModel, neurons: int, weights: Mapping[int, int], widths: Widths) -> Entries:
+    """Count weights by their bits, states and the integers of each neuron (as wide as a state: some are thresholds)."""
     bits = widths.state_bits
+    one = len(weights) == 1
     return {
-        "weights": (weights, widths.weight_bits),
+        **{"weights" if one else f"weights of {width} bits": (count, width) for width, count in weights.items()},
         "states": (neurons * model.d, bits),
         "parameters": (neurons * len(model.fixed_per_neuron), bits),
     }
@@ -291,3 +295,9 @@ def _network(model: NeuronModel, neurons: int, weights: int, widths: Widths) -> 
 
 def _present(entries: Entries) -> Entries:
     return {name: (count, width) for name, (count, width) in entries.items() if count and width}
+
+
+def neuron_bits(model: NeuronModel, neurons: int, profile: Profile) -> int:
+    """Count the bits of states and parameters of so many neurons, which they have without learning, too."""
+    entries = _network(model, neurons, {}, layer_widths(profile, readout=model.readout))
+    return sum(count * width for count, width in entries.values())

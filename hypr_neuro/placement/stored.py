@@ -190,7 +190,7 @@ def _stored(name: str, c: QuantizedConnection, qnet: QuantizedNetwork, chip: Pro
         source_size=int(matrix.shape[1]) - int(c.bias_axon),
         neurons=int(matrix.shape[0]),
         bias_axon=c.bias_axon,
-        weight_bits=int(chip.precision.weight_bits.value),
+        weight_bits=chip.precision.stored_weight_bits if c.weight_bits is None else c.weight_bits,
         largest_delay=c.largest_delay,
         starts=matrix.indptr if listed else None,
         indices=matrix.indices if listed else None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from hypr_neuro.graph.clock import Clock, clock_of_layers
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
 from hypr_neuro.profiles.quantity import Quantity, Strict, told_value
+from hypr_neuro.profiles.rules import WidthRule, as_mapping, check_rules, chosen_numbers, with_rules
 from hypr_neuro.profiles.sections import Abilities, Chip, Core, Energy, Learning, Precision, Time
 from hypr_neuro.shown import Shown, as_html, as_text
 
@@ -19,7 +20,11 @@ FORMAT_FIELDS = {entry.name for entry in fields(FixedFormat)}
 
 
 class Profile(Strict):
-    """One chip; `compilers` names the formats it takes."""
+    """One chip.
+
+    `compilers` names the formats it takes, `rules` other widths of single populations and connections, see
+    `profiles.rules`.
+    """
 
     name: str = Field(min_length=1)
     description: str
@@ -31,6 +36,21 @@ class Profile(Strict):
     network: Abilities = Field(default_factory=Abilities)
     energy: Energy = Field(default_factory=Energy)
     compilers: tuple[str, ...] = ()
+    rules: dict[str, WidthRule] = Field(default_factory=dict)
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _in_order(cls, value: Any) -> Any:
+        return as_mapping(value)
+
+    @model_validator(mode="after")
+    def _narrower(self) -> Profile:
+        check_rules(self)
+        return self
+
+    def of(self, *names: str) -> Profile:
+        """Return the profile of a population or connection that has any of these names: the rules are applied."""
+        return with_rules(self, chosen_numbers(self.rules, names)) if self.rules else self
 
     def table(self) -> Shown:
         """Return every number that is stated, with its unit; `hypr-neuro profiles NAME` adds the sources."""
@@ -40,6 +60,11 @@ class Profile(Strict):
             if isinstance(content, Strict)
             for key, quantity in content
             if isinstance(quantity, Quantity)
+        ]
+        rows += [
+            (f"{key}@{name}", f"{quantity.value}", quantity.unit)
+            for name, rule in self.rules.items()
+            for key, quantity in rule.numbers().items()
         ]
         return Shown(f"Profile '{self.name}': {self.description}", ("key", "value", "unit"), rows)
 
@@ -57,13 +82,14 @@ class Profile(Strict):
         weight_range
             Largest magnitude of its weights.
         """
-        given = {key: quantity.value for key, quantity in self.precision if key in FORMAT_FIELDS}
+        given = {key: quantity.value for key, quantity in self.precision if key in FORMAT_FIELDS - {"weight_bits"}}
         return FixedFormat(
             **given,
             state_range=state_range,
             weight_range=weight_range,
             headroom=self.precision.state_headroom.value,
             rounding=ROUNDING[self.precision.state_rounding.value],
+            weight_bits=max(self.precision.stored_weight_bits, 2),  # binary weights reach as far as those of 2 bits
             psi_bits=self.learning.psi_bits.value,
         )
 
@@ -89,4 +115,10 @@ class Profile(Strict):
 
     def dump(self) -> dict[str, Any]:
         """Return plain data, as written in the YAML file with everything inherited filled in."""
-        return self.model_dump(mode="json", exclude_none=True)
+        data = self.model_dump(mode="json", exclude_none=True)
+        if self.precision.weight_levels == type(self.precision).model_fields["weight_levels"].default:
+            del data["precision"]["weight_levels"]
+        rules = [{"at": name, **rule} for name, rule in data.pop("rules").items()]
+        if rules:
+            data["rules"] = rules
+        return data

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypr_neuro.profiles.chip import Profile
-from hypr_neuro.profiles.quantity import Quantity
+from hypr_neuro.profiles.quantity import Quantity, Section
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,12 @@ def differences(first: Profile, second: Profile) -> tuple[list[ProfileDifference
 
 
 def _stated(profile: Profile) -> dict[str, Quantity[Any]]:
-    return {
+    stated = {
         f"{name}.{key}": quantity
         for name, section in profile
-        if not isinstance(section, (str, tuple))
+        if isinstance(section, Section)
         for key, quantity in section
         if isinstance(quantity, Quantity)
     }
+    rules = {f"{key}@{name}": number for name, rule in profile.rules.items() for key, number in rule.numbers().items()}
+    return stated | rules

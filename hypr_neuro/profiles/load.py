@@ -13,6 +13,7 @@ from hypr_neuro.errors import ProfileError, among
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.spec import describe
 from hypr_neuro.profiles.chip import Profile
+from hypr_neuro.profiles.rules import as_mapping
 
 
 def profile_names() -> list[str]:
@@ -102,7 +103,16 @@ def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
         file = _find(base, path)
     except ProfileError as error:
         raise ProfileError(f"profile '{path}': key 'extends': {error}") from error
-    return _overlay(_merged(file, (*seen, str(path))), data)
+    start = _merged(file, (*seen, str(path)))
+    for part in (data, start):
+        if "rules" in part:
+            part["rules"] = as_mapping(part["rules"])
+    if isinstance(data.get("rules"), dict) and isinstance(start.get("rules"), dict):
+        # a later rule wins: those of this file come last
+        for name in data["rules"]:
+            if name in start["rules"]:
+                start["rules"][name] = start["rules"].pop(name)
+    return _overlay(start, data)
 
 
 def _overlay(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""A profile with single numbers changed, by dotted name: ``precision.weight_bits=4``."""
+"""A profile with single numbers changed, by dotted name: ``precision.weight_bits=4``.
+
+With ``@`` and a pattern of names behind the key it is a rule (`profiles.rules`) of single populations or connections:
+``precision.weight_bits@layers.0.recurrent=4``.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,11 @@ from hypr_neuro.files.yaml_file import parse_yaml
 from hypr_neuro.profiles.chip import Profile
 from hypr_neuro.profiles.load import parse_profile
 from hypr_neuro.profiles.quantity import unit_of
+from hypr_neuro.profiles.rules import RULE_KEYS, as_mapping
 
 SECTIONS = ("precision", "learning", "time", "core", "chip", "network", "energy")
+MOST_NAMED = 4
+"""Changes that a profile's name tells one by one."""
 BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"
 
 
@@ -26,7 +33,8 @@ def overridden(profile: Profile, changes: Mapping[str, Any]) -> Profile:
     profile
         Stays as it is.
     changes
-        Values by "section.key", such as {"precision.weight_bits": 4}; None takes a limit away.
+        Values by "section.key", such as {"precision.weight_bits": 4}; None takes a limit, or a number of a rule, away.
+        "section.key@pattern" is a rule and comes after those that the profile has.
 
     Raises
     ------
@@ -38,17 +46,37 @@ def overridden(profile: Profile, changes: Mapping[str, Any]) -> Profile:
     if not changes:
         return profile
     data, known = profile.dump(), profile_keys()
+    data["rules"] = as_mapping(data.get("rules", []))
     source = f"given in place of that of '{profile.name}'"
-    for key, value in _with_fraction(profile, changes).items():
-        if key not in known:
-            raise InputError(f"override: unknown key {among(key, known)}")
+    for changed, value in _with_fraction(profile, changes).items():
+        key, at, pattern = changed.partition("@")
+        keys = list(RULE_KEYS) if at else known
+        if key not in keys:
+            raise InputError(f"override: unknown key {among(key, keys)}")
         section, name = key.split(".")
+        part = _rule(data, pattern).setdefault(section, {}) if at else data[section]
         if value is None:
-            data[section].pop(name, None)
+            part.pop(name, None)
         else:
-            data[section][name] = {"value": value, "unit": unit_of(name), "source": source}
-    data["name"] = f"{profile.name} with {', '.join(f'{key}={value}' for key, value in changes.items())}"
+            part[name] = {"value": value, "unit": unit_of(name), "source": source}
+    data["rules"] = {pattern: rule for pattern, rule in data["rules"].items() if any(rule.values())}
+    data["name"] = f"{profile.name} with {_told(changes)}"
     return parse_profile(data, data["name"])
+
+
+def _rule(data: dict[str, Any], pattern: str) -> dict[str, Any]:
+    """Return the rule of a pattern, which becomes the last one."""
+    rules = data["rules"]
+    rules[pattern] = rules.pop(pattern, {})
+    rule: dict[str, Any] = rules[pattern]
+    return rule
+
+
+def _told(changes: Mapping[str, Any]) -> str:
+    """Name changes, of many single populations and connections how many."""
+    own = [f"{key}={value}" for key, value in changes.items() if "@" not in key]
+    rules = [f"{key}={value}" for key, value in changes.items() if "@" in key]
+    return ", ".join([*own, *(rules if len(rules) <= MOST_NAMED else [f"{len(rules)} rules"])])
 
 
 def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
@@ -56,8 +84,12 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        rule = f"override {text}: rule: SECTION.KEY=VALUE, such as precision.weight_bits=4"
-        if not (key.count(".") == 1 and equals and value):
+        rule = (
+            f"override {text}: rule: SECTION.KEY=VALUE, such as precision.weight_bits=4, or SECTION.KEY@NAME=VALUE, "
+            "such as precision.weight_bits@layers.0.recurrent=4"
+        )
+        name, at, pattern = key.partition("@")
+        if not (name.count(".") == 1 and equals and value and (pattern or not at)):
             raise InputError(rule)
         if key in changes:
             raise InputError(f"override {key}: given twice, rule: once")

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from hypr_neuro.errors import like
 from hypr_neuro.numbers.registry import without_record
 from hypr_neuro.profiles.quantity import Bits, Count, Positive, Quantity, Real, Section, Size
+from hypr_neuro.profiles.rules import LEVEL_BITS, WeightLevels
 
 
 def _errors_folder() -> Path:
@@ -79,7 +80,8 @@ class Precision(Section):
     `weight_sign` "source" all weights of one source have the same sign.
     """
 
-    weight_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
+    weight_bits: Quantity[Annotated[int, Field(ge=1, le=16)]]
+    weight_levels: WeightLevels = _default("integers", "-")
     weight_exponent_min: Quantity[Annotated[int, Field(ge=-32, le=0)]]
     weight_exponent_max: Quantity[Annotated[int, Field(ge=0, le=32)]]
     state_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
@@ -98,8 +100,13 @@ class Precision(Section):
 
     @property
     def weight_top(self) -> int:
-        """Largest magnitude of a weight's integer, 2^(weight_bits - 1) - 1."""
-        return (1 << (self.weight_bits.value - 1)) - 1
+        """Largest magnitude of a weight's integer, see `quantizing.levels.top_of`."""
+        return max((1 << (self.stored_weight_bits - 1)) - 1, 1)
+
+    @property
+    def stored_weight_bits(self) -> int:
+        """Bits in which a weight is stored: `weight_bits`, of ternary weights 2, of binary ones 1."""
+        return LEVEL_BITS.get(self.weight_levels.value, int(self.weight_bits.value))
 
 
 class Learning(Section):

@@ -228,7 +228,7 @@ def _population(p: FloatPopulation, q: QuantizedPopulation, qnet: QuantizedNetwo
     if p.model.learned is not None:
         per_neuron = dict(zip(p.model.fixed_per_neuron, q.per_neuron, strict=True))
         constants = q.named_constants()
-        start = at_state_scale(q.model, p.params, q.state_scale, qnet.profile).per_neuron
+        start = at_state_scale(q.model, p.params, q.state_scale, qnet.profile.of(q.name)).per_neuron
         read_values(result, constants, start, per_neuron)
     return result
 

@@ -28,11 +28,13 @@ from hypr_neuro.neurons.given_integers import require_state_bits
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.numbers.checks import require_number
 from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.rules import check_names
 from hypr_neuro.quantizing.abilities import require_runs
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection, QuantizedPopulation
 from hypr_neuro.quantizing.psi import psi_table_at
 from hypr_neuro.quantizing.record import conversion_summary
+from hypr_neuro.quantizing.width_plan import rule_names, stored_bits
 
 DT = 1e-3
 """Of a step in seconds: integers do not say it, and nothing that they compute depends on it."""
@@ -62,14 +64,18 @@ def take_integers(
     """
     scales = _checked(network, state_scale or {})
     record: list[dict[str, Any]] = []
-    populations = tuple(_population(p, network, profile, scales.get(p.name), record) for p in network.populations)
+    check_names(profile, [p.name for p in network.populations], rule_names(network))
+    populations = tuple(
+        _population(p, network, profile.of(p.name), scales.get(p.name), record) for p in network.populations
+    )
     current_scale = {p.name: p.current_scale for p in populations}
     connections = []
     for c in network.synapses:
         _check_message(c, profile)
-        fitted = _fitted(_in_step(c, network, profile), profile)
-        record.append(_weight_record(fitted, current_scale[c.target], profile))
-        connections.append(QuantizedConnection.of(fitted))
+        own = profile.of(c.name, c.target)
+        fitted = _fitted(_in_step(c, network, profile), own)
+        record.append(_weight_record(fitted, current_scale[c.target], own))
+        connections.append(replace(QuantizedConnection.of(fitted), weight_bits=stored_bits(own, profile)))
     encoding = network.notes.get("input")
     taken = QuantizedNetwork(
         inputs=int(network.inputs),
@@ -181,7 +187,7 @@ def _fitted(c: Synapses, profile: Profile) -> Synapses:
             return c if raised == 0 else _moved(c, raised)
     raise InputError(
         f"connection {c.name}: weights {given.min()}..{given.max()} · 2^{exponent}, rule: ±{p.weight_top} "
-        f"(precision.weight_bits {p.weight_bits.value}) times 2^{low}..2^{high} (precision.weight_exponent_min, "
+        f"(precision.weight_bits {p.stored_weight_bits}) times 2^{low}..2^{high} (precision.weight_exponent_min, "
         f"precision.weight_exponent_max) on profile '{profile.name}'; scale weights and threshold, or give a profile "
         f"of your own, which extends '{profile.name}' (precision.weight_bits {_needed_bits(largest, spare)} holds them)"
     )
@@ -234,5 +240,5 @@ def _weight_record(c: Synapses, current_scale: float, profile: Profile) -> dict[
     entries = _entries(c.weights)
     if not entries.size:
         entries = np.zeros(1, np.int64)
-    rule = f"weight as given, {profile.precision.weight_bits.value} bits, exponent {c.exponent}"
+    rule = f"weight as given, {profile.precision.stored_weight_bits} bits, exponent {c.exponent}"
     return conversion_summary(c.target, _unchanged(c.source, entries, current_scale / 2.0 ** int(c.exponent), rule))

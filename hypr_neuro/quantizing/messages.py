@@ -57,12 +57,15 @@ class Heard:
         Most synapses of a neuron, over all connections that bring messages.
     current_scale
         Of the target, by what a unit of the source's output is as a message.
+    top
+        Largest mantissa of the connection, 0 for the chip's.
     """
 
     name: str
     weight: float
     fan_in: int
     current_scale: Callable[[float], float]
+    top: int = 0
 
 
 def message_limit(name: str, connection: str, profile: Profile) -> int:
@@ -180,7 +183,7 @@ def _at(bits: int, needed: int, state_scale: float) -> MessageScale:
 def _exponent(chosen: MessageScale, h: Heard, profile: Profile) -> float:
     """Return the exponent that the connection's weights need at this scale, a real number."""
     real = max(h.weight, 1e-30) * h.current_scale(chosen.scale) / chosen.scale
-    return float(np.log2(real / profile.precision.weight_top))
+    return float(np.log2(real / (h.top or profile.precision.weight_top)))
 
 
 def _exponent_fits(chosen: MessageScale, h: Heard, profile: Profile) -> bool:
@@ -189,4 +192,4 @@ def _exponent_fits(chosen: MessageScale, h: Heard, profile: Profile) -> bool:
 
 def _sum_fits(chosen: MessageScale, h: Heard, profile: Profile) -> bool:
     up = max(int(np.ceil(_exponent(chosen, h, profile))), 0)
-    return h.fan_in * profile.precision.weight_top * 2.0 ** (chosen.bits + up) < 2.0**ROOM_BITS
+    return h.fan_in * (h.top or profile.precision.weight_top) * 2.0 ** (chosen.bits + up) < 2.0**ROOM_BITS

@@ -20,11 +20,14 @@ from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.graph.tables import network_table
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.levels import top_of
 from hypr_neuro.quantizing.network_file import KIND, contents, load_network
 from hypr_neuro.quantizing.parts import (
+    Connection,
     QuantizedConnection,
     QuantizedLayer,
     QuantizedPopulation,
+    check_width_of,
     neurons_of,
     require_arrays,
 )
@@ -90,6 +93,7 @@ class QuantizedNetwork:
                 f"connection {c.name}",
                 {"weights" if c.dense else "sparse weights": (c.mantissa, (sizes[c.target], pre + int(c.bias_axon)))},
             )
+            check_width_of(c, self.profile)
 
     def __repr__(self) -> str:
         populations = ", ".join(f"'{p.name}' of {p.size} {p.model.name}" for p in self.populations)
@@ -133,6 +137,7 @@ class QuantizedNetwork:
                     QuantizedConnection(
                         mantissa=c.mantissa,
                         exponent=c.exponent,
+                        weight_bits=c.weight_bits,
                         source=source if key == "input" else name,
                         target=name,
                         bias_axon=layer.bias_axon and key == "input",
@@ -242,6 +247,14 @@ class QuantizedNetwork:
     def weight_step(self, c: QuantizedConnection) -> float:
         """Return the real size of one mantissa unit of a connection."""
         return self.population(c.target).weight_step(c) * self.message_scale(c)
+
+    def weight_bits(self, c: Connection) -> int:
+        """Return the bits in which a weight of a connection is stored."""
+        return self.profile.precision.stored_weight_bits if c.weight_bits is None else c.weight_bits
+
+    def weight_top(self, c: Connection) -> int:
+        """Return the largest magnitude of a mantissa of a connection, also while it learns."""
+        return top_of(self.weight_bits(c))
 
     def weights(self) -> dict[str, Array]:
         """Return the mantissas of every connection by name, of CSR the stored ones; not copies."""

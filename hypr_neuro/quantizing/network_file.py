@@ -68,6 +68,7 @@ def contents(qnet: StoredIntegers) -> tuple[dict[str, Any], dict[str, Array]]:
                 "current": c.current,
                 "message_bits": c.message_bits,
                 "trainable": c.trainable,
+                **({} if c.weight_bits is None else {"weight_bits": c.weight_bits}),
                 **shift_entry(c.message_shift),
                 **matrix_entry(c.mantissa),
             }
@@ -141,6 +142,7 @@ def _loaded_connection(i: int, entry: dict[str, Any], arrays: dict[str, Array]) 
         message_bits=entry["message_bits"],
         trainable=entry.get("trainable", True),
         message_shift=entry.get("message_shift"),
+        weight_bits=entry.get("weight_bits"),
     )
 
 

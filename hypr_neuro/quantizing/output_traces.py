@@ -30,6 +30,11 @@ def trace_name(output: str) -> str:
     return f"{output} (trace)"
 
 
+def is_trace(name: str) -> bool:
+    """Tell whether a population is the trace of an output."""
+    return name.endswith(trace_name(""))
+
+
 def with_output_traces(qnet: QuantizedNetwork) -> QuantizedNetwork:
     """Return the network with a trace behind each output that spikes, as its outputs; it shares all arrays.
 
@@ -79,7 +84,7 @@ def _trace(name: str, n: int, qnet: QuantizedNetwork, scale: float) -> Quantized
 def _one_to_one(output: str, n: int, qnet: QuantizedNetwork, scale: float) -> QuantizedConnection:
     from scipy.sparse import csr_array
 
-    bits = int(qnet.profile.precision.weight_bits.value)
+    bits = qnet.profile.precision.stored_weight_bits
     if bits < 2:
         raise InputError(
             f"output '{output}' spikes, profile '{qnet.profile.name}' has weights of {bits} bits "

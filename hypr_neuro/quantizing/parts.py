@@ -14,14 +14,20 @@ from hypr_neuro.graph.ends import Endpoints
 from hypr_neuro.graph.integer import Population, Synapses, Weights
 from hypr_neuro.neurons.base import PSI_ENTRIES, NeuronModel
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.levels import top_of
 
 
 @dataclass
 class Connection:
-    """Weights (post, pre), int64 mantissas; a step's sum Σ m z is shifted by `exponent` (a negative one floors)."""
+    """Weights (post, pre), int64 mantissas; a step's sum Σ m z is shifted by `exponent` (a negative one floors).
+
+    `weight_bits` is the width in which a weight is stored, None for that of the chip.
+    """
 
     mantissa: Weights
     exponent: int
+    weight_bits: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -33,7 +39,7 @@ class QuantizedConnection(Endpoints, Connection):
     mantissa : (post, pre) int64
         Dense or CSR; with `bias_axon` one more column, of an input that is always on. A bias axon of its own has that
         column alone, dense.
-    exponent
+    exponent, weight_bits
         As of `Connection`.
     source, target
         A population's name, the source may be "input".
@@ -247,6 +253,25 @@ class QuantizedLayer(QuantizedNeurons):
         """Return the connections by name: "input" and, if there is one, "recurrent"."""
         connections = {"input": self.input}
         return connections if self.recurrent is None else connections | {"recurrent": self.recurrent}
+
+
+def check_width_of(c: QuantizedConnection, profile: Profile) -> None:
+    """Raise InputError for weights stored in more bits than the chip has, or beyond the bits in which they are."""
+    own, bits = profile.precision.stored_weight_bits, c.weight_bits
+    if bits is None:
+        return
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= own:
+        raise InputError(
+            f"connection {c.name}: weights of {bits!r} bits, rule: 1 to {own}, which profile '{profile.name}' has "
+            "(precision.weight_bits); quantize for this profile"
+        )
+    entries, top = c.entries(), top_of(bits)
+    if entries.size and (entries.max() > top or entries.min() < -top or (bits == 1 and not entries.all())):
+        levels = "-1 or 1" if bits == 1 else f"±{top}"
+        raise InputError(
+            f"connection {c.name}: weights {entries.min()}..{entries.max()}, rule: {levels}, which {bits} bit(s) hold; "
+            "quantize the network again"
+        )
 
 
 def require_arrays(where: str, expected: Mapping[str, tuple[Any, tuple[int, ...]]]) -> None:

@@ -6,6 +6,7 @@ Every step is recorded (value, scale, integer, rounding, clips); `QuantizedNetwo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +21,13 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import integer_model
 from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.profiles.rules import check_names
 from hypr_neuro.quantizing.abilities import require_runs
+from hypr_neuro.quantizing.chosen_clipping import best_clipping
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
-from hypr_neuro.quantizing.graph_quantize import Origin, convert_graph
+from hypr_neuro.quantizing.graph_conversion import Origin
+from hypr_neuro.quantizing.graph_quantize import convert_graph
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer
 from hypr_neuro.quantizing.ranges import (
@@ -35,7 +39,9 @@ from hypr_neuro.quantizing.ranges import (
 )
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.suited import suited
-from hypr_neuro.quantizing.weights import quantize_weights, rounding_seed
+from hypr_neuro.quantizing.weight_calibration import PERCENTILE, WeightCalibration, joint_range
+from hypr_neuro.quantizing.weights import PLAIN, quantize_weights, rounding_seed
+from hypr_neuro.quantizing.width_plan import WidthPlan, as_plan, rule_names, stored_bits
 from hypr_neuro.run import graph_forward
 from hypr_neuro.run.forward import LayerForward, readout
 
@@ -53,6 +59,10 @@ def quantize(
     rounding: str = "nearest",
     seed: int = 0,
     state_scale: Mapping[str, float] | None = None,
+    calibration_method: str | None = None,
+    percentile: float | None = None,
+    weight_headroom: float | None = None,
+    plan: WidthPlan | Mapping[str, Any] | str | Path | None = None,
 ) -> QuantizedNetwork:
     """Make the integers of a network for a profile.
 
@@ -81,15 +91,32 @@ def quantize(
     state_scale
         Of an integer network, by population: the power of two for which state_int = state · scale, where its integers
         leave that open, as those of a readout `li` do. Errors of outputs are taken at it.
+    calibration_method, percentile, weight_headroom
+        How far mantissas reach, by default "max", 99.9 and 1; see `weight_calibration`. "accuracy" chooses by the
+        accuracy on the validation samples of `calibration`, see `chosen_clipping`.
+    plan
+        Widths of single populations and connections, a `WidthPlan`, its file, or rules by name such as
+        {"layers.0.recurrent": {"weight_bits": 4}}; they become rules of the profile. What a plan says of the options
+        above holds where they are left out.
 
     Raises
     ------
     InputError
         If a neuron is float only, the data hold fractions, a range is missing, a weight exponent leaves the profile's
-        range, or integers do not fit the profile's widths, time or formats.
+        range, integers do not fit the profile's widths, time or formats, or a rule or a plan names what the network
+        does not have.
     DoesNotFitError
         For neurons, connections and parameters that the chip cannot run (section `network` of its profile).
     """
+    if plan is not None:
+        read = as_plan(plan)
+        read.check(net)
+        profile = load_profile(profile, read.changes())
+        weight_groups = read.options.get("weight_groups") if weight_groups is None else weight_groups
+        calibration_method = calibration_method or read.options.get("calibration_method")
+        percentile = read.options.get("percentile") if percentile is None else percentile
+        weight_headroom = read.options.get("weight_headroom") if weight_headroom is None else weight_headroom
+    reach = {"calibration_method": calibration_method, "percentile": percentile, "weight_headroom": weight_headroom}
     options: dict[str, Any] = {
         "weight_groups": weight_groups,
         "bias": bias,
@@ -97,7 +124,7 @@ def quantize(
         "largest_weight": largest_weight,
     }
     if isinstance(net, IntegerNetwork) or (hasattr(net, "integer") and not isinstance(net, (QuantizedNetwork, type))):
-        _refuse_options({**options, "calibration": calibration, "weight_range": weight_range})
+        _refuse_options({**options, **reach, "calibration": calibration, "weight_range": weight_range})
         return take_integers(
             as_integer(cast("IntegerNetwork | HasInteger", net))[0], load_profile(profile), state_scale
         )
@@ -106,7 +133,15 @@ def quantize(
     if state_scale is not None:
         net.check()
         raise InputError("state_scale is of integer networks, this is a float one; its scales come from calibration")
-    qnet, _ = convert(net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, **options)
+    options |= {"weight_range": weight_range, "rounding": rounding, "seed": seed}
+    chosen = WeightCalibration(
+        calibration_method or "max",
+        PERCENTILE if percentile is None else percentile,
+        1.0 if weight_headroom is None else weight_headroom,
+    )
+    if chosen.method == "accuracy":
+        chosen = best_clipping(net, load_profile(profile), calibration, chosen, partial(convert, **options))
+    qnet, _ = convert(net, profile, calibration, chosen=chosen, **options)
     warn_of(of_zeros(qnet.record))
     return qnet
 
@@ -119,6 +154,7 @@ def convert(
     weight_range: Mapping[str, float] | None = None,
     rounding: str = "nearest",
     seed: int = 0,
+    chosen: WeightCalibration = PLAIN,
     **options: Any,
 ) -> tuple[QuantizedNetwork, tuple[Origin, ...]]:
     """Do what `quantize` does of a float network, without warnings; return also where each connection comes from.
@@ -128,7 +164,7 @@ def convert(
     net.check()
     if _as_graph(net, options):
         return convert_graph(
-            net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, **options
+            net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, chosen=chosen, **options
         )
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
@@ -136,6 +172,7 @@ def convert(
     require_runs(net, profile)
     record: list[dict[str, Any]] = []
     net = suited(net, profile, record)
+    check_names(profile, [p.name for p in net.populations], rule_names(net))
     ranges = calibrated_ranges(net, calibration, state_ranges)
     # a chain's own names are those of its places
     ranges = {net.name(i): ranges.get(p.name, ranges.get(net.name(i), 0.0)) for i, p in enumerate(net.populations)}
@@ -145,7 +182,7 @@ def convert(
     for i, layer in enumerate(net.layers):
         name = net.name(i)
         of_layer = {k.rsplit(".", 1)[1]: v for k, v in room.items() if k.rsplit(".", 1)[0] == name}
-        layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record, draws))
+        layers.append(_quantize_layer(name, layer, profile, ranges[name], of_layer, record, draws, chosen))
     qnet = QuantizedNetwork.from_layers(layers, profile, net.dt, net.encoder, record)
     _freeze(net, qnet)
     return qnet, _origins(net, qnet)
@@ -222,17 +259,36 @@ def _quantize_layer(
     weight_range: Mapping[str, float],
     record: list[dict[str, Any]],
     seed: int | None,
+    chosen: WeightCalibration,
 ) -> QuantizedLayer:
     matrices = {"input": _input_matrix(layer)} | ({} if layer.recurrent is None else {"recurrent": layer.recurrent})
-    room = {k: max(float(np.abs(m).max()), weight_range.get(k, 0.0)) for k, m in matrices.items()}
-    number_format = profile.fixed_format(state_range, max(room.values()))
+    own = {k: profile.of(f"{name}.{k}", name) for k in matrices}
+    shift = {k: chosen.shifts.get(f"{name}.{k}", 0) for k in matrices}
+    room = {k: chosen.room(m, weight_range.get(k, 0.0), own[k], shift[k]) for k, m in matrices.items()}
+    of_neurons = profile.of(name)
+    weights_reach = joint_range(((room[k], own[k]) for k in matrices), of_neurons)
+    number_format = of_neurons.fixed_format(state_range, weights_reach)
     model = integer_model(layer.model, number_format)
     fixed = model.to_integers(layer.params, number_format)
     record += [conversion_summary(name, c) for c in fixed.conversions]
     connections = {
-        k: quantize_weights(name, k, m, fixed.current_scale, room[k], profile, record, seed)
+        k: quantize_weights(
+            name,
+            k,
+            m,
+            fixed.current_scale,
+            room[k],
+            own[k],
+            record,
+            seed,
+            calibration=chosen,
+            wanted=weight_range.get(k, 0.0),
+            shift=shift[k],
+        )
         for k, m in matrices.items()
     }
+    for k, c in connections.items():
+        c.weight_bits = stored_bits(own[k], profile)
     return QuantizedLayer(
         model=model,
         input=connections["input"],

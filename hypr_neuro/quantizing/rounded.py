@@ -21,7 +21,7 @@ from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.float_params import float_params
-from hypr_neuro.quantizing.graph_quantize import Origin
+from hypr_neuro.quantizing.graph_conversion import Origin
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection
 from hypr_neuro.quantizing.weight_entries import stored_entries, with_entries

@@ -17,14 +17,52 @@ A weight that learns then keeps the room of its row, where one in a group of sma
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 
+from hypr_neuro.graph.convolution import Convolution
+from hypr_neuro.graph.float_synapses import FloatSynapses
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.levels import least_error_exponent, top_of
 
+ROW = "row"
 LEAST_GAIN = 2.0
+EXPONENTS = 64
+"""No step of a row is further from 1 than so many halvings."""
 OCTAVES = 10
 """Ends of groups lie at most so many halvings below the largest weight."""
+
+
+def groups_of(
+    c: FloatSynapses, stored: Array, bits: int, groups: int | str, *, limit: float, scale: float | None
+) -> list[Array]:
+    """Return masks of a connection's stored weights, each of those that have an exponent together.
+
+    Parameters
+    ----------
+    c, stored
+        The connection and its weights.
+    bits
+        Of a mantissa.
+    groups
+        Most groups, or "row".
+    limit
+        Larger weights become the largest mantissa.
+    scale
+        Units of the sum for a weight of 1, where exponents are those of least squared error; None where they are those
+        of the largest weight.
+    """
+    top = top_of(bits)
+    if isinstance(groups, int):  # binary weights have no 0, so that every one has a size
+        return split_by_size(stored, top, 1 if bits == 1 else groups)
+    if isinstance(c.weights, Convolution):  # the weights of a kernel lead to many neurons
+        return split_by_size(stored, top, 1)
+    matrix: Any = c.weights
+    rows = np.indices(stored.shape)[0] if c.dense else np.repeat(np.arange(c.shape[0]), np.diff(matrix.indptr))
+    if scale is not None:
+        return split_by_step(stored * scale, rows, bits)
+    return split_by_row(np.minimum(np.abs(stored), limit), rows, top)
 
 
 def split_by_size(weights: Array, top: int, groups: int) -> list[Array]:
@@ -70,6 +108,20 @@ def split_by_row(weights: Array, rows: Array, top: int) -> list[Array]:
         return [np.ones(weights.shape, np.bool_)]
     of_weight = step[rows].reshape(weights.shape)
     return [of_weight == s for s in steps]
+
+
+def split_by_step(weights: Array, rows: Array, bits: int) -> list[Array]:
+    """Return masks as `split_by_row`, of the rows whose least squared error is at one exponent.
+
+    `weights` are in units of the sum, so that steps are those of the chip; `bits` are those of a mantissa.
+    """
+    flat, of_row = weights.ravel(), rows.ravel()
+    order = np.argsort(of_row, kind="stable")
+    starts = np.flatnonzero(np.diff(of_row[order], prepend=-1))
+    step = np.full(int(of_row.max(initial=0)) + 1, -EXPONENTS)
+    for row in np.split(order, starts[1:]) if order.size else ():
+        step[of_row[row[0]]] = least_error_exponent(flat[row], bits, -EXPONENTS, EXPONENTS)
+    return [step[rows].reshape(weights.shape) == s for s in np.unique(step[of_row])[::-1]]
 
 
 def rounding_error(weights: Array, top: int) -> float:

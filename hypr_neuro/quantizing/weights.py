@@ -12,10 +12,13 @@ from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import whole
 from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.levels import to_mantissas
 from hypr_neuro.quantizing.parts import Connection
 from hypr_neuro.quantizing.record import conversion_summary
+from hypr_neuro.quantizing.weight_calibration import MANY_LEVELS, WeightCalibration
 
 ROUNDINGS = ("nearest", "stochastic")
+PLAIN = WeightCalibration()
 
 
 def quantize_weights(
@@ -27,8 +30,14 @@ def quantize_weights(
     profile: Profile,
     record: list[dict[str, Any]],
     seed: int | None = None,
+    *,
+    calibration: WeightCalibration = PLAIN,
+    wanted: float = 0.0,
+    shift: int = 0,
 ) -> Connection:
-    """Compute m = round(w · current_scale / 2^e) with the smallest exponent e at which the largest weight fits.
+    """Compute m = round(w · current_scale / 2^e) with the smallest exponent e at which `room` fits.
+
+    Where the calibration says so, e is the exponent of least squared error instead.
 
     Parameters
     ----------
@@ -41,11 +50,13 @@ def quantize_weights(
     room
         The largest weight magnitude to make room for; larger ones are clipped.
     profile
-        Its weight bits and range of exponents.
+        Of the connection: its weight bits, levels and range of exponents.
     record
         The conversion is appended.
     seed
         Rounds stochastically with this seed; None rounds to the nearest.
+    calibration, wanted, shift
+        How exponents of least squared error are chosen, see `WeightCalibration.exponent`; `wanted` in real units.
 
     Raises
     ------
@@ -53,9 +64,12 @@ def quantize_weights(
         If the exponent is outside the profile's range.
     """
     p = profile.precision
-    top = p.weight_top
+    top, bits = p.weight_top, p.stored_weight_bits
     low, high = p.weight_exponent_min.value, p.weight_exponent_max.value
-    needed = int(np.ceil(np.log2(max(room * current_scale / top, 2.0**low))))
+    if calibration.by_error(profile):
+        needed = calibration.exponent(matrix * current_scale, wanted * current_scale, profile, shift)
+    else:
+        needed = int(np.ceil(np.log2(max(room * current_scale / top, 2.0**low))))
     if needed > high:
         raise InputError(
             f"{layer}.{key}: largest weight {room:.4g} needs weight exponent {needed}, rule: {low}..{high} "
@@ -63,11 +77,19 @@ def quantize_weights(
         )
     scale = current_scale / 2.0**needed
     exact = rounded(matrix * scale, seed, f"{layer}.{key}")
-    mantissa = np.clip(exact, -top, top).astype(np.int64)
-    rule = f"weight, {p.weight_bits.value} bits, exponent {needed}"
-    clipped = int(np.count_nonzero(exact != mantissa))
+    mantissa = to_mantissas(exact, bits)
+    rule = f"weight, {_width(profile)}, exponent {needed}"
+    clipped = int(np.count_nonzero(np.abs(exact) > top))
     record.append(conversion_summary(layer, Conversion(key, matrix, scale, mantissa, said_of(seed), clipped, rule)))
     return Connection(mantissa, needed)
+
+
+def _width(profile: Profile) -> str:
+    """Tell the bits, or the few levels, of weights."""
+    bits, levels = profile.precision.stored_weight_bits, profile.precision.weight_levels.value
+    if bits == 1:
+        return "binary"
+    return f"{bits} bits" if levels == MANY_LEVELS else levels
 
 
 def rounded(values: Array, seed: int | None, name: str) -> Array:

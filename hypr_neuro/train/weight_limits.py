@@ -19,7 +19,8 @@ import numpy as np
 
 from hypr_neuro.graph.network import Network
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.quantizing.graph_quantize import GROUPS, Origin
+from hypr_neuro.quantizing.graph_conversion import Origin
+from hypr_neuro.quantizing.graph_quantize import GROUPS
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.weight_entries import largest_magnitude, with_entries
 from hypr_neuro.quantizing.weight_groups import OCTAVES, split_by_size
@@ -42,14 +43,15 @@ def weight_limits(
     groups
         Most groups of a connection's weights, `weight_groups` of `quantize`; None for its default.
     """
-    steps = dict[int, float]()
+    steps, tops = dict[int, float](), dict[int, int]()
     for c, origin in zip(qnet.connections, origins, strict=True):
         if isinstance(origin, int):
-            steps[origin] = max(steps.get(origin, 0.0), qnet.weight_step(c))
+            steps[origin], tops[origin] = max(steps.get(origin, 0.0), qnet.weight_step(c)), qnet.weight_top(c)
     chain = any(c.bias_axon and not c.bias_alone for c in qnet.connections) or (net.is_chain and groups is None)
     count = 1 if chain else GROUPS if groups is None else groups
-    top, limits = qnet.profile.precision.weight_top, dict[int, float]()
+    limits = dict[int, float]()
     for place, step in steps.items():
+        top = tops[place]
         values = _values(net, place, chain)
         errors = [_error(values, step * 2.0**-k, top, count if isinstance(count, int) else 1) for k in range(OCTAVES)]
         best = int(np.argmin(errors))

@@ -10,7 +10,8 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.float_population import FloatPopulation
 from hypr_neuro.graph.network import Network
-from hypr_neuro.profiles.profile import Profile, Quantity
+from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.quantity import Quantity
 
 
 def describe_data(data: SequenceData) -> dict[str, Any]:
@@ -65,6 +66,10 @@ def describe_profile(profile: Profile) -> dict[str, Any]:
     """Return every number of a profile with unit and source."""
     facts = []
     for group, fields in profile.dump().items():
-        if isinstance(fields, dict):
+        if isinstance(fields, dict) and group != "rules":
             facts += [{"name": f"{group}.{key}", **q, "source": _source(q)} for key, q in fields.items()]
+    for name, rule in profile.rules.items():
+        for key, number in rule.numbers().items():
+            plain = number.model_dump(mode="json", exclude_none=True)
+            facts.append({"name": f"{key}@{name}", **plain, "source": number.told_source})
     return {"name": profile.name, "description": profile.description, "facts": facts}

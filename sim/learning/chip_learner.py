@@ -15,6 +15,7 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.numbers.fixed_point import largest_in
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import check_input
 from hypr_neuro.sim.learning.from_data import told_of
@@ -234,14 +235,21 @@ class ChipLearner(ABC):
             raise InputError(
                 f"write {kind}: {name} is {array.dtype} of shape {array.shape}, rule: integers of shape {held.shape}"
             )
-        tops = {
-            WEIGHTS: self.plan.weight_top,
-            ELIGIBILITIES: (1 << (self.plan.layers[-1].widths.eligibility_bits - 1)) - 1,
-            PARAMETERS: (1 << 31) - 1,
-        }
+        top = self._largest(kind, name)
         largest = max(int(array.max(initial=0)), -int(array.min(initial=0)))
-        if largest > tops[kind]:
-            raise InputError(f"write {kind}: {name} holds magnitudes up to {largest}, rule: at most {tops[kind]}")
+        if largest > top:
+            raise InputError(f"write {kind}: {name} holds magnitudes up to {largest}, rule: at most {top}")
+
+    def _largest(self, kind: str, name: str) -> int:
+        """Return the largest magnitude that a number of a kind may have, by the name of its array."""
+        connections = [(layer, c) for layer in self.plan.layers for c in layer.incoming if c.name == name]
+        if kind == WEIGHTS and connections:
+            return connections[0][1].weight_top
+        if kind == ELIGIBILITIES:
+            of = [layer for layer, _ in connections] or [la for la in self.plan.layers if la.name == name]
+            bits = [layer.widths.eligibility_bits for layer in of or self.plan.layers]
+            return largest_in(max(bits))
+        return (1 << 31) - 1
 
     @abstractmethod
     def _write(self, numbers: Mapping[str, Mapping[str, Array]]) -> None:

@@ -157,5 +157,6 @@ def feedback_weight(seed: Any, above: Any, place: Any, weight_bits: Any) -> Any:
 
 def random_feedback(seed: int, above: int, rows: int, columns: int, weight_bits: int) -> Array:
     """Draw the fixed (rows, columns) matrix in place of the weights of layer `above`."""
+    weight_bits = max(weight_bits, 2)  # -1 or 1 reach as far as numbers of 2 bits
     draws = [feedback_weight(seed, above, place, weight_bits) for place in range(rows * columns)]
     return np.array(draws, dtype=np.int64).reshape(rows, columns)

@@ -11,6 +11,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.quantizing.levels import top_of
 from hypr_neuro.quantizing.parts import QuantizedConnection
 
 
@@ -60,6 +61,8 @@ class Incoming:
         The first of its synapses among those of a neuron that learn.
     scale : int
         log2 of what one unit of the source's output is as a message; 0 of spikes and of the input.
+    weight_bits : int
+        In which a weight is stored.
     """
 
     place: int
@@ -73,6 +76,12 @@ class Incoming:
     learns: bool
     first: int
     scale: int = 0
+    weight_bits: int = 8
+
+    @property
+    def weight_top(self) -> int:
+        """Largest magnitude of a weight, also while it learns."""
+        return top_of(self.weight_bits)
 
     @property
     def message(self) -> tuple[int, int] | None:

@@ -46,6 +46,8 @@ class Tensor:
         Bits that each entry keeps below its integer, 0 of a parameter.
     incoming : int
         Place of the connection among those to the population, 0 of a parameter.
+    weight_bits : int
+        In which a weight is stored, 0 of a parameter.
     """
 
     layer: int
@@ -58,6 +60,7 @@ class Tensor:
     place: int | None = None
     residual_bits: int = 0
     incoming: int = 0
+    weight_bits: int = 0
 
     @property
     def parameter(self) -> bool:
@@ -141,6 +144,11 @@ class LayerPlan:
     def layer(self) -> QuantizedLayer:
         """Its integers in a chain of layers; InputError where the network is none."""
         return self.network.layers[self.index]
+
+    @property
+    def bits_from_below(self) -> int:
+        """Bits of the weights of the first forward connection, in a chain that from the layer below."""
+        return next(c.weight_bits for c in self.incoming if c.forward)
 
     @property
     def model(self) -> NeuronModel:

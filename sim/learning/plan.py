@@ -20,7 +20,7 @@ from hypr_neuro.graph.convolution import Convolution
 from hypr_neuro.graph.integer import SUM_BITS
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.quantizing.output_traces import with_output_traces
+from hypr_neuro.quantizing.output_traces import is_trace, with_output_traces
 from hypr_neuro.sim.learning.counter import MOST_LAYERS, PARAMETER_TENSORS
 from hypr_neuro.sim.learning.feedback import random_feedback
 from hypr_neuro.sim.learning.incoming import Incoming, incoming_name
@@ -60,7 +60,9 @@ class LearningPlan:
     signal_shifts : tuple of int
         For each population but the last the shift after which the feedback fits its signals.
     error : str
-        Name of the outputs' error. weight_bits, momentum_bits, residual_bits : of the profile
+        Name of the outputs' error.
+    weight_bits, momentum_bits, residual_bits : int
+        Of the connection that has most, and of the profile.
 
     Raises
     ------
@@ -87,7 +89,8 @@ class LearningPlan:
         widths = layer_widths(qnet.profile, readout=True)
         self.qnet, self.options, self.clock = qnet, options, qnet.clock
         self.error = str(qnet.profile.learning.error.value)
-        self.weight_bits, self.momentum_bits = widths.weight_bits, widths.momentum_bits
+        self.weight_bits = max(qnet.weight_bits(c) for c in qnet.connections)
+        self.momentum_bits = widths.momentum_bits
         self.residual_bits = widths.residual_bits
         self._reached = reached_populations(qnet)
         layers: list[LayerPlan] = []
@@ -98,7 +101,7 @@ class LearningPlan:
         if self.lowest == len(self.layers):
             raise InputError("no connection learns, rule: at least one, on a way to an output; choose other layers")
         self.tensors = tuple(t for layer in self.layers for t in self._tensors(layer))
-        self.signal_scales = SignalScales(self.layers, qnet.connections, self.weight_top, self.error_bits)
+        self.signal_scales = SignalScales(self.layers, qnet.connections, self.error_bits)
         self.signal_shifts = tuple(self.signal_scales.of(i).shift for i in range(len(self.layers) - 1))
         if options.targets != "labels":
             self.check_free_errors()
@@ -133,8 +136,8 @@ class LearningPlan:
 
     @property
     def weight_top(self) -> int:
-        """Largest magnitude of a weight."""
-        return self.qnet.profile.precision.weight_top
+        """Largest magnitude of a weight of any connection."""
+        return max(self.qnet.weight_top(c) for c in self.qnet.connections)
 
     @cached_property
     def error_fraction(self) -> int:
@@ -197,6 +200,7 @@ class LearningPlan:
                 learns=learns,
                 first=0,
                 scale=round(log2(qnet.message_scale(c))),
+                weight_bits=qnet.weight_bits(c),
             )
             result.append(incoming)
         return _side_by_side(result)
@@ -212,7 +216,9 @@ class LearningPlan:
         if active:
             self._check_neurons(i, learns)
         output = name in qnet.outputs
-        widths = layer_widths(qnet.profile, readout=output, state_scale=neurons.state_scale)
+        # a trace behind an output has the chip's own widths
+        profile = qnet.profile if is_trace(name) else qnet.profile.of(name)
+        widths = layer_widths(profile, readout=output, state_scale=neurons.state_scale)
         return LayerPlan(
             i,
             name,
@@ -254,7 +260,21 @@ class LearningPlan:
         for k, c in enumerate(layer.incoming):
             if c.learns:
                 rows, columns = c.shape
-                tensors.append(Tensor(i, c.name, c.key, c.number, rows, columns, c.first, None, self.residual_bits, k))
+                tensors.append(
+                    Tensor(
+                        i,
+                        c.name,
+                        c.key,
+                        c.number,
+                        rows,
+                        columns,
+                        c.first,
+                        None,
+                        self.residual_bits,
+                        k,
+                        c.weight_bits,
+                    )
+                )
         for q, p in enumerate(layer.parameters):
             number = layer.first_parameter_number + p.place
             tensors.append(Tensor(i, f"{layer.name}.{p.name}", p.name, number, layer.size, 1, q, p.place))
@@ -284,7 +304,8 @@ class LearningPlan:
         Those of the profile's rules are not: their magnitudes sum to 2 at most.
         """
         readouts = [self.layers[i] for i in self.outputs if self.active(i)]
-        return all(self.signal_scales.largest_feedback(r, r.size).bit_length() <= PRODUCT_BITS for r in readouts)
+        sums = (self.signal_scales.largest_feedback(r, r.size, self.weight_top) for r in readouts)
+        return all(largest.bit_length() <= PRODUCT_BITS for largest in sums)
 
     @cached_property
     def largest_input(self) -> int:
@@ -300,7 +321,7 @@ class LearningPlan:
             room, each = (1 << SUM_BITS) - 1, 0
             room -= 2 * self.noise[i] if self.noise else 0
             for c in layer.incoming:
-                reach, bias = c.largest_sum(self.weight_top)
+                reach, bias = c.largest_sum(c.weight_top)
                 if c.source == INPUT:
                     each += reach
                     room -= bias
@@ -308,7 +329,7 @@ class LearningPlan:
                     room -= reach * c.largest_message + bias + c.half
             if room < each or room < 0:
                 raise InputError(
-                    f"{layer.name}: weights of {self.weight_top} · 2^exponent would let sums reach "
+                    f"{layer.name}: weights of up to {self.weight_top} · 2^exponent would let sums reach "
                     f"2^{SUM_BITS}, rule: below, as learning may raise any weight; use fewer inputs or a narrower "
                     "precision.weight_bits"
                 )
@@ -325,7 +346,7 @@ class LearningPlan:
         if self.options.feedback == "symmetric":
             return None
         return tuple(
-            random_feedback(self.options.seed, above.index, above.size, above.layer.inputs, self.weight_bits)
+            random_feedback(self.options.seed, above.index, above.size, above.layer.inputs, above.bits_from_below)
             for above in self.layers[1:]
         )
 
@@ -343,7 +364,7 @@ class LearningPlan:
             number = c.place
         listed = c.written_out() if isinstance(c.connection.mantissa, Convolution) else c
         rows, columns = (post, pre) if c.connection.dense else (1, listed.weights().size)
-        return random_feedback(self.options.seed, number, rows, columns, self.weight_bits)
+        return random_feedback(self.options.seed, number, rows, columns, c.weight_bits)
 
 
 def _side_by_side(incoming: Sequence[Incoming]) -> tuple[Incoming, ...]:

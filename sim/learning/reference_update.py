@@ -27,7 +27,7 @@ class ReferenceRule:
     def __init__(self, tensor: Tensor, plan: LearningPlan) -> None:
         self.name, self.shape, self.tensor, self.options = tensor.name, tensor.shape, tensor.number, plan.options
         self.residual_bits, self.momentum_bits = tensor.residual_bits, plan.momentum_bits
-        self.weight_bits = plan.weight_bits
+        self.weight_bits = tensor.weight_bits
         (n, m), rule = self.shape, UPDATES[plan.options.rule]
         self.rule_steps = on_words(rule.steps)
         state = rule.state(n, m, plan.layers[tensor.layer].widths.accumulator_bits)
@@ -50,7 +50,7 @@ class ReferenceRule:
             for j, step in enumerate(row):
                 left, old = self.residual[i][j] if r else 0, Word(weights[i, j])
                 new, left, _ = weight_step(old, left, step, self.weight_bits, r, *self._random(update, i, j))
-                weights[i, j] = check_width(new, self.weight_bits, f"{self.name}, weight ({i}, {j})")
+                weights[i, j] = check_width(new, max(self.weight_bits, 2), f"{self.name}, weight ({i}, {j})")
                 if r:
                     self.residual[i][j] = check_width(int(left), r, f"{self.name}, residual ({i}, {j})")
 

@@ -41,19 +41,18 @@ class SignalScales:
         In the order in which a step computes them.
     connections : sequence of QuantizedConnection
         Of the network.
-    weight_top, error_bits : int
-        Largest magnitude of a weight, and bits of an error.
+    error_bits : int
+        Of an error.
     """
 
     def __init__(
         self,
         layers: Sequence[LayerPlan],
         connections: Sequence[QuantizedConnection],
-        weight_top: int,
         error_bits: int,
     ) -> None:
         self.layers, self.connections = layers, connections
-        self.weight_top, self.error_bits = weight_top, error_bits
+        self.error_bits = error_bits
         self._place = {layer.name: layer.index for layer in layers}
         self._plans: dict[int, SignalPlan] = {}
         self._given: tuple[int, ...] = ()
@@ -111,19 +110,20 @@ class SignalScales:
         c = self.connections[term.connection]
         above = self.layers[self._place[c.target]]
         parts = 2 * 4 if above.takes_error_alone else above.size
-        largest = self.largest_feedback(above, parts, c.current)
+        incoming = next(i for i in above.incoming if i.place == term.connection)
+        largest = self.largest_feedback(above, parts, incoming.weight_top, c.current)
         if largest.bit_length() > PRODUCT_BITS:
             raise _too_wide(above.name, largest)
         # h = nearest(B·C / 2^kc) g keeps the coefficients' fraction, at every connection on the way
         fraction = above.widths.coefficient_fraction - above.model.derivative_exponent
         scale = round(log2(above.drive_scale(c.current)))
         # of a number, which travels as a message
-        message = next(i.scale for i in above.incoming if i.place == term.connection)
-        return largest, self.of(above.index).unit + c.exponent - scale - fraction + message
+        return largest, self.of(above.index).unit + c.exponent - scale - fraction + incoming.scale
 
-    def largest_feedback(self, above: LayerPlan, parts: int, input_current: int | None = None) -> int:
+    @staticmethod
+    def largest_feedback(above: LayerPlan, parts: int, weight_top: int, input_current: int | None = None) -> int:
         """Bound the sum that a layer sends down over one weight each of `parts` neurons, each at full signal."""
-        return parts * self.weight_top * max(above.largest_gain(input_current), 1) * above.widths.largest_signal
+        return parts * weight_top * max(above.largest_gain(input_current), 1) * above.widths.largest_signal
 
 
 def _too_wide(name: str, largest: int) -> InputError:

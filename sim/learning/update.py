@@ -64,9 +64,15 @@ def weight_step(
 
     With r = `residual_bits` 0 that is w ← sat(w - rounded step), residual 0. With more, a weight keeps that many bits
     below its mantissa, which it learns with but does not send.
+
+    A weight of 1 bit is -1 or 1: its step is rounded to a multiple of 2, so that it turns over with the probability of
+    half the step, and it keeps no residual.
     """
-    full = (weight << residual_bits) + residual - rounded_step(step, residual_bits, seed, update, tensor, place)
-    top = ((1 << (bits - 1)) - 1) << residual_bits
+    binary = 1 * (bits == 1)
+    finer = residual_bits * (1 - binary)
+    taken = rounded_step(step, finer - binary, seed, update, tensor, place) << (binary * (1 + residual_bits))
+    full = (weight << residual_bits) + residual - taken
+    top = ((1 << max(bits - 1, 1)) - 1) << residual_bits
     kept = min(max(full, -top), top)
     mantissa = shr_nearest(kept, residual_bits)
     return mantissa, kept - (mantissa << residual_bits), kept != full

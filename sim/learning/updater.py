@@ -74,7 +74,7 @@ class Updater:
             layer.incoming[tensor.incoming].tensor(),
             self.residual.get(tensor.name, np.zeros((0, 0), np.int64)),
             step,
-            self.plan.weight_bits,
+            tensor.weight_bits,
             tensor.residual_bits,
             self.options.seed,
             self.updates,

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypr_neuro.errors import InputError, ProfileError
-from hypr_neuro.profiles.profile import load_profile, parse_profile, profile_names, profile_schema, unit_of
+from hypr_neuro.profiles.profile import load_profile, parse_profile, profile_names, profile_schema
+from hypr_neuro.profiles.quantity import unit_of
 
 
 def written(folder: Path, text: str, name: str = "chip.yaml") -> Path:

@@ -392,7 +392,7 @@ class LayerText:
 
     @property
     def _source_kinds(self) -> tuple[str, str]:
-        return word(self.numbers.widths.eligibility_bits), word(self.numbers.widths.accumulator_bits)
+        return word(self.numbers.widths.eligibility_bits), self.program.gradient_kind
 
 
 def _read_as(c: Incoming) -> tuple[bool, int, int]:

@@ -130,7 +130,7 @@ def _layer_fields(program: LearningProgram, i: int, layer: LayerPlan) -> list[Fi
     n, d, widths = layer.size, layer.model.d, layer.widths
     synapses, parameters = inputs.width, len(layer.parameters)
     state, output, active = program.state_kind(i), program.sent_kind(layer.name), plan.active(i)
-    eligibility, accumulator = word(widths.eligibility_bits), word(widths.accumulator_bits)
+    eligibility, accumulator = word(widths.eligibility_bits), program.gradient_kind
     signal = word(widths.signal_bits)
     members = [
         Field("run", "states", f"state_{i}", state, (n, d)),
@@ -175,7 +175,7 @@ def _currents_shape(layer: LayerPlan) -> tuple[int, ...]:
 
 def _synapse_fields(program: LearningProgram, layer: LayerPlan, name: str, shape: tuple[int, ...]) -> list[Field]:
     """Return what synapses that learn keep; name : end of the names in C, shape : of the weights."""
-    eligibility, accumulator = word(layer.widths.eligibility_bits), word(layer.widths.accumulator_bits)
+    eligibility, accumulator = word(layer.widths.eligibility_bits), program.gradient_kind
     return [
         Field("learned", "weights", f"weight_{name}", program.weight_kind, shape),
         Field("memory", "gradients", f"gradient_{name}", accumulator, shape),

@@ -142,6 +142,16 @@ class LearningProgram:
         """C type of a weight."""
         return word(self.plan.weight_bits)
 
+    @cached_property
+    def several_widths(self) -> bool:
+        """Whether the connections that learn have weights of different widths."""
+        return len({t.weight_bits for t in self.plan.tensors if not t.parameter}) > 1
+
+    @cached_property
+    def gradient_kind(self) -> str:
+        """C type of a gradient, the same for all populations: updates go over all of them."""
+        return word(max(layer.widths.accumulator_bits for layer in self.plan.layers))
+
     def state_kind(self, i: int) -> str:
         """Return the C type of a state of population i."""
         layer = self.plan.layers[i]

@@ -47,7 +47,8 @@ def update_text(program: LearningProgram, loops: Loops) -> str:
     states, parameters = len(UPDATES[plan.options.rule].shapes(1, 1)), any(t.parameter for t in plan.tensors)
     return template(
         "hn_learn_update.c",
-        gradient_type=word(plan.layers[-1].widths.accumulator_bits),
+        gradient_type=program.gradient_kind,
+        bits_field=lines(1, ["int32_t bits; /* of a weight */"] if program.several_widths else []),
         weight_type=program.weight_kind,
         state_field=lines(1, [f"int64_t *state[{states}];"] if states else []),
         momentum_field=lines(1, [f"{word(plan.momentum_bits)} *momentum;"] if momentum else []),
@@ -83,6 +84,7 @@ def _entry(program: LearningProgram, t: Tensor, residual: int) -> str:
     else:
         parts.append(f".weight = &hn_learned.{weight}")
         parts += [f".residual = {memory}residual_{label(t)}[0]"] * bool(residual)
+    parts += [f".bits = {t.weight_bits}"] * (program.several_widths and not t.parameter)
     parts.append(f".number = {t.number}, .n = {t.rows}, .m = {t.columns}, .stride = {stride}")
     return f"{{{', '.join(parts)}}},"
 
@@ -125,8 +127,8 @@ def _random(plan: LearningPlan) -> str:
 
 def _weight(program: LearningProgram, residual: int) -> list[str]:
     plan, kind = program.plan, program.weight_kind
-    bits = plan.weight_bits
     left = "t->residual[place]" if residual else "0"
+    bits = "t->bits" if program.several_widths else next(t.weight_bits for t in plan.tensors if not t.parameter)
     unit = 1 << (STEP_FRACTION - residual)  # of what a weight keeps
     text = [
         "int64_t changed[3];",

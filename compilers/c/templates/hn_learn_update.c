@@ -8,6 +8,7 @@ $residual_field
 $change_field
     uint32_t number;
     int32_t n, m, stride;
+$bits_field
 };
 
 static const struct tensor tensors[$count] = {

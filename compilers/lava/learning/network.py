@@ -225,7 +225,7 @@ class _Parts:
             layer=layer,
             incoming=c,
             returning=self.returning.get(c.place),
-            weight_bits=self.plan.weight_bits,
+            weight_bits=c.weight_bits,
             residual_bits=self.plan.residual_bits,
             **self._shared(layer, c.name),
         )

@@ -25,6 +25,7 @@ from hypr_neuro.graph.network import Network
 from hypr_neuro.neurons import VARIANTS, get_model
 from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.profiles.profile import parse_profile
+from hypr_neuro.quantizing.levels import top_of
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.network_file import fields_of
 
@@ -82,7 +83,8 @@ def _network(graph: nir.NIRGraph, net: Network, stored: NirIntegers, where: str)
     for i, entry in enumerate(meta["connections"]):
         nodes = [(k, stored.connections[k]) for k in entry["parts"]]
         grids = [(node, net.connections[k], own_integers(graph, node)) for k, node in nodes]
-        scale, top = scales[entry["target"]] / _message_scale(entry, meta), profile.precision.weight_top
+        scale = scales[entry["target"]] / _message_scale(entry, meta)
+        top = top_of(entry["weight_bits"]) if "weight_bits" in entry else profile.precision.weight_top
         add_mantissas(stored, i, [mantissas(*grid, scale, top) for grid in grids])
     try:
         qnet = QuantizedNetwork(**fields_of(meta, stored.arrays, profile))

@@ -87,7 +87,7 @@ class _Connections:
 
     def add(self, name: str, c: QuantizedConnection) -> None:
         """Add a connection: the bias axon as a constant current, the weights of each delay apart."""
-        step, top = self.qnet.weight_step(c), self.qnet.profile.precision.weight_top
+        step, top = self.qnet.weight_step(c), self.qnet.weight_top(c)
         mantissas = c.entries()
         if np.any(np.abs(mantissas) > top):
             raise InputError(
