@@ -20,7 +20,7 @@ SHAPE = "Shape of the network, where no file is given"
 DEFAULT = "loihi2"
 EXAMPLES = (
     "hypr-neuro fit --memory 64KiB --inputs 64 --outputs 10",
-    "hypr-neuro fit --memory 64KiB --inputs 4 --outputs 6 --neuron alif --weight-bits 4 --weight-bits 8 --learn",
+    "hypr-neuro fit --memory 64KiB --inputs 4 --outputs 6 --neuron alif --weight-bits 4 --packed",
     "hypr-neuro fit runs/a/quantized.h5 --memory 16K",
 )
 

@@ -127,7 +127,9 @@ def test_a_value_out_of_range_is_shown_with_the_rule(words: tuple[str, ...], tol
     assert told in refusal(*words, run=called)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("data", "profiles", "diff", "report")])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name not in ("data", "profiles", "diff", "report", "fit")]
+)
 def test_an_empty_path_is_not_the_folder_that_one_is_in(name: str) -> None:
     needed = [p.name for p in PROGRAM.commands[name].params if p.param_type_name == "argument" and p.required]
     out = "--state" if name == "serve" else "--out"
