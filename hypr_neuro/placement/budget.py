@@ -372,10 +372,9 @@ def _tried(names: Sequence[str], choice: Callable[[Sequence[str]], LearningChoic
 
 def _without_learning(qnet: QuantizedNetwork, packed: bool) -> int:
     """Return the bytes of weights, states and parameters alone."""
-    precision = qnet.profile.precision
-    weight, state = (int(q.value) for q in (precision.weight_bits, precision.state_bits))
-    if not packed:
-        weight, state = (8 * -(-bits // 8) for bits in (weight, state))
-    weights = sum(int(c.entries().size) for c in qnet.connections)
-    numbers = sum((p.model.d + len(p.model.fixed_per_neuron)) * p.size for p in qnet.populations)
-    return -(-(weights * weight + numbers * state) // 8)
+    entries = [(int(c.entries().size), qnet.weight_bits(c)) for c in qnet.connections]
+    for p in qnet.populations:
+        numbers = (p.model.d + len(p.model.fixed_per_neuron)) * p.size
+        entries.append((numbers, int(qnet.profile.of(p.name).precision.state_bits.value)))
+    bits = sum(count * (width if packed else 8 * -(-width // 8)) for count, width in entries)
+    return -(-bits // 8)
