@@ -37,7 +37,7 @@ def test_quantize_makes_the_integers_that_were_scored(trained: tuple[Path, dict[
     quantized = here("quantize", folder / "network.h5", *found["quantize_with"].split())
     assert quantized
     scored = here("simulate", folder / "quantized.h5")
-    assert scored["integer_accuracy"] == found["test_accuracy"]
+    assert scored["accuracy"] == found["test_accuracy"]
     assert set(here("report", folder)["sections"]) >= {"training", "accuracy", "quantization"}
 
 
