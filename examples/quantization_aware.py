@@ -2,7 +2,8 @@
 
     python examples/quantization_aware.py FOLDER            ECG; FOLDER holds QTDB_train.mat, QTDB_test.mat
     python examples/quantization_aware.py FOLDER --quick    one epoch of two widths on few samples
-    python examples/quantization_aware.py FOLDER --data braille --network network.h5 --rate 0.001
+    python examples/quantization_aware.py FOLDER --data braille --epochs 8
+    python examples/quantization_aware.py FOLDER --network network.h5      a network of yours
     python examples/quantization_aware.py --draw ecg.jsonl braille.jsonl --figure widths.png
 
 Without --network a float network is trained for each seed. Every network goes on for some epochs of quantization-aware
@@ -15,24 +16,33 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import hypr_neuro as hn
 from hypr_neuro.comparing.statistics import interval
 from hypr_neuro.workflow.stages import fit
-from hypr_neuro.workflow.tasks import task_for
+from hypr_neuro.workflow.tasks import BRAILLE_NETWORKS, Task, task_for
 
 WIDTHS = (2, 3, 4, 5, 6, 8, 16)
 SIDES = {"rounded": "rounded afterwards", "aware": "quantization-aware"}
 FLOAT_EPOCHS, EPOCHS, RATE = 20, 4, 0.01
 
 
+def _task(data: hn.SequenceData) -> Task:
+    """Return the settings of the data; of Braille those of a network that trains in seconds."""
+    if data.name != "braille":
+        return task_for(data)
+    task = BRAILLE_NETWORKS["brf"]
+    layers = [layer | {"size": 64} for layer in task.network["layers"]]
+    return replace(task, network=task.network | {"layers": layers}, augment={})
+
+
 def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """Yield seed, weight bits and accuracies, of what is not done yet."""
-    task, few = task_for(data), given.quick
-    # the task's loss suits its own network
-    loss = {key: value for key, value in task.training.items() if key == "loss" and given.network is None}
+    task, few = _task(data), given.quick
+    training = task.training if given.network is None else {}  # the task's loss suits its own network
     for seed in range(1 if few else given.seeds):
         widths = [bits for bits in ((3, 8) if few else WIDTHS) if (seed, bits) not in done]
         if not widths:
@@ -52,7 +62,7 @@ def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[in
                 batch_size=task.batch_size,
                 rate=given.rate,
                 seed=seed,
-                **loss,
+                **training,
             )
             row = {"data": data.name, "seed": seed, "bits": bits, **told}
             for side, one in (("rounded", start), ("aware", net)):
