@@ -1,5 +1,7 @@
 """Accuracy against weight bits: rounding a float network afterwards, and training it further along the chip's integers.
 
+Rounded to the exponents of the largest weights, rounded to those of least squared error, and quantization-aware.
+
     python examples/quantization_aware.py FOLDER            ECG; FOLDER holds QTDB_train.mat, QTDB_test.mat
     python examples/quantization_aware.py FOLDER --quick    one epoch of two widths on few samples
     python examples/quantization_aware.py FOLDER --data braille --epochs 8
@@ -25,8 +27,9 @@ from hypr_neuro.comparing.statistics import interval
 from hypr_neuro.workflow.stages import fit
 from hypr_neuro.workflow.tasks import BRAILLE_NETWORKS, Task, task_for
 
-WIDTHS = (2, 3, 4, 5, 6, 8, 16)
-SIDES = {"rounded": "rounded afterwards", "aware": "quantization-aware"}
+WIDTHS = (1, 2, 3, 4, 5, 6, 8, 16)
+SIDES = {"rounded": "rounded", "least": "rounded, least error", "aware": "quantization-aware"}
+COLORS = ("#d55e00", "#b8588f", "#0072b2")
 FLOAT_EPOCHS, EPOCHS, RATE = 20, 4, 0.01
 
 
@@ -53,7 +56,8 @@ def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[in
             start, _ = fit(data, task, seed=seed, epochs=1 if few else FLOAT_EPOCHS)
         told = {f"float {part}": hn.evaluate(start, data, part).accuracy for part in ("validation", "test")}
         for bits in widths:
-            chip, net = hn.load_profile(given.profile, {"precision.weight_bits": bits}), start.copy()
+            width = {"precision.weight_levels": "binary"} if bits == 1 else {"precision.weight_bits": bits}
+            chip, net = hn.load_profile(given.profile, width), start.copy()
             hn.train(
                 net,
                 data,
@@ -65,8 +69,9 @@ def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[in
                 **training,
             )
             row = {"data": data.name, "seed": seed, "bits": bits, **told}
-            for side, one in (("rounded", start), ("aware", net)):
-                qnet = hn.quantize(one, chip, calibration=data)
+            for side, one in (("rounded", start), ("least", start), ("aware", net)):
+                method = "mse" if side == "least" else "max"
+                qnet = hn.quantize(one, chip, calibration=data, calibration_method=method)
                 row |= {f"{side} {part}": hn.evaluate(qnet, data, part).accuracy for part in ("validation", "test")}
             yield row
 
@@ -74,7 +79,7 @@ def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[in
 def told(rows: list[dict[str, Any]], part: str) -> Iterator[str]:
     """Yield the lines of a table of means over seeds with their 95 % intervals."""
     yield f"| weight bits | {' | '.join(SIDES.values())} |"
-    yield "|---|---|---|"
+    yield "|---|" + "---|" * len(SIDES)
     for bits in sorted({row["bits"] for row in rows}):
         cells = []
         for side in SIDES:
@@ -92,7 +97,7 @@ def draw(files: list[Path], path: Path) -> None:
     for axes, file in zip(figure.subplots(1, len(files), squeeze=False)[0], files, strict=True):
         rows = read(file)
         widths = sorted({row["bits"] for row in rows})
-        for (side, label), color in zip(SIDES.items(), ("#d55e00", "#0072b2"), strict=True):
+        for (side, label), color in zip(SIDES.items(), COLORS, strict=True):
             of_width = [[100.0 * r[f"{side} test"] for r in rows if r["bits"] == bits] for bits in widths]
             axes.plot(range(len(widths)), [sum(v) / len(v) for v in of_width], color=color, label=label)
             for place, values in enumerate(of_width):

@@ -7,6 +7,7 @@ connection gets a limit: with the step s₀ that its largest weight needs, and t
 
 and its weights are clipped to that before they become integers. A clipped weight is one of the largest mantissa either
 way, and `quantize` takes the step s for the clipped weights by its own rule: the network that is kept needs no options.
+Binary and ternary levels of a profile need no limits: `quantize` gives them the step of least error by itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.graph_conversion import Origin
 from hypr_neuro.quantizing.graph_quantize import GROUPS
 from hypr_neuro.quantizing.network import QuantizedNetwork
+from hypr_neuro.quantizing.weight_calibration import MANY_LEVELS
 from hypr_neuro.quantizing.weight_entries import largest_magnitude, with_entries
 from hypr_neuro.quantizing.weight_groups import OCTAVES, split_by_size
 
@@ -43,9 +45,11 @@ def weight_limits(
     groups
         Most groups of a connection's weights, `weight_groups` of `quantize`; None for its default.
     """
+    if qnet.profile.precision.weight_levels.value != MANY_LEVELS:
+        return {}
     steps, tops = dict[int, float](), dict[int, int]()
     for c, origin in zip(qnet.connections, origins, strict=True):
-        if isinstance(origin, int):
+        if isinstance(origin, int) and qnet.weight_bits(c) > 1:
             steps[origin], tops[origin] = max(steps.get(origin, 0.0), qnet.weight_step(c)), qnet.weight_top(c)
     chain = any(c.bias_axon and not c.bias_alone for c in qnet.connections) or (net.is_chain and groups is None)
     count = 1 if chain else GROUPS if groups is None else groups
