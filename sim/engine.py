@@ -12,7 +12,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import optional_whole
 from hypr_neuro.run.forward import chunks
 from hypr_neuro.sim.recorder import Recorder
-from hypr_neuro.sim.simulator import Simulator, check_values
+from hypr_neuro.sim.simulator import Simulator, check_values, is_analog
 from hypr_neuro.traces.trace import Trace
 
 
@@ -49,7 +49,7 @@ def simulate(
     integer, tail = as_integer(network, optional_whole("tail", tail, 0))
     data = _checked(integer, x)
     recorder = Recorder(integer, len(data), record)
-    simulator = Simulator(integer, len(data))
+    simulator = Simulator(network if is_analog(network) else integer, len(data))
     padded = np.concatenate([data.transpose(1, 0, 2), np.zeros((tail, *data.shape[::2]), data.dtype)])
     for part in chunks(len(padded), simulator.longest):
         simulator.block(padded[part], recorder.states, recorder.currents)

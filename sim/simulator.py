@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,21 @@ class Simulator:
         Steps of the longest block.
     threaded
         Whether slices of the batch run on threads; False where the caller is one of them.
+    counters
+        Names of further arrays of `running_state`.
     """
+
+    counters: tuple[str, ...] = ()
+
+    def __new__(
+        cls, network: IntegerNetwork | HasInteger | None = None, batch: int = 1, *, threaded: bool = True
+    ) -> Simulator:
+        """Make an `AnalogSimulator` of a network whose weights are analog cells."""
+        if cls is Simulator and is_analog(network):
+            from hypr_neuro.sim.crossbar.simulator import AnalogSimulator
+
+            return super().__new__(AnalogSimulator)
+        return super().__new__(cls)
 
     def __init__(self, network: IntegerNetwork | HasInteger, batch: int = 1, *, threaded: bool = True) -> None:
         batch = whole("batch", batch, 1)
@@ -163,8 +178,11 @@ class Simulator:
 
     def save(self, path: str | Path) -> None:
         """Write everything that the next step depends on, and the event counts, to a file that `restore` reads."""
-        meta = {"network": self.network.digest(), "batch": self.batch, "time": self.time}
-        save_arrays(path, KIND, meta, self.running_state())
+        save_arrays(path, KIND, self._identity() | {"time": self.time}, self.running_state())
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what a saved state must agree with."""
+        return {"network": self.network.digest(), "batch": self.batch}
 
     def running_state(self) -> dict[str, Array]:
         """Return arrays that the next step depends on, and the event counts, by name."""
@@ -180,7 +198,7 @@ class Simulator:
         stays as it is.
         """
         meta, arrays = load_arrays(path, KIND)
-        identity = {"network": self.network.digest(), "batch": self.batch}
+        identity = self._identity()
         for key, value in identity.items():
             if meta.get(key) != value:
                 raise InputError(
@@ -195,6 +213,8 @@ class Simulator:
         for i, p in enumerate(self.populations):
             p.state[...], p.events[...] = arrays[f"{i}/state"], arrays[f"{i}/events"]
             p.sent.tail = arrays[f"{i}/sent"]
+        for name in self.counters:
+            getattr(self, name)[...] = arrays[name]
 
     def _run(self, p: PopulationRun, spikes: bool) -> None:
         """Run a population's block: what arrives from others, then its own steps; slices of the batch on threads."""
@@ -221,6 +241,12 @@ class Simulator:
         """Return what a source sent `lag` steps before each step of the last block, (steps, batch·n)."""
         history = self.input if source == INPUT else self.populations[self.network.index(source)].sent
         return history.delayed(lag)
+
+
+def is_analog(network: object) -> bool:
+    """Tell whether the network is quantized for a profile whose weights are analog cells."""
+    profile = getattr(network, "profile", None)
+    return getattr(profile, "analog", None) is not None
 
 
 def check_values(network: IntegerNetwork, x: Array) -> Array:

@@ -23,6 +23,7 @@ from hypr_neuro.link.faults import MessageFaults
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.options import LearnOptions
+from hypr_neuro.sim.simulator import is_analog
 from hypr_neuro.traces.trace import Trace
 
 if TYPE_CHECKING:
@@ -120,12 +121,15 @@ class DeviceBase(ABC):
         What happens to them, set before it is opened.
     missing
         The capabilities that it lacks, each with the reason and the remedy.
+    has_crossbars
+        Whether it runs networks whose weights are analog cells.
     """
 
     name: str
     address: ClassVar[str] = ""
     has_link: ClassVar[bool] = False
     missing: Mapping[str, str] = {}
+    has_crossbars: bool = False
 
     def __init__(self, address: str = "") -> None:
         self.place = address
@@ -158,6 +162,12 @@ class DeviceBase(ABC):
             For what the device cannot do.
         """
         require("network", network, QuantizedNetwork, IntegerNetwork)
+        if is_analog(network) and not self.has_crossbars:
+            assert isinstance(network, QuantizedNetwork)
+            raise InputError(
+                f"device '{self.name}': profile '{network.profile.name}' has analog weights (section analog), rule: "
+                "digital ones on this device; use device 'sim', or quantize for another profile"
+            )
         if isinstance(network, IntegerNetwork) and "integers" in self.missing:
             raise self.lacks("integers", "run a network of integers without a profile")
         if options is not None:

@@ -22,6 +22,7 @@ class SimDevice(DeviceBase):
     """Runs and learns with `hypr_neuro.sim`."""
 
     name = "sim"
+    has_crossbars = True
 
     def _run(self, prepared: Prepared, x: Array, record: Sequence[str], on_block: Progress | None) -> Trace:
         return simulate(prepared.network, x, record, on_block)

@@ -46,6 +46,7 @@ class FaultyDevice(DeviceBase):
     def __init__(self, inner: DeviceBase, faults: Faults) -> None:
         super().__init__(inner.place)
         self.inner, self.faults = inner, faults
+        self.has_crossbars = inner.has_crossbars
         self.name = inner.name  # it is the device that it stands for
 
     @property

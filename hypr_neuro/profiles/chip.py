@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from hypr_neuro.graph.clock import Clock, clock_of_layers
 from hypr_neuro.neurons.base import FixedFormat
 from hypr_neuro.numbers.fixed_point import ROUNDING
+from hypr_neuro.profiles.analog import Analog
 from hypr_neuro.profiles.quantity import Quantity, Strict, told_value
 from hypr_neuro.profiles.rules import WidthRule, as_mapping, check_rules, chosen_numbers, with_rules
 from hypr_neuro.profiles.sections import Abilities, Chip, Core, Energy, Learning, Precision, Time
@@ -23,7 +24,7 @@ class Profile(Strict):
     """One chip.
 
     `compilers` names the formats it takes, `rules` other widths of single populations and connections, see
-    `profiles.rules`.
+    `profiles.rules`, `analog` its crossbars where weights are analog.
     """
 
     name: str = Field(min_length=1)
@@ -35,6 +36,7 @@ class Profile(Strict):
     chip: Chip = Field(default_factory=Chip)
     network: Abilities = Field(default_factory=Abilities)
     energy: Energy = Field(default_factory=Energy)
+    analog: Analog | None = None
     compilers: tuple[str, ...] = ()
     rules: dict[str, WidthRule] = Field(default_factory=dict)
 

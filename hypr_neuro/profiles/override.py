@@ -7,7 +7,7 @@ With ``@`` and a pattern of names behind the key it is a rule (`profiles.rules`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.yaml_file import parse_yaml
@@ -16,7 +16,7 @@ from hypr_neuro.profiles.load import parse_profile
 from hypr_neuro.profiles.quantity import unit_of
 from hypr_neuro.profiles.rules import RULE_KEYS, as_mapping
 
-SECTIONS = ("precision", "learning", "time", "core", "chip", "network", "energy")
+SECTIONS = ("precision", "learning", "time", "core", "chip", "network", "energy", "analog")
 MOST_NAMED = 4
 """Changes that a profile's name tells one by one."""
 BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"
@@ -54,6 +54,11 @@ def overridden(profile: Profile, changes: Mapping[str, Any]) -> Profile:
         if key not in keys:
             raise InputError(f"override: unknown key {among(key, keys)}")
         section, name = key.split(".")
+        if section not in data:
+            raise InputError(
+                f"override {key}: profile '{profile.name}' has no section '{section}', rule: a profile that has one, "
+                "such as pcm_crossbar; choose it with --profile"
+            )
         part = _rule(data, pattern).setdefault(section, {}) if at else data[section]
         if value is None:
             part.pop(name, None)
@@ -102,8 +107,10 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
 
 def profile_keys() -> list[str]:
     """Return the names of all numbers that a profile can hold, "section.key"."""
-    sections = {name: Profile.model_fields[name].annotation for name in SECTIONS}
-    return [f"{name}.{key}" for name, part in sections.items() if part is not None for key in part.model_fields]
+    sections: dict[str, Any] = {name: Profile.model_fields[name].annotation for name in SECTIONS}
+    # a section that a profile may lack is a union of it and None
+    parts = {name: next(iter(get_args(part)), part) for name, part in sections.items()}
+    return [f"{name}.{key}" for name, part in parts.items() for key in part.model_fields]
 
 
 def _with_fraction(profile: Profile, changes: Mapping[str, Any]) -> dict[str, Any]:

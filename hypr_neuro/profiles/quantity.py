@@ -28,6 +28,8 @@ UNITS = {
     "core": ("cores",),
     "byte": ("flash", "ram", "sram", "stack"),
     "pJ": ("neuron_update", "spike_out", "synapse", "axon_out", "weight_update"),
+    "uS": ("conductance_max",),
+    "s": ("step_time", "age", "drift_start", "read_window", "relaxed_after", "eligibility_time"),
     "ns": ("neuron_update_time", "spike_out_time", "synapse_time", "barrier_time", "weight_update_time"),
 }
 """Keys by the unit that their numbers are read in; those that end in ``_bits`` are bits, all others have none."""
@@ -92,3 +94,8 @@ Count = Quantity[Annotated[int, Field(ge=0)]]
 Positive = Quantity[Annotated[int, Field(ge=1)]]
 Real = Quantity[Annotated[float, Field(ge=0)]]
 Size = Quantity[Annotated[int, BeforeValidator(parse_size), Field(ge=1)]]
+
+
+def default(value: Any, unit: str) -> Any:
+    """Return the value of a profile that does not say."""
+    return Quantity(value=value, unit=unit, source="default: a profile that does not say")

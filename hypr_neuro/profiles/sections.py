@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from hypr_neuro.errors import like
 from hypr_neuro.numbers.registry import without_record
-from hypr_neuro.profiles.quantity import Bits, Count, Positive, Quantity, Real, Section, Size
+from hypr_neuro.profiles.quantity import Bits, Count, Positive, Quantity, Real, Section, Size, default
 from hypr_neuro.profiles.rules import LEVEL_BITS, WeightLevels
 
 
@@ -61,11 +61,6 @@ def _known_neuron(name: str) -> str:
 NeuronName = Annotated[str, AfterValidator(_known_neuron)]
 
 
-def _default(value: Any, unit: str) -> Any:
-    """Return the value of a profile that does not say."""
-    return Quantity(value=value, unit=unit, source="default: a profile that does not say")
-
-
 class Time(Section):
     """When things arrive; see `graph.clock`."""
 
@@ -81,7 +76,7 @@ class Precision(Section):
     """
 
     weight_bits: Quantity[Annotated[int, Field(ge=1, le=16)]]
-    weight_levels: WeightLevels = _default("integers", "-")
+    weight_levels: WeightLevels = default("integers", "-")
     weight_exponent_min: Quantity[Annotated[int, Field(ge=-32, le=0)]]
     weight_exponent_max: Quantity[Annotated[int, Field(ge=0, le=32)]]
     state_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
@@ -120,10 +115,10 @@ class Learning(Section):
     error_bits: Quantity[Annotated[int, Field(ge=2, le=16)]]
     signal_bits: Quantity[Annotated[int, Field(ge=4, le=24)]]
     accumulator_bits: Quantity[Annotated[int, Field(ge=8, le=32)]]
-    error: Quantity[ErrorName] = _default("softmax", "-")
-    eligibility_alignment: Quantity[Literal["none", "delayed"]] = _default("none", "-")
-    momentum_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] = _default(0, "bit")
-    residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = _default(0, "bit")
+    error: Quantity[ErrorName] = default("softmax", "-")
+    eligibility_alignment: Quantity[Literal["none", "delayed"]] = default("none", "-")
+    momentum_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] = default(0, "bit")
+    residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = default(0, "bit")
 
 
 class Core(Section):

@@ -138,6 +138,7 @@ class QuantizedNetwork:
                         mantissa=c.mantissa,
                         exponent=c.exponent,
                         weight_bits=c.weight_bits,
+                        cells=getattr(c, "cells", None),
                         source=source if key == "input" else name,
                         target=name,
                         bias_axon=layer.bias_axon and key == "input",
@@ -317,7 +318,7 @@ class QuantizedNetwork:
         return replace(
             self,
             populations=tuple(replace(p, per_neuron=p.per_neuron.copy()) for p in self.populations),
-            connections=tuple(replace(c, mantissa=c.mantissa.copy()) for c in self.connections),
+            connections=tuple(c.copy() for c in self.connections),
         )
 
     def explain(self) -> list[str]:

@@ -57,6 +57,7 @@ def contents(qnet: StoredIntegers) -> tuple[dict[str, Any], dict[str, Array]]:
         arrays |= matrix_arrays(f"c{i}/mantissa", c.mantissa)
         if not isinstance(c.delays, int):
             arrays |= matrix_arrays(f"c{i}/delays", c.delays)
+        arrays |= {f"c{i}/cells/{name}": array for name, array in (c.cells or {}).items()}
         connections.append(
             {
                 "source": c.source,
@@ -143,7 +144,13 @@ def _loaded_connection(i: int, entry: dict[str, Any], arrays: dict[str, Array]) 
         trainable=entry.get("trainable", True),
         message_shift=entry.get("message_shift"),
         weight_bits=entry.get("weight_bits"),
+        cells=_loaded_cells(f"c{i}/cells/", arrays),
     )
+
+
+def _loaded_cells(first: str, arrays: dict[str, Array]) -> dict[str, Array] | None:
+    """Return what analog cells remember, None where the file holds none."""
+    return {name.removeprefix(first): array for name, array in arrays.items() if name.startswith(first)} or None
 
 
 def _layer_of_0_1(i: int, entry: dict[str, Any], arrays: dict[str, Array]) -> QuantizedLayer:

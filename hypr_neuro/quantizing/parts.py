@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import log2
 from typing import Any
 
@@ -49,6 +49,9 @@ class QuantizedConnection(Endpoints, Connection):
         As of `graph.synapses.Synapses`.
     trainable
         Whether learning may change it.
+    cells
+        What analog cells that hold the weights remember, see `sim.crossbar.cells`; None of cells that nobody has
+        programmed yet, and of digital weights.
     """
 
     source: str
@@ -59,6 +62,12 @@ class QuantizedConnection(Endpoints, Connection):
     message_bits: int | None = None
     trainable: bool = True
     message_shift: int | None = None
+    cells: dict[str, Array] | None = None
+
+    def copy(self) -> QuantizedConnection:
+        """Return a connection with its own copy of everything that learning changes."""
+        cells = None if self.cells is None else {name: array.copy() for name, array in self.cells.items()}
+        return replace(self, mantissa=self.mantissa.copy(), cells=cells)
 
     @property
     def columns(self) -> int:

@@ -108,6 +108,23 @@ class ChangingSimulator(Simulator):
             noise_kernel()(p.arriving, self.noise[i], self.seed, self.sample, i, self.time)
         super()._run(p, spikes)
 
+    def age(self, steps: int) -> None:
+        """Let what has run in all be so many steps; digital weights do not age."""
+
+    def note_time(self, steps: int) -> None:
+        """Take down how many steps have run in all, for what is written next."""
+
+    def write(self, place: int, step: Array, draws: tuple[int, int, int], counts: Array) -> bool:
+        """Take learning steps (weights,) off a connection that is no digital memory; False where it is one.
+
+        draws, counts : as of a `Writer`
+        """
+        return False
+
+    def cell_state(self) -> dict[str, Array]:
+        """Return what weights that are no digital memory remember, by name; not copies."""
+        return {}
+
     def restart(self) -> None:
         """Set all states, the time and the counts of events to 0; weights stay as they were loaded."""
         self.time = 0

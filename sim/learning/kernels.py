@@ -22,6 +22,7 @@ from hypr_neuro.numbers.jit import jitable
 from hypr_neuro.numbers.lanes import lane32
 from hypr_neuro.numbers.unrolled import HEAD, LOAD, PICK, PUT
 from hypr_neuro.numbers.unrolling import unrolled
+from hypr_neuro.sim.crossbar.eligibility import kept_eligibility
 from hypr_neuro.sim.learning import eligibility, eligibility_lanes
 from hypr_neuro.sim.learning.entries import masked_row, present, read_entries, write_entries
 from hypr_neuro.sim.learning.widths import Widths
@@ -88,7 +89,12 @@ def jacobian_tile(model_name: str, input_current: int = 0) -> Callable[..., Any]
 
 @cache
 def eligibility_tile(
-    model_name: str, lanes: bool, delayed: bool, numbers: bool = False, input_current: int = 0
+    model_name: str,
+    lanes: bool,
+    delayed: bool,
+    numbers: bool = False,
+    input_current: int = 0,
+    analog: bool = False,
 ) -> Callable[..., Any]:
     """Make the function that takes eligibilities and gradient of neuron i through the steps from `start` to `stop`.
 
@@ -96,6 +102,8 @@ def eligibility_tile(
 
     lanes : in 32 bits, for numbers that `fits_lanes` allows. delayed : e waits in `ring` for its signal
     numbers : messages of 2^scales[s] units arrive, not in lanes. input_current : to which the synapses belong
+    analog : eligibilities are kept as `crossbar.eligibility` says, not in lanes, with `store` = (kept, amplitude,
+    words of the steps); store is () of others
     """
     d, mask = get_model(model_name).d, present(model_name, input_current)
     pick, put, read, only = PICK[d], PUT[d], unrolled(read_entries, d), unrolled(masked_row, d)
@@ -106,6 +114,7 @@ def eligibility_tile(
     lane = lane32 if lanes else same
     taken = unrolled(eligibility_lanes.entries_in_lanes, d) if lanes else same_entries
     with_current = mask[1]
+    keep = unrolled(kept_eligibility, d)
 
     def advance(
         pre,
@@ -124,6 +133,7 @@ def eligibility_tile(
         over,
         clips,
         widths,
+        store,
     ):
         kc, fe, bits = widths.coefficient_fraction, widths.eligibility_fraction, widths.eligibility_bits
         rounding, gs, most, zero = widths.rounding, widths.gradient_shift, widths.accumulator_bits, lane(0)
@@ -143,6 +153,10 @@ def eligibility_tile(
                     b = by_synapse(drive, lane(arriving[s]))
                 old = lane(pick(eligible, s))
                 new, e, clipped = step(old, A, C, C_prev, F, b, zero, kc, rounding, bits)
+                if analog:
+                    shares, amplitude, words = store
+                    number = np.int64(i) * pre.shape[1] + np.int64(s)
+                    new = keep(new, drive, np.int64(shares[i, s]), amplitude, words[t], number, bits)
                 put(eligible, s, new)
                 # a sum in a variable would be gathered from its vector at every step
                 lost[s] = lane32(lost[s]) + lane32(clipped)
@@ -177,6 +191,7 @@ def learning_kernel(
     listed: bool = False,
     numbers: bool = False,
     input_current: int = 0,
+    analog: bool = False,
 ) -> Callable[..., None]:
     """Make the kernel that learns in one layer over a block of steps, for one sample: synapses of one input current.
 
@@ -192,11 +207,11 @@ def learning_kernel(
     clips : (3,) counts, added to. widths : `Widths`
     lanes, delayed : as in `eligibility_tile`. weights : False leaves out all but `weighted_signal`
     listed : whether each neuron has a list of synapses of its own
-    numbers, scales : as in `eligibility_tile`
+    numbers, scales, analog, store : as in `eligibility_tile`
     constants : of the layer, then those of learning that the model asks for
     """
     fill = jacobian_tile(model_name, input_current)
-    advance = eligibility_tile(model_name, lanes, delayed, numbers, input_current)
+    advance = eligibility_tile(model_name, lanes, delayed, numbers, input_current, analog)
 
     def kernel(
         pre,
@@ -222,6 +237,7 @@ def learning_kernel(
         over,
         clips,
         widths,
+        store,
     ):
         n, steps, first = np.uintp(per_neuron.shape[1]), np.uintp(sent.shape[0]), np.uintp(slot)
         zero = np.uintp(0)
@@ -260,6 +276,7 @@ def learning_kernel(
                         over,
                         clips,
                         widths,
+                        store,
                     )
 
     return compile_kernel(kernel, disjoint=True)

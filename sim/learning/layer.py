@@ -72,6 +72,7 @@ class SynapseLearner:
         self._counts = (np.zeros(padded, np.int32), np.zeros(padded, np.int32))
         self._gains = np.zeros((TILE, n), np.int64)
         self._fits: dict[int, bool] = {}
+        self.store = plan.eligibility_store(input_current, (n, padded)) if learning else None
 
     def restart(self) -> None:
         """Set everything but gradients to 0."""
@@ -81,8 +82,10 @@ class SynapseLearner:
     def run(self, block: LearningBlock, sent: Callable[[str, int], Array], time: int, largest: int) -> Array:
         """Learn in the steps of a block, as `LayerLearner.run`; return nearest(B·C / 2^kc) g, (steps, n)."""
         plan, weighted_signal = self.plan, np.zeros((len(block.signal), self.plan.size), np.int64)
-        numbers = self.sources.numbers
-        lanes = not numbers and self._lanes(largest)
+        numbers, analog = self.sources.numbers, self.store is not None
+        lanes = not numbers and not analog and self._lanes(largest)
+        steps = len(block.signal)
+        store = () if self.store is None else self.store.of_steps(block.sample, time + block.steps.start, steps)
         pre, index, rows = self.sources.arriving(sent, time, block.steps, np.int16 if lanes else np.int32)
         learning_kernel(
             plan.model.name,
@@ -92,6 +95,7 @@ class SynapseLearner:
             self.sources.listed,
             numbers,
             self.input_current,
+            analog,
         )(
             pre,
             index,
@@ -115,6 +119,7 @@ class SynapseLearner:
             *self._counts,
             block.clips,
             plan.widths,
+            store,
         )
         return weighted_signal
 
@@ -160,6 +165,8 @@ class LearningBlock:
         Row of the ring buffers for the first of the steps.
     clips : ndarray
         (3,) counts, added to.
+    sample : int
+        Its number, a word of the counter.
     """
 
     steps: slice
@@ -169,6 +176,7 @@ class LearningBlock:
     signal: Array
     slot: int
     clips: Array
+    sample: int = 0
 
 
 class LayerLearner:
@@ -187,6 +195,8 @@ class LayerLearner:
         Those of each input current.
     parameters : dict of Parameter
         By place in the model's `trainable`.
+    sample : int
+        Number of the sample that runs.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -198,7 +208,7 @@ class LayerLearner:
             j: Parameter(np.zeros((d, n), np.int32), np.zeros(n, np.int64), np.zeros((max(delay, 1), n), np.int64))
             for j in plan.places
         }
-        self.slot = 0
+        self.slot = self.sample = 0
         self.clips = np.zeros(3, np.int64)
 
     def restart(self) -> None:
@@ -268,7 +278,7 @@ class LayerLearner:
             return whole
         currents = run.currents[active, 0] if len(self.synapses) == 1 else run.currents[active]
         states, before = run.history[active.start : active.stop + 1], run.sent.delayed(1)[active]
-        block = LearningBlock(active, before, states, currents, signal[active], self.slot, self.clips)
+        block = LearningBlock(active, before, states, currents, signal[active], self.slot, self.clips, self.sample)
         for synapses, weighted_signal in zip(self.synapses, whole, strict=True):
             weighted_signal[active] = synapses.run(block, sent, time, largest)
         for fixed in self.plan.parameters:

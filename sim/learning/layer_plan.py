@@ -13,9 +13,10 @@ from hypr_neuro.neurons.base import NeuronModel
 from hypr_neuro.neurons.by_current import jacobian_of
 from hypr_neuro.neurons.contract import check_steps
 from hypr_neuro.numbers.arrays import Array
-from hypr_neuro.numbers.fixed_point import shr_floor
+from hypr_neuro.numbers.fixed_point import draw32, shr_floor
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedLayer, QuantizedPopulation
+from hypr_neuro.sim.crossbar.eligibility import Store
 from hypr_neuro.sim.learning.counter import PARAMETER_TENSORS, PARAMETERS_OF_A_LAYER
 from hypr_neuro.sim.learning.incoming import Incoming
 from hypr_neuro.sim.learning.widths import Widths
@@ -124,6 +125,8 @@ class LayerPlan:
     active : bool
         Whether signals reach it for it or for what lies below, so that its Jacobian is computed; only then its neurons
         need one.
+    seed : int
+        Of the options of learning.
     """
 
     index: int
@@ -139,6 +142,7 @@ class LayerPlan:
     terms: tuple[SignalTerm, ...]
     active: bool
     network: QuantizedNetwork
+    seed: int = 0
 
     @property
     def layer(self) -> QuantizedLayer:
@@ -205,6 +209,13 @@ class LayerPlan:
         """Constants of the layer, those of learning behind them, as its Jacobian takes them."""
         whole: Array = np.concatenate([self.neurons.constants, np.array(self.learning_numbers, np.int64)])
         return whole.astype(np.int64)
+
+    def eligibility_store(self, input_current: int, shape: tuple[int, int]) -> Store | None:
+        """Make the analog variables (neurons, synapses) that keep its eligibilities; None of digital memory."""
+        analog = self.network.profile.analog
+        if analog is None or analog.eligibility_time is None:
+            return None
+        return Store(analog, self.index, input_current, shape, draw32(int(analog.chip.value), self.seed, 0, 0))
 
     def largest_gain(self, input_current: int | None = None) -> int:
         """Return the largest |B·C| with coefficient fraction bits: at `gain_point`, with the largest ψ of the table.

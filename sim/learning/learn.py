@@ -337,6 +337,8 @@ def _start_digest(qnet: QuantizedNetwork, part: SequenceData, errors: Array | No
     arrays: dict[str, Array] = dict(qnet.weights())
     if errors is not None:
         arrays["errors"] = errors
+    for i, c in enumerate(qnet.connections):
+        arrays |= {f"cells/{i}/{name}": array for name, array in (c.cells or {}).items()}
     exponents: list[Any] = []
     if not qnet.is_chain or not all(c.trainable for c in qnet.connections):
         described = [structure_digest(qnet), *(p.per_neuron.tolist() for p in qnet.populations)]

@@ -20,7 +20,7 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.quantizing.network import QuantizedNetwork
-from hypr_neuro.sim.learning.changing import ChangingSimulator
+from hypr_neuro.sim.crossbar.simulator import changing_simulator
 from hypr_neuro.sim.learning.error_function import ErrorFunction, refuse_function, with_errors_of
 from hypr_neuro.sim.learning.feedback import output_errors
 from hypr_neuro.sim.learning.layer import LayerLearner
@@ -73,8 +73,8 @@ class Learner:
             plan.check_free_errors()
         self.layers = [LayerLearner(layer) for layer in plan.layers]
         self.largest = plan.largest_input
-        self.simulator = ChangingSimulator(plan)
-        self.updater = Updater(plan, self.layers)
+        self.simulator = changing_simulator(plan)
+        self.updater = Updater(plan, self.layers, self.simulator.write)
         self.regularization = None if regularizer is None else Regularization(plan, regularizer)
         # of the network as it was when it began to learn: a restored learner takes over those of the saved one
         self.shifts = np.array(plan.signal_shifts, dtype=np.int64)
@@ -236,6 +236,7 @@ class Learner:
     def _restart(self, total: int | None) -> None:
         """Set states and eligibilities to 0; total : steps of the sample, None for a stream."""
         self._note_events()
+        self.simulator.age(self.steps)
         self.simulator.restart()
         for layer in self.layers:
             layer.restart()
@@ -284,6 +285,8 @@ class Learner:
                 "any weight; scale the input down"
             )
         self.simulator.sample = self.samples
+        for layer in self.layers:
+            layer.sample = self.samples
         outputs, start = np.empty((len(x), self.qnet.output_size), np.int32), 0
         every = self.options.update_every if self.options.update_on == "step" and rates is not None else 0
         while start < len(x):
@@ -363,6 +366,7 @@ class Learner:
             self.regularization.add(self.updater.gradients())
         if self.before_update is not None:
             self.before_update(self)
+        self.simulator.note_time(self.steps)
         self.updater.update(*rates)
         for layer in self.layers:
             layer.clear()

@@ -233,6 +233,7 @@ class LearningPlan:
             tuple(t for t in self.clock.signal_terms(i) if self._reached_over(t)) if self._reached[i] else (),
             active,
             qnet,
+            self.options.seed,
         )
 
     def _check_neurons(self, i: int, learns: bool) -> None:

@@ -186,6 +186,7 @@ def _arrays(learner: Learner) -> dict[str, Array]:
     arrays |= {f"queue/{i}": queue for i, queue in enumerate(learner.queues)}
     arrays |= {f"early/{i}": queue for i, queue in learner.early.items()}
     arrays |= {f"sim/{name}": array for name, array in learner.simulator.running_state().items()}
+    arrays |= {f"cells/{name}": array for name, array in learner.simulator.cell_state().items()}
     return arrays | {
         "labels": learner.pending_targets.label,
         "scores": learner.pending_targets.scored,

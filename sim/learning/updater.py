@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,9 +12,21 @@ from hypr_neuro.sim.learning.layer_plan import LayerPlan, Tensor
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.update import TensorSteps, parameter_update_kernel, weight_kernel
 
+Draws = tuple[int, int, int]
+"""The first three words of the random counter: seed, update, tensor."""
+Writer = Callable[[int, Array, Draws, Array], bool]
+"""Takes steps off weights that are no digital memory: place, steps, words to round by, counts; False for others."""
+
 
 class Updater:
     """Changes weights and neuron parameters from the gradients that the layers hold.
+
+    Parameters
+    ----------
+    plan, layers
+        What learns.
+    write : callable, optional
+        A `Writer`.
 
     Attributes
     ----------
@@ -26,13 +38,13 @@ class Updater:
         (4,), see `update`.
     """
 
-    def __init__(self, plan: LearningPlan, layers: Sequence[LayerLearner]) -> None:
+    def __init__(self, plan: LearningPlan, layers: Sequence[LayerLearner], write: Writer | None = None) -> None:
         self.plan, self.layers, self.options, self.updates = plan, layers, plan.options, 0
         self.steps = {t.name: TensorSteps(plan.options, t.shape, plan.momentum_bits) for t in plan.tensors}
         self.averages = {name: steps.averages for name, steps in self.steps.items()}
         self.momentum = {name: steps.momentum for name, steps in self.steps.items() if plan.options.momentum}
         self.residual = {t.name: np.zeros(t.shape, np.int64) for t in plan.tensors if t.residual_bits}
-        self.counts = np.zeros(4, np.int64)
+        self.counts, self._write = np.zeros(4, np.int64), write
 
     def gradients(self) -> dict[str, Array]:
         """Return the gradient of all that learns: (n, m) of a connection, (n,) of a neuron parameter; views."""
@@ -70,6 +82,9 @@ class Updater:
     def _change(self, layer: LayerPlan, tensor: Tensor, gradient: Array, rate: int) -> None:
         """Update a connection."""
         step = self.steps[tensor.name](gradient, rate)
+        place = layer.incoming[tensor.incoming].place
+        if self._write is not None and self._write(place, step, self._draws(tensor), self.counts):
+            return
         weight_kernel()(
             layer.incoming[tensor.incoming].tensor(),
             self.residual.get(tensor.name, np.zeros((0, 0), np.int64)),
@@ -81,6 +96,10 @@ class Updater:
             tensor.number,
             self.counts,
         )
+
+    def _draws(self, tensor: Tensor) -> Draws:
+        """Return the words of the counter by which the steps of a tensor are rounded."""
+        return self.options.seed, self.updates, tensor.number
 
     def state(self) -> Iterator[tuple[str, Array]]:
         """Yield every array that a later update depends on, by name; not copies."""

@@ -1,0 +1,1 @@
+"""Crossbars of analog cells: what conductances do, and the currents that they give the digital neurons."""
