@@ -25,7 +25,7 @@ COMMANDS = (
     "editors. `hypr-neuro profiles` lists the names, `hypr-neuro profiles show NAME` shows the numbers below."
 )
 RULES = (
-    "A chip that states what it can run (section `network`) is held to it by `quantize` and `place`; limits of the "
+    "A chip that states what it can run (section `runs`) is held to it by `quantize` and `place`; limits of the "
     "whole chip (section `chip`) and of a core are checked by `place`. What is not stated is unknown, and nothing is "
     "refused for it. `precision.decay_shift_bits` and `precision.weight_sign` change the network as it is quantized: "
     "decays become powers of two, and weights of the rarer sign of a source 0; `explain` tells each with its error. "

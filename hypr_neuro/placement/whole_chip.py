@@ -1,11 +1,11 @@
 """Limits of a whole chip: inputs, neurons and synapses, whatever core they are on, and cores of one population each.
 
 A neuron is hidden unless it is an output. A constant current takes an input channel that is always on, unless neurons
-of the chip have one of their own (`network.bias`). Dense weights are counted whole, zeros too; of a convolution the
+of the chip have one of their own (`runs.own_bias`). Dense weights are counted whole, zeros too; of a convolution the
 kernel where cores share its weights (`core.shared_weights`), else every synapse.
 
-A chip of convolutional layers (`chip.layers`) has cores that hold one population each: what leads to it, weights, and
-its neurons. A kernel of f output channels, c input channels and k pixels takes
+A chip of convolutional layers (`chip.layer_cores`) has cores that hold one population each: the weights that lead to it,
+and its neurons. A kernel of f output channels, c input channels and k pixels takes
 
     c · 2^(⌈log2 k⌉ + ⌈log2 f⌉) weights
 
@@ -71,7 +71,7 @@ def sizes_of(net: Network | QuantizedNetwork) -> dict[str, int]:
 
 def counted(qnet: QuantizedNetwork, chip: Profile) -> dict[str, int]:
     """Count what a network takes of a whole chip, by limit."""
-    own_bias = chip.network.bias is None or chip.network.bias.value
+    own_bias = chip.runs.own_bias is None or chip.runs.own_bias.value
     hidden = {p.name for p in qnet.populations} - set(qnet.outputs)
     between = [c for c in qnet.connections if c.source in hidden and c.target in hidden and not c.bias_alone]
     sizes = {p.name: p.size for p in qnet.populations}
@@ -116,11 +116,11 @@ def _sent(c: QuantizedConnection, sources: int) -> Array:
 
 def _check_layers(qnet: QuantizedNetwork, chip: Profile) -> None:
     """Raise DoesNotFitError unless each population has a core of its own with room for its weights and neurons."""
-    if chip.chip.layers is None:
+    if chip.chip.layer_cores is None:
         return
-    cores = chip.chip.layers.value
+    cores = chip.chip.layer_cores.value
     needs = [(sum(_addressed(c, qnet) for c in qnet.incoming(p.name)), p.size) for p in qnet.populations]
-    key = f"profile '{chip.name}', chip.layers"
+    key = f"profile '{chip.name}', chip.layer_cores"
     if len(needs) > len(cores):
         raise DoesNotFitError(
             f"network: {len(needs)} populations, limit {len(cores)}, a core each ({key}); take fewer, {OTHER_CHIP}"

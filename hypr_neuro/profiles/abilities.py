@@ -27,7 +27,7 @@ def in_words(profile: Profile) -> str:
     cannot: list[str] = []
     models = _says(profile, "models")
     can.append("any neuron with an integer form" if models is None else f"neurons {told_value(models)}")
-    for key, words in (("recurrence", "connections that lead back"), ("bias", "a constant current of each neuron")):
+    for key, words in (("recurrence", "connections that lead back"), ("own_bias", "a constant current of each neuron")):
         value = _says(profile, key)
         if value is not None:
             (can if value else cannot).append(words)
@@ -44,10 +44,12 @@ def in_words(profile: Profile) -> str:
     if ability == "none":
         cannot.append("learning")
     else:
-        can.append(f"learning by {LEARNS[ability]}")
+        alone = profile.learning.neuron_parameters
+        of = "" if alone is None or alone.value else ", of weights alone"
+        can.append(f"learning by {LEARNS[ability]}{of}")
     return f"It can: {'; '.join(can)}." + (f" It cannot: {'; '.join(cannot)}." if cannot else "")
 
 
 def _says(profile: Profile, key: str) -> Any:
-    quantity = getattr(profile.network, key)
+    quantity = getattr(profile.runs, key)
     return None if quantity is None else quantity.value

@@ -34,7 +34,7 @@ class Profile(Strict):
     learning: Learning
     core: Core = Field(default_factory=Core)
     chip: Chip = Field(default_factory=Chip)
-    network: Abilities = Field(default_factory=Abilities)
+    runs: Abilities = Field(default_factory=Abilities)
     energy: Energy = Field(default_factory=Energy)
     analog: Analog | None = None
     compilers: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ UNITS = {
     "1": ("state_headroom",),
     "neuron": ("neurons", "hidden", "outputs"),
     "channel": ("inputs",),
-    "population": ("targets",),
+    "population": ("destinations",),
     "pixel": ("kernel",),
     "axon": ("in_axons", "out_axons"),
     "synapse": ("fan_in", "synapses", "hidden_synapses", "hidden_fan_out"),

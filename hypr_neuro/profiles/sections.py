@@ -105,7 +105,10 @@ class Precision(Section):
 
 
 class Learning(Section):
-    """What learns and in which widths; see `sim.learning`."""
+    """What learns and in which widths; see `sim.learning`.
+
+    Where `neuron_parameters` is false weights alone learn.
+    """
 
     ability: Quantity[Literal["native", "microcode", "arm", "embedded", "none"]]
     eligibility_bits: Quantity[Annotated[int, Field(ge=4, le=32)]]
@@ -119,6 +122,7 @@ class Learning(Section):
     eligibility_alignment: Quantity[Literal["none", "delayed"]] = default("none", "-")
     momentum_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] = default(0, "bit")
     residual_bits: Quantity[Annotated[int, Field(ge=0, le=16)]] = default(0, "bit")
+    neuron_parameters: Quantity[bool] | None = None
 
 
 class Core(Section):
@@ -145,8 +149,8 @@ class Chip(Section):
 
     `inputs` are channels from outside, `neurons` all neurons; `hidden` are those that are no outputs, on chips that
     have neurons of their own for either. `synapses` are weights in all, `hidden_synapses` those between hidden
-    neurons, of which one hidden neuron sends to `hidden_fan_out`. `layers` are cores that hold one population each, as
-    pairs of weights and neurons.
+    neurons, of which one hidden neuron sends to `hidden_fan_out`. `layer_cores` are cores that hold one population
+    each, as pairs of weights and neurons.
     """
 
     cores: Positive | None = None
@@ -157,7 +161,7 @@ class Chip(Section):
     synapses: Positive | None = None
     hidden_synapses: Positive | None = None
     hidden_fan_out: Positive | None = None
-    layers: Quantity[tuple[tuple[PositiveInt, PositiveInt], ...]] | None = None
+    layer_cores: Quantity[tuple[tuple[PositiveInt, PositiveInt], ...]] | None = None
     flash: Size | None = None
     ram: Size | None = None
 
@@ -165,20 +169,20 @@ class Chip(Section):
 class Abilities(Section):
     """What a chip can run; an absent key is not stated, and nothing is refused for it.
 
-    `models` are neurons by name. `recurrence` says whether connections may lead back, `bias` whether a neuron has a
+    `models` are neurons by name. `recurrence` says whether connections may lead back, `own_bias` whether a neuron has a
     constant current of its own, without which it takes an input channel that is always on. `current_decay` and
     `membrane_decay` say whether synaptic currents and membranes of the LIF family forget, `reset` how they are reset.
-    `kernel` is the longest side of a convolution's kernel, `targets` how many populations one may send to.
+    `kernel` is the longest side of a convolution's kernel, `destinations` how many populations one may send to.
     """
 
     models: Quantity[Annotated[tuple[NeuronName, ...], Field(min_length=1)]] | None = None
     recurrence: Quantity[bool] | None = None
-    bias: Quantity[bool] | None = None
+    own_bias: Quantity[bool] | None = None
     current_decay: Quantity[bool] | None = None
     membrane_decay: Quantity[bool] | None = None
     reset: Quantity[Literal["subtract", "zero"]] | None = None
     kernel: Positive | None = None
-    targets: Positive | None = None
+    destinations: Positive | None = None
 
 
 class Energy(Section):

@@ -1,4 +1,4 @@
-"""What a chip can run, by section `network` of its profile: neurons, connections that lead back, kernels, resets."""
+"""What a chip can run, by section `runs` of its profile: neurons, connections that lead back, kernels, resets."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ from hypr_neuro.quantizing.parts import QuantizedConnection
 SETTLED = {
     "du": ("current_decay", 1.0, "synaptic currents last one step"),
     "dv": ("membrane_decay", 0.0, "membranes keep what they hold"),
-    "bias": ("bias", 0.0, "neurons have no constant current of their own"),
+    "bias": ("own_bias", 0.0, "neurons have no constant current of their own"),
 }
 """Parameters of the LIF family by the key that settles them where it is false: the value, and what that means."""
 RESETS = {"zero": 0.0, "subtract": 1.0}
 """Values of the parameter `subtract`."""
+SHARES = ("du", "dv")
+"""Parameters that are the share that a step loses."""
+TIMES = ("tau", "tau_u", "tau_a", "tau_w")
+"""Parameters that are time constants in steps."""
 OTHER_CHIP = "or take a profile without this rule"
 
 
@@ -57,14 +61,27 @@ def _weights(c: Any) -> Any:
     return c.mantissa if isinstance(c, QuantizedConnection) else c.weights
 
 
+def settles(profile: Profile, parameter: str) -> bool:
+    """Tell whether nothing can learn a neuron parameter on a chip.
+
+    It has one value there, is a shift of bits, or the chip learns weights alone (`learning.neuron_parameters`).
+    """
+    learns = profile.learning.neuron_parameters
+    if learns is not None and not learns.value:
+        return True
+    if parameter in SETTLED and _says(profile, SETTLED[parameter][0]) is False:
+        return True
+    return profile.precision.decay_shift_bits is not None and parameter in SHARES + TIMES
+
+
 def _says(profile: Profile, key: str) -> Any:
     """Return the value of a key, None where the profile does not state it."""
-    quantity = getattr(profile.network, key)
+    quantity = getattr(profile.runs, key)
     return None if quantity is None else quantity.value
 
 
 def _key(profile: Profile, key: str) -> str:
-    return f"profile '{profile.name}', network.{key}"
+    return f"profile '{profile.name}', runs.{key}"
 
 
 def _require_model(where: str, neuron: str, profile: Profile) -> None:
@@ -106,7 +123,7 @@ def _require_kernel(name: str, weights: Any, profile: Profile) -> None:
 
 
 def _require_targets(net: Network | QuantizedNetwork, profile: Profile) -> None:
-    most = _says(profile, "targets")
+    most = _says(profile, "destinations")
     if most is None:
         return
     for p in net.populations:
@@ -114,5 +131,5 @@ def _require_targets(net: Network | QuantizedNetwork, profile: Profile) -> None:
         if len(targets) > most:
             raise DoesNotFitError(
                 f"population '{p.name}': sends to {len(targets)} populations, limit {most} "
-                f"({_key(profile, 'targets')}); let it send to fewer, {OTHER_CHIP}"
+                f"({_key(profile, 'destinations')}); let it send to fewer, {OTHER_CHIP}"
             )

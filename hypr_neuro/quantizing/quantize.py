@@ -106,7 +106,7 @@ def quantize(
         range, integers do not fit the profile's widths, time or formats, or a rule or a plan names what the network
         does not have.
     DoesNotFitError
-        For neurons, connections and parameters that the chip cannot run (section `network` of its profile).
+        For neurons, connections and parameters that the chip cannot run (section `runs` of its profile).
     """
     if plan is not None:
         read = as_plan(plan)

@@ -27,13 +27,10 @@ from hypr_neuro.neurons.base import Conversion
 from hypr_neuro.neurons.li import time_constant
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.abilities import SHARES, TIMES
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.weight_entries import with_entries
 
-SHARES = ("du", "dv")
-"""Parameters that are the share that a step loses."""
-TIMES = ("tau", "tau_u", "tau_a", "tau_w")
-"""Parameters that are time constants in steps."""
 MUCH = 0.1
 """Share of a connection's squared weights from which on their loss is said."""
 

@@ -1,7 +1,7 @@
 """A task on a chip that does not have its neurons: layers of LIF, as the chip has them, where it has a readout.
 
 The demonstration's networks are trained for their data; a chip that states which neurons it has
-(`network.models`) and has no such neuron gets as many layers of `lif`, no larger than it holds: currents and membranes
+(`runs.models`) and has no such neuron gets as many layers of `lif`, no larger than it holds: currents and membranes
 forget and reset as they do there. What cannot run is refused before anything is trained.
 """
 
@@ -32,7 +32,7 @@ def task_on(task: Task, data: SequenceData, chip: Profile) -> tuple[Task, str]:
         For a chip that has no readout, and a network too large for it in any form, naming what to choose.
     """
     told, spec = "", task.spec(data)
-    models = None if chip.network.models is None else chip.network.models.value
+    models = None if chip.runs.models is None else chip.runs.models.value
     missing = [] if models is None else [n for n in _neurons(spec) if n not in models]
     if READOUT in missing or (missing and NEURON not in (models or ())):
         raise DoesNotFitError(_refusal(missing, chip))
@@ -42,7 +42,7 @@ def task_on(task: Task, data: SequenceData, chip: Profile) -> tuple[Task, str]:
         sizes = ", ".join(str(layer["size"]) for layer in spec["layers"])
         told = (
             f"Network: '{NEURON}' ({sizes}) in place of '{missing[0]}', which '{chip.name}' does not have "
-            f"(network.models: {told_value(models)})"
+            f"(runs.models: {told_value(models)})"
         )
     net = Network.build(spec, seed=0)
     check_sizes(net, chip)
@@ -57,21 +57,21 @@ def _neurons(spec: dict[str, Any]) -> list[str]:
 
 def _refusal(missing: list[str], chip: Profile) -> str:
     """Tell what the demonstration needs and the chip does not have, and which chips do."""
-    models = chip.network.models
+    models = chip.runs.models
     has = "" if models is None else told_value(models.value)
     others = [name for name in profile_names() if _answers(load_profile(name))]
     return (
-        f"demonstration: its network ends in a readout '{READOUT}' and profile '{chip.name}' has none (network.models: "
+        f"demonstration: its network ends in a readout '{READOUT}' and profile '{chip.name}' has none (runs.models: "
         f"{has}); train a network whose outputs spike and take it through quantize, place and simulate, or choose "
         f"--profile {', '.join(others)}"
         if READOUT in missing
-        else f"demonstration: neuron '{missing[0]}', rule: {has} (profile '{chip.name}', network.models); choose "
+        else f"demonstration: neuron '{missing[0]}', rule: {has} (profile '{chip.name}', runs.models); choose "
         f"--profile {', '.join(others)}"
     )
 
 
 def _answers(chip: Profile) -> bool:
-    models = chip.network.models
+    models = chip.runs.models
     return models is None or {NEURON, READOUT} <= set(models.value)
 
 
@@ -100,7 +100,7 @@ def _of_lif(task: Task, chip: Profile) -> Task:
 
 
 def _says(chip: Profile, key: str) -> Any:
-    quantity = getattr(chip.network, key)
+    quantity = getattr(chip.runs, key)
     return None if quantity is None else quantity.value
 
 

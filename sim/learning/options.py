@@ -10,6 +10,7 @@ import numpy as np
 from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.quantizing.abilities import settles
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.learning.updates import UPDATES, of_unknown
 
@@ -196,7 +197,7 @@ class LearnOptions:
             f"{layer.name}.{p}"
             for layer in qnet.populations
             for p in layer.model.trainable
-            if self.learns(layer.name) and layer.model.learned is not None
+            if self.learns(layer.name) and layer.model.learned is not None and not settles(qnet.profile, p)
         ]
         chosen = known if "all" in self.parameters else list(self.parameters)
         for name in chosen:

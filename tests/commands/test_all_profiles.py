@@ -31,7 +31,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answers(name: str) -> bool:
     """Whether a chip has readouts, with which the demo's network ends."""
-    models = load_profile(name).network.models
+    models = load_profile(name).runs.models
     return models is None or "li" in models.value
 
 
@@ -52,7 +52,7 @@ def test_the_examples_have_a_profile() -> None:
 def test_a_chip_without_readouts_is_refused_by_name(profile: str, halves: Path, tmp_path: Path) -> None:
     """Before anything is trained, and with what to choose instead: one of those that take the demo."""
     line = refusal("demo", "--data", halves, "--profile", profile, "--out", tmp_path / "run", run=called)
-    assert f"ends in a readout 'li' and profile '{profile}' has none (network.models: lif); train a network" in line
+    assert f"ends in a readout 'li' and profile '{profile}' has none (runs.models: lif); train a network" in line
     offered = line.partition("--profile ")[2].split(", ")
     assert set(offered) == {name for name in profile_names() if answers(name)}
     assert not (tmp_path / "run").exists()
@@ -78,7 +78,7 @@ def test_the_demo_and_every_command_run(profile: str, halves: Path, tmp_path: Pa
         assert results["learning"]["scratch"]["epochs"][-1]["device_accuracy"] > 0.8
     else:
         assert f"On chip: left out, profile '{profile}' cannot learn (learning.ability: none)" in demo.stderr
-    assert ("Network: 'lif'" in demo.stderr) == (chip.network.models is not None)
+    assert ("Network: 'lif'" in demo.stderr) == (chip.runs.models is not None)
     if "skipped" in results["lava"]:
         assert f"Lava: left out, {results['lava']['skipped']}" in demo.stderr
     else:

@@ -40,7 +40,7 @@ def test_new_and_old_spellings_give_the_same() -> None:
     assert called("profiles", "--schema").stdout == called("profiles", "schema").stdout
     assert set(answer("profiles", "list", run=called)) == set(profile_names())
     assert answer("profiles", "show", "reckon", run=called) == describe_profile(load_profile("reckon"))
-    assert {"network", "chip"} <= answer("profiles", "schema", run=called)["properties"].keys()
+    assert {"runs", "chip"} <= answer("profiles", "schema", run=called)["properties"].keys()
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -63,7 +63,7 @@ def test_differences_are_those_of_the_numbers(first: str, second: str) -> None:
         one.setdefault(section, {}).pop(key, None)
         if number["second"] is not None:
             one[section][key] = number["second"]
-    for section in ("time", "precision", "learning", "core", "chip", "network", "energy"):
+    for section in ("time", "precision", "learning", "core", "chip", "runs", "energy"):
         assert one.get(section, {}) == other.get(section, {})
     assert (len(told["numbers"]) == 0) == (first == second)
 
@@ -93,7 +93,7 @@ def test_all_faults_of_a_file_are_said_at_once(faulty: Path, tmp_path: Path) -> 
     start = f"hypr-neuro: error: profile '{faulty}': key "
     assert all(line.startswith(start) for line in lines)
     assert {line.removeprefix(start) for line in lines} == {
-        "'speed' = 3, rule: a known key, of name, description, time, precision, learning, core, chip, network, energy, "
+        "'speed' = 3, rule: a known key, of name, description, time, precision, learning, core, chip, runs, energy, "
         "compilers; take it out, or put it in its section",
         "'precision.weight_bits.value' = 99, rule: at most 16; choose a value in range",
         "'precision.weight_bits' = unit 'byte', rule: 'bit', in which the number is read; write the number in this "

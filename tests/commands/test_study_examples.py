@@ -54,7 +54,7 @@ def test_it_says_what_it_asks_and_the_docs_have_the_answer(file: Path) -> None:
 def test_chips_stand_side_by_side() -> None:
     compared = load_study(FOLDER / "chips.yaml").values()["profile"]
     # a template is no chip, and a chip of other neurons cannot run the network of digits
-    chips = {n: hn.load_profile(n).network.models for n in profile_names() if n != "fpga"}
+    chips = {n: hn.load_profile(n).runs.models for n in profile_names() if n != "fpga"}
     assert {name for name, models in chips.items() if models is None or "brf" in models.value} < set(compared)
     assert "spinnaker2" in compared
     assert {str(file) for file in CHIPS} & set(map(str, compared))

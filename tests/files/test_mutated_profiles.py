@@ -21,7 +21,7 @@ from hypr_neuro.profiles.faults import FILE, profile_faults
 from hypr_neuro.profiles.profile import Profile, load_profile, profile_names, unit_of
 
 MUTANTS = 200
-SECTIONS = ("time", "precision", "learning", "core", "chip", "network", "energy")
+SECTIONS = ("time", "precision", "learning", "core", "chip", "runs", "energy")
 NEEDED = ("time", "precision", "learning")
 RANGES = {
     "precision.weight_bits": (2, 16),
@@ -187,9 +187,9 @@ NEURONS = {"lif_rset": "lif_reset", "bfr": "brf", "se_adlfi": "se_adlif", "cuba_
 
 def unknown_neuron(rng: Rng, data: dict[str, Any]) -> Mutant:
     wrong = picked(rng, NEURONS)
-    data.setdefault("network", {})["models"] = {"value": ["li", wrong], "unit": "-", "source": "test"}
+    data.setdefault("runs", {})["models"] = {"value": ["li", wrong], "unit": "-", "source": "test"}
     rule = f"unknown neuron '{wrong}' (did you mean '{NEURONS[wrong]}'?)"
-    return one(data, "network.models.value.1", rule, "write one of these")
+    return one(data, "runs.models.value.1", rule, "write one of these")
 
 
 def damaged(rng: Rng, data: dict[str, Any]) -> Mutant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_a_constant_current_takes_an_input_where_neurons_have_none_of_their_own(
     data = load_profile("ideal").dump()
     data["chip"]["inputs"] = {"value": 256, "unit": "channel", "source": "test"}
     for own, fits in ((True, True), (False, False)):
-        data["network"]["bias"] = {"value": own, "unit": "-", "source": "test"}
+        data["runs"]["own_bias"] = {"value": own, "unit": "-", "source": "test"}
         chip = parse_profile(data, "test")
         if fits:
             assert place(qnet, chip).used
@@ -169,7 +170,7 @@ def test_odin_takes_256_sources_and_neurons_and_no_more() -> None:
 @pytest.mark.parametrize("profile", ["dynapcnn", "speck"])
 def test_convolutional_chips_refuse_what_leads_back(profile: str) -> None:
     assert placed(spiking(8, 3), profile).used == 2
-    with pytest.raises(DoesNotFitError, match=rf"connection p0 -> p0: leads back .*'{profile}', network.recurrence"):
+    with pytest.raises(DoesNotFitError, match=rf"connection p0 -> p0: leads back .*'{profile}', runs.recurrence"):
         placed(spiking(8, 3, back=True), profile)
     qnet = quantized(spiking(8, 3, back=True), "ideal")
     with pytest.raises(DoesNotFitError, match="leads back from 'p0' to 'p0', rule: forward connections alone"):
@@ -189,7 +190,7 @@ def convolved(side: int, kernel: int, channels: int) -> Any:
 
 def test_kernels_are_held_to_the_chips() -> None:
     assert placed(convolved(18, 16, 2), "dynapcnn").used == 1
-    with pytest.raises(DoesNotFitError, match=r"kernel 17×17, limit 16 a side \(profile 'dynapcnn', network.kernel\)"):
+    with pytest.raises(DoesNotFitError, match=r"kernel 17×17, limit 16 a side \(profile 'dynapcnn', runs.kernel\)"):
         placed(convolved(18, 17, 2), "dynapcnn")
 
 
@@ -208,7 +209,7 @@ def test_cores_are_shared_out_as_well_as_can_be() -> None:
     ):
         placed(spiking(512, 128, 512, 128, inputs=128), "dynapcnn")
     with pytest.raises(
-        DoesNotFitError, match=r"10 populations, limit 9, a core each \(profile 'dynapcnn', chip.layers"
+        DoesNotFitError, match=r"10 populations, limit 9, a core each \(profile 'dynapcnn', chip.layer_cores"
     ):
         placed(spiking(*[4] * 10), "dynapcnn")
 
@@ -219,8 +220,8 @@ def test_cores_are_shared_out_as_well_as_can_be() -> None:
 @pytest.mark.parametrize(
     ("profile", "change", "told"),
     [
-        ("xylo", {"subtract": 0.0}, "subtract[0] = 0, rule: 1, reset 'subtract' (profile 'xylo', network.reset)"),
-        ("reckon", {"du": 0.5}, "du[0] = 0.5, rule: 1, synaptic currents last one step (profile 'reckon', network.cur"),
+        ("xylo", {"subtract": 0.0}, "subtract[0] = 0, rule: 1, reset 'subtract' (profile 'xylo', runs.reset)"),
+        ("reckon", {"du": 0.5}, "du[0] = 0.5, rule: 1, synaptic currents last one step (profile 'reckon', runs.cur"),
         ("reckon", {"bias": 0.25}, "bias[0] = 0.25, rule: 0, neurons have no constant current of their own (profile"),
     ],
 )
@@ -238,15 +239,31 @@ def test_parameters_that_a_chip_settles_are_named(profile: str, change: dict[str
 )
 def test_neurons_that_a_chip_does_not_have_are_refused_by_name(profile: str, neuron: str) -> None:
     net = hn.Network.build({"inputs": 2, "outputs": 2, "layers": [{"neuron": neuron, "size": 3}]}, seed=0)
-    with pytest.raises(
-        DoesNotFitError, match=rf"'layers.0': neuron '{neuron}', rule: lif.*'{profile}', network.models"
-    ):
+    with pytest.raises(DoesNotFitError, match=rf"'layers.0': neuron '{neuron}', rule: lif.*'{profile}', runs.models"):
         quantized(net, profile)
     qnet = quantized(net, "ideal")
-    with pytest.raises(
-        DoesNotFitError, match=rf"'layers.0': neuron '{neuron}', rule: lif.*'{profile}', network.models"
-    ):
+    with pytest.raises(DoesNotFitError, match=rf"'layers.0': neuron '{neuron}', rule: lif.*'{profile}', runs.models"):
         place(qnet, profile)
+
+
+def test_parameters_that_a_chip_settles_do_not_learn_there() -> None:
+    """ReckOn learns weights alone; where all may learn, those that are settled or shifted stay."""
+    qnet = quantized(layered(2, 4, 2), "ideal")
+    every = hn.LearnOptions(rate=0.2, parameters=("all",))
+
+    def learn_on(**sections: dict[str, Any]) -> list[list[str]]:
+        data = load_profile("ideal").dump()
+        for section, numbers in sections.items():
+            data[section] |= {key: {"value": value, "unit": "-", "source": "test"} for key, value in numbers.items()}
+        chosen = every.learning_parameters(replace(qnet, profile=parse_profile(data, "test")))
+        return [[p.model.trainable[j] for j in row] for p, row in zip(qnet.populations, chosen, strict=True)]
+
+    assert learn_on() == [["du", "dv", "vth", "bias"], ["tau"]]
+    assert learn_on(runs={"current_decay": False, "own_bias": False}) == [["dv", "vth"], ["tau"]]
+    assert learn_on(precision={"decay_shift_bits": 4}) == [["vth", "bias"], []]
+    assert learn_on(learning={"neuron_parameters": False}) == [[], []]
+    there = replace(qnet, profile=load_profile("reckon"))
+    assert every.learning_parameters(there) == ((), ())
 
 
 @pytest.mark.parametrize("profile", ["xylo", "odin", "dynapcnn", "speck"])

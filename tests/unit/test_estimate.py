@@ -211,13 +211,13 @@ def has_figures(name: str) -> tuple[bool, bool]:
 
 
 def has_readout(name: str) -> bool:
-    models = load_profile(name).network.models
+    models = load_profile(name).runs.models
     return models is None or "li" in models.value
 
 
 @pytest.mark.parametrize("name", [name for name in profile_names() if not has_readout(name)])
 def test_of_a_chip_that_cannot_run_a_network_nothing_is_estimated(name: str) -> None:
-    with pytest.raises(DoesNotFitError, match=rf"'readout': neuron 'li', rule: lif \(profile '{name}', network.models"):
+    with pytest.raises(DoesNotFitError, match=rf"'readout': neuron 'li', rule: lif \(profile '{name}', runs.models"):
         hn.estimate(tiny_chain(), spikes_in(2), name)
 
 
