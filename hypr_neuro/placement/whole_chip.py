@@ -4,8 +4,8 @@ A neuron is hidden unless it is an output. A constant current takes an input cha
 of the chip have one of their own (`runs.own_bias`). Dense weights are counted whole, zeros too; of a convolution the
 kernel where cores share its weights (`core.shared_weights`), else every synapse.
 
-A chip of convolutional layers (`chip.layer_cores`) has cores that hold one population each: the weights that lead to it,
-and its neurons. A kernel of f output channels, c input channels and k pixels takes
+A chip of convolutional layers (`chip.layer_cores`) has cores that hold one population each, with the weights that lead
+to it. A kernel of f output channels, c input channels and k pixels takes
 
     c · 2^(⌈log2 k⌉ + ⌈log2 f⌉) weights
 
