@@ -40,7 +40,9 @@ def page() -> str:
     """Return the whole page."""
     parts = [HEAD, "## One synapse, one neuron", "", _widths()]
     parts += ["| profile | neuron | bits a synapse | bytes a synapse | bits a neuron |", "|---|---|---|---|---|"]
-    parts += [_row(chip, name) for chip in map(load_profile, profile_names()) for name in LEARNING]
+    parts += [
+        _row(chip, name) for chip in map(load_profile, profile_names()) for name in LEARNING if _learns(chip, name)
+    ]
     parts += ["", *_options(), "", *_published_comparison()]
     return "\n".join(parts) + "\n"
 
@@ -66,6 +68,12 @@ def _layers(name: str, chip: Profile, **options: int) -> list[LayerMemory]:
     hidden = name if name in HIDDEN else "lif"
     shapes = [Shape(get_model(hidden), 1, 1, 1, **options), Shape(get_model("li"), 1, 1)]
     return memory_of(shapes, chip)
+
+
+def _learns(chip: Profile, neuron: str) -> bool:
+    """Tell whether a chip learns and has this neuron."""
+    models = chip.runs.models
+    return chip.learning.ability.value != "none" and (models is None or neuron in models.value)
 
 
 def _row(chip: Profile, name: str) -> str:
