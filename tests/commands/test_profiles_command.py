@@ -94,7 +94,7 @@ def test_all_faults_of_a_file_are_said_at_once(faulty: Path, tmp_path: Path) -> 
     assert all(line.startswith(start) for line in lines)
     assert {line.removeprefix(start) for line in lines} == {
         "'speed' = 3, rule: a known key, of name, description, time, precision, learning, core, chip, runs, energy, "
-        "compilers; take it out, or put it in its section",
+        "compilers, rules; take it out, or put it in its section",
         "'precision.weight_bits.value' = 99, rule: at most 16; choose a value in range",
         "'precision.weight_bits' = unit 'byte', rule: 'bit', in which the number is read; write the number in this "
         "unit",
