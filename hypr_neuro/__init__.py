@@ -27,6 +27,7 @@ _MODULES = {
     "Simulator": "sim.simulator",
     "Synapses": "graph.integer",
     "Trace": "traces.trace",
+    "check": "bounds.check",
     "compare": "comparing.compare",
     "compile": "compilers:compile_network",
     "complexity": "placement.complexity",
@@ -63,6 +64,7 @@ _MODULES = {
 }
 
 if TYPE_CHECKING:
+    from hypr_neuro.bounds.check import check
     from hypr_neuro.comparing.compare import compare
     from hypr_neuro.comparing.diff import diff
     from hypr_neuro.comparing.gap import split_gap
@@ -120,6 +122,7 @@ __all__ = [
     "Synapses",
     "Trace",
     "__version__",
+    "check",
     "compare",
     "compare_devices",
     "compile",

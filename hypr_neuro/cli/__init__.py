@@ -23,7 +23,7 @@ app = typer.Typer(
 GROUPS = {
     "Start here": ("demo", "data", "profiles"),
     "Networks": ("train", "import", "export"),
-    "Integers on a chip": ("quantize", "place", "fit", "compile", "simulate", "learn"),
+    "Integers on a chip": ("quantize", "check", "place", "fit", "compile", "simulate", "learn"),
     "What came out": ("compare", "study", "widths", "faults", "diff", "report"),
     "Hardware": ("serve",),
 }

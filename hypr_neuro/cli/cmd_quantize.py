@@ -32,7 +32,9 @@ from hypr_neuro.cli.run_data import choose_data
 from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
+    from hypr_neuro.data import SequenceData
     from hypr_neuro.files.run_folder import RunFolder
+    from hypr_neuro.quantizing.network import QuantizedNetwork
 
 AS_GRAPH = "Chip, converted as a graph"
 EXAMPLES = (
@@ -67,6 +69,15 @@ def run(
         typer.Option(
             metavar="POPULATION=X",
             help="Of integers: the power of two by which states are larger than real ones.",
+            rich_help_panel=CHIP,
+        ),
+    ] = None,
+    accumulator_bits: Annotated[
+        int | None,
+        typer.Option(
+            "--accumulator-bits",
+            metavar="N",
+            help="Make weights smaller until no sum can leave N bits (default: the profile's).",
             rich_help_panel=CHIP,
         ),
     ] = None,
@@ -173,6 +184,7 @@ def run(
         "percentile": percentile,
         "weight_headroom": headroom,
         "plan": plan,
+        "accumulator_bits": accumulator_bits,
     }
     options = {key: value for key, value in graph_options.items() if value is not None}
     options |= {} if not weight_range else {"weight_range": _numbers("--weight-range", weight_range)}
@@ -189,6 +201,8 @@ def run(
     _say_replaced(folder, chip.name)
     if isinstance(net, Network):
         qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
+        if accumulator_bits is not None:
+            _say_cost(quantize(net, chip, calibration=sequences, **_without_limit(options)), qnet, sequences)
         flags = [
             f"--{key.replace('_', '-')}={one}"
             for key, value in options.items()
@@ -226,6 +240,26 @@ def _say_replaced(folder: RunFolder, chip: str) -> None:
     name = held.get("name") if isinstance(held, dict) else None
     if name not in (None, chip) and folder.file("quantized.h5").exists():
         print(f"'{folder.path}' held integers for '{name}', now for '{chip}'; --out FOLDER keeps both", file=sys.stderr)
+
+
+def _without_limit(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key != "accumulator_bits"}
+
+
+def _say_cost(free: QuantizedNetwork, limited: QuantizedNetwork, data: SequenceData) -> None:
+    """Say on standard error what the accumulator's width costs on validation samples."""
+    from hypr_neuro.data.score import score_readout
+    from hypr_neuro.sim.engine import simulate
+
+    part = data.part("validation")
+    if not len(part):
+        return
+    scores = [
+        score_readout(q.for_score(simulate(q, part.x).readout, regression=part.regression), part).figures()
+        for q in (free, limited)
+    ]
+    told = (f"{name} {scores[0][name]:.4g} without the limit, {scores[1][name]:.4g} with it" for name in scores[0])
+    print(f"{len(part)} validation samples: {'; '.join(told)}", file=sys.stderr)
 
 
 def _numbers(option: str, given: list[str]) -> dict[str, float]:

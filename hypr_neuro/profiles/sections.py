@@ -90,6 +90,7 @@ class Precision(Section):
     bias_mantissa_bits: Bits
     bias_exponent_max: Count
     message_bits: Quantity[Annotated[int, Field(ge=0, le=32)]] | None = None
+    accumulator_bits: Quantity[Annotated[int, Field(ge=4, le=32)]] | None = None
     decay_shift_bits: Quantity[Annotated[int, Field(ge=1, le=5)]] | None = None
     weight_sign: Quantity[Literal["synapse", "source"]] | None = None
 

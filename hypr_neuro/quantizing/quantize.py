@@ -24,6 +24,7 @@ from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.profiles.rules import check_names
 from hypr_neuro.quantizing.abilities import require_runs
 from hypr_neuro.quantizing.chosen_clipping import best_clipping
+from hypr_neuro.quantizing.accumulators import with_accumulators
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
 from hypr_neuro.quantizing.graph_conversion import Origin
@@ -63,6 +64,7 @@ def quantize(
     percentile: float | None = None,
     weight_headroom: float | None = None,
     plan: WidthPlan | Mapping[str, Any] | str | Path | None = None,
+    accumulator_bits: int | None = None,
 ) -> QuantizedNetwork:
     """Make the integers of a network for a profile.
 
@@ -98,6 +100,9 @@ def quantize(
         Widths of single populations and connections, a `WidthPlan`, its file, or rules by name such as
         {"layers.0.recurrent": {"weight_bits": 4}}; they become rules of the profile. What a plan says of the options
         above holds where they are left out.
+    accumulator_bits
+        Width of a connection's sum, sign included: weights are made smaller where any spikes could leave it, see
+        `accumulators`; the notes say how much. By default the profile's `precision.accumulator_bits`, if it has one.
 
     Raises
     ------
@@ -124,7 +129,8 @@ def quantize(
         "largest_weight": largest_weight,
     }
     if isinstance(net, IntegerNetwork) or (hasattr(net, "integer") and not isinstance(net, (QuantizedNetwork, type))):
-        _refuse_options({**options, **reach, "calibration": calibration, "weight_range": weight_range})
+        more = {"calibration": calibration, "weight_range": weight_range, "accumulator_bits": accumulator_bits}
+        _refuse_options({**options, **reach, **more})
         return take_integers(
             as_integer(cast("IntegerNetwork | HasInteger", net))[0], load_profile(profile), state_scale
         )
@@ -143,7 +149,7 @@ def quantize(
         chosen = best_clipping(net, load_profile(profile), calibration, chosen, partial(convert, **options))
     qnet, _ = convert(net, profile, calibration, chosen=chosen, **options)
     warn_of(of_zeros(qnet.record))
-    return qnet
+    return with_accumulators(qnet, accumulator_bits)
 
 
 def convert(

@@ -132,7 +132,7 @@ def test_a_value_out_of_range_is_shown_with_the_rule(words: tuple[str, ...], tol
 )
 def test_an_empty_path_is_not_the_folder_that_one_is_in(name: str) -> None:
     needed = [p.name for p in PROGRAM.commands[name].params if p.param_type_name == "argument" and p.required]
-    out = "--state" if name == "serve" else "--out"
+    out = {"serve": "--state", "check": "--examples"}.get(name, "--out")
     for words in ([name, *needed, out, ""], *([name, ""] for _ in needed[:1])):
         assert "'', rule: text that is not empty" in refusal(*words, run=called)
 

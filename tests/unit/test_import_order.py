@@ -23,7 +23,7 @@ ORDER = (
     ("traces",),
     ("exchange",),
     ("sim",),
-    ("placement", "train"),
+    ("placement", "train", "bounds"),
     ("compilers",),
     ("link",),
     ("remote",),
