@@ -44,7 +44,7 @@ def _arithmetic() -> SimpleNamespace:
 
 
 @dataclass
-class Entries:
+class JacobianEnds:
     """The clamped Jacobian of one way through a step: ends of A row by row, B of each current, C, C' and F; neurons."""
 
     active: Array
@@ -58,7 +58,9 @@ class Entries:
 class SourceStepper:
     """One eligibility vector of each neuron, stepped by `eligibility_step`; in the form of a `reach.Stepper`."""
 
-    def __init__(self, plan: LayerPlan, entries: list[Entries], current: int, pre: Ends, scale: int | None) -> None:
+    def __init__(
+        self, plan: LayerPlan, entries: list[JacobianEnds], current: int, pre: Ends, scale: int | None
+    ) -> None:
         self.plan, self.entries, self.current, self.pre, self.scale = plan, entries, current, pre, scale
         self.model, self.n = SimpleNamespace(d=plan.model.d, readout=True), plan.size
         self.arithmetic = _arithmetic()
@@ -73,7 +75,7 @@ class SourceStepper:
         box, where = boxes[0], f"{self.plan.name}: eligibilities"
         for entries in self.entries:
 
-            def run(paths: Any, entries: Entries = entries) -> Any:
+            def run(paths: Any, entries: JacobianEnds = entries) -> Any:
                 paths.active = paths.active & entries.active
                 base: dict[str, Ends] = {f"s{i}": (box.lo[i], box.hi[i]) for i in range(self.model.d)}
                 old = tuple(named(paths, f"s{i}", base) for i in range(self.model.d))
@@ -82,7 +84,7 @@ class SourceStepper:
             for paths, (new, effect) in every_path(self.n, clipping, tracking, run, where):
                 yield Taken(paths.active, box, new, effect, 0, paths.needs)
 
-    def _step(self, paths: Any, base: dict[str, Ends], old: tuple[Any, ...], entries: Entries) -> Any:
+    def _step(self, paths: Any, base: dict[str, Ends], old: tuple[Any, ...], entries: JacobianEnds) -> Any:
         w, e = self.plan.widths, self.arithmetic
 
         def values(row: tuple[Ends, ...]) -> tuple[Any, ...]:
@@ -218,13 +220,15 @@ def _pre(c: Incoming, sources: dict[str, Ends]) -> Array:
     return np.array([min(float(lo.min()), 0.0), max(float(hi.max()), 1.0)])
 
 
-def _jacobians(layer: LayerPlan, currents: list[Ends], boxes: list[Box]) -> tuple[list[Entries], list[Register], Array]:
+def _jacobians(
+    layer: LayerPlan, currents: list[Ends], boxes: list[Box]
+) -> tuple[list[JacobianEnds], list[Register], Array]:
     """Run the Jacobian after every way through a step; return entries, their registers and the largest |B·C| / 2^kc."""
     stepper = Stepper(layer.neurons.integer(), currents)
     jacobian, arithmetic = on_values(layer.model.fixed_jacobian), _arithmetic()
     index_of = None if layer.model.psi_index is None else on_values(layer.model.psi_index)
     w, n, several = layer.widths, layer.size, layer.model.currents > 1
-    found, registers, gain = list[Entries](), list[Register](), np.zeros(n)
+    found, registers, gain = list[JacobianEnds](), list[Register](), np.zeros(n)
 
     def after(paths: Any, s: Any, z: Any, I: Any, p: Any, base: dict[str, Ends], states: Any) -> Any:
         index = 0 if index_of is None else index_of(s, states, p)
@@ -244,7 +248,7 @@ def _jacobians(layer: LayerPlan, currents: list[Ends], boxes: list[Box]) -> tupl
         ]
         d = layer.model.d
         found.append(
-            Entries(
+            JacobianEnds(
                 paths.active,
                 tuple(tuple(row) for row in kept[:d]),  # type: ignore[arg-type]
                 tuple(tuple(row) for row in kept[d : d + len(rows)]),  # type: ignore[arg-type]
@@ -261,7 +265,7 @@ def _jacobians(layer: LayerPlan, currents: list[Ends], boxes: list[Box]) -> tupl
     return _merged(found), registers, gain
 
 
-def _merged(found: list[Entries]) -> list[Entries]:
+def _merged(found: list[JacobianEnds]) -> list[JacobianEnds]:
     """Join the ways whose A is not 0, and those whose A is: what a reset leaves is no turn."""
     result = []
     for resets in (False, True):
@@ -269,15 +273,15 @@ def _merged(found: list[Entries]) -> list[Entries]:
         if some:
             active = np.logical_or.reduce([f.active for f in some])
             rows = [_hulls(some, [getattr(f, key) for f in some]) for key in ("A", "B", "C", "C_prev", "F")]
-            result.append(Entries(active, *rows))
+            result.append(JacobianEnds(active, *rows))
     return result
 
 
-def _forgets(entries: Entries) -> bool:
+def _forgets(entries: JacobianEnds) -> bool:
     return not any(np.any(end[entries.active]) for row in entries.A for ends in row for end in ends)
 
 
-def _hulls(some: list[Entries], parts: list[Any]) -> Any:
+def _hulls(some: list[JacobianEnds], parts: list[Any]) -> Any:
     """Return the ends of all, in the form of each: tuples of tuples of ends."""
     if isinstance(parts[0][0], tuple):
         return tuple(_hulls(some, list(row)) for row in zip(*parts, strict=True))
@@ -303,7 +307,7 @@ def _looked_up(paths: Any, base: dict[str, Ends], table: Array, index: Any, n: i
 def _connection_bounds(
     layer: LayerPlan,
     c: Incoming,
-    entries: list[Entries],
+    entries: list[JacobianEnds],
     sources: dict[str, Ends],
     signal: float,
     steps: int | None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hypr_neuro.bounds.paths import Need
-from hypr_neuro.bounds.reach import Box, Reach, Stepper, hull
+from hypr_neuro.bounds.reach import Box, Fixpoint, Stepper, hull
 from hypr_neuro.bounds.spectral import block_ends, ways
 from hypr_neuro.bounds.values import Ends
 from hypr_neuro.graph.integer import Population
@@ -131,7 +131,7 @@ def bounded(stepper: Stepper) -> list[Box]:
 
 
 def _fixpoint(stepper: Stepper) -> tuple[list[Box], Ends | None]:
-    boxes = Reach(stepper, False).run()
+    boxes = Fixpoint(stepper, False).run()
     lo, hi = hull(boxes)
     open_ = ~np.isfinite(lo) | ~np.isfinite(hi)
     block = [int(i) for i in np.flatnonzero(open_.any(axis=1))]
@@ -148,7 +148,7 @@ def _fixpoint(stepper: Stepper) -> tuple[list[Box], Ends | None]:
         held[0][i, good], held[1][i, good] = found[0][row, good], found[1][row, good]
     if np.isnan(held[0]).all():
         return boxes, None
-    return Reach(stepper, False, held).run(), held
+    return Fixpoint(stepper, False, held).run(), held
 
 
 def _registers(stepper: Stepper, boxes: list[Box], held: Ends | None) -> list[Register]:
@@ -189,7 +189,7 @@ def _add(found: dict[tuple[str, int], Register], need: Need, state: int | None, 
 
 def _clip(stepper: Stepper, result: PopulationBounds) -> None:
     """Bound the neurons that may overflow with all rules of overflow."""
-    boxes = Reach(stepper, True).run()
+    boxes = Fixpoint(stepper, True).run()
     found: dict[tuple[str, int], Register] = {}
     for taken in stepper.taken(boxes, True):
         for need in taken.needs:

@@ -183,7 +183,7 @@ def ends_of(x: Any, n: int) -> Ends:
     return np.full(n, float(x)), np.full(n, float(x))
 
 
-class Reach:
+class Fixpoint:
     """The iteration: boxes that hold every state a population can have.
 
     Parameters

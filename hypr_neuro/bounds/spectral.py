@@ -36,7 +36,7 @@ WORST_CONDITION = 1e6
 
 
 @dataclass
-class Way:
+class LinearWay:
     """A x + w of one way: neurons that take it (n,), ends of A (d, d, n) and of w (d, n)."""
 
     active: Array
@@ -44,7 +44,7 @@ class Way:
     w: Ends
 
 
-def ways(stepper: Stepper, boxes: list[Box], block: list[int]) -> list[Way]:
+def ways(stepper: Stepper, boxes: list[Box], block: list[int]) -> list[LinearWay]:
     """Return the ways of the states of a block, in terms of these states, all others between their ends."""
     names, n, found = [f"s{i}" for i in block], stepper.n, []
     for taken in stepper.taken(boxes, False, True):
@@ -56,7 +56,7 @@ def ways(stepper: Stepper, boxes: list[Box], block: list[int]) -> list[Way]:
             for column, name in enumerate(names):
                 if isinstance(x, Value) and name in x.terms:
                     A[0][row, column], A[1][row, column] = x.terms[name]
-        found.append(Way(taken.active, A, w))
+        found.append(LinearWay(taken.active, A, w))
     return found
 
 
@@ -70,12 +70,12 @@ def _rest(x: Any, names: list[str], n: int) -> Ends:
     return lo, hi
 
 
-def block_ends(found: list[Way], n: int) -> Ends:
+def block_ends(found: list[LinearWay], n: int) -> Ends:
     """Return ends (d, n) of the states of a block from rest, infinite where nothing here bounds them."""
     d = len(found[0].w[0])
     lo, hi = np.full((d, n), -np.inf), np.full((d, n), np.inf)
     for i in range(n):
-        mine = [Way(w.active[i : i + 1], *_of(w, i)) for w in found if w.active[i]]
+        mine = [LinearWay(w.active[i : i + 1], *_of(w, i)) for w in found if w.active[i]]
         for bound in (_turning, _by_norms):
             ends = bound(mine)
             if ends is not None:
@@ -85,14 +85,14 @@ def block_ends(found: list[Way], n: int) -> Ends:
     return lo, hi
 
 
-def _of(way: Way, i: int) -> tuple[Ends, Ends]:
+def _of(way: LinearWay, i: int) -> tuple[Ends, Ends]:
     return (way.A[0][..., i], way.A[1][..., i]), (way.w[0][:, i], way.w[1][:, i])
 
 
 # --- turns
 
 
-def _turning(mine: list[Way]) -> Ends | None:
+def _turning(mine: list[LinearWay]) -> Ends | None:
     """Bound x' = (a I + d J) x + w, or None where a way is no such turn."""
     moving = [w for w in mine if np.any(w.A[0]) or np.any(w.A[1])]
     resets = [w for w in mine if not (np.any(w.A[0]) or np.any(w.A[1]))]
@@ -194,7 +194,7 @@ def _summed_by_magnitude(r: float, w_low: Array, w_high: Array, start_low: Array
 # --- norms
 
 
-def _by_norms(mine: list[Way]) -> Ends | None:
+def _by_norms(mine: list[LinearWay]) -> Ends | None:
     """Bound a block by the norms of its parts in the coordinates of its slowest way."""
     middle = [0.5 * (w.A[0] + w.A[1]) for w in mine]
     if not all(np.isfinite(m).all() for m in middle) or not all(np.isfinite(w.w).all() for w in mine):
@@ -237,7 +237,9 @@ def _basis(matrix: Array) -> tuple[Array, list[list[int]]] | None:
     return basis, parts
 
 
-def _in_basis(mine: list[Way], basis: Array, parts: list[list[int]], *, shifted: bool, slowest: Array) -> Ends | None:
+def _in_basis(
+    mine: list[LinearWay], basis: Array, parts: list[list[int]], *, shifted: bool, slowest: Array
+) -> Ends | None:
     inverse, count, d = np.linalg.inv(basis), len(parts), len(basis)
     center = np.zeros(d)
     if shifted:  # about the state at which a steady input would leave it
