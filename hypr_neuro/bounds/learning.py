@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.bounds.check import Bound, row_of
-from hypr_neuro.bounds.network import bits_of
+from hypr_neuro.bounds.found import Bound, row_of
 from hypr_neuro.bounds.paths import every_path
 from hypr_neuro.bounds.population import Register, bounded, population_bounds
 from hypr_neuro.bounds.reach import Box, Stepper, Taken, ends_of, named
@@ -361,6 +360,3 @@ def _joined(name: str, quantity: str, declared: int, ends: list[Ends], bits: int
     lo, hi = np.min([e[0] for e in ends], axis=0), np.max([e[1] for e in ends], axis=0)
     limit = float(largest_in(bits))
     return row_of(name, quantity, declared, lo, hi, None, (lo >= -limit) & (hi <= limit))
-
-
-__all__ = ["bits_of", "learning_bounds"]

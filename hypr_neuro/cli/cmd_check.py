@@ -27,7 +27,7 @@ from hypr_neuro.cli.run_data import choose_data
 from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
-    from hypr_neuro.bounds.check import Bound, Check
+    from hypr_neuro.bounds.found import Bound, Check
     from hypr_neuro.exchange.loading import AnyNetwork
     from hypr_neuro.numbers.arrays import Array
 

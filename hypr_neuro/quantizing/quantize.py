@@ -23,8 +23,8 @@ from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.profiles.rules import check_names
 from hypr_neuro.quantizing.abilities import require_runs
-from hypr_neuro.quantizing.chosen_clipping import best_clipping
 from hypr_neuro.quantizing.accumulators import with_accumulators
+from hypr_neuro.quantizing.chosen_clipping import best_clipping
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
 from hypr_neuro.quantizing.graph_conversion import Origin
