@@ -97,6 +97,23 @@ def test_the_kept_network_becomes_the_integers_that_validation_saw(
         assert evaluate(again, letters, "validation").figure == history.epochs[history.best].validation
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"precision.weight_levels": "binary"},
+        {"precision.weight_levels": "ternary"},
+        {"precision.weight_bits@layers.0.recurrent": 3, "precision.weight_bits@layers.0.input": 2},
+    ],
+)
+def test_levels_and_widths_of_single_connections(numbers: dict[str, Any], letters: SequenceData) -> None:
+    chip, net = load_profile("loihi2", numbers), _net(1)
+    history = train(net, letters, epochs=2, rate=0.02, quantized=chip)
+    qnet = quantize(net, chip, calibration=letters)
+    assert evaluate(qnet, letters, "validation").figure == history.epochs[history.best].validation
+    tops = {name: int(np.abs(w).max()) for name, w in qnet.weights().items()}
+    assert max(tops["layers.0.input"], tops["layers.0.recurrent"] // 3) == 1
+
+
 def test_any_network_learns_and_keeps_its_integers() -> None:
     x, y = random_spikes(0, 40, 30, 4), np.arange(40) % 2
     split = np.repeat(["train", "validation", "test"], [24, 8, 8])
