@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import frexp
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ from hypr_neuro.sim.simulator import Simulator, check_values
 
 BLOCK = 128
 """Steps that the simulator runs at a time: what it did is read while it is in the cache."""
-UNSAFE: dict[str, Any] = {"casting": "unsafe"}
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class _OwnTime:
         own, integers = start - self.late, {"states": states, "outputs": outputs, "current": currents}
         if own < 0:  # before its own step 0
             count = min(-own, len(outputs))
-            np.divide(outputs[:count], self.scales["outputs"], out=self.before[start : start + count], **UNSAFE)
+            _to_real(outputs[:count], self.scales["outputs"], self.before[start : start + count])
         self._put(own, integers)
         ahead = own + len(outputs) - self.stop
         if ahead > 0:
@@ -203,8 +203,9 @@ class _OwnTime:
             first = self.time - int(name != "current")
             start, stop = max(own, first), min(own + len(array), self.stop)
             if start < stop:
-                to = self.rows[name][start - first : stop - first]
-                np.divide(array[start - own : stop - own], self.scales[name], out=to, **UNSAFE)
+                _to_real(
+                    array[start - own : stop - own], self.scales[name], self.rows[name][start - first : stop - first]
+                )
 
     def _room(self, name: str, steps: int) -> Array:
         key = f"integers: {name}"  # apart from those of a float run, whose shapes differ
@@ -218,3 +219,13 @@ class _OwnTime:
         """What there was room for."""
         current = self.rows["current"]
         return Steps(self.rows["states"], self.rows["outputs"], current[:, 0] if self.currents == 1 else current)
+
+
+def _to_real(integers: Array, scale: float, to: Array) -> None:
+    """Fill `to` with integers / scale, rounded once."""
+    if frexp(scale)[0] != 0.5:
+        np.divide(integers, scale, out=to, casting="unsafe")
+        return
+    to[...] = integers
+    if scale != 1.0:  # a power of two: nothing more is rounded
+        np.multiply(to, to.dtype.type(1.0 / scale), out=to)
