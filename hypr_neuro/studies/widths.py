@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hypr_neuro.data.doubts import warn_of
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.kinds import require
@@ -90,9 +91,19 @@ class FoundWidths:
         ]
         if self.test is not None:
             lines.append(f"on test samples, which chose nothing: {self.test} points lost")
-        if self.chosen.loss.points > self.within:
+        if not any(self.chosen.choice.values()):
             lines.append("no narrower width holds; these are the chip's own")
         return lines
+
+    def doubts(self) -> list[str]:
+        """Say where the samples are too few to tell a loss as small as may be lost."""
+        error = self.chosen.loss.error
+        if not error > self.within:
+            return []
+        return [
+            f"{self.samples} samples tell a loss to ± {error:.2f} points, more than the {self.within:g} that may be "
+            "lost: what holds here may not hold elsewhere; choose by more samples (--part train) or allow more (--within)"
+        ]
 
     def table(self) -> Shown:
         """Return the rows, what came out in the title."""
@@ -201,7 +212,7 @@ def find_widths(
     if test is not None:
         measured["test"] = {"loss": round(test.points, 4), "standard_error": round(test.error, 4)}
     plan = replace(trials.plan(widths), network=described(net), measured=measured)
-    return FoundWidths(
+    found = FoundWidths(
         plan,
         steps,
         chosen,
@@ -213,3 +224,5 @@ def find_widths(
         test,
         within,
     )
+    warn_of(found.doubts())
+    return found

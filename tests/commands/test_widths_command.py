@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypr_neuro.studies.width_trials import PairedLoss, WidthTrials, loss_of, me
 from hypr_neuro.studies.widths import find_widths
 
 DATA = data_that_can_be_learned()
+FEW = pytest.mark.filterwarnings("ignore:30 samples tell a loss")
 MSE = {"calibration_method": "mse"}
 
 
@@ -44,6 +46,7 @@ def files(net: hn.Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return folder / "network.h5", folder / "data.npz"
 
 
+@FEW
 def test_the_plan_holds_and_quantize_takes_it(files: tuple[Path, Path], tmp_path: Path) -> None:
     network, data = files
     found = answer("widths", network, "--data", data, "--within", "3", "--out", tmp_path, run=called)
@@ -66,6 +69,7 @@ def test_the_plan_holds_and_quantize_takes_it(files: tuple[Path, Path], tmp_path
     assert memory_of(qnet).placed == sum(c["memory_bits"] for c in hn.place(qnet).by_connection())
 
 
+@FEW
 def test_an_interrupted_search_goes_on_with_the_same_numbers(net: hn.Network, tmp_path: Path) -> None:
     whole = find_widths(net, DATA, "loihi2", tensors=("weight_bits",), within=2)
     file = tmp_path / "widths.json"
@@ -106,6 +110,14 @@ def test_a_file_of_another_network_is_not_taken(net: hn.Network, tmp_path: Path)
     file.write_text("{")
     with pytest.raises(HyprError, match=r"widths\.json.*remove it"):
         WidthTrials(net, DATA, chip, options=MSE, file=file)
+
+
+def test_too_few_samples_for_so_small_a_loss_are_told(net: hn.Network) -> None:
+    found = find_widths(net, DATA, "loihi2", tensors=())
+    assert found.doubts() == []
+    unsure = replace(found, chosen=replace(found.chosen, loss=PairedLoss(0.1, 0.9)))
+    (told,) = unsure.doubts()
+    assert "30 samples tell a loss to ± 0.90 points, more than the 0.5 that may be lost" in told
 
 
 def test_losses_are_of_pairs() -> None:
