@@ -102,7 +102,7 @@ class FoundWidths:
             return []
         return [
             f"{self.samples} samples tell a loss to ± {error:.2f} points, more than the {self.within:g} that may be "
-            "lost: what holds here may not hold elsewhere; choose by more samples (--part train) or allow more (--within)"
+            "lost: what holds here may not hold elsewhere; choose by more samples (--part train) or a larger --within"
         ]
 
     def table(self) -> Shown:
