@@ -16,7 +16,10 @@ from hypr_neuro.faults.sweep import FaultPoint, FaultSweep
 from hypr_neuro.report import render_page
 from hypr_neuro.testing.networks import random_network, random_quantized
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium")  # as on a machine without a browser
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(BROWSER is None, reason="no chromium"),
+]  # as on a machine without a browser
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,8 @@ from hypr_neuro.remote.packing import METHODS, SERVICE, packed, unpacked
 from hypr_neuro.serving.credentials import make_credentials
 from hypr_neuro.sim.engine import simulate
 
+pytestmark = pytest.mark.once
+
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 MESSAGES = int(os.environ.get("HYPR_MESSAGES", "2000"))
 X = np.random.default_rng(SEED).integers(0, 2, (2, 20, 4))

@@ -36,6 +36,8 @@ from hypr_neuro.sim.learning.reference import LearningReference
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_quantized, random_spikes
 
+pytestmark = pytest.mark.once
+
 Array = Any
 
 

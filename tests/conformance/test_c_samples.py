@@ -28,6 +28,8 @@ from hypr_neuro.sim.learning.options import as_rate
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
 
+pytestmark = pytest.mark.once
+
 Array = Any
 SAMPLES, STEPS = 6, 20
 

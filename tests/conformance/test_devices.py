@@ -21,6 +21,8 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.engine import simulate
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 TOOL: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "make_golden.py"))

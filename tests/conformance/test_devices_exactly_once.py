@@ -26,6 +26,8 @@ from hypr_neuro.sim.learning.chip_learner import LearnSample
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.simulated import SimulatedLearner
 
+pytestmark = pytest.mark.once
+
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 FAULTS = int(os.environ.get("HYPR_LINK_FAULTS", "150"))
 """Faults of a learning run that must have happened."""

@@ -26,6 +26,8 @@ from hypr_neuro.sim.learning.simulated import SimulatedLearner
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import varied
 
+pytestmark = pytest.mark.once
+
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 RATES = (3 << 16, 2 << 16)
 STEPS = 30

@@ -14,6 +14,8 @@ import pytest
 from hypr_neuro.devices import open_device
 from hypr_neuro.errors import MissingPackageError
 
+pytestmark = pytest.mark.once
+
 HELD = """
 import sys, time
 import numpy as np

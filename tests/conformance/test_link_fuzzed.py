@@ -21,6 +21,8 @@ from hypr_neuro.link.requests import RequestKind, Requests, ServedProgram
 from hypr_neuro.link.transport import ProcessTransport
 from hypr_neuro.sim.learning.options import LearnOptions
 
+pytestmark = pytest.mark.once
+
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 ROUNDS = int(os.environ.get("HYPR_LINK_FUZZ", "1500"))
 OPTIONS = {

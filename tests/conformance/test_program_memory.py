@@ -23,6 +23,8 @@ from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import random_quantized, varied
 
+pytestmark = pytest.mark.once
+
 
 def needs_arm() -> None:
     if reason := CORTEX_M4.missing():  # the compiler alone, no emulator as `needed.needs` asks for

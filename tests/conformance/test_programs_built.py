@@ -18,6 +18,8 @@ from hypr_neuro.errors import HyprError
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.options import LearnOptions
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from hypr_neuro.sim.learning.chip_learner import ChipLearner
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.simulated import SimulatedLearner
 
+pytestmark = pytest.mark.once
+
 SEED = int(os.environ.get("HYPR_SEED", "0"))
 FAULTS = int(os.environ.get("HYPR_SERVING_FAULTS", "60"))
 OPTIONS = LearnOptions(seed=SEED, update_every=2, parameters=("all",))

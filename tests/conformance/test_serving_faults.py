@@ -25,6 +25,8 @@ from hypr_neuro.serving.journal import ANSWERED, HEAD_SIZE, SENT, Journal
 from hypr_neuro.serving.runs import NAME, ServedRun, tidy
 from hypr_neuro.sim.learning.chip_learner import LearnSample
 
+pytestmark = pytest.mark.once
+
 
 class FullDisk:
     """Lets so many writes of a journal pass, then some fail, half-way, as on a full disk."""

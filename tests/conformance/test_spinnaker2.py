@@ -36,6 +36,8 @@ from hypr_neuro.testing.graphs import random_graph
 from hypr_neuro.testing.integer import assert_same_run, run_of_reference
 from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes, varied
 
+pytestmark = pytest.mark.once
+
 PROFILE = "spinnaker2"
 
 
