@@ -37,8 +37,8 @@ class Bound:
         Ends of what was seen, on data or in the search; None of what is not recorded.
     verdict
         One of "cannot overflow", "overflows", "not proved".
-    neurons
-        For how many of them it is not proved.
+    neurons, endless
+        For how many of them it is not proved, and how many of these nothing bounds.
     example
         Place among `Check.examples`, None where there is none.
     """
@@ -55,6 +55,7 @@ class Bound:
     verdict: str
     neurons: int = 0
     example: int | None = None
+    endless: int = 0
 
     @property
     def name(self) -> str:
@@ -174,4 +175,5 @@ def row_of(
         verdict,
         int(np.count_nonzero(~proved)),
         example,
+        int(np.count_nonzero(bits < 0)),
     )

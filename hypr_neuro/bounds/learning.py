@@ -8,13 +8,13 @@ bounded for so many.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from hypr_neuro.bounds.found import Bound, row_of
+from hypr_neuro.bounds.found import SAFE, Bound, row_of
 from hypr_neuro.bounds.paths import every_path
 from hypr_neuro.bounds.population import Register, bounded, population_bounds
 from hypr_neuro.bounds.reach import Box, Stepper, Taken, ends_of, named
@@ -327,8 +327,10 @@ def _connection_bounds(
         _joined(c.name, "eligibility", w.eligibility_bits, list(zip(box.lo, box.hi, strict=True)), w.eligibility_bits),
         _joined(c.name, "effect", w.eligibility_bits, [(-effect, effect)], w.eligibility_bits),
     ]
+    if rows[1].verdict != SAFE and rows[0].verdict == SAFE:  # the proof supposed that nothing is clipped
+        rows[0] = replace(rows[0], verdict=rows[1].verdict, neurons=rows[1].neurons)
     # clipped eligibilities have clipped effects
-    largest = np.minimum(np.where(rows[0].verdict == "cannot overflow", effect, limit), limit)
+    largest = np.minimum(np.where(rows[0].verdict == SAFE, effect, limit), limit)
     each = float(np.floor(signal * largest / 2.0**w.gradient_shift + 0.5).max())
     top = float(largest_in(w.accumulator_bits))
     if steps is None:

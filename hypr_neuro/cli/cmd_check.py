@@ -171,7 +171,7 @@ def _show(result: Check, network: Path, examples: Path | None) -> None:
 
 def _told(b: Bound) -> str:
     """Say what is known of a number that is not proved to fit."""
-    enough = "no width is proved enough" if b.proved is None else f"{b.proved} bits are proved enough"
+    enough = f"{b.proved} bits are proved enough" if b.proved is not None else f"nothing bounds {b.endless} of them"
     found = f"input {b.example + 1} overflows it" if b.example is not None else "no input was found that overflows it"
     return f"{b.name} ({b.neurons} neurons): {found}; {enough}"
 

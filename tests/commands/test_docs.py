@@ -38,7 +38,15 @@ def test_links_of_the_readme_lead_somewhere() -> None:
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
-WITH_EXAMPLES = ["c.md", "data.md", "learning.md", "learning_memory.md", "placement.md", "quantization_aware.md"]
+WITH_EXAMPLES = [
+    "bounds.md",
+    "c.md",
+    "data.md",
+    "learning.md",
+    "learning_memory.md",
+    "placement.md",
+    "quantization_aware.md",
+]
 WITH_EXAMPLES += ["simulator.md", "training.md"]
 
 
