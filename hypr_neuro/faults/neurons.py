@@ -48,9 +48,10 @@ def with_broken(qnet: QuantizedNetwork, broken: dict[str, Array]) -> QuantizedNe
     InputError
         For neurons that have no threshold of their own.
     """
-    top = 1 << (min(int(qnet.profile.precision.state_bits.value), LARGEST_BITS) - 1)
+    widths = {p.name: int(qnet.profile.of(p.name).precision.state_bits.value) for p in qnet.populations}
+    tops = {name: 1 << (min(bits, LARGEST_BITS) - 1) for name, bits in widths.items()}
     changed = qnet.copy()
-    populations = [_broken(p, broken[p.name], top) if p.name in broken else p for p in changed.populations]
+    populations = [_broken(p, broken[p.name], tops[p.name]) if p.name in broken else p for p in changed.populations]
     return replace(changed, populations=tuple(populations))
 
 

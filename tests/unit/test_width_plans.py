@@ -257,3 +257,22 @@ def test_the_footprint_counts_each_width() -> None:
     assert stored.weights == -(-sum(c.entries().size * qnet.weight_bits(c) for c in qnet.connections) // 8)
     states = sum(p.model.d * p.size * (18 if p.name == "layers.0" else 24) for p in qnet.populations)
     assert stored.states == -(-states // 8)
+
+
+@pytest.mark.parametrize("kind", ["weight_flips", "drift", "dead", "stuck"])
+def test_faults_stay_inside_each_width(kind: str) -> None:
+    from hypr_neuro.faults.device import faulty_network
+    from hypr_neuro.faults.kinds import parse_faults
+
+    qnet = mixed_chain("brf", 0)
+    broken = faulty_network(qnet, parse_faults([f"{kind}=0.3"], 1))
+    for c in broken.connections:
+        bits = broken.weight_bits(c)
+        assert np.abs(c.entries()).max() <= broken.weight_top(c)
+        assert bits > 1 or c.entries().all(), "binary weights turn over and are never 0"
+    if kind == "weight_flips":
+        pairs = zip(qnet.connections, broken.connections, strict=True)
+        assert all(np.any(a.entries() != b.entries()) for a, b in pairs)
+    if kind in ("dead", "stuck"):
+        first = broken.populations[0]
+        assert np.abs(first.per_neuron).max() <= 1 << 17, "thresholds of states of 18 bits"
