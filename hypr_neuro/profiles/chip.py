@@ -84,6 +84,7 @@ class Profile(Strict):
         weight_range
             Largest magnitude of its weights.
         """
+        state_range = min(state_range, self._range_of_whole_weights(weight_range))
         given = {key: quantity.value for key, quantity in self.precision if key in FORMAT_FIELDS - {"weight_bits"}}
         return FixedFormat(
             **given,
@@ -94,6 +95,18 @@ class Profile(Strict):
             weight_bits=max(self.precision.stored_weight_bits, 2),  # binary weights reach as far as those of 2 bits
             psi_bits=self.learning.psi_bits.value,
         )
+
+    def _range_of_whole_weights(self, weight_range: float) -> float:
+        """Return the states' range that leaves weights their width, on a chip that cannot divide what they add up to.
+
+        Without negative exponents a weight's unit is the state's at least: for states of a larger range small weights
+        would become 0. They saturate instead, which is counted. Infinite where exponents may be negative.
+        """
+        precision = self.precision
+        if precision.weight_exponent_min.value < 0 or weight_range <= 0.0:
+            return float("inf")
+        top = (1 << (precision.state_bits.value - 1)) - 1
+        return float(top * weight_range / precision.weight_top / precision.state_headroom.value)
 
     def clock(self, layers: int) -> Clock:
         """Make the clock of a chain of so many layers, the readout included, under these time rules."""

@@ -10,7 +10,7 @@ from commands import answer, called, refusal
 
 from hypr_neuro.profiles.differences import differences
 from hypr_neuro.profiles.faults import profile_faults
-from hypr_neuro.profiles.profile import load_profile, profile_names
+from hypr_neuro.profiles.profile import Profile, load_profile, profile_names
 from hypr_neuro.workflow.describe import describe_profile
 
 FAULTY = """\
@@ -93,8 +93,7 @@ def test_all_faults_of_a_file_are_said_at_once(faulty: Path, tmp_path: Path) -> 
     start = f"hypr-neuro: error: profile '{faulty}': key "
     assert all(line.startswith(start) for line in lines)
     assert {line.removeprefix(start) for line in lines} == {
-        "'speed' = 3, rule: a known key, of name, description, time, precision, learning, core, chip, runs, energy, "
-        "compilers, rules; take it out, or put it in its section",
+        f"'speed' = 3, rule: a known key, of {', '.join(Profile.model_fields)}; take it out, or put it in its section",
         "'precision.weight_bits.value' = 99, rule: at most 16; choose a value in range",
         "'precision.weight_bits' = unit 'byte', rule: 'bit', in which the number is read; write the number in this "
         "unit",

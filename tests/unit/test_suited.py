@@ -109,6 +109,25 @@ def test_what_the_integers_stand_for_has_the_shifted_decays() -> None:
     assert not np.allclose(decays, net.populations[0].params["dv"])
 
 
+# ---------------------------------------------------------------- whole exponents
+
+
+@pytest.mark.parametrize("state_range", [4.0, 4000.0])
+@pytest.mark.parametrize("profile", ["xylo", "reckon"])
+def test_weights_keep_their_width_where_sums_cannot_be_divided(profile: str, state_range: float) -> None:
+    """Wide states saturate: at a scale that holds them every weight would be 0."""
+    net = network(0.125)
+    qnet = hn.quantize(net, profile, calibration={"layers.0": state_range, "readout": 4.0})
+    weights = [r for r in qnet.record if r["name"] in ("input", "recurrent") and r["layer"] == "layers.0"]
+    assert len(weights) == 2
+    largest = max(max(-r["integer_low"], r["integer_high"]) for r in weights)
+    assert 64 <= largest <= 127
+    assert all(c.exponent >= 0 for c in qnet.connections)
+    free = hn.quantize(net, chip(state_bits=16), calibration={"layers.0": state_range, "readout": 4.0})
+    scales = qnet.populations[0].state_scale, free.populations[0].state_scale
+    assert scales[0] == scales[1] if state_range < 10 else scales[0] >= 64 * scales[1]
+
+
 # ---------------------------------------------------------------- signs
 
 
