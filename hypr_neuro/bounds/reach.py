@@ -26,6 +26,7 @@ MOST_OUTPUTS = 1
 PATIENCE, EVERY = 80, 8
 """Rounds of the iteration, and rounds between guesses."""
 NARROWING = 36
+STREAK = 4
 FIRST_GUESS = 40
 """Rounds before a guess: what is reached in fewer is exact."""
 HOPELESS = 48
@@ -232,18 +233,23 @@ class Fixpoint:
         return True
 
     def _given_up(self) -> list[Box]:
-        """Let ends that still move go to infinity until none does."""
-        for _ in range(4 * self.stepper.model.d + 4):
-            image = self.image(self.boxes)
-            new = self._joined(self.boxes, image)
-            if self._same(new, self.boxes):
-                break
-            moves = self._flat(new) > self._flat(self.boxes)
-            self.boxes = self._unflat(np.where(moves, np.inf, self._flat(new)))
+        """Let ends that go on moving go to infinity until none moves."""
+        streak = np.zeros(self._flat(self.boxes).shape, np.int64)
+        # an end appears, moves STREAK times in a row, and is infinite
+        for _ in range(2 * (STREAK + 1) * streak.shape[0] * streak.shape[1]):
+            old = self._flat(self.boxes)
+            new = self._flat(self._joined(self.boxes, self.image(self.boxes)))
+            moves = new > old
+            if not moves.any():
+                return self._narrowed(self.boxes, NARROWING)
+            streak = np.where(moves & np.isfinite(old), streak + 1, 0)
+            self.boxes = self._unflat(np.where(streak >= STREAK, np.inf, new))
             for box in self.boxes:
                 self._hold(box)
-        # clipped states come back from infinity
-        return self._narrowed(self.boxes, NARROWING)
+        for box in self.boxes:  # nothing is known
+            box.lo, box.hi = np.full(box.lo.shape, -np.inf), np.full(box.hi.shape, np.inf)
+            self._hold(box)
+        return self._narrowed(self.boxes, 2)
 
     def image(self, boxes: list[Box]) -> list[Box]:
         """Return the boxes of what one step makes of these."""
