@@ -72,10 +72,12 @@ def test_the_demo_and_every_command_run(profile: str, halves: Path, tmp_path: Pa
     demo = called("demo", "--data", halves, "--profile", profile, "--epochs", "8", "--out", run)
     clean(demo)
     results = json.loads((run / "report.json").read_text())
-    assert results["accuracy"]["integer"] == 1.0  # the task is easy
+    # one cell of seven is broken: what float learned suffers, what is learned there less
+    broken = chip.analog is not None and chip.analog.corrupt.value > 0
+    assert results["accuracy"]["integer"] == 1.0 or broken  # the task is easy
     learns = chip.learning.ability.value != "none"
     if learns:
-        assert results["learning"]["scratch"]["epochs"][-1]["device_accuracy"] > 0.8
+        assert results["learning"]["scratch"]["epochs"][-1]["device_accuracy"] > (0.6 if broken else 0.8)
     else:
         assert f"On chip: left out, profile '{profile}' cannot learn (learning.ability: none)" in demo.stderr
     assert ("Network: 'lif'" in demo.stderr) == (chip.runs.models is not None)
