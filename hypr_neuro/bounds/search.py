@@ -21,7 +21,7 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.traces.trace import Trace
 
-STEPS, NEURONS, BATCH = 384, 4, 64
+STEPS, NEURONS, BATCH = 512, 10, 64
 """Steps of an input, neurons of each state that are driven, inputs that are run at once."""
 
 
@@ -175,7 +175,7 @@ def _input_weights(bounds: NetworkBounds, name: str) -> Array:
 
 
 def response(bounds: NetworkBounds, name: str) -> tuple[Array, Array]:
-    """Return A (d, d, n) and B (d, currents, n) of a step without spikes, by the middle of their ends."""
+    """Return A (d, d, n) and B (d, currents, n) of a step without spikes that forgets least, by their larger ends."""
     b = bounds.populations[name]
     stepper = Stepper(b.population, b.currents)
     d, currents, n = b.population.model.d, b.population.model.currents, b.population.size
@@ -186,7 +186,7 @@ def response(bounds: NetworkBounds, name: str) -> tuple[Array, Array]:
             terms = x.terms if isinstance(x, Value) else {}
             for key, (lo, hi) in terms.items():
                 into = A[i, int(key[1:])] if key[0] == "s" else B[i, int(key[1:])]
-                into[new] = (0.5 * (lo + hi))[new]
+                into[new] = np.where(np.abs(hi) >= np.abs(lo), hi, lo)[new]
         done |= new
     return A, B
 
