@@ -19,7 +19,7 @@ def widths_of(qnet: QuantizedNetwork) -> dict[str, int]:
 
 
 def faulty_weights(
-    weights: Mapping[str, Array], faults: Faults, sample: int, bits: Mapping[str, int]
+    weights: Mapping[str, Array], faults: Faults, sample: int, bits: int | Mapping[str, int]
 ) -> dict[str, Array]:
     """Return the weights that change before a sample, by connection.
 
@@ -31,18 +31,18 @@ def faulty_weights(
         weight_flips: each bit by itself. drift r: w' = (1 - r) w, rounded at random so that its mean is that.
     sample : int
         Its number.
-    bits : dict of int
-        Width of a mantissa by connection; one of 1 bit is -1 or 1, and a flip turns it over.
+    bits : int or dict of int
+        Width of a mantissa, of all or by connection; one of 1 bit is -1 or 1, and a flip turns it over.
     """
     changed: dict[str, Array] = {}
     flips, drift = draw(faults.seed, FLIPS, sample), draw(faults.seed, DRIFT, sample)
     for name, held in weights.items():
-        new = held.astype(np.int64)
+        new, width = held.astype(np.int64), bits if isinstance(bits, int) else bits[name]
         if faults.drift:
             new = np.floor(new * (1.0 - faults.drift) + drift.random(new.shape)).astype(np.int64)
         if faults.weight_flips:
-            new = _flipped(new, faults.weight_flips, bits[name], flips)
-        new = to_mantissas(np.where(new == 0, held, new) if bits[name] == 1 else new, bits[name])
+            new = _flipped(new, faults.weight_flips, width, flips)
+        new = to_mantissas(np.where(new == 0, held, new) if width == 1 else new, width)
         if not np.array_equal(new, held):
             changed[name] = new.astype(held.dtype)
     return changed
