@@ -75,9 +75,9 @@ class Complexity:
 
     def __repr__(self) -> str:
         """Tell all of it, a line each."""
-        parts = ", ".join(f"{name} {size:,}" for name, size in self.footprint.as_dict().items())
         rows = (
-            ("footprint", f"{self.footprint.bytes:,} bytes ({parts})"),
+            ("footprint", f"{self.footprint.bytes:,} bytes"),
+            *((f"  {name}", f"{size:,}") for name, size in self.footprint.as_dict().items()),
             ("connection sparsity", _sparsity(self.connection_sparsity)),
             ("activation sparsity", _sparsity(self.activation_sparsity)),
             ("dense operations", counted(self.dense_operations)),
