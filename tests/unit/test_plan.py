@@ -112,7 +112,7 @@ def test_largest_input_leaves_room_for_any_weight() -> None:
     noisy = LearningPlan(qnet, LearnOptions(noise=(1 << 24, 0))).largest_input
     assert noisy == (2147483647 - 2032 - 6242304 - 33554432) // 8128 == 259311
     qnet.layers[0].recurrent.exponent = 24
-    with pytest.raises(InputError, match=r"layers\.0: weights of 127 · 2\^exponent would let sums reach 2\^31"):
+    with pytest.raises(InputError, match=r"layers\.0: weights of up to 127 · 2\^exponent would let sums reach 2\^31"):
         _ = LearningPlan(qnet).largest_input
 
 
