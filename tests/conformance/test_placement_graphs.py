@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from limits_of_chips import drawn_limits, limited
 from scipy.sparse import csr_array
 
 from hypr_neuro.errors import DoesNotFitError, InputError
@@ -17,7 +18,7 @@ from hypr_neuro.graph.convolution import Convolution, Taps
 from hypr_neuro.graph.integer import INPUT
 from hypr_neuro.placement.learning_memory import learning_memory
 from hypr_neuro.placement.place import CoreUse, Placement, place
-from hypr_neuro.profiles.profile import Profile, load_profile, parse_profile
+from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection
 from hypr_neuro.sim.learning.learner import Learner
@@ -29,17 +30,6 @@ from hypr_neuro.testing.networks import random_quantized, random_spikes, varied
 SEEDS = range(40)
 BASE = varied("loihi2")
 DELAYED = varied("loihi2", learning__eligibility_alignment="delayed", time__error_latency=2)
-
-
-def limited(base: Profile, cores: int | None = None, **limits: Any) -> Profile:
-    """`base` with other limits of a core and of the chip; None takes one away."""
-    data = base.dump()
-    for key, value in limits.items():
-        data["core"][key] = {"value": value, "unit": "-", "source": "test"}
-        if value is None:
-            del data["core"][key]
-    data["chip"] = {"cores": {"value": cores, "unit": "-", "source": "test"}} if cores else {}
-    return parse_profile(data, "test")
 
 
 def synapses(qnet: QuantizedNetwork) -> Iterator[tuple[int, QuantizedConnection, list[tuple[int, int]]]]:
@@ -120,15 +110,6 @@ def sparse(seed: int, n: int = 24) -> QuantizedNetwork:
         for m, source in zip(matrices, (INPUT, "layers.0"), strict=True)
     )
     return QuantizedNetwork(30, base.populations[:1], connections, base.profile, base.dt)
-
-
-def drawn_limits(seed: int) -> dict[str, Any]:
-    rng = np.random.default_rng([seed, 5])
-    limits: dict[str, Any] = {"neurons": int(rng.integers(1, 5))}
-    limits |= {"in_axons": int(rng.integers(8, 20))} if rng.random() < 0.5 else {}
-    limits |= {"synaptic_memory": int(rng.integers(600, 6000))} if rng.random() < 0.5 else {}
-    limits |= {"out_axons": int(rng.integers(6, 30))} if rng.random() < 0.5 else {}
-    return limits
 
 
 @pytest.mark.parametrize("learning", [False, True])
@@ -345,60 +326,3 @@ def test_twenty_thousand_sparse_neurons_are_placed() -> None:
         DoesNotFitError, match=r"network: \d+ cores, limit 120 .* hold 'e', which core\.in_axons splits"
     ):
         place(qnet)
-
-
-# ---------------------------------------------------------------- the bound from below
-
-
-@pytest.mark.parametrize("learning", [False, True])
-def test_no_placement_takes_fewer_cores_than_the_bound(learning: bool) -> None:
-    """Whatever was placed, alone or on shared cores, and cut at random, each core counted synapse by synapse."""
-    reached, sharp = 0, 0
-    for seed in SEEDS:
-        qnet = random_learning_graph(seed, BASE)
-        limits = drawn_limits(seed) | {"out_axons": None}
-        try:
-            placement = place(qnet, limited(BASE, cores=40, **limits), learning=learning)
-        except DoesNotFitError:
-            continue
-        fewest = placement.fewest
-        assert fewest.cores <= placement.used, f"seed {seed}"
-        shared = (
-            place(qnet, limited(BASE, cores=max(placement.used - 1, 1), **limits), learning=learning)
-            if (
-                placement.used > fewest.cores
-                and fits(qnet, limited(BASE, cores=placement.used - 1, **limits), learning)
-            )
-            else placement
-        )
-        assert fewest.cores <= shared.used, f"seed {seed}"
-        reached += 1
-        sharp += fewest.cores > 1 and fewest.cores == shared.used
-    assert reached > 15
-    assert sharp > 3
-
-
-def fits(qnet: QuantizedNetwork, chip: Profile, learning: bool) -> bool:
-    try:
-        place(qnet, chip, learning=learning)
-    except DoesNotFitError:
-        return False
-    return True
-
-
-def test_the_bound_is_reached_where_neurons_alone_are_limited() -> None:
-    qnet = random_quantized("lif", 1, "loihi2", hidden=(30,))
-    total = sum(p.size for p in qnet.populations)
-    chip = limited(BASE, cores=-(-total // 5), neurons=5)
-    placement = place(qnet, chip)
-    assert (placement.fewest.cores, placement.fewest.because) == (-(-total // 5), "core.neurons")
-    assert placement.used == placement.fewest.cores
-
-
-def test_the_bound_of_memory_is_close() -> None:
-    """Words of 64 bits, index bits and copies of bias axons are all that it leaves out."""
-    qnet = random_quantized("lif", 1, "loihi2", hidden=(60,))
-    memory = sum(use.memory_bits for use in place(qnet, limited(BASE)).cores)
-    placement = place(qnet, limited(BASE, synaptic_memory=memory // 8))
-    assert placement.fewest.because == "core.synaptic_memory"
-    assert 4 <= placement.fewest.cores <= placement.used <= 3 * placement.fewest.cores
