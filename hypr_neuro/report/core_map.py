@@ -29,15 +29,14 @@ def core_map(placement: Data) -> Drawing | None:
     A core of several populations shows each by its share of the core's neurons. Where no limit is known squares are
     full.
     """
-    parts = [part for part in rows(placement.get("per_core")) if number(part.get("core")) is not None]
+    parts = [part for part in rows(placement.get("per_core")) if _is_placed(part)]
     if not parts:
         return None
     by_core: dict[int, list[Data]] = {}
     for part in parts:
         by_core.setdefault(int(part["core"]), []).append(part)
     stated = number(placement.get("cores"))
-    drawn = max(by_core) + 1 if stated is None or stated > MOST else int(stated)
-    drawn = min(drawn, MOST)
+    drawn = min(max(by_core) + 1 if stated is None or not 1 <= stated <= MOST else int(stated), MOST)
     names = list(dict.fromkeys(str(part.get("layer")) for part in parts))
     colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
     columns = max(math.ceil(math.sqrt(2 * drawn)), 4)
@@ -56,6 +55,12 @@ def core_map(placement: Data) -> Drawing | None:
     caption = f"{len(by_core)}{of} cores hold neurons; each square is filled as far as the fullest limit of its core."
     height = min(SIDE, 320 / columns) * lines + 60
     return drawing("core-map", draw, caption + left_out, height=height)
+
+
+def _is_placed(part: Data) -> bool:
+    """Tell whether an entry says on which core how many neurons lie."""
+    core, neurons = number(part.get("core")), number(part.get("neurons"))
+    return core is not None and 0 <= core < 1 << 31 and neurons is not None and 1 <= neurons < 1 << 31
 
 
 def _core(axes: Axes, corner: tuple[float, float], parts: list[Data], colors: dict[str, str]) -> None:
@@ -81,4 +86,4 @@ def _load(parts: list[Data]) -> float:
 def _share(parts: list[Data], used: str, limit: str) -> float | None:
     most: Any = number(parts[0].get(limit))
     values = [number(part.get(used)) for part in parts]
-    return None if not most else sum(value or 0.0 for value in values) / most
+    return None if most is None or most <= 0 else sum(value or 0.0 for value in values) / most

@@ -84,7 +84,7 @@ def test_full_results_fill_every_section(full_page: str) -> None:
         assert said in text, said
     assert "Not part of this run" not in text
     drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(drawings) == 8
+    assert len(drawings) == 9
     assert all(a["role"] == "img" and len(a["aria-label"]) > 30 for a in drawings)
     assert sum(tag == "figcaption" for tag, _ in page.tags) == len(drawings)
 
