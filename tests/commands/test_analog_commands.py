@@ -11,6 +11,8 @@ from commands import answer, called, refusal
 import hypr_neuro as hn
 from hypr_neuro.quantizing.network import QuantizedNetwork
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def quantized(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

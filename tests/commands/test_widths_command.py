@@ -22,6 +22,8 @@ from hypr_neuro.studies.width_sensitivity import NarrowedTensor, Step, measure, 
 from hypr_neuro.studies.width_trials import PairedLoss, WidthTrials, loss_of, memory_of, sample_figures
 from hypr_neuro.studies.widths import find_widths
 
+pytestmark = pytest.mark.once
+
 DATA = data_that_can_be_learned()
 FEW = pytest.mark.filterwarnings("ignore:30 samples tell a loss")
 MSE = {"calibration_method": "mse"}

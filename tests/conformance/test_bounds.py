@@ -20,6 +20,8 @@ from hypr_neuro.neurons.cuba_li_loihi import VARIANT as CUBA_LI_LOIHI
 from hypr_neuro.neurons.lif import lif_parameters
 from hypr_neuro.testing.integer import any_population
 
+pytestmark = pytest.mark.once
+
 NETWORKS = int(os.environ.get("HYPR_BOUNDS", "60"))
 """Random networks; HYPR_BOUNDS=10000 for many, with figures."""
 RANGES = ((-3000, 1000), (-(1 << 20), 1 << 20))

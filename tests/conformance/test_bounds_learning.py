@@ -10,6 +10,8 @@ from hypr_neuro.bounds.learning import learning_bounds
 from hypr_neuro.sim.learning.options import as_rate
 from hypr_neuro.sim.learning.reference import LearningReference
 
+pytestmark = pytest.mark.once
+
 STEPS = 24
 
 

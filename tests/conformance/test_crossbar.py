@@ -19,6 +19,8 @@ from hypr_neuro.sim.simulator import Simulator
 from hypr_neuro.testing.graphs import random_learning_graph
 from hypr_neuro.testing.networks import integer_models, random_quantized, random_spikes
 
+pytestmark = pytest.mark.once
+
 ANALOG = "pcm_crossbar"
 
 

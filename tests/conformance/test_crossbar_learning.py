@@ -28,6 +28,8 @@ from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.sim.learning.state import restore_learner, save_learner
 from hypr_neuro.testing.networks import integer_models, random_quantized
 
+pytestmark = pytest.mark.once
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "samples": {},
     "steps": {"update_on": "step", "update_every": 7},

@@ -22,6 +22,8 @@ from hypr_neuro.sim.learning.learner import Learner
 from hypr_neuro.sim.learning.options import LearnOptions, as_rate
 from hypr_neuro.testing.networks import random_network, random_spikes, varied
 
+pytestmark = pytest.mark.once
+
 MODELS = ("brf", "alif", "lif")
 BITS = {"layers.0.input": 5, "layers.0.recurrent": 2, "layers.1.input": 3, "layers.1.recurrent": 1, "readout.input": 8}
 OPTIONS = LearnOptions(rate=2.0, parameters=("all",), parameter_rate=4.0)
