@@ -14,6 +14,8 @@ from commands import called, refusal, small_data
 from hypr_neuro.profiles.profile import load_profile, profile_names
 from hypr_neuro.report.page import render_page
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
 PROFILES = [*profile_names(), *map(str, EXAMPLES)]
 WIDTH = 80

@@ -12,6 +12,8 @@ import hypr_neuro as hn
 from hypr_neuro.graph.integer import INPUT, IntegerNetwork, Population, Synapses
 from hypr_neuro.neurons.lif import lif_parameters
 
+pytestmark = pytest.mark.once
+
 VERDICTS = {"cannot overflow", "overflows", "not proved"}
 
 

@@ -13,6 +13,8 @@ from hypr_neuro.profiles.faults import profile_faults
 from hypr_neuro.profiles.profile import Profile, load_profile, profile_names
 from hypr_neuro.workflow.describe import describe_profile
 
+pytestmark = pytest.mark.once
+
 FAULTY = """\
 extends: loihi2
 name: mine

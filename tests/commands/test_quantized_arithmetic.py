@@ -18,7 +18,7 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 here, refused = partial(answer, run=called), partial(refusal, run=called)
 QUANTIZED = ("--arithmetic", "quantized", "--override", "precision.weight_bits=4")
 SIX = ("precision.weight_bits=6",)
-pytestmark = pytest.mark.filterwarnings("ignore:.*became 0:hypr_neuro.errors.HyprWarning")
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:.*became 0:hypr_neuro.errors.HyprWarning")]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.profiles.faults import FILE, profile_faults
 from hypr_neuro.profiles.profile import Profile, load_profile, profile_names, unit_of
 
+pytestmark = pytest.mark.once
+
 MUTANTS = 200
 SECTIONS = ("time", "precision", "learning", "core", "chip", "runs", "energy")
 NEEDED = ("time", "precision", "learning")
