@@ -17,7 +17,9 @@ from hypr_neuro.errors import MissingPackageError
 pytestmark = pytest.mark.once
 
 HELD = """
-import sys, time
+import signal, sys, time
+# what runs in the background is told to ignore it, and hands that on
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np
 import hypr_neuro as hn
 
