@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,12 +23,14 @@ from hypr_neuro.neurons import MODELS, get_model
 from hypr_neuro.numbers.checks import whole
 from hypr_neuro.placement.layer_memory import LayerMemory
 from hypr_neuro.placement.learning_memory import Shape, learning_memory, memory_of
+from hypr_neuro.placement.place import can_learn, nothing_learns
 from hypr_neuro.profiles.override import overridden
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.shown import Shown, as_html, as_text
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.reach import learnable_connections
+from hypr_neuro.sim.learning.widths import layer_widths
 
 ALL, LAST, NOTHING = "all", "readout", "nothing"
 LEARNS = (ALL, LAST, NOTHING)
@@ -184,7 +186,7 @@ def largest_networks(
     found = []
     for bits, wide, what in product(
         weight_bits or [int(chip.precision.weight_bits.value)],
-        eligibility_bits or [int(chip.learning.eligibility_bits.value)],
+        eligibility_bits or [layer_widths(chip, readout=False).eligibility_bits],
         learns,
     ):
         there = overridden(chip, {"precision.weight_bits": bits, "learning.eligibility_bits": wide})
@@ -198,7 +200,7 @@ def _check_learning(chip: Profile, shapes: Callable[[int, str], list[Shape]], le
     """Raise InputError where something shall learn that cannot."""
     if set(learns) <= {NOTHING}:
         return
-    if chip.learning.ability.value == "none":
+    if not can_learn(chip):
         raise InputError(
             f"learns: profile '{chip.name}' cannot learn (learning.ability: none); ask for learns=('nothing',), on the "
             "command line --no-learn"
@@ -334,7 +336,7 @@ def learnable_within(
     """
     require("qnet", qnet, QuantizedNetwork)
     room, options = size_in_bytes(memory), options or LearnOptions()
-    names = learnable_connections(qnet) if qnet.profile.learning.ability.value != "none" else ()
+    names = () if nothing_learns(qnet) else learnable_connections(qnet)
     own = _without_learning(qnet, packed)
 
     def choice(chosen: Sequence[str]) -> LearningChoice | None:
@@ -357,8 +359,8 @@ def learnable_within(
 def _tried(names: Sequence[str], choice: Callable[[Sequence[str]], LearningChoice | None]) -> Iterator[LearningChoice]:
     """Yield every choice of a few connections; of many those in which the largest that fit come one by one."""
     if len(names) <= MOST_TRIED:
-        chosen: Any = (c for n in range(len(names) + 1) for c in combinations(names, n))
-        yield from (c for c in map(choice, chosen) if c is not None)
+        every = chain([()], *(combinations(names, count) for count, _ in enumerate(names, start=1)))
+        yield from (c for c in map(choice, every) if c is not None)
         return
     kept: tuple[str, ...] = ()
     alone = {name: c for name in names if (c := choice((name,))) is not None}

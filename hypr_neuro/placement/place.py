@@ -294,10 +294,15 @@ def _all_that_can_learn(qnet: QuantizedNetwork) -> LearnOptions:
     return LearnOptions.with_most_state(qnet.profile, names if sum(map(bool, wanted)) > len(names) else ())
 
 
+def can_learn(chip: Profile) -> bool:
+    """Tell whether anything learns on a chip."""
+    return bool(chip.learning.ability.value != "none")
+
+
 def nothing_learns(qnet: QuantizedNetwork, profile: Profile | str | Path | None = None) -> str:
     """Tell why nothing in a network can learn on a chip, by default its own; "" where something can."""
     chip = qnet.profile if profile is None else load_profile(profile)
-    if chip.learning.ability.value == "none":
+    if not can_learn(chip):
         return f"profile '{chip.name}' cannot learn (learning.ability: none)"
     if learnable_connections(qnet):
         return ""

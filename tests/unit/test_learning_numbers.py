@@ -13,7 +13,10 @@ FIELDS = {"time": set(Time.model_fields), "learning": set(Learning.model_fields)
 KEYS = FIELDS["time"] | FIELDS["learning"]
 READERS = {
     "hypr_neuro/profiles/override.py": "changes them",
-    "hypr_neuro/profiles/profile.py": "defines them, and makes the clock and the format of neurons",
+    "hypr_neuro/profiles/chip.py": "defines them, and makes the clock and the format of neurons",
+    "hypr_neuro/profiles/rules.py": "makes those of single populations narrower",
+    "hypr_neuro/profiles/abilities.py": "says in words what a chip can and cannot",
+    "hypr_neuro/quantizing/abilities.py": "says which neuron parameters a chip learns, before there is a plan",
     "sim/learning/widths.py": "makes the widths",
     "sim/learning/plan.py": "reads the name of the error, which is no number",
     "hypr_neuro/placement/place.py": "says why nothing can learn, where there is no plan",
