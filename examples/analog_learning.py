@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,10 @@ def with_seed(options: Any, seed: int) -> Any:
     return replace(options, seed=seed)
 
 
+def _on_chip(profile: Profile, data: SequenceData, epochs: int, net: Network, seed: int) -> float:
+    return accuracy(net, profile, data, seed, epochs)
+
+
 def main(arguments: list[str]) -> None:
     """Print one line a row: mean, spread and the single seeds."""
     warnings.simplefilter("ignore", HyprWarning)
@@ -113,7 +118,7 @@ def main(arguments: list[str]) -> None:
     profiles = list(digital()) if "pcm" in kinds and not quick else []
     profiles += [row for kind in kinds for row in crossbars(kind, quick)]
     for name, profile in profiles:
-        rows[name] = lambda net, seed, chip=profile: accuracy(net, chip, data, seed, epochs)  # type: ignore[misc]
+        rows[name] = partial(_on_chip, profile, data, epochs)
     found: dict[str, list[float]] = {name: [] for name in rows}
     for seed in seeds:
         net, _ = fit(data, task, seed=seed, spec=spec, progress=False, epochs=1 if quick else 15)

@@ -7,7 +7,7 @@ bounded for so many.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -201,8 +201,8 @@ def _any_weights(plan: LearningPlan, layer: LayerPlan, integer: IntegerNetwork, 
             continue
         # each delay's sum floors apart: one unit more
         largest = np.max(np.abs(_pre(c, sources)), initial=1.0)
-        ones = synapses.written_out().weights
-        count = np.diff(ones.indptr) if not isinstance(ones, np.ndarray) else np.full(n, float(ones.shape[1]))  # type: ignore[union-attr]
+        ones: Any = synapses.written_out().weights
+        count = np.full(n, float(ones.shape[1])) if isinstance(ones, np.ndarray) else np.diff(ones.indptr)
         count = count * largest + (0.0 if synapses.always_on is None else 1.0)
         groups = len(list(synapses.by_delay()))
         free[c.connection.current] += np.ceil((count * top + synapses.half) * 2.0**c.connection.exponent) + groups
@@ -217,6 +217,12 @@ def _pre(c: Incoming, sources: dict[str, Ends]) -> Array:
         top = 2.0 ** c.message[1] - 1.0
         return np.array([-top, top])
     return np.array([min(float(lo.min()), 0.0), max(float(hi.max()), 1.0)])
+
+
+def _clipped(row: Iterable[Any], n: int, limit: float) -> tuple[Ends, ...]:
+    """Return the ends of some entries, clamped as the entries are."""
+    ends = (ends_of(x, n) for x in row)
+    return tuple((np.clip(lo, -limit, limit), np.clip(hi, -limit, limit)) for lo, hi in ends)
 
 
 def _jacobians(
@@ -242,18 +248,9 @@ def _jacobians(
 
     for paths, (A, rows, C, C_prev, F, products) in stepper.after(boxes, after):
         limit = float(largest_in(w.entry_bits))
-        kept = [
-            [tuple(np.clip(e, -limit, limit) for e in ends_of(x, n)) for x in row] for row in (*A, *rows, C, C_prev, F)
-        ]
-        d = layer.model.d
-        found.append(
-            JacobianEnds(
-                paths.active,
-                tuple(tuple(row) for row in kept[:d]),  # type: ignore[arg-type]
-                tuple(tuple(row) for row in kept[d : d + len(rows)]),  # type: ignore[arg-type]
-                *(tuple(row) for row in kept[-3:]),  # type: ignore[arg-type]
-            )
-        )
+        of_A, of_rows = (tuple(_clipped(row, n, limit) for row in part) for part in (A, rows))
+        of_C, of_C_prev, of_F = (_clipped(row, n, limit) for row in (C, C_prev, F))
+        found.append(JacobianEnds(paths.active, of_A, of_rows, of_C, of_C_prev, of_F))
         for row in (*A, *rows, C, C_prev, F):
             for x in row:
                 lo, hi = (np.where(paths.active, e, 0.0) for e in ends_of(x, n))
@@ -316,7 +313,7 @@ def _connection_bounds(
     low, high = _pre(c, sources)
     pre = np.full(n, low), np.full(n, high)
     stepper = SourceStepper(layer, entries, c.connection.current, pre, None if c.message is None else c.scale)
-    reached = bounded(stepper)  # type: ignore[arg-type]
+    reached = bounded(stepper)  # type: ignore[arg-type]  # it has what is used of a Stepper
     limit = float(largest_in(w.eligibility_bits))
     effect = np.zeros(n)
     for taken in stepper.taken(reached, False):

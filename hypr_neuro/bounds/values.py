@@ -40,7 +40,7 @@ class Value:
     """
 
     __slots__ = ("base", "hi", "lo", "origin", "paths", "rest", "terms")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # == gives ends, not a truth: nothing is to be found by it
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,10 +45,10 @@ def test_the_page_works_from_credentials_to_a_learned_network(tmp_path: Path, mo
         data = SequenceData(
             "random", rng.integers(0, 2, (6, 20, 4)), rng.integers(0, 3, 6), np.array(["train"] * 6), classes=3
         )
-        names = {"qnet": learning_network(0), "data": data}
+        names: dict[str, Any] = {"qnet": learning_network(0), "data": data}
         for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
             exec(compile(block.replace(":9000", f":{port}"), "serving.md", "exec"), names)
-        assert len(names["run"].epochs) == 2  # type: ignore[attr-defined]
+        assert len(names["run"].epochs) == 2
         began = time.monotonic()
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait(20) == 0

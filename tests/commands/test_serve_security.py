@@ -126,7 +126,7 @@ def test_leases_and_runs_of_others_are_refused(secure: Server, lab: Path) -> Non
         learner = anna.learner()
         learner.learn(learning_samples(2, SEED))
         with pytest.raises(InputError, match="is unknown here"):
-            ben.line.call("Look", {"run": learner.run, "at": 0, "counts": True})  # type: ignore[attr-defined]
+            ben.line.call("Look", {"run": learner.run, "at": 0, "counts": True})
         stolen = packed(({"lease": anna.line.lease}, {}))
         call = ben.line.channel.unary_unary(f"/{SERVICE}/Leave")
         with pytest.raises(grpc.RpcError, match="no such lease"):
@@ -145,7 +145,7 @@ def test_an_expired_lease_is_refused_and_asked_for_anew(tmp_path: Path) -> None:
     server = Server(tmp_path, "--lease", "1")
     try:
         with open_device(server.address) as device:
-            device.line._stop.set()  # type: ignore[attr-defined]  # nobody renews
+            device.line._stop.set()  # nobody renews
             device.load(learning_network(SEED), options())
             learner = device.learner()
             learner.learn(learning_samples(2, SEED))
