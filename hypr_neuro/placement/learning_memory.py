@@ -27,8 +27,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
-from math import prod
 from pathlib import Path
 
 from hypr_neuro.graph.clock import layer_name
@@ -42,6 +42,7 @@ from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updates import UPDATES
+from hypr_neuro.sim.learning.updates.base import UpdateRule
 from hypr_neuro.sim.learning.widths import Widths, layer_widths
 
 
@@ -276,10 +277,16 @@ def _kept_by_rule(c: LearningConnection, name: str, accumulator_bits: int) -> En
 
     Its numbers are as many as what is here needs, and as wide as those of the whole connection.
     """
-    rule = UPDATES[name]
-    wide = rule.state(c.all_rows, c.columns, accumulator_bits)
-    here = rule.shapes(c.rows, c.columns)
-    return {f"{c.key} {state}": (prod(here[state]), array.bits) for state, array in wide.items()}
+    wide = _rule_state(UPDATES[name], c.all_rows, c.columns, accumulator_bits)
+    return {f"{c.key} {state}": (c.rows**n * c.columns**m, bits) for state, (n, m, bits) in wide.items()}
+
+
+@lru_cache(maxsize=1 << 10)
+def _rule_state(rule: UpdateRule, rows: int, columns: int, bits: int) -> dict[str, tuple[int, int, int]]:
+    """Return of what a rule keeps whether it has numbers by row and by column, 0 or 1 each, and the bits of one."""
+    shapes = rule.shapes(3, 2)
+    wide = rule.state(rows, columns, bits)
+    return {name: (int(3 in shapes[name]), int(2 in shapes[name]), array.bits) for name, array in wide.items()}
 
 
 def _network(model: NeuronModel, neurons: int, weights: Mapping[int, int], widths: Widths) -> Entries:

@@ -7,7 +7,7 @@ Summed over all populations, each limit of a core gives a bound of its own, and 
                            index each, a header of 10 bits for 63, words of 64; kernels that a core shares, once; what
                            the network's learning takes
     core.in_axons          the most sources of one neuron: a core that holds `limit` sources holds neurons of that
-                           many synapses at most, so that synapses / (limit · core.neurons)
+                           many pairs with them at most: pairs of neuron and source / (limit · core.neurons)
 
 No placement need reach it: populations are placed one after the other, and a core's index bits grow with its neurons.
 """
@@ -43,7 +43,7 @@ class FewestCores:
 
 def fewest_cores(needs: Sequence[PopulationNeeds], limits: Limits) -> FewestCores:
     """Return how many cores the network takes at least."""
-    neurons, synapses = sum(p.size for p in needs), sum(int(p.fan_in().sum()) for p in needs)
+    neurons = sum(p.size for p in needs)
     bounds = [FewestCores()]
     if limits.neurons is not None:
         bounds.append(FewestCores(_ceiling(neurons, limits.neurons), "core.neurons"))
@@ -51,16 +51,15 @@ def fewest_cores(needs: Sequence[PopulationNeeds], limits: Limits) -> FewestCore
         bits = sum(_least_bits(p) for p in needs)
         bounds.append(FewestCores(_ceiling(bits, limits.synaptic_memory), "core.synaptic_memory"))
     if limits.in_axons is not None and limits.neurons is not None:
-        distinct = sum(_least_synapses(p) for p in needs)
-        bounds.append(FewestCores(_ceiling(min(distinct, synapses), limits.in_axons * limits.neurons), "core.in_axons"))
+        pairs = sum(_least_synapses(p) for p in needs)
+        bounds.append(FewestCores(_ceiling(pairs, limits.in_axons * limits.neurons), "core.in_axons"))
     most = max(bounds, key=lambda bound: bound.cores)
     return most if most.cores > 1 else FewestCores()
 
 
 def _least_bits(p: PopulationNeeds) -> int:
     """Return the bits of a population's synapses however they are spread, and of its learning."""
-    learning = p.range(0, p.size).learning_bits
-    return learning + sum(_of_connection(c) for c in p.incoming)
+    return p.learning_bits(0, p.size) + sum(_of_connection(c) for c in p.incoming)
 
 
 def _of_connection(c: StoredConnection) -> int:
@@ -74,7 +73,7 @@ def _of_connection(c: StoredConnection) -> int:
 
 def _least_synapses(p: PopulationNeeds) -> int:
     """Return pairs of a neuron and a source, those of the connection alone that has most: sources may be shared."""
-    return max((int(c.row_counts().sum()) for c in p.incoming), default=0)
+    return max((c.neurons * c.columns if c.starts is None else c.distinct.pairs for c in p.incoming), default=0)
 
 
 def _ceiling(value: int, limit: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,10 +13,9 @@ from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.placement.layer_memory import LayerMemory
 from hypr_neuro.placement.learning_memory import part_memory, population_memory
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
+from hypr_neuro.placement.sources import DistinctSources, distinct_of_several
 from hypr_neuro.placement.stored import HeldSynapses, StoredConnection
 from hypr_neuro.sim.learning.plan import LearningPlan
-
-_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -70,51 +71,87 @@ class PopulationNeeds:
     def range(self, first: int, stop: int) -> RangeNeeds:
         """Return what neurons first to stop take."""
         held = tuple(c.held(first, stop) for c in self.incoming)
-        learning = self._learning_bits(held, stop - first)
+        learning = self.learning_bits(first, stop)
         return RangeNeeds(
             neurons=stop - first,
             synapses=sum(h.synapses for h in held),
-            in_axons=self._axons(held),
+            in_axons=self.in_axons(first, stop),
             memory_bits=sum(h.memory_bits for h in held) + learning,
             learning_bits=learning,
             held=held,
         )
 
-    def _axons(self, held: Sequence[HeldSynapses]) -> int:
-        """Count the distinct sources, the bias axon among them."""
-        reached: dict[str, list[Array | None]] = {}
-        sizes: dict[str, int] = {}
-        for c, h in zip(self.incoming, held, strict=True):
-            reached.setdefault(c.source, []).append(h.sources if c.source_size else _NONE)
-            sizes[c.source] = max(c.source_size, sizes.get(c.source, 0))
-        axons = int(any(h.bias_axon for h in held))
-        for source, parts in reached.items():
-            listed = [part for part in parts if part is not None]
-            if len(listed) < len(parts):
-                axons += sizes[source]
-            else:
-                axons += len(listed[0]) if len(listed) == 1 else len(np.unique(np.concatenate(listed)))
-        return axons
+    def in_axons(self, first: int, stop: int) -> int:
+        """Count the sources of neurons first to stop: those of several connections, and the bias axon, once."""
+        always, listed = self._axons
+        return always + sum(part.count(first, stop) for part in listed)
 
-    def _learning_bits(self, held: Sequence[HeldSynapses], neurons: int) -> int:
+    @cached_property
+    def _axons(self) -> tuple[int, list[DistinctSources]]:
+        """Axons that every neuron has, and what counts all others."""
+        whole = {c.source: c.source_size for c in self.incoming if c.starts is None and c.source_size}
+        always_on = any(c.rounds or (c.starts is None and c.bias_axon) for c in self.incoming)
+        listed = [c for c in self.incoming if c.starts is not None]
+        alone = {name for name, count in Counter(c.source for c in listed).items() if count == 1}
+        plain = [c for c in listed if c.source in alone and not c.bias_axon and c.source not in whole]
+        # the others share sources, or the bias axon, and are counted together
+        together = [_counted(c, whole, always_on, at) for c, at in self._numbered(c for c in listed if c not in plain)]
+        several = distinct_of_several(together) if together else []
+        return sum(whole.values()) + int(always_on), [*(c.distinct for c in plain), *several]
+
+    def _numbered(self, connections: Iterable[StoredConnection]) -> Iterator[tuple[StoredConnection, int]]:
+        """Yield connections with the number of their first source; 0 is the bias axon's."""
+        first: dict[str, int] = {}
+        for c in connections:
+            yield c, first.setdefault(c.source, 1 + len(first) * (1 << 32))
+
+    def learning_bits(self, first: int, stop: int) -> int:
+        """Return what learning stores of neurons first to stop."""
         if self.learning is None:
             return 0
         whole, plan = self.learning
-        counts = [h.synapses for h, learns in zip(held, self.learns, strict=True) if learns]
-        return part_memory(whole, plan, counts, neurons).bits
+        counts = [c.synapses(first, stop) for c, learns in zip(self.incoming, self.learns, strict=True) if learns]
+        return part_memory(whole, plan, counts, stop - first).bits
 
     def fan_in(self) -> Array:
         """Return the synapses of each neuron, (neurons,)."""
         return sum((c.row_counts() for c in self.incoming), np.zeros(self.size, np.int64))
 
-    def exceeds(self, needs: RangeNeeds, limits: Limits) -> str | None:
+    def exceeds(self, first: int, stop: int, limits: Limits) -> str | None:
         """Return the limit of a core, other than of output axons, that a range does not keep to; None for none."""
-        pairs = (
-            ("neurons", needs.neurons, limits.neurons),
-            ("in_axons", needs.in_axons, limits.in_axons),
-            ("synaptic_memory", needs.memory_bits, limits.synaptic_memory),
-        )
-        return next((key for key, value, limit in pairs if limit is not None and value > limit), None)
+        if limits.neurons is not None and stop - first > limits.neurons:
+            return "neurons"
+        if limits.in_axons is not None and self.in_axons(first, stop) > limits.in_axons:
+            return "in_axons"
+        memory = limits.synaptic_memory
+        return None if memory is None or self._keeps_to(first, stop, memory) else "synaptic_memory"
+
+    def _keeps_to(self, first: int, stop: int, memory: int) -> bool:
+        """Tell whether a range takes so many bits at most; each axon is looked at only where it is close."""
+        learning = self.learning_bits(first, stop)
+        between = [c.memory_between(first, stop) for c in self.incoming]
+        least, most = learning + sum(low for low, _ in between), learning + sum(high for _, high in between)
+        if least > memory or most <= memory:
+            return most <= memory
+        return learning + sum(c.held(first, stop).memory_bits for c in self.incoming) <= memory
+
+    def longest(self, first: int, most: int, guess: int, limits: Limits) -> tuple[int, str | None]:
+        """Return how many neurons from `first` on, at most `most`, keep to the limits, and the limit that ends them.
+
+        A range never takes less than part of it, so that a search by halves finds the end; it begins around `guess`.
+        """
+        fits, fails, reason = 0, most + 1, None
+        probe, step = min(max(guess, 1), most), max(guess // 16, 1)
+        while fails - fits > 1:
+            fault = self.exceeds(first, first + probe, limits)
+            if fault is None:
+                fits = probe
+                probe = min(fits + step, most) if fails > most else (fits + fails) // 2
+            else:
+                fails, reason = probe, fault
+                probe = max(fails - step, 1) if fits == 0 else (fits + fails) // 2
+            step *= 2
+        return fits, reason
 
     def check_neurons(self, limits: Limits) -> None:
         """Raise DoesNotFitError, naming population and limit, for delays too long and neurons of too many synapses."""
@@ -158,6 +195,16 @@ class PopulationNeeds:
     def ways(self) -> str:
         """Name the connections to it."""
         return ", ".join(c.name for c in self.incoming) or "no connection"
+
+
+def _counted(c: StoredConnection, whole: Container[str], always_on: bool, at: int) -> tuple[Array, Array]:
+    """Return starts and sources of those synapses of a listed connection whose axons not every neuron has anyway."""
+    assert c.starts is not None
+    assert c.indices is not None
+    bias = c.indices == c.source_size
+    kept = np.where(bias, not always_on, c.source not in whole)
+    starts = np.concatenate([[0], np.cumsum(kept)])[c.starts]
+    return starts, np.where(bias, 0, c.indices.astype(np.int64) + at)[kept]
 
 
 def population_needs(

@@ -7,7 +7,7 @@ one core keep axons of their own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,41 +61,37 @@ def _at(needs: Sequence[PopulationNeeds], name: str) -> int:
 
 
 def _filled(needs: Sequence[PopulationNeeds], limits: Limits, most: dict[str, int]) -> Places | None:
-    held: list[list[RangeNeeds]] = []
+    left: list[Limits] = []
     places: Places = [[] for _ in needs]
     for p, at in zip(needs, places, strict=True):
-        first, core = 0, 0
+        first, core, guess = 0, 0, p.size
         while first < p.size:
             if core == limits.cores:
                 return None
-            if core == len(held):
-                held.append([])
-            neurons = _room(held[core], p, first, min(p.size - first, most[p.name]), limits)
+            if core == len(left):
+                left.append(limits)
+            neurons, _ = p.longest(first, min(p.size - first, most[p.name]), guess, left[core])
             if neurons:
-                held[core].append(p.range(first, first + neurons))
+                guess = neurons
+                left[core] = _beside(left[core], p.range(first, first + neurons))
                 at.append((core, first, first + neurons))
                 first += neurons
             core += 1
     return places
 
 
-def _room(held: Sequence[RangeNeeds], p: PopulationNeeds, first: int, most: int, limits: Limits) -> int:
-    """Return how many neurons from `first` on, at most `most`, a core takes beside what it holds."""
+def _beside(limits: Limits, held: RangeNeeds) -> Limits:
+    """Return what a core has left beside a range of neurons."""
+    return replace(
+        limits,
+        neurons=_less(limits.neurons, held.neurons),
+        in_axons=_less(limits.in_axons, held.in_axons),
+        synaptic_memory=_less(limits.synaptic_memory, held.memory_bits),
+    )
 
-    def fits(neurons: int) -> bool:
-        parts = [*held, p.range(first, first + neurons)]
-        sums = (
-            (sum(part.neurons for part in parts), limits.neurons),
-            (sum(part.in_axons for part in parts), limits.in_axons),
-            (sum(part.memory_bits for part in parts), limits.synaptic_memory),
-        )
-        return all(limit is None or value <= limit for value, limit in sums)
 
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+def _less(limit: int | None, taken: int) -> int | None:
+    return None if limit is None else limit - taken
 
 
 def shared_cores_of_neurons(needs: Sequence[PopulationNeeds], places: Places) -> dict[str, Array]:

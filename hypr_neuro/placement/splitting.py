@@ -75,7 +75,7 @@ def split_from(needs: PopulationNeeds, limits: Limits, split: Split) -> Split:
     failed = 0  # a neuron whose group did not fit: its group is the first to be asked for
     while True:
         for g in (split.group_of(failed), *range(split.groups)):
-            if needs.exceeds(needs.range(split.start(g), split.start(g + 1)), limits) is not None:
+            if needs.exceeds(split.start(g), split.start(g + 1), limits) is not None:
                 break
         else:
             return split
@@ -87,46 +87,42 @@ def _filled_one_after_the_other(needs: PopulationNeeds, limits: Limits) -> list[
     """Return for each core that is full, as neurons fill one after the other, the limit that it has reached."""
     reasons: list[str] = []
     first, length = 0, needs.size
-
-    def exceeds(neurons: int) -> str | None:
-        return needs.exceeds(needs.range(first, first + neurons), limits)
-
     while True:
-        left = needs.size - first
-        low, high = 0, min(length, left)  # low fits; high is where to look next
-        while (reason := exceeds(high)) is None and high < left:
-            low, high = high, min(2 * high, left)
+        length, reason = needs.longest(first, needs.size - first, length, limits)
         if reason is None:
             return reasons
-        while high - low > 1:
-            middle = (low + high) // 2
-            fault = exceeds(middle)
-            low, high, reason = (low, middle, fault) if fault else (middle, high, reason)
-        if low == 0:
+        if length == 0:
             needs.check_one(first, limits)
         reasons.append(reason)
-        first, length = first + low, low
+        first += length
 
 
 def readers(stored: Sequence[StoredConnection], source: str, size: int, core_of: dict[str, Array]) -> Array:
     """Count for each neuron of a population the cores that read it, (neurons,).
 
-    core_of : by population the core of each neuron
+    core_of : by population the core of each neuron, which never becomes smaller from one neuron to the next
     """
     outgoing = [c for c in stored if c.source == source]
-    always: set[int] = set()
+    cores = 1 + max((int(at.max()) for at in core_of.values()), default=0)
+    always = np.zeros(cores, np.bool_)
     for c in outgoing:
         if c.starts is None and c.source_size:
-            always |= set(map(int, np.unique(core_of[c.target])))
-    cores = 1 + max((int(at.max()) for at in core_of.values()), default=0)
-    pairs = [np.zeros(0, np.int64)]
+            always[core_of[c.target]] = True
+    parts = []
     for c in outgoing:
-        if c.starts is not None and c.indices is not None:
-            core = np.repeat(core_of[c.target], np.diff(c.starts))
-            counted = (c.indices < c.source_size) & ~np.isin(core, list(always))
-            pairs.append(np.unique(c.indices[counted].astype(np.int64) * cores + core[counted]))
-    each = np.unique(np.concatenate(pairs)) // cores
-    return np.bincount(each, minlength=size) + len(always)
+        if c.starts is not None:
+            neuron, target = c.sent
+            core = core_of[c.target][target]
+            parts.append(_without_repetition((neuron * cores + core)[~always[core]]))
+    pairs = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    if len(parts) > 1:
+        pairs = _without_repetition(np.sort(pairs, kind="stable"))
+    return np.bincount(pairs // cores, minlength=size) + int(np.count_nonzero(always))
+
+
+def _without_repetition(values: Array) -> Array:
+    """Return the different values of those that are in order."""
+    return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
 
 
 def split_for_axons(

@@ -15,7 +15,7 @@ a core keeps the kernels of the output channels that it holds, once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from hypr_neuro.graph.convolution import Convolution, places_of
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.placement.sources import DistinctSources, by_source, distinct_sources, rows_of
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.parts import QuantizedConnection
@@ -35,11 +36,14 @@ MEMORY_WORD_BITS = 64
 @lru_cache(maxsize=1 << 14)
 def axon_bits(synapses: int, weight_bits: int, neurons: int = 0, delay_bits: int = 0) -> int:
     """Return the memory of one axon's synapses on a core of `neurons` neurons (0: as many as synapses), in bits."""
-    index_bits = max((max(neurons or synapses, 2) - 1).bit_length(), 1)
-    each = weight_bits + delay_bits + index_bits
+    each = weight_bits + delay_bits + _index_bits(neurons or synapses)
     full, rest = divmod(synapses, SYNAPSES_PER_ENTRY)
     whole = full * _words(SYNAPSES_PER_ENTRY * each + ENTRY_HEADER_BITS)
     return whole + (_words(rest * each + ENTRY_HEADER_BITS) if rest else 0)
+
+
+def _index_bits(neurons: int) -> int:
+    return (max(neurons, 2) - 1).bit_length()
 
 
 def _words(bits: int) -> int:
@@ -54,10 +58,6 @@ class HeldSynapses:
     ----------
     synapses
         How many.
-    sources : (sources,) int or None
-        Neurons of the source from which there are any, in order; None: all.
-    bias_axon
-        Whether the bias axon has any.
     axons
         Sources that have any, the bias axon included.
     memory_bits
@@ -65,8 +65,6 @@ class HeldSynapses:
     """
 
     synapses: int
-    sources: Array | None
-    bias_axon: bool
     axons: int
     memory_bits: int
 
@@ -124,6 +122,46 @@ class StoredConnection:
             return np.full(self.neurons, self.columns)
         return np.diff(self.starts)
 
+    @cached_property
+    def _order(self) -> Array:
+        """Places of its synapses by source, only of those that are listed."""
+        assert self.starts is not None
+        assert self.indices is not None
+        return by_source(self.starts, self.indices, self.columns)
+
+    @cached_property
+    def distinct(self) -> DistinctSources:
+        """Counts the axons of any range of neurons, the bias axon as one of them; only of synapses that are listed."""
+        assert self.starts is not None
+        assert self.indices is not None
+        return distinct_sources(self.starts, self.indices, self._order)
+
+    @cached_property
+    def sent(self) -> tuple[Array, Array]:
+        """Source and target of each synapse that is listed, the bias axon's left out, by source and then target."""
+        assert self.starts is not None
+        assert self.indices is not None
+        source = self.indices[self._order].astype(np.int64)
+        kept = slice(0, int(np.searchsorted(source, self.source_size)))
+        return source[kept], rows_of(self.starts)[self._order[kept]]
+
+    def synapses(self, first: int, stop: int) -> int:
+        """Count the synapses of a range."""
+        return (stop - first) * self.columns if self.starts is None else int(self.starts[stop] - self.starts[first])
+
+    def memory_between(self, first: int, stop: int) -> tuple[int, int]:
+        """Return bits that a range takes at least and at most, without looking at each axon."""
+        if self.starts is None or self.shared is not None:
+            memory = self.held(first, stop).memory_bits
+            return memory, memory
+        n, axons, synapses = stop - first, self.distinct.count(first, stop), self.synapses(first, stop)
+        half = axon_bits(n, self.weight_bits, n, self.delay_bits) if self.rounds else 0
+        each = self.weight_bits + self.delay_bits + _index_bits(n)
+        one, entries = _words(each + ENTRY_HEADER_BITS), axons + synapses // SYNAPSES_PER_ENTRY
+        least = max(axons * one, synapses * each + axons * ENTRY_HEADER_BITS)
+        most = synapses * each + entries * (ENTRY_HEADER_BITS + MEMORY_WORD_BITS - 1)
+        return half + least, half + most
+
     def rows(self, first: int, stop: int) -> Array:
         """Return the column of each synapse of a range; only of those that are listed."""
         assert self.starts is not None
@@ -134,12 +172,11 @@ class StoredConnection:
         """Return what neurons first to stop have of it."""
         n = stop - first
         half = axon_bits(n, self.weight_bits, n, self.delay_bits) if self.rounds else 0
-        always_on = self.bias_axon or self.rounds
         if self.starts is None:
             memory = self.columns * axon_bits(n, self.weight_bits, n, self.delay_bits) + half
-            return HeldSynapses(n * self.columns, None, always_on, self.columns + int(self.rounds), memory)
+            return HeldSynapses(n * self.columns, self.columns + int(self.rounds), memory)
         rows = self.rows(first, stop)
-        column, count = _counted(rows, self.columns)
+        count = _counted(rows, self.columns)
         if self.shared is None:
             how_often = np.bincount(count)
             memory = sum(
@@ -148,9 +185,7 @@ class StoredConnection:
             )
         else:
             memory = self._kernels(self.shared, first, stop)
-        bias = self.bias_axon and len(column) > 0 and int(column[-1]) == self.source_size
-        sources = column[:-1] if bias else column
-        return HeldSynapses(len(rows), sources, bias or self.rounds, len(column) + int(self.rounds), memory + half)
+        return HeldSynapses(len(rows), len(count) + int(self.rounds), memory + half)
 
     def _kernels(self, c: Convolution, first: int, stop: int) -> int:
         """Return the bits of the kernels of the output channels in a range."""
@@ -159,13 +194,14 @@ class StoredConnection:
         return _words(channels * prod(c.kernel.shape[1:]) * self.weight_bits)
 
 
-def _counted(values: Array, below: int) -> tuple[Array, Array]:
-    """Return the different values, all below a number, in order, and how often each comes."""
+def _counted(values: Array, below: int) -> Array:
+    """Return how often each of the different values comes, all below a number, in their order."""
     if 8 * len(values) < below:  # sorting a few is faster than counting many
-        return np.unique(values, return_counts=True)
+        sorted_values = np.sort(values)
+        last = np.append(sorted_values[1:] != sorted_values[:-1], len(values) > 0)
+        return np.diff(np.flatnonzero(last), prepend=-1)
     counts = np.bincount(values, minlength=below)
-    different = np.flatnonzero(counts)
-    return different, counts[different]
+    return counts[counts > 0]
 
 
 def stored_connections(qnet: QuantizedNetwork, chip: Profile) -> list[StoredConnection]:

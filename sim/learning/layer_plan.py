@@ -228,7 +228,7 @@ class LayerPlan:
     def _largest_gain(self, input_current: int) -> int:
         psi = int(np.abs(self.neurons.psi_table).max())
         constants, largest = tuple(map(int, self.constants)), 0
-        for column in self.neurons.per_neuron.T:
+        for column in np.unique(self.neurons.per_neuron, axis=1).T:  # many may be alike
             p = tuple(map(int, column)) + constants
             state, current = self.model.gain_point(p)
             _, B, C, *_ = jacobian_of(self.model, input_current)(state, state, 0, current, p, psi)

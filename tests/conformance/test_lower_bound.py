@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
+from typing import Any
 
+import numpy as np
 import pytest
 from limits_of_chips import drawn_limits, limited
+from scipy.sparse import csr_array
 
 from hypr_neuro.errors import DoesNotFitError
 from hypr_neuro.placement.place import Placement, place
@@ -64,3 +68,13 @@ def test_the_bound_of_memory_is_close() -> None:
     placement = place(qnet, limited(BASE, synaptic_memory=memory // 8))
     assert placement.fewest.because == "core.synaptic_memory"
     assert 4 <= placement.fewest.cores <= placement.used <= 3 * placement.fewest.cores
+
+
+def test_a_synapse_that_is_listed_twice_is_one_pair() -> None:
+    """Ten entries of a matrix for one neuron and one source take one axon of one core."""
+    twice: Any = csr_array((np.ones(10, np.int64), np.zeros(10, np.int64), np.array([0, 10])), shape=(1, 3))
+    qnet = random_quantized("lif", 1, "loihi2", inputs=3, hidden=(1,), recurrent=False, bias=False, steps=5)
+    first = replace(qnet.connections[0], mantissa=twice)
+    placement = place(replace(qnet, connections=(first, *qnet.connections[1:])), limited(BASE, in_axons=1, neurons=1))
+    assert placement.cores[0].in_axons == 1
+    assert placement.fewest.cores <= placement.used
