@@ -44,6 +44,7 @@ _MODULES = {
     "import_file": "exchange.importing",
     "import_nir": "exchange.nir",
     "largest_networks": "placement.budget",
+    "largest_on_chip": "workflow.chip_room",
     "learn": "sim.learning.learn",
     "learnable_within": "placement.budget",
     "load": "exchange.loading",
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from hypr_neuro.train.initial import scale_to_rate
     from hypr_neuro.train.loop import evaluate, train
     from hypr_neuro.train.quantized import QuantizationAware
+    from hypr_neuro.workflow.chip_room import largest_on_chip
 
     __version__: str
 
@@ -139,6 +141,7 @@ __all__ = [
     "import_file",
     "import_nir",
     "largest_networks",
+    "largest_on_chip",
     "learn",
     "learnable_within",
     "load",

@@ -86,10 +86,11 @@ def fitting(qnet: QuantizedNetwork, placement: Placement, options: LearnOptions 
     Raises
     ------
     DoesNotFitError
-        For a single neuron that takes more than a core has.
+        For a single neuron that takes more than a core has, and more parts of populations than the chip has cores.
     """
     given = placement
     while True:
+        _check_alone(qnet, placement)
         found, total = _programs(qnet, placement)
         fullest = max(placement.cores, key=lambda use: total[use.core])
         limit = limit_of(qnet.profile)
@@ -105,6 +106,18 @@ def fitting(qnet: QuantizedNetwork, placement: Placement, options: LearnOptions 
             )
         most = max(min(fullest.neurons * limit // total[fullest.core], fullest.neurons - 1), 1)
         placement = place(qnet, _with_most(qnet.profile, most), learning=False if options is None else options)
+
+
+def _check_alone(qnet: QuantizedNetwork, placement: Placement) -> None:
+    """Raise DoesNotFitError where populations would have to share cores, each of which runs the program of one."""
+    if not placement.shared:
+        return
+    most = max(use.neurons for use in placement.cores)
+    raise DoesNotFitError(
+        f"network: {len(placement.cores)} parts of populations on {placement.used} cores, limit {placement.core_limit} "
+        f"cores of one part each (profile '{qnet.profile.name}', chip.cores), of {most} neurons at most so that {KEY} "
+        f"holds their programs; make populations smaller or sparser, or take a profile with more cores"
+    )
 
 
 def _programs(qnet: QuantizedNetwork, placement: Placement) -> tuple[list[ProgramUse], Counter[int]]:

@@ -1,9 +1,10 @@
-"""`hypr-neuro fit`: what a given memory has room for."""
+"""`hypr-neuro fit`: what a given memory, or a chip, has room for."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,14 +15,17 @@ from hypr_neuro.cli.options import CHIP, Json, Override, get_profile, get_profil
 from hypr_neuro.cli.tables import emit, print_table
 
 if TYPE_CHECKING:
+    from hypr_neuro.profiles.profile import Profile
     from hypr_neuro.shown import Shown
 
 SHAPE = "Shape of the network, where no file is given"
 DEFAULT = "loihi2"
+WIDTH = 78
 EXAMPLES = (
     "hypr-neuro fit --memory 64KiB --inputs 64 --outputs 10",
     "hypr-neuro fit --memory 64KiB --inputs 4 --outputs 6 --neuron alif --weight-bits 4 --packed",
     "hypr-neuro fit runs/a/quantized.h5 --memory 16K",
+    "hypr-neuro fit --profile reckon --inputs 40 --outputs 10",
 )
 
 
@@ -30,7 +34,12 @@ def run(
     network: Annotated[
         Path | None, typer.Argument(help="Integer network: which of its connections may learn? (quantized.h5)")
     ] = None,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Bytes there are, e.g. 64KiB or 1M.")] = "",
+    memory: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE", help="Bytes there are, e.g. 64KiB or 1M (default: what the chip of --profile has)."
+        ),
+    ] = "",
     profile: Annotated[
         str | None,
         typer.Option(metavar="NAME|FILE", help=f"Profile of all widths (default: {DEFAULT}).", rich_help_panel=CHIP),
@@ -52,7 +61,12 @@ def run(
     outputs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Neurons of the readout.", rich_help_panel=SHAPE)
     ] = None,
-    neuron: Annotated[str, typer.Option(metavar="NAME", help="Of the layers.", rich_help_panel=SHAPE)] = "brf",
+    neuron: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of the layers (default: brf, on a chip without it lif).", rich_help_panel=SHAPE
+        ),
+    ] = None,
     layers: Annotated[int, typer.Option(metavar="N", min=1, help="How many.", rich_help_panel=SHAPE)] = 1,
     recurrent: Annotated[bool, typer.Option(help="Whether they are.", rich_help_panel=SHAPE)] = True,
     bias: Annotated[bool, typer.Option(help="Whether they have biases.", rich_help_panel=SHAPE)] = True,
@@ -63,15 +77,28 @@ def run(
 ) -> None:
     """Say what a memory has room for: the largest network by widths, or which connections of one may learn.
 
-    Counts weights, states, parameters and what learning keeps.
+    Counts weights, states, parameters and what learning keeps. Without --memory the largest network that the chip of
+    --profile holds is looked for by placing one after the other.
     """
     from hypr_neuro.errors import InputError
 
-    if not memory:
-        raise InputError("--memory is missing, rule: the bytes there are; e.g. --memory 64KiB")
+    if not memory and (network is not None or profile is None):
+        raise InputError(
+            "--memory is missing, rule: the bytes there are, or a shape and a --profile, whose largest network is "
+            "looked for; e.g. --memory 64KiB"
+        )
     if network is None:
         if inputs is None or outputs is None:
             raise InputError("no network and no shape, rule: a quantized.h5, or --inputs and --outputs; give one")
+        if not memory:
+            if weight_bits or eligibility_bits or packed:
+                raise InputError(
+                    "--weight-bits, --eligibility-bits, --packed: of a --memory, rule: the profile's own; change one "
+                    "with --override precision.weight_bits=4"
+                )
+            shape = {"layers": layers, "recurrent": recurrent, "bias": bias}
+            _of_chip(get_profile(profile or DEFAULT, override), inputs, outputs, neuron, learn, shape, json)
+            return
         from hypr_neuro.placement.budget import ALL, LAST, NOTHING, largest_networks
 
         learns = {None: (ALL, LAST, NOTHING), True: (ALL, LAST), False: (NOTHING,)}[learn]
@@ -81,7 +108,7 @@ def run(
             chip,
             inputs=inputs,
             outputs=outputs,
-            neuron=neuron,
+            neuron=neuron or "brf",
             layers=layers,
             recurrent=recurrent,
             bias=bias,
@@ -111,6 +138,32 @@ def _of_file(
     there = replace(qnet, profile=get_profile_of(qnet, profile, override, None, None))
     found = learnable_within(there, memory, packed=packed)
     _show(asdict(found), found.table(), json)
+
+
+def _of_chip(
+    chip: Profile, inputs: int, outputs: int, neuron: str | None, learn: bool | None, shape: dict[str, int], json: bool
+) -> None:
+    """Show the largest networks that a chip holds, and what one neuron more is refused for."""
+    from hypr_neuro.placement.budget import ALL, NOTHING
+    from hypr_neuro.placement.place import can_learn
+    from hypr_neuro.workflow.chip_room import largest_on_chip
+
+    learns = {None: (ALL, NOTHING) if can_learn(chip) else (NOTHING,), True: (ALL,), False: (NOTHING,)}[learn]
+    found = largest_on_chip(
+        chip,
+        inputs=inputs,
+        outputs=outputs,
+        neuron=neuron,
+        layers=shape["layers"],
+        recurrent=bool(shape["recurrent"]),
+        bias=bool(shape["bias"]),
+        learns=learns,
+    )
+    _show(asdict(found), found.table(), json)
+    if not json:
+        for room in found.rooms:
+            line = f"one more neuron a layer, {room.learns} learning: {room.refused or 'nobody looked further'}"
+            print(*wrap(line, WIDTH, subsequent_indent="  "), sep="\n")
 
 
 def _show(content: dict[str, object], table: Shown, json: bool) -> None:

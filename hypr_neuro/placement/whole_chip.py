@@ -47,7 +47,8 @@ WORDS = {
 def check_whole_chip(qnet: QuantizedNetwork, chip: Profile, limits: Limits) -> None:
     """Raise DoesNotFitError, naming value, limit, key and what would fit, for the first limit that is not kept to."""
     if any(limit is not None for limit in limits.whole.values()):
-        _check(counted(qnet, chip), limits)
+        counts = counted(qnet, chip)
+        _check(counts, limits, counts["inputs"] - qnet.inputs)
     _check_layers(qnet, chip)
 
 
@@ -56,10 +57,12 @@ def check_sizes(net: Network | QuantizedNetwork, chip: Profile) -> None:
     _check(sizes_of(net), Limits.of(chip))
 
 
-def _check(counts: Mapping[str, int], limits: Limits) -> None:
+def _check(counts: Mapping[str, int], limits: Limits, lines: int = 0) -> None:
+    """Check counts; of the inputs so many `lines` are always on, and no channels of the network."""
     for key, value in counts.items():
         what, remedy = WORDS[key]
-        limits.check("network", what, value, f"chip.{key}", f"{remedy}, {OTHER_CHIP}")
+        most = (limits.whole[key] or 0) - (lines if key == "inputs" else 0)
+        limits.check("network", what, value, f"chip.{key}", f"{remedy}, at most {most}, {OTHER_CHIP}")
 
 
 def sizes_of(net: Network | QuantizedNetwork) -> dict[str, int]:

@@ -77,10 +77,8 @@ def _answers(chip: Profile) -> bool:
 
 def _of_lif(task: Task, chip: Profile) -> Task:
     """Return the task with layers of LIF as the chip has them, and parameters held that it settles."""
-    held = tuple(name for name, (key, _, _) in SETTLED.items() if _says(chip, key) is False)
-    params: dict[str, Any] = {"du": 1.0, "dv": MEMBRANE_DECAYS}
-    params |= {name: SETTLED[name][1] for name in held}
-    params["subtract"] = RESETS[_says(chip, "reset") or "subtract"]
+    held = settled_parameters(chip)
+    params = {"du": 1.0, "dv": MEMBRANE_DECAYS} | lif_parameters(chip)
     recurrent = _says(chip, "recurrence") is not False
     layers = [
         layer
@@ -97,6 +95,17 @@ def _of_lif(task: Task, chip: Profile) -> Task:
     if "bias" in held:
         readout["bias"] = False
     return replace(task, network=task.network | {"layers": layers, "readout": readout}, held=held)
+
+
+def settled_parameters(chip: Profile) -> tuple[str, ...]:
+    """Name the parameters of LIF neurons that a chip settles."""
+    return tuple(name for name, (key, _, _) in SETTLED.items() if _says(chip, key) is False)
+
+
+def lif_parameters(chip: Profile) -> dict[str, Any]:
+    """Return those parameters of LIF neurons that a chip settles, with the values that they have there."""
+    settled = {name: SETTLED[name][1] for name in settled_parameters(chip)}
+    return settled | {"subtract": RESETS[_says(chip, "reset") or "subtract"]}
 
 
 def _says(chip: Profile, key: str) -> Any:

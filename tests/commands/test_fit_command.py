@@ -38,9 +38,23 @@ def test_a_network(run: Path) -> None:
     )
 
 
+def test_a_chip(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("fit", "--profile", "reckon", "--inputs", "256", "--outputs", "16")
+    rooms = here(*words)["rooms"]
+    assert [(r["learns"], r["neurons"], r["cores"]) for r in rooms] == [("all", 256, 1), ("nothing", 256, 1)]
+    assert [r["neurons"] for r in here("fit", "--profile", "xylo", "--inputs", "2", "--outputs", "2")["rooms"]] == [64]
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = " ".join(called(*words, "--no-learn").stdout.split())
+    assert "257 hidden neurons, limit 256 (profile 'reckon', chip.hidden)" in printed
+
+
 def test_what_does_not_go_together_is_named(run: Path) -> None:
     assert "--memory is missing" in refused("fit", "--inputs", "3", "--outputs", "2")
     assert "no network and no shape" in refused("fit", "--memory", "1K")
+    assert "--packed: of a --memory" in refused(
+        "fit", "--profile", "xylo", "--inputs", "2", "--outputs", "2", "--packed"
+    )
+    assert "cannot learn" in refused("fit", "--profile", "xylo", "--inputs", "2", "--outputs", "2", "--learn")
     assert "--inputs: of a shape" in refused("fit", run / "quantized.h5", "--memory", "1K", "--inputs", "3")
     assert "--weight-bits: of a shape" in refused("fit", run / "quantized.h5", "--memory", "1K", "--weight-bits", "3")
     assert "holds a float network" in refused("fit", run / "network.h5", "--memory", "1K")

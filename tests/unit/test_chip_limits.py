@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +93,10 @@ def test_what_just_fits_and_what_just_does_not(
     line = str(raised.value)
     assert told in line
     assert "or take a profile with a higher limit" in line
+    limit, named = re.search(r"limit (\d+) ", line), re.search(r"; .*at most (\d+)", line)
+    assert limit is not None
+    assert named is not None, line
+    assert limit[1] == named[1]  # and that many were placed above
     assert "\n" not in line
 
 
@@ -129,7 +134,7 @@ def test_a_constant_current_takes_an_input_where_neurons_have_none_of_their_own(
             assert place(qnet, chip).used
         else:
             with pytest.raises(
-                DoesNotFitError, match=r"257 input channels, limit 256 \(profile 'ideal', chip\.inputs\)"
+                DoesNotFitError, match=r"257 input channels, limit 256 \(profile 'ideal', chip\.inputs\).* at most 255,"
             ):
                 place(qnet, chip)
 
