@@ -185,6 +185,7 @@ def _share(value: int, limit: int | None, text: str = "") -> str:
 def _told(placement: Placement) -> list[str]:
     """Tell of programs, of limits that nothing is known of, and of those that are another chip's."""
     lines = [f"cores: {placement.told_fewest}"] if placement.told_fewest else []
+    lines += [] if placement.crossbars is None else [placement.crossbars.told()]
     for program in placement.programs:
         parts = ", ".join(f"{m.name} {m.told()}" for m in program.memories)
         lines.append(f"{program.name}: {parts}" + (f" ({program.reason})" if program.reason else ""))

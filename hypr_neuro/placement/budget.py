@@ -374,7 +374,8 @@ def _tried(names: Sequence[str], choice: Callable[[Sequence[str]], LearningChoic
 
 def _without_learning(qnet: QuantizedNetwork, packed: bool) -> int:
     """Return the bytes of weights, states and parameters alone."""
-    entries = [(int(c.entries().size), qnet.weight_bits(c)) for c in qnet.connections]
+    digital = [] if qnet.profile.analog else qnet.connections
+    entries = [(int(c.entries().size), qnet.weight_bits(c)) for c in digital]
     for p in qnet.populations:
         numbers = (p.model.d + len(p.model.fixed_per_neuron)) * p.size
         entries.append((numbers, int(qnet.profile.of(p.name).precision.state_bits.value)))

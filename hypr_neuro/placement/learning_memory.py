@@ -6,6 +6,7 @@ included), d states, Δ steps for which eligibilities wait for their error (0 un
 
     each synapse   d · eligibility_bits + accumulator_bits + Δ · eligibility_bits
                    + residual_bits + momentum_bits                       (the last only where momentum is used)
+                   + the part of a pulse that waits                      (analog cells, `analog.update: accumulated`)
     each neuron    ψ, the entries of A, B, C, C' and F that are not always 0 (where only signals pass, those of B and C
                    that B·C is made of), the learning signal (D of them where it waits for D steps; of a signal whose
                    parts come at different times each part that waits, in the width of its sum), the gain B·C
@@ -18,7 +19,8 @@ included), d states, Δ steps for which eligibilities wait for their error (0 un
 All of it follows from `LearningPlan`: connections that do not learn keep nothing, nor do populations that no signal
 reaches. A population whose spikes are outputs learns from a trace of them, a population of its own (`output_traces`).
 
-Weights, states and parameters are the network's own and stand apart (`LayerMemory.network_bits`). What lives only while
+Weights, states and parameters are the network's own and stand apart (`LayerMemory.network_bits`); analog weights are
+cells, no memory. What lives only while
 one synapse is computed counts nothing. Feedback takes the weights of the population above where they lie; random
 feedback is drawn again each time.
 """
@@ -42,7 +44,7 @@ from hypr_neuro.sim.learning.layer_plan import LayerPlan
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.plan import LearningPlan
 from hypr_neuro.sim.learning.updates import UPDATES
-from hypr_neuro.sim.learning.updates.base import UpdateRule
+from hypr_neuro.sim.learning.updates.base import STEP_FRACTION, UpdateRule
 from hypr_neuro.sim.learning.widths import Widths, layer_widths
 
 
@@ -96,8 +98,10 @@ def population_memory(plan: LearningPlan, i: int) -> LayerMemory:
     weights = dict[int, int]()
     for c in layer.incoming:  # those of a convolution once
         weights[c.weight_bits] = weights.get(c.weight_bits, 0) + int(c.weights().size)
-    network = _network(layer.model, layer.size, weights, layer.widths)
-    sizes = _Sizes(layer.name, layer.model, layer.size, layer.size, len(layer.parameters))
+    chip = plan.qnet.profile
+    network = _network(layer.model, layer.size, {} if chip.analog else weights, layer.widths)
+    waits = pulse_bits(chip)
+    sizes = _Sizes(layer.name, layer.model, layer.size, layer.size, len(layer.parameters), waits)
     return replace(_memory(sizes, learning, layer.widths, times, plan.options), network=network)
 
 
@@ -163,21 +167,36 @@ def _of_shape(shapes: Sequence[Shape], i: int, chip: Profile, options: LearnOpti
     signals = ((clock.signal_wait(i), widths.signal_bits),)
     times = LearningTimes(clock.waiting(i), signals, active, below)
     whole = shape.layer_neurons or shape.neurons
-    sizes = _Sizes(layer_name(i, len(shapes)), shape.model, shape.neurons, whole, shape.parameters)
+    sizes = _Sizes(layer_name(i, len(shapes)), shape.model, shape.neurons, whole, shape.parameters, pulse_bits(chip))
     weights = shape.neurons * sum(m for _, m in columns)
-    network = _network(shape.model, shape.neurons, {widths.weight_bits: weights}, widths)
+    network = _network(shape.model, shape.neurons, {} if chip.analog else {widths.weight_bits: weights}, widths)
     return replace(_memory(sizes, learning, widths, times, options), network=network)
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """Neurons of a population, all or those on a core; `whole` counts all."""
+    """Neurons of a population, all or those on a core; `whole` counts all. `pulse_bits`: `pulse_bits` of the chip."""
 
     name: str
     model: NeuronModel
     neurons: int
     whole: int
     parameters: int
+    pulse_bits: int = 0
+
+
+def pulse_bits(chip: Profile) -> int:
+    """Count the bits, sign included, in which steps of a weight wait until they are a pulse; 0 where none wait.
+
+    They wait in mantissas of 2^16 units, below one pulse; of cells that are programmed anew also what that leaves, the
+    whole range of a pair at most.
+    """
+    analog = chip.analog
+    if analog is None or analog.update.value != "accumulated":
+        return 0
+    top = chip.precision.weight_top << STEP_FRACTION
+    left = 2 * top if analog.one_sided.value else 0
+    return (left + max(round(analog.pulse.value * top), 1)).bit_length() + 1
 
 
 def _memory(
@@ -195,6 +214,7 @@ def _memory(
         "waiting eligibilities": (times.waiting, widths.eligibility_bits),
         "residual": (1, widths.residual_bits),
         "momentum": (1, momentum),
+        "steps that wait for a pulse": (1, sizes.pulse_bits),
     }
     jacobian = jacobian_entries(model) if learning or parameters else _passing_entries(model)
     per_neuron = {

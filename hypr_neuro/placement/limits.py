@@ -19,14 +19,16 @@ class Limits:
         Of one core; memory in bits.
     fan_in, delay
         Synapses of one neuron, and steps of delay of one synapse.
-    cores
-        Of the chip.
+    cores, tiles
+        Of the chip; tiles of analog cells.
     profile
         Its name.
     chips
         By limit the chip that the number was published for, where that is another one.
     whole
         Of the whole chip, by key: inputs, neurons and synapses, see `WHOLE`.
+    analog
+        Whether weights are cells of tiles.
     """
 
     neurons: int | None
@@ -36,19 +38,29 @@ class Limits:
     fan_in: int | None
     delay: int | None
     cores: int | None
+    tiles: int | None
     profile: str
     chips: dict[str, str] = field(default_factory=dict)
     whole: dict[str, int | None] = field(default_factory=dict)
+    analog: bool = False
 
     @classmethod
     def of(cls, chip: Profile) -> Limits:
         """Read the limits off a profile."""
         core = {key: _limit(getattr(chip.core, key)) for key in CORE}
-        stated = {key: getattr(chip.core, key) for key in CORE} | {"cores": chip.chip.cores}
+        stated = {key: getattr(chip.core, key) for key in CORE} | {"cores": chip.chip.cores, "tiles": chip.chip.tiles}
         stated |= {f"chip.{key}": getattr(chip.chip, key) for key in WHOLE}
         whole = {key: _limit(getattr(chip.chip, key)) for key in WHOLE}
         chips = {key: q.chip for key, q in stated.items() if q is not None and q.chip is not None}
-        return cls(cores=_limit(chip.chip.cores), profile=chip.name, chips=chips, whole=whole, **core)
+        return cls(
+            cores=_limit(chip.chip.cores),
+            tiles=_limit(chip.chip.tiles),
+            profile=chip.name,
+            chips=chips,
+            whole=whole,
+            analog=chip.analog is not None,
+            **core,
+        )
 
     @property
     def unknown(self) -> list[str]:
@@ -57,7 +69,8 @@ class Limits:
         Limits of the whole chip are missing where a chip is described by them, or by nothing at all: one whose cores
         and neurons of a core are stated has as many neurons as these hold, and its inputs are spikes like any others.
         """
-        missing = [self._key(key) for key in (*CORE, "cores") if getattr(self, key) is None]
+        own = (*CORE, "cores", "tiles") if self.analog else (*CORE, "cores")
+        missing = [self._key(key) for key in own if getattr(self, key) is None]
         stated = {key for key, limit in self.whole.items() if limit is not None}
         if not stated and self.cores is not None and self.neurons is not None:
             return missing
@@ -73,7 +86,7 @@ class Limits:
     def _key(key: str) -> str:
         if key.startswith("chip."):
             return key
-        return f"{'chip' if key == 'cores' else 'core'}.{key}"
+        return f"{'chip' if key in ('cores', 'tiles') else 'core'}.{key}"
 
     def _limit(self, key: str) -> int | None:
         limit: int | None = self.whole[key[5:]] if key.startswith("chip.") else getattr(self, key)

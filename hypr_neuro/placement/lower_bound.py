@@ -63,6 +63,8 @@ def _least_bits(p: PopulationNeeds) -> int:
 
 
 def _of_connection(c: StoredConnection) -> int:
+    if c.analog:
+        return 0
     if c.shared is not None:
         return len(c.shared.kernel) * prod(c.shared.kernel.shape[1:]) * c.weight_bits
     of_axons = np.full(c.columns, c.neurons) if c.indices is None else np.bincount(c.indices)

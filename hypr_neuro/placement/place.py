@@ -23,6 +23,7 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import said
 from hypr_neuro.placement.cost import UNKNOWN
+from hypr_neuro.placement.crossbars import Crossbars, crossbars_of
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
 from hypr_neuro.placement.lower_bound import FewestCores, fewest_cores
 from hypr_neuro.placement.needs import PopulationNeeds, population_needs
@@ -100,6 +101,8 @@ class Placement:
         What the program of the chip takes of its memory, where it runs one, see `compilers.programs`.
     fewest
         Cores that no placement could do without, see `placement.lower_bound`.
+    crossbars
+        Tiles of analog cells that the weights take, None on a chip of digital weights.
     """
 
     profile: str
@@ -110,6 +113,7 @@ class Placement:
     other_chips: dict[str, str] = field(default_factory=dict)
     programs: list[ProgramUse] = field(default_factory=list)
     fewest: FewestCores = field(default_factory=FewestCores)
+    crossbars: Crossbars | None = None
 
     @property
     def used(self) -> int:
@@ -133,6 +137,7 @@ class Placement:
         What is known not to fit raises `DoesNotFitError` instead.
         """
         checked = any(program.checked for program in self.programs)
+        checked |= self.crossbars is not None and self.crossbars.limit is not None
         return True if checked or any(key not in self.unknown_limits for key in ROOM) else None
 
     def table(self) -> Shown:
@@ -164,6 +169,7 @@ class Placement:
         of = "" if self.core_limit is None else f" of {self.core_limit:,}"
         parts = [f"Placement: {self.used:,}{of} cores of '{self.profile}', {learning}"]
         parts += [self.told_fewest] if self.told_fewest else []
+        parts += [] if self.crossbars is None else [self.crossbars.told()]
         parts += [f"{p.name} {', '.join(f'{m.name} {m.told()}' for m in p.memories)}" for p in self.programs]
         return Shown("; ".join(parts), headings, rows)
 
@@ -200,6 +206,7 @@ class Placement:
             "per_core": [_told(use) for use in self.cores],
             "connections": self.by_connection(),
             "programs": [program.section() for program in self.programs],
+            **({} if self.crossbars is None else {"crossbars": self.crossbars.section()}),
         }
 
 
@@ -249,6 +256,7 @@ def place(
     network = qnet if plan is None else plan.qnet
     require_runs(qnet, chip)
     check_whole_chip(qnet, chip, limits)
+    crossbars = crossbars_of(network, chip, limits)
     stored = stored_connections(network, chip)
     needs = population_needs({p.name: p.size for p in network.populations}, stored, plan)
     places = _places(needs, stored, limits)
@@ -260,6 +268,7 @@ def place(
         unknown_limits=limits.unknown,
         other_chips=limits.of_other_chips,
         fewest=fewest_cores(needs, limits),
+        crossbars=crossbars,
     )
     for p, ranges in zip(needs, places, strict=True):
         axons = readers(stored, p.name, p.size, core_of)

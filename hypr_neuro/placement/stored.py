@@ -91,6 +91,8 @@ class StoredConnection:
         The convolution, where cores store its kernel.
     rounds
         Whether an axon that is always on brings each neuron half a unit, so that sums of numbers round to nearest.
+    analog
+        Whether weights are analog cells, which take no memory of a core, see `placement.crossbars`.
     """
 
     name: str
@@ -105,6 +107,7 @@ class StoredConnection:
     indices: Array | None
     shared: Convolution | None
     rounds: bool = False
+    analog: bool = False
 
     @property
     def columns(self) -> int:
@@ -151,7 +154,7 @@ class StoredConnection:
 
     def memory_between(self, first: int, stop: int) -> tuple[int, int]:
         """Return bits that a range takes at least and at most, without looking at each axon."""
-        if self.starts is None or self.shared is not None:
+        if self.starts is None or self.shared is not None or self.analog:
             memory = self.held(first, stop).memory_bits
             return memory, memory
         n, axons, synapses = stop - first, self.distinct.count(first, stop), self.synapses(first, stop)
@@ -171,6 +174,9 @@ class StoredConnection:
     def held(self, first: int, stop: int) -> HeldSynapses:
         """Return what neurons first to stop have of it."""
         n = stop - first
+        if self.analog:
+            axons = self.columns if self.starts is None else self.distinct.count(first, stop)
+            return HeldSynapses(self.synapses(first, stop), axons + int(self.rounds), 0)
         half = axon_bits(n, self.weight_bits, n, self.delay_bits) if self.rounds else 0
         if self.starts is None:
             memory = self.columns * axon_bits(n, self.weight_bits, n, self.delay_bits) + half
@@ -232,4 +238,5 @@ def _stored(name: str, c: QuantizedConnection, qnet: QuantizedNetwork, chip: Pro
         indices=matrix.indices if listed else None,
         shared=convolution if shares else None,
         rounds=c.message_shift is not None and c.exponent < 0,
+        analog=chip.analog is not None,
     )

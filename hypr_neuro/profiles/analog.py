@@ -48,7 +48,8 @@ class Analog(Section):
     """Cells, converters and what is random in them; switches turn single terms off.
 
     `rows` and `columns` are those of a tile, `dac_bits` and `adc_bits` the widths of its converters, sign included, and
-    `adc_range` what the ADC's full scale stands for, in cells at Gmax. `levels` is how many conductances programming
+    `adc_range` what the ADC's full scale stands for, in cells at Gmax; `columns_per_adc` columns share an ADC and
+    `rows_per_dac` rows a DAC, unknown where a profile does not say. `levels` is how many conductances programming
     tells apart, 0 for any. `step_time` is the length of a step, `age` how long a network has been programmed when a run
     begins, `chip` the number of the chip: two chips have other cells.
 
@@ -73,6 +74,8 @@ class Analog(Section):
     dac_bits: Quantity[Annotated[int, Field(ge=1, le=24)]]
     adc_bits: Quantity[Annotated[int, Field(ge=2, le=32)]]
     adc_range: Quantity[Annotated[float, Field(gt=0, le=1 << 24)]]
+    columns_per_adc: Positive | None = None
+    rows_per_dac: Positive | None = None
     conductance_max: Quantity[Annotated[float, Field(gt=0, le=1e4)]]
     levels: Quantity[Annotated[int, Field(ge=0, le=65536)]]
     step_time: Duration

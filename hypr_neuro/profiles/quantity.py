@@ -26,6 +26,7 @@ UNITS = {
     "axon": ("in_axons", "out_axons"),
     "synapse": ("fan_in", "synapses", "hidden_synapses", "hidden_fan_out"),
     "core": ("cores",),
+    "tile": ("tiles",),
     "byte": ("flash", "ram", "sram", "stack"),
     "pJ": ("neuron_update", "spike_out", "synapse", "axon_out", "weight_update"),
     "uS": ("conductance_max",),

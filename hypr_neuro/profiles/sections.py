@@ -151,10 +151,11 @@ class Chip(Section):
     `inputs` are channels from outside, `neurons` all neurons; `hidden` are those that are no outputs, on chips that
     have neurons of their own for either. `synapses` are weights in all, `hidden_synapses` those between hidden
     neurons, of which one hidden neuron sends to `hidden_fan_out`. `layer_cores` are cores that hold one population
-    each, as pairs of weights and neurons.
+    each, as pairs of weights and neurons. `tiles` are crossbars of analog cells.
     """
 
     cores: Positive | None = None
+    tiles: Positive | None = None
     inputs: Positive | None = None
     hidden: Positive | None = None
     outputs: Positive | None = None

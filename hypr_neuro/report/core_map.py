@@ -29,13 +29,15 @@ def core_map(placement: Data) -> Drawing | None:
     A core of several populations shows each by its share of the core's neurons. Where no limit is known squares are
     full.
     """
-    parts = [part for part in rows(placement.get("per_core")) if _is_placed(part)]
+    tiles = _tiles(placement)
+    parts = tiles or [part for part in rows(placement.get("per_core")) if _is_placed(part)]
     if not parts:
         return None
     by_core: dict[int, list[Data]] = {}
     for part in parts:
         by_core.setdefault(int(part["core"]), []).append(part)
-    stated = number(placement.get("cores"))
+    crossbars: Any = placement.get("crossbars") if tiles else placement
+    stated = number(crossbars.get("tile_limit" if tiles else "cores"))
     drawn = min(max(by_core) + 1 if stated is None or not 1 <= stated <= MOST else int(stated), MOST)
     names = list(dict.fromkeys(str(part.get("layer")) for part in parts))
     colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
@@ -50,11 +52,30 @@ def core_map(placement: Data) -> Drawing | None:
         axes.axis("off")
         return [(name, Rectangle((0, 0), 1, 1, color=colors[name])) for name in names]
 
-    left_out = f" {len(by_core) - drawn} more cores are left out." if len(by_core) > drawn else ""
+    what = "tiles" if tiles else "cores"
+    left_out = f" {len(by_core) - drawn} more {what} are left out." if len(by_core) > drawn else ""
     of = "" if stated is None else f" of {int(stated)}"
     caption = f"{len(by_core)}{of} cores hold neurons; each square is filled as far as the fullest limit of its core."
+    if tiles:
+        caption = f"{len(by_core)}{of} tiles hold weights; each square is filled as far as pairs of cells are in use."
     height = min(SIDE, 320 / columns) * lines + 60
     return drawing("core-map", draw, caption + left_out, height=height)
+
+
+def _tiles(placement: Data) -> list[Data]:
+    """Return the tiles of analog cells as parts of cores, those of one connection filled alike; [] of other chips."""
+    crossbars = placement.get("crossbars")
+    if not isinstance(crossbars, dict):
+        return []
+    size = (number(crossbars.get("rows")) or 0) * (number(crossbars.get("columns")) or 0)
+    parts: list[Data] = []
+    for use in rows(crossbars.get("connections")):
+        tiles, pairs = number(use.get("tiles")), number(use.get("pairs"))
+        if tiles is None or pairs is None or not 1 <= tiles <= 1 << 20 or size < 1:
+            continue
+        part = {"layer": use.get("layer"), "neurons": 1, "memory_bits": pairs / tiles, "memory_limit": size}
+        parts += [{"core": len(parts) + k, **part} for k in range(int(tiles))]
+    return parts
 
 
 def _is_placed(part: Data) -> bool:

@@ -63,7 +63,10 @@ def test_a_chip_without_readouts_is_refused_by_name(profile: str, halves: Path, 
 
 def test_data_too_large_for_a_chip_are_refused_before_training(tmp_path: Path) -> None:
     line = refusal("demo", "--profile", "xylo", "--out", tmp_path / "run", run=called)
-    assert "network: 64 input channels, limit 16 (profile 'xylo', chip.inputs); give it fewer channels, or" in line
+    assert (
+        "network: 64 input channels, limit 16 (profile 'xylo', chip.inputs); give it fewer channels, at most 16, or"
+        in line
+    )
     assert not (tmp_path / "run").exists()
 
 

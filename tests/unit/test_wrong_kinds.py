@@ -82,6 +82,7 @@ CALLS: dict[str, tuple[Callable[[Any, Path], Any], set[str]]] = {
     "complexity": (lambda v, out: hn.complexity(v, X), INTEGERS),
     "complexity, data": (lambda v, out: hn.complexity(QNET, v), {"data", "array"}),
     "largest_networks": (lambda v, out: hn.largest_networks("4K", v, inputs=3, outputs=2), set()),
+    "largest_on_chip": (lambda v, out: hn.largest_on_chip(v, inputs=3, outputs=2), set()),
     "largest_networks, memory": (lambda v, out: hn.largest_networks(v, "loihi2", inputs=3, outputs=2), {"number"}),
     "learnable_within": (lambda v, out: hn.learnable_within(v, "4K"), QUANTIZED),
     "learnable_within, memory": (lambda v, out: hn.learnable_within(QNET, v), {"number"}),
