@@ -23,6 +23,7 @@ EXAMPLES = (
     "hypr-neuro place runs/a/quantized.h5 --profile loihi1 --no-learning",
     "hypr-neuro place runs/a/quantized.h5 --profile cortex_m4 --flash 1M --ram 256K",
     "hypr-neuro place runs/a/quantized.h5 --map cores.svg",
+    "hypr-neuro place runs/a/quantized.h5 --technology generic_45nm",
 )
 WIDTH = 78
 NAMES = "population"
@@ -50,6 +51,14 @@ def run(
     data: Data = None,
     data_dir: DataDir = None,
     seed: Seed = 0,
+    technology: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Energy of accesses to memory by figures of a technology, generic_45nm (default: the profile's own).",
+            rich_help_panel=CHIP,
+        ),
+    ] = "",
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to add the placement to.")] = None,
     map_file: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="Draw the cores into this file, .svg.")
@@ -80,7 +89,7 @@ def run(
     learns = not reason if learning is None else learning
     placement = place_network(there, learning=learns)
     samples = _data(there, network, data, data_dir, seed)
-    cost = estimate_placed(placement, there, samples, learns)
+    cost = estimate_placed(placement, there, samples, learns, technology)
     # without samples a step is bounded, and nothing is known of a sample
     section = placement.section() | ({} if samples is None else cost.figures()) | {"estimate": cost.as_dict()}
     counted = None if samples is None else complexity(there, samples)

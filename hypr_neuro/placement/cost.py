@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypr_neuro.profiles.profile import Profile
 from hypr_neuro.profiles.quantity import Quantity
+
+if TYPE_CHECKING:
+    from hypr_neuro.placement.accesses import MemoryAccesses
 
 UNKNOWN = "unknown"
 SAMPLE, STEP = "sample", "step at most"
@@ -92,6 +95,8 @@ class Estimate:
         What learning adds, None where the network does not learn.
     spikes_between_cores
         Messages a step.
+    accesses
+        Numbers read from memory and written to it: an estimate of its own, since figures of operations contain them.
     leaves_out
         What the sums do not contain, in words.
     chips
@@ -106,6 +111,7 @@ class Estimate:
     inference: Phase
     learning: Phase | None
     spikes_between_cores: float
+    accesses: MemoryAccesses | None = None
     leaves_out: tuple[str, ...] = ()
     chips: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -147,6 +153,7 @@ class Estimate:
             "inference": _plain(self.inference),
             "learning": None if self.learning is None else _plain(self.learning),
             "spikes_between_cores_per_step": self.spikes_between_cores,
+            "memory_accesses": None if self.accesses is None else self.accesses.section(),
             "leaves_out": list(self.leaves_out),
             "figures_of": list(self.chips),
             "sources": list(self.sources),
@@ -174,6 +181,7 @@ class Estimate:
         lines = [f"Estimate for '{self.profile}', {of_what}"]
         lines += _lines("inference", self.inference)
         lines += [] if self.learning is None else _lines("learning adds at least", self.learning)
+        lines += [] if self.accesses is None else self.accesses.lines()
         for chip in self.chips:
             lines += [f"figures of {chip}, not of '{self.profile}'"]
         for title, entries in (("source", self.sources), ("left out", self.leaves_out)):

@@ -30,9 +30,11 @@ from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import DoesNotFitError, InputError
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
+from hypr_neuro.placement.accesses import accesses_of
 from hypr_neuro.placement.cost import SAMPLE, STEP, Estimate, Operations, Phase, counted
 from hypr_neuro.placement.place import Placement, learning_plan, place
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.profiles.quantity import Quantity
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -73,6 +75,7 @@ def estimate_network(
     profile: Profile | str | Path | None = None,
     *,
     learning: bool | LearnOptions = True,
+    technology: str = "",
 ) -> Estimate:
     """Estimate energy and time of one sample, of inference and of learning.
 
@@ -87,6 +90,8 @@ def estimate_network(
         The chip; by default the one that the network was quantized for.
     learning : bool or LearnOptions
         How it learns, as of `hn.place`; True leaves learning out of a network that cannot.
+    technology
+        Name of a set of figures for accesses to memory, "generic_45nm"; "" for the profile's own.
 
     Returns
     -------
@@ -96,13 +101,13 @@ def estimate_network(
     Raises
     ------
     InputError
-        For another kind of network, data that do not fit it, options that do not fit.
+        For another kind of network, data and options that do not fit it, and a set of figures that is none.
     DoesNotFitError
         For a network that the chip does not hold without learning.
     """
     require("network", network, QuantizedNetwork)
     chip = network.profile if profile is None else load_profile(profile)
-    return _estimate(replace(network, profile=chip), activity(network, data), learning)
+    return _estimate(replace(network, profile=chip), activity(network, data), learning, technology)
 
 
 def estimate_run(qnet: QuantizedNetwork, trace: Trace, steps: int, samples: int) -> Estimate:
@@ -110,7 +115,7 @@ def estimate_run(qnet: QuantizedNetwork, trace: Trace, steps: int, samples: int)
     return _estimate(qnet, activity_of(qnet, trace, steps, samples), True)
 
 
-def _estimate(qnet: QuantizedNetwork, seen: Activity, learning: bool | LearnOptions) -> Estimate:
+def _estimate(qnet: QuantizedNetwork, seen: Activity, learning: bool | LearnOptions, technology: str = "") -> Estimate:
     """Place a network and return what the activity costs; say why learning is left out where True was asked for."""
     plan: LearningPlan | None = None
     missing: tuple[str, ...] = ()
@@ -125,7 +130,7 @@ def _estimate(qnet: QuantizedNetwork, seen: Activity, learning: bool | LearnOpti
     except DoesNotFitError as error:
         placement, missing = place(qnet), (f"learning, which does not fit ({_first(error)})",)
         plan = None
-    found = cost_of(placement, qnet, seen, plan)
+    found = cost_of(placement, qnet, seen, plan, technology)
     return replace(found, leaves_out=found.leaves_out + missing)
 
 
@@ -135,10 +140,14 @@ def _first(error: Exception) -> str:
 
 
 def estimate_placed(
-    placement: Placement, qnet: QuantizedNetwork, data: SequenceData | Array | None, learning: bool | LearnOptions
+    placement: Placement,
+    qnet: QuantizedNetwork,
+    data: SequenceData | Array | None,
+    learning: bool | LearnOptions,
+    technology: str = "",
 ) -> Estimate:
     """Estimate a network that is placed already, on the profile of `qnet`; arguments as of `estimate_network`."""
-    return cost_of(placement, qnet, activity(qnet, data), learning_plan(qnet, qnet.profile, learning))
+    return cost_of(placement, qnet, activity(qnet, data), learning_plan(qnet, qnet.profile, learning), technology)
 
 
 def activity(network: QuantizedNetwork, data: SequenceData | Array | None) -> Activity:
@@ -177,8 +186,13 @@ def largest_activity(qnet: QuantizedNetwork) -> Activity:
     return Activity(0, 1, spikes, float(operations))
 
 
-def cost_of(placement: Placement, qnet: QuantizedNetwork, seen: Activity, plan: LearningPlan | None) -> Estimate:
-    """Return what the activity costs on the profile of `qnet`, and what learning by `plan` adds."""
+def cost_of(
+    placement: Placement, qnet: QuantizedNetwork, seen: Activity, plan: LearningPlan | None, technology: str = ""
+) -> Estimate:
+    """Return what the activity costs on the profile of `qnet`, and what learning by `plan` adds.
+
+    technology : of the figures of memory, see `placement.accesses`
+    """
     chip, run_steps = qnet.profile, seen.run_steps
     sizes = population_sizes(placement)
     messages = sum(
@@ -195,6 +209,7 @@ def cost_of(placement: Placement, qnet: QuantizedNetwork, seen: Activity, plan: 
     inference = Phase(operations, _inference_energy(operations), _inference_time(placement, chip, seen))
     learning = None if plan is None else _learning(placement, chip, seen, plan)
     learned = () if learning is None else learning.operations
+    times = None if plan is None else (plan, *_steps_and_updates(plan, seen))
     return Estimate(
         profile=chip.name,
         per=SAMPLE if seen.steps else STEP,
@@ -202,6 +217,7 @@ def cost_of(placement: Placement, qnet: QuantizedNetwork, seen: Activity, plan: 
         inference=inference,
         learning=learning,
         spikes_between_cores=messages / run_steps,
+        accesses=accesses_of(placement, qnet, run_steps, seen.synaptic_operations, times, technology),
         leaves_out=(*_without_figure((*operations[:-1], *learned)), *_left_out(placement, chip), NOT_IN_ANY),
         chips=_chips(chip),
         sources=_sources(chip),
@@ -243,9 +259,7 @@ def _inference_time(placement: Placement, chip: Profile, seen: Activity) -> floa
 
 def _learning(placement: Placement, chip: Profile, seen: Activity, plan: LearningPlan) -> Phase:
     """Return what learning adds; energy and time are those of weight updates alone, which some profiles have."""
-    options = plan.options
-    steps = plan.clock.learning_steps(seen.steps) if seen.steps else 1
-    updates = (steps if options.update_on == "step" else 1) / options.update_every
+    steps, updates = _steps_and_updates(plan, seen)
     synapses = {layer.index: sum(int(c.weights().size) for c in layer.incoming if c.learns) for layer in plan.layers}
     eligibilities = sum(synapses[layer.index] * layer.model.d for layer in plan.layers)
     parameters = sum(len(layer.parameters) * layer.size for layer in plan.layers)
@@ -264,6 +278,13 @@ def _learning(placement: Placement, chip: Profile, seen: Activity, plan: Learnin
     return Phase(operations, changed.energy_nj, time)
 
 
+def _steps_and_updates(plan: LearningPlan, seen: Activity) -> tuple[int, float]:
+    """Return in how many steps a sample is learned from, and how many updates it has."""
+    options = plan.options
+    steps = plan.clock.learning_steps(seen.steps) if seen.steps else 1
+    return steps, (steps if options.update_on == "step" else 1) / options.update_every
+
+
 def _without_figure(operations: Iterable[Operations]) -> list[str]:
     """Name the operations that no published figure prices."""
     return [f"{o.name} ({counted(o.count)}, no figure)" for o in operations if o.count and o.energy_pj is None]
@@ -274,9 +295,14 @@ def _left_out(placement: Placement, chip: Profile) -> list[str]:
 
 
 def _chips(chip: Profile) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(q.chip for _, q in chip.energy if q is not None and q.chip is not None))
+    return tuple(dict.fromkeys(q.chip for q in _figures(chip) if q.chip is not None))
 
 
 def _sources(chip: Profile) -> tuple[str, ...]:
     """Return the sources of all figures; of one table what stands before the colon, once."""
-    return tuple(dict.fromkeys(q.source.split(": ")[0] for _, q in chip.energy if q is not None))
+    return tuple(dict.fromkeys(q.source.split(": ")[0] for q in _figures(chip)))
+
+
+def _figures(chip: Profile) -> list[Quantity[float]]:
+    """Return the figures of operations; those of memory are told with the accesses."""
+    return [q for key, q in chip.energy if q is not None and not key.startswith("memory_")]

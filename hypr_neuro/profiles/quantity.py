@@ -16,7 +16,7 @@ NO_UNIT = "-"
 """Unit of what has none; any number may leave its unit unsaid so."""
 UNITS = {
     "step": ("connection_delay", "error_latency", "delay"),
-    "bit": ("threshold_shift", "eligibility_fraction", "synaptic_memory"),
+    "bit": ("threshold_shift", "eligibility_fraction", "synaptic_memory", "memory_word"),
     "log2": ("weight_exponent_min", "weight_exponent_max", "bias_exponent_max"),
     "1": ("state_headroom",),
     "neuron": ("neurons", "hidden", "outputs"),
@@ -28,7 +28,7 @@ UNITS = {
     "core": ("cores",),
     "tile": ("tiles",),
     "byte": ("flash", "ram", "sram", "stack"),
-    "pJ": ("neuron_update", "spike_out", "synapse", "axon_out", "weight_update"),
+    "pJ": ("neuron_update", "spike_out", "synapse", "axon_out", "weight_update", "memory_access"),
     "uS": ("conductance_max",),
     "s": ("step_time", "age", "drift_start", "read_window", "relaxed_after", "eligibility_time"),
     "ns": ("neuron_update_time", "spike_out_time", "synapse_time", "barrier_time", "weight_update_time"),

@@ -192,7 +192,7 @@ class Energy(Section):
 
     `neuron_update` is one neuron in one step, `spike_out` a spike as it leaves its neuron, `axon_out` its message to
     one core, `synapse` one weight read for a spike, `weight_update` one weight changed by learning, `barrier_time` what
-    all cores wait for each other in a step.
+    all cores wait for each other in a step. `memory_access` is one access of `memory_word` bits to a core's memory.
     """
 
     neuron_update: Real | None = None
@@ -200,6 +200,8 @@ class Energy(Section):
     synapse: Real | None = None
     axon_out: Real | None = None
     weight_update: Real | None = None
+    memory_access: Real | None = None
+    memory_word: Positive | None = None
     neuron_update_time: Real | None = None
     spike_out_time: Real | None = None
     synapse_time: Real | None = None
